@@ -1,0 +1,426 @@
+//! What a managed resource implements, and the generic life of one: everything that Terraform demands of each of them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+use tokio_util::sync::CancellationToken;
+
+use super::bridge::{BridgeError, from_value, to_value};
+use super::codec::json::decode_lenient;
+use super::conformity::{plan_violations, state_violations};
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::path::Path;
+use super::planning::{propose, replacements};
+use super::schema::Schema;
+use super::value::Value;
+
+/// A future that can be kept in a trait object.
+pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Bytes that Terraform keeps beside the state and hands back, by name. Not for secrets: they are stored in plain text.
+pub type Private = BTreeMap<String, Json>;
+
+/// What every operation gets: the configured client, the wish to stop, and places for warnings and private data.
+#[derive(Debug)]
+pub struct Context<C> {
+    client: Arc<C>,
+    stop: CancellationToken,
+    warnings: Mutex<Diagnostics>,
+    private: Mutex<Private>,
+}
+
+impl<C> Context<C> {
+    /// A context for one operation.
+    pub fn new(client: Arc<C>, stop: CancellationToken, private: Private) -> Self {
+        Self { client, stop, warnings: Mutex::default(), private: Mutex::new(private) }
+    }
+
+    /// What the provider's configuration was made into.
+    pub fn client(&self) -> &C {
+        &self.client
+    }
+
+    /// Ends when Terraform wants the operation to stop: the next safe point is the place to return what is true so far.
+    pub fn stop(&self) -> &CancellationToken {
+        &self.stop
+    }
+
+    /// Shows the user something that does not stop the run.
+    pub fn warn(&self, diagnostic: Diagnostic) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(diagnostic);
+    }
+
+    /// What an earlier operation on the same object left in private.
+    pub fn private(&self, name: &str) -> Option<Json> {
+        self.private.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// Leaves something in private for the next operation on the same object.
+    pub fn set_private(&self, name: &str, value: Json) {
+        self.private.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
+    }
+
+    pub(super) fn finish(self) -> (Diagnostics, Private) {
+        let warnings = self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (warnings, self.private.into_inner().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A change that is being planned.
+#[derive(Debug)]
+pub struct Change<M> {
+    /// What the user wrote.
+    pub config: M,
+    /// What is there; `None` for a creation.
+    pub prior: Option<M>,
+    /// Whether the generic rules alone already plan a change.
+    pub differs: bool,
+}
+
+/// A plan that a resource may still refine.
+#[derive(Debug)]
+pub struct Plan<M> {
+    /// The planned state; computed attributes may be filled in, configured ones may not be touched.
+    pub model: M,
+    /// Further attributes for which the object has to be replaced.
+    pub replace: Vec<Path>,
+}
+
+/// Where an operation writes down what is already true, so that a failure afterwards loses nothing.
+#[derive(Debug)]
+pub struct Progress<M>(Mutex<Option<M>>);
+
+impl<M> Progress<M> {
+    /// From now on this is the state, whatever happens next.
+    pub fn save(&self, model: M) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(model);
+    }
+
+    fn new() -> Self {
+        Self(Mutex::new(None))
+    }
+
+    fn into_saved(self) -> Option<M> {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A managed resource. Read it top-down: schema, model, validate, plan, create, read, update, delete, import.
+pub trait Resource: Send + Sync + 'static {
+    /// What the provider's configuration is made into.
+    type Client: Send + Sync + 'static;
+    /// Configuration, plan and state in types.
+    type Model: Serialize + DeserializeOwned + Send + Sync + 'static;
+    /// The type's name in Terraform.
+    const NAME: &'static str;
+
+    /// Its description.
+    fn schema() -> Schema;
+
+    /// Offline checks across attributes. What is unknown is passed over; there is no network here.
+    fn validate(config: &Self::Model) -> Diagnostics {
+        let _ = config;
+        Diagnostics::new()
+    }
+
+    /// Refines the generic plan, and refuses what cannot end well.
+    fn plan(
+        cx: &Context<Self::Client>,
+        change: &Change<Self::Model>,
+        plan: &mut Plan<Self::Model>,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+
+    /// The place for a warning or a refusal before anything is destroyed.
+    fn plan_destroy(
+        cx: &Context<Self::Client>,
+        state: &Self::Model,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+        let _ = (cx, state);
+        async { Ok(()) }
+    }
+
+    /// Makes the object.
+    fn create(
+        cx: &Context<Self::Client>,
+        plan: Self::Model,
+        progress: &Progress<Self::Model>,
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+
+    /// Looks at the object; `None` when it is gone.
+    fn read(
+        cx: &Context<Self::Client>,
+        state: Self::Model,
+    ) -> impl Future<Output = Result<Option<Self::Model>, Diagnostics>> + Send;
+
+    /// Changes the object in place.
+    fn update(
+        cx: &Context<Self::Client>,
+        prior: Self::Model,
+        plan: Self::Model,
+        progress: &Progress<Self::Model>,
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+
+    /// Removes the object.
+    fn delete(cx: &Context<Self::Client>, state: Self::Model) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+
+    /// A first state from the id that the user gave; Terraform reads the object afterwards.
+    fn import(cx: &Context<Self::Client>, id: &str) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+
+    /// A state of an older version in the form of the current one.
+    fn upgrade(version: i64, state: Json) -> Result<Json, Diagnostics> {
+        let current = Self::schema().version;
+        if version == current {
+            Ok(state)
+        } else {
+            Err(Diagnostic::error(
+                format!("The state of {} is of another version", Self::NAME),
+                format!(
+                    "It was written in version {version} of its form, this provider knows version {current}. Use the provider \
+                     version that wrote it, or a newer one than this."
+                ),
+            )
+            .into())
+        }
+    }
+}
+
+/// The answer to a plan.
+#[derive(Debug)]
+pub struct Planned {
+    /// The planned state.
+    pub state: Value,
+    /// The attributes that ask for another object.
+    pub replace: Vec<Path>,
+    /// Private data for apply.
+    pub private: Private,
+    /// What to tell the user.
+    pub diagnostics: Diagnostics,
+}
+
+/// The answer to an apply, a read or an import: the state as it now is.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The state; null when the object is not there.
+    pub state: Value,
+    /// Private data for the next operation.
+    pub private: Private,
+    /// What to tell the user.
+    pub diagnostics: Diagnostics,
+}
+
+/// A resource whose types are forgotten, as the server keeps it.
+pub trait AnyResource<C>: Send + Sync {
+    /// The type's name in Terraform.
+    fn name(&self) -> &'static str;
+    /// Its description.
+    fn schema(&self) -> &Schema;
+    /// Offline checks.
+    fn validate(&self, config: &Value) -> Diagnostics;
+    /// Plans a creation, a change, or (configuration null) a destruction.
+    fn plan<'a>(&'a self, cx: Context<C>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned>;
+    /// Carries a plan out.
+    fn apply<'a>(&'a self, cx: Context<C>, prior: &'a Value, planned: &'a Value) -> Boxed<'a, Outcome>;
+    /// Looks at the object.
+    fn read<'a>(&'a self, cx: Context<C>, state: &'a Value) -> Boxed<'a, Outcome>;
+    /// A first state from an id.
+    fn import<'a>(&'a self, cx: Context<C>, id: &'a str) -> Boxed<'a, Outcome>;
+    /// A state of an older version in the current form.
+    fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics>;
+}
+
+/// Registers a resource with its provider.
+pub fn register<R: Resource>() -> Box<dyn AnyResource<R::Client>> {
+    Box::new(Registered::<R> { schema: R::schema(), resource: PhantomData })
+}
+
+struct Registered<R> {
+    schema: Schema,
+    resource: PhantomData<fn() -> R>,
+}
+
+/// A value that does not fit the model is our fault: the schema let it through.
+fn misfit(error: &BridgeError) -> Diagnostics {
+    Diagnostic::bug(format!("A value does not fit the model of its resource: {error}.")).at(error.path.clone()).into()
+}
+
+fn differences(name: &str, what: &str, violations: &[String]) -> Diagnostic {
+    Diagnostic::bug(format!("{what} of {name} breaks Terraform's rules:\n  - {}", violations.join("\n  - ")))
+}
+
+/// A state that was saved on the way to a failure: Terraform takes no unknowns in it.
+fn without_unknowns(value: Value) -> Value {
+    match value {
+        Value::Unknown(_) => Value::Null,
+        Value::Map(entries) => Value::Map(entries.into_iter().map(|(name, value)| (name, without_unknowns(value))).collect()),
+        Value::List(elements) => Value::List(elements.into_iter().map(without_unknowns).collect()),
+        value => value,
+    }
+}
+
+impl<R: Resource> Registered<R> {
+    fn write(&self, model: &R::Model) -> Result<Value, Diagnostics> {
+        to_value(model).map(|value| value.canonical(&self.schema.ty())).map_err(|error| misfit(&error))
+    }
+
+    async fn try_plan(
+        &self,
+        cx: &Context<R::Client>,
+        config: &Value,
+        prior: &Value,
+    ) -> Result<(Value, Vec<Path>), Diagnostics> {
+        let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
+        if config.is_null() {
+            R::plan_destroy(cx, &read(prior)?).await?;
+            return Ok((Value::Null, Vec::new()));
+        }
+        let before = (!prior.is_null()).then_some(prior);
+        let proposed = propose(&self.schema, config, before);
+        let change = Change {
+            config: read(config)?,
+            prior: before.map(read).transpose()?,
+            differs: before.is_none_or(|before| *before != proposed),
+        };
+        let mut plan = Plan { model: read(&proposed)?, replace: Vec::new() };
+        R::plan(cx, &change, &mut plan).await?;
+        let planned = self.write(&plan.model)?.with_refinements_of(&proposed);
+        let violations = plan_violations(&self.schema, config, before, &planned);
+        if !violations.is_empty() {
+            return Err(differences(R::NAME, "The plan", &violations).into());
+        }
+        let mut replace = before.map(|before| replacements(&self.schema, before, &planned)).unwrap_or_default();
+        replace.extend(plan.replace);
+        Ok((planned, replace))
+    }
+
+    async fn try_apply(
+        &self,
+        cx: &Context<R::Client>,
+        prior: &Value,
+        planned: &Value,
+        progress: &Progress<R::Model>,
+    ) -> Result<Value, Diagnostics> {
+        let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
+        if planned.is_null() {
+            R::delete(cx, read(prior)?).await?;
+            return Ok(Value::Null);
+        }
+        let model = if prior.is_null() {
+            R::create(cx, read(planned)?, progress).await?
+        } else {
+            R::update(cx, read(prior)?, read(planned)?, progress).await?
+        };
+        self.write(&model)
+    }
+}
+
+impl<R: Resource> AnyResource<R::Client> for Registered<R> {
+    fn name(&self) -> &'static str {
+        R::NAME
+    }
+
+    fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    fn validate(&self, config: &Value) -> Diagnostics {
+        let found = self.schema.validate(config);
+        if found.has_errors() {
+            return found;
+        }
+        match from_value::<R::Model>(config) {
+            Ok(model) => R::validate(&model),
+            Err(error) => misfit(&error),
+        }
+    }
+
+    fn plan<'a>(&'a self, cx: Context<R::Client>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned> {
+        Box::pin(async move {
+            let result = self.try_plan(&cx, config, prior).await;
+            let (mut diagnostics, private) = cx.finish();
+            let (state, replace) = result.unwrap_or_else(|errors| {
+                diagnostics.extend(errors);
+                (prior.clone(), Vec::new())
+            });
+            Planned { state, replace, private, diagnostics }
+        })
+    }
+
+    fn apply<'a>(&'a self, cx: Context<R::Client>, prior: &'a Value, planned: &'a Value) -> Boxed<'a, Outcome> {
+        Box::pin(async move {
+            let progress = Progress::new();
+            let result = self.try_apply(&cx, prior, planned, &progress).await;
+            let (mut diagnostics, private) = cx.finish();
+            let state = match result {
+                Ok(state) => {
+                    if !planned.is_null() {
+                        let violations = state_violations(&self.schema, planned, &state);
+                        if !violations.is_empty() {
+                            diagnostics.push(differences(R::NAME, "The new state", &violations));
+                        }
+                    }
+                    state
+                }
+                Err(errors) => {
+                    diagnostics.extend(errors);
+                    match progress.into_saved().map(|model| self.write(&model)) {
+                        Some(Ok(saved)) => saved,
+                        Some(Err(errors)) => {
+                            diagnostics.extend(errors);
+                            prior.clone()
+                        }
+                        None => prior.clone(),
+                    }
+                }
+            };
+            Outcome { state: without_unknowns(state), private, diagnostics }
+        })
+    }
+
+    fn read<'a>(&'a self, cx: Context<R::Client>, state: &'a Value) -> Boxed<'a, Outcome> {
+        Box::pin(async move {
+            let result = match from_value::<R::Model>(state) {
+                Ok(model) => R::read(&cx, model).await,
+                Err(error) => Err(misfit(&error)),
+            };
+            let result = result.and_then(|model| model.map_or(Ok(Value::Null), |model| self.write(&model)));
+            let (mut diagnostics, private) = cx.finish();
+            let state = result.unwrap_or_else(|errors| {
+                diagnostics.extend(errors);
+                state.clone()
+            });
+            Outcome { state, private, diagnostics }
+        })
+    }
+
+    fn import<'a>(&'a self, cx: Context<R::Client>, id: &'a str) -> Boxed<'a, Outcome> {
+        Box::pin(async move {
+            let result = R::import(&cx, id).await.and_then(|model| self.write(&model));
+            let (mut diagnostics, private) = cx.finish();
+            let state = result.unwrap_or_else(|errors| {
+                diagnostics.extend(errors);
+                Value::Null
+            });
+            Outcome { state, private, diagnostics }
+        })
+    }
+
+    fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics> {
+        let state = R::upgrade(version, state)?;
+        decode_lenient(&state, &self.schema.ty()).map_err(|error| {
+            Diagnostic::error(
+                format!("The state of {} cannot be read", R::NAME),
+                format!(
+                    "It does not have the form that version {version} had: {error}.\n\nIf the state was edited by hand, restore it \
+                     from its backup; otherwise import the object again."
+                ),
+            )
+            .into()
+        })
+    }
+}

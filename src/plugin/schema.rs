@@ -1,0 +1,435 @@
+//! One description of a block, from which come Terraform's schema, the codec's type, the offline checks, the rules of
+//! planning and the documentation: they cannot drift apart.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::duration::GoDuration;
+use super::path::Path;
+use super::proto::tfplugin6;
+use super::types::Type;
+use super::value::Value;
+
+/// The description of a provider's, resource's or data source's configuration.
+#[derive(Debug, Default)]
+pub struct Schema {
+    /// The version of the state's form; a higher one than before needs an upgrade.
+    pub version: i64,
+    /// What it is for, in Markdown.
+    pub description: String,
+    /// Its attributes, in the order in which the documentation shows them.
+    pub attributes: Vec<Attribute>,
+}
+
+/// How the elements of a nested attribute are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Nesting {
+    /// One object.
+    Single,
+    /// A list of objects.
+    List,
+    /// A set of objects.
+    Set,
+    /// A map of objects.
+    Map,
+}
+
+/// What an attribute holds.
+#[derive(Debug)]
+pub enum Kind {
+    /// A value of a plain type.
+    Value(Type),
+    /// Objects that have attributes of their own.
+    Nested(Nesting, Vec<Attribute>),
+}
+
+/// Who gives an attribute its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// The user, always.
+    Required,
+    /// The user, if they want.
+    Optional,
+    /// The provider.
+    Computed,
+    /// The user, or else the provider.
+    OptionalComputed,
+}
+
+/// An offline check of a known value.
+pub struct Check(Box<CheckFn>);
+
+type CheckFn = dyn Fn(&Value) -> Result<(), Problem> + Send + Sync;
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
+}
+
+/// What a check found, for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// What is wrong, in one line.
+    pub summary: String,
+    /// What was found and what to do.
+    pub detail: String,
+}
+
+/// Whether two values of an attribute mean the same.
+pub type SameMeaning = fn(&Value, &Value) -> bool;
+
+/// One attribute.
+#[derive(Debug)]
+pub struct Attribute {
+    /// Its name.
+    pub name: &'static str,
+    /// What it holds.
+    pub kind: Kind,
+    /// What it is for, in Markdown.
+    pub description: String,
+    /// Who gives it its value.
+    pub presence: Presence,
+    /// Whether Terraform hides it from people.
+    pub sensitive: bool,
+    /// Whether it never enters plan or state.
+    pub write_only: bool,
+    /// Why it should not be used any more.
+    pub deprecated: Option<String>,
+    /// Whether another value means another object.
+    pub replaces: bool,
+    /// Whether a computed value stays what it was as long as the object lives.
+    pub stable: bool,
+    /// The value when the user gives none.
+    pub default: Option<Value>,
+    /// When two spellings mean the same, the one in the state stays.
+    pub same_meaning: Option<SameMeaning>,
+    /// Offline checks.
+    pub checks: Vec<Check>,
+}
+
+impl Attribute {
+    fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            description: String::new(),
+            presence: Presence::Optional,
+            sensitive: false,
+            write_only: false,
+            deprecated: None,
+            replaces: false,
+            stable: false,
+            default: None,
+            same_meaning: None,
+            checks: Vec::new(),
+        }
+    }
+
+    /// An attribute of any plain type.
+    pub fn of(name: &'static str, ty: Type) -> Self {
+        Self::new(name, Kind::Value(ty))
+    }
+
+    /// Text.
+    pub fn string(name: &'static str) -> Self {
+        Self::of(name, Type::String)
+    }
+
+    /// True or false.
+    pub fn bool(name: &'static str) -> Self {
+        Self::of(name, Type::Bool)
+    }
+
+    /// A number.
+    pub fn number(name: &'static str) -> Self {
+        Self::of(name, Type::Number)
+    }
+
+    /// A set of texts.
+    pub fn string_set(name: &'static str) -> Self {
+        Self::of(name, Type::set(Type::String))
+    }
+
+    /// One object with attributes of its own.
+    pub fn object(name: &'static str, attributes: Vec<Attribute>) -> Self {
+        Self::new(name, Kind::Nested(Nesting::Single, attributes))
+    }
+
+    /// Objects, each with attributes of its own.
+    pub fn nested(name: &'static str, nesting: Nesting, attributes: Vec<Attribute>) -> Self {
+        Self::new(name, Kind::Nested(nesting, attributes))
+    }
+
+    /// A duration in Go's spelling.
+    pub fn duration(name: &'static str) -> Self {
+        let same: SameMeaning = |left, right| {
+            let length = |value: &Value| value.as_str().and_then(|text| GoDuration::from_str(text).ok()).map(|d| d.length());
+            length(left).is_some() && length(left) == length(right)
+        };
+        Self::string(name).format::<GoDuration>("Invalid duration").same_meaning(same)
+    }
+
+    /// The conventional `timeouts` object, each operation with its default.
+    pub fn timeouts(operations: &[(&'static str, &str)]) -> Self {
+        let attributes = operations
+            .iter()
+            .map(|(operation, default)| {
+                Self::duration(operation).describe(format!("How long {operation} may take. Default: `{default}`."))
+            })
+            .collect();
+        Self::object("timeouts", attributes).describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
+    }
+
+    /// What it is for, in Markdown.
+    #[must_use]
+    pub fn describe(mut self, description: impl Into<String>) -> Self {
+        self.description = description.into();
+        self
+    }
+
+    /// The user must give it.
+    #[must_use]
+    pub fn required(mut self) -> Self {
+        self.presence = Presence::Required;
+        self
+    }
+
+    /// The provider gives it.
+    #[must_use]
+    pub fn computed(mut self) -> Self {
+        self.presence = Presence::Computed;
+        self
+    }
+
+    /// The user may give it, otherwise the provider does.
+    #[must_use]
+    pub fn optional_computed(mut self) -> Self {
+        self.presence = Presence::OptionalComputed;
+        self
+    }
+
+    /// Its computed value stays as long as the object lives, so a change elsewhere does not make it unknown.
+    #[must_use]
+    pub fn stable(mut self) -> Self {
+        self.stable = true;
+        self
+    }
+
+    /// Another value means another object.
+    #[must_use]
+    pub fn replaces(mut self) -> Self {
+        self.replaces = true;
+        self
+    }
+
+    /// Terraform hides its value from people.
+    #[must_use]
+    pub fn sensitive(mut self) -> Self {
+        self.sensitive = true;
+        self
+    }
+
+    /// The value when the user gives none. Terraform wants such an attribute computed as well.
+    #[must_use]
+    pub fn default_value(mut self, value: Value) -> Self {
+        self.default = Some(value);
+        self.presence = Presence::OptionalComputed;
+        self
+    }
+
+    /// Why it should not be used any more.
+    #[must_use]
+    pub fn deprecated(mut self, why: impl Into<String>) -> Self {
+        self.deprecated = Some(why.into());
+        self
+    }
+
+    /// Which spellings mean the same.
+    #[must_use]
+    pub fn same_meaning(mut self, same: SameMeaning) -> Self {
+        self.same_meaning = Some(same);
+        self
+    }
+
+    /// An offline check of the whole value.
+    #[must_use]
+    pub fn check(mut self, check: impl Fn(&Value) -> Result<(), Problem> + Send + Sync + 'static) -> Self {
+        self.checks.push(Check(Box::new(check)));
+        self
+    }
+
+    /// The text, or each text of a list or set, must parse as a `T`; its error is the detail.
+    #[must_use]
+    pub fn format<T>(self, summary: &'static str) -> Self
+    where
+        T: FromStr,
+        T::Err: fmt::Display,
+    {
+        self.check(move |value| {
+            let one = |value: &Value| match value.as_str().map(T::from_str) {
+                Some(Err(error)) => Err(Problem { summary: summary.to_owned(), detail: sentence(&error.to_string()) }),
+                _ => Ok(()),
+            };
+            match value {
+                Value::List(elements) => elements.iter().try_for_each(one),
+                value => one(value),
+            }
+        })
+    }
+
+    /// A list or set must not be empty.
+    #[must_use]
+    pub fn not_empty(self, summary: &'static str, detail: &'static str) -> Self {
+        self.check(move |value| match value {
+            Value::List(elements) if elements.is_empty() => {
+                Err(Problem { summary: summary.to_owned(), detail: detail.to_owned() })
+            }
+            _ => Ok(()),
+        })
+    }
+
+    /// The type of its values.
+    pub fn ty(&self) -> Type {
+        match &self.kind {
+            Kind::Value(ty) => ty.clone(),
+            Kind::Nested(nesting, attributes) => {
+                let object = object_type(attributes);
+                match nesting {
+                    Nesting::Single => object,
+                    Nesting::List => Type::list(object),
+                    Nesting::Set => Type::set(object),
+                    Nesting::Map => Type::map(object),
+                }
+            }
+        }
+    }
+
+    /// Whether the provider may give it a value.
+    pub fn is_computed(&self) -> bool {
+        matches!(self.presence, Presence::Computed | Presence::OptionalComputed)
+    }
+
+    /// Whether the user may give it a value.
+    pub fn is_configurable(&self) -> bool {
+        !matches!(self.presence, Presence::Computed)
+    }
+
+    fn to_proto(&self) -> tfplugin6::schema::Attribute {
+        use tfplugin6::schema::object::NestingMode;
+        let (ty, nested) = match &self.kind {
+            Kind::Value(ty) => (ty.to_json_bytes(), None),
+            Kind::Nested(nesting, attributes) => {
+                let mode = match nesting {
+                    Nesting::Single => NestingMode::Single,
+                    Nesting::List => NestingMode::List,
+                    Nesting::Set => NestingMode::Set,
+                    Nesting::Map => NestingMode::Map,
+                };
+                let attributes = attributes.iter().map(Self::to_proto).collect();
+                let object =
+                    tfplugin6::schema::Object { attributes, nesting: mode.into(), ..tfplugin6::schema::Object::default() };
+                (Vec::new(), Some(object))
+            }
+        };
+        tfplugin6::schema::Attribute {
+            name: self.name.to_owned(),
+            r#type: ty,
+            nested_type: nested,
+            description: self.description.clone(),
+            required: self.presence == Presence::Required,
+            optional: matches!(self.presence, Presence::Optional | Presence::OptionalComputed),
+            computed: self.is_computed(),
+            sensitive: self.sensitive,
+            description_kind: tfplugin6::StringKind::Markdown.into(),
+            deprecated: self.deprecated.is_some(),
+            write_only: self.write_only,
+            deprecation_message: self.deprecated.clone().unwrap_or_default(),
+        }
+    }
+
+    fn validate(&self, value: &Value, path: &Path, found: &mut Diagnostics) {
+        if value.is_null() || value.is_unknown() {
+            return;
+        }
+        for check in &self.checks {
+            if let Err(problem) = (check.0)(value) {
+                found.push(Diagnostic::error(problem.summary, problem.detail).at(path.clone()));
+            }
+        }
+        if let Kind::Nested(nesting, attributes) = &self.kind {
+            match (nesting, value) {
+                (Nesting::Single, object) => validate_all(attributes, object, path, found),
+                (Nesting::Map, Value::Map(entries)) => {
+                    for (key, object) in entries {
+                        validate_all(attributes, object, &path.key(key), found);
+                    }
+                }
+                (_, Value::List(elements)) => {
+                    for (index, object) in elements.iter().enumerate() {
+                        validate_all(attributes, object, &path.index(index), found);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn validate_all(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
+    for attribute in attributes {
+        attribute.validate(object.get(attribute.name), &path.attribute(attribute.name), found);
+    }
+}
+
+/// The object type of these attributes.
+pub fn object_type(attributes: &[Attribute]) -> Type {
+    Type::object(attributes.iter().map(|attribute| (attribute.name, attribute.ty())))
+}
+
+/// An error message as a sentence: library errors begin in lower case and end without a full stop.
+pub fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    let mut sentence: String = match chars.next() {
+        Some(first) => first.to_uppercase().chain(chars).collect(),
+        None => String::new(),
+    };
+    if !sentence.ends_with(['.', '!', '?', ':', '\n', '}']) {
+        sentence.push('.');
+    }
+    sentence
+}
+
+impl Schema {
+    /// A schema of the first version.
+    pub fn new(description: impl Into<String>, attributes: Vec<Attribute>) -> Self {
+        Self { version: 0, description: description.into(), attributes }
+    }
+
+    /// The type of the whole block.
+    pub fn ty(&self) -> Type {
+        object_type(&self.attributes)
+    }
+
+    /// Every offline check on what is known of a configuration.
+    pub fn validate(&self, config: &Value) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        validate_all(&self.attributes, config, &Path::root(), &mut found);
+        found
+    }
+
+    /// The message that Terraform asks for.
+    pub fn to_proto(&self) -> tfplugin6::Schema {
+        tfplugin6::Schema {
+            version: self.version,
+            block: Some(tfplugin6::schema::Block {
+                version: self.version,
+                attributes: self.attributes.iter().map(Attribute::to_proto).collect(),
+                description: self.description.clone(),
+                description_kind: tfplugin6::StringKind::Markdown.into(),
+                ..tfplugin6::schema::Block::default()
+            }),
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Data sources.
+
+use super::{Inner, undecodable, unwritable};
+use crate::plugin::codec;
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::proto::tfplugin6 as pb;
+use crate::plugin::provider::Provider;
+
+impl<P: Provider> Inner<P> {
+    pub(super) async fn validate_data_source(
+        &self,
+        request: pb::validate_data_resource_config::Request,
+    ) -> Result<pb::validate_data_resource_config::Response, Diagnostics> {
+        let source = self.data_source(&request.type_name)?;
+        let config = codec::decode_optional(request.config.as_ref(), &source.schema().ty())
+            .map_err(|error| undecodable("a configuration", &error))?;
+        Ok(pb::validate_data_resource_config::Response { diagnostics: source.validate(&config).to_proto() })
+    }
+
+    pub(super) async fn read_data_source(
+        &self,
+        request: pb::read_data_source::Request,
+    ) -> Result<pb::read_data_source::Response, Diagnostics> {
+        let source = self.data_source(&request.type_name)?;
+        let ty = source.schema().ty();
+        let config = codec::decode_optional(request.config.as_ref(), &ty)
+            .map_err(|error| undecodable("a configuration", &error))?;
+        let outcome = source.read(self.context(&[])?, &config).await;
+        let state = codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
+        Ok(pb::read_data_source::Response {
+            state: Some(state),
+            diagnostics: outcome.diagnostics.to_proto(),
+            deferred: None,
+        })
+    }
+}

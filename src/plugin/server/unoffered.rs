@@ -1,0 +1,104 @@
+//! The families of the protocol that this provider does not offer yet: identities, moves, generated configuration, ephemeral
+//! resources, list resources, actions and state stores. Terraform calls most of these only for what the schema lists, so the
+//! answers are for a Terraform that asks all the same: clear diagnostics, never a raw gRPC error.
+//!
+//! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
+
+use super::{Inner, not_offered};
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::proto::tfplugin6 as pb;
+use crate::plugin::provider::Provider;
+
+pub(super) fn no_state_stores() -> Diagnostics {
+    Diagnostic::error(
+        "The provider stores no state",
+        "dbxcmk manages keys under Databricks workspaces; it has no state stores. Choose a backend or another provider for the \
+         state.",
+    )
+    .into()
+}
+
+pub(super) fn list_event(request: &pb::list_resource::Request) -> pb::list_resource::Event {
+    pb::list_resource::Event {
+        diagnostic: not_offered("list resource", &request.type_name).to_proto(),
+        ..pb::list_resource::Event::default()
+    }
+}
+
+pub(super) fn action_event(request: &pb::invoke_action::Request) -> pb::invoke_action::Event {
+    use pb::invoke_action::event::{Completed, Type};
+    let diagnostics = not_offered("action", &request.action_type).to_proto();
+    pb::invoke_action::Event { r#type: Some(Type::Completed(Completed { diagnostics })) }
+}
+
+pub(super) fn state_chunk(_: &pb::read_state_bytes::Request) -> pb::read_state_bytes::ResponseChunk {
+    pb::read_state_bytes::ResponseChunk {
+        diagnostics: no_state_stores().to_proto(),
+        ..pb::read_state_bytes::ResponseChunk::default()
+    }
+}
+
+macro_rules! not_offered {
+    ($($handler:ident $module:ident $kind:literal;)*) => {$(
+        pub(super) async fn $handler(
+            &self,
+            request: pb::$module::Request,
+        ) -> Result<pb::$module::Response, Diagnostics> {
+            Err(not_offered($kind, super::answers::Subject::subject(&request)))
+        }
+    )*};
+}
+
+macro_rules! no_state_store {
+    ($($handler:ident $module:ident;)*) => {$(
+        pub(super) async fn $handler(
+            &self,
+            _: pb::$module::Request,
+        ) -> Result<pb::$module::Response, Diagnostics> {
+            Err(no_state_stores())
+        }
+    )*};
+}
+
+impl<P: Provider> Inner<P> {
+    not_offered! {
+        upgrade_identity upgrade_resource_identity "resource identity for";
+        validate_ephemeral validate_ephemeral_resource_config "ephemeral resource";
+        open_ephemeral open_ephemeral_resource "ephemeral resource";
+        renew_ephemeral renew_ephemeral_resource "ephemeral resource";
+        close_ephemeral close_ephemeral_resource "ephemeral resource";
+        validate_list validate_list_resource_config "list resource";
+        validate_action validate_action_config "action";
+        plan_action plan_action "action";
+        generate_config generate_resource_config "generated configuration for";
+    }
+
+    no_state_store! {
+        validate_state_store validate_state_store_config;
+        configure_state_store configure_state_store;
+        lock_state lock_state;
+        unlock_state unlock_state;
+        get_states get_states;
+        delete_state delete_state;
+    }
+
+    pub(super) async fn identity_schemas(
+        &self,
+        _: pb::get_resource_identity_schemas::Request,
+    ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
+        // No resource has an identity yet, and Terraform asks every provider: an empty answer is the true one.
+        Ok(pb::get_resource_identity_schemas::Response::default())
+    }
+
+    pub(super) async fn move_resource(
+        &self,
+        request: pb::move_resource_state::Request,
+    ) -> Result<pb::move_resource_state::Response, Diagnostics> {
+        Err(Diagnostic::error(
+            format!("{} cannot take over a {}", request.target_type_name, request.source_type_name),
+            "This version of the provider does not move states from other types. Take the old resource out of the state with a \
+             `removed` block (`destroy = false`), and import the object into the new resource.",
+        )
+        .into())
+    }
+}

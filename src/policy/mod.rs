@@ -1,0 +1,18 @@
+//! The KMS key policy language: reading it without loss, deciding requests, merging statements, comparing meanings, and
+//! telling whether a policy would lock its owner out.
+//!
+//! Pure: no I/O, no `async`, no clock. Sources of the rules: the AWS documentation on policy evaluation, condition operators
+//! and KMS key policies. A decision always carries its reasons.
+
+pub mod compare;
+pub mod condition;
+pub mod document;
+pub mod evaluate;
+pub mod json;
+pub mod lockout;
+pub mod merge;
+pub mod pattern;
+pub mod principal;
+
+pub use document::{Document, Effect, PolicyError, Statement};
+pub use evaluate::{Context, Decision, Request, Verdict, evaluate};

@@ -1,0 +1,492 @@
+//! Is this key fit for what it is to be used for? Its state, its kind, its place, and what its policy lets Databricks do.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value as Json;
+
+use super::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable};
+use crate::policy::{Context, Decision, Document, Effect, Verdict, evaluate};
+use crate::requirements::aws::{ACCOUNT_TAG, Purpose, Usage, User, request};
+use crate::vocabulary::{KeyArn, UseCase};
+
+/// What is asked of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Question {
+    /// What it is to be used for, and by whom.
+    pub usage: Usage,
+    /// Whether clusters' volumes will be encrypted with it although the role is not known here.
+    pub cluster_volumes: bool,
+    /// When it is asked.
+    pub stage: Stage,
+}
+
+/// Everything there is to say about a key, errors first.
+pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    place(facts, question, &mut findings);
+    match &facts.description {
+        Fact::Known(description) => kind_and_state(&facts.arn, description, &mut findings),
+        Fact::Unreadable(reason) => findings.push(unreadable_key(&facts.arn, reason, question.stage)),
+    }
+    match &facts.policy {
+        Fact::Known(text) => match Document::parse(text) {
+            Ok(policy) => judge_policy(&policy, facts, question, &mut findings),
+            Err(error) => findings.push(Finding {
+                id: "policy-malformed",
+                severity: Severity::Error,
+                subject: Subject::Key,
+                summary: "The key policy cannot be read".to_owned(),
+                found: format!("The policy of {} is no valid key policy: {error}.", facts.arn),
+                why: "What cannot be read cannot be proven to let Databricks use the key.".to_owned(),
+                remedy: "Correct the policy at that place, and plan again.".to_owned(),
+            }),
+        },
+        Fact::Unreadable(reason) => findings.push(unreadable_policy(&facts.arn, reason, question.stage)),
+    }
+    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    findings
+}
+
+fn unread_severity(stage: Stage) -> Severity {
+    match stage {
+        Stage::Plan => Severity::Warning,
+        Stage::Apply => Severity::Error,
+    }
+}
+
+fn allow_reading(permission: Option<&str>, key: &KeyArn) -> String {
+    match permission {
+        Some(permission) => format!(
+            "Allow the identity that runs Terraform to call {permission}, for example with this statement in one of its IAM \
+             policies:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [\"kms:DescribeKey\", \"kms:GetKeyPolicy\"],\n  \"Resource\": \
+             \"{key}\"\n}}"
+        ),
+        None => "Once the cause is mended, plan again.".to_owned(),
+    }
+}
+
+fn unreadable_key(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
+    Finding {
+        id: "kms-key-unreadable",
+        severity: unread_severity(stage),
+        subject: Subject::Key,
+        summary: "The key's state could not be read".to_owned(),
+        found: format!("{key}: {}.", reason.reason),
+        why: "Whether the key is enabled and of the right kind is not proven. A plan goes on with this warning; an apply stops \
+              before it attaches anything."
+            .to_owned(),
+        remedy: allow_reading(reason.permission, key),
+    }
+}
+
+fn unreadable_policy(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
+    Finding {
+        id: "policy-unreadable",
+        severity: unread_severity(stage),
+        subject: Subject::Key,
+        summary: "The key policy could not be read".to_owned(),
+        found: format!("{key}: {}.", reason.reason),
+        why: "Whether Databricks may use the key is not proven. A plan goes on with this warning; an apply stops before it \
+              attaches anything."
+            .to_owned(),
+        remedy: allow_reading(reason.permission, key),
+    }
+}
+
+fn place(facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
+    let deployment = question.usage.deployment;
+    let (has, needs) = (facts.arn.partition(), deployment.partition());
+    if has != needs {
+        findings.push(Finding {
+            id: "kms-key-partition",
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: "The key is in another AWS partition than Databricks".to_owned(),
+            found: format!("{} is in the partition `{has}`; {} runs in `{needs}`.", facts.arn, deployment.in_words()),
+            why: "No principal of one partition can use a key of another.".to_owned(),
+            remedy: format!("Use a key in `{needs}`, or the account host of the Databricks deployment in `{has}`."),
+        });
+    }
+}
+
+fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec<Finding>) {
+    let mut push = |id, summary: &str, found: String, why: &str, remedy: String| {
+        findings.push(Finding {
+            id,
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: summary.to_owned(),
+            found,
+            why: why.to_owned(),
+            remedy,
+        });
+    };
+    let id = key.key_id();
+    let region = key.region();
+    match description.state.as_str() {
+        "Enabled" => {}
+        "Disabled" => push(
+            "kms-key-disabled",
+            "The key is disabled",
+            format!("{key} is in the state Disabled."),
+            "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key is \
+             dark until it is enabled again.",
+            format!("Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"),
+        ),
+        "PendingDeletion" | "PendingReplicaDeletion" => push(
+            "kms-key-pending-deletion",
+            "The key is waiting to be deleted",
+            format!(
+                "{key} is in the state {}{}.",
+                description.state,
+                description.deletion_date.as_deref().map(|date| format!(" and will be deleted on {date}")).unwrap_or_default()
+            ),
+            "It cannot be used, and once it is deleted everything that was encrypted with it is lost for good.",
+            format!(
+                "If the key is still wanted, cancel the deletion and enable it:\n\n  aws kms cancel-key-deletion --key-id {id} \
+                 --region {region}\n  aws kms enable-key --key-id {id} --region {region}\n\nOtherwise name another key."
+            ),
+        ),
+        "PendingImport" => push(
+            "kms-key-state",
+            "The key has no key material yet",
+            format!("{key} is in the state PendingImport."),
+            "A key whose material is to be imported cannot be used before that, or after the material has expired.",
+            "Import the key material (`aws kms import-key-material`), and plan again.".to_owned(),
+        ),
+        other => push(
+            "kms-key-state",
+            "The key cannot be used in its present state",
+            format!("{key} is in the state {other}."),
+            "Databricks can use a key only in the state Enabled.",
+            format!("Wait until the key is Enabled, and plan again:\n\n  aws kms describe-key --key-id {id} --region {region}"),
+        ),
+    }
+    if description.usage != "ENCRYPT_DECRYPT" {
+        push(
+            "kms-key-usage",
+            "The key is not made for encryption",
+            format!("{key} has the key usage {}.", description.usage),
+            "Databricks encrypts and decrypts with the key; that needs the key usage ENCRYPT_DECRYPT, which cannot be changed \
+             after a key was made.",
+            "Use a key with `key_usage = \"ENCRYPT_DECRYPT\"`, which is the default of `aws_kms_key`.".to_owned(),
+        );
+    }
+    if description.spec != "SYMMETRIC_DEFAULT" {
+        push(
+            "kms-key-spec",
+            "The key is not a symmetric one",
+            format!("{key} has the key spec {}.", description.spec),
+            "Databricks needs a symmetric key; the spec cannot be changed after a key was made.",
+            "Use a key with `customer_master_key_spec = \"SYMMETRIC_DEFAULT\"`, which is the default of `aws_kms_key`.".to_owned(),
+        );
+    }
+    if description.manager != "CUSTOMER" {
+        push(
+            "kms-key-manager",
+            "The key is managed by AWS",
+            format!("{key} is managed by {}.", description.manager),
+            "The policy of such a key cannot be changed, so Databricks cannot be allowed to use it.",
+            "Create a key of your own with `aws_kms_key`, and name that one.".to_owned(),
+        );
+    }
+}
+
+fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
+    for (purpose, user) in question.usage.purposes() {
+        judge_purpose(policy, facts, question, purpose, &user, findings);
+    }
+    let presence_only = question.cluster_volumes && question.usage.cross_account_role.is_none();
+    if presence_only && question.usage.use_cases.contains(&UseCase::Storage) && !lets_somebody_attach_volumes(policy) {
+        findings.push(Finding {
+            id: "policy-no-cluster-volumes",
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: "No statement of the key policy is for cluster volumes".to_owned(),
+            found: format!(
+                "The key will also encrypt the EBS volumes of clusters (`reuse_key_for_cluster_volumes`), but {} of {} lets no role \
+                 use it through EC2.",
+                named(facts.policy_source),
+                facts.arn
+            ),
+            why: "Clusters of classic compute start only if the workspace's cross-account role may use the key. Which role that is \
+                  shows when the configuration is bound to a workspace; there it is checked in full."
+                .to_owned(),
+            remedy: "Set `cross_account_role_arn` in `dbxcmk_key_policy`, or `reuse_key_for_cluster_volumes = false` if clusters \
+                     should not use this key."
+                .to_owned(),
+        });
+    }
+}
+
+fn named(source: PolicySource) -> &'static str {
+    match source {
+        PolicySource::Live => "the policy",
+        PolicySource::Planned => "the planned policy (dbxcmk_key_policy in this configuration)",
+    }
+}
+
+/// Whether some Allow speaks of the calls that EC2 makes for volumes; by whom is judged where the role is known.
+fn lets_somebody_attach_volumes(policy: &Document) -> bool {
+    let about_grants = |actions: &crate::policy::document::Listed<String>| {
+        let any = actions
+            .items
+            .iter()
+            .any(|action| crate::policy::pattern::Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
+        any != actions.negated
+    };
+    policy.statements.iter().any(|statement| {
+        statement.effect == Effect::Allow
+            && about_grants(&statement.actions)
+            && statement.conditions.iter().all(|condition| {
+                let context = Context::open().with("kms:GrantIsForAWSResource", "true").with("kms:ViaService", "ec2.x.amazonaws.com");
+                let mut holds = condition.holds(&context, policy.version);
+                if condition.key.eq_ignore_ascii_case("kms:ViaService") {
+                    // The region is of no interest here.
+                    let any = condition.values.iter().any(|value| value.starts_with("ec2."));
+                    holds = crate::policy::evaluate::Match::from(any);
+                }
+                !holds.is_no()
+            })
+    })
+}
+
+/// The decisions on every call that a purpose needs, for every Databricks account.
+fn judge_purpose(
+    policy: &Document,
+    facts: &KeyFacts,
+    question: &Question,
+    purpose: Purpose,
+    user: &User,
+    findings: &mut Vec<Finding>,
+) {
+    let (mut missing, mut denied, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut denying, mut deciding, mut keys) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let mut nearly: Option<(usize, Decision)> = None;
+    let (mut delegated, mut for_anybody) = (false, BTreeSet::new());
+    for account in &question.usage.accounts {
+        for (action, what_for) in purpose.needed_actions() {
+            let asked = request(user, action, &facts.arn, account);
+            let decision = evaluate(policy, &asked);
+            match decision.verdict {
+                Verdict::Allowed => {
+                    delegated |= decision.delegated && matches!(user, User::CrossAccountRole(_));
+                    let other = request(user, action, &facts.arn, &somebody_else());
+                    if matches!(user, User::Databricks(_)) && evaluate(policy, &other).verdict == Verdict::Allowed {
+                        for_anybody.extend(decision.statements.iter().copied());
+                    }
+                }
+                Verdict::DeniedExplicitly => {
+                    denied.push(*action);
+                    denying.extend(decision.statements.iter().copied());
+                }
+                Verdict::Undetermined => {
+                    open.push(*action);
+                    deciding.extend(decision.statements.iter().copied());
+                    keys.extend(decision.undetermined_keys.iter().cloned());
+                }
+                Verdict::DeniedImplicitly => {
+                    missing.push((*action, *what_for));
+                    let near = decision.findings.iter().position(crate::policy::evaluate::Finding::fails_by_conditions_only);
+                    if let (None, Some(index)) = (&nearly, near) {
+                        nearly = Some((index, decision));
+                    }
+                }
+            }
+        }
+    }
+    let statement = pretty(&question.usage.statement(purpose, user));
+    let add = match facts.policy_source {
+        PolicySource::Live => format!(
+            "Let `dbxcmk_key_policy` manage the statement (use_cases with \"{}\"), or add it to the policy where you keep it:\n\n{statement}",
+            purpose.use_case()
+        ),
+        PolicySource::Planned => format!("Extend the `dbxcmk_key_policy` of this key so that it grants this:\n\n{statement}"),
+    };
+    missing.dedup();
+    if !missing.is_empty() {
+        let names: Vec<&str> = unique(missing.iter().map(|(action, _)| *action));
+        let actions = missing.iter().map(|(action, what_for)| format!("  - {action}, {what_for}"));
+        let near = nearly.map(|(index, decision)| almost(policy, index, &decision)).unwrap_or_default();
+        findings.push(Finding {
+            id: "policy-missing-action",
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: format!("The key policy does not let {} use the key for {}", who(user), purpose.in_words()),
+            found: format!(
+                "In {} of {}, nothing allows {} to {}:\n{}{near}",
+                named(facts.policy_source),
+                facts.arn,
+                user.principal(),
+                if names.len() == 1 { "call this action" } else { "call these actions" },
+                unique(actions).join("\n"),
+            ),
+            why: format!("Without them {}.", purpose.without_it()),
+            remedy: add.clone(),
+        });
+    }
+    if !denied.is_empty() {
+        let statements = labels(policy, &denying);
+        findings.push(Finding {
+            id: "policy-explicit-deny",
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: format!("The key policy denies {} the use of the key for {}", who(user), purpose.in_words()),
+            found: format!(
+                "In {} of {}, {} denies {} to {}.",
+                named(facts.policy_source),
+                facts.arn,
+                statements.join(" and "),
+                unique(denied).join(", "),
+                user.principal()
+            ),
+            why: format!("A Deny wins over every Allow, so no further statement can help: {}.", purpose.without_it()),
+            remedy: format!(
+                "Except {} from the Deny, for example by adding this to its \"Condition\":\n\n{}",
+                who(user),
+                exception(user, question)
+            ),
+        });
+    }
+    if !open.is_empty() {
+        findings.push(Finding {
+            id: "policy-undetermined",
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: format!("It cannot be proven that {} may use the key for {}", who(user), purpose.in_words()),
+            found: format!(
+                "In {} of {}, {} decides about {} for {}, by values that only the call itself shows: {}.",
+                named(facts.policy_source),
+                facts.arn,
+                labels(policy, &deciding).join(" and "),
+                unique(open).join(", "),
+                user.principal(),
+                keys.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+            why: "Databricks does not publish those values, so the statement may shut it out. If you know that it does not, set \
+                  `preflight = \"warn\"` in the provider for this apply."
+                .to_owned(),
+            remedy: format!(
+                "Take {} out of that condition. For a Deny, add this to its \"Condition\":\n\n{}\n\nFor an Allow, use the documented \
+                 statement instead:\n\n{statement}",
+                who(user),
+                exception(user, question)
+            ),
+        });
+    }
+    if !for_anybody.is_empty() {
+        findings.push(Finding {
+            id: "policy-any-databricks-account",
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: "The key policy lets every Databricks account use the key".to_owned(),
+            found: format!(
+                "In {} of {}, {} allows Databricks without asking for which Databricks account it calls.",
+                named(facts.policy_source),
+                facts.arn,
+                labels(policy, &for_anybody).join(" and ")
+            ),
+            why: "It works, but any other customer of Databricks who learns the key's ARN could have Databricks use it (a confused \
+                  deputy). The older Databricks documentation shows the statement in this form."
+                .to_owned(),
+            remedy: format!("Add the account tag, as the documentation shows it today:\n\n{statement}"),
+        });
+    }
+    if delegated {
+        findings.push(Finding {
+            id: "policy-delegated-only",
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: "The cross-account role may use the key only as far as its IAM policies allow".to_owned(),
+            found: format!(
+                "In {} of {}, {} is allowed by way of its account, not by name.",
+                named(facts.policy_source),
+                facts.arn,
+                user.principal()
+            ),
+            why: "Whether the role may really use the key is decided by its IAM policies, which are not looked at here. If they do \
+                  not allow it, clusters do not start."
+                .to_owned(),
+            remedy: format!("Name the role in the key policy, as the documentation shows it:\n\n{statement}"),
+        });
+    }
+}
+
+/// A Databricks account that nobody has.
+fn somebody_else() -> crate::vocabulary::AccountId {
+    crate::vocabulary::AccountId::nobody()
+}
+
+fn who(user: &User) -> &'static str {
+    match user {
+        User::Databricks(_) => "Databricks",
+        User::CrossAccountRole(_) => "the cross-account role",
+    }
+}
+
+fn labels(policy: &Document, indexes: &BTreeSet<usize>) -> Vec<String> {
+    indexes.iter().filter_map(|index| policy.statements.get(*index).map(|statement| statement.label(*index))).collect()
+}
+
+fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
+    let mut unique = Vec::new();
+    for item in items {
+        if !unique.contains(&item) {
+            unique.push(item);
+        }
+    }
+    unique
+}
+
+/// The statement that would have allowed it but for a condition.
+fn almost(policy: &Document, index: usize, decision: &Decision) -> String {
+    let (Some(statement), Some(finding)) = (policy.statements.get(index), decision.findings.get(index)) else {
+        return String::new();
+    };
+    let failing = statement.conditions.iter().zip(&finding.conditions).find(|(_, holds)| holds.is_no());
+    match failing {
+        Some((condition, _)) if condition.key.eq_ignore_ascii_case(ACCOUNT_TAG) => format!(
+            "\n\n{} would allow it, but only for the Databricks account {}.",
+            statement.label(index),
+            condition.values.join(" or ")
+        ),
+        Some((condition, _)) => {
+            format!("\n\n{} would allow it, but its condition does not hold: {condition}.", statement.label(index))
+        }
+        None => String::new(),
+    }
+}
+
+/// A condition that takes the caller out of a Deny.
+fn exception(user: &User, question: &Question) -> String {
+    match user {
+        User::Databricks(_) => {
+            let accounts: Vec<String> = question.usage.accounts.iter().map(|account| format!("\"{account}\"")).collect();
+            format!("\"StringNotEquals\": {{ \"{ACCOUNT_TAG}\": [{}] }}", accounts.join(", "))
+        }
+        User::CrossAccountRole(role) => format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}"),
+    }
+}
+
+/// A statement over several lines, its elements still in the order in which people read them.
+pub fn pretty(statement: &str) -> String {
+    let Ok(Json::Object(elements)) = serde_json::from_str(statement) else { return statement.to_owned() };
+    let order = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
+    let lines: Vec<String> = order
+        .iter()
+        .filter_map(|name| elements.get(*name).map(|value| format!("  \"{name}\": {}", spaced(value))))
+        .collect();
+    format!("{{\n{}\n}}", lines.join(",\n"))
+}
+
+/// One line of JSON with spaces where a person would put them.
+fn spaced(value: &Json) -> String {
+    match value {
+        Json::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+        Json::Object(fields) => {
+            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {}", spaced(value))).collect();
+            format!("{{ {} }}", fields.join(", "))
+        }
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,115 @@
+//! Facts about a key, a key configuration and a workspace in; findings out.
+//!
+//! Pure: whoever has the facts can ask, and the same facts give the same findings. A finding has a stable id, says what was
+//! found, why it matters and what to do, ready to paste. Severity `error` means that an attach would fail or leave a
+//! workspace without its key; `warning` means that it works and a person should know.
+
+pub mod binding;
+pub mod key;
+
+use crate::vocabulary::KeyArn;
+
+/// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Nothing happens yet.
+    Plan,
+    /// The next call attaches.
+    Apply,
+}
+
+/// Whether a finding stops an apply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Never stops.
+    Warning,
+    /// Stops under `preflight = "enforce"`.
+    Error,
+}
+
+/// What a finding is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// The key, or its policy.
+    Key,
+    /// The key configuration for managed services.
+    ManagedServicesConfiguration,
+    /// The key configuration for storage.
+    StorageConfiguration,
+    /// The workspace.
+    Workspace,
+}
+
+/// One thing that a person should know before a key is attached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// A stable name: `kms-key-disabled`.
+    pub id: &'static str,
+    /// Whether it stops.
+    pub severity: Severity,
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong, in one line.
+    pub summary: String,
+    /// What was found.
+    pub found: String,
+    /// Why it matters.
+    pub why: String,
+    /// What to do, ready to paste.
+    pub remedy: String,
+}
+
+/// A fact, or why it could not be had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact<T> {
+    /// What was read.
+    Known(T),
+    /// It could not be read.
+    Unreadable(Unreadable),
+}
+
+/// Why a fact could not be read, and what would make it readable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// The permission that is missing, if that is the reason.
+    pub permission: Option<&'static str>,
+    /// The reason in words.
+    pub reason: String,
+}
+
+/// A key as KMS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDescription {
+    /// `Enabled`, `Disabled`, `PendingDeletion`, …
+    pub state: String,
+    /// `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, …
+    pub usage: String,
+    /// `SYMMETRIC_DEFAULT`, `RSA_2048`, …
+    pub spec: String,
+    /// `CUSTOMER` or `AWS`.
+    pub manager: String,
+    /// When it will be deleted, if it will be (RFC 3339).
+    pub deletion_date: Option<String>,
+}
+
+/// Which policy a key is judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicySource {
+    /// The one that KMS has now.
+    Live,
+    /// The one that the same configuration is about to put.
+    Planned,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Which key.
+    pub arn: KeyArn,
+    /// As KMS describes it.
+    pub description: Fact<KeyDescription>,
+    /// Its policy's text.
+    pub policy: Fact<String>,
+    /// Where that policy comes from.
+    pub policy_source: PolicySource,
+}

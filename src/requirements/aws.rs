@@ -1,0 +1,359 @@
+//! AWS: commercial, GovCloud and DoD.
+
+use serde_json::json;
+
+use crate::policy::evaluate::{Context, Request};
+use crate::policy::principal::Caller;
+use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
+
+/// The tag that every call of Databricks carries: the account for which it is made.
+pub const ACCOUNT_TAG: &str = "aws:PrincipalTag/DatabricksAccountId";
+
+/// A Databricks deployment on AWS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Deployment {
+    /// The commercial one.
+    Commercial,
+    /// AWS GovCloud, the civilian shard.
+    GovCloud,
+    /// AWS GovCloud, the DoD shard.
+    Dod,
+}
+
+impl Deployment {
+    /// The AWS account from which Databricks calls.
+    pub fn account(self) -> &'static str {
+        match self {
+            Self::Commercial => "414351767826",
+            Self::GovCloud => "044793339203",
+            Self::Dod => "170661010020",
+        }
+    }
+
+    /// The partition in which it runs; a key has to be in the same one.
+    pub fn partition(self) -> Partition {
+        match self {
+            Self::Commercial => Partition::Aws,
+            Self::GovCloud | Self::Dod => Partition::AwsUsGov,
+        }
+    }
+
+    /// The deployment that an account host belongs to; every host that is not a government one is commercial.
+    pub fn of_host(host: &str) -> Self {
+        match host {
+            "accounts.cloud.databricks.us" => Self::GovCloud,
+            "accounts-dod.cloud.databricks.us" => Self::Dod,
+            _ => Self::Commercial,
+        }
+    }
+
+    /// The principal that key policies name.
+    pub fn principal(self) -> String {
+        format!("arn:{}:iam::{}:root", self.partition(), self.account())
+    }
+
+    /// What people call it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::Commercial => "the commercial Databricks deployment",
+            Self::GovCloud => "Databricks on AWS GovCloud",
+            Self::Dod => "Databricks on AWS GovCloud (DoD)",
+        }
+    }
+}
+
+/// What a group of permissions is for; each has its own statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// The control plane's own data.
+    ManagedServices,
+    /// The workspace's root bucket.
+    Storage,
+    /// Grants for the root bucket, which older documentation asked for.
+    StorageGrants,
+    /// The EBS volumes of classic compute.
+    ClusterVolumes,
+}
+
+impl Purpose {
+    /// The Sid of its statement in today's documentation.
+    pub fn sid(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "Allow Databricks to use KMS key for managed services in the control plane",
+            Self::Storage => "Allow Databricks to use KMS key for DBFS",
+            Self::StorageGrants => "Allow Databricks to use KMS key for DBFS (Grants)",
+            Self::ClusterVolumes => "Allow Databricks to use KMS key for EBS",
+        }
+    }
+
+    /// Every Sid that Databricks has documented for it, today's first.
+    pub fn documented_sids(self) -> &'static [&'static str] {
+        match self {
+            Self::ManagedServices => &[
+                "Allow Databricks to use KMS key for managed services in the control plane",
+                "Allow Databricks to use KMS key for control plane managed services",
+            ],
+            Self::Storage => &["Allow Databricks to use KMS key for DBFS"],
+            Self::StorageGrants => &["Allow Databricks to use KMS key for DBFS (Grants)"],
+            Self::ClusterVolumes => &["Allow Databricks to use KMS key for EBS"],
+        }
+    }
+
+    /// The actions of its statement, as documented.
+    pub fn statement_actions(self) -> &'static [&'static str] {
+        match self {
+            Self::ManagedServices => &["kms:Encrypt", "kms:Decrypt"],
+            Self::Storage => &["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            Self::StorageGrants => &["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+            Self::ClusterVolumes => &["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"],
+        }
+    }
+
+    /// The calls that are really made, and what each is for.
+    pub fn needed_actions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::ManagedServices => &[
+                ("kms:Encrypt", "to wrap the data keys of notebooks, secrets and queries"),
+                ("kms:Decrypt", "to unwrap them again"),
+            ],
+            Self::Storage => &[
+                ("kms:Encrypt", "to wrap the data keys of the workspace bucket"),
+                ("kms:Decrypt", "to unwrap them again"),
+                ("kms:ReEncryptFrom", "to wrap existing data keys anew"),
+                ("kms:ReEncryptTo", "to wrap existing data keys anew"),
+                ("kms:GenerateDataKey", "to make data keys for new objects"),
+                ("kms:GenerateDataKeyWithoutPlaintext", "to make data keys for later use"),
+                ("kms:DescribeKey", "to see the key's state"),
+            ],
+            Self::StorageGrants => &[
+                ("kms:CreateGrant", "to let AWS services use the key for the bucket"),
+                ("kms:ListGrants", "to see those grants"),
+                ("kms:RevokeGrant", "to take them back"),
+            ],
+            Self::ClusterVolumes => &[
+                ("kms:Decrypt", "to attach encrypted volumes"),
+                ("kms:GenerateDataKey", "to make the data keys of volumes"),
+                ("kms:GenerateDataKeyWithoutPlaintext", "to make the data keys of volumes"),
+                ("kms:CreateGrant", "to let EC2 use the key as long as a volume is attached"),
+                ("kms:DescribeKey", "to see the key's state"),
+            ],
+        }
+    }
+
+    /// What it is for, in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "managed services",
+            Self::Storage => "workspace storage",
+            Self::StorageGrants => "workspace storage (grants)",
+            Self::ClusterVolumes => "cluster volumes (EBS)",
+        }
+    }
+
+    /// What breaks without it.
+    pub fn without_it(self) -> &'static str {
+        match self {
+            Self::ManagedServices => {
+                "Databricks could not read or write notebooks, secrets, queries and their results, and the attach fails or the \
+                 workspace goes dark"
+            }
+            Self::Storage => "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently",
+            Self::StorageGrants => "AWS services that act for Databricks could not use the key for the workspace bucket",
+            Self::ClusterVolumes => "clusters of classic compute could not start, since EC2 could not attach their volumes",
+        }
+    }
+
+    /// The use case it belongs to.
+    pub fn use_case(self) -> UseCase {
+        match self {
+            Self::ManagedServices => UseCase::ManagedServices,
+            Self::Storage | Self::StorageGrants | Self::ClusterVolumes => UseCase::Storage,
+        }
+    }
+}
+
+/// Who uses the key for a purpose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum User {
+    /// Databricks itself, on behalf of one or more Databricks accounts.
+    Databricks(Deployment),
+    /// The role with which Databricks launches clusters in the customer's account.
+    CrossAccountRole(RoleArn),
+}
+
+impl User {
+    /// The principal as a key policy names it.
+    pub fn principal(&self) -> String {
+        match self {
+            Self::Databricks(deployment) => deployment.principal(),
+            Self::CrossAccountRole(role) => role.to_string(),
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        match self {
+            Self::Databricks(deployment) => Caller::SomeoneIn {
+                partition: deployment.partition().name().to_owned(),
+                account: deployment.account().to_owned(),
+            },
+            Self::CrossAccountRole(role) => Caller::parse(&role.to_string()).unwrap_or_else(|_| Caller::SomeoneIn {
+                partition: role.partition().name().to_owned(),
+                account: role.account().to_owned(),
+            }),
+        }
+    }
+}
+
+/// The request that `user` makes on `key` for `action`, with what is known of its context; the rest is not known.
+///
+/// `account` is the Databricks account on whose behalf Databricks calls; the cross-account role carries no such tag.
+pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> Request {
+    let caller = user.caller();
+    let mut context = Context::open()
+        .with("aws:RequestedRegion", key.region())
+        .with("aws:SecureTransport", "true")
+        .with("aws:ResourceAccount", key.account())
+        .with("kms:BypassPolicyLockoutSafetyCheck", "false");
+    if let Some(account) = caller.account() {
+        context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
+    }
+    match user {
+        User::Databricks(_) => context = context.with(ACCOUNT_TAG, account.as_str()),
+        User::CrossAccountRole(role) => {
+            context = context
+                .with("aws:PrincipalArn", role.to_string())
+                .with("kms:ViaService", format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()));
+        }
+    }
+    if action == "kms:CreateGrant" {
+        context = context.with("kms:GrantIsForAWSResource", "true");
+    }
+    Request { caller, action: action.to_owned(), resource: key.to_string(), context }
+}
+
+/// What a key is to be used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Usage {
+    /// The deployment whose account calls.
+    pub deployment: Deployment,
+    /// The Databricks accounts on whose behalf it calls.
+    pub accounts: Vec<AccountId>,
+    /// The use cases.
+    pub use_cases: Vec<UseCase>,
+    /// Whether the storage grants are asked for.
+    pub grants: bool,
+    /// The role whose cluster volumes the key encrypts.
+    pub cross_account_role: Option<RoleArn>,
+}
+
+/// A statement that grants what one purpose needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Who may.
+    pub user: User,
+    /// The statement, as JSON text.
+    pub statement: String,
+}
+
+impl Usage {
+    /// The purposes that follow from the use cases, and who needs each.
+    pub fn purposes(&self) -> Vec<(Purpose, User)> {
+        let databricks = || User::Databricks(self.deployment);
+        let mut purposes = Vec::new();
+        if self.use_cases.contains(&UseCase::ManagedServices) {
+            purposes.push((Purpose::ManagedServices, databricks()));
+        }
+        if self.use_cases.contains(&UseCase::Storage) {
+            purposes.push((Purpose::Storage, databricks()));
+            if self.grants {
+                purposes.push((Purpose::StorageGrants, databricks()));
+            }
+            if let Some(role) = &self.cross_account_role {
+                purposes.push((Purpose::ClusterVolumes, User::CrossAccountRole(role.clone())));
+            }
+        }
+        purposes
+    }
+
+    /// The statements that grant all of it, in the documented wording and order.
+    pub fn grants(&self) -> Vec<Grant> {
+        let purposes = self.purposes().into_iter();
+        purposes.map(|(purpose, user)| Grant { purpose, statement: self.statement(purpose, &user), user }).collect()
+    }
+
+    /// The documented statement for one purpose.
+    pub fn statement(&self, purpose: Purpose, user: &User) -> String {
+        let mut accounts: Vec<&str> = self.accounts.iter().map(AccountId::as_str).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        let tag = json!({ ACCOUNT_TAG: accounts });
+        let condition = match purpose {
+            Purpose::ManagedServices | Purpose::Storage => json!({ "StringEquals": tag }),
+            Purpose::StorageGrants => json!({ "StringEquals": tag, "Bool": { "kms:GrantIsForAWSResource": "true" } }),
+            Purpose::ClusterVolumes => json!({ "ForAnyValue:StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } }),
+        };
+        statement_text(purpose.sid(), &user.principal(), purpose.statement_actions(), &condition)
+    }
+}
+
+/// A statement with its elements in the order in which people read them.
+pub fn statement_text(sid: &str, principal: &str, actions: &[&str], condition: &serde_json::Value) -> String {
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    let actions: Vec<String> = actions.iter().map(|action| text(action)).collect();
+    format!(
+        "{{\"Sid\":{},\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":{}}},\"Action\":[{}],\"Resource\":\"*\",\"Condition\":{condition}}}",
+        text(sid),
+        text(principal),
+        actions.join(","),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::{Document, Verdict, evaluate};
+
+    fn usage() -> Result<Usage, Box<dyn std::error::Error>> {
+        Ok(Usage {
+            deployment: Deployment::Commercial,
+            accounts: vec!["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
+            use_cases: UseCase::ALL.to_vec(),
+            grants: true,
+            cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
+        })
+    }
+
+    #[test]
+    fn the_documented_statements_grant_every_action_that_is_needed() -> Result<(), Box<dyn std::error::Error>> {
+        let usage = usage()?;
+        let key: KeyArn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+        let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+        let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statements.join(","));
+        let policy = Document::parse(&text).map_err(|error| error.to_string())?;
+        for (purpose, user) in usage.purposes() {
+            for (action, _) in purpose.needed_actions() {
+                for account in &usage.accounts {
+                    let decision = evaluate(&policy, &request(&user, action, &key, account));
+                    assert_eq!(decision.verdict, Verdict::Allowed, "{action} for {}", purpose.in_words());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_statement_reads_in_the_order_of_the_documentation() -> Result<(), Box<dyn std::error::Error>> {
+        let usage = usage()?;
+        let statement = usage.statement(Purpose::ManagedServices, &User::Databricks(Deployment::Commercial));
+        assert_eq!(
+            statement,
+            "{\"Sid\":\"Allow Databricks to use KMS key for managed services in the control plane\",\"Effect\":\"Allow\",\
+             \"Principal\":{\"AWS\":\"arn:aws:iam::414351767826:root\"},\"Action\":[\"kms:Encrypt\",\"kms:Decrypt\"],\
+             \"Resource\":\"*\",\"Condition\":{\"StringEquals\":{\"aws:PrincipalTag/DatabricksAccountId\":\
+             [\"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11\"]}}}"
+        );
+        Ok(())
+    }
+}

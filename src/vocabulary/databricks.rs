@@ -1,0 +1,227 @@
+//! Databricks' words: accounts, workspaces, key configurations, use cases.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::textual;
+
+/// Text that is not the id that was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {expected}{hint}")]
+pub struct IdError {
+    text: String,
+    expected: &'static str,
+    hint: String,
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
+fn uuid(text: &str, expected: &'static str, hint: &str) -> Result<String, IdError> {
+    if is_uuid(text) && !text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Ok(text.to_owned());
+    }
+    let hint = match text.split_once('/') {
+        // Databricks writes its ids in lower case, and condition values in a key policy are case-sensitive.
+        _ if is_uuid(text) => format!(" as Databricks writes it. Write it in lower case: `{}`", text.to_ascii_lowercase()),
+        // The databricks/databricks provider uses `account/uuid` as the id of its resources.
+        Some((account, id)) if is_uuid(account) && is_uuid(id) => {
+            format!(": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`")
+        }
+        _ => format!("; {hint}"),
+    };
+    Err(IdError { text: text.to_owned(), expected, hint })
+}
+
+const UUID_HINT: &str = "it is a UUID such as `2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11`";
+
+/// A Databricks account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AccountId(String);
+
+impl AccountId {
+    /// An id that no account has, to ask what a policy would let a stranger do.
+    pub fn nobody() -> Self {
+        Self("00000000-0000-0000-0000-000000000000".to_owned())
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        uuid(text, "a Databricks account id", &format!("{UUID_HINT}, shown in the account console under your user name")).map(Self)
+    }
+}
+
+/// An encryption key configuration of a Databricks account.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KeyConfigurationId(String);
+
+impl KeyConfigurationId {
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for KeyConfigurationId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        uuid(text, "the id of a key configuration", UUID_HINT).map(Self)
+    }
+}
+
+/// A workspace: a number that is written as text, since it may exceed what JSON readers keep exactly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WorkspaceId(u64);
+
+impl WorkspaceId {
+    /// The number.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<u64> for WorkspaceId {
+    fn from(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl FromStr for WorkspaceId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let number = text.parse().ok().filter(|number| *number > 0 && *number <= i64::MAX as u64);
+        match number {
+            Some(number) if !text.starts_with(['0', '+']) => Ok(Self(number)),
+            _ => {
+                let hint = match text.split_once('/') {
+                    Some((account, id)) if is_uuid(account) => {
+                        format!(": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`")
+                    }
+                    _ => "; it is a number such as `1234567890123456`, shown in the workspace's URL as `?o=…`".to_owned(),
+                };
+                Err(IdError { text: text.to_owned(), expected: "a workspace id", hint })
+            }
+        }
+    }
+}
+
+/// What a key is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum UseCase {
+    /// Notebooks, secrets, queries and the like, in Databricks' control plane.
+    ManagedServices,
+    /// The workspace's root bucket, and the EBS volumes of its classic compute.
+    Storage,
+}
+
+impl UseCase {
+    /// Both, in the order of the API's documentation.
+    pub const ALL: [Self; 2] = [Self::ManagedServices, Self::Storage];
+
+    /// Its name in the API.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "MANAGED_SERVICES",
+            Self::Storage => "STORAGE",
+        }
+    }
+
+    /// What people call it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "managed services",
+            Self::Storage => "workspace storage",
+        }
+    }
+}
+
+impl FromStr for UseCase {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        Self::ALL.into_iter().find(|case| case.name() == text).ok_or_else(|| {
+            let hint = match text.to_ascii_uppercase().as_str() {
+                "MANAGED" | "NOTEBOOKS" | "MANAGED_SERVICES" => "; write `MANAGED_SERVICES`",
+                "STORAGE" | "DBFS" | "EBS" | "WORKSPACE_STORAGE" => {
+                    "; write `STORAGE` (cluster volumes are part of it, through `reuse_key_for_cluster_volumes`)"
+                }
+                _ => "; there are `MANAGED_SERVICES` and `STORAGE`",
+            };
+            IdError { text: text.to_owned(), expected: "a use case", hint: hint.to_owned() }
+        })
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for KeyConfigurationId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for WorkspaceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for UseCase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+textual!(AccountId, KeyConfigurationId, WorkspaceId, UseCase);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
+
+    #[test]
+    fn an_id_in_upper_case_is_told_how_to_write_it() {
+        assert_eq!(ID.parse::<AccountId>().as_ref().map(AccountId::as_str), Ok(ID));
+        let message = ID.to_ascii_uppercase().parse::<AccountId>().expect_err("upper case").to_string();
+        assert!(message.ends_with(&format!("Write it in lower case: `{ID}`")), "{message}");
+    }
+
+    #[test]
+    fn the_peers_compound_id_is_recognised() {
+        let message = format!("{ID}/{ID}").parse::<KeyConfigurationId>().expect_err("compound").to_string();
+        assert!(message.ends_with(&format!("Use the part behind the slash: `{ID}`")), "{message}");
+        let message = format!("{ID}/1234").parse::<WorkspaceId>().expect_err("compound").to_string();
+        assert!(message.ends_with("Use the part behind the slash: `1234`"), "{message}");
+    }
+
+    #[test]
+    fn a_workspace_id_is_a_positive_number() {
+        assert_eq!("1234567890123456".parse::<WorkspaceId>().map(WorkspaceId::number), Ok(1_234_567_890_123_456));
+        for text in ["", "0", "-1", "+5", "007", "12 ", "abc", "99999999999999999999"] {
+            assert!(text.parse::<WorkspaceId>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_use_case_is_one_of_two_and_old_names_are_explained() {
+        assert_eq!("STORAGE".parse::<UseCase>(), Ok(UseCase::Storage));
+        let message = "NOTEBOOKS".parse::<UseCase>().expect_err("old").to_string();
+        assert_eq!(message, "`NOTEBOOKS` is not a use case; write `MANAGED_SERVICES`");
+    }
+}

@@ -1,0 +1,28 @@
+//! The field's words as types: what AWS, Databricks and Terraform call things, parsed once at the border.
+//!
+//! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
+
+pub mod arn;
+pub mod databricks;
+
+pub use arn::{Arn, KeyAlias, KeyArn, Partition, RoleArn};
+pub use databricks::{AccountId, KeyConfigurationId, UseCase, WorkspaceId};
+
+/// Serde by way of the textual form.
+macro_rules! textual {
+    ($($ty:ty),*) => {$(
+        impl serde::Serialize for $ty {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $ty {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <String as serde::Deserialize>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    )*};
+}
+
+pub(crate) use textual;
