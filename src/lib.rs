@@ -3,8 +3,12 @@
 //! Arrows between the rooms go one way: `cli` → `provider` → {`plugin`, `preflight`, `databricks`, `clouds`};
 //! `preflight` → `requirements` → `policy`; everybody may use the words of `vocabulary`, which uses nobody.
 
+pub mod cli;
+pub mod clouds;
+pub mod databricks;
 pub mod plugin;
 pub mod policy;
 pub mod preflight;
+pub mod provider;
 pub mod requirements;
 pub mod vocabulary;

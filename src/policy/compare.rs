@@ -18,6 +18,13 @@ pub struct Meaning {
     variables: bool,
 }
 
+impl Meaning {
+    /// Whether both speak of the same principals.
+    pub fn has_principals_of(&self, other: &Self) -> bool {
+        self.principals == other.principals
+    }
+}
+
 /// Two spellings of one operator: AWS reads them without their case, and `ArnEquals` as `ArnLike`.
 fn operator_name(condition: &Condition) -> String {
     let lower = condition.operator.to_ascii_lowercase();

@@ -1,0 +1,198 @@
+//! The documentation in the layout of the Terraform registry, from the schemas and from `examples/`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use crate::plugin::provider::Provider;
+use crate::plugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
+use crate::plugin::types::Type;
+use crate::provider::Dbxcmk;
+
+/// `docs`
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// The directory that holds `examples/` and `docs/`.
+    #[arg(long, default_value = ".")]
+    directory: PathBuf,
+    /// Write nothing; fail when a file is stale or missing.
+    #[arg(long)]
+    check: bool,
+}
+
+/// Writes the documentation, or checks it.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match pages(&arguments.directory).and_then(|pages| put(arguments, &pages)) {
+        Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
+        Ok(stale) => {
+            let list = stale.iter().map(|path| format!("  {}", path.display())).collect::<Vec<_>>().join("\n");
+            say(&format!("The documentation is not what the schemas and examples say:\n{list}\nWrite it anew with `terraform-provider-dbxcmk docs`."));
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            say(&format!("The documentation could not be written: {error}."));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn say(text: &str) {
+    let _ = writeln!(std::io::stderr(), "{text}");
+}
+
+/// Writes or compares each page; returns those that differ when only checking.
+fn put(arguments: &Arguments, pages: &BTreeMap<PathBuf, String>) -> std::io::Result<Vec<PathBuf>> {
+    let docs = arguments.directory.join("docs");
+    let mut stale = Vec::new();
+    for (name, text) in pages {
+        let path = docs.join(name);
+        if std::fs::read_to_string(&path).is_ok_and(|there| there == *text) {
+            continue;
+        }
+        if arguments.check {
+            stale.push(path);
+        } else {
+            if let Some(parent) = path.parent() {
+                std::fs::create_dir_all(parent)?;
+            }
+            std::fs::write(&path, text)?;
+        }
+    }
+    // A page of something that the provider no longer has.
+    for folder in ["resources", "data-sources", "functions"] {
+        let Ok(entries) = std::fs::read_dir(docs.join(folder)) else { continue };
+        for entry in entries.flatten() {
+            let name = Path::new(folder).join(entry.file_name());
+            if !pages.contains_key(&name) {
+                if arguments.check {
+                    stale.push(entry.path());
+                } else {
+                    std::fs::remove_file(entry.path())?;
+                }
+            }
+        }
+    }
+    Ok(stale)
+}
+
+/// Every generated page by its path below `docs/`.
+fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
+    let examples = directory.join("examples");
+    let mut pages = BTreeMap::new();
+    pages.insert(PathBuf::from("index.md"), provider_page(&examples)?);
+    for resource in Dbxcmk::resources() {
+        let short = resource.name().trim_start_matches("dbxcmk_");
+        let page = resource_page(resource.name(), resource.schema(), &examples.join("resources").join(resource.name()))?;
+        pages.insert(Path::new("resources").join(format!("{short}.md")), page);
+    }
+    Ok(pages)
+}
+
+fn example(path: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
+        .map(|text| text.trim_end().to_owned())
+        .map_err(|error| std::io::Error::new(error.kind(), format!("{}: {error}", path.display())))
+}
+
+fn front_matter(title: &str, description: &str) -> String {
+    let first = description.split("\n\n").next().unwrap_or_default();
+    format!("---\npage_title: \"{title}\"\nsubcategory: \"\"\ndescription: |-\n  {first}\n---\n")
+}
+
+fn provider_page(examples: &Path) -> std::io::Result<String> {
+    let schema = Dbxcmk::schema();
+    let mut page = front_matter("dbxcmk Provider", &schema.description);
+    let _ = write!(page, "\n# dbxcmk Provider\n\n{}\n", schema.description);
+    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{}\n```\n", example(&examples.join("provider/provider.tf"))?);
+    let complete = example(&examples.join("complete/main.tf"))?;
+    let _ = write!(page, "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n");
+    schema_section(&mut page, &schema);
+    Ok(page)
+}
+
+fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Result<String> {
+    let mut page = front_matter(&format!("{name} Resource - dbxcmk"), &schema.description);
+    let _ = write!(page, "\n# {name} (Resource)\n\n{}\n", schema.description);
+    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{}\n```\n", example(&examples.join("resource.tf"))?);
+    schema_section(&mut page, schema);
+    let _ = write!(
+        page,
+        "\n## Import\n\nOn the command line:\n\n```shell\n{}\n```\n\nOr in the configuration:\n\n```terraform\n{}\n```\n",
+        example(&examples.join("import.sh"))?,
+        example(&examples.join("import.tf"))?
+    );
+    Ok(page)
+}
+
+fn schema_section(page: &mut String, schema: &Schema) {
+    page.push_str("\n## Schema\n");
+    let mut nested = Vec::new();
+    attributes(page, &schema.attributes, "", 3, &mut nested);
+    let mut next = 0;
+    while let Some((path, inner)) = nested.get(next).cloned() {
+        let _ = write!(page, "\n<a id=\"nestedatt--{}\"></a>\n### Nested Schema for `{path}`\n", path.replace('.', "--"));
+        attributes(page, inner, &path, 4, &mut nested);
+        next += 1;
+    }
+}
+
+fn attributes<'a>(page: &mut String, all: &'a [Attribute], parent: &str, level: usize, nested: &mut Vec<(String, &'a [Attribute])>) {
+    let groups: [(&str, fn(&Attribute) -> bool); 3] = [
+        ("Required", |attribute| attribute.presence == Presence::Required),
+        ("Optional", |attribute| matches!(attribute.presence, Presence::Optional | Presence::OptionalComputed)),
+        ("Read-Only", |attribute| attribute.presence == Presence::Computed),
+    ];
+    for (title, belongs) in groups {
+        let mut own: Vec<&Attribute> = all.iter().filter(|attribute| belongs(attribute)).collect();
+        if own.is_empty() {
+            continue;
+        }
+        own.sort_by_key(|attribute| attribute.name);
+        let _ = write!(page, "\n{} {title}\n\n", "#".repeat(level));
+        for attribute in own {
+            let _ = writeln!(page, "{}", line(attribute, parent, nested));
+        }
+    }
+}
+
+fn line<'a>(attribute: &'a Attribute, parent: &str, nested: &mut Vec<(String, &'a [Attribute])>) -> String {
+    let path = if parent.is_empty() { attribute.name.to_owned() } else { format!("{parent}.{}", attribute.name) };
+    let mut kind = match &attribute.kind {
+        Kind::Value(ty) => type_name(ty),
+        Kind::Nested(Nesting::Single, _) => "Attributes".to_owned(),
+        Kind::Nested(Nesting::List, _) => "Attributes List".to_owned(),
+        Kind::Nested(Nesting::Set, _) => "Attributes Set".to_owned(),
+        Kind::Nested(Nesting::Map, _) => "Attributes Map".to_owned(),
+    };
+    if attribute.sensitive {
+        kind.push_str(", Sensitive");
+    }
+    if let Some(why) = &attribute.deprecated {
+        let _ = write!(kind, ", Deprecated: {why}");
+    }
+    let mut line = format!("- `{}` ({kind}) {}", attribute.name, attribute.description);
+    if attribute.replaces {
+        line.push_str(" A change replaces the resource.");
+    }
+    if let Kind::Nested(_, inner) = &attribute.kind {
+        let _ = write!(line, " (see [below for nested schema](#nestedatt--{}))", path.replace('.', "--"));
+        nested.push((path, inner));
+    }
+    line
+}
+
+fn type_name(ty: &Type) -> String {
+    match ty {
+        Type::String => "String".to_owned(),
+        Type::Number => "Number".to_owned(),
+        Type::Bool => "Boolean".to_owned(),
+        Type::Dynamic => "Dynamic".to_owned(),
+        Type::List(element) => format!("List of {}", type_name(element)),
+        Type::Set(element) => format!("Set of {}", type_name(element)),
+        Type::Map(element) => format!("Map of {}", type_name(element)),
+        Type::Tuple(_) => "Tuple".to_owned(),
+        Type::Object { .. } => "Object".to_owned(),
+    }
+}

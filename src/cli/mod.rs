@@ -1,0 +1,34 @@
+//! Subcommands for people, one file each. Everything else is the plugin that Terraform starts.
+
+pub mod docs;
+pub mod serve;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Customer-managed keys under Databricks workspaces, proven before they are attached.
+///
+/// This program is a Terraform provider: without a subcommand it is started by Terraform, not by hand.
+#[derive(Debug, Parser)]
+#[command(name = "terraform-provider-dbxcmk", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the provider to a Terraform that is told where it runs (for debuggers).
+    Serve(serve::Arguments),
+    /// Write the documentation from the schemas and examples, or check that it is fresh.
+    Docs(docs::Arguments),
+}
+
+/// Runs the subcommand that the arguments name.
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Docs(arguments) => docs::run(&arguments),
+    }
+}

@@ -1,0 +1,303 @@
+//! AWS: KMS and STS, over the default credential chain.
+//!
+//! Nothing is made before it is used: building an AWS client costs milliseconds that a plan without keys must not pay.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Mutex, OnceCell};
+
+use crate::policy::principal::Caller;
+use crate::preflight::{Fact, KeyDescription, KeyFacts, PolicySource, Unreadable};
+use crate::vocabulary::KeyArn;
+
+/// The one policy that a key has.
+const POLICY_NAME: &str = "default";
+
+/// What the provider's `aws` block says.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The region for calls that have none of their own; KMS is always called in the key's region.
+    pub region: Option<String>,
+    /// A profile of the shared configuration.
+    pub profile: Option<String>,
+    /// An access key, its secret and its session token.
+    pub access_key: Option<String>,
+    /// The secret of the access key.
+    pub secret_key: Option<SecretString>,
+    /// The session token of a temporary access key.
+    pub token: Option<SecretString>,
+    /// A role to take on.
+    pub assume_role: Option<AssumeRole>,
+    /// Where KMS is, if not where AWS has it.
+    pub kms_endpoint: Option<String>,
+    /// Where STS is, if not where AWS has it.
+    pub sts_endpoint: Option<String>,
+}
+
+/// A role to take on.
+#[derive(Clone, Debug, Default)]
+pub struct AssumeRole {
+    /// Which role.
+    pub role_arn: String,
+    /// The name of the session.
+    pub session_name: Option<String>,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
+    /// How long the session lasts.
+    pub duration: Option<Duration>,
+}
+
+/// Why AWS did not do it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AwsError {
+    /// The caller may not.
+    #[error("access denied to {permission}: {message}")]
+    AccessDenied {
+        /// The permission that is missing.
+        permission: &'static str,
+        /// AWS's own words.
+        message: String,
+    },
+    /// The key does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// The key's state does not admit it.
+    #[error("{0}")]
+    InvalidState(String),
+    /// The policy is not accepted.
+    #[error("{0}")]
+    MalformedPolicy(String),
+    /// No credentials, or none that AWS accepts.
+    #[error("{0}")]
+    Credentials(String),
+    /// AWS could not be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Anything else.
+    #[error("{code}: {message}")]
+    Other {
+        /// AWS's error code.
+        code: String,
+        /// AWS's own words.
+        message: String,
+    },
+}
+
+impl AwsError {
+    /// Whether a principal of the policy does not exist (yet): AWS knows a new role only after some seconds.
+    pub fn is_invalid_principal(&self) -> bool {
+        matches!(self, Self::MalformedPolicy(message) if message.contains("invalid principal"))
+    }
+}
+
+fn understand<E, R>(permission: &'static str, error: &SdkError<E, R>) -> AwsError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+    R: std::fmt::Debug + 'static,
+{
+    let message = error.message().unwrap_or_default().to_owned();
+    match error.code() {
+        Some("AccessDeniedException" | "AccessDenied") => AwsError::AccessDenied { permission, message },
+        Some("NotFoundException") => AwsError::NotFound(message),
+        Some("KMSInvalidStateException" | "DisabledException") => AwsError::InvalidState(message),
+        Some("MalformedPolicyDocumentException") => AwsError::MalformedPolicy(message),
+        Some(
+            code @ ("UnrecognizedClientException" | "InvalidClientTokenId" | "ExpiredTokenException" | "ExpiredToken"
+            | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"),
+        ) => AwsError::Credentials(format!("AWS does not accept the credentials ({code}: {message})")),
+        Some(code) => AwsError::Other { code: code.to_owned(), message },
+        None => {
+            let reason = innermost(error);
+            let about_credentials = reason.to_lowercase().contains("credential");
+            if about_credentials { AwsError::Credentials(reason) } else { AwsError::Unreachable(reason) }
+        }
+    }
+}
+
+/// The chain of causes in one line, without the repetition that the SDK's own texts have.
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if !parts.contains(&text) {
+            parts.push(text);
+        }
+        next = cause.source();
+    }
+    if parts.is_empty() { error.to_string() } else { parts.join(": ") }
+}
+
+/// AWS, as one provider configuration sees it.
+#[derive(Debug)]
+pub struct Aws {
+    settings: Settings,
+    base: OnceCell<SdkConfig>,
+    kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
+    caller: OnceCell<Caller>,
+}
+
+impl Aws {
+    /// Nothing is read or called yet.
+    pub fn new(settings: Settings) -> Self {
+        Self { settings, base: OnceCell::new(), kms: Mutex::new(HashMap::new()), caller: OnceCell::new() }
+    }
+
+    /// Region, credentials and roles, in the order in which AWS's own tools look for them.
+    async fn base(&self) -> &SdkConfig {
+        self.base
+            .get_or_init(|| async {
+                let settings = &self.settings;
+                let mut loader = aws_config::defaults(BehaviorVersion::latest());
+                if let Some(region) = &settings.region {
+                    loader = loader.region(Region::new(region.clone()));
+                }
+                if let Some(profile) = &settings.profile {
+                    loader = loader.profile_name(profile);
+                }
+                if let (Some(id), Some(secret)) = (&settings.access_key, &settings.secret_key) {
+                    let token = settings.token.as_ref().map(|token| token.expose_secret().to_owned());
+                    loader = loader.credentials_provider(Credentials::new(id, secret.expose_secret(), token, None, "provider"));
+                }
+                let config = loader.load().await;
+                match &settings.assume_role {
+                    None => config,
+                    Some(role) => self.assume(config, role).await,
+                }
+            })
+            .await
+    }
+
+    async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {
+        let mut for_sts = config.to_builder();
+        if let Some(endpoint) = &self.settings.sts_endpoint {
+            for_sts.set_endpoint_url(Some(endpoint.clone()));
+        }
+        if config.region().is_none() {
+            for_sts.set_region(Some(Region::from_static("us-east-1")));
+        }
+        let mut provider = AssumeRoleProvider::builder(&role.role_arn)
+            .session_name(role.session_name.as_deref().unwrap_or("terraform-provider-dbxcmk"))
+            .configure(&for_sts.build());
+        if let Some(id) = &role.external_id {
+            provider = provider.external_id(id);
+        }
+        if let Some(duration) = role.duration {
+            provider = provider.session_length(duration);
+        }
+        let provider = provider.build().await;
+        config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+    }
+
+    /// KMS in the region of a key.
+    async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
+        let base = self.base().await;
+        let mut clients = self.kms.lock().await;
+        let make = || {
+            let mut config = aws_sdk_kms::config::Builder::from(base).region(Region::new(key.region().to_owned()));
+            if let Some(endpoint) = &self.settings.kms_endpoint {
+                config = config.endpoint_url(endpoint);
+            }
+            aws_sdk_kms::Client::from_conf(config.build())
+        };
+        clients.entry(key.region().to_owned()).or_insert_with(make).clone()
+    }
+
+    /// A key as KMS describes it.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn describe(&self, key: &KeyArn) -> Result<KeyDescription, AwsError> {
+        let answer = self.kms(key).await.describe_key().key_id(key.to_string()).send().await;
+        let answer = answer.map_err(|error| understand("kms:DescribeKey", &error))?;
+        let metadata = answer.key_metadata();
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let deletion = metadata.and_then(|key| key.deletion_date());
+        Ok(KeyDescription {
+            state: text(metadata.and_then(|key| key.key_state()).map(|state| state.as_str())),
+            usage: text(metadata.and_then(|key| key.key_usage()).map(|usage| usage.as_str())),
+            spec: text(metadata.and_then(|key| key.key_spec()).map(|spec| spec.as_str())),
+            manager: text(metadata.and_then(|key| key.key_manager()).map(|manager| manager.as_str())),
+            deletion_date: deletion.and_then(|date| date.fmt(aws_sdk_kms::primitives::DateTimeFormat::DateTime).ok()),
+        })
+    }
+
+    /// The policy of a key, as its text.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn policy(&self, key: &KeyArn) -> Result<String, AwsError> {
+        let kms = self.kms(key).await;
+        let answer = kms.get_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).send().await;
+        let answer = answer.map_err(|error| understand("kms:GetKeyPolicy", &error))?;
+        Ok(answer.policy().unwrap_or_default().to_owned())
+    }
+
+    /// Puts a policy. AWS's own lockout check is never bypassed.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn put_policy(&self, key: &KeyArn, policy: &str) -> Result<(), AwsError> {
+        let kms = self.kms(key).await;
+        tracing::info!(key = %key, bytes = policy.len(), "putting the key policy");
+        let answer = kms.put_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).policy(policy).send().await;
+        answer.map(|_| ()).map_err(|error| understand("kms:PutKeyPolicy", &error))
+    }
+
+    /// Who calls AWS here, from STS; asked once.
+    ///
+    /// # Errors
+    /// When STS refuses or cannot be reached.
+    pub async fn caller(&self, key: &KeyArn) -> Result<Caller, AwsError> {
+        let caller = self.caller.get_or_try_init(|| async {
+            let base = self.base().await;
+            let mut config = aws_sdk_sts::config::Builder::from(base);
+            if base.region().is_none() {
+                config = config.region(Region::new(key.region().to_owned()));
+            }
+            if let Some(endpoint) = &self.settings.sts_endpoint {
+                config = config.endpoint_url(endpoint);
+            }
+            let answer = aws_sdk_sts::Client::from_conf(config.build()).get_caller_identity().send().await;
+            let answer = answer.map_err(|error| understand("sts:GetCallerIdentity", &error))?;
+            let arn = answer.arn().unwrap_or_default();
+            Caller::parse(arn).map_err(|_| AwsError::Other {
+                code: "GetCallerIdentity".to_owned(),
+                message: format!("`{arn}` is no identity"),
+            })
+        });
+        caller.await.cloned()
+    }
+
+    /// Everything that preflight wants to know of a key, read now.
+    pub async fn facts(&self, key: &KeyArn) -> KeyFacts {
+        let (description, policy) = (self.describe(key).await, self.policy(key).await);
+        KeyFacts {
+            arn: key.clone(),
+            description: description.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known),
+            policy: policy.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known),
+            policy_source: PolicySource::Live,
+        }
+    }
+}
+
+fn unreadable(error: &AwsError) -> Unreadable {
+    match error {
+        AwsError::AccessDenied { permission, .. } => {
+            Unreadable { permission: Some(permission), reason: format!("the identity that runs Terraform may not call {permission}") }
+        }
+        AwsError::NotFound(_) => Unreadable {
+            permission: None,
+            reason: "KMS knows no such key in that region and account, or the credentials belong to another account".to_owned(),
+        },
+        AwsError::Credentials(reason) => Unreadable { permission: None, reason: reason.clone() },
+        AwsError::Unreachable(reason) => Unreadable { permission: None, reason: format!("KMS could not be reached ({reason})") },
+        other => Unreadable { permission: None, reason: other.to_string() },
+    }
+}

@@ -1,0 +1,3 @@
+//! The clouds that keys live in: one file each. Facts come out as `preflight` wants them; errors are typed.
+
+pub mod aws;

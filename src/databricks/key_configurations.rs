@@ -1,0 +1,120 @@
+//! Encryption key configurations (`customer-managed-keys`). They cannot be changed, only made and removed.
+
+use serde::{Deserialize, Serialize};
+
+use super::errors::Error;
+use super::transport::Account;
+use crate::vocabulary::KeyConfigurationId;
+
+/// A key configuration as the API shows it. Fields that are not known here are passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct KeyConfiguration {
+    /// Its id.
+    pub customer_managed_key_id: String,
+    /// The account it belongs to.
+    #[serde(default)]
+    pub account_id: Option<String>,
+    /// When it was made, in milliseconds since 1970.
+    #[serde(default)]
+    pub creation_time: Option<i64>,
+    /// What it is for.
+    #[serde(default)]
+    pub use_cases: Vec<String>,
+    /// The AWS key.
+    #[serde(default)]
+    pub aws_key_info: Option<AwsKeyInfo>,
+}
+
+/// The AWS key of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AwsKeyInfo {
+    /// The key.
+    pub key_arn: String,
+    /// Its alias, for people only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_alias: Option<String>,
+    /// Its region; the API always returns it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_region: Option<String>,
+    /// Whether it encrypts cluster volumes too. Left out, the API takes it as true, so an explicit false has to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reuse_key_for_cluster_volumes: Option<bool>,
+}
+
+/// What is sent to make one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NewKeyConfiguration {
+    /// What it is for.
+    pub use_cases: Vec<String>,
+    /// The AWS key.
+    pub aws_key_info: AwsKeyInfo,
+}
+
+impl NewKeyConfiguration {
+    /// Whether `existing` is what this request would make.
+    pub fn matches(&self, existing: &KeyConfiguration) -> bool {
+        let sorted = |cases: &[String]| {
+            let mut cases = cases.to_vec();
+            cases.sort();
+            cases
+        };
+        let filled = |alias: &Option<String>| alias.clone().filter(|alias| !alias.is_empty());
+        existing.aws_key_info.as_ref().is_some_and(|key| {
+            key.key_arn == self.aws_key_info.key_arn
+                && filled(&key.key_alias) == filled(&self.aws_key_info.key_alias)
+                && key.reuse_key_for_cluster_volumes.unwrap_or(true)
+                    == self.aws_key_info.reuse_key_for_cluster_volumes.unwrap_or(true)
+                && sorted(&existing.use_cases) == sorted(&self.use_cases)
+        })
+    }
+}
+
+impl Account {
+    /// Makes a key configuration.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn create_key_configuration(&self, new: &NewKeyConfiguration) -> Result<KeyConfiguration, Error> {
+        self.post("/customer-managed-keys", new).await
+    }
+
+    /// Reads a key configuration.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn key_configuration(&self, id: &KeyConfigurationId) -> Result<KeyConfiguration, Error> {
+        self.get(&format!("/customer-managed-keys/{id}")).await
+    }
+
+    /// Every key configuration of the account.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn key_configurations(&self) -> Result<Vec<KeyConfiguration>, Error> {
+        self.get("/customer-managed-keys").await
+    }
+
+    /// Reads a key configuration; `None` when it is certain that the account has none of this id. A 404 alone is not: a wrong
+    /// host or account answers the same, so the list has the last word.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn find_key_configuration(&self, id: &KeyConfigurationId) -> Result<Option<KeyConfiguration>, Error> {
+        match self.key_configuration(id).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => {
+                let all = self.key_configurations().await?;
+                Ok(all.into_iter().find(|one| one.customer_managed_key_id == id.as_str()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes a key configuration.
+    ///
+    /// # Errors
+    /// When the API refuses (409 while a workspace uses it) or cannot be reached.
+    pub async fn delete_key_configuration(&self, id: &KeyConfigurationId) -> Result<(), Error> {
+        self.delete(&format!("/customer-managed-keys/{id}")).await
+    }
+}

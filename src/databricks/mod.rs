@@ -1,0 +1,13 @@
+//! The Databricks account API: authentication, transport, errors, and the objects that this provider works with.
+//!
+//! Knows nothing of Terraform. Errors are typed, secrets are in types that cannot be printed.
+
+pub mod auth;
+pub mod errors;
+pub mod key_configurations;
+pub mod transport;
+pub mod workspaces;
+
+pub use auth::{AuthError, Settings};
+pub use errors::{ApiError, Error};
+pub use transport::Account;

@@ -1,0 +1,159 @@
+//! Workspaces: what is read of them, and the two key fields that are changed.
+
+use serde::{Deserialize, Serialize};
+
+use super::errors::Error;
+use super::transport::Account;
+use crate::vocabulary::{KeyConfigurationId, WorkspaceId};
+
+/// A workspace as the API shows it. Fields that are not known here are passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Workspace {
+    /// Its number.
+    pub workspace_id: u64,
+    /// Its name.
+    #[serde(default)]
+    pub workspace_name: String,
+    /// `RUNNING`, `PROVISIONING`, … an open list.
+    #[serde(default)]
+    pub workspace_status: String,
+    /// What the platform says about it.
+    #[serde(default)]
+    pub workspace_status_message: Option<String>,
+    /// Its AWS region.
+    #[serde(default)]
+    pub aws_region: Option<String>,
+    /// `ENTERPRISE`, `PREMIUM`, …
+    #[serde(default)]
+    pub pricing_tier: Option<String>,
+    /// The configuration that encrypts its managed services.
+    #[serde(default)]
+    pub managed_services_customer_managed_key_id: Option<String>,
+    /// The configuration that encrypts its storage.
+    #[serde(default)]
+    pub storage_customer_managed_key_id: Option<String>,
+    /// The cross-account role's configuration.
+    #[serde(default)]
+    pub credentials_id: Option<String>,
+}
+
+/// A role with which Databricks works in the customer's AWS account.
+#[derive(Clone, Debug, Deserialize)]
+struct Credentials {
+    aws_credentials: Option<AwsCredentials>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct AwsCredentials {
+    sts_role: Option<StsRole>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct StsRole {
+    role_arn: Option<String>,
+}
+
+/// The key fields that are to be changed; the others stay as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct KeyFields {
+    /// For managed services.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "managed_services_customer_managed_key_id")]
+    pub managed_services: Option<KeyConfigurationId>,
+    /// For storage.
+    #[serde(skip_serializing_if = "Option::is_none", rename = "storage_customer_managed_key_id")]
+    pub storage: Option<KeyConfigurationId>,
+}
+
+impl KeyFields {
+    /// Whether nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        self.managed_services.is_none() && self.storage.is_none()
+    }
+
+    /// The fields' names, as `update_mask` wants them.
+    fn mask(&self) -> String {
+        let managed = self.managed_services.as_ref().map(|_| "managed_services_customer_managed_key_id");
+        let storage = self.storage.as_ref().map(|_| "storage_customer_managed_key_id");
+        managed.into_iter().chain(storage).collect::<Vec<_>>().join(",")
+    }
+}
+
+impl Workspace {
+    /// Whether it uses a key configuration, for anything.
+    pub fn uses(&self, id: &KeyConfigurationId) -> bool {
+        let own = [&self.managed_services_customer_managed_key_id, &self.storage_customer_managed_key_id];
+        own.into_iter().flatten().any(|used| used == id.as_str())
+    }
+}
+
+impl Account {
+    /// Reads a workspace.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn workspace(&self, id: WorkspaceId) -> Result<Workspace, Error> {
+        self.get(&format!("/workspaces/{id}")).await
+    }
+
+    /// Every workspace of the account.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn workspaces(&self) -> Result<Vec<Workspace>, Error> {
+        self.get("/workspaces").await
+    }
+
+    /// Reads a workspace; `None` when the list confirms that the account has none of this number.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn find_workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
+        match self.workspace(id).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.is_not_found() => {
+                Ok(self.workspaces().await?.into_iter().find(|one| one.workspace_id == id.number()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The workspaces that use a key configuration.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn workspaces_using(&self, id: &KeyConfigurationId) -> Result<Vec<Workspace>, Error> {
+        Ok(self.workspaces().await?.into_iter().filter(|workspace| workspace.uses(id)).collect())
+    }
+
+    /// The ARN of a workspace's cross-account role; serverless workspaces have none.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn cross_account_role(&self, workspace: &Workspace) -> Result<Option<String>, Error> {
+        let Some(id) = workspace.credentials_id.as_deref().filter(|id| !id.is_empty()) else { return Ok(None) };
+        let credentials: Credentials = self.get(&format!("/credentials/{id}")).await?;
+        Ok(credentials.aws_credentials.and_then(|aws| aws.sts_role).and_then(|role| role.role_arn))
+    }
+
+    /// Changes the key fields of a workspace, and no others.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn set_keys(&self, id: WorkspaceId, fields: &KeyFields) -> Result<(), Error> {
+        self.patch(&format!("/workspaces/{id}?update_mask={}", fields.mask()), fields).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_changes_is_sent_and_named() -> Result<(), Box<dyn std::error::Error>> {
+        let id: KeyConfigurationId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
+        let fields = KeyFields { storage: Some(id.clone()), ..KeyFields::default() };
+        assert_eq!(fields.mask(), "storage_customer_managed_key_id");
+        assert_eq!(serde_json::to_string(&fields)?, format!("{{\"storage_customer_managed_key_id\":\"{id}\"}}"));
+        Ok(())
+    }
+}

@@ -1,0 +1,185 @@
+//! What the provider's configuration is made into, shared by all operations of one run.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::OnceCell;
+
+use super::config::Config;
+use super::diagnose;
+use crate::clouds::aws::Aws;
+use crate::databricks::transport::Behaviour;
+use crate::databricks::{Account, AuthError, Settings, auth};
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::preflight::{Fact, Finding, KeyFacts, PolicySource, Severity};
+use crate::requirements::aws::Deployment;
+use crate::vocabulary::{AccountId, KeyArn};
+
+/// Why the account cannot be called.
+#[derive(Clone, Debug)]
+pub enum Unavailable {
+    /// The provider block depends on values that are known only after apply.
+    NotYetKnown(Vec<&'static str>),
+    /// It is not known where or who.
+    Auth(AuthError),
+    /// It cannot be called from this machine.
+    Transport(crate::databricks::Error),
+}
+
+impl From<Unavailable> for Diagnostics {
+    fn from(reason: Unavailable) -> Self {
+        diagnose::unavailable(&reason).into()
+    }
+}
+
+/// The configured provider.
+pub struct Client {
+    settings: Result<Settings, AuthError>,
+    unknown: Vec<&'static str>,
+    behaviour: Behaviour,
+    account: OnceCell<Account>,
+    aws: Aws,
+    aws_unknown: bool,
+    enforces: bool,
+    planned_policies: Mutex<BTreeMap<KeyArn, String>>,
+    facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
+}
+
+impl Client {
+    /// A client from the provider block. Nothing is called yet; what is wrong shows when it is needed.
+    pub fn new(config: &Config, terraform_version: &str) -> Self {
+        let (settings, unknown) = config.databricks();
+        let (aws, aws_unknown) = config.aws();
+        let around = auth::Surroundings {
+            variable: &|name| std::env::var(name).ok(),
+            file: &|path| std::fs::read_to_string(path),
+        };
+        Self {
+            settings: settings.completed(&around),
+            unknown,
+            behaviour: config.behaviour(terraform_version),
+            account: OnceCell::new(),
+            aws: Aws::new(aws),
+            aws_unknown,
+            enforces: config.enforces(),
+            planned_policies: Mutex::default(),
+            facts: Mutex::default(),
+        }
+    }
+
+    fn settings(&self) -> Result<&Settings, Unavailable> {
+        if !self.unknown.is_empty() {
+            return Err(Unavailable::NotYetKnown(self.unknown.clone()));
+        }
+        self.settings.as_ref().map_err(|error| Unavailable::Auth(error.clone()))
+    }
+
+    /// The Databricks account, ready to be called.
+    ///
+    /// # Errors
+    /// When it is not known where or who.
+    pub async fn account(&self) -> Result<&Account, Unavailable> {
+        let settings = self.settings()?;
+        self.account
+            .get_or_try_init(|| async {
+                let resolved = settings.resolve().map_err(Unavailable::Auth)?;
+                Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
+            })
+            .await
+    }
+
+    /// The id of the Databricks account, which needs no credential.
+    ///
+    /// # Errors
+    /// When none is configured.
+    pub fn account_id(&self) -> Result<AccountId, Unavailable> {
+        self.settings()?.account().map_err(Unavailable::Auth)
+    }
+
+    /// The Databricks deployment whose account calls a key of this partition. A configured government host says which of the
+    /// two it is; without a host the partition decides.
+    pub fn deployment(&self, key: &KeyArn) -> Deployment {
+        match self.settings().ok().and_then(|settings| settings.host().ok()) {
+            Some(host) if host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com") => host.deployment(),
+            _ if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
+            _ => Deployment::Commercial,
+        }
+    }
+
+    /// AWS.
+    pub fn aws(&self) -> &Aws {
+        &self.aws
+    }
+
+    /// Whether AWS can be called: not while the provider block still has unknown values in it.
+    pub fn aws_is_known(&self) -> bool {
+        !self.aws_unknown
+    }
+
+    /// From now on, whoever plans something for this key judges it by this policy: the same configuration is about to put it.
+    pub fn plan_policy(&self, key: &KeyArn, policy: String) {
+        self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), policy);
+    }
+
+    /// What was read of a key in this run is not true any more.
+    pub fn forget(&self, key: &KeyArn) {
+        self.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
+    pub async fn facts_for_plan(&self, key: &KeyArn) -> KeyFacts {
+        let cell = Arc::clone(self.facts.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let mut facts = cell.get_or_init(|| self.aws.facts(key)).await.clone();
+        let planned = self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        if let Some(policy) = planned {
+            facts.policy = Fact::Known(policy);
+            facts.policy_source = PolicySource::Planned;
+        }
+        facts
+    }
+
+    /// What is true of a key now.
+    pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
+        self.forget(key);
+        self.aws.facts(key).await
+    }
+
+    /// Findings as diagnostics: errors stop under `preflight = "enforce"`, and are warnings under `"warn"`.
+    pub fn report(&self, findings: Vec<Finding>, place: impl Fn(&Finding) -> &'static str) -> Diagnostics {
+        let enforces = self.enforces;
+        findings
+            .into_iter()
+            .map(|mut finding| {
+                let softened = !enforces && finding.severity == Severity::Error;
+                if softened {
+                    finding.severity = Severity::Warning;
+                }
+                let path = place(&finding);
+                diagnose::finding(&finding, softened).on(path)
+            })
+            .collect()
+    }
+
+    /// Whether findings stop an apply.
+    pub fn enforces(&self) -> bool {
+        self.enforces
+    }
+}
+
+/// Findings about something that is there already and does not change: worth knowing, no reason to stop a plan.
+pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
+    let soften = |mut finding: Finding| {
+        finding.severity = Severity::Warning;
+        finding
+    };
+    findings.into_iter().map(soften).collect()
+}
+
+/// Keeps what only warns, for a context that collects warnings, and returns the errors.
+pub fn split(diagnostics: Diagnostics) -> (Vec<Diagnostic>, Diagnostics) {
+    let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
+        .into_iter()
+        .partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
+    (warnings, errors.into_iter().collect())
+}

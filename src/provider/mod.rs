@@ -1,0 +1,47 @@
+//! The provider: its configuration, what it offers, and what all its resources share.
+
+pub mod client;
+pub mod config;
+pub mod diagnose;
+pub mod resources;
+
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::provider::Provider;
+use crate::plugin::resource::{AnyResource, register};
+use crate::plugin::schema::Schema;
+
+pub use client::Client;
+
+/// The address under which Terraform knows the provider.
+pub const SOURCE: &str = "registry.terraform.io/dbxcmk/dbxcmk";
+
+/// The dbxcmk provider.
+#[derive(Debug)]
+pub struct Dbxcmk;
+
+impl Provider for Dbxcmk {
+    type Client = Client;
+    type Config = config::Config;
+
+    const NAME: &'static str = "dbxcmk";
+
+    fn schema() -> Schema {
+        config::schema()
+    }
+
+    fn validate(config: &config::Config) -> Diagnostics {
+        config::validate(config)
+    }
+
+    async fn configure(config: config::Config, terraform_version: &str) -> Result<(Client, Diagnostics), Diagnostics> {
+        Ok((Client::new(&config, terraform_version), Diagnostics::new()))
+    }
+
+    fn resources() -> Vec<Box<dyn AnyResource<Client>>> {
+        vec![
+            register::<resources::key_configuration::KeyConfiguration>(),
+            register::<resources::key_policy::KeyPolicy>(),
+            register::<resources::workspace_binding::WorkspaceBinding>(),
+        ]
+    }
+}

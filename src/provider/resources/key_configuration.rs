@@ -1,0 +1,439 @@
+//! `dbxcmk_key_configuration`: a key as the Databricks account knows it. The API cannot change one, only make and remove it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{Pause, Timeouts, all_known, known_set, pause, timeout};
+use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
+use crate::databricks::{Account, Error};
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
+use crate::plugin::schema::{Attribute, Schema};
+use crate::preflight::Stage;
+use crate::preflight::key::{Question, judge};
+use crate::provider::client::{Client, Unavailable, as_warnings, split};
+use crate::provider::diagnose;
+use crate::requirements::aws::Usage;
+use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
+
+/// How long a create may take.
+const CREATE: Duration = Duration::from_secs(10 * 60);
+/// How long a delete may be tried while a workspace that is being deleted still holds the configuration.
+const DELETE: Duration = Duration::from_secs(15 * 60);
+
+/// The resource.
+pub struct KeyConfiguration;
+
+/// Configuration, plan and state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Model {
+    pub id: Attr<KeyConfigurationId>,
+    pub account_id: Attr<AccountId>,
+    pub creation_time: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub aws: Attr<Aws>,
+    pub timeouts: Timeouts,
+}
+
+/// `aws`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Aws {
+    pub key_arn: Attr<KeyArn>,
+    pub key_alias: Attr<KeyAlias>,
+    pub key_region: Attr<String>,
+    pub reuse_key_for_cluster_volumes: Attr<bool>,
+}
+
+impl Model {
+    fn key(&self) -> Option<&KeyArn> {
+        self.aws.known().and_then(|aws| aws.key_arn.known())
+    }
+
+    /// What preflight is to be asked about the key, when all of it is known.
+    fn question(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<(KeyArn, Question)> {
+        let aws = self.aws.known()?;
+        let key = aws.key_arn.known()?.clone();
+        let usage = Usage {
+            deployment: client.deployment(&key),
+            accounts: vec![account.clone()],
+            use_cases: all_known(&self.use_cases)?,
+            grants: false,
+            cross_account_role: None,
+        };
+        let cluster_volumes = aws.reuse_key_for_cluster_volumes.known() != Some(&false);
+        Some((key, Question { usage, cluster_volumes, stage }))
+    }
+}
+
+/// The state from what the API shows; what it does not know stays as it was.
+fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
+    let odd = |what: String| {
+        Diagnostics::from(Diagnostic::error(
+            "The key configuration cannot be represented",
+            format!("Databricks shows the key configuration {} with {what}. This provider version cannot manage it.", remote.customer_managed_key_id),
+        ))
+    };
+    let Some(key) = &remote.aws_key_info else {
+        return Err(odd("a key of another cloud".to_owned()));
+    };
+    let use_cases: Vec<UseCase> =
+        remote.use_cases.iter().map(|case| case.parse()).collect::<Result<_, _>>().map_err(|_| odd(format!("the use cases {}", remote.use_cases.join(", "))))?;
+    let key_arn: KeyArn = key.key_arn.parse().map_err(|_| odd(format!("the key {}", key.key_arn)))?;
+    let is_storage = use_cases.contains(&UseCase::Storage);
+    let old = before.aws.known();
+    Ok(Model {
+        id: remote.customer_managed_key_id.parse().map_or(Attr::Unknown, Attr::Known),
+        account_id: match remote.account_id.as_deref().map(str::parse) {
+            Some(Ok(account)) => Attr::Known(account),
+            _ => before.account_id.clone(),
+        },
+        creation_time: remote.creation_time.and_then(rfc3339).map_or_else(|| before.creation_time.clone(), Attr::Known),
+        aws: Attr::Known(Aws {
+            key_region: Attr::Known(key.key_region.clone().filter(|region| !region.is_empty()).unwrap_or_else(|| key_arn.region().to_owned())),
+            key_arn: Attr::Known(key_arn),
+            // The alias is for people: the API keeps the first one for good, so what the state says is the newer truth.
+            key_alias: match old.map(|old| &old.key_alias) {
+                Some(Attr::Known(alias)) => Attr::Known(alias.clone()),
+                Some(Attr::Null) if before.creation_time.known().is_some() => Attr::Null,
+                _ => key.key_alias.as_deref().and_then(|alias| alias.parse().ok()).into(),
+            },
+            reuse_key_for_cluster_volumes: match key.reuse_key_for_cluster_volumes {
+                Some(reuse) if is_storage => Attr::Known(reuse),
+                None if is_storage => Attr::Known(true),
+                _ => old.map_or(Attr::Null, |old| old.reuse_key_for_cluster_volumes.clone()),
+            },
+        }),
+        use_cases: known_set(use_cases),
+        timeouts: before.timeouts.clone(),
+    })
+}
+
+/// RFC 3339 from milliseconds since 1970.
+fn rfc3339(milliseconds: i64) -> Option<String> {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?.format(&Rfc3339).ok()
+}
+
+fn request(plan: &Model) -> Option<NewKeyConfiguration> {
+    let aws = plan.aws.known()?;
+    let mut use_cases: Vec<String> = all_known(&plan.use_cases)?.iter().map(ToString::to_string).collect();
+    use_cases.sort();
+    let is_storage = use_cases.iter().any(|case| case == UseCase::Storage.name());
+    let key = aws.key_arn.known()?;
+    Some(NewKeyConfiguration {
+        use_cases,
+        aws_key_info: AwsKeyInfo {
+            key_arn: key.to_string(),
+            key_alias: aws.key_alias.known().map(ToString::to_string),
+            key_region: Some(key.region().to_owned()),
+            // Left out, the API takes it as true: an explicit false has to reach it.
+            reuse_key_for_cluster_volumes: aws.reuse_key_for_cluster_volumes.known().copied().filter(|_| is_storage),
+        },
+    })
+}
+
+/// Makes one, and never two: when the answer was lost, what is there is looked at before anything is sent again.
+async fn make(account: &Account, new: &NewKeyConfiguration) -> Result<Remote, Diagnostics> {
+    let failed = |error: &Error| Diagnostics::from(diagnose::account("The key configuration could not be created", error));
+    let before: Vec<String> = account
+        .key_configurations()
+        .await
+        .map_err(|error| failed(&error))?
+        .into_iter()
+        .map(|one| one.customer_managed_key_id)
+        .collect();
+    let error = match account.create_key_configuration(new).await {
+        Ok(made) => return Ok(made),
+        Err(error) => error,
+    };
+    let ambiguous = match &error {
+        Error::Transport { may_have_been_taken, .. } => *may_have_been_taken,
+        Error::Malformed(_) => true,
+        Error::Api(refusal) => matches!(refusal.status, 500 | 502 | 504),
+        Error::LoginPage | Error::Auth(_) => false,
+    };
+    if !ambiguous {
+        return Err(failed(&error));
+    }
+    tracing::warn!(%error, "the answer to a create was lost; looking whether it was carried out");
+    let now = account.key_configurations().await.map_err(|_| failed(&error))?;
+    let mut made = now.into_iter().filter(|one| !before.contains(&one.customer_managed_key_id) && new.matches(one));
+    match (made.next(), made.next()) {
+        (Some(one), None) => Ok(one),
+        (None, _) => Err(failed(&error)),
+        (Some(one), Some(other)) => Err(Diagnostic::error(
+            "It is not certain which key configuration was created",
+            format!(
+                "The answer to the create was lost, and since then the account has two new configurations of this key: {} and {}. Somebody \
+                 else made one at the same time. Import the right one, and delete the other in the account console.",
+                one.customer_managed_key_id, other.customer_managed_key_id
+            ),
+        )
+        .into()),
+    }
+}
+
+async fn refuse_while_in_use(account: &Account, id: &KeyConfigurationId) -> Result<(), Diagnostics> {
+    let using = account.workspaces_using(id).await.map_err(|error| {
+        diagnose::account("It could not be found out whether a workspace uses the key configuration", &error)
+    })?;
+    if using.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> =
+        using.iter().map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect();
+    Err(Diagnostic::error(
+        "The key configuration is in use",
+        format!(
+            "The key configuration {id} is attached to {}:\n{}\n\nDatabricks does not delete a configuration that a workspace uses, and a \
+             key cannot be detached from a workspace (catalogs that use it are not checked here). Delete the workspaces first \
+             (`terraform destroy -target=…`), then this. If it is to be replaced, attach another configuration for managed services \
+             before; the storage key of a workspace stays for good.\n\nTo let Terraform only forget it, use a `removed` block with \
+             `destroy = false`.",
+            if using.len() == 1 { "this workspace" } else { "these workspaces" },
+            names.join("\n")
+        ),
+    )
+    .into())
+}
+
+impl Resource for KeyConfiguration {
+    type Client = Client;
+    type Model = Model;
+
+    const NAME: &'static str = "dbxcmk_key_configuration";
+
+    fn schema() -> Schema {
+        let aws = vec![
+            Attribute::string("key_arn")
+                .required()
+                .replaces()
+                .format::<KeyArn>("Invalid key ARN")
+                .describe("ARN of the KMS key. Refer to `dbxcmk_key_policy.….aws.key_arn`, so that the policy is there first."),
+            Attribute::string("key_alias")
+                .format::<KeyAlias>("Invalid key alias")
+                .describe("Alias of the key, for people only. Databricks keeps the first one; a change here changes nothing there."),
+            Attribute::bool("reuse_key_for_cluster_volumes").optional_computed().stable().replaces().describe(
+                "Whether the key also encrypts the EBS volumes of clusters. Has a meaning only with the use case `STORAGE`. Default: \
+                 `true`, as in the API.",
+            ),
+            Attribute::string("key_region").computed().stable().describe("Region of the key."),
+        ];
+        Schema::new(
+            "A customer-managed key as the Databricks account knows it. Before it is created, the key's state and policy are proven to \
+             let Databricks use it. The API cannot change a configuration, so every change but that of the alias replaces it; one that a \
+             workspace uses is never deleted.",
+            vec![
+                Attribute::string("id").computed().stable().describe("Id of the configuration, a UUID."),
+                Attribute::string("account_id").computed().stable().describe("Databricks account that it belongs to."),
+                Attribute::string("creation_time").computed().stable().describe("When it was created (RFC 3339)."),
+                Attribute::string_set("use_cases")
+                    .required()
+                    .replaces()
+                    .format::<UseCase>("Invalid use case")
+                    .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
+                    .describe("What the key may be attached for: `MANAGED_SERVICES`, `STORAGE`, or both. Their order means nothing."),
+                Attribute::object("aws", aws).required().describe("The AWS key."),
+                Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
+            ],
+        )
+    }
+
+    fn validate(config: &Model) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        let (Some(aws), Some(cases)) = (config.aws.known(), all_known(&config.use_cases)) else { return found };
+        if aws.reuse_key_for_cluster_volumes.known() == Some(&true) && !cases.contains(&UseCase::Storage) {
+            found.push(
+                Diagnostic::error(
+                    "Cluster volumes belong to the use case STORAGE",
+                    "`reuse_key_for_cluster_volumes = true` has no effect unless the key is also used for storage. Add \"STORAGE\" to \
+                     `use_cases`, or remove the attribute.",
+                )
+                .on("aws.reuse_key_for_cluster_volumes"),
+            );
+        }
+        found
+    }
+
+    async fn plan(cx: &Context<Client>, change: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+        let client = cx.client();
+        let cases = all_known(&plan.model.use_cases);
+        if let Attr::Known(aws) = &mut plan.model.aws {
+            let config = change.config.aws.known();
+            if config.is_some_and(|config| config.reuse_key_for_cluster_volumes.is_null()) {
+                aws.reuse_key_for_cluster_volumes = match &cases {
+                    None => Attr::Unknown,
+                    Some(cases) if cases.contains(&UseCase::Storage) => Attr::Known(true),
+                    Some(_) => Attr::Null,
+                };
+            }
+            aws.key_region = aws.key_arn.as_ref().map(|key| key.region().to_owned());
+        }
+        let account = match client.account_id() {
+            Ok(account) => account,
+            Err(Unavailable::NotYetKnown(_)) => return Ok(()),
+            Err(reason) => return Err(reason.into()),
+        };
+        let replaces = change.prior.as_ref().is_some_and(|prior| {
+            prior.key() != plan.model.key()
+                || all_known(&prior.use_cases).map(sorted) != cases.clone().map(sorted)
+                || prior.aws.known().map(|aws| &aws.reuse_key_for_cluster_volumes)
+                    != plan.model.aws.known().map(|aws| &aws.reuse_key_for_cluster_volumes)
+        });
+        match change.prior.as_ref() {
+            None => plan.model.account_id = Attr::Known(account.clone()),
+            Some(prior) if replaces => {
+                if let Attr::Known(id) = &prior.id {
+                    refuse_while_in_use(client.account().await?, id).await?;
+                }
+            }
+            Some(_) => {}
+        }
+        if let (Some((key, question)), true) = (plan.model.question(client, &account, Stage::Plan), client.aws_is_known()) {
+            let mut findings = judge(&client.facts_for_plan(&key).await, &question);
+            if change.prior.is_some() && !replaces {
+                findings = as_warnings(findings);
+            }
+            let (warnings, errors) = split(client.report(findings, |_| "aws.key_arn"));
+            warnings.into_iter().for_each(|warning| cx.warn(warning));
+            if !errors.is_empty() {
+                return Err(errors);
+            }
+        }
+        Ok(())
+    }
+
+    async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
+        match &state.id {
+            Attr::Known(id) => refuse_while_in_use(cx.client().account().await?, id).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let (Some(new), Some((key, question))) = (request(&plan), plan.question(client, account.id(), Stage::Apply)) else {
+            return Err(Diagnostic::bug("A key configuration was applied before its configuration was known.").into());
+        };
+        let findings = judge(&client.facts_now(&key).await, &question);
+        let (warnings, errors) = split(client.report(findings, |_| "aws.key_arn"));
+        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let made = tokio::time::timeout(timeout(&plan.timeouts, "create", CREATE).length(), make(account, &new));
+        let made = made.await.map_err(|_| {
+            Diagnostic::error(
+                "Creating the key configuration took too long",
+                "Databricks did not answer in time. Whether the configuration was made is not known: look in the account console under \
+                 Cloud resources > Encryption keys, and import it if it is there. `timeouts.create` gives it more time.",
+            )
+        })??;
+        // The first answer may be partial; the object itself is complete. Not being able to read it is no reason to lose it.
+        let id: KeyConfigurationId = made.customer_managed_key_id.parse().map_err(|_| {
+            Diagnostic::error(
+                "Databricks answered with an id that is none",
+                format!("The new key configuration is called `{}`, which is no UUID. Look it up in the account console.", made.customer_managed_key_id),
+            )
+        })?;
+        let complete = account.key_configuration(&id).await.unwrap_or(made);
+        let mut state = match state(&complete, &plan) {
+            Ok(state) => state,
+            Err(_) => Model { id: Attr::Known(id.clone()), ..plan.clone() },
+        };
+        state.id = Attr::Known(id);
+        state.use_cases = plan.use_cases.clone();
+        if state.creation_time.is_unknown() {
+            state.creation_time = Attr::Null;
+        }
+        progress.save(state.clone());
+        Ok(state)
+    }
+
+    async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
+        let account = cx.client().account().await?;
+        let Attr::Known(id) = &before.id else { return Ok(None) };
+        if let Attr::Known(own) = before.account_id.as_ref() {
+            if own != account.id() {
+                return Err(Diagnostic::error(
+                    "The key configuration belongs to another Databricks account",
+                    format!(
+                        "The state has the key configuration {id} of account {own}, but the provider is configured for account {}. It was \
+                         not looked up, so that it is not taken for deleted. Configure the provider for account {own}.",
+                        account.id()
+                    ),
+                )
+                .into());
+            }
+        }
+        let found = account
+            .find_key_configuration(id)
+            .await
+            .map_err(|error| diagnose::account("The key configuration could not be read", &error))?;
+        found.map(|remote| state(&remote, &before)).transpose()
+    }
+
+    async fn update(_: &Context<Client>, _: Model, plan: Model, _: &Progress<Model>) -> Result<Model, Diagnostics> {
+        // Only the alias and the timeouts can change in place, and both live here alone.
+        Ok(plan)
+    }
+
+    async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
+        let account = cx.client().account().await?;
+        let Attr::Known(id) = &state.id else { return Ok(()) };
+        let deadline = timeout(&state.timeouts, "delete", DELETE);
+        let mut wait = Duration::from_millis(500);
+        loop {
+            let error = match account.delete_key_configuration(id).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_not_found() => {
+                    let still = account.find_key_configuration(id).await;
+                    match still {
+                        Ok(None) => return Ok(()),
+                        _ => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            let failed = || Diagnostics::from(diagnose::account("The key configuration could not be deleted", &error));
+            if !error.api().is_some_and(crate::databricks::ApiError::is_conflict) {
+                return Err(failed());
+            }
+            // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it for good.
+            let is_going = |status: &str| matches!(status, "CANCELLING" | "CANCELLED");
+            let using = account.workspaces_using(id).await.unwrap_or_default();
+            if using.iter().any(|workspace| !is_going(&workspace.workspace_status)) {
+                refuse_while_in_use(account, id).await?;
+            }
+            if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
+                return Err(failed());
+            }
+            wait = (wait * 2).min(Duration::from_secs(15));
+        }
+    }
+
+    async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
+        let id: KeyConfigurationId = id.parse().map_err(|error: crate::vocabulary::databricks::IdError| {
+            Diagnostic::error("Not the id of a key configuration", format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."))
+        })?;
+        Ok(Model {
+            id: Attr::Known(id),
+            account_id: Attr::Null,
+            creation_time: Attr::Null,
+            use_cases: Attr::Null,
+            aws: Attr::Null,
+            timeouts: Attr::Null,
+        })
+    }
+}
+
+fn sorted(mut cases: Vec<UseCase>) -> Vec<UseCase> {
+    cases.sort_unstable();
+    cases
+}

@@ -1,0 +1,605 @@
+//! `dbxcmk_key_policy`: the statements with which Databricks may use a key. It owns these and nothing else of the policy.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Deadline, Pause, Timeouts, all_known, known_set, pause, timeout};
+use crate::clouds::aws::AwsError;
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::duration::spell;
+use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
+use crate::plugin::schema::{Attribute, Schema};
+use crate::plugin::value::Value;
+use crate::policy::lockout::lockout;
+use crate::policy::{Document, Verdict};
+use crate::preflight::{Fact, PolicySource};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::requirements::aws::{Grant, Usage};
+use crate::requirements::ownership::{document_of, edits, list_of, mean_the_same, recognise, statements_of, still_there};
+use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+
+/// How long a new policy may take to show in reads, and a new principal to be known.
+const SETTLE: Duration = Duration::from_secs(10 * 60);
+/// How many reads in a row have to show the new policy.
+const READS_IN_A_ROW: u32 = 2;
+
+/// The resource.
+pub struct KeyPolicy;
+
+/// Configuration, plan and state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Model {
+    pub id: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
+    pub aws: Attr<Aws>,
+    pub force_destroy: Attr<bool>,
+    pub statements: Attr<String>,
+    pub policy: Attr<String>,
+    pub timeouts: Timeouts,
+}
+
+/// `aws`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Aws {
+    pub key_arn: Attr<KeyArn>,
+    pub cross_account_role_arn: Attr<RoleArn>,
+    pub cluster_volumes: Attr<bool>,
+    pub include_grants: Attr<bool>,
+}
+
+impl Model {
+    fn key(&self) -> Option<&KeyArn> {
+        self.aws.known().and_then(|aws| aws.key_arn.known())
+    }
+
+    /// What the key is to be used for, when all of it is known.
+    fn usage(&self, client: &Client) -> Option<Usage> {
+        let aws = self.aws.known()?;
+        let cluster_volumes = *aws.cluster_volumes.known()?;
+        let role = match &aws.cross_account_role_arn {
+            Attr::Unknown => return None,
+            Attr::Known(role) if cluster_volumes => Some(role.clone()),
+            _ => None,
+        };
+        Some(Usage {
+            deployment: client.deployment(aws.key_arn.known()?),
+            accounts: all_known(&self.databricks_account_ids)?,
+            use_cases: all_known(&self.use_cases)?,
+            grants: *aws.include_grants.known()?,
+            cross_account_role: role,
+        })
+    }
+
+    fn own_statements(&self) -> Vec<String> {
+        self.statements.known().and_then(|list| statements_of(list).ok()).unwrap_or_default()
+    }
+
+    fn may_be_destroyed(&self) -> bool {
+        self.force_destroy.known() == Some(&true)
+    }
+
+    /// The same model, its key's policy being `live`: our statements as far as they are there.
+    fn seen(mut self, live: &Document) -> Result<Self, Diagnostics> {
+        let there = still_there(live, &self.own_statements()).map_err(|error| Diagnostic::bug(error.to_string()))?;
+        if there.len() != self.own_statements().len() {
+            self.statements = Attr::Known(list_of(&there));
+        }
+        let unchanged = self.policy.known().is_some_and(|known| {
+            known == live.text() || Document::parse(known).is_ok_and(|known| known.means_the_same_as(live))
+        });
+        if !unchanged {
+            self.policy = Attr::Known(live.text().to_owned());
+        }
+        Ok(self)
+    }
+}
+
+/// The key's policy, read and understood.
+async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
+    let text = client.aws().policy(key).await.map_err(|error| diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn"))?;
+    understood(&text, key)
+}
+
+fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
+    Document::parse(text).map_err(|error| {
+        Diagnostic::error(
+            "The key policy cannot be read",
+            format!(
+                "The policy of {key} is no valid key policy: {error}.\n\nStatements can only be added to a policy that can be read. Correct \
+                 it at that place, and plan again."
+            ),
+        )
+        .on("aws.key_arn")
+        .into()
+    })
+}
+
+/// The policy with our statements, or why it cannot have them.
+fn merged(live: &Document, wanted: &[Grant], previous: &[String], key: &KeyArn) -> Result<Document, Diagnostics> {
+    let bug = |error: crate::policy::PolicyError| Diagnostics::from(Diagnostic::bug(format!("A statement is malformed: {error}.")));
+    let edits = edits(live, wanted, previous).map_err(bug)?;
+    let merged = live.edited(&edits).map_err(|_| {
+        Diagnostic::error(
+            "The key policy would be left without a statement",
+            format!(
+                "Every statement of the policy of {key} belongs to this resource, and a key without any statement can be used and \
+                 changed by nobody.\n\nAdd the statement that lets the key's own account administer it, and try again:\n\n{}",
+                admin_statement(key)
+            ),
+        )
+    })?;
+    merged.check_limits().map_err(|error| {
+        Diagnostic::error(
+            "KMS would refuse the key policy",
+            format!("With the statements for Databricks, {}.\n\nShorten other statements of the policy of {key}, for example by merging those with the same principals.", error.message),
+        )
+        .on("aws.key_arn")
+    })?;
+    Ok(merged)
+}
+
+fn admin_statement(key: &KeyArn) -> String {
+    format!(
+        "{{\n  \"Sid\": \"Enable IAM User Permissions\",\n  \"Effect\": \"Allow\",\n  \"Principal\": {{ \"AWS\": \"arn:{}:iam::{}:root\" \
+         }},\n  \"Action\": \"kms:*\",\n  \"Resource\": \"*\"\n}}",
+        key.partition(),
+        key.account()
+    )
+}
+
+/// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.
+async fn refuse_lockout(client: &Client, policy: &Document, key: &KeyArn) -> Result<(), Diagnostics> {
+    let caller = match client.aws().caller(key).await {
+        Ok(caller) => caller,
+        // Who asks could not be found out; AWS's own check has the last word.
+        Err(error) => {
+            tracing::debug!(%error, "the caller could not be found out; leaving the lockout check to KMS");
+            return Ok(());
+        }
+    };
+    let found = lockout(policy, key, &caller);
+    if !found.is_certain() {
+        return Ok(());
+    }
+    let why = match found.caller.verdict {
+        Verdict::DeniedExplicitly => {
+            let labels = found.caller.statements.iter().filter_map(|i| policy.statements.get(*i).map(|s| s.label(*i)));
+            format!("{} denies kms:PutKeyPolicy to it", labels.collect::<Vec<_>>().join(" and "))
+        }
+        _ => "no statement allows it to call kms:PutKeyPolicy".to_owned(),
+    };
+    Err(Diagnostic::error(
+        "The key policy would lock you out",
+        format!(
+            "Terraform runs as {caller}. With the new policy of {key}, {why}: nobody here could change the policy again, and KMS refuses \
+             such a policy.\n\nAdd the statement that lets the key's own account administer it, then apply again:\n\n{}",
+            admin_statement(key)
+        ),
+    )
+    .on("aws.key_arn")
+    .into())
+}
+
+/// The workspaces that use this key now, in words; empty when there are none or it cannot be known.
+async fn users_of(client: &Client, key: &KeyArn) -> Result<Vec<String>, Diagnostics> {
+    let account = client.account().await?;
+    let failed = |error| diagnose::account("It could not be found out whether a workspace uses the key", &error);
+    let configurations = account.key_configurations().await.map_err(failed)?;
+    let arn = key.to_string();
+    let own: Vec<_> = configurations
+        .into_iter()
+        .filter(|one| one.aws_key_info.as_ref().is_some_and(|info| info.key_arn == arn))
+        .filter_map(|one| one.customer_managed_key_id.parse().ok())
+        .collect();
+    if own.is_empty() {
+        return Ok(Vec::new());
+    }
+    let workspaces = account.workspaces().await.map_err(failed)?;
+    let using = workspaces.iter().filter(|workspace| own.iter().any(|id| workspace.uses(id)));
+    Ok(using.map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect())
+}
+
+async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str) -> Result<(), Diagnostics> {
+    let users = users_of(client, key).await?;
+    if users.is_empty() {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        "Workspaces need these statements of the key policy",
+        format!(
+            "{what} would take from Databricks the permission to use {key}, and these workspaces are encrypted with it:\n{}\n\nThey would \
+             go dark. A key cannot be detached from a workspace: delete the workspaces first (`terraform destroy -target=…`), then this.\n\n\
+             To leave the statements in the policy and only let Terraform forget them, use a `removed` block with `destroy = false`. To \
+             remove them all the same, set `force_destroy = true` and apply that before.",
+            users.join("\n")
+        ),
+    )
+    .into())
+}
+
+/// Puts the policy and waits until it can be read.
+async fn write(cx: &Context<Client>, key: &KeyArn, wanted: &[Grant], previous: &[String], deadline: Deadline) -> Result<Document, Diagnostics> {
+    let client = cx.client();
+    let before = live(client, key).await?;
+    let after = merged(&before, wanted, previous, key)?;
+    if after == before || after.means_the_same_as(&before) {
+        return Ok(before);
+    }
+    refuse_lockout(client, &after, key).await?;
+    let failed = |error: &AwsError| Diagnostics::from(diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"));
+    let mut wait = Duration::from_millis(500);
+    loop {
+        match client.aws().put_policy(key, after.text()).await {
+            Ok(()) => break,
+            // A role that was just created is unknown to KMS for some seconds.
+            Err(error) if error.is_invalid_principal() && !deadline.has_passed() => {
+                tracing::info!(%key, "KMS does not know a principal of the policy yet; trying again");
+                if pause(wait, cx.stop()).await == Pause::Stopped {
+                    return Err(failed(&error));
+                }
+                wait = (wait * 2).min(Duration::from_secs(5));
+            }
+            Err(error) if error.is_invalid_principal() => return Err(unknown_principal(key, wanted, &error)),
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    client.forget(key);
+    shown(cx, key, after, deadline).await
+}
+
+fn unknown_principal(key: &KeyArn, wanted: &[Grant], error: &AwsError) -> Diagnostics {
+    let principals: Vec<String> = wanted.iter().map(|grant| format!("  - {}", grant.user.principal())).collect();
+    Diagnostic::error(
+        "A principal of the key policy does not exist",
+        format!(
+            "KMS refuses the policy of {key} because it names a role or account that AWS does not know. AWS says: \"{error}\".\n\nThis \
+             resource adds statements for:\n{}\n\nCheck that the cross-account role exists and that its ARN is right; principals that show \
+             as AROA… or AIDA… in the present policy were deleted and have to be removed from it.",
+            principals.join("\n")
+        ),
+    )
+    .on("aws.cross_account_role_arn")
+    .into()
+}
+
+/// Reads until the policy is there several times in a row: a read right after a write may still show the old one.
+async fn shown(cx: &Context<Client>, key: &KeyArn, wanted: Document, deadline: Deadline) -> Result<Document, Diagnostics> {
+    let (started, mut in_a_row, mut wait) = (Instant::now(), 0, Duration::from_millis(50));
+    loop {
+        let found = live(cx.client(), key).await?;
+        in_a_row = if found.means_the_same_as(&wanted) { in_a_row + 1 } else { 0 };
+        if in_a_row >= READS_IN_A_ROW {
+            return Ok(found);
+        }
+        if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
+            return Err(Diagnostic::error(
+                "The key policy was put but does not show yet",
+                format!(
+                    "KMS accepted the new policy of {key}, but {} later a read still shows another one. Either KMS is slow, or somebody else \
+                     changes the policy at the same time.\n\nPlan again: if the statements are there by then, the plan is empty.",
+                    spell(started.elapsed())
+                ),
+            )
+            .on("aws.key_arn")
+            .into());
+        }
+        wait = (wait * 2).min(Duration::from_secs(5));
+    }
+}
+
+impl KeyPolicy {
+    /// What the user left out and what follows from what they said.
+    fn complete(cx: &Context<Client>, change: &Change<Model>, model: &mut Model) -> Result<(), Diagnostics> {
+        if let Attr::Known(aws) = &mut model.aws {
+            let config = change.config.aws.known();
+            if config.is_some_and(|config| config.cluster_volumes.is_null()) {
+                aws.cluster_volumes = match &aws.cross_account_role_arn {
+                    Attr::Unknown => Attr::Unknown,
+                    Attr::Known(_) => Attr::Known(true),
+                    Attr::Null => Attr::Known(false),
+                };
+            }
+            model.id = aws.key_arn.as_ref().map(ToString::to_string);
+        }
+        if change.config.databricks_account_ids.is_null() {
+            model.databricks_account_ids = match cx.client().account_id() {
+                Ok(account) => known_set([account]),
+                Err(crate::provider::client::Unavailable::NotYetKnown(_)) => Attr::Unknown,
+                Err(reason) => return Err(reason.into()),
+            };
+        }
+        Ok(())
+    }
+
+    /// What the key says about the plan: it must be there, in a usable state, and take the statements.
+    async fn judge(
+        cx: &Context<Client>,
+        key: &KeyArn,
+        usage: &Usage,
+        previous: &[String],
+        removes: bool,
+        forced: bool,
+    ) -> Result<(), Diagnostics> {
+        let client = cx.client();
+        let facts = client.facts_for_plan(key).await;
+        let wanted = usage.grants();
+        let mut found = Diagnostics::new();
+        if let Fact::Known(policy) = &facts.policy {
+            let after = merged(&understood(policy, key)?, &wanted, previous, key)?;
+            refuse_lockout(client, &after, key).await?;
+            client.plan_policy(key, after.text().to_owned());
+        }
+        // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
+        let mut planned = client.facts_for_plan(key).await;
+        planned.policy_source = PolicySource::Planned;
+        let question = crate::preflight::key::Question {
+            usage: usage.clone(),
+            cluster_volumes: false,
+            stage: crate::preflight::Stage::Plan,
+        };
+        found.extend(client.report(crate::preflight::key::judge(&planned, &question), |_| "aws.key_arn"));
+        if removes && !forced {
+            if let Err(errors) = refuse_removal_in_use(client, key, "This change").await {
+                found.extend(errors);
+            }
+        }
+        let (warnings, errors) = crate::provider::client::split(found);
+        warnings.into_iter().for_each(|warning| cx.warn(warning));
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+impl Resource for KeyPolicy {
+    type Client = Client;
+    type Model = Model;
+
+    const NAME: &'static str = "dbxcmk_key_policy";
+
+    fn schema() -> Schema {
+        let aws = vec![
+            Attribute::string("key_arn")
+                .required()
+                .replaces()
+                .format::<KeyArn>("Invalid key ARN")
+                .describe("ARN of the KMS key whose policy gets the statements."),
+            Attribute::string("cross_account_role_arn").format::<RoleArn>("Invalid role ARN").describe(
+                "ARN of the role with which Databricks launches clusters in your AWS account. It needs the key for cluster volumes (EBS).",
+            ),
+            Attribute::bool("cluster_volumes").optional_computed().stable().describe(
+                "Whether the role may use the key for cluster volumes. Default: `true` when `cross_account_role_arn` is set.",
+            ),
+            Attribute::bool("include_grants").default_value(Value::Bool(false)).describe(
+                "Whether to add the statement for grants on the workspace bucket, which older Databricks documentation shows. Default: \
+                 `false`.",
+            ),
+        ];
+        Schema::new(
+            "Lets Databricks use a KMS key: adds the documented statements to the key's policy, keeps them there, and owns nothing else \
+             of the policy. Statements of others stay byte for byte as they are; documented statements that are there already are \
+             adopted. A plan is refused when the policy would lock you out, when KMS would not accept it, or when a workspace would lose \
+             its key.\n\nDo not combine it with `aws_kms_key_policy`, or with `policy` of `aws_kms_key`, on the same key: those write the \
+             whole policy on every change. Let `aws_kms_key` ignore changes of `policy`.",
+            vec![
+                Attribute::string("id").computed().stable().describe("ARN of the key."),
+                Attribute::string_set("use_cases")
+                    .required()
+                    .format::<UseCase>("Invalid use case")
+                    .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
+                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both."),
+                Attribute::string_set("databricks_account_ids")
+                    .optional_computed()
+                    .stable()
+                    .format::<AccountId>("Invalid Databricks account id")
+                    .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")
+                    .describe("Databricks accounts for which the key may be used. Default: the account of the provider."),
+                Attribute::object("aws", aws).required().describe("The AWS key and the role that uses it."),
+                Attribute::bool("force_destroy").default_value(Value::Bool(false)).describe(
+                    "Whether the statements may be removed although workspaces need them. Those workspaces go dark. Default: `false`.",
+                ),
+                Attribute::string("statements")
+                    .computed()
+                    .describe("The statements of this resource, as a JSON list. Known at plan."),
+                Attribute::string("policy").computed().describe("The whole policy of the key, as JSON. Known after apply."),
+                Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]),
+            ],
+        )
+    }
+
+    fn validate(config: &Model) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        let Attr::Known(aws) = &config.aws else { return found };
+        if aws.cluster_volumes.known() == Some(&true) && aws.cross_account_role_arn.is_null() {
+            found.push(
+                Diagnostic::error(
+                    "Cluster volumes need the cross-account role",
+                    "With `cluster_volumes = true` the policy has to name the role that launches clusters. Set \
+                     `cross_account_role_arn` to the role of the workspace's credentials configuration \
+                     (`databricks_mws_credentials.….role_arn`), or remove `cluster_volumes`.",
+                )
+                .on("aws.cluster_volumes"),
+            );
+        }
+        if let (Some(cases), true) = (all_known(&config.use_cases), aws.cluster_volumes.known() == Some(&true)) {
+            if !cases.contains(&UseCase::Storage) {
+                found.push(
+                    Diagnostic::error(
+                        "Cluster volumes belong to the use case STORAGE",
+                        "A key encrypts cluster volumes only as part of workspace storage. Add \"STORAGE\" to `use_cases`, or remove \
+                         `cluster_volumes`.",
+                    )
+                    .on("aws.cluster_volumes"),
+                );
+            }
+        }
+        if let (Some(key), Some(role)) = (aws.key_arn.known(), aws.cross_account_role_arn.known()) {
+            if key.partition() != role.partition() {
+                found.push(
+                    Diagnostic::error(
+                        "The role is in another AWS partition than the key",
+                        format!(
+                            "The key is in `{}`, the role in `{}`. No principal of one partition can use a key of another: name a role of \
+                             the key's partition.",
+                            key.partition(),
+                            role.partition()
+                        ),
+                    )
+                    .on("aws.cross_account_role_arn"),
+                );
+            }
+        }
+        found
+    }
+
+    async fn plan(cx: &Context<Client>, change: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+        Self::complete(cx, change, &mut plan.model)?;
+        let prior = change.prior.as_ref();
+        let same_key = prior.is_some_and(|prior| prior.key() == plan.model.key());
+        let previous = prior.filter(|_| same_key).map(Model::own_statements).unwrap_or_default();
+        let Some(usage) = plan.model.usage(cx.client()) else {
+            plan.model.statements = Attr::Unknown;
+            plan.model.policy = Attr::Unknown;
+            return Ok(());
+        };
+        let wanted: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+        let in_place = same_key && mean_the_same(&wanted, &previous);
+        if in_place {
+            if let Some(prior) = prior {
+                plan.model.statements = prior.statements.clone();
+                plan.model.policy = prior.policy.clone();
+            }
+            return Ok(());
+        }
+        plan.model.statements = Attr::Known(list_of(&wanted));
+        plan.model.policy = Attr::Unknown;
+        match plan.model.key() {
+            Some(key) if cx.client().aws_is_known() => {
+                let kept = document_of(&wanted).ok().and_then(|document| still_there(&document, &previous).ok()).unwrap_or_default();
+                let removes = kept.len() < previous.len();
+                Self::judge(cx, key, &usage, &previous, removes, plan.model.may_be_destroyed()).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
+        match state.key() {
+            Some(key) if !state.may_be_destroyed() && !state.own_statements().is_empty() => {
+                refuse_removal_in_use(cx.client(), key, "Destroying this resource").await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+        Self::put(cx, plan, &[], "create", progress).await
+    }
+
+    async fn read(cx: &Context<Client>, mut state: Model) -> Result<Option<Model>, Diagnostics> {
+        let Some(key) = state.key().cloned() else { return Ok(None) };
+        let text = match cx.client().aws().policy(&key).await {
+            Ok(text) => text,
+            Err(AwsError::NotFound(_)) => return Ok(None),
+            Err(error @ AwsError::AccessDenied { .. }) => {
+                let mut warning = diagnose::aws("The key policy could not be read", &key, &error).on("aws.key_arn");
+                warning.severity = crate::plugin::diagnostics::Severity::Warning;
+                cx.warn(warning);
+                return Ok(Some(state));
+            }
+            Err(error) => return Err(diagnose::aws("The key policy could not be read", &key, &error).on("aws.key_arn").into()),
+        };
+        let live = understood(&text, &key)?;
+        if state.statements.is_null() {
+            state = Self::adopted(cx.client(), state, &live, &key);
+        }
+        state.seen(&live).map(Some)
+    }
+
+    async fn update(cx: &Context<Client>, prior: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+        Self::put(cx, plan, &prior.own_statements(), "update", progress).await
+    }
+
+    async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
+        let Some(key) = state.key().cloned() else { return Ok(()) };
+        if !state.may_be_destroyed() && !state.own_statements().is_empty() {
+            refuse_removal_in_use(cx.client(), &key, "Destroying this resource").await?;
+        }
+        match cx.client().aws().describe(&key).await {
+            // A key that is gone, or about to be, takes its policy along.
+            Err(AwsError::NotFound(_)) => return Ok(()),
+            Ok(description) if description.state.starts_with("Pending") => return Ok(()),
+            _ => {}
+        }
+        let deadline = timeout(&state.timeouts, "delete", SETTLE);
+        write(cx, &key, &[], &state.own_statements(), deadline).await.map(|_| ())
+    }
+
+    async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
+        let key: KeyArn = id.parse().map_err(|error: crate::vocabulary::arn::ArnError| {
+            Diagnostic::error("Not the ARN of a key", format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."))
+        })?;
+        Ok(Model {
+            id: Attr::Known(key.to_string()),
+            use_cases: Attr::Null,
+            databricks_account_ids: Attr::Null,
+            aws: Attr::Known(Aws {
+                key_arn: Attr::Known(key),
+                cross_account_role_arn: Attr::Null,
+                cluster_volumes: Attr::Null,
+                include_grants: Attr::Null,
+            }),
+            force_destroy: Attr::Known(false),
+            statements: Attr::Null,
+            policy: Attr::Null,
+            timeouts: Attr::Null,
+        })
+    }
+}
+
+impl KeyPolicy {
+    async fn put(
+        cx: &Context<Client>,
+        mut plan: Model,
+        previous: &[String],
+        operation: &str,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
+        let (Some(key), Some(usage)) = (plan.key().cloned(), plan.usage(cx.client())) else {
+            return Err(Diagnostic::bug("A key policy was applied before its configuration was known.").into());
+        };
+        let grants = usage.grants();
+        if plan.statements.is_unknown() {
+            let own: Vec<String> = grants.iter().map(|grant| grant.statement.clone()).collect();
+            plan.statements = Attr::Known(list_of(&own));
+        }
+        let deadline = timeout(&plan.timeouts, operation, SETTLE);
+        let live = write(cx, &key, &grants, previous, deadline).await?;
+        plan.policy = match plan.policy {
+            // What the plan knew stays in its spelling.
+            Attr::Known(known) => Attr::Known(known),
+            _ => Attr::Known(live.text().to_owned()),
+        };
+        progress.save(plan.clone());
+        Ok(plan)
+    }
+
+    /// An imported policy: what of it is recognised as ours.
+    fn adopted(client: &Client, mut state: Model, live: &Document, key: &KeyArn) -> Model {
+        let found = recognise(live, client.deployment(key));
+        state.statements = Attr::Known(list_of(&found.statements));
+        state.use_cases = known_set(found.use_cases);
+        state.databricks_account_ids = known_set(found.accounts);
+        if let Attr::Known(aws) = &mut state.aws {
+            aws.cluster_volumes = Attr::Known(found.cross_account_role.is_some());
+            aws.cross_account_role_arn = found.cross_account_role.into();
+            aws.include_grants = Attr::Known(found.grants);
+        }
+        state
+    }
+}
