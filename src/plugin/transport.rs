@@ -132,8 +132,10 @@ impl Listener {
         let (count, open) = watch::channel(0);
         let acceptor = tls.map(TlsAcceptor::from);
         tokio::spawn(async move {
+            // The whole listener moves in here, its directory too: a task that took only the socket would drop the rest.
+            let listener = self;
             loop {
-                let raw: Box<dyn Duplex> = match &self.socket {
+                let raw: Box<dyn Duplex> = match &listener.socket {
                     #[cfg(unix)]
                     Socket::Unix(listener) => match listener.accept().await {
                         Ok((stream, _)) => Box::new(stream),

@@ -1,6 +1,6 @@
 //! What the provider's configuration is made into, shared by all operations of one run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
@@ -13,7 +13,7 @@ use crate::databricks::{Account, AuthError, Settings, auth};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::preflight::{Fact, Finding, KeyFacts, PolicySource, Severity};
 use crate::requirements::aws::Deployment;
-use crate::vocabulary::{AccountId, KeyArn};
+use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
 
 /// Why the account cannot be called.
 #[derive(Clone, Debug)]
@@ -43,6 +43,7 @@ pub struct Client {
     enforces: bool,
     planned_policies: Mutex<BTreeMap<KeyArn, String>>,
     facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
+    vanished: Mutex<BTreeSet<WorkspaceId>>,
 }
 
 impl Client {
@@ -64,6 +65,7 @@ impl Client {
             enforces: config.enforces(),
             planned_policies: Mutex::default(),
             facts: Mutex::default(),
+            vanished: Mutex::default(),
         }
     }
 
@@ -125,6 +127,17 @@ impl Client {
     pub fn forget(&self, key: &KeyArn) {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// A workspace of the state turned out to be gone in this run.
+    pub fn workspace_vanished(&self, id: WorkspaceId) {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+    }
+
+    /// Whether a workspace of the state turned out to be gone in this run. Planning it anew must not stop the run: Terraform
+    /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
+    pub fn has_vanished(&self, id: WorkspaceId) -> bool {
+        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
     }
 
     /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.

@@ -439,7 +439,24 @@ impl Resource for WorkspaceBinding {
             Err(Unavailable::NotYetKnown(_)) => return Ok(()),
             Err(reason) => return Err(reason.into()),
         };
-        let now = workspace(account, id).await?;
+        let now = match workspace(account, id).await {
+            Ok(now) => now,
+            Err(_) if client.has_vanished(id) => {
+                cx.warn(
+                    Diagnostic::warning(
+                        "The workspace does not exist any more",
+                        format!(
+                            "Workspace {id} was there when its keys were attached, and the account {} has it no longer. Remove this \
+                             binding from the configuration; an apply that keeps it will fail here.",
+                            account.id()
+                        ),
+                    )
+                    .on("workspace_id"),
+                );
+                return Ok(());
+            }
+            Err(errors) => return Err(errors),
+        };
         let findings = examine(client, account, &now, &plan.model, Stage::Plan).await?;
         let attaches = !changes(&now, &plan.model).is_empty() || UseCase::ALL.iter().any(|case| plan.model.wanted(*case).is_unknown());
         enforce(cx, if attaches { findings } else { as_warnings(findings) })
@@ -477,7 +494,10 @@ impl Resource for WorkspaceBinding {
             .find_workspace(id)
             .await
             .map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
-        let Some(workspace) = found else { return Ok(None) };
+        let Some(workspace) = found else {
+            cx.client().workspace_vanished(id);
+            return Ok(None);
+        };
         let imported = UseCase::ALL.iter().all(|case| state.wanted(*case).is_null());
         let mut state = state.showing(&workspace);
         // A field that this binding does not name belongs to somebody else.

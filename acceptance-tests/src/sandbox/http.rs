@@ -1,0 +1,125 @@
+//! Requests and answers, without the wire.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value as Json;
+
+/// A request that was read completely.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// `GET`, `POST`, …
+    pub method: String,
+    /// Without the query.
+    pub path: String,
+    /// The query's parameters.
+    pub query: BTreeMap<String, String>,
+    /// Header names in lower case.
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    pub body: Vec<u8>,
+}
+
+impl Request {
+    /// A header's value.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(String::as_str).unwrap_or_default()
+    }
+
+    /// The body as JSON; null when it is none.
+    pub fn json(&self) -> Json {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// The body as a form.
+    pub fn form(&self) -> BTreeMap<String, String> {
+        parameters(&String::from_utf8_lossy(&self.body))
+    }
+
+    /// What a record and a fault rule know it by: `KMS PutKeyPolicy`, `STS GetCallerIdentity`, `PATCH /api/…`.
+    pub fn operation(&self) -> String {
+        if let Some(target) = self.header("x-amz-target").strip_prefix("TrentService.") {
+            return format!("KMS {target}");
+        }
+        if self.path == "/" && self.method == "POST" {
+            if let Some(action) = self.form().get("Action") {
+                return format!("STS {action}");
+            }
+        }
+        format!("{} {}", self.method, self.path)
+    }
+}
+
+/// The parameters of a query or form.
+pub fn parameters(text: &str) -> BTreeMap<String, String> {
+    let decode = |text: &str| {
+        let text = text.replace('+', " ");
+        let mut bytes = Vec::new();
+        let mut rest = text.as_bytes();
+        while let Some((first, tail)) = rest.split_first() {
+            let hex = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+            match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+                Some(byte) => {
+                    bytes.push(byte);
+                    rest = tail.get(2..).unwrap_or_default();
+                }
+                None => {
+                    bytes.push(*first);
+                    rest = tail;
+                }
+            }
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    text.split('&')
+        .filter(|pair| !pair.is_empty())
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// An answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    /// The headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// JSON.
+    pub fn json(status: u16, body: &Json) -> Self {
+        Self { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: body.to_string() }
+    }
+
+    /// A refusal of the account API.
+    pub fn refusal(status: u16, code: &str, message: &str) -> Self {
+        Self::json(status, &serde_json::json!({ "error_code": code, "message": message }))
+    }
+
+    /// A refusal of the account API in its plain-text form.
+    pub fn plain_refusal(status: u16, code: &str, message: &str) -> Self {
+        Self { status, headers: vec![("content-type".to_owned(), "text/plain".to_owned())], body: format!("{code}: {message}") }
+    }
+
+    /// A refusal of an AWS JSON service.
+    pub fn aws_refusal(kind: &str, message: &str) -> Self {
+        Self {
+            status: if kind == "ThrottlingException" || !kind.ends_with("InternalException") { 400 } else { 500 },
+            headers: vec![
+                ("content-type".to_owned(), "application/x-amz-json-1.1".to_owned()),
+                ("x-amzn-errortype".to_owned(), kind.to_owned()),
+            ],
+            body: serde_json::json!({ "__type": kind, "message": message }).to_string(),
+        }
+    }
+
+    /// XML.
+    pub fn xml(status: u16, body: String) -> Self {
+        Self { status, headers: vec![("content-type".to_owned(), "text/xml".to_owned())], body }
+    }
+}

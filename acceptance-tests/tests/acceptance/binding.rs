@@ -1,0 +1,255 @@
+//! `dbxcmk_workspace_binding`: attached for good, or not at all; and never a word about what is not true.
+
+use acceptance_tests::sandbox::faults::{Effect, Fault};
+use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
+use serde_json::{Value as Json, json};
+
+use crate::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+
+over_both! {
+    a_storage_rotation_is_refused_at_plan,
+    a_managed_services_rotation_happens_in_place,
+    removing_a_key_is_refused_at_plan,
+    a_key_in_another_region_is_refused_at_plan,
+    the_cross_account_role_of_the_workspace_is_checked,
+    a_key_that_breaks_between_plan_and_apply_is_not_attached,
+}
+
+const BINDING: &str = "dbxcmk_workspace_binding.prod";
+const MANAGED_FIELD: &str = "managed_services_customer_managed_key_id";
+const STORAGE_FIELD: &str = "storage_customer_managed_key_id";
+
+fn configuration(name: &str, key: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_key_configuration\" \"{name}\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
+         \"{key}\"\n    reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
+    )
+}
+
+fn binding(managed: &str, storage: &str) -> String {
+    let line = |name: &str, of: &str| match of {
+        "" => String::new(),
+        of => format!("  {name}_key_configuration_id = dbxcmk_key_configuration.{of}.id\n"),
+    };
+    format!(
+        "\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n{}{}  settle_time = \"0s\"\n}}\n",
+        line("managed_services", managed),
+        line("storage", storage)
+    )
+}
+
+/// Two good configurations, the first one under the workspace.
+fn bound(over: Over) -> (Stage, String) {
+    let stage = Stage::new(over);
+    let configurations = format!("{}{}", configuration("one", &stage.good_key()), configuration("two", &stage.good_key()));
+    stage.configure(&format!("{configurations}{}", binding("one", "one")));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    (stage, configurations)
+}
+
+fn a_storage_rotation_is_refused_at_plan(over: Over) {
+    let (stage, configurations) = bound(over);
+    let before = stage.workspace_field(WORKSPACE, STORAGE_FIELD);
+    stage.configure(&format!("{configurations}{}", binding("one", "two")));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The storage key of a workspace cannot be changed");
+    assert!(error.code.contains("storage_key_configuration_id"), "it points at the line: {}", error.code);
+    assert!(error.detail.contains(&format!("storage_key_configuration_id = {before}")), "{}", error.detail);
+    assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), before);
+}
+
+fn a_managed_services_rotation_happens_in_place(over: Over) {
+    let (stage, configurations) = bound(over);
+    let storage = stage.workspace_field(WORKSPACE, STORAGE_FIELD);
+    stage.configure(&format!("{configurations}{}", binding("two", "one")));
+    assert_eq!(stage.workdir.plan().actions(BINDING), "update");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    let two = stage.workdir.attribute("dbxcmk_key_configuration.two", "/id");
+    assert_eq!(stage.workspace_field(WORKSPACE, MANAGED_FIELD), Json::from(two.clone()));
+    assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), storage);
+    // Only the field that changes is sent, and named in the mask.
+    let patches: Vec<_> = stage.sandbox.requests().into_iter().filter(|record| record.operation.starts_with("PATCH")).collect();
+    let last = patches.last().expect("a patch");
+    assert_eq!(last.body, json!({ MANAGED_FIELD: two }));
+    assert_eq!(last.query["update_mask"], MANAGED_FIELD);
+}
+
+fn removing_a_key_is_refused_at_plan(over: Over) {
+    let (stage, configurations) = bound(over);
+    stage.configure(&format!("{configurations}{}", binding("one", "")));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("A key cannot be detached from a workspace");
+    assert!(error.detail.contains("storage_key_configuration_id = \""), "{}", error.detail);
+}
+
+fn a_key_in_another_region_is_refused_at_plan(over: Over) {
+    let stage = Stage::new(over);
+    let elsewhere = stage.kms.in_region("us-east-1");
+    let key = elsewhere.create_key(&json!({}));
+    elsewhere.put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE]));
+    stage.configure(&configuration("one", &key));
+    stage.workdir.apply();
+    stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "")));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key is in another region than the workspace");
+    assert!(error.detail.contains(REGION) && error.detail.contains("us-east-1"), "{}", error.detail);
+    assert_eq!(stage.asked("PATCH").len(), 0);
+}
+
+fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    let for_clusters = configuration("one", &key).replace("    reuse_key_for_cluster_volumes = false\n", "");
+    stage.configure(&for_clusters);
+    let plan = stage.workdir.plan();
+    plan.run.warning("No statement of the key policy is for cluster volumes");
+    stage.workdir.apply();
+    stage.configure(&format!("{for_clusters}{}", binding("one", "one")));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key policy does not let the cross-account role use the key for cluster volumes (EBS)");
+    assert!(error.detail.contains(acceptance_tests::sandbox::ROLE_ARN), "{}", error.detail);
+}
+
+fn a_key_that_breaks_between_plan_and_apply_is_not_attached(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&configuration("one", &key));
+    stage.workdir.apply();
+    stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "one")));
+    stage.workdir.plan();
+    stage.kms.call("DisableKey", &json!({ "KeyId": key }));
+    let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+    run.error("The key is disabled");
+    assert_eq!(stage.asked("PATCH").len(), 0);
+    assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), Json::Null);
+}
+
+/// What the account does is the same over any KMS.
+mod the_account {
+    use super::*;
+
+    fn ready() -> Stage {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "one")));
+        stage
+    }
+
+    #[test]
+    fn a_silent_revert_is_found_and_told() {
+        let stage = ready();
+        stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
+        let run = stage.workdir.failed_apply();
+        let error = run.error("Databricks took the key and silently went back to the old one");
+        assert!(error.detail.contains("workspace storage: none"), "{}", error.detail);
+        // Nothing is claimed that is not true, and the next apply brings it about.
+        assert_eq!(stage.workdir.plan().actions(BINDING), "create");
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn running_compute_is_told_with_what_to_stop() {
+        let stage = ready();
+        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        let run = stage.workdir.failed_apply();
+        let error = run.error("Compute is running in the workspace");
+        assert!(error.detail.contains("databricks clusters list"), "{}", error.detail);
+        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = false);
+        stage.workdir.apply();
+    }
+
+    #[test]
+    fn a_timeout_leaves_the_truth_behind() {
+        let stage = ready();
+        let slow = Effect::Delay { milliseconds: 1500 };
+        stage.sandbox.inject(Fault::new("GET /workspaces/", slow).times(1000));
+        let text = format!("{}{}", configuration("one", &stage.good_key()), binding("one", "one"))
+            .replace("  settle_time", "  timeouts = {\n    create = \"1s\"\n  }\n  settle_time");
+        stage.configure(&text);
+        let run = stage.workdir.failed_apply();
+        run.error("The workspace did not take the keys in time");
+        stage.sandbox.with(|world| world.faults.clear());
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn a_lower_tier_is_refused_at_plan() {
+        let stage = ready();
+        stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert("pricing_tier".to_owned(), Json::from("PREMIUM")));
+        stage.workdir.apply_configuration_alone();
+        stage.workdir.refused_plan().error("The workspace's pricing tier has no customer-managed keys");
+    }
+
+    #[test]
+    fn a_workspace_that_is_not_there_is_refused_at_plan() {
+        let stage = ready();
+        stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
+        let run = stage.workdir.refused_plan();
+        let error = run.error("There is no such workspace in this Databricks account");
+        assert!(error.code.contains("workspace_id"), "{}", error.code);
+    }
+
+    #[test]
+    fn a_workspace_that_vanished_does_not_stand_in_the_way_of_a_destroy() {
+        let stage = ready();
+        stage.workdir.apply();
+        stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
+        let plan = stage.workdir.plan();
+        plan.run.warning("The workspace does not exist any more");
+        stage.workdir.failed_apply().error("There is no such workspace in this Databricks account");
+        stage.workdir.destroy();
+    }
+
+    #[test]
+    fn destroying_a_binding_forgets_it_and_says_that_the_keys_stay() {
+        let stage = ready();
+        stage.workdir.apply();
+        let id = stage.workspace_field(WORKSPACE, STORAGE_FIELD);
+        let run = stage.workdir.run(&["destroy", "-json", "-auto-approve", "-target=dbxcmk_workspace_binding.prod"]);
+        assert!(run.success, "{}", run.shown());
+        let warning = run.warning("The keys stay attached to the workspace");
+        assert!(warning.detail.contains(id.as_str().unwrap()), "{}", warning.detail);
+        assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), id);
+        // Binding it again finds everything in place.
+        stage.workdir.apply();
+        assert_eq!(stage.asked("PATCH").len(), 1);
+    }
+
+    #[test]
+    fn another_workspace_means_another_binding_and_replaces_no_workspace() {
+        let stage = ready();
+        stage.workdir.apply();
+        let other = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        stage.workdir.write("main.tf", &other.replace(&WORKSPACE.to_string(), &MANAGED_VPC_WORKSPACE.to_string()));
+        assert_eq!(stage.workdir.plan().actions(BINDING), "delete, create");
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+        assert_eq!(stage.sandbox.with(|world| world.now.workspaces.len()), 2);
+    }
+
+    #[test]
+    fn a_missing_use_case_is_refused_at_plan() {
+        let stage = ready();
+        let key = stage.good_key();
+        let less = configuration("one", &key).replace(", \"STORAGE\"", "").replace("    reuse_key_for_cluster_volumes = false\n", "");
+        stage.configure(&less);
+        stage.workdir.apply();
+        stage.configure(&format!("{less}{}", binding("one", "one")));
+        stage.workdir.refused_plan().error("The key configuration is not made for workspace storage");
+    }
+
+    trait Alone {
+        fn apply_configuration_alone(&self);
+    }
+
+    impl Alone for acceptance_tests::harness::Workdir {
+        fn apply_configuration_alone(&self) {
+            let run = self.run(&["apply", "-json", "-auto-approve", "-target=dbxcmk_key_configuration.one"]);
+            assert!(run.success, "{}", run.shown());
+        }
+    }
+}

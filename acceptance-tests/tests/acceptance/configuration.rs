@@ -1,0 +1,194 @@
+//! `dbxcmk_key_configuration`: made once, never two, never destroyed under a workspace.
+
+use acceptance_tests::sandbox::WORKSPACE;
+use acceptance_tests::sandbox::faults::{Effect, Fault};
+use serde_json::{Value as Json, json};
+
+use crate::stage::{Over, Stage, over_both};
+
+over_both! {
+    the_order_of_use_cases_means_nothing,
+    not_reusing_the_key_for_cluster_volumes_reaches_the_api,
+    another_alias_changes_nothing_at_databricks,
+    another_key_replaces_the_configuration,
+    destroying_one_in_use_is_refused_with_the_workspaces,
+    one_that_disappeared_is_planned_again,
+}
+
+const ADDRESS: &str = "dbxcmk_key_configuration.lakehouse";
+
+fn resource(key: &str, more: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_key_configuration\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn \
+         = \"{key}\"\n{more}  }}\n}}\n"
+    )
+}
+
+fn the_order_of_use_cases_means_nothing(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    stage.configure(&resource(&key, "").replace("\"MANAGED_SERVICES\", \"STORAGE\"", "\"STORAGE\", \"MANAGED_SERVICES\""));
+    stage.workdir.empty_plan();
+}
+
+fn not_reusing_the_key_for_cluster_volumes_reaches_the_api(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&resource(&key, "    reuse_key_for_cluster_volumes = false\n"));
+    stage.workdir.apply();
+    let sent = stage.asked("POST /customer-managed-keys");
+    assert_eq!(sent[0]["aws_key_info"]["reuse_key_for_cluster_volumes"], json!(false), "{sent:?}");
+    assert_eq!(stage.workdir.attribute(ADDRESS, "/aws/reuse_key_for_cluster_volumes"), "false");
+    stage.workdir.empty_plan();
+    stage.workdir.destroy();
+    assert_eq!(stage.configurations(), Vec::<Json>::new());
+}
+
+fn another_alias_changes_nothing_at_databricks(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&resource(&key, "    key_alias = \"alias/one\"\n"));
+    stage.workdir.apply();
+    stage.configure(&resource(&key, "    key_alias = \"alias/two\"\n"));
+    assert_eq!(stage.workdir.plan().actions(ADDRESS), "update");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(stage.asked("POST /customer-managed-keys").len(), 1);
+    assert_eq!(stage.asked("DELETE").len(), 0);
+}
+
+fn another_key_replaces_the_configuration(over: Over) {
+    let stage = Stage::new(over);
+    let (one, two) = (stage.good_key(), stage.good_key());
+    stage.configure(&resource(&one, ""));
+    stage.workdir.apply();
+    let id = stage.workdir.attribute(ADDRESS, "/id");
+    stage.configure(&resource(&two, ""));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(ADDRESS), "delete, create");
+    assert!(plan.is_unknown(ADDRESS, "/id"));
+    stage.workdir.apply();
+    assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
+    assert_eq!(stage.configurations().len(), 1);
+    stage.workdir.empty_plan();
+}
+
+fn destroying_one_in_use_is_refused_with_the_workspaces(over: Over) {
+    let stage = Stage::new(over);
+    let (one, two) = (stage.good_key(), stage.good_key());
+    stage.configure(&resource(&one, ""));
+    stage.workdir.apply();
+    let id = stage.workdir.attribute(ADDRESS, "/id");
+    stage.sandbox.with(|world| {
+        let workspace = world.workspace(WORKSPACE);
+        workspace.fields.insert("managed_services_customer_managed_key_id".to_owned(), Json::from(id));
+    });
+    let error = stage.workdir.refused_destroy().error("The key configuration is in use").detail.clone();
+    assert!(error.contains("1234567890123456 (\"lakehouse-prod\")"), "{error}");
+    // A replacement would destroy it just as well, and before anything else.
+    stage.configure(&resource(&two, ""));
+    stage.workdir.refused_plan().error("The key configuration is in use");
+    assert_eq!(stage.asked("DELETE").len(), 0);
+    assert_eq!(stage.configurations().len(), 1);
+}
+
+fn one_that_disappeared_is_planned_again(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    stage.sandbox.with(|world| world.now.configurations.clear());
+    assert_eq!(stage.workdir.plan().actions(ADDRESS), "create");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+/// What happens to the account API is the same over any KMS.
+mod faults {
+    use super::*;
+
+    fn stage() -> (Stage, String) {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        stage.configure(&resource(&key, ""));
+        (stage, key)
+    }
+
+    #[test]
+    fn a_lost_answer_never_makes_two() {
+        for effect in [Effect::DropAfter, Effect::StatusAfter { status: 504 }, Effect::Truncate] {
+            let (stage, _) = stage();
+            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", effect.clone()));
+            stage.workdir.apply();
+            assert_eq!(stage.configurations().len(), 1, "{effect:?}");
+            stage.workdir.empty_plan();
+        }
+    }
+
+    #[test]
+    fn a_request_that_was_not_taken_is_told_and_can_be_repeated() {
+        let (stage, _) = stage();
+        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::DropBefore));
+        let run = stage.workdir.failed_apply();
+        run.error("The key configuration could not be created");
+        assert_eq!(stage.configurations().len(), 0);
+        stage.workdir.apply();
+        assert_eq!(stage.configurations().len(), 1);
+    }
+
+    #[test]
+    fn a_busy_api_is_waited_for() {
+        let (stage, _) = stage();
+        let busy = |status, retry_after| Effect::Status { status, body: String::new(), content_type: None, retry_after };
+        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(429, Some(1))));
+        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(503, None)));
+        stage.workdir.apply();
+        assert_eq!(stage.configurations().len(), 1);
+    }
+
+    #[test]
+    fn every_shape_of_refusal_reads_well() {
+        let rows = [
+            (400, r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"The key is odd."}"#, "application/json", "\"The key is odd.\" (HTTP 400, INVALID_PARAMETER_VALUE)"),
+            (400, "MALFORMED_REQUEST: The key is odd.", "text/plain", "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)"),
+            (400, r#"{"message":"MALFORMED_REQUEST: The key is odd."}"#, "application/json", "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)"),
+            (403, r#"{"error_code":403,"message":"Invalid access to Org"}"#, "application/json", "account admins"),
+            (200, "<html><body>Sign in</body></html>", "text/html", "login page"),
+        ];
+        for (status, body, content_type, words) in rows {
+            let (stage, _) = stage();
+            let effect = Effect::Status { status, body: body.to_owned(), content_type: Some(content_type.to_owned()), retry_after: None };
+            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", effect));
+            let run = stage.workdir.failed_apply();
+            let error = run.error("The key configuration could not be created");
+            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        }
+    }
+
+    #[test]
+    fn a_404_is_not_believed_until_the_list_confirms_it() {
+        let (stage, _) = stage();
+        stage.workdir.apply();
+        let effect = Effect::Status {
+            status: 404,
+            body: r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Invalid endpoint"}"#.to_owned(),
+            content_type: None,
+            retry_after: None,
+        };
+        stage.sandbox.inject(Fault::new("GET /customer-managed-keys/", effect).times(2));
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn another_account_is_not_taken_for_a_deleted_configuration() {
+        let (mut stage, _) = stage();
+        stage.workdir.apply();
+        stage.workdir.set("DATABRICKS_ACCOUNT_ID", "11111111-2222-4333-8444-555555555555");
+        stage.workdir.refused_plan().error("The key configuration belongs to another Databricks account");
+    }
+}

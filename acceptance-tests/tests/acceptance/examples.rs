@@ -1,0 +1,109 @@
+//! What the documentation shows works: formatted, valid, and applied.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use acceptance_tests::harness::{checkout, terraform};
+
+use crate::stage::{HEAD, Over, Stage, over_both};
+
+over_both! {
+    the_complete_example_is_applied,
+}
+
+fn example(path: &str) -> String {
+    std::fs::read_to_string(checkout().join("examples").join(path)).expect(path)
+}
+
+#[test]
+fn the_examples_are_formatted() {
+    let output = terraform::command().args(["fmt", "-check", "-recursive", "-diff"]).arg(checkout().join("examples")).output().unwrap();
+    assert!(output.status.success(), "run `terraform fmt -recursive examples`:\n{}", String::from_utf8_lossy(&output.stdout));
+}
+
+#[test]
+fn every_example_of_a_resource_is_planned() {
+    for name in ["dbxcmk_key_policy", "dbxcmk_key_configuration", "dbxcmk_workspace_binding"] {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        let text = example(&format!("resources/{name}/resource.tf"));
+        // What an example refers to besides itself.
+        let around = format!(
+            r#"
+resource "terraform_data" "key" {{
+  input = "{key}"
+}}
+"#
+        );
+        let text = text
+            .replace("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
+            .replace("dbxcmk_key_policy.lakehouse.aws.key_arn", &format!("\"{key}\""))
+            .replace("aws_iam_role.databricks.arn", &format!("\"{}\"", acceptance_tests::sandbox::ROLE_ARN))
+            .replace("dbxcmk_key_configuration.lakehouse.id", "\"0c0ffee0-0000-4000-8000-000000000001\"");
+        if name == "dbxcmk_workspace_binding" {
+            stage.sandbox.with(|world| {
+                world.now.configurations.insert(
+                    "0c0ffee0-0000-4000-8000-000000000001".to_owned(),
+                    serde_json::json!({"customer_managed_key_id": "0c0ffee0-0000-4000-8000-000000000001", "use_cases": ["MANAGED_SERVICES", "STORAGE"],
+                        "aws_key_info": {"key_arn": key, "key_region": "eu-central-1", "reuse_key_for_cluster_volumes": false}}),
+                )
+            });
+        }
+        stage.configure(&format!("{around}{text}"));
+        stage.workdir.validate();
+        let plan = stage.workdir.plan();
+        assert_eq!(plan.actions(&format!("{name}.{}", if name.ends_with("binding") { "prod" } else { "lakehouse" })), "create", "{name}");
+    }
+}
+
+#[test]
+fn the_import_examples_are_what_import_takes() {
+    for (name, resource) in
+        [("dbxcmk_key_policy", "lakehouse"), ("dbxcmk_key_configuration", "lakehouse"), ("dbxcmk_workspace_binding", "prod")]
+    {
+        let shell = example(&format!("resources/{name}/import.sh"));
+        let block = example(&format!("resources/{name}/import.tf"));
+        let id = shell.trim().rsplit(' ').next().unwrap().trim_matches('"');
+        assert!(shell.contains(&format!("terraform import {name}.{resource} ")), "{shell}");
+        assert!(block.contains(&format!("to = {name}.{resource}")) && block.contains(&format!("id = \"{id}\"")), "{block}");
+        // The offline checks know whether it is an id of that kind.
+        let known = match name {
+            "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::KeyArn>().is_ok(),
+            "dbxcmk_key_configuration" => id.parse::<dbxcmk::vocabulary::KeyConfigurationId>().is_ok(),
+            _ => id.parse::<dbxcmk::vocabulary::WorkspaceId>().is_ok(),
+        };
+        assert!(known, "{id}");
+    }
+}
+
+#[test]
+fn the_provider_example_is_valid() {
+    let workdir = acceptance_tests::harness::Workdir::without_services();
+    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    let text = example("provider/provider.tf");
+    workdir.configuration(&if text.contains("required_providers") { text } else { format!("{head}{text}") });
+    workdir.validate();
+}
+
+fn the_complete_example_is_applied(over: Over) {
+    let mut stage = Stage::new(over);
+    stage.workdir.configuration(&example("complete/main.tf"));
+    stage.workdir.write("variables.tf", &example("complete/variables.tf"));
+    stage.workdir.set("TF_VAR_workspace_id", &acceptance_tests::sandbox::WORKSPACE.to_string());
+    stage.workdir.set("TF_VAR_cross_account_role_arn", acceptance_tests::sandbox::ROLE_ARN);
+    stage.workdir.set("TF_VAR_settle_time", "0s");
+    // On the loopback there is no account to ask for.
+    stage.workdir.write(
+        "loopback_override.tf",
+        "provider \"aws\" {\n  skip_credentials_validation = true\n  skip_requesting_account_id = true\n  skip_metadata_api_check = true\n}\n",
+    );
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+#[test]
+fn the_documentation_is_fresh() {
+    let binary: PathBuf = acceptance_tests::harness::providers::provider_binary();
+    let output = Command::new(binary).args(["docs", "--check", "--directory"]).arg(checkout()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -1,0 +1,19 @@
+//! The acceptance tests: a real Terraform, a real hashicorp/aws, the sandbox's own KMS and a real LocalStack.
+//!
+//! Tests that speak of keys run twice, once over each KMS.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, missing_docs, reason = "tests")]
+
+mod stage;
+
+mod binding;
+mod configuration;
+mod examples;
+mod import;
+mod keys;
+mod lifecycle;
+mod offline;
+mod policy;
+mod protocol;
+mod services;
+mod surroundings;

@@ -1,0 +1,237 @@
+//! `dbxcmk_key_policy`: it owns its own statements, and nothing else.
+
+use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
+use dbxcmk::policy::Document;
+use serde_json::{Value as Json, json};
+
+use crate::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+
+over_both! {
+    the_order_of_use_cases_means_nothing,
+    a_foreign_statement_is_kept_and_is_no_difference,
+    a_statement_that_was_removed_is_planned_again,
+    documented_statements_are_adopted,
+    a_use_case_that_is_given_up_loses_its_statement,
+    nothing_is_put_that_is_there_already,
+    two_accounts_share_a_key,
+    destroying_statements_that_a_workspace_needs_is_refused,
+}
+
+fn resource(key: &str, more: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_key_policy\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n{more}  aws = {{\n    key_arn \
+         = \"{key}\"\n    cross_account_role_arn = \"{ROLE_ARN}\"\n  }}\n}}\n"
+    )
+}
+
+const ADDRESS: &str = "dbxcmk_key_policy.lakehouse";
+
+fn applied(over: Over) -> (Stage, String) {
+    let stage = Stage::new(over);
+    let key = stage.kms.create_key(&json!({}));
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    (stage, key)
+}
+
+fn the_order_of_use_cases_means_nothing(over: Over) {
+    let (stage, key) = applied(over);
+    let turned = resource(&key, "").replace("\"MANAGED_SERVICES\", \"STORAGE\"", "\"STORAGE\", \"MANAGED_SERVICES\"");
+    stage.configure(&turned);
+    stage.workdir.empty_plan();
+}
+
+fn a_foreign_statement_is_kept_and_is_no_difference(over: Over) {
+    let (stage, key) = applied(over);
+    let account = key.split(':').nth(4).unwrap();
+    let foreign = format!("{{ \"Sid\" : \"Backup\",\n \"Effect\":\"Allow\", \"Principal\":{{\"AWS\":\"{account}\"}},\t\"Action\":[\"kms:Decrypt\"], \"Resource\":\"*\" }}");
+    let text = stage.kms.policy(&key);
+    let end = text.rfind(']').expect("a list of statements");
+    stage.kms.put_policy(&key, &format!("{},{foreign}{}", &text[..end], &text[end..]));
+    stage.workdir.empty_plan();
+
+    // A change of ours leaves it byte for byte as it is.
+    stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(ADDRESS), "update");
+    stage.workdir.apply();
+    let text = stage.kms.policy(&key);
+    assert!(text.contains(&foreign), "{text}");
+    assert!(text.contains("kms:ListGrants"), "{text}");
+    stage.workdir.empty_plan();
+    stage.workdir.destroy();
+    assert!(stage.kms.policy(&key).contains(&foreign));
+}
+
+fn a_statement_that_was_removed_is_planned_again(over: Over) {
+    let (stage, key) = applied(over);
+    let document = Document::parse(&stage.kms.policy(&key)).expect("a policy");
+    let ours = document.statements.iter().position(|s| s.sid.as_deref().is_some_and(|sid| sid.ends_with("DBFS"))).expect("the storage statement");
+    let without = document.edited(&[dbxcmk::policy::merge::Edit::Remove(ours)]).expect("a policy");
+    stage.kms.put_policy(&key, without.text());
+
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(ADDRESS), "update");
+    stage.workdir.apply();
+    assert!(Document::parse(&stage.kms.policy(&key)).expect("a policy").means_the_same_as(&document));
+    stage.workdir.empty_plan();
+}
+
+fn documented_statements_are_adopted(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.kms.create_key(&json!({}));
+    // The older documentation: another Sid, no tag.
+    let old = r#"{"Sid": "Allow Databricks to use KMS key for control plane managed services", "Effect": "Allow",
+      "Principal": {"AWS": "arn:aws:iam::414351767826:root"}, "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": "*"}"#;
+    stage.kms.put_policy(&key, &policy(&key, &[old, STORAGE]));
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    let document = Document::parse(&stage.kms.policy(&key)).expect("a policy");
+    assert_eq!(document.statements.len(), 4, "nothing is doubled:\n{document}");
+    assert!(!document.text().contains("control plane managed services\""), "the old form is brought up to date:\n{document}");
+    stage.workdir.empty_plan();
+}
+
+fn a_use_case_that_is_given_up_loses_its_statement(over: Over) {
+    let (stage, key) = applied(over);
+    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    assert_eq!(stage.workdir.plan().actions(ADDRESS), "update");
+    stage.workdir.apply();
+    let text = stage.kms.policy(&key);
+    assert!(!text.contains("kms:ReEncrypt*") && !text.contains(ROLE_ARN), "{text}");
+    stage.workdir.empty_plan();
+}
+
+fn nothing_is_put_that_is_there_already(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.kms.create_key(&json!({}));
+    let before = policy(&key, &[MANAGED_SERVICES, STORAGE]);
+    stage.kms.put_policy(&key, &before);
+    stage.configure(&resource(&key, "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    stage.workdir.apply();
+    assert_eq!(stage.kms.policy(&key), before, "byte for byte");
+    stage.workdir.empty_plan();
+}
+
+fn two_accounts_share_a_key(over: Over) {
+    let (stage, key) = applied(over);
+    let other = "11111111-2222-4333-8444-555555555555";
+    let second = resource(&key, &format!("  databricks_account_ids = [\"{other}\"]\n"))
+        .replace("\"lakehouse\"", "\"other\"")
+        .replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), "");
+    stage.configure(&format!("{}{second}", resource(&key, "")));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert!(stage.kms.policy(&key).contains(other));
+    stage.configure(&resource(&key, ""));
+    stage.workdir.apply();
+    let text = stage.kms.policy(&key);
+    assert!(!text.contains(other) && text.contains(acceptance_tests::sandbox::ACCOUNT_ID), "{text}");
+    stage.workdir.empty_plan();
+}
+
+fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
+    let (stage, key) = applied(over);
+    stage.sandbox.with(|world| {
+        let configuration = json!({ "customer_managed_key_id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["STORAGE"],
+            "aws_key_info": { "key_arn": key, "key_region": "eu-central-1" } });
+        world.now.configurations.insert("c1000000-0000-4000-8000-000000000001".to_owned(), configuration);
+        let workspace = world.workspace(WORKSPACE);
+        workspace.fields.insert("storage_customer_managed_key_id".to_owned(), Json::from("c1000000-0000-4000-8000-000000000001"));
+    });
+    let run = stage.workdir.refused_destroy();
+    let error = run.error("Workspaces need these statements of the key policy");
+    assert!(error.detail.contains("1234567890123456 (\"lakehouse-prod\")"), "{}", error.detail);
+    assert!(stage.kms.policy(&key).contains("414351767826"));
+    // Giving up a use case would do the same harm.
+    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    stage.workdir.refused_plan().error("Workspaces need these statements of the key policy");
+    // Who insists says so in the configuration first.
+    stage.configure(&resource(&key, "  force_destroy = true\n"));
+    stage.workdir.apply();
+    stage.workdir.destroy();
+    assert!(!stage.kms.policy(&key).contains("414351767826"));
+}
+
+/// AWS refuses what LocalStack takes, so these are for the sandbox's KMS alone.
+mod what_aws_refuses {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_would_lock_you_out_is_refused_at_plan() {
+        let stage = Stage::new(Over::Sandbox);
+        let only = r#"{"Version": "2012-10-17", "Statement": [{"Sid": "Admins", "Effect": "Allow", "Principal": {"AWS":
+          "arn:aws:iam::123456789012:role/admins"}, "Action": "kms:*", "Resource": "*"}]}"#;
+        let key = stage.kms.create_key(&json!({ "Policy": only, "BypassPolicyLockoutSafetyCheck": true }));
+        stage.configure(&resource(&key, ""));
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The key policy would lock you out");
+        for words in ["assumed-role/terraform/sandbox", "kms:PutKeyPolicy", "\"Action\": \"kms:*\""] {
+            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        }
+    }
+
+    #[test]
+    fn a_policy_that_would_be_too_large_is_refused_at_plan() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        let long = format!(
+            r#"{{"Sid": "{}", "Effect": "Allow", "Principal": {{"AWS": "123456789012"}}, "Action": "kms:Decrypt", "Resource": "*"}}"#,
+            "x".repeat(31_800)
+        );
+        stage.kms.put_policy(&key, &policy(&key, &[&long]));
+        stage.configure(&resource(&key, ""));
+        assert!(stage.workdir.refused_plan().error("KMS would refuse the key policy").detail.contains("at most 32768"));
+    }
+
+    #[test]
+    fn a_role_that_does_not_exist_is_told() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        stage.sandbox.with(|world| world.unknown_principals.insert(ROLE_ARN.to_owned()));
+        stage.configure(&resource(&key, "  timeouts = {\n    create = \"2s\"\n  }\n"));
+        let run = stage.workdir.failed_apply();
+        assert!(run.error("A principal of the key policy does not exist").detail.contains(ROLE_ARN));
+    }
+
+    #[test]
+    fn a_role_that_was_just_created_is_waited_for() {
+        use acceptance_tests::sandbox::faults::{Effect, Fault};
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        let body = r#"{"__type":"MalformedPolicyDocumentException","message":"Policy contains a statement with one or more invalid principals."}"#;
+        let effect = Effect::Status {
+            status: 400,
+            body: body.to_owned(),
+            content_type: Some("application/x-amz-json-1.1".to_owned()),
+            retry_after: None,
+        };
+        stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", effect).times(2));
+        stage.configure(&resource(&key, ""));
+        stage.workdir.apply();
+        assert_eq!(stage.asked("KMS PutKeyPolicy").len(), 3);
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn a_policy_that_may_not_be_read_is_a_warning_at_plan_and_an_error_at_apply() {
+        use acceptance_tests::sandbox::faults::{Effect, Fault};
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        let denied = Effect::Status {
+            status: 400,
+            body: r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: kms:GetKeyPolicy"}"#.to_owned(),
+            content_type: Some("application/x-amz-json-1.1".to_owned()),
+            retry_after: None,
+        };
+        stage.sandbox.inject(Fault::new("KMS GetKeyPolicy", denied).times(100));
+        stage.configure(&format!(
+            "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+        ));
+        let plan = stage.workdir.plan();
+        assert!(plan.run.warning("The key policy could not be read").detail.contains("\"kms:GetKeyPolicy\""));
+        stage.workdir.failed_apply().error("The key policy could not be read");
+        assert_eq!(stage.configurations(), Vec::<Json>::new());
+    }
+}

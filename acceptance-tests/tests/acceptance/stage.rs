@@ -1,0 +1,138 @@
+//! The stage of a test: a sandbox, a KMS, a directory with a configuration.
+
+use acceptance_tests::harness::Workdir;
+use acceptance_tests::kms::Kms;
+use acceptance_tests::localstack;
+use acceptance_tests::sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
+use serde_json::{Value as Json, json};
+
+/// Whose KMS a test works with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Over {
+    Sandbox,
+    LocalStack,
+}
+
+/// Makes of each function that takes an [`Over`] two tests.
+macro_rules! over_both {
+    ($($name:ident),* $(,)?) => {
+        mod over_sandbox_kms {
+            $(#[test] fn $name() { super::$name($crate::stage::Over::Sandbox); })*
+        }
+        mod over_localstack {
+            $(#[test] fn $name() { super::$name($crate::stage::Over::LocalStack); })*
+        }
+    };
+}
+pub(crate) use over_both;
+
+pub struct Stage {
+    pub sandbox: Sandbox,
+    pub kms: Kms,
+    pub workdir: Workdir,
+}
+
+/// `terraform` and `provider` blocks for a configuration without hashicorp/aws.
+pub const HEAD: &str = r#"
+terraform {
+  required_providers {
+    dbxcmk = {
+      source = "dbxcmk/dbxcmk"
+    }
+  }
+}
+
+provider "dbxcmk" {}
+"#;
+
+/// `terraform` and `provider` blocks for a configuration with hashicorp/aws.
+pub const HEAD_WITH_AWS: &str = r#"
+terraform {
+  required_providers {
+    aws = {
+      source = "hashicorp/aws"
+    }
+    dbxcmk = {
+      source = "dbxcmk/dbxcmk"
+    }
+  }
+}
+
+provider "aws" {
+  skip_credentials_validation = true
+  skip_metadata_api_check     = true
+  skip_region_validation      = true
+  skip_requesting_account_id  = true
+}
+
+provider "dbxcmk" {}
+"#;
+
+impl Stage {
+    pub fn new(over: Over) -> Self {
+        let kms_endpoint = (over == Over::LocalStack).then(localstack::endpoint);
+        let sandbox = Sandbox::start(Options { kms_endpoint: kms_endpoint.clone(), ..Options::default() }).expect("a sandbox");
+        let kms = Kms::new(&kms_endpoint.unwrap_or_else(|| sandbox.url()), REGION);
+        let workdir = Workdir::new(&sandbox);
+        Self { sandbox, kms, workdir }
+    }
+
+    /// The configuration from now on, without hashicorp/aws.
+    pub fn configure(&self, body: &str) {
+        self.workdir.configuration(&format!("{HEAD}{body}"));
+    }
+
+    /// A key that Databricks may use for everything.
+    pub fn good_key(&self) -> String {
+        let key = self.kms.create_key(&json!({}));
+        self.kms.put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE]));
+        key
+    }
+
+    /// What the sandbox was asked for: operations that contain every word.
+    pub fn asked(&self, words: &str) -> Vec<Json> {
+        let all = self.sandbox.requests().into_iter();
+        let fits = |operation: &str| words.split_whitespace().all(|word| operation.contains(word));
+        all.filter(|record| fits(&record.operation)).map(|record| record.body).collect()
+    }
+
+    /// The configurations that the account has.
+    pub fn configurations(&self) -> Vec<Json> {
+        self.sandbox.with(|world| world.now.configurations.values().cloned().collect())
+    }
+
+    /// A field of a workspace, as the account has it.
+    pub fn workspace_field(&self, id: u64, field: &str) -> Json {
+        self.sandbox.with(|world| {
+            let workspace = &world.now.workspaces[&id];
+            let pending = workspace.update.as_ref().filter(|update| update.stays).and_then(|update| update.fields.get(field));
+            pending.or_else(|| workspace.fields.get(field)).cloned().unwrap_or_default()
+        })
+    }
+}
+
+pub const MANAGED_SERVICES: &str = r#"{"Sid": "ManagedServices", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::414351767826:root"},
+  "Action": ["kms:Encrypt", "kms:Decrypt"], "Resource": "*",
+  "Condition": {"StringEquals": {"aws:PrincipalTag/DatabricksAccountId": "ACCOUNT"}}}"#;
+
+pub const STORAGE: &str = r#"{"Sid": "Storage", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::414351767826:root"},
+  "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"], "Resource": "*",
+  "Condition": {"StringEquals": {"aws:PrincipalTag/DatabricksAccountId": "ACCOUNT"}}}"#;
+
+/// A policy that lets the key's account administer it, and has further statements.
+pub fn policy(key: &str, statements: &[&str]) -> String {
+    let account = key.split(':').nth(4).unwrap_or_default();
+    let mut all = vec![format!(
+        r#"{{"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::{account}:root"}},
+  "Action": "kms:*", "Resource": "*"}}"#
+    )];
+    all.extend(statements.iter().map(|statement| statement.replace("ACCOUNT", ACCOUNT_ID)));
+    format!("{{\"Version\": \"2012-10-17\", \"Statement\": [\n{}\n]}}", all.join(",\n"))
+}
+
+impl Stage {
+    /// The KMS alone, and what keeps it alive.
+    pub fn into_kms(self) -> (Kms, Sandbox) {
+        (self.kms, self.sandbox)
+    }
+}
