@@ -8,8 +8,8 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
-use serde::ser::{self, Serialize};
-use serde::{Deserialize, Deserializer, Serializer};
+use serde::ser;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::number::Number;
 use super::path::{Path, Step};

@@ -363,7 +363,7 @@ mod tests {
             (
                 r#""Action":"kms:*""#,
                 r#""Action":"kms:*","NotAction":"kms:Decrypt""#,
-                "line 2, column 84: the statement has both \"Action\" and \"NotAction\"; it may have one of them",
+                "line 2, column 83: the statement has both \"Action\" and \"NotAction\"; it may have one of them",
             ),
             (r#""kms:*""#, r#""Decrypt""#, "line 2, column 63: `Decrypt` is no action; expected for example \"kms:Decrypt\" or \"kms:*\""),
             (r#""kms:*""#, "[]", "line 2, column 63: expected at least an action, found an empty list"),

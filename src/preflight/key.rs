@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable};
-use crate::policy::{Context, Decision, Document, Effect, Verdict, evaluate};
+use crate::policy::pattern::Pattern;
+use crate::policy::principal::Principal;
+use crate::policy::{Decision, Document, Effect, Verdict, evaluate};
 use crate::requirements::aws::{ACCOUNT_TAG, Purpose, Usage, User, request};
 use crate::vocabulary::{KeyArn, UseCase};
 
@@ -226,28 +228,16 @@ fn named(source: PolicySource) -> &'static str {
     }
 }
 
-/// Whether some Allow speaks of the calls that EC2 makes for volumes; by whom is judged where the role is known.
+/// Whether some Allow lets a role attach volumes, by name or through EC2; whether it is the right role is judged where the role
+/// is known. An Allow for a whole account only delegates to IAM, and shows nothing.
 fn lets_somebody_attach_volumes(policy: &Document) -> bool {
-    let about_grants = |actions: &crate::policy::document::Listed<String>| {
-        let any = actions
-            .items
-            .iter()
-            .any(|action| crate::policy::pattern::Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
-        any != actions.negated
-    };
     policy.statements.iter().any(|statement| {
-        statement.effect == Effect::Allow
-            && about_grants(&statement.actions)
-            && statement.conditions.iter().all(|condition| {
-                let context = Context::open().with("kms:GrantIsForAWSResource", "true").with("kms:ViaService", "ec2.x.amazonaws.com");
-                let mut holds = condition.holds(&context, policy.version);
-                if condition.key.eq_ignore_ascii_case("kms:ViaService") {
-                    // The region is of no interest here.
-                    let any = condition.values.iter().any(|value| value.starts_with("ec2."));
-                    holds = crate::policy::evaluate::Match::from(any);
-                }
-                !holds.is_no()
-            })
+        let grants = statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
+        let names_a_role = statement.principals.items.iter().any(|principal| matches!(principal, Principal::Arn(_)));
+        let through_ec2 = statement.conditions.iter().any(|condition| {
+            condition.key.eq_ignore_ascii_case("kms:ViaService") && condition.values.iter().any(|value| value.starts_with("ec2."))
+        });
+        statement.effect == Effect::Allow && grants != statement.actions.negated && (names_a_role || through_ec2)
     })
 }
 

@@ -225,7 +225,8 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
                 .with("kms:ViaService", format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()));
         }
     }
-    if action == "kms:CreateGrant" {
+    // KMS has this key for all three operations on grants; Databricks' are for AWS services.
+    if matches!(action, "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant") {
         context = context.with("kms:GrantIsForAWSResource", "true");
     }
     Request { caller, action: action.to_owned(), resource: key.to_string(), context }

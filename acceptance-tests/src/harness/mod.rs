@@ -37,15 +37,18 @@ pub struct Run {
     pub success: bool,
     /// What it told its user.
     pub messages: Vec<Message>,
-    /// Everything that it printed.
+    /// What it printed on standard output.
+    pub stdout: String,
+    /// Everything that it printed, its log included.
     pub output: String,
 }
 
 impl Run {
     fn of(output: &Output) -> Self {
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        let messages = text.lines().filter_map(|line| message(&serde_json::from_str(line).ok()?)).collect();
-        Self { success: output.status.success(), messages, output: text }
+        let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+        let text = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        let messages = stdout.lines().filter_map(|line| message(&serde_json::from_str(line).ok()?)).collect();
+        Self { success: output.status.success(), messages, stdout, output: text }
     }
 
     fn of_severity(&self, severity: &str) -> impl Iterator<Item = &Message> {
@@ -233,7 +236,7 @@ impl Workdir {
     /// `terraform validate`, whatever it finds.
     pub fn validated(&self) -> Run {
         let mut run = self.run(&["validate", "-json"]);
-        let json: Json = serde_json::from_str(&run.output).unwrap_or_default();
+        let json: Json = serde_json::from_str(&run.stdout).unwrap_or_default();
         run.messages = json.get("diagnostics").and_then(Json::as_array).into_iter().flatten().filter_map(message).collect();
         run
     }
@@ -249,7 +252,7 @@ impl Workdir {
         all.extend_from_slice(arguments);
         let run = self.run(&all).must_succeed("plan");
         let shown = self.run(&["show", "-json", "plan.tfplan"]).must_succeed("show");
-        let json = serde_json::from_str(&shown.output).unwrap_or_else(|error| panic!("the plan is no JSON: {error}\n{}", shown.output));
+        let json = serde_json::from_str(&shown.stdout).unwrap_or_else(|error| panic!("the plan is no JSON: {error}\n{}", shown.output));
         Plan { json, run }
     }
 
@@ -294,7 +297,7 @@ impl Workdir {
 
     fn resources(&self) -> Vec<Json> {
         let run = self.run(&["show", "-json"]).must_succeed("show");
-        let state: Json = serde_json::from_str(&run.output).unwrap_or_default();
+        let state: Json = serde_json::from_str(&run.stdout).unwrap_or_default();
         state.pointer("/values/root_module/resources").and_then(Json::as_array).cloned().unwrap_or_default()
     }
 

@@ -1,0 +1,1 @@
+terraform import dbxcmk_key_configuration.lakehouse 0987dcba-09fe-47dc-a5ba-ab0987654321

@@ -1,0 +1,1 @@
+terraform import dbxcmk_workspace_binding.prod 1234567890123456
