@@ -41,7 +41,8 @@ pub async fn call(http: &reqwest::Client, endpoint: &str, region: &str, operatio
     if success {
         return Ok(answer);
     }
-    let field = |names: &[&str]| names.iter().find_map(|name| answer.get(*name).and_then(Json::as_str)).unwrap_or_default().to_owned();
+    let field =
+        |names: &[&str]| names.iter().find_map(|name| answer.get(*name).and_then(Json::as_str)).unwrap_or_default().to_owned();
     Err(Refusal { kind: field(&["__type"]), message: field(&["message", "Message"]) })
 }
 

@@ -28,7 +28,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
         Ok(stale) => {
             let list = stale.iter().map(|path| format!("  {}", path.display())).collect::<Vec<_>>().join("\n");
-            say(&format!("The documentation is not what the schemas and examples say:\n{list}\nWrite it anew with `terraform-provider-dbxcmk docs`."));
+            say(&format!(
+                "The documentation is not what the schemas and examples say:\n{list}\nWrite it anew with `terraform-provider-dbxcmk docs`."
+            ));
             ExitCode::FAILURE
         }
         Err(error) => {
@@ -138,7 +140,13 @@ fn schema_section(page: &mut String, schema: &Schema) {
     }
 }
 
-fn attributes<'a>(page: &mut String, all: &'a [Attribute], parent: &str, level: usize, nested: &mut Vec<(String, &'a [Attribute])>) {
+fn attributes<'a>(
+    page: &mut String,
+    all: &'a [Attribute],
+    parent: &str,
+    level: usize,
+    nested: &mut Vec<(String, &'a [Attribute])>,
+) {
     let groups: [(&str, fn(&Attribute) -> bool); 3] = [
         ("Required", |attribute| attribute.presence == Presence::Required),
         ("Optional", |attribute| matches!(attribute.presence, Presence::Optional | Presence::OptionalComputed)),

@@ -38,6 +38,9 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if arguments.debug {
         return serve::debug::<Dbxcmk>(SOURCE);
     }
-    let _ = writeln!(std::io::stderr(), "Only `serve --debug` is for people; without `--debug` Terraform starts the provider itself.");
+    let _ = writeln!(
+        std::io::stderr(),
+        "Only `serve --debug` is for people; without `--debug` Terraform starts the provider itself."
+    );
     ExitCode::FAILURE
 }

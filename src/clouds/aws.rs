@@ -108,8 +108,13 @@ where
         Some("KMSInvalidStateException" | "DisabledException") => AwsError::InvalidState(message),
         Some("MalformedPolicyDocumentException") => AwsError::MalformedPolicy(message),
         Some(
-            code @ ("UnrecognizedClientException" | "InvalidClientTokenId" | "ExpiredTokenException" | "ExpiredToken"
-            | "InvalidSignatureException" | "SignatureDoesNotMatch" | "IncompleteSignature"),
+            code @ ("UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "ExpiredTokenException"
+            | "ExpiredToken"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "IncompleteSignature"),
         ) => AwsError::Credentials(format!("AWS does not accept the credentials ({code}: {message})")),
         Some(code) => AwsError::Other { code: code.to_owned(), message },
         None => {
@@ -289,15 +294,18 @@ impl Aws {
 
 fn unreadable(error: &AwsError) -> Unreadable {
     match error {
-        AwsError::AccessDenied { permission, .. } => {
-            Unreadable { permission: Some(permission), reason: format!("the identity that runs Terraform may not call {permission}") }
-        }
+        AwsError::AccessDenied { permission, .. } => Unreadable {
+            permission: Some(permission),
+            reason: format!("the identity that runs Terraform may not call {permission}"),
+        },
         AwsError::NotFound(_) => Unreadable {
             permission: None,
             reason: "KMS knows no such key in that region and account, or the credentials belong to another account".to_owned(),
         },
         AwsError::Credentials(reason) => Unreadable { permission: None, reason: reason.clone() },
-        AwsError::Unreachable(reason) => Unreadable { permission: None, reason: format!("KMS could not be reached ({reason})") },
+        AwsError::Unreachable(reason) => {
+            Unreadable { permission: None, reason: format!("KMS could not be reached ({reason})") }
+        }
         other => Unreadable { permission: None, reason: other.to_string() },
     }
 }

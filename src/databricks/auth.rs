@@ -167,7 +167,9 @@ impl fmt::Display for AccountHost {
 /// `dbc-….cloud.databricks.com`, `adb-….azuredatabricks.net`, `….gcp.databricks.com`.
 fn is_workspace(host: &str) -> bool {
     let databricks = [".cloud.databricks.com", ".cloud.databricks.us", ".gcp.databricks.com", ".azuredatabricks.net"];
-    databricks.iter().any(|suffix| host.ends_with(suffix)) && !host.starts_with("accounts.") && !host.starts_with("accounts-dod.")
+    databricks.iter().any(|suffix| host.ends_with(suffix))
+        && !host.starts_with("accounts.")
+        && !host.starts_with("accounts-dod.")
 }
 
 /// Everything that is needed to call the account API.
@@ -215,8 +217,7 @@ impl Settings {
             config_file: text(&self.config_file, "DATABRICKS_CONFIG_FILE"),
             auth_type: text(&self.auth_type, "DATABRICKS_AUTH_TYPE"),
         };
-        let nothing_given =
-            all.host.is_none() && all.client_id.is_none() && all.client_secret.is_none() && all.token.is_none();
+        let nothing_given = all.host.is_none() && all.client_id.is_none() && all.client_secret.is_none() && all.token.is_none();
         if all.profile.is_some() || nothing_given {
             all.add_profile(around)?;
         }
@@ -235,12 +236,15 @@ impl Settings {
         let file = path.display().to_string();
         let text = match (around.file)(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && self.profile.is_none() && self.config_file.is_none() => {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound && self.profile.is_none() && self.config_file.is_none() =>
+            {
                 return Ok(());
             }
             Err(error) => return Err(AuthError::File { file, reason: error.to_string() }),
         };
-        let ini = ini::Ini::load_from_str(&text).map_err(|error| AuthError::File { file: file.clone(), reason: error.msg.to_string() })?;
+        let ini = ini::Ini::load_from_str(&text)
+            .map_err(|error| AuthError::File { file: file.clone(), reason: error.msg.to_string() })?;
         let settings_default = ini.get_from(Some("__settings__"), "default_profile").map(str::to_owned);
         let profile = self.profile.clone().or(settings_default).unwrap_or_else(|| "DEFAULT".to_owned());
         let Some(section) = ini.section(Some(profile.as_str())) else {
@@ -289,9 +293,7 @@ impl Settings {
     pub fn credential(&self) -> Result<Credential, AuthError> {
         let token = self.token.clone().map(Credential::Token);
         let m2m = match (&self.client_id, &self.client_secret) {
-            (Some(id), Some(secret)) => {
-                Some(Credential::OAuthM2m { client_id: id.clone(), client_secret: secret.clone() })
-            }
+            (Some(id), Some(secret)) => Some(Credential::OAuthM2m { client_id: id.clone(), client_secret: secret.clone() }),
             _ => None,
         };
         let half = || match (&self.client_id, &self.client_secret) {
@@ -340,7 +342,8 @@ mod tests {
         let file = "[DEFAULT]\nhost = https://from-profile.example # comment\n[prod]\nhost=https://accounts.cloud.databricks.us\naccount_id = 7\ntoken = t#1\n";
         let found = complete(&Settings::default(), &[], Some(file))?;
         assert_eq!(found.host.as_deref(), Some("https://from-profile.example"));
-        let found = complete(&Settings::default(), &[("DATABRICKS_CONFIG_PROFILE", "prod"), ("DATABRICKS_HOST", "env")], Some(file))?;
+        let found =
+            complete(&Settings::default(), &[("DATABRICKS_CONFIG_PROFILE", "prod"), ("DATABRICKS_HOST", "env")], Some(file))?;
         assert_eq!((found.host.as_deref(), found.account_id.as_deref()), (Some("env"), Some("7")));
         assert_eq!(found.token.map(|token| token.expose_secret().to_owned()).as_deref(), Some("t#1"));
         let attribute = Settings { host: Some("attribute".to_owned()), ..Settings::default() };
@@ -380,7 +383,11 @@ mod tests {
             ("http://localhost:1", Ok("http://localhost:1")),
         ];
         for (text, expected) in rows {
-            assert_eq!(AccountHost::parse(text).map(|host| host.to_string()).as_deref(), expected.as_ref().map(|s| *s), "{text}");
+            assert_eq!(
+                AccountHost::parse(text).map(|host| host.to_string()).as_deref(),
+                expected.as_ref().map(|s| *s),
+                "{text}"
+            );
         }
         assert!(matches!(AccountHost::parse("http://accounts.cloud.databricks.com"), Err(AuthError::Insecure(_))));
         assert!(matches!(AccountHost::parse("https://dbc-1.cloud.databricks.com"), Err(AuthError::WorkspaceHost(_))));

@@ -110,7 +110,8 @@ fn code_and_message(status: u16, body: &str) -> (Option<String>, String) {
     if let Some((code, message)) = split_code(body) {
         return (Some(code.to_owned()), message.to_owned());
     }
-    if let Some(inner) = body.split_once("<pre>").and_then(|(_, rest)| rest.split_once("</pre>")).map(|(inner, _)| inner.trim()) {
+    if let Some(inner) = body.split_once("<pre>").and_then(|(_, rest)| rest.split_once("</pre>")).map(|(inner, _)| inner.trim())
+    {
         return split_code(inner).map_or((None, inner.to_owned()), |(code, text)| (Some(code.to_owned()), text.to_owned()));
     }
     let first_line = body.lines().next().unwrap_or_default();

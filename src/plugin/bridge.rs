@@ -580,7 +580,11 @@ mod tests {
         let rows = [
             ("name", Value::unknown(), "at name: the value is not known yet"),
             ("days", Value::Number(Number::from(-1_i64)), "at days: `-1` is not a whole number in range"),
-            ("inner", Value::map([("on", Value::string("yes"))]), "at inner.on: invalid type: string \"yes\", expected a boolean"),
+            (
+                "inner",
+                Value::map([("on", Value::string("yes"))]),
+                "at inner.on: invalid type: string \"yes\", expected a boolean",
+            ),
             ("kind", Value::string("EBS"), "at kind: unknown variant `EBS`, expected `STORAGE`"),
         ];
         for (name, wrong, message) in rows {

@@ -31,10 +31,7 @@ pub trait DataSource: Send + Sync + 'static {
     }
 
     /// Looks it up.
-    fn read(
-        cx: &Context<Self::Client>,
-        config: Self::Model,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    fn read(cx: &Context<Self::Client>, config: Self::Model) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
 }
 
 /// A data source whose types are forgotten, as the server keeps it.

@@ -72,7 +72,9 @@ impl Diagnostic {
             severity: severity.into(),
             summary: self.summary.clone(),
             detail: self.detail.clone(),
-            attribute: (!self.path.is_root()).then(|| self.path.to_proto()),
+            // Terraform finds the line of an attribute, but not of one inside a nested attribute: there it falls back to the
+            // whole block. The outermost attribute is the closest that it can show.
+            attribute: self.path.outermost().map(|path| path.to_proto()),
         }
     }
 }

@@ -10,8 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// What every Terraform provider is greeted with; it only tells apart a person from Terraform.
-pub const COOKIE: (&str, &str) =
-    ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
+pub const COOKIE: (&str, &str) = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
 /// The major version of the provider protocol that is served.
 pub const PROTOCOL: u32 = 6;
@@ -38,7 +37,9 @@ pub enum HandshakeError {
     #[error("not started by Terraform")]
     NoCookie,
     /// A Terraform that does not speak protocol 6.
-    #[error("Terraform offers the plugin protocols {offered}, this provider speaks protocol {PROTOCOL}; use Terraform 1.6 or newer")]
+    #[error(
+        "Terraform offers the plugin protocols {offered}, this provider speaks protocol {PROTOCOL}; use Terraform 1.6 or newer"
+    )]
     Protocol {
         /// What Terraform offered.
         offered: String,
@@ -61,17 +62,15 @@ impl Environment {
     pub fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, HandshakeError> {
         let filled = |name: &str| get(name).filter(|value| !value.is_empty());
         let text = |name: &'static str| {
-            filled(name)
-                .map(|value| value.into_string().map_err(|value| HandshakeError::Variable { name, value }))
-                .transpose()
+            filled(name).map(|value| value.into_string().map_err(|value| HandshakeError::Variable { name, value })).transpose()
         };
         if text(COOKIE.0)?.as_deref() != Some(COOKIE.1) {
             return Err(HandshakeError::NoCookie);
         }
-        if let Some(offered) = text("PLUGIN_PROTOCOL_VERSIONS")? {
-            if !offered.split(',').any(|version| version.trim().parse() == Ok(PROTOCOL)) {
-                return Err(HandshakeError::Protocol { offered });
-            }
+        if let Some(offered) = text("PLUGIN_PROTOCOL_VERSIONS")?
+            && !offered.split(',').any(|version| version.trim().parse() == Ok(PROTOCOL))
+        {
+            return Err(HandshakeError::Protocol { offered });
         }
         let port = |name: &'static str| {
             let number = |value: String| {

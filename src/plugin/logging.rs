@@ -105,10 +105,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
         line.insert("@level".to_owned(), Json::from(level));
         line.insert("@message".to_owned(), fields.0.remove("message").unwrap_or_default());
         line.insert("@module".to_owned(), Json::from(self.module));
-        line.insert(
-            "@timestamp".to_owned(),
-            Json::from(OffsetDateTime::now_utc().format(format).unwrap_or_default()),
-        );
+        line.insert("@timestamp".to_owned(), Json::from(OffsetDateTime::now_utc().format(format).unwrap_or_default()));
         for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
             if let Some(fields) = span.extensions().get::<Fields>() {
                 line.extend(fields.0.iter().map(|(name, value)| (name.clone(), value.clone())));

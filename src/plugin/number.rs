@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_few_bytes_cannot_become_a_gigabyte() {
         assert_eq!("1e999999999".parse::<Number>(), Err(NumberError::TooLarge));
-        assert_eq!("1e99999999999999999999".parse::<Number>().is_err(), true);
+        assert!("1e99999999999999999999".parse::<Number>().is_err());
         assert!(matches!("1_000".parse::<Number>(), Err(NumberError::Malformed(_))));
         assert_eq!(Number::from_f64(f64::NAN), Err(NumberError::NotFinite));
     }

@@ -62,6 +62,11 @@ impl Path {
         &self.0
     }
 
+    /// The path of the first step alone; `None` for the whole object.
+    pub fn outermost(&self) -> Option<Self> {
+        self.0.first().map(|step| Self(vec![step.clone()]))
+    }
+
     /// Whether this is the whole object.
     pub fn is_root(&self) -> bool {
         self.0.is_empty()

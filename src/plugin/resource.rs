@@ -137,10 +137,7 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 
     /// The place for a warning or a refusal before anything is destroyed.
-    fn plan_destroy(
-        cx: &Context<Self::Client>,
-        state: &Self::Model,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+    fn plan_destroy(cx: &Context<Self::Client>, state: &Self::Model) -> impl Future<Output = Result<(), Diagnostics>> + Send {
         let _ = (cx, state);
         async { Ok(()) }
     }

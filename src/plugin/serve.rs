@@ -185,9 +185,8 @@ async fn router<P: Provider>(
 ) -> tonic::transport::server::Router {
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_service_status("plugin", tonic_health::ServingStatus::Serving).await;
-    let provider = ProviderServer::new(server)
-        .max_decoding_message_size(LARGEST_MESSAGE)
-        .max_encoding_message_size(LARGEST_MESSAGE);
+    let provider =
+        ProviderServer::new(server).max_decoding_message_size(LARGEST_MESSAGE).max_encoding_message_size(LARGEST_MESSAGE);
     Transport::builder()
         .add_service(provider)
         .add_service(health)

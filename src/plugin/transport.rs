@@ -84,10 +84,10 @@ impl Listener {
     /// When none is free.
     pub async fn bind_tcp(least: u16, most: u16) -> Result<Self, ListenError> {
         for port in least..=most {
-            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-                if let Ok(address) = listener.local_addr() {
-                    return Ok(Self { socket: Socket::Tcp(listener), address: Address::Tcp(address), _directory: None });
-                }
+            if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
+                && let Ok(address) = listener.local_addr()
+            {
+                return Ok(Self { socket: Socket::Tcp(listener), address: Address::Tcp(address), _directory: None });
             }
         }
         Err(ListenError::Ports(least, most))
@@ -260,8 +260,7 @@ mod tests {
     async fn only_the_owner_can_reach_the_socket_and_it_goes_away() -> Result<(), Box<dyn std::error::Error>> {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir()?;
-        let environment =
-            Environment { socket_directory: Some(parent.path().to_owned()), ..Environment::default() };
+        let environment = Environment { socket_directory: Some(parent.path().to_owned()), ..Environment::default() };
         let listener = Listener::bind(&environment).await?;
         let Address::Unix(path) = listener.address().clone() else { panic!("a Unix socket") };
         assert!(path.starts_with(parent.path()));

@@ -168,9 +168,9 @@ impl Value {
                     })
                     .collect(),
             ),
-            (Self::List(elements), Self::List(others)) if elements.len() == others.len() => Self::List(
-                elements.into_iter().zip(others).map(|(value, other)| value.with_refinements_of(other)).collect(),
-            ),
+            (Self::List(elements), Self::List(others)) if elements.len() == others.len() => {
+                Self::List(elements.into_iter().zip(others).map(|(value, other)| value.with_refinements_of(other)).collect())
+            }
             (value, _) => value,
         }
     }

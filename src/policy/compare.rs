@@ -38,10 +38,9 @@ fn operator_name(condition: &Condition) -> String {
 pub fn meaning(statement: &Statement, version: Version) -> Meaning {
     let account_form = |principal: &Principal| match principal {
         // An account number and its root ARN mean the same; the partition is the key's own in either case.
-        Principal::Account { account, partition } => Principal::Account {
-            partition: partition.clone().filter(|partition| partition != "aws"),
-            account: account.clone(),
-        },
+        Principal::Account { account, partition } => {
+            Principal::Account { partition: partition.clone().filter(|partition| partition != "aws"), account: account.clone() }
+        }
         other => other.clone(),
     };
     let mut conditions: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
@@ -55,7 +54,10 @@ pub fn meaning(statement: &Statement, version: Version) -> Meaning {
     Meaning {
         effect: statement.effect,
         principals: (statement.principals.negated, statement.principals.items.iter().map(account_form).collect()),
-        actions: (statement.actions.negated, statement.actions.items.iter().map(|action| action.to_ascii_lowercase()).collect()),
+        actions: (
+            statement.actions.negated,
+            statement.actions.items.iter().map(|action| action.to_ascii_lowercase()).collect(),
+        ),
         resources: (statement.resources.negated, statement.resources.items.iter().cloned().collect()),
         conditions,
         // `${…}` is plain text in 2008-10-17.

@@ -189,7 +189,7 @@ impl Condition {
                     Expected::Pattern(pattern, text) => Match::from(operator.comparison.fits(value, pattern, text)),
                 });
             }
-            if operator.negated { outcome.not() } else { outcome }
+            if operator.negated { outcome.negated() } else { outcome }
         };
         let any = |outcome: Match, value: &String| outcome.or(fits(value));
         let all = |outcome: Match, value: &String| outcome.and(fits(value));

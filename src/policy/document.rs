@@ -151,7 +151,9 @@ impl Reader<'_> {
     fn document(&self) -> Result<Document, PolicyError> {
         let root = json::parse(self.text).map_err(|fault| self.error_at(fault.offset, fault.message))?;
         let Kind::Object(members) = &root.kind else {
-            return Err(self.error(&root, format!("expected an object with \"Version\" and \"Statement\", found {}", root.describe())));
+            return Err(
+                self.error(&root, format!("expected an object with \"Version\" and \"Statement\", found {}", root.describe()))
+            );
         };
         let mut version = Version::V2008;
         for member in members {
@@ -171,7 +173,8 @@ impl Reader<'_> {
                 }
                 "Statement" => {}
                 other => {
-                    let message = format!("\"{other}\" is not an element of a policy; expected \"Version\", \"Id\" or \"Statement\"");
+                    let message =
+                        format!("\"{other}\" is not an element of a policy; expected \"Version\", \"Id\" or \"Statement\"");
                     return Err(self.error_at(member.name_span.start, message));
                 }
             }
@@ -195,9 +198,8 @@ impl Reader<'_> {
         let Kind::Object(members) = &node.kind else {
             return Err(self.error(node, format!("expected a statement, found {}", node.describe())));
         };
-        let known = [
-            "Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition",
-        ];
+        let known =
+            ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
         if let Some(stranger) = members.iter().find(|member| !known.contains(&member.name.as_str())) {
             let message = format!("\"{}\" is not an element of a statement", stranger.name);
             return Err(self.error_at(stranger.name_span.start, message));
@@ -235,7 +237,8 @@ impl Reader<'_> {
             (Some(value), None) => Ok((false, value)),
             (None, Some(value)) => Ok((true, value)),
             (Some(_), Some(second)) => {
-                Err(self.error(second, format!("the statement has both \"{plain}\" and \"{negated}\"; it may have one of them")))
+                Err(self
+                    .error(second, format!("the statement has both \"{plain}\" and \"{negated}\"; it may have one of them")))
             }
             (None, None) => Err(self.error(node, format!("the statement has no \"{plain}\""))),
         }
@@ -251,10 +254,10 @@ impl Reader<'_> {
     /// A string, or a list of strings, which mean the same everywhere.
     fn strings(&self, node: &Node, what: &str) -> Result<Vec<String>, PolicyError> {
         match &node.kind {
-            Kind::Array(elements) if elements.is_empty() => Err(self.error(node, format!("expected at least {what}, found an empty list"))),
-            Kind::Array(elements) => {
-                elements.iter().map(|element| self.string(element, what).map(str::to_owned)).collect()
+            Kind::Array(elements) if elements.is_empty() => {
+                Err(self.error(node, format!("expected at least {what}, found an empty list")))
             }
+            Kind::Array(elements) => elements.iter().map(|element| self.string(element, what).map(str::to_owned)).collect(),
             _ => Ok(vec![self.string(node, what)?.to_owned()]),
         }
     }
@@ -365,7 +368,11 @@ mod tests {
                 r#""Action":"kms:*","NotAction":"kms:Decrypt""#,
                 "line 2, column 83: the statement has both \"Action\" and \"NotAction\"; it may have one of them",
             ),
-            (r#""kms:*""#, r#""Decrypt""#, "line 2, column 63: `Decrypt` is no action; expected for example \"kms:Decrypt\" or \"kms:*\""),
+            (
+                r#""kms:*""#,
+                r#""Decrypt""#,
+                "line 2, column 63: `Decrypt` is no action; expected for example \"kms:Decrypt\" or \"kms:*\"",
+            ),
             (r#""kms:*""#, "[]", "line 2, column 63: expected at least an action, found an empty list"),
             (
                 r#"{"AWS":"123456789012"}"#,
@@ -378,8 +385,16 @@ mod tests {
                 "line 2, column 38: `arn:aws:iam::123456789012:role/*` is not a principal: expected an account id of 12 digits, the \
                  ARN of an account, role, user or session, or `*`",
             ),
-            (r#""Resource":"*""#, r#""Resource":"*","Extra":1"#, "line 2, column 85: \"Extra\" is not an element of a statement"),
-            (r#""Effect":"Allow","#, r#""Effect":"Allow","Effect":"Deny","#, "line 2, column 19: the key \"Effect\" occurs twice in this object"),
+            (
+                r#""Resource":"*""#,
+                r#""Resource":"*","Extra":1"#,
+                "line 2, column 86: \"Extra\" is not an element of a statement",
+            ),
+            (
+                r#""Effect":"Allow","#,
+                r#""Effect":"Allow","Effect":"Deny","#,
+                "line 2, column 19: the key \"Effect\" occurs twice in this object",
+            ),
         ];
         for (from, to, message) in rows {
             let error = Document::parse(&policy(&STATEMENT.replace(from, to))).expect_err(message);

@@ -97,7 +97,7 @@ impl Match {
 
     /// The opposite.
     #[must_use]
-    pub fn not(self) -> Self {
+    pub fn negated(self) -> Self {
         let truth = match self.truth {
             Truth::Yes => Truth::No,
             Truth::No => Truth::Yes,
@@ -319,5 +319,5 @@ fn principal(principals: &Listed<Principal>, caller: &Caller) -> Match {
 
 fn listed<T>(list: &Listed<T>, fits: impl Fn(&T) -> Match) -> Match {
     let found = list.items.iter().map(fits).fold(Match::no(), Match::or);
-    if list.negated { found.not() } else { found }
+    if list.negated { found.negated() } else { found }
 }

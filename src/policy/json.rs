@@ -241,14 +241,17 @@ impl Parser<'_> {
             }
         }
         let token = self.text.get(start..=end).unwrap_or_default();
-        let text = serde_json::from_str(token)
-            .map_err(|_| Fault { offset: start, message: "this string has an invalid escape or control character".to_owned() })?;
+        let text = serde_json::from_str(token).map_err(|_| Fault {
+            offset: start,
+            message: "this string has an invalid escape or control character".to_owned(),
+        })?;
         self.at = end + 1;
         Ok(text)
     }
 
     fn number(&mut self) -> Result<Kind, Fault> {
-        let length = self.rest().find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(self.rest().len());
+        let length =
+            self.rest().find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(self.rest().len());
         let token = self.rest().get(..length).unwrap_or_default().to_owned();
         if serde_json::from_str::<serde_json::Number>(&token).is_err() {
             return Err(self.fault("expected a number"));

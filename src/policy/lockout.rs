@@ -58,14 +58,31 @@ mod tests {
         let session = "arn:aws:sts::123456789012:assumed-role/terraform/run";
         let rows = [
             ("the account is enabled", r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#, session, false),
-            ("the role is named", r#""Principal":{"AWS":"arn:aws:iam::123456789012:role/terraform"},"Action":"kms:Put*""#, session, false),
-            ("another role is named", r#""Principal":{"AWS":"arn:aws:iam::123456789012:role/admin"},"Action":"kms:*""#, session, true),
+            (
+                "the role is named",
+                r#""Principal":{"AWS":"arn:aws:iam::123456789012:role/terraform"},"Action":"kms:Put*""#,
+                session,
+                false,
+            ),
+            (
+                "another role is named",
+                r#""Principal":{"AWS":"arn:aws:iam::123456789012:role/admin"},"Action":"kms:*""#,
+                session,
+                true,
+            ),
             ("only Databricks is named", r#""Principal":{"AWS":"414351767826"},"Action":"kms:*""#, session, true),
             ("the action is left out", r#""Principal":{"AWS":"123456789012"},"NotAction":"kms:PutKeyPolicy""#, session, true),
-            ("the root user asks", r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#, "arn:aws:iam::123456789012:root", false),
+            (
+                "the root user asks",
+                r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#,
+                "arn:aws:iam::123456789012:root",
+                false,
+            ),
         ];
         for (what, elements, caller, expected) in rows {
-            let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",{elements},\"Resource\":\"*\"}}]}}");
+            let text = format!(
+                "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",{elements},\"Resource\":\"*\"}}]}}"
+            );
             let policy = Document::parse(&text).map_err(|error: PolicyError| error.to_string())?;
             let found = lockout(&policy, &KEY.parse()?, &Caller::parse(caller)?);
             assert_eq!(found.is_certain(), expected, "{what}");

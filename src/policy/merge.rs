@@ -44,7 +44,8 @@ impl Document {
     fn with_statements(&self, statements: &[Option<String>], appended: &[String]) -> String {
         let (list, is_list) = &self.list;
         let slice = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
-        let (inner_start, inner_end) = if *is_list { (list.start + 1, list.end.saturating_sub(1)) } else { (list.start, list.end) };
+        let (inner_start, inner_end) =
+            if *is_list { (list.start + 1, list.end.saturating_sub(1)) } else { (list.start, list.end) };
         // The white space before the first statement is what stands before each new one.
         let lead = self.statements.first().map(|first| slice(inner_start, first.span.start)).unwrap_or_default();
         let tail = self.statements.last().map(|last| slice(last.span.end, inner_end)).unwrap_or_default();
@@ -84,7 +85,10 @@ mod tests {
 
     fn policy(sids: &[&str], between: &str) -> String {
         let statements: Vec<String> = sids.iter().map(|sid| statement(sid)).collect();
-        format!("{{ \"Id\":\"x\" ,\"Statement\" : [{between}{}{between}], \"Version\":\"2012-10-17\" }}", statements.join(&format!(",{between}")))
+        format!(
+            "{{ \"Id\":\"x\" ,\"Statement\" : [{between}{}{between}], \"Version\":\"2012-10-17\" }}",
+            statements.join(&format!(",{between}"))
+        )
     }
 
     #[test]

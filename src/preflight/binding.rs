@@ -74,23 +74,23 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
     };
     let (case, name) = (attach.case, workspace.in_words());
-    if let Some(attached) = workspace.attached(case).filter(|attached| *attached != attach.id) {
-        if case == UseCase::Storage {
-            push(
-                "storage-key-already-set",
-                Severity::Error,
-                subject(case),
-                "The storage key of a workspace cannot be changed".to_owned(),
-                format!("The {name} has the storage key configuration {attached}; this plan wants {}.", attach.id),
-                "Databricks sets a workspace's storage key once and for all: there is no rotation to another key, and no detach. The \
+    if let Some(attached) = workspace.attached(case).filter(|attached| *attached != attach.id)
+        && case == UseCase::Storage
+    {
+        push(
+            "storage-key-already-set",
+            Severity::Error,
+            subject(case),
+            "The storage key of a workspace cannot be changed".to_owned(),
+            format!("The {name} has the storage key configuration {attached}; this plan wants {}.", attach.id),
+            "Databricks sets a workspace's storage key once and for all: there is no rotation to another key, and no detach. The \
                  request would fail in the middle of the apply.",
-                format!(
-                    "Keep the configuration that is attached:\n\n  storage_key_configuration_id = \"{attached}\"\n\nTo renew the key \
+            format!(
+                "Keep the configuration that is attached:\n\n  storage_key_configuration_id = \"{attached}\"\n\nTo renew the key \
                      material, turn on automatic rotation of the same KMS key; its ARN stays, and Databricks needs no change. A \
                      workspace with another storage key has to be a new workspace."
-                ),
-            );
-        }
+            ),
+        );
     }
     let Some(configuration) = attach.configuration else {
         push(
@@ -118,20 +118,22 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             format!("Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."),
         );
     }
-    if let (Some(key), Some(region)) = (&configuration.key, &workspace.region) {
-        if key.region() != region {
-            push(
-                "kms-key-region",
-                Severity::Error,
-                subject(case),
-                "The key is in another region than the workspace".to_owned(),
-                format!("The {name} is in {region}; the key {key} is in {}.", key.region()),
-                "A workspace can only use a key of its own region.",
-                format!("Create a key and a key configuration in {region}, and refer to that configuration."),
-            );
-        }
+    if let (Some(key), Some(region)) = (&configuration.key, &workspace.region)
+        && key.region() != region
+    {
+        push(
+            "kms-key-region",
+            Severity::Error,
+            subject(case),
+            "The key is in another region than the workspace".to_owned(),
+            format!("The {name} is in {region}; the key {key} is in {}.", key.region()),
+            "A workspace can only use a key of its own region.",
+            format!("Create a key and a key configuration in {region}, and refer to that configuration."),
+        );
     }
-    if let Some(tier) = workspace.pricing_tier.as_deref().filter(|tier| matches!(*tier, "STANDARD" | "PREMIUM" | "COMMUNITY_EDITION")) {
+    if let Some(tier) =
+        workspace.pricing_tier.as_deref().filter(|tier| matches!(*tier, "STANDARD" | "PREMIUM" | "COMMUNITY_EDITION"))
+    {
         push(
             "workspace-tier",
             Severity::Error,

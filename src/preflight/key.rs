@@ -74,9 +74,10 @@ fn unreadable_key(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
         subject: Subject::Key,
         summary: "The key's state could not be read".to_owned(),
         found: format!("{key}: {}.", reason.reason),
-        why: "Whether the key is enabled and of the right kind is not proven. A plan goes on with this warning; an apply stops \
+        why:
+            "Whether the key is enabled and of the right kind is not proven. A plan goes on with this warning; an apply stops \
               before it attaches anything."
-            .to_owned(),
+                .to_owned(),
         remedy: allow_reading(reason.permission, key),
     }
 }
@@ -180,7 +181,8 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
             "The key is not a symmetric one",
             format!("{key} has the key spec {}.", description.spec),
             "Databricks needs a symmetric key; the spec cannot be changed after a key was made.",
-            "Use a key with `customer_master_key_spec = \"SYMMETRIC_DEFAULT\"`, which is the default of `aws_kms_key`.".to_owned(),
+            "Use a key with `customer_master_key_spec = \"SYMMETRIC_DEFAULT\"`, which is the default of `aws_kms_key`."
+                .to_owned(),
         );
     }
     if description.manager != "CUSTOMER" {
@@ -232,10 +234,12 @@ fn named(source: PolicySource) -> &'static str {
 /// is known. An Allow for a whole account only delegates to IAM, and shows nothing.
 fn lets_somebody_attach_volumes(policy: &Document) -> bool {
     policy.statements.iter().any(|statement| {
-        let grants = statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
+        let grants =
+            statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
         let names_a_role = statement.principals.items.iter().any(|principal| matches!(principal, Principal::Arn(_)));
         let through_ec2 = statement.conditions.iter().any(|condition| {
-            condition.key.eq_ignore_ascii_case("kms:ViaService") && condition.values.iter().any(|value| value.starts_with("ec2."))
+            condition.key.eq_ignore_ascii_case("kms:ViaService")
+                && condition.values.iter().any(|value| value.starts_with("ec2."))
         });
         statement.effect == Effect::Allow && grants != statement.actions.negated && (names_a_role || through_ec2)
     })
@@ -323,16 +327,16 @@ fn judge_purpose(
             subject: Subject::Key,
             summary: format!("The key policy denies {} the use of the key for {}", who(user), purpose.in_words()),
             found: format!(
-                "In {} of {}, {} denies {} to {}.",
+                "In {} of {}, {} to {} is denied by {}.",
                 named(facts.policy_source),
                 facts.arn,
-                statements.join(" and "),
                 unique(denied).join(", "),
-                user.principal()
+                user.principal(),
+                statements.join(" and ")
             ),
             why: format!("A Deny wins over every Allow, so no further statement can help: {}.", purpose.without_it()),
             remedy: format!(
-                "Except {} from the Deny, for example by adding this to its \"Condition\":\n\n{}",
+                "Except {} from the Deny: add this to its \"Condition\", within the operator if it is there already:\n\n{}",
                 who(user),
                 exception(user, question)
             ),
@@ -345,7 +349,7 @@ fn judge_purpose(
             subject: Subject::Key,
             summary: format!("It cannot be proven that {} may use the key for {}", who(user), purpose.in_words()),
             found: format!(
-                "In {} of {}, {} decides about {} for {}, by values that only the call itself shows: {}.",
+                "In {} of {}, whether {} applies to {} by {} depends on values that only the call itself shows: {}.",
                 named(facts.policy_source),
                 facts.arn,
                 labels(policy, &deciding).join(" and "),
@@ -353,11 +357,13 @@ fn judge_purpose(
                 user.principal(),
                 keys.into_iter().collect::<Vec<_>>().join(", ")
             ),
-            why: "Databricks does not publish those values, so the statement may shut it out. If you know that it does not, set \
-                  `preflight = \"warn\"` in the provider for this apply."
-                .to_owned(),
+            why: format!(
+                "Those values are not known here, so the statement may shut {} out. If you know that it does not, set `preflight = \
+                 \"warn\"` in the provider for this apply.",
+                who(user)
+            ),
             remedy: format!(
-                "Take {} out of that condition. For a Deny, add this to its \"Condition\":\n\n{}\n\nFor an Allow, use the documented \
+                "Take {} out of that condition. For a Deny, add this to its \"Condition\", within the operator if it is there already:\n\n{}\n\nFor an Allow, use the documented \
                  statement instead:\n\n{statement}",
                 who(user),
                 exception(user, question)
@@ -371,7 +377,7 @@ fn judge_purpose(
             subject: Subject::Key,
             summary: "The key policy lets every Databricks account use the key".to_owned(),
             found: format!(
-                "In {} of {}, {} allows Databricks without asking for which Databricks account it calls.",
+                "In {} of {}, Databricks is allowed by {} without being asked for which Databricks account it calls.",
                 named(facts.policy_source),
                 facts.arn,
                 labels(policy, &for_anybody).join(" and ")
@@ -462,10 +468,8 @@ fn exception(user: &User, question: &Question) -> String {
 pub fn pretty(statement: &str) -> String {
     let Ok(Json::Object(elements)) = serde_json::from_str(statement) else { return statement.to_owned() };
     let order = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
-    let lines: Vec<String> = order
-        .iter()
-        .filter_map(|name| elements.get(*name).map(|value| format!("  \"{name}\": {}", spaced(value))))
-        .collect();
+    let lines: Vec<String> =
+        order.iter().filter_map(|name| elements.get(*name).map(|value| format!("  \"{name}\": {}", spaced(value)))).collect();
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
@@ -478,5 +482,155 @@ fn spaced(value: &Json) -> String {
             format!("{{ {} }}", fields.join(", "))
         }
         other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::Fact;
+    use crate::requirements::aws::Deployment;
+    use crate::vocabulary::AccountId;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    const ADMIN: &str =
+        r#"{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*"}"#;
+
+    fn question() -> Result<Question, Box<dyn std::error::Error>> {
+        let account: AccountId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
+        let usage = Usage {
+            deployment: Deployment::Commercial,
+            accounts: vec![account],
+            use_cases: UseCase::ALL.to_vec(),
+            grants: false,
+            cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
+        };
+        Ok(Question { usage, cluster_volumes: false, stage: Stage::Plan })
+    }
+
+    /// A good key whose policy has these statements beside the administrator's.
+    fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> {
+        let mut all = vec![ADMIN.to_owned()];
+        all.extend_from_slice(statements);
+        Ok(KeyFacts {
+            arn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?,
+            description: Fact::Known(KeyDescription {
+                state: "Enabled".to_owned(),
+                usage: "ENCRYPT_DECRYPT".to_owned(),
+                spec: "SYMMETRIC_DEFAULT".to_owned(),
+                manager: "CUSTOMER".to_owned(),
+                deletion_date: None,
+            }),
+            policy: Fact::Known(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))),
+            policy_source: PolicySource::Live,
+        })
+    }
+
+    fn documented() -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        Ok(question()?.usage.grants().into_iter().map(|grant| grant.statement).collect())
+    }
+
+    /// What a person reads.
+    fn read(findings: &[Finding]) -> String {
+        let one = |finding: &Finding| {
+            format!(
+                "{:?} {}: {}\n\n{}\n\n{}\n\n{}\n",
+                finding.severity, finding.id, finding.summary, finding.found, finding.why, finding.remedy
+            )
+        };
+        findings.iter().map(one).collect::<Vec<_>>().join("\n----\n\n")
+    }
+
+    #[test]
+    fn the_documented_statements_leave_nothing_to_say() -> Outcome {
+        assert_eq!(judge(&facts(&documented()?)?, &question()?), []);
+        Ok(())
+    }
+
+    #[test]
+    fn an_empty_policy_is_told_use_case_by_use_case() -> Outcome {
+        insta::assert_snapshot!(read(&judge(&facts(&[])?, &question()?)));
+        Ok(())
+    }
+
+    #[test]
+    fn the_older_documentation_works_with_a_warning() -> Outcome {
+        let untagged = documented()?
+            .into_iter()
+            .map(|statement| match statement.find(",\"Condition\":{\"StringEquals\"") {
+                Some(at) => format!("{}}}", statement.get(..at).unwrap_or_default()),
+                None => statement,
+            })
+            .collect::<Vec<_>>();
+        insta::assert_snapshot!(read(&judge(&facts(&untagged)?, &question()?)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_deny_names_its_statement_and_the_way_out() -> Outcome {
+        let mut statements = documented()?;
+        statements.push(r#"{"Sid":"No strangers","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}}}"#.to_owned());
+        insta::assert_snapshot!(read(&judge(&facts(&statements)?, &question()?)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_condition_that_nobody_can_decide_is_no_proof() -> Outcome {
+        let mut statements = documented()?;
+        statements.push(r#"{"Sid":"Our organisation","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}"#.to_owned());
+        insta::assert_snapshot!(read(&judge(&facts(&statements)?, &question()?)));
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_in_a_bad_state_is_told_with_the_command_that_helps() -> Outcome {
+        let mut text = String::new();
+        let rows = [
+            ("Disabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+            ("PendingDeletion", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", Some("2026-12-24T00:00:00Z")),
+            ("PendingImport", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+            ("Unavailable", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+            ("Enabled", "SIGN_VERIFY", "RSA_2048", "CUSTOMER", None),
+            ("Enabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "AWS", None),
+        ];
+        for (state, usage, spec, manager, deletion) in rows {
+            let mut facts = facts(&documented()?)?;
+            facts.description = Fact::Known(KeyDescription {
+                state: state.to_owned(),
+                usage: usage.to_owned(),
+                spec: spec.to_owned(),
+                manager: manager.to_owned(),
+                deletion_date: deletion.map(str::to_owned),
+            });
+            text.push_str(&read(&judge(&facts, &question()?)));
+            text.push_str("\n====\n\n");
+        }
+        insta::assert_snapshot!(text);
+        Ok(())
+    }
+
+    #[test]
+    fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
+        let mut facts = facts(&[])?;
+        let denied = |permission| Unreadable { permission: Some(permission), reason: format!("you may not call {permission}") };
+        facts.description = Fact::Unreadable(denied("kms:DescribeKey"));
+        facts.policy = Fact::Unreadable(denied("kms:GetKeyPolicy"));
+        let at = |stage| -> Result<Vec<(&str, Severity)>, Box<dyn std::error::Error>> {
+            let findings = judge(&facts, &Question { stage, ..question()? });
+            Ok(findings.iter().map(|finding| (finding.id, finding.severity)).collect())
+        };
+        let unread = |severity| vec![("kms-key-unreadable", severity), ("policy-unreadable", severity)];
+        assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
+        assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
+        Ok(())
+    }
+
+    #[test]
+    fn a_key_of_another_partition_is_refused() -> Outcome {
+        let mut facts = facts(&documented()?)?;
+        facts.arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+        assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == "kms-key-partition"));
+        Ok(())
     }
 }

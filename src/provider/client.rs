@@ -51,10 +51,8 @@ impl Client {
     pub fn new(config: &Config, terraform_version: &str) -> Self {
         let (settings, unknown) = config.databricks();
         let (aws, aws_unknown) = config.aws();
-        let around = auth::Surroundings {
-            variable: &|name| std::env::var(name).ok(),
-            file: &|path| std::fs::read_to_string(path),
-        };
+        let around =
+            auth::Surroundings { variable: &|name| std::env::var(name).ok(), file: &|path| std::fs::read_to_string(path) };
         Self {
             settings: settings.completed(&around),
             unknown,
@@ -102,7 +100,9 @@ impl Client {
     /// two it is; without a host the partition decides.
     pub fn deployment(&self, key: &KeyArn) -> Deployment {
         match self.settings().ok().and_then(|settings| settings.host().ok()) {
-            Some(host) if host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com") => host.deployment(),
+            Some(host) if host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com") => {
+                host.deployment()
+            }
             _ if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
             _ => Deployment::Commercial,
         }
@@ -191,8 +191,7 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// Keeps what only warns, for a context that collects warnings, and returns the errors.
 pub fn split(diagnostics: Diagnostics) -> (Vec<Diagnostic>, Diagnostics) {
-    let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
-        .into_iter()
-        .partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
+    let (errors, warnings): (Vec<_>, Vec<_>) =
+        diagnostics.into_iter().partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
     (warnings, errors.into_iter().collect())
 }

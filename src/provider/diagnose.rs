@@ -43,7 +43,9 @@ fn auth(error: &AuthError) -> Diagnostic {
     let (summary, detail) = match error {
         AuthError::NoHost => (
             "No Databricks account host is configured",
-            format!("Neither `host` in the provider block nor DATABRICKS_HOST nor a profile says where the account is. Set:\n\n{CREDENTIALS}"),
+            format!(
+                "Neither `host` in the provider block nor DATABRICKS_HOST nor a profile says where the account is. Set:\n\n{CREDENTIALS}"
+            ),
         ),
         AuthError::NoAccount => (
             "No Databricks account id is configured",
@@ -54,11 +56,16 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::NoCredential => (
             "No Databricks credential is configured",
-            format!("There is neither a service principal (client_id and client_secret) nor a token, in the provider block, the environment or a profile. Set:\n\n{CREDENTIALS}"),
+            format!(
+                "There is neither a service principal (client_id and client_secret) nor a token, in the provider block, the environment or a profile. Set:\n\n{CREDENTIALS}"
+            ),
         ),
         AuthError::Half(has, lacks) => (
             "Half a Databricks credential is configured",
-            format!("There is a `{has}` but no `{lacks}`. A service principal needs both; set `{lacks}` (DATABRICKS_{}) as well.", lacks.to_uppercase()),
+            format!(
+                "There is a `{has}` but no `{lacks}`. A service principal needs both; set `{lacks}` (DATABRICKS_{}) as well.",
+                lacks.to_uppercase()
+            ),
         ),
         AuthError::Several(methods) => (
             "More than one Databricks credential is configured",
@@ -81,7 +88,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::Insecure(host) => (
             "The account host is not encrypted",
-            format!("`{host}` would send credentials in the clear. Use `https://`; plain `http://` is for this machine only (127.0.0.1)."),
+            format!(
+                "`{host}` would send credentials in the clear. Use `https://`; plain `http://` is for this machine only (127.0.0.1)."
+            ),
         ),
         AuthError::Host(host) => (
             "The account host is not an address",
@@ -90,7 +99,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::Account(reason) => ("The Databricks account id is not valid", format!("{reason}.")),
         AuthError::NoProfile { file, profile } => (
             "The Databricks profile does not exist",
-            format!("The file {file} has no section [{profile}]. Name an existing one with `profile` (or DATABRICKS_CONFIG_PROFILE)."),
+            format!(
+                "The file {file} has no section [{profile}]. Name an existing one with `profile` (or DATABRICKS_CONFIG_PROFILE)."
+            ),
         ),
         AuthError::File { file, reason } => (
             "The Databricks configuration file cannot be read",

@@ -157,7 +157,9 @@ impl Purpose {
                 "Databricks could not read or write notebooks, secrets, queries and their results, and the attach fails or the \
                  workspace goes dark"
             }
-            Self::Storage => "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently",
+            Self::Storage => {
+                "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently"
+            }
             Self::StorageGrants => "AWS services that act for Databricks could not use the key for the workspace bucket",
             Self::ClusterVolumes => "clusters of classic compute could not start, since EC2 could not attach their volumes",
         }

@@ -105,8 +105,7 @@ pub fn edits(live: &Document, wanted: &[Grant], previous: &[String]) -> Result<V
 /// Whether a statement of the policy is what `grant` grew out of: one that we put before, or a documented one for the same
 /// principal and for no other Databricks accounts than ours.
 fn is_older_form(live: &Document, statement: &Statement, grant: &Grant, previous: &[Meaning]) -> bool {
-    let has_documented_sid =
-        statement.sid.as_deref().is_some_and(|sid| grant.purpose.documented_sids().contains(&sid));
+    let has_documented_sid = statement.sid.as_deref().is_some_and(|sid| grant.purpose.documented_sids().contains(&sid));
     if !has_documented_sid || statement.effect != Effect::Allow {
         return false;
     }
@@ -115,8 +114,7 @@ fn is_older_form(live: &Document, statement: &Statement, grant: &Grant, previous
     }
     let Ok(own) = document_of(std::slice::from_ref(&grant.statement)) else { return false };
     let Some(own) = own.statements.first() else { return false };
-    let same_principal =
-        meaning(statement, Version::V2012).has_principals_of(&meaning(own, Version::V2012));
+    let same_principal = meaning(statement, Version::V2012).has_principals_of(&meaning(own, Version::V2012));
     let (theirs, ours) = (accounts(statement), accounts(own));
     same_principal && theirs.is_none_or(|theirs| ours.is_some_and(|ours| theirs.is_subset(&ours)))
 }
@@ -124,7 +122,8 @@ fn is_older_form(live: &Document, statement: &Statement, grant: &Grant, previous
 /// The Databricks accounts that a statement is for; `None` when it does not ask.
 fn accounts(statement: &Statement) -> Option<BTreeSet<String>> {
     let tags = statement.conditions.iter().filter(|condition| condition.key.eq_ignore_ascii_case(ACCOUNT_TAG));
-    tags.map(|condition| condition.values.iter().cloned().collect::<BTreeSet<_>>()).reduce(|all, more| all.union(&more).cloned().collect())
+    tags.map(|condition| condition.values.iter().cloned().collect::<BTreeSet<_>>())
+        .reduce(|all, more| all.union(&more).cloned().collect())
 }
 
 fn sid_of(statement: &str) -> Option<String> {
@@ -172,14 +171,19 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
             let own: BTreeSet<String> = purpose.statement_actions().iter().map(|action| action.to_ascii_lowercase()).collect();
             !statement.actions.negated && actions == own
         };
-        let for_databricks =
-            statement.principals.items.iter().any(|principal| matches!(principal, Principal::Account { account, .. } if account == deployment.account()));
+        let for_databricks = statement
+            .principals
+            .items
+            .iter()
+            .any(|principal| matches!(principal, Principal::Account { account, .. } if account == deployment.account()));
         let through_ec2 = statement.conditions.iter().any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
         let purpose = if for_databricks && is(Purpose::Storage) {
             Purpose::Storage
         } else if for_databricks && is(Purpose::StorageGrants) {
             Purpose::StorageGrants
-        } else if for_databricks && (is(Purpose::ManagedServices) || statement.sid.as_deref().is_some_and(|sid| documented.contains(&sid))) {
+        } else if for_databricks
+            && (is(Purpose::ManagedServices) || statement.sid.as_deref().is_some_and(|sid| documented.contains(&sid)))
+        {
             Purpose::ManagedServices
         } else if through_ec2 && is(Purpose::ClusterVolumes) {
             Purpose::ClusterVolumes
@@ -193,7 +197,9 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
         } else {
             found.grants |= purpose == Purpose::StorageGrants;
             found.use_cases.insert(purpose.use_case());
-            found.accounts.extend(accounts(statement).into_iter().flatten().filter_map(|account| account.parse::<AccountId>().ok()));
+            found
+                .accounts
+                .extend(accounts(statement).into_iter().flatten().filter_map(|account| account.parse::<AccountId>().ok()));
         }
         found.statements.push(live.statement_text(statement).to_owned());
     }

@@ -160,8 +160,8 @@ impl FromStr for KeyArn {
         if arn.service != "kms" {
             return Err(wrong(&format!(": it belongs to the service `{}`{example}", arn.service)));
         }
-        let partition = partition(&arn.partition)
-            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+        let partition =
+            partition(&arn.partition).ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
         if !is_region(&arn.region) {
             return Err(wrong(&format!(": `{}` is no AWS region", arn.region)));
         }
@@ -227,8 +227,8 @@ impl FromStr for RoleArn {
         if arn.service == "sts" && arn.resource.starts_with("assumed-role/") {
             return Err(wrong(": it is a session of a role. Name the role itself (`aws_iam_role.….arn`)"));
         }
-        let partition = partition(&arn.partition)
-            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+        let partition =
+            partition(&arn.partition).ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
         let name = arn.resource.strip_prefix("role/").filter(|name| !name.is_empty() && !name.ends_with('/'));
         match name {
             Some(name) if arn.service == "iam" && arn.region.is_empty() && is_account(&arn.account) => {

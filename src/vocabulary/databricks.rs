@@ -56,7 +56,8 @@ impl FromStr for AccountId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        uuid(text, "a Databricks account id", &format!("{UUID_HINT}, shown in the account console under your user name")).map(Self)
+        uuid(text, "a Databricks account id", &format!("{UUID_HINT}, shown in the account console under your user name"))
+            .map(Self)
     }
 }
 
@@ -106,7 +107,9 @@ impl FromStr for WorkspaceId {
             _ => {
                 let hint = match text.split_once('/') {
                     Some((account, id)) if is_uuid(account) => {
-                        format!(": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`")
+                        format!(
+                            ": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`"
+                        )
                     }
                     _ => "; it is a number such as `1234567890123456`, shown in the workspace's URL as `?o=…`".to_owned(),
                 };

@@ -252,7 +252,8 @@ impl Workdir {
         all.extend_from_slice(arguments);
         let run = self.run(&all).must_succeed("plan");
         let shown = self.run(&["show", "-json", "plan.tfplan"]).must_succeed("show");
-        let json = serde_json::from_str(&shown.stdout).unwrap_or_else(|error| panic!("the plan is no JSON: {error}\n{}", shown.output));
+        let json = serde_json::from_str(&shown.stdout)
+            .unwrap_or_else(|error| panic!("the plan is no JSON: {error}\n{}", shown.output));
         Plan { json, run }
     }
 

@@ -33,7 +33,9 @@ pub fn provider_binary() -> PathBuf {
     let name = format!("terraform-provider-dbxcmk{}", std::env::consts::EXE_SUFFIX);
     // target/debug/deps/<test> and target/debug/<binary>
     let found = test.ancestors().map(|directory| directory.join(&name)).find(|path| path.is_file());
-    found.unwrap_or_else(|| panic!("{name} is not built beside the tests. Run the suite with `make test`, or name the binary with {PROVIDER}."))
+    found.unwrap_or_else(|| {
+        panic!("{name} is not built beside the tests. Run the suite with `make test`, or name the binary with {PROVIDER}.")
+    })
 }
 
 fn platform() -> String {
@@ -60,7 +62,10 @@ fn below(mirror: &Path) -> Option<PathBuf> {
 fn find_in_mirrors() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(MIRROR).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
-        return Some(below(&named).unwrap_or_else(|| panic!("{MIRROR} names {}, which has no hashicorp/aws {AWS_VERSION}", named.display())));
+        return Some(
+            below(&named)
+                .unwrap_or_else(|| panic!("{MIRROR} names {}, which has no hashicorp/aws {AWS_VERSION}", named.display())),
+        );
     }
     let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
     let usual = [

@@ -93,16 +93,17 @@ async fn resource(shared: &Arc<Shared>, request: &Request, effect: Option<&Effec
         f(if stale { &world.before } else { &world.now })
     };
     match (method, path) {
-        ("GET", ["customer-managed-keys"]) => read(&|objects| {
-            Answer::json(200, &objects.configurations.values().cloned().collect::<Vec<_>>().into())
-        }),
-        ("GET", ["customer-managed-keys", id]) => {
+        ("GET", ["customer-managed-keys"]) => {
+            read(&|objects| Answer::json(200, &objects.configurations.values().cloned().collect::<Vec<_>>().into()))
+        }
+        ("GET", ["customer-managed-keys", parts @ ..]) => {
+            let id = parts.join("/");
             if id.len() != 36 {
                 return Answer::plain_refusal(400, "MALFORMED_REQUEST", &format!("Invalid customerManagedKeyId: {id}"));
             }
-            read(&|objects| match objects.configurations.get(*id) {
+            read(&|objects| match objects.configurations.get(&id) {
                 Some(found) => Answer::json(200, found),
-                None => no_configuration(id),
+                None => no_configuration(&id),
             })
         }
         ("POST", ["customer-managed-keys"]) => create(shared, &request.json()),
@@ -147,7 +148,10 @@ fn create(shared: &Shared, body: &Json) -> Answer {
         return Answer::plain_refusal(400, "MALFORMED_REQUEST", &format!("Unknown use case {unknown}"));
     }
     let Some(arn) = body.pointer("/aws_key_info/key_arn").and_then(Json::as_str) else {
-        return Answer::json(400, &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: aws_key_info.key_arn" }));
+        return Answer::json(
+            400,
+            &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: aws_key_info.key_arn" }),
+        );
     };
     let region = arn.split(':').nth(3).unwrap_or_default();
     if region.is_empty() {
@@ -181,7 +185,9 @@ fn delete(shared: &Shared, id: &str) -> Answer {
     let mut world = shared.world();
     let Some(found) = world.now.configurations.get(id).cloned() else { return no_configuration(id) };
     let uses = |workspace: &Workspace| {
-        let own = |fields: &Map<String, Json>| [MANAGED_SERVICES, STORAGE].iter().any(|name| fields.get(*name).is_some_and(|used| used == id));
+        let own = |fields: &Map<String, Json>| {
+            [MANAGED_SERVICES, STORAGE].iter().any(|name| fields.get(*name).is_some_and(|used| used == id))
+        };
         own(&workspace.fields) || workspace.update.as_ref().is_some_and(|update| own(&update.fields))
     };
     if world.now.workspaces.values().any(uses) {
@@ -204,7 +210,7 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
         let over = elapsed >= wait;
         if workspace.has_own_network() {
             // The status stays RUNNING. A doomed update shows for a while before it goes away without a word.
-            if (update.stays && elapsed >= wait / 2) || (!update.stays && elapsed >= wait / 2 && !over) {
+            if elapsed >= wait / 2 && (update.stays || !over) {
                 fields.extend(update.fields.clone());
             }
         } else if !over {
@@ -218,10 +224,10 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
 }
 
 fn finish_update(workspace: &mut Workspace, wait: Duration) {
-    if let Some(update) = workspace.update.take_if(|update| update.began.elapsed() >= wait) {
-        if update.stays {
-            workspace.fields.extend(update.fields);
-        }
+    if let Some(update) = workspace.update.take_if(|update| update.began.elapsed() >= wait)
+        && update.stays
+    {
+        workspace.fields.extend(update.fields);
     }
 }
 
@@ -246,7 +252,11 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
             return Answer::refusal(400, "INVALID_STATE", &format!("Workspace is {status}."));
         }
         if workspace.fields.get("pricing_tier").is_none_or(|tier| tier != "ENTERPRISE") {
-            return Answer::refusal(403, "FEATURE_DISABLED", "Customer-managed keys are not available for the pricing tier of this workspace.");
+            return Answer::refusal(
+                403,
+                "FEATURE_DISABLED",
+                "Customer-managed keys are not available for the pricing tier of this workspace.",
+            );
         }
         for (name, case) in [(MANAGED_SERVICES, UseCase::ManagedServices), (STORAGE, UseCase::Storage)] {
             let Some(wanted) = body.get(name).and_then(Json::as_str).filter(|wanted| !wanted.is_empty()) else { continue };
@@ -263,11 +273,22 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
                 );
             }
             let Some(configuration) = world.now.configurations.get(wanted) else {
-                return Answer::plain_refusal(400, "MALFORMED_REQUEST", &format!("Customer managed key {wanted} does not exist."));
+                return Answer::plain_refusal(
+                    400,
+                    "MALFORMED_REQUEST",
+                    &format!("Customer managed key {wanted} does not exist."),
+                );
             };
-            let is_for = configuration.get("use_cases").and_then(Json::as_array).is_some_and(|cases| cases.iter().any(|one| one == case.name()));
+            let is_for = configuration
+                .get("use_cases")
+                .and_then(Json::as_array)
+                .is_some_and(|cases| cases.iter().any(|one| one == case.name()));
             if !is_for {
-                return Answer::refusal(400, "INVALID_PARAMETER_VALUE", &format!("Customer managed key {wanted} does not have the use case {case}."));
+                return Answer::refusal(
+                    400,
+                    "INVALID_PARAMETER_VALUE",
+                    &format!("Customer managed key {wanted} does not have the use case {case}."),
+                );
             }
             let region = configuration.pointer("/aws_key_info/key_region");
             if region != workspace.fields.get("aws_region") {

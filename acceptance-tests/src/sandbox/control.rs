@@ -27,7 +27,8 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
             Err(error) => refused(error.to_string()),
         },
         ("GET", ["workspaces"]) => {
-            let all: Vec<Json> = world.now.workspaces.values().map(|workspace| Json::Object(workspace.fields.clone())).collect();
+            let all: Vec<Json> =
+                world.now.workspaces.values().map(|workspace| Json::Object(workspace.fields.clone())).collect();
             Answer::json(200, &Json::from(all))
         }
         ("PATCH", ["workspaces", id]) => match (id.parse(), request.json()) {

@@ -40,10 +40,11 @@ impl Request {
         if let Some(target) = self.header("x-amz-target").strip_prefix("TrentService.") {
             return format!("KMS {target}");
         }
-        if self.path == "/" && self.method == "POST" {
-            if let Some(action) = self.form().get("Action") {
-                return format!("STS {action}");
-            }
+        if self.path == "/"
+            && self.method == "POST"
+            && let Some(action) = self.form().get("Action")
+        {
+            return format!("STS {action}");
         }
         format!("{} {}", self.method, self.path)
     }

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dbxcmk::policy::Document;
 use dbxcmk::policy::document::LARGEST;
 use dbxcmk::policy::lockout::lockout;
 use dbxcmk::policy::principal::{Caller, Principal};
-use dbxcmk::policy::Document;
 use dbxcmk::vocabulary::KeyArn;
 use serde_json::{Map, Value as Json, json};
 
@@ -94,13 +94,20 @@ impl Call<'_> {
             rest.trim_start_matches("key/").to_owned()
         };
         let key = (region, id);
-        if objects.keys.contains_key(&key) { Ok(key) } else { not_found(&format!("Key '{}'", arn(&key.0, &format!("key/{}", key.1)))) }
+        if objects.keys.contains_key(&key) {
+            Ok(key)
+        } else {
+            not_found(&format!("Key '{}'", arn(&key.0, &format!("key/{}", key.1))))
+        }
     }
 
     fn named(&self) -> Result<String, Refusal> {
         match self.text("KeyId") {
             Some(named) => Ok(named.to_owned()),
-            None => refuse("ValidationException", "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null"),
+            None => refuse(
+                "ValidationException",
+                "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
+            ),
         }
     }
 
@@ -164,11 +171,8 @@ impl Call<'_> {
                 })
             }
             "GetKeyRotationStatus" => self.read(|key| {
-                let mut status = json!({ "KeyId": key_arn(key), "KeyRotationEnabled": key.rotates });
-                if key.rotates {
-                    status["RotationPeriodInDays"] = Json::from(365);
-                }
-                Ok(status)
+                let period = key.rotates.then_some(365);
+                Ok(json!({ "KeyId": key_arn(key), "KeyRotationEnabled": key.rotates, "RotationPeriodInDays": period }))
             }),
             "EnableKeyRotation" | "DisableKeyRotation" => self.write(|key| {
                 must_not_be_pending(key)?;
@@ -190,7 +194,8 @@ impl Call<'_> {
                 })
             }
             "ListResourceTags" => self.read(|key| {
-                let tags: Vec<Json> = key.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value })).collect();
+                let tags: Vec<Json> =
+                    key.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value })).collect();
                 Ok(json!({ "Tags": tags, "Truncated": false }))
             }),
             "CreateAlias" | "UpdateAlias" => self.put_alias(operation == "CreateAlias"),
@@ -230,7 +235,10 @@ impl Call<'_> {
         let usage = self.text("KeyUsage").unwrap_or("ENCRYPT_DECRYPT");
         let spec = self.text("KeySpec").or_else(|| self.text("CustomerMasterKeySpec")).unwrap_or("SYMMETRIC_DEFAULT");
         if spec == "SYMMETRIC_DEFAULT" && usage != "ENCRYPT_DECRYPT" {
-            return refuse("ValidationException", format!("The operation failed because the KeyUsage value of the KMS key is {usage}."));
+            return refuse(
+                "ValidationException",
+                format!("The operation failed because the KeyUsage value of the KMS key is {usage}."),
+            );
         }
         let policy = match self.text("Policy") {
             Some(policy) => {
@@ -286,7 +294,10 @@ impl Call<'_> {
     fn accept_policy(&self, text: &str, key: &KeyArn) -> Result<(), Refusal> {
         const MALFORMED: &str = "MalformedPolicyDocumentException";
         if text.len() > LARGEST {
-            return refuse("LimitExceededException", format!("Policy size limit exceeded: {} bytes, limit {LARGEST}.", text.len()));
+            return refuse(
+                "LimitExceededException",
+                format!("Policy size limit exceeded: {} bytes, limit {LARGEST}.", text.len()),
+            );
         }
         let policy = match Document::parse(text).and_then(|policy| policy.check_limits().map(|()| policy)) {
             Ok(policy) => policy,
@@ -298,7 +309,10 @@ impl Call<'_> {
         }
         let unknown = self.shared.world().unknown_principals.clone();
         let principals = policy.statements.iter().flat_map(|statement| &statement.principals.items);
-        if principals.into_iter().any(|principal| matches!(principal, Principal::Deleted(_)) || unknown.contains(&principal.to_string())) {
+        if principals
+            .into_iter()
+            .any(|principal| matches!(principal, Principal::Deleted(_)) || unknown.contains(&principal.to_string()))
+        {
             return refuse(MALFORMED, "Policy contains a statement with one or more invalid principals.");
         }
         let bypass = self.body.get("BypassPolicyLockoutSafetyCheck") == Some(&Json::Bool(true));
@@ -326,7 +340,10 @@ impl Call<'_> {
     fn schedule_deletion(&self) -> Outcome {
         let days = self.body.get("PendingWindowInDays").and_then(Json::as_i64).unwrap_or(30);
         if !(7..=30).contains(&days) {
-            return refuse("ValidationException", format!("PendingWindowInDays must be between 7 and 30 (inclusive), got {days}"));
+            return refuse(
+                "ValidationException",
+                format!("PendingWindowInDays must be between 7 and 30 (inclusive), got {days}"),
+            );
         }
         self.write(|key| {
             must_not_be_pending(key)?;
@@ -347,7 +364,12 @@ impl Call<'_> {
         let (region, id) = self.resolve(&world.now, &target)?;
         let alias = (region.clone(), name.clone());
         match (create, world.now.aliases.contains_key(&alias)) {
-            (true, true) => return refuse("AlreadyExistsException", format!("An alias with the name {} already exists", arn(&region, &name))),
+            (true, true) => {
+                return refuse(
+                    "AlreadyExistsException",
+                    format!("An alias with the name {} already exists", arn(&region, &name)),
+                );
+            }
             (false, false) => return refuse("NotFoundException", format!("Alias {} is not found.", arn(&region, &name))),
             _ => {}
         }
@@ -369,9 +391,11 @@ impl Call<'_> {
     fn list_aliases(&self) -> Outcome {
         let world = self.shared.world();
         let wanted = self.text("KeyId").map(|named| self.resolve(&world.now, named)).transpose()?;
-        let own = world.now.aliases.iter().filter(|((region, _), id)| {
-            *region == self.region && wanted.as_ref().is_none_or(|(_, wanted)| wanted == *id)
-        });
+        let own = world
+            .now
+            .aliases
+            .iter()
+            .filter(|((region, _), id)| *region == self.region && wanted.as_ref().is_none_or(|(_, wanted)| wanted == *id));
         let aliases: Vec<Json> = own
             .map(|((region, name), id)| json!({ "AliasName": name, "AliasArn": arn(region, name), "TargetKeyId": id }))
             .collect();
@@ -380,13 +404,13 @@ impl Call<'_> {
 
     fn create_grant(&self) -> Outcome {
         let id = uuid::Uuid::new_v4().simple().to_string().repeat(2);
-        let mut grant = self.body.clone();
-        grant["GrantId"] = Json::from(id.clone());
-        grant["CreationDate"] = Json::from(seconds_now());
+        let mut grant = self.body.as_object().cloned().unwrap_or_default();
+        grant.insert("GrantId".to_owned(), Json::from(id.clone()));
+        grant.insert("CreationDate".to_owned(), Json::from(seconds_now()));
         self.write(|key| {
             must_not_be_pending(key)?;
-            grant["KeyId"] = Json::from(key_arn(key));
-            key.grants.push(grant);
+            grant.insert("KeyId".to_owned(), Json::from(key_arn(key)));
+            key.grants.push(Json::Object(grant));
             Ok(json!({ "GrantId": id, "GrantToken": "sandbox" }))
         })
     }

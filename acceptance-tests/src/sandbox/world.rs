@@ -103,7 +103,7 @@ const CREDENTIALS: &str = "c0ffee00-0000-4000-8000-000000000001";
 
 impl Workspace {
     fn new(id: u64, name: &str, network: Option<&str>) -> Self {
-        let mut workspace = json!({
+        let workspace = json!({
             "workspace_id": id,
             "workspace_name": name,
             "deployment_name": name,
@@ -117,10 +117,8 @@ impl Workspace {
             "workspace_status_message": "Workspace is running.",
             "creation_time": 1_700_000_000_000_i64,
         });
-        if let Some(network) = network {
-            workspace["network_id"] = Json::from(network);
-        }
-        let fields = workspace.as_object().cloned().unwrap_or_default();
+        let mut fields = workspace.as_object().cloned().unwrap_or_default();
+        fields.extend(network.map(|network| ("network_id".to_owned(), Json::from(network))));
         Self { fields, has_running_compute: false, update: None }
     }
 
@@ -134,7 +132,8 @@ impl World {
     /// The stage as every play begins: two workspaces, no key, no configuration.
     pub fn new() -> Self {
         let mut now = Objects::default();
-        now.workspaces.insert(WORKSPACE, Workspace::new(WORKSPACE, "lakehouse-prod", Some("c0ffee00-0000-4000-8000-000000000003")));
+        now.workspaces
+            .insert(WORKSPACE, Workspace::new(WORKSPACE, "lakehouse-prod", Some("c0ffee00-0000-4000-8000-000000000003")));
         now.workspaces.insert(MANAGED_VPC_WORKSPACE, Workspace::new(MANAGED_VPC_WORKSPACE, "lakehouse-dev", None));
         now.credentials.insert(
             CREDENTIALS.to_owned(),

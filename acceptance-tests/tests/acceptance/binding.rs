@@ -107,9 +107,17 @@ fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     plan.run.warning("No statement of the key policy is for cluster volumes");
     stage.workdir.apply();
     stage.configure(&format!("{for_clusters}{}", binding("one", "one")));
-    let run = stage.workdir.refused_plan();
-    let error = run.error("The key policy does not let the cross-account role use the key for cluster volumes (EBS)");
-    assert!(error.detail.contains(acceptance_tests::sandbox::ROLE_ARN), "{}", error.detail);
+    let run = stage.workdir.run(&["plan", "-json"]);
+    let role = acceptance_tests::sandbox::ROLE_ARN;
+    if key.contains(":123456789012:") {
+        // The role is of the key's own account, which may allow it by IAM: possible, and not proven.
+        assert!(run.success, "{}", run.shown());
+        let warning = run.warning("The cross-account role may use the key only as far as its IAM policies allow");
+        assert!(warning.detail.contains(role), "{}", warning.detail);
+    } else {
+        let error = run.error("The key policy does not let the cross-account role use the key for cluster volumes (EBS)");
+        assert!(error.detail.contains(role), "{}", error.detail);
+    }
 }
 
 fn a_key_that_breaks_between_plan_and_apply_is_not_attached(over: Over) {
@@ -200,8 +208,11 @@ mod the_account {
         stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
         let plan = stage.workdir.plan();
         plan.run.warning("The workspace does not exist any more");
-        stage.workdir.failed_apply().error("There is no such workspace in this Databricks account");
         stage.workdir.destroy();
+        // Once Terraform has forgotten it, a wrong number and a deleted workspace look alike: the text speaks of both.
+        let run = stage.workdir.refused_plan();
+        let error = run.error("There is no such workspace in this Databricks account");
+        assert!(error.detail.contains("remove this binding from the configuration"), "{}", error.detail);
     }
 
     #[test]
@@ -235,7 +246,8 @@ mod the_account {
     fn a_missing_use_case_is_refused_at_plan() {
         let stage = ready();
         let key = stage.good_key();
-        let less = configuration("one", &key).replace(", \"STORAGE\"", "").replace("    reuse_key_for_cluster_volumes = false\n", "");
+        let less =
+            configuration("one", &key).replace(", \"STORAGE\"", "").replace("    reuse_key_for_cluster_volumes = false\n", "");
         stage.configure(&less);
         stage.workdir.apply();
         stage.configure(&format!("{less}{}", binding("one", "one")));

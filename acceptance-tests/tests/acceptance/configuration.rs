@@ -154,15 +154,30 @@ mod faults {
     #[test]
     fn every_shape_of_refusal_reads_well() {
         let rows = [
-            (400, r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"The key is odd."}"#, "application/json", "\"The key is odd.\" (HTTP 400, INVALID_PARAMETER_VALUE)"),
+            (
+                400,
+                r#"{"error_code":"INVALID_PARAMETER_VALUE","message":"The key is odd."}"#,
+                "application/json",
+                "\"The key is odd.\" (HTTP 400, INVALID_PARAMETER_VALUE)",
+            ),
             (400, "MALFORMED_REQUEST: The key is odd.", "text/plain", "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)"),
-            (400, r#"{"message":"MALFORMED_REQUEST: The key is odd."}"#, "application/json", "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)"),
+            (
+                400,
+                r#"{"message":"MALFORMED_REQUEST: The key is odd."}"#,
+                "application/json",
+                "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)",
+            ),
             (403, r#"{"error_code":403,"message":"Invalid access to Org"}"#, "application/json", "account admins"),
             (200, "<html><body>Sign in</body></html>", "text/html", "login page"),
         ];
         for (status, body, content_type, words) in rows {
             let (stage, _) = stage();
-            let effect = Effect::Status { status, body: body.to_owned(), content_type: Some(content_type.to_owned()), retry_after: None };
+            let effect = Effect::Status {
+                status,
+                body: body.to_owned(),
+                content_type: Some(content_type.to_owned()),
+                retry_after: None,
+            };
             stage.sandbox.inject(Fault::new("POST /customer-managed-keys", effect));
             let run = stage.workdir.failed_apply();
             let error = run.error("The key configuration could not be created");

@@ -17,7 +17,8 @@ fn example(path: &str) -> String {
 
 #[test]
 fn the_examples_are_formatted() {
-    let output = terraform::command().args(["fmt", "-check", "-recursive", "-diff"]).arg(checkout().join("examples")).output().unwrap();
+    let output =
+        terraform::command().args(["fmt", "-check", "-recursive", "-diff"]).arg(checkout().join("examples")).output().unwrap();
     assert!(output.status.success(), "run `terraform fmt -recursive examples`:\n{}", String::from_utf8_lossy(&output.stdout));
 }
 
@@ -52,7 +53,11 @@ resource "terraform_data" "key" {{
         stage.configure(&format!("{around}{text}"));
         stage.workdir.validate();
         let plan = stage.workdir.plan();
-        assert_eq!(plan.actions(&format!("{name}.{}", if name.ends_with("binding") { "prod" } else { "lakehouse" })), "create", "{name}");
+        assert_eq!(
+            plan.actions(&format!("{name}.{}", if name.ends_with("binding") { "prod" } else { "lakehouse" })),
+            "create",
+            "{name}"
+        );
     }
 }
 

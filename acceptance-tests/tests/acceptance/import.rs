@@ -71,7 +71,13 @@ resource "dbxcmk_workspace_binding" "prod" {{
         ("dbxcmk_workspace_binding.x", "prod", "Not the id of a workspace"),
     ] {
         let (ty, _) = address.split_once('.').unwrap();
-        stage.workdir.write("import.tf", &format!("import {{\n  to = {address}\n  id = \"{id}\"\n}}\nresource \"{ty}\" \"x\" {{\n{}\n}}\n", minimal(ty, &key)));
+        stage.workdir.write(
+            "import.tf",
+            &format!(
+                "import {{\n  to = {address}\n  id = \"{id}\"\n}}\nresource \"{ty}\" \"x\" {{\n{}\n}}\n",
+                minimal(ty, &key)
+            ),
+        );
         stage.workdir.refused_plan().error(summary);
     }
 }

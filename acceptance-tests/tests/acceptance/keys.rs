@@ -34,7 +34,10 @@ resource "dbxcmk_key_configuration" "lakehouse" {{
 fn a_policy_that_lacks_one_action(over: Over) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));
-    stage.kms.put_policy(&key, &policy(&key, &[MANAGED_SERVICES, &STORAGE.replace("\"kms:ReEncrypt*\", ", "\"kms:ReEncryptFrom\", ")]));
+    stage.kms.put_policy(
+        &key,
+        &policy(&key, &[MANAGED_SERVICES, &STORAGE.replace("\"kms:ReEncrypt*\", ", "\"kms:ReEncryptFrom\", ")]),
+    );
     stage.configure(&configuration(&key));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key policy does not let Databricks use the key for workspace storage");
@@ -154,17 +157,18 @@ fn a_policy_that_the_same_configuration_fixes(over: Over) {
         "\nresource \"dbxcmk_key_policy\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
          \"{key}\"\n  }}\n}}\n"
     );
-    let referring = configuration(&format!("KEY")).replace("\"KEY\"", "dbxcmk_key_policy.lakehouse.aws.key_arn");
+    let referring = configuration("KEY").replace("\"KEY\"", "dbxcmk_key_policy.lakehouse.aws.key_arn");
     stage.configure(&format!("{own}{referring}"));
     stage.workdir.plan();
-    let depending = configuration(&key).replacen("{\n  use_cases", "{\n  depends_on = [dbxcmk_key_policy.lakehouse]\n  use_cases", 1);
+    let depending =
+        configuration(&key).replacen("{\n  use_cases", "{\n  depends_on = [dbxcmk_key_policy.lakehouse]\n  use_cases", 1);
     stage.configure(&format!("{own}{depending}"));
     stage.workdir.plan();
     // And when the planned policy does not do either, the diagnostic says which policy it speaks of.
-    let less = own.replace("\"MANAGED_SERVICES\", ", "");
+    let less = own.replace(", \"STORAGE\"", "");
     stage.configure(&format!("{less}{depending}"));
     let run = stage.workdir.refused_plan();
-    let error = run.error("The key policy does not let Databricks use the key for managed services");
+    let error = run.error("The key policy does not let Databricks use the key for workspace storage");
     assert!(error.detail.contains("the planned policy (dbxcmk_key_policy in this configuration)"), "{}", error.detail);
 }
 

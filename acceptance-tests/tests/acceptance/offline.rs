@@ -54,12 +54,24 @@ fn every_typing_error_is_found_with_its_line() {
         (KEY, "arn:aws:s3:::bucket", "Invalid key ARN", "belongs to the service `s3`", ""),
         ("\"alias/lakehouse\"", "\"lakehouse\"", "Invalid key alias", "begins with `alias/`", ""),
         (ID, "123", "Invalid key configuration id", "it is a UUID", "storage_key_configuration_id"),
-        (ID, compound.as_str(), "Invalid key configuration id", "Use the part behind the slash", "storage_key_configuration_id"),
+        (
+            ID,
+            compound.as_str(),
+            "Invalid key configuration id",
+            "Use the part behind the slash",
+            "storage_key_configuration_id",
+        ),
         ("1234567890123456", "prod", "Invalid workspace id", "it is a number", "workspace_id"),
         ("role/databricks", "user/databricks", "Invalid role ARN", "it reads `arn:aws:iam", ""),
         ("\"20m\"", "\"20 minutes\"", "Invalid duration", "write for example", "settle_time"),
         ("\"5m\"", "\"5\"", "Invalid duration", "write for example", ""),
-        ("\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {\n    key_arn   ", "]\n  aws = {\n    key_arn   ", "No use case", "at least one", "use_cases"),
+        (
+            "\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {\n    key_arn   ",
+            "]\n  aws = {\n    key_arn   ",
+            "No use case",
+            "at least one",
+            "use_cases",
+        ),
         ("[\"MANAGED_SERVICES\", \"STORAGE\"]", "[\"NOTEBOOKS\"]", "Invalid use case", "write `MANAGED_SERVICES`", "use_cases"),
         (
             "    cross_account_role_arn = \"arn:aws:iam::123456789012:role/databricks\"\n",
@@ -75,13 +87,32 @@ fn every_typing_error_is_found_with_its_line() {
             "aws-us-gov",
             "",
         ),
-        ("  storage_key_configuration_id = \"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11\"\n", "", "The binding binds nothing", "storage_key_configuration_id", ""),
-        ("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  host = \"https://dbc-1.cloud.databricks.com\"\n}", "Invalid account host", "workspace", "host"),
-        ("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  preflight = \"maybe\"\n}", "Invalid value for preflight", "enforce, warn", "preflight"),
+        (
+            "  storage_key_configuration_id = \"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11\"\n",
+            "",
+            "The binding binds nothing",
+            "storage_key_configuration_id",
+            "",
+        ),
+        (
+            "provider \"dbxcmk\" {}",
+            "provider \"dbxcmk\" {\n  host = \"https://dbc-1.cloud.databricks.com\"\n}",
+            "Invalid account host",
+            "workspace",
+            "host",
+        ),
+        (
+            "provider \"dbxcmk\" {}",
+            "provider \"dbxcmk\" {\n  preflight = \"maybe\"\n}",
+            "Invalid value for preflight",
+            "enforce, warn",
+            "preflight",
+        ),
     ];
     let workdir = Workdir::without_services();
     for (from, to, summary, words, line) in rows {
-        let wrong = good().replacen(from, to, usize::from(from != KEY && from != "[\"MANAGED_SERVICES\", \"STORAGE\"]") * 9 + 1);
+        let wrong =
+            good().replacen(from, to, usize::from(from != KEY && from != "[\"MANAGED_SERVICES\", \"STORAGE\"]") * 9 + 1);
         assert_ne!(wrong, good(), "{from} does not occur");
         workdir.configuration(&wrong);
         let run = workdir.validated();

@@ -45,7 +45,9 @@ fn the_order_of_use_cases_means_nothing(over: Over) {
 fn a_foreign_statement_is_kept_and_is_no_difference(over: Over) {
     let (stage, key) = applied(over);
     let account = key.split(':').nth(4).unwrap();
-    let foreign = format!("{{ \"Sid\" : \"Backup\",\n \"Effect\":\"Allow\", \"Principal\":{{\"AWS\":\"{account}\"}},\t\"Action\":[\"kms:Decrypt\"], \"Resource\":\"*\" }}");
+    let foreign = format!(
+        "{{ \"Sid\" : \"Backup\",\n \"Effect\":\"Allow\", \"Principal\":{{\"AWS\":\"{account}\"}},\t\"Action\":[\"kms:Decrypt\"], \"Resource\":\"*\" }}"
+    );
     let text = stage.kms.policy(&key);
     let end = text.rfind(']').expect("a list of statements");
     stage.kms.put_policy(&key, &format!("{},{foreign}{}", &text[..end], &text[end..]));
@@ -67,7 +69,11 @@ fn a_foreign_statement_is_kept_and_is_no_difference(over: Over) {
 fn a_statement_that_was_removed_is_planned_again(over: Over) {
     let (stage, key) = applied(over);
     let document = Document::parse(&stage.kms.policy(&key)).expect("a policy");
-    let ours = document.statements.iter().position(|s| s.sid.as_deref().is_some_and(|sid| sid.ends_with("DBFS"))).expect("the storage statement");
+    let ours = document
+        .statements
+        .iter()
+        .position(|s| s.sid.as_deref().is_some_and(|sid| sid.ends_with("DBFS")))
+        .expect("the storage statement");
     let without = document.edited(&[dbxcmk::policy::merge::Edit::Remove(ours)]).expect("a policy");
     stage.kms.put_policy(&key, without.text());
 
@@ -95,7 +101,9 @@ fn documented_statements_are_adopted(over: Over) {
 
 fn a_use_case_that_is_given_up_loses_its_statement(over: Over) {
     let (stage, key) = applied(over);
-    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    stage.configure(
+        &resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""),
+    );
     assert_eq!(stage.workdir.plan().actions(ADDRESS), "update");
     stage.workdir.apply();
     let text = stage.kms.policy(&key);
@@ -138,14 +146,18 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
             "aws_key_info": { "key_arn": key, "key_region": "eu-central-1" } });
         world.now.configurations.insert("c1000000-0000-4000-8000-000000000001".to_owned(), configuration);
         let workspace = world.workspace(WORKSPACE);
-        workspace.fields.insert("storage_customer_managed_key_id".to_owned(), Json::from("c1000000-0000-4000-8000-000000000001"));
+        workspace
+            .fields
+            .insert("storage_customer_managed_key_id".to_owned(), Json::from("c1000000-0000-4000-8000-000000000001"));
     });
     let run = stage.workdir.refused_destroy();
     let error = run.error("Workspaces need these statements of the key policy");
     assert!(error.detail.contains("1234567890123456 (\"lakehouse-prod\")"), "{}", error.detail);
     assert!(stage.kms.policy(&key).contains("414351767826"));
     // Giving up a use case would do the same harm.
-    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    stage.configure(
+        &resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""),
+    );
     stage.workdir.refused_plan().error("Workspaces need these statements of the key policy");
     // Who insists says so in the configuration first.
     stage.configure(&resource(&key, "  force_destroy = true\n"));
@@ -221,7 +233,8 @@ mod what_aws_refuses {
         let key = stage.good_key();
         let denied = Effect::Status {
             status: 400,
-            body: r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: kms:GetKeyPolicy"}"#.to_owned(),
+            body: r#"{"__type":"AccessDeniedException","message":"User is not authorized to perform: kms:GetKeyPolicy"}"#
+                .to_owned(),
             content_type: Some("application/x-amz-json-1.1".to_owned()),
             retry_after: None,
         };

@@ -29,7 +29,8 @@ fn a_person_who_starts_it_by_hand_is_told_what_it_is() {
 
 #[test]
 fn an_old_terraform_is_told_which_one_is_needed() {
-    let output = Command::new(provider_binary()).env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", "4,5").output().unwrap();
+    let output =
+        Command::new(provider_binary()).env(COOKIE.0, COOKIE.1).env("PLUGIN_PROTOCOL_VERSIONS", "4,5").output().unwrap();
     assert!(!output.status.success());
     assert!(String::from_utf8_lossy(&output.stderr).contains("use Terraform 1.6 or newer"));
 }
@@ -121,4 +122,20 @@ fn help_and_version_are_for_people() {
     child.stdout.take().unwrap().read_to_string(&mut help).unwrap();
     assert!(child.wait().unwrap().success());
     assert!(help.contains("serve") && help.contains("docs"), "{help}");
+}
+
+#[test]
+fn what_make_install_installs_is_found_by_terraform_init() {
+    let workdir = Workdir::without_services();
+    let mirror = workdir.path().join("mirror");
+    let script = acceptance_tests::harness::checkout().join("scripts/install");
+    let output = Command::new(script).arg(provider_binary()).arg(&mirror).output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{printed}");
+    // The CLI configuration that it prints is the one that is used.
+    workdir.write("terraform.rc", &printed);
+    workdir.configuration(HEAD);
+    let run = workdir.run(&["init", "-no-color", "-input=false"]);
+    assert!(run.success, "{}", run.output);
+    workdir.validate();
 }

@@ -13,7 +13,9 @@ use crate::stage::{Over, Stage, policy};
 #[test]
 fn the_official_sdk_of_databricks_drives_the_account_api() {
     let root = checkout();
-    let installed = Command::new(root.join("scripts/venv")).args(["databricks-sdk", "acceptance-tests/databricks-sdk/requirements.txt"]).status();
+    let installed = Command::new(root.join("scripts/venv"))
+        .args(["databricks-sdk", "acceptance-tests/databricks-sdk/requirements.txt"])
+        .status();
     assert!(installed.is_ok_and(|status| status.success()), "the SDK could not be installed");
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let key = acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").create_key(&json!({}));
@@ -98,7 +100,12 @@ fn both_kms_answer_alike_and_where_not_it_is_known_who_is_right() {
         for row in &rows {
             let answer = tried(over, row.what);
             let expected = if over == Over::Sandbox { row.sandbox } else { row.localstack };
-            assert!(expected.split(" or ").any(|one| one == answer), "{} over {over:?}: {answer} (like AWS: {})", row.what, row.aws);
+            assert!(
+                expected.split(" or ").any(|one| one == answer),
+                "{} over {over:?}: {answer} (like AWS: {})",
+                row.what,
+                row.aws
+            );
         }
     }
 }
@@ -109,7 +116,8 @@ fn tried(over: Over, what: &str) -> String {
     let key = kms.create_key(&json!({}));
     let of_key = json!({ "KeyId": key });
     let alias = format!("alias/{}", key.rsplit('/').next().unwrap());
-    let put = |text: &str| kind(kms.try_call("PutKeyPolicy", &json!({ "KeyId": key, "PolicyName": "default", "Policy": text })));
+    let put =
+        |text: &str| kind(kms.try_call("PutKeyPolicy", &json!({ "KeyId": key, "PolicyName": "default", "Policy": text })));
     let deletion = |days: i64| kms.try_call("ScheduleKeyDeletion", &json!({ "KeyId": key, "PendingWindowInDays": days }));
     match what {
         "describe a key" => kind(kms.try_call("DescribeKey", &of_key)),
@@ -125,7 +133,9 @@ fn tried(over: Over, what: &str) -> String {
             kms.call("CreateAlias", &json!({ "AliasName": alias, "TargetKeyId": key }));
             kind(kms.try_call("CreateAlias", &json!({ "AliasName": alias, "TargetKeyId": key })))
         }
-        "an alias without its prefix" => kind(kms.try_call("CreateAlias", &json!({ "AliasName": "lakehouse", "TargetKeyId": key }))),
+        "an alias without its prefix" => {
+            kind(kms.try_call("CreateAlias", &json!({ "AliasName": "lakehouse", "TargetKeyId": key })))
+        }
         "a deletion window of three days" => kind(deletion(3)),
         "disable and enable" => {
             kms.call("DisableKey", &of_key);
@@ -151,12 +161,15 @@ fn tried(over: Over, what: &str) -> String {
         "a grant" => {
             let account = key.split(':').nth(4).unwrap();
             let grantee = format!("arn:aws:iam::{account}:role/x");
-            let made = kms.call("CreateGrant", &json!({ "KeyId": key, "GranteePrincipal": grantee, "Operations": ["Decrypt"] }));
+            let made =
+                kms.call("CreateGrant", &json!({ "KeyId": key, "GranteePrincipal": grantee, "Operations": ["Decrypt"] }));
             let listed = kms.call("ListGrants", &of_key);
             assert_eq!(listed["Grants"][0]["GrantId"], made["GrantId"]);
             kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": made["GrantId"] })))
         }
-        "revoke a grant that is not there" => kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": "0".repeat(64) }))),
+        "revoke a grant that is not there" => {
+            kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": "0".repeat(64) })))
+        }
         "a good policy" => {
             let text = policy(&key, &[crate::stage::STORAGE]);
             let answer = put(&text);

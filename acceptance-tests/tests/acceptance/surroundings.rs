@@ -83,7 +83,11 @@ fn a_wrong_secret_is_told_without_showing_it() {
     stage.workdir.set("DATABRICKS_CLIENT_SECRET", "a-wrong-secret-that-nobody-may-see");
     stage.workdir.set("TF_LOG", "TRACE");
     let run = stage.workdir.failed_apply();
-    assert!(run.error("The key configuration could not be created").detail.contains("credential is not accepted"), "{}", run.shown());
+    assert!(
+        run.error("The key configuration could not be created").detail.contains("credential is not accepted"),
+        "{}",
+        run.shown()
+    );
     assert!(!run.output.contains("a-wrong-secret-that-nobody-may-see"));
 }
 

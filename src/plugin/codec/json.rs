@@ -97,10 +97,10 @@ fn from_json(json: &Json, ty: &Type, strangers: Strangers, depth: usize) -> Resu
             Ok(Value::Map(entries))
         }
         (Json::Object(fields), Type::Object { attributes, .. }) => {
-            if strangers == Strangers::Refuse {
-                if let Some(stranger) = fields.keys().find(|name| !attributes.contains_key(*name)) {
-                    return Err(ErrorKind::Attributes(format!("{stranger:?} is not one")).into());
-                }
+            if strangers == Strangers::Refuse
+                && let Some(stranger) = fields.keys().find(|name| !attributes.contains_key(*name))
+            {
+                return Err(ErrorKind::Attributes(format!("{stranger:?} is not one")).into());
             }
             let entries = attributes
                 .iter()

@@ -160,11 +160,9 @@ impl<'a> Reader<'a> {
                 }
                 Ok(Value::List(elements))
             }
-            Type::Map(element) => {
-                self.entries(ty, |reader, key| {
-                    reader.value(element, depth + 1).map_err(|error| error.within(Step::Key(key.to_owned())))
-                })
-            }
+            Type::Map(element) => self.entries(ty, |reader, key| {
+                reader.value(element, depth + 1).map_err(|error| error.within(Step::Key(key.to_owned())))
+            }),
             Type::Object { attributes, .. } => {
                 let value = self.entries(ty, |reader, name| {
                     let ty = attributes.get(name).ok_or_else(|| ErrorKind::Attributes(format!("{name:?} is not one")))?;

@@ -51,9 +51,7 @@ fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
         Type::Number => numbers().prop_map(Value::Number).boxed(),
         Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Type::Dynamic => prop_oneof![Just(Type::String), Just(Type::list(Type::Number))]
-            .prop_flat_map(move |ty| {
-                values(&ty, unknowns).prop_map(move |value| Value::Dynamic(Box::new((ty.clone(), value))))
-            })
+            .prop_flat_map(move |ty| values(&ty, unknowns).prop_map(move |value| Value::Dynamic(Box::new((ty.clone(), value)))))
             .boxed(),
         Type::List(element) | Type::Set(element) => {
             let ty = ty.clone();
@@ -64,12 +62,7 @@ fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
         Type::Map(element) => {
             prop::collection::btree_map(".{0,8}", values(element, unknowns), 0..4).prop_map(Value::Map).boxed()
         }
-        Type::Tuple(types) => types
-            .iter()
-            .map(|ty| values(ty, unknowns))
-            .collect::<Vec<_>>()
-            .prop_map(Value::List)
-            .boxed(),
+        Type::Tuple(types) => types.iter().map(|ty| values(ty, unknowns)).collect::<Vec<_>>().prop_map(Value::List).boxed(),
         Type::Object { attributes, .. } => attributes
             .iter()
             .map(|(name, ty)| (Just(name.clone()), values(ty, unknowns)))
@@ -131,12 +124,16 @@ proptest! {
 /// Each row: what it is, the type, the bytes, and words of the error.
 #[test]
 fn hostile_bytes_get_a_clear_error() {
-    let deep: Vec<u8> = std::iter::repeat_n([0x92, 0xa9, b'"', b'd', b'y', b'n', b'a', b'm', b'i', b'c', b'"'], 200)
-        .flatten()
-        .collect();
+    let deep: Vec<u8> =
+        std::iter::repeat_n([0x92, 0xa9, b'"', b'd', b'y', b'n', b'a', b'm', b'i', b'c', b'"'], 200).flatten().collect();
     let rows: [(&str, Type, Vec<u8>, &str); 12] = [
         ("nothing", Type::String, vec![], "ends too early"),
-        ("a list that claims four billion elements", Type::list(Type::String), vec![0xdd, 0xff, 0xff, 0xff, 0xff], "ends too early"),
+        (
+            "a list that claims four billion elements",
+            Type::list(Type::String),
+            vec![0xdd, 0xff, 0xff, 0xff, 0xff],
+            "ends too early",
+        ),
         ("a text that claims four billion bytes", Type::String, vec![0xdb, 0xff, 0xff, 0xff, 0xff, b'x'], "ends too early"),
         ("text that is not UTF-8", Type::String, vec![0xa1, 0xff], "not UTF-8"),
         ("a number for text", Type::String, vec![0x01], "expected string, found a number"),

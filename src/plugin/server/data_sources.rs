@@ -23,14 +23,10 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::read_data_source::Response, Diagnostics> {
         let source = self.data_source(&request.type_name)?;
         let ty = source.schema().ty();
-        let config = codec::decode_optional(request.config.as_ref(), &ty)
-            .map_err(|error| undecodable("a configuration", &error))?;
+        let config =
+            codec::decode_optional(request.config.as_ref(), &ty).map_err(|error| undecodable("a configuration", &error))?;
         let outcome = source.read(self.context(&[])?, &config).await;
         let state = codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
-        Ok(pb::read_data_source::Response {
-            state: Some(state),
-            diagnostics: outcome.diagnostics.to_proto(),
-            deferred: None,
-        })
+        Ok(pb::read_data_source::Response { state: Some(state), diagnostics: outcome.diagnostics.to_proto(), deferred: None })
     }
 }

@@ -19,10 +19,7 @@ impl<P: Provider> Inner<P> {
         functions.map(|(name, function)| ((*name).to_owned(), function.signature().to_proto())).collect()
     }
 
-    pub(super) async fn functions(
-        &self,
-        _: pb::get_functions::Request,
-    ) -> Result<pb::get_functions::Response, Diagnostics> {
+    pub(super) async fn functions(&self, _: pb::get_functions::Request) -> Result<pb::get_functions::Response, Diagnostics> {
         Ok(pb::get_functions::Response { functions: self.function_signatures(), diagnostics: Vec::new() })
     }
 

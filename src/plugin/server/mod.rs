@@ -114,9 +114,8 @@ impl<P: Provider> Inner<P> {
         let client = client.ok_or_else(|| Diagnostic::bug("Terraform used the provider before it configured it."))?;
         let private: Private = match private {
             [] => Private::new(),
-            bytes => serde_json::from_slice(bytes).map_err(|error| {
-                Diagnostic::bug(format!("The private data of the resource cannot be read: {error}."))
-            })?,
+            bytes => serde_json::from_slice(bytes)
+                .map_err(|error| Diagnostic::bug(format!("The private data of the resource cannot be read: {error}.")))?,
         };
         Ok(Context::new(client, self.stop.child_token(), private))
     }

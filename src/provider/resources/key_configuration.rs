@@ -76,14 +76,21 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
     let odd = |what: String| {
         Diagnostics::from(Diagnostic::error(
             "The key configuration cannot be represented",
-            format!("Databricks shows the key configuration {} with {what}. This provider version cannot manage it.", remote.customer_managed_key_id),
+            format!(
+                "Databricks shows the key configuration {} with {what}. This provider version cannot manage it.",
+                remote.customer_managed_key_id
+            ),
         ))
     };
     let Some(key) = &remote.aws_key_info else {
         return Err(odd("a key of another cloud".to_owned()));
     };
-    let use_cases: Vec<UseCase> =
-        remote.use_cases.iter().map(|case| case.parse()).collect::<Result<_, _>>().map_err(|_| odd(format!("the use cases {}", remote.use_cases.join(", "))))?;
+    let use_cases: Vec<UseCase> = remote
+        .use_cases
+        .iter()
+        .map(|case| case.parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| odd(format!("the use cases {}", remote.use_cases.join(", "))))?;
     let key_arn: KeyArn = key.key_arn.parse().map_err(|_| odd(format!("the key {}", key.key_arn)))?;
     let is_storage = use_cases.contains(&UseCase::Storage);
     let old = before.aws.known();
@@ -95,7 +102,9 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
         },
         creation_time: remote.creation_time.and_then(rfc3339).map_or_else(|| before.creation_time.clone(), Attr::Known),
         aws: Attr::Known(Aws {
-            key_region: Attr::Known(key.key_region.clone().filter(|region| !region.is_empty()).unwrap_or_else(|| key_arn.region().to_owned())),
+            key_region: Attr::Known(
+                key.key_region.clone().filter(|region| !region.is_empty()).unwrap_or_else(|| key_arn.region().to_owned()),
+            ),
             key_arn: Attr::Known(key_arn),
             // The alias is for people: the API keeps the first one for good, so what the state says is the newer truth.
             key_alias: match old.map(|old| &old.key_alias) {
@@ -237,7 +246,9 @@ impl Resource for KeyConfiguration {
                     .replaces()
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
-                    .describe("What the key may be attached for: `MANAGED_SERVICES`, `STORAGE`, or both. Their order means nothing."),
+                    .describe(
+                        "What the key may be attached for: `MANAGED_SERVICES`, `STORAGE`, or both. Their order means nothing.",
+                    ),
                 Attribute::object("aws", aws).required().describe("The AWS key."),
                 Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
             ],
@@ -339,7 +350,10 @@ impl Resource for KeyConfiguration {
         let id: KeyConfigurationId = made.customer_managed_key_id.parse().map_err(|_| {
             Diagnostic::error(
                 "Databricks answered with an id that is none",
-                format!("The new key configuration is called `{}`, which is no UUID. Look it up in the account console.", made.customer_managed_key_id),
+                format!(
+                    "The new key configuration is called `{}`, which is no UUID. Look it up in the account console.",
+                    made.customer_managed_key_id
+                ),
             )
         })?;
         let complete = account.key_configuration(&id).await.unwrap_or(made);
@@ -359,9 +373,10 @@ impl Resource for KeyConfiguration {
     async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
         let account = cx.client().account().await?;
         let Attr::Known(id) = &before.id else { return Ok(None) };
-        if let Attr::Known(own) = before.account_id.as_ref() {
-            if own != account.id() {
-                return Err(Diagnostic::error(
+        if let Attr::Known(own) = before.account_id.as_ref()
+            && own != account.id()
+        {
+            return Err(Diagnostic::error(
                     "The key configuration belongs to another Databricks account",
                     format!(
                         "The state has the key configuration {id} of account {own}, but the provider is configured for account {}. It was \
@@ -370,7 +385,6 @@ impl Resource for KeyConfiguration {
                     ),
                 )
                 .into());
-            }
         }
         let found = account
             .find_key_configuration(id)
@@ -420,7 +434,10 @@ impl Resource for KeyConfiguration {
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
         let id: KeyConfigurationId = id.parse().map_err(|error: crate::vocabulary::databricks::IdError| {
-            Diagnostic::error("Not the id of a key configuration", format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."))
+            Diagnostic::error(
+                "Not the id of a key configuration",
+                format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
+            )
         })?;
         Ok(Model {
             id: Attr::Known(id),

@@ -103,7 +103,11 @@ impl Model {
 
 /// The key's policy, read and understood.
 async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
-    let text = client.aws().policy(key).await.map_err(|error| diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn"))?;
+    let text = client
+        .aws()
+        .policy(key)
+        .await
+        .map_err(|error| diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn"))?;
     understood(&text, key)
 }
 
@@ -123,7 +127,8 @@ fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
 
 /// The policy with our statements, or why it cannot have them.
 fn merged(live: &Document, wanted: &[Grant], previous: &[String], key: &KeyArn) -> Result<Document, Diagnostics> {
-    let bug = |error: crate::policy::PolicyError| Diagnostics::from(Diagnostic::bug(format!("A statement is malformed: {error}.")));
+    let bug =
+        |error: crate::policy::PolicyError| Diagnostics::from(Diagnostic::bug(format!("A statement is malformed: {error}.")));
     let edits = edits(live, wanted, previous).map_err(bug)?;
     let merged = live.edited(&edits).map_err(|_| {
         Diagnostic::error(
@@ -225,7 +230,13 @@ async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str) -> Res
 }
 
 /// Puts the policy and waits until it can be read.
-async fn write(cx: &Context<Client>, key: &KeyArn, wanted: &[Grant], previous: &[String], deadline: Deadline) -> Result<Document, Diagnostics> {
+async fn write(
+    cx: &Context<Client>,
+    key: &KeyArn,
+    wanted: &[Grant],
+    previous: &[String],
+    deadline: Deadline,
+) -> Result<Document, Diagnostics> {
     let client = cx.client();
     let before = live(client, key).await?;
     let after = merged(&before, wanted, previous, key)?;
@@ -233,7 +244,9 @@ async fn write(cx: &Context<Client>, key: &KeyArn, wanted: &[Grant], previous: &
         return Ok(before);
     }
     refuse_lockout(client, &after, key).await?;
-    let failed = |error: &AwsError| Diagnostics::from(diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"));
+    let failed = |error: &AwsError| {
+        Diagnostics::from(diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"))
+    };
     let mut wait = Duration::from_millis(500);
     loop {
         match client.aws().put_policy(key, after.text()).await {
@@ -345,10 +358,11 @@ impl KeyPolicy {
             stage: crate::preflight::Stage::Plan,
         };
         found.extend(client.report(crate::preflight::key::judge(&planned, &question), |_| "aws.key_arn"));
-        if removes && !forced {
-            if let Err(errors) = refuse_removal_in_use(client, key, "This change").await {
-                found.extend(errors);
-            }
+        if removes
+            && !forced
+            && let Err(errors) = refuse_removal_in_use(client, key, "This change").await
+        {
+            found.extend(errors);
         }
         let (warnings, errors) = crate::provider::client::split(found);
         warnings.into_iter().for_each(|warning| cx.warn(warning));
@@ -426,9 +440,10 @@ impl Resource for KeyPolicy {
                 .on("aws.cluster_volumes"),
             );
         }
-        if let (Some(cases), true) = (all_known(&config.use_cases), aws.cluster_volumes.known() == Some(&true)) {
-            if !cases.contains(&UseCase::Storage) {
-                found.push(
+        if let (Some(cases), true) = (all_known(&config.use_cases), aws.cluster_volumes.known() == Some(&true))
+            && !cases.contains(&UseCase::Storage)
+        {
+            found.push(
                     Diagnostic::error(
                         "Cluster volumes belong to the use case STORAGE",
                         "A key encrypts cluster volumes only as part of workspace storage. Add \"STORAGE\" to `use_cases`, or remove \
@@ -436,11 +451,11 @@ impl Resource for KeyPolicy {
                     )
                     .on("aws.cluster_volumes"),
                 );
-            }
         }
-        if let (Some(key), Some(role)) = (aws.key_arn.known(), aws.cross_account_role_arn.known()) {
-            if key.partition() != role.partition() {
-                found.push(
+        if let (Some(key), Some(role)) = (aws.key_arn.known(), aws.cross_account_role_arn.known())
+            && key.partition() != role.partition()
+        {
+            found.push(
                     Diagnostic::error(
                         "The role is in another AWS partition than the key",
                         format!(
@@ -452,7 +467,6 @@ impl Resource for KeyPolicy {
                     )
                     .on("aws.cross_account_role_arn"),
                 );
-            }
         }
         found
     }
@@ -480,7 +494,8 @@ impl Resource for KeyPolicy {
         plan.model.policy = Attr::Unknown;
         match plan.model.key() {
             Some(key) if cx.client().aws_is_known() => {
-                let kept = document_of(&wanted).ok().and_then(|document| still_there(&document, &previous).ok()).unwrap_or_default();
+                let kept =
+                    document_of(&wanted).ok().and_then(|document| still_there(&document, &previous).ok()).unwrap_or_default();
                 let removes = kept.len() < previous.len();
                 Self::judge(cx, key, &usage, &previous, removes, plan.model.may_be_destroyed()).await
             }
@@ -542,7 +557,10 @@ impl Resource for KeyPolicy {
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
         let key: KeyArn = id.parse().map_err(|error: crate::vocabulary::arn::ArnError| {
-            Diagnostic::error("Not the ARN of a key", format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."))
+            Diagnostic::error(
+                "Not the ARN of a key",
+                format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
+            )
         })?;
         Ok(Model {
             id: Attr::Known(key.to_string()),

@@ -106,13 +106,17 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
 }
 
 async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, Diagnostics> {
-    let found = account.find_workspace(id).await.map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
+    let found = account
+        .find_workspace(id)
+        .await
+        .map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
     found.ok_or_else(|| {
         Diagnostic::error(
             "There is no such workspace in this Databricks account",
             format!(
                 "The account {} has no workspace {id}. The number stands in the workspace's URL (`?o=…`) and in the account console; a \
-                 resource of databricks/databricks has it as `databricks_mws_workspaces.….workspace_id`.",
+                 resource of databricks/databricks has it as `databricks_mws_workspaces.….workspace_id`.\n\nIf the workspace was deleted, \
+                 remove this binding from the configuration: there is nothing left to bind.",
                 account.id()
             ),
         )
@@ -122,7 +126,13 @@ async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, Diag
 }
 
 /// Everything there is to say about the wanted attaches: the workspace, the configurations, the keys and their policies.
-async fn examine(client: &Client, account: &Account, workspace: &Workspace, model: &Model, stage: Stage) -> Result<Vec<Finding>, Diagnostics> {
+async fn examine(
+    client: &Client,
+    account: &Account,
+    workspace: &Workspace,
+    model: &Model,
+    stage: Stage,
+) -> Result<Vec<Finding>, Diagnostics> {
     let about = facts(workspace);
     let mut findings = Vec::new();
     for case in UseCase::ALL {
@@ -140,9 +150,13 @@ async fn examine(client: &Client, account: &Account, workspace: &Workspace, mode
             continue;
         }
         let for_clusters = case == UseCase::Storage
-            && remote.as_ref().and_then(|remote| remote.aws_key_info.as_ref()).is_some_and(|info| info.reuse_key_for_cluster_volumes != Some(false));
+            && remote
+                .as_ref()
+                .and_then(|remote| remote.aws_key_info.as_ref())
+                .is_some_and(|info| info.reuse_key_for_cluster_volumes != Some(false));
         let role: Option<RoleArn> = if for_clusters {
-            let failed = |error| diagnose::account("The workspace's cross-account role could not be read", &error).on("workspace_id");
+            let failed =
+                |error| diagnose::account("The workspace's cross-account role could not be read", &error).on("workspace_id");
             account.cross_account_role(workspace).await.map_err(failed)?.and_then(|arn| arn.parse().ok())
         } else {
             None
@@ -169,7 +183,9 @@ async fn examine(client: &Client, account: &Account, workspace: &Workspace, mode
         for mut finding in key::judge(&known, &question) {
             finding.subject = subject;
             // One key under both fields: what concerns the key as a whole is said once.
-            let said = findings.iter().any(|other: &Finding| other.id == finding.id && other.summary == finding.summary && other.found == finding.found);
+            let said = findings.iter().any(|other: &Finding| {
+                other.id == finding.id && other.summary == finding.summary && other.found == finding.found
+            });
             if !said {
                 findings.push(finding);
             }
@@ -208,7 +224,13 @@ enum Wait {
 }
 
 /// Waits until the workspace is RUNNING and shows the wanted keys several times in a row.
-async fn attached_for_good(cx: &Context<Client>, account: &Account, id: WorkspaceId, model: &Model, deadline: Deadline) -> Result<Workspace, Diagnostics> {
+async fn attached_for_good(
+    cx: &Context<Client>,
+    account: &Account,
+    id: WorkspaceId,
+    model: &Model,
+    deadline: Deadline,
+) -> Result<Workspace, Diagnostics> {
     let (started, mut wait) = (Instant::now(), PAUSES.0);
     let (mut in_a_row, mut seen, mut was_busy, mut without) = (0_u32, false, false, 0_u32);
     loop {
@@ -256,7 +278,14 @@ fn what_is_true(workspace: &Workspace) -> String {
     )
 }
 
-async fn not_attached(cx: &Context<Client>, account: &Account, now: &Workspace, model: &Model, end: &Wait, deadline: Deadline) -> Diagnostics {
+async fn not_attached(
+    cx: &Context<Client>,
+    account: &Account,
+    now: &Workspace,
+    model: &Model,
+    end: &Wait,
+    deadline: Deadline,
+) -> Diagnostics {
     let truth = what_is_true(now);
     let message = now.workspace_status_message.as_deref().filter(|message| !message.is_empty());
     let said = message.map(|message| format!("\n\nDatabricks says: \"{message}\".")).unwrap_or_default();
@@ -282,10 +311,10 @@ async fn not_attached(cx: &Context<Client>, account: &Account, now: &Workspace, 
     };
     let waited = if matches!(end, Wait::TimedOut) { format!(" after {}", spell(deadline.length())) } else { String::new() };
     let mut all = Diagnostics::from(Diagnostic::error(summary, format!("{truth}{waited}{said}\n\n{advice}")));
-    if matches!(end, Wait::Reverted | Wait::Terminal) {
-        if let Ok(findings) = examine(cx.client(), account, now, model, Stage::Apply).await {
-            all.extend(cx.client().report(findings, place));
-        }
+    if matches!(end, Wait::Reverted | Wait::Terminal)
+        && let Ok(findings) = examine(cx.client(), account, now, model, Stage::Apply).await
+    {
+        all.extend(cx.client().report(findings, place));
     }
     all
 }
@@ -310,7 +339,12 @@ fn refused(error: &crate::databricks::Error, workspace: &Workspace) -> Diagnosti
 
 impl WorkspaceBinding {
     /// Attaches what is not attached yet, and waits until it is there to stay.
-    async fn attach(cx: &Context<Client>, plan: Model, operation: &str, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn attach(
+        cx: &Context<Client>,
+        plan: Model,
+        operation: &str,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let Attr::Known(id) = plan.workspace_id else {
@@ -458,7 +492,8 @@ impl Resource for WorkspaceBinding {
             Err(errors) => return Err(errors),
         };
         let findings = examine(client, account, &now, &plan.model, Stage::Plan).await?;
-        let attaches = !changes(&now, &plan.model).is_empty() || UseCase::ALL.iter().any(|case| plan.model.wanted(*case).is_unknown());
+        let attaches =
+            !changes(&now, &plan.model).is_empty() || UseCase::ALL.iter().any(|case| plan.model.wanted(*case).is_unknown());
         enforce(cx, if attaches { findings } else { as_warnings(findings) })
     }
 
@@ -504,7 +539,8 @@ impl Resource for WorkspaceBinding {
         let shown = |own: &Attr<KeyConfigurationId>, case| {
             if own.is_null() && !imported { Attr::Null } else { attached(&workspace, case).into() }
         };
-        state.managed_services_key_configuration_id = shown(&state.managed_services_key_configuration_id, UseCase::ManagedServices);
+        state.managed_services_key_configuration_id =
+            shown(&state.managed_services_key_configuration_id, UseCase::ManagedServices);
         state.storage_key_configuration_id = shown(&state.storage_key_configuration_id, UseCase::Storage);
         if imported && UseCase::ALL.iter().all(|case| state.wanted(*case).is_null()) {
             return Err(Diagnostic::error(
@@ -527,7 +563,10 @@ impl Resource for WorkspaceBinding {
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
         let workspace_id: WorkspaceId = id.parse().map_err(|error: crate::vocabulary::databricks::IdError| {
-            Diagnostic::error("Not the id of a workspace", format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."))
+            Diagnostic::error(
+                "Not the id of a workspace",
+                format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."),
+            )
         })?;
         Ok(Model {
             id: Attr::Known(workspace_id.to_string()),
