@@ -1,6 +1,7 @@
 //! Subcommands for people, one file each. Everything else is the plugin that Terraform starts.
 
 pub mod docs;
+pub mod policy;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -21,6 +22,9 @@ struct Arguments {
 enum Command {
     /// Serve the provider to a Terraform that is told where it runs (for debuggers).
     Serve(serve::Arguments),
+    /// Ask about key policies, without a cloud.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Write the documentation from the schemas and examples, or check that it is fresh.
     Docs(docs::Arguments),
 }
@@ -29,6 +33,7 @@ enum Command {
 pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Policy(command) => policy::run(&command),
         Command::Docs(arguments) => docs::run(&arguments),
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
@@ -18,6 +19,11 @@ use crate::vocabulary::KeyArn;
 
 /// The one policy that a key has.
 const POLICY_NAME: &str = "default";
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one attempt of a call may take: without a bound, a stalled connection would hold up Terraform for good.
+const ATTEMPT: Duration = Duration::from_secs(30);
 
 /// What the provider's `aws` block says.
 #[derive(Clone, Debug, Default)]
@@ -159,7 +165,8 @@ impl Aws {
         self.base
             .get_or_init(|| async {
                 let settings = &self.settings;
-                let mut loader = aws_config::defaults(BehaviorVersion::latest());
+                let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
+                let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
                 if let Some(region) = &settings.region {
                     loader = loader.region(Region::new(region.clone()));
                 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::condition::{Comparison, Condition, Operator};
-use super::document::{Document, Effect, Statement, Version};
+use super::document::{Document, Statement};
+use super::language::{Effect, Version};
 use super::principal::Principal;
 
 /// A statement freed of everything that means nothing: order, case of actions and keys, string or list, short or long

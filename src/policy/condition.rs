@@ -8,9 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 use time::OffsetDateTime;
 use time::format_description::well_known::{Iso8601, Rfc3339};
 
-use super::document::Version;
-use super::evaluate::{Context, Match, Presence};
-use super::pattern::{Pattern, Piece, Token, pieces};
+use super::context::{Context, Presence};
+use super::language::Version;
+use super::pattern::Pattern;
+use super::template::{Filled, fill};
+use super::truth::Match;
 
 /// `operator: { key: values }`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,15 +137,6 @@ impl Operator {
     }
 }
 
-/// What a value of the policy is compared as, once its variables have been filled in.
-enum Expected {
-    Pattern(Pattern, String),
-    /// A variable that the request does not have and that has no default: nothing equals it.
-    Nothing,
-    /// A variable whose value is not known.
-    Unknown(String),
-}
-
 impl Condition {
     /// A condition from its parts, as they are written.
     pub fn new(operator: &str, key: &str, values: Vec<String>) -> Self {
@@ -177,16 +170,16 @@ impl Condition {
     }
 
     fn compare(&self, operator: Operator, actual: &[String], context: &Context, version: Version) -> Match {
-        let expected: Vec<Expected> =
-            self.values.iter().map(|value| expect(value, operator.comparison, context, version)).collect();
+        let wild = matches!(operator.comparison, Comparison::StringLike | Comparison::Arn);
+        let expected: Vec<Filled> = self.values.iter().map(|value| fill(value, wild, context, version)).collect();
         // For one value of the request: does one of the policy's values fit?
         let fits = |value: &String| {
             let mut outcome = Match::no();
             for expected in &expected {
                 outcome = outcome.or(match expected {
-                    Expected::Nothing => Match::no(),
-                    Expected::Unknown(key) => Match::unknown(key),
-                    Expected::Pattern(pattern, text) => Match::from(operator.comparison.fits(value, pattern, text)),
+                    Filled::Nothing => Match::no(),
+                    Filled::Unknown(key) => Match::unknown(key),
+                    Filled::Pattern(pattern, text) => Match::from(operator.comparison.fits(value, pattern, text)),
                 });
             }
             if operator.negated { outcome.negated() } else { outcome }
@@ -200,41 +193,6 @@ impl Condition {
             None => actual.iter().fold(Match::no(), any),
         }
     }
-}
-
-fn expect(value: &str, comparison: Comparison, context: &Context, version: Version) -> Expected {
-    let wild = matches!(comparison, Comparison::StringLike | Comparison::Arn);
-    let compile = |text: &str| if wild { Pattern::wild(text) } else { Pattern::literal(text) };
-    if version == Version::V2008 || !value.contains("${") {
-        return Expected::Pattern(compile(value), value.to_owned());
-    }
-    let (mut tokens, mut text) = (Vec::new(), String::new());
-    let mut literal = |tokens: &mut Vec<Token>, part: &str| {
-        tokens.extend(part.chars().map(Token::Char));
-        text.push_str(part);
-    };
-    for piece in pieces(value) {
-        match piece {
-            Piece::Text(part) if wild => {
-                tokens.extend(part.chars().map(|c| match c {
-                    '*' => Token::Many,
-                    '?' => Token::One,
-                    c => Token::Char(c),
-                }));
-                literal(&mut Vec::new(), part);
-            }
-            Piece::Text(part) => literal(&mut tokens, part),
-            Piece::Literal(c) => literal(&mut tokens, c.encode_utf8(&mut [0; 4])),
-            Piece::Variable(key, default) => match (context.get(&key), default) {
-                (Presence::Values([one]), _) => literal(&mut tokens, one),
-                (Presence::Absent, Some(default)) => literal(&mut tokens, default),
-                (Presence::Unknown, _) => return Expected::Unknown(key.into_owned()),
-                // Several values, or none and no default: AWS does not match such a statement.
-                _ => return Expected::Nothing,
-            },
-        }
-    }
-    Expected::Pattern(Pattern::of(tokens), text)
 }
 
 impl Comparison {
@@ -316,7 +274,7 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::evaluate::Context;
+    use crate::policy::context::Context;
 
     fn outcome(operator: &str, values: &[&str], actual: Option<&[&str]>) -> &'static str {
         let mut context = Context::closed();

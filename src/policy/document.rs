@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use super::condition::Condition;
 use super::json::{self, Kind, Node, Place};
+use super::language::{Effect, Version};
 use super::principal::Principal;
 
 /// The largest key policy that KMS takes, in bytes.
@@ -18,24 +19,6 @@ pub struct PolicyError {
     pub place: Place,
     /// What was expected or found there.
     pub message: String,
-}
-
-/// The version of the policy language.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Version {
-    /// `2008-10-17`, also when none is given: without policy variables.
-    V2008,
-    /// `2012-10-17`.
-    V2012,
-}
-
-/// What a statement does with the requests that it applies to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Effect {
-    /// Allows them.
-    Allow,
-    /// Denies them, whatever else allows them.
-    Deny,
 }
 
 /// An element and its negated form: `Action` and `NotAction`, `Principal` and `NotPrincipal`, `Resource` and `NotResource`.

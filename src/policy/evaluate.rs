@@ -4,186 +4,16 @@
 //! denied explicitly, denied implicitly, undetermined. An undetermined Deny cannot be ignored, and an undetermined Allow is
 //! not a grant.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::condition::Condition;
-use super::document::{Document, Effect, Listed, Statement};
+use super::context::Context;
+use super::document::{Document, Listed, Statement};
+use super::language::Effect;
 use super::pattern::Pattern;
 use super::principal::{Caller, Principal};
-
-/// The answer to one question: yes, no, or it depends on context keys whose values are not known.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Match {
-    truth: Truth,
-    /// Whether a yes rests on the caller's account alone, so that the account's own IAM has its say.
-    delegates: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Truth {
-    Yes,
-    No,
-    Unknown(BTreeSet<String>),
-}
-
-impl Match {
-    /// Yes.
-    pub fn yes() -> Self {
-        Self { truth: Truth::Yes, delegates: false }
-    }
-
-    /// No.
-    pub fn no() -> Self {
-        Self { truth: Truth::No, delegates: false }
-    }
-
-    /// It depends on `key`.
-    pub fn unknown(key: &str) -> Self {
-        Self { truth: Truth::Unknown(BTreeSet::from([key.to_owned()])), delegates: false }
-    }
-
-    /// The same answer, resting on the caller's account alone.
-    #[must_use]
-    pub fn delegating(mut self) -> Self {
-        self.delegates = true;
-        self
-    }
-
-    /// Whether it is a yes.
-    pub fn is_yes(&self) -> bool {
-        self.truth == Truth::Yes
-    }
-
-    /// Whether it is a no.
-    pub fn is_no(&self) -> bool {
-        self.truth == Truth::No
-    }
-
-    /// The keys on which it depends, when it is neither.
-    pub fn depends_on(&self) -> Option<&BTreeSet<String>> {
-        match &self.truth {
-            Truth::Unknown(keys) => Some(keys),
-            Truth::Yes | Truth::No => None,
-        }
-    }
-
-    /// Both.
-    #[must_use]
-    pub fn and(self, other: Self) -> Self {
-        let delegates = self.delegates || other.delegates;
-        let truth = match (self.truth, other.truth) {
-            (Truth::No, _) | (_, Truth::No) => Truth::No,
-            (Truth::Yes, truth) | (truth, Truth::Yes) => truth,
-            (Truth::Unknown(left), Truth::Unknown(right)) => Truth::Unknown(left.into_iter().chain(right).collect()),
-        };
-        Self { truth, delegates }
-    }
-
-    /// One of the two. A yes that needs nobody else is the better one.
-    #[must_use]
-    pub fn or(self, other: Self) -> Self {
-        match (self.truth, other.truth) {
-            (Truth::Yes, Truth::Yes) => Self { truth: Truth::Yes, delegates: self.delegates && other.delegates },
-            (Truth::Yes, _) => Self { truth: Truth::Yes, delegates: self.delegates },
-            (_, Truth::Yes) => Self { truth: Truth::Yes, delegates: other.delegates },
-            (Truth::No, truth) => Self { truth, delegates: other.delegates },
-            (truth, Truth::No) => Self { truth, delegates: self.delegates },
-            (Truth::Unknown(left), Truth::Unknown(right)) => Self {
-                truth: Truth::Unknown(left.into_iter().chain(right).collect()),
-                delegates: self.delegates && other.delegates,
-            },
-        }
-    }
-
-    /// The opposite.
-    #[must_use]
-    pub fn negated(self) -> Self {
-        let truth = match self.truth {
-            Truth::Yes => Truth::No,
-            Truth::No => Truth::Yes,
-            unknown @ Truth::Unknown(_) => unknown,
-        };
-        Self { truth, delegates: false }
-    }
-}
-
-impl From<bool> for Match {
-    fn from(value: bool) -> Self {
-        if value { Self::yes() } else { Self::no() }
-    }
-}
-
-/// What a request says about a context key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence<'a> {
-    /// These values.
-    Values(&'a [String]),
-    /// The request does not have it.
-    Absent,
-    /// Nobody knows yet.
-    Unknown,
-}
-
-/// The context of a request. Key names are case-insensitive, values are not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Context {
-    keys: BTreeMap<String, Option<Vec<String>>>,
-    absent: BTreeSet<String>,
-    others_absent: bool,
-}
-
-impl Context {
-    /// A context that is known completely: what is not set is absent.
-    pub fn closed() -> Self {
-        Self { keys: BTreeMap::new(), absent: BTreeSet::new(), others_absent: true }
-    }
-
-    /// A context that is known in part: what is neither set nor said to be absent is not known.
-    pub fn open() -> Self {
-        Self { others_absent: false, ..Self::closed() }
-    }
-
-    /// The request has these values.
-    pub fn set(&mut self, key: &str, values: Vec<String>) {
-        self.keys.insert(key.to_ascii_lowercase(), Some(values));
-    }
-
-    /// The request has the key, but its value is not known; or not even that is known.
-    pub fn set_unknown(&mut self, key: &str) {
-        self.keys.insert(key.to_ascii_lowercase(), None);
-    }
-
-    /// The request does not have the key.
-    pub fn set_absent(&mut self, key: &str) {
-        self.keys.remove(&key.to_ascii_lowercase());
-        self.absent.insert(key.to_ascii_lowercase());
-    }
-
-    /// The same context with one more value.
-    #[must_use]
-    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
-        self.set(key, vec![value.into()]);
-        self
-    }
-
-    /// The same context without a key.
-    #[must_use]
-    pub fn without(mut self, key: &str) -> Self {
-        self.set_absent(key);
-        self
-    }
-
-    /// What is known of a key.
-    pub fn get(&self, key: &str) -> Presence<'_> {
-        let key = key.to_ascii_lowercase();
-        match self.keys.get(&key) {
-            Some(Some(values)) => Presence::Values(values),
-            Some(None) => Presence::Unknown,
-            None if self.others_absent || self.absent.contains(&key) => Presence::Absent,
-            None => Presence::Unknown,
-        }
-    }
-}
+use super::template::{Filled, fill};
+use super::truth::Match;
 
 /// One request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -274,7 +104,7 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
         .filter(|(finding, applies)| finding.effect == Effect::Allow && applies.is_yes())
         .map(|(_, applies)| applies.clone())
         .reduce(Match::or)
-        .is_some_and(|best| best.delegates);
+        .is_some_and(|best| best.delegates());
     let keys = |indexes: &[usize]| -> BTreeSet<String> {
         let own = applying.iter().filter(|(finding, _)| indexes.contains(&finding.index));
         own.filter_map(|(_, applies)| applies.depends_on()).flatten().cloned().collect()
@@ -304,7 +134,11 @@ fn judge(policy: &Document, index: usize, statement: &Statement, request: &Reque
         action: listed(&statement.actions, |pattern| {
             Match::from(Pattern::wild(pattern).matches_ignoring_case(&request.action))
         }),
-        resource: listed(&statement.resources, |pattern| Match::from(Pattern::wild(pattern).matches(&request.resource))),
+        resource: listed(&statement.resources, |pattern| match fill(pattern, true, &request.context, policy.version) {
+            Filled::Pattern(pattern, _) => Match::from(pattern.matches(&request.resource)),
+            Filled::Nothing => Match::no(),
+            Filled::Unknown(key) => Match::unknown(&key),
+        }),
         conditions: statement
             .conditions
             .iter()

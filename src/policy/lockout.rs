@@ -1,8 +1,9 @@
 //! Would this policy still let its writer change it? KMS asks the same before it accepts a policy ("The new key policy will
 //! not allow you to update the key policy in the future"); asked here first, the answer can say who is missing.
 
+use super::context::Context;
 use super::document::Document;
-use super::evaluate::{Context, Decision, Request, Verdict, evaluate};
+use super::evaluate::{Decision, Request, Verdict, evaluate};
 use super::principal::Caller;
 use crate::vocabulary::KeyArn;
 

@@ -6,13 +6,19 @@
 
 pub mod compare;
 pub mod condition;
+pub mod context;
 pub mod document;
 pub mod evaluate;
 pub mod json;
+pub mod language;
 pub mod lockout;
 pub mod merge;
 pub mod pattern;
 pub mod principal;
+pub mod template;
+pub mod truth;
 
-pub use document::{Document, Effect, PolicyError, Statement};
-pub use evaluate::{Context, Decision, Request, Verdict, evaluate};
+pub use context::Context;
+pub use document::{Document, PolicyError, Statement};
+pub use evaluate::{Decision, Request, Verdict, evaluate};
+pub use language::Effect;

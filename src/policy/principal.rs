@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::evaluate::Match;
+use super::truth::Match;
 use crate::vocabulary::Arn;
 
 /// One principal of a policy.
@@ -94,6 +94,10 @@ impl Principal {
         match (self, caller) {
             (Self::Anyone, _) => Match::yes(),
             (Self::Service(service), Caller::Service(caller)) => Match::from(service == caller),
+            // The short form means the partition of the key, whichever that is.
+            (Self::Account { partition: Some(own), .. }, caller) if caller.partition().is_some_and(|other| other != own) => {
+                Match::no()
+            }
             (Self::Account { account, .. }, Caller::Root { account: caller, .. }) => Match::from(account == caller),
             (Self::Account { account, .. }, Caller::Named(arn)) => Match::from(*account == arn.account).delegating(),
             (Self::Account { account, .. }, Caller::SomeoneIn { account: caller, .. }) => {
@@ -174,6 +178,15 @@ impl Caller {
             Ok(Principal::Arn(arn)) => Ok(Self::Named(arn)),
             _ if text.contains('.') && !text.contains([':', '*', '/']) => Ok(Self::Service(text.to_owned())),
             _ => Err(PrincipalError(text.to_owned())),
+        }
+    }
+
+    /// The caller's partition, which services do not have.
+    pub fn partition(&self) -> Option<&str> {
+        match self {
+            Self::Root { partition, .. } | Self::SomeoneIn { partition, .. } => Some(partition),
+            Self::Named(arn) => Some(&arn.partition),
+            Self::Service(_) => None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
 use super::config::Config;
-use super::diagnose;
+use super::diagnose::{self, Unavailable};
 use crate::clouds::aws::Aws;
 use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings, auth};
@@ -14,23 +14,6 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::preflight::{Fact, Finding, KeyFacts, PolicySource, Severity};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
-
-/// Why the account cannot be called.
-#[derive(Clone, Debug)]
-pub enum Unavailable {
-    /// The provider block depends on values that are known only after apply.
-    NotYetKnown(Vec<&'static str>),
-    /// It is not known where or who.
-    Auth(AuthError),
-    /// It cannot be called from this machine.
-    Transport(crate::databricks::Error),
-}
-
-impl From<Unavailable> for Diagnostics {
-    fn from(reason: Unavailable) -> Self {
-        diagnose::unavailable(&reason).into()
-    }
-}
 
 /// The configured provider.
 pub struct Client {
@@ -44,6 +27,7 @@ pub struct Client {
     planned_policies: Mutex<BTreeMap<KeyArn, String>>,
     facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
     vanished: Mutex<BTreeSet<WorkspaceId>>,
+    policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Client {
@@ -64,6 +48,7 @@ impl Client {
             planned_policies: Mutex::default(),
             facts: Mutex::default(),
             vanished: Mutex::default(),
+            policy_locks: Mutex::default(),
         }
     }
 
@@ -127,6 +112,13 @@ impl Client {
     pub fn forget(&self, key: &KeyArn) {
         self.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+
+    /// Held while a key's policy is read, merged and put: Terraform works on several resources at once, and two of them may
+    /// speak of the same key.
+    pub async fn lock_policy(&self, key: &KeyArn) -> tokio::sync::OwnedMutexGuard<()> {
+        let lock = Arc::clone(self.policy_locks.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        lock.lock_owned().await
     }
 
     /// A workspace of the state turned out to be gone in this run.

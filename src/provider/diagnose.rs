@@ -1,12 +1,28 @@
 //! The one place where errors and findings become diagnostics: a summary in the user's terms, then what was found, why it
 //! matters, and what to do.
 
-use super::client::Unavailable;
 use crate::clouds::aws::AwsError;
 use crate::databricks::{AuthError, Error};
-use crate::plugin::diagnostics::{Diagnostic, Severity};
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::preflight::{self, Finding};
 use crate::vocabulary::KeyArn;
+
+/// Why the account cannot be called at all.
+#[derive(Clone, Debug)]
+pub enum Unavailable {
+    /// The provider block depends on values that are known only after apply.
+    NotYetKnown(Vec<&'static str>),
+    /// It is not known where or who.
+    Auth(AuthError),
+    /// It cannot be called from this machine.
+    Transport(Error),
+}
+
+impl From<Unavailable> for Diagnostics {
+    fn from(reason: Unavailable) -> Self {
+        unavailable(&reason).into()
+    }
+}
 
 /// A finding of preflight. `softened`: it would have been an error but for `preflight = "warn"`.
 pub fn finding(finding: &Finding, softened: bool) -> Diagnostic {
@@ -23,7 +39,7 @@ const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  host       = \"https://accou
                            DATABRICKS_ACCOUNT_ID\n}\n\nand, in the environment, of a service principal that is an account admin:\n\n  \
                            export DATABRICKS_CLIENT_ID=…\n  export DATABRICKS_CLIENT_SECRET=…";
 
-/// Why the account cannot be called at all.
+/// Why the account cannot be called at all, for the user.
 pub fn unavailable(reason: &Unavailable) -> Diagnostic {
     match reason {
         Unavailable::NotYetKnown(attributes) => Diagnostic::error(

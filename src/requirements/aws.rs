@@ -2,8 +2,8 @@
 
 use serde_json::json;
 
-use crate::policy::evaluate::{Context, Request};
 use crate::policy::principal::Caller;
+use crate::policy::{Context, Request};
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 
 /// The tag that every call of Databricks carries: the account for which it is made.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
 use crate::policy::compare::{Meaning, meaning};
-use crate::policy::document::Version;
+use crate::policy::language::Version;
 use crate::policy::merge::Edit;
 use crate::policy::principal::Principal;
 use crate::policy::{Document, Effect, PolicyError, Statement};

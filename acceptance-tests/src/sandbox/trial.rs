@@ -5,9 +5,8 @@
 
 use std::sync::Arc;
 
-use dbxcmk::policy::evaluate::Context;
 use dbxcmk::policy::principal::Caller;
-use dbxcmk::policy::{Document, Request, Verdict, evaluate};
+use dbxcmk::policy::{Context, Document, Request, Verdict, evaluate};
 use dbxcmk::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose};
 use dbxcmk::vocabulary::UseCase;
 use serde_json::{Value as Json, json};

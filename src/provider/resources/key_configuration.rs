@@ -15,8 +15,8 @@ use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
-use crate::provider::client::{Client, Unavailable, as_warnings, split};
-use crate::provider::diagnose;
+use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
 
@@ -297,7 +297,11 @@ impl Resource for KeyConfiguration {
                     != plan.model.aws.known().map(|aws| &aws.reuse_key_for_cluster_volumes)
         });
         match change.prior.as_ref() {
-            None => plan.model.account_id = Attr::Known(account.clone()),
+            None => {
+                plan.model.account_id = Attr::Known(account.clone());
+                // A missing credential is told now, not in the middle of the apply.
+                client.account().await?;
+            }
             Some(prior) if replaces => {
                 if let Attr::Known(id) = &prior.id {
                     refuse_while_in_use(client.account().await?, id).await?;

@@ -238,6 +238,7 @@ async fn write(
     deadline: Deadline,
 ) -> Result<Document, Diagnostics> {
     let client = cx.client();
+    let _alone = client.lock_policy(key).await;
     let before = live(client, key).await?;
     let after = merged(&before, wanted, previous, key)?;
     if after == before || after.means_the_same_as(&before) {
@@ -324,7 +325,7 @@ impl KeyPolicy {
         if change.config.databricks_account_ids.is_null() {
             model.databricks_account_ids = match cx.client().account_id() {
                 Ok(account) => known_set([account]),
-                Err(crate::provider::client::Unavailable::NotYetKnown(_)) => Attr::Unknown,
+                Err(crate::provider::diagnose::Unavailable::NotYetKnown(_)) => Attr::Unknown,
                 Err(reason) => return Err(reason.into()),
             };
         }
@@ -341,6 +342,7 @@ impl KeyPolicy {
         forced: bool,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
+        let _alone = client.lock_policy(key).await;
         let facts = client.facts_for_plan(key).await;
         let wanted = usage.grants();
         let mut found = Diagnostics::new();

@@ -17,8 +17,8 @@ use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{Attach, ConfigurationFacts, WorkspaceFacts, judge};
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, Stage, Subject};
-use crate::provider::client::{Client, Unavailable, as_warnings, split};
-use crate::provider::diagnose;
+use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
 
