@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use crate::plugin::provider::Provider;
 use crate::plugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
 use crate::plugin::types::Type;
+use crate::preflight::catalog::{Id, Silence};
 use crate::provider::Dbxcmk;
 
 /// `docs`
@@ -84,6 +85,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     let examples = directory.join("examples");
     let mut pages = BTreeMap::new();
     pages.insert(PathBuf::from("index.md"), provider_page(&examples)?);
+    pages.insert(PathBuf::from("guides/findings.md"), findings_page());
     for resource in Dbxcmk::resources() {
         let short = resource.name().trim_start_matches("dbxcmk_");
         let page = resource_page(resource.name(), resource.schema(), &examples.join("resources").join(resource.name()))?;
@@ -112,6 +114,29 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
     let _ = write!(page, "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n");
     schema_section(&mut page, &schema);
     Ok(page)
+}
+
+/// The guide on findings: every one that there is.
+fn findings_page() -> String {
+    let description = "Every finding of preflight: what it means, and whether it can be ignored.";
+    let mut page = front_matter("Findings of preflight", description);
+    page.push_str(
+        "\n# Findings of preflight\n\nBefore a key is attached, its state, its policy, the key configuration and the workspace are looked \
+         at: at plan, as far as everything is known, and again right before the call. Each message ends with the id of its finding in \
+         brackets.\n\n- An *error* stops the plan or apply, unless the provider has `preflight = \"warn\"`.\n- A *warning* never does. \
+         For what is there already and does not change, only what would fail now is shown, as a warning.\n- What is marked as advice can \
+         be silenced by its id, for one resource or for all:\n\n```terraform\nprovider \"dbxcmk\" {\n  ignore_findings = \
+         [\"kms-key-no-rotation\"]\n}\n```\n\nThe same findings about a policy file, without a cloud, come from \
+         [`terraform-provider-dbxcmk policy check`](policy-command.md).\n\n| id | what it says | can be ignored |\n|---|---|---|\n",
+    );
+    for id in Id::ALL {
+        let ignorable = if id.silence() == Silence::Allowed { "yes" } else { "no" };
+        let _ = writeln!(page, "| [`{id}`](#{id}) | {} | {ignorable} |", id.title());
+    }
+    for id in Id::ALL {
+        let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
+    }
+    page
 }
 
 fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Result<String> {

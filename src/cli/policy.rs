@@ -130,9 +130,13 @@ fn findings(policy: &Document, key: &KeyArn, arguments: &Check) -> Vec<Finding> 
             spec: "SYMMETRIC_DEFAULT".to_owned(),
             manager: "CUSTOMER".to_owned(),
             deletion_date: None,
+            material_expires: None,
+            replica_of: None,
         }),
         policy: Fact::Known(policy.text().to_owned()),
         policy_source: PolicySource::Live,
+        grants: Fact::Known(Vec::new()),
+        rotates: Fact::Known(true),
     };
     let usage = Usage {
         deployment: arguments.deployment,
@@ -172,7 +176,7 @@ fn word(severity: Severity) -> &'static str {
 
 fn as_json(finding: &Finding) -> Json {
     json!({
-        "id": finding.id,
+        "id": finding.id.name(),
         "severity": word(finding.severity),
         "summary": finding.summary,
         "found": finding.found,

@@ -10,11 +10,12 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
 use crate::policy::principal::Caller;
-use crate::preflight::{Fact, KeyDescription, KeyFacts, PolicySource, Unreadable};
+use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
 use crate::vocabulary::KeyArn;
 
 /// The one policy that a key has.
@@ -230,13 +231,19 @@ impl Aws {
         let answer = answer.map_err(|error| understand("kms:DescribeKey", &error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        let deletion = metadata.and_then(|key| key.deletion_date());
+        let date = |date: Option<&DateTime>| date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok());
+        let replica = metadata
+            .and_then(|key| key.multi_region_configuration())
+            .filter(|multi| multi.multi_region_key_type().is_some_and(|kind| kind.as_str() == "REPLICA"));
+        let primary = replica.and_then(|multi| multi.primary_key()).and_then(|key| key.arn());
         Ok(KeyDescription {
             state: text(metadata.and_then(|key| key.key_state()).map(|state| state.as_str())),
             usage: text(metadata.and_then(|key| key.key_usage()).map(|usage| usage.as_str())),
             spec: text(metadata.and_then(|key| key.key_spec()).map(|spec| spec.as_str())),
             manager: text(metadata.and_then(|key| key.key_manager()).map(|manager| manager.as_str())),
-            deletion_date: deletion.and_then(|date| date.fmt(aws_sdk_kms::primitives::DateTimeFormat::DateTime).ok()),
+            deletion_date: date(metadata.and_then(|key| key.deletion_date())),
+            material_expires: date(metadata.and_then(|key| key.valid_to())),
+            replica_of: replica.map(|_| text(primary)),
         })
     }
 
@@ -287,14 +294,48 @@ impl Aws {
         caller.await.cloned()
     }
 
+    /// The grants on a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn grants(&self, key: &KeyArn) -> Result<Vec<Grant>, AwsError> {
+        let kms = self.kms(key).await;
+        let mut pages = kms.list_grants().key_id(key.to_string()).into_paginator().items().send();
+        let mut grants = Vec::new();
+        while let Some(grant) = pages.next().await {
+            let grant = grant.map_err(|error| understand("kms:ListGrants", &error))?;
+            grants.push(Grant {
+                grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
+                operations: grant.operations().iter().map(|operation| operation.as_str().to_owned()).collect(),
+                constrained: grant.constraints().is_some(),
+            });
+        }
+        Ok(grants)
+    }
+
+    /// Whether a key's material is rotated automatically.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn rotates(&self, key: &KeyArn) -> Result<bool, AwsError> {
+        let answer = self.kms(key).await.get_key_rotation_status().key_id(key.to_string()).send().await;
+        Ok(answer.map_err(|error| understand("kms:GetKeyRotationStatus", &error))?.key_rotation_enabled())
+    }
+
     /// Everything that preflight wants to know of a key, read now.
     pub async fn facts(&self, key: &KeyArn) -> KeyFacts {
-        let (description, policy) = (self.describe(key).await, self.policy(key).await);
+        let (description, policy, grants, rotates) =
+            tokio::join!(self.describe(key), self.policy(key), self.grants(key), self.rotates(key));
+        fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
+            outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
+        }
         KeyFacts {
             arn: key.clone(),
-            description: description.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known),
-            policy: policy.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known),
+            description: fact(description),
+            policy: fact(policy),
             policy_source: PolicySource::Live,
+            grants: fact(grants),
+            rotates: fact(rotates),
         }
     }
 }

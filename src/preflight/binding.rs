@@ -1,6 +1,6 @@
 //! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
 
-use super::{Finding, Severity, Subject};
+use super::{Finding, Id, Severity, Subject};
 use crate::vocabulary::{KeyArn, KeyConfigurationId, UseCase, WorkspaceId};
 
 /// What is known of a workspace.
@@ -78,7 +78,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         && case == UseCase::Storage
     {
         push(
-            "storage-key-already-set",
+            Id::StorageKeyAlreadySet,
             Severity::Error,
             subject(case),
             "The storage key of a workspace cannot be changed".to_owned(),
@@ -94,7 +94,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     }
     let Some(configuration) = attach.configuration else {
         push(
-            "key-configuration-not-found",
+            Id::KeyConfigurationNotFound,
             Severity::Error,
             subject(case),
             "There is no such key configuration in this Databricks account".to_owned(),
@@ -109,7 +109,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     if !configuration.use_cases.contains(&case) {
         let has: Vec<&str> = configuration.use_cases.iter().map(|case| case.name()).collect();
         push(
-            "key-configuration-use-case",
+            Id::KeyConfigurationUseCase,
             Severity::Error,
             subject(case),
             format!("The key configuration is not made for {}", case.in_words()),
@@ -122,7 +122,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         && key.region() != region
     {
         push(
-            "kms-key-region",
+            Id::KmsKeyRegion,
             Severity::Error,
             subject(case),
             "The key is in another region than the workspace".to_owned(),
@@ -135,7 +135,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         workspace.pricing_tier.as_deref().filter(|tier| matches!(*tier, "STANDARD" | "PREMIUM" | "COMMUNITY_EDITION"))
     {
         push(
-            "workspace-tier",
+            Id::WorkspaceTier,
             Severity::Error,
             Subject::Workspace,
             "The workspace's pricing tier has no customer-managed keys".to_owned(),
@@ -147,7 +147,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     match workspace.status.as_str() {
         "RUNNING" | "PROVISIONING" | "NOT_PROVISIONED" => {}
         status => push(
-            "workspace-status",
+            Id::WorkspaceStatus,
             Severity::Error,
             Subject::Workspace,
             "The workspace is not running".to_owned(),

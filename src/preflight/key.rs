@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable};
+use super::{Fact, Finding, Id, KeyDescription, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable};
 use crate::policy::pattern::Pattern;
 use crate::policy::principal::Principal;
 use crate::policy::{Decision, Document, Effect, Verdict, evaluate};
-use crate::requirements::aws::{ACCOUNT_TAG, Purpose, Usage, User, request};
+use crate::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose, Usage, User, request};
 use crate::vocabulary::{KeyArn, UseCase};
 
 /// What is asked of a key.
@@ -27,14 +27,17 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     let mut findings = Vec::new();
     place(facts, question, &mut findings);
     match &facts.description {
-        Fact::Known(description) => kind_and_state(&facts.arn, description, &mut findings),
+        Fact::Known(description) => {
+            kind_and_state(&facts.arn, description, &mut findings);
+            future(facts, description, &mut findings);
+        }
         Fact::Unreadable(reason) => findings.push(unreadable_key(&facts.arn, reason, question.stage)),
     }
     match &facts.policy {
         Fact::Known(text) => match Document::parse(text) {
             Ok(policy) => judge_policy(&policy, facts, question, &mut findings),
             Err(error) => findings.push(Finding {
-                id: "policy-malformed",
+                id: Id::PolicyMalformed,
                 severity: Severity::Error,
                 subject: Subject::Key,
                 summary: "The key policy cannot be read".to_owned(),
@@ -69,7 +72,7 @@ fn allow_reading(permission: Option<&str>, key: &KeyArn) -> String {
 
 fn unreadable_key(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
     Finding {
-        id: "kms-key-unreadable",
+        id: Id::KmsKeyUnreadable,
         severity: unread_severity(stage),
         subject: Subject::Key,
         summary: "The key's state could not be read".to_owned(),
@@ -84,7 +87,7 @@ fn unreadable_key(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
 
 fn unreadable_policy(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
     Finding {
-        id: "policy-unreadable",
+        id: Id::PolicyUnreadable,
         severity: unread_severity(stage),
         subject: Subject::Key,
         summary: "The key policy could not be read".to_owned(),
@@ -101,7 +104,7 @@ fn place(facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
     let (has, needs) = (facts.arn.partition(), deployment.partition());
     if has != needs {
         findings.push(Finding {
-            id: "kms-key-partition",
+            id: Id::KmsKeyPartition,
             severity: Severity::Error,
             subject: Subject::Key,
             summary: "The key is in another AWS partition than Databricks".to_owned(),
@@ -129,7 +132,7 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
     match description.state.as_str() {
         "Enabled" => {}
         "Disabled" => push(
-            "kms-key-disabled",
+            Id::KmsKeyDisabled,
             "The key is disabled",
             format!("{key} is in the state Disabled."),
             "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key is \
@@ -137,7 +140,7 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
             format!("Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"),
         ),
         "PendingDeletion" | "PendingReplicaDeletion" => push(
-            "kms-key-pending-deletion",
+            Id::KmsKeyPendingDeletion,
             "The key is waiting to be deleted",
             format!(
                 "{key} is in the state {}{}.",
@@ -151,14 +154,14 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
             ),
         ),
         "PendingImport" => push(
-            "kms-key-state",
+            Id::KmsKeyState,
             "The key has no key material yet",
             format!("{key} is in the state PendingImport."),
             "A key whose material is to be imported cannot be used before that, or after the material has expired.",
             "Import the key material (`aws kms import-key-material`), and plan again.".to_owned(),
         ),
         other => push(
-            "kms-key-state",
+            Id::KmsKeyState,
             "The key cannot be used in its present state",
             format!("{key} is in the state {other}."),
             "Databricks can use a key only in the state Enabled.",
@@ -167,7 +170,7 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
     }
     if description.usage != "ENCRYPT_DECRYPT" {
         push(
-            "kms-key-usage",
+            Id::KmsKeyUsage,
             "The key is not made for encryption",
             format!("{key} has the key usage {}.", description.usage),
             "Databricks encrypts and decrypts with the key; that needs the key usage ENCRYPT_DECRYPT, which cannot be changed \
@@ -177,7 +180,7 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
     }
     if description.spec != "SYMMETRIC_DEFAULT" {
         push(
-            "kms-key-spec",
+            Id::KmsKeySpec,
             "The key is not a symmetric one",
             format!("{key} has the key spec {}.", description.spec),
             "Databricks needs a symmetric key; the spec cannot be changed after a key was made.",
@@ -187,7 +190,7 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
     }
     if description.manager != "CUSTOMER" {
         push(
-            "kms-key-manager",
+            Id::KmsKeyManager,
             "The key is managed by AWS",
             format!("{key} is managed by {}.", description.manager),
             "The policy of such a key cannot be changed, so Databricks cannot be allowed to use it.",
@@ -196,14 +199,61 @@ fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec
     }
 }
 
+/// What works today and may not tomorrow.
+fn future(facts: &KeyFacts, description: &KeyDescription, findings: &mut Vec<Finding>) {
+    let mut warn = |id: Id, found: String, why: &str, remedy: String| {
+        findings.push(Finding {
+            id,
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: id.title().to_owned(),
+            found,
+            why: why.to_owned(),
+            remedy,
+        });
+    };
+    let key = &facts.arn;
+    if let Some(date) = &description.material_expires {
+        warn(
+            Id::KmsKeyExpires,
+            format!("The imported key material of {key} expires on {date}."),
+            "On that day nobody can use the key any more, and the workspace goes dark until the same material is imported again.",
+            "Import the material again without an expiry (`--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE`), or make sure that somebody \
+             renews it in time.".to_owned(),
+        );
+    }
+    if let Some(primary) = &description.replica_of {
+        warn(
+            Id::KmsKeyReplica,
+            format!("{key} is a replica of {primary}."),
+            "It works. Its rotation is that of the primary key, and its own deletion is as final as that of any key.",
+            "Nothing has to be done; silence this finding if the replica is meant.".to_owned(),
+        );
+    }
+    if facts.rotates == Fact::Known(false) && description.spec == "SYMMETRIC_DEFAULT" && description.replica_of.is_none() {
+        warn(
+            Id::KmsKeyNoRotation,
+            format!("The material of {key} is not rotated automatically."),
+            "A workspace keeps its storage key for good. Renewing the material of the same key is the only rotation there is, and Databricks \
+             does not notice it.",
+            format!(
+                "Set `enable_key_rotation = true` on the `aws_kms_key`, or run:\n\n  aws kms enable-key-rotation --key-id {} --region {}",
+                key.key_id(),
+                key.region()
+            ),
+        );
+    }
+}
+
 fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
     for (purpose, user) in question.usage.purposes() {
         judge_purpose(policy, facts, question, purpose, &user, findings);
     }
+    lint(policy, facts, question, findings);
     let presence_only = question.cluster_volumes && question.usage.cross_account_role.is_none();
     if presence_only && question.usage.use_cases.contains(&UseCase::Storage) && !lets_somebody_attach_volumes(policy) {
         findings.push(Finding {
-            id: "policy-no-cluster-volumes",
+            id: Id::PolicyNoClusterVolumes,
             severity: Severity::Warning,
             subject: Subject::Key,
             summary: "No statement of the key policy is for cluster volumes".to_owned(),
@@ -220,6 +270,84 @@ fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findin
                      should not use this key."
                 .to_owned(),
         });
+    }
+}
+
+/// What Databricks never needs to do with a key.
+const MANAGING: [&str; 6] = [
+    "kms:PutKeyPolicy",
+    "kms:ScheduleKeyDeletion",
+    "kms:DisableKey",
+    "kms:DeleteImportedKeyMaterial",
+    "kms:UpdateAlias",
+    "kms:DeleteAlias",
+];
+
+/// What works and is worth a word: too much for Databricks, anybody, and principals that are no more.
+fn lint(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
+    let user = User::Databricks(question.usage.deployment);
+    let mut warn = |id: Id, found: String, why: &str, remedy: &str| {
+        findings.push(Finding {
+            id,
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: id.title().to_owned(),
+            found: format!("In {} of {}, {found}.", named(facts.policy_source), facts.arn),
+            why: why.to_owned(),
+            remedy: remedy.to_owned(),
+        });
+    };
+    let (mut too_much, mut by) = (Vec::new(), BTreeSet::new());
+    for account in &question.usage.accounts {
+        for action in MANAGING {
+            let decision = evaluate(policy, &request(&user, action, &facts.arn, account));
+            if decision.verdict == Verdict::Allowed {
+                too_much.push(action);
+                by.extend(decision.statements);
+            }
+        }
+    }
+    if !too_much.is_empty() {
+        warn(
+            Id::PolicyTooMuch,
+            format!("{} lets Databricks also call {}", labels(policy, &by).join(" and "), unique(too_much).join(", ")),
+            "Databricks needs to use the key, not to manage it. Whoever gets hold of its role could delete the key, or lock you out.",
+            "Put the documented actions in the place of a wildcard such as `kms:*`; `dbxcmk_key_policy` writes them.",
+        );
+    }
+    let is_open = |statement: &&crate::policy::Statement| {
+        let says_who = statement.conditions.iter().any(|condition| {
+            let key = condition.key.to_ascii_lowercase();
+            key.starts_with("aws:principal")
+                || ["kms:calleraccount", "aws:sourceaccount", "aws:sourcearn", "aws:userid"].contains(&key.as_str())
+        });
+        let anyone = statement.principals.negated || statement.principals.items.contains(&Principal::Anyone);
+        statement.effect == Effect::Allow && anyone && !says_who
+    };
+    let open: BTreeSet<usize> =
+        policy.statements.iter().enumerate().filter(|(_, statement)| is_open(statement)).map(|(index, _)| index).collect();
+    if !open.is_empty() {
+        warn(
+            Id::PolicyAnyone,
+            format!("{} allows everybody, and no condition says who", labels(policy, &open).join(" and ")),
+            "Any AWS account could use the key.",
+            "Name the principals, or add a condition such as `kms:CallerAccount`.",
+        );
+    }
+    let deleted: Vec<String> = policy
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.principals.items)
+        .filter_map(|principal| matches!(principal, Principal::Deleted(_)).then(|| principal.to_string()))
+        .collect();
+    if !deleted.is_empty() {
+        warn(
+            Id::PolicyDeletedPrincipal,
+            format!("{} stands where a role or user was that has been deleted", unique(deleted).join(", ")),
+            "It matches nobody, also not a new role of the same name; and KMS refuses to put a policy that names it, so no statement can \
+             be added.",
+            "Take it out of the policy, or put the ARN of the new role in its place.",
+        );
     }
 }
 
@@ -254,7 +382,7 @@ fn judge_purpose(
     user: &User,
     findings: &mut Vec<Finding>,
 ) {
-    let (mut missing, mut denied, mut open) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut missing, mut denied, mut open, mut granted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let (mut denying, mut deciding, mut keys) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
     let mut nearly: Option<(usize, Decision)> = None;
     let (mut delegated, mut for_anybody) = (false, BTreeSet::new());
@@ -279,6 +407,7 @@ fn judge_purpose(
                     deciding.extend(decision.statements.iter().copied());
                     keys.extend(decision.undetermined_keys.iter().cloned());
                 }
+                Verdict::DeniedImplicitly if is_granted(facts, user, action) => granted.push(*action),
                 Verdict::DeniedImplicitly => {
                     missing.push((*action, *what_for));
                     let near = decision.findings.iter().position(crate::policy::evaluate::Finding::fails_by_conditions_only);
@@ -302,8 +431,9 @@ fn judge_purpose(
         let names: Vec<&str> = unique(missing.iter().map(|(action, _)| *action));
         let actions = missing.iter().map(|(action, what_for)| format!("  - {action}, {what_for}"));
         let near = nearly.map(|(index, decision)| almost(policy, index, &decision)).unwrap_or_default();
+        let near = if near.is_empty() { somebody_near(policy, user) } else { near };
         findings.push(Finding {
-            id: "policy-missing-action",
+            id: Id::PolicyMissingAction,
             severity: Severity::Error,
             subject: Subject::Key,
             summary: format!("The key policy does not let {} use the key for {}", who(user), purpose.in_words()),
@@ -322,7 +452,7 @@ fn judge_purpose(
     if !denied.is_empty() {
         let statements = labels(policy, &denying);
         findings.push(Finding {
-            id: "policy-explicit-deny",
+            id: Id::PolicyExplicitDeny,
             severity: Severity::Error,
             subject: Subject::Key,
             summary: format!("The key policy denies {} the use of the key for {}", who(user), purpose.in_words()),
@@ -344,7 +474,7 @@ fn judge_purpose(
     }
     if !open.is_empty() {
         findings.push(Finding {
-            id: "policy-undetermined",
+            id: Id::PolicyUndetermined,
             severity: Severity::Error,
             subject: Subject::Key,
             summary: format!("It cannot be proven that {} may use the key for {}", who(user), purpose.in_words()),
@@ -370,9 +500,27 @@ fn judge_purpose(
             ),
         });
     }
+    if !granted.is_empty() {
+        findings.push(Finding {
+            id: Id::PolicyGrantOnly,
+            severity: Severity::Warning,
+            subject: Subject::Key,
+            summary: format!("A grant, not the key policy, lets {} use the key for {}", who(user), purpose.in_words()),
+            found: format!(
+                "Nothing in {} of {} allows {} to {}, but a grant on the key does.",
+                named(facts.policy_source),
+                facts.arn,
+                unique(granted).join(", "),
+                user.principal()
+            ),
+            why: "It works, but a grant can be revoked or retired without a trace in the policy, and then it works no longer."
+                .to_owned(),
+            remedy: format!("Name the role in the key policy, as the documentation shows it:\n\n{statement}"),
+        });
+    }
     if !for_anybody.is_empty() {
         findings.push(Finding {
-            id: "policy-any-databricks-account",
+            id: Id::PolicyAnyDatabricksAccount,
             severity: Severity::Warning,
             subject: Subject::Key,
             summary: "The key policy lets every Databricks account use the key".to_owned(),
@@ -390,7 +538,7 @@ fn judge_purpose(
     }
     if delegated {
         findings.push(Finding {
-            id: "policy-delegated-only",
+            id: Id::PolicyDelegatedOnly,
             severity: Severity::Warning,
             subject: Subject::Key,
             summary: "The cross-account role may use the key only as far as its IAM policies allow".to_owned(),
@@ -406,6 +554,16 @@ fn judge_purpose(
             remedy: format!("Name the role in the key policy, as the documentation shows it:\n\n{statement}"),
         });
     }
+}
+
+/// Whether a grant allows a named role what the policy does not. (Which role of Databricks' account will call is not known, so no
+/// grant proves anything for Databricks itself.)
+fn is_granted(facts: &KeyFacts, user: &User, action: &str) -> bool {
+    let (User::CrossAccountRole(role), Fact::Known(grants)) = (user, &facts.grants) else { return false };
+    let operation = action.trim_start_matches("kms:");
+    grants.iter().any(|grant| {
+        !grant.constrained && grant.grantee == role.to_string() && grant.operations.iter().any(|one| one == operation)
+    })
 }
 
 /// A Databricks account that nobody has.
@@ -453,6 +611,40 @@ fn almost(policy: &Document, index: usize, decision: &Decision) -> String {
     }
 }
 
+/// A statement that speaks of somebody whom a person may have mistaken for the caller.
+fn somebody_near(policy: &Document, user: &User) -> String {
+    let own = user.principal();
+    let allows = policy.statements.iter().enumerate().filter(|(_, statement)| statement.effect == Effect::Allow);
+    for (index, statement) in allows {
+        let through_ec2 = statement.conditions.iter().any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
+        for principal in &statement.principals.items {
+            let other = match (user, principal) {
+                (User::Databricks(deployment), Principal::Account { account, partition }) => {
+                    let all = [Deployment::Commercial, Deployment::GovCloud, Deployment::Dod];
+                    let named = all.into_iter().find(|other| other.account() == account);
+                    named.and_then(|named| {
+                        let elsewhere = named != *deployment;
+                        let abroad = partition.as_deref().is_some_and(|partition| partition != named.partition().name());
+                        match (elsewhere, abroad) {
+                            (true, _) => Some(format!("{account}, which is {}; here {own} is needed", named.in_words())),
+                            (false, true) => Some(format!("{principal}, which is in another partition; here {own} is needed")),
+                            (false, false) => None,
+                        }
+                    })
+                }
+                (User::CrossAccountRole(_), Principal::Arn(arn)) if through_ec2 && arn.to_string() != own => {
+                    Some(format!("another role, {arn}; the workspace launches its clusters with {own}"))
+                }
+                _ => None,
+            };
+            if let Some(other) = other {
+                return format!("\n\n{} names {other}.", statement.label(index));
+            }
+        }
+    }
+    String::new()
+}
+
 /// A condition that takes the caller out of a Deny.
 fn exception(user: &User, question: &Question) -> String {
     match user {
@@ -488,8 +680,7 @@ fn spaced(value: &Json) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::Fact;
-    use crate::requirements::aws::Deployment;
+    use crate::preflight::{Fact, Grant};
     use crate::vocabulary::AccountId;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -521,9 +712,13 @@ mod tests {
                 spec: "SYMMETRIC_DEFAULT".to_owned(),
                 manager: "CUSTOMER".to_owned(),
                 deletion_date: None,
+                material_expires: None,
+                replica_of: None,
             }),
             policy: Fact::Known(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))),
             policy_source: PolicySource::Live,
+            grants: Fact::Known(Vec::new()),
+            rotates: Fact::Known(true),
         })
     }
 
@@ -602,11 +797,110 @@ mod tests {
                 spec: spec.to_owned(),
                 manager: manager.to_owned(),
                 deletion_date: deletion.map(str::to_owned),
+                material_expires: None,
+                replica_of: None,
             });
             text.push_str(&read(&judge(&facts, &question()?)));
             text.push_str("\n====\n\n");
         }
         insta::assert_snapshot!(text);
+        Ok(())
+    }
+
+    /// Each row: what it is, what is changed in the facts, and the finding.
+    #[test]
+    fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
+        let extra = |statement: &str| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+            let mut all = documented()?;
+            all.push(statement.to_owned());
+            facts(&all)
+        };
+        let described = |change: fn(&mut KeyDescription)| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+            let mut facts = facts(&documented()?)?;
+            if let Fact::Known(description) = &mut facts.description {
+                change(description);
+            }
+            Ok(facts)
+        };
+        let rows = [
+            (
+                "material that expires",
+                described(|key| key.material_expires = Some("2027-01-01T00:00:00Z".to_owned()))?,
+                Id::KmsKeyExpires,
+            ),
+            ("a replica", described(|key| key.replica_of = Some("arn:…".to_owned()))?, Id::KmsKeyReplica),
+            ("no rotation", KeyFacts { rotates: Fact::Known(false), ..facts(&documented()?)? }, Id::KmsKeyNoRotation),
+            (
+                "a wildcard for Databricks",
+                extra(
+                    r#"{"Effect":"Allow","Principal":{"AWS":"414351767826"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/DatabricksAccountId":"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11"}}}"#,
+                )?,
+                Id::PolicyTooMuch,
+            ),
+            (
+                "everybody",
+                extra(r#"{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}"#)?,
+                Id::PolicyAnyone,
+            ),
+            (
+                "a deleted role",
+                extra(
+                    r#"{"Effect":"Allow","Principal":{"AWS":"AROAABCDEFGHIJKLMNOP"},"Action":"kms:Decrypt","Resource":"*"}"#,
+                )?,
+                Id::PolicyDeletedPrincipal,
+            ),
+        ];
+        for (what, facts, id) in rows {
+            let findings = judge(&facts, &question()?);
+            assert!(findings.iter().all(|finding| finding.severity == Severity::Warning), "{what}: {}", read(&findings));
+            assert!(findings.iter().any(|finding| finding.id == id), "{what}: {}", read(&findings));
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
+        let mut statements = documented()?;
+        statements.pop();
+        let mut facts = facts(&statements)?;
+        facts.policy = Fact::Known(match &facts.policy {
+            // Without the account's own statement nothing is delegated to IAM.
+            Fact::Known(text) => text.replace(&format!("{ADMIN},"), ""),
+            Fact::Unreadable(_) => String::new(),
+        });
+        assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::PolicyMissingAction));
+        let operations = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "CreateGrant", "DescribeKey"];
+        facts.grants = Fact::Known(vec![Grant {
+            grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
+            operations: operations.map(str::to_owned).to_vec(),
+            constrained: false,
+        }]);
+        let findings = judge(&facts, &question()?);
+        assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [Id::PolicyGrantOnly], "{}", read(&findings));
+        Ok(())
+    }
+
+    /// Each row: what was mistaken, in the documented statements, and the hint.
+    #[test]
+    fn a_mistaken_principal_is_pointed_out() -> Outcome {
+        let rows = [
+            (
+                "arn:aws:iam::414351767826:root",
+                "arn:aws-us-gov:iam::044793339203:root",
+                "044793339203, which is Databricks on AWS GovCloud",
+            ),
+            ("arn:aws:iam::414351767826:root", "arn:aws-us-gov:iam::414351767826:root", "which is in another partition"),
+            ("role/dbx", "role/other", "names another role, arn:aws:iam::123456789012:role/other"),
+        ];
+        for (right, wrong, hint) in rows {
+            let statements: Vec<String> = documented()?.iter().map(|statement| statement.replace(right, wrong)).collect();
+            let mut facts = facts(&statements)?;
+            if let Fact::Known(text) = &mut facts.policy {
+                *text = text.replace(&format!("{ADMIN},"), "");
+            }
+            let text = read(&judge(&facts, &question()?));
+            assert!(text.contains(hint), "{hint} is missing in:\n{text}");
+        }
         Ok(())
     }
 
@@ -616,11 +910,11 @@ mod tests {
         let denied = |permission| Unreadable { permission: Some(permission), reason: format!("you may not call {permission}") };
         facts.description = Fact::Unreadable(denied("kms:DescribeKey"));
         facts.policy = Fact::Unreadable(denied("kms:GetKeyPolicy"));
-        let at = |stage| -> Result<Vec<(&str, Severity)>, Box<dyn std::error::Error>> {
+        let at = |stage| -> Result<Vec<(Id, Severity)>, Box<dyn std::error::Error>> {
             let findings = judge(&facts, &Question { stage, ..question()? });
             Ok(findings.iter().map(|finding| (finding.id, finding.severity)).collect())
         };
-        let unread = |severity| vec![("kms-key-unreadable", severity), ("policy-unreadable", severity)];
+        let unread = |severity| vec![(Id::KmsKeyUnreadable, severity), (Id::PolicyUnreadable, severity)];
         assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
         assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
         Ok(())
@@ -630,7 +924,7 @@ mod tests {
     fn a_key_of_another_partition_is_refused() -> Outcome {
         let mut facts = facts(&documented()?)?;
         facts.arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
-        assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == "kms-key-partition"));
+        assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::KmsKeyPartition));
         Ok(())
     }
 }

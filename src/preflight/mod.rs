@@ -5,7 +5,10 @@
 //! workspace without its key; `warning` means that it works and a person should know.
 
 pub mod binding;
+pub mod catalog;
 pub mod key;
+
+pub use catalog::{Id, Silenced};
 
 use crate::vocabulary::KeyArn;
 
@@ -44,7 +47,7 @@ pub enum Subject {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// A stable name: `kms-key-disabled`.
-    pub id: &'static str,
+    pub id: Id,
     /// Whether it stops.
     pub severity: Severity,
     /// What it is about.
@@ -90,6 +93,21 @@ pub struct KeyDescription {
     pub manager: String,
     /// When it will be deleted, if it will be (RFC 3339).
     pub deletion_date: Option<String>,
+    /// When its imported material expires, if it does (RFC 3339).
+    pub material_expires: Option<String>,
+    /// The primary key, if this is a replica of a multi-region key.
+    pub replica_of: Option<String>,
+}
+
+/// A grant on a key: a second way to be allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Who was granted.
+    pub grantee: String,
+    /// What: `Decrypt`, `GenerateDataKey`.
+    pub operations: Vec<String>,
+    /// Whether it holds only under constraints on the encryption context.
+    pub constrained: bool,
 }
 
 /// Which policy a key is judged by.
@@ -112,4 +130,8 @@ pub struct KeyFacts {
     pub policy: Fact<String>,
     /// Where that policy comes from.
     pub policy_source: PolicySource,
+    /// Its grants. They only add, so what could not be read is as if there were none.
+    pub grants: Fact<Vec<Grant>>,
+    /// Whether its material is rotated automatically.
+    pub rotates: Fact<bool>,
 }

@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
 
-use super::config::Config;
+use super::config::{Config, IgnoreFindings, silenced};
 use super::diagnose::{self, Unavailable};
 use crate::clouds::aws::Aws;
 use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings, auth};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::preflight::{Fact, Finding, KeyFacts, PolicySource, Severity};
+use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
 
@@ -24,6 +24,7 @@ pub struct Client {
     aws: Aws,
     aws_unknown: bool,
     enforces: bool,
+    ignored: Vec<Id>,
     planned_policies: Mutex<BTreeMap<KeyArn, String>>,
     facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
     vanished: Mutex<BTreeSet<WorkspaceId>>,
@@ -45,6 +46,7 @@ impl Client {
             aws: Aws::new(aws),
             aws_unknown,
             enforces: config.enforces(),
+            ignored: silenced(&config.ignore_findings),
             planned_policies: Mutex::default(),
             facts: Mutex::default(),
             vanished: Mutex::default(),
@@ -150,11 +152,18 @@ impl Client {
         self.aws.facts(key).await
     }
 
-    /// Findings as diagnostics: errors stop under `preflight = "enforce"`, and are warnings under `"warn"`.
-    pub fn report(&self, findings: Vec<Finding>, place: impl Fn(&Finding) -> &'static str) -> Diagnostics {
-        let enforces = self.enforces;
+    /// Findings as diagnostics, without those that the provider or the resource ignores: errors stop under
+    /// `preflight = "enforce"`, and are warnings under `"warn"`.
+    pub fn report(
+        &self,
+        findings: Vec<Finding>,
+        ignored: &IgnoreFindings,
+        place: impl Fn(&Finding) -> &'static str,
+    ) -> Diagnostics {
+        let (enforces, here) = (self.enforces, silenced(ignored));
         findings
             .into_iter()
+            .filter(|finding| !self.ignored.contains(&finding.id) && !here.contains(&finding.id))
             .map(|mut finding| {
                 let softened = !enforces && finding.severity == Severity::Error;
                 if softened {
@@ -172,13 +181,14 @@ impl Client {
     }
 }
 
-/// Findings about something that is there already and does not change: worth knowing, no reason to stop a plan.
+/// Findings about something that is there already and does not change: what would fail now is worth knowing, and no reason to
+/// stop a plan. Advice was given when it was made.
 pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
     let soften = |mut finding: Finding| {
         finding.severity = Severity::Warning;
         finding
     };
-    findings.into_iter().map(soften).collect()
+    findings.into_iter().filter(|finding| finding.severity == Severity::Error).map(soften).collect()
 }
 
 /// Keeps what only warns, for a context that collects warnings, and returns the errors.

@@ -10,6 +10,7 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::GoDuration;
 use crate::plugin::schema::{Attribute, Problem, Schema};
 use crate::plugin::value::Value;
+use crate::preflight::{Id, Silenced};
 use crate::vocabulary::{AccountId, RoleArn};
 
 /// The provider block in types.
@@ -25,8 +26,25 @@ pub struct Config {
     pub config_file: Attr<String>,
     pub auth_type: Attr<String>,
     pub preflight: Attr<String>,
+    pub ignore_findings: IgnoreFindings,
     pub http: Attr<Http>,
     pub aws: Attr<Aws>,
+}
+
+/// `ignore_findings`, in the provider and in each resource.
+pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
+
+/// The attribute `ignore_findings`.
+pub fn ignore_findings(whose: &str) -> Attribute {
+    Attribute::string_set("ignore_findings").format::<Silenced>("This finding cannot be ignored").describe(format!(
+        "Ids of findings that are not to be shown for {whose}. The id stands in brackets at the end of each message; the guide on findings \
+         lists all of them. What makes an attach fail cannot be ignored."
+    ))
+}
+
+/// The findings that a set of ids silences; what is unknown silences nothing.
+pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
+    ignore.known().into_iter().flatten().filter_map(|one| one.known().map(|silenced| silenced.0)).collect()
 }
 
 /// `http`
@@ -151,6 +169,7 @@ pub fn schema() -> Schema {
                 "What a finding of severity error does: `enforce` stops the plan or apply, `warn` shows it and goes on. Default: \
                  `enforce`.",
             ),
+            ignore_findings("every resource"),
             Attribute::object(
                 "http",
                 vec![

@@ -15,6 +15,7 @@ over_both! {
     a_key_that_does_not_exist,
     a_policy_that_the_same_configuration_fixes,
     findings_only_warn_when_asked_to,
+    advice_can_be_ignored_and_errors_cannot,
 }
 
 fn configuration(key: &str) -> String {
@@ -181,4 +182,24 @@ fn findings_only_warn_when_asked_to(over: Over) {
     let run = stage.workdir.apply();
     assert!(run.warning("The key is disabled").detail.contains("preflight = \"warn\""));
     assert_eq!(stage.configurations().len(), 1);
+}
+
+fn advice_can_be_ignored_and_errors_cannot(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    stage.configure(&configuration(&key));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.run.warnings(), ["The key is not rotated automatically"]);
+    let ignoring = |id: &str| configuration(&key).replacen("{\n", &format!("{{\n  ignore_findings = [\"{id}\"]\n"), 1);
+    stage.configure(&ignoring("kms-key-no-rotation"));
+    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    let head = crate::stage::HEAD
+        .replace("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  ignore_findings = [\"kms-key-no-rotation\"]\n}");
+    stage.workdir.configuration(&format!("{head}{}", configuration(&key)));
+    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    for (id, words) in [("kms-key-disabled", "Mend the cause"), ("kms-key-nice", "is not the id of a finding")] {
+        stage.configure(&ignoring(id));
+        let run = stage.workdir.validated();
+        assert!(run.error("This finding cannot be ignored").detail.contains(words), "{}", run.shown());
+    }
 }

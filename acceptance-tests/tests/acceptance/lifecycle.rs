@@ -94,6 +94,7 @@ fn everything_in_one_apply_from_nothing(over: Over) {
 fn an_existing_key_is_proven_at_plan_and_bound(over: Over) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&serde_json::json!({}));
+    stage.kms.call("EnableKeyRotation", &serde_json::json!({ "KeyId": key }));
     let before = stage.kms.policy(&key);
     stage.configure(&resources(&format!("\"{key}\""), WORKSPACE));
 

@@ -16,6 +16,7 @@ use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
 use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
@@ -37,6 +38,7 @@ pub struct Model {
     pub creation_time: Attr<String>,
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub aws: Attr<Aws>,
+    pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
 
@@ -119,6 +121,7 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
             },
         }),
         use_cases: known_set(use_cases),
+        ignore_findings: before.ignore_findings.clone(),
         timeouts: before.timeouts.clone(),
     })
 }
@@ -250,6 +253,7 @@ impl Resource for KeyConfiguration {
                         "What the key may be attached for: `MANAGED_SERVICES`, `STORAGE`, or both. Their order means nothing.",
                     ),
                 Attribute::object("aws", aws).required().describe("The AWS key."),
+                ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
             ],
         )
@@ -314,7 +318,7 @@ impl Resource for KeyConfiguration {
             if change.prior.is_some() && !replaces {
                 findings = as_warnings(findings);
             }
-            let (warnings, errors) = split(client.report(findings, |_| "aws.key_arn"));
+            let (warnings, errors) = split(client.report(findings, &plan.model.ignore_findings, |_| "aws.key_arn"));
             warnings.into_iter().for_each(|warning| cx.warn(warning));
             if !errors.is_empty() {
                 return Err(errors);
@@ -337,7 +341,7 @@ impl Resource for KeyConfiguration {
             return Err(Diagnostic::bug("A key configuration was applied before its configuration was known.").into());
         };
         let findings = judge(&client.facts_now(&key).await, &question);
-        let (warnings, errors) = split(client.report(findings, |_| "aws.key_arn"));
+        let (warnings, errors) = split(client.report(findings, &plan.ignore_findings, |_| "aws.key_arn"));
         warnings.into_iter().for_each(|warning| cx.warn(warning));
         if !errors.is_empty() {
             return Err(errors);
@@ -449,6 +453,7 @@ impl Resource for KeyConfiguration {
             creation_time: Attr::Null,
             use_cases: Attr::Null,
             aws: Attr::Null,
+            ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         })
     }

@@ -17,6 +17,7 @@ use crate::policy::lockout::lockout;
 use crate::policy::{Document, Verdict};
 use crate::preflight::{Fact, PolicySource};
 use crate::provider::client::Client;
+use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::requirements::aws::{Grant, Usage};
 use crate::requirements::ownership::{document_of, edits, list_of, mean_the_same, recognise, statements_of, still_there};
@@ -41,6 +42,7 @@ pub struct Model {
     pub force_destroy: Attr<bool>,
     pub statements: Attr<String>,
     pub policy: Attr<String>,
+    pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
 
@@ -339,7 +341,7 @@ impl KeyPolicy {
         usage: &Usage,
         previous: &[String],
         removes: bool,
-        forced: bool,
+        model: &Model,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let _alone = client.lock_policy(key).await;
@@ -359,9 +361,13 @@ impl KeyPolicy {
             cluster_volumes: false,
             stage: crate::preflight::Stage::Plan,
         };
-        found.extend(client.report(crate::preflight::key::judge(&planned, &question), |_| "aws.key_arn"));
+        found.extend(client.report(
+            crate::preflight::key::judge(&planned, &question),
+            &model.ignore_findings,
+            |_| "aws.key_arn",
+        ));
         if removes
-            && !forced
+            && !model.may_be_destroyed()
             && let Err(errors) = refuse_removal_in_use(client, key, "This change").await
         {
             found.extend(errors);
@@ -423,6 +429,7 @@ impl Resource for KeyPolicy {
                     .computed()
                     .describe("The statements of this resource, as a JSON list. Known at plan."),
                 Attribute::string("policy").computed().describe("The whole policy of the key, as JSON. Known after apply."),
+                ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]),
             ],
         )
@@ -499,7 +506,7 @@ impl Resource for KeyPolicy {
                 let kept =
                     document_of(&wanted).ok().and_then(|document| still_there(&document, &previous).ok()).unwrap_or_default();
                 let removes = kept.len() < previous.len();
-                Self::judge(cx, key, &usage, &previous, removes, plan.model.may_be_destroyed()).await
+                Self::judge(cx, key, &usage, &previous, removes, &plan.model).await
             }
             _ => Ok(()),
         }
@@ -577,6 +584,7 @@ impl Resource for KeyPolicy {
             force_destroy: Attr::Known(false),
             statements: Attr::Null,
             policy: Attr::Null,
+            ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         })
     }

@@ -18,6 +18,7 @@ use crate::preflight::binding::{Attach, ConfigurationFacts, WorkspaceFacts, judg
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
@@ -47,6 +48,7 @@ pub struct Model {
     pub workspace_status: Attr<String>,
     pub region: Attr<String>,
     pub pricing_tier: Attr<String>,
+    pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
 
@@ -196,8 +198,8 @@ async fn examine(
 }
 
 /// Shows what only warns, and fails with what stops.
-fn enforce(cx: &Context<Client>, findings: Vec<Finding>) -> Result<(), Diagnostics> {
-    let (warnings, errors) = split(cx.client().report(findings, place));
+fn enforce(cx: &Context<Client>, findings: Vec<Finding>, ignored: &IgnoreFindings) -> Result<(), Diagnostics> {
+    let (warnings, errors) = split(cx.client().report(findings, ignored, place));
     warnings.into_iter().for_each(|warning| cx.warn(warning));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -314,7 +316,7 @@ async fn not_attached(
     if matches!(end, Wait::Reverted | Wait::Terminal)
         && let Ok(findings) = examine(cx.client(), account, now, model, Stage::Apply).await
     {
-        all.extend(cx.client().report(findings, place));
+        all.extend(cx.client().report(findings, &model.ignore_findings, place));
     }
     all
 }
@@ -355,7 +357,7 @@ impl WorkspaceBinding {
         let fields = changes(&before, &plan);
         let findings = examine(client, account, &before, &plan, Stage::Apply).await?;
         // What is attached already cannot be stopped any more, only reported.
-        enforce(cx, if fields.is_empty() { as_warnings(findings) } else { findings })?;
+        enforce(cx, if fields.is_empty() { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
         if !fields.is_empty() {
             tracing::info!(workspace = %id, "attaching key configurations");
             account.set_keys(id, &fields).await.map_err(|error| refused(&error, &before))?;
@@ -427,6 +429,7 @@ impl Resource for WorkspaceBinding {
                 Attribute::string("workspace_status").computed().describe("Status of the workspace when it was last looked at."),
                 Attribute::string("region").computed().stable().describe("AWS region of the workspace."),
                 Attribute::string("pricing_tier").computed().stable().describe("Pricing tier of the workspace."),
+                ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "60m"), ("update", "60m")]),
             ],
         )
@@ -494,7 +497,7 @@ impl Resource for WorkspaceBinding {
         let findings = examine(client, account, &now, &plan.model, Stage::Plan).await?;
         let attaches =
             !changes(&now, &plan.model).is_empty() || UseCase::ALL.iter().any(|case| plan.model.wanted(*case).is_unknown());
-        enforce(cx, if attaches { findings } else { as_warnings(findings) })
+        enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings)
     }
 
     async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
@@ -578,6 +581,7 @@ impl Resource for WorkspaceBinding {
             workspace_status: Attr::Null,
             region: Attr::Null,
             pricing_tier: Attr::Null,
+            ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         })
     }
