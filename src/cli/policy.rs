@@ -210,7 +210,11 @@ fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn decide(line: &str) -> Result<Json, String> {
+/// The answer to one line of `policy evaluate`.
+///
+/// # Errors
+/// What is wrong with the line, for a person.
+pub fn decide(line: &str) -> Result<Json, String> {
     let root = places::parse(line).map_err(|fault| format!("column {}: {}", fault.offset + 1, fault.message))?;
     let member = |name: &str| root.member(name).ok_or_else(|| format!("the line has no \"{name}\""));
     let (policy, asked) = (member("policy")?, member("request")?);

@@ -7,6 +7,7 @@
 pub mod compare;
 pub mod condition;
 pub mod context;
+pub mod difference;
 pub mod document;
 pub mod evaluate;
 pub mod json;

@@ -4,4 +4,5 @@
 //! Pure. One file a cloud. Sources: the Databricks documentation of customer-managed keys and its reference modules.
 
 pub mod aws;
+pub mod effects;
 pub mod ownership;

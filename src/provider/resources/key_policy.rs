@@ -20,7 +20,8 @@ use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::requirements::aws::{Grant, Usage};
-use crate::requirements::ownership::{document_of, edits, list_of, mean_the_same, recognise, statements_of, still_there};
+use crate::requirements::effects::{PermissionChange, effects};
+use crate::requirements::ownership::{edits, list_of, mean_the_same, recognise, statements_of, still_there};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
@@ -213,7 +214,18 @@ async fn users_of(client: &Client, key: &KeyArn) -> Result<Vec<String>, Diagnost
     Ok(using.map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect())
 }
 
-async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str) -> Result<(), Diagnostics> {
+/// What those who use the key would lose by a change of its policy, in words.
+fn losses(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
+    let changes = effects(before, after, key, usage).into_iter();
+    let lost = changes.map(|change| PermissionChange { gained: Vec::new(), ..change });
+    lost.flat_map(|change| change.in_words()).map(|line| format!("  - {line}")).collect()
+}
+
+/// Refuses to take from a workspace what it needs. `lost` says what that is.
+async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str, lost: &[String]) -> Result<(), Diagnostics> {
+    if lost.is_empty() {
+        return Ok(());
+    }
     let users = users_of(client, key).await?;
     if users.is_empty() {
         return Ok(());
@@ -221,14 +233,34 @@ async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str) -> Res
     Err(Diagnostic::error(
         "Workspaces need these statements of the key policy",
         format!(
-            "{what} would take from Databricks the permission to use {key}, and these workspaces are encrypted with it:\n{}\n\nThey would \
-             go dark. A key cannot be detached from a workspace: delete the workspaces first (`terraform destroy -target=…`), then this.\n\n\
-             To leave the statements in the policy and only let Terraform forget them, use a `removed` block with `destroy = false`. To \
-             remove them all the same, set `force_destroy = true` and apply that before.",
+            "{what} would take these permissions on {key} away:\n{}\n\nThese workspaces are encrypted with it:\n{}\n\nThey would go dark. \
+             A key cannot be detached from a workspace: delete the workspaces first (`terraform destroy -target=…`), then this.\n\nTo leave \
+             the statements in the policy and only let Terraform forget them, use a `removed` block with `destroy = false`. To remove them \
+             all the same, set `force_destroy = true` and apply that before.",
+            lost.join("\n"),
             users.join("\n")
         ),
     )
     .into())
+}
+
+/// Refuses a destruction that takes from a workspace what it needs.
+async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn) -> Result<(), Diagnostics> {
+    let own = state.own_statements();
+    if state.may_be_destroyed() || own.is_empty() {
+        return Ok(());
+    }
+    let before = match client.aws().policy(key).await {
+        Ok(text) => understood(&text, key)?,
+        // A key that is gone takes its policy along.
+        Err(AwsError::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(diagnose::aws("The key policy could not be read", key, &error).on("aws").into()),
+    };
+    let lost = match (merged(&before, &[], &own, key), state.usage(client)) {
+        (Ok(after), Some(usage)) => losses(&before, &after, key, &usage),
+        _ => vec!["  - all that the statements of this resource grant".to_owned()],
+    };
+    refuse_removal_in_use(client, key, "Destroying this resource", &lost).await
 }
 
 /// Puts the policy and waits until it can be read.
@@ -339,18 +371,22 @@ impl KeyPolicy {
         cx: &Context<Client>,
         key: &KeyArn,
         usage: &Usage,
-        previous: &[String],
-        removes: bool,
+        prior: Option<&Model>,
         model: &Model,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let _alone = client.lock_policy(key).await;
         let facts = client.facts_for_plan(key).await;
-        let wanted = usage.grants();
+        let (wanted, previous) = (usage.grants(), prior.map(Model::own_statements).unwrap_or_default());
         let mut found = Diagnostics::new();
+        let mut lost = Vec::new();
         if let Fact::Known(policy) = &facts.policy {
-            let after = merged(&understood(policy, key)?, &wanted, previous, key)?;
+            let before = understood(policy, key)?;
+            let after = merged(&before, &wanted, &previous, key)?;
             refuse_lockout(client, &after, key).await?;
+            if let Some(used) = prior.and_then(|prior| prior.usage(client)) {
+                lost = losses(&before, &after, key, &used);
+            }
             client.plan_policy(key, after.text().to_owned());
         }
         // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
@@ -366,9 +402,8 @@ impl KeyPolicy {
             &model.ignore_findings,
             |_| "aws.key_arn",
         ));
-        if removes
-            && !model.may_be_destroyed()
-            && let Err(errors) = refuse_removal_in_use(client, key, "This change").await
+        if !model.may_be_destroyed()
+            && let Err(errors) = refuse_removal_in_use(client, key, "This change", &lost).await
         {
             found.extend(errors);
         }
@@ -503,10 +538,7 @@ impl Resource for KeyPolicy {
         plan.model.policy = Attr::Unknown;
         match plan.model.key() {
             Some(key) if cx.client().aws_is_known() => {
-                let kept =
-                    document_of(&wanted).ok().and_then(|document| still_there(&document, &previous).ok()).unwrap_or_default();
-                let removes = kept.len() < previous.len();
-                Self::judge(cx, key, &usage, &previous, removes, &plan.model).await
+                Self::judge(cx, key, &usage, prior.filter(|_| same_key), &plan.model).await
             }
             _ => Ok(()),
         }
@@ -514,10 +546,8 @@ impl Resource for KeyPolicy {
 
     async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
         match state.key() {
-            Some(key) if !state.may_be_destroyed() && !state.own_statements().is_empty() => {
-                refuse_removal_in_use(cx.client(), key, "Destroying this resource").await
-            }
-            _ => Ok(()),
+            Some(key) => refuse_destruction_in_use(cx.client(), state, key).await,
+            None => Ok(()),
         }
     }
 
@@ -551,9 +581,7 @@ impl Resource for KeyPolicy {
 
     async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
         let Some(key) = state.key().cloned() else { return Ok(()) };
-        if !state.may_be_destroyed() && !state.own_statements().is_empty() {
-            refuse_removal_in_use(cx.client(), &key, "Destroying this resource").await?;
-        }
+        refuse_destruction_in_use(cx.client(), &state, &key).await?;
         match cx.client().aws().describe(&key).await {
             // A key that is gone, or about to be, takes its policy along.
             Err(AwsError::NotFound(_)) => return Ok(()),

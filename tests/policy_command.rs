@@ -1,0 +1,111 @@
+//! `policy check` and `policy evaluate` as a person and a hook see them.
+
+#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value as Json;
+
+const ACCOUNT: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
+
+fn run(arguments: &[&str], input: &str) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_terraform-provider-dbxcmk"))
+        .arg("policy")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn check(policy: &str, more: &[&str]) -> (i32, String, String) {
+    let mut arguments = vec!["check", "--use-case", "MANAGED_SERVICES", "--use-case", "STORAGE", "--account-id", ACCOUNT];
+    arguments.extend_from_slice(more);
+    arguments.push("-");
+    let output = run(&arguments, policy);
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+}
+
+fn statement(actions: &str, condition: &str) -> String {
+    format!(
+        "{{\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"arn:aws:iam::414351767826:root\"}},\"Action\":[{actions}],\"Resource\":\"*\"{condition}}}"
+    )
+}
+
+fn policy(statements: &[String]) -> String {
+    let admin = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"}"#;
+    let mut all = vec![admin.to_owned()];
+    all.extend_from_slice(statements);
+    format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))
+}
+
+const STORAGE: &str = r#""kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey""#;
+
+fn tagged() -> String {
+    format!(",\"Condition\":{{\"StringEquals\":{{\"aws:PrincipalTag/DatabricksAccountId\":\"{ACCOUNT}\"}}}}")
+}
+
+#[test]
+fn the_exit_code_says_whether_databricks_can_use_the_key() {
+    let good = policy(&[statement(STORAGE, &tagged())]);
+    let (code, out, _) = check(&good, &[]);
+    assert_eq!((code, out.as_str()), (0, "-: Databricks can use the key.\n"));
+
+    let (code, out, _) = check(&policy(&[statement(STORAGE, "")]), &[]);
+    assert_eq!(code, 0, "a warning does not fail a hook: {out}");
+    assert!(
+        out.contains("warning: The key policy lets every Databricks account use the key [policy-any-databricks-account]"),
+        "{out}"
+    );
+
+    let (code, out, _) = check(&policy(&[statement("\"kms:Encrypt\",\"kms:Decrypt\"", &tagged())]), &[]);
+    assert_eq!(code, 1);
+    assert!(out.contains("kms:GenerateDataKeyWithoutPlaintext") && out.contains("[policy-missing-action]"), "{out}");
+
+    let (code, _, err) = check(&good.replace("\"Allow\"", "\"Permit\""), &[]);
+    assert_eq!(code, 2);
+    assert!(err.contains("line 1, column 50: `Permit` is no effect"), "{err}");
+
+    let output = run(&["check", "--use-case", "STORAGE", "--account-id", ACCOUNT, "no-such-file.json"], "");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn the_role_and_the_deployment_are_asked_for_when_named() {
+    let good = policy(&[statement(STORAGE, &tagged())]);
+    let (code, out, _) = check(&good, &["--cross-account-role", "arn:aws:iam::999999999999:role/dbx"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("cluster volumes (EBS)"), "{out}");
+    let (code, out, _) = check(&good, &["--deployment", "govcloud"]);
+    assert_eq!(code, 1);
+    assert!(out.contains("044793339203"), "{out}");
+}
+
+#[test]
+fn machines_get_json() {
+    let (code, out, _) = check(&policy(&[]), &["--format", "json"]);
+    let answer: Json = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &answer["ok"]), (1, &Json::Bool(false)));
+    assert_eq!(answer["findings"][0]["id"], "policy-missing-action");
+    assert_eq!(answer["findings"][0]["severity"], "error");
+}
+
+#[test]
+fn every_example_gets_its_verdict_from_the_stream() {
+    let rows: Vec<Json> = serde_json::from_str(include_str!("data/policy-examples.json")).unwrap();
+    let lines: Vec<String> =
+        rows.iter().map(|row| serde_json::json!({ "policy": row["policy"], "request": row["request"] }).to_string()).collect();
+    let output = run(&["evaluate"], &lines.join("\n"));
+    assert!(output.status.success());
+    let text = String::from_utf8(output.stdout).unwrap();
+    let answers: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), rows.len());
+    for (row, answer) in rows.iter().zip(answers) {
+        assert_eq!(answer["decision"], row["verdict"], "{}", row["name"]);
+    }
+}
