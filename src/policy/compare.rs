@@ -35,13 +35,14 @@ fn operator_name(condition: &Condition) -> String {
     }
 }
 
-/// What a statement means in a policy of `version`.
-pub fn meaning(statement: &Statement, version: Version) -> Meaning {
+/// What a statement means in a policy of `version` that lives in `partition`.
+pub fn meaning(statement: &Statement, version: Version, partition: &str) -> Meaning {
     let account_form = |principal: &Principal| match principal {
-        // An account number and its root ARN mean the same; the partition is the key's own in either case.
-        Principal::Account { account, partition } => {
-            Principal::Account { partition: partition.clone().filter(|partition| partition != "aws"), account: account.clone() }
-        }
+        // An account number means its root ARN in the partition of the key.
+        Principal::Account { account, partition: named } => Principal::Account {
+            partition: Some(named.clone().unwrap_or_else(|| partition.to_owned())),
+            account: account.clone(),
+        },
         other => other.clone(),
     };
     let mut conditions: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
@@ -69,7 +70,8 @@ pub fn meaning(statement: &Statement, version: Version) -> Meaning {
 impl Document {
     /// What each statement means, in order.
     pub fn meanings(&self) -> Vec<Meaning> {
-        self.statements.iter().map(|statement| meaning(statement, self.version)).collect()
+        let partition = self.partition();
+        self.statements.iter().map(|statement| meaning(statement, self.version, partition)).collect()
     }
 
     /// Whether both policies mean the same: the same statements, whatever their order and form.

@@ -1,5 +1,6 @@
 //! A key policy, read without loss: the text stays, and every statement knows which part of it is its own.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -96,7 +97,15 @@ impl Document {
         self.text.get(statement.span.clone()).unwrap_or_default()
     }
 
-    /// Why KMS would refuse this text although its grammar is right: its size and its characters.
+    /// The partition that the policy lives in: the one that it names, or the commercial one.
+    pub fn partition(&self) -> &str {
+        let principals = self.statements.iter().flat_map(|statement| &statement.principals.items);
+        let named = principals.filter_map(Principal::partition).next();
+        let mut resources = self.statements.iter().flat_map(|statement| &statement.resources.items);
+        named.or_else(|| resources.find_map(|resource| resource.strip_prefix("arn:")?.split(':').next())).unwrap_or("aws")
+    }
+
+    /// Why KMS would refuse this text although its grammar is right: its size, its characters, and a Sid that occurs twice.
     ///
     /// # Errors
     /// The first reason.
@@ -105,6 +114,15 @@ impl Document {
             return Err(PolicyError {
                 place: Place { line: 1, column: 1 },
                 message: format!("the policy has {} bytes; KMS takes at most {LARGEST}", self.text.len()),
+            });
+        }
+        let mut sids = BTreeSet::new();
+        if let Some(second) =
+            self.statements.iter().find(|statement| statement.sid.as_ref().is_some_and(|sid| !sids.insert(sid)))
+        {
+            return Err(PolicyError {
+                place: Place::of(&self.text, second.span.start),
+                message: format!("the Sid {:?} occurs twice; it has to be unique", second.sid.as_deref().unwrap_or_default()),
             });
         }
         let allowed = |c: char| matches!(c, '\u{9}' | '\u{A}' | '\u{D}' | '\u{20}'..='\u{FF}');
@@ -154,12 +172,8 @@ impl Reader<'_> {
                 "Id" => {
                     self.string(&member.value, "\"Id\"")?;
                 }
-                "Statement" => {}
-                other => {
-                    let message =
-                        format!("\"{other}\" is not an element of a policy; expected \"Version\", \"Id\" or \"Statement\"");
-                    return Err(self.error_at(member.name_span.start, message));
-                }
+                // Elements that nobody knows yet are kept, and mean nothing here.
+                _ => {}
             }
         }
         let Some(list) = root.member("Statement") else {
@@ -178,14 +192,8 @@ impl Reader<'_> {
     }
 
     fn statement(&self, node: &Node) -> Result<Statement, PolicyError> {
-        let Kind::Object(members) = &node.kind else {
+        if !matches!(node.kind, Kind::Object(_)) {
             return Err(self.error(node, format!("expected a statement, found {}", node.describe())));
-        };
-        let known =
-            ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "NotAction", "Resource", "NotResource", "Condition"];
-        if let Some(stranger) = members.iter().find(|member| !known.contains(&member.name.as_str())) {
-            let message = format!("\"{}\" is not an element of a statement", stranger.name);
-            return Err(self.error_at(stranger.name_span.start, message));
         }
         let sid = node.member("Sid").map(|sid| self.string(sid, "\"Sid\"").map(str::to_owned)).transpose()?;
         let Some(effect) = node.member("Effect") else {
@@ -201,7 +209,7 @@ impl Reader<'_> {
         let (negated, actions) = self.either(node, "Action", "NotAction")?;
         let actions = Listed { negated, items: self.actions(actions)? };
         let (negated, resources) = self.either(node, "Resource", "NotResource")?;
-        let resources = Listed { negated, items: self.strings(resources, "a resource")? };
+        let resources = Listed { negated, items: self.resources(resources)? };
         let conditions = node.member("Condition").map(|condition| self.conditions(condition)).transpose()?;
         Ok(Statement {
             sid,
@@ -254,6 +262,18 @@ impl Reader<'_> {
             }
         }
         Ok(actions)
+    }
+
+    fn resources(&self, node: &Node) -> Result<Vec<String>, PolicyError> {
+        let resources = self.strings(node, "a resource")?;
+        for resource in &resources {
+            let parts = resource.splitn(6, ':').count();
+            let is_arn = resource.starts_with("arn:") && (parts == 6 || resource.contains('*'));
+            if !is_arn && !resource.starts_with(['*', '$']) {
+                return Err(self.error(node, format!("`{resource}` is no resource; expected \"*\" or the ARN of a key")));
+            }
+        }
+        Ok(resources)
     }
 
     fn principals(&self, node: &Node) -> Result<Vec<Principal>, PolicyError> {
@@ -370,8 +390,8 @@ mod tests {
             ),
             (
                 r#""Resource":"*""#,
-                r#""Resource":"*","Extra":1"#,
-                "line 2, column 86: \"Extra\" is not an element of a statement",
+                r#""Resource":"key""#,
+                "line 2, column 82: `key` is no resource; expected \"*\" or the ARN of a key",
             ),
             (
                 r#""Effect":"Allow","#,
@@ -383,6 +403,23 @@ mod tests {
             let error = Document::parse(&policy(&STATEMENT.replace(from, to))).expect_err(message);
             assert_eq!(error.to_string(), message);
         }
+    }
+
+    #[test]
+    fn elements_that_nobody_knows_are_kept() -> Result<(), PolicyError> {
+        let text = policy(&STATEMENT.replace("{\"Effect\"", "{\"Extra\":[1],\"Effect\""))
+            .replace("{\"Version\"", "{\"New\":{},\"Version\"");
+        assert_eq!(Document::parse(&text)?.edited(&[])?.text(), text);
+        Ok(())
+    }
+
+    #[test]
+    fn a_sid_has_to_be_unique() -> Result<(), PolicyError> {
+        let named = STATEMENT.replace("{\"Effect\"", "{\"Sid\":\"a\",\"Effect\"");
+        let twice = policy(&format!("{named},\n{named}"));
+        let error = Document::parse(&twice)?.check_limits().expect_err("twice");
+        assert_eq!(error.to_string(), "line 3, column 1: the Sid \"a\" occurs twice; it has to be unique");
+        Ok(())
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
 use crate::policy::compare::{Meaning, meaning};
-use crate::policy::language::Version;
 use crate::policy::merge::Edit;
 use crate::policy::principal::Principal;
 use crate::policy::{Document, Effect, PolicyError, Statement};
@@ -109,12 +108,16 @@ fn is_older_form(live: &Document, statement: &Statement, grant: &Grant, previous
     if !has_documented_sid || statement.effect != Effect::Allow {
         return false;
     }
-    if previous.contains(&meaning(statement, live.version)) {
+    if previous.contains(&meaning(statement, live.version, live.partition())) {
         return true;
     }
-    let Ok(own) = document_of(std::slice::from_ref(&grant.statement)) else { return false };
-    let Some(own) = own.statements.first() else { return false };
-    let same_principal = meaning(statement, Version::V2012).has_principals_of(&meaning(own, Version::V2012));
+    let Ok(document) = document_of(std::slice::from_ref(&grant.statement)) else { return false };
+    let Some(own) = document.statements.first() else { return false };
+    let same_principal = meaning(statement, live.version, live.partition()).has_principals_of(&meaning(
+        own,
+        document.version,
+        document.partition(),
+    ));
     let (theirs, ours) = (accounts(statement), accounts(own));
     same_principal && theirs.is_none_or(|theirs| ours.is_some_and(|ours| theirs.is_subset(&ours)))
 }

@@ -3,7 +3,7 @@
 //! Key policies are judged as AWS judges them when they are put: malformed, too large, or locking their writer out. What is
 //! not here is cryptography: nothing in these tests encrypts.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use dbxcmk::policy::Document;
 use dbxcmk::policy::document::LARGEST;
@@ -303,10 +303,6 @@ impl Call<'_> {
             Ok(policy) => policy,
             Err(_) => return refuse(MALFORMED, ""),
         };
-        let mut sids = BTreeSet::new();
-        if policy.statements.iter().filter_map(|statement| statement.sid.as_ref()).any(|sid| !sids.insert(sid)) {
-            return refuse(MALFORMED, "Statement IDs (SID) in a single policy must be unique.");
-        }
         let unknown = self.shared.world().unknown_principals.clone();
         let principals = policy.statements.iter().flat_map(|statement| &statement.principals.items);
         if principals
