@@ -25,7 +25,7 @@ pub enum Command {
     /// Say whether a key policy lets Databricks use its key, for pre-commit hooks.
     ///
     /// Exit code 0: it does (warnings may have been printed). 1: it does not. 2: the file cannot be read or is no key policy.
-    Check(Check),
+    Check(Box<Check>),
     /// Decide requests: JSON lines on standard input, one answer a line on standard output.
     ///
     /// A line reads {"policy":{…},"request":{"principal":"…","action":"…","resource":"…","context":{…}}}. A context key that is

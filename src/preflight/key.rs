@@ -338,7 +338,8 @@ fn lint(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut
         .statements
         .iter()
         .flat_map(|statement| &statement.principals.items)
-        .filter_map(|principal| matches!(principal, Principal::Deleted(_)).then(|| principal.to_string()))
+        .filter(|principal| matches!(principal, Principal::Deleted(_)))
+        .map(ToString::to_string)
         .collect();
     if !deleted.is_empty() {
         warn(

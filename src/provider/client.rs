@@ -7,6 +7,7 @@ use tokio::sync::OnceCell;
 
 use super::config::{Config, IgnoreFindings, silenced};
 use super::diagnose::{self, Unavailable};
+use super::reads::Reads;
 use crate::clouds::aws::Aws;
 use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings, auth};
@@ -21,6 +22,7 @@ pub struct Client {
     unknown: Vec<&'static str>,
     behaviour: Behaviour,
     account: OnceCell<Account>,
+    reads: Reads,
     aws: Aws,
     aws_unknown: bool,
     enforces: bool,
@@ -43,6 +45,7 @@ impl Client {
             unknown,
             behaviour: config.behaviour(terraform_version),
             account: OnceCell::new(),
+            reads: Reads::default(),
             aws: Aws::new(aws),
             aws_unknown,
             enforces: config.enforces(),
@@ -93,6 +96,11 @@ impl Client {
             _ if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
             _ => Deployment::Commercial,
         }
+    }
+
+    /// What this run has read of the account, for plans and refreshes.
+    pub fn reads(&self) -> &Reads {
+        &self.reads
     }
 
     /// AWS.

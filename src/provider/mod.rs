@@ -3,6 +3,7 @@
 pub mod client;
 pub mod config;
 pub mod diagnose;
+pub mod reads;
 pub mod resources;
 
 use crate::plugin::diagnostics::Diagnostics;

@@ -265,3 +265,36 @@ mod the_account {
         }
     }
 }
+
+/// A plan asks for each thing once, however many resources want it.
+#[test]
+fn a_plan_over_a_thousand_bindings_asks_a_handful_of_questions() {
+    let stage = Stage::new(Over::Sandbox);
+    let keys = [stage.good_key(), stage.good_key()];
+    let ids = ["c1000000-0000-4000-8000-000000000001", "c1000000-0000-4000-8000-000000000002"];
+    stage.sandbox.with(|world| {
+        for (id, key) in ids.iter().zip(&keys) {
+            let configuration = json!({ "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID,
+                "use_cases": ["MANAGED_SERVICES", "STORAGE"], "aws_key_info": { "key_arn": key, "key_region": REGION } });
+            world.now.configurations.insert((*id).to_owned(), configuration);
+        }
+        for number in 1..=1000 {
+            let template = world.workspace(WORKSPACE).clone();
+            let workspace = world.workspace(number);
+            *workspace = template;
+            workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
+        }
+    });
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = 1000\n  workspace_id = count.index + 1\n  \
+         managed_services_key_configuration_id = count.index % 2 == 0 ? \"{}\" : \"{}\"\n  storage_key_configuration_id = \"{}\"\n}}\n",
+        ids[0], ids[1], ids[0]
+    ));
+    let before = stage.sandbox.requests().len();
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions("dbxcmk_workspace_binding.all[999]"), "create");
+    let asked: Vec<String> = stage.sandbox.requests().into_iter().skip(before).map(|record| record.operation).collect();
+    let account = asked.iter().filter(|operation| operation.contains("/api/2.0/")).count();
+    let kms = asked.iter().filter(|operation| operation.starts_with("KMS")).count();
+    assert!(account <= 4 && kms <= 8, "{account} account calls and {kms} KMS calls: {asked:?}");
+}

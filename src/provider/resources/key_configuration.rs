@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{Pause, Timeouts, all_known, known_set, pause, timeout};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
+use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
@@ -190,8 +191,9 @@ async fn make(account: &Account, new: &NewKeyConfiguration) -> Result<Remote, Di
     }
 }
 
-async fn refuse_while_in_use(account: &Account, id: &KeyConfigurationId) -> Result<(), Diagnostics> {
-    let using = account.workspaces_using(id).await.map_err(|error| {
+/// `using`: the workspaces that use it, or why that could not be found out.
+fn refuse_while_in_use(id: &KeyConfigurationId, using: Result<Vec<Workspace>, Error>) -> Result<(), Diagnostics> {
+    let using = using.map_err(|error| {
         diagnose::account("It could not be found out whether a workspace uses the key configuration", &error)
     })?;
     if using.is_empty() {
@@ -212,6 +214,12 @@ async fn refuse_while_in_use(account: &Account, id: &KeyConfigurationId) -> Resu
         ),
     )
     .into())
+}
+
+/// The workspaces that use a configuration, as this run has read them.
+async fn users(client: &Client, account: &Account, id: &KeyConfigurationId) -> Result<Vec<Workspace>, Error> {
+    let all = client.reads().workspaces(account).await?;
+    Ok(all.values().filter(|workspace| workspace.uses(id)).cloned().collect())
 }
 
 impl Resource for KeyConfiguration {
@@ -308,7 +316,7 @@ impl Resource for KeyConfiguration {
             }
             Some(prior) if replaces => {
                 if let Attr::Known(id) = &prior.id {
-                    refuse_while_in_use(client.account().await?, id).await?;
+                    refuse_while_in_use(id, users(client, client.account().await?, id).await)?;
                 }
             }
             Some(_) => {}
@@ -329,7 +337,10 @@ impl Resource for KeyConfiguration {
 
     async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
         match &state.id {
-            Attr::Known(id) => refuse_while_in_use(cx.client().account().await?, id).await,
+            Attr::Known(id) => {
+                let client = cx.client();
+                refuse_while_in_use(id, users(client, client.account().await?, id).await)
+            }
             _ => Ok(()),
         }
     }
@@ -347,7 +358,9 @@ impl Resource for KeyConfiguration {
             return Err(errors);
         }
         let made = tokio::time::timeout(timeout(&plan.timeouts, "create", CREATE).length(), make(account, &new));
-        let made = made.await.map_err(|_| {
+        let made = made.await;
+        client.reads().forget_configurations();
+        let made = made.map_err(|_| {
             Diagnostic::error(
                 "Creating the key configuration took too long",
                 "Databricks did not answer in time. Whether the configuration was made is not known: look in the account console under \
@@ -394,8 +407,10 @@ impl Resource for KeyConfiguration {
                 )
                 .into());
         }
-        let found = account
-            .find_key_configuration(id)
+        let found = cx
+            .client()
+            .reads()
+            .configuration(account, id)
             .await
             .map_err(|error| diagnose::account("The key configuration could not be read", &error))?;
         found.map(|remote| state(&remote, &before)).transpose()
@@ -410,6 +425,7 @@ impl Resource for KeyConfiguration {
         let account = cx.client().account().await?;
         let Attr::Known(id) = &state.id else { return Ok(()) };
         let deadline = timeout(&state.timeouts, "delete", DELETE);
+        cx.client().reads().forget_configurations();
         let mut wait = Duration::from_millis(500);
         loop {
             let error = match account.delete_key_configuration(id).await {
@@ -431,7 +447,7 @@ impl Resource for KeyConfiguration {
             let is_going = |status: &str| matches!(status, "CANCELLING" | "CANCELLED");
             let using = account.workspaces_using(id).await.unwrap_or_default();
             if using.iter().any(|workspace| !is_going(&workspace.workspace_status)) {
-                refuse_while_in_use(account, id).await?;
+                refuse_while_in_use(id, Ok(using))?;
             }
             if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
                 return Err(failed());

@@ -22,7 +22,7 @@ use crate::provider::diagnose;
 use crate::requirements::aws::{Grant, Usage};
 use crate::requirements::effects::{PermissionChange, effects};
 use crate::requirements::ownership::{edits, list_of, mean_the_same, recognise, statements_of, still_there};
-use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, KeyArn, KeyConfigurationId, RoleArn, UseCase};
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
@@ -199,18 +199,18 @@ async fn refuse_lockout(client: &Client, policy: &Document, key: &KeyArn) -> Res
 async fn users_of(client: &Client, key: &KeyArn) -> Result<Vec<String>, Diagnostics> {
     let account = client.account().await?;
     let failed = |error| diagnose::account("It could not be found out whether a workspace uses the key", &error);
-    let configurations = account.key_configurations().await.map_err(failed)?;
+    let configurations = client.reads().configurations(account).await.map_err(failed)?;
     let arn = key.to_string();
-    let own: Vec<_> = configurations
-        .into_iter()
+    let own: Vec<KeyConfigurationId> = configurations
+        .values()
         .filter(|one| one.aws_key_info.as_ref().is_some_and(|info| info.key_arn == arn))
         .filter_map(|one| one.customer_managed_key_id.parse().ok())
         .collect();
     if own.is_empty() {
         return Ok(Vec::new());
     }
-    let workspaces = account.workspaces().await.map_err(failed)?;
-    let using = workspaces.iter().filter(|workspace| own.iter().any(|id| workspace.uses(id)));
+    let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
+    let using = workspaces.values().filter(|workspace| own.iter().any(|id| workspace.uses(id)));
     Ok(using.map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect())
 }
 

@@ -1,6 +1,7 @@
 //! `dbxcmk_workspace_binding`: the key configurations under one workspace. It changes these two fields of a workspace that
 //! somebody else owns, and nothing else. It cannot be undone: there is no detach.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{Deadline, Pause, Timeouts, pause, timeout};
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::databricks::{Account, ApiError};
+use crate::databricks::{Account, ApiError, Error};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::{GoDuration, spell};
@@ -16,12 +17,12 @@ use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{Attach, ConfigurationFacts, WorkspaceFacts, judge};
 use crate::preflight::key::{self, Question};
-use crate::preflight::{Finding, Stage, Subject};
+use crate::preflight::{Finding, KeyFacts, Stage, Subject};
 use crate::provider::client::{Client, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
-use crate::vocabulary::{KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
+use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
@@ -107,11 +108,13 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
     }
 }
 
+/// The workspace as it is now.
 async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, Diagnostics> {
-    let found = account
-        .find_workspace(id)
-        .await
-        .map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
+    required(account, id, account.find_workspace(id).await)
+}
+
+fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspace>, Error>) -> Result<Workspace, Diagnostics> {
+    let found = found.map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
     found.ok_or_else(|| {
         Diagnostic::error(
             "There is no such workspace in this Databricks account",
@@ -137,10 +140,15 @@ async fn examine(
 ) -> Result<Vec<Finding>, Diagnostics> {
     let about = facts(workspace);
     let mut findings = Vec::new();
+    let mut known_keys: BTreeMap<KeyArn, KeyFacts> = BTreeMap::new();
     for case in UseCase::ALL {
         let Attr::Known(id) = model.wanted(case) else { continue };
         let failed = |error| diagnose::account("The key configuration could not be read", &error).on(attribute(case));
-        let remote = account.find_key_configuration(id).await.map_err(failed)?;
+        let remote = match stage {
+            Stage::Plan => client.reads().configuration(account, id).await,
+            Stage::Apply => account.find_key_configuration(id).await,
+        };
+        let remote = remote.map_err(failed)?;
         let configuration = remote.as_ref().map(|remote| ConfigurationFacts {
             id: id.clone(),
             use_cases: remote.use_cases.iter().filter_map(|case| case.parse().ok()).collect(),
@@ -159,7 +167,7 @@ async fn examine(
         let role: Option<RoleArn> = if for_clusters {
             let failed =
                 |error| diagnose::account("The workspace's cross-account role could not be read", &error).on("workspace_id");
-            account.cross_account_role(workspace).await.map_err(failed)?.and_then(|arn| arn.parse().ok())
+            client.reads().cross_account_role(account, workspace).await.map_err(failed)?.and_then(|arn| arn.parse().ok())
         } else {
             None
         };
@@ -174,10 +182,13 @@ async fn examine(
             cluster_volumes: false,
             stage,
         };
-        let known = match stage {
-            Stage::Plan => client.facts_for_plan(&key).await,
-            Stage::Apply => client.facts_now(&key).await,
+        // One key under both fields is read once.
+        let known = match (known_keys.get(&key), stage) {
+            (Some(known), _) => known.clone(),
+            (None, Stage::Plan) => client.facts_for_plan(&key).await,
+            (None, Stage::Apply) => client.facts_now(&key).await,
         };
+        known_keys.insert(key.clone(), known.clone());
         let subject = match case {
             UseCase::ManagedServices => Subject::ManagedServicesConfiguration,
             UseCase::Storage => Subject::StorageConfiguration,
@@ -321,7 +332,7 @@ async fn not_attached(
     all
 }
 
-fn refused(error: &crate::databricks::Error, workspace: &Workspace) -> Diagnostics {
+fn refused(error: &Error, workspace: &Workspace) -> Diagnostics {
     if error.api().is_some_and(ApiError::is_running_compute) {
         return Diagnostic::error(
             "Compute is running in the workspace",
@@ -360,7 +371,9 @@ impl WorkspaceBinding {
         enforce(cx, if fields.is_empty() { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
         if !fields.is_empty() {
             tracing::info!(workspace = %id, "attaching key configurations");
-            account.set_keys(id, &fields).await.map_err(|error| refused(&error, &before))?;
+            let sent = account.set_keys(id, &fields).await;
+            client.reads().forget_workspaces();
+            sent.map_err(|error| refused(&error, &before))?;
         }
         let now = attached_for_good(cx, account, id, &plan, deadline).await?;
         let mut state = plan.showing(&now);
@@ -476,7 +489,7 @@ impl Resource for WorkspaceBinding {
             Err(Unavailable::NotYetKnown(_)) => return Ok(()),
             Err(reason) => return Err(reason.into()),
         };
-        let now = match workspace(account, id).await {
+        let now = match required(account, id, client.reads().workspace(account, id).await) {
             Ok(now) => now,
             Err(_) if client.has_vanished(id) => {
                 cx.warn(
@@ -528,8 +541,10 @@ impl Resource for WorkspaceBinding {
     async fn read(cx: &Context<Client>, state: Model) -> Result<Option<Model>, Diagnostics> {
         let account = cx.client().account().await?;
         let Attr::Known(id) = state.workspace_id else { return Ok(None) };
-        let found = account
-            .find_workspace(id)
+        let found = cx
+            .client()
+            .reads()
+            .workspace(account, id)
             .await
             .map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
         let Some(workspace) = found else {
