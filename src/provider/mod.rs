@@ -3,8 +3,10 @@
 pub mod client;
 pub mod config;
 pub mod diagnose;
+pub mod key_policies;
 pub mod reads;
 pub mod resources;
+pub mod waiting;
 
 use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::provider::Provider;

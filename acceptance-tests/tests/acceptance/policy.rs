@@ -166,6 +166,108 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
     assert!(!stage.kms.policy(&key).contains("414351767826"));
 }
 
+/// Others write the same policy.
+mod with_others {
+    use acceptance_tests::harness::Workdir;
+    use acceptance_tests::sandbox::faults::{Effect, Fault};
+
+    use super::*;
+
+    const OTHER: &str = "11111111-2222-4333-8444-555555555555";
+
+    /// A second person with a configuration of their own for the same key.
+    fn second(stage: &Stage, key: &str) -> Workdir {
+        let workdir = Workdir::new(&stage.sandbox);
+        let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n"))
+            .replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), "");
+        workdir.configuration(&format!("{}{own}", crate::stage::HEAD));
+        workdir
+    }
+
+    #[test]
+    fn two_processes_that_write_at_once_both_end_with_their_statements() {
+        for delay in [150, 400, 700] {
+            let stage = Stage::new(Over::Sandbox);
+            let key = stage.kms.create_key(&json!({}));
+            stage.configure(&resource(&key, ""));
+            let other = second(&stage, &key);
+            // Whoever puts first is held up between their read and their put, so that the puts cross.
+            stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", Effect::Delay { milliseconds: delay }));
+            std::thread::scope(|scope| {
+                let one = scope.spawn(|| stage.workdir.apply());
+                let two = scope.spawn(|| other.apply());
+                one.join().unwrap();
+                two.join().unwrap();
+            });
+            let text = stage.kms.policy(&key);
+            for account in [OTHER, acceptance_tests::sandbox::ACCOUNT_ID] {
+                assert!(text.contains(account), "{account} lost its statements after {delay} ms:\n{text}");
+            }
+            stage.workdir.empty_plan();
+            other.empty_plan();
+        }
+    }
+
+    #[test]
+    fn a_put_that_took_so_long_that_it_may_have_overwritten_others_says_so() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        stage.configure(&resource(&key, ""));
+        stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", Effect::Delay { milliseconds: 1200 }));
+        let run = stage.workdir.apply();
+        assert!(run.warning("Putting the key policy took long").detail.contains("plan their configurations again"));
+    }
+
+    #[test]
+    fn a_foreign_change_of_our_statements_since_the_plan_stops_the_apply() {
+        let (stage, key) = applied(Over::Sandbox);
+        stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+        stage.workdir.plan();
+        let before = stage.kms.policy(&key);
+        stage.kms.put_policy(&key, &before.replace("\"kms:Encrypt\",\"kms:Decrypt\"]", "\"kms:Encrypt\"]"));
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        let error = run.error("Somebody else changed the statements for Databricks since the plan");
+        assert!(
+            error.detail.contains("~ \"Allow Databricks to use KMS key for managed services in the control plane\", Action"),
+            "{}",
+            error.detail
+        );
+        assert!(!stage.kms.policy(&key).contains("kms:ListGrants"), "nothing was put");
+        // The next plan shows what has to be done, and does it.
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn a_foreign_change_of_other_statements_since_the_plan_is_merged_with() {
+        let (stage, key) = applied(Over::Sandbox);
+        stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+        stage.workdir.plan();
+        let before = stage.kms.policy(&key);
+        let end = before.rfind(']').unwrap();
+        let foreign =
+            r#"{"Sid":"Backup","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:Decrypt","Resource":"*"}"#;
+        stage.kms.put_policy(&key, &format!("{},{foreign}{}", &before[..end], &before[end..]));
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        assert!(run.success, "{}", run.shown());
+        let text = stage.kms.policy(&key);
+        assert!(text.contains("\"Backup\"") && text.contains("kms:ListGrants"), "{text}");
+        stage.workdir.empty_plan();
+    }
+
+    #[test]
+    fn old_reads_after_a_put_are_waited_out() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        stage.configure(&resource(&key, ""));
+        // The plan and the apply read before they put; the reads after it are old for a while.
+        stage.sandbox.inject(Fault { skip: 0, times: 2, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead) });
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+        assert_eq!(stage.asked("KMS PutKeyPolicy").len(), 1);
+    }
+}
+
 /// AWS refuses what LocalStack takes, so these are for the sandbox's KMS alone.
 mod what_aws_refuses {
     use super::*;

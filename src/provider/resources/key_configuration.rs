@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{Pause, Timeouts, all_known, known_set, pause, timeout};
+use super::{Timeouts, all_known, known_set, timeout};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
@@ -19,6 +19,7 @@ use crate::preflight::key::{Question, judge};
 use crate::provider::client::{Client, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
+use crate::provider::waiting::{Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
 

@@ -3,31 +3,27 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
-use super::{Deadline, Pause, Timeouts, all_known, known_set, pause, timeout};
+use super::{Timeouts, all_known, known_set, timeout};
 use crate::clouds::aws::AwsError;
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::spell;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::plugin::value::Value;
-use crate::policy::lockout::lockout;
-use crate::policy::{Document, Verdict};
+use crate::policy::Document;
 use crate::preflight::{Fact, PolicySource};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
-use crate::requirements::aws::{Grant, Usage};
+use crate::provider::key_policies::{Write, merged, refuse_lockout, understood, write};
+use crate::requirements::aws::Usage;
 use crate::requirements::effects::{PermissionChange, effects};
-use crate::requirements::ownership::{edits, list_of, mean_the_same, recognise, statements_of, still_there};
+use crate::requirements::ownership::{list_of, mean_the_same, recognise, statements_of, still_there};
 use crate::vocabulary::{AccountId, KeyArn, KeyConfigurationId, RoleArn, UseCase};
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
-/// How many reads in a row have to show the new policy.
-const READS_IN_A_ROW: u32 = 2;
 
 /// The resource.
 pub struct KeyPolicy;
@@ -104,97 +100,6 @@ impl Model {
     }
 }
 
-/// The key's policy, read and understood.
-async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
-    let text = client
-        .aws()
-        .policy(key)
-        .await
-        .map_err(|error| diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn"))?;
-    understood(&text, key)
-}
-
-fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
-    Document::parse(text).map_err(|error| {
-        Diagnostic::error(
-            "The key policy cannot be read",
-            format!(
-                "The policy of {key} is no valid key policy: {error}.\n\nStatements can only be added to a policy that can be read. Correct \
-                 it at that place, and plan again."
-            ),
-        )
-        .on("aws.key_arn")
-        .into()
-    })
-}
-
-/// The policy with our statements, or why it cannot have them.
-fn merged(live: &Document, wanted: &[Grant], previous: &[String], key: &KeyArn) -> Result<Document, Diagnostics> {
-    let bug =
-        |error: crate::policy::PolicyError| Diagnostics::from(Diagnostic::bug(format!("A statement is malformed: {error}.")));
-    let edits = edits(live, wanted, previous).map_err(bug)?;
-    let merged = live.edited(&edits).map_err(|_| {
-        Diagnostic::error(
-            "The key policy would be left without a statement",
-            format!(
-                "Every statement of the policy of {key} belongs to this resource, and a key without any statement can be used and \
-                 changed by nobody.\n\nAdd the statement that lets the key's own account administer it, and try again:\n\n{}",
-                admin_statement(key)
-            ),
-        )
-    })?;
-    merged.check_limits().map_err(|error| {
-        Diagnostic::error(
-            "KMS would refuse the key policy",
-            format!("With the statements for Databricks, {}.\n\nShorten other statements of the policy of {key}, for example by merging those with the same principals.", error.message),
-        )
-        .on("aws.key_arn")
-    })?;
-    Ok(merged)
-}
-
-fn admin_statement(key: &KeyArn) -> String {
-    format!(
-        "{{\n  \"Sid\": \"Enable IAM User Permissions\",\n  \"Effect\": \"Allow\",\n  \"Principal\": {{ \"AWS\": \"arn:{}:iam::{}:root\" \
-         }},\n  \"Action\": \"kms:*\",\n  \"Resource\": \"*\"\n}}",
-        key.partition(),
-        key.account()
-    )
-}
-
-/// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.
-async fn refuse_lockout(client: &Client, policy: &Document, key: &KeyArn) -> Result<(), Diagnostics> {
-    let caller = match client.aws().caller(key).await {
-        Ok(caller) => caller,
-        // Who asks could not be found out; AWS's own check has the last word.
-        Err(error) => {
-            tracing::debug!(%error, "the caller could not be found out; leaving the lockout check to KMS");
-            return Ok(());
-        }
-    };
-    let found = lockout(policy, key, &caller);
-    if !found.is_certain() {
-        return Ok(());
-    }
-    let why = match found.caller.verdict {
-        Verdict::DeniedExplicitly => {
-            let labels = found.caller.statements.iter().filter_map(|i| policy.statements.get(*i).map(|s| s.label(*i)));
-            format!("{} denies kms:PutKeyPolicy to it", labels.collect::<Vec<_>>().join(" and "))
-        }
-        _ => "no statement allows it to call kms:PutKeyPolicy".to_owned(),
-    };
-    Err(Diagnostic::error(
-        "The key policy would lock you out",
-        format!(
-            "Terraform runs as {caller}. With the new policy of {key}, {why}: nobody here could change the policy again, and KMS refuses \
-             such a policy.\n\nAdd the statement that lets the key's own account administer it, then apply again:\n\n{}",
-            admin_statement(key)
-        ),
-    )
-    .on("aws.key_arn")
-    .into())
-}
-
 /// The workspaces that use this key now, in words; empty when there are none or it cannot be known.
 async fn users_of(client: &Client, key: &KeyArn) -> Result<Vec<String>, Diagnostics> {
     let account = client.account().await?;
@@ -261,85 +166,6 @@ async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn)
         _ => vec!["  - all that the statements of this resource grant".to_owned()],
     };
     refuse_removal_in_use(client, key, "Destroying this resource", &lost).await
-}
-
-/// Puts the policy and waits until it can be read.
-async fn write(
-    cx: &Context<Client>,
-    key: &KeyArn,
-    wanted: &[Grant],
-    previous: &[String],
-    deadline: Deadline,
-) -> Result<Document, Diagnostics> {
-    let client = cx.client();
-    let _alone = client.lock_policy(key).await;
-    let before = live(client, key).await?;
-    let after = merged(&before, wanted, previous, key)?;
-    if after == before || after.means_the_same_as(&before) {
-        return Ok(before);
-    }
-    refuse_lockout(client, &after, key).await?;
-    let failed = |error: &AwsError| {
-        Diagnostics::from(diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"))
-    };
-    let mut wait = Duration::from_millis(500);
-    loop {
-        match client.aws().put_policy(key, after.text()).await {
-            Ok(()) => break,
-            // A role that was just created is unknown to KMS for some seconds.
-            Err(error) if error.is_invalid_principal() && !deadline.has_passed() => {
-                tracing::info!(%key, "KMS does not know a principal of the policy yet; trying again");
-                if pause(wait, cx.stop()).await == Pause::Stopped {
-                    return Err(failed(&error));
-                }
-                wait = (wait * 2).min(Duration::from_secs(5));
-            }
-            Err(error) if error.is_invalid_principal() => return Err(unknown_principal(key, wanted, &error)),
-            Err(error) => return Err(failed(&error)),
-        }
-    }
-    client.forget(key);
-    shown(cx, key, after, deadline).await
-}
-
-fn unknown_principal(key: &KeyArn, wanted: &[Grant], error: &AwsError) -> Diagnostics {
-    let principals: Vec<String> = wanted.iter().map(|grant| format!("  - {}", grant.user.principal())).collect();
-    Diagnostic::error(
-        "A principal of the key policy does not exist",
-        format!(
-            "KMS refuses the policy of {key} because it names a role or account that AWS does not know. AWS says: \"{error}\".\n\nThis \
-             resource adds statements for:\n{}\n\nCheck that the cross-account role exists and that its ARN is right; principals that show \
-             as AROA… or AIDA… in the present policy were deleted and have to be removed from it.",
-            principals.join("\n")
-        ),
-    )
-    .on("aws.cross_account_role_arn")
-    .into()
-}
-
-/// Reads until the policy is there several times in a row: a read right after a write may still show the old one.
-async fn shown(cx: &Context<Client>, key: &KeyArn, wanted: Document, deadline: Deadline) -> Result<Document, Diagnostics> {
-    let (started, mut in_a_row, mut wait) = (Instant::now(), 0, Duration::from_millis(50));
-    loop {
-        let found = live(cx.client(), key).await?;
-        in_a_row = if found.means_the_same_as(&wanted) { in_a_row + 1 } else { 0 };
-        if in_a_row >= READS_IN_A_ROW {
-            return Ok(found);
-        }
-        if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
-            return Err(Diagnostic::error(
-                "The key policy was put but does not show yet",
-                format!(
-                    "KMS accepted the new policy of {key}, but {} later a read still shows another one. Either KMS is slow, or somebody else \
-                     changes the policy at the same time.\n\nPlan again: if the statements are there by then, the plan is empty.",
-                    spell(started.elapsed())
-                ),
-            )
-            .on("aws.key_arn")
-            .into());
-        }
-        wait = (wait * 2).min(Duration::from_secs(5));
-    }
 }
 
 impl KeyPolicy {
@@ -552,7 +378,7 @@ impl Resource for KeyPolicy {
     }
 
     async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
-        Self::put(cx, plan, &[], "create", progress).await
+        Self::put(cx, plan, &[], None, "create", progress).await
     }
 
     async fn read(cx: &Context<Client>, mut state: Model) -> Result<Option<Model>, Diagnostics> {
@@ -576,7 +402,8 @@ impl Resource for KeyPolicy {
     }
 
     async fn update(cx: &Context<Client>, prior: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
-        Self::put(cx, plan, &prior.own_statements(), "update", progress).await
+        let base = prior.policy.known().map(String::as_str);
+        Self::put(cx, plan, &prior.own_statements(), base, "update", progress).await
     }
 
     async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
@@ -589,7 +416,8 @@ impl Resource for KeyPolicy {
             _ => {}
         }
         let deadline = timeout(&state.timeouts, "delete", SETTLE);
-        write(cx, &key, &[], &state.own_statements(), deadline).await.map(|_| ())
+        let previous = state.own_statements();
+        write(cx, &Write { key: &key, wanted: &[], previous: &previous, base: None, deadline }).await.map(|_| ())
     }
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
@@ -623,6 +451,7 @@ impl KeyPolicy {
         cx: &Context<Client>,
         mut plan: Model,
         previous: &[String],
+        base: Option<&str>,
         operation: &str,
         progress: &Progress<Model>,
     ) -> Result<Model, Diagnostics> {
@@ -635,7 +464,7 @@ impl KeyPolicy {
             plan.statements = Attr::Known(list_of(&own));
         }
         let deadline = timeout(&plan.timeouts, operation, SETTLE);
-        let live = write(cx, &key, &grants, previous, deadline).await?;
+        let live = write(cx, &Write { key: &key, wanted: &grants, previous, base, deadline }).await?;
         plan.policy = match plan.policy {
             // What the plan knew stays in its spelling.
             Attr::Known(known) => Attr::Known(known),

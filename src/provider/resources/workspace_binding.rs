@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
-use super::{Deadline, Pause, Timeouts, pause, timeout};
+use super::{Timeouts, timeout};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, ApiError, Error};
 use crate::plugin::bridge::Attr;
@@ -21,6 +21,7 @@ use crate::preflight::{Finding, KeyFacts, Stage, Subject};
 use crate::provider::client::{Client, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
+use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
 
