@@ -22,6 +22,8 @@ pub struct Behaviour {
     pub timeout: Duration,
     /// How long a call may go on trying.
     pub retry_timeout: Duration,
+    /// How many requests may be sent in a second.
+    pub requests_per_second: u32,
     /// What the User-Agent says.
     pub user_agent: String,
 }
@@ -31,6 +33,8 @@ impl Default for Behaviour {
         Self {
             timeout: Duration::from_secs(60),
             retry_timeout: Duration::from_secs(300),
+            // As the official SDKs and provider have it; Databricks publishes no limit.
+            requests_per_second: 15,
             user_agent: concat!("dbxcmk/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -42,6 +46,12 @@ struct Token {
     fresh_until: Instant,
 }
 
+/// How many requests may go at once, and since when that is true. Below zero: how many are waiting for their turn.
+struct Pace {
+    saved: f64,
+    at: Instant,
+}
+
 /// A Databricks account, ready to be called.
 pub struct Account {
     http: Client,
@@ -50,6 +60,7 @@ pub struct Account {
     credential: Credential,
     behaviour: Behaviour,
     token: Mutex<Option<Token>>,
+    pace: Mutex<Pace>,
 }
 
 /// Whether a call may be sent again when it is not certain that it was not taken.
@@ -75,7 +86,8 @@ impl Account {
             .build()
             .map_err(|error| Error::Transport { reason: plain(&error), may_have_been_taken: false })?;
         let Resolved { host, account, credential } = resolved;
-        Ok(Self { http, host, account, credential, behaviour, token: Mutex::new(None) })
+        let pace = Pace { saved: f64::from(behaviour.requests_per_second.max(1)), at: Instant::now() };
+        Ok(Self { http, host, account, credential, behaviour, token: Mutex::new(None), pace: Mutex::new(pace) })
     }
 
     /// The account.
@@ -132,6 +144,7 @@ impl Account {
         let mut attempt = 0_u32;
         loop {
             attempt += 1;
+            self.keep_pace().await;
             let token = self.token().await?;
             let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(token.expose_secret());
             if let Some(body) = body {
@@ -159,6 +172,19 @@ impl Account {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// Waits for its turn. A second's worth of requests may go at once; after that they leave evenly.
+    async fn keep_pace(&self) {
+        let rate = f64::from(self.behaviour.requests_per_second.max(1));
+        let wait = {
+            let mut pace = self.pace.lock().await;
+            let now = Instant::now();
+            let saved = pace.saved + now.duration_since(pace.at).as_secs_f64() * rate;
+            *pace = Pace { saved: saved.min(rate) - 1.0, at: now };
+            (-pace.saved / rate).max(0.0)
+        };
+        tokio::time::sleep(Duration::from_secs_f64(wait)).await;
     }
 
     /// A token that will be good for a while. One request at a time fetches one; the others wait for it.

@@ -53,6 +53,7 @@ pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
 pub struct Http {
     pub timeout: Attr<GoDuration>,
     pub retry_timeout: Attr<GoDuration>,
+    pub requests_per_second: Attr<u32>,
 }
 
 /// `aws`
@@ -176,6 +177,15 @@ pub fn schema() -> Schema {
                     Attribute::duration("timeout").describe("How long one request to the account API may take. Default: `60s`."),
                     Attribute::duration("retry_timeout")
                         .describe("How long a call to the account API may go on trying. Default: `5m`."),
+                    Attribute::number("requests_per_second")
+                        .check(|value| match value {
+                            Value::Number(number) if !number.as_i64().is_some_and(|rate| (1..=1000).contains(&rate)) => Err(Problem {
+                                summary: "Invalid number of requests".to_owned(),
+                                detail: format!("`{number}` is not a whole number from 1 to 1000."),
+                            }),
+                            _ => Ok(()),
+                        })
+                        .describe("How many requests may be sent to the account API in a second. Default: `15`."),
                 ],
             )
             .describe("How the account API is called."),
@@ -267,6 +277,9 @@ impl Config {
             }
             if let Attr::Known(timeout) = &http.retry_timeout {
                 behaviour.retry_timeout = timeout.length();
+            }
+            if let Attr::Known(rate) = &http.requests_per_second {
+                behaviour.requests_per_second = *rate;
             }
         }
         let version: String = terraform_version.chars().filter(|c| c.is_ascii_alphanumeric() || ".-+".contains(*c)).collect();

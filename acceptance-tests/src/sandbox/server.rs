@@ -59,6 +59,9 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     if request.path.starts_with("/_sandbox") {
         return wire(&control::answer(&shared, &request));
     }
+    if request.path.starts_with("/api/2.0/") {
+        shared.world().pace.push(std::time::Instant::now());
+    }
     let effect = meet(&mut shared.world().faults, &request);
     let outcome = carry_out(&shared, &request, effect).await;
     let record = Record {

@@ -91,6 +91,8 @@ pub struct World {
     pub faults: Vec<Fault>,
     /// The requests so far.
     pub record: Vec<Record>,
+    /// When each request to the account's objects came.
+    pub pace: Vec<Instant>,
     /// Tokens that were handed out.
     pub tokens: BTreeSet<String>,
     /// The sessions of assumed roles, by access key.
@@ -150,6 +152,7 @@ impl World {
             now,
             faults: Vec::new(),
             record: Vec::new(),
+            pace: Vec::new(),
             tokens: BTreeSet::new(),
             sessions: BTreeMap::new(),
             unknown_principals: BTreeSet::new(),

@@ -108,6 +108,13 @@ fn every_typing_error_is_found_with_its_line() {
             "enforce, warn",
             "preflight",
         ),
+        (
+            "provider \"dbxcmk\" {}",
+            "provider \"dbxcmk\" {\n  http = {\n    requests_per_second = 0\n  }\n}",
+            "Invalid number of requests",
+            "from 1 to 1000",
+            "http",
+        ),
     ];
     let workdir = Workdir::without_services();
     for (from, to, summary, words, line) in rows {

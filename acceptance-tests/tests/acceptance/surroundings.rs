@@ -154,3 +154,16 @@ fn the_user_agent_follows_the_conventions() {
     }
     assert!(HEAD.contains("dbxcmk"));
 }
+
+#[test]
+fn requests_keep_to_the_pace_that_is_set() {
+    let stage = stage();
+    // One may go at once, the others leave a second apart.
+    with_provider(&stage, "  http = {\n    requests_per_second = 1\n  }");
+    stage.workdir.apply();
+    let asked = stage.sandbox.requests().into_iter().filter(|one| one.operation.contains("/api/2.0/")).count();
+    assert!(asked >= 3, "{asked}");
+    let paced = stage.sandbox.with(|world| world.pace.clone());
+    let gaps: Vec<u128> = paced.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    assert!(gaps.iter().skip(1).all(|gap| *gap >= 700), "{gaps:?}");
+}
