@@ -1,0 +1,249 @@
+//! What is said about keys, as people read it.
+
+use super::*;
+use crate::preflight::Grant;
+use crate::preflight::KeyDescription;
+use crate::requirements::aws::Deployment;
+use crate::vocabulary::AccountId;
+
+type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+const ADMIN: &str = r#"{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*"}"#;
+
+fn question() -> Result<Question, Box<dyn std::error::Error>> {
+    let account: AccountId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
+    let usage = Usage {
+        deployment: Deployment::Commercial,
+        accounts: vec![account],
+        use_cases: UseCase::ALL.to_vec(),
+        grants: false,
+        cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
+    };
+    Ok(Question { usage, cluster_volumes: false, stage: Stage::Plan })
+}
+
+/// A good key whose policy has these statements beside the administrator's.
+fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> {
+    let mut all = vec![ADMIN.to_owned()];
+    all.extend_from_slice(statements);
+    Ok(KeyFacts {
+        arn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?,
+        description: Fact::Known(KeyDescription {
+            state: "Enabled".to_owned(),
+            usage: "ENCRYPT_DECRYPT".to_owned(),
+            spec: "SYMMETRIC_DEFAULT".to_owned(),
+            manager: "CUSTOMER".to_owned(),
+            deletion_date: None,
+            material_expires: None,
+            replica_of: None,
+        }),
+        policy: Fact::Known(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))),
+        policy_source: PolicySource::Live,
+        grants: Fact::Known(Vec::new()),
+        rotates: Fact::Known(true),
+    })
+}
+
+fn documented() -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    Ok(question()?.usage.grants().into_iter().map(|grant| grant.statement).collect())
+}
+
+/// What a person reads.
+fn read(findings: &[Finding]) -> String {
+    let one = |finding: &Finding| {
+        format!(
+            "{:?} {}: {}\n\n{}\n\n{}\n\n{}\n",
+            finding.severity, finding.id, finding.summary, finding.found, finding.why, finding.remedy
+        )
+    };
+    findings.iter().map(one).collect::<Vec<_>>().join("\n----\n\n")
+}
+
+#[test]
+fn the_documented_statements_leave_nothing_to_say() -> Outcome {
+    assert_eq!(judge(&facts(&documented()?)?, &question()?), []);
+    Ok(())
+}
+
+#[test]
+fn an_empty_policy_is_told_use_case_by_use_case() -> Outcome {
+    insta::assert_snapshot!(read(&judge(&facts(&[])?, &question()?)));
+    Ok(())
+}
+
+#[test]
+fn the_older_documentation_works_with_a_warning() -> Outcome {
+    let untagged = documented()?
+        .into_iter()
+        .map(|statement| match statement.find(",\"Condition\":{\"StringEquals\"") {
+            Some(at) => format!("{}}}", statement.get(..at).unwrap_or_default()),
+            None => statement,
+        })
+        .collect::<Vec<_>>();
+    insta::assert_snapshot!(read(&judge(&facts(&untagged)?, &question()?)));
+    Ok(())
+}
+
+#[test]
+fn a_deny_names_its_statement_and_the_way_out() -> Outcome {
+    let mut statements = documented()?;
+    statements.push(r#"{"Sid":"No strangers","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalAccount":"123456789012"}}}"#.to_owned());
+    insta::assert_snapshot!(read(&judge(&facts(&statements)?, &question()?)));
+    Ok(())
+}
+
+#[test]
+fn a_condition_that_nobody_can_decide_is_no_proof() -> Outcome {
+    let mut statements = documented()?;
+    statements.push(r#"{"Sid":"Our organisation","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}"#.to_owned());
+    insta::assert_snapshot!(read(&judge(&facts(&statements)?, &question()?)));
+    Ok(())
+}
+
+#[test]
+fn a_key_in_a_bad_state_is_told_with_the_command_that_helps() -> Outcome {
+    let mut text = String::new();
+    let rows = [
+        ("Disabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+        ("PendingDeletion", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", Some("2026-12-24T00:00:00Z")),
+        ("PendingImport", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+        ("Unavailable", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+        ("Enabled", "SIGN_VERIFY", "RSA_2048", "CUSTOMER", None),
+        ("Enabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "AWS", None),
+    ];
+    for (state, usage, spec, manager, deletion) in rows {
+        let mut facts = facts(&documented()?)?;
+        facts.description = Fact::Known(KeyDescription {
+            state: state.to_owned(),
+            usage: usage.to_owned(),
+            spec: spec.to_owned(),
+            manager: manager.to_owned(),
+            deletion_date: deletion.map(str::to_owned),
+            material_expires: None,
+            replica_of: None,
+        });
+        text.push_str(&read(&judge(&facts, &question()?)));
+        text.push_str("\n====\n\n");
+    }
+    insta::assert_snapshot!(text);
+    Ok(())
+}
+
+/// Each row: what it is, what is changed in the facts, and the finding.
+#[test]
+fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
+    let extra = |statement: &str| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+        let mut all = documented()?;
+        all.push(statement.to_owned());
+        facts(&all)
+    };
+    let described = |change: fn(&mut KeyDescription)| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+        let mut facts = facts(&documented()?)?;
+        if let Fact::Known(description) = &mut facts.description {
+            change(description);
+        }
+        Ok(facts)
+    };
+    let rows = [
+        (
+            "material that expires",
+            described(|key| key.material_expires = Some("2027-01-01T00:00:00Z".to_owned()))?,
+            Id::KmsKeyExpires,
+        ),
+        ("a replica", described(|key| key.replica_of = Some("arn:…".to_owned()))?, Id::KmsKeyReplica),
+        ("no rotation", KeyFacts { rotates: Fact::Known(false), ..facts(&documented()?)? }, Id::KmsKeyNoRotation),
+        (
+            "a wildcard for Databricks",
+            extra(
+                r#"{"Effect":"Allow","Principal":{"AWS":"414351767826"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/DatabricksAccountId":"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11"}}}"#,
+            )?,
+            Id::PolicyTooMuch,
+        ),
+        (
+            "everybody",
+            extra(r#"{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}"#)?,
+            Id::PolicyAnyone,
+        ),
+        (
+            "a deleted role",
+            extra(r#"{"Effect":"Allow","Principal":{"AWS":"AROAABCDEFGHIJKLMNOP"},"Action":"kms:Decrypt","Resource":"*"}"#)?,
+            Id::PolicyDeletedPrincipal,
+        ),
+    ];
+    for (what, facts, id) in rows {
+        let findings = judge(&facts, &question()?);
+        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning), "{what}: {}", read(&findings));
+        assert!(findings.iter().any(|finding| finding.id == id), "{what}: {}", read(&findings));
+    }
+    Ok(())
+}
+
+#[test]
+fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
+    let mut statements = documented()?;
+    statements.pop();
+    let mut facts = facts(&statements)?;
+    facts.policy = Fact::Known(match &facts.policy {
+        // Without the account's own statement nothing is delegated to IAM.
+        Fact::Known(text) => text.replace(&format!("{ADMIN},"), ""),
+        Fact::Unreadable(_) => String::new(),
+    });
+    assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::PolicyMissingAction));
+    let operations = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "CreateGrant", "DescribeKey"];
+    facts.grants = Fact::Known(vec![Grant {
+        grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
+        operations: operations.map(str::to_owned).to_vec(),
+        constrained: false,
+    }]);
+    let findings = judge(&facts, &question()?);
+    assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [Id::PolicyGrantOnly], "{}", read(&findings));
+    Ok(())
+}
+
+/// Each row: what was mistaken, in the documented statements, and the hint.
+#[test]
+fn a_mistaken_principal_is_pointed_out() -> Outcome {
+    let rows = [
+        (
+            "arn:aws:iam::414351767826:root",
+            "arn:aws-us-gov:iam::044793339203:root",
+            "044793339203, which is Databricks on AWS GovCloud",
+        ),
+        ("arn:aws:iam::414351767826:root", "arn:aws-us-gov:iam::414351767826:root", "which is in another partition"),
+        ("role/dbx", "role/other", "names another role, arn:aws:iam::123456789012:role/other"),
+    ];
+    for (right, wrong, hint) in rows {
+        let statements: Vec<String> = documented()?.iter().map(|statement| statement.replace(right, wrong)).collect();
+        let mut facts = facts(&statements)?;
+        if let Fact::Known(text) = &mut facts.policy {
+            *text = text.replace(&format!("{ADMIN},"), "");
+        }
+        let text = read(&judge(&facts, &question()?));
+        assert!(text.contains(hint), "{hint} is missing in:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
+    let mut facts = facts(&[])?;
+    let denied = |permission| Unreadable { permission: Some(permission), reason: format!("you may not call {permission}") };
+    facts.description = Fact::Unreadable(denied("kms:DescribeKey"));
+    facts.policy = Fact::Unreadable(denied("kms:GetKeyPolicy"));
+    let at = |stage| -> Result<Vec<(Id, Severity)>, Box<dyn std::error::Error>> {
+        let findings = judge(&facts, &Question { stage, ..question()? });
+        Ok(findings.iter().map(|finding| (finding.id, finding.severity)).collect())
+    };
+    let unread = |severity| vec![(Id::KmsKeyUnreadable, severity), (Id::PolicyUnreadable, severity)];
+    assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
+    assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
+    Ok(())
+}
+
+#[test]
+fn a_key_of_another_partition_is_refused() -> Outcome {
+    let mut facts = facts(&documented()?)?;
+    facts.arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+    assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::KmsKeyPartition));
+    Ok(())
+}
