@@ -131,7 +131,11 @@ impl Case<'_> {
             return None;
         }
         let actions: Vec<String> = tally.missing.iter().map(|(action, what_for)| format!("  - {action}, {what_for}")).collect();
-        let near = tally.nearly.as_ref().map(|(index, decision)| almost(self.policy, *index, decision)).unwrap_or_default();
+        let near = tally
+            .nearly
+            .as_ref()
+            .map(|(index, decision)| almost(self.policy, *index, decision, self.question))
+            .unwrap_or_default();
         let near = if near.is_empty() { somebody_near(self.policy, self.user) } else { near };
         let remedy = match self.facts.policy_source {
             PolicySource::Live => format!(
@@ -295,13 +299,28 @@ pub(super) fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T>
     unique
 }
 
+/// Whether one of the values is an account that is asked for, but for its case.
+fn in_another_case(values: &[String], question: &Question) -> bool {
+    values.iter().any(|value| question.usage.accounts.iter().any(|account| account.as_str().eq_ignore_ascii_case(value)))
+}
+
 /// The statement that would have allowed it but for a condition.
-fn almost(policy: &Document, index: usize, decision: &Decision) -> String {
+fn almost(policy: &Document, index: usize, decision: &Decision, question: &Question) -> String {
     let (Some(statement), Some(finding)) = (policy.statements.get(index), decision.findings.get(index)) else {
         return String::new();
     };
     let failing = statement.conditions.iter().zip(&finding.conditions).find(|(_, holds)| holds.is_no());
     match failing {
+        Some((condition, _))
+            if condition.key.eq_ignore_ascii_case(ACCOUNT_TAG) && in_another_case(&condition.values, question) =>
+        {
+            format!(
+                "\n\n{} would allow it, but it writes the Databricks account id in another case ({}). Values of conditions are \
+                 case-sensitive, and Databricks writes the id in lower case.",
+                statement.label(index),
+                condition.values.join(" or ")
+            )
+        }
         Some((condition, _)) if condition.key.eq_ignore_ascii_case(ACCOUNT_TAG) => format!(
             "\n\n{} would allow it, but only for the Databricks account {}.",
             statement.label(index),

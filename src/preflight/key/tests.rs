@@ -210,6 +210,11 @@ fn a_mistaken_principal_is_pointed_out() -> Outcome {
             "044793339203, which is Databricks on AWS GovCloud",
         ),
         ("arn:aws:iam::414351767826:root", "arn:aws-us-gov:iam::414351767826:root", "which is in another partition"),
+        (
+            "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11",
+            "2A6F0A5C-8F1E-4A53-9A77-6F3B1F0C2D11",
+            "writes the Databricks account id in another case",
+        ),
         ("role/dbx", "role/other", "names another role, arn:aws:iam::123456789012:role/other"),
     ];
     for (right, wrong, hint) in rows {
