@@ -124,15 +124,7 @@ fn findings(policy: &Document, key: &KeyArn, arguments: &Check) -> Vec<Finding> 
     let facts = KeyFacts {
         arn: key.clone(),
         // A file says nothing about the key itself: it is taken to be a good one.
-        description: Fact::Known(KeyDescription {
-            state: "Enabled".to_owned(),
-            usage: "ENCRYPT_DECRYPT".to_owned(),
-            spec: "SYMMETRIC_DEFAULT".to_owned(),
-            manager: "CUSTOMER".to_owned(),
-            deletion_date: None,
-            material_expires: None,
-            replica_of: None,
-        }),
+        description: Fact::Known(KeyDescription::good()),
         policy: Fact::Known(policy.text().to_owned()),
         policy_source: PolicySource::Live,
         grants: Fact::Known(Vec::new()),

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::path::{Path, Step};
+use super::path::Path;
 use super::proto::tfplugin6;
 
 /// Whether a diagnostic stops Terraform.
@@ -121,20 +121,6 @@ impl Diagnostics {
     /// Each of them, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
         self.0.iter()
-    }
-
-    /// `Err(self)` when one of them stops the run, otherwise the warnings.
-    pub fn into_result(self) -> Result<Self, Self> {
-        if self.has_errors() { Err(self) } else { Ok(self) }
-    }
-
-    /// The same diagnostics, each path below `step`.
-    #[must_use]
-    pub fn below(mut self, step: &Step) -> Self {
-        for diagnostic in &mut self.0 {
-            diagnostic.path.prepend(step.clone());
-        }
-        self
     }
 
     /// The messages that go over the wire.

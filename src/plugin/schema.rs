@@ -311,11 +311,6 @@ impl Attribute {
         matches!(self.presence, Presence::Computed | Presence::OptionalComputed)
     }
 
-    /// Whether the user may give it a value.
-    pub fn is_configurable(&self) -> bool {
-        !matches!(self.presence, Presence::Computed)
-    }
-
     fn to_proto(&self) -> tfplugin6::schema::Attribute {
         use tfplugin6::schema::object::NestingMode;
         let (ty, nested) = match &self.kind {

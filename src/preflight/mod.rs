@@ -99,6 +99,21 @@ pub struct KeyDescription {
     pub replica_of: Option<String>,
 }
 
+impl KeyDescription {
+    /// A key that nothing is to be said against.
+    pub fn good() -> Self {
+        Self {
+            state: "Enabled".to_owned(),
+            usage: "ENCRYPT_DECRYPT".to_owned(),
+            spec: "SYMMETRIC_DEFAULT".to_owned(),
+            manager: "CUSTOMER".to_owned(),
+            deletion_date: None,
+            material_expires: None,
+            replica_of: None,
+        }
+    }
+}
+
 /// A grant on a key: a second way to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {

@@ -182,11 +182,6 @@ impl Client {
             })
             .collect()
     }
-
-    /// Whether findings stop an apply.
-    pub fn enforces(&self) -> bool {
-        self.enforces
-    }
 }
 
 /// Findings about something that is there already and does not change: what would fail now is worth knowing, and no reason to

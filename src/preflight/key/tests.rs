@@ -28,15 +28,7 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
     all.extend_from_slice(statements);
     Ok(KeyFacts {
         arn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?,
-        description: Fact::Known(KeyDescription {
-            state: "Enabled".to_owned(),
-            usage: "ENCRYPT_DECRYPT".to_owned(),
-            spec: "SYMMETRIC_DEFAULT".to_owned(),
-            manager: "CUSTOMER".to_owned(),
-            deletion_date: None,
-            material_expires: None,
-            replica_of: None,
-        }),
+        description: Fact::Known(KeyDescription::good()),
         policy: Fact::Known(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))),
         policy_source: PolicySource::Live,
         grants: Fact::Known(Vec::new()),
