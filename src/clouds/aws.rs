@@ -3,14 +3,17 @@
 //! Nothing is made before it is used: building an AWS client costs milliseconds that a plan without keys must not pay.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+use aws_smithy_http_client::tls;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -39,6 +42,8 @@ pub struct Settings {
     pub secret_key: Option<SecretString>,
     /// The session token of a temporary access key.
     pub token: Option<SecretString>,
+    /// A file of certificates (PEM) that are trusted besides those of the system.
+    pub ca_bundle: Option<PathBuf>,
     /// A role to take on.
     pub assume_role: Option<AssumeRole>,
     /// Where KMS is, if not where AWS has it.
@@ -168,6 +173,9 @@ impl Aws {
                 let settings = &self.settings;
                 let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
                 let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+                if let Some(client) = self.http_client() {
+                    loader = loader.http_client(client);
+                }
                 if let Some(region) = &settings.region {
                     loader = loader.region(Region::new(region.clone()));
                 }
@@ -185,6 +193,24 @@ impl Aws {
                 }
             })
             .await
+    }
+
+    /// An HTTP client that trusts the certificates which were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`.
+    /// A file that cannot be read is passed over here: the handshake that fails without it says what is wrong.
+    fn http_client(&self) -> Option<SharedHttpClient> {
+        let variable = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let file = self.settings.ca_bundle.clone().or_else(variable)?;
+        let pem = match std::fs::read(&file) {
+            Ok(pem) => pem,
+            Err(error) => {
+                tracing::error!(file = %file.display(), %error, "the certificates for AWS cannot be read");
+                return None;
+            }
+        };
+        let trusted = tls::TrustStore::default().with_native_roots(true).with_pem_certificate(pem);
+        let context = tls::TlsContext::builder().with_trust_store(trusted).build().ok()?;
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        Some(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(context).build_https())
     }
 
     async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {

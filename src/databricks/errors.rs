@@ -17,6 +17,8 @@ pub struct ApiError {
     pub message: String,
     /// How long the API wants to be left alone.
     pub retry_after: Option<Duration>,
+    /// Whether an earlier try of the same call may have been taken, its answer lost.
+    pub after_another: bool,
 }
 
 /// Why a call gave nothing.
@@ -39,7 +41,18 @@ pub enum Error {
     /// An answer that cannot be understood.
     #[error("the answer cannot be understood: {0}")]
     Malformed(String),
-    /// There is no credential.
+    /// The certificates that are to be trusted cannot be read.
+    #[error("the certificates in {file} cannot be read: {reason}")]
+    Certificates {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// No token could be had, so that the request itself was never sent.
+    #[error("no token could be had: {0}")]
+    Token(Box<Error>),
+    /// There is no credential, or its method does not work.
     #[error(transparent)]
     Auth(#[from] AuthError),
 }
@@ -48,7 +61,7 @@ impl ApiError {
     /// Reads a refusal from whatever body it has.
     pub fn read(status: u16, body: &str) -> Self {
         let (code, message) = code_and_message(status, body);
-        Self { status, code, message, retry_after: None }
+        Self { status, code, message, retry_after: None, after_another: false }
     }
 
     /// Whether the object does not exist.
@@ -80,6 +93,21 @@ impl Error {
             Self::Api(error) => Some(error),
             _ => None,
         }
+    }
+
+    /// Whether the request may have been carried out although this came instead of an answer.
+    pub fn may_have_been_taken(&self) -> bool {
+        match self {
+            Self::Transport { may_have_been_taken, .. } => *may_have_been_taken,
+            Self::Malformed(_) => true,
+            Self::Api(refusal) => matches!(refusal.status, 500 | 502 | 504) && !refusal.is_busy(),
+            Self::LoginPage | Self::Certificates { .. } | Self::Token(_) | Self::Auth(_) => false,
+        }
+    }
+
+    /// Whether another state of the object is in the way.
+    pub fn is_conflict(&self) -> bool {
+        self.api().is_some_and(ApiError::is_conflict)
     }
 
     /// Whether the object does not exist.

@@ -4,7 +4,9 @@
 
 pub mod auth;
 pub mod errors;
+mod http;
 pub mod key_configurations;
+pub mod tokens;
 pub mod transport;
 pub mod workspaces;
 

@@ -1,19 +1,44 @@
-//! Calls to the account API: one connection pool, a token that is fetched once, retries that are safe, and no secrets in
-//! what is logged.
+//! Calls to the account API: one connection pool, a pace and a bound to keep, retries that are safe, and no secrets in what
+//! is logged.
+//!
+//! What may be sent again is decided by the method and by how far the request got:
+//!
+//! | what happened | GET | PATCH, DELETE | POST |
+//! |---|---|---|---|
+//! | not taken: no connection, 429, 503 | again | again | again |
+//! | perhaps taken: broken connection, no answer in time, 502, 504 | again | again | told to the caller |
+//! | 500, an answer that cannot be read | again, a few times | told | told |
+//! | any other refusal | told | told | told |
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use reqwest::{Client, Method, Response, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use reqwest::header::{CONTENT_TYPE, HeaderMap};
+use reqwest::{Certificate, Client, Method, redirect};
+use secrecy::ExposeSecret;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::Mutex;
+use serde_json::Value as Json;
+use tokio::sync::{Mutex, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
 
-use super::auth::{AccountHost, Credential, Resolved};
-use super::errors::{ApiError, Error};
+use super::auth::AccountHost;
+use super::auth::Resolved;
+use super::errors::Error;
+use super::http::{broken, pause, read};
+use super::tokens::{Headers, Tokens};
 use crate::vocabulary::AccountId;
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(15);
+/// How many requests may be under way at once.
+const AT_ONCE: usize = 10;
+/// How often a read is tried whose answer is a failure of the service's own, or cannot be understood.
+const TRIES_OF_A_BAD_READ: u32 = 4;
+/// How much of a body is logged.
+const LOGGED: usize = 4096;
 
 /// How the transport behaves.
 #[derive(Clone, Debug)]
@@ -24,8 +49,12 @@ pub struct Behaviour {
     pub retry_timeout: Duration,
     /// How many requests may be sent in a second.
     pub requests_per_second: u32,
+    /// A file of certificates (PEM) that are trusted besides those of the system.
+    pub ca_bundle: Option<PathBuf>,
     /// What the User-Agent says.
     pub user_agent: String,
+    /// Ends when the user wants to stop: what is under way is finished, and nothing is tried again.
+    pub stop: CancellationToken,
 }
 
 impl Default for Behaviour {
@@ -35,15 +64,11 @@ impl Default for Behaviour {
             retry_timeout: Duration::from_secs(300),
             // As the official SDKs and provider have it; Databricks publishes no limit.
             requests_per_second: 15,
+            ca_bundle: None,
             user_agent: concat!("dbxcmk/", env!("CARGO_PKG_VERSION")).to_owned(),
+            stop: CancellationToken::new(),
         }
     }
-}
-
-/// A token and when it should not be used any more.
-struct Token {
-    secret: SecretString,
-    fresh_until: Instant,
 }
 
 /// How many requests may go at once, and since when that is true. Below zero: how many are waiting for their turn.
@@ -57,37 +82,44 @@ pub struct Account {
     http: Client,
     host: AccountHost,
     account: AccountId,
-    credential: Credential,
     behaviour: Behaviour,
-    token: Mutex<Option<Token>>,
+    tokens: Tokens,
     pace: Mutex<Pace>,
+    under_way: Semaphore,
 }
 
 /// Whether a call may be sent again when it is not certain that it was not taken.
 #[derive(Clone, Copy, PartialEq)]
 enum Repeat {
+    /// It changes nothing.
+    Read,
     /// Sending it twice is the same as sending it once.
-    Safe,
+    SameTwice,
     /// Only what was certainly not taken is sent again.
     OnlyIfNotTaken,
 }
 
 impl Account {
-    /// A client for an account. Nothing is sent yet.
+    /// A client for an account. Nothing is sent yet. Proxies are those of the environment (`HTTPS_PROXY`, `NO_PROXY`).
     ///
     /// # Errors
-    /// When there is no TLS on this machine.
+    /// When there is no TLS on this machine, or the certificates that were named cannot be read.
     pub fn new(resolved: Resolved, behaviour: Behaviour) -> Result<Self, Error> {
-        let user_agent = format!("{} auth/{}", behaviour.user_agent, resolved.credential.name());
-        let http = Client::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(behaviour.timeout)
-            .user_agent(user_agent)
-            .build()
-            .map_err(|error| Error::Transport { reason: plain(&error), may_have_been_taken: false })?;
         let Resolved { host, account, credential } = resolved;
+        let mut http = Client::builder()
+            .redirect(redirect::Policy::none())
+            .connect_timeout(CONNECT.min(behaviour.timeout))
+            .timeout(behaviour.timeout)
+            .user_agent(format!("{} auth/{}", behaviour.user_agent, credential.auth_type()));
+        if let Some(file) = &behaviour.ca_bundle {
+            http = http.tls_certs_merge(certificates(file)?);
+        }
+        let http = http.build().map_err(|error| broken(&error))?;
+        let patience = behaviour.retry_timeout;
+        let tokens = Tokens::new(http.clone(), host.clone(), account.clone(), credential, patience, behaviour.stop.clone());
         let pace = Pace { saved: f64::from(behaviour.requests_per_second.max(1)), at: Instant::now() };
-        Ok(Self { http, host, account, credential, behaviour, token: Mutex::new(None), pace: Mutex::new(pace) })
+        let (pace, under_way) = (Mutex::new(pace), Semaphore::new(AT_ONCE));
+        Ok(Self { http, host, account, behaviour, tokens, pace, under_way })
     }
 
     /// The account.
@@ -105,25 +137,24 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        let body = self.call(Method::GET, path, None::<&()>, Repeat::Safe).await?;
-        decode(&body)
+        self.call(Method::GET, path, None::<&()>, Repeat::Read, |body| decode(body)).await
     }
 
     /// Makes an object. Never sent twice when the first may have been taken.
     ///
     /// # Errors
-    /// When the API refuses or cannot be reached; see [`Error::Transport`] for whether it may have been taken.
+    /// When the API refuses or cannot be reached; see [`Error::may_have_been_taken`].
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        let body = self.call(Method::POST, path, Some(body), Repeat::OnlyIfNotTaken).await?;
-        decode(&body)
+        self.call(Method::POST, path, Some(body), Repeat::OnlyIfNotTaken, |body| decode(body)).await
     }
 
     /// Changes fields of an object to given values, which means the same when it is sent twice.
     ///
     /// # Errors
-    /// When the API refuses or cannot be reached.
+    /// When the API refuses or cannot be reached. [`super::ApiError::after_another`] says whether an earlier try of this very
+    /// call may have been taken.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.call(Method::PATCH, path, Some(body), Repeat::Safe).await.map(|_| ())
+        self.call(Method::PATCH, path, Some(body), Repeat::SameTwice, |_| Ok(())).await
     }
 
     /// Removes an object. The answer may be the object or nothing.
@@ -131,46 +162,110 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
-        self.call(Method::DELETE, path, None::<&()>, Repeat::Safe).await.map(|_| ())
+        self.call(Method::DELETE, path, None::<&()>, Repeat::SameTwice, |_| Ok(())).await
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&impl Serialize>, repeat: Repeat) -> Result<String, Error> {
+    async fn call<T>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        repeat: Repeat,
+        understand: impl Fn(&str) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let mut url = self.host.join(&format!("/api/2.0/accounts/{}{path}", self.account));
         if !query.is_empty() {
             url.set_query(Some(query));
         }
+        let body = body.map(serde_json::to_vec).transpose().map_err(|error| Error::Malformed(error.to_string()))?;
         let deadline = Instant::now() + self.behaviour.retry_timeout;
-        let mut attempt = 0_u32;
+        let (mut attempt, mut perhaps_taken, mut renewed) = (0_u32, false, false);
         loop {
             attempt += 1;
             self.keep_pace().await;
-            let token = self.token().await?;
-            let mut request = self.http.request(method.clone(), url.clone()).bearer_auth(token.expose_secret());
-            if let Some(body) = body {
-                let bytes = serde_json::to_vec(body).map_err(|error| Error::Malformed(error.to_string()))?;
-                request = request.header(CONTENT_TYPE, "application/json").body(bytes);
-            }
-            tracing::debug!(method = %method, url = %url, attempt, "calling the account API");
-            let outcome = match request.send().await {
-                Ok(response) => read(response).await,
-                Err(error) => Err(transport(&error)),
-            };
-            let error = match outcome {
-                Ok(body) => return Ok(body),
+            let headers = self.tokens.headers().await?;
+            let outcome = self.once(&method, &url, body.clone(), &headers, attempt).await;
+            let mut error = match outcome.and_then(|body| understand(&body)) {
+                Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            tracing::debug!(method = %method, url = %url, attempt, %error, "the account API did not do it");
+            tracing::debug!(%method, %url, attempt, %error, "the account API did not do it");
+            if let Error::Api(refusal) = &mut error {
+                // A token can be taken back before its time. That a new one helps is tried once.
+                if refusal.status == 401 && headers.can_be_renewed() && !std::mem::replace(&mut renewed, true) {
+                    self.tokens.refused(&headers).await;
+                    continue;
+                }
+                refusal.after_another = perhaps_taken;
+            }
+            perhaps_taken |= error.may_have_been_taken();
             let again = match &error {
-                Error::Api(refusal) => refusal.is_busy(),
-                Error::Transport { may_have_been_taken, .. } => !may_have_been_taken || repeat == Repeat::Safe,
+                Error::Api(refusal) if refusal.is_busy() => true,
+                Error::Api(refusal) if refusal.status == 500 => repeat == Repeat::Read && attempt < TRIES_OF_A_BAD_READ,
+                Error::Malformed(_) => repeat == Repeat::Read && attempt < TRIES_OF_A_BAD_READ,
+                error if error.may_have_been_taken() => repeat != Repeat::OnlyIfNotTaken,
+                Error::Transport { .. } => true,
                 _ => false,
             };
-            let wait = error.api().and_then(|refusal| refusal.retry_after).unwrap_or_else(|| backoff(attempt));
+            let wait = pause(attempt, &error);
             if !again || Instant::now() + wait > deadline {
                 return Err(error);
             }
-            tokio::time::sleep(wait).await;
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.behaviour.stop.cancelled() => return Err(error),
+            }
+        }
+    }
+
+    async fn once(
+        &self,
+        method: &Method,
+        url: &Url,
+        body: Option<Vec<u8>>,
+        headers: &Headers,
+        attempt: u32,
+    ) -> Result<String, Error> {
+        let _place = self.under_way.acquire().await;
+        tracing::debug!(%method, %url, attempt, "calling the account API");
+        let mut request = self.http.request(method.clone(), url.clone());
+        if let Some(body) = body {
+            let shown = self.shown(&String::from_utf8_lossy(&body)).await;
+            tracing::trace!(body = shown, "the request");
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let response = headers.on(request).send().await.map_err(|error| broken(&error))?;
+        tracing::trace!(status = response.status().as_u16(), headers = %named(response.headers()), "the answer");
+        let body = read(response).await;
+        if tracing::enabled!(tracing::Level::TRACE) {
+            let text = match &body {
+                Ok(body) => self.shown(body).await,
+                Err(error) => self.shown(&error.to_string()).await,
+            };
+            tracing::trace!(body = text, "the answer's body");
+        }
+        body
+    }
+
+    /// A body for the log: fields with the name of a secret are masked, and so is every secret that is known.
+    async fn shown(&self, body: &str) -> String {
+        if !tracing::enabled!(tracing::Level::TRACE) {
+            return String::new();
+        }
+        let mut text = match serde_json::from_str::<Json>(body) {
+            Ok(mut json) => {
+                mask(&mut json);
+                json.to_string()
+            }
+            Err(_) => body.to_owned(),
+        };
+        for secret in self.tokens.secrets().await {
+            text = text.replace(secret.expose_secret(), MASK);
+        }
+        match text.char_indices().nth(LOGGED) {
+            Some((end, _)) => format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), body.len()),
+            None => text,
         }
     }
 
@@ -186,107 +281,68 @@ impl Account {
         };
         tokio::time::sleep(Duration::from_secs_f64(wait)).await;
     }
+}
 
-    /// A token that will be good for a while. One request at a time fetches one; the others wait for it.
-    async fn token(&self) -> Result<SecretString, Error> {
-        let (client_id, client_secret) = match &self.credential {
-            Credential::Token(token) => return Ok(token.clone()),
-            Credential::OAuthM2m { client_id, client_secret } => (client_id, client_secret),
-        };
-        let mut cached = self.token.lock().await;
-        if let Some(token) = cached.as_ref().filter(|token| token.fresh_until > Instant::now()) {
-            return Ok(token.secret.clone());
-        }
-        let url = self.host.join(&format!("/oidc/accounts/{}/v1/token", self.account));
-        let deadline = Instant::now() + self.behaviour.retry_timeout.min(Duration::from_secs(60));
-        let mut attempt = 0_u32;
-        let body = loop {
-            attempt += 1;
-            let request = self
-                .http
-                .post(url.clone())
-                .basic_auth(client_id, Some(client_secret.expose_secret()))
-                .form(&[("grant_type", "client_credentials"), ("scope", "all-apis")]);
-            let outcome = match request.send().await {
-                Ok(response) => read(response).await,
-                Err(error) => Err(transport(&error)),
-            };
-            let error = match outcome {
-                Ok(body) => break body,
-                Err(error) => error,
-            };
-            let again = match &error {
-                Error::Api(refusal) => refusal.is_busy() || matches!(refusal.status, 502 | 504),
-                Error::Transport { .. } => true,
-                _ => false,
-            };
-            let wait = error.api().and_then(|refusal| refusal.retry_after).unwrap_or_else(|| backoff(attempt));
-            if !again || Instant::now() + wait > deadline {
-                return Err(error);
+fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
+    let unreadable = |reason: String| Error::Certificates { file: file.display().to_string(), reason };
+    let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let all = Certificate::from_pem_bundle(&pem).map_err(|_| unreadable("it is no PEM file".to_owned()))?;
+    if all.is_empty() { Err(unreadable("there is no certificate in it".to_owned())) } else { Ok(all) }
+}
+
+const MASK: &str = "(secret)";
+
+fn mask(json: &mut Json) {
+    match json {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                let name = name.to_ascii_lowercase();
+                if value.is_string() && ["token", "secret", "password"].iter().any(|word| name.ends_with(word)) {
+                    *value = Json::from(MASK);
+                } else {
+                    mask(value);
+                }
             }
-            tokio::time::sleep(wait).await;
-        };
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            access_token: SecretString,
-            expires_in: Option<u64>,
         }
-        // The body holds the token, so an error must not quote it.
-        let answer: Answer =
-            serde_json::from_str(&body).map_err(|_| Error::Malformed("the token endpoint gave no token".to_owned()))?;
-        let life = Duration::from_secs(answer.expires_in.unwrap_or(3600));
-        // Not up to the last second: a request takes time, and clocks differ.
-        let fresh_until = Instant::now() + life.saturating_sub(Duration::from_secs(40)).max(life / 2);
-        *cached = Some(Token { secret: answer.access_token.clone(), fresh_until });
-        Ok(answer.access_token)
+        Json::Array(elements) => elements.iter_mut().for_each(mask),
+        _ => {}
     }
 }
 
-fn backoff(attempt: u32) -> Duration {
-    Duration::from_millis(u64::from(attempt.min(10)) * 500)
-}
-
-/// The error without its URL's query and without anything that the request carried.
-fn plain(error: &reqwest::Error) -> String {
-    use std::error::Error as _;
-    let mut reason = if error.is_timeout() {
-        "no answer came in time".to_owned()
-    } else if error.is_connect() {
-        "the host could not be reached".to_owned()
-    } else {
-        "the connection broke".to_owned()
+/// Headers for the log. Cookies let somebody in as well.
+fn named(headers: &HeaderMap) -> String {
+    let one = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
+        let secret = value.is_sensitive() || ["cookie", "auth", "token"].iter().any(|word| name.as_str().contains(word));
+        let value = if secret { MASK } else { value.to_str().unwrap_or("(not text)") };
+        format!("{name}: {value}")
     };
-    let mut source = error.source();
-    let mut innermost = None;
-    while let Some(inner) = source {
-        innermost = Some(inner.to_string());
-        source = inner.source();
-    }
-    if let Some(innermost) = innermost {
-        reason.push_str(&format!(" ({innermost})"));
-    }
-    reason
-}
-
-fn transport(error: &reqwest::Error) -> Error {
-    Error::Transport { reason: plain(error), may_have_been_taken: !error.is_connect() && !error.is_builder() }
-}
-
-async fn read(response: Response) -> Result<String, Error> {
-    let status = response.status().as_u16();
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let is_page = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("text/html"));
-    let retry_after = header(RETRY_AFTER).and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
-    if matches!(status, 301..=308) && header(LOCATION).is_some() {
-        return Err(Error::LoginPage);
-    }
-    let body = response.text().await.map_err(|error| transport(&error))?;
-    if (200..300).contains(&status) {
-        return if is_page || body.trim_start().starts_with('<') { Err(Error::LoginPage) } else { Ok(body) };
-    }
-    Err(Error::Api(ApiError { retry_after, ..ApiError::read(status, &body) }))
+    headers.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn decode<T: DeserializeOwned>(body: &str) -> Result<T, Error> {
     serde_json::from_str(body).map_err(|error| Error::Malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_called_a_secret_is_masked() {
+        let mut json =
+            serde_json::json!({"access_token": "a", "x": [{"clientSecret": "b"}], "key_arn": "c", "token_type": "Bearer"});
+        mask(&mut json);
+        assert_eq!(
+            json.to_string(),
+            r#"{"access_token":"(secret)","key_arn":"c","token_type":"Bearer","x":[{"clientSecret":"(secret)"}]}"#
+        );
+    }
+
+    #[test]
+    fn headers_that_let_somebody_in_are_masked() {
+        let mut headers = HeaderMap::new();
+        headers.insert("set-cookie", "s=1".parse().unwrap());
+        headers.insert("x-request-id", "7".parse().unwrap());
+        assert_eq!(named(&headers), "set-cookie: (secret), x-request-id: 7");
+    }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
-use crate::vocabulary::{KeyConfigurationId, WorkspaceId};
+use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
 
 /// A workspace as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -35,6 +35,18 @@ pub struct Workspace {
     /// The cross-account role's configuration.
     #[serde(default)]
     pub credentials_id: Option<String>,
+    /// Whose cloud it runs in: `aws`, `gcp`, `azure`.
+    #[serde(default)]
+    pub cloud: Option<String>,
+    /// The customer's own network; without one, Databricks manages the network.
+    #[serde(default)]
+    pub network_id: Option<String>,
+    /// `HYBRID` or `SERVERLESS`.
+    #[serde(default)]
+    pub compute_mode: Option<String>,
+    /// `CUSTOMER_HOSTED` or `DEFAULT_STORAGE`.
+    #[serde(default)]
+    pub storage_mode: Option<String>,
 }
 
 /// A role with which Databricks works in the customer's AWS account.
@@ -65,6 +77,20 @@ pub struct KeyFields {
 }
 
 impl KeyFields {
+    /// The configuration for a use case.
+    pub fn of(&self, case: UseCase) -> Option<&KeyConfigurationId> {
+        match case {
+            UseCase::ManagedServices => self.managed_services.as_ref(),
+            UseCase::Storage => self.storage.as_ref(),
+        }
+    }
+
+    /// Those of them that a workspace does not have.
+    pub fn missing_in(&self, workspace: &Workspace) -> Self {
+        let missing = |case| self.of(case).filter(|wanted| workspace.key(case).as_ref() != Some(*wanted)).cloned();
+        Self { managed_services: missing(UseCase::ManagedServices), storage: missing(UseCase::Storage) }
+    }
+
     /// Whether nothing is to be changed.
     pub fn is_empty(&self) -> bool {
         self.managed_services.is_none() && self.storage.is_none()
@@ -79,6 +105,25 @@ impl KeyFields {
 }
 
 impl Workspace {
+    /// The key configuration that is attached for a use case.
+    pub fn key(&self, case: UseCase) -> Option<KeyConfigurationId> {
+        let id = match case {
+            UseCase::ManagedServices => &self.managed_services_customer_managed_key_id,
+            UseCase::Storage => &self.storage_customer_managed_key_id,
+        };
+        id.as_deref().filter(|id| !id.is_empty()).and_then(|id| id.parse().ok())
+    }
+
+    /// Whether it is on its way from one state to another and will arrive by itself.
+    pub fn is_changing(&self) -> bool {
+        matches!(self.workspace_status.as_str(), "PROVISIONING" | "NOT_PROVISIONED")
+    }
+
+    /// Whether it is in a state that does not end by itself.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.workspace_status.as_str(), "FAILED" | "BANNED" | "CANCELLED" | "CANCELLING")
+    }
+
     /// Whether it uses a key configuration, for anything.
     pub fn uses(&self, id: &KeyConfigurationId) -> bool {
         let own = [&self.managed_services_customer_managed_key_id, &self.storage_customer_managed_key_id];

@@ -3,12 +3,22 @@
 use std::future::Future;
 
 use serde::de::DeserializeOwned;
+use tokio_util::sync::CancellationToken;
 
 use super::data_source::AnyDataSource;
 use super::diagnostics::Diagnostics;
 use super::function::Function;
 use super::resource::AnyResource;
 use super::schema::Schema;
+
+/// The run of Terraform that configures a provider.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Which Terraform it is: `1.11.4`.
+    pub terraform_version: String,
+    /// Ends when Terraform wants to stop.
+    pub stop: CancellationToken,
+}
 
 /// A provider.
 pub trait Provider: Send + Sync + 'static {
@@ -32,7 +42,7 @@ pub trait Provider: Send + Sync + 'static {
     /// Makes the client. No network here: an unused client must cost nothing, and values may still be unknown.
     fn configure(
         config: Self::Config,
-        terraform_version: &str,
+        run: Run,
     ) -> impl Future<Output = Result<(Self::Client, Diagnostics), Diagnostics>> + Send;
 
     /// Its managed resources.

@@ -18,6 +18,12 @@ pub struct WorkspaceFacts {
     pub region: Option<String>,
     /// `ENTERPRISE`, `PREMIUM`, …
     pub pricing_tier: Option<String>,
+    /// Whose cloud it runs in, as far as the account says: `aws`, `gcp`, `azure`.
+    pub cloud: Option<String>,
+    /// Whether it has serverless compute alone.
+    pub serverless_only: bool,
+    /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
+    pub default_storage: bool,
     /// The configuration that encrypts its managed services now.
     pub managed_services: Option<KeyConfigurationId>,
     /// The configuration that encrypts its storage now.
@@ -92,6 +98,30 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             ),
         );
     }
+    if let Some(cloud) = workspace.cloud.as_deref().filter(|cloud| !cloud.eq_ignore_ascii_case("aws")) {
+        push(
+            Id::WorkspaceCloud,
+            Severity::Error,
+            Subject::Workspace,
+            "The workspace is in another cloud than the key".to_owned(),
+            format!("The {name} runs in the cloud `{cloud}`; an AWS key was to be attached to it."),
+            "A workspace can only use keys of its own cloud.",
+            "Name a workspace on AWS. Keys of other clouds are not attached by this version of the provider.".to_owned(),
+        );
+    }
+    if case == UseCase::Storage && (workspace.serverless_only || workspace.default_storage) {
+        let what = if workspace.serverless_only { "has serverless compute alone" } else { "keeps its data in default storage" };
+        push(
+            Id::WorkspaceDefaultStorage,
+            Severity::Error,
+            subject(case),
+            "The workspace has no storage of its own that a storage key could encrypt".to_owned(),
+            format!("The {name} {what}: there is no workspace bucket in an account of yours."),
+            "A storage key can be set once and never be taken away, and here it would encrypt nothing. The managed services key covers the \
+             default storage of such a workspace.",
+            "Set `managed_services_key_configuration_id` alone, and leave `storage_key_configuration_id` out.".to_owned(),
+        );
+    }
     let Some(configuration) = attach.configuration else {
         push(
             Id::KeyConfigurationNotFound,
@@ -157,6 +187,38 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         ),
     }
     findings
+}
+
+/// What an attach of these use cases will encrypt, and what it will not: said once, when it is planned.
+pub fn reach(workspace: &WorkspaceFacts, attaches: &[UseCase]) -> Option<Finding> {
+    let lines: Vec<String> = attaches
+        .iter()
+        .map(|case| match (case, workspace.attached(*case)) {
+            (UseCase::ManagedServices, Some(old)) => format!(
+                "  - managed services: the key changes from {old}. Data keys are wrapped anew with the new one; keep the old key enabled, and \
+                 its policy as it is, for 24 hours."
+            ),
+            (UseCase::ManagedServices, None) => "  - managed services: notebooks, secrets, queries and their history, Git credentials and \
+                 the like, as they are written from now on. What is there already stays as it is until it is changed."
+                .to_owned(),
+            (UseCase::Storage, _) => "  - workspace storage: new objects of the workspace bucket (DBFS root, job and query results, \
+                 libraries, notebook revisions), and the EBS volumes of new clusters of classic compute. Objects that are there already stay \
+                 as they are until they are written again; tables in other buckets and serverless compute are not covered."
+                .to_owned(),
+        })
+        .collect();
+    if lines.is_empty() {
+        return None;
+    }
+    Some(Finding {
+        id: Id::BindingReach,
+        severity: Severity::Warning,
+        subject: Subject::Workspace,
+        summary: Id::BindingReach.title().to_owned(),
+        found: format!("From the attach to the {} on, the key encrypts:\n{}", workspace.in_words(), lines.join("\n")),
+        why: "An attach encrypts what is new. It does not reach back, and it cannot be undone.".to_owned(),
+        remedy: "Nothing has to be done; silence this finding when everybody knows.".to_owned(),
+    })
 }
 
 fn with_message(message: &str) -> String {

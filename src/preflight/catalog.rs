@@ -115,6 +115,12 @@ catalog! {
         "They need the Enterprise tier on AWS.";
     WorkspaceStatus "workspace-status" Refused "The workspace is not running"
         "Keys are attached to running workspaces only.";
+    WorkspaceCloud "workspace-cloud" Refused "The workspace is in another cloud than the key"
+        "A workspace can only use keys of its own cloud.";
+    WorkspaceDefaultStorage "workspace-default-storage" Allowed "The workspace has no storage of its own that a storage key could encrypt"
+        "A serverless workspace, and one with default storage, has no workspace bucket. Its managed services key covers the default storage; a storage key could never be taken away again.";
+    BindingReach "binding-reach" Allowed "What this attach will encrypt, and what it will not"
+        "An attach encrypts what is written from then on, on classic compute. What is there already stays as it is until it is written again; tables in other buckets, mounts and serverless compute are not covered. It is said once, in the plan that attaches.";
 }
 
 impl fmt::Display for Id {

@@ -9,12 +9,23 @@ use super::config::{Config, IgnoreFindings, silenced};
 use super::diagnose::{self, Unavailable};
 use super::reads::Reads;
 use crate::clouds::aws::Aws;
+use crate::databricks::auth::Surroundings;
 use crate::databricks::transport::Behaviour;
-use crate::databricks::{Account, AuthError, Settings, auth};
+use crate::databricks::{Account, AuthError, Settings};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::provider::Run;
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
+
+/// What a resource of a run wants of something that only one may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What it wants it to be.
+    pub value: String,
+    /// Whether the resource is to be created.
+    pub is_new: bool,
+}
 
 /// The configured provider.
 pub struct Client {
@@ -30,20 +41,20 @@ pub struct Client {
     planned_policies: Mutex<BTreeMap<KeyArn, String>>,
     facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
     vanished: Mutex<BTreeSet<WorkspaceId>>,
+    managed: Mutex<BTreeSet<String>>,
+    claims: Mutex<BTreeMap<String, Claim>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Client {
     /// A client from the provider block. Nothing is called yet; what is wrong shows when it is needed.
-    pub fn new(config: &Config, terraform_version: &str) -> Self {
+    pub fn new(config: &Config, run: Run) -> Self {
         let (settings, unknown) = config.databricks();
         let (aws, aws_unknown) = config.aws();
-        let around =
-            auth::Surroundings { variable: &|name| std::env::var(name).ok(), file: &|path| std::fs::read_to_string(path) };
         Self {
-            settings: settings.completed(&around),
+            settings: settings.completed(&Surroundings::OWN),
             unknown,
-            behaviour: config.behaviour(terraform_version),
+            behaviour: Behaviour { stop: run.stop, ..config.behaviour(&run.terraform_version) },
             account: OnceCell::new(),
             reads: Reads::default(),
             aws: Aws::new(aws),
@@ -53,6 +64,8 @@ impl Client {
             planned_policies: Mutex::default(),
             facts: Mutex::default(),
             vanished: Mutex::default(),
+            managed: Mutex::default(),
+            claims: Mutex::default(),
             policy_locks: Mutex::default(),
         }
     }
@@ -72,7 +85,7 @@ impl Client {
         let settings = self.settings()?;
         self.account
             .get_or_try_init(|| async {
-                let resolved = settings.resolve().map_err(Unavailable::Auth)?;
+                let resolved = settings.resolve(&Surroundings::OWN).map_err(Unavailable::Auth)?;
                 Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
             })
             .await
@@ -140,6 +153,34 @@ impl Client {
     /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
     pub fn has_vanished(&self, id: WorkspaceId) -> bool {
         self.vanished.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// A resource of this run manages this key configuration.
+    pub fn is_managed_here(&self, id: &str) {
+        self.managed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+    }
+
+    /// Whether a resource of this run is known to manage this key configuration.
+    pub fn manages(&self, id: &str) -> bool {
+        self.managed.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+    }
+
+    /// Lays claim to something that only one resource of a configuration may have. `false` when another one has it: one that
+    /// wants another value, or that is new as well. (A resource that is to be replaced is planned twice, first as it is and then
+    /// as a new one, with the same value.)
+    pub fn claim(&self, thing: String, claim: Claim) -> bool {
+        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
+        match claims.get_mut(&thing) {
+            None => {
+                claims.insert(thing, claim);
+                true
+            }
+            Some(other) => {
+                let free = other.value == claim.value && !(other.is_new && claim.is_new);
+                other.is_new |= claim.is_new;
+                free
+            }
+        }
     }
 
     /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.

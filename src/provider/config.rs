@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::clouds::aws;
 use crate::databricks;
-use crate::databricks::auth::AccountHost;
+use crate::databricks::auth::settings::Name;
+use crate::databricks::auth::{AccountHost, AuthType};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::GoDuration;
@@ -25,6 +26,15 @@ pub struct Config {
     pub profile: Attr<String>,
     pub config_file: Attr<String>,
     pub auth_type: Attr<String>,
+    pub audience: Attr<String>,
+    pub oidc_token_env: Attr<String>,
+    pub databricks_id_token_filepath: Attr<String>,
+    pub databricks_cli_path: Attr<String>,
+    pub azure_tenant_id: Attr<String>,
+    pub azure_client_id: Attr<String>,
+    pub azure_client_secret: Attr<String>,
+    pub azure_environment: Attr<String>,
+    pub google_credentials: Attr<String>,
     pub preflight: Attr<String>,
     pub ignore_findings: IgnoreFindings,
     pub http: Attr<Http>,
@@ -54,6 +64,7 @@ pub struct Http {
     pub timeout: Attr<GoDuration>,
     pub retry_timeout: Attr<GoDuration>,
     pub requests_per_second: Attr<u32>,
+    pub ca_bundle: Attr<String>,
 }
 
 /// `aws`
@@ -65,6 +76,7 @@ pub struct Aws {
     pub access_key: Attr<String>,
     pub secret_key: Attr<String>,
     pub token: Attr<String>,
+    pub ca_bundle: Attr<String>,
     pub assume_role: Attr<AssumeRole>,
     pub endpoints: Attr<Endpoints>,
 }
@@ -129,6 +141,9 @@ pub fn schema() -> Schema {
         Attribute::string("access_key").describe("Access key id. Better left to the environment, a profile or a role."),
         Attribute::string("secret_key").sensitive().describe("Secret of the access key."),
         Attribute::string("token").sensitive().describe("Session token of a temporary access key."),
+        Attribute::string("ca_bundle").describe(
+            "File of certificates (PEM) that are trusted besides those of the system. Default: environment variable `AWS_CA_BUNDLE`.",
+        ),
         Attribute::object("assume_role", assume_role).describe("Role to assume for every call to AWS."),
         Attribute::object("endpoints", endpoints).describe("Addresses of AWS services, for tests against local ones."),
     ];
@@ -162,9 +177,43 @@ pub fn schema() -> Schema {
             Attribute::string("config_file").describe(
                 "Databricks configuration file. Default: environment variable `DATABRICKS_CONFIG_FILE`, then `~/.databrickscfg`.",
             ),
-            one_of("auth_type", &["oauth-m2m", "pat"]).describe(
-                "Which credential to use when several are configured: `oauth-m2m` or `pat`. Default: environment variable \
-                 `DATABRICKS_AUTH_TYPE`.",
+            one_of("auth_type", AuthType::NAMES).describe(format!(
+                "Which method of authentication to use when several are configured: {}. Default: environment variable \
+                 `DATABRICKS_AUTH_TYPE`, then the one that is configured.",
+                AuthType::NAMES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            )),
+            Attribute::string("audience").describe(
+                "For whom the OIDC token of a GitHub Actions job is made out. Default: environment variable \
+                 `DATABRICKS_TOKEN_AUDIENCE`, then the account id.",
+            ),
+            Attribute::string("oidc_token_env").describe(
+                "Environment variable that holds an OIDC token which the account trusts. Default: environment variable \
+                 `DATABRICKS_OIDC_TOKEN_ENV`, then `DATABRICKS_OIDC_TOKEN`.",
+            ),
+            Attribute::string("databricks_id_token_filepath").describe(
+                "File that holds an OIDC token which the account trusts. Default: environment variable \
+                 `DATABRICKS_OIDC_TOKEN_FILEPATH`, then the profile.",
+            ),
+            Attribute::string("databricks_cli_path").describe(
+                "The Databricks command line, for the method `databricks-cli`. Default: environment variable \
+                 `DATABRICKS_CLI_PATH`, then `databricks` on PATH.",
+            ),
+            Attribute::string("azure_tenant_id").describe(
+                "Microsoft Entra ID tenant, for account hosts on Azure. Default: environment variable `ARM_TENANT_ID`.",
+            ),
+            Attribute::string("azure_client_id").describe(
+                "Application id in that tenant. Default: environment variable `ARM_CLIENT_ID`.",
+            ),
+            Attribute::string("azure_client_secret").sensitive().describe(
+                "Secret of that application. Default: environment variable `ARM_CLIENT_SECRET`.",
+            ),
+            one_of("azure_environment", &["public", "usgovernment", "china"]).describe(
+                "Which of Microsoft's clouds: `public`, `usgovernment` or `china`. Default: environment variable `ARM_ENVIRONMENT`, \
+                 then the one of the host.",
+            ),
+            Attribute::string("google_credentials").sensitive().describe(
+                "JSON key of a Google service account, or its file, for the account host on Google Cloud. Default: environment \
+                 variable `GOOGLE_CREDENTIALS`.",
             ),
             one_of("preflight", &["enforce", "warn"]).describe(
                 "What a finding of severity error does: `enforce` stops the plan or apply, `warn` shows it and goes on. Default: \
@@ -186,6 +235,9 @@ pub fn schema() -> Schema {
                             _ => Ok(()),
                         })
                         .describe("How many requests may be sent to the account API in a second. Default: `15`."),
+                    Attribute::string("ca_bundle").describe(
+                        "File of certificates (PEM) that are trusted besides those of the system, for example of a proxy that opens TLS.",
+                    ),
                 ],
             )
             .describe("How the account API is called."),
@@ -238,6 +290,43 @@ pub fn validate(config: &Config) -> Diagnostics {
     found
 }
 
+/// What the User-Agent says besides our own name: Terraform, the system, the CI, and what the user adds.
+fn user_agent_parts(terraform_version: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
+    let clean = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || ".-+_".contains(*c)).collect() };
+    let is_set = |name: &&(&str, &str)| variable(name.0).is_some_and(|value| !value.is_empty());
+    let mut parts = String::new();
+    let version = clean(terraform_version);
+    if !version.is_empty() {
+        parts.push_str(&format!(" terraform/{version}"));
+    }
+    parts.push_str(&format!(" os/{}", std::env::consts::OS));
+    // The names that the official SDKs have for CI systems.
+    let systems = [
+        ("GITHUB_ACTIONS", "github"),
+        ("GITLAB_CI", "gitlab"),
+        ("JENKINS_URL", "jenkins"),
+        ("TF_BUILD", "azure-devops"),
+        ("CIRCLECI", "circle"),
+        ("TRAVIS", "travis"),
+        ("BITBUCKET_BUILD_NUMBER", "bitbucket"),
+        ("TFC_RUN_ID", "tf-cloud"),
+    ];
+    if let Some((_, name)) = systems.iter().find(is_set) {
+        parts.push_str(&format!(" cicd/{name}"));
+    }
+    // Products that a company adds for its own bookkeeping: `name/version`, separated by blanks.
+    let added = ["DATABRICKS_USER_AGENT_EXTRA", "TF_APPEND_USER_AGENT"].iter().filter_map(|name| variable(name));
+    for product in added.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()) {
+        if let Some((name, version)) = product.split_once('/').map(|(name, version)| (clean(name), clean(version)))
+            && !name.is_empty()
+            && !version.is_empty()
+        {
+            parts.push_str(&format!(" {name}/{version}"));
+        }
+    }
+    parts
+}
+
 fn text(attribute: &Attr<String>) -> Option<String> {
     attribute.known().cloned()
 }
@@ -245,27 +334,28 @@ fn text(attribute: &Attr<String>) -> Option<String> {
 impl Config {
     /// What the account client needs, and which of it is not known yet.
     pub fn databricks(&self) -> (databricks::Settings, Vec<&'static str>) {
-        let settings = databricks::Settings {
-            host: text(&self.host),
-            account_id: text(&self.account_id),
-            client_id: text(&self.client_id),
-            client_secret: text(&self.client_secret).map(Into::into),
-            token: text(&self.token).map(Into::into),
-            profile: text(&self.profile),
-            config_file: text(&self.config_file),
-            auth_type: text(&self.auth_type),
-        };
         let all = [
-            ("host", &self.host),
-            ("account_id", &self.account_id),
-            ("client_id", &self.client_id),
-            ("client_secret", &self.client_secret),
-            ("token", &self.token),
-            ("profile", &self.profile),
-            ("config_file", &self.config_file),
-            ("auth_type", &self.auth_type),
+            (Name::Host, &self.host),
+            (Name::AccountId, &self.account_id),
+            (Name::ClientId, &self.client_id),
+            (Name::ClientSecret, &self.client_secret),
+            (Name::Token, &self.token),
+            (Name::Profile, &self.profile),
+            (Name::ConfigFile, &self.config_file),
+            (Name::AuthType, &self.auth_type),
+            (Name::Audience, &self.audience),
+            (Name::OidcTokenEnv, &self.oidc_token_env),
+            (Name::OidcTokenFile, &self.databricks_id_token_filepath),
+            (Name::DatabricksCliPath, &self.databricks_cli_path),
+            (Name::AzureTenantId, &self.azure_tenant_id),
+            (Name::AzureClientId, &self.azure_client_id),
+            (Name::AzureClientSecret, &self.azure_client_secret),
+            (Name::AzureEnvironment, &self.azure_environment),
+            (Name::GoogleCredentials, &self.google_credentials),
         ];
-        (settings, all.into_iter().filter(|(_, value)| value.is_unknown()).map(|(name, _)| name).collect())
+        let settings =
+            all.iter().fold(databricks::Settings::default(), |settings, (name, value)| settings.with(*name, text(value)));
+        (settings, all.iter().filter(|(_, value)| value.is_unknown()).map(|(name, _)| name.attribute()).collect())
     }
 
     /// How the account API is called.
@@ -281,12 +371,9 @@ impl Config {
             if let Attr::Known(rate) = &http.requests_per_second {
                 behaviour.requests_per_second = *rate;
             }
+            behaviour.ca_bundle = http.ca_bundle.known().map(Into::into);
         }
-        let version: String = terraform_version.chars().filter(|c| c.is_ascii_alphanumeric() || ".-+".contains(*c)).collect();
-        if !version.is_empty() {
-            behaviour.user_agent.push_str(&format!(" terraform/{version}"));
-        }
-        behaviour.user_agent.push_str(&format!(" os/{}", std::env::consts::OS));
+        behaviour.user_agent.push_str(&user_agent_parts(terraform_version, &|name| std::env::var(name).ok()));
         behaviour
     }
 
@@ -299,11 +386,11 @@ impl Config {
             access_key: text(&block.access_key),
             secret_key: text(&block.secret_key).map(Into::into),
             token: text(&block.token).map(Into::into),
+            ca_bundle: text(&block.ca_bundle).map(Into::into),
             ..aws::Settings::default()
         };
-        let mut unknown = [&block.region, &block.profile, &block.access_key, &block.secret_key, &block.token]
-            .into_iter()
-            .any(|value| value.is_unknown());
+        let plain = [&block.region, &block.profile, &block.access_key, &block.secret_key, &block.token, &block.ca_bundle];
+        let mut unknown = plain.into_iter().any(|value| value.is_unknown());
         unknown |= block.assume_role.is_unknown() || block.endpoints.is_unknown();
         if let Attr::Known(role) = &block.assume_role {
             unknown |= role.role_arn.is_unknown() || role.external_id.is_unknown() || role.session_name.is_unknown();
@@ -325,5 +412,22 @@ impl Config {
     /// Whether findings stop an apply.
     pub fn enforces(&self) -> bool {
         self.preflight.known().map(String::as_str) != Some("warn")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::user_agent_parts;
+
+    #[test]
+    fn the_user_agent_names_terraform_the_ci_and_what_the_user_adds() {
+        let none = user_agent_parts("1.11.4", &|_| None);
+        assert_eq!(none, format!(" terraform/1.11.4 os/{}", std::env::consts::OS));
+        let some = user_agent_parts("1.11.4 (evil)\r\n", &|name| match name {
+            "GITHUB_ACTIONS" => Some("true".to_owned()),
+            "DATABRICKS_USER_AGENT_EXTRA" => Some("team/1.0 nonsense x/\u{e9}".to_owned()),
+            _ => None,
+        });
+        assert_eq!(some, format!(" terraform/1.11.4evil os/{} cicd/github team/1.0", std::env::consts::OS));
     }
 }

@@ -2,6 +2,7 @@
 //! matters, and what to do.
 
 use crate::clouds::aws::AwsError;
+use crate::databricks::auth::AuthType;
 use crate::databricks::{AuthError, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::preflight::{self, Finding};
@@ -73,7 +74,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::NoCredential => (
             "No Databricks credential is configured",
             format!(
-                "There is neither a service principal (client_id and client_secret) nor a token, in the provider block, the environment or a profile. Set:\n\n{CREDENTIALS}"
+                "There is no service principal (client_id and client_secret), no token and no other credential, in the provider block, the \
+                 environment or a profile. Set:\n\n{CREDENTIALS}\n\nThe guide on authentication shows the other methods: a GitHub Actions job, \
+                 an OIDC token, the login of the Databricks command line."
             ),
         ),
         AuthError::Half(has, lacks) => (
@@ -93,8 +96,18 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::Method(method) => (
             "This Databricks authentication type is not supported",
-            format!("`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`; this provider knows `oauth-m2m` and `pat`."),
+            format!("`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`; this provider knows {}.", AuthType::NAMES.join(", ")),
         ),
+        AuthError::Incomplete { method, needs } => (
+            "The Databricks authentication type lacks something",
+            format!(
+                "`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`, and that method needs `{needs}`, which is set neither in the provider \
+                 block nor in the environment nor in a profile. Set it, or choose another method."
+            ),
+        ),
+        AuthError::Failed { method, reason, remedy } => {
+            ("No token could be had for Databricks", format!("The method `{method}` is configured, but {reason}.\n\n{remedy}"))
+        }
         AuthError::WorkspaceHost(host) => (
             "The host is a workspace, not an account",
             format!(
@@ -131,6 +144,14 @@ fn auth(error: &AuthError) -> Diagnostic {
 pub fn account(summary: &str, error: &Error) -> Diagnostic {
     let detail = match error {
         Error::Auth(error) => return auth(error),
+        Error::Token(error) => {
+            let inner = account(summary, error);
+            return Diagnostic { detail: format!("Databricks gave no token, so nothing was sent.\n\n{}", inner.detail), ..inner };
+        }
+        Error::Certificates { file, reason } => format!(
+            "The file {file}, which `http.ca_bundle` names, cannot be used: {reason}. It has to hold certificates in PEM form \
+             (`-----BEGIN CERTIFICATE-----`)."
+        ),
         Error::LoginPage => "The host answered with a login page instead of data: it does not accept the credential, or it is no account \
                              host. A token of a workspace does not work in the account. Use a service principal that is an account \
                              admin, and check `host`."

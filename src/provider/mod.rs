@@ -1,15 +1,17 @@
 //! The provider: its configuration, what it offers, and what all its resources share.
 
+pub mod bindings;
 pub mod client;
 pub mod config;
 pub mod diagnose;
+pub mod key_configurations;
 pub mod key_policies;
 pub mod reads;
 pub mod resources;
 pub mod waiting;
 
 use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::provider::Provider;
+use crate::plugin::provider::{Provider, Run};
 use crate::plugin::resource::{AnyResource, register};
 use crate::plugin::schema::Schema;
 
@@ -36,8 +38,8 @@ impl Provider for Dbxcmk {
         config::validate(config)
     }
 
-    async fn configure(config: config::Config, terraform_version: &str) -> Result<(Client, Diagnostics), Diagnostics> {
-        Ok((Client::new(&config, terraform_version), Diagnostics::new()))
+    async fn configure(config: config::Config, run: Run) -> Result<(Client, Diagnostics), Diagnostics> {
+        Ok((Client::new(&config, run), Diagnostics::new()))
     }
 
     fn resources() -> Vec<Box<dyn AnyResource<Client>>> {

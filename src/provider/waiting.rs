@@ -1,5 +1,6 @@
 //! Waiting: until a deadline, and not when Terraform wants to stop.
 
+use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -20,6 +21,11 @@ impl Deadline {
     /// Whether it has passed.
     pub fn has_passed(&self) -> bool {
         Instant::now() >= self.at
+    }
+
+    /// What comes of `work` before the deadline; `None` when it passes first.
+    pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        tokio::time::timeout_at(self.at, work).await.ok()
     }
 
     /// What was allowed, for messages.

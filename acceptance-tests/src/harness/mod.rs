@@ -5,11 +5,12 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "a harness for tests: what does not go as told has to fail the test")]
 
+pub mod background;
 pub mod providers;
 pub mod terraform;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
@@ -46,9 +47,13 @@ pub struct Run {
 impl Run {
     fn of(output: &Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        let text = format!("{stdout}{}", String::from_utf8_lossy(&output.stderr));
+        Self::new(output.status.success(), stdout, &String::from_utf8_lossy(&output.stderr))
+    }
+
+    fn new(success: bool, stdout: String, stderr: &str) -> Self {
         let messages = stdout.lines().filter_map(|line| message(&serde_json::from_str(line).ok()?)).collect();
-        Self { success: output.status.success(), messages, stdout, output: text }
+        let output = format!("{stdout}{stderr}");
+        Self { success, messages, stdout, output }
     }
 
     fn of_severity(&self, severity: &str) -> impl Iterator<Item = &Message> {
@@ -219,12 +224,6 @@ impl Workdir {
     pub fn run(&self, arguments: &[&str]) -> Run {
         let output = self.command(arguments).stdin(Stdio::null()).output().expect("Terraform can be started");
         Run::of(&output)
-    }
-
-    /// A command that goes on while the test does something else.
-    pub fn spawn(&self, arguments: &[&str]) -> Child {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("Terraform can be started")
     }
 
     /// `terraform validate`, which must find nothing.

@@ -7,8 +7,6 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use dbxcmk::vocabulary::UseCase;
 use serde_json::{Map, Value as Json, json};
 
@@ -16,7 +14,7 @@ use super::faults::Effect;
 use super::http::{Answer, Request};
 use super::trial::try_key;
 use super::world::{Objects, Update, Workspace};
-use super::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Shared};
+use super::{ACCOUNT_ID, Shared, identities};
 
 /// A token that is accepted as it is.
 pub const TOKEN: &str = "dapi-sandbox-token";
@@ -46,7 +44,10 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Eff
                 "token_endpoint": format!("{base}/oidc/accounts/{account}/v1/token"),
             }),
         ),
-        ("POST", ["oidc", "accounts", account, "v1", "token"]) => token(shared, request, account),
+        ("POST", ["oidc", "accounts", account, "v1", "token"]) => identities::account(shared, request, account),
+        ("GET", ["github", "token"]) => identities::github(request),
+        ("POST", ["entra", _, "oauth2", "token"]) => identities::entra(shared, request),
+        ("POST", ["google", "token"]) => identities::google(shared, request),
         (method, ["api", "2.0", "accounts", account, rest @ ..]) => {
             if !is_authenticated(shared, request) {
                 return Answer::refusal(401, "UNAUTHENTICATED", "Request is missing a valid credential for the account.");
@@ -65,24 +66,12 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Eff
     }
 }
 
-fn token(shared: &Shared, request: &Request, account: &str) -> Answer {
-    let expected = format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
-    let form = request.form();
-    if account != ACCOUNT_ID || request.header("authorization") != expected {
-        let body = json!({ "error": "invalid_client", "error_description": "Client authentication failed" });
-        return Answer::json(401, &body);
-    }
-    if form.get("grant_type").map(String::as_str) != Some("client_credentials") {
-        return Answer::json(400, &json!({ "error": "unsupported_grant_type" }));
-    }
-    let token = format!("sandbox-access-token-{}", uuid::Uuid::new_v4());
-    shared.world().tokens.insert(token.clone());
-    Answer::json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": 3600, "scope": "all-apis" }))
-}
-
 fn is_authenticated(shared: &Shared, request: &Request) -> bool {
     let token = request.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
-    token == TOKEN || shared.world().tokens.contains(token)
+    let world = shared.world();
+    let accompanied =
+        world.companions.get(token).is_none_or(|(name, value)| request.header(&name.to_ascii_lowercase()) == value);
+    (token == TOKEN || world.tokens.contains(token)) && accompanied
 }
 
 async fn resource(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>, method: &str, path: &[&str]) -> Answer {
@@ -206,11 +195,10 @@ fn delete(shared: &Shared, id: &str) -> Answer {
 fn shown(workspace: &Workspace, wait: Duration) -> Json {
     let mut fields = workspace.fields.clone();
     if let Some(update) = &workspace.update {
-        let elapsed = update.began.elapsed();
-        let over = elapsed >= wait;
+        let over = update.is_over(wait);
         if workspace.has_own_network() {
             // The status stays RUNNING. A doomed update shows for a while before it goes away without a word.
-            if elapsed >= wait / 2 && (update.stays || !over) {
+            if update.is_over(wait / 2) && (update.stays || !over) {
                 fields.extend(update.fields.clone());
             }
         } else if !over {
@@ -224,7 +212,7 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
 }
 
 fn finish_update(workspace: &mut Workspace, wait: Duration) {
-    if let Some(update) = workspace.update.take_if(|update| update.began.elapsed() >= wait)
+    if let Some(update) = workspace.update.take_if(|update| update.is_over(wait))
         && update.stays
     {
         workspace.fields.extend(update.fields);
@@ -321,6 +309,7 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
     let mut world = shared.world();
     world.about_to_write();
     let Some(workspace) = world.now.workspaces.get_mut(&number) else { return no_workspace(id) };
-    workspace.update = Some(Update { fields: changes, began: Instant::now(), stays });
+    let hangs = matches!(effect, Some(Effect::Hang));
+    workspace.update = Some(Update { fields: changes, began: Instant::now(), stays, hangs });
     Answer::json(200, &shown(workspace, wait))
 }

@@ -38,9 +38,9 @@ pub enum Effect {
         /// Its content type; JSON when not given.
         #[serde(default)]
         content_type: Option<String>,
-        /// `Retry-After`, in seconds.
+        /// `Retry-After`: a number of seconds, or a date.
         #[serde(default)]
-        retry_after: Option<u64>,
+        retry_after: Option<String>,
     },
     /// It is carried out, and the answer is thrown away for this status.
     StatusAfter {
@@ -52,16 +52,39 @@ pub enum Effect {
         /// Milliseconds.
         milliseconds: u64,
     },
+    /// It is carried out at once, and answered after this time.
+    DelayAfter {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
     /// The connection breaks before it is carried out.
     DropBefore,
     /// The connection breaks after it was carried out.
     DropAfter,
-    /// Only half of the answer's body arrives.
+    /// It is carried out; the connection breaks in the middle of the answer's body.
     Truncate,
+    /// It is carried out; the answer is no JSON.
+    Garble,
     /// A read shows what was true before the last write.
     StaleRead,
     /// A workspace update is accepted and silently undone.
     Revert,
+    /// A workspace update is accepted and never comes to an end.
+    Hang,
+}
+
+impl Effect {
+    /// A refusal with an empty body.
+    pub fn status(status: u16) -> Self {
+        Self::Status { status, body: String::new(), content_type: None, retry_after: None }
+    }
+
+    /// A refusal of an AWS service.
+    pub fn aws(kind: &str, message: &str) -> Self {
+        let answer = super::http::Answer::aws_refusal(kind, message);
+        let content_type = Some("application/x-amz-json-1.1".to_owned());
+        Self::Status { status: answer.status, body: answer.body, content_type, retry_after: None }
+    }
 }
 
 impl Fault {

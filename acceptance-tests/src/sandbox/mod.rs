@@ -8,9 +8,11 @@ pub mod account;
 pub mod control;
 pub mod faults;
 pub mod http;
+pub mod identities;
 pub mod kms;
 pub mod server;
 pub mod sts;
+pub mod tls;
 pub mod trial;
 pub mod world;
 
@@ -49,11 +51,13 @@ pub struct Options {
     pub wait: Duration,
     /// Where KMS is, when it is not the sandbox's own.
     pub kms_endpoint: Option<String>,
+    /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
+    pub tls: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, wait: Duration::from_millis(400), kms_endpoint: None }
+        Self { port: 0, wait: Duration::from_millis(400), kms_endpoint: None, tls: false }
     }
 }
 
@@ -64,6 +68,7 @@ pub struct Shared {
     options: Options,
     address: SocketAddr,
     http: reqwest::Client,
+    tls: Option<tls::Authority>,
 }
 
 impl Shared {
@@ -90,7 +95,8 @@ impl Sandbox {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let http = reqwest::Client::builder().no_proxy().build().map_err(std::io::Error::other)?;
-        let shared = Arc::new(Shared { world: Mutex::new(World::new()), options, address, http });
+        let tls = options.tls.then(tls::Authority::new).transpose()?;
+        let shared = Arc::new(Shared { world: Mutex::new(World::new()), options, address, http, tls });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
@@ -107,7 +113,25 @@ impl Sandbox {
 
     /// Where it listens: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
-        format!("http://{}", self.shared.address)
+        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.shared.address)
+    }
+
+    /// The certificate (PEM) of the authority that nobody knows.
+    pub fn authority(&self) -> &str {
+        self.shared.tls.as_ref().map(|tls| tls.certificate.as_str()).unwrap_or_default()
+    }
+
+    /// Waits until a request has come that has all these words; `false` when none comes within a minute.
+    pub fn has_been_asked(&self, words: &str) -> bool {
+        let fits = |operation: &String| words.split_whitespace().all(|word| operation.contains(word));
+        (0..6000).any(|_| {
+            let found = self.with(|world| world.arrived.iter().any(fits));
+            if !found {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            found
+        })
     }
 
     /// Looks at, or changes, the inside.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
@@ -34,14 +34,50 @@ pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) -> std:
         let (stream, _) = listener.accept().await?;
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
-            let service = service_fn(move |request| handle(Arc::clone(&shared), request));
             // A client that goes away in the middle is its own business.
-            let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+            match &shared.tls {
+                None => connection(TokioIo::new(stream), Arc::clone(&shared)).await,
+                Some(tls) => {
+                    if let Ok(stream) = tls.acceptor.accept(stream).await {
+                        connection(TokioIo::new(stream), Arc::clone(&shared)).await;
+                    }
+                }
+            }
         });
     }
 }
 
-async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Full<Bytes>>, Broken> {
+async fn connection<I: hyper::rt::Read + hyper::rt::Write + Unpin>(stream: I, shared: Arc<Shared>) {
+    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
+}
+
+/// A request to the account's objects that is under way; it is over when this is dropped, also when the client went away.
+struct UnderWay(Option<Arc<Shared>>);
+
+impl UnderWay {
+    fn new(shared: &Arc<Shared>, request: &Request) -> Self {
+        let mut world = shared.world();
+        world.arrived.push(request.operation());
+        if !request.path.starts_with("/api/2.0/") {
+            return Self(None);
+        }
+        world.pace.push(std::time::Instant::now());
+        world.under_way.0 += 1;
+        world.under_way.1 = world.under_way.1.max(world.under_way.0);
+        Self(Some(Arc::clone(shared)))
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        if let Some(shared) = &self.0 {
+            shared.world().under_way.0 -= 1;
+        }
+    }
+}
+
+async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Sent>, Broken> {
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(|_| Broken)?.to_bytes().to_vec();
     let headers: BTreeMap<String, String> = parts
@@ -59,10 +95,9 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     if request.path.starts_with("/_sandbox") {
         return wire(&control::answer(&shared, &request));
     }
-    if request.path.starts_with("/api/2.0/") {
-        shared.world().pace.push(std::time::Instant::now());
-    }
+    let _under_way = UnderWay::new(&shared, &request);
     let effect = meet(&mut shared.world().faults, &request);
+    let is_cut = effect == Some(Effect::Truncate);
     let outcome = carry_out(&shared, &request, effect).await;
     let record = Record {
         operation: request.operation(),
@@ -72,15 +107,19 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
         status: outcome.as_ref().map_or(0, |answer| answer.status),
     };
     shared.world().record.push(record);
-    wire(&outcome?)
+    let mut response = wire(&outcome?)?;
+    response.body_mut().is_cut = is_cut;
+    Ok(response)
 }
 
 async fn carry_out(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>) -> Result<Answer, Broken> {
     match effect {
-        None | Some(Effect::Revert | Effect::StaleRead) => Ok(answer(shared, request, effect).await),
+        None | Some(Effect::Revert | Effect::Hang | Effect::StaleRead | Effect::Truncate) => {
+            Ok(answer(shared, request, effect).await)
+        }
         Some(Effect::Status { status, body, content_type, retry_after }) => {
             let mut headers = vec![("content-type".to_owned(), content_type.unwrap_or_else(|| "application/json".to_owned()))];
-            headers.extend(retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string())));
+            headers.extend(retry_after.map(|value| ("retry-after".to_owned(), value)));
             Ok(Answer { status, headers, body })
         }
         Some(Effect::StatusAfter { status }) => {
@@ -96,7 +135,12 @@ async fn carry_out(shared: &Arc<Shared>, request: &Request, effect: Option<Effec
             answer(shared, request, None).await;
             Err(Broken)
         }
-        Some(Effect::Truncate) => {
+        Some(Effect::DelayAfter { milliseconds }) => {
+            let answer = answer(shared, request, None).await;
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            Ok(answer)
+        }
+        Some(Effect::Garble) => {
             let mut whole = answer(shared, request, None).await;
             whole.body.truncate(whole.body.len() / 2);
             Ok(whole)
@@ -115,10 +159,45 @@ async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>)
     account::answer(shared, request, effect.as_ref()).await
 }
 
-fn wire(answer: &Answer) -> Result<Response<Full<Bytes>>, Broken> {
+fn wire(answer: &Answer) -> Result<Response<Sent>, Broken> {
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).map_err(|_| Broken)?);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
-    response.body(Full::new(Bytes::from(answer.body.clone()))).map_err(|_| Broken)
+    response.body(Sent { rest: Bytes::from(answer.body.clone()), is_cut: false }).map_err(|_| Broken)
+}
+
+/// A body that may break off in the middle: as many bytes are announced as there are, and half of them come.
+struct Sent {
+    rest: Bytes,
+    is_cut: bool,
+}
+
+impl hyper::body::Body for Sent {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(
+        mut self: std::pin::Pin<&mut Self>,
+        _: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Broken>>> {
+        let half = self.rest.len() / 2;
+        std::task::Poll::Ready(if self.rest.is_empty() {
+            self.is_cut.then_some(Err(Broken))
+        } else if self.is_cut {
+            let first = self.rest.split_to(half);
+            self.rest.clear();
+            Some(Ok(hyper::body::Frame::data(first)))
+        } else {
+            Some(Ok(hyper::body::Frame::data(std::mem::take(&mut self.rest))))
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && !self.is_cut
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        hyper::body::SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or_default())
+    }
 }

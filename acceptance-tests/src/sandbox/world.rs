@@ -44,6 +44,15 @@ pub struct Update {
     pub began: Instant,
     /// Whether Databricks can use the key, so that the update stays.
     pub stays: bool,
+    /// Whether it never comes to an end.
+    pub hangs: bool,
+}
+
+impl Update {
+    /// Whether it is over, when an update takes `wait`.
+    pub fn is_over(&self, wait: std::time::Duration) -> bool {
+        !self.hangs && self.began.elapsed() >= wait
+    }
 }
 
 /// A key.
@@ -93,8 +102,18 @@ pub struct World {
     pub record: Vec<Record>,
     /// When each request to the account's objects came.
     pub pace: Vec<Instant>,
+    /// The requests that have come, answered or not, in the order of their coming.
+    pub arrived: Vec<String>,
+    /// How many requests to the account's objects are under way, and how many there were at most.
+    pub under_way: (usize, usize),
     /// Tokens that were handed out.
     pub tokens: BTreeSet<String>,
+    /// Tokens that are good only together with a header: its name and value.
+    pub companions: BTreeMap<String, (&'static str, String)>,
+    /// How long a token lives, in seconds.
+    pub token_life: u64,
+    /// The public key (PEM) of the Google service account that is an account admin.
+    pub google_key: Option<String>,
     /// The sessions of assumed roles, by access key.
     pub sessions: BTreeMap<String, String>,
     /// Principals that KMS does not know.
@@ -117,6 +136,8 @@ impl Workspace {
             "storage_configuration_id": "c0ffee00-0000-4000-8000-000000000002",
             "workspace_status": "RUNNING",
             "workspace_status_message": "Workspace is running.",
+            "compute_mode": "HYBRID",
+            "storage_mode": "CUSTOMER_HOSTED",
             "creation_time": 1_700_000_000_000_i64,
         });
         let mut fields = workspace.as_object().cloned().unwrap_or_default();
@@ -153,7 +174,12 @@ impl World {
             faults: Vec::new(),
             record: Vec::new(),
             pace: Vec::new(),
+            arrived: Vec::new(),
+            under_way: (0, 0),
             tokens: BTreeSet::new(),
+            companions: BTreeMap::new(),
+            token_life: 3600,
+            google_key: None,
             sessions: BTreeMap::new(),
             unknown_principals: BTreeSet::new(),
         }

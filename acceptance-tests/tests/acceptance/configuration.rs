@@ -144,8 +144,13 @@ mod faults {
     #[test]
     fn a_busy_api_is_waited_for() {
         let (stage, _) = stage();
-        let busy = |status, retry_after| Effect::Status { status, body: String::new(), content_type: None, retry_after };
-        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(429, Some(1))));
+        let busy = |status, retry_after: Option<&str>| Effect::Status {
+            status,
+            body: String::new(),
+            content_type: None,
+            retry_after: retry_after.map(str::to_owned),
+        };
+        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(429, Some("1"))));
         stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(503, None)));
         stage.workdir.apply();
         assert_eq!(stage.configurations().len(), 1);

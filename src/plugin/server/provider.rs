@@ -7,7 +7,7 @@ use crate::plugin::bridge::from_value;
 use crate::plugin::codec;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
+use crate::plugin::provider::{Provider, Run};
 
 fn capabilities() -> pb::ServerCapabilities {
     pb::ServerCapabilities {
@@ -70,7 +70,8 @@ impl<P: Provider> Inner<P> {
         let schema = &self.catalogue().provider;
         let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
-        let (client, warnings) = P::configure(self.provider_config(&config)?, &request.terraform_version).await?;
+        let run = Run { terraform_version: request.terraform_version, stop: self.stop.clone() };
+        let (client, warnings) = P::configure(self.provider_config(&config)?, run).await?;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
         Ok(pb::configure_provider::Response { diagnostics: warnings.to_proto() })
     }

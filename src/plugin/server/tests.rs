@@ -34,7 +34,7 @@ impl Provider for Toys {
         Schema::new("Toys.", vec![Attribute::string("prefix")])
     }
 
-    async fn configure(config: Config, _: &str) -> Result<(String, Diagnostics), Diagnostics> {
+    async fn configure(config: Config, _: crate::plugin::provider::Run) -> Result<(String, Diagnostics), Diagnostics> {
         Ok((config.prefix.known().cloned().unwrap_or_default(), Diagnostics::new()))
     }
 

@@ -3,22 +3,19 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 use super::{Timeouts, all_known, known_set, timeout};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
-use crate::databricks::workspaces::Workspace;
-use crate::databricks::{Account, Error};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
-use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::client::{Claim, Client, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
+use crate::provider::key_configurations::{announce, make, refuse_while_in_use, rfc3339, users};
 use crate::provider::waiting::{Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
@@ -128,11 +125,6 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
     })
 }
 
-/// RFC 3339 from milliseconds since 1970.
-fn rfc3339(milliseconds: i64) -> Option<String> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()?.format(&Rfc3339).ok()
-}
-
 fn request(plan: &Model) -> Option<NewKeyConfiguration> {
     let aws = plan.aws.known()?;
     let mut use_cases: Vec<String> = all_known(&plan.use_cases)?.iter().map(ToString::to_string).collect();
@@ -149,78 +141,6 @@ fn request(plan: &Model) -> Option<NewKeyConfiguration> {
             reuse_key_for_cluster_volumes: aws.reuse_key_for_cluster_volumes.known().copied().filter(|_| is_storage),
         },
     })
-}
-
-/// Makes one, and never two: when the answer was lost, what is there is looked at before anything is sent again.
-async fn make(account: &Account, new: &NewKeyConfiguration) -> Result<Remote, Diagnostics> {
-    let failed = |error: &Error| Diagnostics::from(diagnose::account("The key configuration could not be created", error));
-    let before: Vec<String> = account
-        .key_configurations()
-        .await
-        .map_err(|error| failed(&error))?
-        .into_iter()
-        .map(|one| one.customer_managed_key_id)
-        .collect();
-    let error = match account.create_key_configuration(new).await {
-        Ok(made) => return Ok(made),
-        Err(error) => error,
-    };
-    let ambiguous = match &error {
-        Error::Transport { may_have_been_taken, .. } => *may_have_been_taken,
-        Error::Malformed(_) => true,
-        Error::Api(refusal) => matches!(refusal.status, 500 | 502 | 504),
-        Error::LoginPage | Error::Auth(_) => false,
-    };
-    if !ambiguous {
-        return Err(failed(&error));
-    }
-    tracing::warn!(%error, "the answer to a create was lost; looking whether it was carried out");
-    let now = account.key_configurations().await.map_err(|_| failed(&error))?;
-    let mut made = now.into_iter().filter(|one| !before.contains(&one.customer_managed_key_id) && new.matches(one));
-    match (made.next(), made.next()) {
-        (Some(one), None) => Ok(one),
-        (None, _) => Err(failed(&error)),
-        (Some(one), Some(other)) => Err(Diagnostic::error(
-            "It is not certain which key configuration was created",
-            format!(
-                "The answer to the create was lost, and since then the account has two new configurations of this key: {} and {}. Somebody \
-                 else made one at the same time. Import the right one, and delete the other in the account console.",
-                one.customer_managed_key_id, other.customer_managed_key_id
-            ),
-        )
-        .into()),
-    }
-}
-
-/// `using`: the workspaces that use it, or why that could not be found out.
-fn refuse_while_in_use(id: &KeyConfigurationId, using: Result<Vec<Workspace>, Error>) -> Result<(), Diagnostics> {
-    let using = using.map_err(|error| {
-        diagnose::account("It could not be found out whether a workspace uses the key configuration", &error)
-    })?;
-    if using.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> =
-        using.iter().map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect();
-    Err(Diagnostic::error(
-        "The key configuration is in use",
-        format!(
-            "The key configuration {id} is attached to {}:\n{}\n\nDatabricks does not delete a configuration that a workspace uses, and a \
-             key cannot be detached from a workspace (catalogs that use it are not checked here). Delete the workspaces first \
-             (`terraform destroy -target=…`), then this. If it is to be replaced, attach another configuration for managed services \
-             before; the storage key of a workspace stays for good.\n\nTo let Terraform only forget it, use a `removed` block with \
-             `destroy = false`.",
-            if using.len() == 1 { "this workspace" } else { "these workspaces" },
-            names.join("\n")
-        ),
-    )
-    .into())
-}
-
-/// The workspaces that use a configuration, as this run has read them.
-async fn users(client: &Client, account: &Account, id: &KeyConfigurationId) -> Result<Vec<Workspace>, Error> {
-    let all = client.reads().workspaces(account).await?;
-    Ok(all.values().filter(|workspace| workspace.uses(id)).cloned().collect())
 }
 
 impl Resource for KeyConfiguration {
@@ -303,6 +223,9 @@ impl Resource for KeyConfiguration {
             Err(Unavailable::NotYetKnown(_)) => return Ok(()),
             Err(reason) => return Err(reason.into()),
         };
+        if let Some(id) = change.prior.as_ref().and_then(|prior| prior.id.known()) {
+            client.is_managed_here(id.as_str());
+        }
         let replaces = change.prior.as_ref().is_some_and(|prior| {
             prior.key() != plan.model.key()
                 || all_known(&prior.use_cases).map(sorted) != cases.clone().map(sorted)
@@ -313,7 +236,13 @@ impl Resource for KeyConfiguration {
             None => {
                 plan.model.account_id = Attr::Known(account.clone());
                 // A missing credential is told now, not in the middle of the apply.
-                client.account().await?;
+                let account = client.account().await?;
+                if let Some(new) = request(&plan.model) {
+                    refuse_twins(client, &new)?;
+                    let all = client.reads().configurations(account).await;
+                    let all = all.map_err(|error| diagnose::account("The key configurations could not be read", &error))?;
+                    announce(cx, all.values(), &new)?;
+                }
             }
             Some(prior) if replaces => {
                 if let Attr::Known(id) = &prior.id {
@@ -358,16 +287,10 @@ impl Resource for KeyConfiguration {
         if !errors.is_empty() {
             return Err(errors);
         }
-        let made = tokio::time::timeout(timeout(&plan.timeouts, "create", CREATE).length(), make(account, &new));
-        let made = made.await;
+        let made = make(cx, account, &new, timeout(&plan.timeouts, "create", CREATE)).await;
         client.reads().forget_configurations();
-        let made = made.map_err(|_| {
-            Diagnostic::error(
-                "Creating the key configuration took too long",
-                "Databricks did not answer in time. Whether the configuration was made is not known: look in the account console under \
-                 Cloud resources > Encryption keys, and import it if it is there. `timeouts.create` gives it more time.",
-            )
-        })??;
+        let made = made?;
+        client.is_managed_here(&made.customer_managed_key_id);
         // The first answer may be partial; the object itself is complete. Not being able to read it is no reason to lose it.
         let id: KeyConfigurationId = made.customer_managed_key_id.parse().map_err(|_| {
             Diagnostic::error(
@@ -395,6 +318,7 @@ impl Resource for KeyConfiguration {
     async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
         let account = cx.client().account().await?;
         let Attr::Known(id) = &before.id else { return Ok(None) };
+        cx.client().is_managed_here(id.as_str());
         if let Attr::Known(own) = before.account_id.as_ref()
             && own != account.id()
         {
@@ -474,6 +398,23 @@ impl Resource for KeyConfiguration {
             timeouts: Attr::Null,
         })
     }
+}
+
+/// Two new resources that describe the very same object.
+fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagnostics> {
+    let fingerprint = serde_json::to_string(new).unwrap_or_default();
+    if client.claim(format!("key configuration {fingerprint}"), Claim { value: String::new(), is_new: true }) {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        "Two resources describe the same key configuration",
+        format!(
+            "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have              the same object twice, and nobody could tell them apart.\n\nRefer to one of them from everywhere. If two are really wanted, give              them different aliases (`key_alias`).",
+            new.aws_key_info.key_arn
+        ),
+    )
+    .on("aws.key_arn")
+    .into())
 }
 
 fn sorted(mut cases: Vec<UseCase>) -> Vec<UseCase> {

@@ -5,23 +5,22 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
 
 use super::{Timeouts, timeout};
+use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::databricks::{Account, ApiError, Error};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::{GoDuration, spell};
+use crate::plugin::duration::GoDuration;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
-use crate::preflight::binding::{Attach, ConfigurationFacts, WorkspaceFacts, judge};
+use crate::preflight::binding::{self, ConfigurationFacts, WorkspaceFacts, judge, reach};
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
-use crate::provider::client::{Client, as_warnings, split};
+use crate::provider::bindings::{self, Attach, Failure, required, settle, workspace};
+use crate::provider::client::{Claim, Client, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
-use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
 
@@ -29,11 +28,6 @@ use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, UseCase, WorkspaceI
 const ATTACH: Duration = Duration::from_secs(60 * 60);
 /// How long a storage key takes until it is in full effect.
 const STORAGE_SETTLE: Duration = Duration::from_secs(20 * 60);
-/// How many reads in a row have to show the wanted value: a failed update reverts without a word.
-const READS_IN_A_ROW: u32 = 3;
-/// The pauses between reads.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-
 /// The resource.
 pub struct WorkspaceBinding;
 
@@ -46,6 +40,7 @@ pub struct Model {
     pub managed_services_key_configuration_id: Attr<KeyConfigurationId>,
     pub storage_key_configuration_id: Attr<KeyConfigurationId>,
     pub settle_time: Attr<GoDuration>,
+    pub wait_for_compute: Attr<GoDuration>,
     pub workspace_name: Attr<String>,
     pub workspace_status: Attr<String>,
     pub region: Attr<String>,
@@ -60,6 +55,21 @@ impl Model {
             UseCase::ManagedServices => &self.managed_services_key_configuration_id,
             UseCase::Storage => &self.storage_key_configuration_id,
         }
+    }
+
+    /// The key configurations that the workspace has to have.
+    fn keys(&self) -> KeyFields {
+        let one = |case| self.wanted(case).known().cloned();
+        KeyFields { managed_services: one(UseCase::ManagedServices), storage: one(UseCase::Storage) }
+    }
+
+    /// The keys that this workspace has, as far as this binding names them.
+    fn with_keys_of(mut self, workspace: &Workspace) -> Self {
+        let shown = |own: &Attr<KeyConfigurationId>, case| if own.is_null() { Attr::Null } else { workspace.key(case).into() };
+        self.managed_services_key_configuration_id =
+            shown(&self.managed_services_key_configuration_id, UseCase::ManagedServices);
+        self.storage_key_configuration_id = shown(&self.storage_key_configuration_id, UseCase::Storage);
+        self
     }
 
     /// What this workspace shows, in the user's words where they said something.
@@ -88,14 +98,6 @@ fn place(finding: &Finding) -> &'static str {
     }
 }
 
-fn attached(workspace: &Workspace, case: UseCase) -> Option<KeyConfigurationId> {
-    let id = match case {
-        UseCase::ManagedServices => &workspace.managed_services_customer_managed_key_id,
-        UseCase::Storage => &workspace.storage_customer_managed_key_id,
-    };
-    id.as_deref().filter(|id| !id.is_empty()).and_then(|id| id.parse().ok())
-}
-
 fn facts(workspace: &Workspace) -> WorkspaceFacts {
     WorkspaceFacts {
         id: WorkspaceId::from(workspace.workspace_id),
@@ -104,31 +106,12 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
         status_message: workspace.workspace_status_message.clone().unwrap_or_default(),
         region: workspace.aws_region.clone(),
         pricing_tier: workspace.pricing_tier.clone(),
-        managed_services: attached(workspace, UseCase::ManagedServices),
-        storage: attached(workspace, UseCase::Storage),
+        cloud: workspace.cloud.clone(),
+        serverless_only: workspace.compute_mode.as_deref() == Some("SERVERLESS"),
+        default_storage: workspace.storage_mode.as_deref() == Some("DEFAULT_STORAGE"),
+        managed_services: workspace.key(UseCase::ManagedServices),
+        storage: workspace.key(UseCase::Storage),
     }
-}
-
-/// The workspace as it is now.
-async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, Diagnostics> {
-    required(account, id, account.find_workspace(id).await)
-}
-
-fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspace>, Error>) -> Result<Workspace, Diagnostics> {
-    let found = found.map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
-    found.ok_or_else(|| {
-        Diagnostic::error(
-            "There is no such workspace in this Databricks account",
-            format!(
-                "The account {} has no workspace {id}. The number stands in the workspace's URL (`?o=…`) and in the account console; a \
-                 resource of databricks/databricks has it as `databricks_mws_workspaces.….workspace_id`.\n\nIf the workspace was deleted, \
-                 remove this binding from the configuration: there is nothing left to bind.",
-                account.id()
-            ),
-        )
-        .on("workspace_id")
-        .into()
-    })
 }
 
 /// Everything there is to say about the wanted attaches: the workspace, the configurations, the keys and their policies.
@@ -155,7 +138,7 @@ async fn examine(
             use_cases: remote.use_cases.iter().filter_map(|case| case.parse().ok()).collect(),
             key: remote.aws_key_info.as_ref().and_then(|info| info.key_arn.parse().ok()),
         });
-        findings.extend(judge(&about, &Attach { case, id, configuration: configuration.as_ref() }));
+        findings.extend(judge(&about, &binding::Attach { case, id, configuration: configuration.as_ref() }));
         let Some(key) = configuration.and_then(|configuration| configuration.key) else { continue };
         if stage == Stage::Plan && !client.aws_is_known() {
             continue;
@@ -216,147 +199,13 @@ fn enforce(cx: &Context<Client>, findings: Vec<Finding>, ignored: &IgnoreFinding
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
 
-/// The fields in which the workspace differs from what is wanted.
-fn changes(workspace: &Workspace, model: &Model) -> KeyFields {
-    let differs = |case: UseCase| {
-        let wanted = model.wanted(case).known().cloned();
-        wanted.filter(|wanted| attached(workspace, case).as_ref() != Some(wanted))
-    };
-    KeyFields { managed_services: differs(UseCase::ManagedServices), storage: differs(UseCase::Storage) }
-}
-
-/// Why waiting ended without the wanted value.
-enum Wait {
-    /// The value was there and went away, or the update ended without it.
-    Reverted,
-    /// A status that never becomes RUNNING by itself.
-    Terminal,
-    /// Time is over.
-    TimedOut,
-    /// Terraform wants to stop.
-    Stopped,
-}
-
-/// Waits until the workspace is RUNNING and shows the wanted keys several times in a row.
-async fn attached_for_good(
-    cx: &Context<Client>,
-    account: &Account,
-    id: WorkspaceId,
-    model: &Model,
-    deadline: Deadline,
-) -> Result<Workspace, Diagnostics> {
-    let (started, mut wait) = (Instant::now(), PAUSES.0);
-    let (mut in_a_row, mut seen, mut was_busy, mut without) = (0_u32, false, false, 0_u32);
-    loop {
-        let now = workspace(account, id).await?;
-        let is_running = now.workspace_status == "RUNNING";
-        let is_there = changes(&now, model).is_empty();
-        in_a_row = if is_running && is_there { in_a_row + 1 } else { 0 };
-        if in_a_row >= READS_IN_A_ROW {
-            return Ok(now);
-        }
-        seen |= is_there;
-        was_busy |= now.workspace_status == "PROVISIONING";
-        // After it was seen, or after the update came to its end, the old value means that the update was undone.
-        without = if is_running && !is_there && (seen || was_busy) { without + 1 } else { 0 };
-        let end = if matches!(now.workspace_status.as_str(), "FAILED" | "BANNED" | "CANCELLED" | "CANCELLING") {
-            Some(Wait::Terminal)
-        } else if without >= READS_IN_A_ROW {
-            Some(Wait::Reverted)
-        } else if deadline.has_passed() {
-            Some(Wait::TimedOut)
-        } else {
-            tracing::info!(workspace = %id, status = now.workspace_status, attached = is_there, elapsed = spell(started.elapsed()), "waiting for the workspace");
-            (pause(wait, cx.stop()).await == Pause::Stopped).then_some(Wait::Stopped)
-        };
-        if let Some(end) = end {
-            return Err(not_attached(cx, account, &now, model, &end, deadline).await);
-        }
-        wait = (wait * 2).min(PAUSES.1);
-    }
-}
-
-/// What the workspace has now, in words.
-fn what_is_true(workspace: &Workspace) -> String {
-    let one = |case: UseCase| match attached(workspace, case) {
-        Some(id) => format!("  - {}: {id}", case.in_words()),
-        None => format!("  - {}: none", case.in_words()),
-    };
-    format!(
-        "The workspace {} (\"{}\") is {} and has these key configurations:\n{}\n{}",
-        workspace.workspace_id,
-        workspace.workspace_name,
-        workspace.workspace_status,
-        one(UseCase::ManagedServices),
-        one(UseCase::Storage)
-    )
-}
-
-async fn not_attached(
-    cx: &Context<Client>,
-    account: &Account,
-    now: &Workspace,
-    model: &Model,
-    end: &Wait,
-    deadline: Deadline,
-) -> Diagnostics {
-    let truth = what_is_true(now);
-    let message = now.workspace_status_message.as_deref().filter(|message| !message.is_empty());
-    let said = message.map(|message| format!("\n\nDatabricks says: \"{message}\".")).unwrap_or_default();
-    let (summary, advice) = match end {
-        Wait::Reverted => (
-            "Databricks took the key and silently went back to the old one",
-            "The update was accepted and then undone: that is how Databricks answers when it cannot use a key. What preflight says about \
-             the key now stands below, if it says anything. Mend the cause, and apply again.",
-        ),
-        Wait::Terminal => (
-            "The workspace failed while its keys were changed",
-            "A workspace in this status does not come back by itself. The account console says what is wrong; apply again when it is RUNNING.",
-        ),
-        Wait::TimedOut => (
-            "The workspace did not take the keys in time",
-            "The request was accepted, and it may still be carried out. Plan again: if the keys are there by then, nothing is left to do. \
-             `timeouts` gives it more time.",
-        ),
-        Wait::Stopped => (
-            "Waiting for the workspace was interrupted",
-            "The request was accepted, and it goes on without Terraform. Apply again to wait for its end.",
-        ),
-    };
-    let waited = if matches!(end, Wait::TimedOut) { format!(" after {}", spell(deadline.length())) } else { String::new() };
-    let mut all = Diagnostics::from(Diagnostic::error(summary, format!("{truth}{waited}{said}\n\n{advice}")));
-    if matches!(end, Wait::Reverted | Wait::Terminal)
-        && let Ok(findings) = examine(cx.client(), account, now, model, Stage::Apply).await
-    {
-        all.extend(cx.client().report(findings, &model.ignore_findings, place));
-    }
-    all
-}
-
-fn refused(error: &Error, workspace: &Workspace) -> Diagnostics {
-    if error.api().is_some_and(ApiError::is_running_compute) {
-        return Diagnostic::error(
-            "Compute is running in the workspace",
-            format!(
-                "Databricks does not change the keys of workspace {} (\"{}\") while classic compute runs in its network. It says: \
-                 \"{error}\".\n\nStop all clusters (all-purpose and jobs), empty the instance pools, stop the classic SQL warehouses, and \
-                 wait until their EC2 instances are terminated. Then apply again; nothing was changed.\n\nWhat runs can be listed with:\n\n  \
-                 databricks clusters list\n  databricks instance-pools list\n  databricks warehouses list",
-                workspace.workspace_id, workspace.workspace_name
-            ),
-        )
-        .on("workspace_id")
-        .into();
-    }
-    diagnose::account("The keys of the workspace could not be changed", error).into()
-}
-
 impl WorkspaceBinding {
-    /// Attaches what is not attached yet, and waits until it is there to stay.
+    /// Attaches what is not attached yet, and waits until it is there to stay. `existing`: whether the binding is in the state
+    /// already, so that what is true can be written there whatever happens.
     async fn attach(
         cx: &Context<Client>,
         plan: Model,
-        operation: &str,
+        existing: bool,
         progress: &Progress<Model>,
     ) -> Result<Model, Diagnostics> {
         let client = cx.client();
@@ -364,47 +213,74 @@ impl WorkspaceBinding {
         let Attr::Known(id) = plan.workspace_id else {
             return Err(Diagnostic::bug("A workspace binding was applied before its workspace was known.").into());
         };
-        let deadline = timeout(&plan.timeouts, operation, ATTACH);
+        let deadline = timeout(&plan.timeouts, if existing { "update" } else { "create" }, ATTACH);
         let before = workspace(account, id).await?;
-        let fields = changes(&before, &plan);
         let findings = examine(client, account, &before, &plan, Stage::Apply).await?;
         // What is attached already cannot be stopped any more, only reported.
-        enforce(cx, if fields.is_empty() { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
-        if !fields.is_empty() {
-            tracing::info!(workspace = %id, "attaching key configurations");
-            let sent = account.set_keys(id, &fields).await;
-            client.reads().forget_workspaces();
-            sent.map_err(|error| refused(&error, &before))?;
-        }
-        let now = attached_for_good(cx, account, id, &plan, deadline).await?;
+        let is_there = plan.keys().missing_in(&before).is_empty();
+        enforce(cx, if is_there { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
+        let wait_for_compute = plan.wait_for_compute.known().map_or(Duration::ZERO, GoDuration::length);
+        let wanted = Attach { id, wanted: plan.keys(), deadline, wait_for_compute };
+        let (now, changed) = match bindings::attach(cx, account, before, &wanted).await {
+            Ok(attached) => attached,
+            Err(failure) => return Err(Self::explained(cx, account, plan, *failure, existing, progress).await),
+        };
         let mut state = plan.showing(&now);
         state.id = Attr::Known(id.to_string());
         progress.save(state.clone());
-        if !fields.is_empty() {
-            settle(cx, &state, fields.storage.is_some()).await;
+        let usual = if changed.storage.is_some() { STORAGE_SETTLE } else { Duration::ZERO };
+        if !changed.is_empty() {
+            settle(cx, state.settle_time.known().map_or(usual, GoDuration::length)).await;
         }
         Ok(state)
     }
+
+    /// A failed attach, for the user and for the state. A new binding stays out of the state: written there together with an
+    /// error, Terraform would replace it. The next apply finds what is true in the workspace itself.
+    async fn explained(
+        cx: &Context<Client>,
+        account: &Account,
+        plan: Model,
+        failure: Failure,
+        existing: bool,
+        progress: &Progress<Model>,
+    ) -> Diagnostics {
+        let mut all = failure.diagnostics;
+        if failure.is_about_the_key
+            && let Ok(findings) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
+        {
+            all.extend(cx.client().report(findings, &plan.ignore_findings, place));
+        }
+        if existing {
+            progress.save(plan.showing(&failure.now).with_keys_of(&failure.now));
+        }
+        all
+    }
 }
 
-/// Waits until the new key is in full effect. The attach itself is done, so being interrupted here is no failure.
-async fn settle(cx: &Context<Client>, state: &Model, storage: bool) {
-    let usual = if storage { STORAGE_SETTLE } else { Duration::ZERO };
-    let length = state.settle_time.known().map_or(usual, GoDuration::length);
-    if length.is_zero() {
-        return;
-    }
-    tracing::info!(settle_time = spell(length), "waiting until the new key is in full effect");
-    if pause(length, cx.stop()).await == Pause::Stopped {
-        cx.warn(Diagnostic::warning(
-            "The new key may not be in full effect yet",
-            format!(
-                "The keys are attached, but waiting for them to settle was interrupted. For about {} from the attach, do not start clusters \
-                 and do not use the DBFS API in this workspace.",
-                spell(length)
-            ),
-        ));
-    }
+/// One workspace has one binding: two that name the same key would fight, the second apply undoing the first.
+fn refuse_second_binding(client: &Client, id: WorkspaceId, model: &Model, is_new: bool) -> Result<(), Diagnostics> {
+    let is_free = |case: &UseCase| {
+        let value = match model.wanted(*case) {
+            Attr::Null => return true,
+            Attr::Known(id) => id.to_string(),
+            Attr::Unknown => String::new(),
+        };
+        client.claim(format!("workspace {id} {case}"), Claim { value, is_new })
+    };
+    let Some(case) = UseCase::ALL.into_iter().find(|case| !is_free(case)) else { return Ok(()) };
+    Err(Diagnostic::error(
+        "The workspace is bound twice",
+        format!(
+            "Another dbxcmk_workspace_binding of this configuration sets the key for {} of workspace {id} as well. They would undo each \
+             other's work, and a storage key can be set only once.\n\nKeep one binding for a workspace, with both keys in it. A second binding \
+             in another configuration (another state) cannot be seen from here: whoever applies last wins, and the other one's next plan \
+             shows the difference.",
+            case.in_words()
+        ),
+    )
+    .on("workspace_id")
+    .into())
 }
 
 impl Resource for WorkspaceBinding {
@@ -438,6 +314,10 @@ impl Resource for WorkspaceBinding {
                 Attribute::duration("settle_time").describe(
                     "How long to wait after an attach until the key is in full effect. Default: `20m` when the storage key changes, as \
                      Databricks asks for, otherwise `0s`.",
+                ),
+                Attribute::duration("wait_for_compute").describe(
+                    "How long to wait for compute that runs in the workspace, which keeps Databricks from changing its keys, as `30m`. Within \
+                     the timeout of the operation. Default: `0s`, so that the apply stops and says what to stop.",
                 ),
                 Attribute::string("workspace_name").computed().stable().describe("Name of the workspace."),
                 Attribute::string("workspace_status").computed().describe("Status of the workspace when it was last looked at."),
@@ -490,6 +370,10 @@ impl Resource for WorkspaceBinding {
             Err(Unavailable::NotYetKnown(_)) => return Ok(()),
             Err(reason) => return Err(reason.into()),
         };
+        // A binding that moves to another workspace is planned once more, as a new one.
+        if prior.is_some() || change.prior.is_none() {
+            refuse_second_binding(client, id, &plan.model, prior.is_none())?;
+        }
         let now = match required(account, id, client.reads().workspace(account, id).await) {
             Ok(now) => now,
             Err(_) if client.has_vanished(id) => {
@@ -509,8 +393,12 @@ impl Resource for WorkspaceBinding {
             Err(errors) => return Err(errors),
         };
         let findings = examine(client, account, &now, &plan.model, Stage::Plan).await?;
-        let attaches =
-            !changes(&now, &plan.model).is_empty() || UseCase::ALL.iter().any(|case| plan.model.wanted(*case).is_unknown());
+        let missing = plan.model.keys().missing_in(&now);
+        let comes = |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
+        let coming: Vec<UseCase> = UseCase::ALL.into_iter().filter(comes).collect();
+        let attaches = !coming.is_empty();
+        let mut findings = findings;
+        findings.extend(reach(&facts(&now), &coming));
         enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings)
     }
 
@@ -536,7 +424,7 @@ impl Resource for WorkspaceBinding {
     }
 
     async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
-        Self::attach(cx, plan, "create", progress).await
+        Self::attach(cx, plan, false, progress).await
     }
 
     async fn read(cx: &Context<Client>, state: Model) -> Result<Option<Model>, Diagnostics> {
@@ -554,13 +442,13 @@ impl Resource for WorkspaceBinding {
         };
         let imported = UseCase::ALL.iter().all(|case| state.wanted(*case).is_null());
         let mut state = state.showing(&workspace);
-        // A field that this binding does not name belongs to somebody else.
-        let shown = |own: &Attr<KeyConfigurationId>, case| {
-            if own.is_null() && !imported { Attr::Null } else { attached(&workspace, case).into() }
-        };
-        state.managed_services_key_configuration_id =
-            shown(&state.managed_services_key_configuration_id, UseCase::ManagedServices);
-        state.storage_key_configuration_id = shown(&state.storage_key_configuration_id, UseCase::Storage);
+        // A field that this binding does not name belongs to somebody else; an import takes over all that is there.
+        if imported {
+            state.managed_services_key_configuration_id = workspace.key(UseCase::ManagedServices).into();
+            state.storage_key_configuration_id = workspace.key(UseCase::Storage).into();
+        } else {
+            state = state.with_keys_of(&workspace);
+        }
         if imported && UseCase::ALL.iter().all(|case| state.wanted(*case).is_null()) {
             return Err(Diagnostic::error(
                 "The workspace has no keys",
@@ -572,7 +460,7 @@ impl Resource for WorkspaceBinding {
     }
 
     async fn update(cx: &Context<Client>, _: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
-        Self::attach(cx, plan, "update", progress).await
+        Self::attach(cx, plan, true, progress).await
     }
 
     async fn delete(_: &Context<Client>, _: Model) -> Result<(), Diagnostics> {
@@ -593,6 +481,7 @@ impl Resource for WorkspaceBinding {
             managed_services_key_configuration_id: Attr::Null,
             storage_key_configuration_id: Attr::Null,
             settle_time: Attr::Null,
+            wait_for_compute: Attr::Null,
             workspace_name: Attr::Null,
             workspace_status: Attr::Null,
             region: Attr::Null,

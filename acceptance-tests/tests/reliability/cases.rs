@@ -1,0 +1,276 @@
+//! The cases: a fault, and the place where it strikes.
+
+use acceptance_tests::sandbox::WORKSPACE;
+use acceptance_tests::sandbox::faults::{Effect, Fault};
+use acceptance_tests::sandbox::world::World;
+
+/// What happens to a run.
+#[derive(Clone, Debug)]
+pub enum Mishap {
+    /// Requests meet faults.
+    Faults(Vec<Fault>),
+    /// The world is odd; `mended` undoes it before the next apply.
+    World { odd: fn(&mut World), mended: fn(&mut World) },
+    /// A signal arrives when the run has come to a point.
+    Signal { signal: Signal, at: Point },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    InterruptOnce,
+    InterruptTwice,
+    KillProvider,
+    KillTerraform,
+}
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Point {
+    /// A request is on its way and not carried out.
+    Before(&'static str),
+    /// A request was carried out, its answer is on its way.
+    After(&'static str),
+    /// The workspace is being updated.
+    Waiting,
+    /// The keys are there, and settle.
+    Settling,
+}
+
+/// Which run meets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Run {
+    /// The apply that makes everything.
+    Apply,
+    /// The destroy of the key configuration, after the workspace was deleted.
+    Destroy,
+}
+
+#[derive(Clone, Debug)]
+pub struct Case {
+    pub section: &'static str,
+    pub fault: String,
+    pub place: String,
+    pub mishap: Mishap,
+    pub run: Run,
+}
+
+/// The places of the account API where a fault strikes: in words, and as the sandbox knows them.
+const ACCOUNT_PLACES: [(&str, &str); 4] = [
+    ("making the key configuration", "POST /customer-managed-keys"),
+    ("attaching it", "PATCH /workspaces/"),
+    ("watching the workspace", "GET /workspaces/"),
+    ("listing key configurations", "GET /customer-managed-keys"),
+];
+
+const PAGE: &str = "<!doctype html><html><head><title>Sign In</title></head><body></body></html>";
+
+fn refusal(status: u16, code: &str, message: &str) -> Effect {
+    let body = format!("{{\"error_code\":\"{code}\",\"message\":\"{message}\"}}");
+    Effect::Status { status, body, content_type: None, retry_after: None }
+}
+
+fn busy(retry_after: Option<String>) -> Effect {
+    let body = r#"{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"Too many requests."}"#.to_owned();
+    Effect::Status { status: 429, body, content_type: None, retry_after }
+}
+
+/// A second from now, as HTTP writes dates.
+fn soon() -> String {
+    httpdate::fmt_http_date(std::time::SystemTime::now() + std::time::Duration::from_secs(2))
+}
+
+fn account_faults() -> Vec<(&'static str, Effect)> {
+    vec![
+        ("401", refusal(401, "UNAUTHENTICATED", "Token is not valid.")),
+        ("403", refusal(403, "PERMISSION_DENIED", "User is not an account admin.")),
+        ("404", refusal(404, "RESOURCE_DOES_NOT_EXIST", "Invalid endpoint.")),
+        ("409", refusal(409, "RESOURCE_CONFLICT", "Another operation is under way.")),
+        ("429 without Retry-After", busy(None)),
+        ("429 with Retry-After in seconds", busy(Some("1".to_owned()))),
+        ("429 with Retry-After as a date", busy(Some(soon()))),
+        ("500", refusal(500, "INTERNAL_ERROR", "Something went wrong.")),
+        ("502", Effect::status(502)),
+        ("503", refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again later.")),
+        ("504", Effect::status(504)),
+        ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
+        (
+            "an HTML page",
+            Effect::Status { status: 200, body: PAGE.to_owned(), content_type: Some("text/html".to_owned()), retry_after: None },
+        ),
+        ("a body that breaks off", Effect::Truncate),
+        ("invalid JSON", Effect::Garble),
+        ("a reset before the request was taken", Effect::DropBefore),
+        ("a reset after the request was taken", Effect::DropAfter),
+        ("no answer for 30 s", Effect::Delay { milliseconds: 30_000 }),
+        ("no answer for 30 s, though carried out", Effect::DelayAfter { milliseconds: 30_000 }),
+    ]
+}
+
+fn case(section: &'static str, fault: &str, place: &str, mishap: Mishap) -> Case {
+    Case { section, fault: fault.to_owned(), place: place.to_owned(), mishap, run: Run::Apply }
+}
+
+fn one(operation: &str, effect: Effect) -> Mishap {
+    Mishap::Faults(vec![Fault::new(operation, effect)])
+}
+
+fn account() -> Vec<Case> {
+    let section = "The account API";
+    let mut all = Vec::new();
+    for (place, operation) in ACCOUNT_PLACES {
+        for (fault, effect) in account_faults() {
+            all.push(case(section, fault, place, one(operation, effect)));
+        }
+    }
+    for (fault, effect) in account_faults() {
+        // What comes once is got over; these come for good.
+        if matches!(fault, "403" | "429 without Retry-After" | "503" | "a reset before the request was taken") {
+            let for_good = Mishap::Faults(vec![Fault::new("/api/2.0/", effect).times(1_000_000)]);
+            all.push(case(section, &format!("{fault}, every time"), "everything", for_good));
+        }
+    }
+    for (fault, effect) in [
+        ("401", Effect::status(401)),
+        ("429 without Retry-After", busy(None)),
+        ("503", Effect::status(503)),
+        ("an HTML page", Effect::Status { status: 200, body: PAGE.to_owned(), content_type: Some("text/html".to_owned()), retry_after: None }),
+        ("a reset before the request was taken", Effect::DropBefore),
+    ] {
+        all.push(case(section, fault, "fetching a token", one("POST /oidc/", effect)));
+    }
+    for (fault, effect) in [
+        ("409", refusal(409, "RESOURCE_CONFLICT", "You cannot delete a configuration that is associated with a running workspace.")),
+        ("500", Effect::status(500)),
+        ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
+        ("a reset before the request was taken", Effect::DropBefore),
+        ("a reset after the request was taken", Effect::DropAfter),
+    ] {
+        let mishap = one("DELETE /customer-managed-keys", effect);
+        all.push(Case { run: Run::Destroy, ..case(section, fault, "deleting the key configuration", mishap) });
+    }
+    all.push(case(section, "a token that is taken back before its time", "everything", Mishap::Faults(vec![Fault {
+        skip: 3,
+        ..Fault::new("/api/2.0/", refusal(401, "UNAUTHENTICATED", "Token is not valid."))
+    }])));
+    all
+}
+
+fn workspace(world: &mut World) -> &mut acceptance_tests::sandbox::world::Workspace {
+    world.workspace(WORKSPACE)
+}
+
+fn databricks() -> Vec<Case> {
+    let section = "What Databricks does";
+    let hang = Mishap::Faults(vec![Fault::new("PATCH /workspaces/", Effect::Hang)]);
+    vec![
+        case(section, "an update that is silently undone", "attaching it", one("PATCH /workspaces/", Effect::Revert)),
+        case(section, "an update that never comes to an end", "attaching it", hang),
+        case(
+            section,
+            "reads that are old after a write",
+            "watching the workspace",
+            Mishap::Faults(vec![Fault { skip: 1, ..Fault::new("GET /workspaces/", Effect::StaleRead).times(4) }]),
+        ),
+        case(
+            section,
+            "compute that runs in the workspace",
+            "attaching it",
+            Mishap::World {
+                odd: |world| workspace(world).has_running_compute = true,
+                mended: |world| workspace(world).has_running_compute = false,
+            },
+        ),
+        case(
+            section,
+            "a workspace that is PROVISIONING",
+            "attaching it",
+            Mishap::World {
+                odd: |world| set_status(world, "PROVISIONING"),
+                mended: |world| set_status(world, "RUNNING"),
+            },
+        ),
+        case(
+            section,
+            "a workspace that has FAILED",
+            "attaching it",
+            Mishap::World { odd: |world| set_status(world, "FAILED"), mended: |world| set_status(world, "RUNNING") },
+        ),
+    ]
+}
+
+fn set_status(world: &mut World, status: &str) {
+    workspace(world).fields.insert("workspace_status".to_owned(), status.into());
+}
+
+fn kms() -> Vec<Case> {
+    let section = "AWS KMS";
+    let throttled = || Effect::aws("ThrottlingException", "Rate exceeded");
+    let denied = Effect::aws("AccessDeniedException", "User is not authorized to perform: kms:GetKeyPolicy");
+    let unknown = Effect::aws(
+        "MalformedPolicyDocumentException",
+        "Policy contains a statement with one or more invalid principals.",
+    );
+    let mut all = Vec::new();
+    for (place, operation) in [("reading the key policy", "KMS GetKeyPolicy"), ("putting the key policy", "KMS PutKeyPolicy")] {
+        for (fault, effect) in [
+            ("throttling", throttled()),
+            ("an internal error", Effect::aws("KMSInternalException", "The request was rejected.")),
+            ("a reset before the request was taken", Effect::DropBefore),
+            ("a reset after the request was taken", Effect::DropAfter),
+            ("a body that breaks off", Effect::Truncate),
+        ] {
+            all.push(case(section, fault, place, one(operation, effect)));
+        }
+    }
+    all.push(case(section, "throttling, every time", "everything", Mishap::Faults(vec![Fault::new("KMS", throttled()).times(1_000_000)])));
+    all.push(case(
+        section,
+        "AccessDenied on GetKeyPolicy alone",
+        "reading the key policy",
+        Mishap::Faults(vec![Fault::new("KMS GetKeyPolicy", denied).times(1_000_000)]),
+    ));
+    all.push(case(
+        section,
+        "a principal that AWS does not know yet",
+        "putting the key policy",
+        Mishap::Faults(vec![Fault::new("KMS PutKeyPolicy", unknown).times(2)]),
+    ));
+    all.push(case(
+        section,
+        "reads that are old after a put",
+        "putting the key policy",
+        Mishap::Faults(vec![Fault { skip: 2, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead).times(3) }]),
+    ));
+    all
+}
+
+fn signals() -> Vec<Case> {
+    let section = "People and machines";
+    let points = [
+        ("before the policy is put", Point::Before("KMS PutKeyPolicy")),
+        ("after the policy was put", Point::After("KMS PutKeyPolicy")),
+        ("before the key configuration is made", Point::Before("POST /customer-managed-keys")),
+        ("after the key configuration was made", Point::After("POST /customer-managed-keys")),
+        ("before the keys are attached", Point::Before("PATCH /workspaces/")),
+        ("after the keys were attached", Point::After("PATCH /workspaces/")),
+        ("while the workspace is updated", Point::Waiting),
+        ("while the keys settle", Point::Settling),
+    ];
+    let signals = [
+        ("Ctrl-C", Signal::InterruptOnce),
+        ("Ctrl-C twice", Signal::InterruptTwice),
+        ("the provider is killed", Signal::KillProvider),
+        ("Terraform is killed", Signal::KillTerraform),
+    ];
+    let mut all = Vec::new();
+    for (fault, signal) in signals {
+        for (place, at) in points {
+            all.push(case(section, fault, place, Mishap::Signal { signal, at }));
+        }
+    }
+    all
+}
+
+pub fn all() -> Vec<Case> {
+    [account(), databricks(), kms(), signals()].concat()
+}

@@ -1,0 +1,247 @@
+//! One play: everything is there but our resources; the run meets its mishap; then the next apply has to make it good.
+
+use std::time::{Duration, Instant};
+
+use acceptance_tests::harness::background::Background;
+use acceptance_tests::harness::{self, Message};
+use acceptance_tests::sandbox::faults::{Effect, Fault};
+use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
+use serde_json::{Value as Json, json};
+
+use crate::cases::{Case, Mishap, Point, Run, Signal};
+use crate::stage::{HEAD, Over, Stage, policy};
+
+/// What a person saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The run that met the mishap.
+    pub run: String,
+    /// The next one.
+    pub next: String,
+}
+
+/// Somebody else's statement in the key policy, which has to be there in the end.
+const FOREIGN: &str =
+    r#"{ "Sid" : "Backup",  "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":["kms:Decrypt"], "Resource":"*" }"#;
+
+/// How long keys settle where a signal is to arrive in that time.
+const SETTLE: &str = "6s";
+
+const POLICY: &str = "dbxcmk_key_policy.lakehouse";
+const CONFIGURATION: &str = "dbxcmk_key_configuration.lakehouse";
+const BINDING: &str = "dbxcmk_workspace_binding.prod";
+
+fn configuration(key: &str, settle: &str) -> String {
+    let head = HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        "provider \"dbxcmk\" {\n  http = {\n    timeout       = \"3s\"\n    retry_timeout = \"8s\"\n  }\n}",
+    );
+    format!(
+        r#"{head}
+resource "dbxcmk_key_policy" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {{
+    key_arn                = "{key}"
+    cross_account_role_arn = "{ROLE_ARN}"
+  }}
+}}
+
+resource "dbxcmk_key_configuration" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {{
+    key_arn   = dbxcmk_key_policy.lakehouse.aws.key_arn
+    key_alias = "alias/lakehouse"
+  }}
+}}
+
+resource "dbxcmk_workspace_binding" "prod" {{
+  workspace_id                          = "{WORKSPACE}"
+  managed_services_key_configuration_id = dbxcmk_key_configuration.lakehouse.id
+  storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id
+  settle_time                           = "{settle}"
+  timeouts = {{
+    create = "8s"
+  }}
+}}
+"#
+    )
+}
+
+/// Plays a case.
+pub fn play(case: &Case) -> Seen {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    stage.kms.call("EnableKeyRotation", &json!({ "KeyId": key }));
+    stage.kms.put_policy(&key, &policy(&key, &[FOREIGN]));
+    let settle = if matches!(case.mishap, Mishap::Signal { at: Point::Settling, .. }) { SETTLE } else { "0s" };
+    stage.workdir.configuration(&configuration(&key, settle));
+    match case.run {
+        Run::Apply => {
+            let run = met(&stage, &case.mishap, &["apply", "-json", "-input=false", "-auto-approve"]);
+            mend(&stage, &case.mishap);
+            nothing_twice_nothing_lost(&stage, &key);
+            let next = stage.workdir.run(&["apply", "-json", "-input=false", "-auto-approve"]);
+            everything_is_there(&stage, &key, &next);
+            Seen { run: told(&run), next: told(&next) }
+        }
+        Run::Destroy => {
+            stage.workdir.apply();
+            // Its owner deletes the workspace; the configuration is free then.
+            stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
+            let run = met(&stage, &case.mishap, &["destroy", "-json", "-input=false", "-auto-approve"]);
+            mend(&stage, &case.mishap);
+            let next = stage.workdir.run(&["destroy", "-json", "-input=false", "-auto-approve"]);
+            assert!(next.success, "the next destroy failed:\n{}", next.shown());
+            assert_eq!(stage.configurations(), Vec::<Json>::new(), "a key configuration is left");
+            assert_eq!(stage.workdir.addresses(), Vec::<String>::new(), "something is left in the state");
+            let left = stage.kms.policy(&key);
+            assert!(left.contains(FOREIGN) && !left.contains("414351767826"), "{left}");
+            Seen { run: told(&run), next: told(&next) }
+        }
+    }
+}
+
+fn met(stage: &Stage, mishap: &Mishap, arguments: &[&str]) -> harness::Run {
+    match mishap {
+        Mishap::Faults(faults) => {
+            faults.iter().for_each(|fault| stage.sandbox.inject(fault.clone()));
+            stage.workdir.run(arguments)
+        }
+        Mishap::World { odd, .. } => {
+            stage.sandbox.with(|world| odd(world));
+            stage.workdir.run(arguments)
+        }
+        Mishap::Signal { signal, at } => signalled(stage, *signal, *at, arguments),
+    }
+}
+
+fn mend(stage: &Stage, mishap: &Mishap) {
+    stage.sandbox.with(|world| {
+        world.faults.clear();
+        // What hung comes to its end in the end.
+        world.now.workspaces.values_mut().filter_map(|workspace| workspace.update.as_mut()).for_each(|update| update.hangs = false);
+        if let Mishap::World { mended, .. } = mishap {
+            mended(world);
+        }
+    });
+}
+
+fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> harness::Run {
+    // An interrupt lets the request come to its end; a kill finds it under way.
+    let length = if matches!(signal, Signal::KillProvider | Signal::KillTerraform) { 60_000 } else { 1500 };
+    match at {
+        Point::Before(operation) => stage.sandbox.inject(Fault::new(operation, Effect::Delay { milliseconds: length })),
+        Point::After(operation) => stage.sandbox.inject(Fault::new(operation, Effect::DelayAfter { milliseconds: length })),
+        // The update takes as long as it is watched.
+        Point::Waiting => stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Hang)),
+        Point::Settling => {}
+    }
+    let mut terraform = stage.workdir.begin(arguments);
+    match at {
+        Point::Before(operation) | Point::After(operation) => {
+            assert!(stage.sandbox.has_been_asked(operation), "{operation} never came");
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Point::Waiting => {
+            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"), "the keys were never attached");
+            std::thread::sleep(Duration::from_millis(600));
+        }
+        Point::Settling => wait_for_silence(stage, &mut terraform),
+    }
+    assert!(terraform.is_running(), "it ended before the signal came:\n{}", terraform.finish(&[]).shown());
+    let providers = terraform.providers();
+    assert!(!providers.is_empty(), "the provider is not there");
+    match signal {
+        Signal::InterruptOnce => terraform.interrupt(),
+        Signal::InterruptTwice => {
+            terraform.interrupt();
+            std::thread::sleep(Duration::from_millis(150));
+            terraform.interrupt();
+        }
+        Signal::KillProvider => terraform.kill_providers(),
+        Signal::KillTerraform => terraform.kill(),
+    }
+    // Who is to outlive it: nobody, but the end may take a moment.
+    terraform.finish(&providers)
+}
+
+/// The keys are there when nobody asks for them any more and the run goes on.
+fn wait_for_silence(stage: &Stage, terraform: &mut Background) {
+    assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"), "the keys were never attached");
+    let (mut last, mut since) = (0, Instant::now());
+    while since.elapsed() < Duration::from_millis(1800) && terraform.is_running() {
+        let asked = stage.sandbox.with(|world| world.arrived.len());
+        if asked != last {
+            (last, since) = (asked, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What holds at every moment, however a run ended.
+fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
+    assert!(stage.configurations().len() <= 1, "a key configuration is there twice: {:?}", stage.configurations());
+    let text = stage.kms.policy(key);
+    assert!(text.contains(FOREIGN), "somebody else's statement was touched:\n{text}");
+    let document = dbxcmk::policy::Document::parse(&text).expect("the policy is one");
+    let mut sids: Vec<_> = document.statements.iter().map(|statement| statement.sid.clone()).collect();
+    sids.sort();
+    sids.dedup();
+    assert_eq!(sids.len(), document.statements.len(), "a statement is there twice:\n{text}");
+    // The state claims nothing that is not there.
+    let ids: Vec<Json> = stage.configurations().iter().map(|one| one["customer_managed_key_id"].clone()).collect();
+    let state = std::fs::read_to_string(stage.workdir.path().join("terraform.tfstate")).unwrap_or_default();
+    let state: Json = serde_json::from_str(&state).unwrap_or_default();
+    for resource in state["resources"].as_array().into_iter().flatten() {
+        for instance in resource["instances"].as_array().into_iter().flatten() {
+            assert_eq!(instance["status"], Json::Null, "{} is tainted and would be replaced", resource["type"]);
+            if resource["type"] == "dbxcmk_key_configuration" {
+                assert!(ids.contains(&instance["attributes"]["id"]), "the state has a key configuration that is not there");
+            }
+        }
+    }
+}
+
+fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
+    assert!(next.success, "the next apply failed:\n{}", next.shown());
+    nothing_twice_nothing_lost(stage, key);
+    let mut addresses = stage.workdir.addresses();
+    addresses.sort();
+    assert_eq!(addresses, [CONFIGURATION, POLICY, BINDING]);
+    let configurations = stage.configurations();
+    assert_eq!(configurations.len(), 1, "{configurations:?}");
+    let id = configurations[0]["customer_managed_key_id"].clone();
+    assert_eq!(stage.workdir.state(CONFIGURATION)["id"], id);
+    for field in ["managed_services_customer_managed_key_id", "storage_customer_managed_key_id"] {
+        assert_eq!(stage.workspace_field(WORKSPACE, field), id, "{field}");
+    }
+    // A storage key is set once, whatever happened.
+    let patched = stage.sandbox.requests().into_iter().filter(|one| one.operation.starts_with("PATCH") && one.status == 200);
+    let settings: Vec<Json> = patched.map(|one| one.body["storage_customer_managed_key_id"].clone()).collect();
+    assert!(settings.iter().all(|setting| *setting == id || setting.is_null()), "{settings:?}");
+    stage.workdir.empty_plan();
+}
+
+/// What a run came to, in a line.
+fn told(run: &harness::Run) -> String {
+    let of = |severity: &str| -> Vec<&str> {
+        let own = |message: &&Message| {
+            message.severity == severity
+                && !message.summary.starts_with("Provider development overrides")
+                && !message.summary.starts_with("What this attach will encrypt")
+        };
+        run.messages.iter().filter(own).map(|message| message.summary.as_str()).collect()
+    };
+    let (errors, mut warnings) = (of("error"), of("warning"));
+    warnings.sort_unstable();
+    warnings.dedup();
+    let mut text = match (run.success, errors.first()) {
+        (true, _) => "done".to_owned(),
+        (false, Some(first)) => format!("stops: *{first}*"),
+        (false, None) => "ends at once".to_owned(),
+    };
+    if !warnings.is_empty() {
+        text.push_str(&format!("; warns: *{}*", warnings.join("*, *")));
+    }
+    text
+}

@@ -1,0 +1,97 @@
+//! Where the account is and who we are there: Databricks unified authentication, as far as accounts use it.
+//!
+//! - [`host`]: account hosts, and what is none.
+//! - [`settings`]: every setting by its name, from the attribute, the environment or the profile.
+//! - [`method`]: which of the methods is meant, or why that is not clear.
+//!
+//! Nothing is called from here: how a method comes to a token is the business of [`super::tokens`].
+
+pub mod host;
+pub mod method;
+pub mod settings;
+
+pub use host::AccountHost;
+pub use method::{AuthType, AzureEnvironment, Credential, SubjectToken};
+pub use settings::{Settings, Surroundings};
+
+use crate::vocabulary::AccountId;
+
+/// Why it is not known where or who, or why no token could be had.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum AuthError {
+    /// No account host.
+    #[error("no account host is configured")]
+    NoHost,
+    /// The host is none.
+    #[error("`{0}` is not the address of a host")]
+    Host(String),
+    /// A host without TLS that is not this machine.
+    #[error("`{0}` would send credentials without encryption")]
+    Insecure(String),
+    /// A workspace's host.
+    #[error("`{0}` is the address of a workspace, not of an account")]
+    WorkspaceHost(String),
+    /// No account id.
+    #[error("no account id is configured")]
+    NoAccount,
+    /// An account id that is none.
+    #[error("{0}")]
+    Account(String),
+    /// No credential at all.
+    #[error("no credential is configured")]
+    NoCredential,
+    /// Half a credential.
+    #[error("`{0}` is configured without `{1}`")]
+    Half(&'static str, &'static str),
+    /// The chosen method lacks something.
+    #[error("the authentication type `{method}` needs `{needs}`")]
+    Incomplete {
+        /// The method.
+        method: AuthType,
+        /// What it lacks.
+        needs: &'static str,
+    },
+    /// More than one credential, and nothing says which.
+    #[error("more than one authorization method configured: {0}")]
+    Several(String),
+    /// A method that this provider does not have.
+    #[error("the authentication type `{0}` is not supported")]
+    Method(String),
+    /// The configuration file has no such profile.
+    #[error("the file {file} has no profile `{profile}`")]
+    NoProfile {
+        /// The file.
+        file: String,
+        /// The profile.
+        profile: String,
+    },
+    /// The configuration file cannot be read.
+    #[error("the file {file} cannot be read: {reason}")]
+    File {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+    },
+    /// The method is configured, and did not come to a token: a file is missing, a program failed.
+    #[error("{method}: {reason}")]
+    Failed {
+        /// The method.
+        method: AuthType,
+        /// Why, without secrets.
+        reason: String,
+        /// What to do about it.
+        remedy: String,
+    },
+}
+
+/// Everything that is needed to call the account API.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    /// The host.
+    pub host: AccountHost,
+    /// The account.
+    pub account: AccountId,
+    /// The credential.
+    pub credential: Credential,
+}

@@ -1,0 +1,246 @@
+//! How each method comes to a token, and how long that one is used.
+//!
+//! One file a kind of method; each gives a [`Fetched`]. A token is fetched when it is first needed, by one request while the
+//! others wait, and again before it expires. Bodies that hold tokens are never quoted, in no error and no log.
+
+mod azure;
+mod google;
+mod oauth;
+mod oidc;
+mod programs;
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::auth::{AccountHost, AuthError, AuthType, Credential};
+use super::errors::Error;
+use super::http::{broken, is_safe, pause, read};
+use crate::vocabulary::AccountId;
+
+/// How long a token may be tried to be had.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// How long before its end a token is not used any more: a request takes time, and clocks differ.
+const MARGIN: Duration = Duration::from_secs(40);
+/// How long a token lives that does not say it.
+const USUAL_LIFE: Duration = Duration::from_secs(3600);
+
+/// What a method came to.
+struct Fetched {
+    token: SecretString,
+    /// `None` when it does not expire.
+    life: Option<Duration>,
+    /// Headers that a cloud's identities need besides.
+    extra: Vec<(&'static str, SecretString)>,
+}
+
+/// The headers that prove who we are.
+#[derive(Clone)]
+pub struct Headers {
+    authorization: SecretString,
+    extra: Vec<(&'static str, SecretString)>,
+    fresh_until: Option<Instant>,
+}
+
+impl Headers {
+    /// The request with these headers, which are marked as secret.
+    pub fn on(&self, mut request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        request = request.bearer_auth(self.authorization.expose_secret());
+        for (name, value) in &self.extra {
+            if let Ok(mut value) = reqwest::header::HeaderValue::from_str(value.expose_secret()) {
+                value.set_sensitive(true);
+                request = request.header(*name, value);
+            }
+        }
+        request
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.fresh_until.is_none_or(|until| until > Instant::now())
+    }
+
+    /// Whether another fetch could give another token.
+    pub fn can_be_renewed(&self) -> bool {
+        self.fresh_until.is_some()
+    }
+}
+
+/// The tokens of one credential.
+pub struct Tokens {
+    http: reqwest::Client,
+    host: AccountHost,
+    account: AccountId,
+    credential: Credential,
+    patience: Duration,
+    stop: CancellationToken,
+    current: Mutex<Option<Headers>>,
+}
+
+impl Tokens {
+    /// Nothing is fetched yet. `patience`: how long a token may be tried to be had; a minute at most.
+    pub fn new(
+        http: reqwest::Client,
+        host: AccountHost,
+        account: AccountId,
+        credential: Credential,
+        patience: Duration,
+        stop: CancellationToken,
+    ) -> Self {
+        Self { http, host, account, credential, patience: patience.min(PATIENCE), stop, current: Mutex::new(None) }
+    }
+
+    /// Headers that will be good for a while.
+    ///
+    /// # Errors
+    /// When no token can be had.
+    pub async fn headers(&self) -> Result<Headers, Error> {
+        let mut current = self.current.lock().await;
+        if let Some(headers) = current.as_ref().filter(|headers| headers.is_fresh()) {
+            return Ok(headers.clone());
+        }
+        tracing::debug!(method = %self.credential.auth_type(), "fetching a token");
+        let fetched = self.fetch().await.map_err(|error| match error {
+            Error::Auth(error) => Error::Auth(error),
+            error => Error::Token(Box::new(error)),
+        })?;
+        let fresh_until = fetched.life.map(|life| Instant::now() + life.saturating_sub(MARGIN).max(life / 2));
+        let headers = Headers { authorization: fetched.token, extra: fetched.extra, fresh_until };
+        *current = Some(headers.clone());
+        Ok(headers)
+    }
+
+    /// The account did not accept these headers: the next request fetches new ones, if nobody has done so meanwhile.
+    pub async fn refused(&self, headers: &Headers) {
+        let mut current = self.current.lock().await;
+        let same = current.as_ref().is_some_and(|own| own.fresh_until == headers.fresh_until);
+        if same {
+            *current = None;
+        }
+    }
+
+    /// Every secret that must not show in a log.
+    pub async fn secrets(&self) -> Vec<SecretString> {
+        let current = self.current.lock().await;
+        let headers = current.iter().flat_map(|headers| {
+            std::iter::once(&headers.authorization).chain(headers.extra.iter().map(|(_, value)| value)).cloned()
+        });
+        headers.collect()
+    }
+
+    async fn fetch(&self) -> Result<Fetched, Error> {
+        match &self.credential {
+            Credential::Token(token) => Ok(Fetched { token: token.clone(), life: None, extra: Vec::new() }),
+            Credential::OAuthM2m { client_id, client_secret } => self.client_credentials(client_id, client_secret).await,
+            Credential::Federated { subject, client_id } => {
+                let subject = self.subject_token(subject).await?;
+                self.exchange(&subject, client_id.as_deref()).await
+            }
+            Credential::AzureClientSecret { tenant_id, client_id, client_secret, environment } => {
+                self.entra(tenant_id, client_id, client_secret, environment).await
+            }
+            Credential::GoogleCredentials(key) => self.google(key).await,
+            Credential::DatabricksCli { program } => {
+                programs::databricks(program, &self.host, &self.account).await.map_err(Error::Auth)
+            }
+            Credential::AzureCli { program, tenant_id, environment } => {
+                programs::azure(program, tenant_id.as_deref(), environment).await.map_err(Error::Auth)
+            }
+        }
+    }
+
+    fn failed(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Error {
+        let method = self.credential.auth_type();
+        Error::Auth(AuthError::Failed { method, reason: reason.into(), remedy: remedy.into() })
+    }
+
+    /// An address that came from outside, to which a secret is about to be sent.
+    fn safe(&self, text: &str) -> Result<Url, Error> {
+        let url = Url::parse(text).ok().filter(is_safe);
+        url.ok_or_else(|| {
+            self.failed(format!("`{text}` is no address that secrets can be sent to"), "It has to begin with `https://`.")
+        })
+    }
+
+    /// Asks for a token until there is one, a clear refusal, or no time left.
+    async fn ask(&self, request: impl Fn() -> reqwest::RequestBuilder) -> Result<Answer, Error> {
+        let deadline = Instant::now() + self.patience;
+        let mut attempt = 0_u32;
+        loop {
+            attempt += 1;
+            let outcome = match request().send().await {
+                Ok(response) => read(response).await,
+                Err(error) => Err(broken(&error)),
+            };
+            let error = match outcome {
+                // The body holds the token, so an error must not quote it.
+                Ok(body) => {
+                    return serde_json::from_str(&body)
+                        .map_err(|_| Error::Malformed("the token endpoint gave no token".to_owned()));
+                }
+                Err(error) => error,
+            };
+            let again = match &error {
+                Error::Api(refusal) => refusal.is_busy() || matches!(refusal.status, 502 | 504),
+                Error::Transport { .. } => true,
+                _ => false,
+            };
+            let wait = pause(attempt, &error);
+            if !again || Instant::now() + wait > deadline {
+                return Err(error);
+            }
+            tracing::debug!(attempt, %error, "no token yet");
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.stop.cancelled() => return Err(error),
+            }
+        }
+    }
+}
+
+/// What token endpoints answer, each with the token under a name of its own.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(alias = "id_token", alias = "value")]
+    access_token: SecretString,
+    /// Seconds; Entra ID's older endpoint writes them as text.
+    #[serde(default, deserialize_with = "seconds")]
+    expires_in: Option<u64>,
+}
+
+impl Answer {
+    fn into_fetched(self) -> Fetched {
+        let life = self.expires_in.map_or(USUAL_LIFE, Duration::from_secs);
+        Fetched { token: self.access_token, life: Some(life), extra: Vec::new() }
+    }
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Seconds {
+        Number(u64),
+        Text(String),
+    }
+    Ok(match Option::<Seconds>::deserialize(deserializer)? {
+        None => None,
+        Some(Seconds::Number(number)) => Some(number),
+        Some(Seconds::Text(text)) => text.parse().ok(),
+    })
+}
+
+/// How long a token lives that ends at a moment; one that has ended is fetched anew by the next request.
+fn until(end: time::OffsetDateTime) -> Duration {
+    Duration::try_from(end - time::OffsetDateTime::now_utc()).unwrap_or_default()
+}
+
+impl std::fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let method: AuthType = self.credential.auth_type();
+        f.debug_struct("Tokens").field("method", &method).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,85 @@
+//! Tokens of command lines that somebody logged in with: Databricks' own, and Azure's.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::azure::{DATABRICKS, MANAGEMENT_HEADER};
+use super::{Fetched, until};
+use crate::databricks::auth::{AccountHost, AuthError, AuthType, AzureEnvironment};
+use crate::vocabulary::AccountId;
+
+/// How long a program may take; Azure's is slow to start.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What `databricks auth token` prints.
+#[derive(Deserialize)]
+struct DatabricksToken {
+    access_token: SecretString,
+    expiry: Option<String>,
+}
+
+/// What `az account get-access-token` prints.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AzureToken {
+    access_token: SecretString,
+    /// Seconds since 1970.
+    #[serde(rename = "expires_on")]
+    expires_on: Option<i64>,
+}
+
+/// The token of `databricks auth login`.
+pub(super) async fn databricks(program: &Path, host: &AccountHost, account: &AccountId) -> Result<Fetched, AuthError> {
+    let (host, account) = (host.to_string(), account.to_string());
+    let remedy = format!("Log in first:\n\n  databricks auth login --host {host} --account-id {account}");
+    let arguments = ["auth", "token", "--host", &host, "--account-id", &account];
+    let answer: DatabricksToken = printed(AuthType::DatabricksCli, program, &arguments, &remedy).await?;
+    let end = answer.expiry.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+    Ok(Fetched { token: answer.access_token, life: Some(end.map_or(super::USUAL_LIFE, until)), extra: Vec::new() })
+}
+
+/// The token of `az login`. The one for Azure's management API comes along when the login may have it.
+pub(super) async fn azure(program: &Path, tenant: Option<&str>, environment: &AzureEnvironment) -> Result<Fetched, AuthError> {
+    let ask = async |resource: &str| -> Result<AzureToken, AuthError> {
+        let mut arguments = vec!["account", "get-access-token", "--resource", resource, "--output", "json"];
+        arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant", tenant]));
+        printed(AuthType::AzureCli, program, &arguments, "Log in first:\n\n  az login").await
+    };
+    let answer = ask(DATABRICKS).await?;
+    let end = answer.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let management = ask(environment.management).await.ok();
+    Ok(Fetched {
+        token: answer.access_token,
+        life: Some(end.map_or(super::USUAL_LIFE, until)),
+        extra: management.map(|answer| (MANAGEMENT_HEADER, answer.access_token)).into_iter().collect(),
+    })
+}
+
+/// What a program prints, as JSON. Its standard output holds a token and is never quoted; its complaints are.
+async fn printed<T: for<'de> Deserialize<'de>>(
+    method: AuthType,
+    program: &Path,
+    arguments: &[&str],
+    remedy: &str,
+) -> Result<T, AuthError> {
+    let failed = |reason: String| AuthError::Failed { method, reason, remedy: remedy.to_owned() };
+    let name = program.display();
+    let mut command = tokio::process::Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = match tokio::time::timeout(PATIENCE, command.output()).await {
+        Ok(Ok(output)) => output,
+        Ok(Err(error)) => return Err(failed(format!("{name} could not be started ({error})"))),
+        Err(_) => return Err(failed(format!("{name} did not end within a minute"))),
+    };
+    if !output.status.success() {
+        let complaint: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(400).collect();
+        return Err(failed(format!("{name} said: \"{complaint}\"")));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|_| failed(format!("{name} did not print a token")))
+}
