@@ -95,7 +95,12 @@ fn account_faults() -> Vec<(&'static str, Effect)> {
         ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
         (
             "an HTML page",
-            Effect::Status { status: 200, body: PAGE.to_owned(), content_type: Some("text/html".to_owned()), retry_after: None },
+            Effect::Status {
+                status: 200,
+                body: PAGE.to_owned(),
+                content_type: Some("text/html".to_owned()),
+                retry_after: None,
+            },
         ),
         ("a body that breaks off", Effect::Truncate),
         ("invalid JSON", Effect::Garble),
@@ -133,13 +138,24 @@ fn account() -> Vec<Case> {
         ("401", Effect::status(401)),
         ("429 without Retry-After", busy(None)),
         ("503", Effect::status(503)),
-        ("an HTML page", Effect::Status { status: 200, body: PAGE.to_owned(), content_type: Some("text/html".to_owned()), retry_after: None }),
+        (
+            "an HTML page",
+            Effect::Status {
+                status: 200,
+                body: PAGE.to_owned(),
+                content_type: Some("text/html".to_owned()),
+                retry_after: None,
+            },
+        ),
         ("a reset before the request was taken", Effect::DropBefore),
     ] {
         all.push(case(section, fault, "fetching a token", one("POST /oidc/", effect)));
     }
     for (fault, effect) in [
-        ("409", refusal(409, "RESOURCE_CONFLICT", "You cannot delete a configuration that is associated with a running workspace.")),
+        (
+            "409",
+            refusal(409, "RESOURCE_CONFLICT", "You cannot delete a configuration that is associated with a running workspace."),
+        ),
         ("500", Effect::status(500)),
         ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
         ("a reset before the request was taken", Effect::DropBefore),
@@ -148,10 +164,15 @@ fn account() -> Vec<Case> {
         let mishap = one("DELETE /customer-managed-keys", effect);
         all.push(Case { run: Run::Destroy, ..case(section, fault, "deleting the key configuration", mishap) });
     }
-    all.push(case(section, "a token that is taken back before its time", "everything", Mishap::Faults(vec![Fault {
-        skip: 3,
-        ..Fault::new("/api/2.0/", refusal(401, "UNAUTHENTICATED", "Token is not valid."))
-    }])));
+    all.push(case(
+        section,
+        "a token that is taken back before its time",
+        "everything",
+        Mishap::Faults(vec![Fault {
+            skip: 3,
+            ..Fault::new("/api/2.0/", refusal(401, "UNAUTHENTICATED", "Token is not valid."))
+        }]),
+    ));
     all
 }
 
@@ -184,10 +205,7 @@ fn databricks() -> Vec<Case> {
             section,
             "a workspace that is PROVISIONING",
             "attaching it",
-            Mishap::World {
-                odd: |world| set_status(world, "PROVISIONING"),
-                mended: |world| set_status(world, "RUNNING"),
-            },
+            Mishap::World { odd: |world| set_status(world, "PROVISIONING"), mended: |world| set_status(world, "RUNNING") },
         ),
         case(
             section,
@@ -206,10 +224,8 @@ fn kms() -> Vec<Case> {
     let section = "AWS KMS";
     let throttled = || Effect::aws("ThrottlingException", "Rate exceeded");
     let denied = Effect::aws("AccessDeniedException", "User is not authorized to perform: kms:GetKeyPolicy");
-    let unknown = Effect::aws(
-        "MalformedPolicyDocumentException",
-        "Policy contains a statement with one or more invalid principals.",
-    );
+    let unknown =
+        Effect::aws("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.");
     let mut all = Vec::new();
     for (place, operation) in [("reading the key policy", "KMS GetKeyPolicy"), ("putting the key policy", "KMS PutKeyPolicy")] {
         for (fault, effect) in [
@@ -222,7 +238,12 @@ fn kms() -> Vec<Case> {
             all.push(case(section, fault, place, one(operation, effect)));
         }
     }
-    all.push(case(section, "throttling, every time", "everything", Mishap::Faults(vec![Fault::new("KMS", throttled()).times(1_000_000)])));
+    all.push(case(
+        section,
+        "throttling, every time",
+        "everything",
+        Mishap::Faults(vec![Fault::new("KMS", throttled()).times(1_000_000)]),
+    ));
     all.push(case(
         section,
         "AccessDenied on GetKeyPolicy alone",

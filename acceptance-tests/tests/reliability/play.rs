@@ -119,7 +119,12 @@ fn mend(stage: &Stage, mishap: &Mishap) {
     stage.sandbox.with(|world| {
         world.faults.clear();
         // What hung comes to its end in the end.
-        world.now.workspaces.values_mut().filter_map(|workspace| workspace.update.as_mut()).for_each(|update| update.hangs = false);
+        world
+            .now
+            .workspaces
+            .values_mut()
+            .filter_map(|workspace| workspace.update.as_mut())
+            .for_each(|update| update.hangs = false);
         if let Mishap::World { mended, .. } = mishap {
             mended(world);
         }

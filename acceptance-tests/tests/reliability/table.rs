@@ -69,5 +69,9 @@ pub fn compare(cases: &[Case], seen: &[Seen]) {
         .map(|line| format!("  + {line}"))
         .chain(there.lines().filter(|line| !page.lines().any(|new| new == *line)).map(|line| format!("  - {line}")))
         .collect();
-    assert!(differing.is_empty() && there == page, "{PAGE} does not show what was seen; if the change is meant, run `make reliability`:\n{}", differing.join("\n"));
+    assert!(
+        differing.is_empty() && there == page,
+        "{PAGE} does not show what was seen; if the change is meant, run `make reliability`:\n{}",
+        differing.join("\n")
+    );
 }
