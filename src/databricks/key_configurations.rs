@@ -18,7 +18,7 @@ pub struct KeyConfiguration {
     #[serde(default)]
     pub creation_time: Option<i64>,
     /// What it is for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::or_default")]
     pub use_cases: Vec<String>,
     /// The AWS key.
     #[serde(default)]
@@ -29,6 +29,7 @@ pub struct KeyConfiguration {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsKeyInfo {
     /// The key.
+    #[serde(default, deserialize_with = "super::or_default")]
     pub key_arn: String,
     /// Its alias, for people only.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -13,3 +13,8 @@ pub mod workspaces;
 pub use auth::{AuthError, Settings};
 pub use errors::{ApiError, Error};
 pub use transport::Account;
+
+/// Nothing where the API has `null`: one object of an unknown shape must not hide all others of a list.
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + serde::Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}

@@ -7,7 +7,8 @@
 //! |---|---|---|---|
 //! | not taken: no connection, 429, 503 | again | again | again |
 //! | perhaps taken: broken connection, no answer in time, 502, 504 | again | again | told to the caller |
-//! | 500, an answer that cannot be read | again, a few times | told | told |
+//! | 500 | again, a few times | again, a few times | told |
+//! | an answer that cannot be read | again, a few times | told | told |
 //! | any other refusal | told | told | told |
 
 use std::path::PathBuf;
@@ -35,8 +36,8 @@ use crate::vocabulary::AccountId;
 const CONNECT: Duration = Duration::from_secs(15);
 /// How many requests may be under way at once.
 const AT_ONCE: usize = 10;
-/// How often a read is tried whose answer is a failure of the service's own, or cannot be understood.
-const TRIES_OF_A_BAD_READ: u32 = 4;
+/// How often a call is tried whose answer is a failure of the service's own, or cannot be understood.
+const TRIES: u32 = 4;
 /// How much of a body is logged.
 const LOGGED: usize = 4096;
 
@@ -202,8 +203,8 @@ impl Account {
             perhaps_taken |= error.may_have_been_taken();
             let again = match &error {
                 Error::Api(refusal) if refusal.is_busy() => true,
-                Error::Api(refusal) if refusal.status == 500 => repeat == Repeat::Read && attempt < TRIES_OF_A_BAD_READ,
-                Error::Malformed(_) => repeat == Repeat::Read && attempt < TRIES_OF_A_BAD_READ,
+                Error::Api(refusal) if refusal.status == 500 => repeat != Repeat::OnlyIfNotTaken && attempt < TRIES,
+                Error::Malformed(_) => repeat == Repeat::Read && attempt < TRIES,
                 error if error.may_have_been_taken() => repeat != Repeat::OnlyIfNotTaken,
                 Error::Transport { .. } => true,
                 _ => false,

@@ -12,10 +12,10 @@ pub struct Workspace {
     /// Its number.
     pub workspace_id: u64,
     /// Its name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::or_default")]
     pub workspace_name: String,
     /// `RUNNING`, `PROVISIONING`, … an open list.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::or_default")]
     pub workspace_status: String,
     /// What the platform says about it.
     #[serde(default)]

@@ -24,6 +24,8 @@ use super::transport::{ListenError, Listener};
 const LARGEST_MESSAGE: usize = 256 << 20;
 /// How long Terraform may take to connect before the plugin believes that it is gone.
 const FIRST_CONNECTION: Duration = Duration::from_secs(60);
+/// How often it is looked whether the parent still lives while nobody has connected.
+const PARENT_CHECK: Duration = Duration::from_millis(500);
 /// How long open calls may take to end once the host has asked to end or has gone. go-plugin kills after two seconds.
 const LAST_WORDS: Duration = Duration::from_millis(1500);
 /// How long operations may take to reach a safe point when Terraform has died in the middle of them.
@@ -197,8 +199,27 @@ async fn router<P: Provider>(
 
 /// Ends when the last connection is gone, when none ever comes, or when the parent process has died.
 async fn alone(mut open: watch::Receiver<usize>) {
-    if tokio::time::timeout(FIRST_CONNECTION, open.wait_for(|open| *open > 0)).await.is_err() {
-        return;
+    tokio::select! {
+        first = tokio::time::timeout(FIRST_CONNECTION, open.wait_for(|open| *open > 0)) => {
+            if first.is_err() {
+                return;
+            }
+        }
+        // Killed between starting us and connecting, it leaves no connection behind whose end could be seen.
+        () = orphaned() => return,
     }
     let _ = open.wait_for(|open| *open == 0).await;
+}
+
+/// Ends when the process that started this one is gone.
+async fn orphaned() {
+    #[cfg(unix)]
+    {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            tokio::time::sleep(PARENT_CHECK).await;
+        }
+    }
+    #[cfg(not(unix))]
+    std::future::pending::<()>().await;
 }

@@ -42,7 +42,8 @@ pub fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspa
             format!(
                 "The account {} has no workspace {id}. The number stands in the workspace's URL (`?o=…`) and in the account console; a \
                  resource of databricks/databricks has it as `databricks_mws_workspaces.….workspace_id`.\n\nIf the workspace was deleted, \
-                 remove this binding from the configuration: there is nothing left to bind.",
+                 remove this binding from the configuration: there is nothing left to bind. To destroy what is left without doing so, run \
+                 `terraform destroy -refresh=false`; otherwise Terraform plans everything once before it destroys.",
                 account.id()
             ),
         )
@@ -175,9 +176,24 @@ async fn attached_for_good(
     attach: &Attach,
 ) -> Result<Workspace, Box<Failure>> {
     let (started, mut wait) = (Instant::now(), PAUSES.0);
-    let (mut in_a_row, mut seen, mut was_busy, mut without) = (0_u32, false, false, 0_u32);
+    let (mut in_a_row, mut seen, mut was_busy, mut without, mut unread) = (0_u32, false, false, 0_u32, 0_u32);
     loop {
-        now = look(account, attach, &now).await?;
+        now = match workspace(account, attach.id).await {
+            Ok(now) => {
+                unread = 0;
+                now
+            }
+            // The keys are on their way: one read that fails is no reason to look away.
+            Err(errors) if unread + 1 < READS_IN_A_ROW && !attach.deadline.has_passed() => {
+                unread += 1;
+                tracing::warn!(workspace = %attach.id, unread, error = %joined(&errors), "the workspace could not be read; reading again");
+                if pause(wait, cx.stop()).await == Pause::Stopped {
+                    return Err(Failure::new(not_attached(&now, &Wait::Stopped, attach.deadline), &now));
+                }
+                continue;
+            }
+            Err(errors) => return Err(Failure::new(unwatched(attach, errors), &now)),
+        };
         let is_running = now.workspace_status == "RUNNING";
         let is_there = attach.wanted.missing_in(&now).is_empty();
         in_a_row = if is_running && is_there { in_a_row + 1 } else { 0 };
@@ -205,6 +221,21 @@ async fn attached_for_good(
         }
         wait = (wait * 2).min(PAUSES.1);
     }
+}
+
+fn joined(errors: &Diagnostics) -> String {
+    errors.iter().map(|error| error.summary.clone()).collect::<Vec<_>>().join("; ")
+}
+
+/// The keys were accepted, and nobody can see what becomes of them.
+fn unwatched(attach: &Attach, errors: Diagnostics) -> Diagnostics {
+    let accepted = format!(
+        "Databricks accepted the keys for workspace {}, but what becomes of them could not be watched. Apply again when the cause is \
+         mended: it waits for the end, and sends nothing twice.",
+        attach.id
+    );
+    let note = |error: Diagnostic| Diagnostic { detail: format!("{accepted}\n\n{}", error.detail), ..error };
+    errors.into_iter().map(note).collect()
 }
 
 /// Waits until a new key is in full effect. The attach itself is done, so being interrupted here is no failure.

@@ -272,14 +272,22 @@ async fn shown(
         if foreign >= 2 {
             return Ok(None);
         }
-        if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
+        let end = if deadline.has_passed() {
+            Some(format!("within {} no read showed it for good", spell(deadline.length())))
+        } else {
+            let stopped = pause(wait, cx.stop()).await == Pause::Stopped;
+            // It shows; that it stays is what the user does not want to wait for.
+            if stopped && ours > 0 {
+                return Ok(Some(found));
+            }
+            stopped.then(|| "the run was interrupted before a read showed it".to_owned())
+        };
+        if let Some(end) = end {
             return Err(Diagnostic::error(
                 "The key policy was put but does not show yet",
                 format!(
-                    "KMS accepted the new policy of {key}, but within {} no read showed it for good. Either KMS is slow, or somebody else \
-                     changes the policy at the same time.\n\nPlan again: if the statements are there by then, the plan is empty. \
-                     `timeouts` gives it more time.",
-                    spell(deadline.length())
+                    "KMS accepted the new policy of {key}, but {end}. Either KMS is slow, or somebody else changes the policy at the same \
+                     time.\n\nPlan again: if the statements are there by then, the plan is empty. `timeouts` gives it more time."
                 ),
             )
             .on("aws.key_arn")

@@ -43,6 +43,11 @@ fn status(process: &str) -> Option<(String, u32)> {
     is_alive.then_some((name, fields.next()?.parse().ok()?))
 }
 
+/// Whether a process is there and has not ended.
+pub fn lives(process: &str) -> bool {
+    status(process).is_some()
+}
+
 impl Background {
     /// The processes of the provider under test that this Terraform has started.
     pub fn providers(&self) -> Vec<String> {
@@ -79,7 +84,7 @@ impl Background {
     pub fn finish(mut self, orphans: &[String]) -> Run {
         let status = self.child.wait().expect("a child can be waited for");
         let deadline = Instant::now() + ORPHANED;
-        while let Some(process) = orphans.iter().find(|process| self::status(process).is_some()) {
+        while let Some(process) = orphans.iter().find(|process| lives(process)) {
             assert!(Instant::now() < deadline, "the provider {process} outlives its Terraform for good");
             std::thread::sleep(Duration::from_millis(50));
         }

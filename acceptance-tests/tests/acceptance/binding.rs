@@ -4,7 +4,7 @@ use acceptance_tests::sandbox::faults::{Effect, Fault};
 use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
-use crate::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
     a_storage_rotation_is_refused_at_plan,
@@ -167,6 +167,102 @@ mod the_account {
         assert!(error.detail.contains("databricks clusters list"), "{}", error.detail);
         stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = false);
         stage.workdir.apply();
+    }
+
+    #[test]
+    fn running_compute_is_waited_for_when_asked_to() {
+        let stage = ready();
+        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        stage.workdir.write("main.tf", &text.replace("  settle_time", "  wait_for_compute = \"40s\"\n  settle_time"));
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.apply());
+            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            std::thread::sleep(std::time::Duration::from_millis(500));
+            stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = false);
+            apply.join().unwrap()
+        });
+        assert!(run.success);
+        assert!(stage.asked("PATCH /workspaces/").len() >= 2);
+        stage.workdir.empty_plan();
+        // It does not wait for good.
+        let again = ready();
+        again.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        let text = std::fs::read_to_string(again.workdir.path().join("main.tf")).unwrap();
+        again.workdir.write("main.tf", &text.replace("  settle_time", "  wait_for_compute = \"1s\"\n  settle_time"));
+        let run = again.workdir.failed_apply();
+        assert!(run.error("Compute is running in the workspace").detail.contains("waited for them for 1s"), "{}", run.shown());
+    }
+
+    #[test]
+    fn a_workspace_without_storage_of_its_own_gets_no_storage_key() {
+        for (field, value, words) in
+            [("compute_mode", "SERVERLESS", "serverless compute alone"), ("storage_mode", "DEFAULT_STORAGE", "default storage")]
+        {
+            let stage = ready();
+            stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert(field.to_owned(), Json::from(value)));
+            stage.workdir.apply_configuration_alone();
+            let run = stage.workdir.refused_plan();
+            let error = run.error("The workspace has no storage of its own that a storage key could encrypt");
+            assert!(error.detail.contains(words), "{}", error.detail);
+            assert!(error.code.contains("storage_key_configuration_id"), "{}", error.code);
+        }
+    }
+
+    #[test]
+    fn a_workspace_in_another_cloud_is_refused_at_plan() {
+        let stage = ready();
+        stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert("cloud".to_owned(), Json::from("gcp")));
+        stage.workdir.apply_configuration_alone();
+        stage.workdir.refused_plan().error("The workspace is in another cloud than the key");
+    }
+
+    #[test]
+    fn the_plan_says_what_the_key_will_reach() {
+        let stage = ready();
+        stage.workdir.apply_configuration_alone();
+        let plan = stage.workdir.plan();
+        let warning = plan.run.warning("What this attach will encrypt, and what it will not");
+        for words in
+            ["notebooks", "new objects of the workspace bucket", "serverless compute are not covered", "cannot be undone"]
+        {
+            assert!(warning.detail.contains(words), "{words} is missing in:\n{}", warning.detail);
+        }
+        stage.workdir.apply();
+        assert!(stage.workdir.empty_plan().warnings().iter().all(|warning| !warning.starts_with("What this attach")));
+    }
+
+    #[test]
+    fn two_bindings_for_one_workspace_are_refused_at_plan() {
+        let stage = ready();
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        let other = configuration("two", &stage.good_key());
+        let second = binding("two", "one").replace("\"prod\"", "\"second\"");
+        stage.workdir.write("main.tf", &format!("{text}{other}{second}"));
+        let run = stage.workdir.refused_plan();
+        assert!(run.error("The workspace is bound twice").detail.contains(&WORKSPACE.to_string()));
+        // The same once one of them is there.
+        stage.workdir.write("main.tf", &text);
+        stage.workdir.apply();
+        stage.workdir.write("main.tf", &format!("{text}{other}{second}"));
+        stage.workdir.refused_plan().error("The workspace is bound twice");
+        // And to be replaced is no second binding.
+        stage.workdir.write("main.tf", &text);
+        let run = stage.workdir.run(&["plan", "-json", &format!("-replace={BINDING}")]);
+        assert!(run.success, "{}", run.shown());
+    }
+
+    #[test]
+    fn a_failed_update_leaves_the_truth_in_the_state() {
+        let (stage, configurations) = bound(Over::Sandbox);
+        let before = stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id");
+        stage.configure(&format!("{configurations}{}", binding("two", "one")));
+        stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
+        stage.workdir.failed_apply().error("Databricks took the key and silently went back to the old one");
+        assert_eq!(stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id"), before);
+        assert_eq!(stage.workdir.plan().actions(BINDING), "update");
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
     }
 
     #[test]

@@ -4,7 +4,7 @@ use acceptance_tests::sandbox::WORKSPACE;
 use acceptance_tests::sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
-use crate::stage::{Over, Stage, over_both};
+use acceptance_tests::stage::{Over, Stage, over_both};
 
 over_both! {
     the_order_of_use_cases_means_nothing,
@@ -210,5 +210,130 @@ mod faults {
         stage.workdir.apply();
         stage.workdir.set("DATABRICKS_ACCOUNT_ID", "11111111-2222-4333-8444-555555555555");
         stage.workdir.refused_plan().error("The key configuration belongs to another Databricks account");
+    }
+
+    /// A configuration as a run leaves it behind that was killed, so many hours ago.
+    fn left_behind(stage: &Stage, key: &str, hours: i64) -> String {
+        let id = "c1000000-0000-4000-8000-000000000009";
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let made = i64::try_from(now).unwrap() - hours * 3_600_000;
+        let configuration = json!({
+            "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID, "creation_time": made,
+            "use_cases": ["STORAGE", "MANAGED_SERVICES"],
+            "aws_key_info": { "key_arn": key, "key_region": "eu-central-1", "reuse_key_for_cluster_volumes": true },
+        });
+        stage.sandbox.with(|world| world.now.configurations.insert(id.to_owned(), configuration));
+        id.to_owned()
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_behind_is_taken_over() {
+        let (stage, key) = stage();
+        let id = left_behind(&stage, &key, 1);
+        let plan = stage.workdir.plan();
+        let warning = plan.run.warning("The key configuration is there already");
+        assert!(warning.detail.contains(&id) && warning.detail.contains("will be taken over"), "{}", warning.detail);
+        stage.workdir.apply().warning("The key configuration is there already");
+        assert_eq!(stage.workdir.attribute(ADDRESS, "/id"), id);
+        assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
+        stage.workdir.empty_plan();
+        // To be replaced is no reason to believe that it was left behind.
+        let run = stage.workdir.run(&["apply", "-json", "-auto-approve", &format!("-replace={ADDRESS}")]);
+        assert!(run.success && run.warnings().iter().all(|warning| !warning.contains("there already")), "{}", run.shown());
+        assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
+        assert_eq!(stage.configurations().len(), 1);
+    }
+
+    #[test]
+    fn an_equal_one_that_has_long_been_there_is_to_be_imported() {
+        let (stage, key) = stage();
+        let id = left_behind(&stage, &key, 48);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The account has this key configuration already");
+        assert!(error.detail.contains(&format!("id = \"{id}\"")), "{}", error.detail);
+        stage.workdir.import(ADDRESS, &id);
+        stage.workdir.empty_plan();
+        assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
+    }
+
+    #[test]
+    fn another_alias_makes_it_another_one() {
+        let (stage, key) = stage();
+        left_behind(&stage, &key, 48);
+        stage.configure(&resource(&key, "    key_alias = \"alias/second\"\n"));
+        stage.workdir.apply();
+        assert_eq!(stage.configurations().len(), 2);
+    }
+
+    #[test]
+    fn twins_are_refused_at_plan() {
+        let (stage, key) = stage();
+        stage.configure(&format!("{}{}", resource(&key, ""), resource(&key, "").replace("\"lakehouse\"", "\"twin\"")));
+        stage.workdir.refused_plan().error("Two resources describe the same key configuration");
+    }
+
+    #[test]
+    fn configurations_of_other_clouds_are_passed_over() {
+        let (stage, _) = stage();
+        stage.sandbox.with(|world| {
+            for (id, info) in [
+                (
+                    "c2000000-0000-4000-8000-000000000001",
+                    json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k",
+                    "gcp_service_account": { "service_account_email": "x@y" }, "manual": true } }),
+                ),
+                (
+                    "c2000000-0000-4000-8000-000000000002",
+                    json!({ "azure_key_info": { "key_vault_uri": "https://v", "key_name": "k", "version": "1" } }),
+                ),
+                ("c2000000-0000-4000-8000-000000000003", json!({ "use_cases": null, "aws_key_info": null })),
+            ] {
+                let mut one = json!({ "customer_managed_key_id": id, "use_cases": ["STORAGE"], "creation_time": 1 });
+                one.as_object_mut().unwrap().extend(info.as_object().unwrap().clone());
+                world.now.configurations.insert(id.to_owned(), one);
+            }
+        });
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+        stage.workdir.destroy();
+        // Taking one over says what it is.
+        stage.workdir.write(
+            "import.tf",
+            "import {\n  to = dbxcmk_key_configuration.lakehouse\n  id = \"c2000000-0000-4000-8000-000000000001\"\n}\n",
+        );
+        let run = stage.workdir.refused_plan();
+        assert!(run.error("The key configuration cannot be represented").detail.contains("another cloud"), "{}", run.shown());
+    }
+
+    #[test]
+    fn a_workspace_that_is_on_its_way_out_is_waited_for() {
+        let (stage, _) = stage();
+        stage.workdir.apply();
+        let id = stage.workdir.attribute(ADDRESS, "/id");
+        // The plan sees no user; then somebody attaches it to a workspace that is being deleted.
+        let conflict = Effect::Status {
+            status: 409,
+            body: r#"{"error_code":"RESOURCE_CONFLICT","message":"You cannot delete a configuration that is associated with a running workspace."}"#.to_owned(),
+            content_type: None,
+            retry_after: None,
+        };
+        stage.sandbox.inject(Fault::new("DELETE /customer-managed-keys", conflict.clone()).times(2));
+        stage.workdir.destroy();
+        assert_eq!(stage.asked("DELETE /customer-managed-keys").len(), 3);
+        // One that stays is named at once.
+        stage.workdir.apply();
+        let second = stage.workdir.attribute(ADDRESS, "/id");
+        assert_ne!(id, second);
+        let listing = Fault { skip: 2, ..Fault::new("GET /workspaces", Effect::StaleRead) };
+        stage.sandbox.inject(listing);
+        stage.workdir.plan_with(&["-destroy"]);
+        stage.sandbox.with(|world| {
+            world.faults.clear();
+            let fields = &mut world.workspace(WORKSPACE).fields;
+            fields.insert("storage_customer_managed_key_id".to_owned(), Json::from(second));
+        });
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        assert!(run.error("The key configuration is in use").detail.contains("1234567890123456"), "{}", run.shown());
+        assert_eq!(stage.configurations().len(), 1);
     }
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use acceptance_tests::harness::{checkout, terraform};
 
-use crate::stage::{HEAD, Over, Stage, over_both};
+use acceptance_tests::stage::{HEAD, Over, Stage, over_both};
 
 over_both! {
     the_complete_example_is_applied,

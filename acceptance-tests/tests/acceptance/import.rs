@@ -3,7 +3,7 @@
 use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;
 
-use crate::stage::{Over, Stage, over_both};
+use acceptance_tests::stage::{Over, Stage, over_both};
 
 over_both! {
     every_resource_is_imported_and_plans_empty,

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
     a_policy_that_lacks_one_action,
@@ -177,7 +177,8 @@ fn findings_only_warn_when_asked_to(over: Over) {
     let stage = Stage::new(over);
     let key = stage.good_key();
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
-    let head = crate::stage::HEAD.replace("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  preflight = \"warn\"\n}");
+    let head =
+        acceptance_tests::stage::HEAD.replace("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  preflight = \"warn\"\n}");
     stage.workdir.configuration(&format!("{head}{}", configuration(&key)));
     let run = stage.workdir.apply();
     assert!(run.warning("The key is disabled").detail.contains("preflight = \"warn\""));
@@ -193,7 +194,7 @@ fn advice_can_be_ignored_and_errors_cannot(over: Over) {
     let ignoring = |id: &str| configuration(&key).replacen("{\n", &format!("{{\n  ignore_findings = [\"{id}\"]\n"), 1);
     stage.configure(&ignoring("kms-key-no-rotation"));
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
-    let head = crate::stage::HEAD
+    let head = acceptance_tests::stage::HEAD
         .replace("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  ignore_findings = [\"kms-key-no-rotation\"]\n}");
     stage.workdir.configuration(&format!("{head}{}", configuration(&key)));
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());

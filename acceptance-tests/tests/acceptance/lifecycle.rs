@@ -3,7 +3,7 @@
 use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, ROLE_ARN, WORKSPACE};
 use serde_json::Value as Json;
 
-use crate::stage::{HEAD_WITH_AWS, Over, Stage, over_both};
+use acceptance_tests::stage::{HEAD_WITH_AWS, Over, Stage, over_both};
 
 over_both! {
     everything_in_one_apply_from_nothing,
@@ -103,7 +103,7 @@ fn an_existing_key_is_proven_at_plan_and_bound(over: Over) {
     assert!(statements.as_str().is_some_and(|text| text.contains("kms:ReEncrypt*")), "known at plan: {statements}");
     assert!(plan.is_unknown("dbxcmk_key_policy.lakehouse", "/policy"));
     assert_eq!(plan.after("dbxcmk_key_configuration.lakehouse", "/aws/key_region"), "eu-central-1");
-    assert_eq!(plan.run.warnings(), Vec::<&str>::new());
+    assert_eq!(plan.run.warnings(), ["What this attach will encrypt, and what it will not"]);
     assert_eq!(stage.kms.policy(&key), before, "a plan changes nothing");
 
     stage.workdir.apply();

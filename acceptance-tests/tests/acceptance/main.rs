@@ -12,8 +12,7 @@
     reason = "tests"
 )]
 
-mod stage;
-
+mod authentication;
 mod binding;
 mod configuration;
 mod examples;

@@ -2,7 +2,7 @@
 
 use acceptance_tests::harness::Workdir;
 
-use crate::stage::HEAD;
+use acceptance_tests::stage::HEAD;
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const ID: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";

@@ -4,7 +4,7 @@ use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
 use dbxcmk::policy::Document;
 use serde_json::{Value as Json, json};
 
-use crate::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
 
 over_both! {
     the_order_of_use_cases_means_nothing,
@@ -180,7 +180,7 @@ mod with_others {
         let workdir = Workdir::new(&stage.sandbox);
         let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n"))
             .replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), "");
-        workdir.configuration(&format!("{}{own}", crate::stage::HEAD));
+        workdir.configuration(&format!("{}{own}", acceptance_tests::stage::HEAD));
         workdir
     }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Workdir, terraform};
 
-use crate::stage::{HEAD, Over, Stage};
+use acceptance_tests::stage::{HEAD, Over, Stage};
 
 const COOKIE: (&str, &str) = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
 
@@ -75,6 +75,31 @@ fn an_interrupt_does_not_end_it_and_a_lost_connection_does() {
     let status = ends_within(&mut child, Duration::from_secs(10)).expect("it ends when Terraform is gone");
     assert!(status.success());
     assert!(!socket.exists() && !socket.parent().unwrap().exists(), "nothing is left behind");
+}
+
+/// Terraform is killed after it has started the plugin and before it connects.
+#[cfg(unix)]
+#[test]
+fn it_does_not_outlive_a_parent_that_never_connected() {
+    let mut parent = Command::new("sh")
+        .args(["-c", "\"$1\" & echo $!; wait", "sh"])
+        .arg(provider_binary())
+        .env(COOKIE.0, COOKIE.1)
+        .env("PLUGIN_PROTOCOL_VERSIONS", "6")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let process = lines.next().unwrap();
+    assert!(lines.next().unwrap().starts_with("1|6|"), "the handshake");
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let until = Instant::now() + Duration::from_secs(10);
+    while acceptance_tests::harness::background::lives(&process) {
+        assert!(Instant::now() < until, "it lives on");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[cfg(unix)]

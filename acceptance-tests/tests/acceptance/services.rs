@@ -8,7 +8,7 @@ use acceptance_tests::kms::Refusal;
 use acceptance_tests::sandbox::{Options, Sandbox};
 use serde_json::{Value as Json, json};
 
-use crate::stage::{Over, Stage, policy};
+use acceptance_tests::stage::{Over, Stage, policy};
 
 #[test]
 fn the_official_sdk_of_databricks_drives_the_account_api() {
@@ -20,7 +20,7 @@ fn the_official_sdk_of_databricks_drives_the_account_api() {
     let sandbox = Sandbox::start(Options::default()).unwrap();
     let key = acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").create_key(&json!({}));
     acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1")
-        .put_policy(&key, &policy(&key, &[crate::stage::MANAGED_SERVICES, crate::stage::STORAGE]));
+        .put_policy(&key, &policy(&key, &[acceptance_tests::stage::MANAGED_SERVICES, acceptance_tests::stage::STORAGE]));
     let output = Command::new(root.join(".local/databricks-sdk/bin/python"))
         .arg(root.join("acceptance-tests/databricks-sdk/drive.py"))
         .arg(&key)
@@ -171,7 +171,7 @@ fn tried(over: Over, what: &str) -> String {
             kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": "0".repeat(64) })))
         }
         "a good policy" => {
-            let text = policy(&key, &[crate::stage::STORAGE]);
+            let text = policy(&key, &[acceptance_tests::stage::STORAGE]);
             let answer = put(&text);
             assert_eq!(kms.policy(&key), text);
             answer
@@ -180,9 +180,10 @@ fn tried(over: Over, what: &str) -> String {
         "a policy that locks its writer out" => put(
             r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"999999999999"},"Action":"kms:Decrypt","Resource":"*"}]}"#,
         ),
-        "a policy of forty thousand bytes" => {
-            put(&policy(&key, &[&crate::stage::STORAGE.replace("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))]))
-        }
+        "a policy of forty thousand bytes" => put(&policy(
+            &key,
+            &[&acceptance_tests::stage::STORAGE.replace("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))],
+        )),
         "a policy for a key that is pending deletion" => {
             deletion(7).unwrap();
             put(&policy(&key, &[]))

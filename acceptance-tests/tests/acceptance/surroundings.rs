@@ -1,8 +1,10 @@
 //! The provider block, the environment and the profile; what is missing is told before anything is done.
 
-use acceptance_tests::sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET};
+use acceptance_tests::harness::Workdir;
+use acceptance_tests::sandbox::faults::{Effect, Fault};
+use acceptance_tests::sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Options, Sandbox};
 
-use crate::stage::{HEAD, Over, Stage};
+use acceptance_tests::stage::{HEAD, Over, Stage};
 
 fn stage() -> Stage {
     let stage = Stage::new(Over::Sandbox);
@@ -45,7 +47,7 @@ fn a_token_and_a_service_principal_together_are_one_too_many() {
     let mut stage = stage();
     stage.workdir.set("DATABRICKS_TOKEN", acceptance_tests::sandbox::account::TOKEN);
     let run = stage.workdir.failed_apply();
-    assert!(run.error("More than one Databricks credential is configured").detail.contains("oauth-m2m and pat"));
+    assert!(run.error("More than one Databricks credential is configured").detail.contains("pat and oauth-m2m"));
     stage.workdir.set("DATABRICKS_AUTH_TYPE", "pat");
     stage.workdir.apply();
     assert!(stage.asked("/oidc/").is_empty(), "a token needs no exchange");
@@ -84,26 +86,11 @@ fn a_wrong_secret_is_told_without_showing_it() {
     stage.workdir.set("TF_LOG", "TRACE");
     let run = stage.workdir.failed_apply();
     assert!(
-        run.error("The key configuration could not be created").detail.contains("credential is not accepted"),
+        run.error("The key configurations could not be read").detail.contains("credential is not accepted"),
         "{}",
         run.shown()
     );
     assert!(!run.output.contains("a-wrong-secret-that-nobody-may-see"));
-}
-
-#[test]
-fn no_secret_is_written_anywhere_at_trace_level() {
-    let mut stage = stage();
-    stage.workdir.set("TF_LOG", "TRACE");
-    let mut written = stage.workdir.plan().run.output;
-    written.push_str(&stage.workdir.apply().output);
-    written.push_str(&std::fs::read_to_string(stage.workdir.path().join("terraform.tfstate")).unwrap());
-    let tokens: Vec<String> = stage.sandbox.with(|world| world.tokens.iter().cloned().collect());
-    assert!(!tokens.is_empty());
-    for secret in tokens.iter().map(String::as_str).chain([CLIENT_SECRET, "sandbox-secret-access-key"]) {
-        assert!(!written.contains(secret), "{secret} was written");
-    }
-    assert!(written.contains("calling the account API"), "the provider's own log is there");
 }
 
 #[test]
@@ -166,4 +153,71 @@ fn requests_keep_to_the_pace_that_is_set() {
     let paced = stage.sandbox.with(|world| world.pace.clone());
     let gaps: Vec<u128> = paced.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
     assert!(gaps.iter().skip(1).all(|gap| *gap >= 700), "{gaps:?}");
+}
+
+#[test]
+fn no_more_than_ten_requests_are_under_way_at_once() {
+    let mut stage = stage();
+    stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::Delay { milliseconds: 400 }).times(1000));
+    let keys: Vec<String> = (0..24).map(|_| stage.good_key()).collect();
+    let list = keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_configuration\" \"all\" {{\n  for_each = toset([{list}])\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    \
+         key_arn = each.value\n  }}\n}}\n"
+    ));
+    with_provider(&stage, "  http = {\n    requests_per_second = 1000\n  }");
+    stage.workdir.set("TF_CLI_ARGS_apply", "-parallelism=24");
+    stage.workdir.apply();
+    assert_eq!(stage.configurations().len(), 24);
+    let most = stage.sandbox.with(|world| world.under_way.1);
+    assert!((5..=10).contains(&most), "{most} at once");
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used() {
+    let mut stage = stage();
+    // Nobody listens there; the proxy, which the sandbox is too, knows where to go.
+    stage.workdir.set("DATABRICKS_HOST", "http://127.0.0.2:9");
+    let run = stage.workdir.refused_plan();
+    assert!(run.output.contains("the host could not be reached"), "{}", run.shown());
+    stage.workdir.set("HTTP_PROXY", &stage.sandbox.url());
+    stage.workdir.set("NO_PROXY", "localhost");
+    stage.workdir.apply();
+    stage.workdir.set("NO_PROXY", "127.0.0.2");
+    assert!(stage.workdir.refused_plan().output.contains("the host could not be reached"));
+}
+
+#[test]
+fn an_authority_of_the_company_is_trusted_when_it_is_named() {
+    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let mut workdir = Workdir::new(&sandbox);
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
+    let configuration = |http: &str, aws: &str| {
+        let block = format!("provider \"dbxcmk\" {{\n  http = {{\n    retry_timeout = \"2s\"\n{http}  }}\n{aws}}}");
+        let head = HEAD.replace("provider \"dbxcmk\" {}", &block);
+        format!(
+            "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+        )
+    };
+    workdir.write("authority.pem", sandbox.authority());
+    workdir.write("nothing.pem", "nothing");
+    workdir.configuration(&configuration("", ""));
+    let run = workdir.refused_plan();
+    assert!(run.error("The key configurations could not be read").detail.contains("certificate"), "{}", run.shown());
+    workdir.configuration(&configuration("    ca_bundle = \"nothing.pem\"\n", ""));
+    assert!(workdir.refused_plan().output.contains("has to hold certificates in PEM form"));
+    // The account is reached; KMS has settings of its own.
+    workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
+    let plan = workdir.plan();
+    let detail = plan.run.warning("The key's state could not be read").detail.clone();
+    assert!(!detail.contains("KMS knows no such key"), "{detail}");
+    workdir.configuration(&configuration(
+        "    ca_bundle = \"authority.pem\"\n",
+        "  aws = {\n    ca_bundle = \"authority.pem\"\n  }\n",
+    ));
+    assert!(workdir.plan().run.warning("The key's state could not be read").detail.contains("KMS knows no such key"));
+    // Or as the AWS tools have it.
+    workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
+    workdir.set("AWS_CA_BUNDLE", &workdir.path().join("authority.pem").display().to_string());
+    assert!(workdir.plan().run.warning("The key's state could not be read").detail.contains("KMS knows no such key"));
 }

@@ -54,12 +54,13 @@ pub struct Case {
     pub run: Run,
 }
 
-/// The places of the account API where a fault strikes: in words, and as the sandbox knows them.
-const ACCOUNT_PLACES: [(&str, &str); 4] = [
-    ("making the key configuration", "POST /customer-managed-keys"),
-    ("attaching it", "PATCH /workspaces/"),
-    ("watching the workspace", "GET /workspaces/"),
-    ("listing key configurations", "GET /customer-managed-keys"),
+/// The places of the account API where a fault strikes: in words, as the sandbox knows them, and how many such requests pass
+/// before.
+const ACCOUNT_PLACES: [(&str, &str, u32); 4] = [
+    ("making the key configuration", "POST /customer-managed-keys", 0),
+    ("attaching it", "PATCH /workspaces/", 0),
+    ("watching the workspace", "GET /workspaces/", 1),
+    ("listing key configurations", "GET /customer-managed-keys", 0),
 ];
 
 const PAGE: &str = "<!doctype html><html><head><title>Sign In</title></head><body></body></html>";
@@ -122,9 +123,10 @@ fn one(operation: &str, effect: Effect) -> Mishap {
 fn account() -> Vec<Case> {
     let section = "The account API";
     let mut all = Vec::new();
-    for (place, operation) in ACCOUNT_PLACES {
+    for (place, operation, skip) in ACCOUNT_PLACES {
         for (fault, effect) in account_faults() {
-            all.push(case(section, fault, place, one(operation, effect)));
+            let strikes = Fault { skip, ..Fault::new(operation, effect) };
+            all.push(case(section, fault, place, Mishap::Faults(vec![strikes])));
         }
     }
     for (fault, effect) in account_faults() {
@@ -194,6 +196,12 @@ fn databricks() -> Vec<Case> {
         ),
         case(
             section,
+            "reads that are old after a write",
+            "making the key configuration",
+            Mishap::Faults(vec![Fault::new("GET /customer-managed-keys/", Effect::StaleRead).times(2)]),
+        ),
+        case(
+            section,
             "compute that runs in the workspace",
             "attaching it",
             Mishap::World {
@@ -260,7 +268,7 @@ fn kms() -> Vec<Case> {
         section,
         "reads that are old after a put",
         "putting the key policy",
-        Mishap::Faults(vec![Fault { skip: 2, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead).times(3) }]),
+        Mishap::Faults(vec![Fault { skip: 3, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead).times(3) }]),
     ));
     all
 }

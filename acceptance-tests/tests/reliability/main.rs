@@ -8,14 +8,11 @@
     clippy::indexing_slicing,
     clippy::print_stdout,
     missing_docs,
-    dead_code,
     reason = "tests"
 )]
 
 mod cases;
 mod play;
-#[path = "../acceptance/stage.rs"]
-mod stage;
 mod table;
 
 use std::sync::Mutex;

@@ -9,7 +9,7 @@ use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 use crate::cases::{Case, Mishap, Point, Run, Signal};
-use crate::stage::{HEAD, Over, Stage, policy};
+use acceptance_tests::stage::{HEAD, Over, Stage, policy};
 
 /// What a person saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub fn play(case: &Case) -> Seen {
             nothing_twice_nothing_lost(&stage, &key);
             let next = stage.workdir.run(&["apply", "-json", "-input=false", "-auto-approve"]);
             everything_is_there(&stage, &key, &next);
-            Seen { run: told(&run), next: told(&next) }
+            Seen { run: told_of(&run, &case.mishap), next: told(&next) }
         }
         Run::Destroy => {
             stage.workdir.apply();
@@ -96,7 +96,7 @@ pub fn play(case: &Case) -> Seen {
             assert_eq!(stage.workdir.addresses(), Vec::<String>::new(), "something is left in the state");
             let left = stage.kms.policy(&key);
             assert!(left.contains(FOREIGN) && !left.contains("414351767826"), "{left}");
-            Seen { run: told(&run), next: told(&next) }
+            Seen { run: told_of(&run, &case.mishap), next: told(&next) }
         }
     }
 }
@@ -108,7 +108,7 @@ fn met(stage: &Stage, mishap: &Mishap, arguments: &[&str]) -> harness::Run {
             stage.workdir.run(arguments)
         }
         Mishap::World { odd, .. } => {
-            stage.sandbox.with(|world| odd(world));
+            stage.sandbox.with(*odd);
             stage.workdir.run(arguments)
         }
         Mishap::Signal { signal, at } => signalled(stage, *signal, *at, arguments),
@@ -141,6 +141,8 @@ fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> ha
         Point::Waiting => stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Hang)),
         Point::Settling => {}
     }
+    // What set the stage does not count.
+    stage.sandbox.with(|world| world.arrived.clear());
     let mut terraform = stage.workdir.begin(arguments);
     match at {
         Point::Before(operation) | Point::After(operation) => {
@@ -227,6 +229,14 @@ fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
     stage.workdir.empty_plan();
 }
 
+/// What the run that met the mishap came to. One that is interrupted twice ends wherever it is: what it still says is chance.
+fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
+    match mishap {
+        Mishap::Signal { signal: Signal::InterruptTwice | Signal::KillTerraform, .. } => "ends at once".to_owned(),
+        _ => told(run),
+    }
+}
+
 /// What a run came to, in a line.
 fn told(run: &harness::Run) -> String {
     let of = |severity: &str| -> Vec<&str> {
@@ -240,7 +250,11 @@ fn told(run: &harness::Run) -> String {
     let (errors, mut warnings) = (of("error"), of("warning"));
     warnings.sort_unstable();
     warnings.dedup();
-    let mut text = match (run.success, errors.first()) {
+    // Terraform's own words for an end that comes from outside say less than ours, where we have some.
+    let outer = ["execution halted", "operation canceled"];
+    let first = errors.iter().find(|summary| **summary == "Plugin did not respond");
+    let first = first.or_else(|| errors.iter().find(|summary| !outer.contains(summary))).or(errors.first());
+    let mut text = match (run.success, first) {
         (true, _) => "done".to_owned(),
         (false, Some(first)) => format!("stops: *{first}*"),
         (false, None) => "ends at once".to_owned(),

@@ -295,7 +295,8 @@ impl Resource for WorkspaceBinding {
              and their policies are proven to fit together; afterwards the binding waits until the workspace is running with the keys for \
              good. It changes only these two fields, never replaces a workspace, and can be used for workspaces that somebody else \
              manages.\n\nAn attach cannot be undone: Databricks has no detach, and the storage key of a workspace can be set only once. \
-             Destroying this resource lets Terraform forget it; the keys stay attached.\n\nUse one binding for a workspace. If \
+             Destroying this resource lets Terraform forget it; the keys stay attached.\n\nUse one binding for a workspace. Two in one configuration are refused at plan; two in different states cannot be seen: whoever \
+             applies last wins, and the other one's next plan shows the difference. If \
              `databricks_mws_workspaces` manages the workspace, let it ignore changes of `managed_services_customer_managed_key_id` and \
              `storage_customer_managed_key_id`.",
             vec![

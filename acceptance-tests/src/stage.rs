@@ -1,9 +1,17 @@
 //! The stage of a test: a sandbox, a KMS, a directory with a configuration.
 
-use acceptance_tests::harness::Workdir;
-use acceptance_tests::kms::Kms;
-use acceptance_tests::localstack;
-use acceptance_tests::sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "for tests: what does not go as told has to fail the test"
+)]
+
+use crate::harness::Workdir;
+use crate::kms::Kms;
+use crate::localstack;
+use crate::sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
 use serde_json::{Value as Json, json};
 
 /// Whose KMS a test works with.
@@ -14,6 +22,7 @@ pub enum Over {
 }
 
 /// Makes of each function that takes an [`Over`] two tests.
+#[macro_export]
 macro_rules! over_both {
     ($($name:ident),* $(,)?) => {
         mod over_sandbox_kms {
@@ -24,7 +33,7 @@ macro_rules! over_both {
         }
     };
 }
-pub(crate) use over_both;
+pub use crate::over_both;
 
 pub struct Stage {
     pub sandbox: Sandbox,
