@@ -23,6 +23,49 @@ pub struct KeyConfiguration {
     /// The AWS key.
     #[serde(default)]
     pub aws_key_info: Option<AwsKeyInfo>,
+    /// The Google key.
+    #[serde(default)]
+    pub gcp_key_info: Option<GcpKeyInfo>,
+    /// The Azure key.
+    #[serde(default)]
+    pub azure_key_info: Option<AzureKeyInfo>,
+}
+
+/// The Google key of a configuration; read, never written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct GcpKeyInfo {
+    /// The key's resource name.
+    #[serde(default, deserialize_with = "super::or_default")]
+    pub kms_key_id: String,
+}
+
+/// The Azure key of a configuration; read, never written.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct AzureKeyInfo {
+    /// The vault's address.
+    #[serde(default, deserialize_with = "super::or_default")]
+    pub key_vault_uri: String,
+    /// The key's name.
+    #[serde(default, deserialize_with = "super::or_default")]
+    pub key_name: String,
+    /// The key's version.
+    #[serde(default, deserialize_with = "super::or_default")]
+    pub version: String,
+}
+
+impl KeyConfiguration {
+    /// Whose cloud the key is of, and the key as that cloud names it; both empty when the API shows none.
+    pub fn cloud_and_key(&self) -> (&'static str, String) {
+        match (&self.aws_key_info, &self.gcp_key_info, &self.azure_key_info) {
+            (Some(aws), _, _) => ("aws", aws.key_arn.clone()),
+            (_, Some(gcp), _) => ("gcp", gcp.kms_key_id.clone()),
+            (_, _, Some(azure)) => {
+                let vault = azure.key_vault_uri.trim_end_matches('/');
+                ("azure", format!("{vault}/keys/{}/{}", azure.key_name, azure.version))
+            }
+            _ => ("", String::new()),
+        }
+    }
 }
 
 /// The AWS key of a configuration.

@@ -16,5 +16,5 @@ pub use transport::Account;
 
 /// Nothing where the API has `null`: one object of an unknown shape must not hide all others of a list.
 fn or_default<'de, D: serde::Deserializer<'de>, T: Default + serde::Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+    <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
 }

@@ -124,10 +124,25 @@ impl Workspace {
         matches!(self.workspace_status.as_str(), "FAILED" | "BANNED" | "CANCELLED" | "CANCELLING")
     }
 
+    /// Whether it has serverless compute alone.
+    pub fn is_serverless_only(&self) -> bool {
+        self.compute_mode.as_deref() == Some("SERVERLESS")
+    }
+
+    /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
+    pub fn has_default_storage(&self) -> bool {
+        self.is_serverless_only() || self.storage_mode.as_deref() == Some("DEFAULT_STORAGE")
+    }
+
     /// Whether it uses a key configuration, for anything.
     pub fn uses(&self, id: &KeyConfigurationId) -> bool {
+        self.uses_id(id.as_str())
+    }
+
+    /// Whether it uses a key configuration, by whatever id the API shows.
+    pub fn uses_id(&self, id: &str) -> bool {
         let own = [&self.managed_services_customer_managed_key_id, &self.storage_customer_managed_key_id];
-        own.into_iter().flatten().any(|used| used == id.as_str())
+        own.into_iter().flatten().any(|used| used == id)
     }
 }
 

@@ -111,6 +111,11 @@ impl Client {
         }
     }
 
+    /// The deployment of the configured host, where no key says which partition it is.
+    pub fn usual_deployment(&self) -> Deployment {
+        self.settings().ok().and_then(|settings| settings.host().ok()).map_or(Deployment::Commercial, |host| host.deployment())
+    }
+
     /// What this run has read of the account, for plans and refreshes.
     pub fn reads(&self) -> &Reads {
         &self.reads

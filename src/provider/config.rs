@@ -99,7 +99,8 @@ pub struct Endpoints {
     pub sts: Attr<String>,
 }
 
-fn one_of(name: &'static str, choices: &'static [&'static str]) -> Attribute {
+/// An attribute that has one of a few values.
+pub fn one_of(name: &'static str, choices: &'static [&'static str]) -> Attribute {
     Attribute::string(name).check(move |value| match value.as_str() {
         Some(text) if !choices.contains(&text) => Err(Problem {
             summary: format!("Invalid value for {name}"),

@@ -18,6 +18,7 @@ use crate::policy::difference::{Change, describe, difference};
 use crate::policy::lockout::lockout;
 use crate::policy::{Document, Verdict};
 use crate::requirements::aws::Grant;
+use crate::requirements::documents::administration_statement;
 use crate::requirements::ownership::{edits, still_there};
 use crate::vocabulary::KeyArn;
 
@@ -83,12 +84,7 @@ pub fn merged(live: &Document, wanted: &[Grant], previous: &[String], key: &KeyA
 }
 
 fn admin_statement(key: &KeyArn) -> String {
-    format!(
-        "{{\n  \"Sid\": \"Enable IAM User Permissions\",\n  \"Effect\": \"Allow\",\n  \"Principal\": {{ \"AWS\": \"arn:{}:iam::{}:root\" \
-         }},\n  \"Action\": \"kms:*\",\n  \"Resource\": \"*\"\n}}",
-        key.partition(),
-        key.account()
-    )
+    administration_statement(key.partition().name(), key.account())
 }
 
 /// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.

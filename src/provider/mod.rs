@@ -3,14 +3,18 @@
 pub mod bindings;
 pub mod client;
 pub mod config;
+pub mod data_sources;
 pub mod diagnose;
+pub mod functions;
 pub mod key_configurations;
 pub mod key_policies;
 pub mod reads;
 pub mod resources;
 pub mod waiting;
 
+use crate::plugin::data_source::{self, AnyDataSource};
 use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::function::Function;
 use crate::plugin::provider::{Provider, Run};
 use crate::plugin::resource::{AnyResource, register};
 use crate::plugin::schema::Schema;
@@ -47,6 +51,24 @@ impl Provider for Dbxcmk {
             register::<resources::key_configuration::KeyConfiguration>(),
             register::<resources::key_policy::KeyPolicy>(),
             register::<resources::workspace_binding::WorkspaceBinding>(),
+        ]
+    }
+
+    fn data_sources() -> Vec<Box<dyn AnyDataSource<Client>>> {
+        vec![
+            data_source::register::<data_sources::key_configurations::KeyConfigurations>(),
+            data_source::register::<data_sources::key_policy_document::KeyPolicyDocument>(),
+            data_source::register::<data_sources::key_readiness::KeyReadiness>(),
+            data_source::register::<data_sources::workspace_encryption::WorkspaceEncryption>(),
+        ]
+    }
+
+    fn functions() -> Vec<Box<dyn Function>> {
+        vec![
+            Box::new(functions::KeyPolicyAllows),
+            Box::new(functions::KeyPolicyStatements),
+            Box::new(functions::MergeKeyPolicy),
+            Box::new(functions::ParseKeyArn),
         ]
     }
 }

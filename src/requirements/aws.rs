@@ -47,6 +47,16 @@ impl Deployment {
         }
     }
 
+    /// The deployment by the name that Databricks' own tools have for its partition.
+    pub fn of_partition(name: &str) -> Option<Self> {
+        match name {
+            "aws" => Some(Self::Commercial),
+            "aws-us-gov" => Some(Self::GovCloud),
+            "aws-us-gov-dod" => Some(Self::Dod),
+            _ => None,
+        }
+    }
+
     /// The principal that key policies name.
     pub fn principal(self) -> String {
         format!("arn:{}:iam::{}:root", self.partition(), self.account())

@@ -4,5 +4,7 @@
 //! Pure. One file a cloud. Sources: the Databricks documentation of customer-managed keys and its reference modules.
 
 pub mod aws;
+pub mod coverage;
+pub mod documents;
 pub mod effects;
 pub mod ownership;

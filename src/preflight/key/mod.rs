@@ -2,6 +2,7 @@
 
 mod lint;
 mod permissions;
+pub mod proof;
 mod state;
 #[cfg(test)]
 mod tests;

@@ -107,8 +107,8 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
         region: workspace.aws_region.clone(),
         pricing_tier: workspace.pricing_tier.clone(),
         cloud: workspace.cloud.clone(),
-        serverless_only: workspace.compute_mode.as_deref() == Some("SERVERLESS"),
-        default_storage: workspace.storage_mode.as_deref() == Some("DEFAULT_STORAGE"),
+        serverless_only: workspace.is_serverless_only(),
+        default_storage: workspace.has_default_storage(),
         managed_services: workspace.key(UseCase::ManagedServices),
         storage: workspace.key(UseCase::Storage),
     }

@@ -1,0 +1,135 @@
+//! `dbxcmk_key_configurations`: the key configurations of the account, and who uses them.
+
+use serde::{Deserialize, Serialize};
+
+use super::{list, text};
+use crate::databricks::key_configurations::KeyConfiguration;
+use crate::plugin::bridge::Attr;
+use crate::plugin::data_source::DataSource;
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Nesting, Schema};
+use crate::plugin::types::Type;
+use crate::provider::client::Client;
+use crate::provider::config::one_of;
+use crate::provider::diagnose;
+use crate::provider::key_configurations::rfc3339;
+use crate::vocabulary::UseCase;
+
+/// The data source.
+pub struct KeyConfigurations;
+
+/// Configuration and result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Model {
+    pub use_case: Attr<UseCase>,
+    pub key: Attr<String>,
+    pub cloud: Attr<String>,
+    pub id: Attr<String>,
+    pub ids: Attr<Vec<Attr<String>>>,
+    pub key_configurations: Attr<Vec<Attr<One>>>,
+}
+
+/// One of them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct One {
+    pub id: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<String>>>,
+    pub cloud: Attr<String>,
+    pub key: Attr<String>,
+    pub key_alias: Attr<String>,
+    pub key_region: Attr<String>,
+    pub reuse_key_for_cluster_volumes: Attr<bool>,
+    pub creation_time: Attr<String>,
+    pub workspace_ids: Attr<Vec<Attr<String>>>,
+}
+
+impl DataSource for KeyConfigurations {
+    type Client = Client;
+    type Model = Model;
+
+    const NAME: &'static str = "dbxcmk_key_configurations";
+
+    fn schema() -> Schema {
+        let texts = || Type::list(Type::String);
+        let one = vec![
+            Attribute::string("id").computed().describe("Id of the configuration, a UUID."),
+            Attribute::of("use_cases", texts()).computed().describe("What it may be attached for."),
+            Attribute::string("cloud").computed().describe("`aws`, `azure` or `gcp`."),
+            Attribute::string("key").computed().describe("The key: an ARN on AWS, a resource name on Google Cloud, an address on Azure."),
+            Attribute::string("key_alias").computed().describe("Alias of the key on AWS, if one was given."),
+            Attribute::string("key_region").computed().describe("Region of the key on AWS."),
+            Attribute::bool("reuse_key_for_cluster_volumes")
+                .computed()
+                .describe("Whether the key also encrypts the EBS volumes of clusters; null without the use case `STORAGE`."),
+            Attribute::string("creation_time").computed().describe("When it was created (RFC 3339)."),
+            Attribute::of("workspace_ids", texts()).computed().describe("Workspaces that use it, for anything."),
+        ];
+        Schema::new(
+            "The encryption key configurations of the Databricks account, and the workspaces that use them. Unused ones are those without \
+             `workspace_ids`; catalogs that use one are not looked at.",
+            vec![
+                Attribute::string("use_case")
+                    .format::<UseCase>("Invalid use case")
+                    .describe("Only those that may be attached for this: `MANAGED_SERVICES` or `STORAGE`."),
+                Attribute::string("key").describe("Only those of this key, as `key` shows it."),
+                one_of("cloud", &["aws", "azure", "gcp"]).describe("Only those of this cloud: `aws`, `azure` or `gcp`."),
+                Attribute::string("id").computed().describe("Id of the Databricks account."),
+                Attribute::of("ids", texts()).computed().describe("Ids of the configurations that were found."),
+                Attribute::nested("key_configurations", Nesting::List, one)
+                    .computed()
+                    .describe("The configurations that were found, the oldest first."),
+            ],
+        )
+    }
+
+    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let failed = |error| diagnose::account("The key configurations could not be read", &error);
+        let all = client.reads().configurations(account).await.map_err(failed)?;
+        let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
+        let mut found: Vec<&KeyConfiguration> = all.values().filter(|one| fits(one, &model)).collect();
+        found.sort_by_key(|one| (one.creation_time, one.customer_managed_key_id.clone()));
+        let shown = |one: &&KeyConfiguration| {
+            let users = workspaces.values().filter(|workspace| workspace.uses_id(&one.customer_managed_key_id));
+            show(one, list(users.map(|workspace| workspace.workspace_id.to_string())))
+        };
+        model.id = Attr::Known(account.id().to_string());
+        model.ids = list(found.iter().map(|one| one.customer_managed_key_id.clone()));
+        model.key_configurations = list(found.iter().map(shown));
+        Ok(model)
+    }
+}
+
+fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
+    let (cloud, key) = one.cloud_and_key();
+    wanted.use_case.known().is_none_or(|case| one.use_cases.iter().any(|own| own == case.name()))
+        && wanted.key.known().is_none_or(|wanted| *wanted == key)
+        && wanted.cloud.known().is_none_or(|wanted| wanted == cloud)
+}
+
+fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
+    let (cloud, key) = one.cloud_and_key();
+    let aws = one.aws_key_info.as_ref();
+    let is_storage = one.use_cases.iter().any(|case| case == UseCase::Storage.name());
+    let mut use_cases = one.use_cases.clone();
+    use_cases.sort();
+    One {
+        id: text(&one.customer_managed_key_id),
+        use_cases: list(use_cases),
+        cloud: text(cloud),
+        key: text(&key),
+        key_alias: text(aws.and_then(|aws| aws.key_alias.as_deref()).unwrap_or_default()),
+        key_region: text(aws.and_then(|aws| aws.key_region.as_deref()).unwrap_or_default()),
+        // Left out, the API means true.
+        reuse_key_for_cluster_volumes: aws
+            .filter(|_| is_storage)
+            .map(|aws| aws.reuse_key_for_cluster_volumes.unwrap_or(true))
+            .into(),
+        creation_time: one.creation_time.and_then(rfc3339).into(),
+        workspace_ids,
+    }
+}

@@ -1,0 +1,154 @@
+//! `dbxcmk_key_policy_document`: the statements for Databricks, and a whole policy with them, for whoever owns the policy
+//! elsewhere. Nothing is asked of anybody.
+
+use serde::{Deserialize, Serialize};
+
+use super::{account_ids, accounts, use_cases};
+use crate::plugin::bridge::Attr;
+use crate::plugin::data_source::DataSource;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Problem, Schema};
+use crate::plugin::value::Value;
+use crate::provider::client::Client;
+use crate::provider::resources::{all_known, known_set};
+use crate::requirements::aws::{Deployment, Usage};
+use crate::requirements::documents::{self, DocumentError};
+use crate::requirements::ownership::list_of;
+use crate::vocabulary::{AccountId, RoleArn, UseCase};
+
+/// The data source.
+pub struct KeyPolicyDocument;
+
+/// Configuration and result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Model {
+    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
+    pub aws: Attr<Aws>,
+    pub id: Attr<String>,
+    pub statements: Attr<String>,
+    pub json: Attr<String>,
+}
+
+/// `aws`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Aws {
+    pub account_id: Attr<String>,
+    pub source_policy: Attr<String>,
+    pub partition: Attr<String>,
+    pub cross_account_role_arn: Attr<RoleArn>,
+    pub include_grants: Attr<bool>,
+}
+
+/// A wrong source policy, for the user.
+fn unusable(error: &DocumentError) -> Diagnostic {
+    let detail = match error {
+        DocumentError::Source(error) => {
+            format!("`source_policy` is no valid key policy: {error}. Correct it at that place.")
+        }
+        DocumentError::Limits(reason) => format!("With the statements for Databricks, {reason}. Shorten other statements."),
+    };
+    Diagnostic::error("The key policy cannot be made", detail).on("aws.source_policy")
+}
+
+impl DataSource for KeyPolicyDocument {
+    type Client = Client;
+    type Model = Model;
+
+    const NAME: &'static str = "dbxcmk_key_policy_document";
+
+    fn schema() -> Schema {
+        let aws = vec![
+            Attribute::string("account_id")
+                .check(|value: &Value| match value.as_str() {
+                    Some(text) if text.len() != 12 || !text.bytes().all(|byte| byte.is_ascii_digit()) => Err(Problem {
+                        summary: "Invalid AWS account id".to_owned(),
+                        detail: format!("`{text}` is not the id of an AWS account: 12 digits, as \"123456789012\"."),
+                    }),
+                    _ => Ok(()),
+                })
+                .describe(
+                    "AWS account that owns the key: its administrators are allowed everything, as AWS does by default. Needed unless \
+                     `source_policy` is given.",
+                ),
+            Attribute::string("source_policy").describe(
+                "Key policy (JSON) to which the statements are added. Statements for Databricks that are in it already are not doubled.",
+            ),
+            Attribute::string("partition")
+                .check(|value: &Value| match value.as_str() {
+                    Some(text) if Deployment::of_partition(text).is_none() => Err(Problem {
+                        summary: "Invalid partition".to_owned(),
+                        detail: format!("`{text}` is not one of: aws, aws-us-gov, aws-us-gov-dod."),
+                    }),
+                    _ => Ok(()),
+                })
+                .describe(
+                    "Databricks deployment on AWS: `aws`, `aws-us-gov` (GovCloud, civilian) or `aws-us-gov-dod`. Default: the one of the \
+                     provider's host, then `aws`.",
+                ),
+            Attribute::string("cross_account_role_arn").format::<RoleArn>("Invalid role ARN").describe(
+                "ARN of the role with which Databricks launches clusters. With it, the statement for cluster volumes (EBS) is added.",
+            ),
+            Attribute::bool("include_grants")
+                .describe("Whether to add the statement for grants, which older Databricks documentation shows. Default: `false`."),
+        ];
+        Schema::new(
+            "The statements with which Databricks may use a KMS key, and a whole key policy with them, for those who own the policy \
+             elsewhere, for example in `aws_kms_key.policy`. It asks nobody: no credential is needed.",
+            vec![
+                use_cases(),
+                account_ids(),
+                Attribute::object("aws", aws).required().describe("What the policy is made of."),
+                Attribute::string("id").computed().describe("The same as `json`."),
+                Attribute::string("statements").computed().describe("The statements for Databricks, as a JSON list."),
+                Attribute::string("json").computed().describe("The whole policy, as JSON."),
+            ],
+        )
+    }
+
+    fn validate(config: &Model) -> Diagnostics {
+        let Some(aws) = config.aws.known() else { return Diagnostics::new() };
+        if aws.account_id.is_null() && aws.source_policy.is_null() {
+            return Diagnostic::error(
+                "Nobody could administer the key",
+                "A key policy without a statement for the key's own account locks everybody out. Set `account_id` to the AWS account of the \
+                 key (`data.aws_caller_identity.….account_id`), or `source_policy` to the policy to which the statements are added.",
+            )
+            .on("aws.account_id")
+            .into();
+        }
+        Diagnostics::new()
+    }
+
+    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+        let client = cx.client();
+        let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
+            return Err(Diagnostic::bug("A data source was read before its configuration was known.").into());
+        };
+        let accounts = accounts(client, &model.databricks_account_ids)?;
+        let named = aws.partition.known().and_then(|partition| Deployment::of_partition(partition));
+        let usage = Usage {
+            deployment: named.unwrap_or_else(|| client.usual_deployment()),
+            accounts: accounts.clone(),
+            use_cases: cases,
+            grants: aws.include_grants.known() == Some(&true),
+            cross_account_role: aws.cross_account_role_arn.known().cloned(),
+        };
+        let grants = usage.grants();
+        let source = match (&aws.source_policy, &aws.account_id) {
+            (Attr::Known(source), _) => source.clone(),
+            (_, Attr::Known(account)) => documents::administration(usage.deployment, account),
+            _ => return Err(Diagnostic::bug("A data source was read before its configuration was known.").into()),
+        };
+        let whole = documents::with_grants(&source, &grants).map_err(|error| unusable(&error))?;
+        let statements: Vec<String> = grants.into_iter().map(|grant| grant.statement).collect();
+        model.statements = Attr::Known(list_of(&statements));
+        model.json = Attr::Known(whole.clone());
+        model.id = Attr::Known(whole);
+        model.databricks_account_ids = known_set(accounts);
+        Ok(model)
+    }
+}

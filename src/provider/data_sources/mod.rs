@@ -1,0 +1,47 @@
+//! The data sources, one file each, and the few things that several of them need.
+
+pub mod key_configurations;
+pub mod key_policy_document;
+pub mod key_readiness;
+pub mod workspace_encryption;
+
+use super::client::Client;
+use super::resources::all_known;
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::schema::Attribute;
+use crate::vocabulary::{AccountId, UseCase};
+
+/// A list of known elements.
+fn list<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
+    Attr::Known(elements.into_iter().map(Attr::Known).collect())
+}
+
+fn text(value: &str) -> Attr<String> {
+    if value.is_empty() { Attr::Null } else { Attr::Known(value.to_owned()) }
+}
+
+/// The Databricks accounts that are named, or that of the provider.
+fn accounts(client: &Client, named: &Attr<Vec<Attr<AccountId>>>) -> Result<Vec<AccountId>, Diagnostics> {
+    match all_known(named) {
+        Some(named) => Ok(named),
+        None => Ok(vec![client.account_id()?]),
+    }
+}
+
+/// What several data sources are asked for: use cases, and accounts.
+fn use_cases() -> Attribute {
+    Attribute::string_set("use_cases")
+        .required()
+        .format::<UseCase>("Invalid use case")
+        .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
+        .describe("What the key is to be used for: `MANAGED_SERVICES`, `STORAGE`, or both.")
+}
+
+fn account_ids() -> Attribute {
+    Attribute::string_set("databricks_account_ids")
+        .optional_computed()
+        .format::<AccountId>("Invalid Databricks account id")
+        .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")
+        .describe("Databricks accounts that use the key. Default: the account of the provider, which needs no credential for this.")
+}

@@ -1,0 +1,148 @@
+//! `dbxcmk_workspace_encryption`: for a workspace, each kind of data, where it lies, which key encrypts it, and what is not
+//! encrypted by a key of the customer and what to do instead.
+
+use serde::{Deserialize, Serialize};
+
+use super::{list, text};
+use crate::plugin::bridge::Attr;
+use crate::plugin::data_source::DataSource;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Nesting, Schema};
+use crate::provider::bindings::required;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::requirements::coverage::{Covered, KINDS, Keys};
+use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
+
+/// The data source.
+pub struct WorkspaceEncryption;
+
+/// Configuration and result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Model {
+    pub workspace_id: Attr<WorkspaceId>,
+    pub id: Attr<String>,
+    pub workspace_name: Attr<String>,
+    pub region: Attr<String>,
+    pub managed_services_key_configuration_id: Attr<KeyConfigurationId>,
+    pub managed_services_key: Attr<String>,
+    pub storage_key_configuration_id: Attr<KeyConfigurationId>,
+    pub storage_key: Attr<String>,
+    pub data: Attr<Vec<Attr<Data>>>,
+}
+
+/// One kind of data.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Data {
+    pub kind: Attr<String>,
+    pub place: Attr<String>,
+    pub covered: Attr<bool>,
+    pub covered_by: Attr<String>,
+    pub key_configuration_id: Attr<KeyConfigurationId>,
+    pub key: Attr<String>,
+    pub note: Attr<String>,
+    pub instead: Attr<String>,
+}
+
+impl DataSource for WorkspaceEncryption {
+    type Client = Client;
+    type Model = Model;
+
+    const NAME: &'static str = "dbxcmk_workspace_encryption";
+
+    fn schema() -> Schema {
+        let data = vec![
+            Attribute::string("kind").computed().describe("What it is, as `notebooks`."),
+            Attribute::string("place").computed().describe("Where it lies."),
+            Attribute::bool("covered").computed().describe("Whether a key of yours encrypts it; null where the workspace has no such data."),
+            Attribute::string("covered_by").computed().describe("`MANAGED_SERVICES` or `STORAGE`; null when it is not covered."),
+            Attribute::string("key_configuration_id").computed().describe("The key configuration that covers it."),
+            Attribute::string("key").computed().describe("The key that covers it."),
+            Attribute::string("note").computed().describe("What else to know."),
+            Attribute::string("instead").computed().describe("What to do when it is not covered."),
+        ];
+        Schema::new(
+            "What is encrypted by which key in a workspace: each kind of data, where it lies, the key that covers it, and what is not \
+             covered and what to do instead. From the Databricks documentation and the keys that the workspace has. Only what was written \
+             since a key was attached is encrypted with it.",
+            vec![
+                Attribute::string("workspace_id")
+                    .required()
+                    .format::<WorkspaceId>("Invalid workspace id")
+                    .describe("Id of the workspace, a number."),
+                Attribute::string("id").computed().describe("Id of the workspace."),
+                Attribute::string("workspace_name").computed().describe("Name of the workspace."),
+                Attribute::string("region").computed().describe("AWS region of the workspace."),
+                Attribute::string("managed_services_key_configuration_id").computed().describe("Key configuration for managed services."),
+                Attribute::string("managed_services_key").computed().describe("Its key."),
+                Attribute::string("storage_key_configuration_id").computed().describe("Key configuration for workspace storage."),
+                Attribute::string("storage_key").computed().describe("Its key."),
+                Attribute::nested("data", Nesting::List, data).computed().describe("Each kind of data."),
+            ],
+        )
+    }
+
+    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let Attr::Known(id) = model.workspace_id else {
+            return Err(Diagnostic::bug("A data source was read before its configuration was known.").into());
+        };
+        let workspace = required(account, id, client.reads().workspace(account, id).await)?;
+        let failed = |error| diagnose::account("The key configurations could not be read", &error);
+        let configurations = client.reads().configurations(account).await.map_err(failed)?;
+        let of = |case: UseCase| {
+            let id = workspace.key(case)?;
+            let configuration = configurations.get(id.as_str());
+            Some((id, configuration.map(|one| one.cloud_and_key().1), configuration))
+        };
+        let (managed, storage) = (of(UseCase::ManagedServices), of(UseCase::Storage));
+        let is_reused = |info: &crate::databricks::key_configurations::AwsKeyInfo| info.reuse_key_for_cluster_volumes != Some(false);
+        let keys = Keys {
+            managed_services: managed.is_some(),
+            storage: storage.is_some(),
+            cluster_volumes: storage
+                .as_ref()
+                .and_then(|(_, _, configuration)| *configuration)
+                .and_then(|configuration| configuration.aws_key_info.as_ref())
+                .is_some_and(is_reused),
+            default_storage: workspace.has_default_storage(),
+            serverless_only: workspace.is_serverless_only(),
+        };
+        let key = |found: &Option<(KeyConfigurationId, Option<String>, _)>| match found {
+            Some((id, key, _)) => (Attr::Known(id.clone()), key.clone().map_or(Attr::Null, Attr::Known)),
+            None => (Attr::Null, Attr::Null),
+        };
+        let rows = KINDS.iter().map(|kind| {
+            let covered = kind.in_workspace(keys);
+            let (case, (configuration, key)) = match covered {
+                Covered::ByManagedServices => (Some(UseCase::ManagedServices), key(&managed)),
+                Covered::ByStorage => (Some(UseCase::Storage), key(&storage)),
+                _ => (None, (Attr::Null, Attr::Null)),
+            };
+            Data {
+                kind: text(kind.name),
+                place: text(kind.place_in(keys)),
+                covered: if covered == Covered::DoesNotApply { Attr::Null } else { Attr::Known(case.is_some()) },
+                covered_by: text(case.map(|case| case.name()).unwrap_or_default()),
+                key_configuration_id: configuration,
+                key,
+                note: text(kind.note),
+                instead: match covered {
+                    Covered::Not(instead) | Covered::Never(instead) => text(instead),
+                    _ => Attr::Null,
+                },
+            }
+        });
+        model.data = list(rows);
+        model.id = Attr::Known(id.to_string());
+        model.workspace_name = text(&workspace.workspace_name);
+        model.region = text(workspace.aws_region.as_deref().unwrap_or_default());
+        (model.managed_services_key_configuration_id, model.managed_services_key) = key(&managed);
+        (model.storage_key_configuration_id, model.storage_key) = key(&storage);
+        Ok(model)
+    }
+}

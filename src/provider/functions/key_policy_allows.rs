@@ -1,0 +1,83 @@
+//! `key_policy_allows(policy, key_arn, principal, action, context)`: how AWS would decide, and why.
+
+use super::{parameter, parsed, text, wrong};
+use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
+use crate::plugin::types::Type;
+use crate::plugin::value::Value;
+use crate::policy::principal::Caller;
+use crate::policy::{Context, Document, Request, Verdict, evaluate};
+use crate::vocabulary::KeyArn;
+
+/// The function.
+#[derive(Debug)]
+pub struct KeyPolicyAllows;
+
+impl Function for KeyPolicyAllows {
+    fn name(&self) -> &'static str {
+        "key_policy_allows"
+    }
+
+    fn signature(&self) -> Signature {
+        let texts = || Type::list(Type::String);
+        Signature {
+            parameters: vec![
+                parameter("policy", Type::String, "A key policy, as JSON."),
+                parameter("key_arn", Type::String, "ARN of the key that the policy is for."),
+                parameter("principal", Type::String, "Who asks: the ARN of a role, user, session or account root."),
+                parameter("action", Type::String, "For what, as `kms:Decrypt`."),
+                Parameter {
+                    allow_null: true,
+                    ..parameter(
+                        "context",
+                        Type::map(Type::String),
+                        "Context keys of the request, as `{ \"kms:ViaService\" = \"ec2.eu-central-1.amazonaws.com\" }`. What is not named is not \
+                         known; null for none.",
+                    )
+                },
+            ],
+            variadic: None,
+            result: Type::object([
+                ("allowed", Type::Bool),
+                ("verdict", Type::String),
+                ("delegated", Type::Bool),
+                ("statements", texts()),
+                ("undetermined_keys", texts()),
+            ]),
+            summary: "Whether a key policy allows a request, and by what",
+            description: "Decides a request against a key policy as AWS does. `verdict` is `allowed`, `denied_explicitly`, `denied_implicitly`, or \
+                          `undetermined` when it depends on context keys that are not given (`undetermined_keys`). `delegated`: the policy allows \
+                          the account, and its IAM policies decide. `statements`: those that made the decision.",
+        }
+    }
+
+    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
+        let policy = Document::parse(text(arguments, 0)).map_err(|error| wrong(0, error))?;
+        let key: KeyArn = parsed(arguments, 1)?;
+        let caller = Caller::parse(text(arguments, 2)).map_err(|error| wrong(2, error))?;
+        let mut context = Context::open();
+        if let Some(account) = caller.account() {
+            context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
+        }
+        if let Some(Value::Map(entries)) = arguments.get(4) {
+            for (name, value) in entries {
+                context.set(name, value.as_str().into_iter().map(str::to_owned).collect());
+            }
+        }
+        let request = Request { caller, action: text(arguments, 3).to_owned(), resource: key.to_string(), context };
+        let decision = evaluate(&policy, &request);
+        let verdict = match decision.verdict {
+            Verdict::Allowed => "allowed",
+            Verdict::DeniedExplicitly => "denied_explicitly",
+            Verdict::DeniedImplicitly => "denied_implicitly",
+            Verdict::Undetermined => "undetermined",
+        };
+        let label = |index: &usize| policy.statements.get(*index).map(|statement| Value::String(statement.label(*index)));
+        Ok(Value::map([
+            ("allowed", Value::Bool(decision.verdict == Verdict::Allowed)),
+            ("verdict", Value::string(verdict)),
+            ("delegated", Value::Bool(decision.delegated)),
+            ("statements", Value::List(decision.statements.iter().filter_map(label).collect())),
+            ("undetermined_keys", Value::List(decision.undetermined_keys.into_iter().map(Value::String).collect())),
+        ]))
+    }
+}

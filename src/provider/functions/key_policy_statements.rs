@@ -1,0 +1,63 @@
+//! `key_policy_statements(use_cases, account_ids, cross_account_role_arn, partition)`: the documented statements.
+
+use super::{all_parsed, parameter, parsed, text, wrong};
+use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
+use crate::plugin::types::Type;
+use crate::plugin::value::Value;
+use crate::requirements::aws::{Deployment, Usage};
+use crate::requirements::ownership::list_of;
+
+/// The function.
+#[derive(Debug)]
+pub struct KeyPolicyStatements;
+
+impl Function for KeyPolicyStatements {
+    fn name(&self) -> &'static str {
+        "key_policy_statements"
+    }
+
+    fn signature(&self) -> Signature {
+        let nullable = |parameter: Parameter| Parameter { allow_null: true, ..parameter };
+        Signature {
+            parameters: vec![
+                parameter("use_cases", Type::set(Type::String), "`MANAGED_SERVICES`, `STORAGE`, or both."),
+                parameter("databricks_account_ids", Type::set(Type::String), "Databricks accounts that use the key."),
+                nullable(parameter(
+                    "cross_account_role_arn",
+                    Type::String,
+                    "ARN of the role with which Databricks launches clusters, for cluster volumes (EBS); null for none.",
+                )),
+                nullable(parameter(
+                    "partition",
+                    Type::String,
+                    "Databricks deployment: `aws`, `aws-us-gov` or `aws-us-gov-dod`; null for `aws`.",
+                )),
+            ],
+            variadic: None,
+            result: Type::String,
+            summary: "The key policy statements that Databricks needs",
+            description: "The documented statements with which Databricks may use a KMS key, as a JSON list. The same as \
+                          `dbxcmk_key_policy` puts.",
+        }
+    }
+
+    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
+        let (use_cases, accounts) = (all_parsed(arguments, 0)?, all_parsed(arguments, 1)?);
+        if use_cases.is_empty() {
+            return Err(wrong(0, "there is no use case; name at least one of `MANAGED_SERVICES` and `STORAGE`"));
+        }
+        if accounts.is_empty() {
+            return Err(wrong(1, "there is no Databricks account"));
+        }
+        let role = arguments.get(2).is_some_and(|role| !role.is_null()).then(|| parsed(arguments, 2)).transpose()?;
+        let deployment = match arguments.get(3) {
+            Some(value) if !value.is_null() => Deployment::of_partition(text(arguments, 3)).ok_or_else(|| {
+                wrong(3, format!("`{}` is not one of: aws, aws-us-gov, aws-us-gov-dod", text(arguments, 3)))
+            })?,
+            _ => Deployment::Commercial,
+        };
+        let usage = Usage { deployment, accounts, use_cases, grants: false, cross_account_role: role };
+        let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+        Ok(Value::String(list_of(&statements)))
+    }
+}

@@ -1,0 +1,51 @@
+//! Provider functions, one file each: what the policy engine knows, for HCL, without any credential. Terraform has them since
+//! 1.8.
+
+mod key_policy_allows;
+mod key_policy_statements;
+mod merge_key_policy;
+mod parse_key_arn;
+
+pub use key_policy_allows::KeyPolicyAllows;
+pub use key_policy_statements::KeyPolicyStatements;
+pub use merge_key_policy::MergeKeyPolicy;
+pub use parse_key_arn::ParseKeyArn;
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::plugin::function::{FunctionError, Parameter};
+use crate::plugin::types::Type;
+use crate::plugin::value::Value;
+
+/// A parameter that has to be known.
+const fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
+    Parameter { name, ty, description, allow_null: false, allow_unknown: false }
+}
+
+/// An error about an argument.
+fn wrong(index: usize, error: impl fmt::Display) -> FunctionError {
+    FunctionError { text: crate::plugin::schema::sentence(&error.to_string()), argument: Some(index) }
+}
+
+/// A text argument, in types.
+fn parsed<T: FromStr>(arguments: &[Value], index: usize) -> Result<T, FunctionError>
+where
+    T::Err: fmt::Display,
+{
+    text(arguments, index).parse().map_err(|error| wrong(index, error))
+}
+
+fn text(arguments: &[Value], index: usize) -> &str {
+    arguments.get(index).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// A list or set of texts, each in types.
+fn all_parsed<T: FromStr>(arguments: &[Value], index: usize) -> Result<Vec<T>, FunctionError>
+where
+    T::Err: fmt::Display,
+{
+    let Some(Value::List(elements)) = arguments.get(index) else { return Ok(Vec::new()) };
+    let one = |value: &Value| value.as_str().unwrap_or_default().parse().map_err(|error| wrong(index, error));
+    elements.iter().map(one).collect()
+}

@@ -1,0 +1,44 @@
+//! `parse_key_arn(arn)`: the parts of a key's ARN.
+
+use super::{parameter, parsed};
+use crate::plugin::function::{Function, FunctionError, Signature};
+use crate::plugin::types::Type;
+use crate::plugin::value::Value;
+use crate::vocabulary::KeyArn;
+
+/// The function.
+#[derive(Debug)]
+pub struct ParseKeyArn;
+
+impl Function for ParseKeyArn {
+    fn name(&self) -> &'static str {
+        "parse_key_arn"
+    }
+
+    fn signature(&self) -> Signature {
+        Signature {
+            parameters: vec![parameter("arn", Type::String, "ARN of a KMS key.")],
+            variadic: None,
+            result: Type::object([
+                ("partition", Type::String),
+                ("region", Type::String),
+                ("account_id", Type::String),
+                ("key_id", Type::String),
+                ("multi_region", Type::Bool),
+            ]),
+            summary: "The parts of a KMS key's ARN",
+            description: "Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.",
+        }
+    }
+
+    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
+        let key: KeyArn = parsed(arguments, 0)?;
+        Ok(Value::map([
+            ("partition", Value::string(key.partition().name())),
+            ("region", Value::string(key.region())),
+            ("account_id", Value::string(key.account())),
+            ("key_id", Value::string(key.key_id())),
+            ("multi_region", Value::Bool(key.key_id().starts_with("mrk-"))),
+        ]))
+    }
+}
