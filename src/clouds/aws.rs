@@ -236,16 +236,53 @@ impl Aws {
 
     /// KMS in the region of a key.
     async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
+        self.kms_in(key.region()).await
+    }
+
+    async fn kms_in(&self, region: &str) -> aws_sdk_kms::Client {
         let base = self.base().await;
         let mut clients = self.kms.lock().await;
         let make = || {
-            let mut config = aws_sdk_kms::config::Builder::from(base).region(Region::new(key.region().to_owned()));
+            let mut config = aws_sdk_kms::config::Builder::from(base).region(Region::new(region.to_owned()));
             if let Some(endpoint) = &self.settings.kms_endpoint {
                 config = config.endpoint_url(endpoint);
             }
             aws_sdk_kms::Client::from_conf(config.build())
         };
-        clients.entry(key.region().to_owned()).or_insert_with(make).clone()
+        clients.entry(region.to_owned()).or_insert_with(make).clone()
+    }
+
+    /// KMS in a region that somebody names, or in the usual one.
+    async fn kms_anywhere(&self, region: Option<&str>) -> Result<aws_sdk_kms::Client, AwsError> {
+        let usual = self.base().await.region().map(|region| region.as_ref().to_owned());
+        let region = region.map(str::to_owned).or(usual);
+        let region = region.ok_or_else(|| AwsError::Unreachable("no AWS region is configured".to_owned()))?;
+        Ok(self.kms_in(&region).await)
+    }
+
+    /// The ARN of a key that is named by its id or alias.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn arn_of(&self, key_id: &str, region: Option<&str>) -> Result<KeyArn, AwsError> {
+        let answer = self.kms_anywhere(region).await?.describe_key().key_id(key_id).send().await;
+        let answer = answer.map_err(|error| understand("kms:DescribeKey", &error))?;
+        let arn = answer.key_metadata().and_then(|key| key.arn()).unwrap_or_default();
+        arn.parse().map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
+    }
+
+    /// Every key of a region.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn keys(&self, region: Option<&str>) -> Result<Vec<KeyArn>, AwsError> {
+        let mut pages = self.kms_anywhere(region).await?.list_keys().into_paginator().items().send();
+        let mut keys = Vec::new();
+        while let Some(key) = pages.next().await {
+            let key = key.map_err(|error| understand("kms:ListKeys", &error))?;
+            keys.extend(key.key_arn().and_then(|arn| arn.parse().ok()));
+        }
+        Ok(keys)
     }
 
     /// A key as KMS describes it.

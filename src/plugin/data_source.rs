@@ -84,12 +84,12 @@ impl<D: DataSource> AnyDataSource<D::Client> for Registered<D> {
                 Err(error) => Err(misfit(error)),
             };
             let result = result.and_then(|model| to_value(&model).map_err(misfit));
-            let (mut diagnostics, private) = cx.finish();
+            let (mut diagnostics, private, deferred) = cx.finish_deferred();
             let state = result.map(|value| value.canonical(&self.schema.ty())).unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 Value::Null
             });
-            Outcome { state, private, diagnostics }
+            Outcome { state, private, diagnostics, deferred }
         })
     }
 }

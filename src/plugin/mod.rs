@@ -16,6 +16,8 @@ pub mod diagnostics;
 pub mod duration;
 pub mod function;
 pub mod handshake;
+pub mod identity;
+pub mod list_resource;
 pub mod logging;
 pub mod number;
 pub mod path;

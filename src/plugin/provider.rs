@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::data_source::AnyDataSource;
 use super::diagnostics::Diagnostics;
 use super::function::Function;
+use super::list_resource::AnyListResource;
 use super::resource::AnyResource;
 use super::schema::Schema;
 
@@ -50,6 +51,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Its data sources.
     fn data_sources() -> Vec<Box<dyn AnyDataSource<Self::Client>>> {
+        Vec::new()
+    }
+
+    /// Its lists.
+    fn list_resources() -> Vec<Box<dyn AnyListResource<Self::Client>>> {
         Vec::new()
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Serialize;
@@ -15,6 +16,7 @@ use super::bridge::{BridgeError, from_value, to_value};
 use super::codec::json::decode_lenient;
 use super::conformity::{plan_violations, state_violations};
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::identity::Identity;
 use super::path::Path;
 use super::planning::{propose, replacements};
 use super::schema::Schema;
@@ -33,12 +35,13 @@ pub struct Context<C> {
     stop: CancellationToken,
     warnings: Mutex<Diagnostics>,
     private: Mutex<Private>,
+    deferred: AtomicBool,
 }
 
 impl<C> Context<C> {
     /// A context for one operation.
     pub fn new(client: Arc<C>, stop: CancellationToken, private: Private) -> Self {
-        Self { client, stop, warnings: Mutex::default(), private: Mutex::new(private) }
+        Self { client, stop, warnings: Mutex::default(), private: Mutex::new(private), deferred: AtomicBool::new(false) }
     }
 
     /// What the provider's configuration was made into.
@@ -66,9 +69,21 @@ impl<C> Context<C> {
         self.private.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
     }
 
+    /// Nothing more can be said before the provider's own configuration is known. Where Terraform allows it, the change is
+    /// put off to a later run.
+    pub fn defer(&self) {
+        self.deferred.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn finish(self) -> (Diagnostics, Private) {
+        let (warnings, private, _) = self.finish_deferred();
+        (warnings, private)
+    }
+
+    pub(super) fn finish_deferred(self) -> (Diagnostics, Private, bool) {
         let warnings = self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        (warnings, self.private.into_inner().unwrap_or_else(PoisonError::into_inner))
+        let private = self.private.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (warnings, private, self.deferred.into_inner())
     }
 }
 
@@ -119,6 +134,8 @@ pub trait Resource: Send + Sync + 'static {
     type Model: Serialize + DeserializeOwned + Send + Sync + 'static;
     /// The type's name in Terraform.
     const NAME: &'static str;
+    /// What tells one object from all others.
+    const IDENTITY: Identity;
 
     /// Its description.
     fn schema() -> Schema;
@@ -169,6 +186,14 @@ pub trait Resource: Send + Sync + 'static {
     /// A first state from the id that the user gave; Terraform reads the object afterwards.
     fn import(cx: &Context<Self::Client>, id: &str) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
 
+    /// A first state from the state of another provider's resource (`moved`, Terraform 1.8), and private data for the read that
+    /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
+    /// nothing can be looked up here.
+    fn take_over(source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
+        let _ = source;
+        None
+    }
+
     /// A state of an older version in the form of the current one.
     fn upgrade(version: i64, state: Json) -> Result<Json, Diagnostics> {
         let current = Self::schema().version;
@@ -187,6 +212,27 @@ pub trait Resource: Send + Sync + 'static {
     }
 }
 
+/// A resource of another provider whose object is to be taken over.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// The provider's address: `registry.terraform.io/hashicorp/aws`.
+    pub provider: String,
+    /// The type's name.
+    pub type_name: String,
+    /// Its state, in that type's own form.
+    pub state: Json,
+}
+
+/// The answer to a move from a type that cannot be taken over.
+fn cannot_take_over(target: &str, source: &Source) -> Diagnostics {
+    Diagnostic::error(
+        format!("{target} cannot take over a {}", source.type_name),
+        "This version of the provider does not move states from that type. Take the old resource out of the state with a `removed` block \
+         (`destroy = false`), and import the object into the new resource.",
+    )
+    .into()
+}
+
 /// The answer to a plan.
 #[derive(Debug)]
 pub struct Planned {
@@ -198,6 +244,8 @@ pub struct Planned {
     pub private: Private,
     /// What to tell the user.
     pub diagnostics: Diagnostics,
+    /// Whether it should be put off.
+    pub deferred: bool,
 }
 
 /// The answer to an apply, a read or an import: the state as it now is.
@@ -209,6 +257,8 @@ pub struct Outcome {
     pub private: Private,
     /// What to tell the user.
     pub diagnostics: Diagnostics,
+    /// Whether it should be put off.
+    pub deferred: bool,
 }
 
 /// A resource whose types are forgotten, as the server keeps it.
@@ -225,8 +275,15 @@ pub trait AnyResource<C>: Send + Sync {
     fn apply<'a>(&'a self, cx: Context<C>, prior: &'a Value, planned: &'a Value) -> Boxed<'a, Outcome>;
     /// Looks at the object.
     fn read<'a>(&'a self, cx: Context<C>, state: &'a Value) -> Boxed<'a, Outcome>;
+    /// What tells one object from all others.
+    fn identity(&self) -> Identity;
     /// A first state from an id.
     fn import<'a>(&'a self, cx: Context<C>, id: &'a str) -> Boxed<'a, Outcome>;
+    /// A first state from the state of another provider's resource.
+    ///
+    /// # Errors
+    /// When its type cannot be taken over, or this very state cannot.
+    fn take_over(&self, source: &Source) -> Result<(Value, Private), Diagnostics>;
     /// A state of an older version in the current form.
     fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics>;
 }
@@ -339,12 +396,12 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
     fn plan<'a>(&'a self, cx: Context<R::Client>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned> {
         Box::pin(async move {
             let result = self.try_plan(&cx, config, prior).await;
-            let (mut diagnostics, private) = cx.finish();
+            let (mut diagnostics, private, deferred) = cx.finish_deferred();
             let (state, replace) = result.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 (prior.clone(), Vec::new())
             });
-            Planned { state, replace, private, diagnostics }
+            Planned { state, replace, private, diagnostics, deferred }
         })
     }
 
@@ -375,7 +432,7 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                     }
                 }
             };
-            Outcome { state: without_unknowns(state), private, diagnostics }
+            Outcome { state: without_unknowns(state), private, diagnostics, deferred: false }
         })
     }
 
@@ -386,12 +443,12 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 Err(error) => Err(misfit(&error)),
             };
             let result = result.and_then(|model| model.map_or(Ok(Value::Null), |model| self.write(&model)));
-            let (mut diagnostics, private) = cx.finish();
+            let (mut diagnostics, private, deferred) = cx.finish_deferred();
             let state = result.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 state.clone()
             });
-            Outcome { state, private, diagnostics }
+            Outcome { state, private, diagnostics, deferred }
         })
     }
 
@@ -403,8 +460,17 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 diagnostics.extend(errors);
                 Value::Null
             });
-            Outcome { state, private, diagnostics }
+            Outcome { state, private, diagnostics, deferred: false }
         })
+    }
+
+    fn identity(&self) -> Identity {
+        R::IDENTITY
+    }
+
+    fn take_over(&self, source: &Source) -> Result<(Value, Private), Diagnostics> {
+        let (model, private) = R::take_over(source).unwrap_or_else(|| Err(cannot_take_over(R::NAME, source)))?;
+        Ok((self.write(&model)?, private))
     }
 
     fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics> {

@@ -14,6 +14,7 @@ use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::provider::Run;
+use crate::plugin::resource::Context;
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
@@ -228,6 +229,29 @@ impl Client {
             })
             .collect()
     }
+}
+
+/// The account, to look at an object of the state; `None` while the provider's own configuration is not known, so that the
+/// object stays what the state says.
+///
+/// # Errors
+/// When it is not known where or who.
+pub async fn account_to_read(cx: &Context<Client>) -> Result<Option<&Account>, Diagnostics> {
+    match cx.client().account().await {
+        Ok(account) => Ok(Some(account)),
+        Err(reason @ Unavailable::NotYetKnown(_)) => {
+            cx.defer();
+            cx.warn(not_looked_at(&reason));
+            Ok(None)
+        }
+        Err(reason) => Err(reason.into()),
+    }
+}
+
+/// A state that could not be compared with what is there, because the provider is not configured yet.
+pub fn not_looked_at(reason: &Unavailable) -> Diagnostic {
+    let detail = diagnose::unavailable(reason).detail;
+    Diagnostic::warning("The object was not looked at", format!("It is taken for what the state says. {detail}"))
 }
 
 /// Findings about something that is there already and does not change: what would fail now is worth knowing, and no reason to

@@ -8,6 +8,7 @@ pub mod diagnose;
 pub mod functions;
 pub mod key_configurations;
 pub mod key_policies;
+pub mod list_resources;
 pub mod reads;
 pub mod resources;
 pub mod waiting;
@@ -15,6 +16,7 @@ pub mod waiting;
 use crate::plugin::data_source::{self, AnyDataSource};
 use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::function::Function;
+use crate::plugin::list_resource::{self, AnyListResource};
 use crate::plugin::provider::{Provider, Run};
 use crate::plugin::resource::{AnyResource, register};
 use crate::plugin::schema::Schema;
@@ -60,6 +62,14 @@ impl Provider for Dbxcmk {
             data_source::register::<data_sources::key_policy_document::KeyPolicyDocument>(),
             data_source::register::<data_sources::key_readiness::KeyReadiness>(),
             data_source::register::<data_sources::workspace_encryption::WorkspaceEncryption>(),
+        ]
+    }
+
+    fn list_resources() -> Vec<Box<dyn AnyListResource<Client>>> {
+        vec![
+            list_resource::register::<list_resources::key_configuration::KeyConfigurations>(),
+            list_resource::register::<list_resources::key_policy::KeyPolicies>(),
+            list_resource::register::<list_resources::workspace_binding::WorkspaceBindings>(),
         ]
     }
 

@@ -44,7 +44,10 @@ const NEW_ONLY: &str = "What was there before the attach stays as it was until i
 /// Every kind of data that a workspace has.
 pub const KINDS: &[Kind] = &[
     managed("notebooks", "Source and metadata. Revisions lie in the workspace bucket."),
-    managed("interactive notebook results", "As far as they are kept in the control plane; large results lie in the workspace bucket."),
+    managed(
+        "interactive notebook results",
+        "As far as they are kept in the control plane; large results lie in the workspace bucket.",
+    ),
     managed("secrets", "Of the secret manager."),
     managed("Git credentials", "Personal access tokens and other credentials of Git folders."),
     managed("queries and query history", "Of Databricks SQL."),
@@ -65,7 +68,9 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "Unity Catalog tables in other buckets",
         place: "buckets of external locations and managed storage",
-        cover: Cover::None("Encrypt the bucket with a key of its own (SSE-KMS, with `encryption_details` of the external location)."),
+        cover: Cover::None(
+            "Encrypt the bucket with a key of its own (SSE-KMS, with `encryption_details` of the external location).",
+        ),
         note: "A storage key reaches the workspace bucket alone.",
     },
     Kind {
@@ -77,7 +82,9 @@ pub const KINDS: &[Kind] = &[
     Kind {
         name: "disks of serverless compute",
         place: "Databricks serverless compute plane",
-        cover: Cover::None("They are encrypted by Databricks and live as long as the work does; no key of a customer reaches them."),
+        cover: Cover::None(
+            "They are encrypted by Databricks and live as long as the work does; no key of a customer reaches them.",
+        ),
         note: "",
     },
     Kind {
@@ -123,7 +130,8 @@ impl Kind {
     pub fn in_workspace(&self, keys: Keys) -> Covered {
         const MANAGED: &str = "Attach a key configuration for managed services.";
         const STORAGE: &str = "Attach a key configuration for storage. It can be set once.";
-        const VOLUMES: &str = "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
+        const VOLUMES: &str =
+            "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
         match self.cover {
             Cover::None(instead) => Covered::Never(instead),
             Cover::ManagedServices if keys.managed_services => Covered::ByManagedServices,
@@ -134,9 +142,9 @@ impl Kind {
             Cover::Storage => Covered::Not(STORAGE),
             Cover::ClusterVolumes if keys.serverless_only => Covered::DoesNotApply,
             Cover::ClusterVolumes if keys.storage && keys.cluster_volumes => Covered::ByStorage,
-            Cover::ClusterVolumes if keys.storage => {
-                Covered::Not("The storage key is attached with `reuse_key_for_cluster_volumes = false`, and can not be changed any more. Encrypt EBS volumes by the default of the AWS account instead.")
-            }
+            Cover::ClusterVolumes if keys.storage => Covered::Not(
+                "The storage key is attached with `reuse_key_for_cluster_volumes = false`, and can not be changed any more. Encrypt EBS volumes by the default of the AWS account instead.",
+            ),
             Cover::ClusterVolumes => Covered::Not(VOLUMES),
         }
     }

@@ -184,7 +184,8 @@ impl Workdir {
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("TMPDIR", text(&path)),
         ];
-        let environment = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        let chosen = terraform::CHOICE.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+        let environment = environment.into_iter().chain(chosen).map(|(name, value)| (name.to_owned(), value)).collect();
         Self { directory, environment }
     }
 

@@ -6,6 +6,27 @@ use std::sync::OnceLock;
 
 use super::checkout;
 
+/// The variables that say which Terraform.
+pub const CHOICE: [&str; 2] = ["DBXCMK_TERRAFORM", "DBXCMK_TERRAFORM_VERSION"];
+
+/// The version: `(1, 11)`. OpenTofu's is that of the Terraform whose features it has.
+pub fn version() -> (u32, u32) {
+    let text = description();
+    let number = text.rsplit_once('v').map(|(_, number)| number).unwrap_or_default();
+    let mut parts = number.split('.').map(|part| part.parse().unwrap_or_default());
+    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+}
+
+/// Whether this Terraform has a feature that came with a version. A test that needs it says so and ends when not; the suite
+/// counts these.
+pub fn has(feature: &str, since: (u32, u32)) -> bool {
+    let there = version() >= since;
+    if !there {
+        println!("PASSED OVER: {feature} needs Terraform {}.{}, and this is {}", since.0, since.1, description());
+    }
+    there
+}
+
 /// A command that runs Terraform.
 pub fn command() -> Command {
     Command::new(checkout().join("scripts/terraform"))

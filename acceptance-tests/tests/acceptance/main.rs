@@ -12,10 +12,13 @@
     reason = "tests"
 )]
 
+mod adoption;
 mod authentication;
 mod binding;
 mod configuration;
+mod data_sources;
 mod examples;
+mod functions;
 mod import;
 mod keys;
 mod lifecycle;

@@ -1,6 +1,6 @@
 //! Data sources.
 
-use super::{Inner, undecodable, unwritable};
+use super::{Inner, deferred, undecodable, unwritable};
 use crate::plugin::codec;
 use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::proto::tfplugin6 as pb;
@@ -27,6 +27,7 @@ impl<P: Provider> Inner<P> {
             codec::decode_optional(request.config.as_ref(), &ty).map_err(|error| undecodable("a configuration", &error))?;
         let outcome = source.read(self.context(&[])?, &config).await;
         let state = codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
-        Ok(pb::read_data_source::Response { state: Some(state), diagnostics: outcome.diagnostics.to_proto(), deferred: None })
+        let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
+        Ok(pb::read_data_source::Response { state: Some(state), diagnostics: outcome.diagnostics.to_proto(), deferred })
     }
 }

@@ -6,6 +6,7 @@
 mod answers;
 mod data_sources;
 mod functions;
+mod lists;
 mod provider;
 mod resources;
 mod unoffered;
@@ -26,6 +27,7 @@ use self::answers::Answer;
 use super::data_source::AnyDataSource;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::function::Function;
+use super::list_resource::AnyListResource;
 use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
 use super::resource::{AnyResource, Boxed, Context, Private};
@@ -47,6 +49,7 @@ struct Catalogue<C> {
     resources: BTreeMap<&'static str, Box<dyn AnyResource<C>>>,
     data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<C>>>,
     functions: BTreeMap<&'static str, Box<dyn Function>>,
+    lists: BTreeMap<&'static str, Box<dyn AnyListResource<C>>>,
 }
 
 struct Inner<P: Provider> {
@@ -96,6 +99,7 @@ impl<P: Provider> Inner<P> {
             resources: P::resources().into_iter().map(|resource| (resource.name(), resource)).collect(),
             data_sources: P::data_sources().into_iter().map(|source| (source.name(), source)).collect(),
             functions: P::functions().into_iter().map(|function| (function.name(), function)).collect(),
+            lists: P::list_resources().into_iter().map(|list| (list.name(), list)).collect(),
         })
     }
 
@@ -107,6 +111,11 @@ impl<P: Provider> Inner<P> {
     fn data_source(&self, name: &str) -> Result<&dyn AnyDataSource<P::Client>, Diagnostics> {
         let source = self.catalogue().data_sources.get(name);
         source.map(AsRef::as_ref).ok_or_else(|| not_offered("data source", name))
+    }
+
+    fn list(&self, name: &str) -> Result<&dyn AnyListResource<P::Client>, Diagnostics> {
+        let list = self.catalogue().lists.get(name);
+        list.map(AsRef::as_ref).ok_or_else(|| not_offered("list resource", name))
     }
 
     fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
@@ -144,6 +153,12 @@ fn undecodable(what: &str, error: &CodecError) -> Diagnostics {
 
 fn unwritable(what: &str, error: &CodecError) -> Diagnostics {
     Diagnostic::bug(format!("{what} does not have the type of its schema: {error}.")).into()
+}
+
+/// Whether an answer is put off: the resource wants it, and this Terraform allows it.
+fn deferred(wanted: bool, client: Option<&pb::ClientCapabilities>) -> Option<pb::Deferred> {
+    let allowed = client.is_some_and(|client| client.deferral_allowed);
+    (wanted && allowed).then(|| pb::Deferred { reason: pb::deferred::Reason::ProviderConfigUnknown.into() })
 }
 
 fn private_bytes(private: &Private) -> Vec<u8> {
@@ -219,13 +234,17 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         self.answer("CallFunction", of, async move { inner.call_function(&request) }).await
     }
 
-    type ListResourceStream = EventStream<pb::list_resource::Event>;
+    type ListResourceStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::list_resource::Event, Status>>>;
 
     async fn list_resource(
         &self,
         request: Request<pb::list_resource::Request>,
     ) -> Result<Response<Self::ListResourceStream>, Status> {
-        Ok(Response::new(tokio_stream::once(Ok(unoffered::list_event(&request.into_inner())))))
+        let inner = Arc::clone(&self.0);
+        let request = request.into_inner();
+        let of = request.type_name.clone();
+        let events = self.answer("ListResource", of, async move { inner.list_resource(&request).await }).await?.into_inner();
+        Ok(Response::new(tokio_stream::iter(events.0.into_iter().map(Ok).collect::<Vec<_>>())))
     }
 
     type InvokeActionStream = EventStream<pb::invoke_action::Event>;

@@ -13,14 +13,14 @@ fn capabilities() -> pb::ServerCapabilities {
     pb::ServerCapabilities {
         plan_destroy: true,
         get_provider_schema_optional: true,
-        move_resource_state: false,
-        generate_resource_config: false,
+        move_resource_state: true,
+        generate_resource_config: true,
     }
 }
 
 impl<P: Provider> Inner<P> {
     pub(super) async fn metadata(&self, _: pb::get_metadata::Request) -> Result<pb::get_metadata::Response, Diagnostics> {
-        use pb::get_metadata::{DataSourceMetadata, FunctionMetadata, ResourceMetadata};
+        use pb::get_metadata::{DataSourceMetadata, FunctionMetadata, ListResourceMetadata, ResourceMetadata};
         let catalogue = self.catalogue();
         let owned = |name: &&'static str| (*name).to_owned();
         Ok(pb::get_metadata::Response {
@@ -28,6 +28,7 @@ impl<P: Provider> Inner<P> {
             resources: catalogue.resources.keys().map(|name| ResourceMetadata { type_name: owned(name) }).collect(),
             data_sources: catalogue.data_sources.keys().map(|name| DataSourceMetadata { type_name: owned(name) }).collect(),
             functions: catalogue.functions.keys().map(|name| FunctionMetadata { name: owned(name) }).collect(),
+            list_resources: catalogue.lists.keys().map(|name| ListResourceMetadata { type_name: owned(name) }).collect(),
             ..pb::get_metadata::Response::default()
         })
     }
@@ -39,14 +40,25 @@ impl<P: Provider> Inner<P> {
         let catalogue = self.catalogue();
         let resources = catalogue.resources.iter().map(|(name, resource)| ((*name).to_owned(), resource.schema().to_proto()));
         let sources = catalogue.data_sources.iter().map(|(name, source)| ((*name).to_owned(), source.schema().to_proto()));
+        let lists = catalogue.lists.iter().map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
         Ok(pb::get_provider_schema::Response {
             provider: Some(catalogue.provider.to_proto()),
             resource_schemas: resources.collect(),
             data_source_schemas: sources.collect(),
             functions: self.function_signatures(),
+            list_resource_schemas: lists.collect(),
             server_capabilities: Some(capabilities()),
             ..pb::get_provider_schema::Response::default()
         })
+    }
+
+    pub(super) async fn identity_schemas(
+        &self,
+        _: pb::get_resource_identity_schemas::Request,
+    ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
+        let resources = self.catalogue().resources.iter();
+        let identity_schemas = resources.map(|(name, resource)| ((*name).to_owned(), resource.identity().to_proto())).collect();
+        Ok(pb::get_resource_identity_schemas::Response { identity_schemas, diagnostics: Vec::new() })
     }
 
     pub(super) async fn validate_provider(

@@ -1,10 +1,12 @@
 //! Managed resources: from validation to import.
 
-use super::{Inner, private_bytes, undecodable, unwritable};
+use super::{Inner, deferred, private_bytes, undecodable, unwritable};
 use crate::plugin::codec;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::proto::tfplugin6 as pb;
 use crate::plugin::provider::Provider;
+use crate::plugin::resource::Source;
+use crate::plugin::schema::{Attribute, Kind, Nesting, Presence};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
 
@@ -57,7 +59,9 @@ impl<P: Provider> Inner<P> {
             new_state: write(&outcome.state, &ty, "The state that was read")?,
             diagnostics: outcome.diagnostics.to_proto(),
             private: private_bytes(&outcome.private),
-            ..pb::read_resource::Response::default()
+            deferred: deferred(outcome.deferred, request.client_capabilities.as_ref()),
+            // An object that is gone keeps the identity by which Terraform knew it.
+            new_identity: resource.identity().of(&outcome.state)?.or(request.current_identity),
         })
     }
 
@@ -70,11 +74,15 @@ impl<P: Provider> Inner<P> {
         let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
         let config = read(request.config.as_ref(), &ty, "a configuration")?;
         let planned = resource.plan(self.context(&request.prior_private)?, &config, &prior).await;
+        // What is to be replaced gets another identity, which nobody knows yet.
+        let identity = if planned.replace.is_empty() { resource.identity().of(&planned.state)? } else { None };
         Ok(pb::plan_resource_change::Response {
             planned_state: write(&planned.state, &ty, "The plan")?,
             requires_replace: planned.replace.iter().map(crate::plugin::path::Path::to_proto).collect(),
             planned_private: private_bytes(&planned.private),
             diagnostics: planned.diagnostics.to_proto(),
+            deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
+            planned_identity: identity,
             ..pb::plan_resource_change::Response::default()
         })
     }
@@ -100,6 +108,7 @@ impl<P: Provider> Inner<P> {
                 new_state: write(&outcome.state, &ty, "The new state")?,
                 private: private_bytes(&outcome.private),
                 diagnostics: outcome.diagnostics.to_proto(),
+                new_identity: resource.identity().of(&outcome.state)?,
                 ..pb::apply_resource_change::Response::default()
             })
         };
@@ -111,7 +120,11 @@ impl<P: Provider> Inner<P> {
         request: pb::import_resource_state::Request,
     ) -> Result<pb::import_resource_state::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        if request.id.is_empty() {
+        let id = match &request.identity {
+            Some(identity) if request.id.is_empty() => resource.identity().text(identity)?,
+            _ => request.id.clone(),
+        };
+        if id.is_empty() {
             return Err(Diagnostic::error(
                 format!("{} is imported by its id", request.type_name),
                 "Give the id in the import block (`id = \"…\"`) or on the command line; the documentation of the resource says what \
@@ -119,7 +132,7 @@ impl<P: Provider> Inner<P> {
             )
             .into());
         }
-        let outcome = resource.import(self.context(&[])?, &request.id).await;
+        let outcome = resource.import(self.context(&[])?, &id).await;
         let imported = if outcome.diagnostics.has_errors() {
             Vec::new()
         } else {
@@ -127,7 +140,7 @@ impl<P: Provider> Inner<P> {
                 type_name: request.type_name.clone(),
                 state: write(&outcome.state, &resource.schema().ty(), "The imported state")?,
                 private: private_bytes(&outcome.private),
-                identity: None,
+                identity: resource.identity().of(&outcome.state)?,
             }]
         };
         Ok(pb::import_resource_state::Response {
@@ -136,4 +149,73 @@ impl<P: Provider> Inner<P> {
             deferred: None,
         })
     }
+
+    pub(super) async fn upgrade_identity(
+        &self,
+        request: pb::upgrade_resource_identity::Request,
+    ) -> Result<pb::upgrade_resource_identity::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let raw = request.raw_identity.unwrap_or_default();
+        let json = serde_json::from_slice(&raw.json).map_err(|error| {
+            Diagnostic::error(
+                "The identity in the state cannot be read",
+                format!("It is not JSON: {error}. If the state was edited by hand, restore it from its backup."),
+            )
+        })?;
+        let upgraded_identity = Some(resource.identity().upgraded(&json)?);
+        Ok(pb::upgrade_resource_identity::Response { upgraded_identity, diagnostics: Vec::new() })
+    }
+
+    pub(super) async fn move_resource(
+        &self,
+        request: pb::move_resource_state::Request,
+    ) -> Result<pb::move_resource_state::Response, Diagnostics> {
+        let resource = self.resource(&request.target_type_name)?;
+        let raw = request.source_state.unwrap_or_default();
+        let state = serde_json::from_slice(&raw.json).map_err(|error| {
+            Diagnostic::error(
+                format!("The state of {} cannot be read", request.source_type_name),
+                format!("It is not JSON: {error}."),
+            )
+        })?;
+        let source = Source { provider: request.source_provider_address, type_name: request.source_type_name, state };
+        let (state, private) = resource.take_over(&source)?;
+        Ok(pb::move_resource_state::Response {
+            target_state: write(&state, &resource.schema().ty(), "The state that was taken over")?,
+            diagnostics: Vec::new(),
+            target_private: private_bytes(&private),
+            target_identity: resource.identity().of(&state)?,
+        })
+    }
+
+    /// The configuration that a person would write for an object: nothing that the provider gives by itself.
+    pub(super) async fn generate_config(
+        &self,
+        request: pb::generate_resource_config::Request,
+    ) -> Result<pb::generate_resource_config::Response, Diagnostics> {
+        let resource = self.resource(&request.type_name)?;
+        let ty = resource.schema().ty();
+        let state = read(request.state.as_ref(), &ty, "a state")?;
+        let config = as_written(&resource.schema().attributes, &state).canonical(&ty);
+        Ok(pb::generate_resource_config::Response {
+            config: write(&config, &ty, "The generated configuration")?,
+            diagnostics: Vec::new(),
+        })
+    }
+}
+
+/// What of a state a person writes.
+fn as_written(attributes: &[Attribute], state: &Value) -> Value {
+    let Some(entries) = state.as_map() else { return Value::Null };
+    let written = attributes.iter().map(|attribute| {
+        let value = entries.get(attribute.name).unwrap_or(&Value::Null);
+        let is_given = attribute.presence != Presence::Computed && attribute.default.as_ref() != Some(value);
+        let value = match (&attribute.kind, value) {
+            _ if !is_given => Value::Null,
+            (Kind::Nested(Nesting::Single, inner), value) if !value.is_null() => as_written(inner, value),
+            (_, value) => value.clone(),
+        };
+        (attribute.name, value)
+    });
+    Value::map(written)
 }

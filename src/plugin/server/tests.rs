@@ -11,6 +11,7 @@ use crate::plugin::codec::{decode_optional, encode};
 use crate::plugin::data_source::{self, AnyDataSource, DataSource};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
+use crate::plugin::identity::Identity;
 use crate::plugin::proto::tfplugin6::{self as pb, provider_server::Provider as _};
 use crate::plugin::provider::Provider;
 use crate::plugin::resource::{AnyResource, Change, Context, Plan, Progress, Resource, register};
@@ -66,6 +67,7 @@ impl Resource for Ball {
     type Client = String;
     type Model = Model;
     const NAME: &'static str = "toys_ball";
+    const IDENTITY: Identity = Identity { name: "id", path: "id", description: "the id of the ball" };
 
     fn schema() -> Schema {
         let attributes = vec![

@@ -1,5 +1,4 @@
-//! The families of the protocol that this provider does not offer yet: identities, moves, generated configuration, ephemeral
-//! resources, list resources, actions and state stores. Terraform calls most of these only for what the schema lists, so the
+//! The families of the protocol that this provider does not offer yet: ephemeral resources, actions and state stores. Terraform calls most of these only for what the schema lists, so the
 //! answers are for a Terraform that asks all the same: clear diagnostics, never a raw gRPC error.
 //!
 //! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
@@ -16,13 +15,6 @@ pub(super) fn no_state_stores() -> Diagnostics {
          state.",
     )
     .into()
-}
-
-pub(super) fn list_event(request: &pb::list_resource::Request) -> pb::list_resource::Event {
-    pb::list_resource::Event {
-        diagnostic: not_offered("list resource", &request.type_name).to_proto(),
-        ..pb::list_resource::Event::default()
-    }
 }
 
 pub(super) fn action_event(request: &pb::invoke_action::Request) -> pb::invoke_action::Event {
@@ -62,15 +54,12 @@ macro_rules! no_state_store {
 
 impl<P: Provider> Inner<P> {
     not_offered! {
-        upgrade_identity upgrade_resource_identity "resource identity for";
         validate_ephemeral validate_ephemeral_resource_config "ephemeral resource";
         open_ephemeral open_ephemeral_resource "ephemeral resource";
         renew_ephemeral renew_ephemeral_resource "ephemeral resource";
         close_ephemeral close_ephemeral_resource "ephemeral resource";
-        validate_list validate_list_resource_config "list resource";
         validate_action validate_action_config "action";
         plan_action plan_action "action";
-        generate_config generate_resource_config "generated configuration for";
     }
 
     no_state_store! {
@@ -80,25 +69,5 @@ impl<P: Provider> Inner<P> {
         unlock_state unlock_state;
         get_states get_states;
         delete_state delete_state;
-    }
-
-    pub(super) async fn identity_schemas(
-        &self,
-        _: pb::get_resource_identity_schemas::Request,
-    ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
-        // No resource has an identity yet, and Terraform asks every provider: an empty answer is the true one.
-        Ok(pb::get_resource_identity_schemas::Response::default())
-    }
-
-    pub(super) async fn move_resource(
-        &self,
-        request: pb::move_resource_state::Request,
-    ) -> Result<pb::move_resource_state::Response, Diagnostics> {
-        Err(Diagnostic::error(
-            format!("{} cannot take over a {}", request.target_type_name, request.source_type_name),
-            "This version of the provider does not move states from other types. Take the old resource out of the state with a \
-             `removed` block (`destroy = false`), and import the object into the new resource.",
-        )
-        .into())
     }
 }

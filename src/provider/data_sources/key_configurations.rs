@@ -58,7 +58,9 @@ impl DataSource for KeyConfigurations {
             Attribute::string("id").computed().describe("Id of the configuration, a UUID."),
             Attribute::of("use_cases", texts()).computed().describe("What it may be attached for."),
             Attribute::string("cloud").computed().describe("`aws`, `azure` or `gcp`."),
-            Attribute::string("key").computed().describe("The key: an ARN on AWS, a resource name on Google Cloud, an address on Azure."),
+            Attribute::string("key")
+                .computed()
+                .describe("The key: an ARN on AWS, a resource name on Google Cloud, an address on Azure."),
             Attribute::string("key_alias").computed().describe("Alias of the key on AWS, if one was given."),
             Attribute::string("key_region").computed().describe("Region of the key on AWS."),
             Attribute::bool("reuse_key_for_cluster_volumes")

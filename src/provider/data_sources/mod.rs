@@ -43,5 +43,7 @@ fn account_ids() -> Attribute {
         .optional_computed()
         .format::<AccountId>("Invalid Databricks account id")
         .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")
-        .describe("Databricks accounts that use the key. Default: the account of the provider, which needs no credential for this.")
+        .describe(
+            "Databricks accounts that use the key. Default: the account of the provider, which needs no credential for this.",
+        )
 }

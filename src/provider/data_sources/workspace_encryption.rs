@@ -57,8 +57,12 @@ impl DataSource for WorkspaceEncryption {
         let data = vec![
             Attribute::string("kind").computed().describe("What it is, as `notebooks`."),
             Attribute::string("place").computed().describe("Where it lies."),
-            Attribute::bool("covered").computed().describe("Whether a key of yours encrypts it; null where the workspace has no such data."),
-            Attribute::string("covered_by").computed().describe("`MANAGED_SERVICES` or `STORAGE`; null when it is not covered."),
+            Attribute::bool("covered")
+                .computed()
+                .describe("Whether a key of yours encrypts it; null where the workspace has no such data."),
+            Attribute::string("covered_by")
+                .computed()
+                .describe("`MANAGED_SERVICES` or `STORAGE`; null when it is not covered."),
             Attribute::string("key_configuration_id").computed().describe("The key configuration that covers it."),
             Attribute::string("key").computed().describe("The key that covers it."),
             Attribute::string("note").computed().describe("What else to know."),
@@ -76,9 +80,13 @@ impl DataSource for WorkspaceEncryption {
                 Attribute::string("id").computed().describe("Id of the workspace."),
                 Attribute::string("workspace_name").computed().describe("Name of the workspace."),
                 Attribute::string("region").computed().describe("AWS region of the workspace."),
-                Attribute::string("managed_services_key_configuration_id").computed().describe("Key configuration for managed services."),
+                Attribute::string("managed_services_key_configuration_id")
+                    .computed()
+                    .describe("Key configuration for managed services."),
                 Attribute::string("managed_services_key").computed().describe("Its key."),
-                Attribute::string("storage_key_configuration_id").computed().describe("Key configuration for workspace storage."),
+                Attribute::string("storage_key_configuration_id")
+                    .computed()
+                    .describe("Key configuration for workspace storage."),
                 Attribute::string("storage_key").computed().describe("Its key."),
                 Attribute::nested("data", Nesting::List, data).computed().describe("Each kind of data."),
             ],
@@ -100,7 +108,8 @@ impl DataSource for WorkspaceEncryption {
             Some((id, configuration.map(|one| one.cloud_and_key().1), configuration))
         };
         let (managed, storage) = (of(UseCase::ManagedServices), of(UseCase::Storage));
-        let is_reused = |info: &crate::databricks::key_configurations::AwsKeyInfo| info.reuse_key_for_cluster_volumes != Some(false);
+        let is_reused =
+            |info: &crate::databricks::key_configurations::AwsKeyInfo| info.reuse_key_for_cluster_volumes != Some(false);
         let keys = Keys {
             managed_services: managed.is_some(),
             storage: storage.is_some(),

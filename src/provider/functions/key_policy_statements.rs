@@ -51,9 +51,8 @@ impl Function for KeyPolicyStatements {
         }
         let role = arguments.get(2).is_some_and(|role| !role.is_null()).then(|| parsed(arguments, 2)).transpose()?;
         let deployment = match arguments.get(3) {
-            Some(value) if !value.is_null() => Deployment::of_partition(text(arguments, 3)).ok_or_else(|| {
-                wrong(3, format!("`{}` is not one of: aws, aws-us-gov, aws-us-gov-dod", text(arguments, 3)))
-            })?,
+            Some(value) if !value.is_null() => Deployment::of_partition(text(arguments, 3))
+                .ok_or_else(|| wrong(3, format!("`{}` is not one of: aws, aws-us-gov, aws-us-gov-dod", text(arguments, 3))))?,
             _ => Deployment::Commercial,
         };
         let usage = Usage { deployment, accounts, use_cases, grants: false, cross_account_role: role };

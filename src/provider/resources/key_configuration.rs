@@ -8,11 +8,12 @@ use super::{Timeouts, all_known, known_set, timeout};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
+use crate::plugin::identity::Identity;
+use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
-use crate::provider::client::{Claim, Client, as_warnings, split};
+use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::provider::key_configurations::{announce, make, refuse_while_in_use, rfc3339, users};
@@ -52,6 +53,29 @@ pub struct Aws {
 }
 
 impl Model {
+    /// A configuration of which nothing but its id is known.
+    fn named(id: KeyConfigurationId) -> Self {
+        Self {
+            id: Attr::Known(id),
+            account_id: Attr::Null,
+            creation_time: Attr::Null,
+            use_cases: Attr::Null,
+            aws: Attr::Null,
+            ignore_findings: Attr::Null,
+            timeouts: Attr::Null,
+        }
+    }
+
+    /// A configuration as the API shows it.
+    ///
+    /// # Errors
+    /// When this version cannot represent it: a key of another cloud.
+    pub fn of(remote: &Remote) -> Result<Self, Diagnostics> {
+        let id = remote.customer_managed_key_id.parse().map_err(|error| Diagnostic::bug(format!("{error}")));
+        let id: Result<KeyConfigurationId, Diagnostic> = id.map_err(|error: Diagnostic| error);
+        state(remote, &Self::named(id?))
+    }
+
     fn key(&self) -> Option<&KeyArn> {
         self.aws.known().and_then(|aws| aws.key_arn.known())
     }
@@ -148,6 +172,7 @@ impl Resource for KeyConfiguration {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_key_configuration";
+    const IDENTITY: Identity = Identity { name: "id", path: "id", description: "the id of the key configuration, a UUID" };
 
     fn schema() -> Schema {
         let aws = vec![
@@ -220,7 +245,10 @@ impl Resource for KeyConfiguration {
         }
         let account = match client.account_id() {
             Ok(account) => account,
-            Err(Unavailable::NotYetKnown(_)) => return Ok(()),
+            Err(Unavailable::NotYetKnown(_)) => {
+                cx.defer();
+                return Ok(());
+            }
             Err(reason) => return Err(reason.into()),
         };
         if let Some(id) = change.prior.as_ref().and_then(|prior| prior.id.known()) {
@@ -316,8 +344,8 @@ impl Resource for KeyConfiguration {
     }
 
     async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
-        let account = cx.client().account().await?;
         let Attr::Known(id) = &before.id else { return Ok(None) };
+        let Some(account) = account_to_read(cx).await? else { return Ok(Some(before)) };
         cx.client().is_managed_here(id.as_str());
         if let Attr::Known(own) = before.account_id.as_ref()
             && own != account.id()
@@ -388,16 +416,61 @@ impl Resource for KeyConfiguration {
                 format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
             )
         })?;
+        Ok(Model::named(id))
+    }
+
+    fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
+        let is_peer =
+            source.provider.ends_with("/databricks/databricks") && source.type_name == "databricks_mws_customer_managed_keys";
+        is_peer.then(|| Peer::model(source).map(|model| (model, Private::new())))
+    }
+}
+
+impl Peer {
+    fn model(source: &Source) -> Result<Model, Diagnostics> {
+        let unusable = |what: &str| {
+            Diagnostics::from(Diagnostic::error(
+                "The state of databricks_mws_customer_managed_keys cannot be taken over",
+                format!(
+                    "{what}. Take the resource out of the state with a `removed` block (`destroy = false`), and import the key configuration \
+                     by its id."
+                ),
+            ))
+        };
+        let peer: Self = serde::Deserialize::deserialize(&source.state)
+            .map_err(|error| unusable(&format!("It has another form ({error})")))?;
+        let Some(id) = peer.customer_managed_key_id.as_deref().and_then(|id| id.parse().ok()) else {
+            return Err(unusable("It has no id of a key configuration (customer_managed_key_id)"));
+        };
+        let Some(key) = peer.aws_key_info.as_ref().and_then(|info| info.first()) else {
+            return Err(unusable("Its key is of another cloud than AWS"));
+        };
+        // Whether it is reused for cluster volumes is not in that state: the read that follows brings it.
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Ok(Model {
-            id: Attr::Known(id),
-            account_id: Attr::Null,
-            creation_time: Attr::Null,
-            use_cases: Attr::Null,
-            aws: Attr::Null,
-            ignore_findings: Attr::Null,
-            timeouts: Attr::Null,
+            account_id: peer.account_id.as_deref().and_then(|id| id.parse().ok()).into(),
+            creation_time: peer.creation_time.filter(|time| *time > 0).and_then(rfc3339).into(),
+            use_cases: known_set(peer.use_cases.iter().filter_map(|case| case.parse().ok())),
+            aws: Attr::Known(Aws {
+                key_arn: key.key_arn.parse().ok().into(),
+                key_alias: filled(&key.key_alias).and_then(|alias| alias.parse().ok()).into(),
+                key_region: filled(&key.key_region).into(),
+                reuse_key_for_cluster_volumes: Attr::Null,
+            }),
+            ..Model::named(id)
         })
     }
+}
+
+/// The state of `databricks_mws_customer_managed_keys`, as far as it matters.
+#[derive(Debug, Deserialize)]
+struct Peer {
+    customer_managed_key_id: Option<String>,
+    account_id: Option<String>,
+    creation_time: Option<i64>,
+    #[serde(default)]
+    use_cases: Vec<String>,
+    aws_key_info: Option<Vec<AwsKeyInfo>>,
 }
 
 /// Two new resources that describe the very same object.

@@ -8,12 +8,13 @@ use super::{Timeouts, all_known, known_set, timeout};
 use crate::clouds::aws::AwsError;
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
+use crate::plugin::identity::Identity;
+use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::plugin::value::Value;
 use crate::policy::Document;
 use crate::preflight::{Fact, PolicySource};
-use crate::provider::client::Client;
+use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::provider::key_policies::{Write, merged, refuse_lockout, understood, write};
@@ -24,6 +25,9 @@ use crate::vocabulary::{AccountId, KeyArn, KeyConfigurationId, RoleArn, UseCase}
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
+
+/// Private data of a state that was taken over: the region of its key, where the other provider knew it.
+const REGION_OF_KEY: &str = "region_of_key";
 
 /// The resource.
 pub struct KeyPolicy;
@@ -54,6 +58,44 @@ pub struct Aws {
 }
 
 impl Model {
+    /// A key policy of which nothing but its key is known.
+    fn named(key: KeyArn) -> Self {
+        let id = Attr::Known(key.to_string());
+        let aws = Aws {
+            key_arn: Attr::Known(key),
+            cross_account_role_arn: Attr::Null,
+            cluster_volumes: Attr::Null,
+            include_grants: Attr::Null,
+        };
+        Self { id, aws: Attr::Known(aws), ..Self::unnamed() }
+    }
+
+    fn unnamed() -> Self {
+        Self {
+            id: Attr::Null,
+            use_cases: Attr::Null,
+            databricks_account_ids: Attr::Null,
+            aws: Attr::Null,
+            force_destroy: Attr::Known(false),
+            statements: Attr::Null,
+            policy: Attr::Null,
+            ignore_findings: Attr::Null,
+            timeouts: Attr::Null,
+        }
+    }
+
+    /// What of a key's policy is recognised as ours.
+    pub fn recognised(client: &Client, key: &KeyArn, live: &Document) -> Self {
+        let mut model = KeyPolicy::adopted(client, Self::named(key.clone()), live, key);
+        model.policy = Attr::Known(live.text().to_owned());
+        model
+    }
+
+    /// Whether there are statements for Databricks.
+    pub fn is_for_databricks(&self) -> bool {
+        !self.own_statements().is_empty()
+    }
+
     fn key(&self) -> Option<&KeyArn> {
         self.aws.known().and_then(|aws| aws.key_arn.known())
     }
@@ -244,6 +286,7 @@ impl Resource for KeyPolicy {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_key_policy";
+    const IDENTITY: Identity = Identity { name: "key_arn", path: "aws.key_arn", description: "the ARN of the key" };
 
     fn schema() -> Schema {
         let aws = vec![
@@ -382,6 +425,14 @@ impl Resource for KeyPolicy {
     }
 
     async fn read(cx: &Context<Client>, mut state: Model) -> Result<Option<Model>, Diagnostics> {
+        if !cx.client().aws_is_known() {
+            cx.defer();
+            cx.warn(not_looked_at(&diagnose::Unavailable::NotYetKnown(vec!["aws"])));
+            return Ok(Some(state));
+        }
+        if state.key().is_none() {
+            state = Model::named(Self::key_of(cx, &state).await?);
+        }
         let Some(key) = state.key().cloned() else { return Ok(None) };
         let text = match cx.client().aws().policy(&key).await {
             Ok(text) => text,
@@ -427,26 +478,47 @@ impl Resource for KeyPolicy {
                 format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
             )
         })?;
-        Ok(Model {
-            id: Attr::Known(key.to_string()),
-            use_cases: Attr::Null,
-            databricks_account_ids: Attr::Null,
-            aws: Attr::Known(Aws {
-                key_arn: Attr::Known(key),
-                cross_account_role_arn: Attr::Null,
-                cluster_volumes: Attr::Null,
-                include_grants: Attr::Null,
-            }),
-            force_destroy: Attr::Known(false),
-            statements: Attr::Null,
-            policy: Attr::Null,
-            ignore_findings: Attr::Null,
-            timeouts: Attr::Null,
-        })
+        Ok(Model::named(key))
+    }
+
+    fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
+        if !source.provider.ends_with("/hashicorp/aws") || source.type_name != "aws_kms_key_policy" {
+            return None;
+        }
+        let text = |name: &str| source.state.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+        let named = text("key_id").or(text("id")).unwrap_or_default();
+        let mut private = Private::new();
+        let model = match named.parse() {
+            Ok(key) => Model::named(key),
+            // That resource names the key by its id alone; the read that follows asks KMS for the rest.
+            Err(_) => {
+                private.extend(text("region").map(|region| (REGION_OF_KEY.to_owned(), region.into())));
+                Model { id: Attr::Known(named.to_owned()), ..Model::unnamed() }
+            }
+        };
+        Some(Ok((model, private)))
     }
 }
 
 impl KeyPolicy {
+    /// The key of a state that was taken over from a resource which names it by its id alone.
+    async fn key_of(cx: &Context<Client>, state: &Model) -> Result<KeyArn, Diagnostics> {
+        let named = state.id.known().map(String::as_str).unwrap_or_default();
+        let region = cx.private(REGION_OF_KEY);
+        let found = cx.client().aws().arn_of(named, region.as_ref().and_then(serde_json::Value::as_str)).await;
+        found.map_err(|error| {
+            Diagnostic::error(
+                "The key of the aws_kms_key_policy was not found",
+                format!(
+                    "Its state names the key `{named}` without region and account, and KMS could not be asked for the rest: {error}.\n\nConfigure \
+                     the region of the key in the provider (`aws.region` or AWS_REGION), and plan again. Otherwise take the resource out of the \
+                     state with a `removed` block (`destroy = false`), and import the key policy by the ARN of its key."
+                ),
+            )
+            .into()
+        })
+    }
+
     async fn put(
         cx: &Context<Client>,
         mut plan: Model,

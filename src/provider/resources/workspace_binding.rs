@@ -12,13 +12,14 @@ use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::GoDuration;
+use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{self, ConfigurationFacts, WorkspaceFacts, judge, reach};
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
 use crate::provider::bindings::{self, Attach, Failure, required, settle, workspace};
-use crate::provider::client::{Claim, Client, as_warnings, split};
+use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
@@ -50,6 +51,33 @@ pub struct Model {
 }
 
 impl Model {
+    /// A binding of which nothing but its workspace is known.
+    fn named(workspace_id: WorkspaceId) -> Self {
+        Self {
+            id: Attr::Known(workspace_id.to_string()),
+            workspace_id: Attr::Known(workspace_id),
+            managed_services_key_configuration_id: Attr::Null,
+            storage_key_configuration_id: Attr::Null,
+            settle_time: Attr::Null,
+            wait_for_compute: Attr::Null,
+            workspace_name: Attr::Null,
+            workspace_status: Attr::Null,
+            region: Attr::Null,
+            pricing_tier: Attr::Null,
+            ignore_findings: Attr::Null,
+            timeouts: Attr::Null,
+        }
+    }
+
+    /// The binding of everything that a workspace has.
+    pub fn of(workspace: &Workspace) -> Self {
+        Self {
+            managed_services_key_configuration_id: workspace.key(UseCase::ManagedServices).into(),
+            storage_key_configuration_id: workspace.key(UseCase::Storage).into(),
+            ..Self::named(WorkspaceId::from(workspace.workspace_id)).showing(workspace)
+        }
+    }
+
     fn wanted(&self, case: UseCase) -> &Attr<KeyConfigurationId> {
         match case {
             UseCase::ManagedServices => &self.managed_services_key_configuration_id,
@@ -288,6 +316,8 @@ impl Resource for WorkspaceBinding {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_workspace_binding";
+    const IDENTITY: Identity =
+        Identity { name: "workspace_id", path: "workspace_id", description: "the id of the workspace, a number" };
 
     fn schema() -> Schema {
         Schema::new(
@@ -368,7 +398,10 @@ impl Resource for WorkspaceBinding {
         let Attr::Known(id) = plan.model.workspace_id else { return Ok(()) };
         let account = match client.account().await {
             Ok(account) => account,
-            Err(Unavailable::NotYetKnown(_)) => return Ok(()),
+            Err(Unavailable::NotYetKnown(_)) => {
+                cx.defer();
+                return Ok(());
+            }
             Err(reason) => return Err(reason.into()),
         };
         // A binding that moves to another workspace is planned once more, as a new one.
@@ -429,8 +462,8 @@ impl Resource for WorkspaceBinding {
     }
 
     async fn read(cx: &Context<Client>, state: Model) -> Result<Option<Model>, Diagnostics> {
-        let account = cx.client().account().await?;
         let Attr::Known(id) = state.workspace_id else { return Ok(None) };
+        let Some(account) = account_to_read(cx).await? else { return Ok(Some(state)) };
         let found = cx
             .client()
             .reads()
@@ -476,19 +509,6 @@ impl Resource for WorkspaceBinding {
                 format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."),
             )
         })?;
-        Ok(Model {
-            id: Attr::Known(workspace_id.to_string()),
-            workspace_id: Attr::Known(workspace_id),
-            managed_services_key_configuration_id: Attr::Null,
-            storage_key_configuration_id: Attr::Null,
-            settle_time: Attr::Null,
-            wait_for_compute: Attr::Null,
-            workspace_name: Attr::Null,
-            workspace_status: Attr::Null,
-            region: Attr::Null,
-            pricing_tier: Attr::Null,
-            ignore_findings: Attr::Null,
-            timeouts: Attr::Null,
-        })
+        Ok(Model::named(workspace_id))
     }
 }

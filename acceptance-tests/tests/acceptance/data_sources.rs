@@ -1,0 +1,208 @@
+//! The data sources: what they say, and that `check` blocks and postconditions can use them.
+
+use acceptance_tests::sandbox::{ACCOUNT_ID, ROLE_ARN, WORKSPACE};
+use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+use serde_json::{Value as Json, json};
+
+over_both! {
+    readiness_says_what_is_granted_by_what,
+    readiness_in_a_check_warns_and_stops_nothing,
+    a_policy_document_is_a_keys_policy_from_the_start,
+}
+
+fn readiness(key: &str, more: &str) -> String {
+    format!(
+        "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
+         \"{key}\"\n{more}  }}\n}}\n"
+    )
+}
+
+const READINESS: &str = "data.dbxcmk_key_readiness.x";
+
+fn readiness_says_what_is_granted_by_what(over: Over) {
+    let mut stage = Stage::new(over);
+    let key = stage.good_key();
+    // No credential for Databricks: the account's id is enough.
+    for name in ["CLIENT_ID", "CLIENT_SECRET", "HOST"] {
+        stage.workdir.unset(&format!("DATABRICKS_{name}"));
+    }
+    stage.configure(&readiness(&key, &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n")));
+    stage.workdir.apply();
+    let state = stage.workdir.state(READINESS);
+    assert_eq!((&state["key_state"], &state["policy_source"]), (&json!("Enabled"), &json!("live")));
+    let requirement = |action: &str, purpose: &str| -> Json {
+        let all = state["requirements"].as_array().unwrap();
+        all.iter().find(|one| one["action"] == action && one["purpose"] == purpose).cloned().unwrap()
+    };
+    let encrypt = requirement("kms:Encrypt", "managed services");
+    assert_eq!(encrypt["standing"], "allowed");
+    assert_eq!(encrypt["databricks_account_id"], ACCOUNT_ID);
+    assert!(encrypt["granted_by"].as_array().unwrap().contains(&json!("\"ManagedServices\"")), "{encrypt}");
+    let volumes = requirement("kms:CreateGrant", "cluster volumes (EBS)");
+    // Over LocalStack the key belongs to another account than the role's.
+    let own = key.contains(":123456789012:");
+    assert_eq!(volumes["standing"], if own { "delegated" } else { "missing" }, "{volumes}");
+    assert_eq!(state["ready"], own);
+    let finding = state["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"] == if own { "policy-delegated-only" } else { "policy-missing-action" });
+    assert!(finding.is_some_and(|one| one["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())), "{state}");
+
+    // A policy that is given is judged in the place of the one that is there.
+    let given = policy(&key, &[MANAGED_SERVICES]).replace('\n', " ").replace('"', "\\\"");
+    stage.configure(&readiness(&key, &format!("    policy = \"{given}\"\n")));
+    stage.workdir.apply();
+    let state = stage.workdir.state(READINESS);
+    assert_eq!((&state["ready"], &state["policy_source"]), (&json!(false), &json!("given")));
+}
+
+fn readiness_in_a_check_warns_and_stops_nothing(over: Over) {
+    let stage = Stage::new(over);
+    let key = stage.good_key();
+    let body = format!(
+        "\ncheck \"key\" {{\n{}  assert {{\n    condition     = data.dbxcmk_key_readiness.x.ready\n    error_message = join(\"\\n\", \
+         data.dbxcmk_key_readiness.x.findings[*].summary)\n  }}\n}}\n",
+        readiness(&key, "")
+    );
+    stage.configure(&body);
+    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    stage.kms.call("DisableKey", &json!({ "KeyId": key }));
+    let plan = stage.workdir.plan();
+    assert!(plan.run.warning("Check block assertion failed").detail.contains("The key is disabled"), "{}", plan.run.shown());
+    // A key that is not there is not ready, and no failure either.
+    let gone = format!("{}00000000-0000-4000-8000-000000000000", &key[..key.rfind('/').unwrap() + 1]);
+    stage.configure(&readiness(&gone, ""));
+    stage.workdir.apply();
+    let state = stage.workdir.state(READINESS);
+    assert_eq!((&state["ready"], &state["key_state"]), (&json!(false), &Json::Null));
+    assert!(state["requirements"].as_array().unwrap().iter().all(|one| one["standing"] == "unknown"));
+}
+
+fn a_policy_document_is_a_keys_policy_from_the_start(over: Over) {
+    let stage = Stage::new(over);
+    let account = stage.kms.create_key(&json!({})).split(':').nth(4).unwrap().to_owned();
+    let body = format!(
+        r#"
+data "dbxcmk_key_policy_document" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {{
+    account_id             = "{account}"
+    cross_account_role_arn = "{ROLE_ARN}"
+  }}
+}}
+
+resource "aws_kms_key" "lakehouse" {{
+  policy                  = data.dbxcmk_key_policy_document.lakehouse.json
+  enable_key_rotation     = true
+  deletion_window_in_days = 7
+}}
+
+resource "dbxcmk_key_configuration" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {{
+    key_arn = aws_kms_key.lakehouse.arn
+  }}
+}}
+"#
+    );
+    stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{body}"));
+    stage.workdir.apply();
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
+    let key = stage.workdir.attribute("aws_kms_key.lakehouse", "/arn");
+    assert_eq!(dbxcmk::policy::Document::parse(&stage.kms.policy(&key)).unwrap().statements.len(), 4);
+}
+
+#[test]
+fn a_policy_document_is_added_to_what_is_there() {
+    let stage = Stage::new(Over::Sandbox);
+    let source = policy("arn:aws:kms:eu-central-1:123456789012:key/x", &[STORAGE]).replace('\n', " ");
+    stage.workdir.write("source.json", &source);
+    let body = "\ndata \"dbxcmk_key_policy_document\" \"x\" {\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {\n    source_policy = file(\"source.json\")\n    partition = \"aws\"\n  }\n}\n";
+    stage.configure(body);
+    stage.workdir.apply();
+    let json = stage.workdir.attribute("data.dbxcmk_key_policy_document.x", "/json");
+    // Storage is there already, in other words; nothing of it is doubled, and the rest is byte for byte the same.
+    assert!(
+        json.contains("managed services in the control plane") && json.contains("\"Enable IAM User Permissions\""),
+        "{json}"
+    );
+    assert!(source.starts_with(&json[..200]), "{json}");
+    stage.workdir.write("source.json", "{nope");
+    assert!(stage.workdir.refused_plan().error("The key policy cannot be made").detail.contains("source_policy"));
+    stage.configure(&body.replace("    source_policy = file(\"source.json\")\n", ""));
+    stage.workdir.validated().error("Nobody could administer the key");
+    stage.configure(&body.replace("\"aws\"", "\"aws-cn\""));
+    stage.workdir.validated().error("Invalid partition");
+}
+
+/// A workspace with both keys, and what else an account has.
+fn bound() -> (Stage, String) {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.sandbox.with(|world| {
+        let one = |id: &str, time: i64, info: Json| {
+            let mut one =
+                json!({ "customer_managed_key_id": id, "use_cases": ["STORAGE", "MANAGED_SERVICES"], "creation_time": time });
+            one.as_object_mut().unwrap().extend(info.as_object().unwrap().clone());
+            (id.to_owned(), one)
+        };
+        let aws = json!({ "aws_key_info": { "key_arn": key, "key_region": "eu-central-1", "key_alias": "alias/x" } });
+        let gcp = json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/l/keyRings/r/cryptoKeys/k" } });
+        world.now.configurations.extend([
+            one("c1000000-0000-4000-8000-000000000001", 1_700_000_000_000, aws),
+            one("c1000000-0000-4000-8000-000000000002", 1_600_000_000_000, gcp),
+        ]);
+        let fields = &mut world.workspace(WORKSPACE).fields;
+        for field in ["managed_services_customer_managed_key_id", "storage_customer_managed_key_id"] {
+            fields.insert(field.to_owned(), Json::from("c1000000-0000-4000-8000-000000000001"));
+        }
+    });
+    (stage, key)
+}
+
+#[test]
+fn the_configurations_of_the_account_are_found_with_their_users() {
+    let (stage, key) = bound();
+    stage.configure(
+        "\ndata \"dbxcmk_key_configurations\" \"all\" {}\n\ndata \"dbxcmk_key_configurations\" \"aws\" {\n  cloud = \"aws\"\n  use_case = \
+         \"STORAGE\"\n}\n",
+    );
+    stage.workdir.apply();
+    let all = stage.workdir.state("data.dbxcmk_key_configurations.all");
+    assert_eq!(
+        all["ids"],
+        json!(["c1000000-0000-4000-8000-000000000002", "c1000000-0000-4000-8000-000000000001"]),
+        "the oldest first"
+    );
+    assert_eq!(all["key_configurations"][0]["key"], "projects/p/locations/l/keyRings/r/cryptoKeys/k");
+    let aws = stage.workdir.state("data.dbxcmk_key_configurations.aws");
+    let one = &aws["key_configurations"][0];
+    assert_eq!(one["key"], Json::from(key));
+    assert_eq!(one["creation_time"], "2023-11-14T22:13:20Z");
+    assert_eq!(one["workspace_ids"], json!([WORKSPACE.to_string()]));
+    assert_eq!(one["reuse_key_for_cluster_volumes"], true);
+    assert_eq!(aws["ids"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn a_workspace_tells_what_is_encrypted_by_which_key() {
+    let (stage, key) = bound();
+    stage.configure(&format!("\ndata \"dbxcmk_workspace_encryption\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n}}\n"));
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_workspace_encryption.prod");
+    assert_eq!(state["storage_key"], Json::from(key.clone()));
+    let kind =
+        |name: &str| -> Json { state["data"].as_array().unwrap().iter().find(|one| one["kind"] == name).cloned().unwrap() };
+    assert_eq!(kind("notebooks")["covered_by"], "MANAGED_SERVICES");
+    assert_eq!(kind("DBFS root")["covered_by"], "STORAGE");
+    assert_eq!(kind("EBS volumes of classic compute")["key"], Json::from(key));
+    let mounts = kind("DBFS mounts");
+    assert_eq!((&mounts["covered"], mounts["instead"].as_str().unwrap().contains("SSE-KMS")), (&json!(false), true));
+    assert_eq!(state["data"].as_array().unwrap().len(), 18);
+    // One that is not there is told.
+    stage.configure("\ndata \"dbxcmk_workspace_encryption\" \"prod\" {\n  workspace_id = \"7\"\n}\n");
+    stage.workdir.refused_plan().error("There is no such workspace in this Databricks account");
+    assert!(HEAD.contains("dbxcmk"));
+}

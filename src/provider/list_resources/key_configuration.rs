@@ -1,0 +1,63 @@
+//! Every AWS key configuration of the account.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::list_resource::{ListResource, Listed};
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Schema};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::resources::key_configuration::{KeyConfiguration, Model};
+use crate::vocabulary::{KeyArn, UseCase};
+
+/// The list.
+pub struct KeyConfigurations;
+
+/// What it is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Config {
+    pub use_case: Attr<UseCase>,
+    pub key_arn: Attr<KeyArn>,
+}
+
+impl ListResource for KeyConfigurations {
+    type Of = KeyConfiguration;
+    type Config = Config;
+
+    fn schema() -> Schema {
+        Schema::new(
+            "The key configurations of the Databricks account whose keys are AWS keys.",
+            vec![
+                Attribute::string("use_case")
+                    .format::<UseCase>("Invalid use case")
+                    .describe("Only those that may be attached for this: `MANAGED_SERVICES` or `STORAGE`."),
+                Attribute::string("key_arn").format::<KeyArn>("Invalid key ARN").describe("Only those of this key."),
+            ],
+        )
+    }
+
+    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let failed = |error| diagnose::account("The key configurations could not be read", &error);
+        let all = client.reads().configurations(account).await.map_err(failed)?;
+        let mut found = Vec::new();
+        for one in all.values() {
+            let Some(aws) = &one.aws_key_info else { continue };
+            let fits = config.use_case.known().is_none_or(|case| one.use_cases.iter().any(|own| own == case.name()))
+                && config.key_arn.known().is_none_or(|key| aws.key_arn == key.to_string());
+            // What this version cannot manage is no reason to hide the others.
+            if fits && let Ok(model) = Model::of(one) {
+                let name = aws.key_alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&aws.key_arn);
+                found.push(Listed { name: format!("{name} ({})", one.use_cases.join(", ")), model });
+            }
+            if found.len() >= limit {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,67 @@
+//! Every KMS key of a region whose policy has statements for Databricks.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::list_resource::{ListResource, Listed};
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Schema};
+use crate::policy::Document;
+use crate::provider::client::Client;
+use crate::provider::resources::key_policy::{KeyPolicy, Model};
+
+/// The list.
+pub struct KeyPolicies;
+
+/// What it is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Config {
+    pub region: Attr<String>,
+}
+
+impl ListResource for KeyPolicies {
+    type Of = KeyPolicy;
+    type Config = Config;
+
+    fn schema() -> Schema {
+        Schema::new(
+            "The KMS keys of a region whose policies have documented statements for Databricks. Keys whose policies may not be read are \
+             passed over.",
+            vec![
+                Attribute::string("region")
+                    .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
+            ],
+        )
+    }
+
+    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+        let client = cx.client();
+        let keys = client.aws().keys(config.region.known().map(String::as_str)).await.map_err(|error| {
+            Diagnostic::error(
+                "The keys could not be listed",
+                format!("AWS says: \"{error}\". The identity that runs Terraform needs kms:ListKeys, and a region (`region`)."),
+            )
+        })?;
+        let (mut found, mut unread) = (Vec::new(), 0_usize);
+        for key in keys {
+            let Ok(text) = client.aws().policy(&key).await else {
+                unread += 1;
+                continue;
+            };
+            let Ok(live) = Document::parse(&text) else { continue };
+            let model = Model::recognised(client, &key, &live);
+            if model.is_for_databricks() {
+                found.push(Listed { name: key.to_string(), model });
+            }
+            if found.len() >= limit {
+                break;
+            }
+        }
+        if unread > 0 {
+            tracing::info!(unread, "keys whose policies may not be read were passed over");
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,55 @@
+//! Every workspace of the account that has a key.
+
+use serde::{Deserialize, Serialize};
+
+use crate::plugin::bridge::Attr;
+use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::list_resource::{ListResource, Listed};
+use crate::plugin::resource::Context;
+use crate::plugin::schema::{Attribute, Schema};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::resources::workspace_binding::{Model, WorkspaceBinding};
+use crate::vocabulary::{KeyConfigurationId, UseCase};
+
+/// The list.
+pub struct WorkspaceBindings;
+
+/// What it is asked for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct Config {
+    pub key_configuration_id: Attr<KeyConfigurationId>,
+}
+
+impl ListResource for WorkspaceBindings {
+    type Of = WorkspaceBinding;
+    type Config = Config;
+
+    fn schema() -> Schema {
+        Schema::new(
+            "The workspaces of the Databricks account that have a key.",
+            vec![
+                Attribute::string("key_configuration_id")
+                    .format::<KeyConfigurationId>("Invalid key configuration id")
+                    .describe("Only those that use this key configuration."),
+            ],
+        )
+    }
+
+    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let failed = |error| diagnose::account("The workspaces could not be read", &error);
+        let all = client.reads().workspaces(account).await.map_err(failed)?;
+        let bound = all.values().filter(|workspace| {
+            UseCase::ALL.iter().any(|case| workspace.key(*case).is_some())
+                && config.key_configuration_id.known().is_none_or(|id| workspace.uses(id))
+        });
+        let shown = bound.take(limit).map(|workspace| Listed {
+            name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id),
+            model: Model::of(workspace),
+        });
+        Ok(shown.collect())
+    }
+}
