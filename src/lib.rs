@@ -11,4 +11,5 @@ pub mod policy;
 pub mod preflight;
 pub mod provider;
 pub mod requirements;
+pub mod review;
 pub mod vocabulary;

@@ -2,6 +2,7 @@
 
 pub mod docs;
 pub mod policy;
+pub mod review;
 pub mod serve;
 
 use std::process::ExitCode;
@@ -25,6 +26,10 @@ enum Command {
     /// Ask about key policies, without a cloud.
     #[command(subcommand)]
     Policy(policy::Command),
+    /// Say what a plan does to whose encryption, for the review of a pull request.
+    ///
+    /// Exit code 0: reviewed. 1: something was found that --fail-on names. 2: the input cannot be read or is no plan.
+    Review(review::Arguments),
     /// Write the documentation from the schemas and examples, or check that it is fresh.
     Docs(docs::Arguments),
 }
@@ -34,6 +39,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Policy(command) => policy::run(&command),
+        Command::Review(arguments) => review::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments),
     }
 }

@@ -299,7 +299,14 @@ impl Workdir {
     fn resources(&self) -> Vec<Json> {
         let run = self.run(&["show", "-json"]).must_succeed("show");
         let state: Json = serde_json::from_str(&run.stdout).unwrap_or_default();
-        state.pointer("/values/root_module/resources").and_then(Json::as_array).cloned().unwrap_or_default()
+        let mut found = Vec::new();
+        let mut modules: Vec<&Json> = state.pointer("/values/root_module").into_iter().collect();
+        while let Some(module) = modules.pop() {
+            let list = |name: &str| module.get(name).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+            found.extend(list("resources").iter().cloned());
+            modules.extend(list("child_modules"));
+        }
+        found
     }
 
     /// The addresses of everything in the state.

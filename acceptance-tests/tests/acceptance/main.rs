@@ -25,5 +25,6 @@ mod lifecycle;
 mod offline;
 mod policy;
 mod protocol;
+mod review;
 mod services;
 mod surroundings;

@@ -1,0 +1,367 @@
+//! `review`, over plans that a real Terraform made with a real hashicorp/aws. What it says is under snapshots.
+
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+use acceptance_tests::harness::providers::provider_binary;
+use acceptance_tests::harness::{Workdir, checkout};
+use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
+use acceptance_tests::stage::{HEAD_WITH_AWS, Over, Stage};
+use serde_json::{Value as Json, json};
+
+/// What `review` printed, and its exit code.
+fn reviewed(plan: &str, arguments: &[&str]) -> (String, i32) {
+    let mut child = Command::new(provider_binary())
+        .arg("review")
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = plan.to_owned();
+    let writer = std::thread::spawn(move || input.write_all(text.as_bytes()));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (text, output.status.code().unwrap_or(-1))
+}
+
+/// Ids that differ from run to run, replaced by their order of appearance.
+fn steady(text: &str) -> String {
+    let mut known: Vec<String> = Vec::new();
+    let mut out = String::new();
+    let mut rest = text;
+    while let Some(candidate) = rest.char_indices().find(|(index, _)| is_uuid(&rest[*index..])).map(|(index, _)| index) {
+        let (before, after) = rest.split_at(candidate);
+        let (uuid, tail) = after.split_at(36);
+        let number = known.iter().position(|one| one == uuid).unwrap_or_else(|| {
+            known.push(uuid.to_owned());
+            known.len() - 1
+        });
+        out.push_str(before);
+        out.push_str(&format!("ID-{}", number + 1));
+        rest = tail;
+    }
+    out.push_str(rest);
+    out
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.get(..36).is_some_and(|head| {
+        head.bytes()
+            .enumerate()
+            .all(|(index, byte)| if matches!(index, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+    })
+}
+
+/// The plan of what is in the directory, as JSON.
+fn plan(workdir: &Workdir) -> String {
+    workdir.plan();
+    workdir.run(&["show", "-json", "plan.tfplan"]).stdout
+}
+
+/// The plan of a change of which our own provider wants to hear nothing: the peer's resources alone.
+fn snapshot(name: &str, text: &str) {
+    let directory = checkout().join("acceptance-tests/tests/acceptance/snapshots");
+    insta::with_settings!({ snapshot_path => directory, prepend_module_to_snapshot => false, omit_expression => true }, {
+        insta::assert_snapshot!(name, steady(text));
+    });
+}
+
+fn module() -> &'static str {
+    r#"
+variable "workspaces" {
+  type = map(string)
+}
+
+variable "role" {
+  type = string
+}
+
+resource "aws_kms_key" "lakehouse" {
+  description             = "lakehouse"
+  deletion_window_in_days = 7
+  enable_key_rotation     = true
+
+  lifecycle {
+    ignore_changes = [policy]
+  }
+}
+
+resource "dbxcmk_key_policy" "lakehouse" {
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {
+    key_arn                = aws_kms_key.lakehouse.arn
+    cross_account_role_arn = var.role
+  }
+}
+
+resource "dbxcmk_key_configuration" "lakehouse" {
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {
+    key_arn   = dbxcmk_key_policy.lakehouse.aws.key_arn
+    key_alias = "alias/lakehouse"
+  }
+}
+
+output "id" {
+  value = dbxcmk_key_configuration.lakehouse.id
+}
+"#
+}
+
+fn root(more: &str) -> String {
+    format!(
+        r#"{HEAD_WITH_AWS}
+resource "aws_iam_role" "databricks" {{
+  name               = "databricks-cross-account"
+  assume_role_policy = jsonencode({{ Version = "2012-10-17", Statement = [] }})
+}}
+
+module "key" {{
+  source     = "./key"
+  workspaces = {{ prod = "{WORKSPACE}" }}
+  role       = aws_iam_role.databricks.arn
+}}
+
+resource "dbxcmk_workspace_binding" "all" {{
+  for_each = {{ prod = "{WORKSPACE}", dev = "{MANAGED_VPC_WORKSPACE}" }}
+
+  workspace_id                          = each.value
+  managed_services_key_configuration_id = module.key.id
+  storage_key_configuration_id          = module.key.id
+  settle_time                           = "0s"
+}}
+{more}"#
+    )
+}
+
+/// A directory with a module, over LocalStack, which has IAM as well.
+fn stage() -> Stage {
+    let stage = Stage::new(Over::LocalStack);
+    std::fs::create_dir_all(stage.workdir.path().join("key")).unwrap();
+    let head = "terraform {\n  required_providers {\n    dbxcmk = {\n      source = \"dbxcmk/dbxcmk\"\n    }\n  }\n}\n";
+    stage.workdir.write("key/main.tf", &format!("{head}{}", module()));
+    stage.workdir.configuration(&root(""));
+    // The workspaces' role is that of the configuration, which LocalStack makes in its own account.
+    stage.sandbox.with(|world| {
+        for credentials in world.now.credentials.values_mut() {
+            credentials["aws_credentials"]["sts_role"]["role_arn"] =
+                "arn:aws:iam::000000000000:role/databricks-cross-account".into();
+        }
+    });
+    // Modules have to be known to Terraform; the providers are those of the CLI configuration.
+    let run = stage.workdir.run(&["get", "-no-color"]);
+    assert!(run.success, "{}", run.output);
+    stage
+}
+
+#[test]
+fn from_nothing_to_two_workspaces_and_then_what_must_not_happen() {
+    let stage = stage();
+    let first = plan(&stage.workdir);
+    let (text, code) = reviewed(&first, &[]);
+    assert_eq!(code, 0);
+    snapshot("review_first_attach_markdown", &text);
+    snapshot("review_first_attach_text", &reviewed(&first, &["--format", "text"]).0);
+    for (gate, code) in [("error", 0), ("irreversible", 1), ("warning", 1)] {
+        assert_eq!(reviewed(&first, &["--fail-on", gate]).1, code, "{gate}");
+    }
+    stage.workdir.apply();
+    let (text, code) = reviewed(&plan(&stage.workdir), &["--fail-on", "warning"]);
+    assert_eq!((text.trim(), code), ("### ✅ Encryption keys: Nothing here touches anybody's encryption.", 0));
+
+    // What hashicorp/aws would do without a word: the key disabled, its rotation off, its policy written whole, the role replaced.
+    let key = stage.workdir.attribute("module.key.aws_kms_key.lakehouse", "/arn");
+    let account = key.split(':').nth(4).unwrap().to_owned();
+    let overwriting = format!(
+        r#"
+resource "aws_kms_key_policy" "whole" {{
+  key_id = module.key.arn
+  policy = jsonencode({{
+    Version = "2012-10-17"
+    Statement = [{{ Sid = "Admin", Effect = "Allow", Principal = {{ AWS = "arn:aws:iam::{account}:root" }}, Action = "kms:*", Resource = "*" }}]
+  }})
+}}
+"#
+    );
+    let text = root(&overwriting).replace("\"databricks-cross-account\"", "\"another-name\"");
+    stage.workdir.configuration(&text);
+    let inner = std::fs::read_to_string(stage.workdir.path().join("key/main.tf")).unwrap();
+    let inner =
+        inner.replace("enable_key_rotation     = true", "enable_key_rotation     = false\n  is_enabled              = false");
+    stage.workdir.write("key/main.tf", &format!("{inner}\noutput \"arn\" {{\n  value = aws_kms_key.lakehouse.arn\n}}\n"));
+    let dangerous = plan(&stage.workdir);
+    let (text, code) = reviewed(&dangerous, &["--fail-on", "error"]);
+    assert_eq!(code, 1);
+    snapshot("review_dangerous_markdown", &text);
+    snapshot("review_dangerous_sarif", &reviewed(&dangerous, &["--format", "sarif"]).0);
+    snapshot("review_dangerous_json", &reviewed(&dangerous, &["--format", "json"]).0);
+
+    // And the key itself deleted, with everything that hangs on it.
+    stage.sandbox.with(|world| world.now.workspaces.clear());
+    stage.workdir.plan_with(&["-destroy", "-refresh=false"]);
+    let gone = stage.workdir.run(&["show", "-json", "plan.tfplan"]).stdout;
+    snapshot("review_destroy_text", &reviewed(&gone, &["--format", "text"]).0);
+}
+
+/// A change as a plan has it.
+fn change(address: &str, actions: &[&str], before: Json, after: Json) -> Json {
+    let kind = address.split('.').next().unwrap();
+    json!({
+        "address": address, "mode": "managed", "type": kind, "name": "x", "provider_name": "registry.terraform.io/x/x",
+        "change": { "actions": actions, "before": before, "after": after, "after_unknown": {}, "before_sensitive": {}, "after_sensitive": {} },
+    })
+}
+
+fn plan_of(changes: Vec<Json>) -> String {
+    json!({ "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes }).to_string()
+}
+
+/// The resources of databricks/databricks, in the form that its schema has.
+#[test]
+fn the_peers_resources_are_seen_through() {
+    let keys = |alias: &str| {
+        json!({ "account_id": "a", "customer_managed_key_id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["STORAGE"],
+            "aws_key_info": [{ "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "key_alias": alias }] })
+    };
+    let workspace = |storage: Json, region: &str| json!({ "workspace_id": 1234, "workspace_name": "prod", "aws_region": region, "storage_customer_managed_key_id": storage });
+    let id = Json::from("c1000000-0000-4000-8000-000000000001");
+    let plan = plan_of(vec![
+        change("databricks_mws_customer_managed_keys.x", &["delete", "create"], keys("alias/a"), keys("alias/b")),
+        change(
+            "databricks_mws_workspaces.x",
+            &["update"],
+            workspace(Json::Null, "eu-central-1"),
+            workspace(id.clone(), "eu-central-1"),
+        ),
+        change(
+            "databricks_mws_workspaces.y",
+            &["delete", "create"],
+            workspace(id.clone(), "eu-central-1"),
+            workspace(id.clone(), "eu-west-1"),
+        ),
+        change(
+            "databricks_mws_credentials.x",
+            &["update"],
+            json!({ "role_arn": "arn:aws:iam::123456789012:role/a" }),
+            json!({ "role_arn": "arn:aws:iam::123456789012:role/b" }),
+        ),
+    ]);
+    let (text, code) = reviewed(&plan, &["--format", "text", "--fail-on", "error"]);
+    assert_eq!(code, 1);
+    snapshot("review_peers_text", &text);
+}
+
+#[test]
+fn sensitive_values_are_masked_and_names_cannot_be_taken_for_markup() {
+    let mut secret = change(
+        "dbxcmk_workspace_binding.x[\"<script>alert(1)</script>|`@everyone`\"]",
+        &["create"],
+        Json::Null,
+        json!({ "workspace_id": "42", "workspace_name": "very-secret-name", "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" }),
+    );
+    secret["change"]["after_sensitive"] = json!({ "workspace_name": true });
+    let (text, code) = reviewed(&plan_of(vec![secret]), &[]);
+    assert_eq!(code, 0, "{text}");
+    assert!(!text.contains("very-secret-name") && text.contains("(sensitive)"), "{text}");
+    assert!(!text.contains("<script>"), "{text}");
+}
+
+#[test]
+fn a_thousand_resources_fit_into_a_comment() {
+    let all = (0..1000).map(|number| {
+        let address = format!("dbxcmk_workspace_binding.all[{number}]");
+        let after = json!({ "workspace_id": number.to_string(), "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" });
+        change(&address, &["create"], Json::Null, after)
+    });
+    let plan = plan_of(all.collect());
+    let (text, code) = reviewed(&plan, &[]);
+    assert_eq!(code, 0);
+    assert!(text.chars().count() <= 65_536 && text.contains("1000 steps that cannot be undone"), "{}", text.len());
+    let (text, _) = reviewed(&plan, &["--format", "json"]);
+    let report: Json = serde_json::from_str(&text).unwrap();
+    assert_eq!(report["findings"].as_array().unwrap().len(), 1000, "nothing is left out for machines");
+}
+
+#[test]
+fn what_is_no_plan_is_told() {
+    for (input, words) in [("{nope", "not JSON"), ("{}", "no `format_version`"), ("[]", "not JSON")] {
+        let (text, code) = reviewed(input, &[]);
+        assert_eq!(code, 2, "{text}");
+        assert!(text.contains("terraform show -json") || text.contains(words), "{text}");
+    }
+    let (text, code) = reviewed("", &["/no/such/file"]);
+    assert_eq!(code, 2);
+    assert!(text.contains("/no/such/file"), "{text}");
+}
+
+/// The schema in the documentation says what the report has, neither less nor more.
+#[test]
+fn the_schema_in_the_documentation_describes_the_report() {
+    let schema = std::fs::read_to_string(checkout().join("docs/schemas/review.schema.json")).unwrap();
+    let schema: Json = serde_json::from_str(&schema).unwrap();
+    let binding = change(
+        "dbxcmk_workspace_binding.x",
+        &["create"],
+        Json::Null,
+        json!({ "workspace_id": "42", "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" }),
+    );
+    let configuration = change(
+        "dbxcmk_key_configuration.x",
+        &["delete"],
+        json!({ "id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["STORAGE"],
+            "aws": { "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }),
+        Json::Null,
+    );
+    let statement = "[{\"Sid\":\"Allow Databricks to use KMS key for DBFS\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::414351767826:root\"},\"Action\":[\"kms:Encrypt\",\"kms:Decrypt\",\"kms:ReEncrypt*\",\"kms:GenerateDataKey*\",\"kms:DescribeKey\"],\"Resource\":\"*\"}]";
+    let policy = change(
+        "dbxcmk_key_policy.x",
+        &["delete"],
+        json!({ "statements": statement, "aws": { "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }),
+        Json::Null,
+    );
+    let (text, _) = reviewed(&plan_of(vec![binding, configuration, policy]), &["--format", "json"]);
+    let report: Json = serde_json::from_str(&text).unwrap();
+    for list in ["workspaces", "keys", "permissions", "findings", "nodes", "edges"] {
+        assert!(!report[list].as_array().unwrap().is_empty(), "{list} is not shown by this plan: {report}");
+    }
+    conforms(&report, &schema, "report");
+}
+
+fn conforms(value: &Json, schema: &Json, place: &str) {
+    if let Some(properties) = schema["properties"].as_object() {
+        let fields = value.as_object().unwrap_or_else(|| panic!("{place} is no object"));
+        let (own, described): (Vec<_>, Vec<_>) = (fields.keys().collect(), properties.keys().collect());
+        assert_eq!(own, described, "{place}");
+        let required: Vec<String> = serde_json::from_value(schema["required"].clone()).unwrap();
+        assert_eq!(required.len(), properties.len(), "{place}: everything is always there");
+        for (name, inner) in properties {
+            conforms(&fields[name], inner, &format!("{place}.{name}"));
+        }
+    }
+    if let Some(items) = schema.get("items") {
+        for (index, one) in value.as_array().unwrap_or_else(|| panic!("{place} is no list")).iter().enumerate() {
+            conforms(one, items, &format!("{place}[{index}]"));
+        }
+    }
+    if let Some(choices) = schema["enum"].as_array() {
+        assert!(choices.contains(value), "{place}: {value} is not one of {choices:?}");
+    }
+    let kinds: Vec<&str> = match &schema["type"] {
+        Json::String(kind) => vec![kind],
+        Json::Array(kinds) => kinds.iter().filter_map(Json::as_str).collect(),
+        _ => return,
+    };
+    let kind = match value {
+        Json::Null => "null",
+        Json::String(_) => "string",
+        Json::Array(_) => "array",
+        Json::Object(_) => "object",
+        Json::Number(_) => "number",
+        Json::Bool(_) => "boolean",
+    };
+    assert!(kinds.contains(&kind), "{place}: {kind} is not one of {kinds:?}");
+}

@@ -1,0 +1,30 @@
+//! A plan in, a report for the person who reviews it out: what happens to whose encryption.
+//!
+//! Pure: the plan is the JSON of `terraform show -json`, and nothing else is asked. The same plan gives the same report.
+//!
+//! - [`plan`]: the changes, typed as far as they matter here; sensitive values are masked as they are read.
+//! - [`links`]: which key is under which configuration, and which configuration under which workspace, by value where it is
+//!   known and by reference where it is not.
+//! - [`rules`]: what a person should know, one file for each provider whose resources matter.
+//! - [`report`]: what comes of it. [`render`]: the report as Markdown, text, JSON and SARIF.
+
+pub mod links;
+pub mod plan;
+pub mod render;
+pub mod report;
+pub mod rules;
+
+pub use plan::{Plan, PlanError};
+pub use report::Report;
+
+use links::Links;
+
+/// Reviews a plan.
+///
+/// # Errors
+/// When the text is no plan of `terraform show -json`.
+pub fn review(text: &str) -> Result<Report, PlanError> {
+    let plan = Plan::read(text)?;
+    let links = Links::of(&plan);
+    Ok(rules::apply(&plan, &links))
+}

@@ -1,0 +1,393 @@
+//! The plan as `terraform show -json` writes it, as far as it matters here.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value as Json;
+
+/// What is shown in the place of a sensitive value.
+pub const SENSITIVE: &str = "(sensitive)";
+
+/// Text that is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// Not JSON.
+    #[error("the input is not JSON ({0}); give the output of `terraform show -json PLAN`")]
+    Json(#[from] serde_json::Error),
+    /// JSON, but no plan.
+    #[error("the input is JSON, but no plan: it has no `{0}`. Give the output of `terraform show -json PLAN`")]
+    NoPlan(&'static str),
+    /// A plan of a form that is not known.
+    #[error("the plan has the format version {0}; this version of the provider knows 1")]
+    Version(String),
+}
+
+/// What happens to a resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Action {
+    /// Nothing.
+    NoOp,
+    /// Data is read.
+    Read,
+    /// It is made.
+    Create,
+    /// It is changed in place.
+    Update,
+    /// It is destroyed and made anew.
+    Replace,
+    /// It is destroyed.
+    Delete,
+    /// Terraform forgets it, and leaves it.
+    Forget,
+}
+
+impl Action {
+    fn of(actions: &[String]) -> Self {
+        let words: Vec<&str> = actions.iter().map(String::as_str).collect();
+        match words.as_slice() {
+            ["create"] => Self::Create,
+            ["read"] => Self::Read,
+            ["update"] => Self::Update,
+            ["delete"] => Self::Delete,
+            ["forget"] => Self::Forget,
+            ["delete", "create"] | ["create", "delete"] | ["create", "forget"] | ["forget", "create"] => Self::Replace,
+            _ => Self::NoOp,
+        }
+    }
+
+    /// A word for it.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::NoOp => "no change",
+            Self::Read => "read",
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Replace => "replace",
+            Self::Delete => "delete",
+            Self::Forget => "forget",
+        }
+    }
+
+    /// Whether the object that was there is gone afterwards.
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Delete | Self::Replace)
+    }
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    format_version: Option<String>,
+    #[serde(default)]
+    terraform_version: String,
+    resource_changes: Option<Vec<RawResource>>,
+    configuration: Option<Json>,
+    planned_values: Option<Json>,
+    #[serde(default)]
+    errored: bool,
+    #[serde(default)]
+    checks: Vec<Check>,
+}
+
+#[derive(Deserialize)]
+struct RawResource {
+    address: String,
+    #[serde(default)]
+    module_address: String,
+    #[serde(default)]
+    mode: String,
+    #[serde(rename = "type")]
+    kind: String,
+    index: Option<Json>,
+    change: RawChange,
+}
+
+#[derive(Deserialize)]
+struct RawChange {
+    #[serde(default)]
+    actions: Vec<String>,
+    #[serde(default)]
+    before: Json,
+    #[serde(default)]
+    after: Json,
+    #[serde(default)]
+    after_unknown: Json,
+    #[serde(default)]
+    before_sensitive: Json,
+    #[serde(default)]
+    after_sensitive: Json,
+}
+
+/// A check block or condition, and how it came out.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Check {
+    /// Where it stands.
+    pub address: CheckAddress,
+    /// `pass`, `fail`, `error`, `unknown`.
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    instances: Vec<CheckInstance>,
+}
+
+/// Where a check stands.
+#[derive(Clone, Debug, Deserialize)]
+pub struct CheckAddress {
+    /// `check.key`.
+    #[serde(default)]
+    pub to_display: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CheckInstance {
+    #[serde(default)]
+    problems: Vec<CheckProblem>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct CheckProblem {
+    #[serde(default)]
+    message: String,
+}
+
+impl Check {
+    /// What it says that is wrong.
+    pub fn problems(&self) -> Vec<&str> {
+        self.instances.iter().flat_map(|instance| &instance.problems).map(|problem| problem.message.as_str()).collect()
+    }
+}
+
+/// One resource of the plan.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// `module.keys["eu"].aws_kms_key.lakehouse[0]`
+    pub address: String,
+    /// `module.keys["eu"]`; empty in the root module.
+    pub module: String,
+    /// `aws_kms_key`
+    pub kind: String,
+    /// Its key among several of `count` or `for_each`, as text.
+    pub index: Option<String>,
+    /// What happens to it.
+    pub action: Action,
+    before: Json,
+    after: Json,
+    unknown: Json,
+}
+
+/// A plan.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Which Terraform made it.
+    pub terraform_version: String,
+    /// Whether planning failed half-way, so that something is missing.
+    pub errored: bool,
+    /// Every managed resource, those that do not change included.
+    pub changes: Vec<Change>,
+    /// Checks that fail.
+    pub failed_checks: Vec<Check>,
+    /// The configuration, for references.
+    pub configuration: Json,
+}
+
+impl Plan {
+    /// Reads the JSON of a plan.
+    ///
+    /// # Errors
+    /// When the text is none.
+    pub fn read(text: &str) -> Result<Self, PlanError> {
+        let raw: Raw = serde_json::from_str(text)?;
+        let version = raw.format_version.ok_or(PlanError::NoPlan("format_version"))?;
+        if !version.starts_with("1.") {
+            return Err(PlanError::Version(version));
+        }
+        // A state has a format version as well; a plan without a single resource has planned values at least.
+        if raw.resource_changes.is_none() && raw.planned_values.is_none() {
+            return Err(PlanError::NoPlan("resource_changes"));
+        }
+        let managed = raw.resource_changes.unwrap_or_default().into_iter().filter(|one| one.mode != "data");
+        let mut changes: Vec<Change> = managed.map(Change::from).collect();
+        changes.sort_by(|left, right| left.address.cmp(&right.address));
+        let failed_checks = raw.checks.into_iter().filter(|check| matches!(check.status.as_str(), "fail" | "error")).collect();
+        Ok(Self {
+            terraform_version: raw.terraform_version,
+            errored: raw.errored,
+            changes,
+            failed_checks,
+            configuration: raw.configuration.unwrap_or_default(),
+        })
+    }
+
+    /// The resources of a type.
+    pub fn of(&self, kind: &str) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.kind == kind)
+    }
+}
+
+impl From<RawResource> for Change {
+    fn from(raw: RawResource) -> Self {
+        let change = raw.change;
+        let index = raw.index.map(|index| index.as_str().map_or_else(|| index.to_string(), str::to_owned));
+        Self {
+            address: raw.address,
+            module: raw.module_address,
+            kind: raw.kind,
+            index,
+            action: Action::of(&change.actions),
+            before: masked(change.before, &change.before_sensitive),
+            after: masked(change.after, &change.after_sensitive),
+            unknown: change.after_unknown,
+        }
+    }
+}
+
+/// A value whose sensitive parts are gone for good.
+fn masked(value: Json, sensitive: &Json) -> Json {
+    match (value, sensitive) {
+        (Json::Null, _) => Json::Null,
+        (_, Json::Bool(true)) => Json::from(SENSITIVE),
+        (Json::Object(fields), Json::Object(marks)) => {
+            let hidden = |name: &String, value| masked(value, marks.get(name).unwrap_or(&Json::Null));
+            Json::Object(fields.into_iter().map(|(name, value)| (name.clone(), hidden(&name, value))).collect())
+        }
+        (Json::Array(elements), Json::Array(marks)) => {
+            let marks = marks.iter().chain(std::iter::repeat(&Json::Null));
+            Json::Array(elements.into_iter().zip(marks).map(|(value, mark)| masked(value, mark)).collect())
+        }
+        (value, _) => value,
+    }
+}
+
+fn at<'a>(value: &'a Json, path: &str) -> &'a Json {
+    path.split('.').fold(value, |value, step| match value {
+        Json::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)).unwrap_or(&Json::Null),
+        value => value.get(step).unwrap_or(&Json::Null),
+    })
+}
+
+fn text(value: &Json) -> Option<String> {
+    match value {
+        Json::String(text) if !text.is_empty() => Some(text.clone()),
+        Json::Number(number) => Some(number.to_string()),
+        Json::Bool(value) => Some(value.to_string()),
+        _ => None,
+    }
+}
+
+fn texts(value: &Json) -> Vec<String> {
+    let mut all: Vec<String> = value.as_array().into_iter().flatten().filter_map(text).collect();
+    all.sort();
+    all
+}
+
+impl Change {
+    /// An attribute as it was, by its path (`aws.key_arn`).
+    pub fn before(&self, path: &str) -> Option<String> {
+        text(at(&self.before, path))
+    }
+
+    /// An attribute as it will be; `None` when it has no value, or none that is known.
+    pub fn after(&self, path: &str) -> Option<String> {
+        if self.is_unknown(path) { None } else { text(at(&self.after, path)) }
+    }
+
+    /// An attribute as it will be, else as it was.
+    pub fn latest(&self, path: &str) -> Option<String> {
+        self.after(path).or_else(|| self.before(path))
+    }
+
+    /// A list or set of texts as it will be, else as it was.
+    pub fn latest_all(&self, path: &str) -> Vec<String> {
+        let after = texts(at(&self.after, path));
+        if after.is_empty() { texts(at(&self.before, path)) } else { after }
+    }
+
+    /// Whether an attribute will be known only after apply.
+    pub fn is_unknown(&self, path: &str) -> bool {
+        let mut value = &self.unknown;
+        for step in path.split('.') {
+            if value == &Json::Bool(true) {
+                return true;
+            }
+            value = match value {
+                Json::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)).unwrap_or(&Json::Null),
+                value => value.get(step).unwrap_or(&Json::Null),
+            };
+        }
+        value == &Json::Bool(true)
+    }
+
+    /// Whether an attribute changes, or may.
+    pub fn changes(&self, path: &str) -> bool {
+        self.is_unknown(path) || at(&self.before, path) != at(&self.after, path)
+    }
+
+    /// The address without `[…]`, as the configuration has it.
+    pub fn configured(&self) -> String {
+        without_indexes(&self.address)
+    }
+}
+
+/// `module.keys["eu"].aws_kms_key.x[0]` → `module.keys.aws_kms_key.x`
+pub fn without_indexes(address: &str) -> String {
+    let (mut plain, mut depth, mut quoted, mut escaped) = (String::new(), 0_u32, false, false);
+    for c in address.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' if depth > 0 => quoted = !quoted,
+            '[' if !quoted => depth += 1,
+            ']' if !quoted => depth = depth.saturating_sub(1),
+            c if depth == 0 => plain.push(c),
+            _ => {}
+        }
+    }
+    plain
+}
+
+/// Resources by the address that the configuration has for them.
+pub fn by_configured(changes: &[Change]) -> BTreeMap<String, Vec<&Change>> {
+    let mut all: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
+    for change in changes {
+        all.entry(change.configured()).or_default().push(change);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn indexes_are_taken_away_also_odd_ones() {
+        let rows = [
+            ("aws_kms_key.x", "aws_kms_key.x"),
+            ("aws_kms_key.x[0]", "aws_kms_key.x"),
+            ("module.a[\"b\"].module.c.aws_kms_key.x[\"y.z[1]\"]", "module.a.module.c.aws_kms_key.x"),
+            ("aws_kms_key.x[\"a\\\"]\"]", "aws_kms_key.x"),
+        ];
+        for (address, plain) in rows {
+            assert_eq!(without_indexes(address), plain);
+        }
+    }
+
+    #[test]
+    fn sensitive_values_are_gone_as_soon_as_they_are_read() {
+        let value = json!({"a": "x", "b": {"c": "y", "d": ["z", "w"]}, "e": null});
+        let marks = json!({"b": {"c": true, "d": [false, true]}, "e": true});
+        assert_eq!(masked(value, &marks), json!({"a": "x", "b": {"c": "(sensitive)", "d": ["z", "(sensitive)"]}, "e": null}));
+    }
+
+    #[test]
+    fn what_is_no_plan_is_told() {
+        for (text, words) in [
+            ("{nope", "not JSON"),
+            ("{}", "no `format_version`"),
+            (r#"{"format_version":"1.0","values":{}}"#, "no `resource_changes`"),
+            (r#"{"format_version":"2.0","resource_changes":[]}"#, "knows 1"),
+        ] {
+            let error = Plan::read(text).expect_err(text).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! The report: what a reviewer should know, apart from how it is shown.
+
+use serde::Serialize;
+
+/// How much something matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Good to know.
+    Note,
+    /// A person should look twice.
+    Warning,
+    /// It cannot be undone.
+    Irreversible,
+    /// A workspace would lose its key, or the apply would fail.
+    Error,
+}
+
+impl Level {
+    /// A word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Note => "note",
+            Self::Warning => "warning",
+            Self::Irreversible => "irreversible",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// One thing to know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// A stable name: `key-deleted`.
+    pub id: &'static str,
+    /// How much it matters.
+    pub level: Level,
+    /// The resource that it is about.
+    pub address: String,
+    /// What it is, in one line.
+    pub summary: String,
+    /// What was found, and why it matters.
+    pub detail: String,
+    /// What to do; empty when nothing has to be done.
+    pub remedy: String,
+}
+
+/// What happens to a workspace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WorkspaceLine {
+    /// Its name and id.
+    pub workspace: String,
+    /// The resource that sets its keys.
+    pub address: String,
+    /// `MANAGED_SERVICES` or `STORAGE`.
+    pub use_case: &'static str,
+    /// The configuration and key before.
+    pub before: Option<String>,
+    /// The configuration and key after.
+    pub after: Option<String>,
+    /// What that is, in words.
+    pub step: &'static str,
+}
+
+/// What happens to a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct KeyLine {
+    /// Its ARN, or the resource that makes it.
+    pub key: String,
+    /// The resources of the plan that speak of it, and what happens to each.
+    pub changes: Vec<String>,
+    /// The workspaces that use it.
+    pub workspaces: Vec<String>,
+}
+
+/// Who gains or loses what.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PermissionLine {
+    /// The key.
+    pub key: String,
+    /// The resource that changes the policy.
+    pub address: String,
+    /// What is gained, a line each.
+    pub gained: Vec<String>,
+    /// What is lost, a line each.
+    pub lost: Vec<String>,
+}
+
+/// A box of the diagram.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Node {
+    /// Its name, unique in the diagram.
+    pub name: String,
+    /// `key`, `configuration`, `workspace` or `data`.
+    pub kind: &'static str,
+    /// What happens to it: `create`, `update`, `replace`, `delete`, or nothing.
+    pub action: &'static str,
+}
+
+/// An arrow of the diagram.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Edge {
+    /// From which box.
+    pub from: String,
+    /// To which.
+    pub to: String,
+    /// What it stands for.
+    pub label: &'static str,
+    /// `new`, `gone`, or `kept`.
+    pub state: &'static str,
+}
+
+/// Everything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The form of the report: this is the first.
+    pub version: u32,
+    /// What it comes to, in one line.
+    pub verdict: String,
+    /// The highest level that was found; none when nothing touches anybody's encryption.
+    pub level: Option<Level>,
+    /// What happens to workspaces.
+    pub workspaces: Vec<WorkspaceLine>,
+    /// What happens to keys.
+    pub keys: Vec<KeyLine>,
+    /// Who gains or loses which permission.
+    pub permissions: Vec<PermissionLine>,
+    /// What to know, the gravest first.
+    pub findings: Vec<Finding>,
+    /// The boxes of the diagram.
+    pub nodes: Vec<Node>,
+    /// The arrows of the diagram.
+    pub edges: Vec<Edge>,
+}
+
+impl Report {
+    /// Whether something of a level was found.
+    pub fn has(&self, level: Level) -> bool {
+        self.findings.iter().any(|finding| finding.level == level)
+    }
+
+    /// The findings of a level.
+    pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
+        self.findings.iter().filter(move |finding| finding.level == level)
+    }
+}

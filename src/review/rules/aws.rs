@@ -1,0 +1,229 @@
+//! Resources of hashicorp/aws on which a workspace's encryption depends: keys, their policies, and the role that launches
+//! clusters.
+
+use super::{Gathered, Said, in_words, policies};
+use crate::review::plan::{Action, Change};
+use crate::review::report::Level;
+
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
+    match change.kind.as_str() {
+        "aws_kms_key" | "aws_kms_replica_key" | "aws_kms_external_key" => key(gathered, change),
+        "aws_kms_key_policy" => key_policy(gathered, change),
+        "aws_iam_role" => role(gathered, change),
+        _ => {}
+    }
+}
+
+/// Whether a key matters: a configuration or policy of the plan names it, or its own policy names Databricks.
+fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
+    let names_databricks = |policy: Option<String>| {
+        policy.is_some_and(|policy| {
+            ["414351767826", "044793339203", "170661010020"].iter().any(|account| policy.contains(account))
+        })
+    };
+    gathered.links.is_for_databricks(key)
+        || names_databricks(change.before("policy"))
+        || names_databricks(change.after("policy"))
+}
+
+fn key(gathered: &mut Gathered<'_>, change: &Change) {
+    let (key, users) = gathered.key_and_users(change);
+    if !matters(gathered, change, &key) {
+        return;
+    }
+    let used = in_words(&users);
+    if change.action.destroys() {
+        let days = change.before("deletion_window_in_days").unwrap_or_else(|| "30".to_owned());
+        gathered.say(
+            change,
+            Said {
+                id: "key-deleted",
+                level: Level::Error,
+                summary: "A key that Databricks uses is deleted".to_owned(),
+                detail: format!(
+                    "`{key}` is used by {used}. From the apply on nobody can use it: what was encrypted with it cannot be read, and clusters do not \
+                     start. After {days} days it is gone for good, and everything that was encrypted with it as well."
+                ),
+                remedy: "Take the deletion out of this change. If it has been applied: `aws kms cancel-key-deletion`, then `aws kms enable-key`.",
+            },
+        );
+        gathered.say(
+            change,
+            Said {
+                id: "key-deletion-window",
+                level: Level::Irreversible,
+                summary: format!("The deletion of a key is final after {days} days"),
+                detail: format!(
+                    "Until then it can be cancelled; the key is disabled afterwards and has to be enabled. It is `{key}`."
+                ),
+                remedy: "",
+            },
+        );
+    }
+    let turned_off =
+        |path: &str| change.before(path).as_deref() == Some("true") && change.after(path).as_deref() == Some("false");
+    if change.action == Action::Update && turned_off("is_enabled") {
+        gathered.say(
+            change,
+            Said {
+                id: "key-disabled",
+                level: Level::Error,
+                summary: "A key that Databricks uses is disabled".to_owned(),
+                detail: format!(
+                    "`{key}` is used by {used}. With the key disabled, reading and writing fails once the cached data keys expire, and clusters do \
+                     not start. Enabling it again brings everything back."
+                ),
+                remedy: "Leave `is_enabled = true`, unless the access is meant to be revoked.",
+            },
+        );
+    }
+    if change.action == Action::Update && turned_off("enable_key_rotation") {
+        gathered.say(
+            change,
+            Said {
+                id: "key-rotation-turned-off",
+                level: Level::Warning,
+                summary: "Automatic rotation of a key is turned off".to_owned(),
+                detail: format!("A workspace keeps its storage key for good, so this is the only rotation that `{key}` has."),
+                remedy: "Leave `enable_key_rotation = true`.",
+            },
+        );
+    }
+    if change.action == Action::Update && change.changes("policy") {
+        whole_policy(gathered, change, "policy");
+    }
+}
+
+fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
+    if change.action == Action::Delete {
+        let (key, users) = gathered.key_and_users(change);
+        if matters(gathered, change, &key) {
+            let level = if users.is_empty() { Level::Warning } else { Level::Error };
+            gathered.say(
+                change,
+                Said {
+                    id: "key-policy-reset",
+                    level,
+                    summary: "The policy of a key goes back to AWS's default".to_owned(),
+                    detail: format!(
+                        "Destroying an `aws_kms_key_policy` puts AWS's default policy in its place, in which nobody but the key's own account is \
+                         named. `{key}` is used by {}.",
+                        in_words(&users)
+                    ),
+                    remedy: "To let Terraform forget the policy and leave it as it is, use a `removed` block with `destroy = false`, or move the \
+                             resource to `dbxcmk_key_policy` with a `moved` block.",
+                },
+            );
+        }
+        return;
+    }
+    whole_policy(gathered, change, "policy");
+}
+
+/// A resource writes the whole policy of a key.
+fn whole_policy(gathered: &mut Gathered<'_>, change: &Change, path: &str) {
+    let (key, users) = gathered.key_and_users(change);
+    if !matters(gathered, change, &key) {
+        return;
+    }
+    // A resource that begins to write a policy puts another one in the place of the key's own.
+    let own = |one: &&Change| one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key);
+    let there = change.before(path).or_else(|| gathered.plan.changes.iter().find(own).and_then(|one| one.before("policy")));
+    let (Some(before), Some(after)) = (there, change.after(path)) else {
+        if change.is_unknown(path) {
+            gathered.say(
+                change,
+                Said {
+                    id: "key-policy-unknown",
+                    level: Level::Warning,
+                    summary: "The policy of a key is not known before the apply".to_owned(),
+                    detail: format!(
+                        "What it will let Databricks do on `{key}` cannot be said; it is used by {}.",
+                        in_words(&users)
+                    ),
+                    remedy: "Apply what the policy is made from first, or write it so that it is known at plan.",
+                },
+            );
+        }
+        return;
+    };
+    let lost = policies::of_policies(gathered, change, &before, &after);
+    if !lost.is_empty() {
+        let level = if users.is_empty() { Level::Warning } else { Level::Error };
+        gathered.say(
+            change,
+            Said {
+                id: "permissions-lost",
+                level,
+                summary: "Permissions on a key are taken away".to_owned(),
+                detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
+                remedy: "Keep the statements for Databricks in the policy: `dbxcmk_key_policy` keeps them without owning the rest.",
+            },
+        );
+    }
+}
+
+/// Two resources write the policy of one key.
+pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
+    let plan = gathered.plan;
+    for own in plan.of("dbxcmk_key_policy").filter(|change| !matches!(change.action, Action::Delete | Action::Forget)) {
+        let Some(key) = gathered.links.key_of.get(&own.address).cloned() else { continue };
+        let writes = |change: &&Change| {
+            let is_there = !matches!(change.action, Action::Delete | Action::Forget);
+            // An aws_kms_key shows a policy also when it does not own it; when it changes the policy, it does.
+            let owns = change.kind == "aws_kms_key_policy" || (change.action == Action::Update && change.changes("policy"));
+            is_there && owns && gathered.links.key_of.get(&change.address) == Some(&key)
+        };
+        let others: Vec<Change> =
+            ["aws_kms_key_policy", "aws_kms_key"].iter().flat_map(|kind| plan.of(kind)).filter(writes).cloned().collect();
+        for other in others {
+            gathered.say(
+                &other,
+                Said {
+                    id: "policy-written-twice",
+                    level: Level::Error,
+                    summary: "Two resources write the policy of one key".to_owned(),
+                    detail: format!(
+                        "`{}` writes the whole policy of `{key}`, and `{}` keeps the statements for Databricks in it: each apply of the one takes away \
+                         what the other has put, and workspaces go dark in between.",
+                        other.address, own.address
+                    ),
+                    remedy: "Keep one of them. With `aws_kms_key`: `lifecycle { ignore_changes = [policy] }`. With `aws_kms_key_policy`: take \
+                             the statements from `dbxcmk_key_policy_document` instead.",
+                },
+            );
+        }
+    }
+}
+
+fn role(gathered: &mut Gathered<'_>, change: &Change) {
+    if !change.action.destroys() {
+        return;
+    }
+    let Some(arn) = change.before("arn") else { return };
+    let names = |policy: &&Change| {
+        [policy.before("aws.cross_account_role_arn"), policy.after("aws.cross_account_role_arn")].contains(&Some(arn.clone()))
+    };
+    let policies: Vec<String> =
+        gathered.plan.of("dbxcmk_key_policy").filter(names).map(|policy| policy.address.clone()).collect();
+    let credentials =
+        gathered.plan.of("databricks_mws_credentials").any(|one| one.before("role_arn").as_deref() == Some(arn.as_str()));
+    if policies.is_empty() && !credentials {
+        return;
+    }
+    let verb = if change.action == Action::Replace { "replaced" } else { "deleted" };
+    gathered.say(
+        change,
+        Said {
+            id: "cross-account-role-gone",
+            level: Level::Error,
+            summary: format!("The cross-account role is {verb}"),
+            detail: format!(
+                "`{arn}` launches the clusters{}. AWS puts the unique id of the old role (AROA…) in the place of its ARN in every key policy; a new \
+                 role of the same name is not meant by it. Clusters do not start, and KMS refuses every change of such a policy.",
+                if policies.is_empty() { String::new() } else { format!(", and is named by `{}`", policies.join("`, `")) }
+            ),
+            remedy: "Change the role in place. If it has to be replaced, apply `dbxcmk_key_policy` again right afterwards.",
+        },
+    );
+}

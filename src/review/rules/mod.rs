@@ -1,0 +1,259 @@
+//! What a reviewer should know, one file for each provider whose resources matter; and the report that comes of it.
+
+mod aws;
+mod databricks;
+mod ours;
+mod policies;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::links::{Links, Step};
+use super::plan::{Action, Change, Plan};
+use super::report::{Edge, Finding, KeyLine, Level, Node, PermissionLine, Report, WorkspaceLine};
+use crate::vocabulary::UseCase;
+
+/// The form of the report.
+const VERSION: u32 = 1;
+
+/// What rules gather.
+struct Gathered<'a> {
+    plan: &'a Plan,
+    links: &'a Links,
+    findings: Vec<Finding>,
+    permissions: Vec<PermissionLine>,
+}
+
+/// One thing to know, as a rule says it.
+struct Said<'a> {
+    id: &'static str,
+    level: Level,
+    summary: String,
+    detail: String,
+    remedy: &'a str,
+}
+
+impl Gathered<'_> {
+    fn say(&mut self, change: &Change, said: Said<'_>) {
+        let Said { id, level, summary, detail, remedy } = said;
+        self.findings.push(Finding { id, level, address: change.address.clone(), summary, detail, remedy: remedy.to_owned() });
+    }
+
+    /// The key that a resource speaks of, and the workspaces that use it, in words.
+    fn key_and_users(&self, change: &Change) -> (String, BTreeSet<String>) {
+        let key = self.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
+        let users = self.links.users_of(&key);
+        (key, users)
+    }
+}
+
+/// `workspaces a, b and c`; what is not in the plan is not known.
+fn in_words(workspaces: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = workspaces.iter().map(String::as_str).collect();
+    match names.as_slice() {
+        [] => "no workspace of this plan".to_owned(),
+        [one] => format!("the workspace {one}"),
+        [first @ .., last] if names.len() <= 6 => format!("the workspaces {} and {last}", first.join(", ")),
+        _ => format!("{} workspaces, {} among them", names.len(), names.iter().take(3).copied().collect::<Vec<_>>().join(", ")),
+    }
+}
+
+/// Applies every rule to a plan.
+pub fn apply(plan: &Plan, links: &Links) -> Report {
+    let mut gathered = Gathered { plan, links, findings: Vec::new(), permissions: Vec::new() };
+    for change in plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read)) {
+        ours::look(&mut gathered, change);
+        aws::look(&mut gathered, change);
+        databricks::look(&mut gathered, change);
+    }
+    aws::overwritten(&mut gathered);
+    whole_plan(&mut gathered);
+    let Gathered { mut findings, permissions, .. } = gathered;
+    findings.sort_by(|left, right| right.level.cmp(&left.level).then_with(|| left.address.cmp(&right.address)));
+    let mut report = Report {
+        version: VERSION,
+        workspaces: workspaces(links),
+        keys: keys(plan, links),
+        permissions,
+        level: findings.first().map(|finding| finding.level),
+        findings,
+        ..Report::default()
+    };
+    (report.nodes, report.edges) = diagram(plan, links);
+    report.verdict = verdict(&report);
+    report
+}
+
+/// What concerns no single resource.
+fn whole_plan(gathered: &mut Gathered<'_>) {
+    let mut push = |id, level, address: &str, summary: &str, detail: String, remedy: &str| {
+        let (address, summary, remedy) = (address.to_owned(), summary.to_owned(), remedy.to_owned());
+        gathered.findings.push(Finding { id, level, address, summary, detail, remedy });
+    };
+    if gathered.plan.errored {
+        push(
+            "plan-errored",
+            Level::Error,
+            "",
+            "The plan is not complete",
+            "Terraform stopped half-way while it made this plan: what would come after is not in it.".to_owned(),
+            "Mend what `terraform plan` says, and review the new plan.",
+        );
+    }
+    for check in &gathered.plan.failed_checks {
+        push(
+            "check-failed",
+            Level::Warning,
+            &check.address.to_display,
+            "A check fails",
+            check.problems().join("\n"),
+            "See what the check is for; a `dbxcmk_key_readiness` has the findings and their remedies.",
+        );
+    }
+}
+
+/// A configuration with its key, in words.
+fn described(links: &Links, configuration: &str) -> String {
+    let key = links.configurations.get(configuration).and_then(|one| one.key.clone());
+    match key {
+        Some(key) => format!("{configuration} · {key}"),
+        None => configuration.to_owned(),
+    }
+}
+
+fn step_in_words(step: &Step, case: UseCase) -> &'static str {
+    match (&step.before, &step.after, case) {
+        (None, Some(_), UseCase::Storage) => "attached, for good",
+        (None, Some(_), UseCase::ManagedServices) => "attached",
+        (Some(old), Some(new), _) if old == new => "as before",
+        (Some(_), Some(_), UseCase::ManagedServices) => "rotated",
+        (Some(_), Some(_), UseCase::Storage) => "changed, which Databricks refuses",
+        (Some(_), None, _) => "no longer managed; the key stays attached",
+        (None, None, _) => "none",
+    }
+}
+
+fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
+    let mut lines = Vec::new();
+    for workspace in &links.workspaces {
+        for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
+            let shown = |name: &Option<String>| name.as_deref().map(|name| described(links, name));
+            lines.push(WorkspaceLine {
+                workspace: workspace.name.clone(),
+                address: workspace.address.clone(),
+                use_case: case.name(),
+                before: shown(&step.before),
+                after: shown(&step.after),
+                step: step_in_words(step, *case),
+            });
+        }
+    }
+    lines
+}
+
+fn keys(plan: &Plan, links: &Links) -> Vec<KeyLine> {
+    let mut changes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for change in plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read)) {
+        if let Some(key) = links.key_of.get(&change.address) {
+            changes.entry(key).or_default().push(format!("{}: {}", change.address, change.action.in_words()));
+        }
+    }
+    let ours = changes.into_iter().filter(|(key, _)| links.is_for_databricks(key));
+    ours.map(|(key, changes)| KeyLine { key: key.to_owned(), changes, workspaces: links.users_of(key).into_iter().collect() })
+        .collect()
+}
+
+/// What each use case stands for in the diagram.
+fn kinds_of_data(case: UseCase, cluster_volumes: bool) -> Vec<&'static str> {
+    match case {
+        UseCase::ManagedServices => vec!["notebooks, secrets, queries"],
+        UseCase::Storage if cluster_volumes => vec!["workspace bucket", "EBS volumes of clusters"],
+        UseCase::Storage => vec!["workspace bucket"],
+    }
+}
+
+/// From key to configuration to workspace to kinds of data, with what changes marked.
+fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
+    let action_of = |address: &str| {
+        let change = plan.changes.iter().find(|change| change.address == address);
+        match change.map(|change| change.action) {
+            Some(Action::NoOp | Action::Read) | None => "",
+            Some(action) => action.in_words(),
+        }
+    };
+    let (mut nodes, mut edges) = (BTreeSet::new(), BTreeSet::new());
+    for workspace in &links.workspaces {
+        let changes = action_of(&workspace.address);
+        if changes.is_empty() && workspace.keys.values().all(|step| !step.changes()) && !touched(links, workspace, &action_of) {
+            continue;
+        }
+        nodes.insert(Node { name: workspace.name.clone(), kind: "workspace", action: "" });
+        for (case, step) in &workspace.keys {
+            let kept = if step.changes() { "new" } else { "kept" };
+            for (configuration, state) in [(&step.after, kept), (&step.before, "gone")] {
+                let Some(name) = configuration.as_deref().filter(|_| state != "gone" || step.changes()) else { continue };
+                let known = links.configurations.get(name);
+                let action = known.and_then(|one| one.address.as_deref()).map_or("", action_of);
+                nodes.insert(Node { name: name.to_owned(), kind: "configuration", action });
+                let label = match case {
+                    UseCase::ManagedServices => "managed services",
+                    UseCase::Storage => "storage",
+                };
+                edges.insert(Edge { from: name.to_owned(), to: workspace.name.clone(), label, state });
+                if let Some(key) = known.and_then(|one| one.key.clone()) {
+                    let address = links.keys.get(&key).and_then(|key| key.address.clone());
+                    nodes.insert(Node { name: key.clone(), kind: "key", action: address.as_deref().map_or("", action_of) });
+                    edges.insert(Edge { from: key, to: name.to_owned(), label: "", state: "kept" });
+                }
+                if state != "gone" {
+                    for data in kinds_of_data(*case, known.is_some_and(|one| one.cluster_volumes)) {
+                        nodes.insert(Node { name: data.to_owned(), kind: "data", action: "" });
+                        edges.insert(Edge { from: workspace.name.clone(), to: data.to_owned(), label: "", state });
+                    }
+                }
+            }
+        }
+    }
+    (nodes.into_iter().collect(), edges.into_iter().collect())
+}
+
+/// Whether something happens to a configuration or key that a workspace uses.
+fn touched(links: &Links, workspace: &super::links::Workspace, action_of: &dyn Fn(&str) -> &'static str) -> bool {
+    let configurations = workspace.keys.values().flat_map(|step| step.after.iter().chain(step.before.iter()));
+    configurations.filter_map(|name| links.configurations.get(name)).any(|one| {
+        let key = one.key.as_ref().and_then(|key| links.keys.get(key)).and_then(|key| key.address.as_deref());
+        [one.address.as_deref(), key].into_iter().flatten().any(|address| !action_of(address).is_empty())
+    })
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+}
+
+fn verdict(report: &Report) -> String {
+    let of = |level| report.of(level).count();
+    let changing = report.workspaces.iter().filter(|line| line.after.is_some());
+    let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
+    let touched = match workspaces.len() {
+        0 => "no workspace gets another key".to_owned(),
+        number => format!("the keys of {} change", count(number, "workspace", "workspaces")),
+    };
+    let (errors, irreversible, warnings) = (of(Level::Error), of(Level::Irreversible), of(Level::Warning));
+    let mut parts = Vec::new();
+    if errors > 0 {
+        parts.push(count(errors, "thing that must not be applied", "things that must not be applied"));
+    }
+    if irreversible > 0 {
+        parts.push(count(irreversible, "step that cannot be undone", "steps that cannot be undone"));
+    }
+    if warnings > 0 {
+        parts.push(count(warnings, "thing to look at twice", "things to look at twice"));
+    }
+    match (errors, parts.is_empty()) {
+        (1.., _) => format!("Do not apply this: {}; {touched}.", parts.join(", ")),
+        (0, false) => format!("Look before you apply: {}; {touched}.", parts.join(", ")),
+        (0, true) if report.workspaces.is_empty() && report.keys.is_empty() => {
+            "Nothing here touches anybody's encryption.".to_owned()
+        }
+        (0, true) => format!("Nothing speaks against it: {touched}."),
+    }
+}

@@ -1,0 +1,148 @@
+//! Our own resources: what is attached for good, what is given up, and what a policy change means.
+
+use super::{Gathered, Said, in_words, policies};
+use crate::review::plan::{Action, Change};
+use crate::review::report::Level;
+use crate::vocabulary::UseCase;
+
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
+    match change.kind.as_str() {
+        "dbxcmk_workspace_binding" => binding(gathered, change),
+        "dbxcmk_key_configuration" => configuration(gathered, change),
+        "dbxcmk_key_policy" => key_policy(gathered, change),
+        _ => {}
+    }
+}
+
+fn binding(gathered: &mut Gathered<'_>, change: &Change) {
+    let Some(workspace) = gathered.links.workspaces.iter().find(|one| one.address == change.address).cloned() else { return };
+    if matches!(change.action, Action::Delete | Action::Forget) {
+        gathered.say(
+            change,
+            Said {
+                id: "binding-forgotten",
+                level: Level::Warning,
+                summary: format!("The keys stay attached to {}", workspace.name),
+                detail:
+                    "Databricks has no detach: Terraform only forgets the binding, and the workspace goes on using its keys."
+                        .to_owned(),
+                remedy: "Keep the keys enabled, and their policies as they are, as long as the workspace exists.",
+            },
+        );
+        return;
+    }
+    for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
+        match (case, &step.before, &step.after) {
+            (UseCase::Storage, None, Some(after)) => gathered.say(
+                change,
+                Said {
+                    id: "storage-key-attached",
+                    level: Level::Irreversible,
+                    summary: format!("{} gets its storage key, for good", workspace.name),
+                    detail: format!(
+                        "The key configuration `{after}` is attached for workspace storage. A workspace's storage key can be set once; it can \
+                         neither be changed nor taken away."
+                    ),
+                    remedy: "Make sure that this is the key which the workspace is to have as long as it exists. Automatic rotation of the \
+                             same KMS key is the only rotation there is.",
+                },
+            ),
+            (UseCase::ManagedServices, None, Some(after)) => gathered.say(
+                change,
+                Said {
+                    id: "managed-services-key-attached",
+                    level: Level::Irreversible,
+                    summary: format!("{} gets a managed services key", workspace.name),
+                    detail: format!(
+                        "The key configuration `{after}` is attached for managed services. It can later be changed to another, but not be taken \
+                         away."
+                    ),
+                    remedy: "",
+                },
+            ),
+            (UseCase::ManagedServices, Some(before), Some(after)) => gathered.say(
+                change,
+                Said {
+                    id: "managed-services-key-rotated",
+                    level: Level::Warning,
+                    summary: format!("The managed services key of {} is rotated", workspace.name),
+                    detail: format!("It changes from `{before}` to `{after}`. Data keys are wrapped anew with the new key."),
+                    remedy: "Keep the old key enabled, and its policy as it is, for 24 hours.",
+                },
+            ),
+            (UseCase::Storage, Some(before), Some(after)) => gathered.say(
+                change,
+                Said {
+                    id: "storage-key-changed",
+                    level: Level::Error,
+                    summary: format!("The storage key of {} cannot be changed", workspace.name),
+                    detail: format!("It is `{before}`, and would become `{after}`. Databricks refuses that in the middle of the apply."),
+                    remedy: "Keep the configuration that is attached.",
+                },
+            ),
+            _ => {}
+        }
+    }
+}
+
+fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
+    if !change.action.destroys() {
+        return;
+    }
+    let users: std::collections::BTreeSet<String> =
+        gathered.links.workspaces_of(&change.address).map(|workspace| workspace.name.clone()).collect();
+    let (level, why) = if users.is_empty() {
+        (Level::Warning, "No workspace of this plan uses it; others may, and then Databricks refuses.".to_owned())
+    } else {
+        (
+            Level::Error,
+            format!(
+                "It is used by {}. Databricks does not delete a configuration that is in use, and a key cannot be detached.",
+                in_words(&users)
+            ),
+        )
+    };
+    let verb = if change.action == Action::Replace { "replaced" } else { "deleted" };
+    gathered.say(
+        change,
+        Said {
+            id: "key-configuration-deleted",
+            level,
+            summary: format!("A key configuration is {verb}"),
+            detail: why,
+            remedy: "To replace one, add the new one beside it, attach it for managed services, and remove the old one in a later change.",
+        },
+    );
+}
+
+fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
+    let lost = policies::of_statements(gathered, change);
+    let (key, users) = gathered.key_and_users(change);
+    if !lost.is_empty() {
+        let level = if users.is_empty() { Level::Warning } else { Level::Error };
+        gathered.say(
+            change,
+            Said {
+                id: "permissions-lost",
+                level,
+                summary: "Permissions on a key are taken away".to_owned(),
+                detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
+                remedy: "Keep the use cases, accounts and roles that workspaces still need.",
+            },
+        );
+    }
+    if change.after("force_destroy").as_deref() == Some("true") && change.before("force_destroy").as_deref() != Some("true") {
+        gathered.say(
+            change,
+            Said {
+                id: "force-destroy",
+                level: Level::Warning,
+                summary: "The guard against taking a workspace's permissions is turned off".to_owned(),
+                detail: format!(
+                    "With `force_destroy = true` the statements of `{key}` may be removed although workspaces need them."
+                ),
+                remedy: "Turn it on only in the change right before the removal.",
+            },
+        );
+    }
+}

@@ -1,0 +1,113 @@
+//! What a change of a key's policy means, asked of the policy engine.
+
+use std::collections::BTreeSet;
+
+use super::Gathered;
+use crate::policy::Document;
+use crate::requirements::aws::{Deployment, Usage};
+use crate::requirements::documents::administration_statement;
+use crate::requirements::effects::{PermissionChange, effects};
+use crate::requirements::ownership::{document_of, recognise, statements_of};
+use crate::review::plan::Change;
+use crate::review::report::PermissionLine;
+use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
+
+/// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
+fn stand_in(deployment: Deployment) -> Option<KeyArn> {
+    let partition = deployment.partition().name();
+    format!("arn:{partition}:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000").parse().ok()
+}
+
+fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
+    let named = [Deployment::Dod, Deployment::GovCloud, Deployment::Commercial];
+    let found = named.into_iter().find(|deployment| text.contains(deployment.account()));
+    found.unwrap_or(match key.map(KeyArn::partition) {
+        Some(Partition::AwsUsGov) => Deployment::GovCloud,
+        _ => Deployment::Commercial,
+    })
+}
+
+/// The statements of a `dbxcmk_key_policy`, before and after: who gains and loses what. Gives what is lost, a line each.
+pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec<String> {
+    let text = |list: Option<String>| list.and_then(|list| statements_of(&list).ok()).unwrap_or_default();
+    let before = text(change.before("statements"));
+    let after = if change.is_unknown("statements") { planned(change) } else { text(change.after("statements")) };
+    let both: Vec<String> = [before.clone(), after.clone()].concat();
+    let (Ok(before), Ok(after), Ok(both)) = (with_administration(&before), with_administration(&after), document_of(&both))
+    else {
+        return Vec::new();
+    };
+    compare(gathered, change, &before, &after, &both)
+}
+
+/// The statements that a new `dbxcmk_key_policy` is going to have, where its key is not known yet: its use cases, accounts and
+/// role say them.
+fn planned(change: &Change) -> Vec<String> {
+    let use_cases: Vec<UseCase> = change.latest_all("use_cases").iter().filter_map(|case| case.parse().ok()).collect();
+    let accounts: Vec<AccountId> =
+        change.latest_all("databricks_account_ids").iter().filter_map(|id| id.parse().ok()).collect();
+    let usage = Usage {
+        deployment: Deployment::Commercial,
+        accounts,
+        use_cases,
+        grants: change.latest("aws.include_grants").as_deref() == Some("true"),
+        cross_account_role: change.latest("aws.cross_account_role_arn").and_then(|role| role.parse().ok()),
+    };
+    usage.grants().into_iter().map(|grant| grant.statement).collect()
+}
+
+/// Two whole policies: who gains and loses what. Gives what is lost, a line each.
+pub(super) fn of_policies(gathered: &mut Gathered<'_>, change: &Change, before: &str, after: &str) -> Vec<String> {
+    let (Ok(before), Ok(after)) = (Document::parse(before), Document::parse(after)) else { return Vec::new() };
+    let texts = |document: &Document| -> Vec<String> {
+        document.statements.iter().map(|statement| document.statement_text(statement).to_owned()).collect()
+    };
+    // Sids are unique in a policy, and not in two of them together.
+    let mut lost = Vec::new();
+    if let Ok(both) = document_of(&texts(&before)) {
+        lost = compare(gathered, change, &before, &after, &both);
+    }
+    lost
+}
+
+fn with_administration(statements: &[String]) -> Result<Document, crate::policy::PolicyError> {
+    let administration =
+        administration_statement("aws", "000000000000").replace("Enable IAM User Permissions", "Administration");
+    document_of(&[&[administration][..], statements].concat())
+}
+
+/// `users`: whose statements say who uses the key, and for what.
+fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, after: &Document, users: &Document) -> Vec<String> {
+    let name = gathered.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
+    let arn = gathered.links.keys.get(&name).and_then(|key| key.arn.clone());
+    let deployment = deployment(users.text(), arn.as_ref());
+    let recognised = recognise(users, deployment);
+    let accounts: BTreeSet<AccountId> = recognised.accounts.iter().cloned().collect();
+    let named: Option<RoleArn> = change.latest("aws.cross_account_role_arn").and_then(|role| role.parse().ok());
+    let usage = Usage {
+        deployment,
+        accounts: if accounts.is_empty() { vec![AccountId::nobody()] } else { accounts.into_iter().collect() },
+        use_cases: if recognised.use_cases.is_empty() {
+            UseCase::ALL.to_vec()
+        } else {
+            recognised.use_cases.into_iter().collect()
+        },
+        grants: recognised.grants,
+        cross_account_role: recognised.cross_account_role.or(named),
+    };
+    let Some(key) = arn.or_else(|| stand_in(deployment)) else { return Vec::new() };
+    let changes = effects(before, after, &key, &usage);
+    let words = |changes: &[PermissionChange], lost: bool| -> Vec<String> {
+        let only = changes.iter().cloned().map(|change| PermissionChange {
+            gained: if lost { Vec::new() } else { change.gained },
+            lost: if lost { change.lost } else { Vec::new() },
+            ..change
+        });
+        only.flat_map(|change| change.in_words()).collect()
+    };
+    let (gained, lost) = (words(&changes, false), words(&changes, true));
+    if !gained.is_empty() || !lost.is_empty() {
+        gathered.permissions.push(PermissionLine { key: name, address: change.address.clone(), gained, lost: lost.clone() });
+    }
+    lost.into_iter().map(|line| format!("  - {line}")).collect()
+}
