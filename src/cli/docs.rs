@@ -6,11 +6,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::plugin::function::Signature;
 use crate::plugin::provider::Provider;
 use crate::plugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
 use crate::plugin::types::Type;
 use crate::preflight::catalog::{Id, Silence};
 use crate::provider::Dbxcmk;
+use crate::requirements::coverage::{Cover, KINDS};
 
 /// `docs`
 #[derive(Debug, clap::Args)]
@@ -64,7 +66,7 @@ fn put(arguments: &Arguments, pages: &BTreeMap<PathBuf, String>) -> std::io::Res
         }
     }
     // A page of something that the provider no longer has.
-    for folder in ["resources", "data-sources", "functions"] {
+    for folder in ["resources", "data-sources", "functions", "list-resources"] {
         let Ok(entries) = std::fs::read_dir(docs.join(folder)) else { continue };
         for entry in entries.flatten() {
             let name = Path::new(folder).join(entry.file_name());
@@ -86,10 +88,26 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     let mut pages = BTreeMap::new();
     pages.insert(PathBuf::from("index.md"), provider_page(&examples)?);
     pages.insert(PathBuf::from("guides/findings.md"), findings_page());
+    pages.insert(PathBuf::from("guides/what-is-encrypted.md"), coverage_page());
+    let file = |folder: &str, name: &str| Path::new(folder).join(format!("{}.md", name.trim_start_matches("dbxcmk_")));
     for resource in Dbxcmk::resources() {
-        let short = resource.name().trim_start_matches("dbxcmk_");
         let page = resource_page(resource.name(), resource.schema(), &examples.join("resources").join(resource.name()))?;
-        pages.insert(Path::new("resources").join(format!("{short}.md")), page);
+        pages.insert(file("resources", resource.name()), page);
+    }
+    for source in Dbxcmk::data_sources() {
+        let example = example(&examples.join("data-sources").join(source.name()).join("data-source.tf"))?;
+        let page = schema_page(source.name(), "Data Source", source.schema(), &example);
+        pages.insert(file("data-sources", source.name()), page);
+    }
+    for list in Dbxcmk::list_resources() {
+        let example = example(&examples.join("list-resources").join(list.name()).join("list-resource.tfquery.hcl"))?;
+        let mut page = schema_page(list.name(), "List Resource", list.schema(), &example);
+        page.push_str("\nLists need Terraform 1.14: `terraform query`, and `terraform query -generate-config-out=found.tf` for imports.\n");
+        pages.insert(file("list-resources", list.name()), page);
+    }
+    for function in Dbxcmk::functions() {
+        let example = example(&examples.join("functions").join(function.name()).join("function.tf"))?;
+        pages.insert(file("functions", function.name()), function_page(function.name(), &function.signature(), &example));
     }
     Ok(pages)
 }
@@ -112,9 +130,23 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
     let _ = write!(page, "\n## Example Usage\n\n```terraform\n{}\n```\n", example(&examples.join("provider/provider.tf"))?);
     let complete = example(&examples.join("complete/main.tf"))?;
     let _ = write!(page, "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n");
+    page.push_str(GUIDES);
     schema_section(&mut page, &schema);
     Ok(page)
 }
+
+const GUIDES: &str = "
+## Guides
+
+- [Your first key](guides/first-key.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
+- [Authentication](guides/authentication.md), proxies and certificates; [GovCloud](guides/govcloud.md)
+- [Cluster volumes](guides/cluster-volumes.md) and [rotation](guides/rotation.md)
+- Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
+                      [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
+- [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
+- [Incident runbook](guides/incident-runbook.md) and [reliability](guides/reliability.md)
+- [Findings](guides/findings.md), [the policy command](guides/policy-command.md), [Terraform versions](guides/terraform-versions.md)
+";
 
 /// The guide on findings: every one that there is.
 fn findings_page() -> String {
@@ -139,6 +171,35 @@ fn findings_page() -> String {
     page
 }
 
+/// The guide on what is encrypted: every kind of data.
+fn coverage_page() -> String {
+    let description =
+        "Each kind of data of a workspace, where it lies, which key encrypts it, and what no key of these reaches.";
+    let mut page = front_matter("What is encrypted - dbxcmk", description);
+    page.push_str(
+        "\n# What is encrypted, and what is not\n\nFrom the Databricks documentation. For one of your workspaces, with its keys, the data \
+         source [`dbxcmk_workspace_encryption`](../data-sources/workspace_encryption.md) says the same.\n\n- Only what is written after a \
+         key was attached is encrypted with it; what was there before stays as it was until it is written again.\n- A workspace with \
+         serverless compute alone, or with default storage, has no bucket of yours: its managed services key covers the default storage, \
+         and a storage key makes no sense.\n- A key does not encrypt data itself: it wraps data keys. While it is disabled, they cannot be \
+         unwrapped once the cached ones expire.\n\n| data | where it lies | which key | |\n|---|---|---|---|\n",
+    );
+    for kind in KINDS {
+        let (key, more) = match kind.cover {
+            Cover::ManagedServices => ("managed services", kind.note.to_owned()),
+            Cover::Storage => ("storage", kind.note.to_owned()),
+            Cover::ClusterVolumes => ("storage, with `reuse_key_for_cluster_volumes`", kind.note.to_owned()),
+            Cover::None(instead) => ("**none of these**", format!("{} {instead}", kind.note).trim().to_owned()),
+        };
+        let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
+    }
+    page.push_str(
+        "\nCatalogs on default storage can have a key of their own, which is set in the catalog and not here; it is another feature of \
+         Databricks, and uses the same key configurations.\n",
+    );
+    page
+}
+
 fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Result<String> {
     let mut page = front_matter(&format!("{name} Resource - dbxcmk"), &schema.description);
     let _ = write!(page, "\n# {name} (Resource)\n\n{}\n", schema.description);
@@ -146,11 +207,51 @@ fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Resul
     schema_section(&mut page, schema);
     let _ = write!(
         page,
-        "\n## Import\n\nOn the command line:\n\n```shell\n{}\n```\n\nOr in the configuration:\n\n```terraform\n{}\n```\n",
+        "\n## Import\n\nOn the command line:\n\n```shell\n{}\n```\n\nOr in the configuration:\n\n```terraform\n{}\n```\n\nOr by identity \
+         (Terraform 1.12):\n\n```terraform\n{}\n```\n",
         example(&examples.join("import.sh"))?,
-        example(&examples.join("import.tf"))?
+        example(&examples.join("import.tf"))?,
+        example(&examples.join("import-by-identity.tf"))?
     );
+    let _ = write!(page, "\n## Errors\n\n{}\n", example(&examples.join("errors.md"))?);
+    page.push_str("\nFindings about keys and workspaces are in the [guide on findings](../guides/findings.md).\n");
     Ok(page)
+}
+
+/// A data source or a list: what it is asked for, and what it gives.
+fn schema_page(name: &str, kind: &str, schema: &Schema, example: &str) -> String {
+    let mut page = front_matter(&format!("{name} {kind} - dbxcmk"), &schema.description);
+    let _ = write!(page, "\n# {name} ({kind})\n\n{}\n", schema.description);
+    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
+    schema_section(&mut page, schema);
+    page
+}
+
+fn function_page(name: &str, signature: &Signature, example: &str) -> String {
+    let mut page = front_matter(&format!("{name} function - dbxcmk"), signature.summary);
+    let parameters: Vec<String> =
+        signature.parameters.iter().map(|parameter| format!("{} {}", parameter.name, parameter.ty)).collect();
+    let _ = write!(page, "\n# function: {name}\n\n{}\n", signature.description);
+    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
+    let _ = write!(
+        page,
+        "\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## Arguments\n\n",
+        parameters.join(", "),
+        signature.result
+    );
+    for (number, parameter) in signature.parameters.iter().enumerate() {
+        let nullable = if parameter.allow_null { ", Nullable" } else { "" };
+        let _ = writeln!(
+            page,
+            "{}. `{}` ({}{nullable}) {}",
+            number + 1,
+            parameter.name,
+            type_name(&parameter.ty),
+            parameter.description
+        );
+    }
+    page.push_str("\nProvider functions need Terraform 1.8.\n");
+    page
 }
 
 fn schema_section(page: &mut String, schema: &Schema) {

@@ -101,6 +101,8 @@ async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError>
     #[cfg(not(unix))]
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
 
+    // Before anybody is told that we are here: afterwards it may be dead already.
+    let parent = parent_process();
     let tls = environment.client_certificate.as_deref().map(MutualTls::new).transpose()?;
     let listener = Listener::bind(environment).await?;
     let certificate = tls.as_ref().map(|tls| tls.certificate.as_slice());
@@ -108,7 +110,7 @@ async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError>
 
     let (incoming, open) = listener.incoming(tls.map(|tls| tls.config));
     let (stop, end) = (CancellationToken::new(), CancellationToken::new());
-    let gone = alone(open);
+    let gone = alone(open, parent);
     let server = Server::<P>::new(stop.clone());
     let operations = server.operations();
     let router = router(server, &end, true).await;
@@ -198,7 +200,7 @@ async fn router<P: Provider>(
 }
 
 /// Ends when the last connection is gone, when none ever comes, or when the parent process has died.
-async fn alone(mut open: watch::Receiver<usize>) {
+async fn alone(mut open: watch::Receiver<usize>, parent: Option<u32>) {
     tokio::select! {
         first = tokio::time::timeout(FIRST_CONNECTION, open.wait_for(|open| *open > 0)) => {
             if first.is_err() {
@@ -206,20 +208,22 @@ async fn alone(mut open: watch::Receiver<usize>) {
             }
         }
         // Killed between starting us and connecting, it leaves no connection behind whose end could be seen.
-        () = orphaned() => return,
+        () = orphaned(parent) => return,
     }
     let _ = open.wait_for(|open| *open == 0).await;
 }
 
 /// Ends when the process that started this one is gone.
-async fn orphaned() {
-    #[cfg(unix)]
-    {
-        let parent = std::os::unix::process::parent_id();
-        while std::os::unix::process::parent_id() == parent {
-            tokio::time::sleep(PARENT_CHECK).await;
-        }
+async fn orphaned(parent: Option<u32>) {
+    while parent_process() == parent {
+        tokio::time::sleep(PARENT_CHECK).await;
     }
+}
+
+/// The process that started this one, where the system says it.
+fn parent_process() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(std::os::unix::process::parent_id());
     #[cfg(not(unix))]
-    std::future::pending::<()>().await;
+    None
 }

@@ -1,10 +1,12 @@
 //! For whoever already has keys: imports by identity, generated configuration, lists, and moves from the peers.
 
-use acceptance_tests::harness::providers;
 use acceptance_tests::harness::terraform::has;
+use acceptance_tests::harness::{checkout, providers};
 use acceptance_tests::sandbox::{ACCOUNT_ID, REGION, ROLE_ARN, WORKSPACE};
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
 use serde_json::{Value as Json, json};
+
+use crate::documentation::blocks;
 
 over_both! {
     what_is_there_is_imported_with_generated_configuration_and_plans_empty,
@@ -175,28 +177,20 @@ fn a_key_configuration_of_databricks_own_provider_is_moved() {
     let overrides = providers::cli_configuration();
     let line = format!("dev_overrides {{\n    \"databricks/databricks\" = \"{}\"", stand_in.display());
     stage.workdir.write("terraform.rc", &overrides.replace("dev_overrides {", &line));
-    stage.configure(&format!(
-        r#"
-moved {{
-  from = databricks_mws_customer_managed_keys.lakehouse
-  to   = dbxcmk_key_configuration.lakehouse
-}}
-
-resource "dbxcmk_key_configuration" "lakehouse" {{
-  use_cases = ["MANAGED_SERVICES", "STORAGE"]
-  aws = {{
-    key_arn   = "{key}"
-    key_alias = "alias/lakehouse"
-  }}
-}}
-"#
-    ));
+    // The steps of the guide, with this key; the resource of the workspace is the peer's own business.
+    let guide = std::fs::read_to_string(checkout().join("docs/guides/migrate-from-databricks.md")).unwrap();
+    let steps = blocks(&guide, "terraform");
+    let text: String = steps.iter().take(2).map(|step| step.replace("KEY_ARN", &key)).collect();
+    stage.configure(&text);
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "no-op", "{}", plan.run.shown());
     stage.workdir.apply();
     stage.workdir.empty_plan();
     assert_eq!(stage.workdir.attribute("dbxcmk_key_configuration.lakehouse", "/id"), id);
-    assert!(stage.asked("POST /customer-managed-keys").is_empty() && stage.asked("DELETE").is_empty());
+    assert_eq!(stage.workdir.attribute("dbxcmk_workspace_binding.prod", "/storage_key_configuration_id"), id);
+    for word in ["POST /customer-managed-keys", "DELETE", "PATCH"] {
+        assert!(stage.asked(word).is_empty(), "{word}");
+    }
 }
 
 fn a_key_policy_of_hashicorps_aws_is_moved(over: Over) {
@@ -212,22 +206,8 @@ fn a_key_policy_of_hashicorps_aws_is_moved(over: Over) {
     stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{peer}"));
     stage.workdir.apply();
     let before = stage.kms.policy(&key);
-    let own = format!(
-        r#"
-moved {{
-  from = aws_kms_key_policy.lakehouse
-  to   = dbxcmk_key_policy.lakehouse
-}}
-
-resource "dbxcmk_key_policy" "lakehouse" {{
-  use_cases = ["MANAGED_SERVICES", "STORAGE"]
-  aws = {{
-    key_arn                = "{key}"
-    cross_account_role_arn = "{ROLE_ARN}"
-  }}
-}}
-"#
-    );
+    let guide = std::fs::read_to_string(checkout().join("docs/guides/migrate-from-aws-kms-key-policy.md")).unwrap();
+    let own = blocks(&guide, "terraform").concat().replace("KEY_ARN", &key).replace("ROLE_ARN", ROLE_ARN);
     stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{own}"));
     let puts = stage.asked("KMS PutKeyPolicy").len();
     let plan = stage.workdir.plan();

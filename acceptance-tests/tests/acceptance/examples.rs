@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use acceptance_tests::harness::{checkout, terraform};
+use acceptance_tests::harness::checkout;
+use acceptance_tests::harness::terraform::{self, has};
 
-use acceptance_tests::stage::{HEAD, Over, Stage, over_both};
+use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
 
 over_both! {
     the_complete_example_is_applied,
@@ -17,6 +18,9 @@ fn example(path: &str) -> String {
 
 #[test]
 fn the_examples_are_formatted() {
+    if !has("formatting of provider functions", (1, 8)) {
+        return;
+    }
     let output =
         terraform::command().args(["fmt", "-check", "-recursive", "-diff"]).arg(checkout().join("examples")).output().unwrap();
     assert!(output.status.success(), "run `terraform fmt -recursive examples`:\n{}", String::from_utf8_lossy(&output.stdout));
@@ -68,9 +72,11 @@ fn the_import_examples_are_what_import_takes() {
     {
         let shell = example(&format!("resources/{name}/import.sh"));
         let block = example(&format!("resources/{name}/import.tf"));
+        let by_identity = example(&format!("resources/{name}/import-by-identity.tf"));
         let id = shell.trim().rsplit(' ').next().unwrap().trim_matches('"');
         assert!(shell.contains(&format!("terraform import {name}.{resource} ")), "{shell}");
         assert!(block.contains(&format!("to = {name}.{resource}")) && block.contains(&format!("id = \"{id}\"")), "{block}");
+        assert!(by_identity.contains(&format!("= \"{id}\"")), "{by_identity}");
         // The offline checks know whether it is an id of that kind.
         let known = match name {
             "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::KeyArn>().is_ok(),
@@ -111,4 +117,79 @@ fn the_documentation_is_fresh() {
     let binary: PathBuf = acceptance_tests::harness::providers::provider_binary();
     let output = Command::new(binary).args(["docs", "--check", "--directory"]).arg(checkout()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// What the examples of data sources and functions refer to besides themselves.
+fn surrounded(stage: &Stage, text: &str) -> String {
+    let key = stage.good_key();
+    let variables = [
+        ("key_arn", key.as_str()),
+        ("cross_account_role_arn", acceptance_tests::sandbox::ROLE_ARN),
+        ("workspace_id", "1234567890123456"),
+    ];
+    let declared = variables
+        .iter()
+        .filter(|(name, _)| text.contains(&format!("var.{name}")) && !text.contains(&format!("variable \"{name}\"")));
+    let declared: String = declared
+        .map(|(name, value)| format!("variable \"{name}\" {{\n  type = string\n  default = \"{value}\"\n}}\n\n"))
+        .collect();
+    let text = text.replace("variable \"key_arn\" {\n", &format!("variable \"key_arn\" {{\n  default = \"{key}\"\n"));
+    stage.workdir.write("key-policy.json", &stage.kms.policy(&key));
+    // On the loopback there is no account to ask for.
+    let text = text.replace("data \"aws_caller_identity\" \"current\" {}\n", "");
+    format!("{declared}{}", text.replace("data.aws_caller_identity.current.account_id", "\"123456789012\""))
+}
+
+#[test]
+fn every_example_of_a_data_source_is_planned() {
+    for name in
+        ["dbxcmk_key_readiness", "dbxcmk_key_policy_document", "dbxcmk_key_configurations", "dbxcmk_workspace_encryption"]
+    {
+        let stage = Stage::new(Over::Sandbox);
+        let text = surrounded(&stage, &example(&format!("data-sources/{name}/data-source.tf")));
+        stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{text}"));
+        stage.workdir.plan();
+    }
+}
+
+#[test]
+fn every_example_of_a_function_is_planned() {
+    if !has("provider functions in validations", (1, 9)) {
+        return;
+    }
+    for name in ["parse_key_arn", "key_policy_statements", "merge_key_policy", "key_policy_allows"] {
+        let stage = Stage::new(Over::Sandbox);
+        let text = surrounded(&stage, &example(&format!("functions/{name}/function.tf")));
+        stage.configure(&text);
+        stage.workdir.plan();
+    }
+}
+
+#[test]
+fn every_example_of_a_list_is_queried() {
+    if !has("terraform query", (1, 14)) {
+        return;
+    }
+    for name in ["dbxcmk_key_policy", "dbxcmk_key_configuration", "dbxcmk_workspace_binding"] {
+        let stage = Stage::new(Over::Sandbox);
+        stage.configure("");
+        stage.workdir.write("x.tfquery.hcl", &example(&format!("list-resources/{name}/list-resource.tfquery.hcl")));
+        let run = stage.workdir.run(&["query", "-json"]);
+        assert!(run.success, "{}", run.output);
+    }
+}
+
+/// A module's own tests, as its author runs them.
+#[test]
+fn the_example_module_passes_its_own_tests() {
+    if !has("terraform test with mocks", (1, 7)) {
+        return;
+    }
+    let stage = Stage::new(Over::Sandbox);
+    std::fs::create_dir_all(stage.workdir.path().join("tests")).unwrap();
+    for file in ["main.tf", "variables.tf", "tests/with_mocks.tftest.hcl", "tests/with_sandbox.tftest.hcl"] {
+        stage.workdir.write(file, &example(&format!("module/{file}")));
+    }
+    let run = stage.workdir.run(&["test", "-no-color"]);
+    assert!(run.success && run.output.contains("3 passed, 0 failed"), "{}", run.output);
 }

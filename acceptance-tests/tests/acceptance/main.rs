@@ -17,6 +17,7 @@ mod authentication;
 mod binding;
 mod configuration;
 mod data_sources;
+mod documentation;
 mod examples;
 mod functions;
 mod import;

@@ -1,0 +1,7 @@
+list "dbxcmk_key_configuration" "storage" {
+  provider = dbxcmk
+
+  config {
+    use_case = "STORAGE"
+  }
+}

@@ -1,0 +1,7 @@
+list "dbxcmk_key_policy" "frankfurt" {
+  provider = dbxcmk
+
+  config {
+    region = "eu-central-1"
+  }
+}

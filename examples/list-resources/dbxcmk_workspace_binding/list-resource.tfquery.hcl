@@ -1,0 +1,4 @@
+list "dbxcmk_workspace_binding" "all" {
+  provider = dbxcmk
+  limit    = 50
+}

@@ -1,0 +1,38 @@
+# Over the sandbox, which behaves as Databricks and AWS do: sandbox -- terraform test
+provider "aws" {
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+}
+
+variables {
+  name                   = "lakehouse"
+  cross_account_role_arn = "arn:aws:iam::123456789012:role/databricks-cross-account"
+  settle_time            = "0s"
+}
+
+# A real attach cannot be undone, and the clean-up of a test would be refused; so the key is made, and the binding is planned,
+# which proves the workspace, the configuration and the key's policy.
+run "the_key_is_made_and_proven" {
+  variables {
+    workspace_ids = {}
+  }
+
+  assert {
+    condition     = strcontains(dbxcmk_key_policy.this.policy, "Allow Databricks to use KMS key for DBFS")
+    error_message = "The policy has to have the statements."
+  }
+}
+
+run "the_workspace_can_have_it" {
+  command = plan
+
+  variables {
+    workspace_ids = { prod = "1234567890123456" }
+  }
+
+  assert {
+    condition     = dbxcmk_workspace_binding.this["prod"].storage_key_configuration_id == run.the_key_is_made_and_proven.key_configuration_id
+    error_message = "The workspace has to get the key of this module."
+  }
+}
