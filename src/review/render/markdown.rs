@@ -144,7 +144,7 @@ fn findings(out: &mut String, title: &str, all: Vec<&Finding>, most: usize, open
         let place = if finding.address.is_empty() { String::new() } else { format!(" — {}", code(&finding.address)) };
         let state = if open { " open" } else { "" };
         let _ = write!(out, "<details{state}><summary><b>{}</b>{}</summary>\n\n", summary(&finding.summary), html(&place));
-        let _ = write!(out, "{}\n", lines(&finding.detail));
+        let _ = writeln!(out, "{}", lines(&finding.detail));
         if !finding.remedy.is_empty() {
             let _ = write!(out, "\n{}\n", lines(&finding.remedy));
         }
