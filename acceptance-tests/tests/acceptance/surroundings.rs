@@ -176,6 +176,7 @@ fn no_more_than_ten_requests_are_under_way_at_once() {
 #[test]
 fn a_proxy_of_the_environment_is_used() {
     let mut stage = stage();
+    with_provider(&stage, "  http = {\n    retry_timeout = \"1s\"\n  }");
     // Nobody listens there; the proxy, which the sandbox is too, knows where to go.
     stage.workdir.set("DATABRICKS_HOST", "http://127.0.0.2:9");
     let run = stage.workdir.refused_plan();

@@ -353,7 +353,11 @@ async fn what_is_not_offered_is_a_diagnostic_and_never_a_grpc_error() {
     let action = pb::plan_action::Request { action_type: name(), ..Default::default() };
     let answer = server.plan_action(Request::new(action)).await.expect("an answer").into_inner();
     assert!(said(&answer.diagnostics).contains("The provider has no action"));
-    let moved = pb::move_resource_state::Request { target_type_name: "toys_ball".to_owned(), ..Default::default() };
+    let moved = pb::move_resource_state::Request {
+        target_type_name: "toys_ball".to_owned(),
+        source_state: Some(pb::RawState { json: b"{}".to_vec(), ..Default::default() }),
+        ..Default::default()
+    };
     let answer = server.move_resource_state(Request::new(moved)).await.expect("an answer").into_inner();
     assert!(said(&answer.diagnostics).contains("cannot take over"));
     let plan = pb::plan_resource_change::Request { type_name: name(), ..Default::default() };
