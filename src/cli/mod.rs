@@ -1,6 +1,7 @@
 //! Subcommands for people, one file each. Everything else is the plugin that Terraform starts.
 
 pub mod docs;
+mod input;
 pub mod policy;
 pub mod review;
 pub mod serve;

@@ -1,11 +1,12 @@
 //! Asking about key policies without a cloud: `policy check` for a file, `policy evaluate` for a stream of requests.
 
-use std::io::{BufRead, Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::{BufRead, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
+use super::input::read;
 use crate::policy::json::{self as places, Kind, Node};
 use crate::policy::principal::{Caller, Principal};
 use crate::policy::{Context, Document, Request, Verdict, evaluate};
@@ -77,15 +78,6 @@ pub fn run(command: &Command) -> ExitCode {
         Command::Check(arguments) => check(arguments),
         Command::Evaluate => stream(std::io::stdin().lock(), std::io::stdout().lock()),
     }
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
-    if file != Path::new("-") {
-        return std::fs::read_to_string(file);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn check(arguments: &Check) -> ExitCode {

@@ -1,10 +1,11 @@
 //! `review`: what a plan does to whose encryption, for a pull request.
 
 use std::collections::BTreeSet;
-use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::input::read;
 use crate::review::report::{Level, Report};
 use crate::review::{render, review};
 
@@ -66,13 +67,4 @@ fn stops(report: &Report, fail_on: &[String]) -> bool {
         })
         .collect();
     levels.first().is_some_and(|lowest| report.level >= Some(*lowest))
-}
-
-fn read(file: &Path) -> std::io::Result<String> {
-    if file != Path::new("-") {
-        return std::fs::read_to_string(file);
-    }
-    let mut text = String::new();
-    std::io::stdin().read_to_string(&mut text)?;
-    Ok(text)
 }

@@ -236,8 +236,10 @@ impl Account {
             tracing::trace!(body = shown, "the request");
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let response = headers.on(request).send().await.map_err(|error| broken(&error))?;
-        tracing::trace!(status = response.status().as_u16(), headers = %named(response.headers()), "the answer");
+        let request = headers.on(request).build().map_err(|error| broken(&error))?;
+        tracing::trace!(headers = named(request.headers()), "the request's headers");
+        let response = self.http.execute(request).await.map_err(|error| broken(&error))?;
+        tracing::trace!(status = response.status().as_u16(), headers = named(response.headers()), "the answer");
         let body = read(response).await;
         if tracing::enabled!(tracing::Level::TRACE) {
             let text = match &body {

@@ -128,6 +128,17 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     stage.workdir.plan();
     stage.workdir.apply();
     stage.workdir.empty_plan();
+    // What is there stays what the state says, as long as nobody can look.
+    let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+    stage.workdir.write(
+        "main.tf",
+        &text.replace("terraform_data\" \"host\" {\n", "terraform_data\" \"host\" {\n  triggers_replace = \"anew\"\n"),
+    );
+    let plan = stage.workdir.plan();
+    plan.run.warning("The object was not looked at");
+    assert_eq!(plan.actions("dbxcmk_key_configuration.x"), "no-op");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
 }
 
 #[test]

@@ -79,10 +79,11 @@ impl Resource for Ball {
         Schema { version: 2, ..Schema::new("A ball.", attributes) }
     }
 
-    async fn plan(_: &Context<String>, _: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+    async fn plan(cx: &Context<String>, _: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
         match plan.model.name.known().map(String::as_str) {
             Some("panics-at-plan") => panic!("as its name says"),
             Some("renames-at-plan") => plan.model.name = Attr::Known("other".to_owned()),
+            Some("waits-for-a-later-plan") => cx.defer(),
             Some("leaks-at-plan") => plan.model.secret = Attr::Known("other".to_owned()),
             _ => {}
         }
@@ -377,4 +378,48 @@ async fn hostile_bytes_are_answered_with_a_diagnostic() {
     };
     let answer = server.validate_resource_config(Request::new(request)).await.expect("an answer").into_inner();
     assert!(said(&answer.diagnostics).contains("Terraform sent a configuration that the provider cannot read"));
+}
+
+#[tokio::test]
+async fn a_change_is_put_off_only_where_terraform_allows_it() {
+    let server = server().await;
+    let config = ball("waits-for-a-later-plan", Value::Null, Value::Null, Value::Null);
+    let request = |deferral_allowed| pb::plan_resource_change::Request {
+        type_name: "toys_ball".to_owned(),
+        prior_state: wire(&Value::Null),
+        proposed_new_state: wire(&config),
+        config: wire(&config),
+        client_capabilities: Some(pb::ClientCapabilities { deferral_allowed, write_only_attributes_allowed: false }),
+        ..Default::default()
+    };
+    let answer = server.plan_resource_change(Request::new(request(true))).await.expect("an answer").into_inner();
+    assert_eq!(said(&answer.diagnostics), "");
+    let reason = answer.deferred.map(|deferred| deferred.reason);
+    assert_eq!(reason, Some(pb::deferred::Reason::ProviderConfigUnknown.into()));
+    let answer = server.plan_resource_change(Request::new(request(false))).await.expect("an answer").into_inner();
+    assert!(answer.deferred.is_none() && answer.planned_state.is_some());
+}
+
+#[tokio::test]
+async fn an_identity_goes_with_the_object_and_comes_back_by_import() {
+    let server = server().await;
+    let schemas = server.get_resource_identity_schemas(Request::new(Default::default())).await.expect("an answer").into_inner();
+    let identity = schemas.identity_schemas.get("toys_ball").expect("an identity");
+    assert_eq!(identity.identity_attributes.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["id"]);
+    let planned = plan(&server, &Value::Null, &ball("red", Value::Null, Value::Null, Value::Null)).await;
+    assert!(planned.planned_identity.is_none(), "its id is not known yet");
+    let raw = pb::upgrade_resource_identity::Request {
+        type_name: "toys_ball".to_owned(),
+        version: 0,
+        raw_identity: Some(pb::RawState { json: br#"{"id":"7"}"#.to_vec(), ..Default::default() }),
+    };
+    let upgraded = server.upgrade_resource_identity(Request::new(raw)).await.expect("an answer").into_inner();
+    let import = pb::import_resource_state::Request {
+        type_name: "toys_ball".to_owned(),
+        identity: upgraded.upgraded_identity.clone(),
+        ..Default::default()
+    };
+    let imported = server.import_resource_state(Request::new(import)).await.expect("an answer").into_inner();
+    assert_eq!(said(&imported.diagnostics), "");
+    assert_eq!(imported.imported_resources.first().and_then(|one| one.identity.clone()), upgraded.upgraded_identity);
 }

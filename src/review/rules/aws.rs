@@ -148,19 +148,8 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &Change, path: &str) {
         return;
     };
     let lost = policies::of_policies(gathered, change, &before, &after);
-    if !lost.is_empty() {
-        let level = if users.is_empty() { Level::Warning } else { Level::Error };
-        gathered.say(
-            change,
-            Said {
-                id: "permissions-lost",
-                level,
-                summary: "Permissions on a key are taken away".to_owned(),
-                detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
-                remedy: "Keep the statements for Databricks in the policy: `dbxcmk_key_policy` keeps them without owning the rest.",
-            },
-        );
-    }
+    let remedy = "Keep the statements for Databricks in the policy: `dbxcmk_key_policy` keeps them without owning the rest.";
+    policies::say_lost(gathered, change, &lost, remedy);
 }
 
 /// Two resources write the policy of one key.

@@ -117,20 +117,8 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
 
 fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
     let lost = policies::of_statements(gathered, change);
-    let (key, users) = gathered.key_and_users(change);
-    if !lost.is_empty() {
-        let level = if users.is_empty() { Level::Warning } else { Level::Error };
-        gathered.say(
-            change,
-            Said {
-                id: "permissions-lost",
-                level,
-                summary: "Permissions on a key are taken away".to_owned(),
-                detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
-                remedy: "Keep the use cases, accounts and roles that workspaces still need.",
-            },
-        );
-    }
+    policies::say_lost(gathered, change, &lost, "Keep the use cases, accounts and roles that workspaces still need.");
+    let (key, _) = gathered.key_and_users(change);
     if change.after("force_destroy").as_deref() == Some("true") && change.before("force_destroy").as_deref() != Some("true") {
         gathered.say(
             change,

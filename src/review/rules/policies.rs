@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::Gathered;
+use super::{Gathered, Said, in_words};
 use crate::policy::Document;
 use crate::requirements::aws::{Deployment, Usage};
 use crate::requirements::documents::administration_statement;
 use crate::requirements::effects::{PermissionChange, effects};
 use crate::requirements::ownership::{document_of, recognise, statements_of};
 use crate::review::plan::Change;
-use crate::review::report::PermissionLine;
+use crate::review::report::{Level, PermissionLine};
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
@@ -25,6 +25,22 @@ fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
         Some(Partition::AwsUsGov) => Deployment::GovCloud,
         _ => Deployment::Commercial,
     })
+}
+
+/// Says what is lost, if anything is.
+pub(super) fn say_lost(gathered: &mut Gathered<'_>, change: &Change, lost: &[String], remedy: &str) {
+    if lost.is_empty() {
+        return;
+    }
+    let (key, users) = gathered.key_and_users(change);
+    let said = Said {
+        id: "permissions-lost",
+        level: if users.is_empty() { Level::Warning } else { Level::Error },
+        summary: "Permissions on a key are taken away".to_owned(),
+        detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
+        remedy,
+    };
+    gathered.say(change, said);
 }
 
 /// The statements of a `dbxcmk_key_policy`, before and after: who gains and loses what. Gives what is lost, a line each.
