@@ -5,6 +5,7 @@ use crate::plugin::codec;
 use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::proto::tfplugin6 as pb;
 use crate::plugin::provider::Provider;
+use crate::plugin::value::Value;
 
 impl<P: Provider> Inner<P> {
     pub(super) async fn validate_data_source(
@@ -26,8 +27,13 @@ impl<P: Provider> Inner<P> {
         let config =
             codec::decode_optional(request.config.as_ref(), &ty).map_err(|error| undecodable("a configuration", &error))?;
         let outcome = source.read(self.context(&[])?, &config).await;
-        let state = codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
+        if deferred.is_some() {
+            // What it will say is for a later run; why it cannot be said now is in the reason.
+            let later = codec::encode(&Value::unknown(), &ty).map_err(|error| unwritable("The data", &error))?;
+            return Ok(pb::read_data_source::Response { state: Some(later), diagnostics: Vec::new(), deferred });
+        }
+        let state = codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
         Ok(pb::read_data_source::Response { state: Some(state), diagnostics: outcome.diagnostics.to_proto(), deferred })
     }
 }

@@ -154,6 +154,10 @@ impl DataSource for Shelf {
     }
 
     async fn read(cx: &Context<String>, mut config: ShelfModel) -> Result<ShelfModel, Diagnostics> {
+        if config.at == "a-later-run" {
+            cx.defer();
+            return Err(Diagnostic::error("Nobody can look", "The provider is not configured yet.").into());
+        }
         config.holds = Attr::Known(format!("{}{}", cx.client(), config.at));
         Ok(config)
     }
@@ -398,6 +402,24 @@ async fn a_change_is_put_off_only_where_terraform_allows_it() {
     assert_eq!(reason, Some(pb::deferred::Reason::ProviderConfigUnknown.into()));
     let answer = server.plan_resource_change(Request::new(request(false))).await.expect("an answer").into_inner();
     assert!(answer.deferred.is_none() && answer.planned_state.is_some());
+}
+
+#[tokio::test]
+async fn data_is_put_off_only_where_terraform_allows_it() {
+    let server = server().await;
+    let ty = Type::object([("at", Type::String), ("holds", Type::String)]);
+    let config = Value::map([("at", Value::string("a-later-run")), ("holds", Value::Null)]);
+    let request = |deferral_allowed| pb::read_data_source::Request {
+        type_name: "toys_shelf".to_owned(),
+        config: Some(encode(&config, &ty).expect("a shelf")),
+        client_capabilities: Some(pb::ClientCapabilities { deferral_allowed, write_only_attributes_allowed: false }),
+        ..Default::default()
+    };
+    let answer = server.read_data_source(Request::new(request(true))).await.expect("an answer").into_inner();
+    assert!(answer.deferred.is_some() && answer.diagnostics.is_empty());
+    assert!(decode_optional(answer.state.as_ref(), &ty).expect("a shelf").is_unknown());
+    let answer = server.read_data_source(Request::new(request(false))).await.expect("an answer").into_inner();
+    assert!(answer.deferred.is_none() && said(&answer.diagnostics).contains("Nobody can look"));
 }
 
 #[tokio::test]

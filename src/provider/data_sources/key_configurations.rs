@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{list, text};
+use super::{account, list, text};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
@@ -89,7 +89,7 @@ impl DataSource for KeyConfigurations {
 
     async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
         let client = cx.client();
-        let account = client.account().await?;
+        let account = account(cx).await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
         let all = client.reads().configurations(account).await.map_err(failed)?;
         let workspaces = client.reads().workspaces(account).await.map_err(failed)?;

@@ -14,6 +14,7 @@ use crate::preflight::key::proof::{Requirement, proof};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{Fact, Finding, PolicySource, Severity, Stage};
 use crate::provider::client::Client;
+use crate::provider::diagnose::Unavailable;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
@@ -189,6 +190,10 @@ impl DataSource for KeyReadiness {
         let (Some(key), Some(cases)) = (aws.key_arn.known().cloned(), all_known(&model.use_cases)) else {
             return Err(incomplete());
         };
+        if !client.aws_is_known() {
+            cx.defer();
+            return Err(Unavailable::NotYetKnown(vec!["aws"]).into());
+        }
         let accounts = accounts(client, &model.databricks_account_ids)?;
         let mut facts = client.facts_for_plan(&key).await;
         let mut source = match facts.policy_source {

@@ -6,9 +6,12 @@ pub mod key_readiness;
 pub mod workspace_encryption;
 
 use super::client::Client;
+use super::diagnose::Unavailable;
 use super::resources::all_known;
+use crate::databricks::Account;
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::resource::Context;
 use crate::plugin::schema::Attribute;
 use crate::vocabulary::{AccountId, UseCase};
 
@@ -27,6 +30,15 @@ fn accounts(client: &Client, named: &Attr<Vec<Attr<AccountId>>>) -> Result<Vec<A
         Some(named) => Ok(named),
         None => Ok(vec![client.account_id()?]),
     }
+}
+
+/// The account; while the provider's own configuration is not known, the data is put off where Terraform allows it.
+async fn account(cx: &Context<Client>) -> Result<&Account, Diagnostics> {
+    let found = cx.client().account().await;
+    if matches!(found, Err(Unavailable::NotYetKnown(_))) {
+        cx.defer();
+    }
+    Ok(found?)
 }
 
 /// What several data sources are asked for: use cases, and accounts.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{list, text};
+use super::{account, list, text};
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
@@ -95,7 +95,7 @@ impl DataSource for WorkspaceEncryption {
 
     async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
         let client = cx.client();
-        let account = client.account().await?;
+        let account = account(cx).await?;
         let Attr::Known(id) = model.workspace_id else {
             return Err(Diagnostic::bug("A data source was read before its configuration was known.").into());
         };
