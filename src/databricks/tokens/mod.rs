@@ -1,6 +1,6 @@
 //! How each method comes to a token, and how long that one is used.
 //!
-//! One file a kind of method; each gives a [`Fetched`]. A token is fetched when it is first needed, by one request while the
+//! One file a kind of method; each gives a `Fetched`. A token is fetched when it is first needed, by one request while the
 //! others wait, and again before it expires. Bodies that hold tokens are never quoted, in no error and no log.
 
 mod azure;
