@@ -204,12 +204,30 @@ impl Tokens {
 
 /// What token endpoints answer, each with the token under a name of its own.
 #[derive(Deserialize)]
+#[serde(try_from = "Sent")]
 struct Answer {
-    #[serde(alias = "id_token", alias = "value")]
     access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+/// An answer as it comes: one that carries an ID token beside the access token is no worse for it.
+#[derive(Deserialize)]
+struct Sent {
+    access_token: Option<SecretString>,
+    id_token: Option<SecretString>,
+    value: Option<SecretString>,
     /// Seconds; Entra ID's older endpoint writes them as text.
     #[serde(default, deserialize_with = "seconds")]
     expires_in: Option<u64>,
+}
+
+impl TryFrom<Sent> for Answer {
+    type Error = &'static str;
+
+    fn try_from(sent: Sent) -> Result<Self, Self::Error> {
+        let token = sent.access_token.or(sent.id_token).or(sent.value);
+        Ok(Self { access_token: token.ok_or("there is no token in it")?, expires_in: sent.expires_in })
+    }
 }
 
 impl Answer {
@@ -242,5 +260,27 @@ impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let method: AuthType = self.credential.auth_type();
         f.debug_struct("Tokens").field("method", &method).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_a_token_answer_is_read() {
+        for (body, token, life) in [
+            (r#"{"access_token":"a","expires_in":3600}"#, "a", Some(3600)),
+            (r#"{"access_token":"a","id_token":"i","expires_in":"3599"}"#, "a", Some(3599)),
+            (r#"{"id_token":"i"}"#, "i", None),
+            (r#"{"count":1,"value":"v"}"#, "v", None),
+            (r#"{"access_token":"a","expires_in":null}"#, "a", None),
+        ] {
+            let answer: Answer = serde_json::from_str(body).unwrap();
+            assert_eq!((answer.access_token.expose_secret(), answer.expires_in), (token, life), "{body}");
+        }
+        for body in ["{}", r#"{"error":"no"}"#, r#"{"access_token":null}"#] {
+            assert!(serde_json::from_str::<Answer>(body).is_err(), "{body}");
+        }
     }
 }

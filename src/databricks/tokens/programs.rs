@@ -29,9 +29,9 @@ struct DatabricksToken {
 #[serde(rename_all = "camelCase")]
 struct AzureToken {
     access_token: SecretString,
-    /// Seconds since 1970.
-    #[serde(rename = "expires_on")]
-    expires_on: Option<i64>,
+    /// Seconds since 1970, as a number or as text.
+    #[serde(rename = "expires_on", default, deserialize_with = "super::seconds")]
+    expires_on: Option<u64>,
 }
 
 /// The token of `databricks auth login`.
@@ -52,7 +52,7 @@ pub(super) async fn azure(program: &Path, tenant: Option<&str>, environment: &Az
         printed(AuthType::AzureCli, program, &arguments, "Log in first:\n\n  az login").await
     };
     let answer = ask(DATABRICKS).await?;
-    let end = answer.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok());
+    let end = answer.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok());
     let management = ask(environment.management).await.ok();
     Ok(Fetched {
         token: answer.access_token,
