@@ -43,7 +43,7 @@ fn existing(over: Over) -> (Stage, String, &'static str) {
 }
 
 fn what_is_there_is_imported_with_generated_configuration_and_plans_empty(over: Over) {
-    if !has("generated configuration of nested attributes", (1, 8)) {
+    if !has("generated configuration of nested attributes", (1, 9)) {
         return;
     }
     let (stage, key, id) = existing(over);
