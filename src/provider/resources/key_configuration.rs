@@ -482,7 +482,9 @@ fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagno
     Err(Diagnostic::error(
         "Two resources describe the same key configuration",
         format!(
-            "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have              the same object twice, and nobody could tell them apart.\n\nRefer to one of them from everywhere. If two are really wanted, give              them different aliases (`key_alias`).",
+            "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have \
+             the same object twice, and nobody could tell them apart.\n\nRefer to one of them from everywhere. If two are really wanted, give \
+             them different aliases (`key_alias`).",
             new.aws_key_info.key_arn
         ),
     )
