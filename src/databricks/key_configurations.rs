@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
-use crate::vocabulary::KeyConfigurationId;
+use crate::vocabulary::{KeyConfigurationId, UseCase};
 
 /// A key configuration as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -54,6 +54,16 @@ pub struct AzureKeyInfo {
 }
 
 impl KeyConfiguration {
+    /// Whether it may be attached for a use case.
+    pub fn is_for(&self, case: UseCase) -> bool {
+        self.use_cases.iter().any(|own| own == case.name())
+    }
+
+    /// Whether it encrypts the volumes of clusters too, once it is attached for storage.
+    pub fn is_for_cluster_volumes(&self) -> bool {
+        self.aws_key_info.as_ref().is_some_and(AwsKeyInfo::is_reused_for_cluster_volumes)
+    }
+
     /// Whose cloud the key is of, and the key as that cloud names it; both empty when the API shows none.
     pub fn cloud_and_key(&self) -> (&'static str, String) {
         match (&self.aws_key_info, &self.gcp_key_info, &self.azure_key_info) {
@@ -85,6 +95,13 @@ pub struct AwsKeyInfo {
     pub reuse_key_for_cluster_volumes: Option<bool>,
 }
 
+impl AwsKeyInfo {
+    /// Whether it encrypts cluster volumes too, which is what leaving it open means.
+    pub fn is_reused_for_cluster_volumes(&self) -> bool {
+        self.reuse_key_for_cluster_volumes.unwrap_or(true)
+    }
+}
+
 /// What is sent to make one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewKeyConfiguration {
@@ -106,8 +123,7 @@ impl NewKeyConfiguration {
         existing.aws_key_info.as_ref().is_some_and(|key| {
             key.key_arn == self.aws_key_info.key_arn
                 && filled(&key.key_alias) == filled(&self.aws_key_info.key_alias)
-                && key.reuse_key_for_cluster_volumes.unwrap_or(true)
-                    == self.aws_key_info.reuse_key_for_cluster_volumes.unwrap_or(true)
+                && key.is_reused_for_cluster_volumes() == self.aws_key_info.is_reused_for_cluster_volumes()
                 && sorted(&existing.use_cases) == sorted(&self.use_cases)
         })
     }

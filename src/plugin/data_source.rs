@@ -7,9 +7,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bridge::{from_value, to_value};
-use super::diagnostics::{Diagnostic, Diagnostics};
+use super::diagnostics::Diagnostics;
 use super::resource::{Boxed, Context, Outcome};
 use super::schema::Schema;
+use super::typed::{misfit, validated};
 use super::value::Value;
 
 /// A data source. Terraform reads it only when its whole configuration is known.
@@ -66,24 +67,16 @@ impl<D: DataSource> AnyDataSource<D::Client> for Registered<D> {
     }
 
     fn validate(&self, config: &Value) -> Diagnostics {
-        let found = self.schema.validate(config);
-        if found.has_errors() {
-            return found;
-        }
-        match from_value::<D::Model>(config) {
-            Ok(model) => D::validate(&model),
-            Err(error) => Diagnostic::bug(format!("A value does not fit the model of {}: {error}.", D::NAME)).into(),
-        }
+        validated(&self.schema, config, D::validate)
     }
 
     fn read<'a>(&'a self, cx: Context<D::Client>, config: &'a Value) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let misfit = |error| Diagnostics::from(Diagnostic::bug(format!("{}: {error}.", D::NAME)));
             let result = match from_value::<D::Model>(config) {
                 Ok(model) => D::read(&cx, model).await,
-                Err(error) => Err(misfit(error)),
+                Err(error) => Err(misfit(&error)),
             };
-            let result = result.and_then(|model| to_value(&model).map_err(misfit));
+            let result = result.and_then(|model| to_value(&model).map_err(|error| misfit(&error)));
             let (mut diagnostics, private, deferred) = cx.finish_deferred();
             let state = result.map(|value| value.canonical(&self.schema.ty())).unwrap_or_else(|errors| {
                 diagnostics.extend(errors);

@@ -6,9 +6,10 @@ use std::marker::PhantomData;
 use serde::de::DeserializeOwned;
 
 use super::bridge::{from_value, to_value};
-use super::diagnostics::{Diagnostic, Diagnostics};
+use super::diagnostics::Diagnostics;
 use super::resource::{Boxed, Context, Resource};
 use super::schema::Schema;
+use super::typed::misfit;
 use super::value::Value;
 
 /// One object of a list.
@@ -84,14 +85,13 @@ impl<L: ListResource> AnyListResource<<L::Of as Resource>::Client> for Registere
 
     fn list<'a>(&'a self, cx: Context<<L::Of as Resource>::Client>, config: &'a Value, limit: usize) -> Boxed<'a, List> {
         Box::pin(async move {
-            let misfit = |error| Diagnostics::from(Diagnostic::bug(format!("{}: {error}.", L::Of::NAME)));
             let found = match from_value::<L::Config>(config) {
                 Ok(config) => L::list(&cx, config, limit).await,
-                Err(error) => Err(misfit(error)),
+                Err(error) => Err(misfit(&error)),
             };
             let ty = L::Of::schema().ty();
             let shown = found.and_then(|found| {
-                let one = |one: Listed<_>| Ok((one.name, to_value(&one.model).map_err(misfit)?.canonical(&ty)));
+                let one = |one: Listed<_>| Ok((one.name, to_value(&one.model).map_err(|error| misfit(&error))?.canonical(&ty)));
                 found.into_iter().take(limit).map(one).collect::<Result<Vec<_>, Diagnostics>>()
             });
             let (mut diagnostics, _) = cx.finish();

@@ -31,5 +31,6 @@ pub mod server;
 pub mod services;
 pub mod tls;
 pub mod transport;
+mod typed;
 pub mod types;
 pub mod value;

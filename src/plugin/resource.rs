@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 use tokio_util::sync::CancellationToken;
 
-use super::bridge::{BridgeError, from_value, to_value};
+use super::bridge::{from_value, to_value};
 use super::codec::json::decode_lenient;
 use super::conformity::{plan_violations, state_violations};
 use super::diagnostics::{Diagnostic, Diagnostics};
@@ -20,6 +20,7 @@ use super::identity::Identity;
 use super::path::Path;
 use super::planning::{propose, replacements};
 use super::schema::Schema;
+use super::typed::{misfit, validated};
 use super::value::Value;
 
 /// A future that can be kept in a trait object.
@@ -298,11 +299,6 @@ struct Registered<R> {
     resource: PhantomData<fn() -> R>,
 }
 
-/// A value that does not fit the model is our fault: the schema let it through.
-fn misfit(error: &BridgeError) -> Diagnostics {
-    Diagnostic::bug(format!("A value does not fit the model of its resource: {error}.")).at(error.path.clone()).into()
-}
-
 fn differences(name: &str, what: &str, violations: &[String]) -> Diagnostic {
     Diagnostic::bug(format!("{what} of {name} breaks Terraform's rules:\n  - {}", violations.join("\n  - ")))
 }
@@ -383,14 +379,7 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
     }
 
     fn validate(&self, config: &Value) -> Diagnostics {
-        let found = self.schema.validate(config);
-        if found.has_errors() {
-            return found;
-        }
-        match from_value::<R::Model>(config) {
-            Ok(model) => R::validate(&model),
-            Err(error) => misfit(&error),
-        }
+        validated(&self.schema, config, R::validate)
     }
 
     fn plan<'a>(&'a self, cx: Context<R::Client>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned> {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::truth::Match;
-use crate::vocabulary::Arn;
+use crate::vocabulary::{Arn, is_account};
 
 /// One principal of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,10 +34,6 @@ pub enum Principal {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not a principal: expected an account id of 12 digits, the ARN of an account, role, user or session, or `*`")]
 pub struct PrincipalError(pub String);
-
-fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
-}
 
 /// `AIDA…` and its like: what AWS shows for principals that were deleted.
 fn is_unique_id(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! AWS: commercial, GovCloud and DoD.
 
+use std::str::FromStr;
+
 use serde_json::json;
 
 use crate::policy::principal::Caller;
@@ -20,7 +22,34 @@ pub enum Deployment {
     Dod,
 }
 
+/// A name that no deployment has.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not one of: aws, aws-us-gov, aws-us-gov-dod")]
+pub struct PartitionError(String);
+
+/// By the name that Databricks' own tools have for its partition.
+impl FromStr for Deployment {
+    type Err = PartitionError;
+
+    fn from_str(name: &str) -> Result<Self, PartitionError> {
+        match name {
+            "aws" => Ok(Self::Commercial),
+            "aws-us-gov" => Ok(Self::GovCloud),
+            "aws-us-gov-dod" => Ok(Self::Dod),
+            _ => Err(PartitionError(name.to_owned())),
+        }
+    }
+}
+
 impl Deployment {
+    /// All of them, the rarest first.
+    pub const ALL: [Self; 3] = [Self::Dod, Self::GovCloud, Self::Commercial];
+
+    /// The deployment whose AWS account a text names.
+    pub fn named_in(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|deployment| text.contains(deployment.account()))
+    }
+
     /// The AWS account from which Databricks calls.
     pub fn account(self) -> &'static str {
         match self {
@@ -44,16 +73,6 @@ impl Deployment {
             "accounts.cloud.databricks.us" => Self::GovCloud,
             "accounts-dod.cloud.databricks.us" => Self::Dod,
             _ => Self::Commercial,
-        }
-    }
-
-    /// The deployment by the name that Databricks' own tools have for its partition.
-    pub fn of_partition(name: &str) -> Option<Self> {
-        match name {
-            "aws" => Some(Self::Commercial),
-            "aws-us-gov" => Some(Self::GovCloud),
-            "aws-us-gov-dod" => Some(Self::Dod),
-            _ => None,
         }
     }
 

@@ -38,8 +38,6 @@ pub struct Configuration {
     pub key: Option<String>,
     /// The key before, where it is another one.
     pub key_before: Option<String>,
-    /// What it is for.
-    pub use_cases: Vec<String>,
     /// Whether it is reused for cluster volumes.
     pub cluster_volumes: bool,
 }
@@ -247,15 +245,13 @@ impl Links {
     }
 
     fn add_configuration(&mut self, change: &Change, id: &str, key_path: &str, reuse: Option<String>) {
-        let use_cases = change.latest_all("use_cases");
-        let is_storage = use_cases.iter().any(|case| case == UseCase::Storage.name());
+        let is_storage = change.latest_all("use_cases").iter().any(|case| case == UseCase::Storage.name());
         let configuration = Configuration {
             name: change.address.clone(),
             id: if change.action.destroys() { change.before(id) } else { change.latest(id) },
             address: Some(change.address.clone()),
             key: self.key_of.get(&change.address).cloned(),
             key_before: change.before(key_path).map(|arn| self.name_of(&arn)),
-            use_cases,
             cluster_volumes: is_storage && reuse.as_deref() != Some("false"),
         };
         self.configurations.insert(configuration.name.clone(), configuration);
@@ -272,7 +268,6 @@ impl Links {
             address: None,
             key: None,
             key_before: None,
-            use_cases: Vec::new(),
             cluster_volumes: false,
         };
         self.configurations.insert(id.to_owned(), unknown);
@@ -284,7 +279,6 @@ impl Links {
         for (case, attribute) in attributes {
             let before = change.before(attribute).map(|id| self.configuration_by_id(&id));
             let after = match change.after(attribute) {
-                _ if change.action == super::plan::Action::Delete => None,
                 Some(id) => Some(self.configuration_by_id(&id)),
                 None if change.is_unknown(attribute) => {
                     let kinds = ["dbxcmk_key_configuration", "databricks_mws_customer_managed_keys"];
@@ -326,10 +320,14 @@ impl Links {
         self.workspaces.iter().filter(move |workspace| workspace.keys.values().any(uses))
     }
 
+    /// Their names.
+    pub fn users_of_configuration(&self, configuration: &str) -> BTreeSet<String> {
+        self.workspaces_of(configuration).map(|workspace| workspace.name.clone()).collect()
+    }
+
     /// The workspaces that use a key, by their names.
     pub fn users_of(&self, key: &str) -> BTreeSet<String> {
-        let configurations = self.configurations_of(key);
-        configurations.flat_map(|one| self.workspaces_of(&one.name)).map(|workspace| workspace.name.clone()).collect()
+        self.configurations_of(key).flat_map(|one| self.users_of_configuration(&one.name)).collect()
     }
 
     /// Whether a key is one of those that Databricks uses or is to use.

@@ -68,6 +68,11 @@ impl Action {
         }
     }
 
+    /// What becomes of an object that it [`destroys`](Self::destroys).
+    pub fn in_passive(self) -> &'static str {
+        if self == Self::Replace { "replaced" } else { "deleted" }
+    }
+
     /// Whether the object that was there is gone afterwards.
     pub fn destroys(self) -> bool {
         matches!(self, Self::Delete | Self::Replace)
@@ -77,8 +82,6 @@ impl Action {
 #[derive(Deserialize)]
 struct Raw {
     format_version: Option<String>,
-    #[serde(default)]
-    terraform_version: String,
     resource_changes: Option<Vec<RawResource>>,
     configuration: Option<Json>,
     planned_values: Option<Json>,
@@ -177,8 +180,6 @@ pub struct Change {
 /// A plan.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Which Terraform made it.
-    pub terraform_version: String,
     /// Whether planning failed half-way, so that something is missing.
     pub errored: bool,
     /// Every managed resource, those that do not change included.
@@ -208,13 +209,7 @@ impl Plan {
         let mut changes: Vec<Change> = managed.map(Change::from).collect();
         changes.sort_by(|left, right| left.address.cmp(&right.address));
         let failed_checks = raw.checks.into_iter().filter(|check| matches!(check.status.as_str(), "fail" | "error")).collect();
-        Ok(Self {
-            terraform_version: raw.terraform_version,
-            errored: raw.errored,
-            changes,
-            failed_checks,
-            configuration: raw.configuration.unwrap_or_default(),
-        })
+        Ok(Self { errored: raw.errored, changes, failed_checks, configuration: raw.configuration.unwrap_or_default() })
     }
 
     /// The resources of a type.
@@ -257,11 +252,15 @@ fn masked(value: Json, sensitive: &Json) -> Json {
     }
 }
 
-fn at<'a>(value: &'a Json, path: &str) -> &'a Json {
-    path.split('.').fold(value, |value, step| match value {
+fn child<'a>(value: &'a Json, step: &str) -> &'a Json {
+    match value {
         Json::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)).unwrap_or(&Json::Null),
         value => value.get(step).unwrap_or(&Json::Null),
-    })
+    }
+}
+
+fn at<'a>(value: &'a Json, path: &str) -> &'a Json {
+    path.split('.').fold(value, child)
 }
 
 fn text(value: &Json) -> Option<String> {
@@ -303,17 +302,10 @@ impl Change {
 
     /// Whether an attribute will be known only after apply.
     pub fn is_unknown(&self, path: &str) -> bool {
-        let mut value = &self.unknown;
-        for step in path.split('.') {
-            if value == &Json::Bool(true) {
-                return true;
-            }
-            value = match value {
-                Json::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)).unwrap_or(&Json::Null),
-                value => value.get(step).unwrap_or(&Json::Null),
-            };
-        }
-        value == &Json::Bool(true)
+        // What is unknown as a whole is so in each of its parts.
+        let is_whole = |value: &Json| value == &Json::Bool(true);
+        let end = path.split('.').fold(&self.unknown, |value, step| if is_whole(value) { value } else { child(value, step) });
+        is_whole(end)
     }
 
     /// Whether an attribute changes, or may.

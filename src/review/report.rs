@@ -134,11 +134,6 @@ pub struct Report {
 }
 
 impl Report {
-    /// Whether something of a level was found.
-    pub fn has(&self, level: Level) -> bool {
-        self.findings.iter().any(|finding| finding.level == level)
-    }
-
     /// The findings of a level.
     pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.level == level)

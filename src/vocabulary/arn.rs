@@ -99,7 +99,8 @@ fn partition(name: &str) -> Option<Partition> {
     [Partition::Aws, Partition::AwsUsGov, Partition::AwsCn].into_iter().find(|partition| partition.name() == name)
 }
 
-fn is_account(text: &str) -> bool {
+/// Whether it is the id of an AWS account: 12 digits.
+pub fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 

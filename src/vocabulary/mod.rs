@@ -5,7 +5,7 @@
 pub mod arn;
 pub mod databricks;
 
-pub use arn::{Arn, KeyAlias, KeyArn, Partition, RoleArn};
+pub use arn::{Arn, KeyAlias, KeyArn, Partition, RoleArn, is_account};
 pub use databricks::{AccountId, KeyConfigurationId, UseCase, WorkspaceId};
 
 /// Serde by way of the textual form.

@@ -1,5 +1,6 @@
-//! The families of the protocol that this provider does not offer yet: ephemeral resources, actions and state stores. Terraform calls most of these only for what the schema lists, so the
-//! answers are for a Terraform that asks all the same: clear diagnostics, never a raw gRPC error.
+//! The families of the protocol that this provider does not offer yet: ephemeral resources, actions and state stores. Terraform
+//! calls most of these only for what the schema lists, so the answers are for a Terraform that asks all the same: clear
+//! diagnostics, never a raw gRPC error.
 //!
 //! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account, list, text};
-use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration};
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
 use crate::plugin::diagnostics::Diagnostics;
@@ -108,7 +108,7 @@ impl DataSource for KeyConfigurations {
 
 fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
     let (cloud, key) = one.cloud_and_key();
-    wanted.use_case.known().is_none_or(|case| one.use_cases.iter().any(|own| own == case.name()))
+    wanted.use_case.known().is_none_or(|case| one.is_for(*case))
         && wanted.key.known().is_none_or(|wanted| *wanted == key)
         && wanted.cloud.known().is_none_or(|wanted| wanted == cloud)
 }
@@ -116,7 +116,6 @@ fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
 fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
     let (cloud, key) = one.cloud_and_key();
     let aws = one.aws_key_info.as_ref();
-    let is_storage = one.use_cases.iter().any(|case| case == UseCase::Storage.name());
     let mut use_cases = one.use_cases.clone();
     use_cases.sort();
     One {
@@ -126,10 +125,9 @@ fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
         key: text(&key),
         key_alias: text(aws.and_then(|aws| aws.key_alias.as_deref()).unwrap_or_default()),
         key_region: text(aws.and_then(|aws| aws.key_region.as_deref()).unwrap_or_default()),
-        // Left out, the API means true.
         reuse_key_for_cluster_volumes: aws
-            .filter(|_| is_storage)
-            .map(|aws| aws.reuse_key_for_cluster_volumes.unwrap_or(true))
+            .filter(|_| one.is_for(UseCase::Storage))
+            .map(AwsKeyInfo::is_reused_for_cluster_volumes)
             .into(),
         creation_time: one.creation_time.and_then(rfc3339).into(),
         workspace_ids,

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{account_ids, accounts, use_cases};
+use super::{account_ids, accounts, incomplete, use_cases};
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
@@ -15,7 +15,7 @@ use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::{Deployment, Usage};
 use crate::requirements::documents::{self, DocumentError};
 use crate::requirements::ownership::list_of;
-use crate::vocabulary::{AccountId, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, RoleArn, UseCase, is_account};
 
 /// The data source.
 pub struct KeyPolicyDocument;
@@ -64,7 +64,7 @@ impl DataSource for KeyPolicyDocument {
         let aws = vec![
             Attribute::string("account_id")
                 .check(|value: &Value| match value.as_str() {
-                    Some(text) if text.len() != 12 || !text.bytes().all(|byte| byte.is_ascii_digit()) => Err(Problem {
+                    Some(text) if !is_account(text) => Err(Problem {
                         summary: "Invalid AWS account id".to_owned(),
                         detail: format!("`{text}` is not the id of an AWS account: 12 digits, as \"123456789012\"."),
                     }),
@@ -78,13 +78,7 @@ impl DataSource for KeyPolicyDocument {
                 "Key policy (JSON) to which the statements are added. Statements for Databricks that are in it already are not doubled.",
             ),
             Attribute::string("partition")
-                .check(|value: &Value| match value.as_str() {
-                    Some(text) if Deployment::of_partition(text).is_none() => Err(Problem {
-                        summary: "Invalid partition".to_owned(),
-                        detail: format!("`{text}` is not one of: aws, aws-us-gov, aws-us-gov-dod."),
-                    }),
-                    _ => Ok(()),
-                })
+                .format::<Deployment>("Invalid partition")
                 .describe(
                     "Databricks deployment on AWS: `aws`, `aws-us-gov` (GovCloud, civilian) or `aws-us-gov-dod`. Default: the one of the \
                      provider's host, then `aws`.",
@@ -126,10 +120,10 @@ impl DataSource for KeyPolicyDocument {
     async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
         let client = cx.client();
         let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
-            return Err(Diagnostic::bug("A data source was read before its configuration was known.").into());
+            return Err(incomplete());
         };
         let accounts = accounts(client, &model.databricks_account_ids)?;
-        let named = aws.partition.known().and_then(|partition| Deployment::of_partition(partition));
+        let named = aws.partition.known().and_then(|partition| partition.parse().ok());
         let usage = Usage {
             deployment: named.unwrap_or_else(|| client.usual_deployment()),
             accounts: accounts.clone(),
@@ -141,7 +135,7 @@ impl DataSource for KeyPolicyDocument {
         let source = match (&aws.source_policy, &aws.account_id) {
             (Attr::Known(source), _) => source.clone(),
             (_, Attr::Known(account)) => documents::administration(usage.deployment, account),
-            _ => return Err(Diagnostic::bug("A data source was read before its configuration was known.").into()),
+            _ => return Err(incomplete()),
         };
         let whole = documents::with_grants(&source, &grants).map_err(|error| unusable(&error))?;
         let statements: Vec<String> = grants.into_iter().map(|grant| grant.statement).collect();

@@ -3,12 +3,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{account_ids, accounts, list, text, use_cases};
+use super::{account_ids, accounts, incomplete, list, text, use_cases};
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Nesting, Schema};
+use crate::plugin::types::Type;
 use crate::policy::Document;
 use crate::preflight::key::proof::{Requirement, proof};
 use crate::preflight::key::{Question, judge};
@@ -142,7 +143,7 @@ impl DataSource for KeyReadiness {
                 "`allowed` by a statement; `delegated` to the IAM policies of the principal's account; `granted` by a grant; `undetermined`, \
                  when a condition depends on the call itself; `denied`; `missing`; `unknown`, when the policy could not be read.",
             ),
-            Attribute::of("granted_by", crate::plugin::types::Type::list(crate::plugin::types::Type::String))
+            Attribute::of("granted_by", Type::list(Type::String))
                 .computed()
                 .describe("The statements that make it so."),
         ];
@@ -185,7 +186,6 @@ impl DataSource for KeyReadiness {
 
     async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
         let client = cx.client();
-        let incomplete = || Diagnostics::from(Diagnostic::bug("A data source was read before its configuration was known."));
         let Attr::Known(aws) = &model.aws else { return Err(incomplete()) };
         let (Some(key), Some(cases)) = (aws.key_arn.known().cloned(), all_known(&model.use_cases)) else {
             return Err(incomplete());

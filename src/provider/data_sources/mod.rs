@@ -10,7 +10,7 @@ use super::diagnose::Unavailable;
 use super::resources::all_known;
 use crate::databricks::Account;
 use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::Diagnostics;
+use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::Attribute;
 use crate::vocabulary::{AccountId, UseCase};
@@ -22,6 +22,11 @@ fn list<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
 
 fn text(value: &str) -> Attr<String> {
     if value.is_empty() { Attr::Null } else { Attr::Known(value.to_owned()) }
+}
+
+/// Terraform reads a data source only when its configuration is known.
+fn incomplete() -> Diagnostics {
+    Diagnostic::bug("A data source was read before its configuration was known.").into()
 }
 
 /// The Databricks accounts that are named, or that of the provider.

@@ -3,10 +3,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{account, list, text};
+use super::{account, incomplete, list, text};
 use crate::plugin::bridge::Attr;
 use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
+use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Nesting, Schema};
 use crate::provider::bindings::required;
@@ -97,7 +97,7 @@ impl DataSource for WorkspaceEncryption {
         let client = cx.client();
         let account = account(cx).await?;
         let Attr::Known(id) = model.workspace_id else {
-            return Err(Diagnostic::bug("A data source was read before its configuration was known.").into());
+            return Err(incomplete());
         };
         let workspace = required(account, id, client.reads().workspace(account, id).await)?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
@@ -108,16 +108,13 @@ impl DataSource for WorkspaceEncryption {
             Some((id, configuration.map(|one| one.cloud_and_key().1), configuration))
         };
         let (managed, storage) = (of(UseCase::ManagedServices), of(UseCase::Storage));
-        let is_reused =
-            |info: &crate::databricks::key_configurations::AwsKeyInfo| info.reuse_key_for_cluster_volumes != Some(false);
         let keys = Keys {
             managed_services: managed.is_some(),
             storage: storage.is_some(),
             cluster_volumes: storage
                 .as_ref()
                 .and_then(|(_, _, configuration)| *configuration)
-                .and_then(|configuration| configuration.aws_key_info.as_ref())
-                .is_some_and(is_reused),
+                .is_some_and(|configuration| configuration.is_for_cluster_volumes()),
             default_storage: workspace.has_default_storage(),
             serverless_only: workspace.is_serverless_only(),
         };

@@ -1,6 +1,6 @@
 //! `key_policy_statements(use_cases, account_ids, cross_account_role_arn, partition)`: the documented statements.
 
-use super::{all_parsed, parameter, parsed, text, wrong};
+use super::{all_parsed, parameter, parsed, wrong};
 use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
@@ -49,12 +49,9 @@ impl Function for KeyPolicyStatements {
         if accounts.is_empty() {
             return Err(wrong(1, "there is no Databricks account"));
         }
-        let role = arguments.get(2).is_some_and(|role| !role.is_null()).then(|| parsed(arguments, 2)).transpose()?;
-        let deployment = match arguments.get(3) {
-            Some(value) if !value.is_null() => Deployment::of_partition(text(arguments, 3))
-                .ok_or_else(|| wrong(3, format!("`{}` is not one of: aws, aws-us-gov, aws-us-gov-dod", text(arguments, 3))))?,
-            _ => Deployment::Commercial,
-        };
+        let is_given = |index: usize| arguments.get(index).is_some_and(|argument| !argument.is_null());
+        let role = is_given(2).then(|| parsed(arguments, 2)).transpose()?;
+        let deployment = if is_given(3) { parsed(arguments, 3)? } else { Deployment::Commercial };
         let usage = Usage { deployment, accounts, use_cases, grants: false, cross_account_role: role };
         let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
         Ok(Value::String(list_of(&statements)))

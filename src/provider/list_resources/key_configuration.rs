@@ -47,7 +47,7 @@ impl ListResource for KeyConfigurations {
         let mut found = Vec::new();
         for one in all.values() {
             let Some(aws) = &one.aws_key_info else { continue };
-            let fits = config.use_case.known().is_none_or(|case| one.use_cases.iter().any(|own| own == case.name()))
+            let fits = config.use_case.known().is_none_or(|case| one.is_for(*case))
                 && config.key_arn.known().is_none_or(|key| aws.key_arn == key.to_string());
             // What this version cannot manage is no reason to hide the others.
             if fits && let Ok(model) = Model::of(one) {

@@ -71,9 +71,8 @@ impl Model {
     /// # Errors
     /// When this version cannot represent it: a key of another cloud.
     pub fn of(remote: &Remote) -> Result<Self, Diagnostics> {
-        let id = remote.customer_managed_key_id.parse().map_err(|error| Diagnostic::bug(format!("{error}")));
-        let id: Result<KeyConfigurationId, Diagnostic> = id.map_err(|error: Diagnostic| error);
-        state(remote, &Self::named(id?))
+        let id: Result<KeyConfigurationId, _> = remote.customer_managed_key_id.parse();
+        state(remote, &Self::named(id.map_err(|error| Diagnostic::bug(error.to_string()))?))
     }
 
     fn key(&self) -> Option<&KeyArn> {
@@ -137,10 +136,10 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
                 Some(Attr::Null) if before.creation_time.known().is_some() => Attr::Null,
                 _ => key.key_alias.as_deref().and_then(|alias| alias.parse().ok()).into(),
             },
-            reuse_key_for_cluster_volumes: match key.reuse_key_for_cluster_volumes {
-                Some(reuse) if is_storage => Attr::Known(reuse),
-                None if is_storage => Attr::Known(true),
-                _ => old.map_or(Attr::Null, |old| old.reuse_key_for_cluster_volumes.clone()),
+            reuse_key_for_cluster_volumes: if is_storage {
+                Attr::Known(key.is_reused_for_cluster_volumes())
+            } else {
+                old.map_or(Attr::Null, |old| old.reuse_key_for_cluster_volumes.clone())
             },
         }),
         use_cases: known_set(use_cases),

@@ -171,11 +171,7 @@ async fn examine(
         if stage == Stage::Plan && !client.aws_is_known() {
             continue;
         }
-        let for_clusters = case == UseCase::Storage
-            && remote
-                .as_ref()
-                .and_then(|remote| remote.aws_key_info.as_ref())
-                .is_some_and(|info| info.reuse_key_for_cluster_volumes != Some(false));
+        let for_clusters = case == UseCase::Storage && remote.as_ref().is_some_and(|remote| remote.is_for_cluster_volumes());
         let role: Option<RoleArn> = if for_clusters {
             let failed =
                 |error| diagnose::account("The workspace's cross-account role could not be read", &error).on("workspace_id");

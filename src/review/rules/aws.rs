@@ -2,6 +2,7 @@
 //! clusters.
 
 use super::{Gathered, Said, in_words, policies};
+use crate::requirements::aws::Deployment;
 use crate::review::plan::{Action, Change};
 use crate::review::report::Level;
 
@@ -16,11 +17,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 
 /// Whether a key matters: a configuration or policy of the plan names it, or its own policy names Databricks.
 fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
-    let names_databricks = |policy: Option<String>| {
-        policy.is_some_and(|policy| {
-            ["414351767826", "044793339203", "170661010020"].iter().any(|account| policy.contains(account))
-        })
-    };
+    let names_databricks = |policy: Option<String>| policy.is_some_and(|policy| Deployment::named_in(&policy).is_some());
     gathered.links.is_for_databricks(key)
         || names_databricks(change.before("policy"))
         || names_databricks(change.after("policy"))
@@ -90,7 +87,7 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
         );
     }
     if change.action == Action::Update && change.changes("policy") {
-        whole_policy(gathered, change, "policy");
+        whole_policy(gathered, change);
     }
 }
 
@@ -117,20 +114,20 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
         }
         return;
     }
-    whole_policy(gathered, change, "policy");
+    whole_policy(gathered, change);
 }
 
 /// A resource writes the whole policy of a key.
-fn whole_policy(gathered: &mut Gathered<'_>, change: &Change, path: &str) {
+fn whole_policy(gathered: &mut Gathered<'_>, change: &Change) {
     let (key, users) = gathered.key_and_users(change);
     if !matters(gathered, change, &key) {
         return;
     }
     // A resource that begins to write a policy puts another one in the place of the key's own.
     let own = |one: &&Change| one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key);
-    let there = change.before(path).or_else(|| gathered.plan.changes.iter().find(own).and_then(|one| one.before("policy")));
-    let (Some(before), Some(after)) = (there, change.after(path)) else {
-        if change.is_unknown(path) {
+    let there = change.before("policy").or_else(|| gathered.plan.changes.iter().find(own).and_then(|one| one.before("policy")));
+    let (Some(before), Some(after)) = (there, change.after("policy")) else {
+        if change.is_unknown("policy") {
             gathered.say(
                 change,
                 Said {
@@ -200,13 +197,12 @@ fn role(gathered: &mut Gathered<'_>, change: &Change) {
     if policies.is_empty() && !credentials {
         return;
     }
-    let verb = if change.action == Action::Replace { "replaced" } else { "deleted" };
     gathered.say(
         change,
         Said {
             id: "cross-account-role-gone",
             level: Level::Error,
-            summary: format!("The cross-account role is {verb}"),
+            summary: format!("The cross-account role is {}", change.action.in_passive()),
             detail: format!(
                 "`{arn}` launches the clusters{}. AWS puts the unique id of the old role (AROA…) in the place of its ARN in every key policy; a new \
                  role of the same name is not meant by it. Clusters do not start, and KMS refuses every change of such a policy.",

@@ -26,13 +26,12 @@ fn name(change: &Change) -> String {
 fn workspace(gathered: &mut Gathered<'_>, change: &Change) {
     let name = name(change);
     if change.action.destroys() {
-        let verb = if change.action == Action::Replace { "replaced" } else { "deleted" };
         gathered.say(
             change,
             Said {
                 id: "workspace-replaced",
                 level: Level::Error,
-                summary: format!("The workspace {name} is {verb}"),
+                summary: format!("The workspace {name} is {}", change.action.in_passive()),
                 detail: "Its notebooks, secrets, jobs and permissions are gone with it. A new workspace of the same name has another id, and \
                          neither keys nor content."
                     .to_owned(),
@@ -85,8 +84,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     if !change.action.destroys() {
         return;
     }
-    let users: std::collections::BTreeSet<String> =
-        gathered.links.workspaces_of(&change.address).map(|workspace| workspace.name.clone()).collect();
+    let users = gathered.links.users_of_configuration(&change.address);
     let level = if users.is_empty() { Level::Warning } else { Level::Error };
     gathered.say(
         change,

@@ -89,8 +89,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     if !change.action.destroys() {
         return;
     }
-    let users: std::collections::BTreeSet<String> =
-        gathered.links.workspaces_of(&change.address).map(|workspace| workspace.name.clone()).collect();
+    let users = gathered.links.users_of_configuration(&change.address);
     let (level, why) = if users.is_empty() {
         (Level::Warning, "No workspace of this plan uses it; others may, and then Databricks refuses.".to_owned())
     } else {
@@ -102,13 +101,12 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
             ),
         )
     };
-    let verb = if change.action == Action::Replace { "replaced" } else { "deleted" };
     gathered.say(
         change,
         Said {
             id: "key-configuration-deleted",
             level,
-            summary: format!("A key configuration is {verb}"),
+            summary: format!("A key configuration is {}", change.action.in_passive()),
             detail: why,
             remedy: "To replace one, add the new one beside it, attach it for managed services, and remove the old one in a later change.",
         },

@@ -19,9 +19,7 @@ fn stand_in(deployment: Deployment) -> Option<KeyArn> {
 }
 
 fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
-    let named = [Deployment::Dod, Deployment::GovCloud, Deployment::Commercial];
-    let found = named.into_iter().find(|deployment| text.contains(deployment.account()));
-    found.unwrap_or(match key.map(KeyArn::partition) {
+    Deployment::named_in(text).unwrap_or(match key.map(KeyArn::partition) {
         Some(Partition::AwsUsGov) => Deployment::GovCloud,
         _ => Deployment::Commercial,
     })
@@ -78,12 +76,8 @@ pub(super) fn of_policies(gathered: &mut Gathered<'_>, change: &Change, before: 
     let texts = |document: &Document| -> Vec<String> {
         document.statements.iter().map(|statement| document.statement_text(statement).to_owned()).collect()
     };
-    // Sids are unique in a policy, and not in two of them together.
-    let mut lost = Vec::new();
-    if let Ok(both) = document_of(&texts(&before)) {
-        lost = compare(gathered, change, &before, &after, &both);
-    }
-    lost
+    let Ok(users) = document_of(&texts(&before)) else { return Vec::new() };
+    compare(gathered, change, &before, &after, &users)
 }
 
 fn with_administration(statements: &[String]) -> Result<Document, crate::policy::PolicyError> {

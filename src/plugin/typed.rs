@@ -1,0 +1,26 @@
+//! A configuration on its way into a model: the schema looks first, so what does not fit the model afterwards is our fault.
+
+use serde::de::DeserializeOwned;
+
+use super::bridge::{BridgeError, from_value};
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::schema::Schema;
+use super::value::Value;
+
+/// A value that does not fit its model: the schema let it through.
+pub(super) fn misfit(error: &BridgeError) -> Diagnostics {
+    Diagnostic::bug(format!("A value does not fit the model of its schema: {error}.")).at(error.path.clone()).into()
+}
+
+/// Offline checks: those of the schema, and `check` for what passes them.
+pub(super) fn validated<M: DeserializeOwned>(
+    schema: &Schema,
+    config: &Value,
+    check: impl FnOnce(&M) -> Diagnostics,
+) -> Diagnostics {
+    let found = schema.validate(config);
+    if found.has_errors() {
+        return found;
+    }
+    from_value(config).map_or_else(|error| misfit(&error), |model| check(&model))
+}
