@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::policy::principal::Caller;
 use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
-use crate::vocabulary::KeyArn;
+use crate::vocabulary::{KeyArn, KeyState};
 
 /// The one policy that a key has.
 const POLICY_NAME: &str = "default";
@@ -300,7 +300,7 @@ impl Aws {
             .filter(|multi| multi.multi_region_key_type().is_some_and(|kind| kind.as_str() == "REPLICA"));
         let primary = replica.and_then(|multi| multi.primary_key()).and_then(|key| key.arn());
         Ok(KeyDescription {
-            state: text(metadata.and_then(|key| key.key_state()).map(|state| state.as_str())),
+            state: KeyState::from(metadata.and_then(|key| key.key_state()).map(|state| state.as_str()).unwrap_or_default()),
             usage: text(metadata.and_then(|key| key.key_usage()).map(|usage| usage.as_str())),
             spec: text(metadata.and_then(|key| key.key_spec()).map(|spec| spec.as_str())),
             manager: text(metadata.and_then(|key| key.key_manager()).map(|manager| manager.as_str())),

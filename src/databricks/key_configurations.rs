@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
-use crate::vocabulary::{KeyConfigurationId, UseCase};
+use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase};
 
 /// A key configuration as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -15,7 +15,7 @@ pub struct KeyConfiguration {
     #[serde(default)]
     pub account_id: Option<String>,
     /// When it was made, in milliseconds since 1970.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "super::int64")]
     pub creation_time: Option<i64>,
     /// What it is for.
     #[serde(default, deserialize_with = "super::or_default")]
@@ -64,16 +64,16 @@ impl KeyConfiguration {
         self.aws_key_info.as_ref().is_some_and(AwsKeyInfo::is_reused_for_cluster_volumes)
     }
 
-    /// Whose cloud the key is of, and the key as that cloud names it; both empty when the API shows none.
-    pub fn cloud_and_key(&self) -> (&'static str, String) {
+    /// Whose cloud the key is of, and the key as that cloud names it; `None` when the API shows none.
+    pub fn cloud_and_key(&self) -> Option<(Cloud, String)> {
         match (&self.aws_key_info, &self.gcp_key_info, &self.azure_key_info) {
-            (Some(aws), _, _) => ("aws", aws.key_arn.clone()),
-            (_, Some(gcp), _) => ("gcp", gcp.kms_key_id.clone()),
+            (Some(aws), _, _) => Some((Cloud::Aws, aws.key_arn.clone())),
+            (_, Some(gcp), _) => Some((Cloud::Gcp, gcp.kms_key_id.clone())),
             (_, _, Some(azure)) => {
                 let vault = azure.key_vault_uri.trim_end_matches('/');
-                ("azure", format!("{vault}/keys/{}/{}", azure.key_name, azure.version))
+                Some((Cloud::Azure, format!("{vault}/keys/{}/{}", azure.key_name, azure.version)))
             }
-            _ => ("", String::new()),
+            _ => None,
         }
     }
 }

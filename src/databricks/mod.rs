@@ -18,3 +18,13 @@ pub use transport::Account;
 fn or_default<'de, D: serde::Deserializer<'de>, T: Default + serde::Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
     <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
+
+/// A 64-bit integer, which JSON of protobuf services has as a number or as text.
+fn int64<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    match <serde_json::Value as serde::Deserialize>::deserialize(deserializer)? {
+        serde_json::Value::Null => Ok(None),
+        serde_json::Value::String(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
+        serde_json::Value::Number(number) => number.to_string().parse().map(Some).map_err(serde::de::Error::custom),
+        other => Err(serde::de::Error::custom(format!("`{other}` is not a whole number"))),
+    }
+}

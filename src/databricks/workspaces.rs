@@ -4,19 +4,19 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
-use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
+use crate::vocabulary::{AttachedKey, Cloud, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus};
 
 /// A workspace as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Workspace {
     /// Its number.
-    pub workspace_id: u64,
+    pub workspace_id: WorkspaceId,
     /// Its name.
     #[serde(default, deserialize_with = "super::or_default")]
     pub workspace_name: String,
     /// `RUNNING`, `PROVISIONING`, … an open list.
-    #[serde(default, deserialize_with = "super::or_default")]
-    pub workspace_status: String,
+    #[serde(default)]
+    pub workspace_status: WorkspaceStatus,
     /// What the platform says about it.
     #[serde(default)]
     pub workspace_status_message: Option<String>,
@@ -25,7 +25,7 @@ pub struct Workspace {
     pub aws_region: Option<String>,
     /// `ENTERPRISE`, `PREMIUM`, …
     #[serde(default)]
-    pub pricing_tier: Option<String>,
+    pub pricing_tier: Option<Tier>,
     /// The configuration that encrypts its managed services.
     #[serde(default)]
     pub managed_services_customer_managed_key_id: Option<String>,
@@ -37,7 +37,7 @@ pub struct Workspace {
     pub credentials_id: Option<String>,
     /// Whose cloud it runs in: `aws`, `gcp`, `azure`.
     #[serde(default)]
-    pub cloud: Option<String>,
+    pub cloud: Option<Cloud>,
     /// The customer's own network; without one, Databricks manages the network.
     #[serde(default)]
     pub network_id: Option<String>,
@@ -87,7 +87,7 @@ impl KeyFields {
 
     /// Those of them that a workspace does not have.
     pub fn missing_in(&self, workspace: &Workspace) -> Self {
-        let missing = |case| self.of(case).filter(|wanted| workspace.key(case).as_ref() != Some(*wanted)).cloned();
+        let missing = |case| self.of(case).filter(|wanted| workspace.key(case).known() != Some(*wanted)).cloned();
         Self { managed_services: missing(UseCase::ManagedServices), storage: missing(UseCase::Storage) }
     }
 
@@ -106,22 +106,12 @@ impl KeyFields {
 
 impl Workspace {
     /// The key configuration that is attached for a use case.
-    pub fn key(&self, case: UseCase) -> Option<KeyConfigurationId> {
+    pub fn key(&self, case: UseCase) -> AttachedKey {
         let id = match case {
             UseCase::ManagedServices => &self.managed_services_customer_managed_key_id,
             UseCase::Storage => &self.storage_customer_managed_key_id,
         };
-        id.as_deref().filter(|id| !id.is_empty()).and_then(|id| id.parse().ok())
-    }
-
-    /// Whether it is on its way from one state to another and will arrive by itself.
-    pub fn is_changing(&self) -> bool {
-        matches!(self.workspace_status.as_str(), "PROVISIONING" | "NOT_PROVISIONED")
-    }
-
-    /// Whether it is in a state that does not end by itself.
-    pub fn has_failed(&self) -> bool {
-        matches!(self.workspace_status.as_str(), "FAILED" | "BANNED" | "CANCELLED" | "CANCELLING")
+        AttachedKey::of(id.as_deref())
     }
 
     /// Whether it has serverless compute alone.
@@ -170,9 +160,7 @@ impl Account {
     pub async fn find_workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
         match self.workspace(id).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_not_found() => {
-                Ok(self.workspaces().await?.into_iter().find(|one| one.workspace_id == id.number()))
-            }
+            Err(error) if error.is_not_found() => Ok(self.workspaces().await?.into_iter().find(|one| one.workspace_id == id)),
             Err(error) => Err(error),
         }
     }

@@ -1,7 +1,7 @@
 //! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
 
-use super::{Finding, Id, Severity, Subject};
-use crate::vocabulary::{KeyArn, KeyConfigurationId, UseCase, WorkspaceId};
+use super::{Finding, Id, Severity, Stage, Subject, unread_severity};
+use crate::vocabulary::{AttachedKey, Cloud, KeyArn, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus};
 
 /// What is known of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,32 +10,32 @@ pub struct WorkspaceFacts {
     pub id: WorkspaceId,
     /// Its name.
     pub name: String,
-    /// `RUNNING`, `PROVISIONING`, `FAILED`, …
-    pub status: String,
+    /// Its status.
+    pub status: WorkspaceStatus,
     /// What the platform says about the status.
     pub status_message: String,
     /// Its AWS region.
     pub region: Option<String>,
-    /// `ENTERPRISE`, `PREMIUM`, …
-    pub pricing_tier: Option<String>,
-    /// Whose cloud it runs in, as far as the account says: `aws`, `gcp`, `azure`.
-    pub cloud: Option<String>,
+    /// Its pricing tier, as far as the account says.
+    pub pricing_tier: Option<Tier>,
+    /// Whose cloud it runs in, as far as the account says.
+    pub cloud: Option<Cloud>,
     /// Whether it has serverless compute alone.
     pub serverless_only: bool,
     /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
     pub default_storage: bool,
     /// The configuration that encrypts its managed services now.
-    pub managed_services: Option<KeyConfigurationId>,
+    pub managed_services: AttachedKey,
     /// The configuration that encrypts its storage now.
-    pub storage: Option<KeyConfigurationId>,
+    pub storage: AttachedKey,
 }
 
 impl WorkspaceFacts {
     /// The configuration that is attached for a use case.
-    pub fn attached(&self, case: UseCase) -> Option<&KeyConfigurationId> {
+    pub fn attached(&self, case: UseCase) -> &AttachedKey {
         match case {
-            UseCase::ManagedServices => self.managed_services.as_ref(),
-            UseCase::Storage => self.storage.as_ref(),
+            UseCase::ManagedServices => &self.managed_services,
+            UseCase::Storage => &self.storage,
         }
     }
 
@@ -49,10 +49,33 @@ impl WorkspaceFacts {
 pub struct ConfigurationFacts {
     /// Which configuration.
     pub id: KeyConfigurationId,
-    /// What it is made for.
-    pub use_cases: Vec<UseCase>,
-    /// Its AWS key; other clouds' configurations have none.
-    pub key: Option<KeyArn>,
+    /// What it is made for, as the account says.
+    pub use_cases: Vec<String>,
+    /// Its key.
+    pub key: ConfigurationKey,
+}
+
+/// The key of a key configuration, as the account shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConfigurationKey {
+    /// A key of AWS.
+    Aws(KeyArn),
+    /// A key of another cloud, by its name there.
+    Elsewhere(Cloud, String),
+    /// Something that this version cannot read, as it came, and why.
+    Unreadable(String),
+    /// The account shows no key.
+    Missing,
+}
+
+impl ConfigurationKey {
+    /// The key, when it is one of AWS.
+    pub fn aws(&self) -> Option<&KeyArn> {
+        match self {
+            Self::Aws(key) => Some(key),
+            _ => None,
+        }
+    }
 }
 
 /// One attach that is wanted.
@@ -80,7 +103,25 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
     };
     let (case, name) = (attach.case, workspace.in_words());
-    if let Some(attached) = workspace.attached(case).filter(|attached| *attached != attach.id)
+    if let AttachedKey::Unreadable(text) = workspace.attached(case) {
+        push(
+            Id::WorkspaceKeyUnreadable,
+            Severity::Error,
+            subject(case),
+            "The key configuration of the workspace cannot be read".to_owned(),
+            format!(
+                "The {name} shows `{text}` as its key configuration for {}. That is not the id of a key configuration.",
+                case.in_words()
+            ),
+            "The provider cannot tell which key the workspace has. A storage key can be set only once, and a managed services key is \
+             replaced by another one, so it does not attach anything on top of a key that it cannot read.",
+            format!(
+                "Look at the workspace in the account console, or with:\n\n  databricks account workspaces get {}\n\nIf the id is right there, report it as a defect of this provider.",
+                workspace.id
+            ),
+        );
+    }
+    if let Some(attached) = workspace.attached(case).known().filter(|attached| *attached != attach.id)
         && case == UseCase::Storage
     {
         push(
@@ -98,15 +139,15 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             ),
         );
     }
-    if let Some(cloud) = workspace.cloud.as_deref().filter(|cloud| !cloud.eq_ignore_ascii_case("aws")) {
+    if let Some(cloud) = workspace.cloud.as_ref().filter(|cloud| **cloud != Cloud::Aws) {
         push(
             Id::WorkspaceCloud,
             Severity::Error,
             Subject::Workspace,
             "The workspace is in another cloud than the key".to_owned(),
-            format!("The {name} runs in the cloud `{cloud}`; an AWS key was to be attached to it."),
-            "A workspace can only use keys of its own cloud.",
-            "Name a workspace on AWS. Keys of other clouds are not attached by this version of the provider.".to_owned(),
+            format!("The {name} runs in the cloud `{cloud}`, and the plan attaches an AWS key to it."),
+            "A workspace can use only keys of its own cloud.",
+            "Name a workspace on AWS. This version of the provider does not attach keys of other clouds.".to_owned(),
         );
     }
     if case == UseCase::Storage && (workspace.serverless_only || workspace.default_storage) {
@@ -136,8 +177,41 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
         );
         return findings;
     };
-    if !configuration.use_cases.contains(&case) {
-        let has: Vec<&str> = configuration.use_cases.iter().map(|case| case.name()).collect();
+    match &configuration.key {
+        ConfigurationKey::Aws(_) => {}
+        ConfigurationKey::Elsewhere(cloud, key) => push(
+            Id::WorkspaceCloud,
+            Severity::Error,
+            subject(case),
+            "The workspace is in another cloud than the key".to_owned(),
+            format!("The key configuration {} has the key `{key}` of {}, and the {name} runs on AWS.", configuration.id, cloud.in_words()),
+            "A workspace can use only keys of its own cloud.",
+            "Create a key configuration with an AWS KMS key of the workspace's region, and refer to that configuration.".to_owned(),
+        ),
+        ConfigurationKey::Unreadable(text) => push(
+            Id::KeyConfigurationUnreadable,
+            Severity::Error,
+            subject(case),
+            "The key of the key configuration cannot be read".to_owned(),
+            format!("The account shows the key configuration {} with this key: {text}.", configuration.id),
+            "The provider cannot prove anything about a key that it cannot name: neither its state, nor its region, nor that Databricks may \
+             use it. An attach often cannot be undone.",
+            "Look the configuration up in the account console under Cloud resources > Encryption keys, and refer to one whose key is an AWS \
+             KMS key. If the ARN is right there, report it as a defect of this provider.".to_owned(),
+        ),
+        ConfigurationKey::Missing => push(
+            Id::KeyConfigurationUnreadable,
+            Severity::Error,
+            subject(case),
+            "The key of the key configuration cannot be read".to_owned(),
+            format!("The account shows the key configuration {} without any key.", configuration.id),
+            "The provider cannot prove anything about a key that it does not know. An attach often cannot be undone.",
+            "Look the configuration up in the account console under Cloud resources > Encryption keys, and refer to one whose key is an AWS \
+             KMS key.".to_owned(),
+        ),
+    }
+    if !configuration.use_cases.iter().any(|own| own == case.name()) {
+        let has: Vec<&str> = configuration.use_cases.iter().map(String::as_str).collect();
         push(
             Id::KeyConfigurationUseCase,
             Severity::Error,
@@ -148,7 +222,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             format!("Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."),
         );
     }
-    if let (Some(key), Some(region)) = (&configuration.key, &workspace.region)
+    if let (Some(key), Some(region)) = (configuration.key.aws(), &workspace.region)
         && key.region() != region
     {
         push(
@@ -161,9 +235,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             format!("Create a key and a key configuration in {region}, and refer to that configuration."),
         );
     }
-    if let Some(tier) =
-        workspace.pricing_tier.as_deref().filter(|tier| matches!(*tier, "STANDARD" | "PREMIUM" | "COMMUNITY_EDITION"))
-    {
+    if let Some(tier) = workspace.pricing_tier.as_ref().filter(|tier| tier.lacks_customer_managed_keys()) {
         push(
             Id::WorkspaceTier,
             Severity::Error,
@@ -174,8 +246,8 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             "Upgrade the account to Enterprise, or leave this workspace without a key of your own.".to_owned(),
         );
     }
-    match workspace.status.as_str() {
-        "RUNNING" | "PROVISIONING" | "NOT_PROVISIONED" => {}
+    match &workspace.status {
+        WorkspaceStatus::Running | WorkspaceStatus::Provisioning | WorkspaceStatus::NotProvisioned => {}
         status => push(
             Id::WorkspaceStatus,
             Severity::Error,
@@ -189,11 +261,57 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     findings
 }
 
+/// Why the cross-account role of a workspace is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UnknownRole {
+    /// The account shows something that is not the ARN of a role, and why it is not one.
+    Unreadable(String),
+    /// The account could not be asked, and why.
+    Refused(String),
+    /// The workspace has no credentials configuration, although it runs classic compute.
+    None,
+}
+
+/// The role that launches clusters is not known, although the key is for their volumes.
+pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage) -> Finding {
+    let name = workspace.in_words();
+    let (severity, found, remedy) = match why {
+        UnknownRole::Unreadable(text) => (
+            Severity::Error,
+            format!("The account shows this cross-account role for the {name}: {text}."),
+            "Correct the role of the workspace's credentials configuration in the account console under Cloud resources > Credential \
+             configuration.",
+        ),
+        UnknownRole::Refused(reason) => (
+            unread_severity(stage),
+            format!("The account did not show the credentials configuration of the {name}: {reason}."),
+            "Run Terraform as an account admin, which may read credentials configurations.",
+        ),
+        UnknownRole::None => (
+            unread_severity(stage),
+            format!("The account shows no credentials configuration for the {name}, which runs classic compute."),
+            "Use a key configuration with `reuse_key_for_cluster_volumes = false` if no cluster uses this key. Otherwise look at the \
+             workspace in the account console.",
+        ),
+    };
+    Finding {
+        id: Id::WorkspaceRoleUnreadable,
+        severity,
+        subject: Subject::Workspace,
+        summary: Id::WorkspaceRoleUnreadable.title().to_owned(),
+        found,
+        why: "The key configuration is also for cluster volumes. Whether the role that launches clusters may use the key is not proven; \
+              if it may not, clusters do not start."
+            .to_owned(),
+        remedy: remedy.to_owned(),
+    }
+}
+
 /// What an attach of these use cases will encrypt, and what it will not: said once, when it is planned.
 pub fn reach(workspace: &WorkspaceFacts, attaches: &[UseCase]) -> Option<Finding> {
     let lines: Vec<String> = attaches
         .iter()
-        .map(|case| match (case, workspace.attached(*case)) {
+        .map(|case| match (case, workspace.attached(*case).known()) {
             (UseCase::ManagedServices, Some(old)) => format!(
                 "  - managed services: the key changes from {old}. Data keys are wrapped anew with the new one; keep the old key enabled, and \
                  its policy as it is, for 24 hours."

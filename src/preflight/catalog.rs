@@ -111,6 +111,12 @@ catalog! {
         "A workspace can only use key configurations of its own account.";
     KeyConfigurationUseCase "key-configuration-use-case" Refused "The key configuration is not made for this use case"
         "Databricks refuses to attach a configuration for what it is not made for, and it cannot be changed.";
+    KeyConfigurationUnreadable "key-configuration-unreadable" Refused "The key of the key configuration cannot be read"
+        "The account shows a key that this version of the provider cannot name. Nothing can be proven about it, so it is not attached. The message quotes what the account shows.";
+    WorkspaceKeyUnreadable "workspace-key-unreadable" Refused "The key configuration of the workspace cannot be read"
+        "The account shows something in the place of the attached key configuration that is not an id. It is not taken for an empty place, because a storage key can be set only once. The message quotes what the account shows.";
+    WorkspaceRoleUnreadable "workspace-role-unreadable" Refused "The cross-account role of the workspace cannot be read"
+        "The key is also for cluster volumes, so the role that launches clusters has to be allowed to use it. Which role that is cannot be read. A warning at plan where the account refuses to show it, an error right before an attach.";
     WorkspaceTier "workspace-tier" Refused "The workspace's pricing tier has no customer-managed keys"
         "They need the Enterprise tier on AWS.";
     WorkspaceStatus "workspace-status" Refused "The workspace is not running"

@@ -10,7 +10,7 @@ pub mod key;
 
 pub use catalog::{Id, Silenced};
 
-use crate::vocabulary::KeyArn;
+use crate::vocabulary::{KeyArn, KeyState};
 
 /// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,14 @@ pub enum Severity {
     Warning,
     /// Stops under `preflight = "enforce"`.
     Error,
+}
+
+/// How much what could not be read weighs: nothing happens at plan, and the next call attaches at apply.
+fn unread_severity(stage: Stage) -> Severity {
+    match stage {
+        Stage::Plan => Severity::Warning,
+        Stage::Apply => Severity::Error,
+    }
 }
 
 /// What a finding is about.
@@ -83,8 +91,8 @@ pub struct Unreadable {
 /// A key as KMS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDescription {
-    /// `Enabled`, `Disabled`, `PendingDeletion`, …
-    pub state: String,
+    /// Its state.
+    pub state: KeyState,
     /// `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, …
     pub usage: String,
     /// `SYMMETRIC_DEFAULT`, `RSA_2048`, …
@@ -103,7 +111,7 @@ impl KeyDescription {
     /// A key that nothing is to be said against.
     pub fn good() -> Self {
         Self {
-            state: "Enabled".to_owned(),
+            state: KeyState::Enabled,
             usage: "ENCRYPT_DECRYPT".to_owned(),
             spec: "SYMMETRIC_DEFAULT".to_owned(),
             manager: "CUSTOMER".to_owned(),

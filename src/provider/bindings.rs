@@ -3,22 +3,29 @@
 
 use std::time::Duration;
 
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
 use super::client::Client;
 use super::diagnose;
+use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
 use super::waiting::{Deadline, Pause, pause};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, ApiError, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::spell;
 use crate::plugin::resource::Context;
-use crate::vocabulary::{UseCase, WorkspaceId};
+use crate::vocabulary::{AttachedKey, KeyArn, KeyConfigurationId, KeyState, UseCase, WorkspaceId, WorkspaceStatus};
 
 /// How many reads in a row have to show the wanted value: a failed update reverts without a word.
 const READS_IN_A_ROW: u32 = 3;
 /// The pauses between reads.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// How long a storage key takes until it is in full effect. Source: Databricks documentation, "Update a workspace".
+const STORAGE_SETTLE: Duration = Duration::from_secs(20 * 60);
+/// How long a managed services key is watched: Databricks gives no time, and reverts have been seen after seconds.
+const MANAGED_SERVICES_SETTLE: Duration = Duration::from_secs(60);
 /// The longest pause between two tries while compute runs or another update is under way.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
@@ -52,6 +59,30 @@ pub fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspa
     })
 }
 
+/// The key configuration of a workspace for a use case, for a state or a result.
+///
+/// # Errors
+/// When the account shows something else in its place, which is not the same as none.
+pub fn attached(workspace: &Workspace, case: UseCase) -> Result<Option<KeyConfigurationId>, Diagnostics> {
+    match workspace.key(case) {
+        AttachedKey::None => Ok(None),
+        AttachedKey::Known(id) => Ok(Some(id)),
+        AttachedKey::Unreadable(text) => Err(Diagnostic::error(
+            "The key configuration of the workspace cannot be read",
+            format!(
+                "The workspace {} (\"{}\") shows `{text}` as its key configuration for {}. That is not the id of a key configuration, and the \
+                 provider does not take it for none.\n\nLook at the workspace in the account console. If the id is right there, report it as a \
+                 defect of this provider.",
+                workspace.workspace_id,
+                workspace.workspace_name,
+                case.in_words()
+            ),
+        )
+        .on("workspace_id")
+        .into()),
+    }
+}
+
 /// What is to be attached.
 #[derive(Debug)]
 pub struct Attach {
@@ -59,10 +90,22 @@ pub struct Attach {
     pub id: WorkspaceId,
     /// The key configurations that it has to have in the end.
     pub wanted: KeyFields,
-    /// When it has to be done.
+    /// Their keys, whose state is watched.
+    pub keys: Vec<KeyArn>,
+    /// When the workspace has to show them.
     pub deadline: Deadline,
     /// How long running compute is waited for.
     pub wait_for_compute: Duration,
+    /// How long the keys are watched once they show, if the user says so.
+    pub settle_time: Option<Duration>,
+}
+
+impl Attach {
+    /// How long the keys are watched once they show: as the user says, or as what changes asks for.
+    fn settle_time(&self, sent: &KeyFields) -> Duration {
+        let usual = if sent.storage.is_some() { STORAGE_SETTLE } else { MANAGED_SERVICES_SETTLE };
+        self.settle_time.unwrap_or(usual)
+    }
 }
 
 /// Why it was not attached, and what is true instead.
@@ -87,7 +130,7 @@ impl Failure {
     }
 }
 
-/// Attaches what is missing, and waits until it is there to stay. Gives the workspace and the fields that were changed.
+/// Attaches what is missing, and watches until it is there to stay.
 ///
 /// # Errors
 /// When it could not be attached, with what is true instead.
@@ -96,10 +139,10 @@ pub async fn attach(
     account: &Account,
     before: Workspace,
     attach: &Attach,
-) -> Result<(Workspace, KeyFields), Box<Failure>> {
+) -> Result<Workspace, Box<Failure>> {
     let (ready, sent) = send(cx, account, before, attach).await?;
-    let now = attached_for_good(cx, account, ready, attach).await?;
-    Ok((now, sent))
+    let hold = if sent.is_empty() { Duration::ZERO } else { attach.settle_time(&sent) };
+    attached_for_good(cx, account, ready, attach, hold).await
 }
 
 /// Reads the workspace again; `last` is what is true as far as anybody knows when that fails.
@@ -122,7 +165,7 @@ async fn send(
             return Ok((now, fields));
         }
         // It may be on its way to what is wanted already: a run that was interrupted has sent it.
-        let reason = if now.is_changing() {
+        let reason = if now.workspace_status.is_changing() {
             format!("the workspace is {}", now.workspace_status)
         } else {
             tracing::info!(workspace = %attach.id, "attaching key configurations");
@@ -150,76 +193,122 @@ async fn send(
         }
         wait = (wait * 2).min(LONGEST_WAIT);
         now = look(account, attach, &now).await?;
-        if now.has_failed() {
-            return Err(Failure::new(not_attached(&now, &Wait::Terminal, attach.deadline), &now));
+        if now.workspace_status.has_failed() {
+            return Err(Failure::new(not_attached(&now, &End::Failed, attach, None, Duration::ZERO), &now));
         }
     }
 }
 
 /// Why waiting ended without the wanted value.
-enum Wait {
+enum End {
     /// The value was there and went away, or the update ended without it.
-    Reverted,
+    Undone,
     /// A status that never becomes RUNNING by itself.
-    Terminal,
+    Failed,
+    /// A key that can no longer be used.
+    KeyLost(KeyArn, KeyState),
     /// Time is over.
     TimedOut,
     /// Terraform wants to stop.
     Stopped,
 }
 
-/// Waits until the workspace is RUNNING and shows the wanted keys several times in a row.
+/// One look at a workspace while its keys are on their way. Bindings that wait at the same time share it.
+async fn look_again(
+    client: &Client,
+    account: &Account,
+    id: WorkspaceId,
+    earliest: Instant,
+) -> (Instant, Result<Workspace, Diagnostics>) {
+    let list = client.reads().workspaces_after(account, earliest).await;
+    let found = match list.value {
+        Ok(all) => match all.get(&id) {
+            Some(found) => Ok(found.clone()),
+            // A list may lag behind.
+            None => workspace(account, id).await,
+        },
+        Err(error) => required(account, id, Err(error)),
+    };
+    (list.begun, found)
+}
+
+/// The first of the keys that can no longer be used, and its state. A key whose state cannot be read is not taken for lost.
+async fn lost_key(client: &Client, keys: &[KeyArn], sent: Instant) -> Option<(KeyArn, KeyState)> {
+    let earliest = Instant::now().checked_sub(LONGEST_HOLDING).map_or(sent, |young| young.max(sent));
+    for key in keys {
+        match client.reads().key_state_after(client.aws(), key, earliest).await.value {
+            Ok(KeyState::Enabled) => {}
+            Ok(state) => return Some((key.clone(), state)),
+            Err(error) => tracing::warn!(%key, %error, "the state of the key could not be read while it settles"),
+        }
+    }
+    None
+}
+
+/// Waits until the workspace is RUNNING with the wanted keys and has stayed so for `hold`.
 async fn attached_for_good(
     cx: &Context<Client>,
     account: &Account,
     mut now: Workspace,
     attach: &Attach,
+    hold: Duration,
 ) -> Result<Workspace, Box<Failure>> {
-    let (started, mut wait) = (Instant::now(), PAUSES.0);
-    let (mut in_a_row, mut seen, mut was_busy, mut without, mut unread) = (0_u32, false, false, 0_u32, 0_u32);
+    let client = cx.client();
+    let sent = Instant::now();
+    let mut watch = Watch::new(Rules {
+        in_a_row: READS_IN_A_ROW,
+        undone_after: Some(READS_IN_A_ROW),
+        replaced_after: None,
+        hold,
+        deadline: attach.deadline.left(),
+        pauses: PAUSES,
+    });
+    let mut last = sent;
     loop {
-        now = match workspace(account, attach.id).await {
-            Ok(now) => {
-                unread = 0;
-                now
+        let (begun, found) = look_again(client, account, attach.id, last).await;
+        last = begun;
+        let at = sent.elapsed();
+        let next = match found {
+            Ok(found) => {
+                now = found;
+                let shows = if attach.wanted.missing_in(&now).is_empty() { Shows::Wanted } else { Shows::Before };
+                let condition = match &now.workspace_status {
+                    WorkspaceStatus::Running => Condition::Ready,
+                    status if status.has_failed() => Condition::Failed,
+                    _ => Condition::Changing,
+                };
+                tracing::info!(workspace = %attach.id, status = %now.workspace_status, attached = shows == Shows::Wanted, elapsed = spell(at), "watching the workspace");
+                watch.saw(Seen { shows, condition }, at)
             }
-            // The keys are on their way: one read that fails is no reason to look away.
-            Err(errors) if unread + 1 < READS_IN_A_ROW && !attach.deadline.has_passed() => {
-                unread += 1;
-                tracing::warn!(workspace = %attach.id, unread, error = %joined(&errors), "the workspace could not be read; reading again");
-                if pause(wait, cx.stop()).await == Pause::Stopped {
-                    return Err(Failure::new(not_attached(&now, &Wait::Stopped, attach.deadline), &now));
+            Err(errors) => match watch.failed_to_see(at) {
+                Next::Unseen => return Err(Failure::new(unwatched(attach, errors), &now)),
+                next => {
+                    tracing::warn!(workspace = %attach.id, error = %joined(&errors), "the workspace could not be read; reading again");
+                    next
                 }
-                continue;
-            }
-            Err(errors) => return Err(Failure::new(unwatched(attach, errors), &now)),
+            },
         };
-        let is_running = now.workspace_status == "RUNNING";
-        let is_there = attach.wanted.missing_in(&now).is_empty();
-        in_a_row = if is_running && is_there { in_a_row + 1 } else { 0 };
-        if in_a_row >= READS_IN_A_ROW {
-            return Ok(now);
-        }
-        seen |= is_there;
-        was_busy |= now.is_changing();
-        // After it was seen, or after the update came to its end, the old value means that the update was undone.
-        without = if is_running && !is_there && (seen || was_busy) { without + 1 } else { 0 };
-        let end = if now.has_failed() {
-            Some(Wait::Terminal)
-        } else if without >= READS_IN_A_ROW {
-            Some(Wait::Reverted)
-        } else if attach.deadline.has_passed() {
-            Some(Wait::TimedOut)
-        } else {
-            tracing::info!(workspace = %attach.id, status = now.workspace_status, attached = is_there, elapsed = spell(started.elapsed()), "waiting for the workspace");
-            (pause(wait, cx.stop()).await == Pause::Stopped).then_some(Wait::Stopped)
+        let is_good = matches!(next, Next::Done | Next::Again(_));
+        let lost = if is_good && !hold.is_zero() { lost_key(client, &attach.keys, sent).await } else { None };
+        let end = match next {
+            Next::Done | Next::Again(_) if let Some((key, state)) = lost => End::KeyLost(key, state),
+            Next::Done => return Ok(now),
+            Next::Again(wait) => match (pause(wait, cx.stop()).await, watch.arrived()) {
+                (Pause::Over, _) => continue,
+                // The attach itself is done; that it stays is what the user does not want to wait for.
+                (Pause::Stopped, Some(arrived)) => {
+                    cx.warn(interrupted(attach, hold.saturating_sub(at.saturating_sub(arrived))));
+                    return Ok(now);
+                }
+                (Pause::Stopped, None) => End::Stopped,
+            },
+            Next::Undone | Next::Replaced => End::Undone,
+            Next::Failed => End::Failed,
+            Next::TimedOut | Next::Unseen => End::TimedOut,
         };
-        if let Some(end) = end {
-            let failure = Failure::new(not_attached(&now, &end, attach.deadline), &now);
-            let is_about_the_key = matches!(end, Wait::Reverted | Wait::Terminal);
-            return Err(if is_about_the_key { failure.about_the_key() } else { failure });
-        }
-        wait = (wait * 2).min(PAUSES.1);
+        let is_about_the_key = matches!(end, End::Undone | End::Failed | End::KeyLost(..));
+        let failure = Failure::new(not_attached(&now, &end, attach, watch.arrived(), at), &now);
+        return Err(if is_about_the_key { failure.about_the_key() } else { failure });
     }
 }
 
@@ -230,38 +319,29 @@ fn joined(errors: &Diagnostics) -> String {
 /// The keys were accepted, and nobody can see what becomes of them.
 fn unwatched(attach: &Attach, errors: Diagnostics) -> Diagnostics {
     let accepted = format!(
-        "Databricks accepted the keys for workspace {}, but what becomes of them could not be watched. Apply again when the cause is \
-         mended: it waits for the end, and sends nothing twice.",
+        "Databricks accepted the keys for workspace {}, but the provider could not confirm the change. Fix the cause and apply again: the \
+         provider resumes waiting and does not send the request again.",
         attach.id
     );
     let note = |error: Diagnostic| Diagnostic { detail: format!("{accepted}\n\n{}", error.detail), ..error };
     errors.into_iter().map(note).collect()
 }
 
-/// Waits until a new key is in full effect. The attach itself is done, so being interrupted here is no failure.
-pub async fn settle(cx: &Context<Client>, length: Duration) {
-    if length.is_zero() {
-        return;
-    }
-    tracing::info!(settle_time = spell(length), "waiting until the new key is in full effect");
-    if pause(length, cx.stop()).await == Pause::Stopped {
-        cx.warn(Diagnostic::warning(
-            "The new key may not be in full effect yet",
-            format!(
-                "The keys are attached, but waiting for them to settle was interrupted. For about {} from the attach, do not start clusters \
-                 and do not use the DBFS API in this workspace.",
-                spell(length)
-            ),
-        ));
-    }
+fn interrupted(attach: &Attach, left: Duration) -> Diagnostic {
+    Diagnostic::warning(
+        "The new key may not be in full effect yet",
+        format!(
+            "Databricks attached the keys to workspace {}, but watching them was interrupted {} before the end of `settle_time`. For about \
+             that long, do not start clusters and do not use the DBFS API in this workspace. A late revert shows in the next plan.",
+            attach.id,
+            spell(left)
+        ),
+    )
 }
 
 /// What the workspace has now, in words.
 fn what_is_true(workspace: &Workspace) -> String {
-    let one = |case: UseCase| match workspace.key(case) {
-        Some(id) => format!("  - {}: {id}", case.in_words()),
-        None => format!("  - {}: none", case.in_words()),
-    };
+    let one = |case: UseCase| format!("  - {}: {}", case.in_words(), workspace.key(case));
     format!(
         "The workspace {} (\"{}\") is {} and has these key configurations:\n{}\n{}",
         workspace.workspace_id,
@@ -272,33 +352,65 @@ fn what_is_true(workspace: &Workspace) -> String {
     )
 }
 
-fn not_attached(now: &Workspace, end: &Wait, deadline: Deadline) -> Diagnostic {
+fn not_attached(now: &Workspace, end: &End, attach: &Attach, arrived: Option<Duration>, at: Duration) -> Diagnostic {
     let truth = what_is_true(now);
     let message = now.workspace_status_message.as_deref().filter(|message| !message.is_empty());
     let said = message.map(|message| format!("\n\nDatabricks says: \"{message}\".")).unwrap_or_default();
+    let seen = match arrived {
+        Some(arrived) => {
+            format!("It showed the new keys after {}, and shows this after {}.", spell(rounded(arrived)), spell(rounded(at)))
+        }
+        None => format!("It shows this after {}.", spell(rounded(at))),
+    };
+    let moment =
+        OffsetDateTime::now_utc().replace_nanosecond(0).ok().and_then(|now| now.format(&Rfc3339).ok()).unwrap_or_default();
+    let seen = format!("{seen} Last seen: {moment}.");
     let (summary, advice) = match end {
-        Wait::Reverted => (
-            "Databricks took the key and silently went back to the old one",
-            "The update was accepted and then undone: that is how Databricks answers when it cannot use a key. What preflight says about \
-             the key now stands below, if it says anything. Mend the cause, and apply again.",
+        End::Undone => (
+            "Databricks accepted the key, then reverted to the previous one".to_owned(),
+            "Databricks accepts an update and undoes it when it cannot use the key. If the proof finds a reason now, it is shown below. Fix the \
+             cause and apply again.".to_owned(),
         ),
-        Wait::Terminal => (
-            "The workspace failed while its keys were changed",
-            "A workspace in this status does not come back by itself. The account console says what is wrong; apply again when it is RUNNING.",
+        End::Failed => (
+            "The workspace failed while its keys were changed".to_owned(),
+            "A workspace in this status does not recover by itself. The account console shows the reason. Apply again when the workspace is \
+             RUNNING.".to_owned(),
         ),
-        Wait::TimedOut => (
-            "The workspace did not take the keys in time",
-            "The request was accepted, and it may still be carried out. Plan again: if the keys are there by then, nothing is left to do. \
-             `timeouts` gives it more time.",
+        End::KeyLost(key, state) => (
+            "A key became unusable while the workspace was taking it".to_owned(),
+            format!(
+                "The key {key} is in the state {state}. Databricks can use a key only in the state Enabled, so the workspace loses access to its \
+                 data when the cached data keys expire. Enable the key, then apply again:\n\n  aws kms enable-key --key-id {} --region {}",
+                key.key_id(),
+                key.region()
+            ),
         ),
-        Wait::Stopped => (
-            "Waiting for the workspace was interrupted",
-            "The request was accepted, and it goes on without Terraform. Apply again to wait for its end.",
+        End::TimedOut => (
+            "The workspace did not show the keys in time".to_owned(),
+            "Databricks accepted the request and may still carry it out. Plan again: if the keys are there by then, the plan is empty. Set \
+             `timeouts` to wait longer.".to_owned(),
+        ),
+        End::Stopped => (
+            "Waiting for the workspace was interrupted".to_owned(),
+            "Databricks accepted the request and carries it out without Terraform. Apply again to wait for the result.".to_owned(),
         ),
     };
-    let network = if matches!(end, Wait::TimedOut) { usual_time(now) } else { "" };
-    let waited = if matches!(end, Wait::TimedOut) { format!(" after {}", spell(deadline.length())) } else { String::new() };
-    Diagnostic::error(summary, format!("{truth}{waited}{said}\n\n{advice}{network}"))
+    let network = if matches!(end, End::TimedOut) { usual_time(now) } else { "" };
+    let waited = if matches!(end, End::TimedOut) {
+        format!(" The provider waited {}.", spell(attach.deadline.length()))
+    } else {
+        String::new()
+    };
+    Diagnostic::error(summary, format!("{truth}\n{seen}{waited}{said}\n\n{advice}{network}"))
+}
+
+/// Whole seconds, for people.
+fn rounded(length: Duration) -> Duration {
+    if length < Duration::from_secs(1) {
+        Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or_default())
+    } else {
+        Duration::from_secs(length.as_secs())
+    }
 }
 
 /// How long Databricks says that it takes, which depends on whose network it is.
@@ -337,9 +449,9 @@ fn stopped_before(now: &Workspace) -> Diagnostic {
 fn refused(error: &Error, now: Workspace, attach: &Attach) -> Box<Failure> {
     if error.api().is_some_and(ApiError::is_running_compute) {
         let waited = if attach.wait_for_compute.is_zero() {
-            "To let Terraform wait for their end, set for example `wait_for_compute = \"30m\"`.".to_owned()
+            "To let Terraform wait until the compute stops, set for example `wait_for_compute = \"30m\"`.".to_owned()
         } else {
-            format!("It was waited for them for {} (`wait_for_compute`).", spell(attach.wait_for_compute))
+            format!("The provider waited {} for the compute to stop (`wait_for_compute`).", spell(attach.wait_for_compute))
         };
         let diagnostic = Diagnostic::error(
             "Compute is running in the workspace",

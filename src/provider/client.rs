@@ -264,6 +264,11 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
     findings.into_iter().filter(|finding| finding.severity == Severity::Error).map(soften).collect()
 }
 
+/// The same, as a warning: it is about one of several objects, and no reason to hide the others.
+pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
+    Diagnostic { severity: crate::plugin::diagnostics::Severity::Warning, ..diagnostic }
+}
+
 /// Keeps what only warns, for a context that collects warnings, and returns the errors.
 pub fn split(diagnostics: Diagnostics) -> (Vec<Diagnostic>, Diagnostics) {
     let (errors, warnings): (Vec<_>, Vec<_>) =

@@ -11,6 +11,7 @@ pub mod key_policies;
 pub mod list_resources;
 pub mod reads;
 pub mod resources;
+pub mod settled;
 pub mod waiting;
 
 use crate::plugin::data_source::{self, AnyDataSource};

@@ -7,11 +7,17 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
+use crate::clouds::aws::{Aws, AwsError};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
-use crate::vocabulary::{KeyConfigurationId, WorkspaceId};
+use crate::vocabulary::{KeyArn, KeyConfigurationId, KeyState, WorkspaceId};
+
+fn by_id(all: Vec<Workspace>) -> BTreeMap<WorkspaceId, Workspace> {
+    all.into_iter().map(|one| (one.workspace_id, one)).collect()
+}
 
 /// A value that is fetched by whoever asks first, while the others wait. A failure is not kept.
 struct Shared<T>(Mutex<Arc<OnceCell<Arc<T>>>>);
@@ -34,10 +40,45 @@ impl<T> Shared<T> {
     }
 }
 
+/// What was read, and since when it is true.
+#[derive(Clone, Debug)]
+pub struct AsOf<T> {
+    /// When the read began: what was written before then shows in it.
+    pub begun: Instant,
+    /// What was read.
+    pub value: T,
+}
+
+/// A value that several readers watch: each says how old it may be for them, and a read serves all for whom it is young enough.
+/// A failure serves them in the same way: while a service is away, the readers do not queue up for it.
+struct Watched<T>(tokio::sync::Mutex<Option<AsOf<T>>>);
+
+impl<T> Default for Watched<T> {
+    fn default() -> Self {
+        Self(tokio::sync::Mutex::new(None))
+    }
+}
+
+impl<T: Clone> Watched<T> {
+    /// A read that began after `earliest`.
+    async fn after<F: Future<Output = T>>(&self, earliest: Instant, fetch: impl FnOnce() -> F) -> AsOf<T> {
+        let mut last = self.0.lock().await;
+        if let Some(young) = last.as_ref().filter(|last| last.begun > earliest) {
+            return young.clone();
+        }
+        let begun = Instant::now();
+        let read = AsOf { begun, value: fetch().await };
+        *last = Some(read.clone());
+        read
+    }
+}
+
 /// The reads of one run.
 #[derive(Default)]
 pub struct Reads {
-    workspaces: Shared<BTreeMap<u64, Workspace>>,
+    workspaces: Shared<BTreeMap<WorkspaceId, Workspace>>,
+    watched_workspaces: Watched<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>>,
+    watched_keys: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     configurations: Shared<BTreeMap<String, KeyConfiguration>>,
     roles: Mutex<BTreeMap<String, Arc<Shared<Option<String>>>>>,
 }
@@ -47,9 +88,28 @@ impl Reads {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn workspaces(&self, account: &Account) -> Result<Arc<BTreeMap<u64, Workspace>>, Error> {
-        let by_id = |all: Vec<Workspace>| all.into_iter().map(|one| (one.workspace_id, one)).collect();
+    pub async fn workspaces(&self, account: &Account) -> Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error> {
         self.workspaces.get(|| async { account.workspaces().await.map(by_id) }).await
+    }
+
+    /// Every workspace of the account, as a list that began after `earliest` shows it. Any number of bindings that wait share
+    /// one list.
+    pub async fn workspaces_after(
+        &self,
+        account: &Account,
+        earliest: Instant,
+    ) -> AsOf<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>> {
+        let fetch = || async { account.workspaces().await.map(|all| Arc::new(by_id(all))) };
+        self.watched_workspaces.after(earliest, fetch).await
+    }
+
+    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
+    pub async fn key_state_after(&self, aws: &Aws, key: &KeyArn, earliest: Instant) -> AsOf<Result<KeyState, AwsError>> {
+        let watched = {
+            let mut keys = self.watched_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(keys.entry(key.clone()).or_default())
+        };
+        watched.after(earliest, || async { aws.describe(key).await.map(|key| key.state) }).await
     }
 
     /// A workspace; `None` when the account has none of this number.
@@ -57,7 +117,7 @@ impl Reads {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn workspace(&self, account: &Account, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
-        match self.workspaces(account).await?.get(&id.number()) {
+        match self.workspaces(account).await?.get(&id) {
             Some(found) => Ok(Some(found.clone())),
             // A list may lag behind; what is missing in it is asked for by its number before it counts as gone.
             None => account.find_workspace(id).await,

@@ -23,6 +23,11 @@ impl Deadline {
         Instant::now() >= self.at
     }
 
+    /// How long it still is.
+    pub fn left(&self) -> Duration {
+        self.at.saturating_duration_since(Instant::now())
+    }
+
     /// What comes of `work` before the deadline; `None` when it passes first.
     pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout_at(self.at, work).await.ok()

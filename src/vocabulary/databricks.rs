@@ -80,6 +80,46 @@ impl FromStr for KeyConfigurationId {
     }
 }
 
+/// The key configuration that a workspace shows for a use case.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AttachedKey {
+    /// None.
+    #[default]
+    None,
+    /// This one.
+    Known(KeyConfigurationId),
+    /// Something that is not the id of a key configuration, as it came. It is not the same as none.
+    Unreadable(String),
+}
+
+impl AttachedKey {
+    /// What an API shows: nothing, an id, or something else.
+    pub fn of(shown: Option<&str>) -> Self {
+        match shown {
+            None | Some("") => Self::None,
+            Some(text) => text.parse().map_or_else(|_| Self::Unreadable(text.to_owned()), Self::Known),
+        }
+    }
+
+    /// The id, when it can be read.
+    pub fn known(&self) -> Option<&KeyConfigurationId> {
+        match self {
+            Self::Known(id) => Some(id),
+            Self::None | Self::Unreadable(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for AttachedKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("none"),
+            Self::Known(id) => id.fmt(f),
+            Self::Unreadable(text) => write!(f, "`{text}`, which is not the id of a key configuration"),
+        }
+    }
+}
+
 /// A workspace: a number that is written as text, since it may exceed what JSON readers keep exactly.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WorkspaceId(u64);
@@ -190,7 +230,24 @@ impl fmt::Display for UseCase {
     }
 }
 
-textual!(AccountId, KeyConfigurationId, WorkspaceId, UseCase);
+textual!(AccountId, KeyConfigurationId, UseCase);
+
+impl serde::Serialize for WorkspaceId {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// From text or from a number: the account API and databricks/databricks write it as a number, Terraform as text.
+impl<'de> serde::Deserialize<'de> for WorkspaceId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match serde_json::Value::deserialize(deserializer)? {
+            serde_json::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
+            serde_json::Value::Number(number) => number.to_string().parse().map_err(serde::de::Error::custom),
+            other => Err(serde::de::Error::custom(format!("`{other}` is not a workspace id"))),
+        }
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -219,6 +276,24 @@ mod tests {
         for text in ["", "0", "-1", "+5", "007", "12 ", "abc", "99999999999999999999"] {
             assert!(text.parse::<WorkspaceId>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_workspace_id_is_read_from_a_number_and_from_text() {
+        for json in ["1234567890123456", "\"1234567890123456\""] {
+            assert_eq!(serde_json::from_str::<WorkspaceId>(json).ok().map(WorkspaceId::number), Some(1_234_567_890_123_456));
+        }
+        for json in ["1.5", "-1", "true", "null", "\"x\"", "99999999999999999999"] {
+            assert!(serde_json::from_str::<WorkspaceId>(json).is_err(), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_id_is_not_the_same_as_none() {
+        assert_eq!(AttachedKey::of(None), AttachedKey::None);
+        assert_eq!(AttachedKey::of(Some("")), AttachedKey::None);
+        assert_eq!(AttachedKey::of(Some(ID)).known().map(KeyConfigurationId::as_str), Some(ID));
+        assert_eq!(AttachedKey::of(Some("cmk-1")), AttachedKey::Unreadable("cmk-1".to_owned()));
     }
 
     #[test]

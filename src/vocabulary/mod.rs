@@ -3,10 +3,12 @@
 //! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
 
 pub mod arn;
+pub mod cloud;
 pub mod databricks;
 
 pub use arn::{Arn, KeyAlias, KeyArn, Partition, RoleArn, is_account};
-pub use databricks::{AccountId, KeyConfigurationId, UseCase, WorkspaceId};
+pub use cloud::{Cloud, KeyState, Tier, WorkspaceStatus};
+pub use databricks::{AccountId, AttachedKey, KeyConfigurationId, UseCase, WorkspaceId};
 
 /// Serde by way of the textual form.
 macro_rules! textual {

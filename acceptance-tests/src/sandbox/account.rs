@@ -195,16 +195,17 @@ fn delete(shared: &Shared, id: &str) -> Answer {
 fn shown(workspace: &Workspace, wait: Duration) -> Json {
     let mut fields = workspace.fields.clone();
     if let Some(update) = &workspace.update {
-        let over = update.is_over(wait);
-        if workspace.has_own_network() {
+        let is_shown = if workspace.has_own_network() {
             // The status stays RUNNING. A doomed update shows for a while before it goes away without a word.
-            if update.is_over(wait / 2) && (update.stays || !over) {
-                fields.extend(update.fields.clone());
-            }
-        } else if !over {
+            update.is_over(wait / 2)
+        } else if update.is_over(wait) {
+            true
+        } else {
             fields.insert("workspace_status".to_owned(), Json::from("PROVISIONING"));
             fields.insert("workspace_status_message".to_owned(), Json::from("Workspace is being updated."));
-        } else if update.stays {
+            false
+        };
+        if is_shown && !update.is_undone(wait) {
             fields.extend(update.fields.clone());
         }
     }
@@ -212,7 +213,7 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
 }
 
 fn finish_update(workspace: &mut Workspace, wait: Duration) {
-    if let Some(update) = workspace.update.take_if(|update| update.is_over(wait))
+    if let Some(update) = workspace.update.take_if(|update| update.is_undone(wait) || (update.stays && update.is_over(wait)))
         && update.stays
     {
         workspace.fields.extend(update.fields);
@@ -297,7 +298,11 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
             );
         }
     }
-    let mut stays = !matches!(effect, Some(Effect::Revert));
+    let mut stays = !matches!(effect, Some(Effect::Revert | Effect::RevertAfter { .. }));
+    let undone_after = match effect {
+        Some(Effect::RevertAfter { milliseconds }) => Duration::from_millis(*milliseconds),
+        _ => Duration::ZERO,
+    };
     for (arn, case) in trials {
         if let Err(reason) = try_key(shared, &arn, case).await {
             if case == UseCase::ManagedServices {
@@ -310,6 +315,6 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
     world.about_to_write();
     let Some(workspace) = world.now.workspaces.get_mut(&number) else { return no_workspace(id) };
     let hangs = matches!(effect, Some(Effect::Hang));
-    workspace.update = Some(Update { fields: changes, began: Instant::now(), stays, hangs });
+    workspace.update = Some(Update { fields: changes, began: Instant::now(), stays, undone_after, hangs });
     Answer::json(200, &shown(workspace, wait))
 }

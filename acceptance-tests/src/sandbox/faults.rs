@@ -69,6 +69,11 @@ pub enum Effect {
     StaleRead,
     /// A workspace update is accepted and silently undone.
     Revert,
+    /// A workspace update is accepted, shows as done, and is silently undone after this time.
+    RevertAfter {
+        /// Milliseconds from the end of the update.
+        milliseconds: u64,
+    },
     /// A workspace update is accepted and never comes to an end.
     Hang,
 }

@@ -114,7 +114,7 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
 
 async fn carry_out(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>) -> Result<Answer, Broken> {
     match effect {
-        None | Some(Effect::Revert | Effect::Hang | Effect::StaleRead | Effect::Truncate) => {
+        None | Some(Effect::Revert | Effect::RevertAfter { .. } | Effect::Hang | Effect::StaleRead | Effect::Truncate) => {
             Ok(answer(shared, request, effect).await)
         }
         Some(Effect::Status { status, body, content_type, retry_after }) => {

@@ -44,6 +44,8 @@ pub struct Update {
     pub began: Instant,
     /// Whether Databricks can use the key, so that the update stays.
     pub stays: bool,
+    /// How long after its end an update that does not stay still shows.
+    pub undone_after: std::time::Duration,
     /// Whether it never comes to an end.
     pub hangs: bool,
 }
@@ -52,6 +54,11 @@ impl Update {
     /// Whether it is over, when an update takes `wait`.
     pub fn is_over(&self, wait: std::time::Duration) -> bool {
         !self.hangs && self.began.elapsed() >= wait
+    }
+
+    /// Whether it was undone, when an update takes `wait`.
+    pub fn is_undone(&self, wait: std::time::Duration) -> bool {
+        !self.stays && self.is_over(wait + self.undone_after)
     }
 }
 

@@ -150,11 +150,96 @@ mod the_account {
         let stage = ready();
         stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
         let run = stage.workdir.failed_apply();
-        let error = run.error("Databricks took the key and silently went back to the old one");
+        let error = run.error("Databricks accepted the key, then reverted to the previous one");
         assert!(error.detail.contains("workspace storage: none"), "{}", error.detail);
         // Nothing is claimed that is not true, and the next apply brings it about.
         assert_eq!(stage.workdir.plan().actions(BINDING), "create");
         stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+
+    /// Databricks answers RUNNING with the new key, and goes back only later.
+    #[test]
+    fn a_late_revert_is_found_while_the_key_settles() {
+        for milliseconds in [2000, 4000] {
+            let stage = ready();
+            settling(&stage, "8s");
+            stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::RevertAfter { milliseconds }));
+            let run = stage.workdir.failed_apply();
+            let error = run.error("Databricks accepted the key, then reverted to the previous one");
+            for words in ["workspace storage: none", "It showed the new keys after", "Last seen: 20"] {
+                assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+            }
+            assert_eq!(stage.workdir.plan().actions(BINDING), "create");
+        }
+    }
+
+    #[test]
+    fn a_key_that_is_disabled_while_it_settles_ends_the_wait() {
+        let stage = ready();
+        settling(&stage, "120s");
+        let key = key_of(&stage);
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.failed_apply());
+            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            stage.kms.call("DisableKey", &json!({ "KeyId": key }));
+            apply.join().unwrap()
+        });
+        let error = run.error("A key became unusable while the workspace was taking it");
+        assert!(
+            error.detail.contains("is in the state Disabled") && error.detail.contains("aws kms enable-key"),
+            "{}",
+            error.detail
+        );
+    }
+
+    #[test]
+    fn a_workspace_that_fails_while_the_key_settles_ends_the_wait() {
+        let stage = ready();
+        settling(&stage, "120s");
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.failed_apply());
+            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            stage
+                .sandbox
+                .with(|world| world.workspace(WORKSPACE).fields.insert("workspace_status".to_owned(), Json::from("FAILED")));
+            apply.join().unwrap()
+        });
+        run.error("The workspace failed while its keys were changed");
+    }
+
+    /// Bindings that wait together share the lists, and the last read confirms.
+    #[test]
+    fn bindings_that_wait_share_their_reads() {
+        let stage = ready();
+        let key = stage.good_key();
+        let many = 8;
+        stage.sandbox.with(|world| {
+            for number in 1..=many {
+                let template = world.workspace(WORKSPACE).clone();
+                let workspace = world.workspace(number);
+                *workspace = template;
+                workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
+            }
+        });
+        stage.configure(&format!(
+            "{}\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = {many}\n  workspace_id = count.index + 1\n  \
+             managed_services_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"6s\"\n}}\n",
+            configuration("one", &key)
+        ));
+        stage.workdir.apply();
+        let asked: Vec<String> = stage.sandbox.requests().into_iter().map(|record| record.operation).collect();
+        let first_patch = asked.iter().position(|operation| operation.starts_with("PATCH")).unwrap();
+        let last_patch = asked.iter().rposition(|operation| operation.starts_with("PATCH")).unwrap();
+        let lists = asked.iter().skip(first_patch).filter(|operation| operation.ends_with("/workspaces")).count();
+        // One binding alone reads about a dozen times in these seconds; eight of them do not read eight times as often.
+        assert!((4..=40).contains(&lists), "{lists} lists: {asked:?}");
+        let own = asked
+            .iter()
+            .skip(last_patch)
+            .filter(|operation| operation.contains("GET") && operation.contains("/workspaces/"))
+            .count();
+        assert_eq!(own, 0, "nobody reads a workspace alone while it waits: {asked:?}");
         stage.workdir.empty_plan();
     }
 
@@ -191,7 +276,11 @@ mod the_account {
         let text = std::fs::read_to_string(again.workdir.path().join("main.tf")).unwrap();
         again.workdir.write("main.tf", &text.replace("  settle_time", "  wait_for_compute = \"1s\"\n  settle_time"));
         let run = again.workdir.failed_apply();
-        assert!(run.error("Compute is running in the workspace").detail.contains("waited for them for 1s"), "{}", run.shown());
+        assert!(
+            run.error("Compute is running in the workspace").detail.contains("waited 1s for the compute to stop"),
+            "{}",
+            run.shown()
+        );
     }
 
     #[test]
@@ -258,7 +347,7 @@ mod the_account {
         let before = stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id");
         stage.configure(&format!("{configurations}{}", binding("two", "one")));
         stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
-        stage.workdir.failed_apply().error("Databricks took the key and silently went back to the old one");
+        stage.workdir.failed_apply().error("Databricks accepted the key, then reverted to the previous one");
         assert_eq!(stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id"), before);
         assert_eq!(stage.workdir.plan().actions(BINDING), "update");
         stage.workdir.apply();
@@ -274,7 +363,7 @@ mod the_account {
             .replace("  settle_time", "  timeouts = {\n    create = \"1s\"\n  }\n  settle_time");
         stage.configure(&text);
         let run = stage.workdir.failed_apply();
-        run.error("The workspace did not take the keys in time");
+        run.error("The workspace did not show the keys in time");
         stage.sandbox.with(|world| world.faults.clear());
         stage.workdir.apply();
         stage.workdir.empty_plan();
@@ -348,6 +437,17 @@ mod the_account {
         stage.workdir.apply();
         stage.configure(&format!("{less}{}", binding("one", "one")));
         stage.workdir.refused_plan().error("The key configuration is not made for workspace storage");
+    }
+
+    fn settling(stage: &Stage, time: &str) {
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        stage.workdir.write("main.tf", &text.replace("settle_time = \"0s\"", &format!("settle_time = \"{time}\"")));
+    }
+
+    /// The key that the configuration names.
+    fn key_of(stage: &Stage) -> String {
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        text.split('"').find(|part| part.starts_with("arn:aws:kms:")).unwrap().to_owned()
     }
 
     trait Alone {

@@ -15,6 +15,7 @@
 mod adoption;
 mod authentication;
 mod binding;
+mod closed;
 mod configuration;
 mod data_sources;
 mod documentation;

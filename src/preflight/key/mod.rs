@@ -7,7 +7,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use super::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable};
+use super::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable, unread_severity};
 use crate::policy::Document;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, UseCase};
@@ -51,13 +51,6 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
-}
-
-fn unread_severity(stage: Stage) -> Severity {
-    match stage {
-        Stage::Plan => Severity::Warning,
-        Stage::Apply => Severity::Error,
-    }
 }
 
 fn allow_reading(permission: Option<&str>, key: &KeyArn) -> String {

@@ -1,7 +1,7 @@
 //! What the key itself is: its state, its kind, and what may become of it.
 
 use crate::preflight::{Fact, Finding, Id, KeyDescription, KeyFacts, Severity, Subject};
-use crate::vocabulary::KeyArn;
+use crate::vocabulary::{KeyArn, KeyState};
 
 /// What makes the key unusable now.
 pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec<Finding>) {
@@ -18,9 +18,9 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
     };
     let id = key.key_id();
     let region = key.region();
-    match description.state.as_str() {
-        "Enabled" => {}
-        "Disabled" => push(
+    match &description.state {
+        KeyState::Enabled => {}
+        KeyState::Disabled => push(
             Id::KmsKeyDisabled,
             "The key is disabled",
             format!("{key} is in the state Disabled."),
@@ -28,7 +28,7 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
              dark until it is enabled again.",
             format!("Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"),
         ),
-        "PendingDeletion" | "PendingReplicaDeletion" => push(
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => push(
             Id::KmsKeyPendingDeletion,
             "The key is waiting to be deleted",
             format!(
@@ -42,7 +42,7 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
                  --region {region}\n  aws kms enable-key --key-id {id} --region {region}\n\nOtherwise name another key."
             ),
         ),
-        "PendingImport" => push(
+        KeyState::PendingImport => push(
             Id::KmsKeyState,
             "The key has no key material yet",
             format!("{key} is in the state PendingImport."),

@@ -106,7 +106,7 @@ fn a_key_in_a_bad_state_is_told_with_the_command_that_helps() -> Outcome {
     for (state, usage, spec, manager, deletion) in rows {
         let mut facts = facts(&documented()?)?;
         facts.description = Fact::Known(KeyDescription {
-            state: state.to_owned(),
+            state: state.into(),
             usage: usage.to_owned(),
             spec: spec.to_owned(),
             manager: manager.to_owned(),

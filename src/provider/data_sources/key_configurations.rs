@@ -107,21 +107,21 @@ impl DataSource for KeyConfigurations {
 }
 
 fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
-    let (cloud, key) = one.cloud_and_key();
+    let found = one.cloud_and_key();
     wanted.use_case.known().is_none_or(|case| one.is_for(*case))
-        && wanted.key.known().is_none_or(|wanted| *wanted == key)
-        && wanted.cloud.known().is_none_or(|wanted| wanted == cloud)
+        && wanted.key.known().is_none_or(|wanted| found.as_ref().is_some_and(|(_, key)| wanted == key))
+        && wanted.cloud.known().is_none_or(|wanted| found.as_ref().is_some_and(|(cloud, _)| wanted == cloud.as_str()))
 }
 
 fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
-    let (cloud, key) = one.cloud_and_key();
+    let (cloud, key) = one.cloud_and_key().map(|(cloud, key)| (cloud.to_string(), key)).unwrap_or_default();
     let aws = one.aws_key_info.as_ref();
     let mut use_cases = one.use_cases.clone();
     use_cases.sort();
     One {
         id: text(&one.customer_managed_key_id),
         use_cases: list(use_cases),
-        cloud: text(cloud),
+        cloud: text(&cloud),
         key: text(&key),
         key_alias: text(aws.and_then(|aws| aws.key_alias.as_deref()).unwrap_or_default()),
         key_region: text(aws.and_then(|aws| aws.key_region.as_deref()).unwrap_or_default()),

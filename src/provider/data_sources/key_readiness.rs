@@ -216,7 +216,7 @@ impl DataSource for KeyReadiness {
         let is_known = matches!((&facts.description, &facts.policy), (Fact::Known(_), Fact::Known(_)));
         model.ready = Attr::Known(is_known && findings.iter().all(|finding| finding.severity != Severity::Error));
         model.key_state = match &facts.description {
-            Fact::Known(description) => text(&description.state),
+            Fact::Known(description) => text(description.state.as_str()),
             Fact::Unreadable(_) => Attr::Null,
         };
         model.policy_source = text(source);

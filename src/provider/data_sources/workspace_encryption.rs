@@ -9,7 +9,7 @@ use crate::plugin::data_source::DataSource;
 use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Nesting, Schema};
-use crate::provider::bindings::required;
+use crate::provider::bindings::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::requirements::coverage::{Covered, KINDS, Keys};
@@ -102,12 +102,13 @@ impl DataSource for WorkspaceEncryption {
         let workspace = required(account, id, client.reads().workspace(account, id).await)?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
         let configurations = client.reads().configurations(account).await.map_err(failed)?;
-        let of = |case: UseCase| {
-            let id = workspace.key(case)?;
-            let configuration = configurations.get(id.as_str());
-            Some((id, configuration.map(|one| one.cloud_and_key().1), configuration))
+        let of = |case: UseCase| -> Result<_, Diagnostics> {
+            Ok(attached(&workspace, case)?.map(|id| {
+                let configuration = configurations.get(id.as_str());
+                (id, configuration.and_then(|one| one.cloud_and_key()).map(|(_, key)| key), configuration)
+            }))
         };
-        let (managed, storage) = (of(UseCase::ManagedServices), of(UseCase::Storage));
+        let (managed, storage) = (of(UseCase::ManagedServices)?, of(UseCase::Storage)?);
         let keys = Keys {
             managed_services: managed.is_some(),
             storage: storage.is_some(),

@@ -7,7 +7,7 @@ use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::list_resource::{ListResource, Listed};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Schema};
-use crate::provider::client::Client;
+use crate::provider::client::{Client, as_warning};
 use crate::provider::diagnose;
 use crate::provider::resources::key_configuration::{KeyConfiguration, Model};
 use crate::vocabulary::{KeyArn, UseCase};
@@ -49,10 +49,16 @@ impl ListResource for KeyConfigurations {
             let Some(aws) = &one.aws_key_info else { continue };
             let fits = config.use_case.known().is_none_or(|case| one.is_for(*case))
                 && config.key_arn.known().is_none_or(|key| aws.key_arn == key.to_string());
-            // What this version cannot manage is no reason to hide the others.
-            if fits && let Ok(model) = Model::of(one) {
-                let name = aws.key_alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&aws.key_arn);
-                found.push(Listed { name: format!("{name} ({})", one.use_cases.join(", ")), model });
+            if !fits {
+                continue;
+            }
+            match Model::of(one) {
+                Ok(model) => {
+                    let name = aws.key_alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&aws.key_arn);
+                    found.push(Listed { name: format!("{name} ({})", one.use_cases.join(", ")), model });
+                }
+                // What this version cannot manage is reported, and is no reason to hide the others.
+                Err(unreadable) => unreadable.into_iter().for_each(|one| cx.warn(as_warning(one))),
             }
             if found.len() >= limit {
                 break;

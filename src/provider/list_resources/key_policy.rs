@@ -27,8 +27,8 @@ impl ListResource for KeyPolicies {
 
     fn schema() -> Schema {
         Schema::new(
-            "The KMS keys of a region whose policies have documented statements for Databricks. Keys whose policies may not be read are \
-             passed over.",
+            "The KMS keys of a region whose policies have documented statements for Databricks. Keys whose policies cannot be read are \
+             named in a warning.",
             vec![
                 Attribute::string("region")
                     .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
@@ -44,13 +44,19 @@ impl ListResource for KeyPolicies {
                 format!("AWS says: \"{error}\". The identity that runs Terraform needs kms:ListKeys, and a region (`region`)."),
             )
         })?;
-        let (mut found, mut unread) = (Vec::new(), 0_usize);
+        let (mut found, mut unread) = (Vec::new(), Vec::new());
         for key in keys {
-            let Ok(text) = client.aws().policy(&key).await else {
-                unread += 1;
-                continue;
+            let live = match client.aws().policy(&key).await {
+                Ok(text) => Document::parse(&text).map_err(|error| error.to_string()),
+                Err(error) => Err(error.to_string()),
             };
-            let Ok(live) = Document::parse(&text) else { continue };
+            let live = match live {
+                Ok(live) => live,
+                Err(reason) => {
+                    unread.push(format!("  - {key}: {reason}"));
+                    continue;
+                }
+            };
             let model = Model::recognised(client, &key, &live);
             if model.is_for_databricks() {
                 found.push(Listed { name: key.to_string(), model });
@@ -59,8 +65,15 @@ impl ListResource for KeyPolicies {
                 break;
             }
         }
-        if unread > 0 {
-            tracing::info!(unread, "keys whose policies may not be read were passed over");
+        if !unread.is_empty() {
+            cx.warn(Diagnostic::warning(
+                "The policies of some keys could not be read",
+                format!(
+                    "Whether these keys have statements for Databricks is not known, so the list does not have them:\n{}\n\nTo see them, allow \
+                     kms:GetKeyPolicy to the identity that runs Terraform.",
+                    unread.join("\n")
+                ),
+            ));
         }
         Ok(found)
     }

@@ -7,10 +7,10 @@ use crate::plugin::diagnostics::Diagnostics;
 use crate::plugin::list_resource::{ListResource, Listed};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Schema};
-use crate::provider::client::Client;
+use crate::provider::client::{Client, as_warning};
 use crate::provider::diagnose;
 use crate::provider::resources::workspace_binding::{Model, WorkspaceBinding};
-use crate::vocabulary::{KeyConfigurationId, UseCase};
+use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase};
 
 /// The list.
 pub struct WorkspaceBindings;
@@ -43,13 +43,22 @@ impl ListResource for WorkspaceBindings {
         let failed = |error| diagnose::account("The workspaces could not be read", &error);
         let all = client.reads().workspaces(account).await.map_err(failed)?;
         let bound = all.values().filter(|workspace| {
-            UseCase::ALL.iter().any(|case| workspace.key(*case).is_some())
+            UseCase::ALL.iter().any(|case| workspace.key(*case) != AttachedKey::None)
                 && config.key_configuration_id.known().is_none_or(|id| workspace.uses(id))
         });
-        let shown = bound.take(limit).map(|workspace| Listed {
-            name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id),
-            model: Model::of(workspace),
-        });
-        Ok(shown.collect())
+        let mut found = Vec::new();
+        for workspace in bound {
+            if found.len() >= limit {
+                break;
+            }
+            match Model::of(workspace) {
+                Ok(model) => {
+                    found.push(Listed { name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id), model });
+                }
+                // What this version cannot read is reported, and is no reason to hide the others.
+                Err(unreadable) => unreadable.into_iter().for_each(|one| cx.warn(as_warning(one))),
+            }
+        }
+        Ok(found)
     }
 }

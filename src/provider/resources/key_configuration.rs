@@ -396,10 +396,9 @@ impl Resource for KeyConfiguration {
                 return Err(failed());
             }
             // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it for good.
-            let is_going = |status: &str| matches!(status, "CANCELLING" | "CANCELLED");
-            let using = account.workspaces_using(id).await.unwrap_or_default();
-            if using.iter().any(|workspace| !is_going(&workspace.workspace_status)) {
-                refuse_while_in_use(id, Ok(using))?;
+            let using = account.workspaces_using(id).await;
+            if using.as_ref().is_ok_and(|using| using.iter().any(|workspace| !workspace.workspace_status.is_going())) {
+                refuse_while_in_use(id, using)?;
             }
             if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
                 return Err(failed());

@@ -463,7 +463,7 @@ impl Resource for KeyPolicy {
         match cx.client().aws().describe(&key).await {
             // A key that is gone, or about to be, takes its policy along.
             Err(AwsError::NotFound(_)) => return Ok(()),
-            Ok(description) if description.state.starts_with("Pending") => return Ok(()),
+            Ok(description) if description.state.is_being_deleted() => return Ok(()),
             _ => {}
         }
         let deadline = timeout(&state.timeouts, "delete", SETTLE);

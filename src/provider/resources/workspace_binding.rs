@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timeouts, timeout};
 use crate::databricks::Account;
+use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
@@ -15,20 +16,21 @@ use crate::plugin::duration::GoDuration;
 use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
-use crate::preflight::binding::{self, ConfigurationFacts, WorkspaceFacts, judge, reach};
+use crate::preflight::binding::{
+    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, reach, role_unknown,
+};
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
-use crate::provider::bindings::{self, Attach, Failure, required, settle, workspace};
+use crate::provider::bindings::{self, Attach, Failure, attached, required, workspace};
 use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
-use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, UseCase, WorkspaceId};
+use crate::vocabulary::arn::ArnError;
+use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, Tier, UseCase, WorkspaceId};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
-/// How long a storage key takes until it is in full effect.
-const STORAGE_SETTLE: Duration = Duration::from_secs(20 * 60);
 /// The resource.
 pub struct WorkspaceBinding;
 
@@ -70,12 +72,11 @@ impl Model {
     }
 
     /// The binding of everything that a workspace has.
-    pub fn of(workspace: &Workspace) -> Self {
-        Self {
-            managed_services_key_configuration_id: workspace.key(UseCase::ManagedServices).into(),
-            storage_key_configuration_id: workspace.key(UseCase::Storage).into(),
-            ..Self::named(WorkspaceId::from(workspace.workspace_id)).showing(workspace)
-        }
+    ///
+    /// # Errors
+    /// When the account shows a key that cannot be read.
+    pub fn of(workspace: &Workspace) -> Result<Self, Diagnostics> {
+        Self::named(workspace.workspace_id).showing(workspace).with_all_keys_of(workspace)
     }
 
     fn wanted(&self, case: UseCase) -> &Attr<KeyConfigurationId> {
@@ -91,22 +92,35 @@ impl Model {
         KeyFields { managed_services: one(UseCase::ManagedServices), storage: one(UseCase::Storage) }
     }
 
+    /// The keys that this workspace has.
+    fn with_all_keys_of(mut self, workspace: &Workspace) -> Result<Self, Diagnostics> {
+        self.managed_services_key_configuration_id = attached(workspace, UseCase::ManagedServices)?.into();
+        self.storage_key_configuration_id = attached(workspace, UseCase::Storage)?.into();
+        Ok(self)
+    }
+
     /// The keys that this workspace has, as far as this binding names them.
-    fn with_keys_of(mut self, workspace: &Workspace) -> Self {
-        let shown = |own: &Attr<KeyConfigurationId>, case| if own.is_null() { Attr::Null } else { workspace.key(case).into() };
-        self.managed_services_key_configuration_id =
-            shown(&self.managed_services_key_configuration_id, UseCase::ManagedServices);
-        self.storage_key_configuration_id = shown(&self.storage_key_configuration_id, UseCase::Storage);
-        self
+    fn with_keys_of(self, workspace: &Workspace) -> Result<Self, Diagnostics> {
+        let (managed_services, storage) =
+            (self.managed_services_key_configuration_id.is_null(), self.storage_key_configuration_id.is_null());
+        let mut all = self.with_all_keys_of(workspace)?;
+        // A field that this binding does not name belongs to somebody else.
+        if managed_services {
+            all.managed_services_key_configuration_id = Attr::Null;
+        }
+        if storage {
+            all.storage_key_configuration_id = Attr::Null;
+        }
+        Ok(all)
     }
 
     /// What this workspace shows, in the user's words where they said something.
     fn showing(mut self, workspace: &Workspace) -> Self {
         let text = |value: &str| if value.is_empty() { Attr::Null } else { Attr::Known(value.to_owned()) };
         self.workspace_name = text(&workspace.workspace_name);
-        self.workspace_status = text(&workspace.workspace_status);
+        self.workspace_status = text(workspace.workspace_status.as_str());
         self.region = text(workspace.aws_region.as_deref().unwrap_or_default());
-        self.pricing_tier = text(workspace.pricing_tier.as_deref().unwrap_or_default());
+        self.pricing_tier = text(workspace.pricing_tier.as_ref().map(Tier::as_str).unwrap_or_default());
         self
     }
 }
@@ -128,7 +142,7 @@ fn place(finding: &Finding) -> &'static str {
 
 fn facts(workspace: &Workspace) -> WorkspaceFacts {
     WorkspaceFacts {
-        id: WorkspaceId::from(workspace.workspace_id),
+        id: workspace.workspace_id,
         name: workspace.workspace_name.clone(),
         status: workspace.workspace_status.clone(),
         status_message: workspace.workspace_status_message.clone().unwrap_or_default(),
@@ -142,6 +156,49 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
     }
 }
 
+/// What the account shows of a key configuration. What cannot be read is kept, so that it is judged.
+fn configuration_facts(id: &KeyConfigurationId, remote: &KeyConfiguration) -> ConfigurationFacts {
+    let key = match (&remote.aws_key_info, remote.cloud_and_key()) {
+        (Some(aws), _) => aws
+            .key_arn
+            .parse()
+            .map_or_else(|error: ArnError| ConfigurationKey::Unreadable(error.to_string()), ConfigurationKey::Aws),
+        (None, Some((cloud, key))) => ConfigurationKey::Elsewhere(cloud, key),
+        (None, None) => ConfigurationKey::Missing,
+    };
+    ConfigurationFacts { id: id.clone(), use_cases: remote.use_cases.clone(), key }
+}
+
+/// The role that launches the clusters of a workspace.
+async fn role_of(client: &Client, account: &Account, workspace: &Workspace) -> Result<RoleArn, UnknownRole> {
+    match client.reads().cross_account_role(account, workspace).await {
+        Ok(Some(arn)) => arn.parse().map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
+        Ok(None) => Err(UnknownRole::None),
+        Err(error) => Err(UnknownRole::Refused(error.to_string())),
+    }
+}
+
+/// What the proof of a binding came to.
+#[derive(Default)]
+struct Examined {
+    findings: Vec<Finding>,
+    /// The keys that are to be attached, and what is known of them.
+    keys: BTreeMap<KeyArn, KeyFacts>,
+}
+
+impl Examined {
+    /// One key under both fields: what concerns the key as a whole is said once.
+    fn add(&mut self, finding: Finding) {
+        let said = self
+            .findings
+            .iter()
+            .any(|other| other.id == finding.id && other.summary == finding.summary && other.found == finding.found);
+        if !said {
+            self.findings.push(finding);
+        }
+    }
+}
+
 /// Everything there is to say about the wanted attaches: the workspace, the configurations, the keys and their policies.
 async fn examine(
     client: &Client,
@@ -149,10 +206,9 @@ async fn examine(
     workspace: &Workspace,
     model: &Model,
     stage: Stage,
-) -> Result<Vec<Finding>, Diagnostics> {
+) -> Result<Examined, Diagnostics> {
     let about = facts(workspace);
-    let mut findings = Vec::new();
-    let mut known_keys: BTreeMap<KeyArn, KeyFacts> = BTreeMap::new();
+    let mut examined = Examined::default();
     for case in UseCase::ALL {
         let Attr::Known(id) = model.wanted(case) else { continue };
         let failed = |error| diagnose::account("The key configuration could not be read", &error).on(attribute(case));
@@ -161,23 +217,25 @@ async fn examine(
             Stage::Apply => account.find_key_configuration(id).await,
         };
         let remote = remote.map_err(failed)?;
-        let configuration = remote.as_ref().map(|remote| ConfigurationFacts {
-            id: id.clone(),
-            use_cases: remote.use_cases.iter().filter_map(|case| case.parse().ok()).collect(),
-            key: remote.aws_key_info.as_ref().and_then(|info| info.key_arn.parse().ok()),
-        });
-        findings.extend(judge(&about, &binding::Attach { case, id, configuration: configuration.as_ref() }));
-        let Some(key) = configuration.and_then(|configuration| configuration.key) else { continue };
+        let configuration = remote.as_ref().map(|remote| configuration_facts(id, remote));
+        for finding in judge(&about, &binding::Attach { case, id, configuration: configuration.as_ref() }) {
+            examined.add(finding);
+        }
+        // What has no key that can be named was just judged.
+        let Some(key) = configuration.as_ref().and_then(|configuration| configuration.key.aws()).cloned() else { continue };
         if stage == Stage::Plan && !client.aws_is_known() {
             continue;
         }
-        let for_clusters = case == UseCase::Storage && remote.as_ref().is_some_and(|remote| remote.is_for_cluster_volumes());
-        let role: Option<RoleArn> = if for_clusters {
-            let failed =
-                |error| diagnose::account("The workspace's cross-account role could not be read", &error).on("workspace_id");
-            client.reads().cross_account_role(account, workspace).await.map_err(failed)?.and_then(|arn| arn.parse().ok())
-        } else {
-            None
+        let for_clusters = case == UseCase::Storage
+            && !workspace.is_serverless_only()
+            && remote.as_ref().is_some_and(KeyConfiguration::is_for_cluster_volumes);
+        let role = match if for_clusters { Some(role_of(client, account, workspace).await) } else { None } {
+            Some(Ok(role)) => Some(role),
+            Some(Err(why)) => {
+                examined.add(role_unknown(&about, &why, stage));
+                None
+            }
+            None => None,
         };
         let question = Question {
             usage: Usage {
@@ -191,29 +249,23 @@ async fn examine(
             stage,
         };
         // One key under both fields is read once.
-        let known = match (known_keys.get(&key), stage) {
+        let known = match (examined.keys.get(&key), stage) {
             (Some(known), _) => known.clone(),
             (None, Stage::Plan) => client.facts_for_plan(&key).await,
             (None, Stage::Apply) => client.facts_now(&key).await,
         };
-        known_keys.insert(key.clone(), known.clone());
+        examined.keys.insert(key.clone(), known.clone());
         let subject = match case {
             UseCase::ManagedServices => Subject::ManagedServicesConfiguration,
             UseCase::Storage => Subject::StorageConfiguration,
         };
         for mut finding in key::judge(&known, &question) {
             finding.subject = subject;
-            // One key under both fields: what concerns the key as a whole is said once.
-            let said = findings.iter().any(|other: &Finding| {
-                other.id == finding.id && other.summary == finding.summary && other.found == finding.found
-            });
-            if !said {
-                findings.push(finding);
-            }
+            examined.add(finding);
         }
     }
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(findings)
+    examined.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    Ok(examined)
 }
 
 /// Shows what only warns, and fails with what stops.
@@ -239,24 +291,22 @@ impl WorkspaceBinding {
         };
         let deadline = timeout(&plan.timeouts, if existing { "update" } else { "create" }, ATTACH);
         let before = workspace(account, id).await?;
-        let findings = examine(client, account, &before, &plan, Stage::Apply).await?;
+        let Examined { findings, keys } = examine(client, account, &before, &plan, Stage::Apply).await?;
         // What is attached already cannot be stopped any more, only reported.
         let is_there = plan.keys().missing_in(&before).is_empty();
         enforce(cx, if is_there { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
-        let wait_for_compute = plan.wait_for_compute.known().map_or(Duration::ZERO, GoDuration::length);
-        let wanted = Attach { id, wanted: plan.keys(), deadline, wait_for_compute };
-        let (now, changed) = match bindings::attach(cx, account, before, &wanted).await {
-            Ok(attached) => attached,
-            Err(failure) => return Err(Self::explained(cx, account, plan, *failure, existing, progress).await),
+        let wanted = Attach {
+            id,
+            wanted: plan.keys(),
+            keys: keys.into_keys().collect(),
+            deadline,
+            wait_for_compute: plan.wait_for_compute.known().map_or(Duration::ZERO, GoDuration::length),
+            settle_time: plan.settle_time.known().map(GoDuration::length),
         };
-        let mut state = plan.showing(&now);
-        state.id = Attr::Known(id.to_string());
-        progress.save(state.clone());
-        let usual = if changed.storage.is_some() { STORAGE_SETTLE } else { Duration::ZERO };
-        if !changed.is_empty() {
-            settle(cx, state.settle_time.known().map_or(usual, GoDuration::length)).await;
+        match bindings::attach(cx, account, before, &wanted).await {
+            Ok(now) => Ok(Model { id: Attr::Known(id.to_string()), ..plan.showing(&now) }),
+            Err(failure) => Err(Self::explained(cx, account, plan, *failure, existing, progress).await),
         }
-        Ok(state)
     }
 
     /// A failed attach, for the user and for the state. A new binding stays out of the state: written there together with an
@@ -271,12 +321,13 @@ impl WorkspaceBinding {
     ) -> Diagnostics {
         let mut all = failure.diagnostics;
         if failure.is_about_the_key
-            && let Ok(findings) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
+            && let Ok(examined) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
         {
-            all.extend(cx.client().report(findings, &plan.ignore_findings, place));
+            all.extend(cx.client().report(examined.findings, &plan.ignore_findings, place));
         }
-        if existing {
-            progress.save(plan.showing(&failure.now).with_keys_of(&failure.now));
+        // Without a key that can be read, the state stays what it was.
+        if existing && let Ok(truth) = plan.showing(&failure.now).with_keys_of(&failure.now) {
+            progress.save(truth);
         }
         all
     }
@@ -339,8 +390,9 @@ impl Resource for WorkspaceBinding {
                     .format::<KeyConfigurationId>("Invalid key configuration id")
                     .describe("Key configuration for workspace storage. Can be set once; afterwards neither changed nor removed."),
                 Attribute::duration("settle_time").describe(
-                    "How long to wait after an attach until the key is in full effect. Default: `20m` when the storage key changes, as \
-                     Databricks asks for, otherwise `0s`.",
+                    "How long to watch the workspace after the new keys show. A revert, a failed workspace or an unusable key in that time is an \
+                     error. Not part of `timeouts`. Default: `20m` when the storage key changes, as Databricks asks for, otherwise `1m`. With \
+                     `0s`, three reads in a row are enough, and a later revert shows only in the next plan.",
                 ),
                 Attribute::duration("wait_for_compute").describe(
                     "How long to wait for compute that runs in the workspace, which keeps Databricks from changing its keys, as `30m`. Within \
@@ -422,12 +474,11 @@ impl Resource for WorkspaceBinding {
             }
             Err(errors) => return Err(errors),
         };
-        let findings = examine(client, account, &now, &plan.model, Stage::Plan).await?;
+        let mut findings = examine(client, account, &now, &plan.model, Stage::Plan).await?.findings;
         let missing = plan.model.keys().missing_in(&now);
         let comes = |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
         let coming: Vec<UseCase> = UseCase::ALL.into_iter().filter(comes).collect();
         let attaches = !coming.is_empty();
-        let mut findings = findings;
         findings.extend(reach(&facts(&now), &coming));
         enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings)
     }
@@ -472,13 +523,7 @@ impl Resource for WorkspaceBinding {
         };
         let imported = UseCase::ALL.iter().all(|case| state.wanted(*case).is_null());
         let mut state = state.showing(&workspace);
-        // A field that this binding does not name belongs to somebody else; an import takes over all that is there.
-        if imported {
-            state.managed_services_key_configuration_id = workspace.key(UseCase::ManagedServices).into();
-            state.storage_key_configuration_id = workspace.key(UseCase::Storage).into();
-        } else {
-            state = state.with_keys_of(&workspace);
-        }
+        state = if imported { state.with_all_keys_of(&workspace)? } else { state.with_keys_of(&workspace)? };
         if imported && UseCase::ALL.iter().all(|case| state.wanted(*case).is_null()) {
             return Err(Diagnostic::error(
                 "The workspace has no keys",

@@ -1,0 +1,162 @@
+//! Closed, never open: what the account answers and this version cannot read is a finding, not a skipped check.
+
+use acceptance_tests::sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
+use acceptance_tests::stage::{Over, Stage};
+use serde_json::{Value as Json, json};
+
+const ID: &str = "c1000000-0000-4000-8000-000000000001";
+
+fn binding(case: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n  {case}_key_configuration_id = \
+         \"{ID}\"\n  settle_time = \"0s\"\n}}\n"
+    )
+}
+
+/// A stage whose account has this key in its one configuration.
+fn with_key(key: &Json) -> Stage {
+    let stage = Stage::new(Over::Sandbox);
+    let mut configuration =
+        json!({ "customer_managed_key_id": ID, "account_id": ACCOUNT_ID, "use_cases": ["MANAGED_SERVICES", "STORAGE"] });
+    if let (Some(fields), Some(key)) = (configuration.as_object_mut(), key.as_object()) {
+        fields.extend(key.clone());
+    }
+    stage.sandbox.with(|world| world.now.configurations.insert(ID.to_owned(), configuration));
+    stage
+}
+
+/// Each row: what the account shows as the key, the error, and what it quotes.
+#[test]
+fn a_key_that_cannot_be_read_is_not_attached() {
+    let rows = [
+        (
+            json!({ "aws_key_info": { "key_arn": "arn:aws-iso:kms:us-iso-east-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "key_region": REGION } }),
+            "The key of the key configuration cannot be read",
+            "arn:aws-iso:kms:us-iso-east-1",
+        ),
+        (
+            json!({ "aws_key_info": { "key_arn": "", "key_region": REGION } }),
+            "The key of the key configuration cannot be read",
+            "``",
+        ),
+        (json!({}), "The key of the key configuration cannot be read", "without any key"),
+        (
+            json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/l/keyRings/r/cryptoKeys/k" } }),
+            "The workspace is in another cloud than the key",
+            "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+        ),
+    ];
+    for (key, summary, quoted) in rows {
+        for case in ["managed_services", "storage"] {
+            let stage = with_key(&key);
+            stage.configure(&binding(case));
+            let run = stage.workdir.refused_plan();
+            let error = run.error(summary);
+            assert!(error.detail.contains(quoted), "{quoted} is missing in:\n{}", error.detail);
+            assert!(error.code.contains(case), "{}", error.code);
+            stage.workdir.failed_apply();
+            assert_eq!(stage.asked("PATCH /workspaces/").len(), 0);
+        }
+    }
+}
+
+#[test]
+fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let configuration = format!(
+        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
+    );
+    stage.configure(&configuration);
+    stage.workdir.apply();
+    let field = "storage_customer_managed_key_id";
+    stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert(field.to_owned(), Json::from("cmk-42")));
+    stage.configure(&format!(
+        "{configuration}{}",
+        binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+    ));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key configuration of the workspace cannot be read");
+    assert!(error.detail.contains("`cmk-42`"), "{}", error.detail);
+    // Nor is it none for whoever asks what is encrypted, or imports.
+    stage.configure(&format!("\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n"));
+    stage.workdir.refused_plan().error("The key configuration of the workspace cannot be read");
+}
+
+/// Each row: what the account shows as the role, and what the error says.
+#[test]
+fn a_role_that_cannot_be_read_is_a_finding() {
+    let rows = [(json!("arn:aws:iam::1:role/x"), "arn:aws:iam::1:role/x"), (json!("nobody"), "nobody")];
+    for (role, quoted) in rows {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        let configuration = format!(
+            "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+        );
+        stage.configure(&configuration);
+        stage.workdir.apply();
+        stage.sandbox.with(|world| {
+            for credentials in world.now.credentials.values_mut() {
+                credentials["aws_credentials"]["sts_role"]["role_arn"] = role.clone();
+            }
+        });
+        stage.configure(&format!(
+            "{configuration}{}",
+            binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+        ));
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The cross-account role of the workspace cannot be read");
+        assert!(error.detail.contains(quoted), "{}", error.detail);
+    }
+}
+
+/// A key that waits for its material can come back, and then it still has Databricks' statements.
+#[test]
+fn statements_are_removed_from_a_key_that_waits_for_its_material() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+    ));
+    stage.workdir.apply();
+    assert!(stage.kms.policy(&key).contains("414351767826"));
+    let id = key.rsplit('/').next().unwrap_or_default().to_owned();
+    stage.sandbox.with(|world| {
+        let key = world.now.keys.get_mut(&(REGION.to_owned(), id)).expect("the key");
+        key.metadata.insert("KeyState".to_owned(), Json::from("PendingImport"));
+    });
+    stage.workdir.destroy();
+    assert!(
+        !stage.kms.policy(&key).contains("414351767826"),
+        "the statements were left in the key:\n{}",
+        stage.kms.policy(&key)
+    );
+}
+
+/// Ids that come as a number, or as text where a number was expected.
+#[test]
+fn a_workspace_id_is_a_number_or_a_text() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.sandbox.with(|world| {
+        world.workspace(WORKSPACE).fields.insert("workspace_id".to_owned(), Json::from(WORKSPACE.to_string()));
+    });
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n\
+         {}\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n",
+        binding("managed_services")
+            .replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+            .replace(&format!("\"{WORKSPACE}\""), &WORKSPACE.to_string())
+    ));
+    stage.sandbox.with(|world| {
+        for configuration in world.now.configurations.values_mut() {
+            configuration["creation_time"] = Json::from("1700000000000");
+        }
+    });
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    stage.workdir.forget("dbxcmk_workspace_binding.prod");
+    stage.workdir.import("dbxcmk_workspace_binding.prod", &WORKSPACE.to_string());
+    stage.workdir.apply();
+}

@@ -1,0 +1,310 @@
+//! Watching until a thing is true for good.
+//!
+//! Databricks accepts an attach and may undo it without a word; KMS shows an old policy for a while after a put, and another
+//! writer may put theirs over ours. Both are watched in the same way: [`Watch`] decides from what was seen, and from when it
+//! was seen, what follows. It has no clock and no network, so every case stands in a table test.
+
+use std::time::Duration;
+
+/// What a look showed of the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// The value that is wanted.
+    Wanted,
+    /// The value from before, or no value.
+    Before,
+    /// A third value: somebody else's.
+    Another,
+}
+
+/// What a look showed of the object that has the value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// It is at rest, and works.
+    Ready,
+    /// It is changing, and arrives by itself.
+    Changing,
+    /// It failed, and does not come back by itself.
+    Failed,
+}
+
+/// One look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The value.
+    pub shows: Shows,
+    /// The object.
+    pub condition: Condition,
+}
+
+/// When a value counts as there, as undone, as late.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// How many looks in a row have to show the wanted value before it has arrived.
+    pub in_a_row: u32,
+    /// After how many looks in a row the value from before means that the change was undone, once the wanted value was seen or
+    /// the object has changed; `None` where an old value is only an old read.
+    pub undone_after: Option<u32>,
+    /// After how many looks in a row a third value means that somebody else has written; `None` where it counts as the old one.
+    pub replaced_after: Option<u32>,
+    /// How long the value has to stay after it arrived.
+    pub hold: Duration,
+    /// By when it has to have arrived.
+    pub deadline: Duration,
+    /// The shortest and the longest pause between looks before it arrives.
+    pub pauses: (Duration, Duration),
+}
+
+/// The longest pause between looks while a value has to stay.
+pub const LONGEST_HOLDING: Duration = Duration::from_secs(15);
+/// The longest pause while a row of looks is being completed.
+const LONGEST_IN_A_ROW: Duration = Duration::from_secs(1);
+/// How many looks in a row may fail.
+const UNSEEN: u32 = 3;
+/// How long a value that has arrived may be away at the end of its time before waiting ends.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// What follows from a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Look again after this time.
+    Again(Duration),
+    /// It is there, and it stayed.
+    Done,
+    /// It was undone.
+    Undone,
+    /// Somebody else has written something else.
+    Replaced,
+    /// The object failed.
+    Failed,
+    /// Time is over.
+    TimedOut,
+    /// Too many looks in a row failed.
+    Unseen,
+}
+
+/// What has been seen so far. Times are counted from the moment at which the change was accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct Watch {
+    rules: Rules,
+    pause: Duration,
+    row: u32,
+    without: u32,
+    another: u32,
+    unseen: u32,
+    was_seen: bool,
+    was_changing: bool,
+    arrived: Option<Duration>,
+}
+
+impl Watch {
+    /// Nothing was seen yet.
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            pause: rules.pauses.0,
+            row: 0,
+            without: 0,
+            another: 0,
+            unseen: 0,
+            was_seen: false,
+            was_changing: false,
+            arrived: None,
+        }
+    }
+
+    /// When the value had arrived, if it has.
+    pub fn arrived(&self) -> Option<Duration> {
+        self.arrived
+    }
+
+    /// What follows from a look at `at`.
+    pub fn saw(&mut self, seen: Seen, at: Duration) -> Next {
+        let is_ready = seen.condition == Condition::Ready;
+        let is_good = is_ready && seen.shows == Shows::Wanted;
+        self.unseen = 0;
+        self.was_seen |= seen.shows == Shows::Wanted;
+        self.was_changing |= seen.condition == Condition::Changing;
+        let is_gone = is_ready && seen.shows != Shows::Wanted && (self.was_seen || self.was_changing);
+        let count = |counter: u32, is_so: bool| if is_so { counter + 1 } else { 0 };
+        self.row = count(self.row, is_good);
+        self.without = count(self.without, is_gone);
+        self.another = count(self.another, seen.shows == Shows::Another);
+        if self.row >= self.rules.in_a_row && self.arrived.is_none() {
+            self.arrived = Some(at);
+            self.pause = self.rules.pauses.0;
+        }
+        let reached = |counter: u32, limit: Option<u32>| limit.is_some_and(|limit| counter >= limit);
+        if seen.condition == Condition::Failed {
+            return Next::Failed;
+        }
+        if reached(self.another, self.rules.replaced_after) {
+            return Next::Replaced;
+        }
+        if reached(self.without, self.rules.undone_after) {
+            return Next::Undone;
+        }
+        if is_good && self.arrived.is_some_and(|arrived| at >= arrived + self.rules.hold) {
+            return Next::Done;
+        }
+        // A look that does not fit is looked at again soon.
+        if self.arrived.is_some() && !is_good {
+            self.pause = self.rules.pauses.0;
+        }
+        self.again(at)
+    }
+
+    /// What follows when a look at `at` failed: one that fails is no reason to look away.
+    pub fn failed_to_see(&mut self, at: Duration) -> Next {
+        self.unseen += 1;
+        if self.unseen >= UNSEEN || at >= self.limit() {
+            return Next::Unseen;
+        }
+        self.again(at)
+    }
+
+    fn limit(&self) -> Duration {
+        let Rules { hold, deadline, .. } = self.rules;
+        self.arrived.map_or(deadline, |arrived| deadline.max(arrived + hold) + GRACE)
+    }
+
+    fn again(&mut self, at: Duration) -> Next {
+        if at >= self.limit() {
+            return Next::TimedOut;
+        }
+        let shortest = self.rules.pauses.0;
+        let longest = match self.arrived {
+            // The last look is the one at the end.
+            Some(arrived) => LONGEST_HOLDING.min((arrived + self.rules.hold).saturating_sub(at)),
+            None if self.row > 0 => self.rules.pauses.1.min(LONGEST_IN_A_ROW),
+            None => self.rules.pauses.1,
+        };
+        let pause = self.pause.min(longest).max(shortest);
+        self.pause = (self.pause * 2).min(LONGEST_HOLDING);
+        Next::Again(pause)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn attach(hold: u64) -> Watch {
+        Watch::new(Rules {
+            in_a_row: 3,
+            undone_after: Some(3),
+            replaced_after: None,
+            hold: Duration::from_secs(hold),
+            deadline: Duration::from_secs(100),
+            pauses: (Duration::from_millis(250), Duration::from_secs(10)),
+        })
+    }
+
+    fn policy() -> Watch {
+        Watch::new(Rules {
+            in_a_row: 5,
+            undone_after: None,
+            replaced_after: Some(2),
+            hold: Duration::ZERO,
+            deadline: Duration::from_secs(10),
+            pauses: (Duration::from_millis(100), Duration::from_secs(5)),
+        })
+    }
+
+    /// One look a second, each a letter: w(anted), b(efore), a(nother), c(hanging), W (wanted, and changing), f(ailed),
+    /// x (the look failed). Gives what follows from the last one, and at which it ended.
+    fn play(mut watch: Watch, looks: &str) -> (String, usize) {
+        let mut last = String::new();
+        for (index, look) in looks.chars().enumerate() {
+            let at = SECOND * u32::try_from(index).expect("few looks");
+            let seen = |shows, condition| Seen { shows, condition };
+            let next = match look {
+                'w' => watch.saw(seen(Shows::Wanted, Condition::Ready), at),
+                'b' => watch.saw(seen(Shows::Before, Condition::Ready), at),
+                'a' => watch.saw(seen(Shows::Another, Condition::Ready), at),
+                'c' => watch.saw(seen(Shows::Before, Condition::Changing), at),
+                'W' => watch.saw(seen(Shows::Wanted, Condition::Changing), at),
+                'f' => watch.saw(seen(Shows::Before, Condition::Failed), at),
+                _ => watch.failed_to_see(at),
+            };
+            last = match next {
+                Next::Again(_) => "again".to_owned(),
+                other => format!("{other:?}").to_lowercase(),
+            };
+            if last != "again" {
+                return (last, index + 1);
+            }
+        }
+        (last, looks.len())
+    }
+
+    /// Each row: what is watched, the looks, what follows, and at which look.
+    #[test]
+    fn what_was_seen_decides_what_follows() {
+        let long = "b".repeat(100);
+        let rows: &[(&str, Watch, &str, &str, usize)] = &[
+            ("three good looks in a row", attach(0), "www", "done", 3),
+            ("an interrupted row begins again", attach(0), "wwbwww", "done", 6),
+            ("a row is not complete while the object changes", attach(0), "wwWwww", "done", 6),
+            ("it shows late", attach(0), "bbbbbbbbwww", "done", 11),
+            ("the old value alone is no revert: it may be an old read", attach(0), "bbbbbb", "again", 6),
+            ("the old value after the new one is a revert", attach(0), "wbbb", "undone", 4),
+            ("so it is after the object has changed", attach(0), "ccbbb", "undone", 5),
+            ("a single old read is none", attach(0), "wbwww", "done", 5),
+            ("while it changes, nothing is undone", attach(0), "wcccccc", "again", 7),
+            ("a failed object ends it", attach(0), "wf", "failed", 2),
+            ("also while the value has to stay", attach(10), "wwwwf", "failed", 5),
+            ("a value that has to stay is watched to the end", attach(10), "wwwwwwwwwwwww", "done", 13),
+            ("and not shorter", attach(10), "wwwwwwwwwwww", "again", 12),
+            ("a late revert is found", attach(10), "wwwwwwbbb", "undone", 9),
+            ("at the very end a good look has to confirm it", attach(5), "wwwwwwwbw", "done", 9),
+            ("one read that fails is no reason to look away", attach(0), "xxwww", "done", 5),
+            ("three in a row are", attach(0), "wxxx", "unseen", 4),
+            ("time is over", attach(0), &long, "again", 100),
+            ("a third value counts as the old one here", attach(0), "waaa", "undone", 4),
+            ("five good reads of a policy", policy(), "wwwww", "done", 5),
+            ("an old read of a policy begins the row again", policy(), "wwbwwwww", "done", 8),
+            ("somebody else's policy twice is theirs", policy(), "waa", "replaced", 3),
+            ("once may be chance", policy(), "wabwwwww", "done", 8),
+            ("a policy that never shows", policy(), "bbbbbbbbbbb", "timedout", 11),
+        ];
+        for (what, watch, looks, expected, at) in rows {
+            assert_eq!(play(*watch, looks), ((*expected).to_owned(), *at), "{what}");
+        }
+        assert_eq!(play(attach(0), &"b".repeat(101)), ("timedout".to_owned(), 101));
+        // What has arrived and goes away for good is not waited for without end.
+        let (end, at) = play(attach(5), &format!("www{}", "c".repeat(200)));
+        assert_eq!((end.as_str(), at), ("timedout", 161));
+    }
+
+    #[test]
+    fn pauses_grow_are_short_in_a_row_and_end_at_the_end() {
+        let pause = |next: Next| match next {
+            Next::Again(pause) => pause,
+            other => panic!("{other:?}"),
+        };
+        let good = Seen { shows: Shows::Wanted, condition: Condition::Ready };
+        let old = Seen { shows: Shows::Before, condition: Condition::Ready };
+        let mut watch = attach(60);
+        let first: Vec<u128> = (0..8).map(|at| pause(watch.saw(old, SECOND * at)).as_millis()).collect();
+        assert_eq!(first, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
+        // A row is completed soon.
+        assert_eq!(pause(watch.saw(good, SECOND * 30)), SECOND);
+        assert_eq!(pause(watch.saw(good, SECOND * 31)), SECOND);
+        let mut at = SECOND * 32;
+        let mut holding = Vec::new();
+        loop {
+            match watch.saw(good, at) {
+                Next::Again(pause) => {
+                    holding.push(pause.as_millis());
+                    at += pause;
+                }
+                other => break assert_eq!(other, Next::Done),
+            }
+        }
+        assert!(holding.iter().all(|pause| *pause <= LONGEST_HOLDING.as_millis()), "{holding:?}");
+        assert_eq!(at, SECOND * 92, "the last look is the one at the end: {holding:?}");
+    }
+}
