@@ -50,6 +50,67 @@ fn tagged() -> String {
     format!(",\"Condition\":{{\"StringEquals\":{{\"aws:PrincipalTag/DatabricksAccountId\":\"{ACCOUNT}\"}}}}")
 }
 
+/// Several files, as a pre-commit hook passes them; what was not given is not shown.
+#[test]
+fn several_files_are_checked_by_their_names() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        std::fs::write(directory.path().join(name), text).unwrap();
+        directory.path().join(name).display().to_string()
+    };
+    let good = write("good.json", &policy(&[statement(STORAGE, &tagged())]));
+    let bad = write("bad.json", &policy(&[]));
+    let broken = write("broken.json", "{nope");
+    let asked = |files: &[&str], more: &[&str]| {
+        let mut arguments = vec!["check", "--use-case", "STORAGE", "--account-id", ACCOUNT];
+        arguments.extend_from_slice(more);
+        arguments.extend_from_slice(files);
+        let output = run(&arguments, "");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    };
+    let (code, out, _) = asked(&[&good, &good], &[]);
+    assert_eq!((code, out), (0, format!("{good}: Databricks can use the key.\n\n{good}: Databricks can use the key.\n")));
+    let (code, out, _) = asked(&[&good, &bad], &[]);
+    assert_eq!(code, 1);
+    assert!(
+        out.contains(&format!("{bad}: error: ")) && out.contains(&format!("In {bad}, none of the statements allows")),
+        "{out}"
+    );
+    assert!(!out.contains("00000000-0000") && !out.contains("dbxcmk_key_policy") && !out.contains("ignore_findings"), "{out}");
+    let (code, out, err) = asked(&[&bad, &broken], &[]);
+    assert_eq!(code, 2);
+    assert!(out.contains(&bad) && err.contains(&broken), "{out}{err}");
+    // What is known to be so can be accepted; what makes an attach fail cannot.
+    let deny = r#"{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}"#;
+    let network = write("network.json", &policy(&[statement(STORAGE, &tagged()), deny.to_owned()]));
+    assert_eq!(asked(&[&network], &[]).0, 1);
+    assert_eq!(asked(&[&network], &["--ignore", "policy-undetermined"]).0, 0);
+    assert_eq!(asked(&[&bad], &["--ignore", "policy-missing-action"]).0, 2);
+    // Names with control characters do nothing to a terminal.
+    let evil = write(
+        "evil.json",
+        &policy(&[statement(STORAGE, ""), statement("\"kms:*\"", "").replacen('{', "{\"Sid\":\"a\\u001b[31mb\",", 1)]),
+    );
+    let (_, out, _) = asked(&[&evil], &[]);
+    assert!(!out.contains('\u{1b}'), "{out:?}");
+}
+
+/// A role of another account is allowed by its own IAM policies as well, or not at all.
+#[test]
+fn a_role_of_another_account_is_pointed_out() {
+    let role = "arn:aws:iam::999999999999:role/dbx";
+    let ebs = format!(
+        r#"{{"Effect":"Allow","Principal":{{"AWS":"{role}"}},"Action":["kms:Decrypt","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*"}}"#
+    );
+    let (code, out, _) = check(&policy(&[statement(STORAGE, &tagged()), ebs]), &["--cross-account-role", role]);
+    assert_eq!(code, 0, "{out}");
+    assert!(
+        out.contains("[policy-role-in-another-account]") && out.contains("the role's own IAM policies must allow the key"),
+        "{out}"
+    );
+}
+
 #[test]
 fn the_exit_code_says_whether_databricks_can_use_the_key() {
     let good = policy(&[statement(STORAGE, &tagged())]);

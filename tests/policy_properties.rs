@@ -142,6 +142,10 @@ fn usage() -> Usage {
     }
 }
 
+fn is_denied(verdict: Verdict) -> bool {
+    matches!(verdict, Verdict::DeniedExplicitly | Verdict::DeniedImplicitly)
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
 
@@ -196,7 +200,15 @@ proptest! {
     fn knowing_less_gives_the_same_decision_or_none(all in statements(), caller in one_of(CALLERS), action in one_of(ASKED), values in contexts(), unknown in 0..VALUES.len()) {
         let known = verdict(&all, &request(caller, action, context(&values, None)));
         let less = verdict(&all, &request(caller, action, context(&values, Some(unknown))));
-        prop_assert!(less == known || less == Verdict::Undetermined, "{known:?} became {less:?}");
+        // Where nothing can allow it, it is denied; by which Deny as well may be open.
+        let still_denied = is_denied(less) && is_denied(known);
+        prop_assert!(less == known || less == Verdict::Undetermined || still_denied, "{known:?} became {less:?}");
+    }
+
+    #[test]
+    fn without_a_possible_allow_the_decision_is_denied(all in prop::collection::vec(statement(Some("Deny")), 1..6), caller in one_of(CALLERS), action in one_of(ASKED), values in contexts(), unknown in prop::option::of(0..VALUES.len())) {
+        let found = verdict(&all, &request(caller, action, context(&values, unknown)));
+        prop_assert!(is_denied(found), "{found:?}");
     }
 
     #[test]
@@ -233,7 +245,8 @@ proptest! {
         let later = verdict(&all, &request(caller, "kms:PutKeyPolicy", context));
         match found.caller.verdict {
             Verdict::Undetermined => {}
-            sure => prop_assert_eq!(later, sure),
+            Verdict::Allowed => prop_assert_eq!(later, Verdict::Allowed),
+            Verdict::DeniedExplicitly | Verdict::DeniedImplicitly => prop_assert!(is_denied(later), "{:?}", later),
         }
     }
 

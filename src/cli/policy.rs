@@ -1,17 +1,19 @@
 //! Asking about key policies without a cloud: `policy check` for a file, `policy evaluate` for a stream of requests.
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
 use super::input::read;
+use crate::plugin::printable::{printable, printable_line};
 use crate::policy::json::{self as places, Kind, Node};
+use crate::policy::pattern::Pattern;
 use crate::policy::principal::{Caller, Principal};
-use crate::policy::{Context, Document, Request, Verdict, evaluate};
+use crate::policy::{Context, Document, Effect, Request, Statement, evaluate};
 use crate::preflight::key::{Question, judge};
-use crate::preflight::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Stage};
+use crate::preflight::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage};
 use crate::requirements::aws::{Deployment, Usage};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 
@@ -23,9 +25,10 @@ const UNUSABLE: u8 = 2;
 /// `policy`
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Say whether a key policy lets Databricks use its key, for pre-commit hooks.
+    /// Say whether key policies let Databricks use their keys, for pre-commit hooks.
     ///
-    /// Exit code 0: it does (warnings may have been printed). 1: it does not. 2: the file cannot be read or is no key policy.
+    /// Exit code 0: they do (warnings may have been printed). 1: one of them does not. 2: a file cannot be read or is not a key
+    /// policy.
     Check(Box<Check>),
     /// Decide requests: JSON lines on standard input, one answer a line on standard output.
     ///
@@ -47,7 +50,7 @@ pub struct Check {
     /// The role with which Databricks launches clusters, to check cluster volumes as well.
     #[arg(long)]
     cross_account_role: Option<RoleArn>,
-    /// The key; without it, the one that the policy names, or any.
+    /// The key; without it, the one that a policy names, else some key of the account that the policy lets administer it.
     #[arg(long)]
     key_arn: Option<KeyArn>,
     /// The Databricks deployment: commercial, govcloud or dod.
@@ -56,11 +59,15 @@ pub struct Check {
     /// Whether the storage grants of older documentation are needed, too.
     #[arg(long)]
     grants: bool,
+    /// A finding to accept, by its id; can be given more than once. What makes an attach fail cannot be accepted.
+    #[arg(long = "ignore")]
+    ignored: Vec<Silenced>,
     /// How to answer: text or json.
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
-    /// The policy; `-` for standard input.
-    file: PathBuf,
+    /// The policies; `-` for standard input.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
 }
 
 fn deployment(text: &str) -> Result<Deployment, String> {
@@ -80,45 +87,70 @@ pub fn run(command: &Command) -> ExitCode {
     }
 }
 
-fn check(arguments: &Check) -> ExitCode {
-    let unusable = |message: String| {
-        let _ = writeln!(std::io::stderr(), "{}: {message}", arguments.file.display());
-        ExitCode::from(UNUSABLE)
-    };
-    let text = match read(&arguments.file) {
-        Ok(text) => text,
-        Err(error) => return unusable(error.to_string()),
-    };
-    let policy = match Document::parse(&text).and_then(|policy| policy.check_limits().map(|()| policy)) {
-        Ok(policy) => policy,
-        Err(error) => return unusable(error.to_string()),
-    };
-    let Some(key) = arguments.key_arn.clone().or_else(|| key_of(&policy, arguments)) else {
-        return unusable("no key could be made up for it; name one with --key-arn".to_owned());
-    };
-    let findings = findings(&policy, &key, arguments);
-    let bad = findings.iter().any(|finding| finding.severity == Severity::Error);
-    let answer = match arguments.format.as_str() {
-        "json" => {
-            let all: Vec<Json> = findings.iter().map(as_json).collect();
-            json!({ "ok": !bad, "findings": all }).to_string()
-        }
-        _ if findings.is_empty() => format!("{}: Databricks can use the key.", arguments.file.display()),
-        _ => findings.iter().map(as_text).collect::<Vec<_>>().join("\n\n"),
-    };
-    if writeln!(std::io::stdout(), "{answer}").is_err() {
-        return ExitCode::from(UNUSABLE);
-    }
-    if bad { ExitCode::from(FOUND) } else { ExitCode::SUCCESS }
+/// What a file came to.
+struct Checked {
+    file: String,
+    outcome: Result<Vec<Finding>, String>,
 }
 
-fn findings(policy: &Document, key: &KeyArn, arguments: &Check) -> Vec<Finding> {
+impl Checked {
+    fn of(file: &Path, arguments: &Check) -> Self {
+        let name = printable_line(&file.display().to_string()).into_owned();
+        let outcome = read(file).map_err(|error| error.to_string()).and_then(|text| {
+            let parsed = Document::parse(&text).and_then(|policy| policy.check_limits().map(|()| policy));
+            let policy = parsed.map_err(|error| error.to_string())?;
+            let called = if name == "-" { "the policy".to_owned() } else { name.clone() };
+            findings(&policy, called, arguments)
+        });
+        Self { file: name, outcome }
+    }
+
+    fn exit_code(&self) -> u8 {
+        match &self.outcome {
+            Err(_) => UNUSABLE,
+            Ok(findings) if findings.iter().any(|finding| finding.severity == Severity::Error) => FOUND,
+            Ok(_) => 0,
+        }
+    }
+
+    fn as_text(&self) -> String {
+        match &self.outcome {
+            Err(error) => format!("{}: {error}", self.file),
+            Ok(findings) if findings.is_empty() => format!("{}: Databricks can use the key.", self.file),
+            Ok(findings) => findings.iter().map(|finding| as_text(&self.file, finding)).collect::<Vec<_>>().join("\n\n"),
+        }
+    }
+}
+
+fn check(arguments: &Check) -> ExitCode {
+    let checked: Vec<Checked> = arguments.files.iter().map(|file| Checked::of(file, arguments)).collect();
+    let code = checked.iter().map(Checked::exit_code).max().unwrap_or_default();
+    for unusable in checked.iter().filter(|one| one.outcome.is_err()) {
+        let _ = writeln!(std::io::stderr(), "{}", printable(&unusable.as_text()));
+    }
+    let usable: Vec<&Checked> = checked.iter().filter(|one| one.outcome.is_ok()).collect();
+    let answer = if arguments.format == "json" {
+        let all = usable.iter().flat_map(|one| one.outcome.iter().flatten().map(|finding| as_json(&one.file, finding)));
+        json!({ "ok": code == 0, "findings": all.collect::<Vec<_>>() }).to_string()
+    } else {
+        printable(&usable.iter().map(|one| one.as_text()).collect::<Vec<_>>().join("\n\n")).into_owned()
+    };
+    if !usable.is_empty() && writeln!(std::io::stdout(), "{answer}").is_err() {
+        return ExitCode::from(UNUSABLE);
+    }
+    ExitCode::from(code)
+}
+
+/// `called`: what texts call the policy.
+fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<Finding>, String> {
+    let key = arguments.key_arn.clone().or_else(|| key_of(policy, arguments));
+    let key = key.ok_or("the key that the policy is for is not known; name it with --key-arn")?;
     let facts = KeyFacts {
-        arn: key.clone(),
+        arn: key,
         // A file says nothing about the key itself: it is taken to be a good one.
         description: Fact::Known(KeyDescription::good()),
         policy: Fact::Known(policy.text().to_owned()),
-        policy_source: PolicySource::Live,
+        policy_source: PolicySource::Given(called),
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
     };
@@ -129,21 +161,34 @@ fn findings(policy: &Document, key: &KeyArn, arguments: &Check) -> Vec<Finding> 
         grants: arguments.grants,
         cross_account_role: arguments.cross_account_role.clone(),
     };
-    judge(&facts, &Question { usage, cluster_volumes: false, stage: Stage::Plan })
+    let all = judge(&facts, &Question { usage, cluster_volumes: false, stage: Stage::Plan });
+    let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
+    Ok(all.into_iter().filter(|finding| !is_ignored(finding)).collect())
 }
 
-/// The key that a policy is for, as far as it says so: the one that it names, or some key of an account that it names.
+/// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer
+/// it, else of an account that it names. What is decided depends on the account alone, and no text shows the rest.
 fn key_of(policy: &Document, arguments: &Check) -> Option<KeyArn> {
     let resources = policy.statements.iter().flat_map(|statement| &statement.resources.items);
     if let Some(key) = resources.into_iter().find_map(|resource| resource.parse::<KeyArn>().ok()) {
         return Some(key);
     }
-    let principals = policy.statements.iter().flat_map(|statement| &statement.principals.items);
-    let account = principals
-        .filter_map(Principal::account)
+    let principals = |statement: &Statement| -> Vec<String> {
+        let own = statement.principals.items.iter().filter(|_| !statement.principals.negated);
+        own.filter_map(Principal::account).map(str::to_owned).collect()
+    };
+    let administers = |statement: &&Statement| {
+        statement.effect == Effect::Allow
+            && !statement.actions.negated
+            && statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:PutKeyPolicy"))
+    };
+    let administrators = policy.statements.iter().filter(administers).flat_map(principals);
+    let named = policy.statements.iter().flat_map(principals);
+    let account = administrators
+        .chain(named)
         .find(|account| *account != arguments.deployment.account())
-        .or_else(|| arguments.cross_account_role.as_ref().map(RoleArn::account))
-        .unwrap_or("000000000000");
+        .or_else(|| arguments.cross_account_role.as_ref().map(|role| role.account().to_owned()))
+        .unwrap_or_else(|| "000000000000".to_owned());
     let (partition, region) = match arguments.deployment {
         Deployment::Commercial => ("aws", "us-east-1"),
         Deployment::GovCloud | Deployment::Dod => ("aws-us-gov", "us-gov-west-1"),
@@ -158,8 +203,9 @@ fn word(severity: Severity) -> &'static str {
     }
 }
 
-fn as_json(finding: &Finding) -> Json {
+fn as_json(file: &str, finding: &Finding) -> Json {
     json!({
+        "file": file,
         "id": finding.id.name(),
         "severity": word(finding.severity),
         "summary": finding.summary,
@@ -169,9 +215,9 @@ fn as_json(finding: &Finding) -> Json {
     })
 }
 
-fn as_text(finding: &Finding) -> String {
+fn as_text(file: &str, finding: &Finding) -> String {
     let Finding { id, summary, found, why, remedy, .. } = finding;
-    format!("{}: {summary} [{id}]\n\n{found}\n\n{why}\n\n{remedy}", word(finding.severity))
+    format!("{file}: {}: {summary} [{id}]\n\n{found}\n\n{why}\n\n{remedy}", word(finding.severity))
 }
 
 /// Answers line by line, until the input ends or nobody reads the answers any more.
@@ -210,20 +256,11 @@ pub fn decide(line: &str) -> Result<Json, String> {
     };
     let policy = policy.map_err(|error| format!("the policy is not valid: {error}"))?;
     let decision = evaluate(&policy, &request(asked)?);
-    let decided = match decision.verdict {
-        Verdict::Allowed => "allowed",
-        Verdict::DeniedExplicitly => "denied_explicit",
-        Verdict::DeniedImplicitly => "denied_implicit",
-        Verdict::Undetermined => "undetermined",
-    };
-    let name = |index: &usize| {
-        let statement = policy.statements.get(*index);
-        statement.and_then(|statement| statement.sid.clone()).unwrap_or_else(|| format!("#{}", index + 1))
-    };
+    let name = |index: &usize| policy.statements.get(*index).map(|statement| statement.name(*index));
     Ok(json!({
-        "decision": decided,
+        "decision": decision.verdict.name(),
         "delegated": decision.delegated,
-        "statements": decision.statements.iter().map(name).collect::<Vec<_>>(),
+        "statements": decision.statements.iter().filter_map(name).collect::<Vec<_>>(),
         "undetermined_keys": decision.undetermined_keys,
     }))
 }

@@ -22,6 +22,7 @@ pub mod logging;
 pub mod number;
 pub mod path;
 pub mod planning;
+pub mod printable;
 pub mod proto;
 pub mod provider;
 pub mod resource;

@@ -152,13 +152,14 @@ impl Condition {
         if operator.comparison == Comparison::Null {
             let wants_missing = |value: &String| value.eq_ignore_ascii_case("true");
             return match presence {
-                Presence::Unknown => Match::unknown(&self.key),
+                Presence::Unknown | Presence::Foreign => Match::unknown(&self.key),
                 Presence::Absent => Match::from(self.values.iter().any(wants_missing)),
                 Presence::Values(_) => Match::from(self.values.iter().any(|value| value.eq_ignore_ascii_case("false"))),
             };
         }
         match presence {
             Presence::Unknown => Match::unknown(&self.key),
+            Presence::Foreign => self.of_a_stranger(operator, context, version),
             Presence::Absent if operator.if_exists => Match::yes(),
             Presence::Absent => match operator.quantifier {
                 Some(Quantifier::Any) => Match::no(),
@@ -167,6 +168,31 @@ impl Condition {
             },
             Presence::Values(actual) => self.compare(operator, actual, context, version),
         }
+    }
+
+    /// Whether it holds for a stranger, whose value is none that is named here, or who has none: certain where both say the same.
+    fn of_a_stranger(&self, operator: Operator, context: &Context, version: Version) -> Match {
+        // A pattern that names one organization in full (`o-a1b2c3d4e5/*`) is nobody else's. More than one value may well be a list
+        // that has the stranger in it, and a wildcard alone may mean anybody.
+        let names_one = match self.values.as_slice() {
+            [one] => {
+                let owner = one.split('/').next().unwrap_or_default();
+                !owner.is_empty() && !owner.contains(['*', '?', '$'])
+            }
+            _ => false,
+        };
+        if !names_one {
+            return Match::unknown(&self.key);
+        }
+        let as_absent = match (operator.if_exists, operator.quantifier) {
+            (true, _) | (false, Some(Quantifier::All)) => true,
+            (false, Some(Quantifier::Any)) => false,
+            (false, None) => operator.negated,
+        };
+        // A value with which no policy value can be equal.
+        let as_another = self.compare(operator, &["\u{0}".to_owned()], context, version);
+        let agree = if as_absent { as_another.is_yes() } else { as_another.is_no() };
+        if agree { as_another } else { Match::unknown(&self.key) }
     }
 
     fn compare(&self, operator: Operator, actual: &[String], context: &Context, version: Version) -> Match {
@@ -276,9 +302,14 @@ mod tests {
     use super::*;
     use crate::policy::context::Context;
 
+    /// A request whose value is not known, but is none that the policy names.
+    const STRANGER: &[&str] = &["\u{0}"];
+
     fn outcome(operator: &str, values: &[&str], actual: Option<&[&str]>) -> &'static str {
         let mut context = Context::closed();
-        if let Some(actual) = actual {
+        if actual == Some(STRANGER) {
+            context = context.with_foreign("k:x");
+        } else if let Some(actual) = actual {
             context.set("k:x", actual.iter().map(|value| (*value).to_owned()).collect());
         }
         let values = values.iter().map(|value| (*value).to_owned()).collect();
@@ -334,6 +365,19 @@ mod tests {
             ("Null", &["false"], None, "no"),
             ("Null", &["false"], Some(&["v"]), "yes"),
             ("StringMatches", &["a"], Some(&["a"]), "unknown"),
+            ("StringNotEquals", &["o-1"], Some(STRANGER), "yes"),
+            ("StringEquals", &["o-1"], Some(STRANGER), "no"),
+            ("StringNotEqualsIfExists", &["o-1"], Some(STRANGER), "yes"),
+            ("StringEqualsIfExists", &["o-1"], Some(STRANGER), "unknown"),
+            ("StringNotLike", &["o-1/r-1/*"], Some(STRANGER), "yes"),
+            ("StringNotLike", &["o-*"], Some(STRANGER), "unknown"),
+            ("StringNotLike", &["*"], Some(STRANGER), "unknown"),
+            ("StringNotEquals", &["o-1", "o-2"], Some(STRANGER), "unknown"),
+            ("ForAllValues:StringNotLike", &["o-1/*"], Some(STRANGER), "yes"),
+            ("ForAnyValue:StringNotLike", &["o-1/*"], Some(STRANGER), "unknown"),
+            ("ForAnyValue:StringLike", &["o-1/*"], Some(STRANGER), "no"),
+            ("ForAllValues:StringLike", &["o-1/*"], Some(STRANGER), "unknown"),
+            ("Null", &["true"], Some(STRANGER), "unknown"),
             ("ForSomeValue:StringEquals", &["a"], Some(&["a"]), "unknown"),
         ];
         for (operator, values, actual, expected) in rows {

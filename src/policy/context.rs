@@ -11,6 +11,9 @@ pub enum Presence<'a> {
     Absent,
     /// Nobody knows yet.
     Unknown,
+    /// Nobody knows yet, but it is none of the values that a policy may name: the request is a stranger's. The key may also be
+    /// absent.
+    Foreign,
 }
 
 /// The context of a request. Key names are case-insensitive, values are not.
@@ -18,13 +21,14 @@ pub enum Presence<'a> {
 pub struct Context {
     keys: BTreeMap<String, Option<Vec<String>>>,
     absent: BTreeSet<String>,
+    foreign: BTreeSet<String>,
     others_absent: bool,
 }
 
 impl Context {
     /// A context that is known completely: what is not set is absent.
     pub fn closed() -> Self {
-        Self { keys: BTreeMap::new(), absent: BTreeSet::new(), others_absent: true }
+        Self { keys: BTreeMap::new(), absent: BTreeSet::new(), foreign: BTreeSet::new(), others_absent: true }
     }
 
     /// A context that is known in part: what is neither set nor said to be absent is not known.
@@ -55,6 +59,13 @@ impl Context {
         self
     }
 
+    /// The same context with a key whose value is not known, but is none that the policy names.
+    #[must_use]
+    pub fn with_foreign(mut self, key: &str) -> Self {
+        self.foreign.insert(key.to_ascii_lowercase());
+        self
+    }
+
     /// The same context without a key.
     #[must_use]
     pub fn without(mut self, key: &str) -> Self {
@@ -68,6 +79,7 @@ impl Context {
         match self.keys.get(&key) {
             Some(Some(values)) => Presence::Values(values),
             Some(None) => Presence::Unknown,
+            None if self.foreign.contains(&key) => Presence::Foreign,
             None if self.others_absent || self.absent.contains(&key) => Presence::Absent,
             None => Presence::Unknown,
         }

@@ -51,6 +51,11 @@ pub struct Statement {
 }
 
 impl Statement {
+    /// Its name for programs: its Sid, or `#` and its position (counted from 1).
+    pub fn name(&self, index: usize) -> String {
+        self.sid.clone().unwrap_or_else(|| format!("#{}", index + 1))
+    }
+
     /// What to call it in a message: its Sid, or its position (counted from 1).
     pub fn label(&self, index: usize) -> String {
         match &self.sid {

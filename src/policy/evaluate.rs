@@ -41,6 +41,18 @@ pub enum Verdict {
     Undetermined,
 }
 
+impl Verdict {
+    /// The name that it has in outputs for programs: the function, the command and the data source.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::DeniedExplicitly => "denied_explicit",
+            Self::DeniedImplicitly => "denied_implicit",
+            Self::Undetermined => "undetermined",
+        }
+    }
+}
+
 /// How one statement stands to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
@@ -79,7 +91,7 @@ pub struct Decision {
     /// Whether it is allowed only by way of the caller's account: for a principal of the key's own account that proves
     /// nothing, its IAM policies decide.
     pub delegated: bool,
-    /// The positions of the statements that made it.
+    /// The positions of the statements that made it: Denies where it is denied or may be, else Allows.
     pub statements: Vec<usize>,
     /// The context keys on which it depends, when it is undetermined.
     pub undetermined_keys: BTreeSet<String>,
@@ -111,16 +123,17 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
     };
     let (verdict, statements, undetermined_keys) = if !denying.is_empty() {
         (Verdict::DeniedExplicitly, denying, BTreeSet::new())
+    } else if allowing.is_empty() && may_allow.is_empty() {
+        // Whatever the undetermined Denies come to, nothing can allow it.
+        (Verdict::DeniedImplicitly, Vec::new(), BTreeSet::new())
     } else if !may_deny.is_empty() {
         let keys = keys(&may_deny);
         (Verdict::Undetermined, may_deny, keys)
     } else if !allowing.is_empty() {
         (Verdict::Allowed, allowing, BTreeSet::new())
-    } else if !may_allow.is_empty() {
+    } else {
         let keys = keys(&may_allow);
         (Verdict::Undetermined, may_allow, keys)
-    } else {
-        (Verdict::DeniedImplicitly, Vec::new(), BTreeSet::new())
     };
     let delegated = delegated && verdict == Verdict::Allowed;
     Decision { verdict, delegated, statements, undetermined_keys, findings }

@@ -42,7 +42,7 @@ pub fn fill(value: &str, wild: bool, context: &Context, version: Version) -> Fil
                 let filled = match (context.get(&key), default) {
                     (Presence::Values([one]), _) => one.as_str(),
                     (Presence::Absent, Some(default)) => default,
-                    (Presence::Unknown, _) => return Filled::Unknown(key.into_owned()),
+                    (Presence::Unknown | Presence::Foreign, _) => return Filled::Unknown(key.into_owned()),
                     _ => return Filled::Nothing,
                 };
                 tokens.extend(filled.chars().map(Token::Char));

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::policy::language::nearest;
+
 /// Whether a user may silence a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Silence {
@@ -95,6 +97,8 @@ catalog! {
         "Grants can be revoked and retired without a trace in the policy. Name the role in the policy.";
     PolicyDelegatedOnly "policy-delegated-only" Allowed "The cross-account role is allowed only as far as its IAM policies allow"
         "The key policy allows the account and leaves the rest to IAM, which is not looked at. Name the role in the policy.";
+    PolicyRoleInAnotherAccount "policy-role-in-another-account" Allowed "The cross-account role is in another AWS account than the key"
+        "Across accounts AWS asks both sides: the key policy has to allow the role, and the role's own IAM policies have to allow the key. The key policy does; the IAM policies are not examined. The message shows the statement that they need.";
     PolicyNoClusterVolumes "policy-no-cluster-volumes" Allowed "No statement of the key policy is for cluster volumes"
         "A key configuration does not know the role that launches clusters; the binding checks it in full.";
     PolicyAnyDatabricksAccount "policy-any-databricks-account" Allowed "Every Databricks account may use the key"
@@ -139,12 +143,12 @@ impl fmt::Display for Id {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SilenceError {
     /// No finding has this name.
-    #[error(
-        "`{0}` is not the id of a finding; it stands in brackets at the end of each message, as in `[kms-key-no-rotation]`"
-    )]
-    Unknown(String),
+    #[error("`{0}` is not the id of a finding{1}")]
+    Unknown(String, String),
     /// It must not be silenced.
-    #[error("`{0}` cannot be ignored: what it finds makes an attach fail, or a workspace go dark. Mend the cause instead")]
+    #[error(
+        "`{0}` cannot be ignored: what it finds makes an attach fail, or cuts a workspace off from its key. Fix the cause instead"
+    )]
     Refused(Id),
 }
 
@@ -156,7 +160,14 @@ impl FromStr for Silenced {
     type Err = SilenceError;
 
     fn from_str(text: &str) -> Result<Self, SilenceError> {
-        let id = Id::ALL.iter().copied().find(|id| id.name() == text).ok_or_else(|| SilenceError::Unknown(text.to_owned()))?;
+        let id = Id::ALL.iter().copied().find(|id| id.name() == text).ok_or_else(|| {
+            let names: Vec<&str> = Id::ALL.iter().map(|id| id.name()).collect();
+            let hint = match nearest(text, &names) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => "; it stands in brackets at the end of each message, as in `[kms-key-no-rotation]`".to_owned(),
+            };
+            SilenceError::Unknown(text.to_owned(), hint)
+        })?;
         match id.silence() {
             Silence::Allowed => Ok(Self(id)),
             Silence::Refused => Err(SilenceError::Refused(id)),
@@ -185,6 +196,14 @@ mod tests {
                 Silence::Refused => assert_eq!(found, Err(SilenceError::Refused(*id))),
             }
         }
-        assert!("kms-key-nice".parse::<Silenced>().is_err());
+        for (text, message) in [
+            ("binding-reech", "`binding-reech` is not the id of a finding; did you mean `binding-reach`?"),
+            (
+                "nonsense",
+                "`nonsense` is not the id of a finding; it stands in brackets at the end of each message, as in `[kms-key-no-rotation]`",
+            ),
+        ] {
+            assert_eq!(text.parse::<Silenced>().map_err(|error| error.to_string()), Err(message.to_owned()));
+        }
     }
 }

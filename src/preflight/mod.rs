@@ -134,12 +134,14 @@ pub struct Grant {
 }
 
 /// Which policy a key is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PolicySource {
     /// The one that KMS has now.
     Live,
     /// The one that the same configuration is about to put.
     Planned,
+    /// One that somebody gives, by this name (a file). The key's own ARN may not be known then, and no text shows it.
+    Given(String),
 }
 
 /// What is known of a key.
@@ -157,4 +159,15 @@ pub struct KeyFacts {
     pub grants: Fact<Vec<Grant>>,
     /// Whether its material is rotated automatically.
     pub rotates: Fact<bool>,
+}
+
+impl KeyFacts {
+    /// What texts call the policy.
+    fn policy_called(&self) -> String {
+        match &self.policy_source {
+            PolicySource::Live => format!("the policy of {}", self.arn),
+            PolicySource::Planned => format!("the planned policy of {} (dbxcmk_key_policy in this configuration)", self.arn),
+            PolicySource::Given(name) => name.clone(),
+        }
+    }
 }

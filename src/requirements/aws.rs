@@ -11,6 +11,10 @@ use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 /// The tag that every call of Databricks carries: the account for which it is made.
 pub const ACCOUNT_TAG: &str = "aws:PrincipalTag/DatabricksAccountId";
 
+/// The context keys that say to which AWS organization a caller, or the resource on whose behalf a service calls, belongs.
+pub const ORGANIZATION_KEYS: [&str; 4] =
+    ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:SourceOrgID", "aws:SourceOrgPaths"];
+
 /// A Databricks deployment on AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deployment {
@@ -244,12 +248,17 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
         .with("aws:RequestedRegion", key.region())
         .with("aws:SecureTransport", "true")
         .with("aws:ResourceAccount", key.account())
+        .with("aws:PrincipalIsAWSService", "false")
         .with("kms:BypassPolicyLockoutSafetyCheck", "false");
     if let Some(account) = caller.account() {
         context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
     }
     match user {
-        User::Databricks(_) => context = context.with(ACCOUNT_TAG, account.as_str()),
+        User::Databricks(_) => {
+            context = context.with(ACCOUNT_TAG, account.as_str());
+            // Databricks' AWS account is in no organization of a customer.
+            context = ORGANIZATION_KEYS.iter().fold(context, |context, key| context.with_foreign(key));
+        }
         User::CrossAccountRole(role) => {
             context = context
                 .with("aws:PrincipalArn", role.to_string())

@@ -15,6 +15,8 @@ pub struct PermissionChange {
     pub gained: Vec<&'static str>,
     /// Actions that were allowed before, and are not certainly allowed now.
     pub lost: Vec<&'static str>,
+    /// Actions that the policy itself allowed before, and now leaves to the IAM policies of the user's account.
+    pub left_to_iam: Vec<&'static str>,
 }
 
 impl PermissionChange {
@@ -24,30 +26,67 @@ impl PermissionChange {
             User::Databricks(_) => "Databricks".to_owned(),
             User::CrossAccountRole(role) => role.to_string(),
         };
-        let rows = [("loses", &self.lost), ("gains", &self.gained)];
-        let told = rows.into_iter().filter(|(_, actions)| !actions.is_empty());
-        told.map(|(verb, actions)| format!("{who} {verb} {} for {}", actions.join(", "), self.purpose.in_words())).collect()
+        let rows = [
+            ("loses", &self.lost, ""),
+            ("keeps", &self.left_to_iam, " only as far as its IAM policies allow it, because no statement names it any more"),
+            ("gains", &self.gained, ""),
+        ];
+        let shown = rows.into_iter().filter(|(_, actions, _)| !actions.is_empty());
+        shown
+            .map(|(verb, actions, how)| format!("{who} {verb} {} for {}{how}", actions.join(", "), self.purpose.in_words()))
+            .collect()
     }
+
+    /// What is taken away, without what is gained; `None` when that is nothing.
+    pub fn loss(self) -> Option<Self> {
+        (!self.lost.is_empty() || !self.left_to_iam.is_empty()).then(|| Self { gained: Vec::new(), ..self })
+    }
+
+    /// What is gained, without what is taken away; `None` when that is nothing.
+    pub fn gain(self) -> Option<Self> {
+        (!self.gained.is_empty()).then(|| Self { lost: Vec::new(), left_to_iam: Vec::new(), ..self })
+    }
+}
+
+/// What a policy does for an action, the least first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Grants {
+    /// It does not certainly allow it.
+    Nothing,
+    /// It leaves it to the IAM policies of the user's account.
+    ByIam,
+    /// It allows it by itself.
+    ByPolicy,
 }
 
 /// What changes from `before` to `after` for everybody who uses `key` as `usage` says. An action counts as allowed when it is
 /// for every account of the usage.
 pub fn effects(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<PermissionChange> {
-    let allowed = |policy: &Document, user: &User, action: &str| {
-        usage.accounts.iter().all(|account| evaluate(policy, &request(user, action, key, account)).verdict == Verdict::Allowed)
+    let grant = |policy: &Document, user: &User, action: &str| {
+        let each = usage.accounts.iter().map(|account| {
+            let decision = evaluate(policy, &request(user, action, key, account));
+            match decision.verdict {
+                // For Databricks, which is in another account, delegation is what the documentation asks for.
+                Verdict::Allowed if decision.delegated && matches!(user, User::CrossAccountRole(_)) => Grants::ByIam,
+                Verdict::Allowed => Grants::ByPolicy,
+                _ => Grants::Nothing,
+            }
+        });
+        each.min().unwrap_or(Grants::Nothing)
     };
     let changes = usage.purposes().into_iter().map(|(purpose, user)| {
-        let (mut gained, mut lost) = (Vec::new(), Vec::new());
+        let (mut gained, mut lost, mut left_to_iam) = (Vec::new(), Vec::new(), Vec::new());
         for (action, _) in purpose.needed_actions() {
-            match (allowed(before, &user, action), allowed(after, &user, action)) {
-                (true, false) => lost.push(*action),
-                (false, true) => gained.push(*action),
+            match (grant(before, &user, action), grant(after, &user, action)) {
+                (Grants::ByPolicy | Grants::ByIam, Grants::Nothing) => lost.push(*action),
+                (Grants::ByPolicy, Grants::ByIam) => left_to_iam.push(*action),
+                (Grants::Nothing, Grants::ByPolicy | Grants::ByIam) => gained.push(*action),
                 _ => {}
             }
         }
-        PermissionChange { user, purpose, gained, lost }
+        PermissionChange { user, purpose, gained, lost, left_to_iam }
     });
-    changes.filter(|change| !change.gained.is_empty() || !change.lost.is_empty()).collect()
+    changes.filter(|change| !change.gained.is_empty() || !change.lost.is_empty() || !change.left_to_iam.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -83,6 +122,19 @@ mod tests {
                 == "arn:aws:iam::123456789012:role/dbx loses kms:Decrypt, kms:GenerateDataKey, \
             kms:GenerateDataKeyWithoutPlaintext, kms:CreateGrant, kms:DescribeKey for cluster volumes (EBS)"),
             "{lost:?}"
+        );
+        // With the statement that AWS puts there by default, the role is not shut out, but nothing proves that it is let in.
+        let administration = crate::requirements::documents::administration_statement("aws", "123456789012");
+        let key: KeyArn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+        let with: Vec<String> = [&[administration.clone()][..], &statements].concat();
+        let without: Vec<String> = with.iter().filter(|statement| !statement.contains("EBS")).cloned().collect();
+        let changes = effects(&document_of(&with)?, &document_of(&without)?, &key, &usage);
+        let lines: Vec<String> =
+            changes.into_iter().filter_map(PermissionChange::loss).flat_map(|one| one.in_words()).collect();
+        assert_eq!(lines.len(), 1, "{lines:?}");
+        assert!(
+            lines.iter().any(|line| line.contains("keeps kms:Decrypt") && line.contains("only as far as its IAM")),
+            "{lines:?}"
         );
         assert!(words(only_first, &statements)?.iter().any(|line| line.starts_with("Databricks gains kms:ReEncryptFrom")));
         Ok(())

@@ -66,7 +66,7 @@ fn statements_are_made_merged_and_judged() {
     let open = allows("kms:ReEncryptFrom", "null");
     assert_eq!(open["verdict"], "undetermined");
     assert_eq!(open["undetermined_keys"], serde_json::json!(["aws:PrincipalTag/DatabricksAccountId"]));
-    assert_eq!(allows("kms:PutKeyPolicy", &tag)["verdict"], "denied_implicitly");
+    assert_eq!(allows("kms:PutKeyPolicy", &tag)["verdict"], "denied_implicit");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::Question;
 use super::permissions::{labels, unique};
-use super::{Question, named};
 use crate::policy::pattern::Pattern;
 use crate::policy::principal::Principal;
 use crate::policy::{Document, Effect, Verdict, evaluate};
@@ -29,7 +29,7 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, fin
             severity: Severity::Warning,
             subject: Subject::Key,
             summary: id.title().to_owned(),
-            found: format!("In {} of {}, {found}.", named(facts.policy_source), facts.arn),
+            found: format!("In {}, {found}.", facts.policy_called()),
             why: why.to_owned(),
             remedy: remedy.to_owned(),
         });

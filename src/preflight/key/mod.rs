@@ -7,7 +7,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use super::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage, Subject, Unreadable, unread_severity};
+use super::{Fact, Finding, Id, KeyFacts, Severity, Stage, Subject, Unreadable, unread_severity};
 use crate::policy::Document;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, UseCase};
@@ -42,7 +42,7 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 severity: Severity::Error,
                 subject: Subject::Key,
                 summary: "The key policy cannot be read".to_owned(),
-                found: format!("The policy of {} is no valid key policy: {error}.", facts.arn),
+                found: format!("{} is not a valid key policy: {error}.", capitalized(&facts.policy_called())),
                 why: "What cannot be read cannot be proven to let Databricks use the key.".to_owned(),
                 remedy: "Correct the policy at that place, and plan again.".to_owned(),
             }),
@@ -51,6 +51,11 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn allow_reading(permission: Option<&str>, key: &KeyArn) -> String {
@@ -122,10 +127,9 @@ fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findin
             subject: Subject::Key,
             summary: "No statement of the key policy is for cluster volumes".to_owned(),
             found: format!(
-                "The key will also encrypt the EBS volumes of clusters (`reuse_key_for_cluster_volumes`), but {} of {} lets no role \
+                "The key will also encrypt the EBS volumes of clusters (`reuse_key_for_cluster_volumes`), but {} lets no role \
                  use it through EC2.",
-                named(facts.policy_source),
-                facts.arn
+                facts.policy_called()
             ),
             why: "Clusters of classic compute start only if the workspace's cross-account role may use the key. Which role that is \
                   shows when the configuration is bound to a workspace; there it is checked in full."
@@ -134,12 +138,5 @@ fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findin
                      should not use this key."
                 .to_owned(),
         });
-    }
-}
-
-fn named(source: PolicySource) -> &'static str {
-    match source {
-        PolicySource::Live => "the policy",
-        PolicySource::Planned => "the planned policy (dbxcmk_key_policy in this configuration)",
     }
 }

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::Value as Json;
 
-use super::{Question, named};
+use super::Question;
 use crate::policy::evaluate::Finding as Near;
 use crate::policy::principal::Principal;
 use crate::policy::{Decision, Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
-use crate::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose, User, request};
+use crate::requirements::aws::{ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 
 /// Everything there is to say about one purpose.
@@ -30,6 +30,7 @@ pub(super) fn judge_purpose(
         case.granted_only(&tally),
         case.any_account(&tally),
         case.delegated_only(&tally),
+        case.elsewhere(&tally),
     ];
     all.into_iter().flatten().collect()
 }
@@ -65,6 +66,8 @@ struct Tally {
     for_anybody: BTreeSet<usize>,
     /// Whether something is allowed by way of the account alone.
     delegated: bool,
+    /// Whether something is allowed to a role of another account, whose IAM has to allow it as well.
+    elsewhere: bool,
 }
 
 impl Case<'_> {
@@ -75,7 +78,11 @@ impl Case<'_> {
                 let decision = evaluate(self.policy, &request(self.user, action, &self.facts.arn, account));
                 match decision.verdict {
                     Verdict::Allowed => {
-                        tally.delegated |= decision.delegated && matches!(self.user, User::CrossAccountRole(_));
+                        if let User::CrossAccountRole(role) = self.user {
+                            let is_elsewhere = role.account() != self.facts.arn.account();
+                            tally.elsewhere |= is_elsewhere;
+                            tally.delegated |= decision.delegated && !is_elsewhere;
+                        }
                         let stranger = request(self.user, action, &self.facts.arn, &AccountId::nobody());
                         if matches!(self.user, User::Databricks(_))
                             && evaluate(self.policy, &stranger).verdict == Verdict::Allowed
@@ -115,7 +122,7 @@ impl Case<'_> {
         why: String,
         remedy: String,
     ) -> Option<Finding> {
-        let found = format!("In {} of {}, {found}", named(self.facts.policy_source), self.facts.arn);
+        let found = format!("In {}, {found}", self.facts.policy_called());
         Some(Finding { id, severity, subject: Subject::Key, summary, found, why, remedy })
     }
 
@@ -137,7 +144,8 @@ impl Case<'_> {
             .map(|(index, decision)| almost(self.policy, *index, decision, self.question))
             .unwrap_or_default();
         let near = if near.is_empty() { somebody_near(self.policy, self.user) } else { near };
-        let remedy = match self.facts.policy_source {
+        let remedy = match &self.facts.policy_source {
+            PolicySource::Given(name) => format!("Add this statement to {name}:\n\n{}", self.statement),
             PolicySource::Live => format!(
                 "Let `dbxcmk_key_policy` manage the statement (use_cases with \"{}\"), or add it to the policy where you keep it:\n\n{}",
                 self.purpose.use_case(),
@@ -152,7 +160,7 @@ impl Case<'_> {
             Severity::Error,
             format!("The key policy does not let {} use the key for {}", self.who(), self.purpose.in_words()),
             format!(
-                "nothing allows {} to call {}:\n{}{near}",
+                "none of the statements allows {} to call {}:\n{}{near}",
                 self.user.principal(),
                 if actions.len() == 1 { "this action" } else { "these actions" },
                 actions.join("\n"),
@@ -171,10 +179,11 @@ impl Case<'_> {
             Severity::Error,
             format!("The key policy denies {} the use of the key for {}", self.who(), self.purpose.in_words()),
             format!(
-                "{} to {} is denied by {}.",
+                "{} denies {} to {}.{}",
+                labels(self.policy, &tally.denying).join(" and "),
                 tally.denied.join(", "),
                 self.user.principal(),
-                labels(self.policy, &tally.denying).join(" and ")
+                self.outside_of_the_organization(&tally.denying)
             ),
             format!("A Deny wins over every Allow, so no further statement can help: {}.", self.purpose.without_it()),
             format!(
@@ -183,6 +192,23 @@ impl Case<'_> {
                 exception(self.user, self.question)
             ),
         )
+    }
+
+    /// The data perimeter that companies put on their keys: it denies everybody outside of their organization.
+    fn outside_of_the_organization(&self, denying: &BTreeSet<usize>) -> String {
+        let User::Databricks(deployment) = self.user else { return String::new() };
+        let mut conditions =
+            denying.iter().filter_map(|index| self.policy.statements.get(*index)).flat_map(|one| &one.conditions);
+        match conditions.find(|condition| is_of_organization(&condition.key)) {
+            Some(condition) => format!(
+                "\n\nThe condition `{}` of {} keeps out everybody outside of your AWS organization. Databricks calls KMS from its own AWS account, \
+                 {}, which is not in your organization.",
+                condition.operator,
+                condition.key,
+                deployment.account()
+            ),
+            None => String::new(),
+        }
     }
 
     fn undetermined(&self, tally: &Tally) -> Option<Finding> {
@@ -202,10 +228,12 @@ impl Case<'_> {
                 keys.join(", ")
             ),
             format!(
-                "Those values are not known here, so the statement may shut {} out. If you know that it does not, say so with \
-                 `ignore_findings = [\"{}\"]`.",
+                "Those values are not known here, so the statement may shut {} out. If you know that it does not, {}.",
                 self.who(),
-                Id::PolicyUndetermined
+                match self.facts.policy_source {
+                    PolicySource::Given(_) => format!("accept this finding with `--ignore {}`", Id::PolicyUndetermined),
+                    _ => format!("say so with `ignore_findings = [\"{}\"]`", Id::PolicyUndetermined),
+                }
             ),
             format!(
                 "Take {} out of that condition. For a Deny, add this to its \"Condition\", within the operator if it is there \
@@ -225,7 +253,11 @@ impl Case<'_> {
             Id::PolicyGrantOnly,
             Severity::Warning,
             format!("A grant, not the key policy, lets {} use the key for {}", self.who(), self.purpose.in_words()),
-            format!("nothing allows {} to {}, but a grant on the key does.", tally.granted.join(", "), self.user.principal()),
+            format!(
+                "none of the statements allows {} to {}, but a grant on the key does.",
+                tally.granted.join(", "),
+                self.user.principal()
+            ),
             "It works, but a grant can be revoked or retired without a trace in the policy, and then it works no longer."
                 .to_owned(),
             format!("Name the role in the key policy, as the documentation shows it:\n\n{}", self.statement),
@@ -260,10 +292,40 @@ impl Case<'_> {
             Severity::Warning,
             "The cross-account role may use the key only as far as its IAM policies allow".to_owned(),
             format!("{} is allowed by way of its account, not by name.", self.user.principal()),
-            "Whether the role may really use the key is decided by its IAM policies, which are not looked at here. If they do not allow \
-             it, clusters do not start."
+            "The role's IAM policies decide whether it may use the key, and they are not examined. If they do not allow it, clusters do not \
+             start."
                 .to_owned(),
             format!("Name the role in the key policy, as the documentation shows it:\n\n{}", self.statement),
+        )
+    }
+
+    fn elsewhere(&self, tally: &Tally) -> Option<Finding> {
+        let User::CrossAccountRole(role) = self.user else { return None };
+        if !tally.elsewhere {
+            return None;
+        }
+        let actions: Vec<String> = self.purpose.needed_actions().iter().map(|(action, _)| format!("\"{action}\"")).collect();
+        let resource = match self.facts.policy_source {
+            PolicySource::Given(_) => "the ARN of the key".to_owned(),
+            _ => self.facts.arn.to_string(),
+        };
+        self.finding(
+            Id::PolicyRoleInAnotherAccount,
+            Severity::Warning,
+            "The cross-account role is in another AWS account than the key".to_owned(),
+            format!(
+                "{role} is allowed to use the key, and it is in the account {}; the key is in {}.",
+                role.account(),
+                self.facts.arn.account()
+            ),
+            "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key, too. \
+             They are not examined. If they do not allow it, clusters do not start."
+                .to_owned(),
+            format!(
+                "Make sure that an IAM policy of the role allows it:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [{}],\n  \"Resource\": \
+                 \"{resource}\"\n}}",
+                actions.join(", ")
+            ),
         )
     }
 }
@@ -367,12 +429,22 @@ fn somebody_near(policy: &Document, user: &User) -> String {
     String::new()
 }
 
+/// Whether a context key says to which AWS organization somebody belongs.
+fn is_of_organization(key: &str) -> bool {
+    ORGANIZATION_KEYS.iter().any(|own| own.eq_ignore_ascii_case(key))
+}
+
 /// A condition that takes the caller out of a Deny.
 fn exception(user: &User, question: &Question) -> String {
     match user {
-        User::Databricks(_) => {
+        User::Databricks(deployment) => {
             let accounts: Vec<String> = question.usage.accounts.iter().map(|account| format!("\"{account}\"")).collect();
-            format!("\"StringNotEquals\": {{ \"{ACCOUNT_TAG}\": [{}] }}", accounts.join(", "))
+            format!(
+                "\"StringNotEquals\": {{ \"{ACCOUNT_TAG}\": [{}] }}\n\nor, for every call of Databricks:\n\n\"StringNotEquals\": {{ \
+                 \"aws:PrincipalAccount\": \"{}\" }}",
+                accounts.join(", "),
+                deployment.account()
+            )
         }
         User::CrossAccountRole(role) => format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}"),
     }

@@ -1,6 +1,6 @@
 //! What grants each thing that is needed: the proof itself, line by line, where [`super::judge`] says only what is wrong.
 
-use crate::policy::{Document, Verdict, evaluate};
+use crate::policy::{Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, KeyFacts};
 use crate::requirements::aws::{Purpose, User, request};
 use crate::vocabulary::AccountId;
@@ -15,6 +15,8 @@ pub enum Standing {
     Allowed,
     /// The policy allows the account of the principal, whose IAM policies decide.
     Delegated,
+    /// The policy allows a principal of another account, whose IAM policies have to allow it as well.
+    Halfway,
     /// A grant allows it.
     Granted,
     /// It depends on conditions that only the call itself decides.
@@ -28,11 +30,17 @@ pub enum Standing {
 }
 
 impl Standing {
+    /// Whether it proves that the call is allowed.
+    pub fn is_proven(self) -> bool {
+        matches!(self, Self::Allowed | Self::Granted)
+    }
+
     /// A word for it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Allowed => "allowed",
             Self::Delegated => "delegated",
+            Self::Halfway => "allowed_by_key_policy_only",
             Self::Granted => "granted",
             Self::Undetermined => "undetermined",
             Self::Denied => "denied",
@@ -57,8 +65,10 @@ pub struct Requirement {
     pub reason: &'static str,
     /// How it stands.
     pub standing: Standing,
-    /// The statements that make it so, as people call them.
-    pub statements: Vec<String>,
+    /// The names of the statements that allow it.
+    pub granted_by: Vec<String>,
+    /// The names of the statements that deny it, or may.
+    pub denied_by: Vec<String>,
 }
 
 /// Every action that is needed, and what grants it.
@@ -75,9 +85,9 @@ pub fn proof(facts: &KeyFacts, question: &Question) -> Vec<Requirement> {
         };
         for account in accounts {
             for (action, reason) in purpose.needed_actions() {
-                let (standing, statements) = match &policy {
+                let (standing, granted_by, denied_by) = match &policy {
                     Some(policy) => stands(policy, facts, &user, action, account),
-                    None => (Standing::Unknown, Vec::new()),
+                    None => (Standing::Unknown, Vec::new(), Vec::new()),
                 };
                 all.push(Requirement {
                     purpose,
@@ -86,7 +96,8 @@ pub fn proof(facts: &KeyFacts, question: &Question) -> Vec<Requirement> {
                     action,
                     reason,
                     standing,
-                    statements,
+                    granted_by,
+                    denied_by,
                 });
             }
         }
@@ -100,19 +111,24 @@ fn stands(
     user: &User,
     action: &str,
     account: Option<&AccountId>,
-) -> (Standing, Vec<String>) {
+) -> (Standing, Vec<String>, Vec<String>) {
     let nobody = AccountId::nobody();
     let decision = evaluate(policy, &request(user, action, &facts.arn, account.unwrap_or(&nobody)));
     let by_grant = is_granted(facts, user, action);
     let standing = match decision.verdict {
-        // Delegation proves something only where IAM of the same account is not asked as well.
-        Verdict::Allowed if decision.delegated && matches!(user, User::CrossAccountRole(_)) => Standing::Delegated,
-        Verdict::Allowed => Standing::Allowed,
+        Verdict::Allowed => match user {
+            User::CrossAccountRole(role) if role.account() != facts.arn.account() => Standing::Halfway,
+            User::CrossAccountRole(_) if decision.delegated => Standing::Delegated,
+            _ => Standing::Allowed,
+        },
         Verdict::DeniedExplicitly => Standing::Denied,
         Verdict::Undetermined => Standing::Undetermined,
         Verdict::DeniedImplicitly if by_grant => Standing::Granted,
         Verdict::DeniedImplicitly => Standing::Missing,
     };
-    let label = |index: &usize| policy.statements.get(*index).map(|statement| statement.label(*index));
-    (standing, decision.statements.iter().filter_map(label).collect())
+    let of = |effect: Effect| {
+        let own = decision.statements.iter().filter_map(|index| Some((*index, policy.statements.get(*index)?)));
+        own.filter(|(_, statement)| statement.effect == effect).map(|(index, statement)| statement.name(index)).collect()
+    };
+    (standing, of(Effect::Allow), of(Effect::Deny))
 }

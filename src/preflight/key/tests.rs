@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::preflight::Grant;
-use crate::preflight::KeyDescription;
+use crate::preflight::{KeyDescription, PolicySource};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::AccountId;
 
@@ -87,8 +87,67 @@ fn a_deny_names_its_statement_and_the_way_out() -> Outcome {
 #[test]
 fn a_condition_that_nobody_can_decide_is_no_proof() -> Outcome {
     let mut statements = documented()?;
-    statements.push(r#"{"Sid":"Our organisation","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotEquals":{"aws:PrincipalOrgID":"o-1"}}}"#.to_owned());
+    statements.push(r#"{"Sid":"Our organisation","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}}"#.to_owned());
     insta::assert_snapshot!(read(&judge(&facts(&statements)?, &question()?)));
+    Ok(())
+}
+
+/// The data perimeter that companies put on their keys: Databricks is outside of it, whoever reads the policy.
+#[test]
+fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
+    let mut text = String::new();
+    for (operator, key, value) in [
+        ("StringNotEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"),
+        ("ForAllValues:StringNotLike", "aws:PrincipalOrgPaths", "o-a1b2c3d4e5/*"),
+        ("StringNotEqualsIfExists", "aws:SourceOrgID", "o-a1b2c3d4e5"),
+    ] {
+        let mut statements = documented()?;
+        statements.push(format!(
+            "{{\"Sid\":\"Perimeter\",\"Effect\":\"Deny\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\",\"Condition\":{{\"{operator}\":\
+             {{\"{key}\":\"{value}\"}},\"Bool\":{{\"aws:PrincipalIsAWSService\":\"false\"}}}}}}"
+        ));
+        let question = Question {
+            usage: Usage { use_cases: vec![UseCase::ManagedServices], cross_account_role: None, ..question()?.usage },
+            ..question()?
+        };
+        text.push_str(&read(&judge(&facts(&statements)?, &question)));
+        text.push_str("\n====\n\n");
+    }
+    insta::assert_snapshot!(text);
+    Ok(())
+}
+
+/// Whatever a condition comes to that nobody can decide: what no statement allows is missing, and is said to be.
+#[test]
+fn an_undecidable_deny_does_not_hide_a_missing_allow() -> Outcome {
+    let deny = r#"{"Sid":"Network","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}"#;
+    let half = documented()?.first().cloned().unwrap_or_default();
+    let question = Question {
+        usage: Usage { use_cases: vec![UseCase::Storage], cross_account_role: None, ..question()?.usage },
+        ..question()?
+    };
+    let found = judge(&facts(&[half, deny.to_owned()])?, &question);
+    let ids: Vec<Id> = found.iter().map(|finding| finding.id).collect();
+    assert_eq!(ids, [Id::PolicyMissingAction, Id::PolicyUndetermined], "{}", read(&found));
+    assert!(found.iter().any(|finding| finding.found.contains("kms:GenerateDataKey")), "{}", read(&found));
+    Ok(())
+}
+
+/// Across accounts the key policy is half of the truth.
+#[test]
+fn a_role_of_another_account_is_never_proven_by_the_key_policy_alone() -> Outcome {
+    let role = "arn:aws:iam::999999999999:role/dbx";
+    let usage = Usage { cross_account_role: Some(role.parse()?), ..question()?.usage };
+    let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+    let question = Question { usage, ..question()? };
+    let facts = facts(&statements)?;
+    insta::assert_snapshot!(read(&judge(&facts, &question)));
+    let standings: Vec<&str> = proof::proof(&facts, &question)
+        .into_iter()
+        .filter(|one| one.principal == role)
+        .map(|one| one.standing.name())
+        .collect();
+    assert_eq!(standings, ["allowed_by_key_policy_only"; 5]);
     Ok(())
 }
 

@@ -71,6 +71,7 @@ pub struct Needed {
     pub reason: Attr<String>,
     pub standing: Attr<String>,
     pub granted_by: Attr<Vec<Attr<String>>>,
+    pub denied_by: Attr<Vec<Attr<String>>>,
 }
 
 impl From<Finding> for Found {
@@ -100,7 +101,8 @@ impl From<Requirement> for Needed {
             action: text(need.action),
             reason: text(need.reason),
             standing: text(need.standing.name()),
-            granted_by: list(need.statements),
+            granted_by: list(need.granted_by),
+            denied_by: list(need.denied_by),
         }
     }
 }
@@ -140,12 +142,17 @@ impl DataSource for KeyReadiness {
             Attribute::string("action").computed().describe("The KMS action."),
             Attribute::string("reason").computed().describe("What it is needed for."),
             Attribute::string("standing").computed().describe(
-                "`allowed` by a statement; `delegated` to the IAM policies of the principal's account; `granted` by a grant; `undetermined`, \
-                 when a condition depends on the call itself; `denied`; `missing`; `unknown`, when the policy could not be read.",
+                "`allowed` by a statement; `delegated` to the IAM policies of the principal's account; `allowed_by_key_policy_only`, when the \
+                 principal is in another account, whose IAM policies have to allow it as well; `granted` by a grant; `undetermined`, when a \
+                 condition depends on the call itself; `denied`; `missing`; `unknown`, when the policy could not be read. Only `allowed` and \
+                 `granted` prove that the call is allowed.",
             ),
             Attribute::of("granted_by", Type::list(Type::String))
                 .computed()
-                .describe("The statements that make it so."),
+                .describe("`Sid` of each statement that allows it, or `#` and its number where it has none."),
+            Attribute::of("denied_by", Type::list(Type::String))
+                .computed()
+                .describe("The same for each statement that denies it, or may."),
         ];
         Schema::new(
             "Whether a KMS key is ready for Databricks: its state, its kind, and by what each permission is granted that Databricks needs. \
@@ -157,7 +164,8 @@ impl DataSource for KeyReadiness {
                 Attribute::object("aws", aws).required().describe("The AWS key."),
                 Attribute::string("id").computed().describe("ARN of the key."),
                 Attribute::bool("ready").computed().describe(
-                    "Whether everything that is needed was proven: no finding of severity `error`, and nothing that could not be read.",
+                    "Whether everything that is needed was proven: no finding of severity `error`, nothing that could not be read, and no \
+                     permission that depends on IAM policies.",
                 ),
                 Attribute::string("key_state").computed().describe("State of the key, as `Enabled`; null when it could not be read."),
                 Attribute::string("policy_source").computed().describe(
@@ -196,13 +204,14 @@ impl DataSource for KeyReadiness {
         }
         let accounts = accounts(client, &model.databricks_account_ids)?;
         let mut facts = client.facts_for_plan(&key).await;
-        let mut source = match facts.policy_source {
+        let source = |source: &PolicySource| match source {
             PolicySource::Live => "live",
             PolicySource::Planned => "planned",
+            PolicySource::Given(_) => "given",
         };
         if let Attr::Known(policy) = &aws.policy {
             facts.policy = Fact::Known(policy.clone());
-            source = "given";
+            facts.policy_source = PolicySource::Given("`aws.policy`".to_owned());
         }
         let usage = Usage {
             deployment: client.deployment(&key),
@@ -214,13 +223,18 @@ impl DataSource for KeyReadiness {
         let question = Question { usage, cluster_volumes: false, stage: Stage::Plan };
         let findings = judge(&facts, &question);
         let is_known = matches!((&facts.description, &facts.policy), (Fact::Known(_), Fact::Known(_)));
-        model.ready = Attr::Known(is_known && findings.iter().all(|finding| finding.severity != Severity::Error));
+        let requirements = proof(&facts, &question);
+        model.ready = Attr::Known(
+            is_known
+                && findings.iter().all(|finding| finding.severity != Severity::Error)
+                && requirements.iter().all(|one| one.standing.is_proven()),
+        );
         model.key_state = match &facts.description {
             Fact::Known(description) => text(description.state.as_str()),
             Fact::Unreadable(_) => Attr::Null,
         };
-        model.policy_source = text(source);
-        model.requirements = list(proof(&facts, &question).into_iter().map(Needed::from));
+        model.policy_source = text(source(&facts.policy_source));
+        model.requirements = list(requirements.into_iter().map(Needed::from));
         model.findings = list(findings.into_iter().map(Found::from));
         model.databricks_account_ids = known_set(accounts);
         model.id = Attr::Known(key.to_string());

@@ -4,6 +4,7 @@ use super::{parameter, parsed, text, wrong};
 use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
+use crate::policy::language::kms_action;
 use crate::policy::principal::Caller;
 use crate::policy::{Context, Document, Request, Verdict, evaluate};
 use crate::vocabulary::KeyArn;
@@ -44,9 +45,10 @@ impl Function for KeyPolicyAllows {
                 ("undetermined_keys", texts()),
             ]),
             summary: "Whether a key policy allows a request, and by what",
-            description: "Decides a request against a key policy as AWS does. `verdict` is `allowed`, `denied_explicitly`, `denied_implicitly`, or \
+            description: "Decides a request against a key policy as AWS does. `verdict` is `allowed`, `denied_explicit`, `denied_implicit`, or \
                           `undetermined` when it depends on context keys that are not given (`undetermined_keys`). `delegated`: the policy allows \
-                          the account, and its IAM policies decide. `statements`: those that made the decision.",
+                          the account, and its IAM policies decide. `statements`: the `Sid` of each statement that made the decision, or `#` and \
+                          its number where it has none.",
         }
     }
 
@@ -54,6 +56,7 @@ impl Function for KeyPolicyAllows {
         let policy = Document::parse(text(arguments, 0)).map_err(|error| wrong(0, error))?;
         let key: KeyArn = parsed(arguments, 1)?;
         let caller = Caller::parse(text(arguments, 2)).map_err(|error| wrong(2, error))?;
+        let action = kms_action(text(arguments, 3)).map_err(|error| wrong(3, error))?;
         let mut context = Context::open();
         if let Some(account) = caller.account() {
             context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
@@ -63,20 +66,14 @@ impl Function for KeyPolicyAllows {
                 context.set(name, value.as_str().into_iter().map(str::to_owned).collect());
             }
         }
-        let request = Request { caller, action: text(arguments, 3).to_owned(), resource: key.to_string(), context };
+        let request = Request { caller, action, resource: key.to_string(), context };
         let decision = evaluate(&policy, &request);
-        let verdict = match decision.verdict {
-            Verdict::Allowed => "allowed",
-            Verdict::DeniedExplicitly => "denied_explicitly",
-            Verdict::DeniedImplicitly => "denied_implicitly",
-            Verdict::Undetermined => "undetermined",
-        };
-        let label = |index: &usize| policy.statements.get(*index).map(|statement| Value::String(statement.label(*index)));
+        let name = |index: &usize| policy.statements.get(*index).map(|statement| Value::String(statement.name(*index)));
         Ok(Value::map([
             ("allowed", Value::Bool(decision.verdict == Verdict::Allowed)),
-            ("verdict", Value::string(verdict)),
+            ("verdict", Value::string(decision.verdict.name())),
             ("delegated", Value::Bool(decision.delegated)),
-            ("statements", Value::List(decision.statements.iter().filter_map(label).collect())),
+            ("statements", Value::List(decision.statements.iter().filter_map(name).collect())),
             ("undetermined_keys", Value::List(decision.undetermined_keys.into_iter().map(Value::String).collect())),
         ]))
     }

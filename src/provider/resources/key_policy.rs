@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Timeouts, all_known, known_set, timeout};
 use crate::clouds::aws::AwsError;
+use crate::databricks::Account;
+use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::workspaces::Workspace;
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::identity::Identity;
@@ -18,10 +21,10 @@ use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::provider::key_policies::{Write, merged, refuse_lockout, understood, write};
-use crate::requirements::aws::Usage;
+use crate::requirements::aws::{Usage, User};
 use crate::requirements::effects::{PermissionChange, effects};
 use crate::requirements::ownership::{list_of, mean_the_same, recognise, statements_of, still_there};
-use crate::vocabulary::{AccountId, KeyArn, KeyConfigurationId, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
@@ -142,54 +145,106 @@ impl Model {
     }
 }
 
-/// The workspaces that use this key now, in words; empty when there are none or it cannot be known.
-async fn users_of(client: &Client, key: &KeyArn) -> Result<Vec<String>, Diagnostics> {
+/// The workspaces that need what is lost on a key now, in words; empty when there are none.
+async fn users_of(client: &Client, key: &KeyArn, lost: &[PermissionChange]) -> Result<Vec<String>, Diagnostics> {
     let account = client.account().await?;
-    let failed = |error| diagnose::account("It could not be found out whether a workspace uses the key", &error);
+    let failed = |error| diagnose::account("The provider could not find out which workspaces use the key", &error);
     let configurations = client.reads().configurations(account).await.map_err(failed)?;
     let arn = key.to_string();
-    let own: Vec<KeyConfigurationId> = configurations
-        .values()
-        .filter(|one| one.aws_key_info.as_ref().is_some_and(|info| info.key_arn == arn))
-        .filter_map(|one| one.customer_managed_key_id.parse().ok())
-        .collect();
+    let own: Vec<&KeyConfiguration> =
+        configurations.values().filter(|one| one.aws_key_info.as_ref().is_some_and(|info| info.key_arn == arn)).collect();
     if own.is_empty() {
         return Ok(Vec::new());
     }
     let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
-    let using = workspaces.values().filter(|workspace| own.iter().any(|id| workspace.uses(id)));
-    Ok(using.map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect())
+    let mut users = Vec::new();
+    for workspace in
+        workspaces.values().filter(|workspace| own.iter().any(|one| workspace.uses_id(&one.customer_managed_key_id)))
+    {
+        if needs(client, account, workspace, &own, lost).await {
+            users.push(format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name));
+        }
+    }
+    Ok(users)
 }
 
-/// What those who use the key would lose by a change of its policy, in words.
-fn losses(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
-    let changes = effects(before, after, key, usage).into_iter();
-    let lost = changes.map(|change| PermissionChange { gained: Vec::new(), ..change });
-    lost.flat_map(|change| change.in_words()).map(|line| format!("  - {line}")).collect()
+/// Whether a workspace that uses a key needs some of what is lost on it.
+async fn needs(
+    client: &Client,
+    account: &Account,
+    workspace: &Workspace,
+    own: &[&KeyConfiguration],
+    lost: &[PermissionChange],
+) -> bool {
+    let mut roles = Vec::new();
+    for change in lost {
+        match &change.user {
+            User::Databricks(_) => return true,
+            User::CrossAccountRole(role) => roles.push(role.to_string()),
+        }
+    }
+    // What only the role loses concerns the workspaces whose clusters' volumes the key encrypts, and which work with that role.
+    let for_volumes = own.iter().any(|one| {
+        one.is_for_cluster_volumes()
+            && workspace.storage_customer_managed_key_id.as_deref() == Some(one.customer_managed_key_id.as_str())
+    });
+    if !for_volumes || workspace.is_serverless_only() {
+        return false;
+    }
+    match client.reads().cross_account_role(account, workspace).await {
+        Ok(Some(role)) => roles.contains(&role),
+        // Whose role it is cannot be seen: it may be this one.
+        Ok(None) | Err(_) => true,
+    }
 }
 
-/// Refuses to take from a workspace what it needs. `lost` says what that is.
-async fn refuse_removal_in_use(client: &Client, key: &KeyArn, what: &str, lost: &[String]) -> Result<(), Diagnostics> {
-    if lost.is_empty() {
+/// What those who use the key would lose by a change of its policy.
+fn losses(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<PermissionChange> {
+    effects(before, after, key, usage).into_iter().filter_map(PermissionChange::loss).collect()
+}
+
+/// What a workspace would be left without.
+struct Removal<'a> {
+    /// `This change`
+    what: &'a str,
+    lost: &'a [PermissionChange],
+    /// What to do about it first.
+    remedy: &'a str,
+}
+
+/// Refuses to take from a workspace what it needs.
+async fn refuse_removal_in_use(client: &Client, key: &KeyArn, removal: &Removal<'_>) -> Result<(), Diagnostics> {
+    if removal.lost.is_empty() {
         return Ok(());
     }
-    let users = users_of(client, key).await?;
+    let users = users_of(client, key, removal.lost).await?;
     if users.is_empty() {
         return Ok(());
     }
+    let lost: Vec<String> =
+        removal.lost.iter().flat_map(PermissionChange::in_words).map(|line| format!("  - {line}")).collect();
     Err(Diagnostic::error(
         "Workspaces need these statements of the key policy",
         format!(
-            "{what} would take these permissions on {key} away:\n{}\n\nThese workspaces are encrypted with it:\n{}\n\nThey would go dark. \
-             A key cannot be detached from a workspace: delete the workspaces first (`terraform destroy -target=…`), then this.\n\nTo leave \
-             the statements in the policy and only let Terraform forget them, use a `removed` block with `destroy = false`. To remove them \
-             all the same, set `force_destroy = true` and apply that before.",
+            "{} would take permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}\n\nWithout them, they lose access to the key, or \
+             their clusters do not start. A key cannot be detached from a workspace.\n\n{}",
+            removal.what,
             lost.join("\n"),
-            users.join("\n")
+            users.join("\n"),
+            removal.remedy
         ),
     )
     .into())
 }
+
+/// What a change takes away can be put back.
+const UNDO_THE_CHANGE: &str = "Put back what the configuration no longer names: the use case, the account, or `cross_account_role_arn`. If the workspaces may lose \
+     the permissions, set `force_destroy = true` and apply that before.";
+
+/// What a destruction takes away.
+const DELETE_THE_WORKSPACES: &str = "Delete the workspaces first (`terraform destroy -target=…`), then this resource. To leave the statements in the policy and let \
+     Terraform forget them:\n\nremoved {\n  from = dbxcmk_key_policy.…\n  lifecycle {\n    destroy = false\n  }\n}\n\nTo remove them although \
+     the workspaces need them, set `force_destroy = true` and apply that before.";
 
 /// Refuses a destruction that takes from a workspace what it needs.
 async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn) -> Result<(), Diagnostics> {
@@ -203,11 +258,26 @@ async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn)
         Err(AwsError::NotFound(_)) => return Ok(()),
         Err(error) => return Err(diagnose::aws("The key policy could not be read", key, &error).on("aws").into()),
     };
-    let lost = match (merged(&before, &[], &own, key), state.usage(client)) {
-        (Ok(after), Some(usage)) => losses(&before, &after, key, &usage),
-        _ => vec!["  - all that the statements of this resource grant".to_owned()],
+    let Some(usage) = state.usage(client) else {
+        return Err(Diagnostic::bug("The state of a key policy does not say what the key is used for.").into());
     };
-    refuse_removal_in_use(client, key, "Destroying this resource", &lost).await
+    let lost = match merged(&before, &[], &own, key) {
+        Ok(after) => losses(&before, &after, key, &usage),
+        // Nothing would be left of the policy: all that the statements grant is lost.
+        Err(_) => usage
+            .purposes()
+            .into_iter()
+            .map(|(purpose, user)| PermissionChange {
+                user,
+                purpose,
+                gained: Vec::new(),
+                lost: purpose.needed_actions().iter().map(|(action, _)| *action).collect(),
+                left_to_iam: Vec::new(),
+            })
+            .collect(),
+    };
+    let removal = Removal { what: "Destroying this resource", lost: &lost, remedy: DELETE_THE_WORKSPACES };
+    refuse_removal_in_use(client, key, &removal).await
 }
 
 impl KeyPolicy {
@@ -271,7 +341,8 @@ impl KeyPolicy {
             |_| "aws.key_arn",
         ));
         if !model.may_be_destroyed()
-            && let Err(errors) = refuse_removal_in_use(client, key, "This change", &lost).await
+            && let Err(errors) =
+                refuse_removal_in_use(client, key, &Removal { what: "This change", lost: &lost, remedy: UNDO_THE_CHANGE }).await
         {
             found.extend(errors);
         }

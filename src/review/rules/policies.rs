@@ -107,15 +107,10 @@ fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, afte
     };
     let Some(key) = arn.or_else(|| stand_in(deployment)) else { return Vec::new() };
     let changes = effects(before, after, &key, &usage);
-    let words = |changes: &[PermissionChange], lost: bool| -> Vec<String> {
-        let only = changes.iter().cloned().map(|change| PermissionChange {
-            gained: if lost { Vec::new() } else { change.gained },
-            lost: if lost { change.lost } else { Vec::new() },
-            ..change
-        });
-        only.flat_map(|change| change.in_words()).collect()
+    let words = |part: fn(PermissionChange) -> Option<PermissionChange>| -> Vec<String> {
+        changes.iter().cloned().filter_map(part).flat_map(|change| change.in_words()).collect()
     };
-    let (gained, lost) = (words(&changes, false), words(&changes, true));
+    let (gained, lost) = (words(PermissionChange::gain), words(PermissionChange::loss));
     if !gained.is_empty() || !lost.is_empty() {
         gathered.permissions.push(PermissionLine { key: name, address: change.address.clone(), gained, lost: lost.clone() });
     }
