@@ -1,24 +1,22 @@
 //! Making a key configuration, never two; and never taking one away from a workspace.
 //!
-//! The API has no token that would make a create safe to repeat. So whoever makes one looks first whether it is there: an
-//! answer that was lost, and a run that was killed before Terraform wrote its state, leave a configuration behind that nobody
-//! knows of. Two configurations that agree in everything serve nobody, so an equal one is taken over or pointed out.
+//! The API has no token that makes a create safe to repeat. So the provider looks first whether an equal one is there. One that
+//! the [`Journal`] explains was left behind by a create of this working directory whose answer was lost: it is adopted. Any other
+//! one belongs to somebody else, as far as anybody can tell: it is pointed out, and neither adopted nor doubled.
 
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::client::Client;
 use super::diagnose;
+use super::journal::Journal;
 use super::waiting::Deadline;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::Context;
-use crate::vocabulary::KeyConfigurationId;
-
-/// How old an equal configuration may be so that it counts as left behind by a run that was interrupted.
-const LEFT_BEHIND: time::Duration = time::Duration::hours(24);
+use crate::vocabulary::{AccountId, KeyConfigurationId};
 
 /// RFC 3339 from milliseconds since 1970.
 pub fn rfc3339(milliseconds: i64) -> Option<String> {
@@ -33,49 +31,72 @@ fn moment(milliseconds: i64) -> Option<OffsetDateTime> {
 enum There {
     /// Nothing.
     Nothing,
-    /// One that a run has left behind a short while ago.
+    /// One that a create of this working directory has left behind.
     LeftBehind(Box<KeyConfiguration>),
-    /// One or more that have been there for longer.
+    /// One or more that nobody here has made.
     Others(Vec<KeyConfiguration>),
 }
 
-/// Looks for configurations that agree with `new` in everything and that no resource of this run manages.
-fn there<'a>(client: &Client, all: impl Iterator<Item = &'a KeyConfiguration>, new: &NewKeyConfiguration) -> There {
+/// What the journal calls a request.
+fn request(account: &AccountId, new: &NewKeyConfiguration) -> Result<String, Diagnostics> {
+    let text = serde_json::to_string(new).map_err(|error| Diagnostic::bug(error.to_string()))?;
+    Ok(format!("{account} {text}"))
+}
+
+/// Sorts configurations that agree with `new` in everything, but for those of this state.
+fn there<'a>(
+    all: impl Iterator<Item = &'a KeyConfiguration>,
+    new: &NewKeyConfiguration,
+    request: &str,
+    is_own: impl Fn(&str) -> bool,
+) -> There {
+    let journal = Journal::here();
+    let is_own = |id: &str| is_own(id) || journal.is_own(request, id);
     let equal: Vec<KeyConfiguration> =
-        all.filter(|one| new.matches(one) && !client.manages(&one.customer_managed_key_id)).cloned().collect();
-    let is_recent = |one: &KeyConfiguration| {
-        one.creation_time.and_then(moment).is_some_and(|made| OffsetDateTime::now_utc() - made < LEFT_BEHIND)
-    };
-    match equal.as_slice() {
-        [] => There::Nothing,
-        [one] if is_recent(one) => There::LeftBehind(Box::new(one.clone())),
-        _ => There::Others(equal),
+        all.filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id)).cloned().collect();
+    let explained =
+        |one: &&KeyConfiguration| journal.explains(request, &one.customer_managed_key_id, one.creation_time);
+    match (equal.as_slice(), equal.iter().find(explained)) {
+        ([], _) => There::Nothing,
+        (_, Some(one)) => There::LeftBehind(Box::new(one.clone())),
+        (_, None) => There::Others(equal),
     }
 }
 
 /// Says at plan what a create would find.
 ///
 /// # Errors
-/// When an equal one is there that no interrupted run has left behind.
+/// When an equal one is there that no create of this working directory has left behind.
 pub fn announce<'a>(
     cx: &Context<Client>,
-    all: impl Iterator<Item = &'a KeyConfiguration>,
+    account: &AccountId,
+    all: impl Iterator<Item = &'a KeyConfiguration> + Clone,
     new: &NewKeyConfiguration,
 ) -> Result<(), Diagnostics> {
-    match there(cx.client(), all, new) {
+    let client = cx.client();
+    let own: Vec<String> = all
+        .clone()
+        .filter(|one| new.matches(one) && client.manages(&one.customer_managed_key_id))
+        .map(|one| one.customer_managed_key_id.clone())
+        .collect();
+    let request = request(account, new)?;
+    // One that is replaced by an equal one is still there when the new one is created first, and the run that applies this plan is
+    // not told whose it is.
+    Journal::here().own(&request, own);
+    match there(all, new, &request, |id| client.manages(id)) {
         There::Nothing => Ok(()),
         There::LeftBehind(one) => {
-            cx.warn(taken_over(&one, "will be taken over instead of making a second one"));
+            cx.warn(adopted(&one, "will adopt it instead of creating a second one"));
             Ok(())
         }
         There::Others(others) => Err(there_already(&others)),
     }
 }
 
-/// Makes one, or takes over the equal one that an interrupted run has left behind.
+/// Makes one, or adopts the equal one that a create of this working directory has left behind.
 ///
 /// # Errors
-/// When Databricks refuses, when an equal one was there before, or when it cannot be found out what became of the request.
+/// When Databricks refuses, when an equal one of somebody else is there, or when it cannot be found out what became of the request.
 pub async fn make(
     cx: &Context<Client>,
     account: &Account,
@@ -83,19 +104,41 @@ pub async fn make(
     deadline: Deadline,
 ) -> Result<KeyConfiguration, Diagnostics> {
     let failed = |error: &Error| Diagnostics::from(diagnose::account("The key configuration could not be created", error));
+    let request = request(account.id(), new)?;
     let before = account.key_configurations().await.map_err(|error| failed(&error))?;
-    match there(cx.client(), before.iter(), new) {
+    match there(before.iter(), new, &request, |id| cx.client().manages(id)) {
         There::Nothing => {}
         There::LeftBehind(one) => {
-            cx.warn(taken_over(&one, "was taken over instead of making a second one"));
+            cx.warn(adopted(&one, "adopted it instead of creating a second one"));
             return Ok(*one);
         }
         There::Others(others) => return Err(there_already(&others)),
     }
+    let journal = Journal::here();
+    let known = before.iter().filter(|one| new.matches(one)).map(|one| one.customer_managed_key_id.clone()).collect();
+    let note = match journal.begin(&request, known) {
+        Ok(note) => Some(note),
+        Err(error) => {
+            tracing::warn!(%error, "no note of the create could be written; if its answer is lost, the configuration has to be imported");
+            None
+        }
+    };
+    let answered = |made: KeyConfiguration| {
+        if let Some(note) = note.clone() {
+            journal.made(note, &made.customer_managed_key_id);
+        }
+        Ok(made)
+    };
+    let refused = |error: &Error| {
+        if let Some(note) = &note {
+            journal.refused(note);
+        }
+        failed(error)
+    };
     let lost = match deadline.bound(account.create_key_configuration(new)).await {
-        Some(Ok(made)) => return Ok(made),
+        Some(Ok(made)) => return answered(made),
         Some(Err(error)) if error.may_have_been_taken() => error,
-        Some(Err(error)) => return Err(failed(&error)),
+        Some(Err(error)) => return Err(refused(&error)),
         None => Error::Transport {
             reason: "Databricks did not answer within the timeout of the operation".to_owned(),
             may_have_been_taken: true,
@@ -104,10 +147,10 @@ pub async fn make(
     tracing::warn!(error = %lost, "the answer to a create was lost; looking whether it was carried out");
     let unknown = |error: &Error| {
         Diagnostics::from(Diagnostic::error(
-            "It is not known whether the key configuration was created",
+            "The provider does not know whether the key configuration was created",
             format!(
                 "The answer to the create was lost ({lost}), and afterwards the configurations of the account could not be listed \
-                 ({error}). Apply again: what is there by then is found and taken over, so that nothing is made twice."
+                 ({error}). Apply again within 15 minutes: the provider finds and adopts what was created, and creates nothing twice."
             ),
         ))
     };
@@ -117,13 +160,14 @@ pub async fn make(
     };
     let mut made = now.into_iter().filter(is_new);
     match (made.next(), made.next()) {
-        (Some(one), None) => Ok(one),
+        (Some(one), None) => answered(one),
+        // It may still be carried out: the note stays.
         (None, _) => Err(failed(&lost)),
         (Some(one), Some(other)) => Err(Diagnostic::error(
-            "It is not certain which key configuration was created",
+            "The provider cannot tell which key configuration it created",
             format!(
                 "The answer to the create was lost, and since then the account has two new configurations of this key: {} and {}. Somebody \
-                 else made one at the same time. Import the right one, and delete the other in the account console.",
+                 else created one at the same time. Import the right one, and delete the other in the account console.",
                 one.customer_managed_key_id, other.customer_managed_key_id
             ),
         )
@@ -138,13 +182,12 @@ fn with_age(one: &KeyConfiguration) -> String {
     }
 }
 
-fn taken_over(one: &KeyConfiguration, what: &str) -> Diagnostic {
+fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
     Diagnostic::warning(
         "The key configuration is there already",
         format!(
-            "The account has the key configuration {}, which agrees in everything with this resource: a run that was interrupted before \
-             Terraform wrote its state leaves one behind. It {what}.\n\nIf it belongs to somebody else's configuration, give this one \
-             another `key_alias`: two configurations of Terraform must not manage the same object.",
+            "The account has the key configuration {}, which equals this resource. A create from this working directory, whose answer Terraform \
+             did not get, made it within the last 15 minutes. The provider {what}.",
             with_age(one)
         ),
     )
@@ -156,9 +199,10 @@ fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
     Diagnostic::error(
         "The account has this key configuration already",
         format!(
-            "These key configurations agree in everything with this resource, and no resource of this configuration manages them:\n{}\n\nA \
-             second one would be the same again. Take the existing one over:\n\nimport {{\n  to = dbxcmk_key_configuration.…\n  id = \
-             \"{first}\"\n}}\n\nor, if a second one is really wanted, give this one another `key_alias`.",
+            "These key configurations equal this resource, and this state does not manage them:\n{}\n\nAnother Terraform state may own them, and \
+             two states must not manage one object. If none does, import the existing one:\n\nimport {{\n  to = dbxcmk_key_configuration.…\n  \
+             id = \"{first}\"\n}}\n\nIf another state owns it, use its id from there. If you want a second one, give this one another \
+             `key_alias`.",
             list.join("\n")
         ),
     )

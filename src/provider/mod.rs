@@ -6,6 +6,7 @@ pub mod config;
 pub mod data_sources;
 pub mod diagnose;
 pub mod functions;
+pub mod journal;
 pub mod key_configurations;
 pub mod key_policies;
 pub mod list_resources;

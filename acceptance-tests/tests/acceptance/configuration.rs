@@ -226,16 +226,29 @@ mod faults {
         id.to_owned()
     }
 
+    /// A create whose answer was lost, and after which nobody could look.
     #[test]
-    fn what_an_interrupted_run_left_behind_is_taken_over() {
-        let (stage, key) = stage();
-        let id = left_behind(&stage, &key, 1);
+    fn what_a_lost_create_left_behind_is_adopted() {
+        let (stage, _) = stage();
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        let http = "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"3s\"\n  }\n}";
+        stage.workdir.write("main.tf", &text.replace("provider \"dbxcmk\" {}", http));
+        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::StatusAfter { status: 504 }));
+        // The lists of the plan, of the plan that an apply makes again, and before the create.
+        let lists = Fault { skip: 3, ..Fault::new("GET /customer-managed-keys", Effect::status(500)).times(1000) };
+        stage.sandbox.inject(lists);
+        let run = stage.workdir.failed_apply();
+        let error = run.error("The provider does not know whether the key configuration was created");
+        assert!(error.detail.contains("Apply again within 15 minutes"), "{}", error.detail);
+        stage.sandbox.with(|world| world.faults.clear());
+        let id = stage.configurations()[0]["customer_managed_key_id"].as_str().unwrap().to_owned();
         let plan = stage.workdir.plan();
         let warning = plan.run.warning("The key configuration is there already");
-        assert!(warning.detail.contains(&id) && warning.detail.contains("will be taken over"), "{}", warning.detail);
-        stage.workdir.apply().warning("The key configuration is there already");
+        assert!(warning.detail.contains(&id) && warning.detail.contains("will adopt it"), "{}", warning.detail);
+        let run = stage.workdir.apply();
+        assert!(run.messages.iter().any(|message| message.detail.contains("The provider adopted it")), "{}", run.shown());
         assert_eq!(stage.workdir.attribute(ADDRESS, "/id"), id);
-        assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
+        assert_eq!(stage.asked("POST /customer-managed-keys").len(), 1);
         stage.workdir.empty_plan();
         // To be replaced is no reason to believe that it was left behind.
         let run = stage.workdir.run(&["apply", "-json", "-auto-approve", &format!("-replace={ADDRESS}")]);
@@ -244,16 +257,73 @@ mod faults {
         assert_eq!(stage.configurations().len(), 1);
     }
 
+    /// However young an equal one is: what this working directory has not made may be another state's.
     #[test]
-    fn an_equal_one_that_has_long_been_there_is_to_be_imported() {
+    fn an_equal_one_that_is_not_ours_is_to_be_imported() {
+        for hours in [0, 48] {
+            let (stage, key) = stage();
+            let id = left_behind(&stage, &key, hours);
+            let run = stage.workdir.refused_plan();
+            let error = run.error("The account has this key configuration already");
+            assert!(error.detail.contains(&format!("id = \"{id}\"")), "{}", error.detail);
+            stage.workdir.import(ADDRESS, &id);
+            stage.workdir.empty_plan();
+            assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
+        }
+    }
+
+    #[test]
+    fn one_that_comes_between_plan_and_apply_is_not_adopted() {
         let (stage, key) = stage();
-        let id = left_behind(&stage, &key, 48);
-        let run = stage.workdir.refused_plan();
-        let error = run.error("The account has this key configuration already");
-        assert!(error.detail.contains(&format!("id = \"{id}\"")), "{}", error.detail);
-        stage.workdir.import(ADDRESS, &id);
-        stage.workdir.empty_plan();
+        stage.workdir.plan();
+        left_behind(&stage, &key, 0);
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        run.error("The account has this key configuration already");
         assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
+    }
+
+    /// Two states that create the same at the same time end with one owner for each object.
+    #[test]
+    fn two_states_never_own_one_object() {
+        for _ in 0..3 {
+            let (stage, key) = stage();
+            let other = acceptance_tests::harness::Workdir::new(&stage.sandbox);
+            other.configuration(&format!("{}{}", acceptance_tests::stage::HEAD, resource(&key, "")));
+            let slow = Effect::Delay { milliseconds: 300 };
+            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", slow).times(2));
+            let apply = |workdir: &acceptance_tests::harness::Workdir| {
+                workdir.run(&["apply", "-json", "-input=false", "-auto-approve"])
+            };
+            let (one, two) = std::thread::scope(|scope| {
+                let one = scope.spawn(|| apply(&stage.workdir));
+                let two = scope.spawn(|| apply(&other));
+                (one.join().unwrap(), two.join().unwrap())
+            });
+            assert!(one.success || two.success, "{}{}", one.shown(), two.shown());
+            for run in [&one, &two].into_iter().filter(|run| !run.success) {
+                run.error("The account has this key configuration already");
+            }
+            if one.success && two.success {
+                assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), other.attribute(ADDRESS, "/id"));
+                assert_eq!(stage.configurations().len(), 2);
+            }
+        }
+    }
+
+    #[test]
+    fn an_equal_one_can_be_created_before_the_old_one_is_destroyed() {
+        let (stage, key) = stage();
+        let text = resource(&key, "");
+        let before = text.trim_end().trim_end_matches('}').to_owned() + "  lifecycle {\n    create_before_destroy = true\n  }\n}\n";
+        stage.configure(&before);
+        stage.workdir.apply();
+        let id = stage.workdir.attribute(ADDRESS, "/id");
+        stage.workdir.plan_with(&[&format!("-replace={ADDRESS}")]);
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        assert!(run.success && run.warnings().iter().all(|warning| !warning.contains("there already")), "{}", run.shown());
+        assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
+        assert_eq!(stage.configurations().len(), 1);
+        stage.workdir.empty_plan();
     }
 
     #[test]

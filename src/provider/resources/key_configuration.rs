@@ -268,7 +268,7 @@ impl Resource for KeyConfiguration {
                     refuse_twins(client, &new)?;
                     let all = client.reads().configurations(account).await;
                     let all = all.map_err(|error| diagnose::account("The key configurations could not be read", &error))?;
-                    announce(cx, all.values(), &new)?;
+                    announce(cx, account.id(), all.values(), &new)?;
                 }
             }
             Some(prior) if replaces => {
