@@ -72,7 +72,9 @@ impl<D: DataSource> AnyDataSource<D::Client> for Registered<D> {
 
     fn read<'a>(&'a self, cx: Context<D::Client>, config: &'a Value) -> Boxed<'a, Outcome> {
         Box::pin(async move {
+            let missing = self.schema.missing(config);
             let result = match from_value::<D::Model>(config) {
+                _ if missing.has_errors() => Err(missing),
                 Ok(model) => D::read(&cx, model).await,
                 Err(error) => Err(misfit(&error)),
             };

@@ -17,10 +17,21 @@ use super::value::Value;
 pub fn propose(schema: &Schema, config: &Value, prior: Option<&Value>) -> Value {
     let planned = carry_over(&schema.attributes, config, prior);
     match prior {
-        Some(prior) if planned == *prior => planned,
+        Some(prior) if without_quiet(schema, &planned) == without_quiet(schema, prior) => planned,
         _ => forget_computed(&schema.attributes, config, planned),
     }
     .canonical(&schema.ty())
+}
+
+/// Whether two states differ in what only tells the provider how to work, and in nothing else.
+pub fn differs_quietly(schema: &Schema, prior: &Value, planned: &Value) -> bool {
+    prior != planned && without_quiet(schema, prior) == without_quiet(schema, planned)
+}
+
+fn without_quiet(schema: &Schema, value: &Value) -> Value {
+    let Value::Map(entries) = value else { return value.clone() };
+    let is_quiet = |name: &String| schema.attributes.iter().any(|attribute| attribute.quiet && attribute.name == name);
+    Value::Map(entries.iter().filter(|(name, _)| !is_quiet(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 /// The paths that ask for another object: attributes that replace and differ from the prior state.
@@ -136,6 +147,7 @@ mod tests {
                 Attribute::string("id").computed().stable(),
                 Attribute::string("etag").computed(),
                 Attribute::duration("wait"),
+                Attribute::string("hint").quiet(),
                 Attribute::string_set("uses"),
                 Attribute::object(
                     "aws",
@@ -153,6 +165,7 @@ mod tests {
             ("id", Value::Null),
             ("etag", Value::Null),
             ("wait", Value::string("60s")),
+            ("hint", Value::Null),
             ("uses", Value::List(vec![Value::string("b"), Value::string("a")])),
             ("aws", Value::map([("key", Value::string(key)), ("region", Value::Null)])),
         ])
@@ -184,6 +197,18 @@ mod tests {
     fn nothing_changed_is_planned_as_nothing_even_in_another_spelling() {
         let prior = state("a", "k");
         assert_eq!(propose(&schema(), &config("a", "k"), Some(&prior)), prior);
+    }
+
+    #[test]
+    fn what_only_tells_the_provider_how_to_work_makes_nothing_unknown() {
+        let prior = state("a", "k");
+        let Value::Map(mut entries) = config("a", "k") else { panic!("an object") };
+        entries.insert("hint".to_owned(), Value::string("slowly"));
+        let planned = propose(&schema(), &Value::Map(entries), Some(&prior));
+        assert_eq!(planned.get("hint"), &Value::string("slowly"));
+        assert_eq!(planned.get("etag"), &Value::string("x"));
+        assert!(differs_quietly(&schema(), &prior, &planned));
+        assert!(!differs_quietly(&schema(), &prior, &prior) && !differs_quietly(&schema(), &prior, &state("b", "k")));
     }
 
     #[test]

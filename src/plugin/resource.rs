@@ -18,7 +18,7 @@ use super::conformity::{plan_violations, state_violations};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::identity::Identity;
 use super::path::Path;
-use super::planning::{propose, replacements};
+use super::planning::{differs_quietly, propose, replacements};
 use super::schema::Schema;
 use super::typed::{misfit, validated};
 use super::value::Value;
@@ -97,6 +97,9 @@ pub struct Change<M> {
     pub prior: Option<M>,
     /// Whether the generic rules alone already plan a change.
     pub differs: bool,
+    /// Whether all that differs only tells the provider how to work: nothing happens to the object, so there is no reason to
+    /// call anybody.
+    pub quiet: bool,
 }
 
 /// A plan that a resource may still refine.
@@ -329,12 +332,17 @@ impl<R: Resource> Registered<R> {
             R::plan_destroy(cx, &read(prior)?).await?;
             return Ok((Value::Null, Vec::new()));
         }
+        let missing = self.schema.missing(config);
+        if missing.has_errors() {
+            return Err(missing);
+        }
         let before = (!prior.is_null()).then_some(prior);
         let proposed = propose(&self.schema, config, before);
         let change = Change {
             config: read(config)?,
             prior: before.map(read).transpose()?,
             differs: before.is_none_or(|before| *before != proposed),
+            quiet: before.is_some_and(|before| differs_quietly(&self.schema, before, &proposed)),
         };
         let mut plan = Plan { model: read(&proposed)?, replace: Vec::new() };
         R::plan(cx, &change, &mut plan).await?;
@@ -359,6 +367,9 @@ impl<R: Resource> Registered<R> {
         if planned.is_null() {
             R::delete(cx, read(prior)?).await?;
             return Ok(Value::Null);
+        }
+        if !prior.is_null() && differs_quietly(&self.schema, prior, planned) {
+            return Ok(planned.clone());
         }
         let model = if prior.is_null() {
             R::create(cx, read(planned)?, progress).await?

@@ -99,6 +99,8 @@ pub struct Attribute {
     pub deprecated: Option<String>,
     /// Whether another value means another object.
     pub replaces: bool,
+    /// Whether it only tells the provider how to work, as a timeout does: another value changes nothing of the object.
+    pub quiet: bool,
     /// Whether a computed value stays what it was as long as the object lives.
     pub stable: bool,
     /// The value when the user gives none.
@@ -120,6 +122,7 @@ impl Attribute {
             write_only: false,
             deprecated: None,
             replaces: false,
+            quiet: false,
             stable: false,
             default: None,
             same_meaning: None,
@@ -179,7 +182,7 @@ impl Attribute {
                 Self::duration(operation).describe(format!("How long {operation} may take. Default: `{default}`."))
             })
             .collect();
-        Self::object("timeouts", attributes).describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
+        Self::object("timeouts", attributes).quiet().describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
     }
 
     /// What it is for, in Markdown.
@@ -214,6 +217,13 @@ impl Attribute {
     #[must_use]
     pub fn stable(mut self) -> Self {
         self.stable = true;
+        self
+    }
+
+    /// It only tells the provider how to work: another value is written to the state, and nothing is called for it.
+    #[must_use]
+    pub fn quiet(mut self) -> Self {
+        self.quiet = true;
         self
     }
 
@@ -344,6 +354,30 @@ impl Attribute {
         }
     }
 
+    /// What is null and must not be, here and inside.
+    fn missing(&self, value: &Value, path: &Path, found: &mut Diagnostics) {
+        match (&self.kind, value) {
+            (_, Value::Null) if self.presence == Presence::Required => found.push(
+                Diagnostic::error(
+                    "Missing required argument",
+                    format!("The argument `{path}` is required, but its value is null. Set it, or remove what makes it null."),
+                )
+                .at(path.clone()),
+            ),
+            (Kind::Value(Type::List(_) | Type::Set(_)), Value::List(elements)) if elements.iter().any(Value::is_null) => found.push(
+                Diagnostic::error(
+                    "Null value in a list",
+                    format!("An element of `{path}` is null. Remove it, for example with `compact(…)`."),
+                )
+                .at(path.clone()),
+            ),
+            (Kind::Nested(nesting, attributes), value) => each_object(*nesting, value, path, |object, path| {
+                missing_in(attributes, object, &path, found);
+            }),
+            _ => {}
+        }
+    }
+
     fn validate(&self, value: &Value, path: &Path, found: &mut Diagnostics) {
         if value.is_null() || value.is_unknown() {
             return;
@@ -354,21 +388,26 @@ impl Attribute {
             }
         }
         if let Kind::Nested(nesting, attributes) = &self.kind {
-            match (nesting, value) {
-                (Nesting::Single, object) => validate_all(attributes, object, path, found),
-                (Nesting::Map, Value::Map(entries)) => {
-                    for (key, object) in entries {
-                        validate_all(attributes, object, &path.key(key), found);
-                    }
-                }
-                (_, Value::List(elements)) => {
-                    for (index, object) in elements.iter().enumerate() {
-                        validate_all(attributes, object, &path.index(index), found);
-                    }
-                }
-                _ => {}
-            }
+            each_object(*nesting, value, path, |object, path| validate_all(attributes, object, &path, found));
         }
+    }
+}
+
+/// Each object of a nested attribute, and where it is.
+fn each_object(nesting: Nesting, value: &Value, path: &Path, mut visit: impl FnMut(&Value, Path)) {
+    match (nesting, value) {
+        (Nesting::Single, object @ Value::Map(_)) => visit(object, path.clone()),
+        (Nesting::Map, Value::Map(entries)) => entries.iter().for_each(|(key, object)| visit(object, path.key(key))),
+        (_, Value::List(elements)) => {
+            elements.iter().enumerate().for_each(|(index, object)| visit(object, path.index(index)));
+        }
+        _ => {}
+    }
+}
+
+fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
+    for attribute in attributes {
+        attribute.missing(object.get(attribute.name), &path.attribute(attribute.name), found);
     }
 }
 
@@ -390,7 +429,7 @@ pub fn sentence(text: &str) -> String {
         Some(first) => first.to_uppercase().chain(chars).collect(),
         None => String::new(),
     };
-    if !sentence.ends_with(['.', '!', '?', ':', '\n', '}']) {
+    if !sentence.ends_with(['.', '!', '?', ':', '\n', '}', '…']) {
         sentence.push('.');
     }
     sentence
@@ -407,9 +446,17 @@ impl Schema {
         object_type(&self.attributes)
     }
 
+    /// What is null in a configuration and must not be. Terraform itself misses an explicit `null`, and what was unknown when the
+    /// configuration was validated can turn out to be one.
+    pub fn missing(&self, config: &Value) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        missing_in(&self.attributes, config, &Path::root(), &mut found);
+        found
+    }
+
     /// Every offline check on what is known of a configuration.
     pub fn validate(&self, config: &Value) -> Diagnostics {
-        let mut found = Diagnostics::new();
+        let mut found = self.missing(config);
         validate_all(&self.attributes, config, &Path::root(), &mut found);
         found
     }

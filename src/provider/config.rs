@@ -46,7 +46,7 @@ pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
 
 /// The attribute `ignore_findings`.
 pub fn ignore_findings(whose: &str) -> Attribute {
-    Attribute::string_set("ignore_findings").format::<Silenced>("This finding cannot be ignored").describe(format!(
+    Attribute::string_set("ignore_findings").quiet().format::<Silenced>("This finding cannot be ignored").describe(format!(
         "Ids of findings that are not to be shown for {whose}. The id stands in brackets at the end of each message; the guide on findings \
          lists all of them. What makes an attach fail cannot be ignored."
     ))

@@ -160,3 +160,70 @@ fn a_workspace_id_is_a_number_or_a_text() {
     stage.workdir.import("dbxcmk_workspace_binding.prod", &WORKSPACE.to_string());
     stage.workdir.apply();
 }
+
+/// A configuration and a binding, with further lines in each of them.
+fn bound_with(key: &str, configuration: &str, of_binding: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  \
+         }}\n{configuration}}}\n\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n  \
+         managed_services_key_configuration_id = dbxcmk_key_configuration.one.id\n{of_binding}}}\n"
+    )
+}
+
+/// What only tells the provider how to work makes nothing unknown, and calls nobody.
+#[test]
+fn another_wait_is_no_change_of_the_object() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.configure(&bound_with(&key, "", "  settle_time = \"0s\"\n"));
+    stage.workdir.apply();
+    stage.configure(&bound_with(
+        &key,
+        "  ignore_findings = [\"kms-key-no-rotation\"]\n  timeouts = {\n    create = \"1m\"\n  }\n",
+        "  settle_time = \"1s\"\n  wait_for_compute = \"1m\"\n  ignore_findings = [\"kms-key-no-rotation\"]\n",
+    ));
+    let before = stage.sandbox.requests().len();
+    let plan = stage.workdir.plan_with(&["-refresh=false"]);
+    for address in ["dbxcmk_workspace_binding.prod", "dbxcmk_key_configuration.one"] {
+        assert_eq!(plan.actions(address), "update");
+    }
+    for attribute in ["/workspace_name", "/workspace_status", "/region", "/pricing_tier", "/id"] {
+        assert!(!plan.is_unknown("dbxcmk_workspace_binding.prod", attribute), "{attribute} is unknown");
+    }
+    let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+    assert!(run.success, "{}", run.shown());
+    let asked: Vec<String> = stage.sandbox.requests().into_iter().skip(before).map(|record| record.operation).collect();
+    assert_eq!(asked, Vec::<String>::new(), "somebody was called");
+    assert_eq!(stage.workdir.attribute("dbxcmk_workspace_binding.prod", "/settle_time"), "1s");
+    stage.workdir.empty_plan();
+}
+
+/// Each row: a configuration with a null where a value has to be, and the attribute that the error names.
+#[test]
+fn null_in_a_required_argument_is_missing() {
+    let configuration = |cases: &str, aws: &str| {
+        format!("\nvariable \"none\" {{\n  type = string\n  default = null\n}}\n\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = {cases}\n  aws = {aws}\n}}\n")
+    };
+    let key = "{ key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\" }";
+    let rows = [
+        (configuration("null", key), "use_cases"),
+        (configuration("[\"STORAGE\"]", "null"), "aws"),
+        (configuration("[\"STORAGE\"]", "{ key_arn = null }"), "aws.key_arn"),
+        (configuration("[\"STORAGE\"]", "{ key_arn = var.none }"), "aws.key_arn"),
+        (configuration("[\"STORAGE\"]", key).replace("dbxcmk_key_configuration", "dbxcmk_key_policy").replace("[\"STORAGE\"]", "null"), "use_cases"),
+        (format!("\nresource \"dbxcmk_workspace_binding\" \"x\" {{\n  workspace_id = null\n  storage_key_configuration_id = \"{ID}\"\n}}\n"), "workspace_id"),
+        ("\ndata \"dbxcmk_workspace_encryption\" \"x\" {\n  workspace_id = null\n}\n".to_owned(), "workspace_id"),
+        (format!("\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = null\n  aws = {key}\n}}\n"), "use_cases"),
+    ];
+    for (text, attribute) in rows {
+        let stage = Stage::new(Over::Sandbox);
+        stage.configure(&text);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("Missing required argument");
+        assert!(error.detail.contains(&format!("`{attribute}`")), "{}", error.detail);
+        assert_eq!(run.errors(), 1, "{}", run.shown());
+    }
+    let stage = Stage::new(Over::Sandbox);
+    stage.configure(&configuration("[\"STORAGE\", null]", key));
+    stage.workdir.refused_plan().error("Null value in a list");
+}

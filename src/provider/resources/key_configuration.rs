@@ -278,6 +278,9 @@ impl Resource for KeyConfiguration {
             }
             Some(_) => {}
         }
+        if change.quiet {
+            return Ok(());
+        }
         if let (Some((key, question)), true) = (plan.model.question(client, &account, Stage::Plan), client.aws_is_known()) {
             let mut findings = judge(&client.facts_for_plan(&key).await, &question);
             if change.prior.is_some() && !replaces {

@@ -397,7 +397,7 @@ impl Resource for KeyPolicy {
                     .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")
                     .describe("Databricks accounts for which the key may be used. Default: the account of the provider."),
                 Attribute::object("aws", aws).required().describe("The AWS key and the role that uses it."),
-                Attribute::bool("force_destroy").default_value(Value::Bool(false)).describe(
+                Attribute::bool("force_destroy").default_value(Value::Bool(false)).quiet().describe(
                     "Whether the statements may be removed although workspaces need them. Those workspaces go dark. Default: `false`.",
                 ),
                 Attribute::string("statements")

@@ -389,12 +389,12 @@ impl Resource for WorkspaceBinding {
                 Attribute::string("storage_key_configuration_id")
                     .format::<KeyConfigurationId>("Invalid key configuration id")
                     .describe("Key configuration for workspace storage. Can be set once; afterwards neither changed nor removed."),
-                Attribute::duration("settle_time").describe(
+                Attribute::duration("settle_time").quiet().describe(
                     "How long to watch the workspace after the new keys show. A revert, a failed workspace or an unusable key in that time is an \
                      error. Not part of `timeouts`. Default: `20m` when the storage key changes, as Databricks asks for, otherwise `1m`. With \
                      `0s`, three reads in a row are enough, and a later revert shows only in the next plan.",
                 ),
-                Attribute::duration("wait_for_compute").describe(
+                Attribute::duration("wait_for_compute").quiet().describe(
                     "How long to wait for compute that runs in the workspace, which keeps Databricks from changing its keys, as `30m`. Within \
                      the timeout of the operation. Default: `0s`, so that the apply stops and says what to stop.",
                 ),
@@ -444,6 +444,9 @@ impl Resource for WorkspaceBinding {
             }
         }
         let Attr::Known(id) = plan.model.workspace_id else { return Ok(()) };
+        if change.quiet {
+            return Ok(());
+        }
         let account = match client.account().await {
             Ok(account) => account,
             Err(Unavailable::NotYetKnown(_)) => {
