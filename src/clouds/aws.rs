@@ -13,7 +13,8 @@ use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
-use aws_smithy_http_client::tls;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
@@ -151,6 +152,36 @@ fn innermost(error: &dyn std::error::Error) -> String {
     if parts.is_empty() { error.to_string() } else { parts.join(": ") }
 }
 
+/// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
+fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let endpoint = endpoint
+        .map(str::to_owned)
+        .or_else(|| variable(&format!("AWS_ENDPOINT_URL_{service}")))
+        .or_else(|| variable("AWS_ENDPOINT_URL"));
+    let host = endpoint.and_then(|endpoint| url::Url::parse(&endpoint).ok());
+    match host.as_ref().and_then(url::Url::host) {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
+fn direct() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+            connector = connector.sleep_impl(sleep);
+        }
+        connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
+    })
+}
+
 /// AWS, as one provider configuration sees it.
 #[derive(Debug)]
 pub struct Aws {
@@ -196,7 +227,7 @@ impl Aws {
     }
 
     /// An HTTP client that trusts the certificates which were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`.
-    /// A file that cannot be read is passed over here: the handshake that fails without it says what is wrong.
+    /// Whether the file can be used was looked at when the provider was configured.
     fn http_client(&self) -> Option<SharedHttpClient> {
         let variable = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let file = self.settings.ca_bundle.clone().or_else(variable)?;
@@ -217,6 +248,9 @@ impl Aws {
         let mut for_sts = config.to_builder();
         if let Some(endpoint) = &self.settings.sts_endpoint {
             for_sts.set_endpoint_url(Some(endpoint.clone()));
+        }
+        if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
+            for_sts.set_http_client(Some(direct()));
         }
         if config.region().is_none() {
             for_sts.set_region(Some(Region::from_static("us-east-1")));
@@ -246,6 +280,9 @@ impl Aws {
             let mut config = aws_sdk_kms::config::Builder::from(base).region(Region::new(region.to_owned()));
             if let Some(endpoint) = &self.settings.kms_endpoint {
                 config = config.endpoint_url(endpoint);
+            }
+            if is_on_this_machine(self.settings.kms_endpoint.as_deref(), "KMS") {
+                config = config.http_client(direct());
             }
             aws_sdk_kms::Client::from_conf(config.build())
         };
@@ -346,6 +383,9 @@ impl Aws {
             if let Some(endpoint) = &self.settings.sts_endpoint {
                 config = config.endpoint_url(endpoint);
             }
+            if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
+                config = config.http_client(direct());
+            }
             let answer = aws_sdk_sts::Client::from_conf(config.build()).get_caller_identity().send().await;
             let answer = answer.map_err(|error| understand("sts:GetCallerIdentity", &error))?;
             let arn = answer.arn().unwrap_or_default();
@@ -392,9 +432,21 @@ impl Aws {
         fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
             outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
         }
+        // Credentials of another account get the same answer about a key that is there.
+        let is_missing = matches!(description, Err(AwsError::NotFound(_)))
+            && self.caller(key).await.is_ok_and(|caller| caller.account() == Some(key.account()));
+        let description = if is_missing {
+            Fact::Unreadable(Unreadable {
+                permission: None,
+                reason: format!("KMS has no such key, and the AWS credentials belong to its account {}", key.account()),
+                is_missing,
+            })
+        } else {
+            fact(description)
+        };
         KeyFacts {
             arn: key.clone(),
-            description: fact(description),
+            description,
             policy: fact(policy),
             policy_source: PolicySource::Live,
             grants: fact(grants),
@@ -404,19 +456,16 @@ impl Aws {
 }
 
 fn unreadable(error: &AwsError) -> Unreadable {
-    match error {
-        AwsError::AccessDenied { permission, .. } => Unreadable {
-            permission: Some(permission),
-            reason: format!("the identity that runs Terraform may not call {permission}"),
-        },
-        AwsError::NotFound(_) => Unreadable {
-            permission: None,
-            reason: "KMS knows no such key in that region and account, or the credentials belong to another account".to_owned(),
-        },
-        AwsError::Credentials(reason) => Unreadable { permission: None, reason: reason.clone() },
-        AwsError::Unreachable(reason) => {
-            Unreadable { permission: None, reason: format!("KMS could not be reached ({reason})") }
+    let (permission, reason) = match error {
+        AwsError::AccessDenied { permission, .. } => {
+            (Some(*permission), format!("the identity that runs Terraform may not call {permission}"))
         }
-        other => Unreadable { permission: None, reason: other.to_string() },
-    }
+        AwsError::NotFound(_) => {
+            (None, "KMS has no such key in that region and account, or the credentials belong to another account".to_owned())
+        }
+        AwsError::Credentials(reason) => (None, reason.clone()),
+        AwsError::Unreachable(reason) => (None, format!("KMS could not be reached ({reason})")),
+        other => (None, other.to_string()),
+    };
+    Unreadable { permission, reason, is_missing: false }
 }

@@ -34,6 +34,8 @@ pub enum Error {
         reason: String,
         /// Whether the request may have been taken although no answer came.
         may_have_been_taken: bool,
+        /// Whether not even a connection could be opened.
+        is_unreachable: bool,
     },
     /// A web page came instead of an answer: the credential is not accepted on this host.
     #[error("a web page came instead of an answer")]

@@ -8,6 +8,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use url::{Host, Url};
 
 use super::errors::{ApiError, Error};
+use super::proxies::Proxies;
 
 /// The pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -59,6 +60,11 @@ fn plain(error: &reqwest::Error) -> String {
     } else {
         "the connection broke"
     };
+    let place = error.url().map(|url| {
+        let through = Proxies::of_environment().shown_for(url).map(|proxy| format!(" through the proxy {proxy}"));
+        format!(": {}{}", Url::join(url, url.path()).as_ref().map_or(url.as_str(), Url::as_str), through.unwrap_or_default())
+    });
+    let place = place.unwrap_or_default();
     let mut innermost = None;
     let mut source = error.source();
     while let Some(inner) = source {
@@ -66,14 +72,18 @@ fn plain(error: &reqwest::Error) -> String {
         source = inner.source();
     }
     match innermost {
-        Some(innermost) if !what.contains(&innermost) => format!("{what} ({innermost})"),
-        _ => what.to_owned(),
+        Some(innermost) if !what.contains(&innermost) => format!("{what}{place} ({innermost})"),
+        _ => format!("{what}{place}"),
     }
 }
 
 /// A request that did not get through, or whose answer did not.
 pub fn broken(error: &reqwest::Error) -> Error {
-    Error::Transport { reason: plain(error), may_have_been_taken: !error.is_connect() && !error.is_builder() }
+    Error::Transport {
+        reason: plain(error),
+        may_have_been_taken: !error.is_connect() && !error.is_builder(),
+        is_unreachable: error.is_connect(),
+    }
 }
 
 /// The body of an answer, or what it says instead.
@@ -118,7 +128,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_and_do_what_the_service_asks() {
-        let broken = Error::Transport { reason: String::new(), may_have_been_taken: false };
+        let broken = Error::Transport { reason: String::new(), may_have_been_taken: false, is_unreachable: false };
         for (attempt, low, high) in [(1, 375, 625), (2, 750, 1250), (6, 7500, 12500), (60, 7500, 12500)] {
             let length = pause(attempt, &broken).as_millis();
             assert!((low..=high).contains(&length), "{attempt}: {length}");

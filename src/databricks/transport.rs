@@ -5,7 +5,8 @@
 //!
 //! | what happened | GET | PATCH, DELETE | POST |
 //! |---|---|---|---|
-//! | not taken: no connection, 429, 503 | again | again | again |
+//! | not taken: 429, 503, a connection that breaks at once | again | again | again |
+//! | not taken: no connection can be opened | again, a few times | again, a few times | again, a few times |
 //! | perhaps taken: broken connection, no answer in time, 502, 504 | again | again | told to the caller |
 //! | 500 | again, a few times | again, a few times | told |
 //! | an answer that cannot be read | again, a few times | told | told |
@@ -29,6 +30,7 @@ use super::auth::AccountHost;
 use super::auth::Resolved;
 use super::errors::Error;
 use super::http::{broken, pause, read};
+use super::proxies::Proxies;
 use super::tokens::{Headers, Tokens};
 use crate::vocabulary::AccountId;
 
@@ -107,7 +109,8 @@ impl Account {
     /// When there is no TLS on this machine, or the certificates that were named cannot be read.
     pub fn new(resolved: Resolved, behaviour: Behaviour) -> Result<Self, Error> {
         let Resolved { host, account, credential } = resolved;
-        let mut http = Client::builder()
+        let proxied = Proxies::of_environment().on(Client::builder()).map_err(|error| broken(&error))?;
+        let mut http = proxied
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(behaviour.timeout))
             .timeout(behaviour.timeout)
@@ -206,6 +209,8 @@ impl Account {
                 Error::Api(refusal) if refusal.status == 500 => repeat != Repeat::OnlyIfNotTaken && attempt < TRIES,
                 Error::Malformed(_) => repeat == Repeat::Read && attempt < TRIES,
                 error if error.may_have_been_taken() => repeat != Repeat::OnlyIfNotTaken,
+                // A host that refuses is not there, and waiting for minutes does not bring it back.
+                Error::Transport { is_unreachable: true, .. } => attempt < TRIES,
                 Error::Transport { .. } => true,
                 _ => false,
             };
@@ -286,10 +291,14 @@ impl Account {
     }
 }
 
-fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
+/// The certificates of a file.
+///
+/// # Errors
+/// When it cannot be read, or has none.
+pub fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
     let unreadable = |reason: String| Error::Certificates { file: file.display().to_string(), reason };
     let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
-    let all = Certificate::from_pem_bundle(&pem).map_err(|_| unreadable("it is no PEM file".to_owned()))?;
+    let all = Certificate::from_pem_bundle(&pem).map_err(|_| unreadable("it is not a PEM file".to_owned()))?;
     if all.is_empty() { Err(unreadable("there is no certificate in it".to_owned())) } else { Ok(all) }
 }
 

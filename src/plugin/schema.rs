@@ -364,13 +364,14 @@ impl Attribute {
                 )
                 .at(path.clone()),
             ),
-            (Kind::Value(Type::List(_) | Type::Set(_)), Value::List(elements)) if elements.iter().any(Value::is_null) => found.push(
-                Diagnostic::error(
-                    "Null value in a list",
-                    format!("An element of `{path}` is null. Remove it, for example with `compact(…)`."),
-                )
-                .at(path.clone()),
-            ),
+            (Kind::Value(Type::List(_) | Type::Set(_)), Value::List(elements)) if elements.iter().any(Value::is_null) => found
+                .push(
+                    Diagnostic::error(
+                        "Null value in a list",
+                        format!("An element of `{path}` is null. Remove it, for example with `compact(…)`."),
+                    )
+                    .at(path.clone()),
+                ),
             (Kind::Nested(nesting, attributes), value) => each_object(*nesting, value, path, |object, path| {
                 missing_in(attributes, object, &path, found);
             }),

@@ -261,6 +261,29 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     findings
 }
 
+/// An attach of a configuration that the same plan creates, so that its id is not known yet. `planned`: the use cases of each one
+/// that the plan creates.
+pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding> {
+    if planned.is_empty() || planned.iter().any(|cases| cases.contains(&case)) {
+        return None;
+    }
+    let each: Vec<String> =
+        planned.iter().map(|cases| cases.iter().map(|case| case.name()).collect::<Vec<_>>().join(" and ")).collect();
+    Some(Finding {
+        id: Id::KeyConfigurationUseCase,
+        severity: Severity::Error,
+        subject: subject(case),
+        summary: format!("The key configuration is not made for {}", case.in_words()),
+        found: format!(
+            "The configuration will be created by this plan, and the plan creates none for {case}: {}.",
+            each.join("; ")
+        ),
+        why: "Databricks refuses to attach a configuration for what it is not made for, and a configuration cannot be changed."
+            .to_owned(),
+        remedy: format!("Add \"{case}\" to `use_cases` of the `dbxcmk_key_configuration`, or refer to one that has it."),
+    })
+}
+
 /// Why the cross-account role of a workspace is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum UnknownRole {
@@ -305,38 +328,6 @@ pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage)
             .to_owned(),
         remedy: remedy.to_owned(),
     }
-}
-
-/// What an attach of these use cases will encrypt, and what it will not: said once, when it is planned.
-pub fn reach(workspace: &WorkspaceFacts, attaches: &[UseCase]) -> Option<Finding> {
-    let lines: Vec<String> = attaches
-        .iter()
-        .map(|case| match (case, workspace.attached(*case).known()) {
-            (UseCase::ManagedServices, Some(old)) => format!(
-                "  - managed services: the key changes from {old}. Data keys are wrapped anew with the new one; keep the old key enabled, and \
-                 its policy as it is, for 24 hours."
-            ),
-            (UseCase::ManagedServices, None) => "  - managed services: notebooks, secrets, queries and their history, Git credentials and \
-                 the like, as they are written from now on. What is there already stays as it is until it is changed."
-                .to_owned(),
-            (UseCase::Storage, _) => "  - workspace storage: new objects of the workspace bucket (DBFS root, job and query results, \
-                 libraries, notebook revisions), and the EBS volumes of new clusters of classic compute. Objects that are there already stay \
-                 as they are until they are written again; tables in other buckets and serverless compute are not covered."
-                .to_owned(),
-        })
-        .collect();
-    if lines.is_empty() {
-        return None;
-    }
-    Some(Finding {
-        id: Id::BindingReach,
-        severity: Severity::Warning,
-        subject: Subject::Workspace,
-        summary: Id::BindingReach.title().to_owned(),
-        found: format!("From the attach to the {} on, the key encrypts:\n{}", workspace.in_words(), lines.join("\n")),
-        why: "An attach encrypts what is new. It does not reach back, and it cannot be undone.".to_owned(),
-        remedy: "Nothing has to be done; silence this finding when everybody knows.".to_owned(),
-    })
 }
 
 fn with_message(message: &str) -> String {

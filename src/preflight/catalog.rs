@@ -63,6 +63,8 @@ catalog! {
         "Nobody can encrypt or decrypt with it. Enable it: `aws kms enable-key`.";
     KmsKeyPendingDeletion "kms-key-pending-deletion" Refused "The key is waiting to be deleted"
         "When the waiting period ends, everything that was encrypted with it is lost. `aws kms cancel-key-deletion` keeps it; afterwards it is disabled and has to be enabled.";
+    KmsKeyNotFound "kms-key-not-found" Refused "The key does not exist"
+        "KMS has no such key, and the credentials belong to the account of its ARN. The ARN has a typo, or the key was deleted.";
     KmsKeyState "kms-key-state" Refused "The key cannot be used in its present state"
         "Databricks can use a key only in the state Enabled: not while it is created, updated, unavailable, or waiting for its key material.";
     KmsKeyUsage "kms-key-usage" Refused "The key is not made for encryption"
@@ -129,8 +131,6 @@ catalog! {
         "A workspace can only use keys of its own cloud.";
     WorkspaceDefaultStorage "workspace-default-storage" Allowed "The workspace has no storage of its own that a storage key could encrypt"
         "A serverless workspace, and one with default storage, has no workspace bucket. Its managed services key covers the default storage; a storage key could never be taken away again.";
-    BindingReach "binding-reach" Allowed "What this attach will encrypt, and what it will not"
-        "An attach encrypts what is written from then on, on classic compute. What is there already stays as it is until it is written again; tables in other buckets, mounts and serverless compute are not covered. It is said once, in the plan that attaches.";
 }
 
 impl fmt::Display for Id {
@@ -197,7 +197,7 @@ mod tests {
             }
         }
         for (text, message) in [
-            ("binding-reech", "`binding-reech` is not the id of a finding; did you mean `binding-reach`?"),
+            ("kms-key-no-rotaton", "`kms-key-no-rotaton` is not the id of a finding; did you mean `kms-key-no-rotation`?"),
             (
                 "nonsense",
                 "`nonsense` is not the id of a finding; it stands in brackets at the end of each message, as in `[kms-key-no-rotation]`",

@@ -70,6 +70,13 @@ pub struct Finding {
     pub remedy: String,
 }
 
+impl Finding {
+    /// Whether it only advises: it works, and a person may want to know.
+    pub fn is_advice(&self) -> bool {
+        self.severity == Severity::Warning && self.id.silence() == catalog::Silence::Allowed
+    }
+}
+
 /// A fact, or why it could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<T> {
@@ -86,6 +93,8 @@ pub struct Unreadable {
     pub permission: Option<&'static str>,
     /// The reason in words.
     pub reason: String,
+    /// Whether it is certain that the thing does not exist.
+    pub is_missing: bool,
 }
 
 /// A key as KMS describes it.

@@ -15,9 +15,9 @@ use crate::databricks::{Account, AuthError, Settings};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::provider::Run;
 use crate::plugin::resource::Context;
-use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity};
+use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage};
 use crate::requirements::aws::Deployment;
-use crate::vocabulary::{AccountId, KeyArn, WorkspaceId};
+use crate::vocabulary::{AccountId, KeyArn, UseCase, WorkspaceId};
 
 /// What a resource of a run wants of something that only one may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +26,17 @@ pub struct Claim {
     pub value: String,
     /// Whether the resource is to be created.
     pub is_new: bool,
+}
+
+/// A key configuration that this run is about to create; its id is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedConfiguration {
+    /// What it is made for.
+    pub use_cases: Vec<UseCase>,
+    /// Its key, when that is known.
+    pub key: Option<KeyArn>,
+    /// Whether it is reused for cluster volumes.
+    pub cluster_volumes: bool,
 }
 
 /// The configured provider.
@@ -45,6 +56,8 @@ pub struct Client {
     managed: Mutex<BTreeSet<String>>,
     claims: Mutex<BTreeMap<String, Claim>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
+    said: Mutex<BTreeSet<String>>,
+    planned_configurations: Mutex<BTreeSet<PlannedConfiguration>>,
 }
 
 impl Client {
@@ -68,6 +81,8 @@ impl Client {
             managed: Mutex::default(),
             claims: Mutex::default(),
             policy_locks: Mutex::default(),
+            said: Mutex::default(),
+            planned_configurations: Mutex::default(),
         }
     }
 
@@ -132,6 +147,14 @@ impl Client {
         !self.aws_unknown
     }
 
+    /// Whether AWS can be called for a proof at plan; says once a run when it cannot.
+    pub fn can_prove(&self, cx: &Context<Self>) -> bool {
+        if self.aws_unknown {
+            self.warn_unproven(cx, &["aws"]);
+        }
+        !self.aws_unknown
+    }
+
     /// From now on, whoever plans something for this key judges it by this policy: the same configuration is about to put it.
     pub fn plan_policy(&self, key: &KeyArn, policy: String) {
         self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), policy);
@@ -159,6 +182,16 @@ impl Client {
     /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
     pub fn has_vanished(&self, id: WorkspaceId) -> bool {
         self.vanished.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+    }
+
+    /// This run is about to create this key configuration.
+    pub fn plan_configuration(&self, planned: PlannedConfiguration) {
+        self.planned_configurations.lock().unwrap_or_else(PoisonError::into_inner).insert(planned);
+    }
+
+    /// The key configurations that this run is about to create.
+    pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
+        self.planned_configurations.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
 
     /// A resource of this run manages this key configuration.
@@ -207,27 +240,59 @@ impl Client {
         self.aws.facts(key).await
     }
 
+    /// Whether this is said for the first time in this run. What is about a thing that several resources share is said once.
+    fn is_new(&self, what: String) -> bool {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+    }
+
+    /// Says once a run that nothing can be proven before the provider's own configuration is known.
+    pub fn warn_unproven(&self, cx: &Context<Self>, unknown: &[&str]) {
+        if self.is_new("unproven".to_owned()) {
+            cx.warn(Diagnostic::warning(
+                "Nothing is proven in this plan",
+                format!(
+                    "These attributes of the provider block will be known only after apply: {}. So the provider cannot read the account or the \
+                     keys yet. The proof happens at apply, right before each call. To see it in the plan, apply first what these values come \
+                     from (`terraform apply -target=…`), or set them directly.",
+                    unknown.join(", ")
+                ),
+            ));
+        }
+    }
+
     /// Findings as diagnostics, without those that the provider or the resource ignores: errors stop under
-    /// `preflight = "enforce"`, and are warnings under `"warn"`.
+    /// `preflight = "enforce"`, and are warnings under `"warn"`. Advice belongs to the plan, and comes not ahead of an error. What
+    /// another resource of this run has said already is not said again; an error is said in short, so that it still stops.
     pub fn report(
         &self,
         findings: Vec<Finding>,
         ignored: &IgnoreFindings,
+        stage: Stage,
         place: impl Fn(&Finding) -> &'static str,
     ) -> Diagnostics {
         let (enforces, here) = (self.enforces, silenced(ignored));
-        findings
-            .into_iter()
-            .filter(|finding| !self.ignored.contains(&finding.id) && !here.contains(&finding.id))
-            .map(|mut finding| {
-                let softened = !enforces && finding.severity == Severity::Error;
-                if softened {
-                    finding.severity = Severity::Warning;
-                }
-                let path = place(&finding);
-                diagnose::finding(&finding, softened).on(path)
-            })
-            .collect()
+        let shown = |finding: &Finding| !self.ignored.contains(&finding.id) && !here.contains(&finding.id);
+        let findings: Vec<Finding> = findings.into_iter().filter(shown).collect();
+        let refused = enforces && findings.iter().any(|finding| finding.severity == Severity::Error);
+        let mut diagnostics = Diagnostics::new();
+        for mut finding in findings {
+            let is_error = finding.severity == Severity::Error;
+            if finding.is_advice() && (stage == Stage::Apply || refused) {
+                continue;
+            }
+            let is_new = self.is_new(format!("{} {is_error} {}", finding.id, finding.found));
+            let softened = !enforces && is_error;
+            if softened {
+                finding.severity = Severity::Warning;
+            }
+            let path = place(&finding);
+            match (is_new || stage == Stage::Apply, finding.severity) {
+                (true, _) => diagnostics.push(diagnose::finding(&finding, softened).on(path)),
+                (false, Severity::Error) => diagnostics.push(diagnose::said_before(&finding).on(path)),
+                (false, Severity::Warning) => {}
+            }
+        }
+        diagnostics
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnose;
 use crate::clouds::aws;
 use crate::databricks;
 use crate::databricks::auth::settings::Name;
-use crate::databricks::auth::{AccountHost, AuthType};
+use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
+use crate::databricks::transport::certificates;
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::GoDuration;
@@ -257,10 +259,9 @@ impl std::str::FromStr for HostText {
     fn from_str(text: &str) -> Result<Self, String> {
         use databricks::AuthError;
         AccountHost::parse(text).map(|_| Self).map_err(|error| match error {
-            AuthError::WorkspaceHost(_) => format!(
-                "{error}. Keys are managed in the account: use `https://accounts.cloud.databricks.com`, or the account host of your \
-                 deployment"
-            ),
+            AuthError::WorkspaceHost(_) => {
+                format!("{error}. Keys are managed in the account: use `{}`", account_host_of(text))
+            }
             AuthError::Insecure(_) => format!("{error}. Use `https://`"),
             other => format!("{other}; write for example `https://accounts.cloud.databricks.com`"),
         })
@@ -408,6 +409,30 @@ impl Config {
             settings.sts_endpoint = text(&endpoints.sts);
         }
         (settings, unknown)
+    }
+
+    /// Looks at the files that the configuration and the environment name: what cannot be used shows now, and not as a broken
+    /// connection later.
+    ///
+    /// # Errors
+    /// When a file of certificates cannot be read, or has none.
+    pub fn check_files(&self) -> Result<(), Diagnostics> {
+        let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
+        let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());
+        let variable = std::env::var("AWS_CA_BUNDLE").ok().filter(|file| !file.is_empty() && of_aws.is_none());
+        let files = [
+            (of_http, "`http.ca_bundle`", "http.ca_bundle"),
+            (of_aws, "`aws.ca_bundle`", "aws.ca_bundle"),
+            (variable.as_ref(), "the environment variable AWS_CA_BUNDLE", ""),
+        ];
+        let mut found = Diagnostics::new();
+        for (file, named_by, path) in files {
+            if let Some(Err(error)) = file.map(|file| certificates(std::path::Path::new(file))) {
+                let diagnostic = diagnose::unusable_certificates(named_by, &error);
+                found.push(if path.is_empty() { diagnostic } else { diagnostic.on(path) });
+            }
+        }
+        if found.has_errors() { Err(found) } else { Ok(()) }
     }
 
     /// Whether findings stop an apply.

@@ -2,7 +2,7 @@
 //! matters, and what to do.
 
 use crate::clouds::aws::AwsError;
-use crate::databricks::auth::AuthType;
+use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::preflight::{self, Finding};
@@ -34,6 +34,13 @@ pub fn finding(finding: &Finding, softened: bool) -> Diagnostic {
         preflight::Severity::Error => Severity::Error,
     };
     Diagnostic { severity, ..Diagnostic::error(finding.summary.clone(), detail) }
+}
+
+/// A finding that another resource of this run has said in full.
+pub fn said_before(finding: &Finding) -> Diagnostic {
+    let first = finding.found.split("\n\n").next().unwrap_or_default();
+    let detail = format!("{first}\n\nAnother resource of this run shows why it matters and what to do.\n\n[{}]", finding.id);
+    Diagnostic::error(finding.summary.clone(), detail)
 }
 
 const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  host       = \"https://accounts.cloud.databricks.com\"\n  account_id = \"…\"   # or \
@@ -111,8 +118,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::WorkspaceHost(host) => (
             "The host is a workspace, not an account",
             format!(
-                "`{host}` is the address of a workspace. Keys are managed in the account: use `https://accounts.cloud.databricks.com` \
-                 on AWS, or the account host of your deployment (GovCloud: `https://accounts.cloud.databricks.us`)."
+                "`{host}` is the address of a workspace. Keys are managed in the account: use `{}`.{}",
+                account_host_of(host),
+                if host.contains(".databricks.us") { " (DoD: `https://accounts-dod.cloud.databricks.us`.)" } else { "" }
             ),
         ),
         AuthError::Insecure(host) => (
@@ -140,6 +148,22 @@ fn auth(error: &AuthError) -> Diagnostic {
     Diagnostic::error(summary, detail)
 }
 
+fn certificates(named_by: &str, file: &str, reason: &str) -> String {
+    format!(
+        "The file {file}, which {named_by} names, cannot be used: {reason}. It has to hold certificates in PEM form \
+         (`-----BEGIN CERTIFICATE-----`)."
+    )
+}
+
+/// A file of certificates that cannot be used.
+pub fn unusable_certificates(named_by: &str, error: &Error) -> Diagnostic {
+    let detail = match error {
+        Error::Certificates { file, reason } => certificates(named_by, file, reason),
+        other => other.to_string(),
+    };
+    Diagnostic::error("The certificates cannot be used", detail)
+}
+
 /// Why the account API did not do something. `summary` says what was wanted.
 pub fn account(summary: &str, error: &Error) -> Diagnostic {
     let detail = match error {
@@ -148,10 +172,7 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
             let inner = account(summary, error);
             return Diagnostic { detail: format!("Databricks gave no token, so nothing was sent.\n\n{}", inner.detail), ..inner };
         }
-        Error::Certificates { file, reason } => format!(
-            "The file {file}, which `http.ca_bundle` names, cannot be used: {reason}. It has to hold certificates in PEM form \
-             (`-----BEGIN CERTIFICATE-----`)."
-        ),
+        Error::Certificates { file, reason } => certificates("`http.ca_bundle`", file, reason),
         Error::LoginPage => "The host answered with a login page instead of data: it does not accept the credential, or it is no account \
                              host. A token of a workspace does not work in the account. Use a service principal that is an account \
                              admin, and check `host`."
@@ -160,7 +181,7 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
             "The answer cannot be understood: {reason}. Nothing is known to have been changed. If `host` is right and no proxy stands \
              in between, please report this."
         ),
-        Error::Transport { reason, may_have_been_taken } => {
+        Error::Transport { reason, may_have_been_taken, .. } => {
             let taken = if *may_have_been_taken {
                 " The request may have been taken all the same; the next plan shows what is true."
             } else {

@@ -86,9 +86,9 @@ impl Journal {
 
     fn file(&self, kind: &str, what: &str) -> PathBuf {
         // FNV-1a: the name has to be the same in every version, and nobody attacks it.
-        let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let hash = what
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
         self.place.join(format!("{kind}-{hash:016x}.json"))
     }
 

@@ -54,8 +54,7 @@ fn there<'a>(
     let is_own = |id: &str| is_own(id) || journal.is_own(request, id);
     let equal: Vec<KeyConfiguration> =
         all.filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id)).cloned().collect();
-    let explained =
-        |one: &&KeyConfiguration| journal.explains(request, &one.customer_managed_key_id, one.creation_time);
+    let explained = |one: &&KeyConfiguration| journal.explains(request, &one.customer_managed_key_id, one.creation_time);
     match (equal.as_slice(), equal.iter().find(explained)) {
         ([], _) => There::Nothing,
         (_, Some(one)) => There::LeftBehind(Box::new(one.clone())),
@@ -142,6 +141,7 @@ pub async fn make(
         None => Error::Transport {
             reason: "Databricks did not answer within the timeout of the operation".to_owned(),
             may_have_been_taken: true,
+            is_unreachable: false,
         },
     };
     tracing::warn!(error = %lost, "the answer to a create was lost; looking whether it was carried out");

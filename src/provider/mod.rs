@@ -47,6 +47,7 @@ impl Provider for Dbxcmk {
     }
 
     async fn configure(config: config::Config, run: Run) -> Result<(Client, Diagnostics), Diagnostics> {
+        config.check_files()?;
         Ok((Client::new(&config, run), Diagnostics::new()))
     }
 

@@ -161,6 +161,8 @@ impl Sandbox {
             pair("AWS_SECRET_ACCESS_KEY", "sandbox-secret-access-key"),
             pair("AWS_REGION", REGION),
             pair("AWS_EC2_METADATA_DISABLED", "true"),
+            // What runs on this machine is not asked for through a company's proxy.
+            pair("NO_PROXY", "127.0.0.1,localhost"),
         ];
         let kms = self.shared.options.kms_endpoint.clone().unwrap_or_else(|| self.url());
         for service in ["KMS", "STS", "IAM"] {

@@ -307,21 +307,6 @@ mod the_account {
     }
 
     #[test]
-    fn the_plan_says_what_the_key_will_reach() {
-        let stage = ready();
-        stage.workdir.apply_configuration_alone();
-        let plan = stage.workdir.plan();
-        let warning = plan.run.warning("What this attach will encrypt, and what it will not");
-        for words in
-            ["notebooks", "new objects of the workspace bucket", "serverless compute are not covered", "cannot be undone"]
-        {
-            assert!(warning.detail.contains(words), "{words} is missing in:\n{}", warning.detail);
-        }
-        stage.workdir.apply();
-        assert!(stage.workdir.empty_plan().warnings().iter().all(|warning| !warning.starts_with("What this attach")));
-    }
-
-    #[test]
     fn two_bindings_for_one_workspace_are_refused_at_plan() {
         let stage = ready();
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();

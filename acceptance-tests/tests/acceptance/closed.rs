@@ -202,7 +202,9 @@ fn another_wait_is_no_change_of_the_object() {
 #[test]
 fn null_in_a_required_argument_is_missing() {
     let configuration = |cases: &str, aws: &str| {
-        format!("\nvariable \"none\" {{\n  type = string\n  default = null\n}}\n\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = {cases}\n  aws = {aws}\n}}\n")
+        format!(
+            "\nvariable \"none\" {{\n  type = string\n  default = null\n}}\n\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = {cases}\n  aws = {aws}\n}}\n"
+        )
     };
     let key = "{ key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\" }";
     let rows = [
@@ -210,8 +212,18 @@ fn null_in_a_required_argument_is_missing() {
         (configuration("[\"STORAGE\"]", "null"), "aws"),
         (configuration("[\"STORAGE\"]", "{ key_arn = null }"), "aws.key_arn"),
         (configuration("[\"STORAGE\"]", "{ key_arn = var.none }"), "aws.key_arn"),
-        (configuration("[\"STORAGE\"]", key).replace("dbxcmk_key_configuration", "dbxcmk_key_policy").replace("[\"STORAGE\"]", "null"), "use_cases"),
-        (format!("\nresource \"dbxcmk_workspace_binding\" \"x\" {{\n  workspace_id = null\n  storage_key_configuration_id = \"{ID}\"\n}}\n"), "workspace_id"),
+        (
+            configuration("[\"STORAGE\"]", key)
+                .replace("dbxcmk_key_configuration", "dbxcmk_key_policy")
+                .replace("[\"STORAGE\"]", "null"),
+            "use_cases",
+        ),
+        (
+            format!(
+                "\nresource \"dbxcmk_workspace_binding\" \"x\" {{\n  workspace_id = null\n  storage_key_configuration_id = \"{ID}\"\n}}\n"
+            ),
+            "workspace_id",
+        ),
         ("\ndata \"dbxcmk_workspace_encryption\" \"x\" {\n  workspace_id = null\n}\n".to_owned(), "workspace_id"),
         (format!("\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = null\n  aws = {key}\n}}\n"), "use_cases"),
     ];
@@ -226,4 +238,160 @@ fn null_in_a_required_argument_is_missing() {
     let stage = Stage::new(Over::Sandbox);
     stage.configure(&configuration("[\"STORAGE\", null]", key));
     stage.workdir.refused_plan().error("Null value in a list");
+}
+
+#[test]
+fn a_configuration_of_the_same_plan_is_judged_by_its_use_cases() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.configure(&bound_with(&key, "", "").replace("managed_services_key_configuration_id", "storage_key_configuration_id"));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key configuration is not made for workspace storage");
+    assert!(error.code.contains("storage_key_configuration_id"), "{}", error.code);
+}
+
+/// A key that is certainly not there is one error at plan; with credentials of another account nobody can know.
+#[test]
+fn a_key_that_does_not_exist_is_refused_at_plan() {
+    let stage = Stage::new(Over::Sandbox);
+    let missing = |account: &str| format!("arn:aws:kms:{REGION}:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let configuration = |account: &str| {
+        format!(
+            "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{0}\"\n  }}\n}}\n\nresource \
+             \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = dbxcmk_key_policy.one.aws.key_arn\n  \
+             }}\n}}\n",
+            missing(account)
+        )
+    };
+    stage.configure(&configuration("123456789012"));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key does not exist");
+    assert!(error.detail.contains("aws kms list-keys"), "{}", error.detail);
+    assert_eq!(run.warnings(), Vec::<&str>::new());
+    stage.configure(&configuration("999999999999"));
+    let plan = stage.workdir.plan();
+    plan.run.warning("The key's state could not be read");
+}
+
+/// What is about a key is said once, however many resources have it.
+#[test]
+fn the_same_advice_comes_once_a_run() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let configuration = format!(
+        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
+    );
+    stage.configure(&configuration);
+    stage.workdir.apply();
+    stage.sandbox.with(|world| {
+        for number in 1..=5 {
+            let template = world.workspace(WORKSPACE).clone();
+            let workspace = world.workspace(number);
+            *workspace = template;
+            workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
+        }
+    });
+    stage.configure(&format!(
+        "{configuration}\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = 5\n  workspace_id = count.index + 1\n  \
+         storage_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"0s\"\n}}\n"
+    ));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.run.warnings(), ["The key is not rotated automatically"], "{}", plan.run.shown());
+    // The key breaks: each of them is refused, and one of them says why in full.
+    stage.kms.call("DisableKey", &json!({ "KeyId": key }));
+    let run = stage.workdir.refused_plan();
+    assert_eq!(run.errors(), 5, "{}", run.shown());
+    let full = run.messages.iter().filter(|one| one.severity == "error" && one.detail.contains("aws kms enable-key")).count();
+    assert_eq!(full, 1, "{}", run.shown());
+    // The configuration itself is not stopped; no advice comes ahead of the errors.
+    assert_eq!(run.warnings(), ["The key is disabled"], "{}", run.shown());
+}
+
+/// With an unknown provider configuration nothing is proven, and that is said once.
+#[test]
+fn what_is_not_proven_is_said_once() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let text = format!("{}{}", acceptance_tests::stage::HEAD, bound_with(&key, "", ""));
+    stage.workdir.configuration(&text.replace(
+        "provider \"dbxcmk\" {}",
+        "resource \"terraform_data\" \"host\" {\n  input = \"x\"\n}\n\nprovider \"dbxcmk\" {\n  token = terraform_data.host.id\n}",
+    ));
+    let plan = stage.workdir.plan();
+    let said = plan.run.warnings().into_iter().filter(|warning| *warning == "Nothing is proven in this plan").count();
+    assert_eq!(said, 1, "{}", plan.run.shown());
+    assert!(plan.run.warning("Nothing is proven in this plan").detail.contains("token"));
+}
+
+/// The role that launches clusters is named in the policy; taking the name away leaves it to IAM, which nobody has looked at.
+#[test]
+fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    let role = acceptance_tests::sandbox::ROLE_ARN;
+    let text = format!(
+        "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    cross_account_role_arn = \
+         \"{role}\"\n  }}\n}}\n\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \
+         dbxcmk_key_policy.one.aws.key_arn\n  }}\n}}\n\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n  \
+         storage_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"0s\"\n}}\n"
+    );
+    stage.configure(&text);
+    stage.workdir.apply();
+    let without = text.replace(&format!("    cross_account_role_arn = \"{role}\"\n"), "");
+    let off = text.replace(&format!("\"{role}\"\n"), &format!("\"{role}\"\n    cluster_volumes = false\n"));
+    for changed in [without, off] {
+        stage.configure(&changed);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("Workspaces need these statements of the key policy");
+        for words in ["only as far as its IAM policies allow it", &WORKSPACE.to_string(), "cross_account_role_arn"] {
+            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        }
+    }
+    // Where no cluster uses the key, nobody needs it.
+    stage.sandbox.with(|world| {
+        for configuration in world.now.configurations.values_mut() {
+            configuration["aws_key_info"]["reuse_key_for_cluster_volumes"] = json!(false);
+        }
+    });
+    stage.workdir.plan_with(&["-refresh=false", "-target=dbxcmk_key_policy.one"]);
+}
+
+/// A host that is not there is said soon, with its address; what runs on this machine is not asked for through a proxy.
+#[test]
+fn an_address_that_is_not_there_is_named() {
+    let mut stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.configure(&bound_with(&key, "", "  settle_time = \"0s\"\n"));
+    stage.workdir.unset("NO_PROXY");
+    for name in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"] {
+        stage.workdir.set(name, "http://user:secret@127.0.0.1:9");
+    }
+    stage.workdir.apply();
+    let begun = std::time::Instant::now();
+    stage.workdir.set("DATABRICKS_HOST", "http://127.0.0.1:9");
+    let run = stage.workdir.refused_plan();
+    assert!(run.output.contains("http://127.0.0.1:9/"), "{}", run.shown());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(40), "a refused connection is not tried for a minute");
+    stage.workdir.set("DATABRICKS_HOST", "https://accounts.cloud.databricks.com");
+    let run = stage.workdir.refused_plan();
+    assert!(run.output.contains("through the proxy http://127.0.0.1:9") && !run.output.contains("secret"), "{}", run.shown());
+}
+
+/// Files that cannot be used show at configure, and not as a broken connection.
+#[test]
+fn certificates_that_cannot_be_read_are_an_error_at_configure() {
+    for (block, path) in [("aws", "aws.ca_bundle"), ("http", "http.ca_bundle")] {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        let text = format!("{}{}", acceptance_tests::stage::HEAD, bound_with(&key, "", ""));
+        let provider = |file: &str| format!("provider \"dbxcmk\" {{\n  {block} = {{\n    ca_bundle = \"{file}\"\n  }}\n}}");
+        stage.workdir.configuration(&text.replace("provider \"dbxcmk\" {}", &provider("/nowhere.pem")));
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The certificates cannot be used");
+        assert!(error.detail.contains("/nowhere.pem") && error.detail.contains(path), "{}", error.detail);
+        stage.workdir.write("empty.pem", "nothing");
+        stage.workdir.configuration(&text.replace("provider \"dbxcmk\" {}", &provider("empty.pem")));
+        stage.workdir.refused_plan().error("The certificates cannot be used");
+    }
 }

@@ -314,7 +314,8 @@ mod faults {
     fn an_equal_one_can_be_created_before_the_old_one_is_destroyed() {
         let (stage, key) = stage();
         let text = resource(&key, "");
-        let before = text.trim_end().trim_end_matches('}').to_owned() + "  lifecycle {\n    create_before_destroy = true\n  }\n}\n";
+        let before =
+            text.trim_end().trim_end_matches('}').to_owned() + "  lifecycle {\n    create_before_destroy = true\n  }\n}\n";
         stage.configure(&before);
         stage.workdir.apply();
         let id = stage.workdir.attribute(ADDRESS, "/id");

@@ -29,6 +29,24 @@ const DOMAINS: [(&str, Cloud); 6] = [
     (".gcp.databricks.com", Cloud::Gcp),
 ];
 
+/// The account host that belongs to a workspace's host, by the end of its name.
+const ACCOUNT_HOSTS: [(&str, &str); 6] = [
+    (".cloud.databricks.com", "https://accounts.cloud.databricks.com"),
+    (".cloud.databricks.us", "https://accounts.cloud.databricks.us"),
+    (".azuredatabricks.net", "https://accounts.azuredatabricks.net"),
+    (".databricks.azure.us", "https://accounts.databricks.azure.us"),
+    (".databricks.azure.cn", "https://accounts.databricks.azure.cn"),
+    (".gcp.databricks.com", "https://accounts.gcp.databricks.com"),
+];
+
+/// The account host that belongs to an address of a workspace.
+pub fn account_host_of(workspace: &str) -> &'static str {
+    let address = workspace.trim().trim_end_matches('/');
+    let name = address.split_once("://").map_or(address, |(_, rest)| rest).split(['/', '?', ':']).next().unwrap_or_default();
+    let own = ACCOUNT_HOSTS.iter().find(|(suffix, _)| name.ends_with(suffix));
+    own.map_or("https://accounts.cloud.databricks.com", |(_, host)| host)
+}
+
 /// An account host, without a path: `https://accounts.cloud.databricks.com`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountHost(Url);
@@ -129,6 +147,21 @@ mod tests {
             "1234.5.gcp.databricks.com",
         ] {
             assert!(matches!(AccountHost::parse(host), Err(AuthError::WorkspaceHost(_))), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_workspaces_host_is_answered_with_the_account_host_of_its_cloud() {
+        let rows = [
+            ("https://dbc-1.cloud.databricks.com/?o=1", "https://accounts.cloud.databricks.com"),
+            ("dbc-1.cloud.databricks.us", "https://accounts.cloud.databricks.us"),
+            ("https://adb-1.7.azuredatabricks.net", "https://accounts.azuredatabricks.net"),
+            ("adb-1.7.databricks.azure.us/", "https://accounts.databricks.azure.us"),
+            ("adb-1.7.databricks.azure.cn", "https://accounts.databricks.azure.cn"),
+            ("https://1234.5.gcp.databricks.com", "https://accounts.gcp.databricks.com"),
+        ];
+        for (workspace, account) in rows {
+            assert_eq!(account_host_of(workspace), account, "{workspace}");
         }
     }
 

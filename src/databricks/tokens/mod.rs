@@ -25,6 +25,10 @@ use crate::vocabulary::AccountId;
 
 /// How long a token may be tried to be had.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How often a host is tried that cannot be reached at all.
+const TRIES: u32 = 4;
+/// How long a host that could not be reached is not tried again.
+const REMEMBERED: Duration = Duration::from_secs(5);
 /// How long before its end a token is not used any more: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(40);
 /// How long a token lives that does not say it.
@@ -79,6 +83,8 @@ pub struct Tokens {
     patience: Duration,
     stop: CancellationToken,
     current: Mutex<Option<Headers>>,
+    /// When the host could not be reached last, and what was said then.
+    unreachable: Mutex<Option<(Instant, Error)>>,
 }
 
 impl Tokens {
@@ -91,7 +97,16 @@ impl Tokens {
         patience: Duration,
         stop: CancellationToken,
     ) -> Self {
-        Self { http, host, account, credential, patience: patience.min(PATIENCE), stop, current: Mutex::new(None) }
+        Self {
+            http,
+            host,
+            account,
+            credential,
+            patience: patience.min(PATIENCE),
+            stop,
+            current: Mutex::new(None),
+            unreachable: Mutex::new(None),
+        }
     }
 
     /// Headers that will be good for a while.
@@ -103,11 +118,22 @@ impl Tokens {
         if let Some(headers) = current.as_ref().filter(|headers| headers.is_fresh()) {
             return Ok(headers.clone());
         }
+        // Whoever waited for this very token is not made to wait for it once more.
+        let mut unreachable = self.unreachable.lock().await;
+        if let Some((_, error)) = unreachable.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+            return Err(error.clone());
+        }
         tracing::debug!(method = %self.credential.auth_type(), "fetching a token");
-        let fetched = self.fetch().await.map_err(|error| match error {
-            Error::Auth(error) => Error::Auth(error),
-            error => Error::Token(Box::new(error)),
-        })?;
+        let fetched = match self.fetch().await {
+            Ok(fetched) => fetched,
+            Err(Error::Auth(error)) => return Err(Error::Auth(error)),
+            Err(error) => {
+                let is_unreachable = matches!(error, Error::Transport { is_unreachable: true, .. });
+                let error = Error::Token(Box::new(error));
+                *unreachable = is_unreachable.then(|| (Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
         let fresh_until = fetched.life.map(|life| Instant::now() + life.saturating_sub(MARGIN).max(life / 2));
         let headers = Headers { authorization: fetched.token, extra: fetched.extra, fresh_until };
         *current = Some(headers.clone());
@@ -186,6 +212,7 @@ impl Tokens {
             };
             let again = match &error {
                 Error::Api(refusal) => refusal.is_busy() || matches!(refusal.status, 502 | 504),
+                Error::Transport { is_unreachable: true, .. } => attempt < TRIES,
                 Error::Transport { .. } => true,
                 _ => false,
             };

@@ -27,10 +27,25 @@ pub struct Question {
 pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     let mut findings = Vec::new();
     place(facts, question, &mut findings);
+    if let Fact::Unreadable(Unreadable { is_missing: true, reason, .. }) = &facts.description {
+        findings.push(Finding {
+            id: Id::KmsKeyNotFound,
+            severity: Severity::Error,
+            subject: Subject::Key,
+            summary: Id::KmsKeyNotFound.title().to_owned(),
+            found: format!("{}: {reason}.", facts.arn),
+            why: "Databricks cannot use a key that does not exist: the apply would fail when it attaches the key.".to_owned(),
+            remedy: format!(
+                "Check the ARN. The keys of that region are listed with:\n\n  aws kms list-keys --region {}",
+                facts.arn.region()
+            ),
+        });
+        return findings;
+    }
     match &facts.description {
         Fact::Known(description) => {
             state::kind_and_state(&facts.arn, description, &mut findings);
-            state::future(facts, description, &mut findings);
+            state::future(facts, description, question, &mut findings);
         }
         Fact::Unreadable(reason) => findings.push(unreadable_key(&facts.arn, reason, question.stage)),
     }

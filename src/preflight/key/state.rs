@@ -1,7 +1,8 @@
 //! What the key itself is: its state, its kind, and what may become of it.
 
+use super::Question;
 use crate::preflight::{Fact, Finding, Id, KeyDescription, KeyFacts, Severity, Subject};
-use crate::vocabulary::{KeyArn, KeyState};
+use crate::vocabulary::{KeyArn, KeyState, UseCase};
 
 /// What makes the key unusable now.
 pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec<Finding>) {
@@ -89,7 +90,7 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
 }
 
 /// What works today and may not tomorrow.
-pub(super) fn future(facts: &KeyFacts, description: &KeyDescription, findings: &mut Vec<Finding>) {
+pub(super) fn future(facts: &KeyFacts, description: &KeyDescription, question: &Question, findings: &mut Vec<Finding>) {
     let mut warn = |id: Id, found: String, why: &str, remedy: String| {
         findings.push(Finding {
             id,
@@ -119,7 +120,13 @@ pub(super) fn future(facts: &KeyFacts, description: &KeyDescription, findings: &
             "Nothing has to be done; silence this finding if the replica is meant.".to_owned(),
         );
     }
-    if facts.rotates == Fact::Known(false) && description.spec == "SYMMETRIC_DEFAULT" && description.replica_of.is_none() {
+    // A managed services key can be exchanged for another one.
+    let is_kept = question.usage.use_cases.contains(&UseCase::Storage);
+    if is_kept
+        && facts.rotates == Fact::Known(false)
+        && description.spec == "SYMMETRIC_DEFAULT"
+        && description.replica_of.is_none()
+    {
         warn(
             Id::KmsKeyNoRotation,
             format!("The material of {key} is not rotated automatically."),

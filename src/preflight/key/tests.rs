@@ -283,7 +283,11 @@ fn a_mistaken_principal_is_pointed_out() -> Outcome {
 #[test]
 fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
     let mut facts = facts(&[])?;
-    let denied = |permission| Unreadable { permission: Some(permission), reason: format!("you may not call {permission}") };
+    let denied = |permission| Unreadable {
+        permission: Some(permission),
+        reason: format!("you may not call {permission}"),
+        is_missing: false,
+    };
     facts.description = Fact::Unreadable(denied("kms:DescribeKey"));
     facts.policy = Fact::Unreadable(denied("kms:GetKeyPolicy"));
     let at = |stage| -> Result<Vec<(Id, Severity)>, Box<dyn std::error::Error>> {

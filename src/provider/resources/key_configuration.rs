@@ -13,7 +13,7 @@ use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
-use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
+use crate::provider::client::{Claim, Client, PlannedConfiguration, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::provider::key_configurations::{announce, make, refuse_while_in_use, rfc3339, users};
@@ -244,7 +244,8 @@ impl Resource for KeyConfiguration {
         }
         let account = match client.account_id() {
             Ok(account) => account,
-            Err(Unavailable::NotYetKnown(_)) => {
+            Err(Unavailable::NotYetKnown(unknown)) => {
+                client.warn_unproven(cx, &unknown);
                 cx.defer();
                 return Ok(());
             }
@@ -264,6 +265,14 @@ impl Resource for KeyConfiguration {
                 plan.model.account_id = Attr::Known(account.clone());
                 // A missing credential is told now, not in the middle of the apply.
                 let account = client.account().await?;
+                if let Some(cases) = cases.clone() {
+                    let reuse = plan.model.aws.known().and_then(|aws| aws.reuse_key_for_cluster_volumes.known()) == Some(&true);
+                    client.plan_configuration(PlannedConfiguration {
+                        use_cases: sorted(cases),
+                        key: plan.model.key().cloned(),
+                        cluster_volumes: reuse,
+                    });
+                }
                 if let Some(new) = request(&plan.model) {
                     refuse_twins(client, &new)?;
                     let all = client.reads().configurations(account).await;
@@ -281,12 +290,13 @@ impl Resource for KeyConfiguration {
         if change.quiet {
             return Ok(());
         }
-        if let (Some((key, question)), true) = (plan.model.question(client, &account, Stage::Plan), client.aws_is_known()) {
+        if let (Some((key, question)), true) = (plan.model.question(client, &account, Stage::Plan), client.can_prove(cx)) {
             let mut findings = judge(&client.facts_for_plan(&key).await, &question);
             if change.prior.is_some() && !replaces {
                 findings = as_warnings(findings);
             }
-            let (warnings, errors) = split(client.report(findings, &plan.model.ignore_findings, |_| "aws.key_arn"));
+            let (warnings, errors) =
+                split(client.report(findings, &plan.model.ignore_findings, Stage::Plan, |_| "aws.key_arn"));
             warnings.into_iter().for_each(|warning| cx.warn(warning));
             if !errors.is_empty() {
                 return Err(errors);
@@ -312,7 +322,7 @@ impl Resource for KeyConfiguration {
             return Err(Diagnostic::bug("A key configuration was applied before its configuration was known.").into());
         };
         let findings = judge(&client.facts_now(&key).await, &question);
-        let (warnings, errors) = split(client.report(findings, &plan.ignore_findings, |_| "aws.key_arn"));
+        let (warnings, errors) = split(client.report(findings, &plan.ignore_findings, Stage::Apply, |_| "aws.key_arn"));
         warnings.into_iter().for_each(|warning| cx.warn(warning));
         if !errors.is_empty() {
             return Err(errors);

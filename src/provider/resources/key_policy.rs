@@ -16,7 +16,7 @@ use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource
 use crate::plugin::schema::{Attribute, Schema};
 use crate::plugin::value::Value;
 use crate::policy::Document;
-use crate::preflight::{Fact, PolicySource};
+use crate::preflight::{Fact, PolicySource, Stage};
 use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
@@ -297,7 +297,10 @@ impl KeyPolicy {
         if change.config.databricks_account_ids.is_null() {
             model.databricks_account_ids = match cx.client().account_id() {
                 Ok(account) => known_set([account]),
-                Err(crate::provider::diagnose::Unavailable::NotYetKnown(_)) => Attr::Unknown,
+                Err(diagnose::Unavailable::NotYetKnown(unknown)) => {
+                    cx.client().warn_unproven(cx, &unknown);
+                    Attr::Unknown
+                }
                 Err(reason) => return Err(reason.into()),
             };
         }
@@ -330,14 +333,11 @@ impl KeyPolicy {
         // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
         let mut planned = client.facts_for_plan(key).await;
         planned.policy_source = PolicySource::Planned;
-        let question = crate::preflight::key::Question {
-            usage: usage.clone(),
-            cluster_volumes: false,
-            stage: crate::preflight::Stage::Plan,
-        };
+        let question = crate::preflight::key::Question { usage: usage.clone(), cluster_volumes: false, stage: Stage::Plan };
         found.extend(client.report(
             crate::preflight::key::judge(&planned, &question),
             &model.ignore_findings,
+            Stage::Plan,
             |_| "aws.key_arn",
         ));
         if !model.may_be_destroyed()
@@ -477,7 +477,7 @@ impl Resource for KeyPolicy {
         plan.model.statements = Attr::Known(list_of(&wanted));
         plan.model.policy = Attr::Unknown;
         match plan.model.key() {
-            Some(key) if cx.client().aws_is_known() => {
+            Some(key) if cx.client().can_prove(cx) => {
                 Self::judge(cx, key, &usage, prior.filter(|_| same_key), &plan.model).await
             }
             _ => Ok(()),

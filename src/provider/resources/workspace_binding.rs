@@ -17,7 +17,7 @@ use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{
-    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, reach, role_unknown,
+    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned, role_unknown,
 };
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
@@ -269,8 +269,8 @@ async fn examine(
 }
 
 /// Shows what only warns, and fails with what stops.
-fn enforce(cx: &Context<Client>, findings: Vec<Finding>, ignored: &IgnoreFindings) -> Result<(), Diagnostics> {
-    let (warnings, errors) = split(cx.client().report(findings, ignored, place));
+fn enforce(cx: &Context<Client>, findings: Vec<Finding>, ignored: &IgnoreFindings, stage: Stage) -> Result<(), Diagnostics> {
+    let (warnings, errors) = split(cx.client().report(findings, ignored, stage, place));
     warnings.into_iter().for_each(|warning| cx.warn(warning));
     if errors.is_empty() { Ok(()) } else { Err(errors) }
 }
@@ -294,7 +294,7 @@ impl WorkspaceBinding {
         let Examined { findings, keys } = examine(client, account, &before, &plan, Stage::Apply).await?;
         // What is attached already cannot be stopped any more, only reported.
         let is_there = plan.keys().missing_in(&before).is_empty();
-        enforce(cx, if is_there { as_warnings(findings) } else { findings }, &plan.ignore_findings)?;
+        enforce(cx, if is_there { as_warnings(findings) } else { findings }, &plan.ignore_findings, Stage::Apply)?;
         let wanted = Attach {
             id,
             wanted: plan.keys(),
@@ -323,7 +323,7 @@ impl WorkspaceBinding {
         if failure.is_about_the_key
             && let Ok(examined) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
         {
-            all.extend(cx.client().report(examined.findings, &plan.ignore_findings, place));
+            all.extend(cx.client().report(examined.findings, &plan.ignore_findings, Stage::Apply, place));
         }
         // Without a key that can be read, the state stays what it was.
         if existing && let Ok(truth) = plan.showing(&failure.now).with_keys_of(&failure.now) {
@@ -385,10 +385,19 @@ impl Resource for WorkspaceBinding {
                     .describe("Id of the workspace, a number. Another one means another binding; no workspace is ever replaced."),
                 Attribute::string("managed_services_key_configuration_id")
                     .format::<KeyConfigurationId>("Invalid key configuration id")
-                    .describe("Key configuration for managed services. Can be set, and later changed to another (rotation), not removed."),
+                    .describe(
+                        "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials and the like, as they \
+                         are written from the attach on. What is there already stays as it is until it is changed. Can be set, and later changed to \
+                         another (rotation; keep the old key enabled for 24 hours), not removed.",
+                    ),
                 Attribute::string("storage_key_configuration_id")
                     .format::<KeyConfigurationId>("Invalid key configuration id")
-                    .describe("Key configuration for workspace storage. Can be set once; afterwards neither changed nor removed."),
+                    .describe(
+                        "Key configuration for workspace storage: new objects of the workspace bucket, and the EBS volumes of new clusters where the \
+                         configuration has `reuse_key_for_cluster_volumes = true`. Objects that are there already stay as they are until they are \
+                         written again; tables in other buckets and serverless compute are not covered. Can be set once; afterwards neither changed \
+                         nor removed.",
+                    ),
                 Attribute::duration("settle_time").quiet().describe(
                     "How long to watch the workspace after the new keys show. A revert, a failed workspace or an unusable key in that time is an \
                      error. Not part of `timeouts`. Default: `20m` when the storage key changes, as Databricks asks for, otherwise `1m`. With \
@@ -449,7 +458,8 @@ impl Resource for WorkspaceBinding {
         }
         let account = match client.account().await {
             Ok(account) => account,
-            Err(Unavailable::NotYetKnown(_)) => {
+            Err(Unavailable::NotYetKnown(unknown)) => {
+                client.warn_unproven(cx, &unknown);
                 cx.defer();
                 return Ok(());
             }
@@ -477,13 +487,15 @@ impl Resource for WorkspaceBinding {
             }
             Err(errors) => return Err(errors),
         };
+        client.can_prove(cx);
         let mut findings = examine(client, account, &now, &plan.model, Stage::Plan).await?.findings;
+        let planned: Vec<Vec<UseCase>> = client.planned_configurations().into_iter().map(|one| one.use_cases).collect();
+        let open = UseCase::ALL.into_iter().filter(|case| plan.model.wanted(*case).is_unknown());
+        findings.extend(open.filter_map(|case| judge_planned(case, &planned)));
         let missing = plan.model.keys().missing_in(&now);
         let comes = |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
-        let coming: Vec<UseCase> = UseCase::ALL.into_iter().filter(comes).collect();
-        let attaches = !coming.is_empty();
-        findings.extend(reach(&facts(&now), &coming));
-        enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings)
+        let attaches = UseCase::ALL.iter().any(comes);
+        enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings, Stage::Plan)
     }
 
     async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
