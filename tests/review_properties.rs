@@ -85,7 +85,7 @@ proptest! {
         let report = review(&plan.to_string()).expect("it is a plan");
         prop_assert!(markdown(&report).chars().count() <= LARGEST_COMMENT);
         prop_assert!(serde_json::from_str::<Json>(&json(&report)).is_ok());
-        prop_assert!(serde_json::from_str::<Json>(&sarif(&report, "main.tf")).is_ok());
+        prop_assert!(serde_json::from_str::<Json>(&sarif(&report, &|_| None, "main.tf")).is_ok());
         prop_assert!(text(&report).starts_with(&report.verdict));
         // The same plan gives the same report, whatever the order of its resources.
         let mut turned = changes.clone();
@@ -110,7 +110,7 @@ proptest! {
         }
         let plan = value!({ "format_version": "1.2", "resource_changes": changes });
         let report = review(&plan.to_string()).expect("it is a plan");
-        for shown in [markdown(&report), json(&report), sarif(&report, "main.tf"), text(&report)] {
+        for shown in [markdown(&report), json(&report), sarif(&report, &|_| None, "main.tf"), text(&report)] {
             prop_assert!(!shown.contains(&secret), "{}", shown);
         }
     }

@@ -8,6 +8,6 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &str| {
     if let Ok(report) = review(input) {
         assert!(markdown(&report).chars().count() <= LARGEST_COMMENT);
-        let _ = (json(&report), sarif(&report, "main.tf"), text(&report));
+        let _ = (json(&report), sarif(&report, &|_| None, "main.tf"), text(&report));
     }
 });

@@ -2,9 +2,11 @@
 
 pub mod docs;
 mod input;
+pub mod lint;
 pub mod policy;
 pub mod review;
 pub mod serve;
+mod sources;
 
 use std::process::ExitCode;
 
@@ -29,8 +31,12 @@ enum Command {
     Policy(policy::Command),
     /// Say what a plan does to whose encryption, for the review of a pull request.
     ///
-    /// Exit code 0: reviewed. 1: something was found that --fail-on names. 2: the input cannot be read or is no plan.
+    /// Exit code 0: reviewed. 1: something was found that --fail-on names. 2: the input cannot be read or is not a plan.
     Review(review::Arguments),
+    /// Find names inside of nested attributes that do not exist, which Terraform drops without a word.
+    ///
+    /// Exit code 0: every name exists. 1: one does not. 2: a file cannot be read or is not HCL.
+    Lint(lint::Arguments),
     /// Write the documentation from the schemas and examples, or check that it is fresh.
     Docs(docs::Arguments),
 }
@@ -41,6 +47,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Policy(command) => policy::run(&command),
         Command::Review(arguments) => review::run(&arguments),
+        Command::Lint(arguments) => lint::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments),
     }
 }

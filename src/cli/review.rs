@@ -2,16 +2,21 @@
 
 use std::collections::BTreeSet;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
-use super::input::read;
+use super::input::read_bytes;
+use super::sources::places;
+use crate::plugin::printable::printable;
+use crate::policy::language::nearest;
+use crate::review::catalog::TITLES;
 use crate::review::report::{Level, Report};
-use crate::review::{render, review};
+use crate::review::{Plan, render, review};
 
 /// Something was found that the gate is for.
 const GATE: u8 = 1;
-/// The input cannot be read, or is no plan.
+/// The input cannot be read, or is not a plan.
 const UNUSABLE: u8 = 2;
 
 /// `review`
@@ -24,7 +29,15 @@ pub struct Arguments {
     /// list with commas. `warning` includes the others, `irreversible` includes error.
     #[arg(long = "fail-on", value_delimiter = ',', value_parser = ["error", "irreversible", "warning"])]
     fail_on: Vec<String>,
-    /// The file in which SARIF places the results.
+    /// A finding to accept, and why: `ID[:ADDRESS]=REASON`, as `key-deleted:aws_kms_key.old=rotated out in May`. It counts for no
+    /// gate, and stands in the report with its reason. Without an address, every finding of that id is accepted. Can be given
+    /// more than once.
+    #[arg(long = "accept", value_name = "ID[:ADDRESS]=REASON")]
+    accept: Vec<Acceptance>,
+    /// The directory with the configuration of the plan, in which SARIF looks for the line of each resource.
+    #[arg(long, default_value = ".")]
+    sarif_directory: PathBuf,
+    /// The file in which SARIF places what it does not find there.
     #[arg(long, default_value = "main.tf")]
     sarif_file: String,
     /// The plan, as `terraform show -json` prints it; `-` or nothing for standard input.
@@ -32,29 +45,75 @@ pub struct Arguments {
     file: PathBuf,
 }
 
+/// A finding that somebody accepts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Acceptance {
+    id: String,
+    address: Option<String>,
+    reason: String,
+}
+
+impl FromStr for Acceptance {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // An index of an address can hold anything, also an equals sign.
+        let mut is_quoted = false;
+        let ends = |c: char| {
+            is_quoted ^= c == '"';
+            c == '=' && !is_quoted
+        };
+        let (what, reason) = text.split_once(ends).unwrap_or((text, ""));
+        let (id, address) = what.split_once(':').map_or((what, None), |(id, address)| (id, Some(address)));
+        let known: Vec<&str> = TITLES.iter().map(|(id, _)| *id).collect();
+        if !known.contains(&id) {
+            let hint = nearest(id, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            return Err(format!("`{id}` is not the id of a finding{hint}"));
+        }
+        if reason.trim().is_empty() {
+            return Err(format!("say why it is accepted: `{what}=REASON`"));
+        }
+        Ok(Self { id: id.to_owned(), address: address.map(str::to_owned), reason: reason.trim().to_owned() })
+    }
+}
+
 /// Runs the subcommand.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let unusable = |message: String| {
-        let _ = writeln!(std::io::stderr(), "{}: {message}", arguments.file.display());
+        let _ = writeln!(std::io::stderr(), "{}", printable(&format!("{}: {message}", arguments.file.display())));
         ExitCode::from(UNUSABLE)
     };
-    let report = match read(&arguments.file)
-        .map_err(|error| error.to_string())
-        .and_then(|text| review(&text).map_err(|error| error.to_string()))
-    {
-        Ok(report) => report,
-        Err(message) => return unusable(message),
+    // What is not text cannot be a plan in JSON; which of the mistakes it is, the review says.
+    let text = match read_bytes(&arguments.file) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
+        Err(error) => return unusable(error.to_string()),
     };
+    let mut report = match review(&text) {
+        Ok(report) => report,
+        Err(error) => return unusable(error.to_string()),
+    };
+    for one in &arguments.accept {
+        report.accept(&one.id, one.address.as_deref(), &one.reason);
+    }
     let shown = match arguments.format.as_str() {
         "text" => render::text(&report),
         "json" => render::json(&report),
-        "sarif" => render::sarif(&report, &arguments.sarif_file),
+        "sarif" => sarif(&report, &text, arguments),
         _ => render::markdown(&report),
     };
     if std::io::stdout().write_all(shown.as_bytes()).is_err() {
         return ExitCode::from(UNUSABLE);
     }
     if stops(&report, &arguments.fail_on) { ExitCode::from(GATE) } else { ExitCode::SUCCESS }
+}
+
+fn sarif(report: &Report, text: &str, arguments: &Arguments) -> String {
+    let root: &Path = &arguments.sarif_directory;
+    let modules = Plan::read(text).map(|plan| plan.local_modules()).unwrap_or_default();
+    let modules = modules.into_iter().map(|(module, source)| (module, root.join(source))).collect();
+    let places = places(&modules);
+    let place_of = |address: &str| places.get(&crate::review::plan::without_indexes(address)).cloned();
+    render::sarif(report, &place_of, &arguments.sarif_file)
 }
 
 fn stops(report: &Report, fail_on: &[String]) -> bool {
@@ -67,4 +126,26 @@ fn stops(report: &Report, fail_on: &[String]) -> bool {
         })
         .collect();
     levels.first().is_some_and(|lowest| report.level >= Some(*lowest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what somebody wrote, and what it means.
+    #[test]
+    fn an_acceptance_names_a_finding_and_a_reason() {
+        let rows = [
+            ("key-deleted=old", Ok(("key-deleted", None, "old"))),
+            ("key-deleted:aws_kms_key.x=a=b", Ok(("key-deleted", Some("aws_kms_key.x"), "a=b"))),
+            ("key-deleted:aws_kms_key.x[\"a=b\"]=c", Ok(("key-deleted", Some("aws_kms_key.x[\"a=b\"]"), "c"))),
+            ("key-deleted", Err("say why it is accepted: `key-deleted=REASON`")),
+            ("key-deletd=x", Err("`key-deletd` is not the id of a finding; did you mean `key-deleted`?")),
+        ];
+        for (text, expected) in rows {
+            let found = text.parse::<Acceptance>();
+            let found = found.as_ref().map(|one| (one.id.as_str(), one.address.as_deref(), one.reason.as_str()));
+            assert_eq!(found.map_err(String::as_str), expected, "{text}");
+        }
+    }
 }

@@ -307,10 +307,27 @@ impl Links {
         self.workspaces.push(Workspace { name, address: change.address.clone(), keys });
     }
 
+    /// What the configuration of a resource says, as far as the plan shows it.
+    pub fn expressions<'a>(&self, plan: &'a Plan, change: &Change) -> Option<&'a Json> {
+        let finder = Finder { plan, by_configured: BTreeMap::new() };
+        let path = without_indexes(&change.module);
+        let own = change.configured();
+        let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
+        let resources = finder.module(&path)?.get("resources")?.as_array()?;
+        resources.iter().find(|one| one.get("address").is_some_and(|own| own == local))?.get("expressions")
+    }
+
     /// The configurations of a key.
     pub fn configurations_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Configuration> {
         let is_it = move |one: &&Configuration| one.key.as_deref() == Some(key) || one.key_before.as_deref() == Some(key);
         self.configurations.values().filter(is_it)
+    }
+
+    /// The names of the workspaces that use a configuration now, before the plan is applied.
+    pub fn present_users_of_configuration(&self, configuration: &str) -> BTreeSet<String> {
+        let uses = |step: &Step| step.before.as_deref() == Some(configuration);
+        let own = self.workspaces.iter().filter(|workspace| workspace.keys.values().any(uses));
+        own.map(|workspace| workspace.name.clone()).collect()
     }
 
     /// The workspaces that use a configuration, before or after.

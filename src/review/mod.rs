@@ -5,9 +5,12 @@
 //! - [`plan`]: the changes, typed as far as they matter here; sensitive values are masked as they are read.
 //! - [`links`]: which key is under which configuration, and which configuration under which workspace, by value where it is
 //!   known and by reference where it is not.
+//! - [`kinds`]: the types that matter, and what their attributes have to look like.
 //! - [`rules`]: what a person should know, one file for each provider whose resources matter.
 //! - [`report`]: what comes of it. [`render`]: the report as Markdown, text, JSON and SARIF.
 
+pub mod catalog;
+pub mod kinds;
 pub mod links;
 pub mod plan;
 pub mod render;
@@ -26,5 +29,6 @@ use links::Links;
 pub fn review(text: &str) -> Result<Report, PlanError> {
     let plan = Plan::read(text)?;
     let links = Links::of(&plan);
-    Ok(rules::apply(&plan, &links))
+    // Names come from a plan, and a terminal obeys control characters.
+    Ok(rules::apply(&plan, &links).printable())
 }

@@ -14,8 +14,11 @@ pub enum PlanError {
     /// Not JSON.
     #[error("the input is not JSON ({0}); give the output of `terraform show -json PLAN`")]
     Json(#[from] serde_json::Error),
+    /// A saved plan itself.
+    #[error("the input is a saved plan, which only Terraform can read; give the output of `terraform show -json PLAN`")]
+    Binary,
     /// JSON, but no plan.
-    #[error("the input is JSON, but no plan: it has no `{0}`. Give the output of `terraform show -json PLAN`")]
+    #[error("the input is JSON, but not a plan: it has no `{0}`. Give the output of `terraform show -json PLAN`")]
     NoPlan(&'static str),
     /// A plan of a form that is not known.
     #[error("the plan has the format version {0}; this version of the provider knows 1")]
@@ -23,7 +26,7 @@ pub enum PlanError {
 }
 
 /// What happens to a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Action {
     /// Nothing.
     NoOp,
@@ -39,25 +42,39 @@ pub enum Action {
     Delete,
     /// Terraform forgets it, and leaves it.
     Forget,
+    /// Actions that this version does not know, as they came.
+    Other(String),
 }
 
 impl Action {
     fn of(actions: &[String]) -> Self {
         let words: Vec<&str> = actions.iter().map(String::as_str).collect();
         match words.as_slice() {
+            ["no-op"] | [] => Self::NoOp,
             ["create"] => Self::Create,
             ["read"] => Self::Read,
             ["update"] => Self::Update,
             ["delete"] => Self::Delete,
             ["forget"] => Self::Forget,
             ["delete", "create"] | ["create", "delete"] | ["create", "forget"] | ["forget", "create"] => Self::Replace,
-            _ => Self::NoOp,
+            _ => Self::Other(format!("[{}]", words.join(", "))),
         }
     }
 
+    /// Whether the object stays what it is.
+    pub fn is_quiet(&self) -> bool {
+        matches!(self, Self::NoOp | Self::Read)
+    }
+
+    /// Whether the resource is no longer managed afterwards.
+    pub fn removes(&self) -> bool {
+        matches!(self, Self::Delete | Self::Forget)
+    }
+
     /// A word for it.
-    pub fn in_words(self) -> &'static str {
+    pub fn in_words(&self) -> &'static str {
         match self {
+            Self::Other(_) => "unknown",
             Self::NoOp => "no change",
             Self::Read => "read",
             Self::Create => "create",
@@ -69,12 +86,12 @@ impl Action {
     }
 
     /// What becomes of an object that it [`destroys`](Self::destroys).
-    pub fn in_passive(self) -> &'static str {
-        if self == Self::Replace { "replaced" } else { "deleted" }
+    pub fn in_passive(&self) -> &'static str {
+        if *self == Self::Replace { "replaced" } else { "deleted" }
     }
 
     /// Whether the object that was there is gone afterwards.
-    pub fn destroys(self) -> bool {
+    pub fn destroys(&self) -> bool {
         matches!(self, Self::Delete | Self::Replace)
     }
 }
@@ -196,6 +213,10 @@ impl Plan {
     /// # Errors
     /// When the text is none.
     pub fn read(text: &str) -> Result<Self, PlanError> {
+        // A saved plan is a ZIP archive, and what `terraform plan` prints is for people.
+        if text.starts_with("PK\u{3}\u{4}") {
+            return Err(PlanError::Binary);
+        }
         let raw: Raw = serde_json::from_str(text)?;
         let version = raw.format_version.ok_or(PlanError::NoPlan("format_version"))?;
         if !version.starts_with("1.") {
@@ -212,9 +233,34 @@ impl Plan {
         Ok(Self { errored: raw.errored, changes, failed_checks, configuration: raw.configuration.unwrap_or_default() })
     }
 
+    /// The directories of the modules that are part of the configuration, by the path of the module (empty for the root), relative
+    /// to the root. Modules from elsewhere are not among them.
+    pub fn local_modules(&self) -> BTreeMap<String, String> {
+        let mut modules = BTreeMap::from([(String::new(), ".".to_owned())]);
+        if let Some(root) = self.configuration.get("root_module") {
+            add_modules(root, "", ".", &mut modules, 0);
+        }
+        modules
+    }
+
     /// The resources of a type.
     pub fn of(&self, kind: &str) -> impl Iterator<Item = &Change> {
         self.changes.iter().filter(move |change| change.kind == kind)
+    }
+}
+
+/// How deep modules are followed.
+const DEEPEST: u32 = 16;
+
+fn add_modules(module: &Json, path: &str, directory: &str, modules: &mut BTreeMap<String, String>, depth: u32) {
+    let calls = module.get("module_calls").and_then(Json::as_object).filter(|_| depth < DEEPEST);
+    for (name, call) in calls.into_iter().flatten() {
+        let source = call.get("source").and_then(Json::as_str).filter(|source| source.starts_with(['.']));
+        let (Some(source), Some(inner)) = (source, call.get("module")) else { continue };
+        let path = if path.is_empty() { format!("module.{name}") } else { format!("{path}.module.{name}") };
+        let directory = format!("{directory}/{source}");
+        add_modules(inner, &path, &directory, modules, depth + 1);
+        modules.insert(path, directory);
     }
 }
 
@@ -259,7 +305,8 @@ fn child<'a>(value: &'a Json, step: &str) -> &'a Json {
     }
 }
 
-fn at<'a>(value: &'a Json, path: &str) -> &'a Json {
+/// The value at a path (`aws.key_arn`); null where there is none.
+pub fn at<'a>(value: &'a Json, path: &str) -> &'a Json {
     path.split('.').fold(value, child)
 }
 
@@ -279,6 +326,21 @@ fn texts(value: &Json) -> Vec<String> {
 }
 
 impl Change {
+    /// The whole state before; null when there is none.
+    pub fn state_before(&self) -> &Json {
+        &self.before
+    }
+
+    /// The whole state after, as far as it is known; null when there is none.
+    pub fn state_after(&self) -> &Json {
+        &self.after
+    }
+
+    /// Whether there is an object before the plan is applied.
+    pub fn exists(&self) -> bool {
+        !self.before.is_null()
+    }
+
     /// An attribute as it was, by its path (`aws.key_arn`).
     pub fn before(&self, path: &str) -> Option<String> {
         text(at(&self.before, path))

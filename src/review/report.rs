@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::plugin::printable::{printable, printable_line};
+
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -86,6 +88,26 @@ pub struct PermissionLine {
     pub lost: Vec<String>,
 }
 
+/// What grants what on a key, once the plan is applied.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ProofLine {
+    /// The key.
+    pub key: String,
+    /// The resource that makes it so.
+    pub address: String,
+    /// What is granted and by which statements, a line each.
+    pub lines: Vec<String>,
+}
+
+/// A finding that somebody has accepted, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Accepted {
+    /// The finding.
+    pub finding: Finding,
+    /// Why it is accepted.
+    pub reason: String,
+}
+
 /// A box of the diagram.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Node {
@@ -125,8 +147,12 @@ pub struct Report {
     pub keys: Vec<KeyLine>,
     /// Who gains or loses which permission.
     pub permissions: Vec<PermissionLine>,
+    /// What grants what, once the plan is applied.
+    pub proofs: Vec<ProofLine>,
     /// What to know, the gravest first.
     pub findings: Vec<Finding>,
+    /// What somebody has accepted; it counts for no gate.
+    pub accepted: Vec<Accepted>,
     /// The boxes of the diagram.
     pub nodes: Vec<Node>,
     /// The arrows of the diagram.
@@ -134,6 +160,67 @@ pub struct Report {
 }
 
 impl Report {
+    /// The same report with control characters shown instead of obeyed: names come from a plan.
+    #[must_use]
+    pub fn printable(mut self) -> Self {
+        let name = |text: &mut String| *text = printable_line(text).into_owned();
+        let lines = |text: &mut String| *text = printable(text).into_owned();
+        for line in &mut self.workspaces {
+            name(&mut line.workspace);
+            name(&mut line.address);
+            line.before.iter_mut().chain(line.after.iter_mut()).for_each(name);
+        }
+        for line in &mut self.keys {
+            name(&mut line.key);
+            line.changes.iter_mut().chain(line.workspaces.iter_mut()).for_each(name);
+        }
+        for line in &mut self.permissions {
+            name(&mut line.key);
+            name(&mut line.address);
+            line.gained.iter_mut().chain(line.lost.iter_mut()).for_each(name);
+        }
+        for line in &mut self.proofs {
+            name(&mut line.key);
+            name(&mut line.address);
+            line.lines.iter_mut().for_each(name);
+        }
+        for finding in self.findings.iter_mut().chain(self.accepted.iter_mut().map(|one| &mut one.finding)) {
+            name(&mut finding.address);
+            name(&mut finding.summary);
+            lines(&mut finding.detail);
+            lines(&mut finding.remedy);
+        }
+        for node in &mut self.nodes {
+            name(&mut node.name);
+        }
+        for edge in &mut self.edges {
+            name(&mut edge.from);
+            name(&mut edge.to);
+        }
+        name(&mut self.verdict);
+        self
+    }
+
+    /// Accepts findings by their id, all of them or those at an address, and says why. What does not occur is noted.
+    pub fn accept(&mut self, id: &str, address: Option<&str>, reason: &str) {
+        let is_meant = |finding: &Finding| finding.id == id && address.is_none_or(|address| finding.address == address);
+        let (meant, rest): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut self.findings).into_iter().partition(is_meant);
+        self.findings = rest;
+        if meant.is_empty() {
+            self.findings.push(Finding {
+                id: "accepted-nothing",
+                level: Level::Note,
+                address: address.unwrap_or_default().to_owned(),
+                summary: "An accepted finding does not occur".to_owned(),
+                detail: format!("`{id}` was accepted (\"{reason}\"), and this plan does not have it."),
+                remedy: "Remove the acceptance when it is no longer needed.".to_owned(),
+            });
+        }
+        self.accepted.extend(meant.into_iter().map(|finding| Accepted { finding, reason: reason.to_owned() }));
+        self.level = self.findings.iter().map(|finding| finding.level).max();
+        self.verdict = super::rules::verdict(self);
+    }
+
     /// The findings of a level.
     pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
         self.findings.iter().filter(move |finding| finding.level == level)

@@ -365,3 +365,188 @@ fn conforms(value: &Json, schema: &Json, place: &str) {
     };
     assert!(kinds.contains(&kind), "{place}: {kind} is not one of {kinds:?}");
 }
+
+const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// What the review cannot read is an error in the report, and not a resource that is passed over.
+#[test]
+fn a_resource_that_cannot_be_read_is_an_error() {
+    let policy = |aws: Json, cases: Json| {
+        change("dbxcmk_key_policy.x", &["create"], Json::Null, json!({ "aws": aws, "use_cases": cases }))
+    };
+    let rows = [
+        (policy(json!("notanobject"), json!(7)), vec!["`aws` is \"notanobject\"", "`use_cases` is 7"]),
+        (policy(json!({ "key_arn": 7 }), json!(["STORAGE"])), vec!["`aws.key_arn` is 7"]),
+        (policy(json!({ "key_arn": "arn:aws-iso:kms:x:1:key/1" }), json!(["STORAGE"])), vec!["arn:aws-iso:kms:x:1:key/1"]),
+        (
+            change("aws_kms_key.x", &["update"], json!({ "is_enabled": "yes" }), json!({ "is_enabled": false })),
+            vec!["`is_enabled` is \"yes\""],
+        ),
+        (change("dbxcmk_workspace_binding.x", &["explode"], json!({}), json!({})), vec!["[explode]"]),
+        (change("dbxcmk_workspace_binding.x", &["update"], json!([1]), json!({})), vec!["`before` is [1]"]),
+    ];
+    for (one, words) in rows {
+        for format in ["text", "markdown", "json", "sarif"] {
+            let (text, code) = reviewed(&plan_of(vec![one.clone()]), &["--format", format, "--fail-on", "error"]);
+            assert_eq!(code, 1, "{text}");
+            assert!(text.contains("resource-unreadable"), "{text}");
+        }
+        let (text, _) = reviewed(&plan_of(vec![one]), &["--format", "text"]);
+        for word in words {
+            assert!(text.contains(word), "{word} is missing in:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn control_characters_in_names_do_nothing_to_a_terminal() {
+    let evil = "dbxcmk_workspace_binding.x[\"\u{1b}[2J\u{7}\r\u{9b}\"]";
+    let after = json!({ "workspace_id": "42", "workspace_name": "a\u{1b}[31mb\nerror: fake", "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" });
+    let plan = plan_of(vec![change(evil, &["create"], Json::Null, after)]);
+    for format in ["text", "markdown"] {
+        let (text, _) = reviewed(&plan, &["--format", format]);
+        assert!(!text.contains(['\u{1b}', '\u{7}', '\r', '\u{9b}']), "{text:?}");
+        assert!(!text.contains("\nerror: fake"), "{text}");
+    }
+    let (text, _) = reviewed(&plan, &["--format", "text"]);
+    assert!(text.contains("\\u{1b}[2J"), "{text}");
+}
+
+/// A workspace that the plan only creates does not use anything yet.
+#[test]
+fn what_is_in_use_is_what_the_prior_state_says() {
+    let keys = json!({ "customer_managed_key_id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["STORAGE"], "aws_key_info": [{ "key_arn": KEY }] });
+    let workspace =
+        json!({ "workspace_name": "from-peer", "storage_customer_managed_key_id": "c1000000-0000-4000-8000-000000000001" });
+    let replaced = change("databricks_mws_customer_managed_keys.x", &["delete", "create"], keys.clone(), keys);
+    let new = change("databricks_mws_workspaces.x", &["create"], Json::Null, workspace.clone());
+    let (text, code) = reviewed(&plan_of(vec![replaced.clone(), new]), &["--format", "text", "--fail-on", "error"]);
+    assert_eq!(code, 0, "{text}");
+    let there = change("databricks_mws_workspaces.x", &["no-op"], workspace.clone(), workspace);
+    let (text, code) = reviewed(&plan_of(vec![replaced, there]), &["--format", "text", "--fail-on", "error"]);
+    assert!(code == 1 && text.contains("from-peer"), "{text}");
+}
+
+/// The clean-up after a rotation: the key, its configuration and its statements go together, and no workspace uses them.
+#[test]
+fn a_clean_up_passes_the_gate_and_a_finding_can_be_accepted() {
+    let configuration =
+        json!({ "id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["MANAGED_SERVICES"], "aws": { "key_arn": KEY } });
+    let gone = |address: &str, before: Json| change(address, &["delete"], before, Json::Null);
+    let key = gone("aws_kms_key.old", json!({ "arn": KEY, "deletion_window_in_days": 30 }));
+    let clean_up = plan_of(vec![
+        key.clone(),
+        gone("dbxcmk_key_configuration.old", configuration.clone()),
+        gone(
+            "dbxcmk_key_policy.old",
+            json!({ "aws": { "key_arn": KEY }, "use_cases": ["MANAGED_SERVICES"], "statements": "[]" }),
+        ),
+    ]);
+    let (text, code) = reviewed(&clean_up, &["--format", "text", "--fail-on", "error"]);
+    assert_eq!(code, 0, "{text}");
+    // The key alone is another matter.
+    let kept = change("dbxcmk_key_configuration.old", &["no-op"], configuration.clone(), configuration);
+    let alone = plan_of(vec![key, kept]);
+    let gate = ["--format", "text", "--fail-on", "error"];
+    let (text, code) = reviewed(&alone, &gate);
+    assert!(code == 1 && text.contains("A key that Databricks uses is deleted"), "{text}");
+    // Unless somebody says why.
+    let accepted = |what: &str| reviewed(&alone, &[&gate[..], &["--accept", what]].concat());
+    let (text, code) = accepted("key-deleted:aws_kms_key.old=the account is closed");
+    assert!(code == 0 && text.contains("Accepted") && text.contains("the account is closed"), "{text}");
+    let (text, code) = accepted("key-deleted:aws_kms_key.other=no");
+    assert!(code == 1 && text.contains("accepted-nothing"), "{text}");
+    assert_eq!(accepted("key-deleted").1, 2);
+}
+
+/// A typo inside of `aws` is dropped by Terraform before the provider sees it. What the plan shows of it, the review reports, and
+/// `lint` finds it in the files.
+#[test]
+fn a_typo_inside_of_a_nested_attribute_is_found() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         reuse_key_for_cluster_volume = false\n  }}\n}}\n"
+    ));
+    let plan = stage.workdir.plan();
+    assert_eq!(
+        plan.after("dbxcmk_key_configuration.x", "/aws/reuse_key_for_cluster_volumes"),
+        json!(true),
+        "Terraform drops the typo"
+    );
+    let (text, code) = reviewed(&plan.json.to_string(), &["--format", "text", "--fail-on", "error"]);
+    assert!(code == 1 && text.contains("did you mean `reuse_key_for_cluster_volumes`?"), "{text}");
+    // In the file, with its line, also where the plan shows only references.
+    stage.workdir.write("more.tf", "\nresource \"dbxcmk_key_policy\" \"y\" {\n  use_cases = var.x\n  aws = {\n    key_arn = var.y\n    cross_account_role = var.z\n  }\n}\n");
+    let lint = |directory: &std::path::Path, arguments: &[&str]| {
+        let output = std::process::Command::new(provider_binary())
+            .arg("lint")
+            .args(arguments)
+            .arg(".")
+            .current_dir(directory)
+            .output()
+            .unwrap();
+        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap())
+    };
+    let (text, code) = lint(stage.workdir.path(), &[]);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("./more.tf:6: dbxcmk_key_policy.y: `aws.cross_account_role` does not exist; did you mean `aws.cross_account_role_arn`?"), "{text}");
+    assert!(text.contains("dbxcmk_key_configuration.x: `aws.reuse_key_for_cluster_volume`"), "{text}");
+    let (text, _) = lint(stage.workdir.path(), &["--format", "json"]);
+    assert_eq!(serde_json::from_str::<Json>(&text).unwrap().as_array().unwrap().len(), 2, "{text}");
+    stage.workdir.write("more.tf", "resource {");
+    assert_eq!(lint(stage.workdir.path(), &[]).1, 2);
+    // The examples of the documentation have no such name.
+    let (text, code) = lint(&checkout().join("examples"), &[]);
+    assert_eq!(code, 0, "{text}");
+}
+
+/// A result of SARIF stands where the resource is written.
+#[test]
+fn sarif_names_the_file_and_the_line() {
+    let stage = Stage::new(Over::Sandbox);
+    std::fs::create_dir(stage.workdir.path().join("keys")).unwrap();
+    stage.workdir.write("keys/main.tf", "\n\nresource \"aws_kms_key\" \"x\" {\n}\n");
+    stage.workdir.write("main.tf", "module \"keys\" {\n  source = \"./keys\"\n}\n");
+    let mut one = change("module.keys.aws_kms_key.x[0]", &["delete"], json!({ "arn": KEY }), Json::Null);
+    one["type"] = json!("aws_kms_key");
+    one["module_address"] = json!("module.keys");
+    let policy = json!({ "aws": { "key_arn": KEY }, "use_cases": ["STORAGE"], "statements": "[]" });
+    let other = change("dbxcmk_key_policy.x", &["no-op"], policy.clone(), policy);
+    let plan = json!({ "format_version": "1.2", "resource_changes": [one, other],
+        "configuration": { "root_module": { "module_calls": { "keys": { "source": "./keys", "module": {} } } } } });
+    let directory = stage.workdir.path().display().to_string();
+    let (text, _) = reviewed(&plan.to_string(), &["--format", "sarif", "--sarif-directory", &directory]);
+    let log: Json = serde_json::from_str(&text).unwrap();
+    let location = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
+    assert!(location["artifactLocation"]["uri"].as_str().unwrap().ends_with("keys/main.tf"), "{text}");
+    assert_eq!(location["region"]["startLine"], 3, "{text}");
+    let titles: Vec<&str> = log["runs"][0]["tool"]["driver"]["rules"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|rule| rule["shortDescription"]["text"].as_str())
+        .collect();
+    assert!(titles.contains(&"A key is deleted"), "{titles:?}");
+}
+
+/// Many workspaces: the counts and the first ten are there to see, the rest is folded.
+#[test]
+fn many_workspaces_are_folded() {
+    let all = (0..30).map(|number| {
+        let address = format!("dbxcmk_workspace_binding.all[{number}]");
+        change(&address, &["create"], Json::Null, json!({ "workspace_id": number.to_string(), "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" }))
+    });
+    let (text, _) = reviewed(&plan_of(all.collect()), &[]);
+    assert!(text.contains("What cannot be undone (30)") && text.contains("<summary>20 more</summary>"), "{text}");
+    assert_eq!(text.matches("<details open><summary><b>").count(), 10, "{text}");
+}
+
+#[test]
+fn a_saved_plan_is_told_from_its_json() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), b"PK\x03\x04\xff\xfe binary").unwrap();
+    let (text, code) = reviewed("", &[&file.path().display().to_string()]);
+    assert!(code == 2 && text.contains("is a saved plan") && text.contains("terraform show -json"), "{text}");
+}

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 
 use super::mermaid::mermaid;
-use crate::review::report::{Finding, Level, Report};
+use crate::review::report::{Finding, Level, Report, WorkspaceLine};
 
 /// The longest comment that GitHub takes, in characters.
 pub const LARGEST_COMMENT: usize = 65_536;
 
 /// How many lines a list has, from plenty to few: the first that keeps the comment short enough.
 const LENGTHS: [usize; 6] = [500, 100, 40, 15, 5, 1];
+
+/// How many of a kind are shown at once; the rest is folded.
+const OPEN: usize = 10;
 
 /// Text in a paragraph: nothing in it is markup.
 fn plain(text: &str) -> String {
@@ -89,11 +92,13 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
     findings(&mut out, "What must not be applied", report.of(Level::Error).collect(), most, true);
     findings(&mut out, "What cannot be undone", report.of(Level::Irreversible).collect(), most, true);
     if !report.workspaces.is_empty() {
-        out.push_str("\n#### Workspaces\n\n| workspace | for | before | after | |\n|---|---|---|---|---|\n");
-        for line in report.workspaces.iter().take(most) {
-            let for_what = if line.use_case == "STORAGE" { "storage" } else { "managed services" };
-            let (before, after) = (cell(&line.before), cell(&line.after));
-            let _ = writeln!(out, "| {} | {for_what} | {before} | {after} | {} |", code(&line.workspace), plain(line.step));
+        let _ = write!(out, "\n#### Workspaces ({})\n", report.workspaces.len());
+        let shown = report.workspaces.get(..report.workspaces.len().min(most)).unwrap_or_default();
+        workspaces(&mut out, shown.get(..shown.len().min(OPEN)).unwrap_or_default());
+        if let Some(rest) = shown.get(OPEN..).filter(|rest| !rest.is_empty()) {
+            let _ = write!(out, "\n<details><summary>{} more</summary>\n", rest.len());
+            workspaces(&mut out, rest);
+            out.push_str("\n</details>\n");
         }
         more(&mut out, report.workspaces.len());
     }
@@ -129,30 +134,69 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         more(&mut out, report.keys.len());
         out.push_str("\n</details>\n");
     }
+    if !report.proofs.is_empty() {
+        let _ = write!(out, "\n<details><summary>What grants what ({})</summary>\n\n", report.proofs.len());
+        for line in report.proofs.iter().take(most) {
+            let _ = writeln!(out, "- {}, by {}", code(&line.key), code(&line.address));
+            for granted in &line.lines {
+                let _ = writeln!(out, "  - {}", plain(granted));
+            }
+        }
+        more(&mut out, report.proofs.len());
+        out.push_str("\n</details>\n");
+    }
+    if !report.accepted.is_empty() {
+        let _ = write!(out, "\n<details><summary>Accepted ({})</summary>\n\n", report.accepted.len());
+        for one in report.accepted.iter().take(most) {
+            let place =
+                if one.finding.address.is_empty() { String::new() } else { format!(" — {}", code(&one.finding.address)) };
+            let _ = writeln!(out, "- **{}** ({}){place}: {}", plain(&one.finding.summary), one.finding.id, plain(&one.reason));
+        }
+        more(&mut out, report.accepted.len());
+        out.push_str("\n</details>\n");
+    }
     if let Some(diagram) = mermaid(report).filter(|_| draws) {
         let _ = write!(out, "\n<details open><summary>From key to data</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n");
     }
     out
 }
 
+fn workspaces(out: &mut String, lines: &[WorkspaceLine]) {
+    out.push_str("\n| workspace | for | before | after | |\n|---|---|---|---|---|\n");
+    for line in lines {
+        let for_what = if line.use_case == "STORAGE" { "storage" } else { "managed services" };
+        let (before, after) = (cell(&line.before), cell(&line.after));
+        let _ = writeln!(out, "| {} | {for_what} | {before} | {after} | {} |", code(&line.workspace), plain(line.step));
+    }
+}
+
 fn findings(out: &mut String, title: &str, all: Vec<&Finding>, most: usize, open: bool) {
     if all.is_empty() {
         return;
     }
-    let _ = write!(out, "\n#### {title}\n\n");
-    for finding in all.iter().take(most) {
-        let place = if finding.address.is_empty() { String::new() } else { format!(" — {}", code(&finding.address)) };
-        let state = if open { " open" } else { "" };
-        let _ = write!(out, "<details{state}><summary><b>{}</b>{}</summary>\n\n", summary(&finding.summary), html(&place));
-        let _ = writeln!(out, "{}", lines(&finding.detail));
-        if !finding.remedy.is_empty() {
-            let _ = write!(out, "\n{}\n", lines(&finding.remedy));
-        }
-        let _ = write!(out, "\n<sub>{}</sub>\n\n</details>\n\n", finding.id);
+    let _ = write!(out, "\n#### {title} ({})\n\n", all.len());
+    let shown = all.get(..all.len().min(most)).unwrap_or_default();
+    let (first, rest) = shown.split_at(shown.len().min(OPEN));
+    first.iter().for_each(|one| finding(out, one, open));
+    if !rest.is_empty() {
+        let _ = write!(out, "<details><summary>{} more</summary>\n\n", rest.len());
+        rest.iter().for_each(|one| finding(out, one, false));
+        out.push_str("</details>\n\n");
     }
     if all.len() > most {
         let _ = writeln!(out, "… and {} more.", all.len() - most);
     }
+}
+
+fn finding(out: &mut String, finding: &Finding, open: bool) {
+    let place = if finding.address.is_empty() { String::new() } else { format!(" — {}", code(&finding.address)) };
+    let state = if open { " open" } else { "" };
+    let _ = write!(out, "<details{state}><summary><b>{}</b>{}</summary>\n\n", summary(&finding.summary), html(&place));
+    let _ = writeln!(out, "{}", lines(&finding.detail));
+    if !finding.remedy.is_empty() {
+        let _ = write!(out, "\n{}\n", lines(&finding.remedy));
+    }
+    let _ = write!(out, "\n<sub>{}</sub>\n\n</details>\n\n", finding.id);
 }
 
 /// Inside `<summary>` there is HTML, and no Markdown.

@@ -9,5 +9,5 @@ mod text;
 
 pub use json::json;
 pub use markdown::{LARGEST_COMMENT, markdown};
-pub use sarif::sarif;
+pub use sarif::{Place, sarif};
 pub use text::text;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::review::catalog::title;
 use crate::review::report::{Finding, Level, Report};
 
 /// Where the form is described.
@@ -17,21 +18,28 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-/// The report as SARIF. A plan does not say in which file a resource stands: a result is at its address, and `uri` is the file
-/// that code scanning shows it in.
-pub fn sarif(report: &Report, uri: &str) -> String {
+/// Where a resource stands: its file and the line on which it begins, counted from 1.
+pub type Place = (String, u32);
+
+/// The report as SARIF. A plan does not say in which file a resource stands: `place_of` says it for an address, and what it does
+/// not know stands in the first line of `otherwise`.
+pub fn sarif(report: &Report, place_of: &dyn Fn(&str) -> Option<Place>, otherwise: &str) -> String {
     let mut rules: BTreeMap<&str, Json> = BTreeMap::new();
     for finding in &report.findings {
         rules.entry(finding.id).or_insert_with(|| {
             json!({
                 "id": finding.id,
-                "shortDescription": { "text": finding.summary },
+                "shortDescription": { "text": title(finding.id) },
                 "defaultConfiguration": { "level": level(finding.level) },
                 "properties": { "tags": ["encryption", finding.level.name()] },
             })
         });
     }
-    let results: Vec<Json> = report.findings.iter().map(|finding| result(finding, uri)).collect();
+    let results: Vec<Json> = report
+        .findings
+        .iter()
+        .map(|finding| result(finding, place_of(&finding.address).unwrap_or_else(|| (otherwise.to_owned(), 1))))
+        .collect();
     let log = json!({
         "$schema": SCHEMA,
         "version": "2.1.0",
@@ -50,7 +58,7 @@ pub fn sarif(report: &Report, uri: &str) -> String {
     text
 }
 
-fn result(finding: &Finding, uri: &str) -> Json {
+fn result(finding: &Finding, (uri, line): Place) -> Json {
     let mut message = format!("{}. {}", finding.summary, finding.detail);
     if !finding.remedy.is_empty() {
         message.push_str("\n\n");
@@ -61,7 +69,7 @@ fn result(finding: &Finding, uri: &str) -> Json {
         "level": level(finding.level),
         "message": { "text": message },
         "locations": [{
-            "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": 1 } },
+            "physicalLocation": { "artifactLocation": { "uri": uri }, "region": { "startLine": line } },
             "logicalLocations": [{ "fullyQualifiedName": finding.address, "kind": "resource" }],
         }],
         "partialFingerprints": { "resource": format!("{}:{}", finding.id, finding.address) },

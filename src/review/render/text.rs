@@ -39,6 +39,15 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(out, "    + {gained}");
         }
     }
+    if !report.proofs.is_empty() {
+        out.push_str("\nWhat grants what\n");
+    }
+    for line in &report.proofs {
+        let _ = writeln!(out, "  {} ({})", line.key, line.address);
+        for granted in &line.lines {
+            let _ = writeln!(out, "    {granted}");
+        }
+    }
     for level in [Level::Error, Level::Irreversible, Level::Warning, Level::Note] {
         for finding in report.of(level) {
             let _ = writeln!(out, "\n{}: {} [{}]", level.name(), finding.summary, finding.id);
@@ -49,6 +58,13 @@ pub fn text(report: &Report) -> String {
                 let _ = writeln!(out, "  {line}");
             }
         }
+    }
+    if !report.accepted.is_empty() {
+        out.push_str("\nAccepted\n");
+    }
+    for one in &report.accepted {
+        let place = if one.finding.address.is_empty() { String::new() } else { format!(" {}", one.finding.address) };
+        let _ = writeln!(out, "  {} [{}]{place}: {}", one.finding.summary, one.finding.id, one.reason);
     }
     out
 }

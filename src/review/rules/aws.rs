@@ -23,23 +23,39 @@ fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
         || names_databricks(change.after("policy"))
 }
 
+/// Whether the same plan removes everything of ours that a key has: its configurations and its statements. The provider refuses
+/// that at plan as long as a workspace of the account uses the key, so a plan that has it shows that none does.
+fn given_up(gathered: &Gathered<'_>, key: &str) -> bool {
+    let plan = gathered.plan;
+    let ours = plan.of("dbxcmk_key_configuration").chain(plan.of("dbxcmk_key_policy"));
+    let mut own = ours.filter(|change| gathered.links.key_of.get(&change.address).is_some_and(|own| own == key)).peekable();
+    let peers = plan.of("databricks_mws_customer_managed_keys");
+    let is_of_peer = |change: &Change| gathered.links.key_of.get(&change.address).is_some_and(|own| own == key);
+    own.peek().is_some() && own.all(|change| change.action == Action::Delete) && !peers.into_iter().any(is_of_peer)
+}
+
 fn key(gathered: &mut Gathered<'_>, change: &Change) {
     let (key, users) = gathered.key_and_users(change);
     if !matters(gathered, change, &key) {
         return;
     }
     let used = in_words(&users);
+    let is_given_up = users.is_empty() && given_up(gathered, &key);
     if change.action.destroys() {
         let days = change.before("deletion_window_in_days").unwrap_or_else(|| "30".to_owned());
         gathered.say(
             change,
             Said {
                 id: "key-deleted",
-                level: Level::Error,
-                summary: "A key that Databricks uses is deleted".to_owned(),
+                level: if is_given_up { Level::Warning } else { Level::Error },
+                summary: if is_given_up {
+                    "A key that no workspace uses any more is deleted".to_owned()
+                } else {
+                    "A key that Databricks uses is deleted".to_owned()
+                },
                 detail: format!(
                     "`{key}` is used by {used}. From the apply on nobody can use it: what was encrypted with it cannot be read, and clusters do not \
-                     start. After {days} days it is gone for good, and everything that was encrypted with it as well."
+                     start. After {days} days it is gone permanently, and so is everything that was encrypted with it."
                 ),
                 remedy: "Take the deletion out of this change. If it has been applied: `aws kms cancel-key-deletion`, then `aws kms enable-key`.",
             },
@@ -64,8 +80,12 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
             change,
             Said {
                 id: "key-disabled",
-                level: Level::Error,
-                summary: "A key that Databricks uses is disabled".to_owned(),
+                level: if is_given_up { Level::Warning } else { Level::Error },
+                summary: if is_given_up {
+                    "A key that no workspace uses any more is disabled".to_owned()
+                } else {
+                    "A key that Databricks uses is disabled".to_owned()
+                },
                 detail: format!(
                     "`{key}` is used by {used}. With the key disabled, reading and writing fails once the cached data keys expire, and clusters do \
                      not start. Enabling it again brings everything back."
@@ -81,7 +101,9 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
                 id: "key-rotation-turned-off",
                 level: Level::Warning,
                 summary: "Automatic rotation of a key is turned off".to_owned(),
-                detail: format!("A workspace keeps its storage key for good, so this is the only rotation that `{key}` has."),
+                detail: format!(
+                    "A workspace keeps its storage key permanently, so this is the only rotation that `{key}` has."
+                ),
                 remedy: "Leave `enable_key_rotation = true`.",
             },
         );
@@ -152,10 +174,10 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &Change) {
 /// Two resources write the policy of one key.
 pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
     let plan = gathered.plan;
-    for own in plan.of("dbxcmk_key_policy").filter(|change| !matches!(change.action, Action::Delete | Action::Forget)) {
+    for own in plan.of("dbxcmk_key_policy").filter(|change| !change.action.removes()) {
         let Some(key) = gathered.links.key_of.get(&own.address).cloned() else { continue };
         let writes = |change: &&Change| {
-            let is_there = !matches!(change.action, Action::Delete | Action::Forget);
+            let is_there = !change.action.removes();
             // An aws_kms_key shows a policy also when it does not own it; when it changes the policy, it does.
             let owns = change.kind == "aws_kms_key_policy" || (change.action == Action::Update && change.changes("policy"));
             is_there && owns && gathered.links.key_of.get(&change.address) == Some(&key)
@@ -171,7 +193,7 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
                     summary: "Two resources write the policy of one key".to_owned(),
                     detail: format!(
                         "`{}` writes the whole policy of `{key}`, and `{}` keeps the statements for Databricks in it: each apply of the one takes away \
-                         what the other has put, and workspaces go dark in between.",
+                         what the other has put, and workspaces lose access to the key in between.",
                         other.address, own.address
                     ),
                     remedy: "Keep one of them. With `aws_kms_key`: `lifecycle { ignore_changes = [policy] }`. With `aws_kms_key_policy`: take \

@@ -84,7 +84,8 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     if !change.action.destroys() {
         return;
     }
-    let users = gathered.links.users_of_configuration(&change.address);
+    // A workspace that the same plan creates does not use it yet.
+    let users = gathered.links.present_users_of_configuration(&change.address);
     let level = if users.is_empty() { Level::Warning } else { Level::Error };
     gathered.say(
         change,

@@ -7,9 +7,10 @@ mod policies;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::kinds;
 use super::links::{Links, Step};
-use super::plan::{Action, Change, Plan};
-use super::report::{Edge, Finding, KeyLine, Level, Node, PermissionLine, Report, WorkspaceLine};
+use super::plan::{Change, Plan};
+use super::report::{Edge, Finding, KeyLine, Level, Node, PermissionLine, ProofLine, Report, WorkspaceLine};
 use crate::vocabulary::UseCase;
 
 /// The form of the report.
@@ -21,6 +22,7 @@ struct Gathered<'a> {
     links: &'a Links,
     findings: Vec<Finding>,
     permissions: Vec<PermissionLine>,
+    proofs: Vec<ProofLine>,
 }
 
 /// One thing to know, as a rule says it.
@@ -59,21 +61,25 @@ fn in_words(workspaces: &BTreeSet<String>) -> String {
 
 /// Applies every rule to a plan.
 pub fn apply(plan: &Plan, links: &Links) -> Report {
-    let mut gathered = Gathered { plan, links, findings: Vec::new(), permissions: Vec::new() };
-    for change in plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read)) {
+    let mut gathered = Gathered { plan, links, findings: Vec::new(), permissions: Vec::new(), proofs: Vec::new() };
+    for change in &plan.changes {
+        readable(&mut gathered, change);
+    }
+    for change in plan.changes.iter().filter(|change| !change.action.is_quiet()) {
         ours::look(&mut gathered, change);
         aws::look(&mut gathered, change);
         databricks::look(&mut gathered, change);
     }
     aws::overwritten(&mut gathered);
     whole_plan(&mut gathered);
-    let Gathered { mut findings, permissions, .. } = gathered;
+    let Gathered { mut findings, permissions, proofs, .. } = gathered;
     findings.sort_by(|left, right| right.level.cmp(&left.level).then_with(|| left.address.cmp(&right.address)));
     let mut report = Report {
         version: VERSION,
         workspaces: workspaces(links),
         keys: keys(plan, links),
         permissions,
+        proofs,
         level: findings.first().map(|finding| finding.level),
         findings,
         ..Report::default()
@@ -81,6 +87,44 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
     (report.nodes, report.edges) = diagram(plan, links);
     report.verdict = verdict(&report);
     report
+}
+
+/// What of a resource cannot be read, and what of its configuration Terraform drops.
+fn readable(gathered: &mut Gathered<'_>, change: &Change) {
+    let unreadable = kinds::unreadable(change);
+    if !unreadable.is_empty() {
+        gathered.say(
+            change,
+            Said {
+                id: "resource-unreadable",
+                level: Level::Error,
+                summary: format!("A {} cannot be read", change.kind),
+                detail: format!(
+                    "This version cannot read what the plan says about it:\n{}\n\nWhat happens to it is not reviewed.",
+                    unreadable.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
+                ),
+                remedy: "Review this resource by hand. If the plan comes from `terraform show -json`, report it as a defect of this provider.",
+            },
+        );
+    }
+    let Some(kind) = kinds::kind(&change.kind).filter(|kind| !kind.nested.is_empty()) else { return };
+    let Some(expressions) = gathered.links.expressions(gathered.plan, change) else { return };
+    let unknown = kinds::unknown_names(kind, expressions);
+    if !unknown.is_empty() {
+        gathered.say(
+            change,
+            Said {
+                id: "unknown-attribute",
+                level: Level::Error,
+                summary: "The configuration has an attribute that does not exist".to_owned(),
+                detail: format!(
+                    "{}\n\nTerraform drops unknown names inside of a nested attribute without a word, so the default applies.",
+                    unknown.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
+                ),
+                remedy: "Correct the name. `terraform-provider-dbxcmk lint` finds such names in every file.",
+            },
+        );
+    }
 }
 
 /// What concerns no single resource.
@@ -96,7 +140,7 @@ fn whole_plan(gathered: &mut Gathered<'_>) {
             "",
             "The plan is not complete",
             "Terraform stopped half-way while it made this plan: what would come after is not in it.".to_owned(),
-            "Mend what `terraform plan` says, and review the new plan.",
+            "Fix what `terraform plan` reports, and review the new plan.",
         );
     }
     for check in &gathered.plan.failed_checks {
@@ -122,7 +166,7 @@ fn described(links: &Links, configuration: &str) -> String {
 
 fn step_in_words(step: &Step, case: UseCase) -> &'static str {
     match (&step.before, &step.after, case) {
-        (None, Some(_), UseCase::Storage) => "attached, for good",
+        (None, Some(_), UseCase::Storage) => "attached, permanently",
         (None, Some(_), UseCase::ManagedServices) => "attached",
         (Some(old), Some(new), _) if old == new => "as before",
         (Some(_), Some(_), UseCase::ManagedServices) => "rotated",
@@ -152,7 +196,7 @@ fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
 
 fn keys(plan: &Plan, links: &Links) -> Vec<KeyLine> {
     let mut changes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| !matches!(change.action, Action::NoOp | Action::Read)) {
+    for change in plan.changes.iter().filter(|change| !change.action.is_quiet()) {
         if let Some(key) = links.key_of.get(&change.address) {
             changes.entry(key).or_default().push(format!("{}: {}", change.address, change.action.in_words()));
         }
@@ -175,10 +219,7 @@ fn kinds_of_data(case: UseCase, cluster_volumes: bool) -> Vec<&'static str> {
 fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
     let action_of = |address: &str| {
         let change = plan.changes.iter().find(|change| change.address == address);
-        match change.map(|change| change.action) {
-            Some(Action::NoOp | Action::Read) | None => "",
-            Some(action) => action.in_words(),
-        }
+        change.filter(|change| !change.action.is_quiet()).map_or("", |change| change.action.in_words())
     };
     let (mut nodes, mut edges) = (BTreeSet::new(), BTreeSet::new());
     for workspace in &links.workspaces {
@@ -229,18 +270,19 @@ fn count(number: usize, one: &str, many: &str) -> String {
     if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
 }
 
-fn verdict(report: &Report) -> String {
+/// What a report comes to, in one line.
+pub fn verdict(report: &Report) -> String {
     let of = |level| report.of(level).count();
     let changing = report.workspaces.iter().filter(|line| line.after.is_some());
     let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
     let touched = match workspaces.len() {
-        0 => "no workspace gets another key".to_owned(),
+        0 => "no workspace key changes".to_owned(),
         number => format!("the keys of {} change", count(number, "workspace", "workspaces")),
     };
     let (errors, irreversible, warnings) = (of(Level::Error), of(Level::Irreversible), of(Level::Warning));
     let mut parts = Vec::new();
     if errors > 0 {
-        parts.push(count(errors, "thing that must not be applied", "things that must not be applied"));
+        parts.push(count(errors, "blocking problem", "blocking problems"));
     }
     if irreversible > 0 {
         parts.push(count(irreversible, "step that cannot be undone", "steps that cannot be undone"));
@@ -249,7 +291,7 @@ fn verdict(report: &Report) -> String {
         parts.push(count(warnings, "thing to look at twice", "things to look at twice"));
     }
     match (errors, parts.is_empty()) {
-        (1.., _) => format!("Do not apply this: {}; {touched}.", parts.join(", ")),
+        (1.., _) => format!("Do not apply: {}; {touched}.", parts.join(", ")),
         (0, false) => format!("Look before you apply: {}; {touched}.", parts.join(", ")),
         (0, true) if report.workspaces.is_empty() && report.keys.is_empty() => {
             "Nothing here touches anybody's encryption.".to_owned()

@@ -1,7 +1,7 @@
 //! Our own resources: what is attached for good, what is given up, and what a policy change means.
 
 use super::{Gathered, Said, in_words, policies};
-use crate::review::plan::{Action, Change};
+use crate::review::plan::Change;
 use crate::review::report::Level;
 use crate::vocabulary::UseCase;
 
@@ -16,7 +16,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 
 fn binding(gathered: &mut Gathered<'_>, change: &Change) {
     let Some(workspace) = gathered.links.workspaces.iter().find(|one| one.address == change.address).cloned() else { return };
-    if matches!(change.action, Action::Delete | Action::Forget) {
+    if change.action.removes() {
         gathered.say(
             change,
             Said {
@@ -38,10 +38,16 @@ fn binding(gathered: &mut Gathered<'_>, change: &Change) {
                 Said {
                     id: "storage-key-attached",
                     level: Level::Irreversible,
-                    summary: format!("{} gets its storage key, for good", workspace.name),
+                    summary: format!("{} gets its storage key, permanently", workspace.name),
                     detail: format!(
                         "The key configuration `{after}` is attached for workspace storage. A workspace's storage key can be set once; it can \
-                         neither be changed nor taken away."
+                         neither be changed nor taken away. From the attach on it encrypts {}. What is there already stays as it is until it is \
+                         written again; tables in other buckets and serverless compute are not covered.",
+                        if gathered.links.configurations.get(after).is_none_or(|one| one.cluster_volumes) {
+                            "new objects of the workspace bucket, and the EBS volumes of new clusters"
+                        } else {
+                            "new objects of the workspace bucket (not the EBS volumes of clusters)"
+                        }
                     ),
                     remedy: "Make sure that this is the key which the workspace is to have as long as it exists. Automatic rotation of the \
                              same KMS key is the only rotation there is.",
@@ -55,7 +61,8 @@ fn binding(gathered: &mut Gathered<'_>, change: &Change) {
                     summary: format!("{} gets a managed services key", workspace.name),
                     detail: format!(
                         "The key configuration `{after}` is attached for managed services. It can later be changed to another, but not be taken \
-                         away."
+                         away. From the attach on it encrypts notebooks, secrets, queries and the like as they are written; what is there already \
+                         stays as it is until it is changed."
                     ),
                     remedy: "",
                 },
@@ -89,9 +96,10 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     if !change.action.destroys() {
         return;
     }
-    let users = gathered.links.users_of_configuration(&change.address);
+    // What the plan attaches to another one first is free then; what it only creates does not use it yet.
+    let users = gathered.links.present_users_of_configuration(&change.address);
     let (level, why) = if users.is_empty() {
-        (Level::Warning, "No workspace of this plan uses it; others may, and then Databricks refuses.".to_owned())
+        (Level::Warning, "No workspace of this plan uses it. If another one does, Databricks refuses to delete it.".to_owned())
     } else {
         (
             Level::Error,

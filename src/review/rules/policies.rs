@@ -1,15 +1,15 @@
 //! What a change of a key's policy means, asked of the policy engine.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gathered, Said, in_words};
-use crate::policy::Document;
-use crate::requirements::aws::{Deployment, Usage};
+use crate::policy::{Document, Verdict, evaluate};
+use crate::requirements::aws::{Deployment, Usage, User, request};
 use crate::requirements::documents::administration_statement;
 use crate::requirements::effects::{PermissionChange, effects};
 use crate::requirements::ownership::{document_of, recognise, statements_of};
 use crate::review::plan::Change;
-use crate::review::report::{Level, PermissionLine};
+use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
@@ -86,6 +86,39 @@ fn with_administration(statements: &[String]) -> Result<Document, crate::policy:
     document_of(&[&[administration][..], statements].concat())
 }
 
+/// What a policy grants to those who use a key, and by which statements: a line for each user, purpose and way.
+fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (purpose, user) in usage.purposes() {
+        let mut by: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+        for (action, _) in purpose.needed_actions() {
+            let decisions: Vec<_> =
+                usage.accounts.iter().map(|account| evaluate(policy, &request(&user, action, key, account))).collect();
+            let names: BTreeSet<String> = decisions
+                .iter()
+                .filter(|decision| decision.verdict == Verdict::Allowed)
+                .flat_map(|decision| &decision.statements)
+                .filter_map(|index| policy.statements.get(*index).map(|statement| statement.label(*index)))
+                .collect();
+            let is_left = matches!(user, User::CrossAccountRole(_)) && decisions.iter().any(|decision| decision.delegated);
+            let way = match (decisions.iter().all(|decision| decision.verdict == Verdict::Allowed), is_left) {
+                (false, _) => "not proven".to_owned(),
+                (true, true) => "left to the IAM policies of the role".to_owned(),
+                (true, false) => format!("by {}", names.into_iter().collect::<Vec<_>>().join(" and ")),
+            };
+            by.entry(way).or_default().push(action);
+        }
+        let who = match &user {
+            User::Databricks(_) => "Databricks".to_owned(),
+            User::CrossAccountRole(role) => role.to_string(),
+        };
+        lines.extend(
+            by.into_iter().map(|(way, actions)| format!("{who}, {}: {} ({way})", purpose.in_words(), actions.join(", "))),
+        );
+    }
+    lines
+}
+
 /// `users`: whose statements say who uses the key, and for what.
 fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, after: &Document, users: &Document) -> Vec<String> {
     let name = gathered.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
@@ -106,6 +139,10 @@ fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, afte
         cross_account_role: recognised.cross_account_role.or(named),
     };
     let Some(key) = arn.or_else(|| stand_in(deployment)) else { return Vec::new() };
+    let lines = granted(after, &key, &usage);
+    if !lines.is_empty() {
+        gathered.proofs.push(ProofLine { key: name.clone(), address: change.address.clone(), lines });
+    }
     let changes = effects(before, after, &key, &usage);
     let words = |part: fn(PermissionChange) -> Option<PermissionChange>| -> Vec<String> {
         changes.iter().cloned().filter_map(part).flat_map(|change| change.in_words()).collect()

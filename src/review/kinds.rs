@@ -1,0 +1,194 @@
+//! The resource types that matter here: which attributes are read of each, and what they have to look like. What looks different
+//! is an error in the report, and not a resource that is passed over.
+
+use serde_json::Value as Json;
+
+use super::plan::{Action, Change, SENSITIVE};
+use crate::policy::language::nearest;
+
+/// What an attribute has to look like where it has a value that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Text, or a number, which Terraform writes as text.
+    Text,
+    /// The ARN of a KMS key.
+    KeyArn,
+    /// A list or set of texts.
+    Texts,
+    /// True or false.
+    Flag,
+    /// An object.
+    Object,
+    /// A list of objects, which is how blocks are written.
+    Objects,
+}
+
+/// A type, the attributes that are read of it, and the names that its nested attributes have in all.
+pub struct Kind {
+    /// The type's name in Terraform.
+    pub name: &'static str,
+    attributes: &'static [(&'static str, Shape)],
+    /// Nested attributes of our own types, and the names inside: Terraform drops every other name without a word.
+    pub nested: &'static [(&'static str, &'static [&'static str])],
+}
+
+const TIMEOUTS: &[&str] = &["create", "update", "delete"];
+
+/// Every type that is read.
+pub const KINDS: &[Kind] = &[
+    Kind {
+        name: "dbxcmk_key_policy",
+        attributes: &[
+            ("use_cases", Shape::Texts),
+            ("databricks_account_ids", Shape::Texts),
+            ("aws", Shape::Object),
+            ("aws.key_arn", Shape::KeyArn),
+            ("aws.cross_account_role_arn", Shape::Text),
+            ("aws.cluster_volumes", Shape::Flag),
+            ("aws.include_grants", Shape::Flag),
+            ("statements", Shape::Text),
+            ("force_destroy", Shape::Flag),
+        ],
+        nested: &[("aws", &["key_arn", "cross_account_role_arn", "cluster_volumes", "include_grants"]), ("timeouts", TIMEOUTS)],
+    },
+    Kind {
+        name: "dbxcmk_key_configuration",
+        attributes: &[
+            ("id", Shape::Text),
+            ("use_cases", Shape::Texts),
+            ("aws", Shape::Object),
+            ("aws.key_arn", Shape::KeyArn),
+            ("aws.key_alias", Shape::Text),
+            ("aws.reuse_key_for_cluster_volumes", Shape::Flag),
+        ],
+        nested: &[
+            ("aws", &["key_arn", "key_alias", "key_region", "reuse_key_for_cluster_volumes"]),
+            ("timeouts", &["create", "delete"]),
+        ],
+    },
+    Kind {
+        name: "dbxcmk_workspace_binding",
+        attributes: &[
+            ("workspace_id", Shape::Text),
+            ("managed_services_key_configuration_id", Shape::Text),
+            ("storage_key_configuration_id", Shape::Text),
+            ("workspace_name", Shape::Text),
+        ],
+        nested: &[("timeouts", &["create", "update"])],
+    },
+    Kind {
+        name: "aws_kms_key",
+        attributes: &[
+            ("arn", Shape::Text),
+            ("policy", Shape::Text),
+            ("is_enabled", Shape::Flag),
+            ("enable_key_rotation", Shape::Flag),
+            ("deletion_window_in_days", Shape::Text),
+        ],
+        nested: &[],
+    },
+    Kind { name: "aws_kms_replica_key", attributes: &[("arn", Shape::Text), ("policy", Shape::Text)], nested: &[] },
+    Kind { name: "aws_kms_external_key", attributes: &[("arn", Shape::Text), ("policy", Shape::Text)], nested: &[] },
+    Kind { name: "aws_kms_key_policy", attributes: &[("key_id", Shape::Text), ("policy", Shape::Text)], nested: &[] },
+    Kind { name: "aws_iam_role", attributes: &[("arn", Shape::Text)], nested: &[] },
+    Kind {
+        name: "databricks_mws_workspaces",
+        attributes: &[
+            ("workspace_id", Shape::Text),
+            ("workspace_name", Shape::Text),
+            ("managed_services_customer_managed_key_id", Shape::Text),
+            ("storage_customer_managed_key_id", Shape::Text),
+        ],
+        nested: &[],
+    },
+    Kind {
+        name: "databricks_mws_customer_managed_keys",
+        attributes: &[
+            ("customer_managed_key_id", Shape::Text),
+            ("use_cases", Shape::Texts),
+            ("aws_key_info", Shape::Objects),
+            ("aws_key_info.0.key_arn", Shape::KeyArn),
+        ],
+        nested: &[],
+    },
+    Kind { name: "databricks_mws_credentials", attributes: &[("role_arn", Shape::Text)], nested: &[] },
+];
+
+/// The type of this name, if it matters here.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
+
+impl Shape {
+    fn fits(self, value: &Json) -> bool {
+        // What is sensitive was masked as it was read; nothing can be said about it.
+        let is_masked = value.as_str() == Some(SENSITIVE);
+        match (self, value) {
+            (_, Json::Null) => true,
+            (Self::Text, Json::String(_) | Json::Number(_)) => true,
+            (Self::KeyArn, Json::String(text)) => is_masked || text.parse::<crate::vocabulary::KeyArn>().is_ok(),
+            (Self::Texts, Json::Array(all)) => all.iter().all(|one| one.is_string() || one.is_null()),
+            (Self::Flag, Json::Bool(_)) => true,
+            (Self::Flag, Json::String(_)) => is_masked,
+            (Self::Object, Json::Object(_)) => true,
+            (Self::Objects, Json::Array(all)) => all.iter().all(Json::is_object),
+            _ => false,
+        }
+    }
+
+    fn in_words(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::KeyArn => "the ARN of a KMS key",
+            Self::Texts => "a list of texts",
+            Self::Flag => "true or false",
+            Self::Object => "an object",
+            Self::Objects => "a list of objects",
+        }
+    }
+}
+
+fn quoted(value: &Json) -> String {
+    let text = value.to_string();
+    let short: String = text.chars().take(120).collect();
+    if short.len() < text.len() { format!("{short}…") } else { short }
+}
+
+/// What of a resource cannot be read, a line each.
+pub fn unreadable(change: &Change) -> Vec<String> {
+    let Some(kind) = kind(&change.kind) else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Action::Other(actions) = &change.action {
+        lines.push(format!("`actions` are {actions}, which this version does not know"));
+    }
+    for (side, state) in [("before", change.state_before()), ("after", change.state_after())] {
+        if !matches!(state, Json::Null | Json::Object(_)) {
+            lines.push(format!("`{side}` is {}, not an object", quoted(state)));
+            continue;
+        }
+        for (path, shape) in kind.attributes {
+            // What stands inside of something that cannot be read was named with it.
+            let is_inside =
+                |line: &String| path.split_once('.').is_some_and(|(outer, _)| line.starts_with(&format!("`{outer}` ")));
+            let value = super::plan::at(state, path);
+            if !shape.fits(value) && !lines.iter().any(is_inside) {
+                lines.push(format!("`{path}` is {} ({side}), not {}", quoted(value), shape.in_words()));
+            }
+        }
+    }
+    lines
+}
+
+/// The names inside of nested attributes that a resource does not have, as far as the plan shows the configuration: Terraform
+/// drops them before the provider sees them.
+pub fn unknown_names(kind: &Kind, expressions: &Json) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (attribute, names) in kind.nested {
+        let written = expressions.get(attribute).and_then(|one| one.get("constant_value")).and_then(Json::as_object);
+        for name in written.into_iter().flatten().map(|(name, _)| name).filter(|name| !names.contains(&name.as_str())) {
+            let hint = nearest(name, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            lines.push(format!("`{attribute}.{name}` does not exist{hint}"));
+        }
+    }
+    lines
+}
