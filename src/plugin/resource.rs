@@ -227,6 +227,18 @@ pub struct Source {
     pub state: Json,
 }
 
+impl Source {
+    /// Whether it is a resource of this provider, whichever registry serves it. An address may lack its host and namespace: some
+    /// versions of OpenTofu pass the bare name.
+    pub fn is_of(&self, namespace: &str, name: &str) -> bool {
+        let mut parts = self.provider.rsplit('/');
+        let is_named = parts.next() == Some(name);
+        // `-` stands for the namespace of a provider that was written without one.
+        let is_there = parts.next().is_none_or(|own| own == namespace || own == "-");
+        is_named && is_there && parts.count() <= 1
+    }
+}
+
 /// The answer to a move from a type that cannot be taken over.
 fn cannot_take_over(target: &str, source: &Source) -> Diagnostics {
     Diagnostic::error(
@@ -485,5 +497,30 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
             )
             .into()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: an address, and whether it is that of hashicorp/aws.
+    #[test]
+    fn a_provider_is_known_by_any_form_of_its_address() {
+        for (provider, expected) in [
+            ("registry.terraform.io/hashicorp/aws", true),
+            ("registry.opentofu.org/hashicorp/aws", true),
+            ("registry.terraform.io/-/aws", true),
+            ("hashicorp/aws", true),
+            ("aws", true),
+            ("registry.terraform.io/somebody/aws", false),
+            ("somebody/aws", false),
+            ("hashicorp/awscc", false),
+            ("a/b/hashicorp/aws", false),
+            ("", false),
+        ] {
+            let source = Source { provider: provider.to_owned(), type_name: String::new(), state: Json::Null };
+            assert_eq!(source.is_of("hashicorp", "aws"), expected, "{provider}");
+        }
     }
 }

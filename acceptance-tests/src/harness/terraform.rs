@@ -13,20 +13,35 @@ pub const CHOICE: [&str; 2] = ["DBXCMK_TERRAFORM", "DBXCMK_TERRAFORM_VERSION"];
 /// Names the file into which the features are written that this Terraform does not have.
 const PASSED_OVER: &str = "DBXCMK_PASSED_OVER";
 
-/// The version: `(1, 11)`. OpenTofu's is that of the Terraform whose features it has.
+/// The version: `(1, 11)`, from `Terraform v1.11.4` or `OpenTofu v1.12.6-dev`.
 pub fn version() -> (u32, u32) {
-    let text = description();
-    let number = text.rsplit_once('v').map(|(_, number)| number).unwrap_or_default();
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    let word =
+        description().split_whitespace().map(|word| word.trim_start_matches('v')).find(|word| word.starts_with(is_number));
+    let number: String = word.unwrap_or_default().chars().take_while(|c| is_number(*c)).collect();
     let mut parts = number.split('.').map(|part| part.parse().unwrap_or_default());
     (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
 }
 
+/// Whether it is OpenTofu.
+pub fn is_opentofu() -> bool {
+    description().starts_with("OpenTofu")
+}
+
+/// What OpenTofu does not have, whichever version it is.
+const NOT_IN_OPENTOFU: [&str; 1] = ["terraform query"];
+
 /// Whether this Terraform has a feature that came with a version. A test that needs it says so and ends when not; the suite
 /// counts these.
 pub fn has(feature: &str, since: (u32, u32)) -> bool {
-    let there = version() >= since;
+    let lacks = is_opentofu() && NOT_IN_OPENTOFU.contains(&feature);
+    let there = version() >= since && !lacks;
     if !there {
-        let line = format!("{feature} needs Terraform {}.{}\n", since.0, since.1);
+        let line = if lacks {
+            format!("{feature} is not in OpenTofu\n")
+        } else {
+            format!("{feature} needs Terraform {}.{}\n", since.0, since.1)
+        };
         // What a test prints is seen only when it fails: the suite's own file is shown at its end.
         if let Some(file) = std::env::var_os(PASSED_OVER).filter(|file| !file.is_empty()) {
             let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);

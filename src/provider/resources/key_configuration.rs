@@ -431,8 +431,7 @@ impl Resource for KeyConfiguration {
     }
 
     fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
-        let is_peer =
-            source.provider.ends_with("/databricks/databricks") && source.type_name == "databricks_mws_customer_managed_keys";
+        let is_peer = source.is_of("databricks", "databricks") && source.type_name == "databricks_mws_customer_managed_keys";
         is_peer.then(|| Peer::model(source).map(|model| (model, Private::new())))
     }
 }

@@ -553,7 +553,7 @@ impl Resource for KeyPolicy {
     }
 
     fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
-        if !source.provider.ends_with("/hashicorp/aws") || source.type_name != "aws_kms_key_policy" {
+        if !source.is_of("hashicorp", "aws") || source.type_name != "aws_kms_key_policy" {
             return None;
         }
         let text = |name: &str| source.state.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
