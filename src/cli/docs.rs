@@ -138,9 +138,10 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
 const GUIDES: &str = "
 ## Guides
 
+- [Installation](guides/installation.md), the [permissions](guides/permissions.md) that it needs, and [OpenTofu](guides/opentofu.md)
 - [Your first key](guides/first-key.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
 - [Authentication](guides/authentication.md), proxies and certificates; [GovCloud](guides/govcloud.md)
-- [Cluster volumes](guides/cluster-volumes.md) and [rotation](guides/rotation.md)
+- [Cluster volumes](guides/cluster-volumes.md), [rotation](guides/rotation.md), and [layouts](guides/layouts.md) for many workspaces and accounts
 - Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
                       [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
 - [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)

@@ -9,6 +9,7 @@ use std::time::Duration;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
@@ -87,8 +88,13 @@ pub enum AwsError {
     #[error("{0}")]
     MalformedPolicy(String),
     /// No credentials, or none that AWS accepts.
-    #[error("{0}")]
-    Credentials(String),
+    #[error("{reason}")]
+    Credentials {
+        /// Why, in words.
+        reason: String,
+        /// The profile that was asked for, if one was.
+        profile: Option<String>,
+    },
     /// AWS could not be reached.
     #[error("{0}")]
     Unreachable(String),
@@ -128,14 +134,47 @@ where
             | "InvalidSignatureException"
             | "SignatureDoesNotMatch"
             | "IncompleteSignature"),
-        ) => AwsError::Credentials(format!("AWS does not accept the credentials ({code}: {message})")),
-        Some(code) => AwsError::Other { code: code.to_owned(), message },
-        None => {
-            let reason = innermost(error);
-            let about_credentials = reason.to_lowercase().contains("credential");
-            if about_credentials { AwsError::Credentials(reason) } else { AwsError::Unreachable(reason) }
+        ) => {
+            AwsError::Credentials { reason: format!("AWS does not accept the credentials ({code}: {message})"), profile: None }
         }
+        Some(code) => AwsError::Other { code: code.to_owned(), message },
+        None => match cause::<CredentialsError>(error) {
+            Some(credentials) => AwsError::Credentials { reason: of_credentials(credentials), profile: None },
+            None => AwsError::Unreachable(innermost(error)),
+        },
     }
+}
+
+/// A cause of a certain type.
+fn cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        if let Some(found) = cause.downcast_ref() {
+            return Some(found);
+        }
+        next = cause.source();
+    }
+    None
+}
+
+/// Why no credentials could be had, without the SDK's own words where ours say it.
+fn of_credentials(error: &CredentialsError) -> String {
+    match error {
+        CredentialsError::CredentialsNotLoaded(_) => {
+            "none of the usual places has any (environment, profile, web identity, container, instance)".to_owned()
+        }
+        CredentialsError::ProviderTimedOut(_) => "the source of the credentials did not answer in time".to_owned(),
+        error => last_cause(error),
+    }
+}
+
+/// The last cause of an error, which says most.
+fn last_cause(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut last = error;
+    while let Some(cause) = last.source() {
+        last = cause;
+    }
+    last.to_string()
 }
 
 /// The chain of causes in one line, without the repetition that the SDK's own texts have.
@@ -195,6 +234,21 @@ impl Aws {
     /// Nothing is read or called yet.
     pub fn new(settings: Settings) -> Self {
         Self { settings, base: OnceCell::new(), kms: Mutex::new(HashMap::new()), caller: OnceCell::new() }
+    }
+
+    /// What an error of the SDK means, with the profile that the credentials come from.
+    fn understand<E, R>(&self, permission: &'static str, error: &SdkError<E, R>) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+        R: std::fmt::Debug + 'static,
+    {
+        match understand(permission, error) {
+            AwsError::Credentials { reason, .. } => {
+                let variable = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
+                AwsError::Credentials { reason, profile: self.settings.profile.clone().or_else(variable) }
+            }
+            other => other,
+        }
     }
 
     /// Region, credentials and roles, in the order in which AWS's own tools look for them.
@@ -303,7 +357,7 @@ impl Aws {
     /// When KMS refuses or cannot be reached.
     pub async fn arn_of(&self, key_id: &str, region: Option<&str>) -> Result<KeyArn, AwsError> {
         let answer = self.kms_anywhere(region).await?.describe_key().key_id(key_id).send().await;
-        let answer = answer.map_err(|error| understand("kms:DescribeKey", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
         let arn = answer.key_metadata().and_then(|key| key.arn()).unwrap_or_default();
         arn.parse().map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
     }
@@ -316,7 +370,7 @@ impl Aws {
         let mut pages = self.kms_anywhere(region).await?.list_keys().into_paginator().items().send();
         let mut keys = Vec::new();
         while let Some(key) = pages.next().await {
-            let key = key.map_err(|error| understand("kms:ListKeys", &error))?;
+            let key = key.map_err(|error| self.understand("kms:ListKeys", &error))?;
             keys.extend(key.key_arn().and_then(|arn| arn.parse().ok()));
         }
         Ok(keys)
@@ -328,7 +382,7 @@ impl Aws {
     /// When KMS refuses or cannot be reached.
     pub async fn describe(&self, key: &KeyArn) -> Result<KeyDescription, AwsError> {
         let answer = self.kms(key).await.describe_key().key_id(key.to_string()).send().await;
-        let answer = answer.map_err(|error| understand("kms:DescribeKey", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         let date = |date: Option<&DateTime>| date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok());
@@ -354,7 +408,7 @@ impl Aws {
     pub async fn policy(&self, key: &KeyArn) -> Result<String, AwsError> {
         let kms = self.kms(key).await;
         let answer = kms.get_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).send().await;
-        let answer = answer.map_err(|error| understand("kms:GetKeyPolicy", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:GetKeyPolicy", &error))?;
         Ok(answer.policy().unwrap_or_default().to_owned())
     }
 
@@ -366,7 +420,7 @@ impl Aws {
         let kms = self.kms(key).await;
         tracing::info!(key = %key, bytes = policy.len(), "putting the key policy");
         let answer = kms.put_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).policy(policy).send().await;
-        answer.map(|_| ()).map_err(|error| understand("kms:PutKeyPolicy", &error))
+        answer.map(|_| ()).map_err(|error| self.understand("kms:PutKeyPolicy", &error))
     }
 
     /// Who calls AWS here, from STS; asked once.
@@ -387,7 +441,7 @@ impl Aws {
                 config = config.http_client(direct());
             }
             let answer = aws_sdk_sts::Client::from_conf(config.build()).get_caller_identity().send().await;
-            let answer = answer.map_err(|error| understand("sts:GetCallerIdentity", &error))?;
+            let answer = answer.map_err(|error| self.understand("sts:GetCallerIdentity", &error))?;
             let arn = answer.arn().unwrap_or_default();
             Caller::parse(arn).map_err(|_| AwsError::Other {
                 code: "GetCallerIdentity".to_owned(),
@@ -406,7 +460,7 @@ impl Aws {
         let mut pages = kms.list_grants().key_id(key.to_string()).into_paginator().items().send();
         let mut grants = Vec::new();
         while let Some(grant) = pages.next().await {
-            let grant = grant.map_err(|error| understand("kms:ListGrants", &error))?;
+            let grant = grant.map_err(|error| self.understand("kms:ListGrants", &error))?;
             grants.push(Grant {
                 grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
                 operations: grant.operations().iter().map(|operation| operation.as_str().to_owned()).collect(),
@@ -422,7 +476,7 @@ impl Aws {
     /// When KMS refuses or cannot be reached.
     pub async fn rotates(&self, key: &KeyArn) -> Result<bool, AwsError> {
         let answer = self.kms(key).await.get_key_rotation_status().key_id(key.to_string()).send().await;
-        Ok(answer.map_err(|error| understand("kms:GetKeyRotationStatus", &error))?.key_rotation_enabled())
+        Ok(answer.map_err(|error| self.understand("kms:GetKeyRotationStatus", &error))?.key_rotation_enabled())
     }
 
     /// Everything that preflight wants to know of a key, read now.
@@ -463,7 +517,10 @@ fn unreadable(error: &AwsError) -> Unreadable {
         AwsError::NotFound(_) => {
             (None, "KMS has no such key in that region and account, or the credentials belong to another account".to_owned())
         }
-        AwsError::Credentials(reason) => (None, reason.clone()),
+        AwsError::Credentials { reason, profile } => {
+            let of = profile.as_deref().map(|profile| format!(" (profile `{profile}`)")).unwrap_or_default();
+            (None, format!("there are no AWS credentials that can be used{of}: {reason}"))
+        }
         AwsError::Unreachable(reason) => (None, format!("KMS could not be reached ({reason})")),
         other => (None, other.to_string()),
     };

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use super::path::Path;
-use super::printable::{printable, printable_line};
+use super::printable::{ended_once, printable, printable_line};
 use super::proto::tfplugin6;
 
 /// Whether a diagnostic stops Terraform.
@@ -73,7 +73,7 @@ impl Diagnostic {
             severity: severity.into(),
             // What came from a file, a plan or an answer can hold anything, and a terminal obeys control characters.
             summary: printable_line(&self.summary).into_owned(),
-            detail: printable(&self.detail).into_owned(),
+            detail: ended_once(&printable(&self.detail)).into_owned(),
             // Terraform finds the line of an attribute, but not of one inside a nested attribute: there it falls back to the
             // whole block. The outermost attribute is the closest that it can show.
             attribute: self.path.outermost().map(|path| path.to_proto()),

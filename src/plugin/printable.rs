@@ -26,6 +26,30 @@ fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
+/// A text in which no sentence ends twice: what a service says may end with a stop of its own before ours.
+pub fn ended_once(text: &str) -> Cow<'_, str> {
+    if !text.contains("..") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("..") {
+        let (before, after) = (rest.get(..at).unwrap_or_default(), rest.get(at + 2..).unwrap_or_default());
+        // Three of them stand for something left out, and `../` is a directory.
+        let is_end = after.is_empty() || after.starts_with(|c: char| c.is_whitespace() || c == ')');
+        out.push_str(before);
+        if is_end && !before.ends_with('.') && !out.ends_with('.') {
+            out.push('.');
+            rest = after;
+        } else {
+            out.push('.');
+            rest = rest.get(at + 1..).unwrap_or_default();
+        }
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
+}
+
 /// A text of several lines: line feeds stay, every other control character is shown as `\u{1b}`.
 pub fn printable(text: &str) -> Cow<'_, str> {
     escaped(text, |c| c == '\n')
@@ -39,6 +63,20 @@ pub fn printable_line(text: &str) -> Cow<'_, str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_sentence_ends_once() {
+        for (text, expected) in [
+            ("It is so.. Really.", "It is so. Really."),
+            ("The end..", "The end."),
+            ("(so..)", "(so.)"),
+            ("and so on...", "and so on..."),
+            ("in ../shared", "in ../shared"),
+            ("1..2", "1..2"),
+        ] {
+            assert_eq!(ended_once(text), expected);
+        }
+    }
 
     /// Each row: what came, as lines, and as a name.
     #[test]

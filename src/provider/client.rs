@@ -118,13 +118,19 @@ impl Client {
     /// The Databricks deployment whose account calls a key of this partition. A configured government host says which of the
     /// two it is; without a host the partition decides.
     pub fn deployment(&self, key: &KeyArn) -> Deployment {
-        match self.settings().ok().and_then(|settings| settings.host().ok()) {
-            Some(host) if host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com") => {
-                host.deployment()
-            }
-            _ if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
-            _ => Deployment::Commercial,
+        match self.deployment_of_host() {
+            Some(deployment) => deployment,
+            None if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
+            None => Deployment::Commercial,
         }
+    }
+
+    /// The Databricks deployment that the configured host alone decides, whatever the key is; `None` where the partition of the
+    /// key decides.
+    pub fn deployment_of_host(&self) -> Option<Deployment> {
+        let host = self.settings().ok()?.host().ok()?;
+        let is_own = host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com");
+        is_own.then(|| host.deployment())
     }
 
     /// The deployment of the configured host, where no key says which partition it is.

@@ -226,10 +226,24 @@ pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
             key.region()
         ),
         AwsError::MalformedPolicy(message) => format!("KMS does not accept the policy of {key}. AWS says: \"{message}\"."),
-        AwsError::Credentials(reason) => format!(
-            "There are no AWS credentials that can be used: {reason}.\n\nProvide them as for the AWS command line (environment, profile, \
-             role), or in the `aws` block of the provider."
-        ),
+        AwsError::Credentials { reason, profile } => {
+            let (of, try_it) = match profile {
+                Some(profile) => (
+                    format!(" (profile `{profile}`)"),
+                    format!(
+                        "See whether the profile works, and log in again if it has expired:\n\n  aws sts get-caller-identity --profile {profile}\n  \
+                         aws sso login --profile {profile}"
+                    ),
+                ),
+                None => (
+                    String::new(),
+                    "Provide them as for the AWS command line (environment, profile, role), or in the `aws` block of the provider:\n\n  aws sts \
+                     get-caller-identity"
+                        .to_owned(),
+                ),
+            };
+            format!("There are no AWS credentials that can be used{of}: {reason}.\n\n{try_it}")
+        }
         AwsError::Unreachable(reason) => {
             format!("AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider.")
         }

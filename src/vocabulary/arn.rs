@@ -52,7 +52,13 @@ pub struct ArnError {
 
 impl ArnError {
     fn new(text: &str, expected: &'static str, hint: impl Into<String>) -> Self {
-        Self { text: text.to_owned(), expected, hint: hint.into() }
+        // What cannot be seen in the text itself is said before anything else.
+        let hint = match text {
+            "" => ": it is empty".to_owned(),
+            text if text.trim() != text => ": it begins or ends with white space. Remove it".to_owned(),
+            _ => hint.into(),
+        };
+        Self { text: text.to_owned(), expected, hint }
     }
 }
 
@@ -286,6 +292,19 @@ mod tests {
     use super::*;
 
     const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+    #[test]
+    fn what_cannot_be_seen_is_said() {
+        for (text, words) in [
+            ("", "it is empty"),
+            ("arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab ", "ends with white space"),
+            ("\narn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "begins or ends"),
+        ] {
+            let message = text.parse::<KeyArn>().expect_err("not an ARN").to_string();
+            assert!(message.contains(words), "{message}");
+            assert!(text.parse::<RoleArn>().expect_err("not an ARN").to_string().contains(words));
+        }
+    }
 
     #[test]
     fn a_key_arn_is_taken_apart_and_put_together() -> Result<(), ArnError> {

@@ -8,7 +8,7 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-/// The authority, and what it certifies: this very machine.
+/// The authority, and what it certifies: this very machine, and a name that only a test's own proxy knows.
 pub struct Authority {
     /// Its own certificate, as PEM.
     pub certificate: String,
@@ -35,7 +35,7 @@ impl Authority {
         let authority = params.self_signed(&key).map_err(failed)?;
         let issuer = Issuer::new(params, key);
         let own_key = KeyPair::generate().map_err(failed)?;
-        let own = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned()]).map_err(failed)?;
+        let own = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned(), "accounts.sandbox.test".to_owned()]).map_err(failed)?;
         let own = own.signed_by(&own_key, &issuer).map_err(failed)?;
         let private = PrivateKeyDer::try_from(own_key.serialize_der()).map_err(std::io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -37,12 +37,13 @@ fn readiness_says_what_is_granted_by_what(over: Over) {
     let encrypt = requirement("kms:Encrypt", "managed services");
     assert_eq!(encrypt["standing"], "allowed");
     assert_eq!(encrypt["databricks_account_id"], ACCOUNT_ID);
-    assert!(encrypt["granted_by"].as_array().unwrap().contains(&json!("\"ManagedServices\"")), "{encrypt}");
+    assert!(encrypt["granted_by"].as_array().unwrap().contains(&json!("ManagedServices")), "{encrypt}");
     let volumes = requirement("kms:CreateGrant", "cluster volumes (EBS)");
     // Over LocalStack the key belongs to another account than the role's.
     let own = key.contains(":123456789012:");
     assert_eq!(volumes["standing"], if own { "delegated" } else { "missing" }, "{volumes}");
-    assert_eq!(state["ready"], own);
+    // What is left to IAM is not proven.
+    assert_eq!(state["ready"], false);
     let finding = state["findings"]
         .as_array()
         .unwrap()

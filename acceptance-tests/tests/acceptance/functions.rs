@@ -62,7 +62,7 @@ fn statements_are_made_merged_and_judged() {
     let tag = format!("{{ \"aws:PrincipalTag/DatabricksAccountId\" = \"{ACCOUNT}\" }}");
     let yes = allows("kms:ReEncryptFrom", &tag);
     assert_eq!((&yes["allowed"], &yes["verdict"]), (&Json::Bool(true), &Json::from("allowed")));
-    assert_eq!(yes["statements"], serde_json::json!(["\"Allow Databricks to use KMS key for DBFS\""]));
+    assert_eq!(yes["statements"], serde_json::json!(["Allow Databricks to use KMS key for DBFS"]));
     let open = allows("kms:ReEncryptFrom", "null");
     assert_eq!(open["verdict"], "undetermined");
     assert_eq!(open["undetermined_keys"], serde_json::json!(["aws:PrincipalTag/DatabricksAccountId"]));

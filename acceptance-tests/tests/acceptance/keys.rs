@@ -141,10 +141,9 @@ fn a_key_that_does_not_exist(over: Over) {
     let account = real.split(':').nth(4).unwrap();
     let key = format!("arn:aws:kms:eu-central-1:{account}:key/00000000-0000-4000-8000-000000000000");
     stage.configure(&configuration(&key));
-    let plan = stage.workdir.plan();
-    assert!(plan.run.warning("The key's state could not be read").detail.contains("KMS knows no such key"));
-    let run = stage.workdir.failed_apply();
-    run.error("The key policy could not be read");
+    let run = stage.workdir.refused_plan();
+    assert!(run.error("The key does not exist").detail.contains(&key), "{}", run.shown());
+    assert_eq!(run.errors(), 1, "{}", run.shown());
     assert_eq!(stage.configurations(), Vec::<Json>::new(), "nothing is made for a key that could not be proven");
 }
 
@@ -198,7 +197,7 @@ fn advice_can_be_ignored_and_errors_cannot(over: Over) {
         .replace("provider \"dbxcmk\" {}", "provider \"dbxcmk\" {\n  ignore_findings = [\"kms-key-no-rotation\"]\n}");
     stage.workdir.configuration(&format!("{head}{}", configuration(&key)));
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
-    for (id, words) in [("kms-key-disabled", "Mend the cause"), ("kms-key-nice", "is not the id of a finding")] {
+    for (id, words) in [("kms-key-disabled", "Fix the cause"), ("kms-key-nice", "is not the id of a finding")] {
         stage.configure(&ignoring(id));
         let run = stage.workdir.validated();
         assert!(run.error("This finding cannot be ignored").detail.contains(words), "{}", run.shown());

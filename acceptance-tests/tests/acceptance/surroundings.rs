@@ -186,17 +186,49 @@ fn no_more_than_ten_requests_are_under_way_at_once() {
 
 #[test]
 fn a_proxy_of_the_environment_is_used() {
-    let mut stage = stage();
-    with_provider(&stage, "  http = {\n    retry_timeout = \"1s\"\n  }");
-    // Nobody listens there; the proxy, which the sandbox is too, knows where to go.
-    stage.workdir.set("DATABRICKS_HOST", "http://127.0.0.2:9");
-    let run = stage.workdir.refused_plan();
-    assert!(run.output.contains("the host could not be reached"), "{}", run.shown());
-    stage.workdir.set("HTTP_PROXY", &stage.sandbox.url());
-    stage.workdir.set("NO_PROXY", "localhost");
-    stage.workdir.apply();
-    stage.workdir.set("NO_PROXY", "127.0.0.2");
-    assert!(stage.workdir.refused_plan().output.contains("the host could not be reached"));
+    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let proxy = tunnel(sandbox.url().trim_start_matches("https://").to_owned());
+    let mut workdir = Workdir::new(&sandbox);
+    workdir.write("authority.pem", sandbox.authority());
+    workdir.configuration(&HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"1s\"\n    ca_bundle = \"authority.pem\"\n  }\n}\n\ndata \
+         \"dbxcmk_key_configurations\" \"x\" {}",
+    ));
+    // Nobody knows this name but the proxy.
+    workdir.set("DATABRICKS_HOST", "https://accounts.sandbox.test");
+    let run = workdir.refused_plan();
+    assert!(run.output.contains("the host could not be reached: https://accounts.sandbox.test/"), "{}", run.shown());
+    workdir.set("HTTPS_PROXY", &proxy);
+    workdir.set("NO_PROXY", "localhost");
+    workdir.apply();
+    workdir.set("NO_PROXY", "sandbox.test");
+    assert!(workdir.refused_plan().output.contains("the host could not be reached"));
+}
+
+/// A proxy that leads every CONNECT to one address; it ends with the test's process.
+fn tunnel(to: String) -> String {
+    use std::io::{Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().flatten() {
+            let to = to.clone();
+            std::thread::spawn(move || {
+                let (mut head, mut byte) = (Vec::new(), [0]);
+                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                    head.push(byte[0]);
+                }
+                assert!(head.starts_with(b"CONNECT accounts.sandbox.test:443"), "{}", String::from_utf8_lossy(&head));
+                let mut server = std::net::TcpStream::connect(to).unwrap();
+                client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
+                let (mut back, mut there) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut back, &mut there));
+                let _ = std::io::copy(&mut client, &mut server);
+            });
+        }
+    });
+    address
 }
 
 #[test]
@@ -222,14 +254,14 @@ fn an_authority_of_the_company_is_trusted_when_it_is_named() {
     workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
     let plan = workdir.plan();
     let detail = plan.run.warning("The key's state could not be read").detail.clone();
-    assert!(!detail.contains("KMS knows no such key"), "{detail}");
+    assert!(!detail.contains("KMS has no such key"), "{detail}");
     workdir.configuration(&configuration(
         "    ca_bundle = \"authority.pem\"\n",
         "  aws = {\n    ca_bundle = \"authority.pem\"\n  }\n",
     ));
-    assert!(workdir.plan().run.warning("The key's state could not be read").detail.contains("KMS knows no such key"));
+    workdir.refused_plan().error("The key does not exist");
     // Or as the AWS tools have it.
     workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
     workdir.set("AWS_CA_BUNDLE", &workdir.path().join("authority.pem").display().to_string());
-    assert!(workdir.plan().run.warning("The key's state could not be read").detail.contains("KMS knows no such key"));
+    workdir.refused_plan().error("The key does not exist");
 }

@@ -16,7 +16,7 @@ use crate::preflight::key::{Question, judge};
 use crate::provider::client::{Claim, Client, PlannedConfiguration, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
-use crate::provider::key_configurations::{announce, make, refuse_while_in_use, rfc3339, users};
+use crate::provider::key_configurations::{Ending, announce, make, refuse_while_in_use, rfc3339, users};
 use crate::provider::waiting::{Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
@@ -282,7 +282,7 @@ impl Resource for KeyConfiguration {
             }
             Some(prior) if replaces => {
                 if let Attr::Known(id) = &prior.id {
-                    refuse_while_in_use(id, users(client, client.account().await?, id).await)?;
+                    refuse_while_in_use(id, Ending::Replaced, users(client, client.account().await?, id).await)?;
                 }
             }
             Some(_) => {}
@@ -309,7 +309,7 @@ impl Resource for KeyConfiguration {
         match &state.id {
             Attr::Known(id) => {
                 let client = cx.client();
-                refuse_while_in_use(id, users(client, client.account().await?, id).await)
+                refuse_while_in_use(id, Ending::Destroyed, users(client, client.account().await?, id).await)
             }
             _ => Ok(()),
         }
@@ -411,7 +411,7 @@ impl Resource for KeyConfiguration {
             // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it for good.
             let using = account.workspaces_using(id).await;
             if using.as_ref().is_ok_and(|using| using.iter().any(|workspace| !workspace.workspace_status.is_going())) {
-                refuse_while_in_use(id, using)?;
+                refuse_while_in_use(id, Ending::Destroyed, using)?;
             }
             if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
                 return Err(failed());

@@ -113,7 +113,11 @@ impl Model {
             _ => None,
         };
         Some(Usage {
-            deployment: client.deployment(aws.key_arn.known()?),
+            // With a new key the host alone may say it, so that the statements are known at plan.
+            deployment: match aws.key_arn.known() {
+                Some(key) => client.deployment(key),
+                None => client.deployment_of_host()?,
+            },
             accounts: all_known(&self.databricks_account_ids)?,
             use_cases: all_known(&self.use_cases)?,
             grants: *aws.include_grants.known()?,
@@ -402,8 +406,14 @@ impl Resource for KeyPolicy {
                 ),
                 Attribute::string("statements")
                     .computed()
-                    .describe("The statements of this resource, as a JSON list. Known at plan."),
-                Attribute::string("policy").computed().describe("The whole policy of the key, as JSON. Known after apply."),
+                    .describe(
+                        "The statements of this resource, as a JSON list. Known at plan; for a key that the same plan creates, when the host of \
+                         the provider is one of Databricks' own account hosts.",
+                    ),
+                Attribute::string("policy").computed().describe(
+                    "The whole policy of the key, as JSON. Known after apply, because others write it, too: planned, it would have to be what the \
+                     apply finds. What stays of it shows `review`.",
+                ),
                 ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("update", "10m"), ("delete", "10m")]),
             ],

@@ -443,7 +443,7 @@ impl Resource for WorkspaceBinding {
                     format!(
                         "The workspace has the key configuration {before} for {}, and the configuration no longer names it. Databricks has \
                          no detach, so nothing can make this true.\n\nPut it back:\n\n  {} = \"{before}\"\n\nor let Terraform forget the \
-                         whole binding with a `removed` block (`destroy = false`).",
+                         whole binding:\n\nremoved {{\n  from = dbxcmk_workspace_binding.…\n  lifecycle {{\n    destroy = false\n  }}\n}}",
                         case.in_words(),
                         attribute(case)
                     ),

@@ -51,7 +51,27 @@ pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec
     else {
         return Vec::new();
     };
-    compare(gathered, change, &before, &after, &both)
+    let lost = compare(gathered, change, &before, &after, &both);
+    what_stays(gathered, change);
+    lost
+}
+
+/// The statements of others in the policy of a key, which a `dbxcmk_key_policy` leaves as they are.
+fn what_stays(gathered: &mut Gathered<'_>, change: &Change) {
+    let Some(whole) = change.before("policy").and_then(|text| Document::parse(&text).ok()) else { return };
+    let own = change.before("statements").and_then(|list| statements_of(&list).ok()).unwrap_or_default();
+    let own = if own.is_empty() { Vec::new() } else { document_of(&own).map(|own| own.meanings()).unwrap_or_default() };
+    let meanings = whole.meanings();
+    let foreign: Vec<String> = whole
+        .statements
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| meanings.get(*index).is_none_or(|meaning| !own.contains(meaning)))
+        .map(|(index, statement)| statement.label(index))
+        .collect();
+    if let (false, Some(proof)) = (foreign.is_empty(), gathered.proofs.last_mut().filter(|one| one.address == change.address)) {
+        proof.lines.push(format!("Stays as it is: {}", foreign.join(", ")));
+    }
 }
 
 /// The statements that a new `dbxcmk_key_policy` is going to have, where its key is not known yet: its use cases, accounts and
