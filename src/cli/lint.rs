@@ -185,3 +185,26 @@ fn in_expression(
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::review::kinds::kind;
+
+    /// A review knows the names inside of our nested attributes by a list of its own; here the schemas say whether it is right.
+    #[test]
+    fn a_review_knows_every_name_inside_of_a_nested_attribute() {
+        for resource in Dbxcmk::resources() {
+            let known = kind(resource.name()).expect("a review knows our own types").nested;
+            for attribute in &resource.schema().attributes {
+                let Kind::Nested(_, inner) = &attribute.kind else { continue };
+                let mut names: Vec<&str> = inner.iter().map(|one| one.name).collect();
+                let own = known.iter().find(|(name, _)| *name == attribute.name).map(|(_, names)| names.to_vec());
+                let mut own = own.unwrap_or_default();
+                names.sort_unstable();
+                own.sort_unstable();
+                assert_eq!(own, names, "{}.{}", resource.name(), attribute.name);
+            }
+        }
+    }
+}

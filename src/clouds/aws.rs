@@ -207,20 +207,6 @@ fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
     }
 }
 
-/// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
-fn direct() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
-        if let Some(settings) = settings {
-            connector = connector.connector_settings(settings.clone());
-        }
-        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-            connector = connector.sleep_impl(sleep);
-        }
-        connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc)).build()
-    })
-}
-
 /// AWS, as one provider configuration sees it.
 #[derive(Debug)]
 pub struct Aws {
@@ -280,9 +266,9 @@ impl Aws {
             .await
     }
 
-    /// An HTTP client that trusts the certificates which were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`.
-    /// Whether the file can be used was looked at when the provider was configured.
-    fn http_client(&self) -> Option<SharedHttpClient> {
+    /// The certificates that were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`. Whether the file can be used was looked
+    /// at when the provider was configured.
+    fn trusted(&self) -> Option<tls::TlsContext> {
         let variable = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty()).map(PathBuf::from);
         let file = self.settings.ca_bundle.clone().or_else(variable)?;
         let pem = match std::fs::read(&file) {
@@ -293,9 +279,33 @@ impl Aws {
             }
         };
         let trusted = tls::TrustStore::default().with_native_roots(true).with_pem_certificate(pem);
-        let context = tls::TlsContext::builder().with_trust_store(trusted).build().ok()?;
+        tls::TlsContext::builder().with_trust_store(trusted).build().ok()
+    }
+
+    /// An HTTP client that trusts the certificates which were named; `None` where the SDK's own does.
+    fn http_client(&self) -> Option<SharedHttpClient> {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        Some(aws_smithy_http_client::Builder::new().tls_provider(provider).tls_context(context).build_https())
+        let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
+        self.trusted().map(|context| client.tls_context(context).build_https())
+    }
+
+    /// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
+    fn direct(&self) -> SharedHttpClient {
+        let trusted = self.trusted();
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
+            let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
+            if let Some(settings) = settings {
+                connector = connector.connector_settings(settings.clone());
+            }
+            if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+                connector = connector.sleep_impl(sleep);
+            }
+            let connector = connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
+            match trusted.clone() {
+                Some(context) => connector.tls_context(context).build(),
+                None => connector.build(),
+            }
+        })
     }
 
     async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {
@@ -304,7 +314,7 @@ impl Aws {
             for_sts.set_endpoint_url(Some(endpoint.clone()));
         }
         if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
-            for_sts.set_http_client(Some(direct()));
+            for_sts.set_http_client(Some(self.direct()));
         }
         if config.region().is_none() {
             for_sts.set_region(Some(Region::from_static("us-east-1")));
@@ -336,7 +346,7 @@ impl Aws {
                 config = config.endpoint_url(endpoint);
             }
             if is_on_this_machine(self.settings.kms_endpoint.as_deref(), "KMS") {
-                config = config.http_client(direct());
+                config = config.http_client(self.direct());
             }
             aws_sdk_kms::Client::from_conf(config.build())
         };
@@ -438,7 +448,7 @@ impl Aws {
                 config = config.endpoint_url(endpoint);
             }
             if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
-                config = config.http_client(direct());
+                config = config.http_client(self.direct());
             }
             let answer = aws_sdk_sts::Client::from_conf(config.build()).get_caller_identity().send().await;
             let answer = answer.map_err(|error| self.understand("sts:GetCallerIdentity", &error))?;

@@ -96,13 +96,14 @@ fn subject(case: UseCase) -> Subject {
     }
 }
 
-/// Everything there is to say about one attach to a workspace.
-pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
+/// What a workspace itself says against an attach for a use case. `wanted`: the configuration; `None` while the same plan creates it,
+/// so that its id is not known yet.
+pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option<&KeyConfigurationId>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut push = |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
         findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
     };
-    let (case, name) = (attach.case, workspace.in_words());
+    let name = workspace.in_words();
     if let AttachedKey::Unreadable(text) = workspace.attached(case) {
         push(
             Id::WorkspaceKeyUnreadable,
@@ -121,7 +122,7 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             ),
         );
     }
-    if let Some(attached) = workspace.attached(case).known().filter(|attached| *attached != attach.id)
+    if let Some(attached) = workspace.attached(case).known().filter(|attached| Some(*attached) != wanted)
         && case == UseCase::Storage
     {
         push(
@@ -129,7 +130,10 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             Severity::Error,
             subject(case),
             "The storage key of a workspace cannot be changed".to_owned(),
-            format!("The {name} has the storage key configuration {attached}; this plan wants {}.", attach.id),
+            format!(
+                "The {name} has the storage key configuration {attached}; this plan wants {}.",
+                wanted.map_or_else(|| "one that it creates".to_owned(), ToString::to_string)
+            ),
             "Databricks sets a workspace's storage key once and for all: there is no rotation to another key, and no detach. The \
                  request would fail in the middle of the apply.",
             format!(
@@ -163,6 +167,39 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             "Set `managed_services_key_configuration_id` alone, and leave `storage_key_configuration_id` out.".to_owned(),
         );
     }
+    if let Some(tier) = workspace.pricing_tier.as_ref().filter(|tier| tier.lacks_customer_managed_keys()) {
+        push(
+            Id::WorkspaceTier,
+            Severity::Error,
+            Subject::Workspace,
+            "The workspace's pricing tier has no customer-managed keys".to_owned(),
+            format!("The {name} has the tier {tier}."),
+            "Customer-managed keys on AWS need the Enterprise tier; Databricks refuses the request on others.",
+            "Upgrade the account to Enterprise, or leave this workspace without a key of your own.".to_owned(),
+        );
+    }
+    match &workspace.status {
+        WorkspaceStatus::Running | WorkspaceStatus::Provisioning | WorkspaceStatus::NotProvisioned => {}
+        status => push(
+            Id::WorkspaceStatus,
+            Severity::Error,
+            Subject::Workspace,
+            "The workspace is not running".to_owned(),
+            format!("The {name} is {status}{}.", with_message(&workspace.status_message)),
+            "Keys are attached to running workspaces only.",
+            "Bring the workspace back to RUNNING first; the account console shows what is wrong with it.".to_owned(),
+        ),
+    }
+    findings
+}
+
+/// Everything there is to say about one attach to a workspace.
+pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
+    let (case, name) = (attach.case, workspace.in_words());
+    let mut findings = judge_workspace(workspace, case, Some(attach.id));
+    let mut push = |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
+        findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
+    };
     let Some(configuration) = attach.configuration else {
         push(
             Id::KeyConfigurationNotFound,
@@ -234,29 +271,6 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             "A workspace can only use a key of its own region.",
             format!("Create a key and a key configuration in {region}, and refer to that configuration."),
         );
-    }
-    if let Some(tier) = workspace.pricing_tier.as_ref().filter(|tier| tier.lacks_customer_managed_keys()) {
-        push(
-            Id::WorkspaceTier,
-            Severity::Error,
-            Subject::Workspace,
-            "The workspace's pricing tier has no customer-managed keys".to_owned(),
-            format!("The {name} has the tier {tier}."),
-            "Customer-managed keys on AWS need the Enterprise tier; Databricks refuses the request on others.",
-            "Upgrade the account to Enterprise, or leave this workspace without a key of your own.".to_owned(),
-        );
-    }
-    match &workspace.status {
-        WorkspaceStatus::Running | WorkspaceStatus::Provisioning | WorkspaceStatus::NotProvisioned => {}
-        status => push(
-            Id::WorkspaceStatus,
-            Severity::Error,
-            Subject::Workspace,
-            "The workspace is not running".to_owned(),
-            format!("The {name} is {status}{}.", with_message(&workspace.status_message)),
-            "Keys are attached to running workspaces only.",
-            "Bring the workspace back to RUNNING first; the account console shows what is wrong with it.".to_owned(),
-        ),
     }
     findings
 }

@@ -35,7 +35,9 @@ impl Authority {
         let authority = params.self_signed(&key).map_err(failed)?;
         let issuer = Issuer::new(params, key);
         let own_key = KeyPair::generate().map_err(failed)?;
-        let own = CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned(), "accounts.sandbox.test".to_owned()]).map_err(failed)?;
+        let own =
+            CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned(), "accounts.sandbox.test".to_owned()])
+                .map_err(failed)?;
         let own = own.signed_by(&own_key, &issuer).map_err(failed)?;
         let private = PrivateKeyDer::try_from(own_key.serialize_der()).map_err(std::io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))

@@ -395,3 +395,92 @@ fn certificates_that_cannot_be_read_are_an_error_at_configure() {
         stage.workdir.refused_plan().error("The certificates cannot be used");
     }
 }
+
+/// A changed use case is undone, or has a configuration of its own; nobody has to delete a workspace for it.
+#[test]
+fn another_use_case_of_a_configuration_in_use_is_refused_with_what_helps() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let text = bound_with(&key, "", "  settle_time = \"0s\"\n");
+    stage.configure(&text);
+    stage.workdir.apply();
+    stage.configure(&text.replace("[\"MANAGED_SERVICES\"]", "[\"MANAGED_SERVICES\", \"STORAGE\"]"));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The key configuration is in use");
+    assert!(
+        error.detail.contains("Undo the change, or add a second") && !error.detail.contains("Delete the workspaces"),
+        "{}",
+        error.detail
+    );
+    stage.configure(&text);
+    let run = stage.workdir.refused_destroy();
+    let error = run.error("The key configuration is in use");
+    assert!(
+        error.detail.contains("removed {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false"),
+        "{}",
+        error.detail
+    );
+}
+
+/// With one of Databricks' own hosts the statements do not depend on the key, so a reviewer sees them although it is new.
+#[test]
+fn the_statements_for_a_new_key_are_known_at_plan() {
+    let mut stage = Stage::new(Over::Sandbox);
+    stage.configure(
+        "\nresource \"terraform_data\" \"key\" {\n  input = \"arn\"\n}\n\nresource \"dbxcmk_key_policy\" \"x\" {\n  use_cases = \
+         [\"STORAGE\"]\n  aws = {\n    key_arn = terraform_data.key.output\n  }\n}\n",
+    );
+    assert!(stage.workdir.plan().is_unknown("dbxcmk_key_policy.x", "/statements"), "the partition of the key decides");
+    stage.workdir.set("DATABRICKS_HOST", "https://accounts.cloud.databricks.us");
+    let plan = stage.workdir.plan();
+    let statements = plan.after("dbxcmk_key_policy.x", "/statements");
+    assert!(statements.as_str().is_some_and(|text| text.contains("arn:aws-us-gov:iam::044793339203:root")), "{statements}");
+}
+
+#[test]
+fn credentials_of_aws_that_cannot_be_had_name_the_profile() {
+    let mut stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.workdir.unset("AWS_ACCESS_KEY_ID");
+    stage.workdir.unset("AWS_SECRET_ACCESS_KEY");
+    stage.workdir.set("AWS_PROFILE", "nobody");
+    stage.configure(&bound_with(&key, "", ""));
+    let run = stage.workdir.failed_apply();
+    let error = run.error("The key's state could not be read");
+    assert!(error.detail.contains("(profile `nobody`)"), "{}", error.detail);
+    assert!(!run.output.contains("dispatch failure") && !run.output.contains(".. "), "{}", run.shown());
+}
+
+/// Each row: an address of a workspace, and the account host that is named.
+#[test]
+fn the_address_of_a_workspace_is_answered_with_its_account_host() {
+    for (workspace, account) in [
+        ("https://adb-1234567890123456.7.azuredatabricks.net", "https://accounts.azuredatabricks.net"),
+        ("https://1234567890123456.7.gcp.databricks.com", "https://accounts.gcp.databricks.com"),
+        ("https://dbc-1.cloud.databricks.com", "https://accounts.cloud.databricks.com"),
+    ] {
+        let mut stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        stage.configure(&bound_with(&key, "", ""));
+        stage.workdir.set("DATABRICKS_HOST", workspace);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The host is a workspace, not an account");
+        assert!(error.detail.contains(&format!("use `{account}`")), "{}", error.detail);
+    }
+}
+
+/// Control characters in what the account answers do nothing to a terminal.
+#[test]
+fn control_characters_of_an_answer_are_shown_and_not_obeyed() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.sandbox.with(|world| {
+        let fields = &mut world.workspace(WORKSPACE).fields;
+        fields.insert("workspace_name".to_owned(), Json::from("evil\u{1b}[2J\u{7}"));
+        fields.insert("pricing_tier".to_owned(), Json::from("PREMIUM"));
+    });
+    stage.configure(&bound_with(&key, "", ""));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The workspace's pricing tier has no customer-managed keys");
+    assert!(error.detail.contains("evil\\u{1b}[2J\\u{7}"), "{}", error.detail);
+}

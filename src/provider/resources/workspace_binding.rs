@@ -17,7 +17,8 @@ use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{
-    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned, role_unknown,
+    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned, judge_workspace,
+    role_unknown,
 };
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
@@ -490,8 +491,14 @@ impl Resource for WorkspaceBinding {
         client.can_prove(cx);
         let mut findings = examine(client, account, &now, &plan.model, Stage::Plan).await?.findings;
         let planned: Vec<Vec<UseCase>> = client.planned_configurations().into_iter().map(|one| one.use_cases).collect();
-        let open = UseCase::ALL.into_iter().filter(|case| plan.model.wanted(*case).is_unknown());
-        findings.extend(open.filter_map(|case| judge_planned(case, &planned)));
+        for case in UseCase::ALL.into_iter().filter(|case| plan.model.wanted(*case).is_unknown()) {
+            let about = judge_workspace(&facts(&now), case, None);
+            for finding in about.into_iter().chain(judge_planned(case, &planned)) {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
         let missing = plan.model.keys().missing_in(&now);
         let comes = |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
         let attaches = UseCase::ALL.iter().any(comes);

@@ -47,11 +47,12 @@ pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec
     let before = text(change.before("statements"));
     let after = if change.is_unknown("statements") { planned(change) } else { text(change.after("statements")) };
     let both: Vec<String> = [before.clone(), after.clone()].concat();
+    let own = document_of(&after).ok();
     let (Ok(before), Ok(after), Ok(both)) = (with_administration(&before), with_administration(&after), document_of(&both))
     else {
         return Vec::new();
     };
-    let lost = compare(gathered, change, &before, &after, &both);
+    let lost = compare(gathered, change, &Policies { before: &before, after: &after, own: own.as_ref(), users: &both });
     what_stays(gathered, change);
     lost
 }
@@ -97,7 +98,7 @@ pub(super) fn of_policies(gathered: &mut Gathered<'_>, change: &Change, before: 
         document.statements.iter().map(|statement| document.statement_text(statement).to_owned()).collect()
     };
     let Ok(users) = document_of(&texts(&before)) else { return Vec::new() };
-    compare(gathered, change, &before, &after, &users)
+    compare(gathered, change, &Policies { before: &before, after: &after, own: Some(&after), users: &users })
 }
 
 fn with_administration(statements: &[String]) -> Result<Document, crate::policy::PolicyError> {
@@ -139,8 +140,19 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
     lines
 }
 
-/// `users`: whose statements say who uses the key, and for what.
-fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, after: &Document, users: &Document) -> Vec<String> {
+/// What is compared.
+struct Policies<'a> {
+    before: &'a Document,
+    after: &'a Document,
+    /// What the resource itself has afterwards, by which the proof is shown; `None` when it has nothing.
+    own: Option<&'a Document>,
+    /// Whose statements say who uses the key, and for what.
+    users: &'a Document,
+}
+
+/// Who gains and loses what. Gives what is lost, a line each.
+fn compare(gathered: &mut Gathered<'_>, change: &Change, policies: &Policies<'_>) -> Vec<String> {
+    let Policies { before, after, own, users } = *policies;
     let name = gathered.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
     let arn = gathered.links.keys.get(&name).and_then(|key| key.arn.clone());
     let deployment = deployment(users.text(), arn.as_ref());
@@ -159,7 +171,7 @@ fn compare(gathered: &mut Gathered<'_>, change: &Change, before: &Document, afte
         cross_account_role: recognised.cross_account_role.or(named),
     };
     let Some(key) = arn.or_else(|| stand_in(deployment)) else { return Vec::new() };
-    let lines = granted(after, &key, &usage);
+    let lines = own.map(|own| granted(own, &key, &usage)).unwrap_or_default();
     if !lines.is_empty() {
         gathered.proofs.push(ProofLine { key: name.clone(), address: change.address.clone(), lines });
     }
