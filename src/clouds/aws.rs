@@ -21,6 +21,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::policy::principal::Caller;
 use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
+use crate::vocabulary::arn::ArnError;
 use crate::vocabulary::{KeyArn, KeyState};
 
 /// The one policy that a key has.
@@ -372,16 +373,16 @@ impl Aws {
         arn.parse().map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
     }
 
-    /// Every key of a region.
+    /// Every key of a region; an ARN that cannot be read says so.
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.
-    pub async fn keys(&self, region: Option<&str>) -> Result<Vec<KeyArn>, AwsError> {
+    pub async fn keys(&self, region: Option<&str>) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
         let mut pages = self.kms_anywhere(region).await?.list_keys().into_paginator().items().send();
         let mut keys = Vec::new();
         while let Some(key) = pages.next().await {
             let key = key.map_err(|error| self.understand("kms:ListKeys", &error))?;
-            keys.extend(key.key_arn().and_then(|arn| arn.parse().ok()));
+            keys.push(key.key_arn().unwrap_or_default().parse());
         }
         Ok(keys)
     }
@@ -395,7 +396,11 @@ impl Aws {
         let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        let date = |date: Option<&DateTime>| date.and_then(|date| date.fmt(DateTimeFormat::DateTime).ok());
+        // A date that has no form in RFC 3339 is still a date.
+        let shown = |date: &DateTime| {
+            date.fmt(DateTimeFormat::DateTime).unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
+        };
+        let date = |date: Option<&DateTime>| date.map(shown);
         let replica = metadata
             .and_then(|key| key.multi_region_configuration())
             .filter(|multi| multi.multi_region_key_type().is_some_and(|kind| kind.as_str() == "REPLICA"));
@@ -503,6 +508,7 @@ impl Aws {
             Fact::Unreadable(Unreadable {
                 permission: None,
                 reason: format!("KMS has no such key, and the AWS credentials belong to its account {}", key.account()),
+                remedy: None,
                 is_missing,
             })
         } else {
@@ -516,6 +522,19 @@ impl Aws {
             grants: fact(grants),
             rotates: fact(rotates),
         }
+    }
+}
+
+/// What helps when there are no credentials, ready to paste.
+pub fn credentials_remedy(profile: Option<&str>) -> String {
+    match profile {
+        Some(profile) => format!(
+            "See whether the profile works, and log in again if it has expired:\n\n  aws sts get-caller-identity --profile {profile}\n  aws sso \
+             login --profile {profile}"
+        ),
+        None => "Provide them as for the AWS command line (environment, profile, role), or in the `aws` block of the provider. This shows \
+                 whether it has any:\n\n  aws sts get-caller-identity"
+            .to_owned(),
     }
 }
 
@@ -534,5 +553,9 @@ fn unreadable(error: &AwsError) -> Unreadable {
         AwsError::Unreachable(reason) => (None, format!("KMS could not be reached ({reason})")),
         other => (None, other.to_string()),
     };
-    Unreadable { permission, reason, is_missing: false }
+    let remedy = match error {
+        AwsError::Credentials { profile, .. } => Some(credentials_remedy(profile.as_deref())),
+        _ => None,
+    };
+    Unreadable { permission, reason, remedy, is_missing: false }
 }

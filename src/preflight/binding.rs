@@ -259,6 +259,20 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             format!("Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."),
         );
     }
+    if let (Some(key), None) = (configuration.key.aws(), &workspace.region) {
+        push(
+            Id::KmsKeyRegion,
+            Severity::Error,
+            subject(case),
+            "The region of the workspace is not known".to_owned(),
+            format!("The account shows no AWS region for the {name}; the key {key} is in {}.", key.region()),
+            "A workspace can use only a key of its own region.",
+            format!(
+                "Look at the workspace in the account console, or with:\n\n  databricks account workspaces get {}",
+                workspace.id
+            ),
+        );
+    }
     if let (Some(key), Some(region)) = (configuration.key.aws(), &workspace.region)
         && key.region() != region
     {

@@ -93,6 +93,8 @@ pub struct Unreadable {
     pub permission: Option<&'static str>,
     /// The reason in words.
     pub reason: String,
+    /// What would make it readable, ready to paste; the permission says it where one is missing.
+    pub remedy: Option<String>,
     /// Whether it is certain that the thing does not exist.
     pub is_missing: bool,
 }

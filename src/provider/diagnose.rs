@@ -1,7 +1,7 @@
 //! The one place where errors and findings become diagnostics: a summary in the user's terms, then what was found, why it
 //! matters, and what to do.
 
-use crate::clouds::aws::AwsError;
+use crate::clouds::aws::{AwsError, credentials_remedy};
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics, Severity};
@@ -227,22 +227,11 @@ pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
         ),
         AwsError::MalformedPolicy(message) => format!("KMS does not accept the policy of {key}. AWS says: \"{message}\"."),
         AwsError::Credentials { reason, profile } => {
-            let (of, try_it) = match profile {
-                Some(profile) => (
-                    format!(" (profile `{profile}`)"),
-                    format!(
-                        "See whether the profile works, and log in again if it has expired:\n\n  aws sts get-caller-identity --profile {profile}\n  \
-                         aws sso login --profile {profile}"
-                    ),
-                ),
-                None => (
-                    String::new(),
-                    "Provide them as for the AWS command line (environment, profile, role), or in the `aws` block of the provider:\n\n  aws sts \
-                     get-caller-identity"
-                        .to_owned(),
-                ),
-            };
-            format!("There are no AWS credentials that can be used{of}: {reason}.\n\n{try_it}")
+            let of = profile.as_deref().map(|profile| format!(" (profile `{profile}`)")).unwrap_or_default();
+            format!(
+                "There are no AWS credentials that can be used{of}: {reason}.\n\n{}",
+                credentials_remedy(profile.as_deref())
+            )
         }
         AwsError::Unreachable(reason) => {
             format!("AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider.")

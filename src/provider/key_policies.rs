@@ -49,7 +49,7 @@ pub fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
         Diagnostic::error(
             "The key policy cannot be read",
             format!(
-                "The policy of {key} is no valid key policy: {error}.\n\nStatements can only be added to a policy that can be read. Correct \
+                "The policy of {key} is not a valid key policy: {error}.\n\nStatements can only be added to a policy that can be read. Correct \
                  it at that place, and plan again."
             ),
         )
@@ -202,11 +202,13 @@ fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
 /// Stops when somebody else changed our own statements since the plan: what the reviewer saw is not what would happen. A change
 /// of other statements is merged with.
 fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagnostics> {
-    let Some(base) = write.base.and_then(|text| Document::parse(text).ok()) else { return Ok(()) };
+    let Some(text) = write.base else { return Ok(()) };
+    let base = understood(text, write.key)?;
+    // What cannot be told apart counts as ours.
     let is_ours = |index: &usize| {
         let text = base.statements.get(*index).map(|statement| base.statement_text(statement).to_owned());
         let alone = text.and_then(|text| crate::requirements::ownership::document_of(&[text]).ok());
-        alone.is_some_and(|alone| still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty()))
+        alone.is_none_or(|alone| still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty()))
     };
     let touched = difference(&base, now).iter().any(|change| match change {
         Change::Removed(index) | Change::Changed { before: index, .. } => is_ours(index),

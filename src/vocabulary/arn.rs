@@ -54,7 +54,7 @@ impl ArnError {
     fn new(text: &str, expected: &'static str, hint: impl Into<String>) -> Self {
         // What cannot be seen in the text itself is said before anything else.
         let hint = match text {
-            "" => ": it is empty".to_owned(),
+            "" => format!(": it is empty{}", hint.into()),
             text if text.trim() != text => ": it begins or ends with white space. Remove it".to_owned(),
             _ => hint.into(),
         };
@@ -328,7 +328,7 @@ mod tests {
             ("arn:aws:kms:eu-central-1:1234:key/x", "12 digits"),
             ("arn:aws:kms:eu-central-1:123456789012:key/x", "it reads `arn:aws:kms"),
             ("1234abcd-12ab-34cd-56ef-1234567890ab", "it reads `arn:aws:kms"),
-            ("", "it reads `arn:aws:kms"),
+            ("", ": it is empty; it reads `arn:aws:kms"),
         ];
         for (text, words) in rows {
             let message = text.parse::<KeyArn>().expect_err(text).to_string();

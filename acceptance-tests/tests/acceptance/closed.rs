@@ -448,6 +448,7 @@ fn credentials_of_aws_that_cannot_be_had_name_the_profile() {
     let run = stage.workdir.failed_apply();
     let error = run.error("The key's state could not be read");
     assert!(error.detail.contains("(profile `nobody`)"), "{}", error.detail);
+    assert!(error.detail.contains("aws sso login --profile nobody"), "{}", error.detail);
     assert!(!run.output.contains("dispatch failure") && !run.output.contains(".. "), "{}", run.shown());
 }
 

@@ -163,3 +163,32 @@ fn every_finding_of_a_review_is_documented() {
     assert_eq!(given, documented);
     assert!(given.len() > 15, "{given:?}");
 }
+
+/// The permissions that a guide shows are policies that AWS would take, and each action is one that there is.
+#[test]
+fn the_permissions_of_the_guide_are_what_the_provider_calls() {
+    let text = std::fs::read_to_string(checkout().join("docs/guides/permissions.md")).unwrap();
+    let documents = blocks(&text, "json");
+    assert_eq!(documents.len(), 2);
+    let actions = |document: &str| -> BTreeSet<String> {
+        let json: serde_json::Value = serde_json::from_str(document).unwrap();
+        let all = json["Statement"][0]["Action"].as_array().unwrap().iter();
+        all.map(|action| dbxcmk::policy::language::kms_action(action.as_str().unwrap()).unwrap()).collect()
+    };
+    // What the sandbox was asked of KMS by a plan and an apply that have everything.
+    let stage = acceptance_tests::stage::Stage::new(acceptance_tests::stage::Over::Sandbox);
+    let key = stage.kms.create_key(&serde_json::json!({}));
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_policy\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n\nresource \
+         \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = dbxcmk_key_policy.x.aws.key_arn\n  }}\n}}\n"
+    ));
+    let asked = |since: usize| -> BTreeSet<String> {
+        let all = stage.sandbox.requests().into_iter().skip(since);
+        all.filter_map(|one| one.operation.strip_prefix("KMS ").map(|action| format!("kms:{action}"))).collect()
+    };
+    let before = stage.sandbox.requests().len();
+    stage.workdir.plan();
+    assert_eq!(asked(before), actions(&documents[0]), "for plans");
+    stage.workdir.apply();
+    assert_eq!(asked(before), actions(&documents[1]), "for applies");
+}

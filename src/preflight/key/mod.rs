@@ -73,14 +73,15 @@ fn capitalized(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn allow_reading(permission: Option<&str>, key: &KeyArn) -> String {
-    match permission {
-        Some(permission) => format!(
+fn allow_reading(reason: &Unreadable, key: &KeyArn) -> String {
+    match (reason.permission, &reason.remedy) {
+        (_, Some(remedy)) => remedy.clone(),
+        (Some(permission), None) => format!(
             "Allow the identity that runs Terraform to call {permission}, for example with this statement in one of its IAM \
              policies:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [\"kms:DescribeKey\", \"kms:GetKeyPolicy\"],\n  \"Resource\": \
              \"{key}\"\n}}"
         ),
-        None => "Once the cause is mended, plan again.".to_owned(),
+        (None, None) => "Fix the cause and plan again.".to_owned(),
     }
 }
 
@@ -92,10 +93,10 @@ fn unreadable_key(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding {
         summary: "The key's state could not be read".to_owned(),
         found: format!("{key}: {}.", reason.reason),
         why:
-            "Whether the key is enabled and of the right kind is not proven. A plan goes on with this warning; an apply stops \
+            "Whether the key is enabled and of the right kind is not proven. Planning continues with this warning; an apply stops \
               before it attaches anything."
                 .to_owned(),
-        remedy: allow_reading(reason.permission, key),
+        remedy: allow_reading(reason, key),
     }
 }
 
@@ -106,10 +107,10 @@ fn unreadable_policy(key: &KeyArn, reason: &Unreadable, stage: Stage) -> Finding
         subject: Subject::Key,
         summary: "The key policy could not be read".to_owned(),
         found: format!("{key}: {}.", reason.reason),
-        why: "Whether Databricks may use the key is not proven. A plan goes on with this warning; an apply stops before it \
-              attaches anything."
+        why: "Whether Databricks may use the key is not proven. Planning continues with this warning; an apply stops before \
+              it attaches anything."
             .to_owned(),
-        remedy: allow_reading(reason.permission, key),
+        remedy: allow_reading(reason, key),
     }
 }
 

@@ -286,6 +286,7 @@ fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
     let denied = |permission| Unreadable {
         permission: Some(permission),
         reason: format!("you may not call {permission}"),
+        remedy: None,
         is_missing: false,
     };
     facts.description = Fact::Unreadable(denied("kms:DescribeKey"));

@@ -46,6 +46,13 @@ impl ListResource for KeyPolicies {
         })?;
         let (mut found, mut unread) = (Vec::new(), Vec::new());
         for key in keys {
+            let key = match key {
+                Ok(key) => key,
+                Err(error) => {
+                    unread.push(format!("  - {error}"));
+                    continue;
+                }
+            };
             let live = match client.aws().policy(&key).await {
                 Ok(text) => Document::parse(&text).map_err(|error| error.to_string()),
                 Err(error) => Err(error.to_string()),

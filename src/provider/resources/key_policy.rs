@@ -96,7 +96,7 @@ impl Model {
 
     /// Whether there are statements for Databricks.
     pub fn is_for_databricks(&self) -> bool {
-        !self.own_statements().is_empty()
+        self.statements.known().is_some_and(|list| list != "[]")
     }
 
     fn key(&self) -> Option<&KeyArn> {
@@ -125,8 +125,21 @@ impl Model {
         })
     }
 
-    fn own_statements(&self) -> Vec<String> {
-        self.statements.known().and_then(|list| statements_of(list).ok()).unwrap_or_default()
+    /// The statements that are ours, as the state has them.
+    fn own_statements(&self) -> Result<Vec<String>, Diagnostics> {
+        let Some(list) = self.statements.known() else { return Ok(Vec::new()) };
+        statements_of(list).map_err(|error| {
+            Diagnostic::error(
+                "The statements in the state cannot be read",
+                format!(
+                    "`statements` in the state of this resource is not a list of statements: {error}. Which statements of the key policy are \
+                     its own is not known, so nothing was changed.\n\nIf the state was edited by hand, restore it from its backup. Otherwise \
+                     let Terraform forget the resource with a `removed` block (`destroy = false`), and import it again."
+                ),
+            )
+            .on("statements")
+            .into()
+        })
     }
 
     fn may_be_destroyed(&self) -> bool {
@@ -135,8 +148,9 @@ impl Model {
 
     /// The same model, its key's policy being `live`: our statements as far as they are there.
     fn seen(mut self, live: &Document) -> Result<Self, Diagnostics> {
-        let there = still_there(live, &self.own_statements()).map_err(|error| Diagnostic::bug(error.to_string()))?;
-        if there.len() != self.own_statements().len() {
+        let own = self.own_statements()?;
+        let there = still_there(live, &own).map_err(|error| Diagnostic::bug(error.to_string()))?;
+        if there.len() != own.len() {
             self.statements = Attr::Known(list_of(&there));
         }
         let unchanged = self.policy.known().is_some_and(|known| {
@@ -252,7 +266,7 @@ const DELETE_THE_WORKSPACES: &str = "Delete the workspaces first (`terraform des
 
 /// Refuses a destruction that takes from a workspace what it needs.
 async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn) -> Result<(), Diagnostics> {
-    let own = state.own_statements();
+    let own = state.own_statements()?;
     if state.may_be_destroyed() || own.is_empty() {
         return Ok(());
     }
@@ -322,7 +336,7 @@ impl KeyPolicy {
         let client = cx.client();
         let _alone = client.lock_policy(key).await;
         let facts = client.facts_for_plan(key).await;
-        let (wanted, previous) = (usage.grants(), prior.map(Model::own_statements).unwrap_or_default());
+        let (wanted, previous) = (usage.grants(), prior.map_or_else(|| Ok(Vec::new()), Model::own_statements)?);
         let mut found = Diagnostics::new();
         let mut lost = Vec::new();
         if let Fact::Known(policy) = &facts.policy {
@@ -469,7 +483,7 @@ impl Resource for KeyPolicy {
         Self::complete(cx, change, &mut plan.model)?;
         let prior = change.prior.as_ref();
         let same_key = prior.is_some_and(|prior| prior.key() == plan.model.key());
-        let previous = prior.filter(|_| same_key).map(Model::own_statements).unwrap_or_default();
+        let previous = prior.filter(|_| same_key).map_or_else(|| Ok(Vec::new()), Model::own_statements)?;
         let Some(usage) = plan.model.usage(cx.client()) else {
             plan.model.statements = Attr::Unknown;
             plan.model.policy = Attr::Unknown;
@@ -535,7 +549,7 @@ impl Resource for KeyPolicy {
 
     async fn update(cx: &Context<Client>, prior: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
         let base = prior.policy.known().map(String::as_str);
-        Self::put(cx, plan, &prior.own_statements(), base, "update", progress).await
+        Self::put(cx, plan, &prior.own_statements()?, base, "update", progress).await
     }
 
     async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
@@ -548,7 +562,7 @@ impl Resource for KeyPolicy {
             _ => {}
         }
         let deadline = timeout(&state.timeouts, "delete", SETTLE);
-        let previous = state.own_statements();
+        let previous = state.own_statements()?;
         write(cx, &Write { key: &key, wanted: &[], previous: &previous, base: None, deadline }).await.map(|_| ())
     }
 
