@@ -4,5 +4,9 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // Terraform starts the plugin without arguments, and waits for its first line: nothing comes before that.
-    if std::env::args_os().len() <= 1 { dbxcmk::cli::serve::plugin() } else { dbxcmk::cli::run() }
+    if std::env::args_os().len() <= 1 {
+        dbxcmk::cli::serve::plugin()
+    } else {
+        dbxcmk::cli::run()
+    }
 }

@@ -1,7 +1,13 @@
 //! Only the client that holds the certificate of PLUGIN_CLIENT_CERT gets in.
 
 #![cfg(unix)]
-#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -33,9 +39,20 @@ fn client() -> Client {
     let certificate = params.self_signed(&key).unwrap();
     let der = certificate.der().clone();
     let body = base64::engine::general_purpose::STANDARD.encode(&der);
-    let lines: Vec<&str> = body.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
-    let pem = format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"));
-    Client { certificate: der, pem, key: PrivatePkcs8KeyDer::from(key.serialize_der()) }
+    let lines: Vec<&str> = body
+        .as_bytes()
+        .chunks(64)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    let pem = format!(
+        "-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n",
+        lines.join("\n")
+    );
+    Client {
+        certificate: der,
+        pem,
+        key: PrivatePkcs8KeyDer::from(key.serialize_der()),
+    }
 }
 
 struct Plugin {
@@ -53,7 +70,10 @@ impl Drop for Plugin {
 
 fn plugin(trusted: &Client) -> Plugin {
     let mut child = Command::new(env!("CARGO_BIN_EXE_terraform-provider-dbxcmk"))
-        .env("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+        .env(
+            "TF_PLUGIN_MAGIC_COOKIE",
+            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+        )
         .env("PLUGIN_PROTOCOL_VERSIONS", "6")
         .env("PLUGIN_CLIENT_CERT", &trusted.pem)
         .stdin(Stdio::null())
@@ -61,10 +81,16 @@ fn plugin(trusted: &Client) -> Plugin {
         .spawn()
         .unwrap();
     let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
     let fields: Vec<&str> = line.trim().split('|').collect();
     let certificate = STANDARD_NO_PAD.decode(fields[5]).unwrap();
-    Plugin { child, socket: fields[3].to_owned(), certificate: certificate.into() }
+    Plugin {
+        child,
+        socket: fields[3].to_owned(),
+        certificate: certificate.into(),
+    }
 }
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
@@ -82,7 +108,10 @@ impl ServerCertVerifier for Announced {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        assert_eq!(end_entity, &self.0, "the plugin shows the certificate that it announced");
+        assert_eq!(
+            end_entity, &self.0,
+            "the plugin shows the certificate that it announced"
+        );
         Ok(ServerCertVerified::assertion())
     }
 
@@ -115,7 +144,9 @@ impl ServerCertVerifier for Announced {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
+        aws_lc_rs::default_provider()
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }
 
@@ -150,11 +181,19 @@ fn gets_in(plugin: &Plugin, identity: Option<&Client>) -> bool {
         }
     };
     config.alpn_protocols = vec![b"h2".to_vec()];
-    let connection = ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap()).unwrap();
+    let connection =
+        ClientConnection::new(Arc::new(config), ServerName::try_from("localhost").unwrap())
+            .unwrap();
     let stream = UnixStream::connect(&plugin.socket).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     let mut stream = StreamOwned::new(connection, stream);
-    if stream.write_all(PREFACE).and_then(|()| stream.flush()).is_err() {
+    if stream
+        .write_all(PREFACE)
+        .and_then(|()| stream.flush())
+        .is_err()
+    {
         return false;
     }
     let mut frame = [0_u8; 9];
@@ -167,10 +206,23 @@ fn only_the_holder_of_the_announced_certificate_gets_in() {
     let (terraform, stranger) = (client(), client());
     let plugin = plugin(&terraform);
     assert!(!gets_in(&plugin, None), "without a certificate");
-    assert!(!gets_in(&plugin, Some(&stranger)), "with another certificate");
-    let thief = Client { certificate: terraform.certificate.clone(), pem: String::new(), key: stranger.key.clone_key() };
-    assert!(!gets_in(&plugin, Some(&thief)), "with the certificate, but without its key");
-    assert!(gets_in(&plugin, Some(&terraform)), "with the certificate and its key");
+    assert!(
+        !gets_in(&plugin, Some(&stranger)),
+        "with another certificate"
+    );
+    let thief = Client {
+        certificate: terraform.certificate.clone(),
+        pem: String::new(),
+        key: stranger.key.clone_key(),
+    };
+    assert!(
+        !gets_in(&plugin, Some(&thief)),
+        "with the certificate, but without its key"
+    );
+    assert!(
+        gets_in(&plugin, Some(&terraform)),
+        "with the certificate and its key"
+    );
 }
 
 #[test]
@@ -178,20 +230,31 @@ fn plain_text_gets_nothing_and_holds_up_nobody() {
     let terraform = client();
     let plugin = plugin(&terraform);
     let mut plain = UnixStream::connect(&plugin.socket).unwrap();
-    plain.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    plain
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
     plain.write_all(PREFACE).unwrap();
     let mut answer = Vec::new();
     let _ = plain.read_to_end(&mut answer);
     // At most a TLS alert (record type 21): never HTTP/2.
-    assert!(answer.is_empty() || answer.first() == Some(&21), "{answer:?}");
+    assert!(
+        answer.is_empty() || answer.first() == Some(&21),
+        "{answer:?}"
+    );
     let _silent = UnixStream::connect(&plugin.socket).unwrap();
-    assert!(gets_in(&plugin, Some(&terraform)), "others do not wait for a client that says nothing");
+    assert!(
+        gets_in(&plugin, Some(&terraform)),
+        "others do not wait for a client that says nothing"
+    );
 }
 
 #[test]
 fn a_certificate_that_is_none_is_told() {
     let output = Command::new(env!("CARGO_BIN_EXE_terraform-provider-dbxcmk"))
-        .env("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2")
+        .env(
+            "TF_PLUGIN_MAGIC_COOKIE",
+            "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+        )
         .env("PLUGIN_CLIENT_CERT", "nope")
         .output()
         .unwrap();

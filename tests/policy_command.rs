@@ -1,6 +1,12 @@
 //! `policy check` and `policy evaluate` as a person and a hook see them.
 
-#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use std::io::Write;
 use std::process::{Command, Output, Stdio};
@@ -18,17 +24,34 @@ fn run(arguments: &[&str], input: &str) -> Output {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(input.as_bytes())
+        .unwrap();
     child.wait_with_output().unwrap()
 }
 
 fn check(policy: &str, more: &[&str]) -> (i32, String, String) {
-    let mut arguments = vec!["check", "--use-case", "MANAGED_SERVICES", "--use-case", "STORAGE", "--account-id", ACCOUNT];
+    let mut arguments = vec![
+        "check",
+        "--use-case",
+        "MANAGED_SERVICES",
+        "--use-case",
+        "STORAGE",
+        "--account-id",
+        ACCOUNT,
+    ];
     arguments.extend_from_slice(more);
     arguments.push("-");
     let output = run(&arguments, policy);
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code().unwrap(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 fn statement(actions: &str, condition: &str) -> String {
@@ -41,13 +64,19 @@ fn policy(statements: &[String]) -> String {
     let admin = r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"}"#;
     let mut all = vec![admin.to_owned()];
     all.extend_from_slice(statements);
-    format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))
+    format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+        all.join(",")
+    )
 }
 
-const STORAGE: &str = r#""kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey""#;
+const STORAGE: &str =
+    r#""kms:Encrypt","kms:Decrypt","kms:ReEncrypt*","kms:GenerateDataKey*","kms:DescribeKey""#;
 
 fn tagged() -> String {
-    format!(",\"Condition\":{{\"StringEquals\":{{\"aws:PrincipalTag/DatabricksAccountId\":\"{ACCOUNT}\"}}}}")
+    format!(
+        ",\"Condition\":{{\"StringEquals\":{{\"aws:PrincipalTag/DatabricksAccountId\":\"{ACCOUNT}\"}}}}"
+    )
 }
 
 /// Several files, as a pre-commit hook passes them; what was not given is not shown.
@@ -67,30 +96,55 @@ fn several_files_are_checked_by_their_names() {
         arguments.extend_from_slice(files);
         let output = run(&arguments, "");
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.code().unwrap(), text(&output.stdout), text(&output.stderr))
+        (
+            output.status.code().unwrap(),
+            text(&output.stdout),
+            text(&output.stderr),
+        )
     };
     let (code, out, _) = asked(&[&good, &good], &[]);
-    assert_eq!((code, out), (0, format!("{good}: Databricks can use the key.\n\n{good}: Databricks can use the key.\n")));
+    assert_eq!(
+        (code, out),
+        (
+            0,
+            format!("{good}: Databricks can use the key.\n\n{good}: Databricks can use the key.\n")
+        )
+    );
     let (code, out, _) = asked(&[&good, &bad], &[]);
     assert_eq!(code, 1);
     assert!(
-        out.contains(&format!("{bad}: error: ")) && out.contains(&format!("In {bad}, none of the statements allows")),
+        out.contains(&format!("{bad}: error: "))
+            && out.contains(&format!("In {bad}, none of the statements allows")),
         "{out}"
     );
-    assert!(!out.contains("00000000-0000") && !out.contains("dbxcmk_key_policy") && !out.contains("ignore_findings"), "{out}");
+    assert!(
+        !out.contains("00000000-0000")
+            && !out.contains("dbxcmk_key_policy")
+            && !out.contains("ignore_findings"),
+        "{out}"
+    );
     let (code, out, err) = asked(&[&bad, &broken], &[]);
     assert_eq!(code, 2);
     assert!(out.contains(&bad) && err.contains(&broken), "{out}{err}");
     // What is known to be so can be accepted; what makes an attach fail cannot.
     let deny = r#"{"Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}"#;
-    let network = write("network.json", &policy(&[statement(STORAGE, &tagged()), deny.to_owned()]));
+    let network = write(
+        "network.json",
+        &policy(&[statement(STORAGE, &tagged()), deny.to_owned()]),
+    );
     assert_eq!(asked(&[&network], &[]).0, 1);
-    assert_eq!(asked(&[&network], &["--ignore", "policy-undetermined"]).0, 0);
+    assert_eq!(
+        asked(&[&network], &["--ignore", "policy-undetermined"]).0,
+        0
+    );
     assert_eq!(asked(&[&bad], &["--ignore", "policy-missing-action"]).0, 2);
     // Names with control characters do nothing to a terminal.
     let evil = write(
         "evil.json",
-        &policy(&[statement(STORAGE, ""), statement("\"kms:*\"", "").replacen('{', "{\"Sid\":\"a\\u001b[31mb\",", 1)]),
+        &policy(&[
+            statement(STORAGE, ""),
+            statement("\"kms:*\"", "").replacen('{', "{\"Sid\":\"a\\u001b[31mb\",", 1),
+        ]),
     );
     let (_, out, _) = asked(&[&evil], &[]);
     assert!(!out.contains('\u{1b}'), "{out:?}");
@@ -103,10 +157,14 @@ fn a_role_of_another_account_is_pointed_out() {
     let ebs = format!(
         r#"{{"Effect":"Allow","Principal":{{"AWS":"{role}"}},"Action":["kms:Decrypt","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*"}}"#
     );
-    let (code, out, _) = check(&policy(&[statement(STORAGE, &tagged()), ebs]), &["--cross-account-role", role]);
+    let (code, out, _) = check(
+        &policy(&[statement(STORAGE, &tagged()), ebs]),
+        &["--cross-account-role", role],
+    );
     assert_eq!(code, 0, "{out}");
     assert!(
-        out.contains("[policy-role-in-another-account]") && out.contains("the role's own IAM policies must allow the key"),
+        out.contains("[policy-role-in-another-account]")
+            && out.contains("the role's own IAM policies must allow the key"),
         "{out}"
     );
 }
@@ -115,7 +173,10 @@ fn a_role_of_another_account_is_pointed_out() {
 fn the_exit_code_says_whether_databricks_can_use_the_key() {
     let good = policy(&[statement(STORAGE, &tagged())]);
     let (code, out, _) = check(&good, &[]);
-    assert_eq!((code, out.as_str()), (0, "-: Databricks can use the key.\n"));
+    assert_eq!(
+        (code, out.as_str()),
+        (0, "-: Databricks can use the key.\n")
+    );
 
     let (code, out, _) = check(&policy(&[statement(STORAGE, "")]), &[]);
     assert_eq!(code, 0, "a warning does not fail a hook: {out}");
@@ -124,22 +185,45 @@ fn the_exit_code_says_whether_databricks_can_use_the_key() {
         "{out}"
     );
 
-    let (code, out, _) = check(&policy(&[statement("\"kms:Encrypt\",\"kms:Decrypt\"", &tagged())]), &[]);
+    let (code, out, _) = check(
+        &policy(&[statement("\"kms:Encrypt\",\"kms:Decrypt\"", &tagged())]),
+        &[],
+    );
     assert_eq!(code, 1);
-    assert!(out.contains("kms:GenerateDataKeyWithoutPlaintext") && out.contains("[policy-missing-action]"), "{out}");
+    assert!(
+        out.contains("kms:GenerateDataKeyWithoutPlaintext")
+            && out.contains("[policy-missing-action]"),
+        "{out}"
+    );
 
     let (code, _, err) = check(&good.replace("\"Allow\"", "\"Permit\""), &[]);
     assert_eq!(code, 2);
-    assert!(err.contains("line 1, column 48: `Permit` is no effect"), "{err}");
+    assert!(
+        err.contains("line 1, column 48: `Permit` is no effect"),
+        "{err}"
+    );
 
-    let output = run(&["check", "--use-case", "STORAGE", "--account-id", ACCOUNT, "no-such-file.json"], "");
+    let output = run(
+        &[
+            "check",
+            "--use-case",
+            "STORAGE",
+            "--account-id",
+            ACCOUNT,
+            "no-such-file.json",
+        ],
+        "",
+    );
     assert_eq!(output.status.code(), Some(2));
 }
 
 #[test]
 fn the_role_and_the_deployment_are_asked_for_when_named() {
     let good = policy(&[statement(STORAGE, &tagged())]);
-    let (code, out, _) = check(&good, &["--cross-account-role", "arn:aws:iam::999999999999:role/dbx"]);
+    let (code, out, _) = check(
+        &good,
+        &["--cross-account-role", "arn:aws:iam::999999999999:role/dbx"],
+    );
     assert_eq!(code, 1);
     assert!(out.contains("cluster volumes (EBS)"), "{out}");
     let (code, out, _) = check(&good, &["--deployment", "govcloud"]);
@@ -159,12 +243,19 @@ fn machines_get_json() {
 #[test]
 fn every_example_gets_its_verdict_from_the_stream() {
     let rows: Vec<Json> = serde_json::from_str(include_str!("data/policy-examples.json")).unwrap();
-    let lines: Vec<String> =
-        rows.iter().map(|row| serde_json::json!({ "policy": row["policy"], "request": row["request"] }).to_string()).collect();
+    let lines: Vec<String> = rows
+        .iter()
+        .map(|row| {
+            serde_json::json!({ "policy": row["policy"], "request": row["request"] }).to_string()
+        })
+        .collect();
     let output = run(&["evaluate"], &lines.join("\n"));
     assert!(output.status.success());
     let text = String::from_utf8(output.stdout).unwrap();
-    let answers: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let answers: Vec<Json> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     assert_eq!(answers.len(), rows.len());
     for (row, answer) in rows.iter().zip(answers) {
         assert_eq!(answer["decision"], row["verdict"], "{}", row["name"]);

@@ -18,18 +18,41 @@ fn verdict(word: &str) -> Verdict {
 
 #[test]
 fn every_example_is_decided_as_aws_decides_it() {
-    let rows: Vec<Json> = serde_json::from_str(include_str!("data/policy-examples.json")).expect("the examples are JSON");
+    let rows: Vec<Json> = serde_json::from_str(include_str!("data/policy-examples.json"))
+        .expect("the examples are JSON");
     assert!(rows.len() >= 20, "the examples are there");
     for row in rows {
-        let text = |pointer: &str| row.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
+        let text = |pointer: &str| {
+            row.pointer(pointer)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
         let mut context = Context::closed();
-        for (key, value) in row.pointer("/request/context").and_then(Json::as_object).expect("a context") {
+        for (key, value) in row
+            .pointer("/request/context")
+            .and_then(Json::as_object)
+            .expect("a context")
+        {
             match value {
                 Json::Null => context.set_unknown(key),
                 Json::Array(values) => {
-                    context.set(key, values.iter().filter_map(|value| value.as_str().map(str::to_owned)).collect());
+                    context.set(
+                        key,
+                        values
+                            .iter()
+                            .filter_map(|value| value.as_str().map(str::to_owned))
+                            .collect(),
+                    );
                 }
-                value => context.set(key, vec![value.as_str().map_or_else(|| value.to_string(), str::to_owned)]),
+                value => context.set(
+                    key,
+                    vec![
+                        value
+                            .as_str()
+                            .map_or_else(|| value.to_string(), str::to_owned),
+                    ],
+                ),
             }
         }
         let request = Request {
@@ -38,8 +61,15 @@ fn every_example_is_decided_as_aws_decides_it() {
             resource: text("/request/resource"),
             context,
         };
-        let policy = Document::parse(&row["policy"].to_string()).unwrap_or_else(|error| panic!("{}: {error}", text("/name")));
+        let policy = Document::parse(&row["policy"].to_string())
+            .unwrap_or_else(|error| panic!("{}: {error}", text("/name")));
         let decision = evaluate(&policy, &request);
-        assert_eq!(decision.verdict, verdict(&text("/verdict")), "{}: {}", text("/name"), text("/why"));
+        assert_eq!(
+            decision.verdict,
+            verdict(&text("/verdict")),
+            "{}: {}",
+            text("/name"),
+            text("/why")
+        );
     }
 }

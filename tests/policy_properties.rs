@@ -1,6 +1,12 @@
 //! What has to hold of every policy and every request, tried on arbitrary ones.
 
-#![allow(clippy::panic, clippy::expect_used, clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "tests"
+)]
 
 use dbxcmk::policy::lockout::lockout;
 use dbxcmk::policy::merge::Edit;
@@ -63,13 +69,35 @@ const CALLERS: &[&str] = &[
     "arn:aws:iam::999999999999:user/eve",
     "ec2.amazonaws.com",
 ];
-const ASKED: &[&str] = &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:PutKeyPolicy", "kms:CreateGrant"];
+const ASKED: &[&str] = &[
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:PutKeyPolicy",
+    "kms:CreateGrant",
+];
 const VALUES: &[(&str, &[&str])] = &[
-    ("aws:PrincipalTag/DatabricksAccountId", &["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11", "x", "y"]),
-    ("kms:ViaService", &["ec2.eu-central-1.amazonaws.com", "x", "s3.eu-central-1.amazonaws.com"]),
+    (
+        "aws:PrincipalTag/DatabricksAccountId",
+        &["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11", "x", "y"],
+    ),
+    (
+        "kms:ViaService",
+        &[
+            "ec2.eu-central-1.amazonaws.com",
+            "x",
+            "s3.eu-central-1.amazonaws.com",
+        ],
+    ),
     ("kms:GrantIsForAWSResource", &["true", "false"]),
     ("aws:SourceIp", &["10.1.2.3", "192.0.2.1"]),
-    ("aws:PrincipalArn", &["arn:aws:iam::123456789012:role/admin", "arn:aws:iam::123456789012:role/other"]),
+    (
+        "aws:PrincipalArn",
+        &[
+            "arn:aws:iam::123456789012:role/admin",
+            "arn:aws:iam::123456789012:role/other",
+        ],
+    ),
     ("aws:MultiFactorAuthAge", &["60", "7200"]),
 ];
 
@@ -78,7 +106,10 @@ fn one_of(choices: &'static [&'static str]) -> impl Strategy<Value = &'static st
 }
 
 fn statement(effect: Option<&'static str>) -> impl Strategy<Value = String> {
-    let effect = effect.map_or_else(|| one_of(&["Allow", "Allow", "Deny"]).boxed(), |effect| Just(effect).boxed());
+    let effect = effect.map_or_else(
+        || one_of(&["Allow", "Allow", "Deny"]).boxed(),
+        |effect| Just(effect).boxed(),
+    );
     let negated = || prop::bool::weighted(0.15);
     (effect, one_of(PRINCIPALS), negated(), one_of(ACTIONS), negated(), one_of(RESOURCES), one_of(CONDITIONS)).prop_map(
         |(effect, principal, other_principals, action, other_actions, resource, condition)| {
@@ -92,7 +123,10 @@ fn statement(effect: Option<&'static str>) -> impl Strategy<Value = String> {
 }
 
 fn text(statements: &[String]) -> String {
-    format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statements.join(","))
+    format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+        statements.join(",")
+    )
 }
 
 fn policy(statements: &[String]) -> Document {
@@ -106,10 +140,21 @@ fn statements() -> impl Strategy<Value = Vec<String>> {
 /// For each key: absent, or one of its values, or several.
 fn contexts() -> impl Strategy<Value = Vec<Option<Vec<String>>>> {
     let one = |values: &'static [&'static str]| {
-        prop::option::of(prop::sample::subsequence(values, 1..=values.len().min(2)))
-            .prop_map(|values| values.map(|values| values.into_iter().map(str::to_owned).collect::<Vec<String>>()))
+        prop::option::of(prop::sample::subsequence(values, 1..=values.len().min(2))).prop_map(
+            |values| {
+                values.map(|values| {
+                    values
+                        .into_iter()
+                        .map(str::to_owned)
+                        .collect::<Vec<String>>()
+                })
+            },
+        )
     };
-    VALUES.iter().map(|(_, values)| one(values)).collect::<Vec<_>>()
+    VALUES
+        .iter()
+        .map(|(_, values)| one(values))
+        .collect::<Vec<_>>()
 }
 
 fn context(values: &[Option<Vec<String>>], unknown: Option<usize>) -> Context {
@@ -125,7 +170,12 @@ fn context(values: &[Option<Vec<String>>], unknown: Option<usize>) -> Context {
 }
 
 fn request(caller: &str, action: &str, context: Context) -> Request {
-    Request { caller: Caller::parse(caller).expect("a caller"), action: action.to_owned(), resource: KEY.to_owned(), context }
+    Request {
+        caller: Caller::parse(caller).expect("a caller"),
+        action: action.to_owned(),
+        resource: KEY.to_owned(),
+        context,
+    }
 }
 
 fn verdict(statements: &[String], request: &Request) -> Verdict {
@@ -138,12 +188,19 @@ fn usage() -> Usage {
         accounts: vec![ACCOUNT.parse().expect("an account")],
         use_cases: UseCase::ALL.to_vec(),
         grants: true,
-        cross_account_role: Some("arn:aws:iam::123456789012:role/path/dbx".parse().expect("a role")),
+        cross_account_role: Some(
+            "arn:aws:iam::123456789012:role/path/dbx"
+                .parse()
+                .expect("a role"),
+        ),
     }
 }
 
 fn is_denied(verdict: Verdict) -> bool {
-    matches!(verdict, Verdict::DeniedExplicitly | Verdict::DeniedImplicitly)
+    matches!(
+        verdict,
+        Verdict::DeniedExplicitly | Verdict::DeniedImplicitly
+    )
 }
 
 proptest! {

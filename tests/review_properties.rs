@@ -1,6 +1,11 @@
 //! Properties of `review`: whatever a plan holds, it is reviewed or refused with a sentence, and what comes of it is well formed.
 
-#![allow(clippy::expect_used, clippy::unwrap_used, missing_docs, reason = "tests")]
+#![allow(
+    clippy::expect_used,
+    clippy::unwrap_used,
+    missing_docs,
+    reason = "tests"
+)]
 
 use dbxcmk::review::render::{LARGEST_COMMENT, json, markdown, sarif, text};
 use dbxcmk::review::review;
@@ -26,15 +31,23 @@ fn any_json() -> impl Strategy<Value = Json> {
         any::<bool>().prop_map(Json::from),
         any::<i64>().prop_map(Json::from),
         "\\PC{0,12}".prop_map(Json::from),
-        Just(Json::from("arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab")),
+        Just(Json::from(
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+        )),
         Just(Json::from("c1000000-0000-4000-8000-000000000001")),
-        Just(Json::from("[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}]")),
+        Just(Json::from(
+            "[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}]"
+        )),
     ];
     leaf.prop_recursive(3, 24, 6, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Json::from),
-            prop::collection::vec((names.clone(), inner), 0..6)
-                .prop_map(|fields| Json::Object(fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())),
+            prop::collection::vec((names.clone(), inner), 0..6).prop_map(|fields| Json::Object(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.to_owned(), value))
+                    .collect()
+            )),
         ]
     })
 }

@@ -23,14 +23,28 @@ impl fmt::Display for Refusal {
 ///
 /// # Errors
 /// When KMS refuses, or cannot be reached.
-pub async fn call(http: &reqwest::Client, endpoint: &str, region: &str, operation: &str, body: &Json) -> Result<Json, Refusal> {
-    let unreachable = |error: &dyn fmt::Display| Refusal { kind: "Unreachable".to_owned(), message: error.to_string() };
-    let scope = format!("AWS4-HMAC-SHA256 Credential=AKIASANDBOXSANDBOX00/20260101/{region}/kms/aws4_request");
+pub async fn call(
+    http: &reqwest::Client,
+    endpoint: &str,
+    region: &str,
+    operation: &str,
+    body: &Json,
+) -> Result<Json, Refusal> {
+    let unreachable = |error: &dyn fmt::Display| Refusal {
+        kind: "Unreachable".to_owned(),
+        message: error.to_string(),
+    };
+    let scope = format!(
+        "AWS4-HMAC-SHA256 Credential=AKIASANDBOXSANDBOX00/20260101/{region}/kms/aws4_request"
+    );
     let response = http
         .post(endpoint)
         .header("content-type", "application/x-amz-json-1.1")
         .header("x-amz-target", format!("TrentService.{operation}"))
-        .header("authorization", format!("{scope}, SignedHeaders=host, Signature=0"))
+        .header(
+            "authorization",
+            format!("{scope}, SignedHeaders=host, Signature=0"),
+        )
         .body(body.to_string())
         .send()
         .await
@@ -41,9 +55,17 @@ pub async fn call(http: &reqwest::Client, endpoint: &str, region: &str, operatio
     if success {
         return Ok(answer);
     }
-    let field =
-        |names: &[&str]| names.iter().find_map(|name| answer.get(*name).and_then(Json::as_str)).unwrap_or_default().to_owned();
-    Err(Refusal { kind: field(&["__type"]), message: field(&["message", "Message"]) })
+    let field = |names: &[&str]| {
+        names
+            .iter()
+            .find_map(|name| answer.get(*name).and_then(Json::as_str))
+            .unwrap_or_default()
+            .to_owned()
+    };
+    Err(Refusal {
+        kind: field(&["__type"]),
+        message: field(&["message", "Message"]),
+    })
 }
 
 /// A KMS that a test works with.
@@ -56,7 +78,10 @@ pub struct Kms {
 impl Kms {
     /// The KMS at an address, in a region.
     pub fn new(endpoint: &str, region: &str) -> Self {
-        Self { endpoint: endpoint.to_owned(), region: region.to_owned() }
+        Self {
+            endpoint: endpoint.to_owned(),
+            region: region.to_owned(),
+        }
     }
 
     /// The same KMS in another region.
@@ -69,39 +94,66 @@ impl Kms {
     ///
     /// # Errors
     /// When KMS refuses, or cannot be reached.
-    #[allow(clippy::expect_used, reason = "for tests: a machine without a runtime or sockets cannot run them")]
+    #[allow(
+        clippy::expect_used,
+        reason = "for tests: a machine without a runtime or sockets cannot run them"
+    )]
     pub fn try_call(&self, operation: &str, body: &Json) -> Result<Json, Refusal> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let http = reqwest::Client::builder().no_proxy().build().expect("an HTTP client");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .expect("an HTTP client");
         runtime.block_on(call(&http, &self.endpoint, &self.region, operation, body))
     }
 
     /// Calls one operation that must succeed.
     #[allow(clippy::panic, reason = "for tests: the stage could not be set")]
     pub fn call(&self, operation: &str, body: &Json) -> Json {
-        self.try_call(operation, body).unwrap_or_else(|refusal| panic!("{operation} failed: {refusal}"))
+        self.try_call(operation, body)
+            .unwrap_or_else(|refusal| panic!("{operation} failed: {refusal}"))
     }
 
     /// Makes a key, and gives its ARN. `options` are those of CreateKey.
     pub fn create_key(&self, options: &Json) -> String {
         let made = self.call("CreateKey", options);
-        made.pointer("/KeyMetadata/Arn").and_then(Json::as_str).unwrap_or_default().to_owned()
+        made.pointer("/KeyMetadata/Arn")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The text of a key's policy.
     pub fn policy(&self, key: &str) -> String {
-        let answer = self.call("GetKeyPolicy", &json!({ "KeyId": key, "PolicyName": "default" }));
-        answer.get("Policy").and_then(Json::as_str).unwrap_or_default().to_owned()
+        let answer = self.call(
+            "GetKeyPolicy",
+            &json!({ "KeyId": key, "PolicyName": "default" }),
+        );
+        answer
+            .get("Policy")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// Puts a key's policy.
     pub fn put_policy(&self, key: &str, policy: &str) {
-        self.call("PutKeyPolicy", &json!({ "KeyId": key, "PolicyName": "default", "Policy": policy }));
+        self.call(
+            "PutKeyPolicy",
+            &json!({ "KeyId": key, "PolicyName": "default", "Policy": policy }),
+        );
     }
 
     /// The state of a key: `Enabled`, …
     pub fn state(&self, key: &str) -> String {
         let answer = self.call("DescribeKey", &json!({ "KeyId": key }));
-        answer.pointer("/KeyMetadata/KeyState").and_then(Json::as_str).unwrap_or_default().to_owned()
+        answer
+            .pointer("/KeyMetadata/KeyState")
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
     }
 }

@@ -80,10 +80,18 @@ provider "dbxcmk" {}
 impl Stage {
     pub fn new(over: Over) -> Self {
         let kms_endpoint = (over == Over::LocalStack).then(localstack::endpoint);
-        let sandbox = Sandbox::start(Options { kms_endpoint: kms_endpoint.clone(), ..Options::default() }).expect("a sandbox");
+        let sandbox = Sandbox::start(Options {
+            kms_endpoint: kms_endpoint.clone(),
+            ..Options::default()
+        })
+        .expect("a sandbox");
         let kms = Kms::new(&kms_endpoint.unwrap_or_else(|| sandbox.url()), REGION);
         let workdir = Workdir::new(&sandbox);
-        Self { sandbox, kms, workdir }
+        Self {
+            sandbox,
+            kms,
+            workdir,
+        }
     }
 
     /// The configuration from now on, without hashicorp/aws.
@@ -94,28 +102,43 @@ impl Stage {
     /// A key that Databricks may use for everything.
     pub fn good_key(&self) -> String {
         let key = self.kms.create_key(&json!({}));
-        self.kms.put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE]));
+        self.kms
+            .put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE]));
         key
     }
 
     /// What the sandbox was asked for: operations that contain every word.
     pub fn asked(&self, words: &str) -> Vec<Json> {
         let all = self.sandbox.requests().into_iter();
-        let fits = |operation: &str| words.split_whitespace().all(|word| operation.contains(word));
-        all.filter(|record| fits(&record.operation)).map(|record| record.body).collect()
+        let fits = |operation: &str| {
+            words
+                .split_whitespace()
+                .all(|word| operation.contains(word))
+        };
+        all.filter(|record| fits(&record.operation))
+            .map(|record| record.body)
+            .collect()
     }
 
     /// The configurations that the account has.
     pub fn configurations(&self) -> Vec<Json> {
-        self.sandbox.with(|world| world.now.configurations.values().cloned().collect())
+        self.sandbox
+            .with(|world| world.now.configurations.values().cloned().collect())
     }
 
     /// A field of a workspace, as the account has it.
     pub fn workspace_field(&self, id: u64, field: &str) -> Json {
         self.sandbox.with(|world| {
             let workspace = &world.now.workspaces[&id];
-            let pending = workspace.update.as_ref().filter(|update| update.stays).and_then(|update| update.fields.get(field));
-            pending.or_else(|| workspace.fields.get(field)).cloned().unwrap_or_default()
+            let pending = workspace
+                .update
+                .as_ref()
+                .filter(|update| update.stays)
+                .and_then(|update| update.fields.get(field));
+            pending
+                .or_else(|| workspace.fields.get(field))
+                .cloned()
+                .unwrap_or_default()
         })
     }
 }
@@ -135,8 +158,15 @@ pub fn policy(key: &str, statements: &[&str]) -> String {
         r#"{{"Sid": "Enable IAM User Permissions", "Effect": "Allow", "Principal": {{"AWS": "arn:aws:iam::{account}:root"}},
   "Action": "kms:*", "Resource": "*"}}"#
     )];
-    all.extend(statements.iter().map(|statement| statement.replace("ACCOUNT", ACCOUNT_ID)));
-    format!("{{\"Version\": \"2012-10-17\", \"Statement\": [\n{}\n]}}", all.join(",\n"))
+    all.extend(
+        statements
+            .iter()
+            .map(|statement| statement.replace("ACCOUNT", ACCOUNT_ID)),
+    );
+    format!(
+        "{{\"Version\": \"2012-10-17\", \"Statement\": [\n{}\n]}}",
+        all.join(",\n")
+    )
 }
 
 impl Stage {

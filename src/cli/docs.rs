@@ -30,7 +30,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     match pages(&arguments.directory).and_then(|pages| put(arguments, &pages)) {
         Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
         Ok(stale) => {
-            let list = stale.iter().map(|path| format!("  {}", path.display())).collect::<Vec<_>>().join("\n");
+            let list = stale
+                .iter()
+                .map(|path| format!("  {}", path.display()))
+                .collect::<Vec<_>>()
+                .join("\n");
             say(&format!(
                 "The documentation is not what the schemas and examples say:\n{list}\nWrite it anew with `terraform-provider-dbxcmk docs`."
             ));
@@ -67,7 +71,9 @@ fn put(arguments: &Arguments, pages: &BTreeMap<PathBuf, String>) -> std::io::Res
     }
     // A page of something that the provider no longer has.
     for folder in ["resources", "data-sources", "functions", "list-resources"] {
-        let Ok(entries) = std::fs::read_dir(docs.join(folder)) else { continue };
+        let Ok(entries) = std::fs::read_dir(docs.join(folder)) else {
+            continue;
+        };
         for entry in entries.flatten() {
             let name = Path::new(folder).join(entry.file_name());
             if !pages.contains_key(&name) {
@@ -88,26 +94,53 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     let mut pages = BTreeMap::new();
     pages.insert(PathBuf::from("index.md"), provider_page(&examples)?);
     pages.insert(PathBuf::from("guides/findings.md"), findings_page());
-    pages.insert(PathBuf::from("guides/what-is-encrypted.md"), coverage_page());
-    let file = |folder: &str, name: &str| Path::new(folder).join(format!("{}.md", name.trim_start_matches("dbxcmk_")));
+    pages.insert(
+        PathBuf::from("guides/what-is-encrypted.md"),
+        coverage_page(),
+    );
+    let file = |folder: &str, name: &str| {
+        Path::new(folder).join(format!("{}.md", name.trim_start_matches("dbxcmk_")))
+    };
     for resource in Dbxcmk::resources() {
-        let page = resource_page(resource.name(), resource.schema(), &examples.join("resources").join(resource.name()))?;
+        let page = resource_page(
+            resource.name(),
+            resource.schema(),
+            &examples.join("resources").join(resource.name()),
+        )?;
         pages.insert(file("resources", resource.name()), page);
     }
     for source in Dbxcmk::data_sources() {
-        let example = example(&examples.join("data-sources").join(source.name()).join("data-source.tf"))?;
+        let example = example(
+            &examples
+                .join("data-sources")
+                .join(source.name())
+                .join("data-source.tf"),
+        )?;
         let page = schema_page(source.name(), "Data Source", source.schema(), &example);
         pages.insert(file("data-sources", source.name()), page);
     }
     for list in Dbxcmk::list_resources() {
-        let example = example(&examples.join("list-resources").join(list.name()).join("list-resource.tfquery.hcl"))?;
+        let example = example(
+            &examples
+                .join("list-resources")
+                .join(list.name())
+                .join("list-resource.tfquery.hcl"),
+        )?;
         let mut page = schema_page(list.name(), "List Resource", list.schema(), &example);
         page.push_str("\nLists need Terraform 1.14: `terraform query`, and `terraform query -generate-config-out=found.tf` for imports.\n");
         pages.insert(file("list-resources", list.name()), page);
     }
     for function in Dbxcmk::functions() {
-        let example = example(&examples.join("functions").join(function.name()).join("function.tf"))?;
-        pages.insert(file("functions", function.name()), function_page(function.name(), &function.signature(), &example));
+        let example = example(
+            &examples
+                .join("functions")
+                .join(function.name())
+                .join("function.tf"),
+        )?;
+        pages.insert(
+            file("functions", function.name()),
+            function_page(function.name(), &function.signature(), &example),
+        );
     }
     Ok(pages)
 }
@@ -127,9 +160,16 @@ fn provider_page(examples: &Path) -> std::io::Result<String> {
     let schema = Dbxcmk::schema();
     let mut page = front_matter("dbxcmk Provider", &schema.description);
     let _ = write!(page, "\n# dbxcmk Provider\n\n{}\n", schema.description);
-    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{}\n```\n", example(&examples.join("provider/provider.tf"))?);
+    let _ = write!(
+        page,
+        "\n## Example Usage\n\n```terraform\n{}\n```\n",
+        example(&examples.join("provider/provider.tf"))?
+    );
     let complete = example(&examples.join("complete/main.tf"))?;
-    let _ = write!(page, "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n");
+    let _ = write!(
+        page,
+        "\nThe whole way, from a key to a workspace that uses it:\n\n```terraform\n{complete}\n```\n"
+    );
     page.push_str(GUIDES);
     schema_section(&mut page, &schema);
     Ok(page)
@@ -163,7 +203,11 @@ fn findings_page() -> String {
          [`terraform-provider-dbxcmk policy check`](policy-command.md).\n\n| id | what it says | can be ignored |\n|---|---|---|\n",
     );
     for id in Id::ALL {
-        let ignorable = if id.silence() == Silence::Allowed { "yes" } else { "no" };
+        let ignorable = if id.silence() == Silence::Allowed {
+            "yes"
+        } else {
+            "no"
+        };
         let _ = writeln!(page, "| [`{id}`](#{id}) | {} | {ignorable} |", id.title());
     }
     for id in Id::ALL {
@@ -174,8 +218,7 @@ fn findings_page() -> String {
 
 /// The guide on what is encrypted: every kind of data.
 fn coverage_page() -> String {
-    let description =
-        "Each kind of data of a workspace, where it lies, which key encrypts it, and what no key of these reaches.";
+    let description = "Each kind of data of a workspace, where it lies, which key encrypts it, and what no key of these reaches.";
     let mut page = front_matter("What is encrypted - dbxcmk", description);
     page.push_str(
         "\n# What is encrypted, and what is not\n\nFrom the Databricks documentation. For one of your workspaces, with its keys, the data \
@@ -189,8 +232,14 @@ fn coverage_page() -> String {
         let (key, more) = match kind.cover {
             Cover::ManagedServices => ("managed services", kind.note.to_owned()),
             Cover::Storage => ("storage", kind.note.to_owned()),
-            Cover::ClusterVolumes => ("storage, with `reuse_key_for_cluster_volumes`", kind.note.to_owned()),
-            Cover::None(instead) => ("**none of these**", format!("{} {instead}", kind.note).trim().to_owned()),
+            Cover::ClusterVolumes => (
+                "storage, with `reuse_key_for_cluster_volumes`",
+                kind.note.to_owned(),
+            ),
+            Cover::None(instead) => (
+                "**none of these**",
+                format!("{} {instead}", kind.note).trim().to_owned(),
+            ),
         };
         let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
     }
@@ -204,7 +253,11 @@ fn coverage_page() -> String {
 fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Result<String> {
     let mut page = front_matter(&format!("{name} Resource - dbxcmk"), &schema.description);
     let _ = write!(page, "\n# {name} (Resource)\n\n{}\n", schema.description);
-    let _ = write!(page, "\n## Example Usage\n\n```terraform\n{}\n```\n", example(&examples.join("resource.tf"))?);
+    let _ = write!(
+        page,
+        "\n## Example Usage\n\n```terraform\n{}\n```\n",
+        example(&examples.join("resource.tf"))?
+    );
     schema_section(&mut page, schema);
     let _ = write!(
         page,
@@ -214,7 +267,11 @@ fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Resul
         example(&examples.join("import.tf"))?,
         example(&examples.join("import-by-identity.tf"))?
     );
-    let _ = write!(page, "\n## Errors\n\n{}\n", example(&examples.join("errors.md"))?);
+    let _ = write!(
+        page,
+        "\n## Errors\n\n{}\n",
+        example(&examples.join("errors.md"))?
+    );
     page.push_str("\nFindings about keys and workspaces are in the [guide on findings](../guides/findings.md).\n");
     Ok(page)
 }
@@ -230,8 +287,11 @@ fn schema_page(name: &str, kind: &str, schema: &Schema, example: &str) -> String
 
 fn function_page(name: &str, signature: &Signature, example: &str) -> String {
     let mut page = front_matter(&format!("{name} function - dbxcmk"), signature.summary);
-    let parameters: Vec<String> =
-        signature.parameters.iter().map(|parameter| format!("{} {}", parameter.name, parameter.ty)).collect();
+    let parameters: Vec<String> = signature
+        .parameters
+        .iter()
+        .map(|parameter| format!("{} {}", parameter.name, parameter.ty))
+        .collect();
     let _ = write!(page, "\n# function: {name}\n\n{}\n", signature.description);
     let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
     let _ = write!(
@@ -241,7 +301,11 @@ fn function_page(name: &str, signature: &Signature, example: &str) -> String {
         signature.result
     );
     for (number, parameter) in signature.parameters.iter().enumerate() {
-        let nullable = if parameter.allow_null { ", Nullable" } else { "" };
+        let nullable = if parameter.allow_null {
+            ", Nullable"
+        } else {
+            ""
+        };
         let _ = writeln!(
             page,
             "{}. `{}` ({}{nullable}) {}",
@@ -261,7 +325,11 @@ fn schema_section(page: &mut String, schema: &Schema) {
     attributes(page, &schema.attributes, "", 3, &mut nested);
     let mut next = 0;
     while let Some((path, inner)) = nested.get(next).cloned() {
-        let _ = write!(page, "\n<a id=\"nestedatt--{}\"></a>\n### Nested Schema for `{path}`\n", path.replace('.', "--"));
+        let _ = write!(
+            page,
+            "\n<a id=\"nestedatt--{}\"></a>\n### Nested Schema for `{path}`\n",
+            path.replace('.', "--")
+        );
         attributes(page, inner, &path, 4, &mut nested);
         next += 1;
     }
@@ -275,9 +343,18 @@ fn attributes<'a>(
     nested: &mut Vec<(String, &'a [Attribute])>,
 ) {
     let groups: [(&str, fn(&Attribute) -> bool); 3] = [
-        ("Required", |attribute| attribute.presence == Presence::Required),
-        ("Optional", |attribute| matches!(attribute.presence, Presence::Optional | Presence::OptionalComputed)),
-        ("Read-Only", |attribute| attribute.presence == Presence::Computed),
+        ("Required", |attribute| {
+            attribute.presence == Presence::Required
+        }),
+        ("Optional", |attribute| {
+            matches!(
+                attribute.presence,
+                Presence::Optional | Presence::OptionalComputed
+            )
+        }),
+        ("Read-Only", |attribute| {
+            attribute.presence == Presence::Computed
+        }),
     ];
     for (title, belongs) in groups {
         let mut own: Vec<&Attribute> = all.iter().filter(|attribute| belongs(attribute)).collect();
@@ -292,8 +369,16 @@ fn attributes<'a>(
     }
 }
 
-fn line<'a>(attribute: &'a Attribute, parent: &str, nested: &mut Vec<(String, &'a [Attribute])>) -> String {
-    let path = if parent.is_empty() { attribute.name.to_owned() } else { format!("{parent}.{}", attribute.name) };
+fn line<'a>(
+    attribute: &'a Attribute,
+    parent: &str,
+    nested: &mut Vec<(String, &'a [Attribute])>,
+) -> String {
+    let path = if parent.is_empty() {
+        attribute.name.to_owned()
+    } else {
+        format!("{parent}.{}", attribute.name)
+    };
     let mut kind = match &attribute.kind {
         Kind::Value(ty) => type_name(ty),
         Kind::Nested(Nesting::Single, _) => "Attributes".to_owned(),
@@ -312,7 +397,11 @@ fn line<'a>(attribute: &'a Attribute, parent: &str, nested: &mut Vec<(String, &'
         line.push_str(" A change replaces the resource.");
     }
     if let Kind::Nested(_, inner) = &attribute.kind {
-        let _ = write!(line, " (see [below for nested schema](#nestedatt--{}))", path.replace('.', "--"));
+        let _ = write!(
+            line,
+            " (see [below for nested schema](#nestedatt--{}))",
+            path.replace('.', "--")
+        );
         nested.push((path, inner));
     }
     line

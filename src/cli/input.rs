@@ -15,5 +15,6 @@ pub fn read_bytes(file: &Path) -> std::io::Result<Vec<u8>> {
 
 /// The text of a file; `-` is standard input.
 pub fn read(file: &Path) -> std::io::Result<String> {
-    String::from_utf8(read_bytes(file)?).map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+    String::from_utf8(read_bytes(file)?)
+        .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidData, error))
 }

@@ -57,11 +57,17 @@ impl Schemas {
     fn of_block(&self, block: &Block) -> Option<(&Schema, String)> {
         match (block.ident.as_str(), labels(block).as_slice()) {
             ("resource", [kind, name]) => {
-                let resource = self.resources.iter().find(|resource| resource.name() == *kind)?;
+                let resource = self
+                    .resources
+                    .iter()
+                    .find(|resource| resource.name() == *kind)?;
                 Some((resource.schema(), format!("{kind}.{name}")))
             }
             ("data", [kind, name]) => {
-                let source = self.data_sources.iter().find(|source| source.name() == *kind)?;
+                let source = self
+                    .data_sources
+                    .iter()
+                    .find(|source| source.name() == *kind)?;
                 Some((source.schema(), format!("data.{kind}.{name}")))
             }
             ("provider", ["dbxcmk"]) => Some((&self.provider, "provider.dbxcmk".to_owned())),
@@ -75,31 +81,52 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     let mut code = 0;
     let mut unusable = |path: &str, reason: String| {
         code = UNUSABLE;
-        let _ = writeln!(std::io::stderr(), "{}", printable(&format!("{path}: {reason}")));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}",
+            printable(&format!("{path}: {reason}"))
+        );
     };
     let mut sources = Vec::new();
     for path in &arguments.paths {
-        let all = if path.is_dir() { files(path, true) } else { Ok(vec![path.clone()]) };
+        let all = if path.is_dir() {
+            files(path, true)
+        } else {
+            Ok(vec![path.clone()])
+        };
         match all {
             Ok(all) => {
                 for file in all {
                     match Source::read(&file) {
                         Ok(source) => sources.push(source),
-                        Err(unparsed) => unusable(&unparsed.path.display().to_string(), unparsed.reason),
+                        Err(unparsed) => {
+                            unusable(&unparsed.path.display().to_string(), unparsed.reason)
+                        }
                     }
                 }
             }
             Err(error) => unusable(&path.display().to_string(), error.to_string()),
         }
     }
-    let schemas = Schemas { provider: Dbxcmk::schema(), resources: Dbxcmk::resources(), data_sources: Dbxcmk::data_sources() };
+    let schemas = Schemas {
+        provider: Dbxcmk::schema(),
+        resources: Dbxcmk::resources(),
+        data_sources: Dbxcmk::data_sources(),
+    };
     let mut lines = Vec::new();
     let mut all = Vec::new();
     for source in &sources {
         let file = printable_line(&source.path.display().to_string()).into_owned();
         for one in look(source, &schemas) {
-            let hint = one.near.as_deref().map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-            lines.push(format!("{file}:{}: {}: `{}` does not exist{hint}", one.line, one.block, one.name));
+            let hint = one
+                .near
+                .as_deref()
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
+            lines.push(format!(
+                "{file}:{}: {}: `{}` does not exist{hint}",
+                one.line, one.block, one.name
+            ));
             all.push(json!({ "file": file, "line": one.line, "block": one.block, "name": one.name, "did_you_mean": one.near }));
         }
     }
@@ -112,7 +139,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             lines.join("\n")
         )
     } else {
-        format!("{} file{}: every name exists.", sources.len(), if sources.len() == 1 { "" } else { "s" })
+        format!(
+            "{} file{}: every name exists.",
+            sources.len(),
+            if sources.len() == 1 { "" } else { "s" }
+        )
     };
     if writeln!(std::io::stdout(), "{}", printable(&answer)).is_err() {
         return ExitCode::from(UNUSABLE);
@@ -124,17 +155,36 @@ fn look(source: &Source, schemas: &Schemas) -> Vec<Unknown> {
     let mut found = Vec::new();
     for block in source.blocks() {
         if let Some((schema, address)) = schemas.of_block(block) {
-            in_body(source, &block.body, &schema.attributes, &address, &mut found);
+            in_body(
+                source,
+                &block.body,
+                &schema.attributes,
+                &address,
+                &mut found,
+            );
         }
     }
     found
 }
 
-fn in_body(source: &Source, body: &Body, attributes: &[Attribute], block: &str, found: &mut Vec<Unknown>) {
+fn in_body(
+    source: &Source,
+    body: &Body,
+    attributes: &[Attribute],
+    block: &str,
+    found: &mut Vec<Unknown>,
+) {
     for written in body.attributes() {
-        let known = attributes.iter().find(|attribute| attribute.name == written.key.as_str());
+        let known = attributes
+            .iter()
+            .find(|attribute| attribute.name == written.key.as_str());
         // Terraform itself refuses unknown names on this level.
-        if let Some(Attribute { kind: Kind::Nested(_, inner), name, .. }) = known {
+        if let Some(Attribute {
+            kind: Kind::Nested(_, inner),
+            name,
+            ..
+        }) = known
+        {
             in_expression(source, &written.value, inner, name, block, found);
         }
     }
@@ -161,26 +211,53 @@ fn in_expression(
                 let Some(name) = name else { continue };
                 let here = format!("{path}.{name}");
                 match attributes.iter().find(|attribute| attribute.name == name) {
-                    Some(Attribute { kind: Kind::Nested(_, inner), .. }) => {
+                    Some(Attribute {
+                        kind: Kind::Nested(_, inner),
+                        ..
+                    }) => {
                         in_expression(source, value.expr(), inner, &here, block, found);
                     }
                     Some(_) => {}
                     None => {
-                        let names: Vec<&str> = attributes.iter().map(|attribute| attribute.name).collect();
+                        let names: Vec<&str> =
+                            attributes.iter().map(|attribute| attribute.name).collect();
                         let line = source.line(key);
                         let near = nearest(name, &names).map(|near| format!("{path}.{near}"));
-                        found.push(Unknown { line, block: block.to_owned(), name: here, near });
+                        found.push(Unknown {
+                            line,
+                            block: block.to_owned(),
+                            name: here,
+                            near,
+                        });
                     }
                 }
             }
         }
         Expression::Array(elements) => {
-            elements.iter().for_each(|element| in_expression(source, element, attributes, path, block, found));
+            elements
+                .iter()
+                .for_each(|element| in_expression(source, element, attributes, path, block, found));
         }
-        Expression::Parenthesis(inner) => in_expression(source, inner.inner(), attributes, path, block, found),
+        Expression::Parenthesis(inner) => {
+            in_expression(source, inner.inner(), attributes, path, block, found)
+        }
         Expression::Conditional(conditional) => {
-            in_expression(source, &conditional.true_expr, attributes, path, block, found);
-            in_expression(source, &conditional.false_expr, attributes, path, block, found);
+            in_expression(
+                source,
+                &conditional.true_expr,
+                attributes,
+                path,
+                block,
+                found,
+            );
+            in_expression(
+                source,
+                &conditional.false_expr,
+                attributes,
+                path,
+                block,
+                found,
+            );
         }
         _ => {}
     }
@@ -195,11 +272,18 @@ mod tests {
     #[test]
     fn a_review_knows_every_name_inside_of_a_nested_attribute() {
         for resource in Dbxcmk::resources() {
-            let known = kind(resource.name()).expect("a review knows our own types").nested;
+            let known = kind(resource.name())
+                .expect("a review knows our own types")
+                .nested;
             for attribute in &resource.schema().attributes {
-                let Kind::Nested(_, inner) = &attribute.kind else { continue };
+                let Kind::Nested(_, inner) = &attribute.kind else {
+                    continue;
+                };
                 let mut names: Vec<&str> = inner.iter().map(|one| one.name).collect();
-                let own = known.iter().find(|(name, _)| *name == attribute.name).map(|(_, names)| names.to_vec());
+                let own = known
+                    .iter()
+                    .find(|(name, _)| *name == attribute.name)
+                    .map(|(_, names)| names.to_vec());
                 let mut own = own.unwrap_or_default();
                 names.sort_unstable();
                 own.sort_unstable();

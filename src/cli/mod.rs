@@ -16,7 +16,11 @@ use clap::{Parser, Subcommand};
 ///
 /// This program is a Terraform provider: without a subcommand it is started by Terraform, not by hand.
 #[derive(Debug, Parser)]
-#[command(name = "terraform-provider-dbxcmk", version, arg_required_else_help = true)]
+#[command(
+    name = "terraform-provider-dbxcmk",
+    version,
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

@@ -13,7 +13,9 @@ use crate::policy::pattern::Pattern;
 use crate::policy::principal::{Caller, Principal};
 use crate::policy::{Context, Document, Effect, Request, Statement, evaluate};
 use crate::preflight::key::{Question, judge};
-use crate::preflight::{Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage};
+use crate::preflight::{
+    Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,
+};
 use crate::requirements::aws::{Deployment, Usage};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 
@@ -96,19 +98,35 @@ struct Checked {
 impl Checked {
     fn of(file: &Path, arguments: &Check) -> Self {
         let name = printable_line(&file.display().to_string()).into_owned();
-        let outcome = read(file).map_err(|error| error.to_string()).and_then(|text| {
-            let parsed = Document::parse(&text).and_then(|policy| policy.check_limits().map(|()| policy));
-            let policy = parsed.map_err(|error| error.to_string())?;
-            let called = if name == "-" { "the policy".to_owned() } else { name.clone() };
-            findings(&policy, called, arguments)
-        });
-        Self { file: name, outcome }
+        let outcome = read(file)
+            .map_err(|error| error.to_string())
+            .and_then(|text| {
+                let parsed = Document::parse(&text)
+                    .and_then(|policy| policy.check_limits().map(|()| policy));
+                let policy = parsed.map_err(|error| error.to_string())?;
+                let called = if name == "-" {
+                    "the policy".to_owned()
+                } else {
+                    name.clone()
+                };
+                findings(&policy, called, arguments)
+            });
+        Self {
+            file: name,
+            outcome,
+        }
     }
 
     fn exit_code(&self) -> u8 {
         match &self.outcome {
             Err(_) => UNUSABLE,
-            Ok(findings) if findings.iter().any(|finding| finding.severity == Severity::Error) => FOUND,
+            Ok(findings)
+                if findings
+                    .iter()
+                    .any(|finding| finding.severity == Severity::Error) =>
+            {
+                FOUND
+            }
             Ok(_) => 0,
         }
     }
@@ -116,24 +134,50 @@ impl Checked {
     fn as_text(&self) -> String {
         match &self.outcome {
             Err(error) => format!("{}: {error}", self.file),
-            Ok(findings) if findings.is_empty() => format!("{}: Databricks can use the key.", self.file),
-            Ok(findings) => findings.iter().map(|finding| as_text(&self.file, finding)).collect::<Vec<_>>().join("\n\n"),
+            Ok(findings) if findings.is_empty() => {
+                format!("{}: Databricks can use the key.", self.file)
+            }
+            Ok(findings) => findings
+                .iter()
+                .map(|finding| as_text(&self.file, finding))
+                .collect::<Vec<_>>()
+                .join("\n\n"),
         }
     }
 }
 
 fn check(arguments: &Check) -> ExitCode {
-    let checked: Vec<Checked> = arguments.files.iter().map(|file| Checked::of(file, arguments)).collect();
-    let code = checked.iter().map(Checked::exit_code).max().unwrap_or_default();
+    let checked: Vec<Checked> = arguments
+        .files
+        .iter()
+        .map(|file| Checked::of(file, arguments))
+        .collect();
+    let code = checked
+        .iter()
+        .map(Checked::exit_code)
+        .max()
+        .unwrap_or_default();
     for unusable in checked.iter().filter(|one| one.outcome.is_err()) {
         let _ = writeln!(std::io::stderr(), "{}", printable(&unusable.as_text()));
     }
     let usable: Vec<&Checked> = checked.iter().filter(|one| one.outcome.is_ok()).collect();
     let answer = if arguments.format == "json" {
-        let all = usable.iter().flat_map(|one| one.outcome.iter().flatten().map(|finding| as_json(&one.file, finding)));
+        let all = usable.iter().flat_map(|one| {
+            one.outcome
+                .iter()
+                .flatten()
+                .map(|finding| as_json(&one.file, finding))
+        });
         json!({ "ok": code == 0, "findings": all.collect::<Vec<_>>() }).to_string()
     } else {
-        printable(&usable.iter().map(|one| one.as_text()).collect::<Vec<_>>().join("\n\n")).into_owned()
+        printable(
+            &usable
+                .iter()
+                .map(|one| one.as_text())
+                .collect::<Vec<_>>()
+                .join("\n\n"),
+        )
+        .into_owned()
     };
     if !usable.is_empty() && writeln!(std::io::stdout(), "{answer}").is_err() {
         return ExitCode::from(UNUSABLE);
@@ -143,7 +187,10 @@ fn check(arguments: &Check) -> ExitCode {
 
 /// `called`: what texts call the policy.
 fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<Finding>, String> {
-    let key = arguments.key_arn.clone().or_else(|| key_of(policy, arguments));
+    let key = arguments
+        .key_arn
+        .clone()
+        .or_else(|| key_of(policy, arguments));
     let key = key.ok_or("the key that the policy is for is not known; name it with --key-arn")?;
     let facts = KeyFacts {
         arn: key,
@@ -161,39 +208,76 @@ fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<
         grants: arguments.grants,
         cross_account_role: arguments.cross_account_role.clone(),
     };
-    let all = judge(&facts, &Question { usage, cluster_volumes: false, stage: Stage::Plan });
+    let all = judge(
+        &facts,
+        &Question {
+            usage,
+            cluster_volumes: false,
+            stage: Stage::Plan,
+        },
+    );
     let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
-    Ok(all.into_iter().filter(|finding| !is_ignored(finding)).collect())
+    Ok(all
+        .into_iter()
+        .filter(|finding| !is_ignored(finding))
+        .collect())
 }
 
 /// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer
 /// it, else of an account that it names. What is decided depends on the account alone, and no text shows the rest.
 fn key_of(policy: &Document, arguments: &Check) -> Option<KeyArn> {
-    let resources = policy.statements.iter().flat_map(|statement| &statement.resources.items);
-    if let Some(key) = resources.into_iter().find_map(|resource| resource.parse::<KeyArn>().ok()) {
+    let resources = policy
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.resources.items);
+    if let Some(key) = resources
+        .into_iter()
+        .find_map(|resource| resource.parse::<KeyArn>().ok())
+    {
         return Some(key);
     }
     let principals = |statement: &Statement| -> Vec<String> {
-        let own = statement.principals.items.iter().filter(|_| !statement.principals.negated);
-        own.filter_map(Principal::account).map(str::to_owned).collect()
+        let own = statement
+            .principals
+            .items
+            .iter()
+            .filter(|_| !statement.principals.negated);
+        own.filter_map(Principal::account)
+            .map(str::to_owned)
+            .collect()
     };
     let administers = |statement: &&Statement| {
         statement.effect == Effect::Allow
             && !statement.actions.negated
-            && statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:PutKeyPolicy"))
+            && statement
+                .actions
+                .items
+                .iter()
+                .any(|action| Pattern::wild(action).matches_ignoring_case("kms:PutKeyPolicy"))
     };
-    let administrators = policy.statements.iter().filter(administers).flat_map(principals);
+    let administrators = policy
+        .statements
+        .iter()
+        .filter(administers)
+        .flat_map(principals);
     let named = policy.statements.iter().flat_map(principals);
     let account = administrators
         .chain(named)
         .find(|account| *account != arguments.deployment.account())
-        .or_else(|| arguments.cross_account_role.as_ref().map(|role| role.account().to_owned()))
+        .or_else(|| {
+            arguments
+                .cross_account_role
+                .as_ref()
+                .map(|role| role.account().to_owned())
+        })
         .unwrap_or_else(|| "000000000000".to_owned());
     let (partition, region) = match arguments.deployment {
         Deployment::Commercial => ("aws", "us-east-1"),
         Deployment::GovCloud | Deployment::Dod => ("aws-us-gov", "us-gov-west-1"),
     };
-    format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000").parse().ok()
+    format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000")
+        .parse()
+        .ok()
 }
 
 fn word(severity: Severity) -> &'static str {
@@ -216,15 +300,27 @@ fn as_json(file: &str, finding: &Finding) -> Json {
 }
 
 fn as_text(file: &str, finding: &Finding) -> String {
-    let Finding { id, summary, found, why, remedy, .. } = finding;
-    format!("{file}: {}: {summary} [{id}]\n\n{found}\n\n{why}\n\n{remedy}", word(finding.severity))
+    let Finding {
+        id,
+        summary,
+        found,
+        why,
+        remedy,
+        ..
+    } = finding;
+    format!(
+        "{file}: {}: {summary} [{id}]\n\n{found}\n\n{why}\n\n{remedy}",
+        word(finding.severity)
+    )
 }
 
 /// Answers line by line, until the input ends or nobody reads the answers any more.
 fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
     let mut output = std::io::BufWriter::new(output);
     for line in input.split(b'\n') {
-        let Ok(line) = line else { return ExitCode::from(UNUSABLE) };
+        let Ok(line) = line else {
+            return ExitCode::from(UNUSABLE);
+        };
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
@@ -233,7 +329,10 @@ fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
             Err(_) => json!({ "error": "the line is not UTF-8" }),
         };
         // Whoever asks line by line waits for each answer.
-        if writeln!(output, "{answer}").and_then(|()| output.flush()).is_err() {
+        if writeln!(output, "{answer}")
+            .and_then(|()| output.flush())
+            .is_err()
+        {
             return ExitCode::SUCCESS;
         }
     }
@@ -245,8 +344,12 @@ fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
 /// # Errors
 /// What is wrong with the line, for a person.
 pub fn decide(line: &str) -> Result<Json, String> {
-    let root = places::parse(line).map_err(|fault| format!("column {}: {}", fault.offset + 1, fault.message))?;
-    let member = |name: &str| root.member(name).ok_or_else(|| format!("the line has no \"{name}\""));
+    let root = places::parse(line)
+        .map_err(|fault| format!("column {}: {}", fault.offset + 1, fault.message))?;
+    let member = |name: &str| {
+        root.member(name)
+            .ok_or_else(|| format!("the line has no \"{name}\""))
+    };
     let (policy, asked) = (member("policy")?, member("request")?);
     // The text itself is read, so that an error can name the place and a key that occurs twice is seen.
     let text = line.get(policy.span.clone()).unwrap_or_default();
@@ -256,7 +359,12 @@ pub fn decide(line: &str) -> Result<Json, String> {
     };
     let policy = policy.map_err(|error| format!("the policy is not valid: {error}"))?;
     let decision = evaluate(&policy, &request(asked)?);
-    let name = |index: &usize| policy.statements.get(*index).map(|statement| statement.name(*index));
+    let name = |index: &usize| {
+        policy
+            .statements
+            .get(*index)
+            .map(|statement| statement.name(*index))
+    };
     Ok(json!({
         "decision": decision.verdict.name(),
         "delegated": decision.delegated,
@@ -280,13 +388,20 @@ fn request(asked: &Node) -> Result<Request, String> {
                 match values(&member.value) {
                     Ok(Some(values)) => context.set(&member.name, values),
                     Ok(None) => context.set_unknown(&member.name),
-                    Err(found) => return Err(format!("the context key \"{}\" holds {found}", member.name)),
+                    Err(found) => {
+                        return Err(format!("the context key \"{}\" holds {found}", member.name));
+                    }
                 }
             }
         }
         Some(_) => return Err("\"context\" of the request is not an object".to_owned()),
     }
-    Ok(Request { caller, action: text("action")?, resource: text("resource")?, context })
+    Ok(Request {
+        caller,
+        action: text("action")?,
+        resource: text("resource")?,
+        context,
+    })
 }
 
 /// The values of a context key; `None` when they are not known.
@@ -296,7 +411,8 @@ fn values(node: &Node) -> Result<Option<Vec<String>>, &'static str> {
         Kind::String(text) | Kind::Number(text) => Ok(Some(vec![text.clone()])),
         Kind::Bool(value) => Ok(Some(vec![value.to_string()])),
         Kind::Array(elements) => {
-            let all: Option<Vec<Vec<String>>> = elements.iter().map(values).collect::<Result<_, _>>()?;
+            let all: Option<Vec<Vec<String>>> =
+                elements.iter().map(values).collect::<Result<_, _>>()?;
             Ok(all.map(|all| all.into_iter().flatten().collect()))
         }
         Kind::Object(_) => Err(node.describe()),
@@ -311,7 +427,9 @@ mod tests {
         let mut output = Vec::new();
         stream(lines.as_bytes(), &mut output);
         let text = String::from_utf8(output).expect("text");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("JSON"))
+            .collect()
     }
 
     const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"a","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceIp":"x"}}}}"#;
@@ -329,17 +447,26 @@ mod tests {
                 line(r#"{"aws:SourceIp":"x"}"#),
                 json!({"decision":"allowed","delegated":true,"statements":["a"],"undetermined_keys":[]}),
             ),
-            (line("{}"), json!({"decision":"denied_implicit","delegated":false,"statements":[],"undetermined_keys":[]})),
+            (
+                line("{}"),
+                json!({"decision":"denied_implicit","delegated":false,"statements":[],"undetermined_keys":[]}),
+            ),
             (
                 line(r#"{"aws:SourceIp":null}"#),
                 json!({"decision":"undetermined","delegated":false,"statements":["a"],"undetermined_keys":["aws:SourceIp"]}),
             ),
-            ("nope".to_owned(), json!({"error":"column 1: expected a JSON value, found `n`"})),
+            (
+                "nope".to_owned(),
+                json!({"error":"column 1: expected a JSON value, found `n`"}),
+            ),
             (
                 line("{}").replace("\"Allow\"", "\"Maybe\""),
                 json!({"error":"the policy is not valid: line 1, column 57: `Maybe` is no effect; expected \"Allow\" or \"Deny\""}),
             ),
-            (line("{}").replace("\"action\"", "\"act\""), json!({"error":"the request has no \"action\""})),
+            (
+                line("{}").replace("\"action\"", "\"act\""),
+                json!({"error":"the request has no \"action\""}),
+            ),
             (
                 line(r#"{"aws:SourceIp":["y","x"]}"#),
                 json!({"decision":"allowed","delegated":true,"statements":["a"],"undetermined_keys":[]}),

@@ -64,23 +64,35 @@ impl FromStr for Acceptance {
             c == '=' && !is_quoted
         };
         let (what, reason) = text.split_once(ends).unwrap_or((text, ""));
-        let (id, address) = what.split_once(':').map_or((what, None), |(id, address)| (id, Some(address)));
+        let (id, address) = what
+            .split_once(':')
+            .map_or((what, None), |(id, address)| (id, Some(address)));
         let known: Vec<&str> = TITLES.iter().map(|(id, _)| *id).collect();
         if !known.contains(&id) {
-            let hint = nearest(id, &known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+            let hint = nearest(id, &known)
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
             return Err(format!("`{id}` is not the id of a finding{hint}"));
         }
         if reason.trim().is_empty() {
             return Err(format!("say why it is accepted: `{what}=REASON`"));
         }
-        Ok(Self { id: id.to_owned(), address: address.map(str::to_owned), reason: reason.trim().to_owned() })
+        Ok(Self {
+            id: id.to_owned(),
+            address: address.map(str::to_owned),
+            reason: reason.trim().to_owned(),
+        })
     }
 }
 
 /// Runs the subcommand.
 pub fn run(arguments: &Arguments) -> ExitCode {
     let unusable = |message: String| {
-        let _ = writeln!(std::io::stderr(), "{}", printable(&format!("{}: {message}", arguments.file.display())));
+        let _ = writeln!(
+            std::io::stderr(),
+            "{}",
+            printable(&format!("{}: {message}", arguments.file.display()))
+        );
         ExitCode::from(UNUSABLE)
     };
     // What is not text cannot be a plan in JSON; which of the mistakes it is, the review says.
@@ -104,15 +116,28 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if std::io::stdout().write_all(shown.as_bytes()).is_err() {
         return ExitCode::from(UNUSABLE);
     }
-    if stops(&report, &arguments.fail_on) { ExitCode::from(GATE) } else { ExitCode::SUCCESS }
+    if stops(&report, &arguments.fail_on) {
+        ExitCode::from(GATE)
+    } else {
+        ExitCode::SUCCESS
+    }
 }
 
 fn sarif(report: &Report, text: &str, arguments: &Arguments) -> String {
     let root: &Path = &arguments.sarif_directory;
-    let modules = Plan::read(text).map(|plan| plan.local_modules()).unwrap_or_default();
-    let modules = modules.into_iter().map(|(module, source)| (module, root.join(source))).collect();
+    let modules = Plan::read(text)
+        .map(|plan| plan.local_modules())
+        .unwrap_or_default();
+    let modules = modules
+        .into_iter()
+        .map(|(module, source)| (module, root.join(source)))
+        .collect();
     let places = places(&modules);
-    let place_of = |address: &str| places.get(&crate::review::plan::without_indexes(address)).cloned();
+    let place_of = |address: &str| {
+        places
+            .get(&crate::review::plan::without_indexes(address))
+            .cloned()
+    };
     render::sarif(report, &place_of, &arguments.sarif_file)
 }
 
@@ -125,7 +150,9 @@ fn stops(report: &Report, fail_on: &[String]) -> bool {
             _ => Level::Error,
         })
         .collect();
-    levels.first().is_some_and(|lowest| report.level >= Some(*lowest))
+    levels
+        .first()
+        .is_some_and(|lowest| report.level >= Some(*lowest))
 }
 
 #[cfg(test)]
@@ -137,14 +164,28 @@ mod tests {
     fn an_acceptance_names_a_finding_and_a_reason() {
         let rows = [
             ("key-deleted=old", Ok(("key-deleted", None, "old"))),
-            ("key-deleted:aws_kms_key.x=a=b", Ok(("key-deleted", Some("aws_kms_key.x"), "a=b"))),
-            ("key-deleted:aws_kms_key.x[\"a=b\"]=c", Ok(("key-deleted", Some("aws_kms_key.x[\"a=b\"]"), "c"))),
-            ("key-deleted", Err("say why it is accepted: `key-deleted=REASON`")),
-            ("key-deletd=x", Err("`key-deletd` is not the id of a finding; did you mean `key-deleted`?")),
+            (
+                "key-deleted:aws_kms_key.x=a=b",
+                Ok(("key-deleted", Some("aws_kms_key.x"), "a=b")),
+            ),
+            (
+                "key-deleted:aws_kms_key.x[\"a=b\"]=c",
+                Ok(("key-deleted", Some("aws_kms_key.x[\"a=b\"]"), "c")),
+            ),
+            (
+                "key-deleted",
+                Err("say why it is accepted: `key-deleted=REASON`"),
+            ),
+            (
+                "key-deletd=x",
+                Err("`key-deletd` is not the id of a finding; did you mean `key-deleted`?"),
+            ),
         ];
         for (text, expected) in rows {
             let found = text.parse::<Acceptance>();
-            let found = found.as_ref().map(|one| (one.id.as_str(), one.address.as_deref(), one.reason.as_str()));
+            let found = found
+                .as_ref()
+                .map(|one| (one.id.as_str(), one.address.as_deref(), one.reason.as_str()));
             assert_eq!(found.map_err(String::as_str), expected, "{text}");
         }
     }

@@ -29,13 +29,25 @@ impl Source {
     /// # Errors
     /// When it cannot be read, or is not HCL.
     pub fn read(path: &Path) -> Result<Self, Unparsed> {
-        let unparsed = |reason: String| Unparsed { path: path.to_path_buf(), reason };
+        let unparsed = |reason: String| Unparsed {
+            path: path.to_path_buf(),
+            reason,
+        };
         let text = std::fs::read_to_string(path).map_err(|error| unparsed(error.to_string()))?;
         let body = hcl_edit::parser::parse_body(&text).map_err(|error| {
             let place = error.location();
-            unparsed(format!("line {}, column {}: {}", place.line(), place.column(), error.message()))
+            unparsed(format!(
+                "line {}, column {}: {}",
+                place.line(),
+                place.column(),
+                error.message()
+            ))
         })?;
-        Ok(Self { path: path.to_path_buf(), text, body })
+        Ok(Self {
+            path: path.to_path_buf(),
+            text,
+            body,
+        })
     }
 
     /// Its blocks, outermost ones only.
@@ -47,7 +59,9 @@ impl Source {
     pub fn line(&self, of: &impl Span) -> u32 {
         let start = of.span().map_or(0, |span| span.start);
         let before = self.text.as_bytes().get(..start).unwrap_or_default();
-        u32::try_from(before.iter().filter(|byte| **byte == b'\n').count()).unwrap_or(u32::MAX).saturating_add(1)
+        u32::try_from(before.iter().filter(|byte| **byte == b'\n').count())
+            .unwrap_or(u32::MAX)
+            .saturating_add(1)
     }
 }
 
@@ -81,11 +95,27 @@ pub fn files(directory: &Path, deep: bool) -> std::io::Result<Vec<PathBuf>> {
 pub fn places(modules: &BTreeMap<String, PathBuf>) -> BTreeMap<String, (String, u32)> {
     let mut places = BTreeMap::new();
     for (module, directory) in modules {
-        let prefix = if module.is_empty() { String::new() } else { format!("{module}.") };
-        for source in files(directory, false).unwrap_or_default().iter().filter_map(|file| Source::read(file).ok()) {
-            for block in source.blocks().filter(|block| block.ident.as_str() == "resource") {
+        let prefix = if module.is_empty() {
+            String::new()
+        } else {
+            format!("{module}.")
+        };
+        for source in files(directory, false)
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|file| Source::read(file).ok())
+        {
+            for block in source
+                .blocks()
+                .filter(|block| block.ident.as_str() == "resource")
+            {
                 if let [kind, name] = labels(block).as_slice() {
-                    let file = source.path.strip_prefix("./").unwrap_or(&source.path).display().to_string();
+                    let file = source
+                        .path
+                        .strip_prefix("./")
+                        .unwrap_or(&source.path)
+                        .display()
+                        .to_string();
                     places.insert(format!("{prefix}{kind}.{name}"), (file, source.line(block)));
                 }
             }

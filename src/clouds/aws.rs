@@ -123,7 +123,10 @@ where
 {
     let message = error.message().unwrap_or_default().to_owned();
     match error.code() {
-        Some("AccessDeniedException" | "AccessDenied") => AwsError::AccessDenied { permission, message },
+        Some("AccessDeniedException" | "AccessDenied") => AwsError::AccessDenied {
+            permission,
+            message,
+        },
         Some("NotFoundException") => AwsError::NotFound(message),
         Some("KMSInvalidStateException" | "DisabledException") => AwsError::InvalidState(message),
         Some("MalformedPolicyDocumentException") => AwsError::MalformedPolicy(message),
@@ -135,19 +138,28 @@ where
             | "InvalidSignatureException"
             | "SignatureDoesNotMatch"
             | "IncompleteSignature"),
-        ) => {
-            AwsError::Credentials { reason: format!("AWS does not accept the credentials ({code}: {message})"), profile: None }
-        }
-        Some(code) => AwsError::Other { code: code.to_owned(), message },
+        ) => AwsError::Credentials {
+            reason: format!("AWS does not accept the credentials ({code}: {message})"),
+            profile: None,
+        },
+        Some(code) => AwsError::Other {
+            code: code.to_owned(),
+            message,
+        },
         None => match cause::<CredentialsError>(error) {
-            Some(credentials) => AwsError::Credentials { reason: of_credentials(credentials), profile: None },
+            Some(credentials) => AwsError::Credentials {
+                reason: of_credentials(credentials),
+                profile: None,
+            },
             None => AwsError::Unreachable(innermost(error)),
         },
     }
 }
 
 /// A cause of a certain type.
-fn cause<'a, T: std::error::Error + 'static>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a T> {
+fn cause<'a, T: std::error::Error + 'static>(
+    error: &'a (dyn std::error::Error + 'static),
+) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(cause) = next {
         if let Some(found) = cause.downcast_ref() {
@@ -189,7 +201,11 @@ fn innermost(error: &dyn std::error::Error) -> String {
         }
         next = cause.source();
     }
-    if parts.is_empty() { error.to_string() } else { parts.join(": ") }
+    if parts.is_empty() {
+        error.to_string()
+    } else {
+        parts.join(": ")
+    }
 }
 
 /// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
@@ -220,7 +236,12 @@ pub struct Aws {
 impl Aws {
     /// Nothing is read or called yet.
     pub fn new(settings: Settings) -> Self {
-        Self { settings, base: OnceCell::new(), kms: Mutex::new(HashMap::new()), caller: OnceCell::new() }
+        Self {
+            settings,
+            base: OnceCell::new(),
+            kms: Mutex::new(HashMap::new()),
+            caller: OnceCell::new(),
+        }
     }
 
     /// What an error of the SDK means, with the profile that the credentials come from.
@@ -231,8 +252,15 @@ impl Aws {
     {
         match understand(permission, error) {
             AwsError::Credentials { reason, .. } => {
-                let variable = || std::env::var("AWS_PROFILE").ok().filter(|profile| !profile.is_empty());
-                AwsError::Credentials { reason, profile: self.settings.profile.clone().or_else(variable) }
+                let variable = || {
+                    std::env::var("AWS_PROFILE")
+                        .ok()
+                        .filter(|profile| !profile.is_empty())
+                };
+                AwsError::Credentials {
+                    reason,
+                    profile: self.settings.profile.clone().or_else(variable),
+                }
             }
             other => other,
         }
@@ -243,8 +271,12 @@ impl Aws {
         self.base
             .get_or_init(|| async {
                 let settings = &self.settings;
-                let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build();
-                let mut loader = aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .build();
+                let mut loader =
+                    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
                 if let Some(client) = self.http_client() {
                     loader = loader.http_client(client);
                 }
@@ -255,8 +287,17 @@ impl Aws {
                     loader = loader.profile_name(profile);
                 }
                 if let (Some(id), Some(secret)) = (&settings.access_key, &settings.secret_key) {
-                    let token = settings.token.as_ref().map(|token| token.expose_secret().to_owned());
-                    loader = loader.credentials_provider(Credentials::new(id, secret.expose_secret(), token, None, "provider"));
+                    let token = settings
+                        .token
+                        .as_ref()
+                        .map(|token| token.expose_secret().to_owned());
+                    loader = loader.credentials_provider(Credentials::new(
+                        id,
+                        secret.expose_secret(),
+                        token,
+                        None,
+                        "provider",
+                    ));
                 }
                 let config = loader.load().await;
                 match &settings.assume_role {
@@ -270,7 +311,11 @@ impl Aws {
     /// The certificates that were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`. Whether the file can be used was looked
     /// at when the provider was configured.
     fn trusted(&self) -> Option<tls::TlsContext> {
-        let variable = || std::env::var_os("AWS_CA_BUNDLE").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let variable = || {
+            std::env::var_os("AWS_CA_BUNDLE")
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
         let file = self.settings.ca_bundle.clone().or_else(variable)?;
         let pem = match std::fs::read(&file) {
             Ok(pem) => pem,
@@ -279,34 +324,44 @@ impl Aws {
                 return None;
             }
         };
-        let trusted = tls::TrustStore::default().with_native_roots(true).with_pem_certificate(pem);
-        tls::TlsContext::builder().with_trust_store(trusted).build().ok()
+        let trusted = tls::TrustStore::default()
+            .with_native_roots(true)
+            .with_pem_certificate(pem);
+        tls::TlsContext::builder()
+            .with_trust_store(trusted)
+            .build()
+            .ok()
     }
 
     /// An HTTP client that trusts the certificates which were named; `None` where the SDK's own does.
     fn http_client(&self) -> Option<SharedHttpClient> {
         let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
         let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
-        self.trusted().map(|context| client.tls_context(context).build_https())
+        self.trusted()
+            .map(|context| client.tls_context(context).build_https())
     }
 
     /// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
     fn direct(&self) -> SharedHttpClient {
         let trusted = self.trusted();
-        aws_smithy_http_client::Builder::new().build_with_connector_fn(move |settings, components| {
-            let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
-            if let Some(settings) = settings {
-                connector = connector.connector_settings(settings.clone());
-            }
-            if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-                connector = connector.sleep_impl(sleep);
-            }
-            let connector = connector.tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc));
-            match trusted.clone() {
-                Some(context) => connector.tls_context(context).build(),
-                None => connector.build(),
-            }
-        })
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(
+            move |settings, components| {
+                let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
+                if let Some(settings) = settings {
+                    connector = connector.connector_settings(settings.clone());
+                }
+                if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+                    connector = connector.sleep_impl(sleep);
+                }
+                let connector = connector.tls_provider(tls::Provider::Rustls(
+                    tls::rustls_provider::CryptoMode::AwsLc,
+                ));
+                match trusted.clone() {
+                    Some(context) => connector.tls_context(context).build(),
+                    None => connector.build(),
+                }
+            },
+        )
     }
 
     async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {
@@ -321,7 +376,11 @@ impl Aws {
             for_sts.set_region(Some(Region::from_static("us-east-1")));
         }
         let mut provider = AssumeRoleProvider::builder(&role.role_arn)
-            .session_name(role.session_name.as_deref().unwrap_or("terraform-provider-dbxcmk"))
+            .session_name(
+                role.session_name
+                    .as_deref()
+                    .unwrap_or("terraform-provider-dbxcmk"),
+            )
             .configure(&for_sts.build());
         if let Some(id) = &role.external_id {
             provider = provider.external_id(id);
@@ -330,7 +389,10 @@ impl Aws {
             provider = provider.session_length(duration);
         }
         let provider = provider.build().await;
-        config.to_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+        config
+            .to_builder()
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build()
     }
 
     /// KMS in the region of a key.
@@ -342,7 +404,8 @@ impl Aws {
         let base = self.base().await;
         let mut clients = self.kms.lock().await;
         let make = || {
-            let mut config = aws_sdk_kms::config::Builder::from(base).region(Region::new(region.to_owned()));
+            let mut config =
+                aws_sdk_kms::config::Builder::from(base).region(Region::new(region.to_owned()));
             if let Some(endpoint) = &self.settings.kms_endpoint {
                 config = config.endpoint_url(endpoint);
             }
@@ -351,14 +414,22 @@ impl Aws {
             }
             aws_sdk_kms::Client::from_conf(config.build())
         };
-        clients.entry(region.to_owned()).or_insert_with(make).clone()
+        clients
+            .entry(region.to_owned())
+            .or_insert_with(make)
+            .clone()
     }
 
     /// KMS in a region that somebody names, or in the usual one.
     async fn kms_anywhere(&self, region: Option<&str>) -> Result<aws_sdk_kms::Client, AwsError> {
-        let usual = self.base().await.region().map(|region| region.as_ref().to_owned());
+        let usual = self
+            .base()
+            .await
+            .region()
+            .map(|region| region.as_ref().to_owned());
         let region = region.map(str::to_owned).or(usual);
-        let region = region.ok_or_else(|| AwsError::Unreachable("no AWS region is configured".to_owned()))?;
+        let region = region
+            .ok_or_else(|| AwsError::Unreachable("no AWS region is configured".to_owned()))?;
         Ok(self.kms_in(&region).await)
     }
 
@@ -367,18 +438,37 @@ impl Aws {
     /// # Errors
     /// When KMS refuses or cannot be reached.
     pub async fn arn_of(&self, key_id: &str, region: Option<&str>) -> Result<KeyArn, AwsError> {
-        let answer = self.kms_anywhere(region).await?.describe_key().key_id(key_id).send().await;
+        let answer = self
+            .kms_anywhere(region)
+            .await?
+            .describe_key()
+            .key_id(key_id)
+            .send()
+            .await;
         let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
-        let arn = answer.key_metadata().and_then(|key| key.arn()).unwrap_or_default();
-        arn.parse().map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
+        let arn = answer
+            .key_metadata()
+            .and_then(|key| key.arn())
+            .unwrap_or_default();
+        arn.parse()
+            .map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
     }
 
     /// Every key of a region; an ARN that cannot be read says so.
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.
-    pub async fn keys(&self, region: Option<&str>) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
-        let mut pages = self.kms_anywhere(region).await?.list_keys().into_paginator().items().send();
+    pub async fn keys(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
+        let mut pages = self
+            .kms_anywhere(region)
+            .await?
+            .list_keys()
+            .into_paginator()
+            .items()
+            .send();
         let mut keys = Vec::new();
         while let Some(key) = pages.next().await {
             let key = key.map_err(|error| self.understand("kms:ListKeys", &error))?;
@@ -392,24 +482,54 @@ impl Aws {
     /// # Errors
     /// When KMS refuses or cannot be reached.
     pub async fn describe(&self, key: &KeyArn) -> Result<KeyDescription, AwsError> {
-        let answer = self.kms(key).await.describe_key().key_id(key.to_string()).send().await;
+        let answer = self
+            .kms(key)
+            .await
+            .describe_key()
+            .key_id(key.to_string())
+            .send()
+            .await;
         let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         // A date that has no form in RFC 3339 is still a date.
         let shown = |date: &DateTime| {
-            date.fmt(DateTimeFormat::DateTime).unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
+            date.fmt(DateTimeFormat::DateTime)
+                .unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
         };
         let date = |date: Option<&DateTime>| date.map(shown);
         let replica = metadata
             .and_then(|key| key.multi_region_configuration())
-            .filter(|multi| multi.multi_region_key_type().is_some_and(|kind| kind.as_str() == "REPLICA"));
-        let primary = replica.and_then(|multi| multi.primary_key()).and_then(|key| key.arn());
+            .filter(|multi| {
+                multi
+                    .multi_region_key_type()
+                    .is_some_and(|kind| kind.as_str() == "REPLICA")
+            });
+        let primary = replica
+            .and_then(|multi| multi.primary_key())
+            .and_then(|key| key.arn());
         Ok(KeyDescription {
-            state: KeyState::from(metadata.and_then(|key| key.key_state()).map(|state| state.as_str()).unwrap_or_default()),
-            usage: text(metadata.and_then(|key| key.key_usage()).map(|usage| usage.as_str())),
-            spec: text(metadata.and_then(|key| key.key_spec()).map(|spec| spec.as_str())),
-            manager: text(metadata.and_then(|key| key.key_manager()).map(|manager| manager.as_str())),
+            state: KeyState::from(
+                metadata
+                    .and_then(|key| key.key_state())
+                    .map(|state| state.as_str())
+                    .unwrap_or_default(),
+            ),
+            usage: text(
+                metadata
+                    .and_then(|key| key.key_usage())
+                    .map(|usage| usage.as_str()),
+            ),
+            spec: text(
+                metadata
+                    .and_then(|key| key.key_spec())
+                    .map(|spec| spec.as_str()),
+            ),
+            manager: text(
+                metadata
+                    .and_then(|key| key.key_manager())
+                    .map(|manager| manager.as_str()),
+            ),
             deletion_date: date(metadata.and_then(|key| key.deletion_date())),
             material_expires: date(metadata.and_then(|key| key.valid_to())),
             replica_of: replica.map(|_| text(primary)),
@@ -422,7 +542,12 @@ impl Aws {
     /// When KMS refuses or cannot be reached.
     pub async fn policy(&self, key: &KeyArn) -> Result<String, AwsError> {
         let kms = self.kms(key).await;
-        let answer = kms.get_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).send().await;
+        let answer = kms
+            .get_key_policy()
+            .key_id(key.to_string())
+            .policy_name(POLICY_NAME)
+            .send()
+            .await;
         let answer = answer.map_err(|error| self.understand("kms:GetKeyPolicy", &error))?;
         Ok(answer.policy().unwrap_or_default().to_owned())
     }
@@ -434,8 +559,16 @@ impl Aws {
     pub async fn put_policy(&self, key: &KeyArn, policy: &str) -> Result<(), AwsError> {
         let kms = self.kms(key).await;
         tracing::info!(key = %key, bytes = policy.len(), "putting the key policy");
-        let answer = kms.put_key_policy().key_id(key.to_string()).policy_name(POLICY_NAME).policy(policy).send().await;
-        answer.map(|_| ()).map_err(|error| self.understand("kms:PutKeyPolicy", &error))
+        let answer = kms
+            .put_key_policy()
+            .key_id(key.to_string())
+            .policy_name(POLICY_NAME)
+            .policy(policy)
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.understand("kms:PutKeyPolicy", &error))
     }
 
     /// Who calls AWS here, from STS; asked once.
@@ -455,8 +588,12 @@ impl Aws {
             if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
                 config = config.http_client(self.direct());
             }
-            let answer = aws_sdk_sts::Client::from_conf(config.build()).get_caller_identity().send().await;
-            let answer = answer.map_err(|error| self.understand("sts:GetCallerIdentity", &error))?;
+            let answer = aws_sdk_sts::Client::from_conf(config.build())
+                .get_caller_identity()
+                .send()
+                .await;
+            let answer =
+                answer.map_err(|error| self.understand("sts:GetCallerIdentity", &error))?;
             let arn = answer.arn().unwrap_or_default();
             Caller::parse(arn).map_err(|_| AwsError::Other {
                 code: "GetCallerIdentity".to_owned(),
@@ -472,13 +609,22 @@ impl Aws {
     /// When KMS refuses or cannot be reached.
     pub async fn grants(&self, key: &KeyArn) -> Result<Vec<Grant>, AwsError> {
         let kms = self.kms(key).await;
-        let mut pages = kms.list_grants().key_id(key.to_string()).into_paginator().items().send();
+        let mut pages = kms
+            .list_grants()
+            .key_id(key.to_string())
+            .into_paginator()
+            .items()
+            .send();
         let mut grants = Vec::new();
         while let Some(grant) = pages.next().await {
             let grant = grant.map_err(|error| self.understand("kms:ListGrants", &error))?;
             grants.push(Grant {
                 grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
-                operations: grant.operations().iter().map(|operation| operation.as_str().to_owned()).collect(),
+                operations: grant
+                    .operations()
+                    .iter()
+                    .map(|operation| operation.as_str().to_owned())
+                    .collect(),
                 constrained: grant.constraints().is_some(),
             });
         }
@@ -490,24 +636,42 @@ impl Aws {
     /// # Errors
     /// When KMS refuses or cannot be reached.
     pub async fn rotates(&self, key: &KeyArn) -> Result<bool, AwsError> {
-        let answer = self.kms(key).await.get_key_rotation_status().key_id(key.to_string()).send().await;
-        Ok(answer.map_err(|error| self.understand("kms:GetKeyRotationStatus", &error))?.key_rotation_enabled())
+        let answer = self
+            .kms(key)
+            .await
+            .get_key_rotation_status()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        Ok(answer
+            .map_err(|error| self.understand("kms:GetKeyRotationStatus", &error))?
+            .key_rotation_enabled())
     }
 
     /// Everything that preflight wants to know of a key, read now.
     pub async fn facts(&self, key: &KeyArn) -> KeyFacts {
-        let (description, policy, grants, rotates) =
-            tokio::join!(self.describe(key), self.policy(key), self.grants(key), self.rotates(key));
+        let (description, policy, grants, rotates) = tokio::join!(
+            self.describe(key),
+            self.policy(key),
+            self.grants(key),
+            self.rotates(key)
+        );
         fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
             outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
         }
         // Credentials of another account get the same answer about a key that is there.
         let is_missing = matches!(description, Err(AwsError::NotFound(_)))
-            && self.caller(key).await.is_ok_and(|caller| caller.account() == Some(key.account()));
+            && self
+                .caller(key)
+                .await
+                .is_ok_and(|caller| caller.account() == Some(key.account()));
         let description = if is_missing {
             Fact::Unreadable(Unreadable {
                 permission: None,
-                reason: format!("KMS has no such key, and the AWS credentials belong to its account {}", key.account()),
+                reason: format!(
+                    "KMS has no such key, and the AWS credentials belong to its account {}",
+                    key.account()
+                ),
                 remedy: None,
                 is_missing,
             })
@@ -557,5 +721,10 @@ fn unreadable(error: &AwsError) -> Unreadable {
         AwsError::Credentials { profile, .. } => Some(credentials_remedy(profile.as_deref())),
         _ => None,
     };
-    Unreadable { permission, reason, remedy, is_missing: false }
+    Unreadable {
+        permission,
+        reason,
+        remedy,
+        is_missing: false,
+    }
 }

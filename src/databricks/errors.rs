@@ -63,7 +63,13 @@ impl ApiError {
     /// Reads a refusal from whatever body it has.
     pub fn read(status: u16, body: &str) -> Self {
         let (code, message) = code_and_message(status, body);
-        Self { status, code, message, retry_after: None, after_another: false }
+        Self {
+            status,
+            code,
+            message,
+            retry_after: None,
+            after_another: false,
+        }
     }
 
     /// Whether the object does not exist.
@@ -73,7 +79,11 @@ impl ApiError {
 
     /// Whether another state of the object is in the way.
     pub fn is_conflict(&self) -> bool {
-        self.status == 409 || matches!(self.code.as_deref(), Some("RESOURCE_CONFLICT" | "ABORTED" | "ALREADY_EXISTS"))
+        self.status == 409
+            || matches!(
+                self.code.as_deref(),
+                Some("RESOURCE_CONFLICT" | "ABORTED" | "ALREADY_EXISTS")
+            )
     }
 
     /// Whether running compute is in the way of a workspace update.
@@ -84,7 +94,10 @@ impl ApiError {
     /// Whether the API was not ready to take the request, so that it may be sent again.
     pub fn is_busy(&self) -> bool {
         matches!(self.status, 429 | 503)
-            || matches!(self.code.as_deref(), Some("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED" | "TEMPORARILY_UNAVAILABLE"))
+            || matches!(
+                self.code.as_deref(),
+                Some("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED" | "TEMPORARILY_UNAVAILABLE")
+            )
     }
 }
 
@@ -100,7 +113,10 @@ impl Error {
     /// Whether the request may have been carried out although this came instead of an answer.
     pub fn may_have_been_taken(&self) -> bool {
         match self {
-            Self::Transport { may_have_been_taken, .. } => *may_have_been_taken,
+            Self::Transport {
+                may_have_been_taken,
+                ..
+            } => *may_have_been_taken,
             Self::Malformed(_) => true,
             Self::Api(refusal) => matches!(refusal.status, 500 | 502 | 504) && !refusal.is_busy(),
             Self::LoginPage | Self::Certificates { .. } | Self::Token(_) | Self::Auth(_) => false,
@@ -121,7 +137,10 @@ impl Error {
 /// `MALFORMED_REQUEST: text`
 fn split_code(text: &str) -> Option<(&str, &str)> {
     let (code, message) = text.split_once(": ")?;
-    let is_code = code.len() > 2 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_');
+    let is_code = code.len() > 2
+        && code
+            .bytes()
+            .all(|byte| byte.is_ascii_uppercase() || byte == b'_');
     is_code.then_some((code, message))
 }
 
@@ -131,26 +150,52 @@ fn code_and_message(status: u16, body: &str) -> (Option<String>, String) {
         let text = |name: &str| fields.get(name).and_then(Json::as_str).map(str::to_owned);
         // Sometimes the code is a number that repeats the status: that says nothing.
         let code = text("error_code").or_else(|| text("scimType"));
-        let message = text("message").or_else(|| text("detail")).or_else(|| text("error")).unwrap_or_default();
+        let message = text("message")
+            .or_else(|| text("detail"))
+            .or_else(|| text("error"))
+            .unwrap_or_default();
         return match (&code, split_code(&message)) {
             (None, Some((code, rest))) => (Some(code.to_owned()), rest.to_owned()),
-            _ => (code, if message.is_empty() { reason(status) } else { message }),
+            _ => (
+                code,
+                if message.is_empty() {
+                    reason(status)
+                } else {
+                    message
+                },
+            ),
         };
     }
     if let Some((code, message)) = split_code(body) {
         return (Some(code.to_owned()), message.to_owned());
     }
-    if let Some(inner) = body.split_once("<pre>").and_then(|(_, rest)| rest.split_once("</pre>")).map(|(inner, _)| inner.trim())
+    if let Some(inner) = body
+        .split_once("<pre>")
+        .and_then(|(_, rest)| rest.split_once("</pre>"))
+        .map(|(inner, _)| inner.trim())
     {
-        return split_code(inner).map_or((None, inner.to_owned()), |(code, text)| (Some(code.to_owned()), text.to_owned()));
+        return split_code(inner).map_or((None, inner.to_owned()), |(code, text)| {
+            (Some(code.to_owned()), text.to_owned())
+        });
     }
     let first_line = body.lines().next().unwrap_or_default();
     let readable = !first_line.is_empty() && !first_line.starts_with('<');
-    (None, if readable { first_line.chars().take(300).collect() } else { reason(status) })
+    (
+        None,
+        if readable {
+            first_line.chars().take(300).collect()
+        } else {
+            reason(status)
+        },
+    )
 }
 
 fn reason(status: u16) -> String {
-    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("unknown error").to_owned()
+    http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("unknown error")
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -161,20 +206,54 @@ mod tests {
     #[test]
     fn every_shape_of_error_is_understood() {
         let rows = [
-            (404, r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"gone"}"#, Some("RESOURCE_DOES_NOT_EXIST"), "gone"),
-            (403, r#"{"error_code":403,"message":"Invalid access to Org"}"#, None, "Invalid access to Org"),
-            (400, "MALFORMED_REQUEST: no use_cases", Some("MALFORMED_REQUEST"), "no use_cases"),
-            (400, r#"{"message":"MALFORMED_REQUEST: no use_cases"}"#, Some("MALFORMED_REQUEST"), "no use_cases"),
-            (400, "<html><body><pre>INVALID_STATE: busy</pre></body></html>", Some("INVALID_STATE"), "busy"),
+            (
+                404,
+                r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"gone"}"#,
+                Some("RESOURCE_DOES_NOT_EXIST"),
+                "gone",
+            ),
+            (
+                403,
+                r#"{"error_code":403,"message":"Invalid access to Org"}"#,
+                None,
+                "Invalid access to Org",
+            ),
+            (
+                400,
+                "MALFORMED_REQUEST: no use_cases",
+                Some("MALFORMED_REQUEST"),
+                "no use_cases",
+            ),
+            (
+                400,
+                r#"{"message":"MALFORMED_REQUEST: no use_cases"}"#,
+                Some("MALFORMED_REQUEST"),
+                "no use_cases",
+            ),
+            (
+                400,
+                "<html><body><pre>INVALID_STATE: busy</pre></body></html>",
+                Some("INVALID_STATE"),
+                "busy",
+            ),
             (502, "<html><h1>Bad</h1></html>", None, "Bad Gateway"),
             (500, "", None, "Internal Server Error"),
             (400, r#"{"error":"old"}"#, None, "old"),
-            (400, r#"{"detail":"scim","scimType":"invalidValue"}"#, Some("invalidValue"), "scim"),
+            (
+                400,
+                r#"{"detail":"scim","scimType":"invalidValue"}"#,
+                Some("invalidValue"),
+                "scim",
+            ),
             (400, "Something: else", None, "Something: else"),
         ];
         for (status, body, code, message) in rows {
             let error = ApiError::read(status, body);
-            assert_eq!((error.code.as_deref(), error.message.as_str()), (code, message), "{body}");
+            assert_eq!(
+                (error.code.as_deref(), error.message.as_str()),
+                (code, message),
+                "{body}"
+            );
         }
     }
 }

@@ -36,7 +36,9 @@ pub fn pause(attempt: u32, error: &Error) -> Duration {
     if let Some(asked) = error.api().and_then(|refusal| refusal.retry_after) {
         return asked;
     }
-    let doubled = FIRST_PAUSE.saturating_mul(1 << attempt.saturating_sub(1).min(10)).min(LONGEST_PAUSE);
+    let doubled = FIRST_PAUSE
+        .saturating_mul(1 << attempt.saturating_sub(1).min(10))
+        .min(LONGEST_PAUSE);
     doubled.mul_f64(0.75 + 0.5 * fastrand::f64())
 }
 
@@ -45,7 +47,10 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
     let value = value.trim();
     let asked = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default(),
+        Err(_) => httpdate::parse_http_date(value)
+            .ok()?
+            .duration_since(now)
+            .unwrap_or_default(),
     };
     Some(asked.min(Duration::from_secs(3600)))
 }
@@ -61,8 +66,16 @@ fn plain(error: &reqwest::Error) -> String {
         "the connection broke"
     };
     let place = error.url().map(|url| {
-        let through = Proxies::of_environment().shown_for(url).map(|proxy| format!(" through the proxy {proxy}"));
-        format!(": {}{}", Url::join(url, url.path()).as_ref().map_or(url.as_str(), Url::as_str), through.unwrap_or_default())
+        let through = Proxies::of_environment()
+            .shown_for(url)
+            .map(|proxy| format!(" through the proxy {proxy}"));
+        format!(
+            ": {}{}",
+            Url::join(url, url.path())
+                .as_ref()
+                .map_or(url.as_str(), Url::as_str),
+            through.unwrap_or_default()
+        )
     });
     let place = place.unwrap_or_default();
     let mut innermost = None;
@@ -92,7 +105,13 @@ pub fn broken(error: &reqwest::Error) -> Error {
 /// When it is a refusal, a web page, or broke off.
 pub async fn read(response: Response) -> Result<String, Error> {
     let status = response.status().as_u16();
-    let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let header = |name| {
+        response
+            .headers()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned)
+    };
     let is_page = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("text/html"));
     let retry_after = header(RETRY_AFTER).and_then(|value| retry_after(&value, SystemTime::now()));
     if matches!(status, 301..=308) && header(LOCATION).is_some() {
@@ -100,9 +119,16 @@ pub async fn read(response: Response) -> Result<String, Error> {
     }
     let body = response.text().await.map_err(|error| broken(&error))?;
     if (200..300).contains(&status) {
-        return if is_page || body.trim_start().starts_with('<') { Err(Error::LoginPage) } else { Ok(body) };
+        return if is_page || body.trim_start().starts_with('<') {
+            Err(Error::LoginPage)
+        } else {
+            Ok(body)
+        };
     }
-    Err(Error::Api(ApiError { retry_after, ..ApiError::read(status, &body) }))
+    Err(Error::Api(ApiError {
+        retry_after,
+        ..ApiError::read(status, &body)
+    }))
 }
 
 #[cfg(test)]
@@ -122,18 +148,34 @@ mod tests {
             ("-1", None),
         ];
         for (text, seconds) in rows {
-            assert_eq!(retry_after(text, now), seconds.map(Duration::from_secs), "{text}");
+            assert_eq!(
+                retry_after(text, now),
+                seconds.map(Duration::from_secs),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn pauses_grow_and_do_what_the_service_asks() {
-        let broken = Error::Transport { reason: String::new(), may_have_been_taken: false, is_unreachable: false };
-        for (attempt, low, high) in [(1, 375, 625), (2, 750, 1250), (6, 7500, 12500), (60, 7500, 12500)] {
+        let broken = Error::Transport {
+            reason: String::new(),
+            may_have_been_taken: false,
+            is_unreachable: false,
+        };
+        for (attempt, low, high) in [
+            (1, 375, 625),
+            (2, 750, 1250),
+            (6, 7500, 12500),
+            (60, 7500, 12500),
+        ] {
             let length = pause(attempt, &broken).as_millis();
             assert!((low..=high).contains(&length), "{attempt}: {length}");
         }
-        let asked = ApiError { retry_after: Some(Duration::from_secs(7)), ..ApiError::read(429, "") };
+        let asked = ApiError {
+            retry_after: Some(Duration::from_secs(7)),
+            ..ApiError::read(429, "")
+        };
         assert_eq!(pause(1, &Error::Api(asked)), Duration::from_secs(7));
     }
 

@@ -61,7 +61,9 @@ impl KeyConfiguration {
 
     /// Whether it encrypts the volumes of clusters too, once it is attached for storage.
     pub fn is_for_cluster_volumes(&self) -> bool {
-        self.aws_key_info.as_ref().is_some_and(AwsKeyInfo::is_reused_for_cluster_volumes)
+        self.aws_key_info
+            .as_ref()
+            .is_some_and(AwsKeyInfo::is_reused_for_cluster_volumes)
     }
 
     /// Whose cloud the key is of, and the key as that cloud names it; `None` when the API shows none.
@@ -71,7 +73,10 @@ impl KeyConfiguration {
             (_, Some(gcp), _) => Some((Cloud::Gcp, gcp.kms_key_id.clone())),
             (_, _, Some(azure)) => {
                 let vault = azure.key_vault_uri.trim_end_matches('/');
-                Some((Cloud::Azure, format!("{vault}/keys/{}/{}", azure.key_name, azure.version)))
+                Some((
+                    Cloud::Azure,
+                    format!("{vault}/keys/{}/{}", azure.key_name, azure.version),
+                ))
             }
             _ => None,
         }
@@ -123,7 +128,8 @@ impl NewKeyConfiguration {
         existing.aws_key_info.as_ref().is_some_and(|key| {
             key.key_arn == self.aws_key_info.key_arn
                 && filled(&key.key_alias) == filled(&self.aws_key_info.key_alias)
-                && key.is_reused_for_cluster_volumes() == self.aws_key_info.is_reused_for_cluster_volumes()
+                && key.is_reused_for_cluster_volumes()
+                    == self.aws_key_info.is_reused_for_cluster_volumes()
                 && sorted(&existing.use_cases) == sorted(&self.use_cases)
         })
     }
@@ -134,7 +140,10 @@ impl Account {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn create_key_configuration(&self, new: &NewKeyConfiguration) -> Result<KeyConfiguration, Error> {
+    pub async fn create_key_configuration(
+        &self,
+        new: &NewKeyConfiguration,
+    ) -> Result<KeyConfiguration, Error> {
         self.post("/customer-managed-keys", new).await
     }
 
@@ -142,7 +151,10 @@ impl Account {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn key_configuration(&self, id: &KeyConfigurationId) -> Result<KeyConfiguration, Error> {
+    pub async fn key_configuration(
+        &self,
+        id: &KeyConfigurationId,
+    ) -> Result<KeyConfiguration, Error> {
         self.get(&format!("/customer-managed-keys/{id}")).await
     }
 
@@ -159,12 +171,17 @@ impl Account {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn find_key_configuration(&self, id: &KeyConfigurationId) -> Result<Option<KeyConfiguration>, Error> {
+    pub async fn find_key_configuration(
+        &self,
+        id: &KeyConfigurationId,
+    ) -> Result<Option<KeyConfiguration>, Error> {
         match self.key_configuration(id).await {
             Ok(found) => Ok(Some(found)),
             Err(error) if error.is_not_found() => {
                 let all = self.key_configurations().await?;
-                Ok(all.into_iter().find(|one| one.customer_managed_key_id == id.as_str()))
+                Ok(all
+                    .into_iter()
+                    .find(|one| one.customer_managed_key_id == id.as_str()))
             }
             Err(error) => Err(error),
         }

@@ -16,7 +16,9 @@ pub use errors::{ApiError, Error};
 pub use transport::Account;
 
 /// Nothing where the API has `null`: one object of an unknown shape must not hide all others of a list.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Default + serde::Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
+fn or_default<'de, D: serde::Deserializer<'de>, T: Default + serde::Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
     <Option<T> as serde::Deserialize>::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
@@ -25,7 +27,13 @@ fn int64<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<i64
     match <serde_json::Value as serde::Deserialize>::deserialize(deserializer)? {
         serde_json::Value::Null => Ok(None),
         serde_json::Value::String(text) => text.parse().map(Some).map_err(serde::de::Error::custom),
-        serde_json::Value::Number(number) => number.to_string().parse().map(Some).map_err(serde::de::Error::custom),
-        other => Err(serde::de::Error::custom(format!("`{other}` is not a whole number"))),
+        serde_json::Value::Number(number) => number
+            .to_string()
+            .parse()
+            .map(Some)
+            .map_err(serde::de::Error::custom),
+        other => Err(serde::de::Error::custom(format!(
+            "`{other}` is not a whole number"
+        ))),
     }
 }

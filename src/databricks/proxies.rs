@@ -24,7 +24,12 @@ impl Proxies {
     }
 
     fn of(variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let first = |names: [&str; 2]| names.into_iter().filter_map(variable).find(|value| !value.trim().is_empty());
+        let first = |names: [&str; 2]| {
+            names
+                .into_iter()
+                .filter_map(variable)
+                .find(|value| !value.trim().is_empty())
+        };
         let all = first(["ALL_PROXY", "all_proxy"]);
         Self {
             https: first(["HTTPS_PROXY", "https_proxy"]).or_else(|| all.clone()),
@@ -57,13 +62,23 @@ impl Proxies {
         let name = url.host_str()?.to_ascii_lowercase();
         let excepts = |entry: &str| {
             let entry = entry.trim().trim_start_matches('.').to_ascii_lowercase();
-            entry == "*" || (!entry.is_empty() && (name == entry || name.ends_with(&format!(".{entry}"))))
+            entry == "*"
+                || (!entry.is_empty() && (name == entry || name.ends_with(&format!(".{entry}"))))
         };
         if is_loopback(url) || self.except.split(',').any(excepts) {
             return None;
         }
-        let proxy = if url.scheme() == "https" { &self.https } else { &self.http }.as_ref()?;
-        let shown = if proxy.contains("://") { proxy.clone() } else { format!("http://{proxy}") };
+        let proxy = if url.scheme() == "https" {
+            &self.https
+        } else {
+            &self.http
+        }
+        .as_ref()?;
+        let shown = if proxy.contains("://") {
+            proxy.clone()
+        } else {
+            format!("http://{proxy}")
+        };
         let mut shown = Url::parse(&shown).ok()?;
         // Both fail only for addresses that have no host.
         let _ = shown.set_username("");
@@ -79,22 +94,49 @@ mod tests {
     /// Each row: the environment, the address, and the proxy that a message names.
     #[test]
     fn a_message_names_the_proxy_and_never_its_password() -> Result<(), url::ParseError> {
-        let both: &[(&str, &str)] = &[("HTTPS_PROXY", "http://user:secret@proxy:3128"), ("NO_PROXY", "internal,.corp.example")];
+        let both: &[(&str, &str)] = &[
+            ("HTTPS_PROXY", "http://user:secret@proxy:3128"),
+            ("NO_PROXY", "internal,.corp.example"),
+        ];
         let rows: &[(&[(&str, &str)], &str, Option<&str>)] = &[
-            (both, "https://accounts.cloud.databricks.com/x", Some("http://proxy:3128")),
+            (
+                both,
+                "https://accounts.cloud.databricks.com/x",
+                Some("http://proxy:3128"),
+            ),
             (both, "https://127.0.0.1:1/x", None),
             (both, "https://a.corp.example", None),
             (both, "https://internal", None),
             (both, "http://elsewhere", None),
-            (&[("all_proxy", "proxy:1")], "http://elsewhere", Some("http://proxy:1")),
-            (&[("HTTP_PROXY", "http://proxy:1"), ("NO_PROXY", "*")], "http://elsewhere", None),
-            (&[("HTTP_PROXY", "http://proxy:1")], "http://localhost:1", None),
+            (
+                &[("all_proxy", "proxy:1")],
+                "http://elsewhere",
+                Some("http://proxy:1"),
+            ),
+            (
+                &[("HTTP_PROXY", "http://proxy:1"), ("NO_PROXY", "*")],
+                "http://elsewhere",
+                None,
+            ),
+            (
+                &[("HTTP_PROXY", "http://proxy:1")],
+                "http://localhost:1",
+                None,
+            ),
             (&[], "https://elsewhere", None),
         ];
         for (environment, address, expected) in rows {
-            let proxies =
-                Proxies::of(&|name| environment.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned()));
-            assert_eq!(proxies.shown_for(&Url::parse(address)?).as_deref(), *expected, "{address}");
+            let proxies = Proxies::of(&|name| {
+                environment
+                    .iter()
+                    .find(|(own, _)| *own == name)
+                    .map(|(_, value)| (*value).to_owned())
+            });
+            assert_eq!(
+                proxies.shown_for(&Url::parse(address)?).as_deref(),
+                *expected,
+                "{address}"
+            );
         }
         Ok(())
     }

@@ -108,22 +108,50 @@ impl Account {
     /// # Errors
     /// When there is no TLS on this machine, or the certificates that were named cannot be read.
     pub fn new(resolved: Resolved, behaviour: Behaviour) -> Result<Self, Error> {
-        let Resolved { host, account, credential } = resolved;
-        let proxied = Proxies::of_environment().on(Client::builder()).map_err(|error| broken(&error))?;
+        let Resolved {
+            host,
+            account,
+            credential,
+        } = resolved;
+        let proxied = Proxies::of_environment()
+            .on(Client::builder())
+            .map_err(|error| broken(&error))?;
         let mut http = proxied
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(behaviour.timeout))
             .timeout(behaviour.timeout)
-            .user_agent(format!("{} auth/{}", behaviour.user_agent, credential.auth_type()));
+            .user_agent(format!(
+                "{} auth/{}",
+                behaviour.user_agent,
+                credential.auth_type()
+            ));
         if let Some(file) = &behaviour.ca_bundle {
             http = http.tls_certs_merge(certificates(file)?);
         }
         let http = http.build().map_err(|error| broken(&error))?;
         let patience = behaviour.retry_timeout;
-        let tokens = Tokens::new(http.clone(), host.clone(), account.clone(), credential, patience, behaviour.stop.clone());
-        let pace = Pace { saved: f64::from(behaviour.requests_per_second.max(1)), at: Instant::now() };
+        let tokens = Tokens::new(
+            http.clone(),
+            host.clone(),
+            account.clone(),
+            credential,
+            patience,
+            behaviour.stop.clone(),
+        );
+        let pace = Pace {
+            saved: f64::from(behaviour.requests_per_second.max(1)),
+            at: Instant::now(),
+        };
         let (pace, under_way) = (Mutex::new(pace), Semaphore::new(AT_ONCE));
-        Ok(Self { http, host, account, behaviour, tokens, pace, under_way })
+        Ok(Self {
+            http,
+            host,
+            account,
+            behaviour,
+            tokens,
+            pace,
+            under_way,
+        })
     }
 
     /// The account.
@@ -141,15 +169,29 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.call(Method::GET, path, None::<&()>, Repeat::Read, |body| decode(body)).await
+        self.call(Method::GET, path, None::<&()>, Repeat::Read, |body| {
+            decode(body)
+        })
+        .await
     }
 
     /// Makes an object. Never sent twice when the first may have been taken.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached; see [`Error::may_have_been_taken`].
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
-        self.call(Method::POST, path, Some(body), Repeat::OnlyIfNotTaken, |body| decode(body)).await
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, Error> {
+        self.call(
+            Method::POST,
+            path,
+            Some(body),
+            Repeat::OnlyIfNotTaken,
+            |body| decode(body),
+        )
+        .await
     }
 
     /// Changes fields of an object to given values, which means the same when it is sent twice.
@@ -158,7 +200,10 @@ impl Account {
     /// When the API refuses or cannot be reached. [`super::ApiError::after_another`] says whether an earlier try of this very
     /// call may have been taken.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.call(Method::PATCH, path, Some(body), Repeat::SameTwice, |_| Ok(())).await
+        self.call(Method::PATCH, path, Some(body), Repeat::SameTwice, |_| {
+            Ok(())
+        })
+        .await
     }
 
     /// Removes an object. The answer may be the object or nothing.
@@ -166,7 +211,10 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
-        self.call(Method::DELETE, path, None::<&()>, Repeat::SameTwice, |_| Ok(())).await
+        self.call(Method::DELETE, path, None::<&()>, Repeat::SameTwice, |_| {
+            Ok(())
+        })
+        .await
     }
 
     async fn call<T>(
@@ -178,18 +226,25 @@ impl Account {
         understand: impl Fn(&str) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut url = self.host.join(&format!("/api/2.0/accounts/{}{path}", self.account));
+        let mut url = self
+            .host
+            .join(&format!("/api/2.0/accounts/{}{path}", self.account));
         if !query.is_empty() {
             url.set_query(Some(query));
         }
-        let body = body.map(serde_json::to_vec).transpose().map_err(|error| Error::Malformed(error.to_string()))?;
+        let body = body
+            .map(serde_json::to_vec)
+            .transpose()
+            .map_err(|error| Error::Malformed(error.to_string()))?;
         let deadline = Instant::now() + self.behaviour.retry_timeout;
         let (mut attempt, mut perhaps_taken, mut renewed) = (0_u32, false, false);
         loop {
             attempt += 1;
             self.keep_pace().await;
             let headers = self.tokens.headers().await?;
-            let outcome = self.once(&method, &url, body.clone(), &headers, attempt).await;
+            let outcome = self
+                .once(&method, &url, body.clone(), &headers, attempt)
+                .await;
             let mut error = match outcome.and_then(|body| understand(&body)) {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
@@ -197,7 +252,10 @@ impl Account {
             tracing::debug!(%method, %url, attempt, %error, "the account API did not do it");
             if let Error::Api(refusal) = &mut error {
                 // A token can be taken back before its time. That a new one helps is tried once.
-                if refusal.status == 401 && headers.can_be_renewed() && !std::mem::replace(&mut renewed, true) {
+                if refusal.status == 401
+                    && headers.can_be_renewed()
+                    && !std::mem::replace(&mut renewed, true)
+                {
                     self.tokens.refused(&headers).await;
                     continue;
                 }
@@ -206,11 +264,16 @@ impl Account {
             perhaps_taken |= error.may_have_been_taken();
             let again = match &error {
                 Error::Api(refusal) if refusal.is_busy() => true,
-                Error::Api(refusal) if refusal.status == 500 => repeat != Repeat::OnlyIfNotTaken && attempt < TRIES,
+                Error::Api(refusal) if refusal.status == 500 => {
+                    repeat != Repeat::OnlyIfNotTaken && attempt < TRIES
+                }
                 Error::Malformed(_) => repeat == Repeat::Read && attempt < TRIES,
                 error if error.may_have_been_taken() => repeat != Repeat::OnlyIfNotTaken,
                 // A host that refuses is not there, and waiting for minutes does not bring it back.
-                Error::Transport { is_unreachable: true, .. } => attempt < TRIES,
+                Error::Transport {
+                    is_unreachable: true,
+                    ..
+                } => attempt < TRIES,
                 Error::Transport { .. } => true,
                 _ => false,
             };
@@ -241,10 +304,21 @@ impl Account {
             tracing::trace!(body = shown, "the request");
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let request = headers.on(request).build().map_err(|error| broken(&error))?;
+        let request = headers
+            .on(request)
+            .build()
+            .map_err(|error| broken(&error))?;
         tracing::trace!(headers = named(request.headers()), "the request's headers");
-        let response = self.http.execute(request).await.map_err(|error| broken(&error))?;
-        tracing::trace!(status = response.status().as_u16(), headers = named(response.headers()), "the answer");
+        let response = self
+            .http
+            .execute(request)
+            .await
+            .map_err(|error| broken(&error))?;
+        tracing::trace!(
+            status = response.status().as_u16(),
+            headers = named(response.headers()),
+            "the answer"
+        );
         let body = read(response).await;
         if tracing::enabled!(tracing::Level::TRACE) {
             let text = match &body {
@@ -272,7 +346,11 @@ impl Account {
             text = text.replace(secret.expose_secret(), MASK);
         }
         match text.char_indices().nth(LOGGED) {
-            Some((end, _)) => format!("{}… ({} bytes)", text.get(..end).unwrap_or_default(), body.len()),
+            Some((end, _)) => format!(
+                "{}… ({} bytes)",
+                text.get(..end).unwrap_or_default(),
+                body.len()
+            ),
             None => text,
         }
     }
@@ -284,7 +362,10 @@ impl Account {
             let mut pace = self.pace.lock().await;
             let now = Instant::now();
             let saved = pace.saved + now.duration_since(pace.at).as_secs_f64() * rate;
-            *pace = Pace { saved: saved.min(rate) - 1.0, at: now };
+            *pace = Pace {
+                saved: saved.min(rate) - 1.0,
+                at: now,
+            };
             (-pace.saved / rate).max(0.0)
         };
         tokio::time::sleep(Duration::from_secs_f64(wait)).await;
@@ -296,10 +377,18 @@ impl Account {
 /// # Errors
 /// When it cannot be read, or has none.
 pub fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
-    let unreadable = |reason: String| Error::Certificates { file: file.display().to_string(), reason };
+    let unreadable = |reason: String| Error::Certificates {
+        file: file.display().to_string(),
+        reason,
+    };
     let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
-    let all = Certificate::from_pem_bundle(&pem).map_err(|_| unreadable("it is not a PEM file".to_owned()))?;
-    if all.is_empty() { Err(unreadable("there is no certificate in it".to_owned())) } else { Ok(all) }
+    let all = Certificate::from_pem_bundle(&pem)
+        .map_err(|_| unreadable("it is not a PEM file".to_owned()))?;
+    if all.is_empty() {
+        Err(unreadable("there is no certificate in it".to_owned()))
+    } else {
+        Ok(all)
+    }
 }
 
 const MASK: &str = "(secret)";
@@ -309,7 +398,11 @@ fn mask(json: &mut Json) {
         Json::Object(fields) => {
             for (name, value) in fields {
                 let name = name.to_ascii_lowercase();
-                if value.is_string() && ["token", "secret", "password"].iter().any(|word| name.ends_with(word)) {
+                if value.is_string()
+                    && ["token", "secret", "password"]
+                        .iter()
+                        .any(|word| name.ends_with(word))
+                {
                     *value = Json::from(MASK);
                 } else {
                     mask(value);
@@ -324,8 +417,15 @@ fn mask(json: &mut Json) {
 /// Headers for the log. Cookies let somebody in as well.
 fn named(headers: &HeaderMap) -> String {
     let one = |(name, value): (&reqwest::header::HeaderName, &reqwest::header::HeaderValue)| {
-        let secret = value.is_sensitive() || ["cookie", "auth", "token"].iter().any(|word| name.as_str().contains(word));
-        let value = if secret { MASK } else { value.to_str().unwrap_or("(not text)") };
+        let secret = value.is_sensitive()
+            || ["cookie", "auth", "token"]
+                .iter()
+                .any(|word| name.as_str().contains(word));
+        let value = if secret {
+            MASK
+        } else {
+            value.to_str().unwrap_or("(not text)")
+        };
         format!("{name}: {value}")
     };
     headers.iter().map(one).collect::<Vec<_>>().join(", ")
@@ -343,8 +443,7 @@ mod tests {
 
     #[test]
     fn what_is_called_a_secret_is_masked() {
-        let mut json =
-            serde_json::json!({"access_token": "a", "x": [{"clientSecret": "b"}], "key_arn": "c", "token_type": "Bearer"});
+        let mut json = serde_json::json!({"access_token": "a", "x": [{"clientSecret": "b"}], "key_arn": "c", "token_type": "Bearer"});
         mask(&mut json);
         assert_eq!(
             json.to_string(),

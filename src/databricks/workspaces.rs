@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
-use crate::vocabulary::{AttachedKey, Cloud, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus};
+use crate::vocabulary::{
+    AttachedKey, Cloud, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
+};
 
 /// A workspace as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -69,10 +71,16 @@ struct StsRole {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct KeyFields {
     /// For managed services.
-    #[serde(skip_serializing_if = "Option::is_none", rename = "managed_services_customer_managed_key_id")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        rename = "managed_services_customer_managed_key_id"
+    )]
     pub managed_services: Option<KeyConfigurationId>,
     /// For storage.
-    #[serde(skip_serializing_if = "Option::is_none", rename = "storage_customer_managed_key_id")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        rename = "storage_customer_managed_key_id"
+    )]
     pub storage: Option<KeyConfigurationId>,
 }
 
@@ -87,8 +95,15 @@ impl KeyFields {
 
     /// Those of them that a workspace does not have.
     pub fn missing_in(&self, workspace: &Workspace) -> Self {
-        let missing = |case| self.of(case).filter(|wanted| workspace.key(case).known() != Some(*wanted)).cloned();
-        Self { managed_services: missing(UseCase::ManagedServices), storage: missing(UseCase::Storage) }
+        let missing = |case| {
+            self.of(case)
+                .filter(|wanted| workspace.key(case).known() != Some(*wanted))
+                .cloned()
+        };
+        Self {
+            managed_services: missing(UseCase::ManagedServices),
+            storage: missing(UseCase::Storage),
+        }
     }
 
     /// Whether nothing is to be changed.
@@ -98,9 +113,19 @@ impl KeyFields {
 
     /// The fields' names, as `update_mask` wants them.
     fn mask(&self) -> String {
-        let managed = self.managed_services.as_ref().map(|_| "managed_services_customer_managed_key_id");
-        let storage = self.storage.as_ref().map(|_| "storage_customer_managed_key_id");
-        managed.into_iter().chain(storage).collect::<Vec<_>>().join(",")
+        let managed = self
+            .managed_services
+            .as_ref()
+            .map(|_| "managed_services_customer_managed_key_id");
+        let storage = self
+            .storage
+            .as_ref()
+            .map(|_| "storage_customer_managed_key_id");
+        managed
+            .into_iter()
+            .chain(storage)
+            .collect::<Vec<_>>()
+            .join(",")
     }
 }
 
@@ -131,7 +156,10 @@ impl Workspace {
 
     /// Whether it uses a key configuration, by whatever id the API shows.
     pub fn uses_id(&self, id: &str) -> bool {
-        let own = [&self.managed_services_customer_managed_key_id, &self.storage_customer_managed_key_id];
+        let own = [
+            &self.managed_services_customer_managed_key_id,
+            &self.storage_customer_managed_key_id,
+        ];
         own.into_iter().flatten().any(|used| used == id)
     }
 }
@@ -160,7 +188,11 @@ impl Account {
     pub async fn find_workspace(&self, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
         match self.workspace(id).await {
             Ok(found) => Ok(Some(found)),
-            Err(error) if error.is_not_found() => Ok(self.workspaces().await?.into_iter().find(|one| one.workspace_id == id)),
+            Err(error) if error.is_not_found() => Ok(self
+                .workspaces()
+                .await?
+                .into_iter()
+                .find(|one| one.workspace_id == id)),
             Err(error) => Err(error),
         }
     }
@@ -170,7 +202,12 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn workspaces_using(&self, id: &KeyConfigurationId) -> Result<Vec<Workspace>, Error> {
-        Ok(self.workspaces().await?.into_iter().filter(|workspace| workspace.uses(id)).collect())
+        Ok(self
+            .workspaces()
+            .await?
+            .into_iter()
+            .filter(|workspace| workspace.uses(id))
+            .collect())
     }
 
     /// The ARN of a workspace's cross-account role; serverless workspaces have none.
@@ -178,9 +215,18 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn cross_account_role(&self, workspace: &Workspace) -> Result<Option<String>, Error> {
-        let Some(id) = workspace.credentials_id.as_deref().filter(|id| !id.is_empty()) else { return Ok(None) };
+        let Some(id) = workspace
+            .credentials_id
+            .as_deref()
+            .filter(|id| !id.is_empty())
+        else {
+            return Ok(None);
+        };
         let credentials: Credentials = self.get(&format!("/credentials/{id}")).await?;
-        Ok(credentials.aws_credentials.and_then(|aws| aws.sts_role).and_then(|role| role.role_arn))
+        Ok(credentials
+            .aws_credentials
+            .and_then(|aws| aws.sts_role)
+            .and_then(|role| role.role_arn))
     }
 
     /// Changes the key fields of a workspace, and no others.
@@ -188,7 +234,11 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn set_keys(&self, id: WorkspaceId, fields: &KeyFields) -> Result<(), Error> {
-        self.patch(&format!("/workspaces/{id}?update_mask={}", fields.mask()), fields).await
+        self.patch(
+            &format!("/workspaces/{id}?update_mask={}", fields.mask()),
+            fields,
+        )
+        .await
     }
 }
 
@@ -199,9 +249,15 @@ mod tests {
     #[test]
     fn only_what_changes_is_sent_and_named() -> Result<(), Box<dyn std::error::Error>> {
         let id: KeyConfigurationId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
-        let fields = KeyFields { storage: Some(id.clone()), ..KeyFields::default() };
+        let fields = KeyFields {
+            storage: Some(id.clone()),
+            ..KeyFields::default()
+        };
         assert_eq!(fields.mask(), "storage_customer_managed_key_id");
-        assert_eq!(serde_json::to_string(&fields)?, format!("{{\"storage_customer_managed_key_id\":\"{id}\"}}"));
+        assert_eq!(
+            serde_json::to_string(&fields)?,
+            format!("{{\"storage_customer_managed_key_id\":\"{id}\"}}")
+        );
         Ok(())
     }
 }

@@ -55,7 +55,11 @@ impl<T> Attr<T> {
     /// The value or `default` when there is none; unknown stays unknown.
     #[must_use]
     pub fn or(self, default: T) -> Self {
-        if self.is_null() { Self::Known(default) } else { self }
+        if self.is_null() {
+            Self::Known(default)
+        } else {
+            self
+        }
     }
 
     /// Another value made from this one; null and unknown stay what they are.
@@ -129,7 +133,10 @@ pub struct BridgeError {
 
 impl BridgeError {
     fn new(message: impl fmt::Display) -> Self {
-        Self { path: Path::root(), message: message.to_string() }
+        Self {
+            path: Path::root(),
+            message: message.to_string(),
+        }
     }
 
     fn within(mut self, step: Step) -> Self {
@@ -140,7 +147,11 @@ impl BridgeError {
 
 impl fmt::Display for BridgeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.path.is_root() { f.write_str(&self.message) } else { write!(f, "at {}: {}", self.path, self.message) }
+        if self.path.is_root() {
+            f.write_str(&self.message)
+        } else {
+            write!(f, "at {}: {}", self.path, self.message)
+        }
     }
 }
 
@@ -206,17 +217,30 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
                 },
             },
             Value::String(text) => visitor.visit_str(text),
-            Value::List(elements) => visitor.visit_seq(Elements { elements: elements.iter().enumerate() }),
-            Value::Map(entries) => visitor.visit_map(Entries { entries: entries.iter(), value: None }),
+            Value::List(elements) => visitor.visit_seq(Elements {
+                elements: elements.iter().enumerate(),
+            }),
+            Value::Map(entries) => visitor.visit_map(Entries {
+                entries: entries.iter(),
+                value: None,
+            }),
             Value::Dynamic(inner) => ValueDeserializer(&inner.1).deserialize_any(visitor),
         }
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, BridgeError> {
-        if self.0.is_null() { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.0.is_null() {
+            visitor.visit_none()
+        } else {
+            visitor.visit_some(self)
+        }
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, BridgeError> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, BridgeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -227,9 +251,18 @@ impl<'de> Deserializer<'de> for ValueDeserializer<'_> {
         visitor: V,
     ) -> Result<V::Value, BridgeError> {
         match self.0 {
-            Value::Null if name == ATTR => visitor.visit_enum(Variant { name: NULL, value: None }),
-            Value::Unknown(_) if name == ATTR => visitor.visit_enum(Variant { name: UNKNOWN, value: None }),
-            value if name == ATTR => visitor.visit_enum(Variant { name: KNOWN, value: Some(value) }),
+            Value::Null if name == ATTR => visitor.visit_enum(Variant {
+                name: NULL,
+                value: None,
+            }),
+            Value::Unknown(_) if name == ATTR => visitor.visit_enum(Variant {
+                name: UNKNOWN,
+                value: None,
+            }),
+            value if name == ATTR => visitor.visit_enum(Variant {
+                name: KNOWN,
+                value: Some(value),
+            }),
             Value::String(text) => visitor.visit_enum(text.as_str().into_deserializer()),
             _ => self.deserialize_any(visitor),
         }
@@ -253,8 +286,13 @@ struct Elements<'a> {
 impl<'de> de::SeqAccess<'de> for Elements<'_> {
     type Error = BridgeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, BridgeError> {
-        let Some((index, value)) = self.elements.next() else { return Ok(None) };
+    fn next_element_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, BridgeError> {
+        let Some((index, value)) = self.elements.next() else {
+            return Ok(None);
+        };
         seed.deserialize(ValueDeserializer(value))
             .map(Some)
             .map_err(|error| error.within(Step::Index(i64::try_from(index).unwrap_or(i64::MAX))))
@@ -269,15 +307,28 @@ struct Entries<'a> {
 impl<'de> de::MapAccess<'de> for Entries<'_> {
     type Error = BridgeError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, BridgeError> {
-        let Some((name, value)) = self.entries.next() else { return Ok(None) };
+    fn next_key_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, BridgeError> {
+        let Some((name, value)) = self.entries.next() else {
+            return Ok(None);
+        };
         self.value = Some((name, value));
-        seed.deserialize(name.as_str().into_deserializer()).map(Some)
+        seed.deserialize(name.as_str().into_deserializer())
+            .map(Some)
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, BridgeError> {
-        let (name, value) = self.value.take().ok_or_else(|| BridgeError::new("a value without its name"))?;
-        seed.deserialize(ValueDeserializer(value)).map_err(|error| error.within(Step::Attribute(name.to_owned())))
+    fn next_value_seed<S: DeserializeSeed<'de>>(
+        &mut self,
+        seed: S,
+    ) -> Result<S::Value, BridgeError> {
+        let (name, value) = self
+            .value
+            .take()
+            .ok_or_else(|| BridgeError::new("a value without its name"))?;
+        seed.deserialize(ValueDeserializer(value))
+            .map_err(|error| error.within(Step::Attribute(name.to_owned())))
     }
 }
 
@@ -290,7 +341,10 @@ impl<'a, 'de> de::EnumAccess<'de> for Variant<'a> {
     type Error = BridgeError;
     type Variant = Payload<'a>;
 
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Payload<'a>), BridgeError> {
+    fn variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<(S::Value, Payload<'a>), BridgeError> {
         let name = seed.deserialize(self.name.into_deserializer())?;
         Ok((name, Payload(self.value)))
     }
@@ -305,16 +359,27 @@ impl<'de> de::VariantAccess<'de> for Payload<'_> {
         Ok(())
     }
 
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, BridgeError> {
+    fn newtype_variant_seed<S: DeserializeSeed<'de>>(
+        self,
+        seed: S,
+    ) -> Result<S::Value, BridgeError> {
         seed.deserialize(ValueDeserializer(self.0.unwrap_or(&Value::Null)))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, BridgeError> {
-        Err(BridgeError::new("an enumeration with fields has no form in Terraform"))
+        Err(BridgeError::new(
+            "an enumeration with fields has no form in Terraform",
+        ))
     }
 
-    fn struct_variant<V: Visitor<'de>>(self, _: &'static [&'static str], _: V) -> Result<V::Value, BridgeError> {
-        Err(BridgeError::new("an enumeration with fields has no form in Terraform"))
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, BridgeError> {
+        Err(BridgeError::new(
+            "an enumeration with fields has no form in Terraform",
+        ))
     }
 }
 
@@ -366,7 +431,9 @@ impl Serializer for ValueSerializer {
         self.serialize_f64(value.into())
     }
     fn serialize_f64(self, value: f64) -> Result<Value, BridgeError> {
-        Number::from_f64(value).map(Value::Number).map_err(BridgeError::new)
+        Number::from_f64(value)
+            .map(Value::Number)
+            .map_err(BridgeError::new)
     }
     fn serialize_char(self, value: char) -> Result<Value, BridgeError> {
         Ok(Value::String(value.to_string()))
@@ -389,14 +456,23 @@ impl Serializer for ValueSerializer {
     fn serialize_unit_struct(self, _: &'static str) -> Result<Value, BridgeError> {
         Ok(Value::Null)
     }
-    fn serialize_unit_variant(self, name: &'static str, _: u32, variant: &'static str) -> Result<Value, BridgeError> {
+    fn serialize_unit_variant(
+        self,
+        name: &'static str,
+        _: u32,
+        variant: &'static str,
+    ) -> Result<Value, BridgeError> {
         Ok(match (name, variant) {
             (ATTR, UNKNOWN) => Value::unknown(),
             (ATTR, _) => Value::Null,
             (_, variant) => Value::String(variant.to_owned()),
         })
     }
-    fn serialize_newtype_struct<T: ?Sized + Serialize>(self, _: &'static str, value: &T) -> Result<Value, BridgeError> {
+    fn serialize_newtype_struct<T: ?Sized + Serialize>(
+        self,
+        _: &'static str,
+        value: &T,
+    ) -> Result<Value, BridgeError> {
         value.serialize(self)
     }
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
@@ -406,10 +482,16 @@ impl Serializer for ValueSerializer {
         _: &'static str,
         value: &T,
     ) -> Result<Value, BridgeError> {
-        if name == ATTR { value.serialize(self) } else { no_form("an enumeration with fields") }
+        if name == ATTR {
+            value.serialize(self)
+        } else {
+            no_form("an enumeration with fields")
+        }
     }
     fn serialize_seq(self, length: Option<usize>) -> Result<List, BridgeError> {
-        Ok(List(Vec::with_capacity(length.unwrap_or_default().min(1024))))
+        Ok(List(Vec::with_capacity(
+            length.unwrap_or_default().min(1024),
+        )))
     }
     fn serialize_tuple(self, length: usize) -> Result<List, BridgeError> {
         self.serialize_seq(Some(length))
@@ -427,7 +509,10 @@ impl Serializer for ValueSerializer {
         no_form("an enumeration with fields")
     }
     fn serialize_map(self, _: Option<usize>) -> Result<Object, BridgeError> {
-        Ok(Object { entries: BTreeMap::new(), key: None })
+        Ok(Object {
+            entries: BTreeMap::new(),
+            key: None,
+        })
     }
     fn serialize_struct(self, _: &'static str, _: usize) -> Result<Object, BridgeError> {
         self.serialize_map(None)
@@ -494,8 +579,13 @@ impl ser::SerializeStruct for Object {
     type Ok = Value;
     type Error = BridgeError;
 
-    fn serialize_field<T: ?Sized + Serialize>(&mut self, name: &'static str, value: &T) -> Result<(), BridgeError> {
-        self.entries.insert(name.to_owned(), value.serialize(ValueSerializer)?);
+    fn serialize_field<T: ?Sized + Serialize>(
+        &mut self,
+        name: &'static str,
+        value: &T,
+    ) -> Result<(), BridgeError> {
+        self.entries
+            .insert(name.to_owned(), value.serialize(ValueSerializer)?);
         Ok(())
     }
 
@@ -519,7 +609,10 @@ impl ser::SerializeMap for Object {
     }
 
     fn serialize_value<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), BridgeError> {
-        let key = self.key.take().ok_or_else(|| BridgeError::new("a value without its key"))?;
+        let key = self
+            .key
+            .take()
+            .ok_or_else(|| BridgeError::new("a value without its key"))?;
         self.entries.insert(key, value.serialize(ValueSerializer)?);
         Ok(())
     }
@@ -578,17 +671,31 @@ mod tests {
     #[test]
     fn what_does_not_fit_is_an_error_with_its_path() -> Result<(), BridgeError> {
         let rows = [
-            ("name", Value::unknown(), "at name: the value is not known yet"),
-            ("days", Value::Number(Number::from(-1_i64)), "at days: `-1` is not a whole number in range"),
+            (
+                "name",
+                Value::unknown(),
+                "at name: the value is not known yet",
+            ),
+            (
+                "days",
+                Value::Number(Number::from(-1_i64)),
+                "at days: `-1` is not a whole number in range",
+            ),
             (
                 "inner",
                 Value::map([("on", Value::string("yes"))]),
                 "at inner.on: invalid type: string \"yes\", expected a boolean",
             ),
-            ("kind", Value::string("EBS"), "at kind: unknown variant `EBS`, expected `STORAGE`"),
+            (
+                "kind",
+                Value::string("EBS"),
+                "at kind: unknown variant `EBS`, expected `STORAGE`",
+            ),
         ];
         for (name, wrong, message) in rows {
-            let Value::Map(mut entries) = to_value(&model())? else { panic!("a model is an object") };
+            let Value::Map(mut entries) = to_value(&model())? else {
+                panic!("a model is an object")
+            };
             entries.insert(name.to_owned(), wrong);
             let error = from_value::<Model>(&Value::Map(entries)).expect_err(name);
             assert_eq!(error.to_string(), message);

@@ -32,7 +32,10 @@ pub trait DataSource: Send + Sync + 'static {
     }
 
     /// Looks it up.
-    fn read(cx: &Context<Self::Client>, config: Self::Model) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    fn read(
+        cx: &Context<Self::Client>,
+        config: Self::Model,
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
 }
 
 /// A data source whose types are forgotten, as the server keeps it.
@@ -49,7 +52,10 @@ pub trait AnyDataSource<C>: Send + Sync {
 
 /// Registers a data source with its provider.
 pub fn register<D: DataSource>() -> Box<dyn AnyDataSource<D::Client>> {
-    Box::new(Registered::<D> { schema: D::schema(), source: PhantomData })
+    Box::new(Registered::<D> {
+        schema: D::schema(),
+        source: PhantomData,
+    })
 }
 
 struct Registered<D> {
@@ -80,11 +86,18 @@ impl<D: DataSource> AnyDataSource<D::Client> for Registered<D> {
             };
             let result = result.and_then(|model| to_value(&model).map_err(|error| misfit(&error)));
             let (mut diagnostics, private, deferred) = cx.finish_deferred();
-            let state = result.map(|value| value.canonical(&self.schema.ty())).unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
-                Value::Null
-            });
-            Outcome { state, private, diagnostics, deferred }
+            let state = result
+                .map(|value| value.canonical(&self.schema.ty()))
+                .unwrap_or_else(|errors| {
+                    diagnostics.extend(errors);
+                    Value::Null
+                });
+            Outcome {
+                state,
+                private,
+                diagnostics,
+                deferred,
+            }
         })
     }
 }

@@ -32,12 +32,22 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// An error about the whole block.
     pub fn error(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, summary: summary.into(), detail: detail.into(), path: Path::root() }
+        Self {
+            severity: Severity::Error,
+            summary: summary.into(),
+            detail: detail.into(),
+            path: Path::root(),
+        }
     }
 
     /// A warning about the whole block.
     pub fn warning(summary: impl Into<String>, detail: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, summary: summary.into(), detail: detail.into(), path: Path::root() }
+        Self {
+            severity: Severity::Warning,
+            summary: summary.into(),
+            detail: detail.into(),
+            path: Path::root(),
+        }
     }
 
     /// The same diagnostic, about one attribute.
@@ -112,7 +122,9 @@ impl Diagnostics {
 
     /// Whether one of them stops the run.
     pub fn has_errors(&self) -> bool {
-        self.0.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 
     /// Whether there is none.

@@ -33,15 +33,22 @@ impl FromStr for GoDuration {
         let mut rest = text;
         let mut nanoseconds: f64 = 0.0;
         if rest == "0" {
-            return Ok(Self { length: Duration::ZERO, spelling: text.to_owned() });
+            return Ok(Self {
+                length: Duration::ZERO,
+                spelling: text.to_owned(),
+            });
         }
         if rest.is_empty() {
             return Err(wrong());
         }
         while !rest.is_empty() {
-            let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit() && c != '.')
+                .ok_or_else(wrong)?;
             let (number, tail) = rest.split_at(digits);
-            let letters = tail.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(tail.len());
+            let letters = tail
+                .find(|c: char| c.is_ascii_digit() || c == '.')
+                .unwrap_or(tail.len());
             let (unit, tail) = tail.split_at(letters);
             let factor = match unit {
                 "ns" => 1.0,
@@ -56,7 +63,10 @@ impl FromStr for GoDuration {
             rest = tail;
         }
         let length = Duration::try_from_secs_f64(nanoseconds / 1e9).map_err(|_| wrong())?;
-        Ok(Self { length, spelling: text.to_owned() })
+        Ok(Self {
+            length,
+            spelling: text.to_owned(),
+        })
     }
 }
 
@@ -74,7 +84,9 @@ impl Serialize for GoDuration {
 
 impl<'de> Deserialize<'de> for GoDuration {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
     }
 }
 
@@ -101,22 +113,49 @@ mod tests {
 
     #[test]
     fn durations_read_as_go_reads_them() {
-        let rows = [("20m", 1200), ("1h30m", 5400), ("90s", 90), ("0", 0), ("0s", 0), ("1.5h", 5400)];
+        let rows = [
+            ("20m", 1200),
+            ("1h30m", 5400),
+            ("90s", 90),
+            ("0", 0),
+            ("0s", 0),
+            ("1.5h", 5400),
+        ];
         for (text, seconds) in rows {
-            assert_eq!(text.parse::<GoDuration>().map(|d| d.length().as_secs()), Ok(seconds), "{text}");
+            assert_eq!(
+                text.parse::<GoDuration>().map(|d| d.length().as_secs()),
+                Ok(seconds),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn what_is_no_duration_is_refused() {
-        for text in ["", "20", "20 m", "m", "-5m", "1d", "1e9h", "..s", "99999999999999999999999h"] {
+        for text in [
+            "",
+            "20",
+            "20 m",
+            "m",
+            "-5m",
+            "1d",
+            "1e9h",
+            "..s",
+            "99999999999999999999999h",
+        ] {
             assert!(text.parse::<GoDuration>().is_err(), "{text}");
         }
     }
 
     #[test]
     fn lengths_are_spelled_for_people() {
-        let rows = [(0, "0s"), (59, "59s"), (1200, "20m"), (5400, "1h30m"), (3661, "1h1m1s")];
+        let rows = [
+            (0, "0s"),
+            (59, "59s"),
+            (1200, "20m"),
+            (5400, "1h30m"),
+            (3661, "1h1m1s"),
+        ];
         for (seconds, text) in rows {
             assert_eq!(spell(Duration::from_secs(seconds)), text);
         }

@@ -74,7 +74,9 @@ impl Signature {
         tfplugin6::Function {
             parameters: self.parameters.iter().map(parameter_proto).collect(),
             variadic_parameter: self.variadic.as_ref().map(parameter_proto),
-            r#return: Some(tfplugin6::function::Return { r#type: self.result.to_json_bytes() }),
+            r#return: Some(tfplugin6::function::Return {
+                r#type: self.result.to_json_bytes(),
+            }),
             summary: self.summary.to_owned(),
             description: self.description.to_owned(),
             description_kind: tfplugin6::StringKind::Markdown.into(),

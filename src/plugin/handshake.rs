@@ -10,7 +10,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 
 /// What every Terraform provider is greeted with; it only tells apart a person from Terraform.
-pub const COOKIE: (&str, &str) = ("TF_PLUGIN_MAGIC_COOKIE", "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2");
+pub const COOKIE: (&str, &str) = (
+    "TF_PLUGIN_MAGIC_COOKIE",
+    "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+);
 
 /// The major version of the provider protocol that is served.
 pub const PROTOCOL: u32 = 6;
@@ -62,19 +65,30 @@ impl Environment {
     pub fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, HandshakeError> {
         let filled = |name: &str| get(name).filter(|value| !value.is_empty());
         let text = |name: &'static str| {
-            filled(name).map(|value| value.into_string().map_err(|value| HandshakeError::Variable { name, value })).transpose()
+            filled(name)
+                .map(|value| {
+                    value
+                        .into_string()
+                        .map_err(|value| HandshakeError::Variable { name, value })
+                })
+                .transpose()
         };
         if text(COOKIE.0)?.as_deref() != Some(COOKIE.1) {
             return Err(HandshakeError::NoCookie);
         }
         if let Some(offered) = text("PLUGIN_PROTOCOL_VERSIONS")?
-            && !offered.split(',').any(|version| version.trim().parse() == Ok(PROTOCOL))
+            && !offered
+                .split(',')
+                .any(|version| version.trim().parse() == Ok(PROTOCOL))
         {
             return Err(HandshakeError::Protocol { offered });
         }
         let port = |name: &'static str| {
             let number = |value: String| {
-                value.parse::<u16>().map_err(|_| HandshakeError::Variable { name, value: value.clone().into() })
+                value.parse::<u16>().map_err(|_| HandshakeError::Variable {
+                    name,
+                    value: value.clone().into(),
+                })
             };
             text(name)?.map(number).transpose()
         };
@@ -122,9 +136,14 @@ impl fmt::Display for Address {
 
 /// The line that tells Terraform where and how to connect, without its line end.
 pub fn line(address: &Address, certificate: Option<&[u8]>, asks_for_multiplexing: bool) -> String {
-    let certificate = certificate.map(|der| STANDARD_NO_PAD.encode(der)).unwrap_or_default();
+    let certificate = certificate
+        .map(|der| STANDARD_NO_PAD.encode(der))
+        .unwrap_or_default();
     let multiplexing = if asks_for_multiplexing { "|false" } else { "" };
-    format!("1|{PROTOCOL}|{}|{address}|grpc|{certificate}{multiplexing}", address.network())
+    format!(
+        "1|{PROTOCOL}|{}|{address}|grpc|{certificate}{multiplexing}",
+        address.network()
+    )
 }
 
 #[cfg(test)]
@@ -134,7 +153,11 @@ mod tests {
     fn environment(entries: &[(&str, &str)]) -> Result<Environment, HandshakeError> {
         let mut all = vec![COOKIE];
         all.extend_from_slice(entries);
-        Environment::read(|name| all.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value)))
+        Environment::read(|name| {
+            all.iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| OsString::from(value))
+        })
     }
 
     #[test]
@@ -146,7 +169,12 @@ mod tests {
     #[test]
     fn a_terraform_that_speaks_only_protocol_5_is_told_so() {
         let error = environment(&[("PLUGIN_PROTOCOL_VERSIONS", "4,5")]);
-        assert_eq!(error, Err(HandshakeError::Protocol { offered: "4,5".to_owned() }));
+        assert_eq!(
+            error,
+            Err(HandshakeError::Protocol {
+                offered: "4,5".to_owned()
+            })
+        );
         assert!(environment(&[("PLUGIN_PROTOCOL_VERSIONS", "5,6")]).is_ok());
     }
 
@@ -175,7 +203,10 @@ mod tests {
     #[test]
     fn the_line_has_seven_fields_only_when_asked() {
         let address = Address::Unix("/tmp/s".into());
-        assert_eq!(line(&address, Some(&[1, 2]), false), "1|6|unix|/tmp/s|grpc|AQI");
+        assert_eq!(
+            line(&address, Some(&[1, 2]), false),
+            "1|6|unix|/tmp/s|grpc|AQI"
+        );
         assert_eq!(line(&address, None, true), "1|6|unix|/tmp/s|grpc||false");
         let address = Address::Tcp(([127, 0, 0, 1], 10000).into());
         assert_eq!(line(&address, None, false), "1|6|tcp|127.0.0.1:10000|grpc|");

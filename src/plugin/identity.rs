@@ -44,11 +44,18 @@ impl Identity {
     /// # Errors
     /// When the state has something else there: a fault of the provider.
     pub fn of(&self, state: &Value) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
-        let Some(text) = state.at(self.path).as_str() else { return Ok(None) };
+        let Some(text) = state.at(self.path).as_str() else {
+            return Ok(None);
+        };
         let value = Value::map([(self.name, Value::string(text))]);
-        let data = codec::encode(&value, &self.ty())
-            .map_err(|error| Diagnostic::bug(format!("An identity does not have the type of its schema: {error}.")))?;
-        Ok(Some(pb::ResourceIdentityData { identity_data: Some(data) }))
+        let data = codec::encode(&value, &self.ty()).map_err(|error| {
+            Diagnostic::bug(format!(
+                "An identity does not have the type of its schema: {error}."
+            ))
+        })?;
+        Ok(Some(pb::ResourceIdentityData {
+            identity_data: Some(data),
+        }))
     }
 
     /// The text of an identity that the user gave.
@@ -59,15 +66,22 @@ impl Identity {
         let malformed = |error: &CodecError| {
             Diagnostic::error(
                 "The identity cannot be read",
-                format!("{error}. It has one attribute, `{}`: {}.", self.name, self.description),
+                format!(
+                    "{error}. It has one attribute, `{}`: {}.",
+                    self.name, self.description
+                ),
             )
         };
-        let value = codec::decode_optional(data.identity_data.as_ref(), &self.ty()).map_err(|error| malformed(&error))?;
+        let value = codec::decode_optional(data.identity_data.as_ref(), &self.ty())
+            .map_err(|error| malformed(&error))?;
         match value.get(self.name).as_str() {
             Some(text) => Ok(text.to_owned()),
             None => Err(Diagnostic::error(
                 "The identity is not complete",
-                format!("Give `{}` in the `identity` of the import block: {}.", self.name, self.description),
+                format!(
+                    "Give `{}` in the `identity` of the import block: {}.",
+                    self.name, self.description
+                ),
             )
             .into()),
         }
@@ -87,8 +101,13 @@ impl Identity {
             )
         };
         let value = decode_lenient(raw, &self.ty()).map_err(unreadable)?;
-        let data = codec::encode(&value, &self.ty())
-            .map_err(|error| Diagnostic::bug(format!("An identity does not have the type of its schema: {error}.")))?;
-        Ok(pb::ResourceIdentityData { identity_data: Some(data) })
+        let data = codec::encode(&value, &self.ty()).map_err(|error| {
+            Diagnostic::bug(format!(
+                "An identity does not have the type of its schema: {error}."
+            ))
+        })?;
+        Ok(pb::ResourceIdentityData {
+            identity_data: Some(data),
+        })
     }
 }

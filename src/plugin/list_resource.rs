@@ -62,7 +62,10 @@ pub trait AnyListResource<C>: Send + Sync {
 
 /// Registers a list with its provider.
 pub fn register<L: ListResource>() -> Box<dyn AnyListResource<<L::Of as Resource>::Client>> {
-    Box::new(Registered::<L> { schema: L::schema(), of: PhantomData })
+    Box::new(Registered::<L> {
+        schema: L::schema(),
+        of: PhantomData,
+    })
 }
 
 struct Registered<L> {
@@ -83,7 +86,12 @@ impl<L: ListResource> AnyListResource<<L::Of as Resource>::Client> for Registere
         self.schema.validate(config)
     }
 
-    fn list<'a>(&'a self, cx: Context<<L::Of as Resource>::Client>, config: &'a Value, limit: usize) -> Boxed<'a, List> {
+    fn list<'a>(
+        &'a self,
+        cx: Context<<L::Of as Resource>::Client>,
+        config: &'a Value,
+        limit: usize,
+    ) -> Boxed<'a, List> {
         Box::pin(async move {
             let found = match from_value::<L::Config>(config) {
                 Ok(config) => L::list(&cx, config, limit).await,
@@ -91,15 +99,29 @@ impl<L: ListResource> AnyListResource<<L::Of as Resource>::Client> for Registere
             };
             let ty = L::Of::schema().ty();
             let shown = found.and_then(|found| {
-                let one = |one: Listed<_>| Ok((one.name, to_value(&one.model).map_err(|error| misfit(&error))?.canonical(&ty)));
-                found.into_iter().take(limit).map(one).collect::<Result<Vec<_>, Diagnostics>>()
+                let one = |one: Listed<_>| {
+                    Ok((
+                        one.name,
+                        to_value(&one.model)
+                            .map_err(|error| misfit(&error))?
+                            .canonical(&ty),
+                    ))
+                };
+                found
+                    .into_iter()
+                    .take(limit)
+                    .map(one)
+                    .collect::<Result<Vec<_>, Diagnostics>>()
             });
             let (mut diagnostics, _) = cx.finish();
             let objects = shown.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 Vec::new()
             });
-            List { objects, diagnostics }
+            List {
+                objects,
+                diagnostics,
+            }
         })
     }
 }

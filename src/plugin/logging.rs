@@ -15,7 +15,9 @@ use tracing_subscriber::registry::LookupSpan;
 
 /// How much is logged: TF_LOG_PROVIDER before TF_LOG, nothing when neither is set.
 pub fn level(get: impl Fn(&str) -> Option<String>) -> LevelFilter {
-    let wanted = ["TF_LOG_PROVIDER", "TF_LOG"].iter().find_map(|name| get(name).filter(|value| !value.is_empty()));
+    let wanted = ["TF_LOG_PROVIDER", "TF_LOG"]
+        .iter()
+        .find_map(|name| get(name).filter(|value| !value.is_empty()));
     match wanted.map(|value| value.to_ascii_uppercase()).as_deref() {
         // As Terraform reads it: a level that it does not know means the most that can be had, and so does JSON.
         Some("OFF") | None => LevelFilter::OFF,
@@ -52,7 +54,8 @@ struct Fields(Map<String, Json>);
 
 impl Visit for Fields {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.0.insert(field.name().to_owned(), Json::from(format!("{value:?}")));
+        self.0
+            .insert(field.name().to_owned(), Json::from(format!("{value:?}")));
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
@@ -101,14 +104,31 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
             Level::DEBUG => "debug",
             Level::TRACE => "trace",
         };
-        let format = format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+        let format = format_description!(
+            "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
+        );
         line.insert("@level".to_owned(), Json::from(level));
-        line.insert("@message".to_owned(), fields.0.remove("message").unwrap_or_default());
+        line.insert(
+            "@message".to_owned(),
+            fields.0.remove("message").unwrap_or_default(),
+        );
         line.insert("@module".to_owned(), Json::from(self.module));
-        line.insert("@timestamp".to_owned(), Json::from(OffsetDateTime::now_utc().format(format).unwrap_or_default()));
-        for span in cx.event_scope(event).into_iter().flat_map(|scope| scope.from_root()) {
+        line.insert(
+            "@timestamp".to_owned(),
+            Json::from(OffsetDateTime::now_utc().format(format).unwrap_or_default()),
+        );
+        for span in cx
+            .event_scope(event)
+            .into_iter()
+            .flat_map(|scope| scope.from_root())
+        {
             if let Some(fields) = span.extensions().get::<Fields>() {
-                line.extend(fields.0.iter().map(|(name, value)| (name.clone(), value.clone())));
+                line.extend(
+                    fields
+                        .0
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.clone())),
+                );
             }
         }
         line.extend(fields.0);
@@ -128,13 +148,21 @@ mod tests {
         let rows: [(&[(&str, &str)], LevelFilter); 6] = [
             (&[], LevelFilter::OFF),
             (&[("TF_LOG", "DEBUG")], LevelFilter::DEBUG),
-            (&[("TF_LOG", "debug"), ("TF_LOG_PROVIDER", "error")], LevelFilter::ERROR),
+            (
+                &[("TF_LOG", "debug"), ("TF_LOG_PROVIDER", "error")],
+                LevelFilter::ERROR,
+            ),
             (&[("TF_LOG", "JSON")], LevelFilter::TRACE),
             (&[("TF_LOG_PROVIDER", "off")], LevelFilter::OFF),
             (&[("TF_LOG", "")], LevelFilter::OFF),
         ];
         for (variables, expected) in rows {
-            let get = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            let get = |name: &str| {
+                variables
+                    .iter()
+                    .find(|(key, _)| *key == name)
+                    .map(|(_, value)| (*value).to_owned())
+            };
             assert_eq!(level(get), expected, "{variables:?}");
         }
     }

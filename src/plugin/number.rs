@@ -41,12 +41,18 @@ impl Number {
     /// # Errors
     /// For infinities and NaN.
     pub fn from_f64(value: f64) -> Result<Self, NumberError> {
-        BigDecimal::try_from(value).map_err(|_| NumberError::NotFinite).and_then(Self::checked)
+        BigDecimal::try_from(value)
+            .map_err(|_| NumberError::NotFinite)
+            .and_then(Self::checked)
     }
 
     /// The number as a 64-bit integer, when it is one exactly.
     pub fn as_i64(&self) -> Option<i64> {
-        if self.0.is_integer() { self.0.to_i64() } else { None }
+        if self.0.is_integer() {
+            self.0.to_i64()
+        } else {
+            None
+        }
     }
 
     /// The number as a binary floating-point value, when that loses nothing.
@@ -73,15 +79,23 @@ impl FromStr for Number {
     type Err = NumberError;
 
     fn from_str(text: &str) -> Result<Self, NumberError> {
-        let bound = usize::try_from(MOST_DIGITS).unwrap_or(usize::MAX).saturating_mul(2);
+        let bound = usize::try_from(MOST_DIGITS)
+            .unwrap_or(usize::MAX)
+            .saturating_mul(2);
         if text.len() > bound {
             return Err(NumberError::TooLarge);
         }
         // BigDecimal accepts `_` between digits; JSON and Terraform do not.
-        if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E')) {
+        if text.is_empty()
+            || !text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'+' | b'-' | b'.' | b'e' | b'E'))
+        {
             return Err(NumberError::Malformed(text.to_owned()));
         }
-        BigDecimal::from_str(text).map_err(|_| NumberError::Malformed(text.to_owned())).and_then(Self::checked)
+        BigDecimal::from_str(text)
+            .map_err(|_| NumberError::Malformed(text.to_owned()))
+            .and_then(Self::checked)
     }
 }
 
@@ -115,7 +129,10 @@ mod tests {
     fn a_few_bytes_cannot_become_a_gigabyte() {
         assert_eq!("1e999999999".parse::<Number>(), Err(NumberError::TooLarge));
         assert!("1e99999999999999999999".parse::<Number>().is_err());
-        assert!(matches!("1_000".parse::<Number>(), Err(NumberError::Malformed(_))));
+        assert!(matches!(
+            "1_000".parse::<Number>(),
+            Err(NumberError::Malformed(_))
+        ));
         assert_eq!(Number::from_f64(f64::NAN), Err(NumberError::NotFinite));
     }
 }

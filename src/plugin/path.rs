@@ -27,7 +27,12 @@ impl Path {
 
     /// A path through attributes only, written with dots: `aws.key_arn`.
     pub fn of(dotted: &str) -> Self {
-        Self(dotted.split('.').map(|name| Step::Attribute(name.to_owned())).collect())
+        Self(
+            dotted
+                .split('.')
+                .map(|name| Step::Attribute(name.to_owned()))
+                .collect(),
+        )
     }
 
     /// This path, one attribute further.
@@ -81,9 +86,13 @@ impl Path {
                 Step::Key(key) => Selector::ElementKeyString(key.clone()),
                 Step::Index(index) => Selector::ElementKeyInt(*index),
             };
-            attribute_path::Step { selector: Some(selector) }
+            attribute_path::Step {
+                selector: Some(selector),
+            }
         });
-        AttributePath { steps: steps.collect() }
+        AttributePath {
+            steps: steps.collect(),
+        }
     }
 }
 
@@ -108,7 +117,14 @@ mod tests {
     #[test]
     fn a_path_reads_as_people_write_it() {
         assert_eq!(Path::of("aws.key_arn").to_string(), "aws.key_arn");
-        assert_eq!(Path::of("rules").index(2).attribute("name").key("a b").to_string(), "rules[2].name[\"a b\"]");
+        assert_eq!(
+            Path::of("rules")
+                .index(2)
+                .attribute("name")
+                .key("a b")
+                .to_string(),
+            "rules[2].name[\"a b\"]"
+        );
         assert!(Path::root().is_root());
     }
 }

@@ -29,19 +29,44 @@ pub fn differs_quietly(schema: &Schema, prior: &Value, planned: &Value) -> bool 
 }
 
 fn without_quiet(schema: &Schema, value: &Value) -> Value {
-    let Value::Map(entries) = value else { return value.clone() };
-    let is_quiet = |name: &String| schema.attributes.iter().any(|attribute| attribute.quiet && attribute.name == name);
-    Value::Map(entries.iter().filter(|(name, _)| !is_quiet(name)).map(|(name, value)| (name.clone(), value.clone())).collect())
+    let Value::Map(entries) = value else {
+        return value.clone();
+    };
+    let is_quiet = |name: &String| {
+        schema
+            .attributes
+            .iter()
+            .any(|attribute| attribute.quiet && attribute.name == name)
+    };
+    Value::Map(
+        entries
+            .iter()
+            .filter(|(name, _)| !is_quiet(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect(),
+    )
 }
 
 /// The paths that ask for another object: attributes that replace and differ from the prior state.
 pub fn replacements(schema: &Schema, prior: &Value, planned: &Value) -> Vec<Path> {
     let mut paths = Vec::new();
-    collect_replacements(&schema.attributes, prior, planned, &Path::root(), &mut paths);
+    collect_replacements(
+        &schema.attributes,
+        prior,
+        planned,
+        &Path::root(),
+        &mut paths,
+    );
     paths
 }
 
-fn collect_replacements(attributes: &[Attribute], prior: &Value, planned: &Value, path: &Path, paths: &mut Vec<Path>) {
+fn collect_replacements(
+    attributes: &[Attribute],
+    prior: &Value,
+    planned: &Value,
+    path: &Path,
+    paths: &mut Vec<Path>,
+) {
     for attribute in attributes {
         let (before, after) = (prior.get(attribute.name), planned.get(attribute.name));
         let path = path.attribute(attribute.name);
@@ -58,7 +83,10 @@ fn collect_replacements(attributes: &[Attribute], prior: &Value, planned: &Value
 fn carry_over(attributes: &[Attribute], config: &Value, prior: Option<&Value>) -> Value {
     let planned = attributes.iter().map(|attribute| {
         let before = prior.map(|prior| prior.get(attribute.name));
-        (attribute.name, carry_over_one(attribute, config.get(attribute.name), before))
+        (
+            attribute.name,
+            carry_over_one(attribute, config.get(attribute.name), before),
+        )
     });
     Value::map(planned)
 }
@@ -74,23 +102,30 @@ fn carry_over_one(attribute: &Attribute, config: &Value, prior: Option<&Value>) 
             _ => Value::Null,
         },
         (_, Value::Unknown(_)) => config.clone(),
-        (Kind::Nested(Nesting::Single, inner), Value::Map(_)) => {
-            carry_over(inner, config, prior.filter(|prior| prior.as_map().is_some()))
-        }
+        (Kind::Nested(Nesting::Single, inner), Value::Map(_)) => carry_over(
+            inner,
+            config,
+            prior.filter(|prior| prior.as_map().is_some()),
+        ),
         (Kind::Nested(Nesting::List, inner), Value::List(elements)) => {
             let before = |index: usize| match prior {
                 Some(Value::List(prior)) => prior.get(index),
                 _ => None,
             };
-            let planned = elements.iter().enumerate().map(|(index, config)| match config {
-                Value::Map(_) => carry_over(inner, config, before(index)),
-                other => other.clone(),
-            });
+            let planned = elements
+                .iter()
+                .enumerate()
+                .map(|(index, config)| match config {
+                    Value::Map(_) => carry_over(inner, config, before(index)),
+                    other => other.clone(),
+                });
             Value::List(planned.collect())
         }
         (Kind::Nested(Nesting::Map, inner), Value::Map(entries)) => {
             let planned = entries.iter().map(|(key, config)| {
-                let before = prior.and_then(Value::as_map).and_then(|prior| prior.get(key));
+                let before = prior
+                    .and_then(Value::as_map)
+                    .and_then(|prior| prior.get(key));
                 let planned = match config {
                     Value::Map(_) => carry_over(inner, config, before),
                     other => other.clone(),
@@ -116,16 +151,30 @@ fn carry_over_one(attribute: &Attribute, config: &Value, prior: Option<&Value>) 
 
 /// Something changes, so what is computed and not stable will only be known afterwards.
 fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> Value {
-    let Value::Map(entries) = planned else { return planned };
-    let by_name: BTreeMap<&str, &Attribute> = attributes.iter().map(|attribute| (attribute.name, attribute)).collect();
+    let Value::Map(entries) = planned else {
+        return planned;
+    };
+    let by_name: BTreeMap<&str, &Attribute> = attributes
+        .iter()
+        .map(|attribute| (attribute.name, attribute))
+        .collect();
     let entries = entries.into_iter().map(|(name, value)| {
-        let Some(attribute) = by_name.get(name.as_str()) else { return (name, value) };
+        let Some(attribute) = by_name.get(name.as_str()) else {
+            return (name, value);
+        };
         let given = config.get(&name);
         let value = match (&attribute.kind, value) {
-            (_, _) if given.is_null() && attribute.is_computed() && attribute.default.is_none() && !attribute.stable => {
+            (_, _)
+                if given.is_null()
+                    && attribute.is_computed()
+                    && attribute.default.is_none()
+                    && !attribute.stable =>
+            {
                 Value::unknown()
             }
-            (Kind::Nested(Nesting::Single, inner), value @ Value::Map(_)) => forget_computed(inner, given, value),
+            (Kind::Nested(Nesting::Single, inner), value @ Value::Map(_)) => {
+                forget_computed(inner, given, value)
+            }
             (_, value) => value,
         };
         (name, value)
@@ -151,7 +200,10 @@ mod tests {
                 Attribute::string_set("uses"),
                 Attribute::object(
                     "aws",
-                    vec![Attribute::string("key").required().replaces(), Attribute::string("region").computed()],
+                    vec![
+                        Attribute::string("key").required().replaces(),
+                        Attribute::string("region").computed(),
+                    ],
                 ),
             ],
         )
@@ -166,19 +218,30 @@ mod tests {
             ("etag", Value::Null),
             ("wait", Value::string("60s")),
             ("hint", Value::Null),
-            ("uses", Value::List(vec![Value::string("b"), Value::string("a")])),
-            ("aws", Value::map([("key", Value::string(key)), ("region", Value::Null)])),
+            (
+                "uses",
+                Value::List(vec![Value::string("b"), Value::string("a")]),
+            ),
+            (
+                "aws",
+                Value::map([("key", Value::string(key)), ("region", Value::Null)]),
+            ),
         ])
         .canonical(&schema().ty())
     }
 
     fn state(name: &str, key: &str) -> Value {
-        let Value::Map(mut entries) = config(name, key) else { panic!("an object") };
+        let Value::Map(mut entries) = config(name, key) else {
+            panic!("an object")
+        };
         entries.insert("force".to_owned(), Value::Bool(false));
         entries.insert("id".to_owned(), Value::string("7"));
         entries.insert("etag".to_owned(), Value::string("x"));
         entries.insert("wait".to_owned(), Value::string("1m"));
-        entries.insert("aws".to_owned(), Value::map([("key", Value::string(key)), ("region", Value::string("r"))]));
+        entries.insert(
+            "aws".to_owned(),
+            Value::map([("key", Value::string(key)), ("region", Value::string("r"))]),
+        );
         Value::Map(entries)
     }
 
@@ -202,13 +265,18 @@ mod tests {
     #[test]
     fn what_only_tells_the_provider_how_to_work_makes_nothing_unknown() {
         let prior = state("a", "k");
-        let Value::Map(mut entries) = config("a", "k") else { panic!("an object") };
+        let Value::Map(mut entries) = config("a", "k") else {
+            panic!("an object")
+        };
         entries.insert("hint".to_owned(), Value::string("slowly"));
         let planned = propose(&schema(), &Value::Map(entries), Some(&prior));
         assert_eq!(planned.get("hint"), &Value::string("slowly"));
         assert_eq!(planned.get("etag"), &Value::string("x"));
         assert!(differs_quietly(&schema(), &prior, &planned));
-        assert!(!differs_quietly(&schema(), &prior, &prior) && !differs_quietly(&schema(), &prior, &state("b", "k")));
+        assert!(
+            !differs_quietly(&schema(), &prior, &prior)
+                && !differs_quietly(&schema(), &prior, &state("b", "k"))
+        );
     }
 
     #[test]
@@ -225,16 +293,24 @@ mod tests {
     fn another_value_of_a_replacing_attribute_asks_for_another_object() {
         let prior = state("a", "k");
         let planned = propose(&schema(), &config("a", "l"), Some(&prior));
-        assert_eq!(replacements(&schema(), &prior, &planned), vec![Path::of("aws.key")]);
+        assert_eq!(
+            replacements(&schema(), &prior, &planned),
+            vec![Path::of("aws.key")]
+        );
     }
 
     #[test]
     fn an_unknown_configured_value_stays_unknown() {
-        let Value::Map(mut entries) = config("a", "k") else { panic!("an object") };
+        let Value::Map(mut entries) = config("a", "k") else {
+            panic!("an object")
+        };
         entries.insert("kind".to_owned(), Value::unknown());
         let prior = state("a", "k");
         let planned = propose(&schema(), &Value::Map(entries), Some(&prior));
         assert!(planned.get("kind").is_unknown());
-        assert_eq!(replacements(&schema(), &prior, &planned), vec![Path::of("kind")]);
+        assert_eq!(
+            replacements(&schema(), &prior, &planned),
+            vec![Path::of("kind")]
+        );
     }
 }

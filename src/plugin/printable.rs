@@ -6,7 +6,8 @@ use std::fmt::Write as _;
 
 /// Whether a character does something to a terminal or to the direction of a text instead of being shown.
 fn acts(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
+    c.is_control()
+        || matches!(c, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{2069}' | '\u{FEFF}')
 }
 
 fn escaped(text: &str, stays: impl Fn(char) -> bool) -> Cow<'_, str> {
@@ -34,7 +35,10 @@ pub fn ended_once(text: &str) -> Cow<'_, str> {
     let mut out = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(at) = rest.find("..") {
-        let (before, after) = (rest.get(..at).unwrap_or_default(), rest.get(at + 2..).unwrap_or_default());
+        let (before, after) = (
+            rest.get(..at).unwrap_or_default(),
+            rest.get(at + 2..).unwrap_or_default(),
+        );
         // Three of them stand for something left out, and `../` is a directory.
         let is_end = after.is_empty() || after.starts_with(|c: char| c.is_whitespace() || c == ')');
         out.push_str(before);
@@ -84,12 +88,20 @@ mod tests {
         let rows = [
             ("plain ü 鍵 \"x\"", "plain ü 鍵 \"x\"", "plain ü 鍵 \"x\""),
             ("a\nb", "a\nb", "a\\u{a}b"),
-            ("\u{1b}[31mred\u{7}\r", "\\u{1b}[31mred\\u{7}\\u{d}", "\\u{1b}[31mred\\u{7}\\u{d}"),
+            (
+                "\u{1b}[31mred\u{7}\r",
+                "\\u{1b}[31mred\\u{7}\\u{d}",
+                "\\u{1b}[31mred\\u{7}\\u{d}",
+            ),
             ("\u{9b}2J\u{7f}", "\\u{9b}2J\\u{7f}", "\\u{9b}2J\\u{7f}"),
             ("evil\u{202e}txt", "evil\\u{202e}txt", "evil\\u{202e}txt"),
         ];
         for (text, lines, name) in rows {
-            assert_eq!((printable(text).as_ref(), printable_line(text).as_ref()), (lines, name), "{text:?}");
+            assert_eq!(
+                (printable(text).as_ref(), printable_line(text).as_ref()),
+                (lines, name),
+                "{text:?}"
+            );
         }
     }
 }

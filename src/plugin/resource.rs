@@ -42,7 +42,13 @@ pub struct Context<C> {
 impl<C> Context<C> {
     /// A context for one operation.
     pub fn new(client: Arc<C>, stop: CancellationToken, private: Private) -> Self {
-        Self { client, stop, warnings: Mutex::default(), private: Mutex::new(private), deferred: AtomicBool::new(false) }
+        Self {
+            client,
+            stop,
+            warnings: Mutex::default(),
+            private: Mutex::new(private),
+            deferred: AtomicBool::new(false),
+        }
     }
 
     /// What the provider's configuration was made into.
@@ -57,17 +63,27 @@ impl<C> Context<C> {
 
     /// Shows the user something that does not stop the run.
     pub fn warn(&self, diagnostic: Diagnostic) {
-        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(diagnostic);
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(diagnostic);
     }
 
     /// What an earlier operation on the same object left in private.
     pub fn private(&self, name: &str) -> Option<Json> {
-        self.private.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.private
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(name)
+            .cloned()
     }
 
     /// Leaves something in private for the next operation on the same object.
     pub fn set_private(&self, name: &str, value: Json) {
-        self.private.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
+        self.private
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned(), value);
     }
 
     /// Nothing more can be said before the provider's own configuration is known. Where Terraform allows it, the change is
@@ -82,8 +98,14 @@ impl<C> Context<C> {
     }
 
     pub(super) fn finish_deferred(self) -> (Diagnostics, Private, bool) {
-        let warnings = self.warnings.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let private = self.private.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let warnings = self
+            .warnings
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let private = self
+            .private
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
         (warnings, private, self.deferred.into_inner())
     }
 }
@@ -158,7 +180,10 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 
     /// The place for a warning or a refusal before anything is destroyed.
-    fn plan_destroy(cx: &Context<Self::Client>, state: &Self::Model) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+    fn plan_destroy(
+        cx: &Context<Self::Client>,
+        state: &Self::Model,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
         let _ = (cx, state);
         async { Ok(()) }
     }
@@ -185,10 +210,16 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
 
     /// Removes the object.
-    fn delete(cx: &Context<Self::Client>, state: Self::Model) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+    fn delete(
+        cx: &Context<Self::Client>,
+        state: Self::Model,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 
     /// A first state from the id that the user gave; Terraform reads the object afterwards.
-    fn import(cx: &Context<Self::Client>, id: &str) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    fn import(
+        cx: &Context<Self::Client>,
+        id: &str,
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
 
     /// A first state from the state of another provider's resource (`moved`, Terraform 1.8), and private data for the read that
     /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
@@ -234,7 +265,9 @@ impl Source {
         let mut parts = self.provider.rsplit('/');
         let is_named = parts.next() == Some(name);
         // `-` stands for the namespace of a provider that was written without one.
-        let is_there = parts.next().is_none_or(|own| own == namespace || own == "-");
+        let is_there = parts
+            .next()
+            .is_none_or(|own| own == namespace || own == "-");
         is_named && is_there && parts.count() <= 1
     }
 }
@@ -286,9 +319,19 @@ pub trait AnyResource<C>: Send + Sync {
     /// Offline checks.
     fn validate(&self, config: &Value) -> Diagnostics;
     /// Plans a creation, a change, or (configuration null) a destruction.
-    fn plan<'a>(&'a self, cx: Context<C>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned>;
+    fn plan<'a>(
+        &'a self,
+        cx: Context<C>,
+        config: &'a Value,
+        prior: &'a Value,
+    ) -> Boxed<'a, Planned>;
     /// Carries a plan out.
-    fn apply<'a>(&'a self, cx: Context<C>, prior: &'a Value, planned: &'a Value) -> Boxed<'a, Outcome>;
+    fn apply<'a>(
+        &'a self,
+        cx: Context<C>,
+        prior: &'a Value,
+        planned: &'a Value,
+    ) -> Boxed<'a, Outcome>;
     /// Looks at the object.
     fn read<'a>(&'a self, cx: Context<C>, state: &'a Value) -> Boxed<'a, Outcome>;
     /// What tells one object from all others.
@@ -306,7 +349,10 @@ pub trait AnyResource<C>: Send + Sync {
 
 /// Registers a resource with its provider.
 pub fn register<R: Resource>() -> Box<dyn AnyResource<R::Client>> {
-    Box::new(Registered::<R> { schema: R::schema(), resource: PhantomData })
+    Box::new(Registered::<R> {
+        schema: R::schema(),
+        resource: PhantomData,
+    })
 }
 
 struct Registered<R> {
@@ -315,14 +361,22 @@ struct Registered<R> {
 }
 
 fn differences(name: &str, what: &str, violations: &[String]) -> Diagnostic {
-    Diagnostic::bug(format!("{what} of {name} breaks Terraform's rules:\n  - {}", violations.join("\n  - ")))
+    Diagnostic::bug(format!(
+        "{what} of {name} breaks Terraform's rules:\n  - {}",
+        violations.join("\n  - ")
+    ))
 }
 
 /// A state that was saved on the way to a failure: Terraform takes no unknowns in it.
 fn without_unknowns(value: Value) -> Value {
     match value {
         Value::Unknown(_) => Value::Null,
-        Value::Map(entries) => Value::Map(entries.into_iter().map(|(name, value)| (name, without_unknowns(value))).collect()),
+        Value::Map(entries) => Value::Map(
+            entries
+                .into_iter()
+                .map(|(name, value)| (name, without_unknowns(value)))
+                .collect(),
+        ),
         Value::List(elements) => Value::List(elements.into_iter().map(without_unknowns).collect()),
         value => value,
     }
@@ -330,7 +384,9 @@ fn without_unknowns(value: Value) -> Value {
 
 impl<R: Resource> Registered<R> {
     fn write(&self, model: &R::Model) -> Result<Value, Diagnostics> {
-        to_value(model).map(|value| value.canonical(&self.schema.ty())).map_err(|error| misfit(&error))
+        to_value(model)
+            .map(|value| value.canonical(&self.schema.ty()))
+            .map_err(|error| misfit(&error))
     }
 
     async fn try_plan(
@@ -356,14 +412,19 @@ impl<R: Resource> Registered<R> {
             differs: before.is_none_or(|before| *before != proposed),
             quiet: before.is_some_and(|before| differs_quietly(&self.schema, before, &proposed)),
         };
-        let mut plan = Plan { model: read(&proposed)?, replace: Vec::new() };
+        let mut plan = Plan {
+            model: read(&proposed)?,
+            replace: Vec::new(),
+        };
         R::plan(cx, &change, &mut plan).await?;
         let planned = self.write(&plan.model)?.with_refinements_of(&proposed);
         let violations = plan_violations(&self.schema, config, before, &planned);
         if !violations.is_empty() {
             return Err(differences(R::NAME, "The plan", &violations).into());
         }
-        let mut replace = before.map(|before| replacements(&self.schema, before, &planned)).unwrap_or_default();
+        let mut replace = before
+            .map(|before| replacements(&self.schema, before, &planned))
+            .unwrap_or_default();
         replace.extend(plan.replace);
         Ok((planned, replace))
     }
@@ -405,7 +466,12 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
         validated(&self.schema, config, R::validate)
     }
 
-    fn plan<'a>(&'a self, cx: Context<R::Client>, config: &'a Value, prior: &'a Value) -> Boxed<'a, Planned> {
+    fn plan<'a>(
+        &'a self,
+        cx: Context<R::Client>,
+        config: &'a Value,
+        prior: &'a Value,
+    ) -> Boxed<'a, Planned> {
         Box::pin(async move {
             let result = self.try_plan(&cx, config, prior).await;
             let (mut diagnostics, private, deferred) = cx.finish_deferred();
@@ -413,11 +479,22 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 diagnostics.extend(errors);
                 (prior.clone(), Vec::new())
             });
-            Planned { state, replace, private, diagnostics, deferred }
+            Planned {
+                state,
+                replace,
+                private,
+                diagnostics,
+                deferred,
+            }
         })
     }
 
-    fn apply<'a>(&'a self, cx: Context<R::Client>, prior: &'a Value, planned: &'a Value) -> Boxed<'a, Outcome> {
+    fn apply<'a>(
+        &'a self,
+        cx: Context<R::Client>,
+        prior: &'a Value,
+        planned: &'a Value,
+    ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
             let progress = Progress::new();
             let result = self.try_apply(&cx, prior, planned, &progress).await;
@@ -444,7 +521,12 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                     }
                 }
             };
-            Outcome { state: without_unknowns(state), private, diagnostics, deferred: false }
+            Outcome {
+                state: without_unknowns(state),
+                private,
+                diagnostics,
+                deferred: false,
+            }
         })
     }
 
@@ -454,25 +536,38 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 Ok(model) => R::read(&cx, model).await,
                 Err(error) => Err(misfit(&error)),
             };
-            let result = result.and_then(|model| model.map_or(Ok(Value::Null), |model| self.write(&model)));
+            let result =
+                result.and_then(|model| model.map_or(Ok(Value::Null), |model| self.write(&model)));
             let (mut diagnostics, private, deferred) = cx.finish_deferred();
             let state = result.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 state.clone()
             });
-            Outcome { state, private, diagnostics, deferred }
+            Outcome {
+                state,
+                private,
+                diagnostics,
+                deferred,
+            }
         })
     }
 
     fn import<'a>(&'a self, cx: Context<R::Client>, id: &'a str) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let result = R::import(&cx, id).await.and_then(|model| self.write(&model));
+            let result = R::import(&cx, id)
+                .await
+                .and_then(|model| self.write(&model));
             let (mut diagnostics, private) = cx.finish();
             let state = result.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
                 Value::Null
             });
-            Outcome { state, private, diagnostics, deferred: false }
+            Outcome {
+                state,
+                private,
+                diagnostics,
+                deferred: false,
+            }
         })
     }
 
@@ -481,7 +576,8 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
     }
 
     fn take_over(&self, source: &Source) -> Result<(Value, Private), Diagnostics> {
-        let (model, private) = R::take_over(source).unwrap_or_else(|| Err(cannot_take_over(R::NAME, source)))?;
+        let (model, private) =
+            R::take_over(source).unwrap_or_else(|| Err(cannot_take_over(R::NAME, source)))?;
         Ok((self.write(&model)?, private))
     }
 
@@ -519,7 +615,11 @@ mod tests {
             ("a/b/hashicorp/aws", false),
             ("", false),
         ] {
-            let source = Source { provider: provider.to_owned(), type_name: String::new(), state: Json::Null };
+            let source = Source {
+                provider: provider.to_owned(),
+                type_name: String::new(),
+                state: Json::Null,
+            };
             assert_eq!(source.is_of("hashicorp", "aws"), expected, "{provider}");
         }
     }

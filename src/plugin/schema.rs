@@ -168,10 +168,17 @@ impl Attribute {
     /// A duration in Go's spelling.
     pub fn duration(name: &'static str) -> Self {
         let same: SameMeaning = |left, right| {
-            let length = |value: &Value| value.as_str().and_then(|text| GoDuration::from_str(text).ok()).map(|d| d.length());
+            let length = |value: &Value| {
+                value
+                    .as_str()
+                    .and_then(|text| GoDuration::from_str(text).ok())
+                    .map(|d| d.length())
+            };
             length(left).is_some() && length(left) == length(right)
         };
-        Self::string(name).format::<GoDuration>("Invalid duration").same_meaning(same)
+        Self::string(name)
+            .format::<GoDuration>("Invalid duration")
+            .same_meaning(same)
     }
 
     /// The conventional `timeouts` object, each operation with its default.
@@ -179,10 +186,14 @@ impl Attribute {
         let attributes = operations
             .iter()
             .map(|(operation, default)| {
-                Self::duration(operation).describe(format!("How long {operation} may take. Default: `{default}`."))
+                Self::duration(operation).describe(format!(
+                    "How long {operation} may take. Default: `{default}`."
+                ))
             })
             .collect();
-        Self::object("timeouts", attributes).quiet().describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
+        Self::object("timeouts", attributes)
+            .quiet()
+            .describe("How long each operation may take, as `30s`, `20m` or `1h30m`.")
     }
 
     /// What it is for, in Markdown.
@@ -265,7 +276,10 @@ impl Attribute {
 
     /// An offline check of the whole value.
     #[must_use]
-    pub fn check(mut self, check: impl Fn(&Value) -> Result<(), Problem> + Send + Sync + 'static) -> Self {
+    pub fn check(
+        mut self,
+        check: impl Fn(&Value) -> Result<(), Problem> + Send + Sync + 'static,
+    ) -> Self {
         self.checks.push(Check(Box::new(check)));
         self
     }
@@ -279,7 +293,10 @@ impl Attribute {
     {
         self.check(move |value| {
             let one = |value: &Value| match value.as_str().map(T::from_str) {
-                Some(Err(error)) => Err(Problem { summary: summary.to_owned(), detail: sentence(&error.to_string()) }),
+                Some(Err(error)) => Err(Problem {
+                    summary: summary.to_owned(),
+                    detail: sentence(&error.to_string()),
+                }),
                 _ => Ok(()),
             };
             match value {
@@ -293,9 +310,10 @@ impl Attribute {
     #[must_use]
     pub fn not_empty(self, summary: &'static str, detail: &'static str) -> Self {
         self.check(move |value| match value {
-            Value::List(elements) if elements.is_empty() => {
-                Err(Problem { summary: summary.to_owned(), detail: detail.to_owned() })
-            }
+            Value::List(elements) if elements.is_empty() => Err(Problem {
+                summary: summary.to_owned(),
+                detail: detail.to_owned(),
+            }),
             _ => Ok(()),
         })
     }
@@ -318,7 +336,10 @@ impl Attribute {
 
     /// Whether the provider may give it a value.
     pub fn is_computed(&self) -> bool {
-        matches!(self.presence, Presence::Computed | Presence::OptionalComputed)
+        matches!(
+            self.presence,
+            Presence::Computed | Presence::OptionalComputed
+        )
     }
 
     fn to_proto(&self) -> tfplugin6::schema::Attribute {
@@ -333,8 +354,11 @@ impl Attribute {
                     Nesting::Map => NestingMode::Map,
                 };
                 let attributes = attributes.iter().map(Self::to_proto).collect();
-                let object =
-                    tfplugin6::schema::Object { attributes, nesting: mode.into(), ..tfplugin6::schema::Object::default() };
+                let object = tfplugin6::schema::Object {
+                    attributes,
+                    nesting: mode.into(),
+                    ..tfplugin6::schema::Object::default()
+                };
                 (Vec::new(), Some(object))
             }
         };
@@ -344,7 +368,10 @@ impl Attribute {
             nested_type: nested,
             description: self.description.clone(),
             required: self.presence == Presence::Required,
-            optional: matches!(self.presence, Presence::Optional | Presence::OptionalComputed),
+            optional: matches!(
+                self.presence,
+                Presence::Optional | Presence::OptionalComputed
+            ),
             computed: self.is_computed(),
             sensitive: self.sensitive,
             description_kind: tfplugin6::StringKind::Markdown.into(),
@@ -389,7 +416,9 @@ impl Attribute {
             }
         }
         if let Kind::Nested(nesting, attributes) = &self.kind {
-            each_object(*nesting, value, path, |object, path| validate_all(attributes, object, &path, found));
+            each_object(*nesting, value, path, |object, path| {
+                validate_all(attributes, object, &path, found)
+            });
         }
     }
 }
@@ -398,9 +427,14 @@ impl Attribute {
 fn each_object(nesting: Nesting, value: &Value, path: &Path, mut visit: impl FnMut(&Value, Path)) {
     match (nesting, value) {
         (Nesting::Single, object @ Value::Map(_)) => visit(object, path.clone()),
-        (Nesting::Map, Value::Map(entries)) => entries.iter().for_each(|(key, object)| visit(object, path.key(key))),
+        (Nesting::Map, Value::Map(entries)) => entries
+            .iter()
+            .for_each(|(key, object)| visit(object, path.key(key))),
         (_, Value::List(elements)) => {
-            elements.iter().enumerate().for_each(|(index, object)| visit(object, path.index(index)));
+            elements
+                .iter()
+                .enumerate()
+                .for_each(|(index, object)| visit(object, path.index(index)));
         }
         _ => {}
     }
@@ -408,19 +442,31 @@ fn each_object(nesting: Nesting, value: &Value, path: &Path, mut visit: impl FnM
 
 fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
     for attribute in attributes {
-        attribute.missing(object.get(attribute.name), &path.attribute(attribute.name), found);
+        attribute.missing(
+            object.get(attribute.name),
+            &path.attribute(attribute.name),
+            found,
+        );
     }
 }
 
 fn validate_all(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
     for attribute in attributes {
-        attribute.validate(object.get(attribute.name), &path.attribute(attribute.name), found);
+        attribute.validate(
+            object.get(attribute.name),
+            &path.attribute(attribute.name),
+            found,
+        );
     }
 }
 
 /// The object type of these attributes.
 pub fn object_type(attributes: &[Attribute]) -> Type {
-    Type::object(attributes.iter().map(|attribute| (attribute.name, attribute.ty())))
+    Type::object(
+        attributes
+            .iter()
+            .map(|attribute| (attribute.name, attribute.ty())),
+    )
 }
 
 /// An error message as a sentence: library errors begin in lower case and end without a full stop.
@@ -439,7 +485,11 @@ pub fn sentence(text: &str) -> String {
 impl Schema {
     /// A schema of the first version.
     pub fn new(description: impl Into<String>, attributes: Vec<Attribute>) -> Self {
-        Self { version: 0, description: description.into(), attributes }
+        Self {
+            version: 0,
+            description: description.into(),
+            attributes,
+        }
     }
 
     /// The type of the whole block.

@@ -83,10 +83,15 @@ fn failed(error: &ServeError) -> ExitCode {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
-    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
 }
 
-#[allow(clippy::print_stdout, reason = "the handshake line is the one thing that belongs on standard output")]
+#[allow(
+    clippy::print_stdout,
+    reason = "the handshake line is the one thing that belongs on standard output"
+)]
 fn say(text: &str) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "{text}")?;
@@ -103,10 +108,18 @@ async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError>
 
     // Before anybody is told that we are here: afterwards it may be dead already.
     let parent = parent_process();
-    let tls = environment.client_certificate.as_deref().map(MutualTls::new).transpose()?;
+    let tls = environment
+        .client_certificate
+        .as_deref()
+        .map(MutualTls::new)
+        .transpose()?;
     let listener = Listener::bind(environment).await?;
     let certificate = tls.as_ref().map(|tls| tls.certificate.as_slice());
-    say(&line(listener.address(), certificate, environment.asks_for_multiplexing))?;
+    say(&line(
+        listener.address(),
+        certificate,
+        environment.asks_for_multiplexing,
+    ))?;
 
     let (incoming, open) = listener.incoming(tls.map(|tls| tls.config));
     let (stop, end) = (CancellationToken::new(), CancellationToken::new());
@@ -188,13 +201,18 @@ async fn router<P: Provider>(
     may_be_ended: bool,
 ) -> tonic::transport::server::Router {
     let (health_reporter, health) = tonic_health::server::health_reporter();
-    health_reporter.set_service_status("plugin", tonic_health::ServingStatus::Serving).await;
-    let provider =
-        ProviderServer::new(server).max_decoding_message_size(LARGEST_MESSAGE).max_encoding_message_size(LARGEST_MESSAGE);
+    health_reporter
+        .set_service_status("plugin", tonic_health::ServingStatus::Serving)
+        .await;
+    let provider = ProviderServer::new(server)
+        .max_decoding_message_size(LARGEST_MESSAGE)
+        .max_encoding_message_size(LARGEST_MESSAGE);
     Transport::builder()
         .add_service(provider)
         .add_service(health)
-        .add_service(GrpcControllerServer::new(Controller { end: may_be_ended.then(|| end.clone()) }))
+        .add_service(GrpcControllerServer::new(Controller {
+            end: may_be_ended.then(|| end.clone()),
+        }))
         .add_service(GrpcStdioServer::new(Stdio { end: end.clone() }))
         .add_service(GrpcBrokerServer::new(Broker { end: end.clone() }))
 }

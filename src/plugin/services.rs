@@ -34,7 +34,10 @@ pub struct Silence<T> {
 
 impl<T> Silence<T> {
     fn until(end: &CancellationToken) -> Self {
-        Self { end: Box::pin(end.clone().cancelled_owned()), items: std::marker::PhantomData }
+        Self {
+            end: Box::pin(end.clone().cancelled_owned()),
+            items: std::marker::PhantomData,
+        }
     }
 }
 
@@ -57,7 +60,10 @@ pub struct Stdio {
 impl pb::grpc_stdio_server::GrpcStdio for Stdio {
     type StreamStdioStream = Silence<pb::StdioData>;
 
-    async fn stream_stdio(&self, _: Request<()>) -> Result<Response<Self::StreamStdioStream>, Status> {
+    async fn stream_stdio(
+        &self,
+        _: Request<()>,
+    ) -> Result<Response<Self::StreamStdioStream>, Status> {
         Ok(Response::new(Silence::until(&self.end)))
     }
 }

@@ -87,7 +87,11 @@ impl Listener {
             if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await
                 && let Ok(address) = listener.local_addr()
             {
-                return Ok(Self { socket: Socket::Tcp(listener), address: Address::Tcp(address), _directory: None });
+                return Ok(Self {
+                    socket: Socket::Tcp(listener),
+                    address: Address::Tcp(address),
+                    _directory: None,
+                });
             }
         }
         Err(ListenError::Ports(least, most))
@@ -101,12 +105,30 @@ impl Listener {
         let parent = environment.socket_directory.clone().unwrap_or_else(|| {
             let usual = std::env::temp_dir();
             // A temporary directory with a long name would make a path that no socket can have.
-            if usual.as_os_str().len() + 32 > LONGEST_SOCKET_PATH { PathBuf::from("/tmp") } else { usual }
+            if usual.as_os_str().len() + 32 > LONGEST_SOCKET_PATH {
+                PathBuf::from("/tmp")
+            } else {
+                usual
+            }
         });
-        let failed = |source| ListenError::Socket { directory: parent.clone(), source };
-        let group = environment.socket_group.as_deref().map(group_id).transpose()?;
-        let (directory_mode, socket_mode) = if group.is_some() { (0o750, 0o660) } else { (0o700, 0o600) };
-        let directory = tempfile::Builder::new().prefix("plugin-").tempdir_in(&parent).map_err(failed)?;
+        let failed = |source| ListenError::Socket {
+            directory: parent.clone(),
+            source,
+        };
+        let group = environment
+            .socket_group
+            .as_deref()
+            .map(group_id)
+            .transpose()?;
+        let (directory_mode, socket_mode) = if group.is_some() {
+            (0o750, 0o660)
+        } else {
+            (0o700, 0o600)
+        };
+        let directory = tempfile::Builder::new()
+            .prefix("plugin-")
+            .tempdir_in(&parent)
+            .map_err(failed)?;
         let path = directory.path().join("dbxcmk.sock");
         let listener = UnixListener::bind(&path).map_err(failed)?;
         let mode = |path: &std::path::Path, mode| {
@@ -117,7 +139,11 @@ impl Listener {
         };
         mode(&path, socket_mode).map_err(failed)?;
         mode(directory.path(), directory_mode).map_err(failed)?;
-        Ok(Self { socket: Socket::Unix(listener), address: Address::Unix(path), _directory: Some(directory) })
+        Ok(Self {
+            socket: Socket::Unix(listener),
+            address: Address::Unix(path),
+            _directory: Some(directory),
+        })
     }
 
     /// Where it listens.
@@ -127,7 +153,10 @@ impl Listener {
 
     /// Accepts connections until the returned stream is dropped. A client that fails or dawdles in its TLS handshake holds up
     /// nobody and ends nothing.
-    pub fn incoming(self, tls: Option<Arc<rustls::ServerConfig>>) -> (Incoming, watch::Receiver<usize>) {
+    pub fn incoming(
+        self,
+        tls: Option<Arc<rustls::ServerConfig>>,
+    ) -> (Incoming, watch::Receiver<usize>) {
         let (sender, receiver) = mpsc::channel(16);
         let (count, open) = watch::channel(0);
         let acceptor = tls.map(TlsAcceptor::from);
@@ -159,17 +188,23 @@ impl Listener {
                 tokio::spawn(async move {
                     let stream: Box<dyn Duplex> = match acceptor {
                         None => raw,
-                        Some(acceptor) => match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(raw)).await {
-                            Ok(Ok(stream)) => Box::new(stream),
-                            Ok(Err(error)) => {
-                                tracing::warn!(%error, "refused a client that is not the Terraform that started this provider");
-                                return;
+                        Some(acceptor) => {
+                            match tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(raw))
+                                .await
+                            {
+                                Ok(Ok(stream)) => Box::new(stream),
+                                Ok(Err(error)) => {
+                                    tracing::warn!(%error, "refused a client that is not the Terraform that started this provider");
+                                    return;
+                                }
+                                Err(_) => {
+                                    tracing::warn!(
+                                        "refused a client that did not finish its TLS handshake"
+                                    );
+                                    return;
+                                }
                             }
-                            Err(_) => {
-                                tracing::warn!("refused a client that did not finish its TLS handshake");
-                                return;
-                            }
-                        },
+                        }
                     };
                     count.send_modify(|open| *open += 1);
                     let _ = sender.send(Ok(Connection { stream, count })).await;
@@ -194,7 +229,9 @@ fn group_id(group: &str) -> Result<u32, ListenError> {
     let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
     let found = groups.lines().find_map(|line| {
         let mut fields = line.split(':');
-        (fields.next() == Some(group)).then(|| fields.nth(1).and_then(|id| id.parse().ok())).flatten()
+        (fields.next() == Some(group))
+            .then(|| fields.nth(1).and_then(|id| id.parse().ok()))
+            .flatten()
     });
     found.ok_or_else(|| ListenError::Group(group.to_owned()))
 }
@@ -210,7 +247,8 @@ pub struct Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.count.send_modify(|open| *open = open.saturating_sub(1));
+        self.count
+            .send_modify(|open| *open = open.saturating_sub(1));
     }
 }
 
@@ -221,13 +259,21 @@ impl tonic::transport::server::Connected for Connection {
 }
 
 impl AsyncRead for Connection {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Connection {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
 
@@ -257,22 +303,35 @@ mod tests {
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn only_the_owner_can_reach_the_socket_and_it_goes_away() -> Result<(), Box<dyn std::error::Error>> {
+    async fn only_the_owner_can_reach_the_socket_and_it_goes_away()
+    -> Result<(), Box<dyn std::error::Error>> {
         use std::os::unix::fs::PermissionsExt;
         let parent = tempfile::tempdir()?;
-        let environment = Environment { socket_directory: Some(parent.path().to_owned()), ..Environment::default() };
+        let environment = Environment {
+            socket_directory: Some(parent.path().to_owned()),
+            ..Environment::default()
+        };
         let listener = Listener::bind(&environment).await?;
-        let Address::Unix(path) = listener.address().clone() else { panic!("a Unix socket") };
+        let Address::Unix(path) = listener.address().clone() else {
+            panic!("a Unix socket")
+        };
         assert!(path.starts_with(parent.path()));
-        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path)?.permissions().mode() & 0o777,
+            0o600
+        );
         drop(listener);
-        assert!(std::fs::read_dir(parent.path())?.next().is_none(), "nothing is left behind");
+        assert!(
+            std::fs::read_dir(parent.path())?.next().is_none(),
+            "nothing is left behind"
+        );
         Ok(())
     }
 
     #[cfg(unix)]
     #[tokio::test]
-    async fn a_group_gets_the_socket_and_an_unknown_one_is_refused() -> Result<(), Box<dyn std::error::Error>> {
+    async fn a_group_gets_the_socket_and_an_unknown_one_is_refused()
+    -> Result<(), Box<dyn std::error::Error>> {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let parent = tempfile::tempdir()?;
         let own = std::fs::metadata(parent.path())?.gid();
@@ -282,9 +341,17 @@ mod tests {
             ..Environment::default()
         };
         let listener = Listener::bind(&with(&own.to_string())).await?;
-        let Address::Unix(path) = listener.address().clone() else { panic!("a Unix socket") };
-        assert_eq!(std::fs::metadata(&path)?.permissions().mode() & 0o777, 0o660);
-        let error = Listener::bind(&with("no-such-group-here")).await.map(|_| ()).expect_err("no such group");
+        let Address::Unix(path) = listener.address().clone() else {
+            panic!("a Unix socket")
+        };
+        assert_eq!(
+            std::fs::metadata(&path)?.permissions().mode() & 0o777,
+            0o660
+        );
+        let error = Listener::bind(&with("no-such-group-here"))
+            .await
+            .map(|_| ())
+            .expect_err("no such group");
         assert!(error.to_string().contains("no-such-group-here"));
         Ok(())
     }
@@ -292,8 +359,13 @@ mod tests {
     #[tokio::test]
     async fn tcp_takes_the_next_free_port_of_the_range() -> Result<(), Box<dyn std::error::Error>> {
         let first = Listener::bind_tcp(0, 0).await?;
-        let Address::Tcp(taken) = first.address().clone() else { panic!("a port") };
-        let error = Listener::bind_tcp(taken.port(), taken.port()).await.map(|_| ()).expect_err("taken");
+        let Address::Tcp(taken) = first.address().clone() else {
+            panic!("a port")
+        };
+        let error = Listener::bind_tcp(taken.port(), taken.port())
+            .await
+            .map(|_| ())
+            .expect_err("taken");
         assert!(matches!(error, ListenError::Ports(..)));
         Ok(())
     }

@@ -9,7 +9,11 @@ use super::value::Value;
 
 /// A value that does not fit its model: the schema let it through.
 pub(super) fn misfit(error: &BridgeError) -> Diagnostics {
-    Diagnostic::bug(format!("A value does not fit the model of its schema: {error}.")).at(error.path.clone()).into()
+    Diagnostic::bug(format!(
+        "A value does not fit the model of its schema: {error}."
+    ))
+    .at(error.path.clone())
+    .into()
 }
 
 /// Offline checks: those of the schema, and `check` for what passes them.

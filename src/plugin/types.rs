@@ -68,8 +68,14 @@ impl Type {
 
     /// An object with these attributes, all of them required.
     pub fn object<N: Into<String>>(attributes: impl IntoIterator<Item = (N, Type)>) -> Self {
-        let attributes = attributes.into_iter().map(|(name, ty)| (name.into(), ty)).collect();
-        Self::Object { attributes, optional: BTreeSet::new() }
+        let attributes = attributes
+            .into_iter()
+            .map(|(name, ty)| (name.into(), ty))
+            .collect();
+        Self::Object {
+            attributes,
+            optional: BTreeSet::new(),
+        }
     }
 
     /// The JSON form that schemas carry.
@@ -86,8 +92,14 @@ impl Type {
                 let elements: Vec<Json> = elements.iter().map(Self::to_json).collect();
                 Json::from(vec![Json::from("tuple"), Json::from(elements)])
             }
-            Self::Object { attributes, optional } => {
-                let fields = attributes.iter().map(|(name, ty)| (name.clone(), ty.to_json())).collect();
+            Self::Object {
+                attributes,
+                optional,
+            } => {
+                let fields = attributes
+                    .iter()
+                    .map(|(name, ty)| (name.clone(), ty.to_json()))
+                    .collect();
                 let mut parts = vec![Json::from("object"), Json::Object(fields)];
                 if !optional.is_empty() {
                     parts.push(optional.iter().cloned().collect());
@@ -124,14 +136,24 @@ impl Type {
                 _ => Err(unknown()),
             },
             Json::Array(parts) => match parts.as_slice() {
-                [Json::String(name), element] if name == "list" => Ok(Self::list(Self::from_json(element, depth + 1)?)),
-                [Json::String(name), element] if name == "set" => Ok(Self::set(Self::from_json(element, depth + 1)?)),
-                [Json::String(name), element] if name == "map" => Ok(Self::map(Self::from_json(element, depth + 1)?)),
+                [Json::String(name), element] if name == "list" => {
+                    Ok(Self::list(Self::from_json(element, depth + 1)?))
+                }
+                [Json::String(name), element] if name == "set" => {
+                    Ok(Self::set(Self::from_json(element, depth + 1)?))
+                }
+                [Json::String(name), element] if name == "map" => {
+                    Ok(Self::map(Self::from_json(element, depth + 1)?))
+                }
                 [Json::String(name), Json::Array(elements)] if name == "tuple" => {
-                    let elements = elements.iter().map(|element| Self::from_json(element, depth + 1));
+                    let elements = elements
+                        .iter()
+                        .map(|element| Self::from_json(element, depth + 1));
                     Ok(Self::Tuple(elements.collect::<Result<_, _>>()?))
                 }
-                [Json::String(name), Json::Object(fields), rest @ ..] if name == "object" && rest.len() <= 1 => {
+                [Json::String(name), Json::Object(fields), rest @ ..]
+                    if name == "object" && rest.len() <= 1 =>
+                {
                     let attributes = fields
                         .iter()
                         .map(|(name, ty)| Ok((name.clone(), Self::from_json(ty, depth + 1)?)))
@@ -140,10 +162,18 @@ impl Type {
                         None => BTreeSet::new(),
                         Some(names) => names
                             .as_array()
-                            .and_then(|names| names.iter().map(|name| name.as_str().map(str::to_owned)).collect())
+                            .and_then(|names| {
+                                names
+                                    .iter()
+                                    .map(|name| name.as_str().map(str::to_owned))
+                                    .collect()
+                            })
                             .ok_or_else(unknown)?,
                     };
-                    Ok(Self::Object { attributes, optional })
+                    Ok(Self::Object {
+                        attributes,
+                        optional,
+                    })
                 }
                 _ => Err(unknown()),
             },

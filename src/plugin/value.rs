@@ -59,7 +59,12 @@ impl Value {
 
     /// An object or map.
     pub fn map<N: Into<String>>(entries: impl IntoIterator<Item = (N, Value)>) -> Self {
-        Self::Map(entries.into_iter().map(|(name, value)| (name.into(), value)).collect())
+        Self::Map(
+            entries
+                .into_iter()
+                .map(|(name, value)| (name.into(), value))
+                .collect(),
+        )
     }
 
     /// Whether there is no value.
@@ -101,7 +106,9 @@ impl Value {
 
     /// The attribute `name`, or null when this is no object or has no such attribute.
     pub fn get(&self, name: &str) -> &Value {
-        self.as_map().and_then(|entries| entries.get(name)).unwrap_or(&Value::Null)
+        self.as_map()
+            .and_then(|entries| entries.get(name))
+            .unwrap_or(&Value::Null)
     }
 
     /// The value at a dotted path of attributes, or null.
@@ -113,22 +120,37 @@ impl Value {
     #[must_use]
     pub fn canonical(self, ty: &Type) -> Self {
         match (self, ty) {
-            (Self::List(elements), Type::List(element)) => {
-                Self::List(elements.into_iter().map(|value| value.canonical(element)).collect())
-            }
+            (Self::List(elements), Type::List(element)) => Self::List(
+                elements
+                    .into_iter()
+                    .map(|value| value.canonical(element))
+                    .collect(),
+            ),
             (Self::List(elements), Type::Set(element)) => {
-                let mut elements: Vec<_> = elements.into_iter().map(|value| value.canonical(element)).collect();
+                let mut elements: Vec<_> = elements
+                    .into_iter()
+                    .map(|value| value.canonical(element))
+                    .collect();
                 elements.sort();
                 // Two unknowns in a set may turn out different: only what is wholly known can repeat.
                 elements.dedup_by(|a, b| a == b && a.is_wholly_known());
                 Self::List(elements)
             }
             (Self::List(elements), Type::Tuple(types)) if elements.len() == types.len() => {
-                Self::List(elements.into_iter().zip(types).map(|(value, ty)| value.canonical(ty)).collect())
+                Self::List(
+                    elements
+                        .into_iter()
+                        .zip(types)
+                        .map(|(value, ty)| value.canonical(ty))
+                        .collect(),
+                )
             }
-            (Self::Map(entries), Type::Map(element)) => {
-                Self::Map(entries.into_iter().map(|(key, value)| (key, value.canonical(element))).collect())
-            }
+            (Self::Map(entries), Type::Map(element)) => Self::Map(
+                entries
+                    .into_iter()
+                    .map(|(key, value)| (key, value.canonical(element)))
+                    .collect(),
+            ),
             (Self::Map(entries), Type::Object { attributes, .. }) => Self::Map(
                 entries
                     .into_iter()
@@ -169,7 +191,13 @@ impl Value {
                     .collect(),
             ),
             (Self::List(elements), Self::List(others)) if elements.len() == others.len() => {
-                Self::List(elements.into_iter().zip(others).map(|(value, other)| value.with_refinements_of(other)).collect())
+                Self::List(
+                    elements
+                        .into_iter()
+                        .zip(others)
+                        .map(|(value, other)| value.with_refinements_of(other))
+                        .collect(),
+                )
             }
             (value, _) => value,
         }
@@ -185,7 +213,11 @@ impl fmt::Display for Value {
             Self::Bool(value) => write!(f, "{value}"),
             Self::Number(value) => write!(f, "{value}"),
             Self::String(text) if text.chars().count() > 200 => {
-                write!(f, "{:?} and more", text.chars().take(200).collect::<String>())
+                write!(
+                    f,
+                    "{:?} and more",
+                    text.chars().take(200).collect::<String>()
+                )
             }
             Self::String(text) => write!(f, "{text:?}"),
             Self::List(elements) => {

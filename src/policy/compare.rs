@@ -30,7 +30,10 @@ impl Meaning {
 fn operator_name(condition: &Condition) -> String {
     let lower = condition.operator.to_ascii_lowercase();
     match condition.meaning {
-        Some(Operator { comparison: Comparison::Arn, .. }) => lower.replace("equals", "like"),
+        Some(Operator {
+            comparison: Comparison::Arn,
+            ..
+        }) => lower.replace("equals", "like"),
         _ => lower,
     }
 }
@@ -39,7 +42,10 @@ fn operator_name(condition: &Condition) -> String {
 pub fn meaning(statement: &Statement, version: Version, partition: &str) -> Meaning {
     let account_form = |principal: &Principal| match principal {
         // An account number means its root ARN in the partition of the key.
-        Principal::Account { account, partition: named } => Principal::Account {
+        Principal::Account {
+            account,
+            partition: named,
+        } => Principal::Account {
             partition: Some(named.clone().unwrap_or_else(|| partition.to_owned())),
             account: account.clone(),
         },
@@ -48,19 +54,54 @@ pub fn meaning(statement: &Statement, version: Version, partition: &str) -> Mean
     let mut conditions: BTreeMap<(String, String), BTreeSet<String>> = BTreeMap::new();
     for condition in &statement.conditions {
         let key = (operator_name(condition), condition.key.to_ascii_lowercase());
-        let is_bool = matches!(condition.meaning, Some(Operator { comparison: Comparison::Bool | Comparison::Null, .. }));
-        let spelled = |value: &String| if is_bool { value.to_ascii_lowercase() } else { value.clone() };
-        conditions.entry(key).or_default().extend(condition.values.iter().map(spelled));
+        let is_bool = matches!(
+            condition.meaning,
+            Some(Operator {
+                comparison: Comparison::Bool | Comparison::Null,
+                ..
+            })
+        );
+        let spelled = |value: &String| {
+            if is_bool {
+                value.to_ascii_lowercase()
+            } else {
+                value.clone()
+            }
+        };
+        conditions
+            .entry(key)
+            .or_default()
+            .extend(condition.values.iter().map(spelled));
     }
-    let has_variables = statement.conditions.iter().flat_map(|condition| &condition.values).any(|value| value.contains("${"));
+    let has_variables = statement
+        .conditions
+        .iter()
+        .flat_map(|condition| &condition.values)
+        .any(|value| value.contains("${"));
     Meaning {
         effect: statement.effect,
-        principals: (statement.principals.negated, statement.principals.items.iter().map(account_form).collect()),
+        principals: (
+            statement.principals.negated,
+            statement
+                .principals
+                .items
+                .iter()
+                .map(account_form)
+                .collect(),
+        ),
         actions: (
             statement.actions.negated,
-            statement.actions.items.iter().map(|action| action.to_ascii_lowercase()).collect(),
+            statement
+                .actions
+                .items
+                .iter()
+                .map(|action| action.to_ascii_lowercase())
+                .collect(),
         ),
-        resources: (statement.resources.negated, statement.resources.items.iter().cloned().collect()),
+        resources: (
+            statement.resources.negated,
+            statement.resources.items.iter().cloned().collect(),
+        ),
         conditions,
         // `${…}` is plain text in 2008-10-17.
         variables: has_variables && version == Version::V2012,
@@ -71,7 +112,10 @@ impl Document {
     /// What each statement means, in order.
     pub fn meanings(&self) -> Vec<Meaning> {
         let partition = self.partition();
-        self.statements.iter().map(|statement| meaning(statement, self.version, partition)).collect()
+        self.statements
+            .iter()
+            .map(|statement| meaning(statement, self.version, partition))
+            .collect()
     }
 
     /// Whether both policies mean the same: the same statements, whatever their order and form.
@@ -87,7 +131,9 @@ mod tests {
     use crate::policy::PolicyError;
 
     fn policy(statement: &str) -> Result<Document, PolicyError> {
-        Document::parse(&format!("{{\"Version\":\"2012-10-17\",\"Statement\":{statement}}}"))
+        Document::parse(&format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":{statement}}}"
+        ))
     }
 
     const BASE: &str = r#"{"Sid":"a","Effect":"Allow","Principal":{"AWS":["arn:aws:iam::111122223333:root","444455556666"]},
@@ -102,17 +148,41 @@ mod tests {
             ("no Sid", BASE.replace("\"Sid\":\"a\",", "")),
             ("the list form of the statement", format!("[{BASE}]")),
             ("a list for one resource", BASE.replace("\"*\"", "[\"*\"]")),
-            ("another order of actions", BASE.replace("\"kms:Encrypt\",\"kms:Decrypt\"", "\"kms:Decrypt\",\"kms:Encrypt\"")),
-            ("another case of actions", BASE.replace("kms:Encrypt", "KMS:encrypt")),
-            ("the short form of an account", BASE.replace("arn:aws:iam::111122223333:root", "111122223333")),
-            ("another case of a key", BASE.replace("aws:PrincipalTag/x", "AWS:principaltag/X")),
-            ("another case of an operator", BASE.replace("StringEquals", "stringEquals")),
-            ("a value twice", BASE.replace("[\"1\",\"2\"]", "[\"2\",\"1\",\"1\"]")),
+            (
+                "another order of actions",
+                BASE.replace(
+                    "\"kms:Encrypt\",\"kms:Decrypt\"",
+                    "\"kms:Decrypt\",\"kms:Encrypt\"",
+                ),
+            ),
+            (
+                "another case of actions",
+                BASE.replace("kms:Encrypt", "KMS:encrypt"),
+            ),
+            (
+                "the short form of an account",
+                BASE.replace("arn:aws:iam::111122223333:root", "111122223333"),
+            ),
+            (
+                "another case of a key",
+                BASE.replace("aws:PrincipalTag/x", "AWS:principaltag/X"),
+            ),
+            (
+                "another case of an operator",
+                BASE.replace("StringEquals", "stringEquals"),
+            ),
+            (
+                "a value twice",
+                BASE.replace("[\"1\",\"2\"]", "[\"2\",\"1\",\"1\"]"),
+            ),
             ("a boolean", BASE.replace("\"true\"", "true")),
             ("the statement twice", format!("[{BASE},{BASE}]")),
         ];
         for (what, statement) in rows {
-            assert!(policy(BASE)?.means_the_same_as(&policy(&statement)?), "{what}");
+            assert!(
+                policy(BASE)?.means_the_same_as(&policy(&statement)?),
+                "{what}"
+            );
         }
         Ok(())
     }
@@ -120,16 +190,34 @@ mod tests {
     #[test]
     fn meaning_means_something() -> Result<(), PolicyError> {
         let rows = [
-            ("a value in another case", BASE.replace("[\"1\",\"2\"]", "[\"1\",\"2\",\"A\"]")),
+            (
+                "a value in another case",
+                BASE.replace("[\"1\",\"2\"]", "[\"1\",\"2\",\"A\"]"),
+            ),
             ("another effect", BASE.replace("Allow", "Deny")),
-            ("another operator", BASE.replace("StringEquals", "StringLike")),
+            (
+                "another operator",
+                BASE.replace("StringEquals", "StringLike"),
+            ),
             ("one action fewer", BASE.replace("\"kms:Encrypt\",", "")),
             ("NotAction", BASE.replace("\"Action\"", "\"NotAction\"")),
-            ("a condition fewer", BASE.replace(",\n        \"Bool\":{\"kms:GrantIsForAWSResource\":\"true\"}", "")),
-            ("another account", BASE.replace("444455556666", "444455556667")),
+            (
+                "a condition fewer",
+                BASE.replace(
+                    ",\n        \"Bool\":{\"kms:GrantIsForAWSResource\":\"true\"}",
+                    "",
+                ),
+            ),
+            (
+                "another account",
+                BASE.replace("444455556666", "444455556667"),
+            ),
         ];
         for (what, statement) in rows {
-            assert!(!policy(BASE)?.means_the_same_as(&policy(&statement)?), "{what}");
+            assert!(
+                !policy(BASE)?.means_the_same_as(&policy(&statement)?),
+                "{what}"
+            );
         }
         Ok(())
     }

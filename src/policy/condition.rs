@@ -104,7 +104,10 @@ impl Operator {
             Some(base) => (base, true),
             None => (rest, false),
         };
-        use Comparison::{Arn, Binary, Bool, Date, Ip, Null, Numeric, StringEquals, StringEqualsIgnoreCase, StringLike};
+        use Comparison::{
+            Arn, Binary, Bool, Date, Ip, Null, Numeric, StringEquals, StringEqualsIgnoreCase,
+            StringLike,
+        };
         let (comparison, negated) = match base {
             "stringequals" => (StringEquals, false),
             "stringnotequals" => (StringEquals, true),
@@ -133,14 +136,24 @@ impl Operator {
             "null" => (Null, false),
             _ => return None,
         };
-        Some(Self { quantifier, comparison, negated, if_exists })
+        Some(Self {
+            quantifier,
+            comparison,
+            negated,
+            if_exists,
+        })
     }
 }
 
 impl Condition {
     /// A condition from its parts, as they are written.
     pub fn new(operator: &str, key: &str, values: Vec<String>) -> Self {
-        Self { operator: operator.to_owned(), key: key.to_owned(), values, meaning: Operator::parse(operator) }
+        Self {
+            operator: operator.to_owned(),
+            key: key.to_owned(),
+            values,
+            meaning: Operator::parse(operator),
+        }
     }
 
     /// Whether it holds for a request.
@@ -154,7 +167,11 @@ impl Condition {
             return match presence {
                 Presence::Unknown | Presence::Foreign => Match::unknown(&self.key),
                 Presence::Absent => Match::from(self.values.iter().any(wants_missing)),
-                Presence::Values(_) => Match::from(self.values.iter().any(|value| value.eq_ignore_ascii_case("false"))),
+                Presence::Values(_) => Match::from(
+                    self.values
+                        .iter()
+                        .any(|value| value.eq_ignore_ascii_case("false")),
+                ),
             };
         }
         match presence {
@@ -191,13 +208,34 @@ impl Condition {
         };
         // A value with which no policy value can be equal.
         let as_another = self.compare(operator, &["\u{0}".to_owned()], context, version);
-        let agree = if as_absent { as_another.is_yes() } else { as_another.is_no() };
-        if agree { as_another } else { Match::unknown(&self.key) }
+        let agree = if as_absent {
+            as_another.is_yes()
+        } else {
+            as_another.is_no()
+        };
+        if agree {
+            as_another
+        } else {
+            Match::unknown(&self.key)
+        }
     }
 
-    fn compare(&self, operator: Operator, actual: &[String], context: &Context, version: Version) -> Match {
-        let wild = matches!(operator.comparison, Comparison::StringLike | Comparison::Arn);
-        let expected: Vec<Filled> = self.values.iter().map(|value| fill(value, wild, context, version)).collect();
+    fn compare(
+        &self,
+        operator: Operator,
+        actual: &[String],
+        context: &Context,
+        version: Version,
+    ) -> Match {
+        let wild = matches!(
+            operator.comparison,
+            Comparison::StringLike | Comparison::Arn
+        );
+        let expected: Vec<Filled> = self
+            .values
+            .iter()
+            .map(|value| fill(value, wild, context, version))
+            .collect();
         // For one value of the request: does one of the policy's values fit?
         let fits = |value: &String| {
             let mut outcome = Match::no();
@@ -205,10 +243,16 @@ impl Condition {
                 outcome = outcome.or(match expected {
                     Filled::Nothing => Match::no(),
                     Filled::Unknown(key) => Match::unknown(key),
-                    Filled::Pattern(pattern, text) => Match::from(operator.comparison.fits(value, pattern, text)),
+                    Filled::Pattern(pattern, text) => {
+                        Match::from(operator.comparison.fits(value, pattern, text))
+                    }
                 });
             }
-            if operator.negated { outcome.negated() } else { outcome }
+            if operator.negated {
+                outcome.negated()
+            } else {
+                outcome
+            }
         };
         let any = |outcome: Match, value: &String| outcome.or(fits(value));
         let all = |outcome: Match, value: &String| outcome.and(fits(value));
@@ -233,10 +277,14 @@ impl Comparison {
                 _ => false,
             },
             Self::Ip => in_range(actual, text),
-            Self::Numeric(order) => match (actual.trim().parse::<f64>(), text.trim().parse::<f64>()) {
-                (Ok(actual), Ok(expected)) => actual.partial_cmp(&expected).is_some_and(|found| order.admits(found)),
-                _ => false,
-            },
+            Self::Numeric(order) => {
+                match (actual.trim().parse::<f64>(), text.trim().parse::<f64>()) {
+                    (Ok(actual), Ok(expected)) => actual
+                        .partial_cmp(&expected)
+                        .is_some_and(|found| order.admits(found)),
+                    _ => false,
+                }
+            }
             Self::Date(order) => match (instant(actual), instant(text)) {
                 (Some(actual), Some(expected)) => order.admits(actual.cmp(&expected)),
                 _ => false,
@@ -264,20 +312,27 @@ fn instant(text: &str) -> Option<OffsetDateTime> {
     if let Ok(seconds) = text.parse::<i64>() {
         return OffsetDateTime::from_unix_timestamp(seconds).ok();
     }
-    OffsetDateTime::parse(text, &Rfc3339).or_else(|_| OffsetDateTime::parse(text, &Iso8601::PARSING)).ok().or_else(|| {
-        let date = time::Date::parse(text, &Iso8601::PARSING).ok()?;
-        Some(date.midnight().assume_utc())
-    })
+    OffsetDateTime::parse(text, &Rfc3339)
+        .or_else(|_| OffsetDateTime::parse(text, &Iso8601::PARSING))
+        .ok()
+        .or_else(|| {
+            let date = time::Date::parse(text, &Iso8601::PARSING).ok()?;
+            Some(date.midnight().assume_utc())
+        })
 }
 
 /// Whether an address lies in a CIDR range, or is the address.
 fn in_range(address: &str, range: &str) -> bool {
-    let Ok(address) = address.trim().parse::<IpAddr>() else { return false };
+    let Ok(address) = address.trim().parse::<IpAddr>() else {
+        return false;
+    };
     let (network, length) = match range.trim().split_once('/') {
         Some((network, length)) => (network, length.parse::<u32>().ok()),
         None => (range.trim(), Some(if address.is_ipv4() { 32 } else { 128 })),
     };
-    let (Ok(network), Some(length)) = (network.parse::<IpAddr>(), length) else { return false };
+    let (Ok(network), Some(length)) = (network.parse::<IpAddr>(), length) else {
+        return false;
+    };
     match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) if length <= 32 => {
             let mask = u32::MAX.checked_shl(32 - length).unwrap_or(0);
@@ -293,7 +348,13 @@ fn in_range(address: &str, range: &str) -> bool {
 
 impl fmt::Display for Condition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} [{}]", self.operator, self.key, self.values.join(", "))
+        write!(
+            f,
+            "{} {} [{}]",
+            self.operator,
+            self.key,
+            self.values.join(", ")
+        )
     }
 }
 
@@ -310,7 +371,10 @@ mod tests {
         if actual == Some(STRANGER) {
             context = context.with_foreign("k:x");
         } else if let Some(actual) = actual {
-            context.set("k:x", actual.iter().map(|value| (*value).to_owned()).collect());
+            context.set(
+                "k:x",
+                actual.iter().map(|value| (*value).to_owned()).collect(),
+            );
         }
         let values = values.iter().map(|value| (*value).to_owned()).collect();
         let found = Condition::new(operator, "K:X", values).holds(&context, Version::V2012);
@@ -343,23 +407,58 @@ mod tests {
             ("ForAnyValue:StringEquals", &["a"], Some(&["b", "a"]), "yes"),
             ("ForAllValues:StringEquals", &["a"], Some(&["b", "a"]), "no"),
             ("ForAllValues:StringEquals", &["a"], None, "yes"),
-            ("ForAnyValue:StringNotEquals", &["a"], Some(&["a", "b"]), "yes"),
-            ("ForAllValues:StringNotEquals", &["a"], Some(&["a", "b"]), "no"),
+            (
+                "ForAnyValue:StringNotEquals",
+                &["a"],
+                Some(&["a", "b"]),
+                "yes",
+            ),
+            (
+                "ForAllValues:StringNotEquals",
+                &["a"],
+                Some(&["a", "b"]),
+                "no",
+            ),
             ("NumericLessThan", &["10"], Some(&["9.5"]), "yes"),
             ("NumericEquals", &["1"], Some(&["1.0"]), "yes"),
             ("NumericNotEquals", &["1"], None, "yes"),
             ("NumericGreaterThanEquals", &["x"], Some(&["1"]), "no"),
-            ("DateLessThan", &["2030-01-01T00:00:00Z"], Some(&["2026-01-01T00:00:00Z"]), "yes"),
-            ("DateGreaterThan", &["2030-01-01"], Some(&["1893456001"]), "yes"),
+            (
+                "DateLessThan",
+                &["2030-01-01T00:00:00Z"],
+                Some(&["2026-01-01T00:00:00Z"]),
+                "yes",
+            ),
+            (
+                "DateGreaterThan",
+                &["2030-01-01"],
+                Some(&["1893456001"]),
+                "yes",
+            ),
             ("Bool", &["true"], Some(&["true"]), "yes"),
             ("Bool", &["true"], Some(&["false"]), "no"),
             ("BinaryEquals", &["aGk="], Some(&["aGk="]), "yes"),
             ("IpAddress", &["10.0.0.0/8"], Some(&["10.1.2.3"]), "yes"),
             ("IpAddress", &["10.0.0.0/8"], Some(&["11.1.2.3"]), "no"),
             ("NotIpAddress", &["0.0.0.0/0"], Some(&["11.1.2.3"]), "no"),
-            ("IpAddress", &["2001:db8::/32"], Some(&["2001:db8::1"]), "yes"),
-            ("ArnLike", &["arn:aws:iam::*:role/x*"], Some(&["arn:aws:iam::1:role/xy"]), "yes"),
-            ("ArnEquals", &["arn:aws:iam::*:role/x*"], Some(&["arn:aws:iam::1:role/xy"]), "yes"),
+            (
+                "IpAddress",
+                &["2001:db8::/32"],
+                Some(&["2001:db8::1"]),
+                "yes",
+            ),
+            (
+                "ArnLike",
+                &["arn:aws:iam::*:role/x*"],
+                Some(&["arn:aws:iam::1:role/xy"]),
+                "yes",
+            ),
+            (
+                "ArnEquals",
+                &["arn:aws:iam::*:role/x*"],
+                Some(&["arn:aws:iam::1:role/xy"]),
+                "yes",
+            ),
             ("ArnNotLike", &["arn:aws:iam::*:role/x*"], None, "yes"),
             ("Null", &["true"], None, "yes"),
             ("Null", &["false"], None, "no"),
@@ -372,16 +471,40 @@ mod tests {
             ("StringNotLike", &["o-1/r-1/*"], Some(STRANGER), "yes"),
             ("StringNotLike", &["o-*"], Some(STRANGER), "unknown"),
             ("StringNotLike", &["*"], Some(STRANGER), "unknown"),
-            ("StringNotEquals", &["o-1", "o-2"], Some(STRANGER), "unknown"),
-            ("ForAllValues:StringNotLike", &["o-1/*"], Some(STRANGER), "yes"),
-            ("ForAnyValue:StringNotLike", &["o-1/*"], Some(STRANGER), "unknown"),
+            (
+                "StringNotEquals",
+                &["o-1", "o-2"],
+                Some(STRANGER),
+                "unknown",
+            ),
+            (
+                "ForAllValues:StringNotLike",
+                &["o-1/*"],
+                Some(STRANGER),
+                "yes",
+            ),
+            (
+                "ForAnyValue:StringNotLike",
+                &["o-1/*"],
+                Some(STRANGER),
+                "unknown",
+            ),
             ("ForAnyValue:StringLike", &["o-1/*"], Some(STRANGER), "no"),
-            ("ForAllValues:StringLike", &["o-1/*"], Some(STRANGER), "unknown"),
+            (
+                "ForAllValues:StringLike",
+                &["o-1/*"],
+                Some(STRANGER),
+                "unknown",
+            ),
             ("Null", &["true"], Some(STRANGER), "unknown"),
             ("ForSomeValue:StringEquals", &["a"], Some(&["a"]), "unknown"),
         ];
         for (operator, values, actual, expected) in rows {
-            assert_eq!(outcome(operator, values, *actual), *expected, "{operator} {values:?} over {actual:?}");
+            assert_eq!(
+                outcome(operator, values, *actual),
+                *expected,
+                "{operator} {values:?} over {actual:?}"
+            );
         }
     }
 
@@ -391,11 +514,16 @@ mod tests {
         context.set("aws:principaltag/x", vec!["a*".to_owned()]);
         context.set("k:x", vec!["a*".to_owned()]);
         let holds = |value: &str, version| {
-            Condition::new("StringLike", "k:x", vec![value.to_owned()]).holds(&context, version).is_yes()
+            Condition::new("StringLike", "k:x", vec![value.to_owned()])
+                .holds(&context, version)
+                .is_yes()
         };
         assert!(holds("${aws:PrincipalTag/x}", Version::V2012));
         assert!(!holds("${aws:PrincipalTag/x}", Version::V2008));
-        assert!(holds("${aws:PrincipalTag/none, 'a${*}'}", Version::V2012) || holds("a${*}", Version::V2012));
+        assert!(
+            holds("${aws:PrincipalTag/none, 'a${*}'}", Version::V2012)
+                || holds("a${*}", Version::V2012)
+        );
         assert!(!holds("${aws:PrincipalTag/none}", Version::V2012));
         assert!(holds("${aws:PrincipalTag/none, 'a*'}", Version::V2012));
     }

@@ -28,12 +28,20 @@ pub struct Context {
 impl Context {
     /// A context that is known completely: what is not set is absent.
     pub fn closed() -> Self {
-        Self { keys: BTreeMap::new(), absent: BTreeSet::new(), foreign: BTreeSet::new(), others_absent: true }
+        Self {
+            keys: BTreeMap::new(),
+            absent: BTreeSet::new(),
+            foreign: BTreeSet::new(),
+            others_absent: true,
+        }
     }
 
     /// A context that is known in part: what is neither set nor said to be absent is not known.
     pub fn open() -> Self {
-        Self { others_absent: false, ..Self::closed() }
+        Self {
+            others_absent: false,
+            ..Self::closed()
+        }
     }
 
     /// The request has these values.

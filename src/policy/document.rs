@@ -53,7 +53,9 @@ pub struct Statement {
 impl Statement {
     /// Its name for programs: its Sid, or `#` and its position (counted from 1).
     pub fn name(&self, index: usize) -> String {
-        self.sid.clone().unwrap_or_else(|| format!("#{}", index + 1))
+        self.sid
+            .clone()
+            .unwrap_or_else(|| format!("#{}", index + 1))
     }
 
     /// What to call it in a message: its Sid, or its position (counted from 1).
@@ -104,10 +106,20 @@ impl Document {
 
     /// The partition that the policy lives in: the one that it names, or the commercial one.
     pub fn partition(&self) -> &str {
-        let principals = self.statements.iter().flat_map(|statement| &statement.principals.items);
+        let principals = self
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.principals.items);
         let named = principals.filter_map(Principal::partition).next();
-        let mut resources = self.statements.iter().flat_map(|statement| &statement.resources.items);
-        named.or_else(|| resources.find_map(|resource| resource.strip_prefix("arn:")?.split(':').next())).unwrap_or("aws")
+        let mut resources = self
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.resources.items);
+        named
+            .or_else(|| {
+                resources.find_map(|resource| resource.strip_prefix("arn:")?.split(':').next())
+            })
+            .unwrap_or("aws")
     }
 
     /// Why KMS would refuse this text although its grammar is right: its size, its characters, and a Sid that occurs twice.
@@ -118,16 +130,24 @@ impl Document {
         if self.text.len() > LARGEST {
             return Err(PolicyError {
                 place: Place { line: 1, column: 1 },
-                message: format!("the policy has {} bytes; KMS takes at most {LARGEST}", self.text.len()),
+                message: format!(
+                    "the policy has {} bytes; KMS takes at most {LARGEST}",
+                    self.text.len()
+                ),
             });
         }
         let mut sids = BTreeSet::new();
-        if let Some(second) =
-            self.statements.iter().find(|statement| statement.sid.as_ref().is_some_and(|sid| !sids.insert(sid)))
+        if let Some(second) = self
+            .statements
+            .iter()
+            .find(|statement| statement.sid.as_ref().is_some_and(|sid| !sids.insert(sid)))
         {
             return Err(PolicyError {
                 place: Place::of(&self.text, second.span.start),
-                message: format!("the Sid {:?} occurs twice; it has to be unique", second.sid.as_deref().unwrap_or_default()),
+                message: format!(
+                    "the Sid {:?} occurs twice; it has to be unique",
+                    second.sid.as_deref().unwrap_or_default()
+                ),
             });
         }
         let allowed = |c: char| matches!(c, '\u{9}' | '\u{A}' | '\u{D}' | '\u{20}'..='\u{FF}');
@@ -135,7 +155,10 @@ impl Document {
             None => Ok(()),
             Some((offset, c)) => Err(PolicyError {
                 place: Place::of(&self.text, offset),
-                message: format!("the character `{}` is not allowed: KMS takes printable Latin-1 only", c.escape_default()),
+                message: format!(
+                    "the character `{}` is not allowed: KMS takes printable Latin-1 only",
+                    c.escape_default()
+                ),
             }),
         }
     }
@@ -151,15 +174,23 @@ impl Reader<'_> {
     }
 
     fn error_at(&self, offset: usize, message: impl Into<String>) -> PolicyError {
-        PolicyError { place: Place::of(self.text, offset), message: message.into() }
+        PolicyError {
+            place: Place::of(self.text, offset),
+            message: message.into(),
+        }
     }
 
     fn document(&self) -> Result<Document, PolicyError> {
-        let root = json::parse(self.text).map_err(|fault| self.error_at(fault.offset, fault.message))?;
+        let root =
+            json::parse(self.text).map_err(|fault| self.error_at(fault.offset, fault.message))?;
         let Kind::Object(members) = &root.kind else {
-            return Err(
-                self.error(&root, format!("expected an object with \"Version\" and \"Statement\", found {}", root.describe()))
-            );
+            return Err(self.error(
+                &root,
+                format!(
+                    "expected an object with \"Version\" and \"Statement\", found {}",
+                    root.describe()
+                ),
+            ));
         };
         let mut version = Version::V2008;
         for member in members {
@@ -169,7 +200,9 @@ impl Reader<'_> {
                         "2012-10-17" => Version::V2012,
                         "2008-10-17" => Version::V2008,
                         other => {
-                            let message = format!("`{other}` is no version of the policy language; expected \"2012-10-17\"");
+                            let message = format!(
+                                "`{other}` is no version of the policy language; expected \"2012-10-17\""
+                            );
                             return Err(self.error(&member.value, message));
                         }
                     }
@@ -185,37 +218,73 @@ impl Reader<'_> {
             return Err(self.error(&root, "the policy has no \"Statement\""));
         };
         let statements = match &list.kind {
-            Kind::Array(elements) => elements.iter().map(|element| self.statement(element)).collect::<Result<Vec<_>, _>>()?,
+            Kind::Array(elements) => elements
+                .iter()
+                .map(|element| self.statement(element))
+                .collect::<Result<Vec<_>, _>>()?,
             Kind::Object(_) => vec![self.statement(list)?],
-            _ => return Err(self.error(list, format!("expected a list of statements, found {}", list.describe()))),
+            _ => {
+                return Err(self.error(
+                    list,
+                    format!("expected a list of statements, found {}", list.describe()),
+                ));
+            }
         };
         if statements.is_empty() {
             return Err(self.error(list, "a key policy needs at least one statement"));
         }
         let is_list = matches!(list.kind, Kind::Array(_));
-        Ok(Document { text: self.text.to_owned(), version, statements, list: (list.span.clone(), is_list) })
+        Ok(Document {
+            text: self.text.to_owned(),
+            version,
+            statements,
+            list: (list.span.clone(), is_list),
+        })
     }
 
     fn statement(&self, node: &Node) -> Result<Statement, PolicyError> {
         if !matches!(node.kind, Kind::Object(_)) {
-            return Err(self.error(node, format!("expected a statement, found {}", node.describe())));
+            return Err(self.error(
+                node,
+                format!("expected a statement, found {}", node.describe()),
+            ));
         }
-        let sid = node.member("Sid").map(|sid| self.string(sid, "\"Sid\"").map(str::to_owned)).transpose()?;
+        let sid = node
+            .member("Sid")
+            .map(|sid| self.string(sid, "\"Sid\"").map(str::to_owned))
+            .transpose()?;
         let Some(effect) = node.member("Effect") else {
             return Err(self.error(node, "the statement has no \"Effect\""));
         };
         let effect = match self.string(effect, "\"Effect\"")? {
             "Allow" => Effect::Allow,
             "Deny" => Effect::Deny,
-            other => return Err(self.error(effect, format!("`{other}` is no effect; expected \"Allow\" or \"Deny\""))),
+            other => {
+                return Err(self.error(
+                    effect,
+                    format!("`{other}` is no effect; expected \"Allow\" or \"Deny\""),
+                ));
+            }
         };
         let (negated, principals) = self.either(node, "Principal", "NotPrincipal")?;
-        let principals = Listed { negated, items: self.principals(principals)? };
+        let principals = Listed {
+            negated,
+            items: self.principals(principals)?,
+        };
         let (negated, actions) = self.either(node, "Action", "NotAction")?;
-        let actions = Listed { negated, items: self.actions(actions)? };
+        let actions = Listed {
+            negated,
+            items: self.actions(actions)?,
+        };
         let (negated, resources) = self.either(node, "Resource", "NotResource")?;
-        let resources = Listed { negated, items: self.resources(resources)? };
-        let conditions = node.member("Condition").map(|condition| self.conditions(condition)).transpose()?;
+        let resources = Listed {
+            negated,
+            items: self.resources(resources)?,
+        };
+        let conditions = node
+            .member("Condition")
+            .map(|condition| self.conditions(condition))
+            .transpose()?;
         Ok(Statement {
             sid,
             effect,
@@ -228,14 +297,21 @@ impl Reader<'_> {
     }
 
     /// Exactly one of an element and its negated form.
-    fn either<'n>(&self, node: &'n Node, plain: &str, negated: &str) -> Result<(bool, &'n Node), PolicyError> {
+    fn either<'n>(
+        &self,
+        node: &'n Node,
+        plain: &str,
+        negated: &str,
+    ) -> Result<(bool, &'n Node), PolicyError> {
         match (node.member(plain), node.member(negated)) {
             (Some(value), None) => Ok((false, value)),
             (None, Some(value)) => Ok((true, value)),
-            (Some(_), Some(second)) => {
-                Err(self
-                    .error(second, format!("the statement has both \"{plain}\" and \"{negated}\"; it may have one of them")))
-            }
+            (Some(_), Some(second)) => Err(self.error(
+                second,
+                format!(
+                    "the statement has both \"{plain}\" and \"{negated}\"; it may have one of them"
+                ),
+            )),
             (None, None) => Err(self.error(node, format!("the statement has no \"{plain}\""))),
         }
     }
@@ -243,17 +319,24 @@ impl Reader<'_> {
     fn string<'n>(&self, node: &'n Node, what: &str) -> Result<&'n str, PolicyError> {
         match &node.kind {
             Kind::String(text) => Ok(text),
-            _ => Err(self.error(node, format!("expected a string for {what}, found {}", node.describe()))),
+            _ => Err(self.error(
+                node,
+                format!("expected a string for {what}, found {}", node.describe()),
+            )),
         }
     }
 
     /// A string, or a list of strings, which mean the same everywhere.
     fn strings(&self, node: &Node, what: &str) -> Result<Vec<String>, PolicyError> {
         match &node.kind {
-            Kind::Array(elements) if elements.is_empty() => {
-                Err(self.error(node, format!("expected at least {what}, found an empty list")))
-            }
-            Kind::Array(elements) => elements.iter().map(|element| self.string(element, what).map(str::to_owned)).collect(),
+            Kind::Array(elements) if elements.is_empty() => Err(self.error(
+                node,
+                format!("expected at least {what}, found an empty list"),
+            )),
+            Kind::Array(elements) => elements
+                .iter()
+                .map(|element| self.string(element, what).map(str::to_owned))
+                .collect(),
             _ => Ok(vec![self.string(node, what)?.to_owned()]),
         }
     }
@@ -261,8 +344,14 @@ impl Reader<'_> {
     fn actions(&self, node: &Node) -> Result<Vec<String>, PolicyError> {
         let actions = self.strings(node, "an action")?;
         for action in &actions {
-            if action != "*" && !action.split_once(':').is_some_and(|(service, name)| !service.is_empty() && !name.is_empty()) {
-                let message = format!("`{action}` is no action; expected for example \"kms:Decrypt\" or \"kms:*\"");
+            if action != "*"
+                && !action
+                    .split_once(':')
+                    .is_some_and(|(service, name)| !service.is_empty() && !name.is_empty())
+            {
+                let message = format!(
+                    "`{action}` is no action; expected for example \"kms:Decrypt\" or \"kms:*\""
+                );
                 return Err(self.error(node, message));
             }
         }
@@ -275,14 +364,18 @@ impl Reader<'_> {
             let parts = resource.splitn(6, ':').count();
             let is_arn = resource.starts_with("arn:") && (parts == 6 || resource.contains('*'));
             if !is_arn && !resource.starts_with(['*', '$']) {
-                return Err(self.error(node, format!("`{resource}` is no resource; expected \"*\" or the ARN of a key")));
+                return Err(self.error(
+                    node,
+                    format!("`{resource}` is no resource; expected \"*\" or the ARN of a key"),
+                ));
             }
         }
         Ok(resources)
     }
 
     fn principals(&self, node: &Node) -> Result<Vec<Principal>, PolicyError> {
-        let expected = "expected \"*\" or an object such as {\"AWS\": \"arn:aws:iam::123456789012:root\"}";
+        let expected =
+            "expected \"*\" or an object such as {\"AWS\": \"arn:aws:iam::123456789012:root\"}";
         match &node.kind {
             Kind::String(text) if text == "*" => Ok(vec![Principal::Anyone]),
             Kind::Object(members) if !members.is_empty() => {
@@ -314,13 +407,22 @@ impl Reader<'_> {
 
     fn conditions(&self, node: &Node) -> Result<Vec<Condition>, PolicyError> {
         let Kind::Object(operators) = &node.kind else {
-            return Err(self.error(node, format!("expected an object of condition operators, found {}", node.describe())));
+            return Err(self.error(
+                node,
+                format!(
+                    "expected an object of condition operators, found {}",
+                    node.describe()
+                ),
+            ));
         };
         let mut conditions = Vec::new();
         for operator in operators {
             let Kind::Object(keys) = &operator.value.kind else {
                 let found = operator.value.describe();
-                return Err(self.error(&operator.value, format!("expected an object of condition keys, found {found}")));
+                return Err(self.error(
+                    &operator.value,
+                    format!("expected an object of condition keys, found {found}"),
+                ));
             };
             for key in keys {
                 let values = self.condition_values(&key.value)?;
@@ -336,7 +438,10 @@ impl Reader<'_> {
             Kind::String(text) => Ok(text.clone()),
             Kind::Number(text) => Ok(text.clone()),
             Kind::Bool(value) => Ok(value.to_string()),
-            _ => Err(self.error(node, format!("expected a value of a condition, found {}", node.describe()))),
+            _ => Err(self.error(
+                node,
+                format!("expected a value of a condition, found {}", node.describe()),
+            )),
         };
         match &node.kind {
             Kind::Array(elements) => elements.iter().map(one).collect(),
@@ -349,7 +454,8 @@ impl Reader<'_> {
 mod tests {
     use super::*;
 
-    const STATEMENT: &str = r#"{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*"}"#;
+    const STATEMENT: &str =
+        r#"{"Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*"}"#;
 
     fn policy(statement: &str) -> String {
         format!("{{\"Version\":\"2012-10-17\",\"Statement\":[\n{statement}\n]}}")
@@ -360,7 +466,13 @@ mod tests {
         let text = policy(STATEMENT);
         let document = Document::parse(&text)?;
         assert_eq!(document.text(), text);
-        assert_eq!(document.statements.first().map(|statement| document.statement_text(statement)), Some(STATEMENT));
+        assert_eq!(
+            document
+                .statements
+                .first()
+                .map(|statement| document.statement_text(statement)),
+            Some(STATEMENT)
+        );
         Ok(())
     }
 
@@ -368,9 +480,21 @@ mod tests {
     #[test]
     fn what_aws_refuses_is_refused_with_its_place() {
         let rows = [
-            (r#""Allow""#, r#""allow""#, "line 2, column 11: `allow` is no effect; expected \"Allow\" or \"Deny\""),
-            (r#""Effect":"Allow","#, "", "line 2, column 1: the statement has no \"Effect\""),
-            (r#""Action":"kms:*","#, "", "line 2, column 1: the statement has no \"Action\""),
+            (
+                r#""Allow""#,
+                r#""allow""#,
+                "line 2, column 11: `allow` is no effect; expected \"Allow\" or \"Deny\"",
+            ),
+            (
+                r#""Effect":"Allow","#,
+                "",
+                "line 2, column 1: the statement has no \"Effect\"",
+            ),
+            (
+                r#""Action":"kms:*","#,
+                "",
+                "line 2, column 1: the statement has no \"Action\"",
+            ),
             (
                 r#""Action":"kms:*""#,
                 r#""Action":"kms:*","NotAction":"kms:Decrypt""#,
@@ -381,7 +505,11 @@ mod tests {
                 r#""Decrypt""#,
                 "line 2, column 63: `Decrypt` is no action; expected for example \"kms:Decrypt\" or \"kms:*\"",
             ),
-            (r#""kms:*""#, "[]", "line 2, column 63: expected at least an action, found an empty list"),
+            (
+                r#""kms:*""#,
+                "[]",
+                "line 2, column 63: expected at least an action, found an empty list",
+            ),
             (
                 r#"{"AWS":"123456789012"}"#,
                 r#""123456789012""#,
@@ -423,16 +551,28 @@ mod tests {
         let named = STATEMENT.replace("{\"Effect\"", "{\"Sid\":\"a\",\"Effect\"");
         let twice = policy(&format!("{named},\n{named}"));
         let error = Document::parse(&twice)?.check_limits().expect_err("twice");
-        assert_eq!(error.to_string(), "line 3, column 1: the Sid \"a\" occurs twice; it has to be unique");
+        assert_eq!(
+            error.to_string(),
+            "line 3, column 1: the Sid \"a\" occurs twice; it has to be unique"
+        );
         Ok(())
     }
 
     #[test]
     fn limits_are_those_of_kms() -> Result<(), PolicyError> {
-        let long = policy(&STATEMENT.replace("\"Effect\"", &format!("\"Sid\":\"{}\",\"Effect\"", "x".repeat(LARGEST))));
-        assert!(Document::parse(&long)?.check_limits().is_err_and(|error| error.message.contains("at most 32768")));
+        let long = policy(&STATEMENT.replace(
+            "\"Effect\"",
+            &format!("\"Sid\":\"{}\",\"Effect\"", "x".repeat(LARGEST)),
+        ));
+        assert!(
+            Document::parse(&long)?
+                .check_limits()
+                .is_err_and(|error| error.message.contains("at most 32768"))
+        );
         let foreign = policy(&STATEMENT.replace("\"Effect\"", "\"Sid\":\"ключ\",\"Effect\""));
-        let error = Document::parse(&foreign)?.check_limits().expect_err("Cyrillic");
+        let error = Document::parse(&foreign)?
+            .check_limits()
+            .expect_err("Cyrillic");
         assert_eq!(error.place.to_string(), "line 2, column 9");
         Ok(())
     }

@@ -73,13 +73,20 @@ pub struct Finding {
 impl Finding {
     /// Whether the statement applies.
     pub fn applies(&self) -> Match {
-        let statement = self.principal.clone().and(self.action.clone()).and(self.resource.clone());
+        let statement = self
+            .principal
+            .clone()
+            .and(self.action.clone())
+            .and(self.resource.clone());
         self.conditions.iter().cloned().fold(statement, Match::and)
     }
 
     /// Whether all but the conditions fit: what a person would call "almost".
     pub fn fails_by_conditions_only(&self) -> bool {
-        !self.principal.is_no() && !self.action.is_no() && !self.resource.is_no() && self.conditions.iter().any(Match::is_no)
+        !self.principal.is_no()
+            && !self.action.is_no()
+            && !self.resource.is_no()
+            && self.conditions.iter().any(Match::is_no)
     }
 }
 
@@ -101,14 +108,28 @@ pub struct Decision {
 
 /// Decides `request` against `policy`.
 pub fn evaluate(policy: &Document, request: &Request) -> Decision {
-    let findings: Vec<Finding> =
-        policy.statements.iter().enumerate().map(|(index, statement)| judge(policy, index, statement, request)).collect();
-    let applying: Vec<(&Finding, Match)> = findings.iter().map(|finding| (finding, finding.applies())).collect();
+    let findings: Vec<Finding> = policy
+        .statements
+        .iter()
+        .enumerate()
+        .map(|(index, statement)| judge(policy, index, statement, request))
+        .collect();
+    let applying: Vec<(&Finding, Match)> = findings
+        .iter()
+        .map(|finding| (finding, finding.applies()))
+        .collect();
     let of = |effect: Effect, wanted: fn(&Match) -> bool| -> Vec<usize> {
-        applying.iter().filter(|(f, applies)| f.effect == effect && wanted(applies)).map(|(f, _)| f.index).collect()
+        applying
+            .iter()
+            .filter(|(f, applies)| f.effect == effect && wanted(applies))
+            .map(|(f, _)| f.index)
+            .collect()
     };
     let open = |applies: &Match| applies.depends_on().is_some();
-    let (denying, allowing) = (of(Effect::Deny, Match::is_yes), of(Effect::Allow, Match::is_yes));
+    let (denying, allowing) = (
+        of(Effect::Deny, Match::is_yes),
+        of(Effect::Allow, Match::is_yes),
+    );
     let (may_deny, may_allow) = (of(Effect::Deny, open), of(Effect::Allow, open));
 
     let delegated = applying
@@ -118,8 +139,13 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
         .reduce(Match::or)
         .is_some_and(|best| best.delegates());
     let keys = |indexes: &[usize]| -> BTreeSet<String> {
-        let own = applying.iter().filter(|(finding, _)| indexes.contains(&finding.index));
-        own.filter_map(|(_, applies)| applies.depends_on()).flatten().cloned().collect()
+        let own = applying
+            .iter()
+            .filter(|(finding, _)| indexes.contains(&finding.index));
+        own.filter_map(|(_, applies)| applies.depends_on())
+            .flatten()
+            .cloned()
+            .collect()
     };
     let (verdict, statements, undetermined_keys) = if !denying.is_empty() {
         (Verdict::DeniedExplicitly, denying, BTreeSet::new())
@@ -136,7 +162,13 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
         (Verdict::Undetermined, may_allow, keys)
     };
     let delegated = delegated && verdict == Verdict::Allowed;
-    Decision { verdict, delegated, statements, undetermined_keys, findings }
+    Decision {
+        verdict,
+        delegated,
+        statements,
+        undetermined_keys,
+        findings,
+    }
 }
 
 fn judge(policy: &Document, index: usize, statement: &Statement, request: &Request) -> Finding {
@@ -147,10 +179,12 @@ fn judge(policy: &Document, index: usize, statement: &Statement, request: &Reque
         action: listed(&statement.actions, |pattern| {
             Match::from(Pattern::wild(pattern).matches_ignoring_case(&request.action))
         }),
-        resource: listed(&statement.resources, |pattern| match fill(pattern, true, &request.context, policy.version) {
-            Filled::Pattern(pattern, _) => Match::from(pattern.matches(&request.resource)),
-            Filled::Nothing => Match::no(),
-            Filled::Unknown(key) => Match::unknown(&key),
+        resource: listed(&statement.resources, |pattern| {
+            match fill(pattern, true, &request.context, policy.version) {
+                Filled::Pattern(pattern, _) => Match::from(pattern.matches(&request.resource)),
+                Filled::Nothing => Match::no(),
+                Filled::Unknown(key) => Match::unknown(&key),
+            }
         }),
         conditions: statement
             .conditions

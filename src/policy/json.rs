@@ -60,7 +60,10 @@ impl Node {
     /// The member called `name`, when this is an object that has one.
     pub fn member(&self, name: &str) -> Option<&Node> {
         match &self.kind {
-            Kind::Object(members) => members.iter().find(|member| member.name == name).map(|member| &member.value),
+            Kind::Object(members) => members
+                .iter()
+                .find(|member| member.name == name)
+                .map(|member| &member.value),
             _ => None,
         }
     }
@@ -80,7 +83,13 @@ impl Place {
     pub fn of(text: &str, offset: usize) -> Self {
         let before = text.get(..offset).unwrap_or(text);
         let line = before.matches('\n').count() + 1;
-        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        let column = before
+            .rsplit('\n')
+            .next()
+            .unwrap_or_default()
+            .chars()
+            .count()
+            + 1;
         Self { line, column }
     }
 }
@@ -141,12 +150,18 @@ impl Parser<'_> {
             None => "the text ends here".to_owned(),
             Some(c) => format!("found `{}`", c.escape_default()),
         };
-        Fault { offset: self.at, message: format!("{message}, {found}") }
+        Fault {
+            offset: self.at,
+            message: format!("{message}, {found}"),
+        }
     }
 
     fn value(&mut self, depth: usize) -> Result<Node, Fault> {
         if depth > DEEPEST {
-            return Err(Fault { offset: self.at, message: format!("nested deeper than {DEEPEST} levels") });
+            return Err(Fault {
+                offset: self.at,
+                message: format!("nested deeper than {DEEPEST} levels"),
+            });
         }
         let start = self.at;
         let kind = match self.peek() {
@@ -155,14 +170,23 @@ impl Parser<'_> {
             Some(b'"') => Kind::String(self.string()?),
             Some(b'-' | b'0'..=b'9') => self.number()?,
             _ => {
-                let words = [("null", Kind::Null), ("true", Kind::Bool(true)), ("false", Kind::Bool(false))];
-                let found = words.into_iter().find(|(word, _)| self.rest().starts_with(word));
+                let words = [
+                    ("null", Kind::Null),
+                    ("true", Kind::Bool(true)),
+                    ("false", Kind::Bool(false)),
+                ];
+                let found = words
+                    .into_iter()
+                    .find(|(word, _)| self.rest().starts_with(word));
                 let (word, kind) = found.ok_or_else(|| self.fault("expected a JSON value"))?;
                 self.at += word.len();
                 kind
             }
         };
-        Ok(Node { span: start..self.at, kind })
+        Ok(Node {
+            span: start..self.at,
+            kind,
+        })
     }
 
     fn object(&mut self, depth: usize) -> Result<Kind, Fault> {
@@ -181,7 +205,10 @@ impl Parser<'_> {
             let start = self.at;
             let name = self.string()?;
             if members.iter().any(|member| member.name == name) {
-                return Err(Fault { offset: start, message: format!("the key \"{name}\" occurs twice in this object") });
+                return Err(Fault {
+                    offset: start,
+                    message: format!("the key \"{name}\" occurs twice in this object"),
+                });
             }
             let name_span = start..self.at;
             self.space();
@@ -191,7 +218,11 @@ impl Parser<'_> {
             self.at += 1;
             self.space();
             let value = self.value(depth + 1)?;
-            members.push(Member { name, name_span, value });
+            members.push(Member {
+                name,
+                name_span,
+                value,
+            });
             self.space();
             match self.peek() {
                 Some(b',') => self.at += 1,
@@ -237,7 +268,12 @@ impl Parser<'_> {
                 Some(b'"') => break,
                 Some(b'\\') => end += 2,
                 Some(_) => end += 1,
-                None => return Err(Fault { offset: start, message: "this string does not end".to_owned() }),
+                None => {
+                    return Err(Fault {
+                        offset: start,
+                        message: "this string does not end".to_owned(),
+                    });
+                }
             }
         }
         let token = self.text.get(start..=end).unwrap_or_default();
@@ -250,8 +286,10 @@ impl Parser<'_> {
     }
 
     fn number(&mut self) -> Result<Kind, Fault> {
-        let length =
-            self.rest().find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E')).unwrap_or(self.rest().len());
+        let length = self
+            .rest()
+            .find(|c: char| !matches!(c, '0'..='9' | '-' | '+' | '.' | 'e' | 'E'))
+            .unwrap_or(self.rest().len());
         let token = self.rest().get(..length).unwrap_or_default().to_owned();
         if serde_json::from_str::<serde_json::Number>(&token).is_err() {
             return Err(self.fault("expected a number"));
@@ -269,9 +307,15 @@ mod tests {
     fn every_value_knows_its_place() -> Result<(), Fault> {
         let text = "{\n  \"a\": [1, \"\\u00e9\"]\n}";
         let node = parse(text)?;
-        let list = node.member("a").ok_or(Fault { offset: 0, message: String::new() })?;
+        let list = node.member("a").ok_or(Fault {
+            offset: 0,
+            message: String::new(),
+        })?;
         assert_eq!(&text[list.span.clone()], "[1, \"\\u00e9\"]");
-        assert_eq!(Place::of(text, list.span.start).to_string(), "line 2, column 8");
+        assert_eq!(
+            Place::of(text, list.span.start).to_string(),
+            "line 2, column 8"
+        );
         Ok(())
     }
 
@@ -282,16 +326,31 @@ mod tests {
             ("", 0, "expected a JSON value, the text ends here"),
             ("{nope", 1, "expected a name in double quotes, found `n`"),
             ("{\"a\" 1}", 5, "expected `:` after \"a\", found `1`"),
-            ("{\"a\":1,\"a\":2}", 7, "the key \"a\" occurs twice in this object"),
+            (
+                "{\"a\":1,\"a\":2}",
+                7,
+                "the key \"a\" occurs twice in this object",
+            ),
             ("[1 2]", 3, "expected `,` or `]`, found `2`"),
             ("[1,]", 3, "expected a JSON value, found `]`"),
             ("\"abc", 0, "this string does not end"),
-            ("\"\\x\"", 0, "this string has an invalid escape or control character"),
+            (
+                "\"\\x\"",
+                0,
+                "this string has an invalid escape or control character",
+            ),
             ("01", 0, "expected a number, found `0`"),
             ("{} {}", 3, "expected the end of the text, found `{`"),
         ];
         for (text, offset, message) in rows {
-            assert_eq!(parse(text), Err(Fault { offset, message: message.to_owned() }), "{text}");
+            assert_eq!(
+                parse(text),
+                Err(Fault {
+                    offset,
+                    message: message.to_owned()
+                }),
+                "{text}"
+            );
         }
         assert!(parse(&"[".repeat(10_000)).is_err());
     }

@@ -72,13 +72,25 @@ pub struct ActionError {
 /// # Errors
 /// When AWS KMS has no such action.
 pub fn kms_action(text: &str) -> Result<String, ActionError> {
-    let own = text.split_once(':').filter(|(service, _)| service.eq_ignore_ascii_case("kms")).map(|(_, action)| action);
-    let known = own.and_then(|own| KMS_ACTIONS.iter().find(|action| action.eq_ignore_ascii_case(own)));
+    let own = text
+        .split_once(':')
+        .filter(|(service, _)| service.eq_ignore_ascii_case("kms"))
+        .map(|(_, action)| action);
+    let known = own.and_then(|own| {
+        KMS_ACTIONS
+            .iter()
+            .find(|action| action.eq_ignore_ascii_case(own))
+    });
     known.map(|action| format!("kms:{action}")).ok_or_else(|| {
         let near = nearest(own.unwrap_or(text), KMS_ACTIONS);
-        let hint =
-            near.map_or_else(|| "; an action reads `kms:Decrypt`".to_owned(), |near| format!("; did you mean `kms:{near}`?"));
-        ActionError { text: text.to_owned(), hint }
+        let hint = near.map_or_else(
+            || "; an action reads `kms:Decrypt`".to_owned(),
+            |near| format!("; did you mean `kms:{near}`?"),
+        );
+        ActionError {
+            text: text.to_owned(),
+            hint,
+        }
     })
 }
 
@@ -88,7 +100,10 @@ pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     let distance = |name: &str| edits(&wanted, &name.to_ascii_lowercase());
     // Of two that are as near, the one of which it is the beginning.
     let begins = |name: &str| name.to_ascii_lowercase().starts_with(&wanted);
-    let best = names.iter().map(|name| (distance(name), *name)).min_by_key(|(distance, name)| (*distance, !begins(name)))?;
+    let best = names
+        .iter()
+        .map(|name| (distance(name), *name))
+        .min_by_key(|(distance, name)| (*distance, !begins(name)))?;
     (best.0 <= (text.chars().count() / 3).max(1)).then_some(best.1)
 }
 
@@ -101,9 +116,13 @@ fn edits(left: &str, right: &str) -> usize {
     for (i, l) in left.iter().enumerate() {
         let mut row = vec![i + 1];
         for (j, r) in right.iter().enumerate() {
-            let at = |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
-            let mut least = (at(&last, j + 1) + 1).min(at(&row, j) + 1).min(at(&last, j) + usize::from(l != r));
-            let swapped = i > 0 && j > 0 && left.get(i - 1) == Some(r) && right.get(j - 1) == Some(l);
+            let at =
+                |row: &[usize], index: usize| row.get(index).copied().unwrap_or(usize::MAX / 2);
+            let mut least = (at(&last, j + 1) + 1)
+                .min(at(&row, j) + 1)
+                .min(at(&last, j) + usize::from(l != r));
+            let swapped =
+                i > 0 && j > 0 && left.get(i - 1) == Some(r) && right.get(j - 1) == Some(l);
             if swapped {
                 least = least.min(at(&before, j - 1) + 1);
             }
@@ -142,22 +161,44 @@ mod tests {
         let rows = [
             ("kms:Decrypt", "kms:Decrypt"),
             ("KMS:generatedatakey", "kms:GenerateDataKey"),
-            ("kms:Decrpyt", "`kms:Decrpyt` is not an action of AWS KMS; did you mean `kms:Decrypt`?"),
-            ("Decrypt", "`Decrypt` is not an action of AWS KMS; did you mean `kms:Decrypt`?"),
-            ("kms:*", "`kms:*` is not an action of AWS KMS; an action reads `kms:Decrypt`"),
-            ("s3:GetObject", "`s3:GetObject` is not an action of AWS KMS; an action reads `kms:Decrypt`"),
-            ("kms:ReEncrypt", "`kms:ReEncrypt` is not an action of AWS KMS; did you mean `kms:ReEncryptTo`?"),
+            (
+                "kms:Decrpyt",
+                "`kms:Decrpyt` is not an action of AWS KMS; did you mean `kms:Decrypt`?",
+            ),
+            (
+                "Decrypt",
+                "`Decrypt` is not an action of AWS KMS; did you mean `kms:Decrypt`?",
+            ),
+            (
+                "kms:*",
+                "`kms:*` is not an action of AWS KMS; an action reads `kms:Decrypt`",
+            ),
+            (
+                "s3:GetObject",
+                "`s3:GetObject` is not an action of AWS KMS; an action reads `kms:Decrypt`",
+            ),
+            (
+                "kms:ReEncrypt",
+                "`kms:ReEncrypt` is not an action of AWS KMS; did you mean `kms:ReEncryptTo`?",
+            ),
         ];
         for (text, expected) in rows {
-            assert_eq!(kms_action(text).unwrap_or_else(|error| error.to_string()), expected);
+            assert_eq!(
+                kms_action(text).unwrap_or_else(|error| error.to_string()),
+                expected
+            );
         }
     }
 
     #[test]
     fn the_distance_counts_a_swap_as_one() {
-        for (left, right, distance) in
-            [("", "", 0), ("a", "", 1), ("reach", "reech", 1), ("decrypt", "decrpyt", 1), ("abc", "xyz", 3)]
-        {
+        for (left, right, distance) in [
+            ("", "", 0),
+            ("a", "", 1),
+            ("reach", "reech", 1),
+            ("decrypt", "decrpyt", 1),
+            ("abc", "xyz", 3),
+        ] {
             assert_eq!(edits(left, right), distance, "{left} {right}");
         }
     }

@@ -22,7 +22,10 @@ pub struct Lockout {
 impl Lockout {
     /// Whether KMS would refuse the policy: the caller is certain to be denied.
     pub fn is_certain(&self) -> bool {
-        matches!(self.caller.verdict, Verdict::DeniedExplicitly | Verdict::DeniedImplicitly)
+        matches!(
+            self.caller.verdict,
+            Verdict::DeniedExplicitly | Verdict::DeniedImplicitly
+        )
     }
 }
 
@@ -38,12 +41,29 @@ pub fn lockout(policy: &Document, key: &KeyArn, caller: &Caller) -> Lockout {
             context.set("aws:PrincipalArn", vec![caller.to_string()]);
         }
         context.set("aws:RequestedRegion", vec![key.region().to_owned()]);
-        context.set("kms:BypassPolicyLockoutSafetyCheck", vec!["false".to_owned()]);
+        context.set(
+            "kms:BypassPolicyLockoutSafetyCheck",
+            vec!["false".to_owned()],
+        );
         context.set_absent("kms:ViaService");
-        evaluate(policy, &Request { caller, action: ACTION.to_owned(), resource: key.to_string(), context })
+        evaluate(
+            policy,
+            &Request {
+                caller,
+                action: ACTION.to_owned(),
+                resource: key.to_string(),
+                context,
+            },
+        )
     };
-    let root = Caller::Root { partition: key.partition().name().to_owned(), account: key.account().to_owned() };
-    Lockout { caller: ask(caller.clone()), account: ask(root) }
+    let root = Caller::Root {
+        partition: key.partition().name().to_owned(),
+        account: key.account().to_owned(),
+    };
+    Lockout {
+        caller: ask(caller.clone()),
+        account: ask(root),
+    }
 }
 
 #[cfg(test)]
@@ -51,14 +71,20 @@ mod tests {
     use super::*;
     use crate::policy::PolicyError;
 
-    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    const KEY: &str =
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     /// Each row: what it is, the statement, the caller, and whether the caller is locked out for certain.
     #[test]
     fn the_caller_must_be_able_to_put_the_policy_again() -> Result<(), Box<dyn std::error::Error>> {
         let session = "arn:aws:sts::123456789012:assumed-role/terraform/run";
         let rows = [
-            ("the account is enabled", r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#, session, false),
+            (
+                "the account is enabled",
+                r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#,
+                session,
+                false,
+            ),
             (
                 "the role is named",
                 r#""Principal":{"AWS":"arn:aws:iam::123456789012:role/terraform"},"Action":"kms:Put*""#,
@@ -71,8 +97,18 @@ mod tests {
                 session,
                 true,
             ),
-            ("only Databricks is named", r#""Principal":{"AWS":"414351767826"},"Action":"kms:*""#, session, true),
-            ("the action is left out", r#""Principal":{"AWS":"123456789012"},"NotAction":"kms:PutKeyPolicy""#, session, true),
+            (
+                "only Databricks is named",
+                r#""Principal":{"AWS":"414351767826"},"Action":"kms:*""#,
+                session,
+                true,
+            ),
+            (
+                "the action is left out",
+                r#""Principal":{"AWS":"123456789012"},"NotAction":"kms:PutKeyPolicy""#,
+                session,
+                true,
+            ),
             (
                 "the root user asks",
                 r#""Principal":{"AWS":"123456789012"},"Action":"kms:*""#,

@@ -19,8 +19,11 @@ impl Document {
     /// # Errors
     /// When what comes out is no policy any more: no statement left, or a text that is no statement.
     pub fn edited(&self, edits: &[Edit]) -> Result<Document, PolicyError> {
-        let mut statements: Vec<Option<String>> =
-            self.statements.iter().map(|statement| Some(self.statement_text(statement).to_owned())).collect();
+        let mut statements: Vec<Option<String>> = self
+            .statements
+            .iter()
+            .map(|statement| Some(self.statement_text(statement).to_owned()))
+            .collect();
         let mut appended = Vec::new();
         for edit in edits {
             match edit {
@@ -44,19 +47,36 @@ impl Document {
     fn with_statements(&self, statements: &[Option<String>], appended: &[String]) -> String {
         let (list, is_list) = &self.list;
         let slice = |from: usize, to: usize| self.text.get(from..to).unwrap_or_default();
-        let (inner_start, inner_end) =
-            if *is_list { (list.start + 1, list.end.saturating_sub(1)) } else { (list.start, list.end) };
+        let (inner_start, inner_end) = if *is_list {
+            (list.start + 1, list.end.saturating_sub(1))
+        } else {
+            (list.start, list.end)
+        };
         // The white space before the first statement is what stands before each new one.
-        let lead = self.statements.first().map(|first| slice(inner_start, first.span.start)).unwrap_or_default();
-        let tail = self.statements.last().map(|last| slice(last.span.end, inner_end)).unwrap_or_default();
+        let lead = self
+            .statements
+            .first()
+            .map(|first| slice(inner_start, first.span.start))
+            .unwrap_or_default();
+        let tail = self
+            .statements
+            .last()
+            .map(|last| slice(last.span.end, inner_end))
+            .unwrap_or_default();
         let mut body = String::new();
         for (position, (statement, text)) in self.statements.iter().zip(statements).enumerate() {
             let Some(text) = text else { continue };
             if body.is_empty() {
                 body.push_str(lead);
             } else {
-                let before = position.checked_sub(1).and_then(|before| self.statements.get(before));
-                body.push_str(before.map(|before| slice(before.span.end, statement.span.start)).unwrap_or(","));
+                let before = position
+                    .checked_sub(1)
+                    .and_then(|before| self.statements.get(before));
+                body.push_str(
+                    before
+                        .map(|before| slice(before.span.end, statement.span.start))
+                        .unwrap_or(","),
+                );
             }
             body.push_str(text);
         }
@@ -70,8 +90,13 @@ impl Document {
         body.push_str(tail);
         let (before, after) = (slice(0, list.start), slice(list.end, self.text.len()));
         // A lone statement without a list gets one only when it is no longer alone.
-        let stays_alone = !is_list && appended.is_empty() && statements.iter().flatten().count() == 1;
-        if stays_alone { format!("{before}{body}{after}") } else { format!("{before}[{body}]{after}") }
+        let stays_alone =
+            !is_list && appended.is_empty() && statements.iter().flatten().count() == 1;
+        if stays_alone {
+            format!("{before}{body}{after}")
+        } else {
+            format!("{before}[{body}]{after}")
+        }
     }
 }
 
@@ -80,7 +105,9 @@ mod tests {
     use super::*;
 
     fn statement(sid: &str) -> String {
-        format!(r#"{{"Sid": "{sid}", "Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#)
+        format!(
+            r#"{{"Sid": "{sid}", "Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}"#
+        )
     }
 
     fn policy(sids: &[&str], between: &str) -> String {
@@ -96,11 +123,25 @@ mod tests {
         for between in ["", " ", "\n    "] {
             let document = Document::parse(&policy(&["a", "b", "c"], between))?;
             assert_eq!(document.edited(&[])?.text(), document.text());
-            assert_eq!(document.edited(&[Edit::Remove(1)])?.text(), policy(&["a", "c"], between));
-            assert_eq!(document.edited(&[Edit::Remove(0)])?.text(), policy(&["b", "c"], between));
-            assert_eq!(document.edited(&[Edit::Append(statement("d"))])?.text(), policy(&["a", "b", "c", "d"], between));
-            assert_eq!(document.edited(&[Edit::Replace(2, statement("d"))])?.text(), policy(&["a", "b", "d"], between));
-            let there_and_back = document.edited(&[Edit::Append(statement("d"))])?.edited(&[Edit::Remove(3)])?;
+            assert_eq!(
+                document.edited(&[Edit::Remove(1)])?.text(),
+                policy(&["a", "c"], between)
+            );
+            assert_eq!(
+                document.edited(&[Edit::Remove(0)])?.text(),
+                policy(&["b", "c"], between)
+            );
+            assert_eq!(
+                document.edited(&[Edit::Append(statement("d"))])?.text(),
+                policy(&["a", "b", "c", "d"], between)
+            );
+            assert_eq!(
+                document.edited(&[Edit::Replace(2, statement("d"))])?.text(),
+                policy(&["a", "b", "d"], between)
+            );
+            let there_and_back = document
+                .edited(&[Edit::Append(statement("d"))])?
+                .edited(&[Edit::Remove(3)])?;
             assert_eq!(there_and_back.text(), document.text());
         }
         Ok(())
@@ -119,7 +160,11 @@ mod tests {
     fn a_policy_without_statements_is_none() -> Result<(), PolicyError> {
         let document = Document::parse(&policy(&["a"], ""))?;
         assert!(document.edited(&[Edit::Remove(0)]).is_err());
-        assert!(document.edited(&[Edit::Append("{nope".to_owned())]).is_err());
+        assert!(
+            document
+                .edited(&[Edit::Append("{nope".to_owned())])
+                .is_err()
+        );
         Ok(())
     }
 }

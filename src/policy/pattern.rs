@@ -56,7 +56,9 @@ impl Pattern {
         let mut parts = arn.splitn(6, ':');
         let mut rest = self.0.as_slice();
         for position in 0..6 {
-            let Some(part) = parts.next() else { return false };
+            let Some(part) = parts.next() else {
+                return false;
+            };
             let end = if position < 5 {
                 match rest.iter().position(|token| *token == Token::Char(':')) {
                     Some(end) => end,
@@ -111,7 +113,11 @@ fn matches(pattern: &[Token], text: &[char]) -> bool {
             },
         }
     }
-    pattern.get(p..).unwrap_or_default().iter().all(|token| *token == Token::Many)
+    pattern
+        .get(p..)
+        .unwrap_or_default()
+        .iter()
+        .all(|token| *token == Token::Many)
 }
 
 /// A piece of a value in which policy variables may stand.
@@ -143,7 +149,10 @@ pub fn pieces(value: &str) -> Vec<Piece<'_>> {
             _ => match inner.split_once(',') {
                 Some((key, default)) => {
                     let default = default.trim();
-                    let unquoted = default.strip_prefix('\'').and_then(|text| text.strip_suffix('\'')).unwrap_or(default);
+                    let unquoted = default
+                        .strip_prefix('\'')
+                        .and_then(|text| text.strip_suffix('\''))
+                        .unwrap_or(default);
                     Piece::Variable(Cow::Borrowed(key.trim()), Some(unquoted))
                 }
                 None => Piece::Variable(Cow::Borrowed(inner.trim()), None),
@@ -175,7 +184,11 @@ mod tests {
             ("**", "", true),
         ];
         for (pattern, text, expected) in rows {
-            assert_eq!(Pattern::wild(pattern).matches(text), expected, "{pattern} over {text}");
+            assert_eq!(
+                Pattern::wild(pattern).matches(text),
+                expected,
+                "{pattern} over {text}"
+            );
         }
         assert!(!Pattern::literal("ec2.*").matches("ec2.x"));
         assert!(Pattern::wild("KMS:enc*").matches_ignoring_case("kms:Encrypt"));
@@ -201,7 +214,11 @@ mod tests {
         assert_eq!(pieces("plain"), [Piece::Text("plain")]);
         assert_eq!(
             pieces("a${aws:PrincipalTag/x, 'none'}${*}"),
-            [Piece::Text("a"), Piece::Variable("aws:PrincipalTag/x".into(), Some("none")), Piece::Literal('*')]
+            [
+                Piece::Text("a"),
+                Piece::Variable("aws:PrincipalTag/x".into(), Some("none")),
+                Piece::Literal('*')
+            ]
         );
         assert_eq!(pieces("a${b"), [Piece::Text("a${b")]);
     }

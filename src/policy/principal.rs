@@ -32,13 +32,19 @@ pub enum Principal {
 
 /// What stands where an AWS principal belongs, and is none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a principal: expected an account id of 12 digits, the ARN of an account, role, user or session, or `*`")]
+#[error(
+    "`{0}` is not a principal: expected an account id of 12 digits, the ARN of an account, role, user or session, or `*`"
+)]
 pub struct PrincipalError(pub String);
 
 /// `AIDA…` and its like: what AWS shows for principals that were deleted.
 fn is_unique_id(text: &str) -> bool {
-    let kinds = ["AIDA", "AROA", "AGPA", "ANPA", "AIPA", "ANVA", "ASCA", "APKA", "ABIA", "ACCA"];
-    text.len() >= 16 && kinds.iter().any(|kind| text.starts_with(kind)) && text.bytes().all(|b| b.is_ascii_alphanumeric())
+    let kinds = [
+        "AIDA", "AROA", "AGPA", "ANPA", "AIPA", "ANVA", "ASCA", "APKA", "ABIA", "ACCA",
+    ];
+    text.len() >= 16
+        && kinds.iter().any(|kind| text.starts_with(kind))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 impl Principal {
@@ -52,17 +58,26 @@ impl Principal {
             return Ok(Self::Anyone);
         }
         if is_account(text) {
-            return Ok(Self::Account { partition: None, account: text.to_owned() });
+            return Ok(Self::Account {
+                partition: None,
+                account: text.to_owned(),
+            });
         }
         if is_unique_id(text) {
             return Ok(Self::Deleted(text.to_owned()));
         }
         let arn: Arn = text.parse().map_err(|_| wrong())?;
-        if !matches!(arn.service.as_str(), "iam" | "sts") || !is_account(&arn.account) || text.contains(['*', '?']) {
+        if !matches!(arn.service.as_str(), "iam" | "sts")
+            || !is_account(&arn.account)
+            || text.contains(['*', '?'])
+        {
             return Err(wrong());
         }
         if arn.service == "iam" && arn.resource == "root" {
-            return Ok(Self::Account { partition: Some(arn.partition), account: arn.account });
+            return Ok(Self::Account {
+                partition: Some(arn.partition),
+                account: arn.account,
+            });
         }
         Ok(Self::Arn(arn))
     }
@@ -91,14 +106,28 @@ impl Principal {
             (Self::Anyone, _) => Match::yes(),
             (Self::Service(service), Caller::Service(caller)) => Match::from(service == caller),
             // The short form means the partition of the key, whichever that is.
-            (Self::Account { partition: Some(own), .. }, caller) if caller.partition().is_some_and(|other| other != own) => {
-                Match::no()
+            (
+                Self::Account {
+                    partition: Some(own),
+                    ..
+                },
+                caller,
+            ) if caller.partition().is_some_and(|other| other != own) => Match::no(),
+            (
+                Self::Account { account, .. },
+                Caller::Root {
+                    account: caller, ..
+                },
+            ) => Match::from(account == caller),
+            (Self::Account { account, .. }, Caller::Named(arn)) => {
+                Match::from(*account == arn.account).delegating()
             }
-            (Self::Account { account, .. }, Caller::Root { account: caller, .. }) => Match::from(account == caller),
-            (Self::Account { account, .. }, Caller::Named(arn)) => Match::from(*account == arn.account).delegating(),
-            (Self::Account { account, .. }, Caller::SomeoneIn { account: caller, .. }) => {
-                Match::from(account == caller).delegating()
-            }
+            (
+                Self::Account { account, .. },
+                Caller::SomeoneIn {
+                    account: caller, ..
+                },
+            ) => Match::from(account == caller).delegating(),
             (Self::Arn(arn), Caller::Named(caller)) => Match::from(means(arn, caller)),
             // Which role it will be is not known: a named one may be it.
             (Self::Arn(arn), Caller::SomeoneIn { account, .. }) if arn.account == *account => {
@@ -117,8 +146,12 @@ fn means(named: &Arn, caller: &Arn) -> bool {
     if named.account != caller.account || named.partition != caller.partition {
         return false;
     }
-    let session = (caller.service == "sts").then(|| caller.resource.strip_prefix("assumed-role/")).flatten();
-    let role = (named.service == "iam").then(|| named.resource.strip_prefix("role/")).flatten();
+    let session = (caller.service == "sts")
+        .then(|| caller.resource.strip_prefix("assumed-role/"))
+        .flatten();
+    let role = (named.service == "iam")
+        .then(|| named.resource.strip_prefix("role/"))
+        .flatten();
     match (role, session.and_then(|session| session.split_once('/'))) {
         (Some(role), Some((of, _))) => role.rsplit('/').next() == Some(of),
         _ => false,
@@ -130,10 +163,17 @@ impl fmt::Display for Principal {
         match self {
             Self::Anyone => f.write_str("*"),
             Self::Account { partition, account } => {
-                write!(f, "arn:{}:iam::{account}:root", partition.as_deref().unwrap_or("aws"))
+                write!(
+                    f,
+                    "arn:{}:iam::{account}:root",
+                    partition.as_deref().unwrap_or("aws")
+                )
             }
             Self::Arn(arn) => arn.fmt(f),
-            Self::Deleted(text) | Self::Service(text) | Self::Federated(text) | Self::CanonicalUser(text) => f.write_str(text),
+            Self::Deleted(text)
+            | Self::Service(text)
+            | Self::Federated(text)
+            | Self::CanonicalUser(text) => f.write_str(text),
         }
     }
 }
@@ -168,11 +208,14 @@ impl Caller {
     /// When it is none of these.
     pub fn parse(text: &str) -> Result<Self, PrincipalError> {
         match Principal::aws(text) {
-            Ok(Principal::Account { partition, account }) => {
-                Ok(Self::Root { partition: partition.unwrap_or_else(|| "aws".to_owned()), account })
-            }
+            Ok(Principal::Account { partition, account }) => Ok(Self::Root {
+                partition: partition.unwrap_or_else(|| "aws".to_owned()),
+                account,
+            }),
             Ok(Principal::Arn(arn)) => Ok(Self::Named(arn)),
-            _ if text.contains('.') && !text.contains([':', '*', '/']) => Ok(Self::Service(text.to_owned())),
+            _ if text.contains('.') && !text.contains([':', '*', '/']) => {
+                Ok(Self::Service(text.to_owned()))
+            }
             _ => Err(PrincipalError(text.to_owned())),
         }
     }

@@ -19,7 +19,11 @@ pub enum Filled {
 /// never is.
 pub fn fill(value: &str, wild: bool, context: &Context, version: Version) -> Filled {
     if version == Version::V2008 || !value.contains("${") {
-        let pattern = if wild { Pattern::wild(value) } else { Pattern::literal(value) };
+        let pattern = if wild {
+            Pattern::wild(value)
+        } else {
+            Pattern::literal(value)
+        };
         return Filled::Pattern(pattern, value.to_owned());
     }
     let (mut tokens, mut text) = (Vec::new(), String::new());
@@ -42,7 +46,9 @@ pub fn fill(value: &str, wild: bool, context: &Context, version: Version) -> Fil
                 let filled = match (context.get(&key), default) {
                     (Presence::Values([one]), _) => one.as_str(),
                     (Presence::Absent, Some(default)) => default,
-                    (Presence::Unknown | Presence::Foreign, _) => return Filled::Unknown(key.into_owned()),
+                    (Presence::Unknown | Presence::Foreign, _) => {
+                        return Filled::Unknown(key.into_owned());
+                    }
                     _ => return Filled::Nothing,
                 };
                 tokens.extend(filled.chars().map(Token::Char));

@@ -20,17 +20,26 @@ enum Truth {
 impl Match {
     /// Yes.
     pub fn yes() -> Self {
-        Self { truth: Truth::Yes, delegates: false }
+        Self {
+            truth: Truth::Yes,
+            delegates: false,
+        }
     }
 
     /// No.
     pub fn no() -> Self {
-        Self { truth: Truth::No, delegates: false }
+        Self {
+            truth: Truth::No,
+            delegates: false,
+        }
     }
 
     /// It depends on `key`.
     pub fn unknown(key: &str) -> Self {
-        Self { truth: Truth::Unknown(BTreeSet::from([key.to_owned()])), delegates: false }
+        Self {
+            truth: Truth::Unknown(BTreeSet::from([key.to_owned()])),
+            delegates: false,
+        }
     }
 
     /// The same answer, resting on the caller's account alone.
@@ -70,7 +79,9 @@ impl Match {
         let truth = match (self.truth, other.truth) {
             (Truth::No, _) | (_, Truth::No) => Truth::No,
             (Truth::Yes, truth) | (truth, Truth::Yes) => truth,
-            (Truth::Unknown(left), Truth::Unknown(right)) => Truth::Unknown(left.into_iter().chain(right).collect()),
+            (Truth::Unknown(left), Truth::Unknown(right)) => {
+                Truth::Unknown(left.into_iter().chain(right).collect())
+            }
         };
         Self { truth, delegates }
     }
@@ -79,11 +90,26 @@ impl Match {
     #[must_use]
     pub fn or(self, other: Self) -> Self {
         match (self.truth, other.truth) {
-            (Truth::Yes, Truth::Yes) => Self { truth: Truth::Yes, delegates: self.delegates && other.delegates },
-            (Truth::Yes, _) => Self { truth: Truth::Yes, delegates: self.delegates },
-            (_, Truth::Yes) => Self { truth: Truth::Yes, delegates: other.delegates },
-            (Truth::No, truth) => Self { truth, delegates: other.delegates },
-            (truth, Truth::No) => Self { truth, delegates: self.delegates },
+            (Truth::Yes, Truth::Yes) => Self {
+                truth: Truth::Yes,
+                delegates: self.delegates && other.delegates,
+            },
+            (Truth::Yes, _) => Self {
+                truth: Truth::Yes,
+                delegates: self.delegates,
+            },
+            (_, Truth::Yes) => Self {
+                truth: Truth::Yes,
+                delegates: other.delegates,
+            },
+            (Truth::No, truth) => Self {
+                truth,
+                delegates: other.delegates,
+            },
+            (truth, Truth::No) => Self {
+                truth,
+                delegates: self.delegates,
+            },
             (Truth::Unknown(left), Truth::Unknown(right)) => Self {
                 truth: Truth::Unknown(left.into_iter().chain(right).collect()),
                 delegates: self.delegates && other.delegates,
@@ -99,7 +125,10 @@ impl Match {
             Truth::No => Truth::Yes,
             unknown @ Truth::Unknown(_) => unknown,
         };
-        Self { truth, delegates: false }
+        Self {
+            truth,
+            delegates: false,
+        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
 
 use super::{Finding, Id, Severity, Stage, Subject, unread_severity};
-use crate::vocabulary::{AttachedKey, Cloud, KeyArn, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus};
+use crate::vocabulary::{
+    AttachedKey, Cloud, KeyArn, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
+};
 
 /// What is known of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,11 +100,24 @@ fn subject(case: UseCase) -> Subject {
 
 /// What a workspace itself says against an attach for a use case. `wanted`: the configuration; `None` while the same plan creates it,
 /// so that its id is not known yet.
-pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option<&KeyConfigurationId>) -> Vec<Finding> {
+pub fn judge_workspace(
+    workspace: &WorkspaceFacts,
+    case: UseCase,
+    wanted: Option<&KeyConfigurationId>,
+) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut push = |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
-        findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
-    };
+    let mut push =
+        |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
+            findings.push(Finding {
+                id,
+                severity,
+                subject,
+                summary,
+                found,
+                why: why.to_owned(),
+                remedy,
+            });
+        };
     let name = workspace.in_words();
     if let AttachedKey::Unreadable(text) = workspace.attached(case) {
         push(
@@ -122,7 +137,10 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
             ),
         );
     }
-    if let Some(attached) = workspace.attached(case).known().filter(|attached| Some(*attached) != wanted)
+    if let Some(attached) = workspace
+        .attached(case)
+        .known()
+        .filter(|attached| Some(*attached) != wanted)
         && case == UseCase::Storage
     {
         push(
@@ -143,7 +161,11 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
             ),
         );
     }
-    if let Some(cloud) = workspace.cloud.as_ref().filter(|cloud| **cloud != Cloud::Aws) {
+    if let Some(cloud) = workspace
+        .cloud
+        .as_ref()
+        .filter(|cloud| **cloud != Cloud::Aws)
+    {
         push(
             Id::WorkspaceCloud,
             Severity::Error,
@@ -155,7 +177,11 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
         );
     }
     if case == UseCase::Storage && (workspace.serverless_only || workspace.default_storage) {
-        let what = if workspace.serverless_only { "has serverless compute alone" } else { "keeps its data in default storage" };
+        let what = if workspace.serverless_only {
+            "has serverless compute alone"
+        } else {
+            "keeps its data in default storage"
+        };
         push(
             Id::WorkspaceDefaultStorage,
             Severity::Error,
@@ -167,7 +193,11 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
             "Set `managed_services_key_configuration_id` alone, and leave `storage_key_configuration_id` out.".to_owned(),
         );
     }
-    if let Some(tier) = workspace.pricing_tier.as_ref().filter(|tier| tier.lacks_customer_managed_keys()) {
+    if let Some(tier) = workspace
+        .pricing_tier
+        .as_ref()
+        .filter(|tier| tier.lacks_customer_managed_keys())
+    {
         push(
             Id::WorkspaceTier,
             Severity::Error,
@@ -175,7 +205,8 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
             "The workspace's pricing tier has no customer-managed keys".to_owned(),
             format!("The {name} has the tier {tier}."),
             "Customer-managed keys on AWS need the Enterprise tier; Databricks refuses the request on others.",
-            "Upgrade the account to Enterprise, or leave this workspace without a key of your own.".to_owned(),
+            "Upgrade the account to Enterprise, or leave this workspace without a key of your own."
+                .to_owned(),
         );
     }
     match &workspace.status {
@@ -197,9 +228,18 @@ pub fn judge_workspace(workspace: &WorkspaceFacts, case: UseCase, wanted: Option
 pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
     let (case, name) = (attach.case, workspace.in_words());
     let mut findings = judge_workspace(workspace, case, Some(attach.id));
-    let mut push = |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
-        findings.push(Finding { id, severity, subject, summary, found, why: why.to_owned(), remedy });
-    };
+    let mut push =
+        |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
+            findings.push(Finding {
+                id,
+                severity,
+                subject,
+                summary,
+                found,
+                why: why.to_owned(),
+                remedy,
+            });
+        };
     let Some(configuration) = attach.configuration else {
         push(
             Id::KeyConfigurationNotFound,
@@ -254,9 +294,15 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             Severity::Error,
             subject(case),
             format!("The key configuration is not made for {}", case.in_words()),
-            format!("{} has the use cases {}; it would be attached for {case}.", configuration.id, has.join(" and ")),
+            format!(
+                "{} has the use cases {}; it would be attached for {case}.",
+                configuration.id,
+                has.join(" and ")
+            ),
             "Databricks refuses to attach a configuration for what it is not made for, and a configuration cannot be changed.",
-            format!("Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."),
+            format!(
+                "Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."
+            ),
         );
     }
     if let (Some(key), None) = (configuration.key.aws(), &workspace.region) {
@@ -265,7 +311,10 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             Severity::Error,
             subject(case),
             "The region of the workspace is not known".to_owned(),
-            format!("The account shows no AWS region for the {name}; the key {key} is in {}.", key.region()),
+            format!(
+                "The account shows no AWS region for the {name}; the key {key} is in {}.",
+                key.region()
+            ),
             "A workspace can use only a key of its own region.",
             format!(
                 "Look at the workspace in the account console, or with:\n\n  databricks account workspaces get {}",
@@ -281,9 +330,14 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
             Severity::Error,
             subject(case),
             "The key is in another region than the workspace".to_owned(),
-            format!("The {name} is in {region}; the key {key} is in {}.", key.region()),
+            format!(
+                "The {name} is in {region}; the key {key} is in {}.",
+                key.region()
+            ),
             "A workspace can only use a key of its own region.",
-            format!("Create a key and a key configuration in {region}, and refer to that configuration."),
+            format!(
+                "Create a key and a key configuration in {region}, and refer to that configuration."
+            ),
         );
     }
     findings
@@ -295,8 +349,16 @@ pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding>
     if planned.is_empty() || planned.iter().any(|cases| cases.contains(&case)) {
         return None;
     }
-    let each: Vec<String> =
-        planned.iter().map(|cases| cases.iter().map(|case| case.name()).collect::<Vec<_>>().join(" and ")).collect();
+    let each: Vec<String> = planned
+        .iter()
+        .map(|cases| {
+            cases
+                .iter()
+                .map(|case| case.name())
+                .collect::<Vec<_>>()
+                .join(" and ")
+        })
+        .collect();
     Some(Finding {
         id: Id::KeyConfigurationUseCase,
         severity: Severity::Error,
@@ -335,12 +397,16 @@ pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage)
         ),
         UnknownRole::Refused(reason) => (
             unread_severity(stage),
-            format!("The account did not show the credentials configuration of the {name}: {reason}."),
+            format!(
+                "The account did not show the credentials configuration of the {name}: {reason}."
+            ),
             "Run Terraform as an account admin, which may read credentials configurations.",
         ),
         UnknownRole::None => (
             unread_severity(stage),
-            format!("The account shows no credentials configuration for the {name}, which runs classic compute."),
+            format!(
+                "The account shows no credentials configuration for the {name}, which runs classic compute."
+            ),
             "Use a key configuration with `reuse_key_for_cluster_volumes = false` if no cluster uses this key. Otherwise look at the \
              workspace in the account console.",
         ),
@@ -359,5 +425,9 @@ pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage)
 }
 
 fn with_message(message: &str) -> String {
-    if message.is_empty() { String::new() } else { format!(": {message}") }
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
 }

@@ -197,13 +197,19 @@ mod tests {
             }
         }
         for (text, message) in [
-            ("kms-key-no-rotaton", "`kms-key-no-rotaton` is not the id of a finding; did you mean `kms-key-no-rotation`?"),
+            (
+                "kms-key-no-rotaton",
+                "`kms-key-no-rotaton` is not the id of a finding; did you mean `kms-key-no-rotation`?",
+            ),
             (
                 "nonsense",
                 "`nonsense` is not the id of a finding; it stands in brackets at the end of each message, as in `[kms-key-no-rotation]`",
             ),
         ] {
-            assert_eq!(text.parse::<Silenced>().map_err(|error| error.to_string()), Err(message.to_owned()));
+            assert_eq!(
+                text.parse::<Silenced>().map_err(|error| error.to_string()),
+                Err(message.to_owned())
+            );
         }
     }
 }

@@ -177,7 +177,10 @@ impl KeyFacts {
     fn policy_called(&self) -> String {
         match &self.policy_source {
             PolicySource::Live => format!("the policy of {}", self.arn),
-            PolicySource::Planned => format!("the planned policy (dbxcmk_key_policy in this configuration) of {}", self.arn),
+            PolicySource::Planned => format!(
+                "the planned policy (dbxcmk_key_policy in this configuration) of {}",
+                self.arn
+            ),
             PolicySource::Given(name) => name.clone(),
         }
     }

@@ -16,7 +16,9 @@ use crate::databricks::{Account, ApiError, Error};
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::spell;
 use crate::plugin::resource::Context;
-use crate::vocabulary::{AttachedKey, KeyArn, KeyConfigurationId, KeyState, UseCase, WorkspaceId, WorkspaceStatus};
+use crate::vocabulary::{
+    AttachedKey, KeyArn, KeyConfigurationId, KeyState, UseCase, WorkspaceId, WorkspaceStatus,
+};
 
 /// How many reads in a row have to show the wanted value: a failed update reverts without a word.
 const READS_IN_A_ROW: u32 = 3;
@@ -41,8 +43,14 @@ pub async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, 
 ///
 /// # Errors
 /// When it could not be read, or is not there.
-pub fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspace>, Error>) -> Result<Workspace, Diagnostics> {
-    let found = found.map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
+pub fn required(
+    account: &Account,
+    id: WorkspaceId,
+    found: Result<Option<Workspace>, Error>,
+) -> Result<Workspace, Diagnostics> {
+    let found = found.map_err(|error| {
+        diagnose::account("The workspace could not be read", &error).on("workspace_id")
+    })?;
     found.ok_or_else(|| {
         Diagnostic::error(
             "There is no such workspace in this Databricks account",
@@ -63,7 +71,10 @@ pub fn required(account: &Account, id: WorkspaceId, found: Result<Option<Workspa
 ///
 /// # Errors
 /// When the account shows something else in its place, which is not the same as none.
-pub fn attached(workspace: &Workspace, case: UseCase) -> Result<Option<KeyConfigurationId>, Diagnostics> {
+pub fn attached(
+    workspace: &Workspace,
+    case: UseCase,
+) -> Result<Option<KeyConfigurationId>, Diagnostics> {
     match workspace.key(case) {
         AttachedKey::None => Ok(None),
         AttachedKey::Known(id) => Ok(Some(id)),
@@ -103,7 +114,11 @@ pub struct Attach {
 impl Attach {
     /// How long the keys are watched once they show: as the user says, or as what changes asks for.
     fn settle_time(&self, sent: &KeyFields) -> Duration {
-        let usual = if sent.storage.is_some() { STORAGE_SETTLE } else { MANAGED_SERVICES_SETTLE };
+        let usual = if sent.storage.is_some() {
+            STORAGE_SETTLE
+        } else {
+            MANAGED_SERVICES_SETTLE
+        };
         self.settle_time.unwrap_or(usual)
     }
 }
@@ -121,7 +136,11 @@ pub struct Failure {
 
 impl Failure {
     fn new(diagnostics: impl Into<Diagnostics>, now: &Workspace) -> Box<Self> {
-        Box::new(Self { diagnostics: diagnostics.into(), now: now.clone(), is_about_the_key: false })
+        Box::new(Self {
+            diagnostics: diagnostics.into(),
+            now: now.clone(),
+            is_about_the_key: false,
+        })
     }
 
     fn about_the_key(mut self: Box<Self>) -> Box<Self> {
@@ -141,13 +160,23 @@ pub async fn attach(
     attach: &Attach,
 ) -> Result<Workspace, Box<Failure>> {
     let (ready, sent) = send(cx, account, before, attach).await?;
-    let hold = if sent.is_empty() { Duration::ZERO } else { attach.settle_time(&sent) };
+    let hold = if sent.is_empty() {
+        Duration::ZERO
+    } else {
+        attach.settle_time(&sent)
+    };
     attached_for_good(cx, account, ready, attach, hold).await
 }
 
 /// Reads the workspace again; `last` is what is true as far as anybody knows when that fails.
-async fn look(account: &Account, attach: &Attach, last: &Workspace) -> Result<Workspace, Box<Failure>> {
-    workspace(account, attach.id).await.map_err(|errors| Failure::new(errors, last))
+async fn look(
+    account: &Account,
+    attach: &Attach,
+    last: &Workspace,
+) -> Result<Workspace, Box<Failure>> {
+    workspace(account, attach.id)
+        .await
+        .map_err(|errors| Failure::new(errors, last))
 }
 
 /// Sends the fields that are missing, when the workspace can take them. Gives the fields that it was sent.
@@ -176,9 +205,15 @@ async fn send(
                 Err(error) => error,
             };
             match error.api() {
-                Some(refusal) if refusal.is_conflict() && refusal.after_another => return Ok((now, fields)),
-                Some(refusal) if refusal.is_conflict() => "another update of the workspace is under way".to_owned(),
-                Some(refusal) if refusal.is_running_compute() && Instant::now() < compute_deadline => {
+                Some(refusal) if refusal.is_conflict() && refusal.after_another => {
+                    return Ok((now, fields));
+                }
+                Some(refusal) if refusal.is_conflict() => {
+                    "another update of the workspace is under way".to_owned()
+                }
+                Some(refusal)
+                    if refusal.is_running_compute() && Instant::now() < compute_deadline =>
+                {
                     "compute is running in the workspace".to_owned()
                 }
                 _ => return Err(refused(&error, now, attach)),
@@ -194,7 +229,10 @@ async fn send(
         wait = (wait * 2).min(LONGEST_WAIT);
         now = look(account, attach, &now).await?;
         if now.workspace_status.has_failed() {
-            return Err(Failure::new(not_attached(&now, &End::Failed, attach, None, Duration::ZERO), &now));
+            return Err(Failure::new(
+                not_attached(&now, &End::Failed, attach, None, Duration::ZERO),
+                &now,
+            ));
         }
     }
 }
@@ -234,12 +272,21 @@ async fn look_again(
 
 /// The first of the keys that can no longer be used, and its state. A key whose state cannot be read is not taken for lost.
 async fn lost_key(client: &Client, keys: &[KeyArn], sent: Instant) -> Option<(KeyArn, KeyState)> {
-    let earliest = Instant::now().checked_sub(LONGEST_HOLDING).map_or(sent, |young| young.max(sent));
+    let earliest = Instant::now()
+        .checked_sub(LONGEST_HOLDING)
+        .map_or(sent, |young| young.max(sent));
     for key in keys {
-        match client.reads().key_state_after(client.aws(), key, earliest).await.value {
+        match client
+            .reads()
+            .key_state_after(client.aws(), key, earliest)
+            .await
+            .value
+        {
             Ok(KeyState::Enabled) => {}
             Ok(state) => return Some((key.clone(), state)),
-            Err(error) => tracing::warn!(%key, %error, "the state of the key could not be read while it settles"),
+            Err(error) => {
+                tracing::warn!(%key, %error, "the state of the key could not be read while it settles")
+            }
         }
     }
     None
@@ -271,7 +318,11 @@ async fn attached_for_good(
         let next = match found {
             Ok(found) => {
                 now = found;
-                let shows = if attach.wanted.missing_in(&now).is_empty() { Shows::Wanted } else { Shows::Before };
+                let shows = if attach.wanted.missing_in(&now).is_empty() {
+                    Shows::Wanted
+                } else {
+                    Shows::Before
+                };
                 let condition = match &now.workspace_status {
                     WorkspaceStatus::Running => Condition::Ready,
                     status if status.has_failed() => Condition::Failed,
@@ -289,15 +340,24 @@ async fn attached_for_good(
             },
         };
         let is_good = matches!(next, Next::Done | Next::Again(_));
-        let lost = if is_good && !hold.is_zero() { lost_key(client, &attach.keys, sent).await } else { None };
+        let lost = if is_good && !hold.is_zero() {
+            lost_key(client, &attach.keys, sent).await
+        } else {
+            None
+        };
         let end = match next {
-            Next::Done | Next::Again(_) if let Some((key, state)) = lost => End::KeyLost(key, state),
+            Next::Done | Next::Again(_) if let Some((key, state)) = lost => {
+                End::KeyLost(key, state)
+            }
             Next::Done => return Ok(now),
             Next::Again(wait) => match (pause(wait, cx.stop()).await, watch.arrived()) {
                 (Pause::Over, _) => continue,
                 // The attach itself is done; that it stays is what the user does not want to wait for.
                 (Pause::Stopped, Some(arrived)) => {
-                    cx.warn(interrupted(attach, hold.saturating_sub(at.saturating_sub(arrived))));
+                    cx.warn(interrupted(
+                        attach,
+                        hold.saturating_sub(at.saturating_sub(arrived)),
+                    ));
                     return Ok(now);
                 }
                 (Pause::Stopped, None) => End::Stopped,
@@ -308,12 +368,20 @@ async fn attached_for_good(
         };
         let is_about_the_key = matches!(end, End::Undone | End::Failed | End::KeyLost(..));
         let failure = Failure::new(not_attached(&now, &end, attach, watch.arrived(), at), &now);
-        return Err(if is_about_the_key { failure.about_the_key() } else { failure });
+        return Err(if is_about_the_key {
+            failure.about_the_key()
+        } else {
+            failure
+        });
     }
 }
 
 fn joined(errors: &Diagnostics) -> String {
-    errors.iter().map(|error| error.summary.clone()).collect::<Vec<_>>().join("; ")
+    errors
+        .iter()
+        .map(|error| error.summary.clone())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// The keys were accepted, and nobody can see what becomes of them.
@@ -323,7 +391,10 @@ fn unwatched(attach: &Attach, errors: Diagnostics) -> Diagnostics {
          provider resumes waiting and does not send the request again.",
         attach.id
     );
-    let note = |error: Diagnostic| Diagnostic { detail: format!("{accepted}\n\n{}", error.detail), ..error };
+    let note = |error: Diagnostic| Diagnostic {
+        detail: format!("{accepted}\n\n{}", error.detail),
+        ..error
+    };
     errors.into_iter().map(note).collect()
 }
 
@@ -352,18 +423,36 @@ fn what_is_true(workspace: &Workspace) -> String {
     )
 }
 
-fn not_attached(now: &Workspace, end: &End, attach: &Attach, arrived: Option<Duration>, at: Duration) -> Diagnostic {
+fn not_attached(
+    now: &Workspace,
+    end: &End,
+    attach: &Attach,
+    arrived: Option<Duration>,
+    at: Duration,
+) -> Diagnostic {
     let truth = what_is_true(now);
-    let message = now.workspace_status_message.as_deref().filter(|message| !message.is_empty());
-    let said = message.map(|message| format!("\n\nDatabricks says: \"{message}\".")).unwrap_or_default();
+    let message = now
+        .workspace_status_message
+        .as_deref()
+        .filter(|message| !message.is_empty());
+    let said = message
+        .map(|message| format!("\n\nDatabricks says: \"{message}\"."))
+        .unwrap_or_default();
     let seen = match arrived {
         Some(arrived) => {
-            format!("It showed the new keys after {}, and shows this after {}.", spell(rounded(arrived)), spell(rounded(at)))
+            format!(
+                "It showed the new keys after {}, and shows this after {}.",
+                spell(rounded(arrived)),
+                spell(rounded(at))
+            )
         }
         None => format!("It shows this after {}.", spell(rounded(at))),
     };
-    let moment =
-        OffsetDateTime::now_utc().replace_nanosecond(0).ok().and_then(|now| now.format(&Rfc3339).ok()).unwrap_or_default();
+    let moment = OffsetDateTime::now_utc()
+        .replace_nanosecond(0)
+        .ok()
+        .and_then(|now| now.format(&Rfc3339).ok())
+        .unwrap_or_default();
     let seen = format!("{seen} Last seen: {moment}.");
     let (summary, advice) = match end {
         End::Undone => (
@@ -395,13 +484,20 @@ fn not_attached(now: &Workspace, end: &End, attach: &Attach, arrived: Option<Dur
             "Databricks accepted the request and carries it out without Terraform. Apply again to wait for the result.".to_owned(),
         ),
     };
-    let network = if matches!(end, End::TimedOut) { usual_time(now) } else { "" };
+    let network = if matches!(end, End::TimedOut) {
+        usual_time(now)
+    } else {
+        ""
+    };
     let waited = if matches!(end, End::TimedOut) {
         format!(" The provider waited {}.", spell(attach.deadline.length()))
     } else {
         String::new()
     };
-    Diagnostic::error(summary, format!("{truth}\n{seen}{waited}{said}\n\n{advice}{network}"))
+    Diagnostic::error(
+        summary,
+        format!("{truth}\n{seen}{waited}{said}\n\n{advice}{network}"),
+    )
 }
 
 /// Whole seconds, for people.
@@ -442,7 +538,10 @@ fn never_ready(now: &Workspace, attach: &Attach, reason: &str) -> Diagnostic {
 fn stopped_before(now: &Workspace) -> Diagnostic {
     Diagnostic::error(
         "Waiting for the workspace was interrupted",
-        format!("{}\n\nNothing was changed by this run. Apply again.", what_is_true(now)),
+        format!(
+            "{}\n\nNothing was changed by this run. Apply again.",
+            what_is_true(now)
+        ),
     )
 }
 
@@ -451,7 +550,10 @@ fn refused(error: &Error, now: Workspace, attach: &Attach) -> Box<Failure> {
         let waited = if attach.wait_for_compute.is_zero() {
             "To let Terraform wait until the compute stops, set for example `wait_for_compute = \"30m\"`.".to_owned()
         } else {
-            format!("The provider waited {} for the compute to stop (`wait_for_compute`).", spell(attach.wait_for_compute))
+            format!(
+                "The provider waited {} for the compute to stop (`wait_for_compute`).",
+                spell(attach.wait_for_compute)
+            )
         };
         let diagnostic = Diagnostic::error(
             "Compute is running in the workspace",
@@ -465,7 +567,14 @@ fn refused(error: &Error, now: Workspace, attach: &Attach) -> Box<Failure> {
         );
         return Failure::new(diagnostic.on("workspace_id"), &now);
     }
-    let failure = Failure::new(diagnose::account("The keys of the workspace could not be changed", error), &now);
+    let failure = Failure::new(
+        diagnose::account("The keys of the workspace could not be changed", error),
+        &now,
+    );
     let turned_down = error.api().is_some_and(|refusal| refusal.status == 400);
-    if turned_down { failure.about_the_key() } else { failure }
+    if turned_down {
+        failure.about_the_key()
+    } else {
+        failure
+    }
 }

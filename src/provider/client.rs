@@ -68,7 +68,10 @@ impl Client {
         Self {
             settings: settings.completed(&Surroundings::OWN),
             unknown,
-            behaviour: Behaviour { stop: run.stop, ..config.behaviour(&run.terraform_version) },
+            behaviour: Behaviour {
+                stop: run.stop,
+                ..config.behaviour(&run.terraform_version)
+            },
             account: OnceCell::new(),
             reads: Reads::default(),
             aws: Aws::new(aws),
@@ -90,7 +93,9 @@ impl Client {
         if !self.unknown.is_empty() {
             return Err(Unavailable::NotYetKnown(self.unknown.clone()));
         }
-        self.settings.as_ref().map_err(|error| Unavailable::Auth(error.clone()))
+        self.settings
+            .as_ref()
+            .map_err(|error| Unavailable::Auth(error.clone()))
     }
 
     /// The Databricks account, ready to be called.
@@ -101,7 +106,9 @@ impl Client {
         let settings = self.settings()?;
         self.account
             .get_or_try_init(|| async {
-                let resolved = settings.resolve(&Surroundings::OWN).map_err(Unavailable::Auth)?;
+                let resolved = settings
+                    .resolve(&Surroundings::OWN)
+                    .map_err(Unavailable::Auth)?;
                 Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
             })
             .await
@@ -120,7 +127,9 @@ impl Client {
     pub fn deployment(&self, key: &KeyArn) -> Deployment {
         match self.deployment_of_host() {
             Some(deployment) => deployment,
-            None if key.partition() == crate::vocabulary::Partition::AwsUsGov => Deployment::GovCloud,
+            None if key.partition() == crate::vocabulary::Partition::AwsUsGov => {
+                Deployment::GovCloud
+            }
             None => Deployment::Commercial,
         }
     }
@@ -129,13 +138,17 @@ impl Client {
     /// key decides.
     pub fn deployment_of_host(&self) -> Option<Deployment> {
         let host = self.settings().ok()?.host().ok()?;
-        let is_own = host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com");
+        let is_own =
+            host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com");
         is_own.then(|| host.deployment())
     }
 
     /// The deployment of the configured host, where no key says which partition it is.
     pub fn usual_deployment(&self) -> Deployment {
-        self.settings().ok().and_then(|settings| settings.host().ok()).map_or(Deployment::Commercial, |host| host.deployment())
+        self.settings()
+            .ok()
+            .and_then(|settings| settings.host().ok())
+            .map_or(Deployment::Commercial, |host| host.deployment())
     }
 
     /// What this run has read of the account, for plans and refreshes.
@@ -163,51 +176,86 @@ impl Client {
 
     /// From now on, whoever plans something for this key judges it by this policy: the same configuration is about to put it.
     pub fn plan_policy(&self, key: &KeyArn, policy: String) {
-        self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).insert(key.clone(), policy);
+        self.planned_policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.clone(), policy);
     }
 
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &KeyArn) {
-        self.facts.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.facts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
+        self.planned_policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(key);
     }
 
     /// Held while a key's policy is read, merged and put: Terraform works on several resources at once, and two of them may
     /// speak of the same key.
     pub async fn lock_policy(&self, key: &KeyArn) -> tokio::sync::OwnedMutexGuard<()> {
-        let lock = Arc::clone(self.policy_locks.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let lock = Arc::clone(
+            self.policy_locks
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.clone())
+                .or_default(),
+        );
         lock.lock_owned().await
     }
 
     /// A workspace of the state turned out to be gone in this run.
     pub fn workspace_vanished(&self, id: WorkspaceId) {
-        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.vanished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id);
     }
 
     /// Whether a workspace of the state turned out to be gone in this run. Planning it anew must not stop the run: Terraform
     /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
     pub fn has_vanished(&self, id: WorkspaceId) -> bool {
-        self.vanished.lock().unwrap_or_else(PoisonError::into_inner).contains(&id)
+        self.vanished
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&id)
     }
 
     /// This run is about to create this key configuration.
     pub fn plan_configuration(&self, planned: PlannedConfiguration) {
-        self.planned_configurations.lock().unwrap_or_else(PoisonError::into_inner).insert(planned);
+        self.planned_configurations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(planned);
     }
 
     /// The key configurations that this run is about to create.
     pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
-        self.planned_configurations.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.planned_configurations
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
     }
 
     /// A resource of this run manages this key configuration.
     pub fn is_managed_here(&self, id: &str) {
-        self.managed.lock().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned());
+        self.managed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.to_owned());
     }
 
     /// Whether a resource of this run is known to manage this key configuration.
     pub fn manages(&self, id: &str) -> bool {
-        self.managed.lock().unwrap_or_else(PoisonError::into_inner).contains(id)
+        self.managed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(id)
     }
 
     /// Lays claim to something that only one resource of a configuration may have. `false` when another one has it: one that
@@ -230,9 +278,20 @@ impl Client {
 
     /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
     pub async fn facts_for_plan(&self, key: &KeyArn) -> KeyFacts {
-        let cell = Arc::clone(self.facts.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default());
+        let cell = Arc::clone(
+            self.facts
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(key.clone())
+                .or_default(),
+        );
         let mut facts = cell.get_or_init(|| self.aws.facts(key)).await.clone();
-        let planned = self.planned_policies.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned();
+        let planned = self
+            .planned_policies
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned();
         if let Some(policy) = planned {
             facts.policy = Fact::Known(policy);
             facts.policy_source = PolicySource::Planned;
@@ -248,7 +307,10 @@ impl Client {
 
     /// Whether this is said for the first time in this run. What is about a thing that several resources share is said once.
     fn is_new(&self, what: String) -> bool {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(what)
+        self.said
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(what)
     }
 
     /// Says once a run that nothing can be proven before the provider's own configuration is known.
@@ -277,9 +339,13 @@ impl Client {
         place: impl Fn(&Finding) -> &'static str,
     ) -> Diagnostics {
         let (enforces, here) = (self.enforces, silenced(ignored));
-        let shown = |finding: &Finding| !self.ignored.contains(&finding.id) && !here.contains(&finding.id);
+        let shown =
+            |finding: &Finding| !self.ignored.contains(&finding.id) && !here.contains(&finding.id);
         let findings: Vec<Finding> = findings.into_iter().filter(shown).collect();
-        let refused = enforces && findings.iter().any(|finding| finding.severity == Severity::Error);
+        let refused = enforces
+            && findings
+                .iter()
+                .any(|finding| finding.severity == Severity::Error);
         let mut diagnostics = Diagnostics::new();
         for mut finding in findings {
             let is_error = finding.severity == Severity::Error;
@@ -294,7 +360,9 @@ impl Client {
             let path = place(&finding);
             match (is_new || stage == Stage::Apply, finding.severity) {
                 (true, _) => diagnostics.push(diagnose::finding(&finding, softened).on(path)),
-                (false, Severity::Error) => diagnostics.push(diagnose::said_before(&finding).on(path)),
+                (false, Severity::Error) => {
+                    diagnostics.push(diagnose::said_before(&finding).on(path))
+                }
                 (false, Severity::Warning) => {}
             }
         }
@@ -322,7 +390,10 @@ pub async fn account_to_read(cx: &Context<Client>) -> Result<Option<&Account>, D
 /// A state that could not be compared with what is there, because the provider is not configured yet.
 pub fn not_looked_at(reason: &Unavailable) -> Diagnostic {
     let detail = diagnose::unavailable(reason).detail;
-    Diagnostic::warning("The object was not looked at", format!("It is taken for what the state says. {detail}"))
+    Diagnostic::warning(
+        "The object was not looked at",
+        format!("It is taken for what the state says. {detail}"),
+    )
 }
 
 /// Findings about something that is there already and does not change: what would fail now is worth knowing, and no reason to
@@ -332,17 +403,25 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
         finding.severity = Severity::Warning;
         finding
     };
-    findings.into_iter().filter(|finding| finding.severity == Severity::Error).map(soften).collect()
+    findings
+        .into_iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(soften)
+        .collect()
 }
 
 /// The same, as a warning: it is about one of several objects, and no reason to hide the others.
 pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
-    Diagnostic { severity: crate::plugin::diagnostics::Severity::Warning, ..diagnostic }
+    Diagnostic {
+        severity: crate::plugin::diagnostics::Severity::Warning,
+        ..diagnostic
+    }
 }
 
 /// Keeps what only warns, for a context that collects warnings, and returns the errors.
 pub fn split(diagnostics: Diagnostics) -> (Vec<Diagnostic>, Diagnostics) {
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        diagnostics.into_iter().partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
+    let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
+        .into_iter()
+        .partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
     (warnings, errors.into_iter().collect())
 }

@@ -56,7 +56,12 @@ pub fn ignore_findings(whose: &str) -> Attribute {
 
 /// The findings that a set of ids silences; what is unknown silences nothing.
 pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
-    ignore.known().into_iter().flatten().filter_map(|one| one.known().map(|silenced| silenced.0)).collect()
+    ignore
+        .known()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.known().map(|silenced| silenced.0))
+        .collect()
 }
 
 /// `http`
@@ -126,14 +131,22 @@ fn endpoint(name: &'static str) -> Attribute {
 /// The schema of the provider block.
 pub fn schema() -> Schema {
     let assume_role = vec![
-        Attribute::string("role_arn").required().format::<RoleArn>("Invalid role ARN").describe("ARN of the role to assume."),
-        Attribute::string("session_name").describe("Name of the session. Default: `terraform-provider-dbxcmk`."),
-        Attribute::string("external_id").describe("External id that the trust policy of the role asks for."),
-        Attribute::duration("duration").describe("How long the session lasts, as `1h`. Default: `15m`."),
+        Attribute::string("role_arn")
+            .required()
+            .format::<RoleArn>("Invalid role ARN")
+            .describe("ARN of the role to assume."),
+        Attribute::string("session_name")
+            .describe("Name of the session. Default: `terraform-provider-dbxcmk`."),
+        Attribute::string("external_id")
+            .describe("External id that the trust policy of the role asks for."),
+        Attribute::duration("duration")
+            .describe("How long the session lasts, as `1h`. Default: `15m`."),
     ];
     let endpoints = vec![
-        endpoint("kms").describe("Address of KMS, for example of LocalStack: `http://localhost:4566`."),
-        endpoint("sts").describe("Address of STS, for example of LocalStack: `http://localhost:4566`."),
+        endpoint("kms")
+            .describe("Address of KMS, for example of LocalStack: `http://localhost:4566`."),
+        endpoint("sts")
+            .describe("Address of STS, for example of LocalStack: `http://localhost:4566`."),
     ];
     let aws = vec![
         Attribute::string("region").describe(
@@ -258,13 +271,20 @@ impl std::str::FromStr for HostText {
 
     fn from_str(text: &str) -> Result<Self, String> {
         use databricks::AuthError;
-        AccountHost::parse(text).map(|_| Self).map_err(|error| match error {
-            AuthError::WorkspaceHost(_) => {
-                format!("{error}. Keys are managed in the account: use `{}`", account_host_of(text))
-            }
-            AuthError::Insecure(_) => format!("{error}. Use `https://`"),
-            other => format!("{other}; write for example `https://accounts.cloud.databricks.com`"),
-        })
+        AccountHost::parse(text)
+            .map(|_| Self)
+            .map_err(|error| match error {
+                AuthError::WorkspaceHost(_) => {
+                    format!(
+                        "{error}. Keys are managed in the account: use `{}`",
+                        account_host_of(text)
+                    )
+                }
+                AuthError::Insecure(_) => format!("{error}. Use `https://`"),
+                other => {
+                    format!("{other}; write for example `https://accounts.cloud.databricks.com`")
+                }
+            })
     }
 }
 
@@ -272,7 +292,9 @@ impl std::str::FromStr for HostText {
 pub fn validate(config: &Config) -> Diagnostics {
     let mut found = Diagnostics::new();
     if let Attr::Known(aws) = &config.aws {
-        let half = |present: &Attr<String>, missing: &Attr<String>| present.known().is_some() && missing.is_null();
+        let half = |present: &Attr<String>, missing: &Attr<String>| {
+            present.known().is_some() && missing.is_null()
+        };
         let pairs = [
             ("access_key", &aws.access_key, "secret_key", &aws.secret_key),
             ("secret_key", &aws.secret_key, "access_key", &aws.access_key),
@@ -294,7 +316,11 @@ pub fn validate(config: &Config) -> Diagnostics {
 
 /// What the User-Agent says besides our own name: Terraform, the system, the CI, and what the user adds.
 fn user_agent_parts(terraform_version: &str, variable: &dyn Fn(&str) -> Option<String>) -> String {
-    let clean = |text: &str| -> String { text.chars().filter(|c| c.is_ascii_alphanumeric() || ".-+_".contains(*c)).collect() };
+    let clean = |text: &str| -> String {
+        text.chars()
+            .filter(|c| c.is_ascii_alphanumeric() || ".-+_".contains(*c))
+            .collect()
+    };
     let is_set = |name: &&(&str, &str)| variable(name.0).is_some_and(|value| !value.is_empty());
     let mut parts = String::new();
     let version = clean(terraform_version);
@@ -317,9 +343,17 @@ fn user_agent_parts(terraform_version: &str, variable: &dyn Fn(&str) -> Option<S
         parts.push_str(&format!(" cicd/{name}"));
     }
     // Products that a company adds for its own bookkeeping: `name/version`, separated by blanks.
-    let added = ["DATABRICKS_USER_AGENT_EXTRA", "TF_APPEND_USER_AGENT"].iter().filter_map(|name| variable(name));
-    for product in added.flat_map(|text| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>()) {
-        if let Some((name, version)) = product.split_once('/').map(|(name, version)| (clean(name), clean(version)))
+    let added = ["DATABRICKS_USER_AGENT_EXTRA", "TF_APPEND_USER_AGENT"]
+        .iter()
+        .filter_map(|name| variable(name));
+    for product in added.flat_map(|text| {
+        text.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    }) {
+        if let Some((name, version)) = product
+            .split_once('/')
+            .map(|(name, version)| (clean(name), clean(version)))
             && !name.is_empty()
             && !version.is_empty()
         {
@@ -355,9 +389,17 @@ impl Config {
             (Name::AzureEnvironment, &self.azure_environment),
             (Name::GoogleCredentials, &self.google_credentials),
         ];
-        let settings =
-            all.iter().fold(databricks::Settings::default(), |settings, (name, value)| settings.with(*name, text(value)));
-        (settings, all.iter().filter(|(_, value)| value.is_unknown()).map(|(name, _)| name.attribute()).collect())
+        let settings = all.iter().fold(
+            databricks::Settings::default(),
+            |settings, (name, value)| settings.with(*name, text(value)),
+        );
+        (
+            settings,
+            all.iter()
+                .filter(|(_, value)| value.is_unknown())
+                .map(|(name, _)| name.attribute())
+                .collect(),
+        )
     }
 
     /// How the account API is called.
@@ -375,13 +417,19 @@ impl Config {
             }
             behaviour.ca_bundle = http.ca_bundle.known().map(Into::into);
         }
-        behaviour.user_agent.push_str(&user_agent_parts(terraform_version, &|name| std::env::var(name).ok()));
+        behaviour
+            .user_agent
+            .push_str(&user_agent_parts(terraform_version, &|name| {
+                std::env::var(name).ok()
+            }));
         behaviour
     }
 
     /// What the AWS clients need, and whether some of it is not known yet.
     pub fn aws(&self) -> (aws::Settings, bool) {
-        let Attr::Known(block) = &self.aws else { return (aws::Settings::default(), self.aws.is_unknown()) };
+        let Attr::Known(block) = &self.aws else {
+            return (aws::Settings::default(), self.aws.is_unknown());
+        };
         let mut settings = aws::Settings {
             region: text(&block.region),
             profile: text(&block.profile),
@@ -391,11 +439,20 @@ impl Config {
             ca_bundle: text(&block.ca_bundle).map(Into::into),
             ..aws::Settings::default()
         };
-        let plain = [&block.region, &block.profile, &block.access_key, &block.secret_key, &block.token, &block.ca_bundle];
+        let plain = [
+            &block.region,
+            &block.profile,
+            &block.access_key,
+            &block.secret_key,
+            &block.token,
+            &block.ca_bundle,
+        ];
         let mut unknown = plain.into_iter().any(|value| value.is_unknown());
         unknown |= block.assume_role.is_unknown() || block.endpoints.is_unknown();
         if let Attr::Known(role) = &block.assume_role {
-            unknown |= role.role_arn.is_unknown() || role.external_id.is_unknown() || role.session_name.is_unknown();
+            unknown |= role.role_arn.is_unknown()
+                || role.external_id.is_unknown()
+                || role.session_name.is_unknown();
             settings.assume_role = text(&role.role_arn).map(|role_arn| aws::AssumeRole {
                 role_arn,
                 session_name: text(&role.session_name),
@@ -419,20 +476,34 @@ impl Config {
     pub fn check_files(&self) -> Result<(), Diagnostics> {
         let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
         let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());
-        let variable = std::env::var("AWS_CA_BUNDLE").ok().filter(|file| !file.is_empty() && of_aws.is_none());
+        let variable = std::env::var("AWS_CA_BUNDLE")
+            .ok()
+            .filter(|file| !file.is_empty() && of_aws.is_none());
         let files = [
             (of_http, "`http.ca_bundle`", "http.ca_bundle"),
             (of_aws, "`aws.ca_bundle`", "aws.ca_bundle"),
-            (variable.as_ref(), "the environment variable AWS_CA_BUNDLE", ""),
+            (
+                variable.as_ref(),
+                "the environment variable AWS_CA_BUNDLE",
+                "",
+            ),
         ];
         let mut found = Diagnostics::new();
         for (file, named_by, path) in files {
             if let Some(Err(error)) = file.map(|file| certificates(std::path::Path::new(file))) {
                 let diagnostic = diagnose::unusable_certificates(named_by, &error);
-                found.push(if path.is_empty() { diagnostic } else { diagnostic.on(path) });
+                found.push(if path.is_empty() {
+                    diagnostic
+                } else {
+                    diagnostic.on(path)
+                });
             }
         }
-        if found.has_errors() { Err(found) } else { Ok(()) }
+        if found.has_errors() {
+            Err(found)
+        } else {
+            Ok(())
+        }
     }
 
     /// Whether findings stop an apply.
@@ -448,12 +519,21 @@ mod tests {
     #[test]
     fn the_user_agent_names_terraform_the_ci_and_what_the_user_adds() {
         let none = user_agent_parts("1.11.4", &|_| None);
-        assert_eq!(none, format!(" terraform/1.11.4 os/{}", std::env::consts::OS));
+        assert_eq!(
+            none,
+            format!(" terraform/1.11.4 os/{}", std::env::consts::OS)
+        );
         let some = user_agent_parts("1.11.4 (evil)\r\n", &|name| match name {
             "GITHUB_ACTIONS" => Some("true".to_owned()),
             "DATABRICKS_USER_AGENT_EXTRA" => Some("team/1.0 nonsense x/\u{e9}".to_owned()),
             _ => None,
         });
-        assert_eq!(some, format!(" terraform/1.11.4evil os/{} cicd/github team/1.0", std::env::consts::OS));
+        assert_eq!(
+            some,
+            format!(
+                " terraform/1.11.4evil os/{} cicd/github team/1.0",
+                std::env::consts::OS
+            )
+        );
     }
 }

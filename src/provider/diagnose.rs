@@ -27,19 +27,32 @@ impl From<Unavailable> for Diagnostics {
 
 /// A finding of preflight. `softened`: it would have been an error but for `preflight = "warn"`.
 pub fn finding(finding: &Finding, softened: bool) -> Diagnostic {
-    let note = if softened { "\n\nIt does not stop the run because the provider has preflight = \"warn\"." } else { "" };
-    let detail = format!("{}\n\n{}\n\n{}{note}\n\n[{}]", finding.found, finding.why, finding.remedy, finding.id);
+    let note = if softened {
+        "\n\nIt does not stop the run because the provider has preflight = \"warn\"."
+    } else {
+        ""
+    };
+    let detail = format!(
+        "{}\n\n{}\n\n{}{note}\n\n[{}]",
+        finding.found, finding.why, finding.remedy, finding.id
+    );
     let severity = match finding.severity {
         preflight::Severity::Warning => Severity::Warning,
         preflight::Severity::Error => Severity::Error,
     };
-    Diagnostic { severity, ..Diagnostic::error(finding.summary.clone(), detail) }
+    Diagnostic {
+        severity,
+        ..Diagnostic::error(finding.summary.clone(), detail)
+    }
 }
 
 /// A finding that another resource of this run has said in full.
 pub fn said_before(finding: &Finding) -> Diagnostic {
     let first = finding.found.split("\n\n").next().unwrap_or_default();
-    let detail = format!("{first}\n\nAnother resource of this run shows why it matters and what to do.\n\n[{}]", finding.id);
+    let detail = format!(
+        "{first}\n\nAnother resource of this run shows why it matters and what to do.\n\n[{}]",
+        finding.id
+    );
     Diagnostic::error(finding.summary.clone(), detail)
 }
 
@@ -103,7 +116,10 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::Method(method) => (
             "This Databricks authentication type is not supported",
-            format!("`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`; this provider knows {}.", AuthType::NAMES.join(", ")),
+            format!(
+                "`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`; this provider knows {}.",
+                AuthType::NAMES.join(", ")
+            ),
         ),
         AuthError::Incomplete { method, needs } => (
             "The Databricks authentication type lacks something",
@@ -112,15 +128,24 @@ fn auth(error: &AuthError) -> Diagnostic {
                  block nor in the environment nor in a profile. Set it, or choose another method."
             ),
         ),
-        AuthError::Failed { method, reason, remedy } => {
-            ("No token could be had for Databricks", format!("The method `{method}` is configured, but {reason}.\n\n{remedy}"))
-        }
+        AuthError::Failed {
+            method,
+            reason,
+            remedy,
+        } => (
+            "No token could be had for Databricks",
+            format!("The method `{method}` is configured, but {reason}.\n\n{remedy}"),
+        ),
         AuthError::WorkspaceHost(host) => (
             "The host is a workspace, not an account",
             format!(
                 "`{host}` is the address of a workspace. Keys are managed in the account: use `{}`.{}",
                 account_host_of(host),
-                if host.contains(".databricks.us") { " (DoD: `https://accounts-dod.cloud.databricks.us`.)" } else { "" }
+                if host.contains(".databricks.us") {
+                    " (DoD: `https://accounts-dod.cloud.databricks.us`.)"
+                } else {
+                    ""
+                }
             ),
         ),
         AuthError::Insecure(host) => (
@@ -131,9 +156,14 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::Host(host) => (
             "The account host is not an address",
-            format!("`{host}` cannot be read as an address. Write for example `https://accounts.cloud.databricks.com`."),
+            format!(
+                "`{host}` cannot be read as an address. Write for example `https://accounts.cloud.databricks.com`."
+            ),
         ),
-        AuthError::Account(reason) => ("The Databricks account id is not valid", format!("{reason}.")),
+        AuthError::Account(reason) => (
+            "The Databricks account id is not valid",
+            format!("{reason}."),
+        ),
         AuthError::NoProfile { file, profile } => (
             "The Databricks profile does not exist",
             format!(
@@ -142,7 +172,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::File { file, reason } => (
             "The Databricks configuration file cannot be read",
-            format!("{file}: {reason}. Correct the file, or name another with `config_file` (or DATABRICKS_CONFIG_FILE)."),
+            format!(
+                "{file}: {reason}. Correct the file, or name another with `config_file` (or DATABRICKS_CONFIG_FILE)."
+            ),
         ),
     };
     Diagnostic::error(summary, detail)
@@ -210,7 +242,10 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
 /// Why AWS did not do something. `summary` says what was wanted.
 pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
     let detail = match error {
-        AwsError::AccessDenied { permission, message } => format!(
+        AwsError::AccessDenied {
+            permission,
+            message,
+        } => format!(
             "The identity that runs Terraform may not call {permission} on {key}. AWS says: \"{message}\".\n\nAllow it, in the key policy \
              and in the IAM policies of that identity:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [\"kms:DescribeKey\", \
              \"kms:GetKeyPolicy\", \"kms:PutKeyPolicy\"],\n  \"Resource\": \"{key}\"\n}}"
@@ -225,16 +260,23 @@ pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
             key.key_id(),
             key.region()
         ),
-        AwsError::MalformedPolicy(message) => format!("KMS does not accept the policy of {key}. AWS says: \"{message}\"."),
+        AwsError::MalformedPolicy(message) => {
+            format!("KMS does not accept the policy of {key}. AWS says: \"{message}\".")
+        }
         AwsError::Credentials { reason, profile } => {
-            let of = profile.as_deref().map(|profile| format!(" (profile `{profile}`)")).unwrap_or_default();
+            let of = profile
+                .as_deref()
+                .map(|profile| format!(" (profile `{profile}`)"))
+                .unwrap_or_default();
             format!(
                 "There are no AWS credentials that can be used{of}: {reason}.\n\n{}",
                 credentials_remedy(profile.as_deref())
             )
         }
         AwsError::Unreachable(reason) => {
-            format!("AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider.")
+            format!(
+                "AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider."
+            )
         }
         AwsError::Other { code, message } => format!("AWS says: \"{message}\" ({code})."),
     };

@@ -42,7 +42,8 @@ impl Note {
     fn explains(&self, id: &str, created: Option<i64>, now: i64) -> bool {
         let (valid, clocks) = (milliseconds_of(VALID), milliseconds_of(CLOCKS));
         let is_young = (self.sent..self.sent.saturating_add(valid)).contains(&now);
-        let fits = created.is_some_and(|created| created >= self.sent - clocks && created <= self.sent + valid);
+        let fits = created
+            .is_some_and(|created| created >= self.sent - clocks && created <= self.sent + valid);
         let is_it = match &self.made {
             Some(made) => made == id,
             None => !self.known.iter().any(|known| known == id),
@@ -75,9 +76,16 @@ impl Journal {
         let data = std::env::var_os("TF_DATA_DIR").filter(|value| !value.is_empty());
         let data = data.map_or_else(|| PathBuf::from(".terraform"), PathBuf::from);
         // Several states can share a directory: each Terraform workspace has its own.
-        let chosen = std::env::var("TF_WORKSPACE").ok().filter(|name| !name.is_empty());
-        let workspace = chosen.or_else(|| std::fs::read_to_string(data.join("environment")).ok()).unwrap_or_default();
-        Self { place: data.join("dbxcmk"), workspace: workspace.trim().to_owned() }
+        let chosen = std::env::var("TF_WORKSPACE")
+            .ok()
+            .filter(|name| !name.is_empty());
+        let workspace = chosen
+            .or_else(|| std::fs::read_to_string(data.join("environment")).ok())
+            .unwrap_or_default();
+        Self {
+            place: data.join("dbxcmk"),
+            workspace: workspace.trim().to_owned(),
+        }
     }
 
     fn what(&self, request: &str) -> String {
@@ -86,9 +94,9 @@ impl Journal {
 
     fn file(&self, kind: &str, what: &str) -> PathBuf {
         // FNV-1a: the name has to be the same in every version, and nobody attacks it.
-        let hash = what
-            .bytes()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+        let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+        });
         self.place.join(format!("{kind}-{hash:016x}.json"))
     }
 
@@ -99,14 +107,22 @@ impl Journal {
     pub fn begin(&self, request: &str, known: Vec<String>) -> std::io::Result<Note> {
         std::fs::create_dir_all(&self.place)?;
         self.forget_old();
-        let note = Note { what: self.what(request), sent: milliseconds(OffsetDateTime::now_utc()), known, made: None };
+        let note = Note {
+            what: self.what(request),
+            sent: milliseconds(OffsetDateTime::now_utc()),
+            known,
+            made: None,
+        };
         self.put(&note)?;
         Ok(note)
     }
 
     /// Notes what came of it.
     pub fn made(&self, note: Note, id: &str) {
-        if let Err(error) = self.put(&Note { made: Some(id.to_owned()), ..note }) {
+        if let Err(error) = self.put(&Note {
+            made: Some(id.to_owned()),
+            ..note
+        }) {
             tracing::debug!(%error, "the note of a create could not be completed");
         }
     }
@@ -125,7 +141,9 @@ impl Journal {
         if ids.is_empty() {
             return;
         }
-        if let Err(error) = std::fs::create_dir_all(&self.place).and_then(|()| put(&file, &Own { what, ids })) {
+        if let Err(error) =
+            std::fs::create_dir_all(&self.place).and_then(|()| put(&file, &Own { what, ids }))
+        {
             tracing::debug!(%error, "the note of a replacement could not be written");
         }
     }
@@ -150,7 +168,11 @@ impl Journal {
 
     fn forget_old(&self) {
         let now = milliseconds(OffsetDateTime::now_utc());
-        for entry in std::fs::read_dir(&self.place).into_iter().flatten().flatten() {
+        for entry in std::fs::read_dir(&self.place)
+            .into_iter()
+            .flatten()
+            .flatten()
+        {
             let is_old = |note: &Note| note.sent.saturating_add(milliseconds_of(VALID)) < now;
             let is_create = entry.file_name().to_string_lossy().starts_with(CREATE);
             if is_create && read(&entry.path()).as_ref().is_none_or(is_old) {
@@ -181,35 +203,72 @@ mod tests {
     /// Each row: what it is, which object, when it was made and when it is asked (minutes after the create), and the answer.
     #[test]
     fn only_what_an_own_create_can_have_made_is_explained() {
-        let open = Note { what: String::new(), sent: 100 * MINUTE, known: vec!["old".to_owned()], made: None };
-        let answered = Note { made: Some("mine".to_owned()), ..open.clone() };
+        let open = Note {
+            what: String::new(),
+            sent: 100 * MINUTE,
+            known: vec!["old".to_owned()],
+            made: None,
+        };
+        let answered = Note {
+            made: Some("mine".to_owned()),
+            ..open.clone()
+        };
         let rows = [
             ("made by the lost create", &open, "new", Some(0), 5, true),
-            ("a clock that is a minute behind", &open, "new", Some(-1), 5, true),
+            (
+                "a clock that is a minute behind",
+                &open,
+                "new",
+                Some(-1),
+                5,
+                true,
+            ),
             ("it was there before", &open, "old", Some(0), 5, false),
             ("made long before", &open, "new", Some(-10), 5, false),
             ("asked too late", &open, "new", Some(0), 16, false),
             ("nobody says when it was made", &open, "new", None, 5, false),
             ("the answer named it", &answered, "mine", Some(0), 5, true),
-            ("the answer named another one", &answered, "new", Some(0), 5, false),
+            (
+                "the answer named another one",
+                &answered,
+                "new",
+                Some(0),
+                5,
+                false,
+            ),
         ];
         for (what, note, id, created, now, expected) in rows {
             let created = created.map(|minutes| (100 + minutes) * MINUTE);
-            assert_eq!(note.explains(id, created, (100 + now) * MINUTE), expected, "{what}");
+            assert_eq!(
+                note.explains(id, created, (100 + now) * MINUTE),
+                expected,
+                "{what}"
+            );
         }
     }
 
     #[test]
     fn a_note_is_found_again_by_its_request_and_its_terraform_workspace() -> std::io::Result<()> {
         let directory = tempfile::tempdir()?;
-        let journal = Journal { place: directory.path().join("dbxcmk"), workspace: "default".to_owned() };
+        let journal = Journal {
+            place: directory.path().join("dbxcmk"),
+            workspace: "default".to_owned(),
+        };
         let now = Some(milliseconds(OffsetDateTime::now_utc()));
         assert!(!journal.explains("request", "id", now));
         let note = journal.begin("request", Vec::new())?;
         assert!(journal.explains("request", "id", now) && !journal.explains("another", "id", now));
-        assert!(!Journal { workspace: "staging".to_owned(), ..journal.clone() }.explains("request", "id", now));
+        assert!(
+            !Journal {
+                workspace: "staging".to_owned(),
+                ..journal.clone()
+            }
+            .explains("request", "id", now)
+        );
         journal.made(note.clone(), "id");
-        assert!(journal.explains("request", "id", now) && !journal.explains("request", "other", now));
+        assert!(
+            journal.explains("request", "id", now) && !journal.explains("request", "other", now)
+        );
         journal.refused(&note);
         assert!(!journal.explains("request", "id", now));
         Ok(())

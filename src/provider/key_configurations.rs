@@ -52,9 +52,13 @@ fn there<'a>(
 ) -> There {
     let journal = Journal::here();
     let is_own = |id: &str| is_own(id) || journal.is_own(request, id);
-    let equal: Vec<KeyConfiguration> =
-        all.filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id)).cloned().collect();
-    let explained = |one: &&KeyConfiguration| journal.explains(request, &one.customer_managed_key_id, one.creation_time);
+    let equal: Vec<KeyConfiguration> = all
+        .filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id))
+        .cloned()
+        .collect();
+    let explained = |one: &&KeyConfiguration| {
+        journal.explains(request, &one.customer_managed_key_id, one.creation_time)
+    };
     match (equal.as_slice(), equal.iter().find(explained)) {
         ([], _) => There::Nothing,
         (_, Some(one)) => There::LeftBehind(Box::new(one.clone())),
@@ -85,7 +89,10 @@ pub fn announce<'a>(
     match there(all, new, &request, |id| client.manages(id)) {
         There::Nothing => Ok(()),
         There::LeftBehind(one) => {
-            cx.warn(adopted(&one, "will adopt it instead of creating a second one"));
+            cx.warn(adopted(
+                &one,
+                "will adopt it instead of creating a second one",
+            ));
             Ok(())
         }
         There::Others(others) => Err(there_already(&others)),
@@ -102,9 +109,17 @@ pub async fn make(
     new: &NewKeyConfiguration,
     deadline: Deadline,
 ) -> Result<KeyConfiguration, Diagnostics> {
-    let failed = |error: &Error| Diagnostics::from(diagnose::account("The key configuration could not be created", error));
+    let failed = |error: &Error| {
+        Diagnostics::from(diagnose::account(
+            "The key configuration could not be created",
+            error,
+        ))
+    };
     let request = request(account.id(), new)?;
-    let before = account.key_configurations().await.map_err(|error| failed(&error))?;
+    let before = account
+        .key_configurations()
+        .await
+        .map_err(|error| failed(&error))?;
     match there(before.iter(), new, &request, |id| cx.client().manages(id)) {
         There::Nothing => {}
         There::LeftBehind(one) => {
@@ -114,7 +129,11 @@ pub async fn make(
         There::Others(others) => return Err(there_already(&others)),
     }
     let journal = Journal::here();
-    let known = before.iter().filter(|one| new.matches(one)).map(|one| one.customer_managed_key_id.clone()).collect();
+    let known = before
+        .iter()
+        .filter(|one| new.matches(one))
+        .map(|one| one.customer_managed_key_id.clone())
+        .collect();
     let note = match journal.begin(&request, known) {
         Ok(note) => Some(note),
         Err(error) => {
@@ -154,9 +173,15 @@ pub async fn make(
             ),
         ))
     };
-    let now = account.key_configurations().await.map_err(|error| unknown(&error))?;
+    let now = account
+        .key_configurations()
+        .await
+        .map_err(|error| unknown(&error))?;
     let is_new = |one: &KeyConfiguration| {
-        !before.iter().any(|old| old.customer_managed_key_id == one.customer_managed_key_id) && new.matches(one)
+        !before
+            .iter()
+            .any(|old| old.customer_managed_key_id == one.customer_managed_key_id)
+            && new.matches(one)
     };
     let mut made = now.into_iter().filter(is_new);
     match (made.next(), made.next()) {
@@ -194,8 +219,14 @@ fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
 }
 
 fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
-    let list: Vec<String> = others.iter().map(|one| format!("  - {}", with_age(one))).collect();
-    let first = others.first().map(|one| one.customer_managed_key_id.as_str()).unwrap_or_default();
+    let list: Vec<String> = others
+        .iter()
+        .map(|one| format!("  - {}", with_age(one)))
+        .collect();
+    let first = others
+        .first()
+        .map(|one| one.customer_managed_key_id.as_str())
+        .unwrap_or_default();
     Diagnostic::error(
         "The account has this key configuration already",
         format!(
@@ -213,9 +244,17 @@ fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
 ///
 /// # Errors
 /// When the API refuses or cannot be reached.
-pub async fn users(client: &Client, account: &Account, id: &KeyConfigurationId) -> Result<Vec<Workspace>, Error> {
+pub async fn users(
+    client: &Client,
+    account: &Account,
+    id: &KeyConfigurationId,
+) -> Result<Vec<Workspace>, Error> {
     let all = client.reads().workspaces(account).await?;
-    Ok(all.values().filter(|workspace| workspace.uses(id)).cloned().collect())
+    Ok(all
+        .values()
+        .filter(|workspace| workspace.uses(id))
+        .cloned()
+        .collect())
 }
 
 /// Why a configuration is about to go.
@@ -253,13 +292,23 @@ pub fn refuse_while_in_use(
     using: Result<Vec<Workspace>, Error>,
 ) -> Result<(), Diagnostics> {
     let using = using.map_err(|error| {
-        diagnose::account("The provider could not find out whether a workspace uses the key configuration", &error)
+        diagnose::account(
+            "The provider could not find out whether a workspace uses the key configuration",
+            &error,
+        )
     })?;
     if using.is_empty() {
         return Ok(());
     }
-    let names: Vec<String> =
-        using.iter().map(|workspace| format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name)).collect();
+    let names: Vec<String> = using
+        .iter()
+        .map(|workspace| {
+            format!(
+                "  - {} (\"{}\")",
+                workspace.workspace_id, workspace.workspace_name
+            )
+        })
+        .collect();
     Err(Diagnostic::error(
         "The key configuration is in use",
         format!(

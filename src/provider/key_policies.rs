@@ -32,11 +32,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from
 
 /// The key's policy, read and understood.
 async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
-    let text = client
-        .aws()
-        .policy(key)
-        .await
-        .map_err(|error| diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn"))?;
+    let text = client.aws().policy(key).await.map_err(|error| {
+        diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn")
+    })?;
     understood(&text, key)
 }
 
@@ -59,9 +57,17 @@ pub fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
 }
 
 /// The policy with our statements, or why it cannot have them.
-pub fn merged(live: &Document, wanted: &[Grant], previous: &[String], key: &KeyArn) -> Result<Document, Diagnostics> {
-    let bug =
-        |error: crate::policy::PolicyError| Diagnostics::from(Diagnostic::bug(format!("A statement is malformed: {error}.")));
+pub fn merged(
+    live: &Document,
+    wanted: &[Grant],
+    previous: &[String],
+    key: &KeyArn,
+) -> Result<Document, Diagnostics> {
+    let bug = |error: crate::policy::PolicyError| {
+        Diagnostics::from(Diagnostic::bug(format!(
+            "A statement is malformed: {error}."
+        )))
+    };
     let edits = edits(live, wanted, previous).map_err(bug)?;
     let merged = live.edited(&edits).map_err(|_| {
         Diagnostic::error(
@@ -88,7 +94,11 @@ fn admin_statement(key: &KeyArn) -> String {
 }
 
 /// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.
-pub async fn refuse_lockout(client: &Client, policy: &Document, key: &KeyArn) -> Result<(), Diagnostics> {
+pub async fn refuse_lockout(
+    client: &Client,
+    policy: &Document,
+    key: &KeyArn,
+) -> Result<(), Diagnostics> {
     let caller = match client.aws().caller(key).await {
         Ok(caller) => caller,
         // Who asks could not be found out; AWS's own check has the last word.
@@ -103,8 +113,15 @@ pub async fn refuse_lockout(client: &Client, policy: &Document, key: &KeyArn) ->
     }
     let why = match found.caller.verdict {
         Verdict::DeniedExplicitly => {
-            let labels = found.caller.statements.iter().filter_map(|i| policy.statements.get(*i).map(|s| s.label(*i)));
-            format!("{} denies kms:PutKeyPolicy to it", labels.collect::<Vec<_>>().join(" and "))
+            let labels = found
+                .caller
+                .statements
+                .iter()
+                .filter_map(|i| policy.statements.get(*i).map(|s| s.label(*i)));
+            format!(
+                "{} denies kms:PutKeyPolicy to it",
+                labels.collect::<Vec<_>>().join(" and ")
+            )
         }
         _ => "no statement allows it to call kms:PutKeyPolicy".to_owned(),
     };
@@ -145,7 +162,9 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
     // Who calls is found out before the policy is read: between the read and the put lies nothing that takes time.
     let _ = client.aws().caller(key).await;
     let failed = |error: &AwsError| {
-        Diagnostics::from(diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"))
+        Diagnostics::from(
+            diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"),
+        )
     };
     let (mut wait, mut first) = (Duration::from_millis(500), true);
     loop {
@@ -167,7 +186,9 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
                 }
                 match shown(cx, key, &before, &after, write.deadline).await? {
                     Some(found) => return Ok(found),
-                    None => tracing::warn!(%key, "somebody else put another policy over ours; merging again"),
+                    None => {
+                        tracing::warn!(%key, "somebody else put another policy over ours; merging again")
+                    }
                 }
             }
             // A role that was just created is unknown to KMS for some seconds. By then the policy may be another one, so it is
@@ -179,7 +200,9 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
                 }
                 wait = (wait * 2).min(PAUSES.1);
             }
-            Err(error) if error.is_invalid_principal() => return Err(unknown_principal(key, write.wanted, &error)),
+            Err(error) if error.is_invalid_principal() => {
+                return Err(unknown_principal(key, write.wanted, &error));
+            }
             Err(error) => return Err(failed(&error)),
         }
     }
@@ -202,13 +225,20 @@ fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
 /// Stops when somebody else changed our own statements since the plan: what the reviewer saw is not what would happen. A change
 /// of other statements is merged with.
 fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagnostics> {
-    let Some(text) = write.base else { return Ok(()) };
+    let Some(text) = write.base else {
+        return Ok(());
+    };
     let base = understood(text, write.key)?;
     // What cannot be told apart counts as ours.
     let is_ours = |index: &usize| {
-        let text = base.statements.get(*index).map(|statement| base.statement_text(statement).to_owned());
+        let text = base
+            .statements
+            .get(*index)
+            .map(|statement| base.statement_text(statement).to_owned());
         let alone = text.and_then(|text| crate::requirements::ownership::document_of(&[text]).ok());
-        alone.is_none_or(|alone| still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty()))
+        alone.is_none_or(|alone| {
+            still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty())
+        })
     };
     let touched = difference(&base, now).iter().any(|change| match change {
         Change::Removed(index) | Change::Changed { before: index, .. } => is_ours(index),
@@ -231,7 +261,10 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
 }
 
 fn unknown_principal(key: &KeyArn, wanted: &[Grant], error: &AwsError) -> Diagnostics {
-    let principals: Vec<String> = wanted.iter().map(|grant| format!("  - {}", grant.user.principal())).collect();
+    let principals: Vec<String> = wanted
+        .iter()
+        .map(|grant| format!("  - {}", grant.user.principal()))
+        .collect();
     Diagnostic::error(
         "A principal of the key policy does not exist",
         format!(
@@ -271,7 +304,10 @@ async fn shown(
             return Ok(None);
         }
         let end = if deadline.has_passed() {
-            Some(format!("within {} no read showed it for good", spell(deadline.length())))
+            Some(format!(
+                "within {} no read showed it for good",
+                spell(deadline.length())
+            ))
         } else {
             let stopped = pause(wait, cx.stop()).await == Pause::Stopped;
             // It shows; that it stays is what the user does not want to wait for.

@@ -46,7 +46,10 @@ impl Provider for Dbxcmk {
         config::validate(config)
     }
 
-    async fn configure(config: config::Config, run: Run) -> Result<(Client, Diagnostics), Diagnostics> {
+    async fn configure(
+        config: config::Config,
+        run: Run,
+    ) -> Result<(Client, Diagnostics), Diagnostics> {
         config.check_files()?;
         Ok((Client::new(&config, run), Diagnostics::new()))
     }

@@ -29,9 +29,14 @@ impl<T> Default for Shared<T> {
 }
 
 impl<T> Shared<T> {
-    async fn get<F: Future<Output = Result<T, Error>>>(&self, fetch: impl FnOnce() -> F) -> Result<Arc<T>, Error> {
+    async fn get<F: Future<Output = Result<T, Error>>>(
+        &self,
+        fetch: impl FnOnce() -> F,
+    ) -> Result<Arc<T>, Error> {
         let cell = Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        cell.get_or_try_init(|| async { fetch().await.map(Arc::new) }).await.cloned()
+        cell.get_or_try_init(|| async { fetch().await.map(Arc::new) })
+            .await
+            .cloned()
     }
 
     /// The next one fetches anew; who is waiting already still gets what is on its way.
@@ -61,13 +66,20 @@ impl<T> Default for Watched<T> {
 
 impl<T: Clone> Watched<T> {
     /// A read that began after `earliest`.
-    async fn after<F: Future<Output = T>>(&self, earliest: Instant, fetch: impl FnOnce() -> F) -> AsOf<T> {
+    async fn after<F: Future<Output = T>>(
+        &self,
+        earliest: Instant,
+        fetch: impl FnOnce() -> F,
+    ) -> AsOf<T> {
         let mut last = self.0.lock().await;
         if let Some(young) = last.as_ref().filter(|last| last.begun > earliest) {
             return young.clone();
         }
         let begun = Instant::now();
-        let read = AsOf { begun, value: fetch().await };
+        let read = AsOf {
+            begun,
+            value: fetch().await,
+        };
         *last = Some(read.clone());
         read
     }
@@ -88,8 +100,13 @@ impl Reads {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn workspaces(&self, account: &Account) -> Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error> {
-        self.workspaces.get(|| async { account.workspaces().await.map(by_id) }).await
+    pub async fn workspaces(
+        &self,
+        account: &Account,
+    ) -> Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error> {
+        self.workspaces
+            .get(|| async { account.workspaces().await.map(by_id) })
+            .await
     }
 
     /// Every workspace of the account, as a list that began after `earliest` shows it. Any number of bindings that wait share
@@ -104,19 +121,35 @@ impl Reads {
     }
 
     /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
-    pub async fn key_state_after(&self, aws: &Aws, key: &KeyArn, earliest: Instant) -> AsOf<Result<KeyState, AwsError>> {
+    pub async fn key_state_after(
+        &self,
+        aws: &Aws,
+        key: &KeyArn,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, AwsError>> {
         let watched = {
-            let mut keys = self.watched_keys.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut keys = self
+                .watched_keys
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
             Arc::clone(keys.entry(key.clone()).or_default())
         };
-        watched.after(earliest, || async { aws.describe(key).await.map(|key| key.state) }).await
+        watched
+            .after(earliest, || async {
+                aws.describe(key).await.map(|key| key.state)
+            })
+            .await
     }
 
     /// A workspace; `None` when the account has none of this number.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn workspace(&self, account: &Account, id: WorkspaceId) -> Result<Option<Workspace>, Error> {
+    pub async fn workspace(
+        &self,
+        account: &Account,
+        id: WorkspaceId,
+    ) -> Result<Option<Workspace>, Error> {
         match self.workspaces(account).await?.get(&id) {
             Some(found) => Ok(Some(found.clone())),
             // A list may lag behind; what is missing in it is asked for by its number before it counts as gone.
@@ -128,17 +161,29 @@ impl Reads {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn configurations(&self, account: &Account) -> Result<Arc<BTreeMap<String, KeyConfiguration>>, Error> {
-        let by_id =
-            |all: Vec<KeyConfiguration>| all.into_iter().map(|one| (one.customer_managed_key_id.clone(), one)).collect();
-        self.configurations.get(|| async { account.key_configurations().await.map(by_id) }).await
+    pub async fn configurations(
+        &self,
+        account: &Account,
+    ) -> Result<Arc<BTreeMap<String, KeyConfiguration>>, Error> {
+        let by_id = |all: Vec<KeyConfiguration>| {
+            all.into_iter()
+                .map(|one| (one.customer_managed_key_id.clone(), one))
+                .collect()
+        };
+        self.configurations
+            .get(|| async { account.key_configurations().await.map(by_id) })
+            .await
     }
 
     /// A key configuration; `None` when the account has none of this id.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn configuration(&self, account: &Account, id: &KeyConfigurationId) -> Result<Option<KeyConfiguration>, Error> {
+    pub async fn configuration(
+        &self,
+        account: &Account,
+        id: &KeyConfigurationId,
+    ) -> Result<Option<KeyConfiguration>, Error> {
         match self.configurations(account).await?.get(id.as_str()) {
             Some(found) => Ok(Some(found.clone())),
             None => account.find_key_configuration(id).await,
@@ -149,10 +194,23 @@ impl Reads {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn cross_account_role(&self, account: &Account, workspace: &Workspace) -> Result<Option<String>, Error> {
+    pub async fn cross_account_role(
+        &self,
+        account: &Account,
+        workspace: &Workspace,
+    ) -> Result<Option<String>, Error> {
         let credentials = workspace.credentials_id.clone().unwrap_or_default();
-        let shared = Arc::clone(self.roles.lock().unwrap_or_else(PoisonError::into_inner).entry(credentials).or_default());
-        shared.get(|| account.cross_account_role(workspace)).await.map(|role| role.as_ref().clone())
+        let shared = Arc::clone(
+            self.roles
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(credentials)
+                .or_default(),
+        );
+        shared
+            .get(|| account.cross_account_role(workspace))
+            .await
+            .map(|role| role.as_ref().clone())
     }
 
     /// We changed a workspace.

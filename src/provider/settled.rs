@@ -125,7 +125,8 @@ impl Watch {
         self.unseen = 0;
         self.was_seen |= seen.shows == Shows::Wanted;
         self.was_changing |= seen.condition == Condition::Changing;
-        let is_gone = is_ready && seen.shows != Shows::Wanted && (self.was_seen || self.was_changing);
+        let is_gone =
+            is_ready && seen.shows != Shows::Wanted && (self.was_seen || self.was_changing);
         let count = |counter: u32, is_so: bool| if is_so { counter + 1 } else { 0 };
         self.row = count(self.row, is_good);
         self.without = count(self.without, is_gone);
@@ -134,7 +135,8 @@ impl Watch {
             self.arrived = Some(at);
             self.pause = self.rules.pauses.0;
         }
-        let reached = |counter: u32, limit: Option<u32>| limit.is_some_and(|limit| counter >= limit);
+        let reached =
+            |counter: u32, limit: Option<u32>| limit.is_some_and(|limit| counter >= limit);
         if seen.condition == Condition::Failed {
             return Next::Failed;
         }
@@ -144,7 +146,11 @@ impl Watch {
         if reached(self.without, self.rules.undone_after) {
             return Next::Undone;
         }
-        if is_good && self.arrived.is_some_and(|arrived| at >= arrived + self.rules.hold) {
+        if is_good
+            && self
+                .arrived
+                .is_some_and(|arrived| at >= arrived + self.rules.hold)
+        {
             return Next::Done;
         }
         // A look that does not fit is looked at again soon.
@@ -165,7 +171,8 @@ impl Watch {
 
     fn limit(&self) -> Duration {
         let Rules { hold, deadline, .. } = self.rules;
-        self.arrived.map_or(deadline, |arrived| deadline.max(arrived + hold) + GRACE)
+        self.arrived
+            .map_or(deadline, |arrived| deadline.max(arrived + hold) + GRACE)
     }
 
     fn again(&mut self, at: Duration) -> Next {
@@ -246,34 +253,127 @@ mod tests {
         let long = "b".repeat(100);
         let rows: &[(&str, Watch, &str, &str, usize)] = &[
             ("three good looks in a row", attach(0), "www", "done", 3),
-            ("an interrupted row begins again", attach(0), "wwbwww", "done", 6),
-            ("a row is not complete while the object changes", attach(0), "wwWwww", "done", 6),
+            (
+                "an interrupted row begins again",
+                attach(0),
+                "wwbwww",
+                "done",
+                6,
+            ),
+            (
+                "a row is not complete while the object changes",
+                attach(0),
+                "wwWwww",
+                "done",
+                6,
+            ),
             ("it shows late", attach(0), "bbbbbbbbwww", "done", 11),
-            ("the old value alone is no revert: it may be an old read", attach(0), "bbbbbb", "again", 6),
-            ("the old value after the new one is a revert", attach(0), "wbbb", "undone", 4),
-            ("so it is after the object has changed", attach(0), "ccbbb", "undone", 5),
+            (
+                "the old value alone is no revert: it may be an old read",
+                attach(0),
+                "bbbbbb",
+                "again",
+                6,
+            ),
+            (
+                "the old value after the new one is a revert",
+                attach(0),
+                "wbbb",
+                "undone",
+                4,
+            ),
+            (
+                "so it is after the object has changed",
+                attach(0),
+                "ccbbb",
+                "undone",
+                5,
+            ),
             ("a single old read is none", attach(0), "wbwww", "done", 5),
-            ("while it changes, nothing is undone", attach(0), "wcccccc", "again", 7),
+            (
+                "while it changes, nothing is undone",
+                attach(0),
+                "wcccccc",
+                "again",
+                7,
+            ),
             ("a failed object ends it", attach(0), "wf", "failed", 2),
-            ("also while the value has to stay", attach(10), "wwwwf", "failed", 5),
-            ("a value that has to stay is watched to the end", attach(10), "wwwwwwwwwwwww", "done", 13),
+            (
+                "also while the value has to stay",
+                attach(10),
+                "wwwwf",
+                "failed",
+                5,
+            ),
+            (
+                "a value that has to stay is watched to the end",
+                attach(10),
+                "wwwwwwwwwwwww",
+                "done",
+                13,
+            ),
             ("and not shorter", attach(10), "wwwwwwwwwwww", "again", 12),
-            ("a late revert is found", attach(10), "wwwwwwbbb", "undone", 9),
-            ("at the very end a good look has to confirm it", attach(5), "wwwwwwwbw", "done", 9),
-            ("one read that fails is no reason to look away", attach(0), "xxwww", "done", 5),
+            (
+                "a late revert is found",
+                attach(10),
+                "wwwwwwbbb",
+                "undone",
+                9,
+            ),
+            (
+                "at the very end a good look has to confirm it",
+                attach(5),
+                "wwwwwwwbw",
+                "done",
+                9,
+            ),
+            (
+                "one read that fails is no reason to look away",
+                attach(0),
+                "xxwww",
+                "done",
+                5,
+            ),
             ("three in a row are", attach(0), "wxxx", "unseen", 4),
             ("time is over", attach(0), &long, "again", 100),
-            ("a third value counts as the old one here", attach(0), "waaa", "undone", 4),
+            (
+                "a third value counts as the old one here",
+                attach(0),
+                "waaa",
+                "undone",
+                4,
+            ),
             ("five good reads of a policy", policy(), "wwwww", "done", 5),
-            ("an old read of a policy begins the row again", policy(), "wwbwwwww", "done", 8),
-            ("somebody else's policy twice is theirs", policy(), "waa", "replaced", 3),
+            (
+                "an old read of a policy begins the row again",
+                policy(),
+                "wwbwwwww",
+                "done",
+                8,
+            ),
+            (
+                "somebody else's policy twice is theirs",
+                policy(),
+                "waa",
+                "replaced",
+                3,
+            ),
             ("once may be chance", policy(), "wabwwwww", "done", 8),
-            ("a policy that never shows", policy(), "bbbbbbbbbbb", "timedout", 11),
+            (
+                "a policy that never shows",
+                policy(),
+                "bbbbbbbbbbb",
+                "timedout",
+                11,
+            ),
         ];
         for (what, watch, looks, expected, at) in rows {
             assert_eq!(play(*watch, looks), ((*expected).to_owned(), *at), "{what}");
         }
-        assert_eq!(play(attach(0), &"b".repeat(101)), ("timedout".to_owned(), 101));
+        assert_eq!(
+            play(attach(0), &"b".repeat(101)),
+            ("timedout".to_owned(), 101)
+        );
         // What has arrived and goes away for good is not waited for without end.
         let (end, at) = play(attach(5), &format!("www{}", "c".repeat(200)));
         assert_eq!((end.as_str(), at), ("timedout", 161));
@@ -285,10 +385,18 @@ mod tests {
             Next::Again(pause) => pause,
             other => panic!("{other:?}"),
         };
-        let good = Seen { shows: Shows::Wanted, condition: Condition::Ready };
-        let old = Seen { shows: Shows::Before, condition: Condition::Ready };
+        let good = Seen {
+            shows: Shows::Wanted,
+            condition: Condition::Ready,
+        };
+        let old = Seen {
+            shows: Shows::Before,
+            condition: Condition::Ready,
+        };
         let mut watch = attach(60);
-        let first: Vec<u128> = (0..8).map(|at| pause(watch.saw(old, SECOND * at)).as_millis()).collect();
+        let first: Vec<u128> = (0..8)
+            .map(|at| pause(watch.saw(old, SECOND * at)).as_millis())
+            .collect();
         assert_eq!(first, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
         // A row is completed soon.
         assert_eq!(pause(watch.saw(good, SECOND * 30)), SECOND);
@@ -304,7 +412,16 @@ mod tests {
                 other => break assert_eq!(other, Next::Done),
             }
         }
-        assert!(holding.iter().all(|pause| *pause <= LONGEST_HOLDING.as_millis()), "{holding:?}");
-        assert_eq!(at, SECOND * 92, "the last look is the one at the end: {holding:?}");
+        assert!(
+            holding
+                .iter()
+                .all(|pause| *pause <= LONGEST_HOLDING.as_millis()),
+            "{holding:?}"
+        );
+        assert_eq!(
+            at,
+            SECOND * 92,
+            "the last look is the one at the end: {holding:?}"
+        );
     }
 }

@@ -15,7 +15,10 @@ pub struct Deadline {
 impl Deadline {
     /// `length` from now.
     pub fn after(length: Duration) -> Self {
-        Self { at: Instant::now() + length, length }
+        Self {
+            at: Instant::now() + length,
+            length,
+        }
     }
 
     /// Whether it has passed.

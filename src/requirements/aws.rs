@@ -12,8 +12,12 @@ use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 pub const ACCOUNT_TAG: &str = "aws:PrincipalTag/DatabricksAccountId";
 
 /// The context keys that say to which AWS organization a caller, or the resource on whose behalf a service calls, belongs.
-pub const ORGANIZATION_KEYS: [&str; 4] =
-    ["aws:PrincipalOrgID", "aws:PrincipalOrgPaths", "aws:SourceOrgID", "aws:SourceOrgPaths"];
+pub const ORGANIZATION_KEYS: [&str; 4] = [
+    "aws:PrincipalOrgID",
+    "aws:PrincipalOrgPaths",
+    "aws:SourceOrgID",
+    "aws:SourceOrgPaths",
+];
 
 /// A Databricks deployment on AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -51,7 +55,9 @@ impl Deployment {
 
     /// The deployment whose AWS account a text names.
     pub fn named_in(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|deployment| text.contains(deployment.account()))
+        Self::ALL
+            .into_iter()
+            .find(|deployment| text.contains(deployment.account()))
     }
 
     /// The AWS account from which Databricks calls.
@@ -112,7 +118,9 @@ impl Purpose {
     /// The Sid of its statement in today's documentation.
     pub fn sid(self) -> &'static str {
         match self {
-            Self::ManagedServices => "Allow Databricks to use KMS key for managed services in the control plane",
+            Self::ManagedServices => {
+                "Allow Databricks to use KMS key for managed services in the control plane"
+            }
             Self::Storage => "Allow Databricks to use KMS key for DBFS",
             Self::StorageGrants => "Allow Databricks to use KMS key for DBFS (Grants)",
             Self::ClusterVolumes => "Allow Databricks to use KMS key for EBS",
@@ -136,9 +144,20 @@ impl Purpose {
     pub fn statement_actions(self) -> &'static [&'static str] {
         match self {
             Self::ManagedServices => &["kms:Encrypt", "kms:Decrypt"],
-            Self::Storage => &["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"],
+            Self::Storage => &[
+                "kms:Encrypt",
+                "kms:Decrypt",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:DescribeKey",
+            ],
             Self::StorageGrants => &["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
-            Self::ClusterVolumes => &["kms:Decrypt", "kms:GenerateDataKey*", "kms:CreateGrant", "kms:DescribeKey"],
+            Self::ClusterVolumes => &[
+                "kms:Decrypt",
+                "kms:GenerateDataKey*",
+                "kms:CreateGrant",
+                "kms:DescribeKey",
+            ],
         }
     }
 
@@ -146,28 +165,46 @@ impl Purpose {
     pub fn needed_actions(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::ManagedServices => &[
-                ("kms:Encrypt", "to wrap the data keys of notebooks, secrets and queries"),
+                (
+                    "kms:Encrypt",
+                    "to wrap the data keys of notebooks, secrets and queries",
+                ),
                 ("kms:Decrypt", "to unwrap them again"),
             ],
             Self::Storage => &[
-                ("kms:Encrypt", "to wrap the data keys of the workspace bucket"),
+                (
+                    "kms:Encrypt",
+                    "to wrap the data keys of the workspace bucket",
+                ),
                 ("kms:Decrypt", "to unwrap them again"),
                 ("kms:ReEncryptFrom", "to wrap existing data keys anew"),
                 ("kms:ReEncryptTo", "to wrap existing data keys anew"),
                 ("kms:GenerateDataKey", "to make data keys for new objects"),
-                ("kms:GenerateDataKeyWithoutPlaintext", "to make data keys for later use"),
+                (
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "to make data keys for later use",
+                ),
                 ("kms:DescribeKey", "to see the key's state"),
             ],
             Self::StorageGrants => &[
-                ("kms:CreateGrant", "to let AWS services use the key for the bucket"),
+                (
+                    "kms:CreateGrant",
+                    "to let AWS services use the key for the bucket",
+                ),
                 ("kms:ListGrants", "to see those grants"),
                 ("kms:RevokeGrant", "to take them back"),
             ],
             Self::ClusterVolumes => &[
                 ("kms:Decrypt", "to attach encrypted volumes"),
                 ("kms:GenerateDataKey", "to make the data keys of volumes"),
-                ("kms:GenerateDataKeyWithoutPlaintext", "to make the data keys of volumes"),
-                ("kms:CreateGrant", "to let EC2 use the key as long as a volume is attached"),
+                (
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "to make the data keys of volumes",
+                ),
+                (
+                    "kms:CreateGrant",
+                    "to let EC2 use the key as long as a volume is attached",
+                ),
                 ("kms:DescribeKey", "to see the key's state"),
             ],
         }
@@ -193,8 +230,12 @@ impl Purpose {
             Self::Storage => {
                 "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently"
             }
-            Self::StorageGrants => "AWS services that act for Databricks could not use the key for the workspace bucket",
-            Self::ClusterVolumes => "clusters of classic compute could not start, since EC2 could not attach their volumes",
+            Self::StorageGrants => {
+                "AWS services that act for Databricks could not use the key for the workspace bucket"
+            }
+            Self::ClusterVolumes => {
+                "clusters of classic compute could not start, since EC2 could not attach their volumes"
+            }
         }
     }
 
@@ -231,10 +272,12 @@ impl User {
                 partition: deployment.partition().name().to_owned(),
                 account: deployment.account().to_owned(),
             },
-            Self::CrossAccountRole(role) => Caller::parse(&role.to_string()).unwrap_or_else(|_| Caller::SomeoneIn {
-                partition: role.partition().name().to_owned(),
-                account: role.account().to_owned(),
-            }),
+            Self::CrossAccountRole(role) => {
+                Caller::parse(&role.to_string()).unwrap_or_else(|_| Caller::SomeoneIn {
+                    partition: role.partition().name().to_owned(),
+                    account: role.account().to_owned(),
+                })
+            }
         }
     }
 }
@@ -251,25 +294,38 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
         .with("aws:PrincipalIsAWSService", "false")
         .with("kms:BypassPolicyLockoutSafetyCheck", "false");
     if let Some(account) = caller.account() {
-        context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
+        context = context
+            .with("kms:CallerAccount", account)
+            .with("aws:PrincipalAccount", account);
     }
     match user {
         User::Databricks(_) => {
             context = context.with(ACCOUNT_TAG, account.as_str());
             // Databricks' AWS account is in no organization of a customer.
-            context = ORGANIZATION_KEYS.iter().fold(context, |context, key| context.with_foreign(key));
+            context = ORGANIZATION_KEYS
+                .iter()
+                .fold(context, |context, key| context.with_foreign(key));
         }
         User::CrossAccountRole(role) => {
-            context = context
-                .with("aws:PrincipalArn", role.to_string())
-                .with("kms:ViaService", format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()));
+            context = context.with("aws:PrincipalArn", role.to_string()).with(
+                "kms:ViaService",
+                format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()),
+            );
         }
     }
     // KMS has this key for all three operations on grants; Databricks' are for AWS services.
-    if matches!(action, "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant") {
+    if matches!(
+        action,
+        "kms:CreateGrant" | "kms:ListGrants" | "kms:RevokeGrant"
+    ) {
         context = context.with("kms:GrantIsForAWSResource", "true");
     }
-    Request { caller, action: action.to_owned(), resource: key.to_string(), context }
+    Request {
+        caller,
+        action: action.to_owned(),
+        resource: key.to_string(),
+        context,
+    }
 }
 
 /// What a key is to be used for.
@@ -312,7 +368,10 @@ impl Usage {
                 purposes.push((Purpose::StorageGrants, databricks()));
             }
             if let Some(role) = &self.cross_account_role {
-                purposes.push((Purpose::ClusterVolumes, User::CrossAccountRole(role.clone())));
+                purposes.push((
+                    Purpose::ClusterVolumes,
+                    User::CrossAccountRole(role.clone()),
+                ));
             }
         }
         purposes
@@ -321,7 +380,13 @@ impl Usage {
     /// The statements that grant all of it, in the documented wording and order.
     pub fn grants(&self) -> Vec<Grant> {
         let purposes = self.purposes().into_iter();
-        purposes.map(|(purpose, user)| Grant { purpose, statement: self.statement(purpose, &user), user }).collect()
+        purposes
+            .map(|(purpose, user)| Grant {
+                purpose,
+                statement: self.statement(purpose, &user),
+                user,
+            })
+            .collect()
     }
 
     /// The documented statement for one purpose.
@@ -332,15 +397,29 @@ impl Usage {
         let tag = json!({ ACCOUNT_TAG: accounts });
         let condition = match purpose {
             Purpose::ManagedServices | Purpose::Storage => json!({ "StringEquals": tag }),
-            Purpose::StorageGrants => json!({ "StringEquals": tag, "Bool": { "kms:GrantIsForAWSResource": "true" } }),
-            Purpose::ClusterVolumes => json!({ "ForAnyValue:StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } }),
+            Purpose::StorageGrants => {
+                json!({ "StringEquals": tag, "Bool": { "kms:GrantIsForAWSResource": "true" } })
+            }
+            Purpose::ClusterVolumes => {
+                json!({ "ForAnyValue:StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } })
+            }
         };
-        statement_text(purpose.sid(), &user.principal(), purpose.statement_actions(), &condition)
+        statement_text(
+            purpose.sid(),
+            &user.principal(),
+            purpose.statement_actions(),
+            &condition,
+        )
     }
 }
 
 /// A statement with its elements in the order in which people read them.
-pub fn statement_text(sid: &str, principal: &str, actions: &[&str], condition: &serde_json::Value) -> String {
+pub fn statement_text(
+    sid: &str,
+    principal: &str,
+    actions: &[&str],
+    condition: &serde_json::Value,
+) -> String {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let actions: Vec<String> = actions.iter().map(|action| text(action)).collect();
     format!(
@@ -367,17 +446,32 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_statements_grant_every_action_that_is_needed() -> Result<(), Box<dyn std::error::Error>> {
+    fn the_documented_statements_grant_every_action_that_is_needed()
+    -> Result<(), Box<dyn std::error::Error>> {
         let usage = usage()?;
-        let key: KeyArn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
-        let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
-        let text = format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statements.join(","));
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()?;
+        let statements: Vec<String> = usage
+            .grants()
+            .into_iter()
+            .map(|grant| grant.statement)
+            .collect();
+        let text = format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+            statements.join(",")
+        );
         let policy = Document::parse(&text).map_err(|error| error.to_string())?;
         for (purpose, user) in usage.purposes() {
             for (action, _) in purpose.needed_actions() {
                 for account in &usage.accounts {
                     let decision = evaluate(&policy, &request(&user, action, &key, account));
-                    assert_eq!(decision.verdict, Verdict::Allowed, "{action} for {}", purpose.in_words());
+                    assert_eq!(
+                        decision.verdict,
+                        Verdict::Allowed,
+                        "{action} for {}",
+                        purpose.in_words()
+                    );
                 }
             }
         }
@@ -385,9 +479,13 @@ mod tests {
     }
 
     #[test]
-    fn a_statement_reads_in_the_order_of_the_documentation() -> Result<(), Box<dyn std::error::Error>> {
+    fn a_statement_reads_in_the_order_of_the_documentation()
+    -> Result<(), Box<dyn std::error::Error>> {
         let usage = usage()?;
-        let statement = usage.statement(Purpose::ManagedServices, &User::Databricks(Deployment::Commercial));
+        let statement = usage.statement(
+            Purpose::ManagedServices,
+            &User::Databricks(Deployment::Commercial),
+        );
         assert_eq!(
             statement,
             "{\"Sid\":\"Allow Databricks to use KMS key for managed services in the control plane\",\"Effect\":\"Allow\",\

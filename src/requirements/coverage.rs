@@ -32,32 +32,58 @@ const CONTROL_PLANE: &str = "Databricks control plane";
 const BUCKET: &str = "workspace bucket";
 
 const fn managed(name: &'static str, note: &'static str) -> Kind {
-    Kind { name, place: CONTROL_PLANE, cover: Cover::ManagedServices, note }
+    Kind {
+        name,
+        place: CONTROL_PLANE,
+        cover: Cover::ManagedServices,
+        note,
+    }
 }
 
 const fn stored(name: &'static str, note: &'static str) -> Kind {
-    Kind { name, place: BUCKET, cover: Cover::Storage, note }
+    Kind {
+        name,
+        place: BUCKET,
+        cover: Cover::Storage,
+        note,
+    }
 }
 
-const NEW_ONLY: &str = "What was there before the attach stays as it was until it is written again.";
+const NEW_ONLY: &str =
+    "What was there before the attach stays as it was until it is written again.";
 
 /// Every kind of data that a workspace has.
 pub const KINDS: &[Kind] = &[
-    managed("notebooks", "Source and metadata. Revisions lie in the workspace bucket."),
+    managed(
+        "notebooks",
+        "Source and metadata. Revisions lie in the workspace bucket.",
+    ),
     managed(
         "interactive notebook results",
         "As far as they are kept in the control plane; large results lie in the workspace bucket.",
     ),
     managed("secrets", "Of the secret manager."),
-    managed("Git credentials", "Personal access tokens and other credentials of Git folders."),
+    managed(
+        "Git credentials",
+        "Personal access tokens and other credentials of Git folders.",
+    ),
     managed("queries and query history", "Of Databricks SQL."),
-    managed("dashboards", "AI/BI dashboards that were created after 2024-11-01; older ones are not covered."),
+    managed(
+        "dashboards",
+        "AI/BI dashboards that were created after 2024-11-01; older ones are not covered.",
+    ),
     managed("vector search indexes", "And their metadata."),
-    stored("DBFS root", "Including FileStore. Mounts are not part of it."),
+    stored(
+        "DBFS root",
+        "Including FileStore. Mounts are not part of it.",
+    ),
     stored("job results", NEW_ONLY),
     stored("query results", NEW_ONLY),
     stored("notebook revisions", NEW_ONLY),
-    stored("MLflow models", "Of the workspace model registry; models in Unity Catalog lie where the catalog keeps its data."),
+    stored(
+        "MLflow models",
+        "Of the workspace model registry; models in Unity Catalog lie where the catalog keeps its data.",
+    ),
     stored("pipeline data", "Of pipelines that write to the DBFS root."),
     Kind {
         name: "EBS volumes of classic compute",
@@ -130,13 +156,14 @@ impl Kind {
     pub fn in_workspace(&self, keys: Keys) -> Covered {
         const MANAGED: &str = "Attach a key configuration for managed services.";
         const STORAGE: &str = "Attach a key configuration for storage. It can be set once.";
-        const VOLUMES: &str =
-            "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
+        const VOLUMES: &str = "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
         match self.cover {
             Cover::None(instead) => Covered::Never(instead),
             Cover::ManagedServices if keys.managed_services => Covered::ByManagedServices,
             Cover::ManagedServices => Covered::Not(MANAGED),
-            Cover::Storage if keys.default_storage && keys.managed_services => Covered::ByManagedServices,
+            Cover::Storage if keys.default_storage && keys.managed_services => {
+                Covered::ByManagedServices
+            }
             Cover::Storage if keys.default_storage => Covered::Not(MANAGED),
             Cover::Storage if keys.storage => Covered::ByStorage,
             Cover::Storage => Covered::Not(STORAGE),
@@ -151,7 +178,11 @@ impl Kind {
 
     /// Where it lies in a workspace.
     pub fn place_in(&self, keys: Keys) -> &'static str {
-        if self.cover == Cover::Storage && keys.default_storage { "Databricks default storage" } else { self.place }
+        if self.cover == Cover::Storage && keys.default_storage {
+            "Databricks default storage"
+        } else {
+            self.place
+        }
     }
 }
 
@@ -160,32 +191,63 @@ mod tests {
     use super::*;
 
     fn count(keys: Keys, covered: fn(&Covered) -> bool) -> usize {
-        KINDS.iter().map(|kind| kind.in_workspace(keys)).filter(covered).count()
+        KINDS
+            .iter()
+            .map(|kind| kind.in_workspace(keys))
+            .filter(covered)
+            .count()
     }
 
     #[test]
     fn a_workspace_without_keys_has_nothing_covered() {
         let none = Keys::default();
-        assert_eq!(count(none, |one| matches!(one, Covered::ByManagedServices | Covered::ByStorage)), 0);
+        assert_eq!(
+            count(none, |one| matches!(
+                one,
+                Covered::ByManagedServices | Covered::ByStorage
+            )),
+            0
+        );
         assert_eq!(count(none, |one| matches!(one, Covered::Never(_))), 4);
     }
 
     #[test]
     fn each_key_covers_its_own_and_both_all_that_can_be() {
-        let managed = Keys { managed_services: true, ..Keys::default() };
-        let both = Keys { storage: true, cluster_volumes: true, ..managed };
+        let managed = Keys {
+            managed_services: true,
+            ..Keys::default()
+        };
+        let both = Keys {
+            storage: true,
+            cluster_volumes: true,
+            ..managed
+        };
         assert_eq!(count(managed, |one| *one == Covered::ByManagedServices), 7);
         assert_eq!(count(managed, |one| *one == Covered::ByStorage), 0);
         assert_eq!(count(both, |one| *one == Covered::ByStorage), 7);
         assert_eq!(count(both, |one| matches!(one, Covered::Not(_))), 0);
-        let without_volumes = Keys { cluster_volumes: false, ..both };
-        assert_eq!(count(without_volumes, |one| matches!(one, Covered::Not(_))), 1);
+        let without_volumes = Keys {
+            cluster_volumes: false,
+            ..both
+        };
+        assert_eq!(
+            count(without_volumes, |one| matches!(one, Covered::Not(_))),
+            1
+        );
     }
 
     #[test]
     fn default_storage_is_covered_by_the_managed_services_key() {
-        let serverless = Keys { managed_services: true, default_storage: true, serverless_only: true, ..Keys::default() };
-        assert_eq!(count(serverless, |one| *one == Covered::ByManagedServices), 13);
+        let serverless = Keys {
+            managed_services: true,
+            default_storage: true,
+            serverless_only: true,
+            ..Keys::default()
+        };
+        assert_eq!(
+            count(serverless, |one| *one == Covered::ByManagedServices),
+            13
+        );
         assert_eq!(count(serverless, |one| *one == Covered::DoesNotApply), 1);
     }
 }

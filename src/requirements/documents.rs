@@ -27,8 +27,17 @@ pub fn administration_statement(partition: &str, account: &str) -> String {
 pub fn administration(deployment: Deployment, account: &str) -> String {
     let statement = administration_statement(deployment.partition().name(), account);
     // In one line, as the statements for Databricks are.
-    let statement = statement.lines().map(str::trim_start).collect::<Vec<_>>().join("").replace("{ ", "{").replace(" }", "}");
-    format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statement.replace("\": ", "\":"))
+    let statement = statement
+        .lines()
+        .map(str::trim_start)
+        .collect::<Vec<_>>()
+        .join("")
+        .replace("{ ", "{")
+        .replace(" }", "}");
+    format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+        statement.replace("\": ", "\":")
+    )
 }
 
 /// A policy with the statements for Databricks: those that are there already stay, the others are added.
@@ -38,8 +47,12 @@ pub fn administration(deployment: Deployment, account: &str) -> String {
 pub fn with_grants(source: &str, grants: &[Grant]) -> Result<String, DocumentError> {
     let document = Document::parse(source).map_err(DocumentError::Source)?;
     let edits = edits(&document, grants, &[]).map_err(DocumentError::Source)?;
-    let merged = document.edited(&edits).map_err(|error| DocumentError::Limits(error.to_string()))?;
-    merged.check_limits().map_err(|error| DocumentError::Limits(error.message.clone()))?;
+    let merged = document
+        .edited(&edits)
+        .map_err(|error| DocumentError::Limits(error.to_string()))?;
+    merged
+        .check_limits()
+        .map_err(|error| DocumentError::Limits(error.message.clone()))?;
     Ok(merged.text().to_owned())
 }
 
@@ -62,8 +75,17 @@ mod tests {
     #[test]
     fn the_statements_are_added_once() -> Result<(), Box<dyn std::error::Error>> {
         let grants = usage()?.grants();
-        let first = with_grants(&administration(Deployment::Commercial, "123456789012"), &grants)?;
-        assert_eq!(Document::parse(&first).map_err(|error| error.to_string())?.statements.len(), 3);
+        let first = with_grants(
+            &administration(Deployment::Commercial, "123456789012"),
+            &grants,
+        )?;
+        assert_eq!(
+            Document::parse(&first)
+                .map_err(|error| error.to_string())?
+                .statements
+                .len(),
+            3
+        );
         assert_eq!(with_grants(&first, &grants)?, first);
         assert!(first.starts_with("{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"Enable IAM User Permissions\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::123456789012:root\"}"), "{first}");
         Ok(())
@@ -71,7 +93,10 @@ mod tests {
 
     #[test]
     fn a_policy_that_is_none_is_refused_with_its_place() -> Result<(), Box<dyn std::error::Error>> {
-        assert!(matches!(with_grants("{nope", &usage()?.grants()), Err(DocumentError::Source(_))));
+        assert!(matches!(
+            with_grants("{nope", &usage()?.grants()),
+            Err(DocumentError::Source(_))
+        ));
         Ok(())
     }
 }

@@ -28,23 +28,42 @@ impl PermissionChange {
         };
         let rows = [
             ("loses", &self.lost, ""),
-            ("keeps", &self.left_to_iam, " only as far as its IAM policies allow it, because no statement names it any more"),
+            (
+                "keeps",
+                &self.left_to_iam,
+                " only as far as its IAM policies allow it, because no statement names it any more",
+            ),
             ("gains", &self.gained, ""),
         ];
-        let shown = rows.into_iter().filter(|(_, actions, _)| !actions.is_empty());
+        let shown = rows
+            .into_iter()
+            .filter(|(_, actions, _)| !actions.is_empty());
         shown
-            .map(|(verb, actions, how)| format!("{who} {verb} {} for {}{how}", actions.join(", "), self.purpose.in_words()))
+            .map(|(verb, actions, how)| {
+                format!(
+                    "{who} {verb} {} for {}{how}",
+                    actions.join(", "),
+                    self.purpose.in_words()
+                )
+            })
             .collect()
     }
 
     /// What is taken away, without what is gained; `None` when that is nothing.
     pub fn loss(self) -> Option<Self> {
-        (!self.lost.is_empty() || !self.left_to_iam.is_empty()).then(|| Self { gained: Vec::new(), ..self })
+        (!self.lost.is_empty() || !self.left_to_iam.is_empty()).then(|| Self {
+            gained: Vec::new(),
+            ..self
+        })
     }
 
     /// What is gained, without what is taken away; `None` when that is nothing.
     pub fn gain(self) -> Option<Self> {
-        (!self.gained.is_empty()).then(|| Self { lost: Vec::new(), left_to_iam: Vec::new(), ..self })
+        (!self.gained.is_empty()).then(|| Self {
+            lost: Vec::new(),
+            left_to_iam: Vec::new(),
+            ..self
+        })
     }
 }
 
@@ -61,13 +80,22 @@ enum Grants {
 
 /// What changes from `before` to `after` for everybody who uses `key` as `usage` says. An action counts as allowed when it is
 /// for every account of the usage.
-pub fn effects(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<PermissionChange> {
+pub fn effects(
+    before: &Document,
+    after: &Document,
+    key: &KeyArn,
+    usage: &Usage,
+) -> Vec<PermissionChange> {
     let grant = |policy: &Document, user: &User, action: &str| {
         let each = usage.accounts.iter().map(|account| {
             let decision = evaluate(policy, &request(user, action, key, account));
             match decision.verdict {
                 // For Databricks, which is in another account, delegation is what the documentation asks for.
-                Verdict::Allowed if decision.delegated && matches!(user, User::CrossAccountRole(_)) => Grants::ByIam,
+                Verdict::Allowed
+                    if decision.delegated && matches!(user, User::CrossAccountRole(_)) =>
+                {
+                    Grants::ByIam
+                }
                 Verdict::Allowed => Grants::ByPolicy,
                 _ => Grants::Nothing,
             }
@@ -84,9 +112,19 @@ pub fn effects(before: &Document, after: &Document, key: &KeyArn, usage: &Usage)
                 _ => {}
             }
         }
-        PermissionChange { user, purpose, gained, lost, left_to_iam }
+        PermissionChange {
+            user,
+            purpose,
+            gained,
+            lost,
+            left_to_iam,
+        }
     });
-    changes.filter(|change| !change.gained.is_empty() || !change.lost.is_empty() || !change.left_to_iam.is_empty()).collect()
+    changes
+        .filter(|change| {
+            !change.gained.is_empty() || !change.lost.is_empty() || !change.left_to_iam.is_empty()
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -97,7 +135,8 @@ mod tests {
     use crate::vocabulary::UseCase;
 
     #[test]
-    fn what_a_policy_change_means_is_told_in_permissions() -> Result<(), Box<dyn std::error::Error>> {
+    fn what_a_policy_change_means_is_told_in_permissions() -> Result<(), Box<dyn std::error::Error>>
+    {
         let usage = Usage {
             deployment: Deployment::Commercial,
             accounts: vec!["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
@@ -105,11 +144,22 @@ mod tests {
             grants: false,
             cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
         };
-        let key: KeyArn = "arn:aws:kms:eu-central-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
-        let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
-        let words = |before: &[String], after: &[String]| -> Result<Vec<String>, crate::policy::PolicyError> {
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()?;
+        let statements: Vec<String> = usage
+            .grants()
+            .into_iter()
+            .map(|grant| grant.statement)
+            .collect();
+        let words = |before: &[String],
+                     after: &[String]|
+         -> Result<Vec<String>, crate::policy::PolicyError> {
             let changes = effects(&document_of(before)?, &document_of(after)?, &key, &usage);
-            Ok(changes.iter().flat_map(PermissionChange::in_words).collect())
+            Ok(changes
+                .iter()
+                .flat_map(PermissionChange::in_words)
+                .collect())
         };
         // The storage statement covers what managed services need, so nothing is lost by giving up theirs.
         let without_first = statements.get(1..).unwrap_or_default();
@@ -124,19 +174,34 @@ mod tests {
             "{lost:?}"
         );
         // With the statement that AWS puts there by default, the role is not shut out, but nothing proves that it is let in.
-        let administration = crate::requirements::documents::administration_statement("aws", "123456789012");
-        let key: KeyArn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
+        let administration =
+            crate::requirements::documents::administration_statement("aws", "123456789012");
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()?;
         let with: Vec<String> = [&[administration.clone()][..], &statements].concat();
-        let without: Vec<String> = with.iter().filter(|statement| !statement.contains("EBS")).cloned().collect();
+        let without: Vec<String> = with
+            .iter()
+            .filter(|statement| !statement.contains("EBS"))
+            .cloned()
+            .collect();
         let changes = effects(&document_of(&with)?, &document_of(&without)?, &key, &usage);
-        let lines: Vec<String> =
-            changes.into_iter().filter_map(PermissionChange::loss).flat_map(|one| one.in_words()).collect();
+        let lines: Vec<String> = changes
+            .into_iter()
+            .filter_map(PermissionChange::loss)
+            .flat_map(|one| one.in_words())
+            .collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(
-            lines.iter().any(|line| line.contains("keeps kms:Decrypt") && line.contains("only as far as its IAM")),
+            lines.iter().any(|line| line.contains("keeps kms:Decrypt")
+                && line.contains("only as far as its IAM")),
             "{lines:?}"
         );
-        assert!(words(only_first, &statements)?.iter().any(|line| line.starts_with("Databricks gains kms:ReEncryptFrom")));
+        assert!(
+            words(only_first, &statements)?
+                .iter()
+                .any(|line| line.starts_with("Databricks gains kms:ReEncryptFrom"))
+        );
         Ok(())
     }
 }

@@ -15,7 +15,10 @@ use crate::vocabulary::{AccountId, RoleArn, UseCase};
 /// # Errors
 /// When one of them is no statement.
 pub fn document_of(statements: &[String]) -> Result<Document, PolicyError> {
-    Document::parse(&format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", statements.join(",")))
+    Document::parse(&format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+        statements.join(",")
+    ))
 }
 
 /// The statements of a JSON list, each as its own text.
@@ -26,8 +29,14 @@ pub fn statements_of(list: &str) -> Result<Vec<String>, PolicyError> {
     if list.trim() == "[]" {
         return Ok(Vec::new());
     }
-    let document = Document::parse(&format!("{{\"Version\":\"2012-10-17\",\"Statement\":{list}}}"))?;
-    Ok(document.statements.iter().map(|statement| document.statement_text(statement).to_owned()).collect())
+    let document = Document::parse(&format!(
+        "{{\"Version\":\"2012-10-17\",\"Statement\":{list}}}"
+    ))?;
+    Ok(document
+        .statements
+        .iter()
+        .map(|statement| document.statement_text(statement).to_owned())
+        .collect())
 }
 
 /// A JSON list of statements.
@@ -36,13 +45,19 @@ pub fn list_of(statements: &[String]) -> String {
 }
 
 fn meanings(statements: &[String]) -> Result<Vec<Meaning>, PolicyError> {
-    if statements.is_empty() { Ok(Vec::new()) } else { Ok(document_of(statements)?.meanings()) }
+    if statements.is_empty() {
+        Ok(Vec::new())
+    } else {
+        Ok(document_of(statements)?.meanings())
+    }
 }
 
 /// Whether two lists hold statements of the same meaning.
 pub fn mean_the_same(left: &[String], right: &[String]) -> bool {
     match (meanings(left), meanings(right)) {
-        (Ok(left), Ok(right)) => left.into_iter().collect::<BTreeSet<_>>() == right.into_iter().collect(),
+        (Ok(left), Ok(right)) => {
+            left.into_iter().collect::<BTreeSet<_>>() == right.into_iter().collect()
+        }
         _ => left == right,
     }
 }
@@ -54,31 +69,48 @@ pub fn mean_the_same(left: &[String], right: &[String]) -> bool {
 pub fn still_there(live: &Document, statements: &[String]) -> Result<Vec<String>, PolicyError> {
     let live: BTreeSet<Meaning> = live.meanings().into_iter().collect();
     let own = meanings(statements)?;
-    Ok(statements.iter().zip(own).filter(|(_, meaning)| live.contains(meaning)).map(|(text, _)| text.clone()).collect())
+    Ok(statements
+        .iter()
+        .zip(own)
+        .filter(|(_, meaning)| live.contains(meaning))
+        .map(|(text, _)| text.clone())
+        .collect())
 }
 
 /// What has to change in `live` so that it has what is `wanted` and no longer has what is only in `previous`.
 ///
 /// # Errors
 /// When one of the statements is none.
-pub fn edits(live: &Document, wanted: &[Grant], previous: &[String]) -> Result<Vec<Edit>, PolicyError> {
+pub fn edits(
+    live: &Document,
+    wanted: &[Grant],
+    previous: &[String],
+) -> Result<Vec<Edit>, PolicyError> {
     let texts: Vec<String> = wanted.iter().map(|grant| grant.statement.clone()).collect();
     let (wanted_meanings, previous) = (meanings(&texts)?, meanings(previous)?);
     let live_meanings = live.meanings();
     let mut edits = Vec::new();
     let mut used: BTreeSet<usize> = BTreeSet::new();
-    let mut sids: BTreeSet<String> = live.statements.iter().filter_map(|statement| statement.sid.clone()).collect();
+    let mut sids: BTreeSet<String> = live
+        .statements
+        .iter()
+        .filter_map(|statement| statement.sid.clone())
+        .collect();
 
     for (grant, meaning) in wanted.iter().zip(&wanted_meanings) {
         if let Some(index) = live_meanings.iter().position(|live| live == meaning) {
             used.insert(index);
             continue;
         }
-        let replaced = live.statements.iter().enumerate().position(|(index, statement)| {
-            !used.contains(&index)
-                && !wanted_meanings.contains(live_meanings.get(index).unwrap_or(meaning))
-                && is_older_form(live, statement, grant, &previous)
-        });
+        let replaced = live
+            .statements
+            .iter()
+            .enumerate()
+            .position(|(index, statement)| {
+                !used.contains(&index)
+                    && !wanted_meanings.contains(live_meanings.get(index).unwrap_or(meaning))
+                    && is_older_form(live, statement, grant, &previous)
+            });
         match replaced {
             Some(index) => {
                 used.insert(index);
@@ -103,34 +135,51 @@ pub fn edits(live: &Document, wanted: &[Grant], previous: &[String]) -> Result<V
 
 /// Whether a statement of the policy is what `grant` grew out of: one that we put before, or a documented one for the same
 /// principal and for no other Databricks accounts than ours.
-fn is_older_form(live: &Document, statement: &Statement, grant: &Grant, previous: &[Meaning]) -> bool {
-    let has_documented_sid = statement.sid.as_deref().is_some_and(|sid| grant.purpose.documented_sids().contains(&sid));
+fn is_older_form(
+    live: &Document,
+    statement: &Statement,
+    grant: &Grant,
+    previous: &[Meaning],
+) -> bool {
+    let has_documented_sid = statement
+        .sid
+        .as_deref()
+        .is_some_and(|sid| grant.purpose.documented_sids().contains(&sid));
     if !has_documented_sid || statement.effect != Effect::Allow {
         return false;
     }
     if previous.contains(&meaning(statement, live.version, live.partition())) {
         return true;
     }
-    let Ok(document) = document_of(std::slice::from_ref(&grant.statement)) else { return false };
-    let Some(own) = document.statements.first() else { return false };
-    let same_principal = meaning(statement, live.version, live.partition()).has_principals_of(&meaning(
-        own,
-        document.version,
-        document.partition(),
-    ));
+    let Ok(document) = document_of(std::slice::from_ref(&grant.statement)) else {
+        return false;
+    };
+    let Some(own) = document.statements.first() else {
+        return false;
+    };
+    let same_principal = meaning(statement, live.version, live.partition())
+        .has_principals_of(&meaning(own, document.version, document.partition()));
     let (theirs, ours) = (accounts(statement), accounts(own));
     same_principal && theirs.is_none_or(|theirs| ours.is_some_and(|ours| theirs.is_subset(&ours)))
 }
 
 /// The Databricks accounts that a statement is for; `None` when it does not ask.
 fn accounts(statement: &Statement) -> Option<BTreeSet<String>> {
-    let tags = statement.conditions.iter().filter(|condition| condition.key.eq_ignore_ascii_case(ACCOUNT_TAG));
+    let tags = statement
+        .conditions
+        .iter()
+        .filter(|condition| condition.key.eq_ignore_ascii_case(ACCOUNT_TAG));
     tags.map(|condition| condition.values.iter().cloned().collect::<BTreeSet<_>>())
         .reduce(|all, more| all.union(&more).cloned().collect())
 }
 
 fn sid_of(statement: &str) -> Option<String> {
-    document_of(&[statement.to_owned()]).ok()?.statements.first()?.sid.clone()
+    document_of(&[statement.to_owned()])
+        .ok()?
+        .statements
+        .first()?
+        .sid
+        .clone()
 }
 
 /// A Sid must be unique in its policy: somebody else's statement keeps the documented one.
@@ -138,7 +187,9 @@ fn with_free_sid(statement: &str, purpose: Purpose, taken: &BTreeSet<String>) ->
     if !taken.contains(purpose.sid()) {
         return statement.to_owned();
     }
-    let free = (2_u32..).map(|number| format!("{} ({number})", purpose.sid())).find(|sid| !taken.contains(sid));
+    let free = (2_u32..)
+        .map(|number| format!("{} ({number})", purpose.sid()))
+        .find(|sid| !taken.contains(sid));
     match free {
         Some(free) => statement.replacen(
             &serde_json::Value::from(purpose.sid()).to_string(),
@@ -168,10 +219,23 @@ pub struct Recognised {
 pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
     let mut found = Recognised::default();
     let documented = Purpose::ManagedServices.documented_sids();
-    for statement in live.statements.iter().filter(|statement| statement.effect == Effect::Allow) {
-        let actions: BTreeSet<String> = statement.actions.items.iter().map(|action| action.to_ascii_lowercase()).collect();
+    for statement in live
+        .statements
+        .iter()
+        .filter(|statement| statement.effect == Effect::Allow)
+    {
+        let actions: BTreeSet<String> = statement
+            .actions
+            .items
+            .iter()
+            .map(|action| action.to_ascii_lowercase())
+            .collect();
         let is = |purpose: Purpose| {
-            let own: BTreeSet<String> = purpose.statement_actions().iter().map(|action| action.to_ascii_lowercase()).collect();
+            let own: BTreeSet<String> = purpose
+                .statement_actions()
+                .iter()
+                .map(|action| action.to_ascii_lowercase())
+                .collect();
             !statement.actions.negated && actions == own
         };
         let for_databricks = statement
@@ -179,13 +243,20 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
             .items
             .iter()
             .any(|principal| matches!(principal, Principal::Account { account, .. } if account == deployment.account()));
-        let through_ec2 = statement.conditions.iter().any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
+        let through_ec2 = statement
+            .conditions
+            .iter()
+            .any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
         let purpose = if for_databricks && is(Purpose::Storage) {
             Purpose::Storage
         } else if for_databricks && is(Purpose::StorageGrants) {
             Purpose::StorageGrants
         } else if for_databricks
-            && (is(Purpose::ManagedServices) || statement.sid.as_deref().is_some_and(|sid| documented.contains(&sid)))
+            && (is(Purpose::ManagedServices)
+                || statement
+                    .sid
+                    .as_deref()
+                    .is_some_and(|sid| documented.contains(&sid)))
         {
             Purpose::ManagedServices
         } else if through_ec2 && is(Purpose::ClusterVolumes) {
@@ -194,17 +265,28 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
             continue;
         };
         if purpose == Purpose::ClusterVolumes {
-            let role = statement.principals.items.iter().find_map(|principal| principal.to_string().parse::<RoleArn>().ok());
-            let Some(role) = role.filter(|_| found.cross_account_role.is_none()) else { continue };
+            let role = statement
+                .principals
+                .items
+                .iter()
+                .find_map(|principal| principal.to_string().parse::<RoleArn>().ok());
+            let Some(role) = role.filter(|_| found.cross_account_role.is_none()) else {
+                continue;
+            };
             found.cross_account_role = Some(role);
         } else {
             found.grants |= purpose == Purpose::StorageGrants;
             found.use_cases.insert(purpose.use_case());
-            found
-                .accounts
-                .extend(accounts(statement).into_iter().flatten().filter_map(|account| account.parse::<AccountId>().ok()));
+            found.accounts.extend(
+                accounts(statement)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|account| account.parse::<AccountId>().ok()),
+            );
         }
-        found.statements.push(live.statement_text(statement).to_owned());
+        found
+            .statements
+            .push(live.statement_text(statement).to_owned());
     }
     found
 }
@@ -245,7 +327,11 @@ mod tests {
         let (before, wanted) = (with(&[])?, usage(ACCOUNT)?.grants());
         let after = before.edited(&edits(&before, &wanted, &[])?)?;
         assert_eq!(after.statements.len(), 4);
-        assert_eq!(edits(&after, &wanted, &[])?, [], "a second time there is nothing to do");
+        assert_eq!(
+            edits(&after, &wanted, &[])?,
+            [],
+            "a second time there is nothing to do"
+        );
         let back = after.edited(&edits(&after, &[], &texts(&wanted))?)?;
         assert_eq!(back.text(), before.text());
         Ok(())
@@ -257,7 +343,10 @@ mod tests {
         let old = r#"{"Sid":"Allow Databricks to use KMS key for control plane managed services","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::414351767826:root"},"Action":["kms:Encrypt","kms:Decrypt"],"Resource":"*"}"#;
         let live = with(&[old.to_owned()])?;
         let found = edits(&live, &wanted, &[])?;
-        assert!(matches!(found.first(), Some(Edit::Replace(1, _))), "{found:?}");
+        assert!(
+            matches!(found.first(), Some(Edit::Replace(1, _))),
+            "{found:?}"
+        );
         assert_eq!(live.edited(&found)?.statements.len(), 4);
         Ok(())
     }
@@ -269,8 +358,16 @@ mod tests {
         let after = live.edited(&edits(&live, &ours, &[])?)?;
         assert_eq!(still_there(&after, &theirs)?, theirs);
         assert_eq!(still_there(&after, &texts(&ours))?, texts(&ours));
-        let sids: Vec<_> = after.statements.iter().filter_map(|statement| statement.sid.clone()).collect();
-        assert_eq!(sids.iter().collect::<BTreeSet<_>>().len(), sids.len(), "Sids stay unique: {sids:?}");
+        let sids: Vec<_> = after
+            .statements
+            .iter()
+            .filter_map(|statement| statement.sid.clone())
+            .collect();
+        assert_eq!(
+            sids.iter().collect::<BTreeSet<_>>().len(),
+            sids.len(),
+            "Sids stay unique: {sids:?}"
+        );
         Ok(())
     }
 
@@ -289,8 +386,14 @@ mod tests {
         let wanted = usage(ACCOUNT)?;
         let found = recognise(&with(&texts(&wanted.grants()))?, Deployment::Commercial);
         assert_eq!(found.statements, texts(&wanted.grants()));
-        assert_eq!(found.use_cases.into_iter().collect::<Vec<_>>(), UseCase::ALL);
-        assert_eq!(found.accounts.into_iter().collect::<Vec<_>>(), wanted.accounts);
+        assert_eq!(
+            found.use_cases.into_iter().collect::<Vec<_>>(),
+            UseCase::ALL
+        );
+        assert_eq!(
+            found.accounts.into_iter().collect::<Vec<_>>(),
+            wanted.accounts
+        );
         assert_eq!(found.cross_account_role, wanted.cross_account_role);
         assert!(!found.grants);
         Ok(())

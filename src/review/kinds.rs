@@ -49,7 +49,18 @@ pub const KINDS: &[Kind] = &[
             ("statements", Shape::Text),
             ("force_destroy", Shape::Flag),
         ],
-        nested: &[("aws", &["key_arn", "cross_account_role_arn", "cluster_volumes", "include_grants"]), ("timeouts", TIMEOUTS)],
+        nested: &[
+            (
+                "aws",
+                &[
+                    "key_arn",
+                    "cross_account_role_arn",
+                    "cluster_volumes",
+                    "include_grants",
+                ],
+            ),
+            ("timeouts", TIMEOUTS),
+        ],
     },
     Kind {
         name: "dbxcmk_key_configuration",
@@ -62,7 +73,15 @@ pub const KINDS: &[Kind] = &[
             ("aws.reuse_key_for_cluster_volumes", Shape::Flag),
         ],
         nested: &[
-            ("aws", &["key_arn", "key_alias", "key_region", "reuse_key_for_cluster_volumes"]),
+            (
+                "aws",
+                &[
+                    "key_arn",
+                    "key_alias",
+                    "key_region",
+                    "reuse_key_for_cluster_volumes",
+                ],
+            ),
             ("timeouts", &["create", "delete"]),
         ],
     },
@@ -87,10 +106,26 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[],
     },
-    Kind { name: "aws_kms_replica_key", attributes: &[("arn", Shape::Text), ("policy", Shape::Text)], nested: &[] },
-    Kind { name: "aws_kms_external_key", attributes: &[("arn", Shape::Text), ("policy", Shape::Text)], nested: &[] },
-    Kind { name: "aws_kms_key_policy", attributes: &[("key_id", Shape::Text), ("policy", Shape::Text)], nested: &[] },
-    Kind { name: "aws_iam_role", attributes: &[("arn", Shape::Text)], nested: &[] },
+    Kind {
+        name: "aws_kms_replica_key",
+        attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
+        nested: &[],
+    },
+    Kind {
+        name: "aws_kms_external_key",
+        attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
+        nested: &[],
+    },
+    Kind {
+        name: "aws_kms_key_policy",
+        attributes: &[("key_id", Shape::Text), ("policy", Shape::Text)],
+        nested: &[],
+    },
+    Kind {
+        name: "aws_iam_role",
+        attributes: &[("arn", Shape::Text)],
+        nested: &[],
+    },
     Kind {
         name: "databricks_mws_workspaces",
         attributes: &[
@@ -111,7 +146,11 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[],
     },
-    Kind { name: "databricks_mws_credentials", attributes: &[("role_arn", Shape::Text)], nested: &[] },
+    Kind {
+        name: "databricks_mws_credentials",
+        attributes: &[("role_arn", Shape::Text)],
+        nested: &[],
+    },
 ];
 
 /// The type of this name, if it matters here.
@@ -126,8 +165,12 @@ impl Shape {
         match (self, value) {
             (_, Json::Null) => true,
             (Self::Text, Json::String(_) | Json::Number(_)) => true,
-            (Self::KeyArn, Json::String(text)) => is_masked || text.parse::<crate::vocabulary::KeyArn>().is_ok(),
-            (Self::Texts, Json::Array(all)) => all.iter().all(|one| one.is_string() || one.is_null()),
+            (Self::KeyArn, Json::String(text)) => {
+                is_masked || text.parse::<crate::vocabulary::KeyArn>().is_ok()
+            }
+            (Self::Texts, Json::Array(all)) => {
+                all.iter().all(|one| one.is_string() || one.is_null())
+            }
             (Self::Flag, Json::Bool(_)) => true,
             (Self::Flag, Json::String(_)) => is_masked,
             (Self::Object, Json::Object(_)) => true,
@@ -151,28 +194,45 @@ impl Shape {
 fn quoted(value: &Json) -> String {
     let text = value.to_string();
     let short: String = text.chars().take(120).collect();
-    if short.len() < text.len() { format!("{short}…") } else { short }
+    if short.len() < text.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
 }
 
 /// What of a resource cannot be read, a line each.
 pub fn unreadable(change: &Change) -> Vec<String> {
-    let Some(kind) = kind(&change.kind) else { return Vec::new() };
+    let Some(kind) = kind(&change.kind) else {
+        return Vec::new();
+    };
     let mut lines = Vec::new();
     if let Action::Other(actions) = &change.action {
-        lines.push(format!("`actions` are {actions}, which this version does not know"));
+        lines.push(format!(
+            "`actions` are {actions}, which this version does not know"
+        ));
     }
-    for (side, state) in [("before", change.state_before()), ("after", change.state_after())] {
+    for (side, state) in [
+        ("before", change.state_before()),
+        ("after", change.state_after()),
+    ] {
         if !matches!(state, Json::Null | Json::Object(_)) {
             lines.push(format!("`{side}` is {}, not an object", quoted(state)));
             continue;
         }
         for (path, shape) in kind.attributes {
             // What stands inside of something that cannot be read was named with it.
-            let is_inside =
-                |line: &String| path.split_once('.').is_some_and(|(outer, _)| line.starts_with(&format!("`{outer}` ")));
+            let is_inside = |line: &String| {
+                path.split_once('.')
+                    .is_some_and(|(outer, _)| line.starts_with(&format!("`{outer}` ")))
+            };
             let value = super::plan::at(state, path);
             if !shape.fits(value) && !lines.iter().any(is_inside) {
-                lines.push(format!("`{path}` is {} ({side}), not {}", quoted(value), shape.in_words()));
+                lines.push(format!(
+                    "`{path}` is {} ({side}), not {}",
+                    quoted(value),
+                    shape.in_words()
+                ));
             }
         }
     }
@@ -184,9 +244,19 @@ pub fn unreadable(change: &Change) -> Vec<String> {
 pub fn unknown_names(kind: &Kind, expressions: &Json) -> Vec<String> {
     let mut lines = Vec::new();
     for (attribute, names) in kind.nested {
-        let written = expressions.get(attribute).and_then(|one| one.get("constant_value")).and_then(Json::as_object);
-        for name in written.into_iter().flatten().map(|(name, _)| name).filter(|name| !names.contains(&name.as_str())) {
-            let hint = nearest(name, names).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        let written = expressions
+            .get(attribute)
+            .and_then(|one| one.get("constant_value"))
+            .and_then(Json::as_object);
+        for name in written
+            .into_iter()
+            .flatten()
+            .map(|(name, _)| name)
+            .filter(|name| !names.contains(&name.as_str()))
+        {
+            let hint = nearest(name, names)
+                .map(|near| format!("; did you mean `{near}`?"))
+                .unwrap_or_default();
             lines.push(format!("`{attribute}.{name}` does not exist{hint}"));
         }
     }

@@ -12,7 +12,12 @@ use crate::vocabulary::{KeyArn, UseCase};
 const DEEPEST: u32 = 16;
 
 /// The types whose ARN a key configuration names.
-const KEY_TYPES: [&str; 4] = ["dbxcmk_key_policy", "aws_kms_key", "aws_kms_replica_key", "aws_kms_external_key"];
+const KEY_TYPES: [&str; 4] = [
+    "dbxcmk_key_policy",
+    "aws_kms_key",
+    "aws_kms_replica_key",
+    "aws_kms_external_key",
+];
 
 /// A KMS key of the plan: an ARN, or the resource that makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,14 +94,20 @@ pub const BINDINGS: [(&str, [(UseCase, &str); 2]); 2] = [
     (
         "dbxcmk_workspace_binding",
         [
-            (UseCase::ManagedServices, "managed_services_key_configuration_id"),
+            (
+                UseCase::ManagedServices,
+                "managed_services_key_configuration_id",
+            ),
             (UseCase::Storage, "storage_key_configuration_id"),
         ],
     ),
     (
         "databricks_mws_workspaces",
         [
-            (UseCase::ManagedServices, "managed_services_customer_managed_key_id"),
+            (
+                UseCase::ManagedServices,
+                "managed_services_customer_managed_key_id",
+            ),
             (UseCase::Storage, "storage_customer_managed_key_id"),
         ],
     ),
@@ -111,7 +122,10 @@ impl<'a> Finder<'a> {
     /// The module of the configuration at a path such as `module.a.module.b`.
     fn module(&self, path: &str) -> Option<&'a Json> {
         let mut module = self.plan.configuration.get("root_module")?;
-        for name in path.split('.').filter(|step| *step != "module" && !step.is_empty()) {
+        for name in path
+            .split('.')
+            .filter(|step| *step != "module" && !step.is_empty())
+        {
             module = module.get("module_calls")?.get(name)?.get("module")?;
         }
         Some(module)
@@ -120,7 +134,10 @@ impl<'a> Finder<'a> {
     fn call(&self, path: &str) -> Option<(&'a Json, String)> {
         let (parent, name) = path.rsplit_once("module.")?;
         let parent = parent.trim_end_matches('.').to_owned();
-        Some((self.module(&parent)?.get("module_calls")?.get(name)?, parent))
+        Some((
+            self.module(&parent)?.get("module_calls")?.get(name)?,
+            parent,
+        ))
     }
 
     /// What an attribute of a resource refers to, without indexes.
@@ -129,9 +146,17 @@ impl<'a> Finder<'a> {
         let path = without_indexes(&change.module);
         let own = change.configured();
         let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
-        let resources = self.module(&path).and_then(|module| module.get("resources")).and_then(Json::as_array);
-        let resource = resources.into_iter().flatten().find(|one| one.get("address").is_some_and(|own| own == local));
-        if let Some(expression) = resource.and_then(|one| one.pointer(&format!("/expressions/{attribute}"))) {
+        let resources = self
+            .module(&path)
+            .and_then(|module| module.get("resources"))
+            .and_then(Json::as_array);
+        let resource = resources
+            .into_iter()
+            .flatten()
+            .find(|one| one.get("address").is_some_and(|own| own == local));
+        if let Some(expression) =
+            resource.and_then(|one| one.pointer(&format!("/expressions/{attribute}")))
+        {
             self.follow(expression, &path, &mut found, 0);
         }
         found
@@ -141,7 +166,12 @@ impl<'a> Finder<'a> {
         if depth > DEEPEST {
             return;
         }
-        let references = expression.get("references").and_then(Json::as_array).into_iter().flatten().filter_map(Json::as_str);
+        let references = expression
+            .get("references")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str);
         for reference in references {
             let plain = without_indexes(reference);
             let steps: Vec<&str> = plain.split('.').collect();
@@ -154,16 +184,28 @@ impl<'a> Finder<'a> {
                     }
                 }
                 ["module", name, output, ..] => {
-                    let inner_path = if path.is_empty() { format!("module.{name}") } else { format!("{path}.module.{name}") };
-                    let output =
-                        self.module(&inner_path).and_then(|module| module.pointer(&format!("/outputs/{output}/expression")));
+                    let inner_path = if path.is_empty() {
+                        format!("module.{name}")
+                    } else {
+                        format!("{path}.module.{name}")
+                    };
+                    let output = self.module(&inner_path).and_then(|module| {
+                        module.pointer(&format!("/outputs/{output}/expression"))
+                    });
                     if let Some(inner) = output {
                         self.follow(inner, &inner_path, found, depth + 1);
                     }
                 }
-                ["local" | "each" | "count" | "path" | "terraform" | "self" | "data", ..] => {}
+                [
+                    "local" | "each" | "count" | "path" | "terraform" | "self" | "data",
+                    ..,
+                ] => {}
                 [kind, name, ..] => {
-                    let prefix = if path.is_empty() { String::new() } else { format!("{path}.") };
+                    let prefix = if path.is_empty() {
+                        String::new()
+                    } else {
+                        format!("{path}.")
+                    };
                     found.insert(format!("{prefix}{kind}.{name}"));
                 }
                 _ => {}
@@ -175,9 +217,21 @@ impl<'a> Finder<'a> {
     fn referred(&self, change: &Change, attribute: &str, kinds: &[&str]) -> Vec<&'a Change> {
         let mut found = Vec::new();
         for address in self.references(change, attribute) {
-            let instances = self.by_configured.get(&address).map(Vec::as_slice).unwrap_or_default();
-            let fitting: Vec<&Change> = instances.iter().copied().filter(|one| kinds.contains(&one.kind.as_str())).collect();
-            let same: Vec<&Change> = fitting.iter().copied().filter(|one| one.index == change.index).collect();
+            let instances = self
+                .by_configured
+                .get(&address)
+                .map(Vec::as_slice)
+                .unwrap_or_default();
+            let fitting: Vec<&Change> = instances
+                .iter()
+                .copied()
+                .filter(|one| kinds.contains(&one.kind.as_str()))
+                .collect();
+            let same: Vec<&Change> = fitting
+                .iter()
+                .copied()
+                .filter(|one| one.index == change.index)
+                .collect();
             found.extend(if same.is_empty() { fitting } else { same });
         }
         found
@@ -187,25 +241,45 @@ impl<'a> Finder<'a> {
 impl Links {
     /// What hangs together in a plan.
     pub fn of(plan: &Plan) -> Self {
-        let finder = Finder { plan, by_configured: by_configured(&plan.changes) };
+        let finder = Finder {
+            plan,
+            by_configured: by_configured(&plan.changes),
+        };
         let mut links = Self::default();
         for kind in ["aws_kms_key", "aws_kms_replica_key", "aws_kms_external_key"] {
             plan.of(kind).for_each(|change| links.add_resource(change));
         }
         for change in plan.of("dbxcmk_key_policy") {
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
-            links.with_statements.extend(links.key_of.get(&change.address).cloned());
+            links
+                .with_statements
+                .extend(links.key_of.get(&change.address).cloned());
         }
         for change in plan.of("aws_kms_key_policy") {
             links.add_key_of(&finder, change, "key_id", "key_id");
         }
         for change in plan.of("dbxcmk_key_configuration") {
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
-            links.add_configuration(change, "id", "aws.key_arn", change.latest("aws.reuse_key_for_cluster_volumes"));
+            links.add_configuration(
+                change,
+                "id",
+                "aws.key_arn",
+                change.latest("aws.reuse_key_for_cluster_volumes"),
+            );
         }
         for change in plan.of("databricks_mws_customer_managed_keys") {
-            links.add_key_of(&finder, change, "aws_key_info.0.key_arn", "aws_key_info/0/key_arn");
-            links.add_configuration(change, "customer_managed_key_id", "aws_key_info.0.key_arn", None);
+            links.add_key_of(
+                &finder,
+                change,
+                "aws_key_info.0.key_arn",
+                "aws_key_info/0/key_arn",
+            );
+            links.add_configuration(
+                change,
+                "customer_managed_key_id",
+                "aws_key_info.0.key_arn",
+                None,
+            );
         }
         for (kind, attributes) in BINDINGS {
             for change in plan.of(kind) {
@@ -220,13 +294,25 @@ impl Links {
         let parsed: Option<KeyArn> = arn.as_deref().and_then(|arn| arn.parse().ok());
         let name = arn.unwrap_or_else(|| change.address.clone());
         self.key_of.insert(change.address.clone(), name.clone());
-        self.keys.insert(name.clone(), Key { name, arn: parsed, address: Some(change.address.clone()) });
+        self.keys.insert(
+            name.clone(),
+            Key {
+                name,
+                arn: parsed,
+                address: Some(change.address.clone()),
+            },
+        );
     }
 
     /// The name of a key that is given by its ARN, or by its id alone.
     fn name_of(&self, value: &str) -> String {
-        let is_it = |key: &&Key| key.name == value || key.arn.as_ref().is_some_and(|arn| arn.key_id() == value);
-        self.keys.values().find(is_it).map_or_else(|| value.to_owned(), |key| key.name.clone())
+        let is_it = |key: &&Key| {
+            key.name == value || key.arn.as_ref().is_some_and(|arn| arn.key_id() == value)
+        };
+        self.keys
+            .values()
+            .find(is_it)
+            .map_or_else(|| value.to_owned(), |key| key.name.clone())
     }
 
     /// The key that a resource names by value, or refers to.
@@ -235,31 +321,55 @@ impl Links {
             Some(value) => self.name_of(&value),
             None => {
                 let referred = finder.referred(change, attribute, &KEY_TYPES);
-                let known = referred.iter().find_map(|one| self.key_of.get(&one.address).cloned());
+                let known = referred
+                    .iter()
+                    .find_map(|one| self.key_of.get(&one.address).cloned());
                 let Some(known) = known else { return };
                 known
             }
         };
-        self.keys.entry(name.clone()).or_insert_with(|| Key { arn: name.parse().ok(), name: name.clone(), address: None });
+        self.keys.entry(name.clone()).or_insert_with(|| Key {
+            arn: name.parse().ok(),
+            name: name.clone(),
+            address: None,
+        });
         self.key_of.insert(change.address.clone(), name);
     }
 
-    fn add_configuration(&mut self, change: &Change, id: &str, key_path: &str, reuse: Option<String>) {
-        let is_storage = change.latest_all("use_cases").iter().any(|case| case == UseCase::Storage.name());
+    fn add_configuration(
+        &mut self,
+        change: &Change,
+        id: &str,
+        key_path: &str,
+        reuse: Option<String>,
+    ) {
+        let is_storage = change
+            .latest_all("use_cases")
+            .iter()
+            .any(|case| case == UseCase::Storage.name());
         let configuration = Configuration {
             name: change.address.clone(),
-            id: if change.action.destroys() { change.before(id) } else { change.latest(id) },
+            id: if change.action.destroys() {
+                change.before(id)
+            } else {
+                change.latest(id)
+            },
             address: Some(change.address.clone()),
             key: self.key_of.get(&change.address).cloned(),
             key_before: change.before(key_path).map(|arn| self.name_of(&arn)),
             cluster_volumes: is_storage && reuse.as_deref() != Some("false"),
         };
-        self.configurations.insert(configuration.name.clone(), configuration);
+        self.configurations
+            .insert(configuration.name.clone(), configuration);
     }
 
     /// The name of a configuration by its id; one that no resource of the plan makes is named by it.
     fn configuration_by_id(&mut self, id: &str) -> String {
-        if let Some(known) = self.configurations.values().find(|one| one.id.as_deref() == Some(id)) {
+        if let Some(known) = self
+            .configurations
+            .values()
+            .find(|one| one.id.as_deref() == Some(id))
+        {
             return known.name.clone();
         }
         let unknown = Configuration {
@@ -274,16 +384,29 @@ impl Links {
         id.to_owned()
     }
 
-    fn add_workspace(&mut self, finder: &Finder<'_>, change: &Change, attributes: &[(UseCase, &str); 2]) {
+    fn add_workspace(
+        &mut self,
+        finder: &Finder<'_>,
+        change: &Change,
+        attributes: &[(UseCase, &str); 2],
+    ) {
         let mut keys = BTreeMap::new();
         for (case, attribute) in attributes {
-            let before = change.before(attribute).map(|id| self.configuration_by_id(&id));
+            let before = change
+                .before(attribute)
+                .map(|id| self.configuration_by_id(&id));
             let after = match change.after(attribute) {
                 Some(id) => Some(self.configuration_by_id(&id)),
                 None if change.is_unknown(attribute) => {
-                    let kinds = ["dbxcmk_key_configuration", "databricks_mws_customer_managed_keys"];
+                    let kinds = [
+                        "dbxcmk_key_configuration",
+                        "databricks_mws_customer_managed_keys",
+                    ];
                     let referred = finder.referred(change, attribute, &kinds);
-                    Some(referred.first().map_or_else(|| "(known after apply)".to_owned(), |one| one.address.clone()))
+                    Some(referred.first().map_or_else(
+                        || "(known after apply)".to_owned(),
+                        |one| one.address.clone(),
+                    ))
                 }
                 None => None,
             };
@@ -296,7 +419,10 @@ impl Links {
         }
         let id = change.latest("workspace_id").or_else(|| {
             let referred = finder.referred(change, "workspace_id", &["databricks_mws_workspaces"]);
-            referred.first().map(|one| one.latest("workspace_id").unwrap_or_else(|| one.address.clone()))
+            referred.first().map(|one| {
+                one.latest("workspace_id")
+                    .unwrap_or_else(|| one.address.clone())
+            })
         });
         let name = match (change.latest("workspace_name"), id) {
             (Some(name), Some(id)) => format!("{name} ({id})"),
@@ -304,47 +430,76 @@ impl Links {
             (None, Some(id)) => id,
             (None, None) => change.address.clone(),
         };
-        self.workspaces.push(Workspace { name, address: change.address.clone(), keys });
+        self.workspaces.push(Workspace {
+            name,
+            address: change.address.clone(),
+            keys,
+        });
     }
 
     /// What the configuration of a resource says, as far as the plan shows it.
     pub fn expressions<'a>(&self, plan: &'a Plan, change: &Change) -> Option<&'a Json> {
-        let finder = Finder { plan, by_configured: BTreeMap::new() };
+        let finder = Finder {
+            plan,
+            by_configured: BTreeMap::new(),
+        };
         let path = without_indexes(&change.module);
         let own = change.configured();
         let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
         let resources = finder.module(&path)?.get("resources")?.as_array()?;
-        resources.iter().find(|one| one.get("address").is_some_and(|own| own == local))?.get("expressions")
+        resources
+            .iter()
+            .find(|one| one.get("address").is_some_and(|own| own == local))?
+            .get("expressions")
     }
 
     /// The configurations of a key.
-    pub fn configurations_of<'a>(&'a self, key: &'a str) -> impl Iterator<Item = &'a Configuration> {
-        let is_it = move |one: &&Configuration| one.key.as_deref() == Some(key) || one.key_before.as_deref() == Some(key);
+    pub fn configurations_of<'a>(
+        &'a self,
+        key: &'a str,
+    ) -> impl Iterator<Item = &'a Configuration> {
+        let is_it = move |one: &&Configuration| {
+            one.key.as_deref() == Some(key) || one.key_before.as_deref() == Some(key)
+        };
         self.configurations.values().filter(is_it)
     }
 
     /// The names of the workspaces that use a configuration now, before the plan is applied.
     pub fn present_users_of_configuration(&self, configuration: &str) -> BTreeSet<String> {
         let uses = |step: &Step| step.before.as_deref() == Some(configuration);
-        let own = self.workspaces.iter().filter(|workspace| workspace.keys.values().any(uses));
+        let own = self
+            .workspaces
+            .iter()
+            .filter(|workspace| workspace.keys.values().any(uses));
         own.map(|workspace| workspace.name.clone()).collect()
     }
 
     /// The workspaces that use a configuration, before or after.
-    pub fn workspaces_of<'a>(&'a self, configuration: &'a str) -> impl Iterator<Item = &'a Workspace> {
-        let uses =
-            move |step: &Step| step.before.as_deref() == Some(configuration) || step.after.as_deref() == Some(configuration);
-        self.workspaces.iter().filter(move |workspace| workspace.keys.values().any(uses))
+    pub fn workspaces_of<'a>(
+        &'a self,
+        configuration: &'a str,
+    ) -> impl Iterator<Item = &'a Workspace> {
+        let uses = move |step: &Step| {
+            step.before.as_deref() == Some(configuration)
+                || step.after.as_deref() == Some(configuration)
+        };
+        self.workspaces
+            .iter()
+            .filter(move |workspace| workspace.keys.values().any(uses))
     }
 
     /// Their names.
     pub fn users_of_configuration(&self, configuration: &str) -> BTreeSet<String> {
-        self.workspaces_of(configuration).map(|workspace| workspace.name.clone()).collect()
+        self.workspaces_of(configuration)
+            .map(|workspace| workspace.name.clone())
+            .collect()
     }
 
     /// The workspaces that use a key, by their names.
     pub fn users_of(&self, key: &str) -> BTreeSet<String> {
-        self.configurations_of(key).flat_map(|one| self.users_of_configuration(&one.name)).collect()
+        self.configurations_of(key)
+            .flat_map(|one| self.users_of_configuration(&one.name))
+            .collect()
     }
 
     /// Whether a key is one of those that Databricks uses or is to use.

@@ -15,10 +15,14 @@ pub enum PlanError {
     #[error("the input is not JSON ({0}); give the output of `terraform show -json PLAN`")]
     Json(#[from] serde_json::Error),
     /// A saved plan itself.
-    #[error("the input is a saved plan, which only Terraform can read; give the output of `terraform show -json PLAN`")]
+    #[error(
+        "the input is a saved plan, which only Terraform can read; give the output of `terraform show -json PLAN`"
+    )]
     Binary,
     /// JSON, but no plan.
-    #[error("the input is JSON, but not a plan: it has no `{0}`. Give the output of `terraform show -json PLAN`")]
+    #[error(
+        "the input is JSON, but not a plan: it has no `{0}`. Give the output of `terraform show -json PLAN`"
+    )]
     NoPlan(&'static str),
     /// A plan of a form that is not known.
     #[error("the plan has the format version {0}; this version of the provider knows 1")]
@@ -56,7 +60,10 @@ impl Action {
             ["update"] => Self::Update,
             ["delete"] => Self::Delete,
             ["forget"] => Self::Forget,
-            ["delete", "create"] | ["create", "delete"] | ["create", "forget"] | ["forget", "create"] => Self::Replace,
+            ["delete", "create"]
+            | ["create", "delete"]
+            | ["create", "forget"]
+            | ["forget", "create"] => Self::Replace,
             _ => Self::Other(format!("[{}]", words.join(", "))),
         }
     }
@@ -87,7 +94,11 @@ impl Action {
 
     /// What becomes of an object that it [`destroys`](Self::destroys).
     pub fn in_passive(&self) -> &'static str {
-        if *self == Self::Replace { "replaced" } else { "deleted" }
+        if *self == Self::Replace {
+            "replaced"
+        } else {
+            "deleted"
+        }
     }
 
     /// Whether the object that was there is gone afterwards.
@@ -172,7 +183,11 @@ struct CheckProblem {
 impl Check {
     /// What it says that is wrong.
     pub fn problems(&self) -> Vec<&str> {
-        self.instances.iter().flat_map(|instance| &instance.problems).map(|problem| problem.message.as_str()).collect()
+        self.instances
+            .iter()
+            .flat_map(|instance| &instance.problems)
+            .map(|problem| problem.message.as_str())
+            .collect()
     }
 }
 
@@ -218,7 +233,9 @@ impl Plan {
             return Err(PlanError::Binary);
         }
         let raw: Raw = serde_json::from_str(text)?;
-        let version = raw.format_version.ok_or(PlanError::NoPlan("format_version"))?;
+        let version = raw
+            .format_version
+            .ok_or(PlanError::NoPlan("format_version"))?;
         if !version.starts_with("1.") {
             return Err(PlanError::Version(version));
         }
@@ -226,11 +243,24 @@ impl Plan {
         if raw.resource_changes.is_none() && raw.planned_values.is_none() {
             return Err(PlanError::NoPlan("resource_changes"));
         }
-        let managed = raw.resource_changes.unwrap_or_default().into_iter().filter(|one| one.mode != "data");
+        let managed = raw
+            .resource_changes
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|one| one.mode != "data");
         let mut changes: Vec<Change> = managed.map(Change::from).collect();
         changes.sort_by(|left, right| left.address.cmp(&right.address));
-        let failed_checks = raw.checks.into_iter().filter(|check| matches!(check.status.as_str(), "fail" | "error")).collect();
-        Ok(Self { errored: raw.errored, changes, failed_checks, configuration: raw.configuration.unwrap_or_default() })
+        let failed_checks = raw
+            .checks
+            .into_iter()
+            .filter(|check| matches!(check.status.as_str(), "fail" | "error"))
+            .collect();
+        Ok(Self {
+            errored: raw.errored,
+            changes,
+            failed_checks,
+            configuration: raw.configuration.unwrap_or_default(),
+        })
     }
 
     /// The directories of the modules that are part of the configuration, by the path of the module (empty for the root), relative
@@ -245,19 +275,39 @@ impl Plan {
 
     /// The resources of a type.
     pub fn of(&self, kind: &str) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(move |change| change.kind == kind)
+        self.changes
+            .iter()
+            .filter(move |change| change.kind == kind)
     }
 }
 
 /// How deep modules are followed.
 const DEEPEST: u32 = 16;
 
-fn add_modules(module: &Json, path: &str, directory: &str, modules: &mut BTreeMap<String, String>, depth: u32) {
-    let calls = module.get("module_calls").and_then(Json::as_object).filter(|_| depth < DEEPEST);
+fn add_modules(
+    module: &Json,
+    path: &str,
+    directory: &str,
+    modules: &mut BTreeMap<String, String>,
+    depth: u32,
+) {
+    let calls = module
+        .get("module_calls")
+        .and_then(Json::as_object)
+        .filter(|_| depth < DEEPEST);
     for (name, call) in calls.into_iter().flatten() {
-        let source = call.get("source").and_then(Json::as_str).filter(|source| source.starts_with(['.']));
-        let (Some(source), Some(inner)) = (source, call.get("module")) else { continue };
-        let path = if path.is_empty() { format!("module.{name}") } else { format!("{path}.module.{name}") };
+        let source = call
+            .get("source")
+            .and_then(Json::as_str)
+            .filter(|source| source.starts_with(['.']));
+        let (Some(source), Some(inner)) = (source, call.get("module")) else {
+            continue;
+        };
+        let path = if path.is_empty() {
+            format!("module.{name}")
+        } else {
+            format!("{path}.module.{name}")
+        };
         let directory = format!("{directory}/{source}");
         add_modules(inner, &path, &directory, modules, depth + 1);
         modules.insert(path, directory);
@@ -267,7 +317,11 @@ fn add_modules(module: &Json, path: &str, directory: &str, modules: &mut BTreeMa
 impl From<RawResource> for Change {
     fn from(raw: RawResource) -> Self {
         let change = raw.change;
-        let index = raw.index.map(|index| index.as_str().map_or_else(|| index.to_string(), str::to_owned));
+        let index = raw.index.map(|index| {
+            index
+                .as_str()
+                .map_or_else(|| index.to_string(), str::to_owned)
+        });
         Self {
             address: raw.address,
             module: raw.module_address,
@@ -287,12 +341,24 @@ fn masked(value: Json, sensitive: &Json) -> Json {
         (Json::Null, _) => Json::Null,
         (_, Json::Bool(true)) => Json::from(SENSITIVE),
         (Json::Object(fields), Json::Object(marks)) => {
-            let hidden = |name: &String, value| masked(value, marks.get(name).unwrap_or(&Json::Null));
-            Json::Object(fields.into_iter().map(|(name, value)| (name.clone(), hidden(&name, value))).collect())
+            let hidden =
+                |name: &String, value| masked(value, marks.get(name).unwrap_or(&Json::Null));
+            Json::Object(
+                fields
+                    .into_iter()
+                    .map(|(name, value)| (name.clone(), hidden(&name, value)))
+                    .collect(),
+            )
         }
         (Json::Array(elements), Json::Array(marks)) => {
             let marks = marks.iter().chain(std::iter::repeat(&Json::Null));
-            Json::Array(elements.into_iter().zip(marks).map(|(value, mark)| masked(value, mark)).collect())
+            Json::Array(
+                elements
+                    .into_iter()
+                    .zip(marks)
+                    .map(|(value, mark)| masked(value, mark))
+                    .collect(),
+            )
         }
         (value, _) => value,
     }
@@ -300,7 +366,11 @@ fn masked(value: Json, sensitive: &Json) -> Json {
 
 fn child<'a>(value: &'a Json, step: &str) -> &'a Json {
     match value {
-        Json::Array(elements) => step.parse().ok().and_then(|index: usize| elements.get(index)).unwrap_or(&Json::Null),
+        Json::Array(elements) => step
+            .parse()
+            .ok()
+            .and_then(|index: usize| elements.get(index))
+            .unwrap_or(&Json::Null),
         value => value.get(step).unwrap_or(&Json::Null),
     }
 }
@@ -320,7 +390,12 @@ fn text(value: &Json) -> Option<String> {
 }
 
 fn texts(value: &Json) -> Vec<String> {
-    let mut all: Vec<String> = value.as_array().into_iter().flatten().filter_map(text).collect();
+    let mut all: Vec<String> = value
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(text)
+        .collect();
     all.sort();
     all
 }
@@ -348,7 +423,11 @@ impl Change {
 
     /// An attribute as it will be; `None` when it has no value, or none that is known.
     pub fn after(&self, path: &str) -> Option<String> {
-        if self.is_unknown(path) { None } else { text(at(&self.after, path)) }
+        if self.is_unknown(path) {
+            None
+        } else {
+            text(at(&self.after, path))
+        }
     }
 
     /// An attribute as it will be, else as it was.
@@ -359,14 +438,24 @@ impl Change {
     /// A list or set of texts as it will be, else as it was.
     pub fn latest_all(&self, path: &str) -> Vec<String> {
         let after = texts(at(&self.after, path));
-        if after.is_empty() { texts(at(&self.before, path)) } else { after }
+        if after.is_empty() {
+            texts(at(&self.before, path))
+        } else {
+            after
+        }
     }
 
     /// Whether an attribute will be known only after apply.
     pub fn is_unknown(&self, path: &str) -> bool {
         // What is unknown as a whole is so in each of its parts.
         let is_whole = |value: &Json| value == &Json::Bool(true);
-        let end = path.split('.').fold(&self.unknown, |value, step| if is_whole(value) { value } else { child(value, step) });
+        let end = path.split('.').fold(&self.unknown, |value, step| {
+            if is_whole(value) {
+                value
+            } else {
+                child(value, step)
+            }
+        });
         is_whole(end)
     }
 
@@ -417,7 +506,10 @@ mod tests {
         let rows = [
             ("aws_kms_key.x", "aws_kms_key.x"),
             ("aws_kms_key.x[0]", "aws_kms_key.x"),
-            ("module.a[\"b\"].module.c.aws_kms_key.x[\"y.z[1]\"]", "module.a.module.c.aws_kms_key.x"),
+            (
+                "module.a[\"b\"].module.c.aws_kms_key.x[\"y.z[1]\"]",
+                "module.a.module.c.aws_kms_key.x",
+            ),
             ("aws_kms_key.x[\"a\\\"]\"]", "aws_kms_key.x"),
         ];
         for (address, plain) in rows {
@@ -429,7 +521,10 @@ mod tests {
     fn sensitive_values_are_gone_as_soon_as_they_are_read() {
         let value = json!({"a": "x", "b": {"c": "y", "d": ["z", "w"]}, "e": null});
         let marks = json!({"b": {"c": true, "d": [false, true]}, "e": true});
-        assert_eq!(masked(value, &marks), json!({"a": "x", "b": {"c": "(sensitive)", "d": ["z", "(sensitive)"]}, "e": null}));
+        assert_eq!(
+            masked(value, &marks),
+            json!({"a": "x", "b": {"c": "(sensitive)", "d": ["z", "(sensitive)"]}, "e": null})
+        );
     }
 
     #[test]
@@ -437,8 +532,14 @@ mod tests {
         for (text, words) in [
             ("{nope", "not JSON"),
             ("{}", "no `format_version`"),
-            (r#"{"format_version":"1.0","values":{}}"#, "no `resource_changes`"),
-            (r#"{"format_version":"2.0","resource_changes":[]}"#, "knows 1"),
+            (
+                r#"{"format_version":"1.0","values":{}}"#,
+                "no `resource_changes`",
+            ),
+            (
+                r#"{"format_version":"2.0","resource_changes":[]}"#,
+                "knows 1",
+            ),
         ] {
             let error = Plan::read(text).expect_err(text).to_string();
             assert!(error.contains(words), "{error}");

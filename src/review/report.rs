@@ -168,23 +168,36 @@ impl Report {
         for line in &mut self.workspaces {
             name(&mut line.workspace);
             name(&mut line.address);
-            line.before.iter_mut().chain(line.after.iter_mut()).for_each(name);
+            line.before
+                .iter_mut()
+                .chain(line.after.iter_mut())
+                .for_each(name);
         }
         for line in &mut self.keys {
             name(&mut line.key);
-            line.changes.iter_mut().chain(line.workspaces.iter_mut()).for_each(name);
+            line.changes
+                .iter_mut()
+                .chain(line.workspaces.iter_mut())
+                .for_each(name);
         }
         for line in &mut self.permissions {
             name(&mut line.key);
             name(&mut line.address);
-            line.gained.iter_mut().chain(line.lost.iter_mut()).for_each(name);
+            line.gained
+                .iter_mut()
+                .chain(line.lost.iter_mut())
+                .for_each(name);
         }
         for line in &mut self.proofs {
             name(&mut line.key);
             name(&mut line.address);
             line.lines.iter_mut().for_each(name);
         }
-        for finding in self.findings.iter_mut().chain(self.accepted.iter_mut().map(|one| &mut one.finding)) {
+        for finding in self
+            .findings
+            .iter_mut()
+            .chain(self.accepted.iter_mut().map(|one| &mut one.finding))
+        {
             name(&mut finding.address);
             name(&mut finding.summary);
             lines(&mut finding.detail);
@@ -203,8 +216,12 @@ impl Report {
 
     /// Accepts findings by their id, all of them or those at an address, and says why. What does not occur is noted.
     pub fn accept(&mut self, id: &str, address: Option<&str>, reason: &str) {
-        let is_meant = |finding: &Finding| finding.id == id && address.is_none_or(|address| finding.address == address);
-        let (meant, rest): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut self.findings).into_iter().partition(is_meant);
+        let is_meant = |finding: &Finding| {
+            finding.id == id && address.is_none_or(|address| finding.address == address)
+        };
+        let (meant, rest): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut self.findings)
+            .into_iter()
+            .partition(is_meant);
         self.findings = rest;
         if meant.is_empty() {
             self.findings.push(Finding {
@@ -212,17 +229,25 @@ impl Report {
                 level: Level::Note,
                 address: address.unwrap_or_default().to_owned(),
                 summary: "An accepted finding does not occur".to_owned(),
-                detail: format!("`{id}` was accepted (\"{reason}\"), and this plan does not have it."),
+                detail: format!(
+                    "`{id}` was accepted (\"{reason}\"), and this plan does not have it."
+                ),
                 remedy: "Remove the acceptance when it is no longer needed.".to_owned(),
             });
         }
-        self.accepted.extend(meant.into_iter().map(|finding| Accepted { finding, reason: reason.to_owned() }));
+        self.accepted
+            .extend(meant.into_iter().map(|finding| Accepted {
+                finding,
+                reason: reason.to_owned(),
+            }));
         self.level = self.findings.iter().map(|finding| finding.level).max();
         self.verdict = super::rules::verdict(self);
     }
 
     /// The findings of a level.
     pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
-        self.findings.iter().filter(move |finding| finding.level == level)
+        self.findings
+            .iter()
+            .filter(move |finding| finding.level == level)
     }
 }

@@ -55,10 +55,16 @@ impl ArnError {
         // What cannot be seen in the text itself is said before anything else.
         let hint = match text {
             "" => format!(": it is empty{}", hint.into()),
-            text if text.trim() != text => ": it begins or ends with white space. Remove it".to_owned(),
+            text if text.trim() != text => {
+                ": it begins or ends with white space. Remove it".to_owned()
+            }
             _ => hint.into(),
         };
-        Self { text: text.to_owned(), expected, hint }
+        Self {
+            text: text.to_owned(),
+            expected,
+            hint,
+        }
     }
 }
 
@@ -84,25 +90,46 @@ impl FromStr for Arn {
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next().map(str::to_owned);
         match (next().as_deref(), next(), next(), next(), next(), next()) {
-            (Some("arn"), Some(partition), Some(service), Some(region), Some(account), Some(resource))
-                if !partition.is_empty() && !service.is_empty() && !resource.is_empty() =>
-            {
-                Ok(Self { partition, service, region, account, resource })
-            }
-            _ => Err(ArnError::new(text, "an ARN", "; an ARN reads `arn:partition:service:region:account:resource`")),
+            (
+                Some("arn"),
+                Some(partition),
+                Some(service),
+                Some(region),
+                Some(account),
+                Some(resource),
+            ) if !partition.is_empty() && !service.is_empty() && !resource.is_empty() => Ok(Self {
+                partition,
+                service,
+                region,
+                account,
+                resource,
+            }),
+            _ => Err(ArnError::new(
+                text,
+                "an ARN",
+                "; an ARN reads `arn:partition:service:region:account:resource`",
+            )),
         }
     }
 }
 
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, service, region, account, resource } = self;
+        let Self {
+            partition,
+            service,
+            region,
+            account,
+            resource,
+        } = self;
         write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 }
 
 fn partition(name: &str) -> Option<Partition> {
-    [Partition::Aws, Partition::AwsUsGov, Partition::AwsCn].into_iter().find(|partition| partition.name() == name)
+    [Partition::Aws, Partition::AwsUsGov, Partition::AwsCn]
+        .into_iter()
+        .find(|partition| partition.name() == name)
 }
 
 /// Whether it is the id of an AWS account: 12 digits.
@@ -112,8 +139,12 @@ pub fn is_account(text: &str) -> bool {
 
 fn is_region(text: &str) -> bool {
     let mut parts = text.rsplit('-');
-    let number = parts.next().is_some_and(|last| !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()));
-    number && parts.clone().count() >= 2 && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
+    let number = parts
+        .next()
+        .is_some_and(|last| !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit()));
+    number
+        && parts.clone().count() >= 2
+        && parts.all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase()))
 }
 
 /// The ARN of a KMS key: `arn:aws:kms:eu-central-1:123456789012:key/…`.
@@ -161,25 +192,44 @@ impl FromStr for KeyArn {
         let example = "; it reads `arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab`";
         let wrong = |hint: &str| ArnError::new(text, KEY_ARN, hint);
         if text.starts_with("alias/") {
-            return Err(wrong(": it is an alias. Databricks needs the ARN of the key itself (`aws_kms_key.….arn`)"));
+            return Err(wrong(
+                ": it is an alias. Databricks needs the ARN of the key itself (`aws_kms_key.….arn`)",
+            ));
         }
         let arn: Arn = text.parse().map_err(|_| wrong(example))?;
         if arn.service != "kms" {
-            return Err(wrong(&format!(": it belongs to the service `{}`{example}", arn.service)));
+            return Err(wrong(&format!(
+                ": it belongs to the service `{}`{example}",
+                arn.service
+            )));
         }
-        let partition =
-            partition(&arn.partition).ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+        let partition = partition(&arn.partition)
+            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
         if !is_region(&arn.region) {
             return Err(wrong(&format!(": `{}` is no AWS region", arn.region)));
         }
         if !is_account(&arn.account) {
-            return Err(wrong(&format!(": `{}` is no AWS account (12 digits)", arn.account)));
+            return Err(wrong(&format!(
+                ": `{}` is no AWS account (12 digits)",
+                arn.account
+            )));
         }
         if arn.resource.starts_with("alias/") {
-            return Err(wrong(": it is the ARN of an alias. Databricks needs the ARN of the key (`aws_kms_key.….arn`)"));
+            return Err(wrong(
+                ": it is the ARN of an alias. Databricks needs the ARN of the key (`aws_kms_key.….arn`)",
+            ));
         }
-        let key_id = arn.resource.strip_prefix("key/").filter(|id| is_key_id(id)).ok_or_else(|| wrong(example))?;
-        Ok(Self { partition, key_id: key_id.to_owned(), region: arn.region.clone(), account: arn.account.clone() })
+        let key_id = arn
+            .resource
+            .strip_prefix("key/")
+            .filter(|id| is_key_id(id))
+            .ok_or_else(|| wrong(example))?;
+        Ok(Self {
+            partition,
+            key_id: key_id.to_owned(),
+            region: arn.region.clone(),
+            account: arn.account.clone(),
+        })
     }
 }
 
@@ -194,7 +244,12 @@ fn is_key_id(id: &str) -> bool {
 
 impl fmt::Display for KeyArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, region, account, key_id } = self;
+        let Self {
+            partition,
+            region,
+            account,
+            key_id,
+        } = self;
         write!(f, "arn:{partition}:kms:{region}:{account}:key/{key_id}")
     }
 }
@@ -232,17 +287,28 @@ impl FromStr for RoleArn {
         let wrong = |hint: &str| ArnError::new(text, "the ARN of an IAM role", hint);
         let arn: Arn = text.parse().map_err(|_| wrong(example))?;
         if arn.service == "sts" && arn.resource.starts_with("assumed-role/") {
-            return Err(wrong(": it is a session of a role. Name the role itself (`aws_iam_role.….arn`)"));
+            return Err(wrong(
+                ": it is a session of a role. Name the role itself (`aws_iam_role.….arn`)",
+            ));
         }
-        let partition =
-            partition(&arn.partition).ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
-        let name = arn.resource.strip_prefix("role/").filter(|name| !name.is_empty() && !name.ends_with('/'));
+        let partition = partition(&arn.partition)
+            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+        let name = arn
+            .resource
+            .strip_prefix("role/")
+            .filter(|name| !name.is_empty() && !name.ends_with('/'));
         match name {
-            Some(name) if arn.service == "iam" && arn.region.is_empty() && is_account(&arn.account) => {
+            Some(name)
+                if arn.service == "iam" && arn.region.is_empty() && is_account(&arn.account) =>
+            {
                 if name.contains(['*', '?']) {
                     return Err(wrong(": a principal takes no wildcards"));
                 }
-                Ok(Self { partition, account: arn.account.clone(), path_and_name: name.to_owned() })
+                Ok(Self {
+                    partition,
+                    account: arn.account.clone(),
+                    path_and_name: name.to_owned(),
+                })
             }
             _ => Err(wrong(example)),
         }
@@ -251,7 +317,11 @@ impl FromStr for RoleArn {
 
 impl fmt::Display for RoleArn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, account, path_and_name } = self;
+        let Self {
+            partition,
+            account,
+            path_and_name,
+        } = self;
         write!(f, "arn:{partition}:iam::{account}:role/{path_and_name}")
     }
 }
@@ -270,10 +340,14 @@ impl FromStr for KeyAlias {
         };
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-');
         if name.is_empty() || text.len() > 256 || !name.chars().all(allowed) {
-            return Err(wrong("; after `alias/` come up to 250 letters, digits, `/`, `_` or `-`"));
+            return Err(wrong(
+                "; after `alias/` come up to 250 letters, digits, `/`, `_` or `-`",
+            ));
         }
         if name.starts_with("aws/") {
-            return Err(wrong(": `alias/aws/…` names keys that AWS manages, and those cannot be used by Databricks"));
+            return Err(wrong(
+                ": `alias/aws/…` names keys that AWS manages, and those cannot be used by Databricks",
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -291,25 +365,40 @@ textual!(Arn, KeyArn, RoleArn, KeyAlias);
 mod tests {
     use super::*;
 
-    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    const KEY: &str =
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
     #[test]
     fn what_cannot_be_seen_is_said() {
         for (text, words) in [
             ("", "it is empty"),
-            ("arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab ", "ends with white space"),
-            ("\narn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab", "begins or ends"),
+            (
+                "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab ",
+                "ends with white space",
+            ),
+            (
+                "\narn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                "begins or ends",
+            ),
         ] {
             let message = text.parse::<KeyArn>().expect_err("not an ARN").to_string();
             assert!(message.contains(words), "{message}");
-            assert!(text.parse::<RoleArn>().expect_err("not an ARN").to_string().contains(words));
+            assert!(
+                text.parse::<RoleArn>()
+                    .expect_err("not an ARN")
+                    .to_string()
+                    .contains(words)
+            );
         }
     }
 
     #[test]
     fn a_key_arn_is_taken_apart_and_put_together() -> Result<(), ArnError> {
         let arn: KeyArn = KEY.parse()?;
-        assert_eq!((arn.region(), arn.account(), arn.is_multi_region()), ("eu-central-1", "123456789012", false));
+        assert_eq!(
+            (arn.region(), arn.account(), arn.is_multi_region()),
+            ("eu-central-1", "123456789012", false)
+        );
         assert_eq!(arn.to_string(), KEY);
         let multi = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab";
         assert!(multi.parse::<KeyArn>()?.is_multi_region());
@@ -321,13 +410,28 @@ mod tests {
     fn what_is_no_key_arn_is_told_why() {
         let rows = [
             ("alias/lakehouse", "it is an alias"),
-            ("arn:aws:kms:eu-central-1:123456789012:alias/lakehouse", "ARN of an alias"),
+            (
+                "arn:aws:kms:eu-central-1:123456789012:alias/lakehouse",
+                "ARN of an alias",
+            ),
             ("arn:aws:s3:::bucket", "belongs to the service `s3`"),
-            ("arn:gcp:kms:eu-central-1:123456789012:key/x", "`gcp` is no AWS partition"),
-            ("arn:aws:kms:Frankfurt:123456789012:key/x", "`Frankfurt` is no AWS region"),
+            (
+                "arn:gcp:kms:eu-central-1:123456789012:key/x",
+                "`gcp` is no AWS partition",
+            ),
+            (
+                "arn:aws:kms:Frankfurt:123456789012:key/x",
+                "`Frankfurt` is no AWS region",
+            ),
             ("arn:aws:kms:eu-central-1:1234:key/x", "12 digits"),
-            ("arn:aws:kms:eu-central-1:123456789012:key/x", "it reads `arn:aws:kms"),
-            ("1234abcd-12ab-34cd-56ef-1234567890ab", "it reads `arn:aws:kms"),
+            (
+                "arn:aws:kms:eu-central-1:123456789012:key/x",
+                "it reads `arn:aws:kms",
+            ),
+            (
+                "1234abcd-12ab-34cd-56ef-1234567890ab",
+                "it reads `arn:aws:kms",
+            ),
             ("", ": it is empty; it reads `arn:aws:kms"),
         ];
         for (text, words) in rows {
@@ -341,8 +445,14 @@ mod tests {
         let role: RoleArn = "arn:aws:iam::123456789012:role/teams/data/dbx".parse()?;
         assert_eq!(role.name(), "dbx");
         for (text, words) in [
-            ("arn:aws:sts::123456789012:assumed-role/dbx/i-1", "session of a role"),
-            ("arn:aws:iam::123456789012:user/dbx", "it reads `arn:aws:iam"),
+            (
+                "arn:aws:sts::123456789012:assumed-role/dbx/i-1",
+                "session of a role",
+            ),
+            (
+                "arn:aws:iam::123456789012:user/dbx",
+                "it reads `arn:aws:iam",
+            ),
             ("arn:aws:iam::123456789012:role/dbx-*", "no wildcards"),
         ] {
             let message = text.parse::<RoleArn>().expect_err(text).to_string();

@@ -112,7 +112,10 @@ impl WorkspaceStatus {
 
     /// Whether it does not end by itself.
     pub fn has_failed(&self) -> bool {
-        matches!(self, Self::Failed | Self::Banned | Self::Cancelled | Self::Cancelling)
+        matches!(
+            self,
+            Self::Failed | Self::Banned | Self::Cancelled | Self::Cancelling
+        )
     }
 
     /// Whether the workspace is deleted, or is being deleted.
@@ -140,7 +143,10 @@ open_words! {
 impl Tier {
     /// Whether it is known to lack customer-managed keys on AWS. A tier that is not known here may have them.
     pub fn lacks_customer_managed_keys(&self) -> bool {
-        matches!(self, Self::Standard | Self::Premium | Self::CommunityEdition)
+        matches!(
+            self,
+            Self::Standard | Self::Premium | Self::CommunityEdition
+        )
     }
 }
 
@@ -198,7 +204,8 @@ impl std::fmt::Display for Cloud {
 
 impl<'de> serde::Deserialize<'de> for Cloud {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        <String as serde::Deserialize>::deserialize(deserializer).map(|word| Self::from(word.as_str()))
+        <String as serde::Deserialize>::deserialize(deserializer)
+            .map(|word| Self::from(word.as_str()))
     }
 }
 
@@ -209,7 +216,10 @@ mod tests {
     #[test]
     fn a_word_is_known_by_itself_and_not_by_its_beginning() {
         assert_eq!(KeyState::from("PendingImport"), KeyState::PendingImport);
-        assert_eq!(KeyState::from("PendingSomething"), KeyState::Other("PendingSomething".to_owned()));
+        assert_eq!(
+            KeyState::from("PendingSomething"),
+            KeyState::Other("PendingSomething".to_owned())
+        );
         for (word, is_being_deleted) in [
             ("PendingDeletion", true),
             ("PendingReplicaDeletion", true),
@@ -218,7 +228,11 @@ mod tests {
             ("Enabled", false),
             ("", false),
         ] {
-            assert_eq!(KeyState::from(word).is_being_deleted(), is_being_deleted, "{word}");
+            assert_eq!(
+                KeyState::from(word).is_being_deleted(),
+                is_being_deleted,
+                "{word}"
+            );
             assert_eq!(KeyState::from(word).as_str(), word);
         }
     }
@@ -227,7 +241,10 @@ mod tests {
     fn a_status_that_is_not_known_is_neither_failed_nor_changing() {
         let status = WorkspaceStatus::from("HIBERNATING");
         assert!(!status.has_failed() && !status.is_changing());
-        assert_eq!(serde_json::from_str::<WorkspaceStatus>("null").ok(), Some(WorkspaceStatus::default()));
+        assert_eq!(
+            serde_json::from_str::<WorkspaceStatus>("null").ok(),
+            Some(WorkspaceStatus::default())
+        );
     }
 
     #[test]

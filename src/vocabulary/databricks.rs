@@ -15,7 +15,10 @@ pub struct IdError {
 }
 
 fn is_uuid(text: &str) -> bool {
-    text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+    text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
+        && text
+            .bytes()
+            .all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 fn uuid(text: &str, expected: &'static str, hint: &str) -> Result<String, IdError> {
@@ -24,14 +27,23 @@ fn uuid(text: &str, expected: &'static str, hint: &str) -> Result<String, IdErro
     }
     let hint = match text.split_once('/') {
         // Databricks writes its ids in lower case, and condition values in a key policy are case-sensitive.
-        _ if is_uuid(text) => format!(" as Databricks writes it. Write it in lower case: `{}`", text.to_ascii_lowercase()),
+        _ if is_uuid(text) => format!(
+            " as Databricks writes it. Write it in lower case: `{}`",
+            text.to_ascii_lowercase()
+        ),
         // The databricks/databricks provider uses `account/uuid` as the id of its resources.
         Some((account, id)) if is_uuid(account) && is_uuid(id) => {
-            format!(": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`")
+            format!(
+                ": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`"
+            )
         }
         _ => format!("; {hint}"),
     };
-    Err(IdError { text: text.to_owned(), expected, hint })
+    Err(IdError {
+        text: text.to_owned(),
+        expected,
+        hint,
+    })
 }
 
 const UUID_HINT: &str = "it is a UUID such as `2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11`";
@@ -56,8 +68,12 @@ impl FromStr for AccountId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        uuid(text, "a Databricks account id", &format!("{UUID_HINT}, shown in the account console under your user name"))
-            .map(Self)
+        uuid(
+            text,
+            "a Databricks account id",
+            &format!("{UUID_HINT}, shown in the account console under your user name"),
+        )
+        .map(Self)
     }
 }
 
@@ -97,7 +113,9 @@ impl AttachedKey {
     pub fn of(shown: Option<&str>) -> Self {
         match shown {
             None | Some("") => Self::None,
-            Some(text) => text.parse().map_or_else(|_| Self::Unreadable(text.to_owned()), Self::Known),
+            Some(text) => text
+                .parse()
+                .map_or_else(|_| Self::Unreadable(text.to_owned()), Self::Known),
         }
     }
 
@@ -115,7 +133,9 @@ impl fmt::Display for AttachedKey {
         match self {
             Self::None => f.write_str("none"),
             Self::Known(id) => id.fmt(f),
-            Self::Unreadable(text) => write!(f, "`{text}`, which is not the id of a key configuration"),
+            Self::Unreadable(text) => {
+                write!(f, "`{text}`, which is not the id of a key configuration")
+            }
         }
     }
 }
@@ -141,7 +161,10 @@ impl FromStr for WorkspaceId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let number = text.parse().ok().filter(|number| *number > 0 && *number <= i64::MAX as u64);
+        let number = text
+            .parse()
+            .ok()
+            .filter(|number| *number > 0 && *number <= i64::MAX as u64);
         match number {
             Some(number) if !text.starts_with(['0', '+']) => Ok(Self(number)),
             _ => {
@@ -153,7 +176,11 @@ impl FromStr for WorkspaceId {
                     }
                     _ => "; it is a number such as `1234567890123456`, shown in the workspace's URL as `?o=…`".to_owned(),
                 };
-                Err(IdError { text: text.to_owned(), expected: "a workspace id", hint })
+                Err(IdError {
+                    text: text.to_owned(),
+                    expected: "a workspace id",
+                    hint,
+                })
             }
         }
     }
@@ -243,8 +270,12 @@ impl<'de> serde::Deserialize<'de> for WorkspaceId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(text) => text.parse().map_err(serde::de::Error::custom),
-            serde_json::Value::Number(number) => number.to_string().parse().map_err(serde::de::Error::custom),
-            other => Err(serde::de::Error::custom(format!("`{other}` is not a workspace id"))),
+            serde_json::Value::Number(number) => {
+                number.to_string().parse().map_err(serde::de::Error::custom)
+            }
+            other => Err(serde::de::Error::custom(format!(
+                "`{other}` is not a workspace id"
+            ))),
         }
     }
 }
@@ -257,23 +288,59 @@ mod tests {
 
     #[test]
     fn an_id_in_upper_case_is_told_how_to_write_it() {
-        assert_eq!(ID.parse::<AccountId>().as_ref().map(AccountId::as_str), Ok(ID));
-        let message = ID.to_ascii_uppercase().parse::<AccountId>().expect_err("upper case").to_string();
-        assert!(message.ends_with(&format!("Write it in lower case: `{ID}`")), "{message}");
+        assert_eq!(
+            ID.parse::<AccountId>().as_ref().map(AccountId::as_str),
+            Ok(ID)
+        );
+        let message = ID
+            .to_ascii_uppercase()
+            .parse::<AccountId>()
+            .expect_err("upper case")
+            .to_string();
+        assert!(
+            message.ends_with(&format!("Write it in lower case: `{ID}`")),
+            "{message}"
+        );
     }
 
     #[test]
     fn the_peers_compound_id_is_recognised() {
-        let message = format!("{ID}/{ID}").parse::<KeyConfigurationId>().expect_err("compound").to_string();
-        assert!(message.ends_with(&format!("Use the part behind the slash: `{ID}`")), "{message}");
-        let message = format!("{ID}/1234").parse::<WorkspaceId>().expect_err("compound").to_string();
-        assert!(message.ends_with("Use the part behind the slash: `1234`"), "{message}");
+        let message = format!("{ID}/{ID}")
+            .parse::<KeyConfigurationId>()
+            .expect_err("compound")
+            .to_string();
+        assert!(
+            message.ends_with(&format!("Use the part behind the slash: `{ID}`")),
+            "{message}"
+        );
+        let message = format!("{ID}/1234")
+            .parse::<WorkspaceId>()
+            .expect_err("compound")
+            .to_string();
+        assert!(
+            message.ends_with("Use the part behind the slash: `1234`"),
+            "{message}"
+        );
     }
 
     #[test]
     fn a_workspace_id_is_a_positive_number() {
-        assert_eq!("1234567890123456".parse::<WorkspaceId>().map(WorkspaceId::number), Ok(1_234_567_890_123_456));
-        for text in ["", "0", "-1", "+5", "007", "12 ", "abc", "99999999999999999999"] {
+        assert_eq!(
+            "1234567890123456"
+                .parse::<WorkspaceId>()
+                .map(WorkspaceId::number),
+            Ok(1_234_567_890_123_456)
+        );
+        for text in [
+            "",
+            "0",
+            "-1",
+            "+5",
+            "007",
+            "12 ",
+            "abc",
+            "99999999999999999999",
+        ] {
             assert!(text.parse::<WorkspaceId>().is_err(), "{text}");
         }
     }
@@ -281,7 +348,12 @@ mod tests {
     #[test]
     fn a_workspace_id_is_read_from_a_number_and_from_text() {
         for json in ["1234567890123456", "\"1234567890123456\""] {
-            assert_eq!(serde_json::from_str::<WorkspaceId>(json).ok().map(WorkspaceId::number), Some(1_234_567_890_123_456));
+            assert_eq!(
+                serde_json::from_str::<WorkspaceId>(json)
+                    .ok()
+                    .map(WorkspaceId::number),
+                Some(1_234_567_890_123_456)
+            );
         }
         for json in ["1.5", "-1", "true", "null", "\"x\"", "99999999999999999999"] {
             assert!(serde_json::from_str::<WorkspaceId>(json).is_err(), "{json}");
@@ -292,14 +364,25 @@ mod tests {
     fn what_is_not_an_id_is_not_the_same_as_none() {
         assert_eq!(AttachedKey::of(None), AttachedKey::None);
         assert_eq!(AttachedKey::of(Some("")), AttachedKey::None);
-        assert_eq!(AttachedKey::of(Some(ID)).known().map(KeyConfigurationId::as_str), Some(ID));
-        assert_eq!(AttachedKey::of(Some("cmk-1")), AttachedKey::Unreadable("cmk-1".to_owned()));
+        assert_eq!(
+            AttachedKey::of(Some(ID))
+                .known()
+                .map(KeyConfigurationId::as_str),
+            Some(ID)
+        );
+        assert_eq!(
+            AttachedKey::of(Some("cmk-1")),
+            AttachedKey::Unreadable("cmk-1".to_owned())
+        );
     }
 
     #[test]
     fn a_use_case_is_one_of_two_and_old_names_are_explained() {
         assert_eq!("STORAGE".parse::<UseCase>(), Ok(UseCase::Storage));
         let message = "NOTEBOOKS".parse::<UseCase>().expect_err("old").to_string();
-        assert_eq!(message, "`NOTEBOOKS` is not a use case; write `MANAGED_SERVICES`");
+        assert_eq!(
+            message,
+            "`NOTEBOOKS` is not a use case; write `MANAGED_SERVICES`"
+        );
     }
 }

@@ -33,7 +33,11 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let mut command: Vec<String> = Vec::new();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+        let mut value = || {
+            arguments
+                .next()
+                .ok_or_else(|| format!("{argument} needs a value"))
+        };
         match argument.as_str() {
             "--port" => options.port = value()?.parse()?,
             "--wait" => options.wait = Duration::from_millis(value()?.parse()?),
@@ -55,14 +59,26 @@ fn run() -> Result<ExitCode, Box<dyn std::error::Error>> {
             .env("SANDBOX_WORKSPACE", WORKSPACE.to_string())
             .status()
             .map_err(|error| format!("{program}: {error}"))?;
-        return Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1)));
+        return Ok(ExitCode::from(
+            status
+                .code()
+                .and_then(|code| u8::try_from(code).ok())
+                .unwrap_or(1),
+        ));
     }
     let mut out = std::io::stdout();
-    writeln!(out, "# The sandbox serves at {} until you press Ctrl-C. Set this in another terminal:", sandbox.url())?;
+    writeln!(
+        out,
+        "# The sandbox serves at {} until you press Ctrl-C. Set this in another terminal:",
+        sandbox.url()
+    )?;
     for (name, value) in sandbox.environment() {
         writeln!(out, "export {name}={value}")?;
     }
-    writeln!(out, "# Workspaces: {WORKSPACE} (own VPC), {MANAGED_VPC_WORKSPACE} (managed VPC)")?;
+    writeln!(
+        out,
+        "# Workspaces: {WORKSPACE} (own VPC), {MANAGED_VPC_WORKSPACE} (managed VPC)"
+    )?;
     out.flush()?;
     loop {
         std::thread::park();

@@ -20,16 +20,28 @@ impl Workdir {
     /// Starts a command.
     pub fn begin(&self, arguments: &[&str]) -> Background {
         let output = tempfile::tempdir().expect("a temporary directory");
-        let file = |name: &str| std::fs::File::create(output.path().join(name)).expect("a file can be written");
+        let file = |name: &str| {
+            std::fs::File::create(output.path().join(name)).expect("a file can be written")
+        };
         let mut command = self.command(arguments);
-        command.stdin(Stdio::null()).stdout(file("stdout")).stderr(file("stderr")).process_group(0);
-        Background { child: command.spawn().expect("Terraform can be started"), output }
+        command
+            .stdin(Stdio::null())
+            .stdout(file("stdout"))
+            .stderr(file("stderr"))
+            .process_group(0);
+        Background {
+            child: command.spawn().expect("Terraform can be started"),
+            output,
+        }
     }
 }
 
 fn signal(name: &str, process: &str) {
     // Whoever has ended by now cannot be told.
-    let _ = Command::new("kill").args([name, "--", process]).stderr(Stdio::null()).status();
+    let _ = Command::new("kill")
+        .args([name, "--", process])
+        .stderr(Stdio::null())
+        .status();
 }
 
 /// The name and the parent of a process, as Linux tells them.
@@ -51,11 +63,15 @@ pub fn lives(process: &str) -> bool {
 impl Background {
     /// The processes of the provider under test that this Terraform has started.
     pub fn providers(&self) -> Vec<String> {
-        let all = std::fs::read_dir("/proc").expect("processes can be seen (Linux)").flatten();
+        let all = std::fs::read_dir("/proc")
+            .expect("processes can be seen (Linux)")
+            .flatten();
         let names = all.filter_map(|entry| entry.file_name().into_string().ok());
         names
             .filter(|process| {
-                status(process).is_some_and(|(name, parent)| parent == self.child.id() && name.starts_with("terraform-pro"))
+                status(process).is_some_and(|(name, parent)| {
+                    parent == self.child.id() && name.starts_with("terraform-pro")
+                })
             })
             .collect()
     }
@@ -72,12 +88,17 @@ impl Background {
 
     /// The provider is killed, Terraform is not.
     pub fn kill_providers(&self) {
-        self.providers().iter().for_each(|process| signal("-KILL", process));
+        self.providers()
+            .iter()
+            .for_each(|process| signal("-KILL", process));
     }
 
     /// Whether it still works.
     pub fn is_running(&mut self) -> bool {
-        self.child.try_wait().expect("a child can be waited for").is_none()
+        self.child
+            .try_wait()
+            .expect("a child can be waited for")
+            .is_none()
     }
 
     /// Waits for its end, and for that of the providers that it left behind.
@@ -85,10 +106,14 @@ impl Background {
         let status = self.child.wait().expect("a child can be waited for");
         let deadline = Instant::now() + ORPHANED;
         while let Some(process) = orphans.iter().find(|process| lives(process)) {
-            assert!(Instant::now() < deadline, "the provider {process} outlives its Terraform for good");
+            assert!(
+                Instant::now() < deadline,
+                "the provider {process} outlives its Terraform for good"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
-        let read = |name: &str| std::fs::read_to_string(self.output.path().join(name)).unwrap_or_default();
+        let read =
+            |name: &str| std::fs::read_to_string(self.output.path().join(name)).unwrap_or_default();
         Run::new(status.success(), read("stdout"), &read("stderr"))
     }
 }

@@ -3,7 +3,11 @@
 //! Everything is read from Terraform's JSON: diagnostics, plans and states come as they are, not as they are wrapped for a
 //! terminal. A step that does not go as the test says fails the test with all that Terraform said.
 
-#![allow(clippy::panic, clippy::expect_used, reason = "a harness for tests: what does not go as told has to fail the test")]
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    reason = "a harness for tests: what does not go as told has to fail the test"
+)]
 
 pub mod background;
 pub mod providers;
@@ -47,31 +51,55 @@ pub struct Run {
 impl Run {
     fn of(output: &Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
-        Self::new(output.status.success(), stdout, &String::from_utf8_lossy(&output.stderr))
+        Self::new(
+            output.status.success(),
+            stdout,
+            &String::from_utf8_lossy(&output.stderr),
+        )
     }
 
     fn new(success: bool, stdout: String, stderr: &str) -> Self {
-        let messages = stdout.lines().filter_map(|line| message(&serde_json::from_str(line).ok()?)).collect();
+        let messages = stdout
+            .lines()
+            .filter_map(|line| message(&serde_json::from_str(line).ok()?))
+            .collect();
         let output = format!("{stdout}{stderr}");
-        Self { success, messages, stdout, output }
+        Self {
+            success,
+            messages,
+            stdout,
+            output,
+        }
     }
 
     fn of_severity(&self, severity: &str) -> impl Iterator<Item = &Message> {
-        self.messages.iter().filter(move |message| message.severity == severity)
+        self.messages
+            .iter()
+            .filter(move |message| message.severity == severity)
     }
 
     /// The error with this headline.
     pub fn error(&self, summary: &str) -> &Message {
-        self.of_severity("error").find(|message| message.summary == summary).unwrap_or_else(|| {
-            panic!("expected the error {summary:?}, but Terraform said:\n{}", self.shown());
-        })
+        self.of_severity("error")
+            .find(|message| message.summary == summary)
+            .unwrap_or_else(|| {
+                panic!(
+                    "expected the error {summary:?}, but Terraform said:\n{}",
+                    self.shown()
+                );
+            })
     }
 
     /// The warning with this headline.
     pub fn warning(&self, summary: &str) -> &Message {
-        self.of_severity("warning").find(|message| message.summary == summary).unwrap_or_else(|| {
-            panic!("expected the warning {summary:?}, but Terraform said:\n{}", self.shown());
-        })
+        self.of_severity("warning")
+            .find(|message| message.summary == summary)
+            .unwrap_or_else(|| {
+                panic!(
+                    "expected the warning {summary:?}, but Terraform said:\n{}",
+                    self.shown()
+                );
+            })
     }
 
     /// How many errors there are.
@@ -81,8 +109,15 @@ impl Run {
 
     /// The warnings' headlines, without that of Terraform itself about local builds of providers.
     pub fn warnings(&self) -> Vec<&str> {
-        let own = |message: &&Message| !message.summary.starts_with("Provider development overrides");
-        self.of_severity("warning").filter(own).map(|message| message.summary.as_str()).collect()
+        let own = |message: &&Message| {
+            !message
+                .summary
+                .starts_with("Provider development overrides")
+        };
+        self.of_severity("warning")
+            .filter(own)
+            .map(|message| message.summary.as_str())
+            .collect()
     }
 
     /// Everything that was said, for a person.
@@ -90,7 +125,12 @@ impl Run {
         if self.messages.is_empty() {
             return self.output.clone();
         }
-        let one = |message: &Message| format!("{}: {}\n{}\n", message.severity, message.summary, message.detail);
+        let one = |message: &Message| {
+            format!(
+                "{}: {}\n{}\n",
+                message.severity, message.summary, message.detail
+            )
+        };
         self.messages.iter().map(one).collect::<Vec<_>>().join("\n")
     }
 
@@ -100,15 +140,27 @@ impl Run {
     }
 
     fn must_fail(self, what: &str) -> Self {
-        assert!(!self.success, "terraform {what} was to fail, but it succeeded:\n{}", self.shown());
+        assert!(
+            !self.success,
+            "terraform {what} was to fail, but it succeeded:\n{}",
+            self.shown()
+        );
         self
     }
 }
 
 fn message(line: &Json) -> Option<Message> {
     // A stream of events has diagnostics in it; `validate -json` is one object that holds them.
-    let diagnostic = line.get("diagnostic").or_else(|| line.get("severity").map(|_| line))?;
-    let text = |pointer: &str| diagnostic.pointer(pointer).and_then(Json::as_str).unwrap_or_default().to_owned();
+    let diagnostic = line
+        .get("diagnostic")
+        .or_else(|| line.get("severity").map(|_| line))?;
+    let text = |pointer: &str| {
+        diagnostic
+            .pointer(pointer)
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
     Some(Message {
         severity: text("/severity"),
         summary: text("/summary"),
@@ -129,27 +181,51 @@ pub struct Plan {
 
 impl Plan {
     fn change(&self, address: &str) -> &Json {
-        let changes = self.json.get("resource_changes").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
-        let own = changes.iter().find(|change| change.get("address").is_some_and(|own| own == address));
-        own.and_then(|change| change.get("change")).unwrap_or_else(|| panic!("the plan does not speak of {address}"))
+        let changes = self
+            .json
+            .get("resource_changes")
+            .and_then(Json::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let own = changes
+            .iter()
+            .find(|change| change.get("address").is_some_and(|own| own == address));
+        own.and_then(|change| change.get("change"))
+            .unwrap_or_else(|| panic!("the plan does not speak of {address}"))
     }
 
     /// What happens to a resource: `create`, `update`, `delete, create`, `no-op`.
     pub fn actions(&self, address: &str) -> String {
-        let actions = self.change(address).get("actions").and_then(Json::as_array).cloned().unwrap_or_default();
-        actions.iter().filter_map(Json::as_str).collect::<Vec<_>>().join(", ")
+        let actions = self
+            .change(address)
+            .get("actions")
+            .and_then(Json::as_array)
+            .cloned()
+            .unwrap_or_default();
+        actions
+            .iter()
+            .filter_map(Json::as_str)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// The planned value of an attribute (a JSON pointer).
     pub fn after(&self, address: &str, pointer: &str) -> Json {
         let change = self.change(address);
-        change.get("after").and_then(|after| after.pointer(pointer)).cloned().unwrap_or_default()
+        change
+            .get("after")
+            .and_then(|after| after.pointer(pointer))
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Whether an attribute will only be known after apply.
     pub fn is_unknown(&self, address: &str, pointer: &str) -> bool {
         let change = self.change(address);
-        change.get("after_unknown").and_then(|unknown| unknown.pointer(pointer)) == Some(&Json::Bool(true))
+        change
+            .get("after_unknown")
+            .and_then(|unknown| unknown.pointer(pointer))
+            == Some(&Json::Bool(true))
     }
 }
 
@@ -173,7 +249,8 @@ impl Workdir {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let path = directory.path().to_path_buf();
         let cli_config = path.join("terraform.rc");
-        std::fs::write(&cli_config, providers::cli_configuration()).expect("the CLI configuration can be written");
+        std::fs::write(&cli_config, providers::cli_configuration())
+            .expect("the CLI configuration can be written");
         let text = |path: &Path| path.display().to_string();
         let environment = [
             ("TF_CLI_CONFIG_FILE", text(&cli_config)),
@@ -184,9 +261,18 @@ impl Workdir {
             ("PATH", std::env::var("PATH").unwrap_or_default()),
             ("TMPDIR", text(&path)),
         ];
-        let chosen = terraform::CHOICE.iter().filter_map(|name| Some((*name, std::env::var(name).ok()?)));
-        let environment = environment.into_iter().chain(chosen).map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { directory, environment }
+        let chosen = terraform::CHOICE
+            .iter()
+            .filter_map(|name| Some((*name, std::env::var(name).ok()?)));
+        let environment = environment
+            .into_iter()
+            .chain(chosen)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect();
+        Self {
+            directory,
+            environment,
+        }
     }
 
     /// Where it is.
@@ -217,13 +303,21 @@ impl Workdir {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = terraform::command();
-        command.current_dir(self.path()).env_clear().envs(self.environment.iter().map(|(n, v)| (n, v))).args(arguments);
+        command
+            .current_dir(self.path())
+            .env_clear()
+            .envs(self.environment.iter().map(|(n, v)| (n, v)))
+            .args(arguments);
         command
     }
 
     /// Any command, whatever comes of it.
     pub fn run(&self, arguments: &[&str]) -> Run {
-        let output = self.command(arguments).stdin(Stdio::null()).output().expect("Terraform can be started");
+        let output = self
+            .command(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("Terraform can be started");
         Run::of(&output)
     }
 
@@ -237,7 +331,13 @@ impl Workdir {
     pub fn validated(&self) -> Run {
         let mut run = self.run(&["validate", "-json"]);
         let json: Json = serde_json::from_str(&run.stdout).unwrap_or_default();
-        run.messages = json.get("diagnostics").and_then(Json::as_array).into_iter().flatten().filter_map(message).collect();
+        run.messages = json
+            .get("diagnostics")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(message)
+            .collect();
         run
     }
 
@@ -251,7 +351,9 @@ impl Workdir {
         let mut all = vec!["plan", "-json", "-input=false", "-out=plan.tfplan"];
         all.extend_from_slice(arguments);
         let run = self.run(&all).must_succeed("plan");
-        let shown = self.run(&["show", "-json", "plan.tfplan"]).must_succeed("show");
+        let shown = self
+            .run(&["show", "-json", "plan.tfplan"])
+            .must_succeed("show");
         let json = serde_json::from_str(&shown.stdout)
             .unwrap_or_else(|error| panic!("the plan is no JSON: {error}\n{}", shown.output));
         Plan { json, run }
@@ -259,7 +361,8 @@ impl Workdir {
 
     /// A plan that must be refused.
     pub fn refused_plan(&self) -> Run {
-        self.run(&["plan", "-json", "-input=false"]).must_fail("plan")
+        self.run(&["plan", "-json", "-input=false"])
+            .must_fail("plan")
     }
 
     /// A plan that must have nothing to do.
@@ -271,29 +374,39 @@ impl Workdir {
 
     /// An apply that must succeed.
     pub fn apply(&self) -> Run {
-        self.run(&["apply", "-json", "-input=false", "-auto-approve"]).must_succeed("apply")
+        self.run(&["apply", "-json", "-input=false", "-auto-approve"])
+            .must_succeed("apply")
     }
 
     /// An apply that must fail.
     pub fn failed_apply(&self) -> Run {
-        self.run(&["apply", "-json", "-input=false", "-auto-approve"]).must_fail("apply")
+        self.run(&["apply", "-json", "-input=false", "-auto-approve"])
+            .must_fail("apply")
     }
 
     /// A destroy that must succeed and leave no resource in the state.
     pub fn destroy(&self) -> Run {
-        let run = self.run(&["destroy", "-json", "-input=false", "-auto-approve"]).must_succeed("destroy");
-        assert_eq!(self.addresses(), Vec::<String>::new(), "something is left in the state");
+        let run = self
+            .run(&["destroy", "-json", "-input=false", "-auto-approve"])
+            .must_succeed("destroy");
+        assert_eq!(
+            self.addresses(),
+            Vec::<String>::new(),
+            "something is left in the state"
+        );
         run
     }
 
     /// A destroy that must be refused.
     pub fn refused_destroy(&self) -> Run {
-        self.run(&["destroy", "-json", "-input=false", "-auto-approve"]).must_fail("destroy")
+        self.run(&["destroy", "-json", "-input=false", "-auto-approve"])
+            .must_fail("destroy")
     }
 
     /// `terraform import`.
     pub fn import(&self, address: &str, id: &str) -> Run {
-        self.run(&["import", "-input=false", "-no-color", address, id]).must_succeed("import")
+        self.run(&["import", "-input=false", "-no-color", address, id])
+            .must_succeed("import")
     }
 
     fn resources(&self) -> Vec<Json> {
@@ -302,7 +415,13 @@ impl Workdir {
         let mut found = Vec::new();
         let mut modules: Vec<&Json> = state.pointer("/values/root_module").into_iter().collect();
         while let Some(module) = modules.pop() {
-            let list = |name: &str| module.get(name).and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+            let list = |name: &str| {
+                module
+                    .get(name)
+                    .and_then(Json::as_array)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default()
+            };
             found.extend(list("resources").iter().cloned());
             modules.extend(list("child_modules"));
         }
@@ -311,27 +430,39 @@ impl Workdir {
 
     /// The addresses of everything in the state.
     pub fn addresses(&self) -> Vec<String> {
-        let address = |resource: &Json| resource.get("address").and_then(Json::as_str).map(str::to_owned);
+        let address = |resource: &Json| {
+            resource
+                .get("address")
+                .and_then(Json::as_str)
+                .map(str::to_owned)
+        };
         self.resources().iter().filter_map(address).collect()
     }
 
     /// The state of a resource.
     pub fn state(&self, address: &str) -> Json {
         let resources = self.resources();
-        let own = resources.iter().find(|resource| resource.get("address").is_some_and(|own| own == address));
-        own.and_then(|resource| resource.get("values")).cloned().unwrap_or_else(|| panic!("{address} is not in the state"))
+        let own = resources
+            .iter()
+            .find(|resource| resource.get("address").is_some_and(|own| own == address));
+        own.and_then(|resource| resource.get("values"))
+            .cloned()
+            .unwrap_or_else(|| panic!("{address} is not in the state"))
     }
 
     /// An attribute of a resource's state (a JSON pointer), as text.
     pub fn attribute(&self, address: &str, pointer: &str) -> String {
         let state = self.state(address);
         let value = state.pointer(pointer).cloned().unwrap_or_default();
-        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned)
     }
 
     /// Lets Terraform forget a resource without touching it.
     pub fn forget(&self, address: &str) {
-        self.run(&["state", "rm", "-no-color", address]).must_succeed("state rm");
+        self.run(&["state", "rm", "-no-color", address])
+            .must_succeed("state rm");
     }
 }
 

@@ -16,7 +16,11 @@ pub const AWS_VERSION: &str = "5.100.0";
 /// The CLI configuration that makes Terraform use both.
 pub fn cli_configuration() -> String {
     let binary = provider_binary();
-    let own = binary.parent().unwrap_or(Path::new(".")).display().to_string();
+    let own = binary
+        .parent()
+        .unwrap_or(Path::new("."))
+        .display()
+        .to_string();
     format!(
         "provider_installation {{\n  dev_overrides {{\n    \"dbxcmk/dbxcmk\"  = \"{own}\"\n    \"hashicorp/aws\" = \"{}\"\n  }}\n  direct \
          {{}}\n}}\n",
@@ -32,14 +36,21 @@ pub fn provider_binary() -> PathBuf {
     let test = std::env::current_exe().expect("a test knows where it is");
     let name = format!("terraform-provider-dbxcmk{}", std::env::consts::EXE_SUFFIX);
     // target/debug/deps/<test> and target/debug/<binary>
-    let found = test.ancestors().map(|directory| directory.join(&name)).find(|path| path.is_file());
+    let found = test
+        .ancestors()
+        .map(|directory| directory.join(&name))
+        .find(|path| path.is_file());
     found.unwrap_or_else(|| {
         panic!("{name} is not built beside the tests. Run the suite with `make test`, or name the binary with {PROVIDER}.")
     })
 }
 
 fn platform() -> String {
-    let os = if cfg!(target_os = "macos") { "darwin" } else { std::env::consts::OS };
+    let os = if cfg!(target_os = "macos") {
+        "darwin"
+    } else {
+        std::env::consts::OS
+    };
     let architecture = match std::env::consts::ARCH {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
@@ -51,23 +62,32 @@ fn platform() -> String {
 /// The directory of the hashicorp/aws binary: from a mirror on this machine, else from the registry.
 pub fn aws_directory() -> PathBuf {
     static FOUND: OnceLock<PathBuf> = OnceLock::new();
-    FOUND.get_or_init(|| find_in_mirrors().unwrap_or_else(from_registry)).clone()
+    FOUND
+        .get_or_init(|| find_in_mirrors().unwrap_or_else(from_registry))
+        .clone()
 }
 
 fn below(mirror: &Path) -> Option<PathBuf> {
-    let directory = mirror.join("registry.terraform.io/hashicorp/aws").join(AWS_VERSION).join(platform());
+    let directory = mirror
+        .join("registry.terraform.io/hashicorp/aws")
+        .join(AWS_VERSION)
+        .join(platform());
     directory.is_dir().then_some(directory)
 }
 
 fn find_in_mirrors() -> Option<PathBuf> {
     if let Some(named) = std::env::var_os(MIRROR).filter(|named| !named.is_empty()) {
         let named = PathBuf::from(named);
-        return Some(
-            below(&named)
-                .unwrap_or_else(|| panic!("{MIRROR} names {}, which has no hashicorp/aws {AWS_VERSION}", named.display())),
-        );
+        return Some(below(&named).unwrap_or_else(|| {
+            panic!(
+                "{MIRROR} names {}, which has no hashicorp/aws {AWS_VERSION}",
+                named.display()
+            )
+        }));
     }
-    let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+    let home = std::env::var_os("HOME")
+        .map(PathBuf::from)
+        .unwrap_or_default();
     let usual = [
         home.join(".terraform.d/plugins"),
         home.join(".local/share/terraform/plugins"),
@@ -80,8 +100,14 @@ fn find_in_mirrors() -> Option<PathBuf> {
     }
     // Machines that come with a mirror keep it in a directory of its own.
     let parents = ["/opt", "/srv", "/var/lib"];
-    let children = parents.iter().filter_map(|parent| std::fs::read_dir(parent).ok()).flatten().flatten();
-    children.map(|child| child.path()).find_map(|child| below(&child))
+    let children = parents
+        .iter()
+        .filter_map(|parent| std::fs::read_dir(parent).ok())
+        .flatten()
+        .flatten();
+    children
+        .map(|child| child.path())
+        .find_map(|child| below(&child))
 }
 
 /// Fetches the provider once, into the checkout.
@@ -109,13 +135,32 @@ fn from_registry() -> PathBuf {
     );
     let zip = mirror
         .join("registry.terraform.io/hashicorp/aws")
-        .join(format!("terraform-provider-aws_{AWS_VERSION}_{}.zip", platform()));
-    let place = mirror.join("registry.terraform.io/hashicorp/aws").join(AWS_VERSION).join(platform());
+        .join(format!(
+            "terraform-provider-aws_{AWS_VERSION}_{}.zip",
+            platform()
+        ));
+    let place = mirror
+        .join("registry.terraform.io/hashicorp/aws")
+        .join(AWS_VERSION)
+        .join(platform());
     std::fs::create_dir_all(&place).expect("a directory for the provider");
-    let unpacked = Command::new("python3").args(["-m", "zipfile", "-e"]).arg(&zip).arg(&place).status();
-    assert!(unpacked.is_ok_and(|status| status.success()), "{} could not be unpacked", zip.display());
+    let unpacked = Command::new("python3")
+        .args(["-m", "zipfile", "-e"])
+        .arg(&zip)
+        .arg(&place)
+        .status();
+    assert!(
+        unpacked.is_ok_and(|status| status.success()),
+        "{} could not be unpacked",
+        zip.display()
+    );
     make_executable(&place);
-    below(&mirror).unwrap_or_else(|| panic!("hashicorp/aws is not where it was unpacked: {}", place.display()))
+    below(&mirror).unwrap_or_else(|| {
+        panic!(
+            "hashicorp/aws is not where it was unpacked: {}",
+            place.display()
+        )
+    })
 }
 
 /// Python's unpacking forgets that a program is one.

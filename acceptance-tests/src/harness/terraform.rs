@@ -16,11 +16,22 @@ const PASSED_OVER: &str = "DBXCMK_PASSED_OVER";
 /// The version: `(1, 11)`, from `Terraform v1.11.4` or `OpenTofu v1.12.6-dev`.
 pub fn version() -> (u32, u32) {
     let is_number = |c: char| c.is_ascii_digit() || c == '.';
-    let word =
-        description().split_whitespace().map(|word| word.trim_start_matches('v')).find(|word| word.starts_with(is_number));
-    let number: String = word.unwrap_or_default().chars().take_while(|c| is_number(*c)).collect();
-    let mut parts = number.split('.').map(|part| part.parse().unwrap_or_default());
-    (parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    let word = description()
+        .split_whitespace()
+        .map(|word| word.trim_start_matches('v'))
+        .find(|word| word.starts_with(is_number));
+    let number: String = word
+        .unwrap_or_default()
+        .chars()
+        .take_while(|c| is_number(*c))
+        .collect();
+    let mut parts = number
+        .split('.')
+        .map(|part| part.parse().unwrap_or_default());
+    (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    )
 }
 
 /// Whether it is OpenTofu.
@@ -44,7 +55,10 @@ pub fn has(feature: &str, since: (u32, u32)) -> bool {
         };
         // What a test prints is seen only when it fails: the suite's own file is shown at its end.
         if let Some(file) = std::env::var_os(PASSED_OVER).filter(|file| !file.is_empty()) {
-            let opened = std::fs::OpenOptions::new().create(true).append(true).open(file);
+            let opened = std::fs::OpenOptions::new()
+                .create(true)
+                .append(true)
+                .open(file);
             let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
             written.expect("what is passed over can be written down");
         }
@@ -61,10 +75,17 @@ pub fn command() -> Command {
 pub fn description() -> &'static str {
     static FOUND: OnceLock<String> = OnceLock::new();
     FOUND.get_or_init(|| {
-        let output = command().args(["version", "-no-color"]).env("CHECKPOINT_DISABLE", "1").output();
-        let output = output.unwrap_or_else(|error| panic!("scripts/terraform cannot be started: {error}"));
+        let output = command()
+            .args(["version", "-no-color"])
+            .env("CHECKPOINT_DISABLE", "1")
+            .output();
+        let output =
+            output.unwrap_or_else(|error| panic!("scripts/terraform cannot be started: {error}"));
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "Terraform does not tell its version: {text}");
+        assert!(
+            output.status.success(),
+            "Terraform does not tell its version: {text}"
+        );
         text.lines().next().unwrap_or_default().to_owned()
     })
 }

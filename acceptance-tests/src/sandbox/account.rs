@@ -24,7 +24,11 @@ const STORAGE: &str = "storage_customer_managed_key_id";
 
 /// Answers one request.
 pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>) -> Answer {
-    let path: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).collect();
+    let path: Vec<&str> = request
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .collect();
     let base = format!("http://{}", shared.address);
     match (request.method.as_str(), path.as_slice()) {
         ("GET", [".well-known", "databricks-config"]) => Answer::json(
@@ -67,14 +71,25 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Eff
 }
 
 fn is_authenticated(shared: &Shared, request: &Request) -> bool {
-    let token = request.header("authorization").strip_prefix("Bearer ").unwrap_or_default();
+    let token = request
+        .header("authorization")
+        .strip_prefix("Bearer ")
+        .unwrap_or_default();
     let world = shared.world();
-    let accompanied =
-        world.companions.get(token).is_none_or(|(name, value)| request.header(&name.to_ascii_lowercase()) == value);
+    let accompanied = world
+        .companions
+        .get(token)
+        .is_none_or(|(name, value)| request.header(&name.to_ascii_lowercase()) == value);
     (token == TOKEN || world.tokens.contains(token)) && accompanied
 }
 
-async fn resource(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>, method: &str, path: &[&str]) -> Answer {
+async fn resource(
+    shared: &Arc<Shared>,
+    request: &Request,
+    effect: Option<&Effect>,
+    method: &str,
+    path: &[&str],
+) -> Answer {
     let stale = matches!(effect, Some(Effect::StaleRead));
     let wait = shared.options.wait;
     let read = |f: &dyn Fn(&Objects) -> Answer| {
@@ -82,13 +97,25 @@ async fn resource(shared: &Arc<Shared>, request: &Request, effect: Option<&Effec
         f(if stale { &world.before } else { &world.now })
     };
     match (method, path) {
-        ("GET", ["customer-managed-keys"]) => {
-            read(&|objects| Answer::json(200, &objects.configurations.values().cloned().collect::<Vec<_>>().into()))
-        }
+        ("GET", ["customer-managed-keys"]) => read(&|objects| {
+            Answer::json(
+                200,
+                &objects
+                    .configurations
+                    .values()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
+        }),
         ("GET", ["customer-managed-keys", parts @ ..]) => {
             let id = parts.join("/");
             if id.len() != 36 {
-                return Answer::plain_refusal(400, "MALFORMED_REQUEST", &format!("Invalid customerManagedKeyId: {id}"));
+                return Answer::plain_refusal(
+                    400,
+                    "MALFORMED_REQUEST",
+                    &format!("Invalid customerManagedKeyId: {id}"),
+                );
             }
             read(&|objects| match objects.configurations.get(&id) {
                 Some(found) => Answer::json(200, found),
@@ -98,43 +125,92 @@ async fn resource(shared: &Arc<Shared>, request: &Request, effect: Option<&Effec
         ("POST", ["customer-managed-keys"]) => create(shared, &request.json()),
         ("DELETE", ["customer-managed-keys", id]) => delete(shared, id),
         ("GET", ["workspaces"]) => read(&|objects| {
-            Answer::json(200, &objects.workspaces.values().map(|workspace| shown(workspace, wait)).collect::<Vec<_>>().into())
+            Answer::json(
+                200,
+                &objects
+                    .workspaces
+                    .values()
+                    .map(|workspace| shown(workspace, wait))
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
         }),
         ("GET", ["workspaces", id]) => read(&|objects| {
-            let workspace = id.parse().ok().and_then(|id: u64| objects.workspaces.get(&id));
-            workspace.map_or_else(|| no_workspace(id), |workspace| Answer::json(200, &shown(workspace, wait)))
+            let workspace = id
+                .parse()
+                .ok()
+                .and_then(|id: u64| objects.workspaces.get(&id));
+            workspace.map_or_else(
+                || no_workspace(id),
+                |workspace| Answer::json(200, &shown(workspace, wait)),
+            )
         }),
         ("PATCH", ["workspaces", id]) => update(shared, request, effect, id).await,
-        ("GET", ["credentials"]) => {
-            read(&|objects| Answer::json(200, &objects.credentials.values().cloned().collect::<Vec<_>>().into()))
-        }
+        ("GET", ["credentials"]) => read(&|objects| {
+            Answer::json(
+                200,
+                &objects
+                    .credentials
+                    .values()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .into(),
+            )
+        }),
         ("GET", ["credentials", id]) => read(&|objects| match objects.credentials.get(*id) {
             Some(found) => Answer::json(200, found),
-            None => Answer::refusal(404, "RESOURCE_DOES_NOT_EXIST", &format!("Credential {id} does not exist.")),
+            None => Answer::refusal(
+                404,
+                "RESOURCE_DOES_NOT_EXIST",
+                &format!("Credential {id} does not exist."),
+            ),
         }),
         _ => Answer::refusal(404, "ENDPOINT_NOT_FOUND", "No API found for this path."),
     }
 }
 
 fn no_configuration(id: &str) -> Answer {
-    Answer::refusal(404, "RESOURCE_DOES_NOT_EXIST", &format!("Customer managed key {id} does not exist."))
+    Answer::refusal(
+        404,
+        "RESOURCE_DOES_NOT_EXIST",
+        &format!("Customer managed key {id} does not exist."),
+    )
 }
 
 fn no_workspace(id: &str) -> Answer {
-    Answer::refusal(404, "RESOURCE_DOES_NOT_EXIST", &format!("Workspace {id} does not exist."))
+    Answer::refusal(
+        404,
+        "RESOURCE_DOES_NOT_EXIST",
+        &format!("Workspace {id} does not exist."),
+    )
 }
 
 fn milliseconds_now() -> i64 {
-    i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
+    i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
+        .unwrap_or_default()
 }
 
 fn create(shared: &Shared, body: &Json) -> Answer {
-    let Some(cases) = body.get("use_cases").and_then(Json::as_array).filter(|cases| !cases.is_empty()) else {
-        return Answer::json(400, &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: use_cases" }));
+    let Some(cases) = body
+        .get("use_cases")
+        .and_then(Json::as_array)
+        .filter(|cases| !cases.is_empty())
+    else {
+        return Answer::json(
+            400,
+            &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: use_cases" }),
+        );
     };
-    let known = |case: &Json| case.as_str().is_some_and(|case| case.parse::<UseCase>().is_ok());
+    let known = |case: &Json| {
+        case.as_str()
+            .is_some_and(|case| case.parse::<UseCase>().is_ok())
+    };
     if let Some(unknown) = cases.iter().find(|case| !known(case)) {
-        return Answer::plain_refusal(400, "MALFORMED_REQUEST", &format!("Unknown use case {unknown}"));
+        return Answer::plain_refusal(
+            400,
+            "MALFORMED_REQUEST",
+            &format!("Unknown use case {unknown}"),
+        );
     }
     let Some(arn) = body.pointer("/aws_key_info/key_arn").and_then(Json::as_str) else {
         return Answer::json(
@@ -149,12 +225,21 @@ fn create(shared: &Shared, body: &Json) -> Answer {
     let mut key = Map::new();
     key.insert("key_arn".to_owned(), Json::from(arn));
     key.insert("key_region".to_owned(), Json::from(region));
-    if let Some(alias) = body.pointer("/aws_key_info/key_alias").filter(|alias| alias.is_string()) {
+    if let Some(alias) = body
+        .pointer("/aws_key_info/key_alias")
+        .filter(|alias| alias.is_string())
+    {
         key.insert("key_alias".to_owned(), alias.clone());
     }
     if cases.iter().any(|case| case == "STORAGE") {
-        let reuse = body.pointer("/aws_key_info/reuse_key_for_cluster_volumes").and_then(Json::as_bool).unwrap_or(true);
-        key.insert("reuse_key_for_cluster_volumes".to_owned(), Json::from(reuse));
+        let reuse = body
+            .pointer("/aws_key_info/reuse_key_for_cluster_volumes")
+            .and_then(Json::as_bool)
+            .unwrap_or(true);
+        key.insert(
+            "reuse_key_for_cluster_volumes".to_owned(),
+            Json::from(reuse),
+        );
     }
     let id = uuid::Uuid::new_v4().to_string();
     let made = json!({
@@ -172,12 +257,20 @@ fn create(shared: &Shared, body: &Json) -> Answer {
 
 fn delete(shared: &Shared, id: &str) -> Answer {
     let mut world = shared.world();
-    let Some(found) = world.now.configurations.get(id).cloned() else { return no_configuration(id) };
+    let Some(found) = world.now.configurations.get(id).cloned() else {
+        return no_configuration(id);
+    };
     let uses = |workspace: &Workspace| {
         let own = |fields: &Map<String, Json>| {
-            [MANAGED_SERVICES, STORAGE].iter().any(|name| fields.get(*name).is_some_and(|used| used == id))
+            [MANAGED_SERVICES, STORAGE]
+                .iter()
+                .any(|name| fields.get(*name).is_some_and(|used| used == id))
         };
-        own(&workspace.fields) || workspace.update.as_ref().is_some_and(|update| own(&update.fields))
+        own(&workspace.fields)
+            || workspace
+                .update
+                .as_ref()
+                .is_some_and(|update| own(&update.fields))
     };
     if world.now.workspaces.values().any(uses) {
         return Answer::refusal(
@@ -202,7 +295,10 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
             true
         } else {
             fields.insert("workspace_status".to_owned(), Json::from("PROVISIONING"));
-            fields.insert("workspace_status_message".to_owned(), Json::from("Workspace is being updated."));
+            fields.insert(
+                "workspace_status_message".to_owned(),
+                Json::from("Workspace is being updated."),
+            );
             false
         };
         if is_shown && !update.is_undone(wait) {
@@ -213,42 +309,74 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
 }
 
 fn finish_update(workspace: &mut Workspace, wait: Duration) {
-    if let Some(update) = workspace.update.take_if(|update| update.is_undone(wait) || (update.stays && update.is_over(wait)))
+    if let Some(update) = workspace
+        .update
+        .take_if(|update| update.is_undone(wait) || (update.stays && update.is_over(wait)))
         && update.stays
     {
         workspace.fields.extend(update.fields);
     }
 }
 
-async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>, id: &str) -> Answer {
+async fn update(
+    shared: &Arc<Shared>,
+    request: &Request,
+    effect: Option<&Effect>,
+    id: &str,
+) -> Answer {
     let wait = shared.options.wait;
     let Json::Object(body) = request.json() else {
         return Answer::plain_refusal(400, "MALFORMED_REQUEST", "The body is not an object.");
     };
-    let Ok(number) = id.parse::<u64>() else { return no_workspace(id) };
+    let Ok(number) = id.parse::<u64>() else {
+        return no_workspace(id);
+    };
     let mut changes = Map::new();
     let mut trials = Vec::new();
     {
         let mut world = shared.world();
-        let Some(workspace) = world.now.workspaces.get_mut(&number) else { return no_workspace(id) };
+        let Some(workspace) = world.now.workspaces.get_mut(&number) else {
+            return no_workspace(id);
+        };
         finish_update(workspace, wait);
         let workspace = workspace.clone();
         if workspace.update.is_some() {
-            return Answer::refusal(409, "RESOURCE_CONFLICT", "Workspace is already being updated.");
+            return Answer::refusal(
+                409,
+                "RESOURCE_CONFLICT",
+                "Workspace is already being updated.",
+            );
         }
-        let status = workspace.fields.get("workspace_status").and_then(Json::as_str).unwrap_or_default();
+        let status = workspace
+            .fields
+            .get("workspace_status")
+            .and_then(Json::as_str)
+            .unwrap_or_default();
         if status != "RUNNING" {
             return Answer::refusal(400, "INVALID_STATE", &format!("Workspace is {status}."));
         }
-        if workspace.fields.get("pricing_tier").is_none_or(|tier| tier != "ENTERPRISE") {
+        if workspace
+            .fields
+            .get("pricing_tier")
+            .is_none_or(|tier| tier != "ENTERPRISE")
+        {
             return Answer::refusal(
                 403,
                 "FEATURE_DISABLED",
                 "Customer-managed keys are not available for the pricing tier of this workspace.",
             );
         }
-        for (name, case) in [(MANAGED_SERVICES, UseCase::ManagedServices), (STORAGE, UseCase::Storage)] {
-            let Some(wanted) = body.get(name).and_then(Json::as_str).filter(|wanted| !wanted.is_empty()) else { continue };
+        for (name, case) in [
+            (MANAGED_SERVICES, UseCase::ManagedServices),
+            (STORAGE, UseCase::Storage),
+        ] {
+            let Some(wanted) = body
+                .get(name)
+                .and_then(Json::as_str)
+                .filter(|wanted| !wanted.is_empty())
+            else {
+                continue;
+            };
             let attached = workspace.fields.get(name).and_then(Json::as_str);
             if attached == Some(wanted) {
                 continue;
@@ -281,9 +409,16 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
             }
             let region = configuration.pointer("/aws_key_info/key_region");
             if region != workspace.fields.get("aws_region") {
-                return Answer::refusal(400, "INVALID_PARAMETER_VALUE", "The key must be in the same region as the workspace.");
+                return Answer::refusal(
+                    400,
+                    "INVALID_PARAMETER_VALUE",
+                    "The key must be in the same region as the workspace.",
+                );
             }
-            let arn = configuration.pointer("/aws_key_info/key_arn").and_then(Json::as_str).unwrap_or_default();
+            let arn = configuration
+                .pointer("/aws_key_info/key_arn")
+                .and_then(Json::as_str)
+                .unwrap_or_default();
             trials.push((arn.to_owned(), case));
             changes.insert(name.to_owned(), Json::from(wanted));
         }
@@ -306,15 +441,27 @@ async fn update(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>
     for (arn, case) in trials {
         if let Err(reason) = try_key(shared, &arn, case).await {
             if case == UseCase::ManagedServices {
-                return Answer::refusal(400, "INVALID_PARAMETER_VALUE", &format!("Databricks could not use the key: {reason}"));
+                return Answer::refusal(
+                    400,
+                    "INVALID_PARAMETER_VALUE",
+                    &format!("Databricks could not use the key: {reason}"),
+                );
             }
             stays = false;
         }
     }
     let mut world = shared.world();
     world.about_to_write();
-    let Some(workspace) = world.now.workspaces.get_mut(&number) else { return no_workspace(id) };
+    let Some(workspace) = world.now.workspaces.get_mut(&number) else {
+        return no_workspace(id);
+    };
     let hangs = matches!(effect, Some(Effect::Hang));
-    workspace.update = Some(Update { fields: changes, began: Instant::now(), stays, undone_after, hangs });
+    workspace.update = Some(Update {
+        fields: changes,
+        began: Instant::now(),
+        stays,
+        undone_after,
+        hangs,
+    });
     Answer::json(200, &shown(workspace, wait))
 }

@@ -14,11 +14,19 @@ use super::http::{Answer, Request};
 
 /// Answers one request.
 pub fn answer(shared: &Shared, request: &Request) -> Answer {
-    let path: Vec<&str> = request.path.split('/').filter(|part| !part.is_empty()).skip(1).collect();
+    let path: Vec<&str> = request
+        .path
+        .split('/')
+        .filter(|part| !part.is_empty())
+        .skip(1)
+        .collect();
     let mut world = shared.world();
     let refused = |message: String| Answer::json(400, &json!({ "message": message }));
     match (request.method.as_str(), path.as_slice()) {
-        ("GET", ["requests"]) => Answer::json(200, &serde_json::to_value(&world.record).unwrap_or_default()),
+        ("GET", ["requests"]) => Answer::json(
+            200,
+            &serde_json::to_value(&world.record).unwrap_or_default(),
+        ),
         ("POST", ["faults"]) => match serde_json::from_slice::<Fault>(&request.body) {
             Ok(fault) => {
                 world.faults.push(fault);
@@ -27,8 +35,12 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
             Err(error) => refused(error.to_string()),
         },
         ("GET", ["workspaces"]) => {
-            let all: Vec<Json> =
-                world.now.workspaces.values().map(|workspace| Json::Object(workspace.fields.clone())).collect();
+            let all: Vec<Json> = world
+                .now
+                .workspaces
+                .values()
+                .map(|workspace| Json::Object(workspace.fields.clone()))
+                .collect();
             Answer::json(200, &Json::from(all))
         }
         ("PATCH", ["workspaces", id]) => match (id.parse(), request.json()) {
@@ -43,7 +55,10 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
             _ => refused("expected a number in the path and an object in the body".to_owned()),
         },
         ("DELETE", ["workspaces", id]) => {
-            let removed = id.parse().ok().and_then(|id: u64| world.now.workspaces.remove(&id));
+            let removed = id
+                .parse()
+                .ok()
+                .and_then(|id: u64| world.now.workspaces.remove(&id));
             Answer::json(if removed.is_some() { 200 } else { 404 }, &json!({}))
         }
         _ => Answer::json(404, &json!({ "message": "there is no such control" })),

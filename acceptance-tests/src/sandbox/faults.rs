@@ -81,21 +81,36 @@ pub enum Effect {
 impl Effect {
     /// A refusal with an empty body.
     pub fn status(status: u16) -> Self {
-        Self::Status { status, body: String::new(), content_type: None, retry_after: None }
+        Self::Status {
+            status,
+            body: String::new(),
+            content_type: None,
+            retry_after: None,
+        }
     }
 
     /// A refusal of an AWS service.
     pub fn aws(kind: &str, message: &str) -> Self {
         let answer = super::http::Answer::aws_refusal(kind, message);
         let content_type = Some("application/x-amz-json-1.1".to_owned());
-        Self::Status { status: answer.status, body: answer.body, content_type, retry_after: None }
+        Self::Status {
+            status: answer.status,
+            body: answer.body,
+            content_type,
+            retry_after: None,
+        }
     }
 }
 
 impl Fault {
     /// A fault that hits the next fitting request.
     pub fn new(operation: &str, effect: Effect) -> Self {
-        Self { operation: operation.to_owned(), skip: 0, times: 1, effect }
+        Self {
+            operation: operation.to_owned(),
+            skip: 0,
+            times: 1,
+            effect,
+        }
     }
 
     /// The same fault, so many times.
@@ -107,7 +122,9 @@ impl Fault {
 
     fn fits(&self, request: &Request) -> bool {
         let operation = request.operation();
-        self.operation.split_whitespace().all(|word| operation.contains(word))
+        self.operation
+            .split_whitespace()
+            .all(|word| operation.contains(word))
     }
 }
 

@@ -22,7 +22,10 @@ pub struct Request {
 impl Request {
     /// A header's value.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map(String::as_str).unwrap_or_default()
+        self.headers
+            .get(name)
+            .map(String::as_str)
+            .unwrap_or_default()
     }
 
     /// The body as JSON; null when it is none.
@@ -57,7 +60,10 @@ pub fn parameters(text: &str) -> BTreeMap<String, String> {
         let mut bytes = Vec::new();
         let mut rest = text.as_bytes();
         while let Some((first, tail)) = rest.split_first() {
-            let hex = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+            let hex = tail
+                .get(..2)
+                .filter(|_| *first == b'%')
+                .and_then(|hex| std::str::from_utf8(hex).ok());
             match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
                 Some(byte) => {
                     bytes.push(byte);
@@ -94,25 +100,43 @@ pub struct Answer {
 impl Answer {
     /// JSON.
     pub fn json(status: u16, body: &Json) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), "application/json".to_owned())], body: body.to_string() }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+            body: body.to_string(),
+        }
     }
 
     /// A refusal of the account API.
     pub fn refusal(status: u16, code: &str, message: &str) -> Self {
-        Self::json(status, &serde_json::json!({ "error_code": code, "message": message }))
+        Self::json(
+            status,
+            &serde_json::json!({ "error_code": code, "message": message }),
+        )
     }
 
     /// A refusal of the account API in its plain-text form.
     pub fn plain_refusal(status: u16, code: &str, message: &str) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), "text/plain".to_owned())], body: format!("{code}: {message}") }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), "text/plain".to_owned())],
+            body: format!("{code}: {message}"),
+        }
     }
 
     /// A refusal of an AWS JSON service.
     pub fn aws_refusal(kind: &str, message: &str) -> Self {
         Self {
-            status: if kind == "ThrottlingException" || !kind.ends_with("InternalException") { 400 } else { 500 },
+            status: if kind == "ThrottlingException" || !kind.ends_with("InternalException") {
+                400
+            } else {
+                500
+            },
             headers: vec![
-                ("content-type".to_owned(), "application/x-amz-json-1.1".to_owned()),
+                (
+                    "content-type".to_owned(),
+                    "application/x-amz-json-1.1".to_owned(),
+                ),
                 ("x-amzn-errortype".to_owned(), kind.to_owned()),
             ],
             body: serde_json::json!({ "__type": kind, "message": message }).to_string(),
@@ -121,6 +145,10 @@ impl Answer {
 
     /// XML.
     pub fn xml(status: u16, body: String) -> Self {
-        Self { status, headers: vec![("content-type".to_owned(), "text/xml".to_owned())], body }
+        Self {
+            status,
+            headers: vec![("content-type".to_owned(), "text/xml".to_owned())],
+            body,
+        }
     }
 }

@@ -17,7 +17,10 @@ pub const ENTRA_SECRET: &str = "sandbox-entra-client-secret";
 const ENTRA_DATABRICKS: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d";
 
 fn refused(status: u16, error: &str) -> Answer {
-    Answer::json(status, &json!({ "error": error, "error_description": "The sandbox does not know you." }))
+    Answer::json(
+        status,
+        &json!({ "error": error, "error_description": "The sandbox does not know you." }),
+    )
 }
 
 fn handed_out(shared: &Shared, kind: &str) -> String {
@@ -32,7 +35,11 @@ pub fn account(shared: &Shared, request: &Request, account: &str) -> Answer {
     let field = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let known = match field("grant_type") {
         "client_credentials" => {
-            request.header("authorization") == format!("Basic {}", STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")))
+            request.header("authorization")
+                == format!(
+                    "Basic {}",
+                    STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"))
+                )
         }
         "urn:ietf:params:oauth:grant-type:token-exchange" => {
             field("subject_token_type") == "urn:ietf:params:oauth:token-type:jwt"
@@ -46,7 +53,10 @@ pub fn account(shared: &Shared, request: &Request, account: &str) -> Answer {
     }
     let life = shared.world().token_life;
     let token = handed_out(shared, "access");
-    Answer::json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": life, "scope": "all-apis" }))
+    Answer::json(
+        200,
+        &json!({ "access_token": token, "token_type": "Bearer", "expires_in": life, "scope": "all-apis" }),
+    )
 }
 
 /// GitHub, for a job: a token for an audience.
@@ -68,11 +78,18 @@ pub fn entra(shared: &Shared, request: &Request) -> Answer {
         return refused(401, "invalid_client");
     }
     // Its older endpoint writes numbers as text.
-    let answer =
-        |token: &str| Answer::json(200, &json!({ "access_token": token, "token_type": "Bearer", "expires_in": "3599" }));
+    let answer = |token: &str| {
+        Answer::json(
+            200,
+            &json!({ "access_token": token, "token_type": "Bearer", "expires_in": "3599" }),
+        )
+    };
     if field("resource") == ENTRA_DATABRICKS {
         let token = handed_out(shared, "entra");
-        let companion = ("X-Databricks-Azure-SP-Management-Token", "sandbox-management-token".to_owned());
+        let companion = (
+            "X-Databricks-Azure-SP-Management-Token",
+            "sandbox-management-token".to_owned(),
+        );
         shared.world().companions.insert(token.clone(), companion);
         answer(&token)
     } else {
@@ -83,18 +100,31 @@ pub fn entra(shared: &Shared, request: &Request) -> Answer {
 /// Google: an ID token for an audience, or an access token for scopes, for a signed assertion.
 pub fn google(shared: &Shared, request: &Request) -> Answer {
     let form = request.form();
-    let assertion = form.get("assertion").map(String::as_str).unwrap_or_default();
+    let assertion = form
+        .get("assertion")
+        .map(String::as_str)
+        .unwrap_or_default();
     let key = shared.world().google_key.clone().unwrap_or_default();
-    let Ok(key) = jsonwebtoken::DecodingKey::from_rsa_pem(key.as_bytes()) else { return refused(401, "invalid_grant") };
+    let Ok(key) = jsonwebtoken::DecodingKey::from_rsa_pem(key.as_bytes()) else {
+        return refused(401, "invalid_grant");
+    };
     let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
     rules.set_audience(&[format!("http://{}/google/token", shared.address)]);
-    let Ok(claims) = jsonwebtoken::decode::<Json>(assertion, &key, &rules) else { return refused(401, "invalid_grant") };
+    let Ok(claims) = jsonwebtoken::decode::<Json>(assertion, &key, &rules) else {
+        return refused(401, "invalid_grant");
+    };
     if claims.claims.get("target_audience").is_some() {
         let token = handed_out(shared, "google");
-        let companion = ("X-Databricks-GCP-SA-Access-Token", "sandbox-google-access-token".to_owned());
+        let companion = (
+            "X-Databricks-GCP-SA-Access-Token",
+            "sandbox-google-access-token".to_owned(),
+        );
         shared.world().companions.insert(token.clone(), companion);
         Answer::json(200, &json!({ "id_token": token }))
     } else {
-        Answer::json(200, &json!({ "access_token": "sandbox-google-access-token", "expires_in": 3599 }))
+        Answer::json(
+            200,
+            &json!({ "access_token": "sandbox-google-access-token", "expires_in": 3599 }),
+        )
     }
 }

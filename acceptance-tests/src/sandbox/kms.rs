@@ -26,7 +26,12 @@ fn refuse<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Refusa
 }
 
 /// Answers one call.
-pub fn answer(shared: &Shared, request: &Request, operation: &str, effect: Option<&Effect>) -> Answer {
+pub fn answer(
+    shared: &Shared,
+    request: &Request,
+    operation: &str,
+    effect: Option<&Effect>,
+) -> Answer {
     let call = Call {
         shared,
         body: request.json(),
@@ -37,8 +42,15 @@ pub fn answer(shared: &Shared, request: &Request, operation: &str, effect: Optio
     match call.carry_out(operation) {
         Ok(body) => Answer {
             status: 200,
-            headers: vec![("content-type".to_owned(), "application/x-amz-json-1.1".to_owned())],
-            body: if body.is_null() { "{}".to_owned() } else { body.to_string() },
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/x-amz-json-1.1".to_owned(),
+            )],
+            body: if body.is_null() {
+                "{}".to_owned()
+            } else {
+                body.to_string()
+            },
         },
         Err(Refusal(kind, message)) => Answer::aws_refusal(kind, &message),
     }
@@ -46,8 +58,17 @@ pub fn answer(shared: &Shared, request: &Request, operation: &str, effect: Optio
 
 /// The region that a request was signed for.
 fn region(request: &Request) -> String {
-    let credential = request.header("authorization").split("Credential=").nth(1).unwrap_or_default();
-    credential.split('/').nth(2).filter(|region| !region.is_empty()).unwrap_or(REGION).to_owned()
+    let credential = request
+        .header("authorization")
+        .split("Credential=")
+        .nth(1)
+        .unwrap_or_default();
+    credential
+        .split('/')
+        .nth(2)
+        .filter(|region| !region.is_empty())
+        .unwrap_or(REGION)
+        .to_owned()
 }
 
 struct Call<'a> {
@@ -75,11 +96,20 @@ impl Call<'_> {
     fn resolve(&self, objects: &Objects, named: &str) -> Result<(String, String), Refusal> {
         let not_found = |what: &str| refuse("NotFoundException", format!("{what} is not found."));
         let (region, rest) = match named.strip_prefix("arn:") {
-            None => (self.region.clone(), if named.starts_with("alias/") { named.to_owned() } else { format!("key/{named}") }),
+            None => (
+                self.region.clone(),
+                if named.starts_with("alias/") {
+                    named.to_owned()
+                } else {
+                    format!("key/{named}")
+                },
+            ),
             Some(arn) => {
                 let parts: Vec<&str> = arn.splitn(5, ':').collect();
                 match parts.as_slice() {
-                    [_, "kms", region, _, rest] if *region == self.region => ((*region).to_owned(), (*rest).to_owned()),
+                    [_, "kms", region, _, rest] if *region == self.region => {
+                        ((*region).to_owned(), (*rest).to_owned())
+                    }
                     [_, "kms", _, _, _] => return not_found(&format!("Key '{named}'")),
                     _ => return refuse("InvalidArnException", format!("Invalid arn {named}")),
                 }
@@ -113,7 +143,11 @@ impl Call<'_> {
 
     fn read<T>(&self, f: impl FnOnce(&Key) -> Result<T, Refusal>) -> Result<T, Refusal> {
         let world = self.shared.world();
-        let objects = if self.stale { &world.before } else { &world.now };
+        let objects = if self.stale {
+            &world.before
+        } else {
+            &world.now
+        };
         let id = self.resolve(objects, &self.named()?)?;
         match objects.keys.get(&id) {
             Some(key) => f(key),
@@ -221,7 +255,10 @@ impl Call<'_> {
     fn policy_name(&self) -> Result<(), Refusal> {
         match self.text("PolicyName") {
             None | Some("default") => Ok(()),
-            Some(other) => refuse("NotFoundException", format!("No such policy exists: {other}")),
+            Some(other) => refuse(
+                "NotFoundException",
+                format!("No such policy exists: {other}"),
+            ),
         }
     }
 
@@ -233,11 +270,16 @@ impl Call<'_> {
         };
         let key_arn = arn(&self.region, &format!("key/{id}"));
         let usage = self.text("KeyUsage").unwrap_or("ENCRYPT_DECRYPT");
-        let spec = self.text("KeySpec").or_else(|| self.text("CustomerMasterKeySpec")).unwrap_or("SYMMETRIC_DEFAULT");
+        let spec = self
+            .text("KeySpec")
+            .or_else(|| self.text("CustomerMasterKeySpec"))
+            .unwrap_or("SYMMETRIC_DEFAULT");
         if spec == "SYMMETRIC_DEFAULT" && usage != "ENCRYPT_DECRYPT" {
             return refuse(
                 "ValidationException",
-                format!("The operation failed because the KeyUsage value of the KMS key is {usage}."),
+                format!(
+                    "The operation failed because the KeyUsage value of the KMS key is {usage}."
+                ),
             );
         }
         let policy = match self.text("Policy") {
@@ -285,8 +327,14 @@ impl Call<'_> {
 
     fn list_keys(&self) -> Outcome {
         let world = self.shared.world();
-        let keys = world.now.keys.values().filter(|key| key.region == self.region);
-        let keys: Vec<Json> = keys.map(|key| json!({ "KeyId": key.id, "KeyArn": key_arn(key) })).collect();
+        let keys = world
+            .now
+            .keys
+            .values()
+            .filter(|key| key.region == self.region);
+        let keys: Vec<Json> = keys
+            .map(|key| json!({ "KeyId": key.id, "KeyArn": key_arn(key) }))
+            .collect();
         Ok(json!({ "Keys": keys, "Truncated": false }))
     }
 
@@ -296,25 +344,38 @@ impl Call<'_> {
         if text.len() > LARGEST {
             return refuse(
                 "LimitExceededException",
-                format!("Policy size limit exceeded: {} bytes, limit {LARGEST}.", text.len()),
+                format!(
+                    "Policy size limit exceeded: {} bytes, limit {LARGEST}.",
+                    text.len()
+                ),
             );
         }
-        let policy = match Document::parse(text).and_then(|policy| policy.check_limits().map(|()| policy)) {
-            Ok(policy) => policy,
-            Err(_) => return refuse(MALFORMED, ""),
-        };
+        let policy =
+            match Document::parse(text).and_then(|policy| policy.check_limits().map(|()| policy)) {
+                Ok(policy) => policy,
+                Err(_) => return refuse(MALFORMED, ""),
+            };
         let unknown = self.shared.world().unknown_principals.clone();
-        let principals = policy.statements.iter().flat_map(|statement| &statement.principals.items);
-        if principals
-            .into_iter()
-            .any(|principal| matches!(principal, Principal::Deleted(_)) || unknown.contains(&principal.to_string()))
-        {
-            return refuse(MALFORMED, "Policy contains a statement with one or more invalid principals.");
+        let principals = policy
+            .statements
+            .iter()
+            .flat_map(|statement| &statement.principals.items);
+        if principals.into_iter().any(|principal| {
+            matches!(principal, Principal::Deleted(_)) || unknown.contains(&principal.to_string())
+        }) {
+            return refuse(
+                MALFORMED,
+                "Policy contains a statement with one or more invalid principals.",
+            );
         }
         let bypass = self.body.get("BypassPolicyLockoutSafetyCheck") == Some(&Json::Bool(true));
-        let caller = Caller::parse(&self.caller).map_err(|error| Refusal("KMSInternalException", error.to_string()))?;
+        let caller = Caller::parse(&self.caller)
+            .map_err(|error| Refusal("KMSInternalException", error.to_string()))?;
         if !bypass && lockout(&policy, key, &caller).is_certain() {
-            return refuse(MALFORMED, "The new key policy will not allow you to update the key policy in the future.");
+            return refuse(
+                MALFORMED,
+                "The new key policy will not allow you to update the key policy in the future.",
+            );
         }
         Ok(())
     }
@@ -324,7 +385,9 @@ impl Call<'_> {
         let policy = self.text("Policy").unwrap_or_default().to_owned();
         let key = self.read(|key| {
             must_not_be_pending(key)?;
-            key_arn(key).parse::<KeyArn>().map_err(|error| Refusal("KMSInternalException", error.to_string()))
+            key_arn(key)
+                .parse::<KeyArn>()
+                .map_err(|error| Refusal("KMSInternalException", error.to_string()))
         })?;
         self.accept_policy(&policy, &key)?;
         self.write(|key| {
@@ -334,7 +397,11 @@ impl Call<'_> {
     }
 
     fn schedule_deletion(&self) -> Outcome {
-        let days = self.body.get("PendingWindowInDays").and_then(Json::as_i64).unwrap_or(30);
+        let days = self
+            .body
+            .get("PendingWindowInDays")
+            .and_then(Json::as_i64)
+            .unwrap_or(30);
         if !(7..=30).contains(&days) {
             return refuse(
                 "ValidationException",
@@ -353,7 +420,10 @@ impl Call<'_> {
     fn put_alias(&self, create: bool) -> Outcome {
         let name = self.text("AliasName").unwrap_or_default().to_owned();
         if !name.starts_with("alias/") || name.starts_with("alias/aws/") {
-            return refuse("InvalidAliasNameException", "Alias must start with the prefix \"alias/\".");
+            return refuse(
+                "InvalidAliasNameException",
+                "Alias must start with the prefix \"alias/\".",
+            );
         }
         let target = self.text("TargetKeyId").unwrap_or_default().to_owned();
         let mut world = self.shared.world();
@@ -363,10 +433,18 @@ impl Call<'_> {
             (true, true) => {
                 return refuse(
                     "AlreadyExistsException",
-                    format!("An alias with the name {} already exists", arn(&region, &name)),
+                    format!(
+                        "An alias with the name {} already exists",
+                        arn(&region, &name)
+                    ),
                 );
             }
-            (false, false) => return refuse("NotFoundException", format!("Alias {} is not found.", arn(&region, &name))),
+            (false, false) => {
+                return refuse(
+                    "NotFoundException",
+                    format!("Alias {} is not found.", arn(&region, &name)),
+                );
+            }
             _ => {}
         }
         world.about_to_write();
@@ -378,20 +456,28 @@ impl Call<'_> {
         let name = self.text("AliasName").unwrap_or_default().to_owned();
         let mut world = self.shared.world();
         world.about_to_write();
-        match world.now.aliases.remove(&(self.region.clone(), name.clone())) {
+        match world
+            .now
+            .aliases
+            .remove(&(self.region.clone(), name.clone()))
+        {
             Some(_) => Ok(Json::Null),
-            None => refuse("NotFoundException", format!("Alias {} is not found.", arn(&self.region, &name))),
+            None => refuse(
+                "NotFoundException",
+                format!("Alias {} is not found.", arn(&self.region, &name)),
+            ),
         }
     }
 
     fn list_aliases(&self) -> Outcome {
         let world = self.shared.world();
-        let wanted = self.text("KeyId").map(|named| self.resolve(&world.now, named)).transpose()?;
-        let own = world
-            .now
-            .aliases
-            .iter()
-            .filter(|((region, _), id)| *region == self.region && wanted.as_ref().is_none_or(|(_, wanted)| wanted == *id));
+        let wanted = self
+            .text("KeyId")
+            .map(|named| self.resolve(&world.now, named))
+            .transpose()?;
+        let own = world.now.aliases.iter().filter(|((region, _), id)| {
+            *region == self.region && wanted.as_ref().is_none_or(|(_, wanted)| wanted == *id)
+        });
         let aliases: Vec<Json> = own
             .map(|((region, name), id)| json!({ "AliasName": name, "AliasArn": arn(region, name), "TargetKeyId": id }))
             .collect();
@@ -413,18 +499,34 @@ impl Call<'_> {
 }
 
 fn tags(body: &Json) -> BTreeMap<String, String> {
-    let all = body.get("Tags").and_then(Json::as_array).cloned().unwrap_or_default();
-    let text = |tag: &Json, name: &str| tag.get(name).and_then(Json::as_str).unwrap_or_default().to_owned();
-    all.iter().map(|tag| (text(tag, "TagKey"), text(tag, "TagValue"))).collect()
+    let all = body
+        .get("Tags")
+        .and_then(Json::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let text = |tag: &Json, name: &str| {
+        tag.get(name)
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    all.iter()
+        .map(|tag| (text(tag, "TagKey"), text(tag, "TagValue")))
+        .collect()
 }
 
 fn state(key: &Key) -> &str {
-    key.metadata.get("KeyState").and_then(Json::as_str).unwrap_or_default()
+    key.metadata
+        .get("KeyState")
+        .and_then(Json::as_str)
+        .unwrap_or_default()
 }
 
 fn set_state(key: &mut Key, state: &str) {
-    key.metadata.insert("KeyState".to_owned(), Json::from(state));
-    key.metadata.insert("Enabled".to_owned(), Json::from(state == "Enabled"));
+    key.metadata
+        .insert("KeyState".to_owned(), Json::from(state));
+    key.metadata
+        .insert("Enabled".to_owned(), Json::from(state == "Enabled"));
 }
 
 fn key_arn(key: &Key) -> String {
@@ -433,7 +535,10 @@ fn key_arn(key: &Key) -> String {
 
 fn must_not_be_pending(key: &Key) -> Result<(), Refusal> {
     if state(key) == "PendingDeletion" {
-        return refuse("KMSInvalidStateException", format!("{} is pending deletion.", key_arn(key)));
+        return refuse(
+            "KMSInvalidStateException",
+            format!("{} is pending deletion.", key_arn(key)),
+        );
     }
     Ok(())
 }

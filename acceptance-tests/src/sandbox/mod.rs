@@ -57,7 +57,12 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { port: 0, wait: Duration::from_millis(400), kms_endpoint: None, tls: false }
+        Self {
+            port: 0,
+            wait: Duration::from_millis(400),
+            kms_endpoint: None,
+            tls: false,
+        }
     }
 }
 
@@ -94,10 +99,21 @@ impl Sandbox {
         let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let http = reqwest::Client::builder().no_proxy().build().map_err(std::io::Error::other)?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .map_err(std::io::Error::other)?;
         let tls = options.tls.then(tls::Authority::new).transpose()?;
-        let shared = Arc::new(Shared { world: Mutex::new(World::new()), options, address, http, tls });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new()),
+            options,
+            address,
+            http,
+            tls,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
         let (stop, stopped) = oneshot::channel();
         let served = Arc::clone(&shared);
         let thread = std::thread::spawn(move || {
@@ -108,23 +124,39 @@ impl Sandbox {
                 }
             });
         });
-        Ok(Self { shared, stop: Some(stop), thread: Some(thread) })
+        Ok(Self {
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
     }
 
     /// Where it listens: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
-        let scheme = if self.shared.tls.is_some() { "https" } else { "http" };
+        let scheme = if self.shared.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
         format!("{scheme}://{}", self.shared.address)
     }
 
     /// The certificate (PEM) of the authority that nobody knows.
     pub fn authority(&self) -> &str {
-        self.shared.tls.as_ref().map(|tls| tls.certificate.as_str()).unwrap_or_default()
+        self.shared
+            .tls
+            .as_ref()
+            .map(|tls| tls.certificate.as_str())
+            .unwrap_or_default()
     }
 
     /// Waits until a request has come that has all these words; `false` when none comes within a minute.
     pub fn has_been_asked(&self, words: &str) -> bool {
-        let fits = |operation: &String| words.split_whitespace().all(|word| operation.contains(word));
+        let fits = |operation: &String| {
+            words
+                .split_whitespace()
+                .all(|word| operation.contains(word))
+        };
         (0..6000).any(|_| {
             let found = self.with(|world| world.arrived.iter().any(fits));
             if !found {
@@ -164,7 +196,12 @@ impl Sandbox {
             // What runs on this machine is not asked for through a company's proxy.
             pair("NO_PROXY", "127.0.0.1,localhost"),
         ];
-        let kms = self.shared.options.kms_endpoint.clone().unwrap_or_else(|| self.url());
+        let kms = self
+            .shared
+            .options
+            .kms_endpoint
+            .clone()
+            .unwrap_or_else(|| self.url());
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }

@@ -49,7 +49,9 @@ pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) -> std:
 
 async fn connection<I: hyper::rt::Read + hyper::rt::Write + Unpin>(stream: I, shared: Arc<Shared>) {
     let service = service_fn(move |request| handle(Arc::clone(&shared), request));
-    let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await;
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(stream, service)
+        .await;
 }
 
 /// A request to the account's objects that is under way; it is over when this is dropped, also when the client went away.
@@ -77,13 +79,26 @@ impl Drop for UnderWay {
     }
 }
 
-async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Result<Response<Sent>, Broken> {
+async fn handle(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+) -> Result<Response<Sent>, Broken> {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.map_err(|_| Broken)?.to_bytes().to_vec();
+    let body = body
+        .collect()
+        .await
+        .map_err(|_| Broken)?
+        .to_bytes()
+        .to_vec();
     let headers: BTreeMap<String, String> = parts
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (
+                name.as_str().to_owned(),
+                String::from_utf8_lossy(value.as_bytes()).into_owned(),
+            )
+        })
         .collect();
     let request = Request {
         method: parts.method.as_str().to_owned(),
@@ -112,19 +127,44 @@ async fn handle(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> Resul
     Ok(response)
 }
 
-async fn carry_out(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>) -> Result<Answer, Broken> {
+async fn carry_out(
+    shared: &Arc<Shared>,
+    request: &Request,
+    effect: Option<Effect>,
+) -> Result<Answer, Broken> {
     match effect {
-        None | Some(Effect::Revert | Effect::RevertAfter { .. } | Effect::Hang | Effect::StaleRead | Effect::Truncate) => {
-            Ok(answer(shared, request, effect).await)
-        }
-        Some(Effect::Status { status, body, content_type, retry_after }) => {
-            let mut headers = vec![("content-type".to_owned(), content_type.unwrap_or_else(|| "application/json".to_owned()))];
+        None
+        | Some(
+            Effect::Revert
+            | Effect::RevertAfter { .. }
+            | Effect::Hang
+            | Effect::StaleRead
+            | Effect::Truncate,
+        ) => Ok(answer(shared, request, effect).await),
+        Some(Effect::Status {
+            status,
+            body,
+            content_type,
+            retry_after,
+        }) => {
+            let mut headers = vec![(
+                "content-type".to_owned(),
+                content_type.unwrap_or_else(|| "application/json".to_owned()),
+            )];
             headers.extend(retry_after.map(|value| ("retry-after".to_owned(), value)));
-            Ok(Answer { status, headers, body })
+            Ok(Answer {
+                status,
+                headers,
+                body,
+            })
         }
         Some(Effect::StatusAfter { status }) => {
             answer(shared, request, None).await;
-            Ok(Answer { status, headers: Vec::new(), body: String::new() })
+            Ok(Answer {
+                status,
+                headers: Vec::new(),
+                body: String::new(),
+            })
         }
         Some(Effect::Delay { milliseconds }) => {
             tokio::time::sleep(Duration::from_millis(milliseconds)).await;
@@ -160,11 +200,17 @@ async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>)
 }
 
 fn wire(answer: &Answer) -> Result<Response<Sent>, Broken> {
-    let mut response = Response::builder().status(StatusCode::from_u16(answer.status).map_err(|_| Broken)?);
+    let mut response =
+        Response::builder().status(StatusCode::from_u16(answer.status).map_err(|_| Broken)?);
     for (name, value) in &answer.headers {
         response = response.header(name, value);
     }
-    response.body(Sent { rest: Bytes::from(answer.body.clone()), is_cut: false }).map_err(|_| Broken)
+    response
+        .body(Sent {
+            rest: Bytes::from(answer.body.clone()),
+            is_cut: false,
+        })
+        .map_err(|_| Broken)
 }
 
 /// A body that may break off in the middle: as many bytes are announced as there are, and half of them come.

@@ -8,7 +8,10 @@ const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 /// The access key that a request was signed with.
 fn access_key(request: &Request) -> String {
     let authorization = request.header("authorization");
-    let credential = authorization.split("Credential=").nth(1).unwrap_or_default();
+    let credential = authorization
+        .split("Credential=")
+        .nth(1)
+        .unwrap_or_default();
     credential.split('/').next().unwrap_or_default().to_owned()
 }
 

@@ -35,17 +35,24 @@ impl Authority {
         let authority = params.self_signed(&key).map_err(failed)?;
         let issuer = Issuer::new(params, key);
         let own_key = KeyPair::generate().map_err(failed)?;
-        let own =
-            CertificateParams::new(vec!["127.0.0.1".to_owned(), "localhost".to_owned(), "accounts.sandbox.test".to_owned()])
-                .map_err(failed)?;
+        let own = CertificateParams::new(vec![
+            "127.0.0.1".to_owned(),
+            "localhost".to_owned(),
+            "accounts.sandbox.test".to_owned(),
+        ])
+        .map_err(failed)?;
         let own = own.signed_by(&own_key, &issuer).map_err(failed)?;
-        let private = PrivateKeyDer::try_from(own_key.serialize_der()).map_err(std::io::Error::other)?;
+        let private =
+            PrivateKeyDer::try_from(own_key.serialize_der()).map_err(std::io::Error::other)?;
         let config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
             .map_err(std::io::Error::other)?
             .with_no_client_auth()
             .with_single_cert(vec![own.der().clone()], private)
             .map_err(std::io::Error::other)?;
-        Ok(Self { certificate: authority.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) })
+        Ok(Self {
+            certificate: authority.pem(),
+            acceptor: TlsAcceptor::from(Arc::new(config)),
+        })
     }
 }

@@ -149,7 +149,11 @@ impl Workspace {
         });
         let mut fields = workspace.as_object().cloned().unwrap_or_default();
         fields.extend(network.map(|network| ("network_id".to_owned(), Json::from(network))));
-        Self { fields, has_running_compute: false, update: None }
+        Self {
+            fields,
+            has_running_compute: false,
+            update: None,
+        }
     }
 
     /// Whether its network is the customer's, so that its status stays RUNNING during an update.
@@ -162,9 +166,18 @@ impl World {
     /// The stage as every play begins: two workspaces, no key, no configuration.
     pub fn new() -> Self {
         let mut now = Objects::default();
-        now.workspaces
-            .insert(WORKSPACE, Workspace::new(WORKSPACE, "lakehouse-prod", Some("c0ffee00-0000-4000-8000-000000000003")));
-        now.workspaces.insert(MANAGED_VPC_WORKSPACE, Workspace::new(MANAGED_VPC_WORKSPACE, "lakehouse-dev", None));
+        now.workspaces.insert(
+            WORKSPACE,
+            Workspace::new(
+                WORKSPACE,
+                "lakehouse-prod",
+                Some("c0ffee00-0000-4000-8000-000000000003"),
+            ),
+        );
+        now.workspaces.insert(
+            MANAGED_VPC_WORKSPACE,
+            Workspace::new(MANAGED_VPC_WORKSPACE, "lakehouse-dev", None),
+        );
         now.credentials.insert(
             CREDENTIALS.to_owned(),
             json!({
@@ -199,7 +212,10 @@ impl World {
 
     /// A workspace that must be there.
     pub fn workspace(&mut self, id: u64) -> &mut Workspace {
-        self.now.workspaces.entry(id).or_insert_with(|| Workspace::new(id, "made-by-a-test", Some("network")))
+        self.now
+            .workspaces
+            .entry(id)
+            .or_insert_with(|| Workspace::new(id, "made-by-a-test", Some("network")))
     }
 
     /// The one key that there is, for tests that make one.

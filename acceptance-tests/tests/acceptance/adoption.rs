@@ -17,7 +17,9 @@ over_both! {
 fn existing(over: Over) -> (Stage, String, &'static str) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));
-    stage.kms.call("EnableKeyRotation", &json!({ "KeyId": key }));
+    stage
+        .kms
+        .call("EnableKeyRotation", &json!({ "KeyId": key }));
     let usage = dbxcmk::requirements::aws::Usage {
         deployment: dbxcmk::requirements::aws::Deployment::Commercial,
         accounts: vec![ACCOUNT_ID.parse().unwrap()],
@@ -25,9 +27,15 @@ fn existing(over: Over) -> (Stage, String, &'static str) {
         grants: false,
         cross_account_role: Some(ROLE_ARN.parse().unwrap()),
     };
-    let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+    let statements: Vec<String> = usage
+        .grants()
+        .into_iter()
+        .map(|grant| grant.statement)
+        .collect();
     let statements: Vec<&str> = statements.iter().map(String::as_str).collect();
-    stage.kms.put_policy(&key, &acceptance_tests::stage::policy(&key, &statements));
+    stage
+        .kms
+        .put_policy(&key, &acceptance_tests::stage::policy(&key, &statements));
     let id = "c1000000-0000-4000-8000-000000000001";
     stage.sandbox.with(|world| {
         let configuration = json!({ "customer_managed_key_id": id, "account_id": ACCOUNT_ID, "creation_time": 1_600_000_000_000_i64,
@@ -54,14 +62,24 @@ fn what_is_there_is_imported_with_generated_configuration_and_plans_empty(over: 
         import("dbxcmk_workspace_binding", &WORKSPACE.to_string()),
     ];
     stage.configure(&imports.concat());
-    let run = stage.workdir.run(&["plan", "-json", "-input=false", "-generate-config-out=generated.tf"]);
+    let run = stage.workdir.run(&[
+        "plan",
+        "-json",
+        "-input=false",
+        "-generate-config-out=generated.tf",
+    ]);
     assert!(run.success, "{}", run.shown());
     let generated = std::fs::read_to_string(stage.workdir.path().join("generated.tf")).unwrap();
-    assert!(!generated.contains("statements") && !generated.contains("workspace_status"), "{generated}");
+    assert!(
+        !generated.contains("statements") && !generated.contains("workspace_status"),
+        "{generated}"
+    );
     let run = stage.workdir.apply();
     assert!(run.output.contains("3 imported"), "{}", run.output);
     assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
-    assert!(stage.asked("PATCH").is_empty() && stage.asked("POST /customer-managed-keys").is_empty());
+    assert!(
+        stage.asked("PATCH").is_empty() && stage.asked("POST /customer-managed-keys").is_empty()
+    );
 }
 
 #[test]
@@ -77,11 +95,20 @@ fn each_is_imported_by_its_identity() {
         &[
             import("dbxcmk_key_policy", "key_arn", &key),
             import("dbxcmk_key_configuration", "id", id),
-            import("dbxcmk_workspace_binding", "workspace_id", &WORKSPACE.to_string()),
+            import(
+                "dbxcmk_workspace_binding",
+                "workspace_id",
+                &WORKSPACE.to_string(),
+            ),
         ]
         .concat(),
     );
-    let run = stage.workdir.run(&["plan", "-json", "-input=false", "-generate-config-out=generated.tf"]);
+    let run = stage.workdir.run(&[
+        "plan",
+        "-json",
+        "-input=false",
+        "-generate-config-out=generated.tf",
+    ]);
     assert!(run.success, "{}", run.shown());
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -89,17 +116,26 @@ fn each_is_imported_by_its_identity() {
     let state: Json = serde_json::from_str(&state).unwrap();
     let identity = |ty: &str| -> Json {
         let all = state["resources"].as_array().unwrap();
-        all.iter().find(|one| one["type"] == ty).map(|one| one["instances"][0]["identity"].clone()).unwrap()
+        all.iter()
+            .find(|one| one["type"] == ty)
+            .map(|one| one["instances"][0]["identity"].clone())
+            .unwrap()
     };
     assert_eq!(identity("dbxcmk_key_policy"), json!({ "key_arn": key }));
     assert_eq!(identity("dbxcmk_key_configuration"), json!({ "id": id }));
-    assert_eq!(identity("dbxcmk_workspace_binding"), json!({ "workspace_id": WORKSPACE.to_string() }));
+    assert_eq!(
+        identity("dbxcmk_workspace_binding"),
+        json!({ "workspace_id": WORKSPACE.to_string() })
+    );
     // A wrong one is told as a wrong id is.
     stage.workdir.write(
         "wrong.tf",
         "import {\n  to = dbxcmk_key_configuration.y\n  identity = {\n    id = \"acct/uuid\"\n  }\n}\nresource \"dbxcmk_key_configuration\" \"y\" {\n  use_cases = [\"STORAGE\"]\n  aws = {\n    key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"\n  }\n}\n",
     );
-    stage.workdir.refused_plan().error("Not the id of a key configuration");
+    stage
+        .workdir
+        .refused_plan()
+        .error("Not the id of a key configuration");
 }
 
 #[test]
@@ -124,21 +160,50 @@ fn everything_that_is_there_is_listed() {
         .filter_map(|line| serde_json::from_str::<Json>(line).ok())
         .filter_map(|line| line.get("list_resource_found").cloned())
         .collect();
-    let of = |ty: &str| -> Vec<&Json> { found.iter().filter(|one| one["resource_type"] == ty).collect() };
-    assert_eq!(of("dbxcmk_key_policy").len(), 1, "only keys with statements for Databricks: {found:?}");
-    assert_eq!(of("dbxcmk_key_policy")[0]["identity"], json!({ "key_arn": key }));
+    let of = |ty: &str| -> Vec<&Json> {
+        found
+            .iter()
+            .filter(|one| one["resource_type"] == ty)
+            .collect()
+    };
+    assert_eq!(
+        of("dbxcmk_key_policy").len(),
+        1,
+        "only keys with statements for Databricks: {found:?}"
+    );
+    assert_eq!(
+        of("dbxcmk_key_policy")[0]["identity"],
+        json!({ "key_arn": key })
+    );
     let configuration = of("dbxcmk_key_configuration")[0];
     assert_eq!(configuration["identity"], json!({ "id": id }));
-    assert!(configuration["display_name"].as_str().unwrap().starts_with("alias/lakehouse"), "{configuration}");
-    assert_eq!(configuration["resource_object"]["aws"]["key_arn"], Json::from(key.clone()), "{configuration}");
-    assert_eq!(of("dbxcmk_workspace_binding")[0]["identity"], json!({ "workspace_id": WORKSPACE.to_string() }));
+    assert!(
+        configuration["display_name"]
+            .as_str()
+            .unwrap()
+            .starts_with("alias/lakehouse"),
+        "{configuration}"
+    );
+    assert_eq!(
+        configuration["resource_object"]["aws"]["key_arn"],
+        Json::from(key.clone()),
+        "{configuration}"
+    );
+    assert_eq!(
+        of("dbxcmk_workspace_binding")[0]["identity"],
+        json!({ "workspace_id": WORKSPACE.to_string() })
+    );
 
     // What it generates plans empty.
-    let run = stage.workdir.run(&["query", "-json", "-generate-config-out=found.tf"]);
+    let run = stage
+        .workdir
+        .run(&["query", "-json", "-generate-config-out=found.tf"]);
     assert!(run.success, "{}", run.output);
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    assert!(stage.asked("PATCH").is_empty() && stage.asked("POST /customer-managed-keys").is_empty());
+    assert!(
+        stage.asked("PATCH").is_empty() && stage.asked("POST /customer-managed-keys").is_empty()
+    );
 }
 
 /// The state of databricks/databricks, in the form in which that provider writes it.
@@ -173,21 +238,51 @@ fn a_key_configuration_of_databricks_own_provider_is_moved() {
     // Terraform asks for that provider because the state names it, and asks nothing of it: ours stands in for it.
     let stand_in = stage.workdir.path().join("stand-in");
     std::fs::create_dir_all(&stand_in).unwrap();
-    std::os::unix::fs::symlink(providers::provider_binary(), stand_in.join("terraform-provider-databricks")).unwrap();
+    std::os::unix::fs::symlink(
+        providers::provider_binary(),
+        stand_in.join("terraform-provider-databricks"),
+    )
+    .unwrap();
     let overrides = providers::cli_configuration();
-    let line = format!("dev_overrides {{\n    \"databricks/databricks\" = \"{}\"", stand_in.display());
-    stage.workdir.write("terraform.rc", &overrides.replace("dev_overrides {", &line));
+    let line = format!(
+        "dev_overrides {{\n    \"databricks/databricks\" = \"{}\"",
+        stand_in.display()
+    );
+    stage
+        .workdir
+        .write("terraform.rc", &overrides.replace("dev_overrides {", &line));
     // The steps of the guide, with this key; the resource of the workspace is the peer's own business.
-    let guide = std::fs::read_to_string(checkout().join("docs/guides/migrate-from-databricks.md")).unwrap();
+    let guide =
+        std::fs::read_to_string(checkout().join("docs/guides/migrate-from-databricks.md")).unwrap();
     let steps = blocks(&guide, "terraform");
-    let text: String = steps.iter().take(2).map(|step| step.replace("KEY_ARN", &key)).collect();
+    let text: String = steps
+        .iter()
+        .take(2)
+        .map(|step| step.replace("KEY_ARN", &key))
+        .collect();
     stage.configure(&text);
     let plan = stage.workdir.plan();
-    assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "no-op", "{}", plan.run.shown());
+    assert_eq!(
+        plan.actions("dbxcmk_key_configuration.lakehouse"),
+        "no-op",
+        "{}",
+        plan.run.shown()
+    );
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    assert_eq!(stage.workdir.attribute("dbxcmk_key_configuration.lakehouse", "/id"), id);
-    assert_eq!(stage.workdir.attribute("dbxcmk_workspace_binding.prod", "/storage_key_configuration_id"), id);
+    assert_eq!(
+        stage
+            .workdir
+            .attribute("dbxcmk_key_configuration.lakehouse", "/id"),
+        id
+    );
+    assert_eq!(
+        stage.workdir.attribute(
+            "dbxcmk_workspace_binding.prod",
+            "/storage_key_configuration_id"
+        ),
+        id
+    );
     for word in ["POST /customer-managed-keys", "DELETE", "PATCH"] {
         assert!(stage.asked(word).is_empty(), "{word}");
     }
@@ -203,24 +298,46 @@ fn a_key_policy_of_hashicorps_aws_is_moved(over: Over) {
     let peer = format!(
         "\nresource \"aws_kms_key_policy\" \"lakehouse\" {{\n  key_id = \"{key}\"\n  policy = file(\"policy.json\")\n}}\n"
     );
-    stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{peer}"));
-    stage.workdir.apply();
-    let before = stage.kms.policy(&key);
-    let guide = std::fs::read_to_string(checkout().join("docs/guides/migrate-from-aws-kms-key-policy.md")).unwrap();
-    let own = blocks(&guide, "terraform").concat().replace("KEY_ARN", &key).replace("ROLE_ARN", ROLE_ARN);
-    stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{own}"));
-    let puts = stage.asked("KMS PutKeyPolicy").len();
-    let plan = stage.workdir.plan();
-    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op", "{}", plan.run.shown());
-    stage.workdir.apply();
-    stage.workdir.empty_plan();
-    assert_eq!(stage.kms.policy(&key), before, "nothing was put or taken away");
-    assert_eq!(stage.asked("KMS PutKeyPolicy").len(), puts);
-    // What differs in truth shows, and nothing else.
     stage
         .workdir
-        .configuration(&format!("{HEAD_WITH_AWS}{}", own.replace("key_arn  ", "include_grants = true\n    key_arn  ")));
-    assert_eq!(stage.workdir.plan().actions("dbxcmk_key_policy.lakehouse"), "update");
+        .configuration(&format!("{HEAD_WITH_AWS}{peer}"));
+    stage.workdir.apply();
+    let before = stage.kms.policy(&key);
+    let guide =
+        std::fs::read_to_string(checkout().join("docs/guides/migrate-from-aws-kms-key-policy.md"))
+            .unwrap();
+    let own = blocks(&guide, "terraform")
+        .concat()
+        .replace("KEY_ARN", &key)
+        .replace("ROLE_ARN", ROLE_ARN);
+    stage
+        .workdir
+        .configuration(&format!("{HEAD_WITH_AWS}{own}"));
+    let puts = stage.asked("KMS PutKeyPolicy").len();
+    let plan = stage.workdir.plan();
+    assert_eq!(
+        plan.actions("dbxcmk_key_policy.lakehouse"),
+        "no-op",
+        "{}",
+        plan.run.shown()
+    );
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(
+        stage.kms.policy(&key),
+        before,
+        "nothing was put or taken away"
+    );
+    assert_eq!(stage.asked("KMS PutKeyPolicy").len(), puts);
+    // What differs in truth shows, and nothing else.
+    stage.workdir.configuration(&format!(
+        "{HEAD_WITH_AWS}{}",
+        own.replace("key_arn  ", "include_grants = true\n    key_arn  ")
+    ));
+    assert_eq!(
+        stage.workdir.plan().actions("dbxcmk_key_policy.lakehouse"),
+        "update"
+    );
 }
 
 #[test]
@@ -236,6 +353,12 @@ fn what_cannot_be_taken_over_is_told() {
          [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
     ));
     let run = stage.workdir.refused_plan();
-    assert!(run.error("dbxcmk_key_policy cannot take over a terraform_data").detail.contains("removed"), "{}", run.shown());
+    assert!(
+        run.error("dbxcmk_key_policy cannot take over a terraform_data")
+            .detail
+            .contains("removed"),
+        "{}",
+        run.shown()
+    );
     assert!(HEAD.contains("dbxcmk"));
 }

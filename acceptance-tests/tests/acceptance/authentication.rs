@@ -31,8 +31,17 @@ fn applied(stage: &Stage) -> String {
 
 fn method(stage: &Stage) -> String {
     let record = stage.sandbox.requests();
-    let agent = record.iter().rev().find(|one| one.operation.contains("/api/2.0/")).map(|one| one.user_agent.clone()).unwrap();
-    agent.split_whitespace().find_map(|part| part.strip_prefix("auth/")).unwrap().to_owned()
+    let agent = record
+        .iter()
+        .rev()
+        .find(|one| one.operation.contains("/api/2.0/"))
+        .map(|one| one.user_agent.clone())
+        .unwrap();
+    agent
+        .split_whitespace()
+        .find_map(|part| part.strip_prefix("auth/"))
+        .unwrap()
+        .to_owned()
 }
 
 /// A program that prints something, first on PATH.
@@ -44,7 +53,9 @@ fn program(stage: &mut Stage, name: &str, script: &str) {
     std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
     let rest = std::env::var("PATH").unwrap();
-    stage.workdir.set("PATH", &format!("{}:{rest}", directory.display()));
+    stage
+        .workdir
+        .set("PATH", &format!("{}:{rest}", directory.display()));
 }
 
 #[test]
@@ -65,7 +76,11 @@ fn an_oidc_token_in_a_variable_is_exchanged() {
     stage.workdir.set("DATABRICKS_OIDC_TOKEN_ENV", "CI_TOKEN");
     let run = stage.workdir.refused_plan();
     let error = run.error("No token could be had for Databricks");
-    assert!(error.detail.contains("CI_TOKEN holds no token") && error.detail.contains("oidc_token_env"), "{}", error.detail);
+    assert!(
+        error.detail.contains("CI_TOKEN holds no token") && error.detail.contains("oidc_token_env"),
+        "{}",
+        error.detail
+    );
     stage.workdir.set("CI_TOKEN", OIDC_TOKEN);
     stage.workdir.empty_plan();
 }
@@ -75,8 +90,18 @@ fn an_oidc_token_in_a_file_is_exchanged() {
     let mut stage = stage();
     stage.workdir.set("DATABRICKS_CLIENT_ID", CLIENT_ID);
     let file = stage.workdir.path().join("token");
-    stage.workdir.set("DATABRICKS_OIDC_TOKEN_FILEPATH", &file.display().to_string());
-    assert!(stage.workdir.refused_plan().error("No token could be had for Databricks").detail.contains("cannot be read"));
+    stage.workdir.set(
+        "DATABRICKS_OIDC_TOKEN_FILEPATH",
+        &file.display().to_string(),
+    );
+    assert!(
+        stage
+            .workdir
+            .refused_plan()
+            .error("No token could be had for Databricks")
+            .detail
+            .contains("cannot be read")
+    );
     stage.workdir.write("token", &format!("{OIDC_TOKEN}\n"));
     assert_eq!(applied(&stage), "file-oidc");
 }
@@ -85,34 +110,63 @@ fn an_oidc_token_in_a_file_is_exchanged() {
 fn a_github_job_needs_no_secret() {
     let mut stage = stage();
     stage.workdir.set("DATABRICKS_CLIENT_ID", CLIENT_ID);
-    stage.workdir.set("ACTIONS_ID_TOKEN_REQUEST_URL", &format!("{}/github/token?api-version=2.0", stage.sandbox.url()));
-    stage.workdir.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", GITHUB_REQUEST_TOKEN);
+    stage.workdir.set(
+        "ACTIONS_ID_TOKEN_REQUEST_URL",
+        &format!("{}/github/token?api-version=2.0", stage.sandbox.url()),
+    );
+    stage
+        .workdir
+        .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", GITHUB_REQUEST_TOKEN);
     assert_eq!(applied(&stage), "github-oidc");
     // For whom it is made out can be said.
-    stage.workdir.set("DATABRICKS_TOKEN_AUDIENCE", "somebody-else");
+    stage
+        .workdir
+        .set("DATABRICKS_TOKEN_AUDIENCE", "somebody-else");
     let run = stage.workdir.refused_plan();
-    assert!(run.output.contains("Databricks gave no token"), "{}", run.shown());
+    assert!(
+        run.output.contains("Databricks gave no token"),
+        "{}",
+        run.shown()
+    );
 }
 
 #[test]
 fn an_application_in_entra_is_let_in_with_both_tokens() {
     let mut stage = stage();
-    stage.workdir.set("DATABRICKS_AUTH_TYPE", "azure-client-secret");
-    stage.workdir.set("AZURE_AUTHORITY_HOST", &format!("{}/entra", stage.sandbox.url()));
-    stage.workdir.set("ARM_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47");
+    stage
+        .workdir
+        .set("DATABRICKS_AUTH_TYPE", "azure-client-secret");
+    stage.workdir.set(
+        "AZURE_AUTHORITY_HOST",
+        &format!("{}/entra", stage.sandbox.url()),
+    );
+    stage
+        .workdir
+        .set("ARM_TENANT_ID", "72f988bf-86f1-41af-91ab-2d7cd011db47");
     stage.workdir.set("ARM_CLIENT_ID", CLIENT_ID);
     let run = stage.workdir.refused_plan();
-    assert!(run.error("The Databricks authentication type lacks something").detail.contains("azure_client_secret"));
+    assert!(
+        run.error("The Databricks authentication type lacks something")
+            .detail
+            .contains("azure_client_secret")
+    );
     stage.workdir.set("ARM_CLIENT_SECRET", ENTRA_SECRET);
     assert_eq!(applied(&stage), "azure-client-secret");
-    assert_eq!(stage.asked("POST /entra/").len() % 2, 0, "one token for Databricks, one for Azure");
+    assert_eq!(
+        stage.asked("POST /entra/").len() % 2,
+        0,
+        "one token for Databricks, one for Azure"
+    );
 }
 
 #[test]
 fn a_google_service_account_signs_for_itself() {
     let mut stage = stage();
-    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048).unwrap();
-    stage.sandbox.with(|world| world.google_key = Some(key.public_key_pem()));
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        .unwrap();
+    stage
+        .sandbox
+        .with(|world| world.google_key = Some(key.public_key_pem()));
     let credentials = serde_json::json!({
         "type": "service_account",
         "client_email": "keys@project.iam.gserviceaccount.com",
@@ -121,14 +175,31 @@ fn a_google_service_account_signs_for_itself() {
         "token_uri": format!("{}/google/token", stage.sandbox.url()),
     });
     stage.workdir.write("google.json", &credentials.to_string());
-    stage.workdir.set("DATABRICKS_AUTH_TYPE", "google-credentials");
+    stage
+        .workdir
+        .set("DATABRICKS_AUTH_TYPE", "google-credentials");
     // The file, or what is in it.
-    stage.workdir.set("GOOGLE_CREDENTIALS", &stage.workdir.path().join("google.json").display().to_string());
+    stage.workdir.set(
+        "GOOGLE_CREDENTIALS",
+        &stage
+            .workdir
+            .path()
+            .join("google.json")
+            .display()
+            .to_string(),
+    );
     assert_eq!(applied(&stage), "google-credentials");
-    stage.workdir.set("GOOGLE_CREDENTIALS", &credentials.to_string());
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", &credentials.to_string());
     stage.workdir.empty_plan();
-    stage.workdir.set("GOOGLE_CREDENTIALS", "{\"type\": \"service_account\"}");
-    stage.workdir.refused_plan().error("No token could be had for Databricks");
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", "{\"type\": \"service_account\"}");
+    stage
+        .workdir
+        .refused_plan()
+        .error("No token could be had for Databricks");
 }
 
 #[test]
@@ -144,11 +215,19 @@ fn the_login_of_the_command_line_is_used_when_nothing_is_configured() {
         ),
     );
     assert_eq!(applied(&stage), "databricks-cli");
-    program(&mut stage, "databricks", "echo 'cache: no such login' >&2\nexit 1");
+    program(
+        &mut stage,
+        "databricks",
+        "echo 'cache: no such login' >&2\nexit 1",
+    );
     let run = stage.workdir.refused_plan();
     let error = run.error("No token could be had for Databricks");
     for words in ["no such login", "databricks auth login --host", ACCOUNT_ID] {
-        assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        assert!(
+            error.detail.contains(words),
+            "{words} is missing in:\n{}",
+            error.detail
+        );
     }
 }
 
@@ -176,25 +255,43 @@ fn a_token_that_is_about_to_end_is_renewed_before_it_does() {
     // One for the plan, one for the apply.
     assert_eq!(with_long, 2);
     stage.sandbox.with(|world| world.token_life = 0);
-    stage.workdir.run(&["apply", "-auto-approve", "-json", "-replace=dbxcmk_key_configuration.x"]);
-    assert!(stage.asked("POST /oidc/").len() > with_long + 2, "each request fetches its own");
+    stage.workdir.run(&[
+        "apply",
+        "-auto-approve",
+        "-json",
+        "-replace=dbxcmk_key_configuration.x",
+    ]);
+    assert!(
+        stage.asked("POST /oidc/").len() > with_long + 2,
+        "each request fetches its own"
+    );
 }
 
 #[test]
 fn a_workspaces_host_is_told_so() {
     let mut stage = stage();
     stage.workdir.set("DATABRICKS_TOKEN", TOKEN);
-    stage.workdir.set("DATABRICKS_HOST", "https://dbc-1234.cloud.databricks.com");
+    stage
+        .workdir
+        .set("DATABRICKS_HOST", "https://dbc-1234.cloud.databricks.com");
     let run = stage.workdir.refused_plan();
     let error = run.error("The host is a workspace, not an account");
-    assert!(error.detail.contains("https://accounts.cloud.databricks.com"), "{}", error.detail);
+    assert!(
+        error
+            .detail
+            .contains("https://accounts.cloud.databricks.com"),
+        "{}",
+        error.detail
+    );
 }
 
 /// A secret of each kind, in the environment or in the provider block, and nothing that was written has it.
 #[test]
 fn no_secret_is_written_anywhere_at_trace_level() {
     let secrets = |stage: &Stage| -> Vec<String> {
-        let mut all: Vec<String> = stage.sandbox.with(|world| world.tokens.iter().cloned().collect());
+        let mut all: Vec<String> = stage
+            .sandbox
+            .with(|world| world.tokens.iter().cloned().collect());
         let fixed = [
             CLIENT_SECRET,
             TOKEN,
@@ -211,13 +308,27 @@ fn no_secret_is_written_anywhere_at_trace_level() {
     };
     let github = |stage: &mut Stage| {
         stage.workdir.set("DATABRICKS_CLIENT_ID", CLIENT_ID);
-        stage.workdir.set("ACTIONS_ID_TOKEN_REQUEST_URL", &format!("{}/github/token?api-version=2.0", stage.sandbox.url()));
-        stage.workdir.set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", GITHUB_REQUEST_TOKEN);
+        stage.workdir.set(
+            "ACTIONS_ID_TOKEN_REQUEST_URL",
+            &format!("{}/github/token?api-version=2.0", stage.sandbox.url()),
+        );
+        stage
+            .workdir
+            .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", GITHUB_REQUEST_TOKEN);
     };
     let entra = |stage: &mut Stage| {
-        stage.workdir.set("DATABRICKS_AUTH_TYPE", "azure-client-secret");
-        stage.workdir.set("AZURE_AUTHORITY_HOST", &format!("{}/entra", stage.sandbox.url()));
-        for (name, value) in [("ARM_TENANT_ID", "t"), ("ARM_CLIENT_ID", CLIENT_ID), ("ARM_CLIENT_SECRET", ENTRA_SECRET)] {
+        stage
+            .workdir
+            .set("DATABRICKS_AUTH_TYPE", "azure-client-secret");
+        stage.workdir.set(
+            "AZURE_AUTHORITY_HOST",
+            &format!("{}/entra", stage.sandbox.url()),
+        );
+        for (name, value) in [
+            ("ARM_TENANT_ID", "t"),
+            ("ARM_CLIENT_ID", CLIENT_ID),
+            ("ARM_CLIENT_SECRET", ENTRA_SECRET),
+        ] {
             stage.workdir.set(name, value);
         }
     };
@@ -232,7 +343,9 @@ fn no_secret_is_written_anywhere_at_trace_level() {
     };
     let wrong = |stage: &mut Stage| {
         m2m(stage);
-        stage.workdir.set("DATABRICKS_CLIENT_SECRET", "dose-a-wrong-secret");
+        stage
+            .workdir
+            .set("DATABRICKS_CLIENT_SECRET", "dose-a-wrong-secret");
     };
     // Values that Terraform itself must not keep: ephemeral variables, in the provider block.
     let block = |stage: &mut Stage| {
@@ -243,7 +356,10 @@ fn no_secret_is_written_anywhere_at_trace_level() {
              endpoints = {{\n      sts = \"{}\"\n    }}\n  }}\n}}",
             stage.sandbox.url()
         );
-        stage.workdir.write("main.tf", &text.replace("provider \"dbxcmk\" {}", &provider));
+        stage.workdir.write(
+            "main.tf",
+            &text.replace("provider \"dbxcmk\" {}", &provider),
+        );
         stage.workdir.set("TF_VAR_secret", CLIENT_SECRET);
     };
     type Way<'a> = (&'a str, &'a dyn Fn(&mut Stage), bool);
@@ -265,8 +381,16 @@ fn no_secret_is_written_anywhere_at_trace_level() {
             arrange(&mut stage);
             stage.workdir.set("TF_LOG", "TRACE");
             scope.spawn(move || {
-                let mut written = stage.workdir.run(&["plan", "-input=false", "-no-color", "-out=plan.tfplan"]).output;
-                written.push_str(&stage.workdir.run(&["apply", "-input=false", "-no-color", "-auto-approve"]).output);
+                let mut written = stage
+                    .workdir
+                    .run(&["plan", "-input=false", "-no-color", "-out=plan.tfplan"])
+                    .output;
+                written.push_str(
+                    &stage
+                        .workdir
+                        .run(&["apply", "-input=false", "-no-color", "-auto-approve"])
+                        .output,
+                );
                 for file in ["terraform.tfstate", "plan.tfplan"] {
                     let path = stage.workdir.path().join(file);
                     assert!(path.is_file() || !succeeds, "{name}: {file}");
@@ -278,8 +402,15 @@ fn no_secret_is_written_anywhere_at_trace_level() {
                     assert!(!written.contains(&secret), "{name}: {secret} was written");
                 }
                 if succeeds {
-                    for ours in ["calling the account API", "the answer's body", "customer_managed_key_id"] {
-                        assert!(written.contains(ours), "{name}: the provider's own log is there ({ours})");
+                    for ours in [
+                        "calling the account API",
+                        "the answer's body",
+                        "customer_managed_key_id",
+                    ] {
+                        assert!(
+                            written.contains(ours),
+                            "{name}: the provider's own log is there ({ours})"
+                        );
                     }
                 }
             });
@@ -293,8 +424,16 @@ fn unpacked(path: &std::path::Path) -> String {
     if !path.is_file() {
         return String::new();
     }
-    let output = std::process::Command::new("python3").args(["-c", script]).arg(path).output().unwrap();
-    assert!(output.status.success() && !output.stdout.is_empty(), "{} cannot be looked into", path.display());
+    let output = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(path)
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success() && !output.stdout.is_empty(),
+        "{} cannot be looked into",
+        path.display()
+    );
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 

@@ -41,7 +41,11 @@ fn binding(managed: &str, storage: &str) -> String {
 /// Two good configurations, the first one under the workspace.
 fn bound(over: Over) -> (Stage, String) {
     let stage = Stage::new(over);
-    let configurations = format!("{}{}", configuration("one", &stage.good_key()), configuration("two", &stage.good_key()));
+    let configurations = format!(
+        "{}{}",
+        configuration("one", &stage.good_key()),
+        configuration("two", &stage.good_key())
+    );
     stage.configure(&format!("{configurations}{}", binding("one", "one")));
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -54,8 +58,18 @@ fn a_storage_rotation_is_refused_at_plan(over: Over) {
     stage.configure(&format!("{configurations}{}", binding("one", "two")));
     let run = stage.workdir.refused_plan();
     let error = run.error("The storage key of a workspace cannot be changed");
-    assert!(error.code.contains("storage_key_configuration_id"), "it points at the line: {}", error.code);
-    assert!(error.detail.contains(&format!("storage_key_configuration_id = {before}")), "{}", error.detail);
+    assert!(
+        error.code.contains("storage_key_configuration_id"),
+        "it points at the line: {}",
+        error.code
+    );
+    assert!(
+        error
+            .detail
+            .contains(&format!("storage_key_configuration_id = {before}")),
+        "{}",
+        error.detail
+    );
     assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), before);
 }
 
@@ -66,11 +80,21 @@ fn a_managed_services_rotation_happens_in_place(over: Over) {
     assert_eq!(stage.workdir.plan().actions(BINDING), "update");
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    let two = stage.workdir.attribute("dbxcmk_key_configuration.two", "/id");
-    assert_eq!(stage.workspace_field(WORKSPACE, MANAGED_FIELD), Json::from(two.clone()));
+    let two = stage
+        .workdir
+        .attribute("dbxcmk_key_configuration.two", "/id");
+    assert_eq!(
+        stage.workspace_field(WORKSPACE, MANAGED_FIELD),
+        Json::from(two.clone())
+    );
     assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), storage);
     // Only the field that changes is sent, and named in the mask.
-    let patches: Vec<_> = stage.sandbox.requests().into_iter().filter(|record| record.operation.starts_with("PATCH")).collect();
+    let patches: Vec<_> = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .filter(|record| record.operation.starts_with("PATCH"))
+        .collect();
     let last = patches.last().expect("a patch");
     assert_eq!(last.body, json!({ MANAGED_FIELD: two }));
     assert_eq!(last.query["update_mask"], MANAGED_FIELD);
@@ -81,7 +105,11 @@ fn removing_a_key_is_refused_at_plan(over: Over) {
     stage.configure(&format!("{configurations}{}", binding("one", "")));
     let run = stage.workdir.refused_plan();
     let error = run.error("A key cannot be detached from a workspace");
-    assert!(error.detail.contains("storage_key_configuration_id = \""), "{}", error.detail);
+    assert!(
+        error.detail.contains("storage_key_configuration_id = \""),
+        "{}",
+        error.detail
+    );
 }
 
 fn a_key_in_another_region_is_refused_at_plan(over: Over) {
@@ -91,20 +119,30 @@ fn a_key_in_another_region_is_refused_at_plan(over: Over) {
     elsewhere.put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE]));
     stage.configure(&configuration("one", &key));
     stage.workdir.apply();
-    stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "")));
+    stage.configure(&format!(
+        "{}{}",
+        configuration("one", &key),
+        binding("one", "")
+    ));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key is in another region than the workspace");
-    assert!(error.detail.contains(REGION) && error.detail.contains("us-east-1"), "{}", error.detail);
+    assert!(
+        error.detail.contains(REGION) && error.detail.contains("us-east-1"),
+        "{}",
+        error.detail
+    );
     assert_eq!(stage.asked("PATCH").len(), 0);
 }
 
 fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     let stage = Stage::new(over);
     let key = stage.good_key();
-    let for_clusters = configuration("one", &key).replace("    reuse_key_for_cluster_volumes = false\n", "");
+    let for_clusters =
+        configuration("one", &key).replace("    reuse_key_for_cluster_volumes = false\n", "");
     stage.configure(&for_clusters);
     let plan = stage.workdir.plan();
-    plan.run.warning("No statement of the key policy is for cluster volumes");
+    plan.run
+        .warning("No statement of the key policy is for cluster volumes");
     stage.workdir.apply();
     stage.configure(&format!("{for_clusters}{}", binding("one", "one")));
     let run = stage.workdir.run(&["plan", "-json"]);
@@ -112,7 +150,9 @@ fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     if key.contains(":123456789012:") {
         // The role is of the key's own account, which may allow it by IAM: possible, and not proven.
         assert!(run.success, "{}", run.shown());
-        let warning = run.warning("The cross-account role may use the key only as far as its IAM policies allow");
+        let warning = run.warning(
+            "The cross-account role may use the key only as far as its IAM policies allow",
+        );
         assert!(warning.detail.contains(role), "{}", warning.detail);
     } else {
         let error = run.error("The key policy does not let the cross-account role use the key for cluster volumes (EBS)");
@@ -125,7 +165,11 @@ fn a_key_that_breaks_between_plan_and_apply_is_not_attached(over: Over) {
     let key = stage.good_key();
     stage.configure(&configuration("one", &key));
     stage.workdir.apply();
-    stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "one")));
+    stage.configure(&format!(
+        "{}{}",
+        configuration("one", &key),
+        binding("one", "one")
+    ));
     stage.workdir.plan();
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
     let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
@@ -141,17 +185,27 @@ mod the_account {
     fn ready() -> Stage {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
-        stage.configure(&format!("{}{}", configuration("one", &key), binding("one", "one")));
+        stage.configure(&format!(
+            "{}{}",
+            configuration("one", &key),
+            binding("one", "one")
+        ));
         stage
     }
 
     #[test]
     fn a_silent_revert_is_found_and_told() {
         let stage = ready();
-        stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
+        stage
+            .sandbox
+            .inject(Fault::new("PATCH /workspaces/", Effect::Revert));
         let run = stage.workdir.failed_apply();
         let error = run.error("Databricks accepted the key, then reverted to the previous one");
-        assert!(error.detail.contains("workspace storage: none"), "{}", error.detail);
+        assert!(
+            error.detail.contains("workspace storage: none"),
+            "{}",
+            error.detail
+        );
         // Nothing is claimed that is not true, and the next apply brings it about.
         assert_eq!(stage.workdir.plan().actions(BINDING), "create");
         stage.workdir.apply();
@@ -164,11 +218,22 @@ mod the_account {
         for milliseconds in [2000, 4000] {
             let stage = ready();
             settling(&stage, "8s");
-            stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::RevertAfter { milliseconds }));
+            stage.sandbox.inject(Fault::new(
+                "PATCH /workspaces/",
+                Effect::RevertAfter { milliseconds },
+            ));
             let run = stage.workdir.failed_apply();
             let error = run.error("Databricks accepted the key, then reverted to the previous one");
-            for words in ["workspace storage: none", "It showed the new keys after", "Last seen: 20"] {
-                assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+            for words in [
+                "workspace storage: none",
+                "It showed the new keys after",
+                "Last seen: 20",
+            ] {
+                assert!(
+                    error.detail.contains(words),
+                    "{words} is missing in:\n{}",
+                    error.detail
+                );
             }
             assert_eq!(stage.workdir.plan().actions(BINDING), "create");
         }
@@ -187,7 +252,8 @@ mod the_account {
         });
         let error = run.error("A key became unusable while the workspace was taking it");
         assert!(
-            error.detail.contains("is in the state Disabled") && error.detail.contains("aws kms enable-key"),
+            error.detail.contains("is in the state Disabled")
+                && error.detail.contains("aws kms enable-key"),
             "{}",
             error.detail
         );
@@ -200,9 +266,12 @@ mod the_account {
         let run = std::thread::scope(|scope| {
             let apply = scope.spawn(|| stage.workdir.failed_apply());
             assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
-            stage
-                .sandbox
-                .with(|world| world.workspace(WORKSPACE).fields.insert("workspace_status".to_owned(), Json::from("FAILED")));
+            stage.sandbox.with(|world| {
+                world
+                    .workspace(WORKSPACE)
+                    .fields
+                    .insert("workspace_status".to_owned(), Json::from("FAILED"))
+            });
             apply.join().unwrap()
         });
         run.error("The workspace failed while its keys were changed");
@@ -219,7 +288,9 @@ mod the_account {
                 let template = world.workspace(WORKSPACE).clone();
                 let workspace = world.workspace(number);
                 *workspace = template;
-                workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
+                workspace
+                    .fields
+                    .insert("workspace_id".to_owned(), Json::from(number));
             }
         });
         stage.configure(&format!(
@@ -228,10 +299,25 @@ mod the_account {
             configuration("one", &key)
         ));
         stage.workdir.apply();
-        let asked: Vec<String> = stage.sandbox.requests().into_iter().map(|record| record.operation).collect();
-        let first_patch = asked.iter().position(|operation| operation.starts_with("PATCH")).unwrap();
-        let last_patch = asked.iter().rposition(|operation| operation.starts_with("PATCH")).unwrap();
-        let lists = asked.iter().skip(first_patch).filter(|operation| operation.ends_with("/workspaces")).count();
+        let asked: Vec<String> = stage
+            .sandbox
+            .requests()
+            .into_iter()
+            .map(|record| record.operation)
+            .collect();
+        let first_patch = asked
+            .iter()
+            .position(|operation| operation.starts_with("PATCH"))
+            .unwrap();
+        let last_patch = asked
+            .iter()
+            .rposition(|operation| operation.starts_with("PATCH"))
+            .unwrap();
+        let lists = asked
+            .iter()
+            .skip(first_patch)
+            .filter(|operation| operation.ends_with("/workspaces"))
+            .count();
         // One binding alone reads about a dozen times in these seconds; eight of them do not read eight times as often.
         assert!((4..=40).contains(&lists), "{lists} lists: {asked:?}");
         let own = asked
@@ -239,32 +325,53 @@ mod the_account {
             .skip(last_patch)
             .filter(|operation| operation.contains("GET") && operation.contains("/workspaces/"))
             .count();
-        assert_eq!(own, 0, "nobody reads a workspace alone while it waits: {asked:?}");
+        assert_eq!(
+            own, 0,
+            "nobody reads a workspace alone while it waits: {asked:?}"
+        );
         stage.workdir.empty_plan();
     }
 
     #[test]
     fn running_compute_is_told_with_what_to_stop() {
         let stage = ready();
-        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        stage
+            .sandbox
+            .with(|world| world.workspace(WORKSPACE).has_running_compute = true);
         let run = stage.workdir.failed_apply();
         let error = run.error("Compute is running in the workspace");
-        assert!(error.detail.contains("databricks clusters list"), "{}", error.detail);
-        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = false);
+        assert!(
+            error.detail.contains("databricks clusters list"),
+            "{}",
+            error.detail
+        );
+        stage
+            .sandbox
+            .with(|world| world.workspace(WORKSPACE).has_running_compute = false);
         stage.workdir.apply();
     }
 
     #[test]
     fn running_compute_is_waited_for_when_asked_to() {
         let stage = ready();
-        stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        stage
+            .sandbox
+            .with(|world| world.workspace(WORKSPACE).has_running_compute = true);
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-        stage.workdir.write("main.tf", &text.replace("  settle_time", "  wait_for_compute = \"40s\"\n  settle_time"));
+        stage.workdir.write(
+            "main.tf",
+            &text.replace(
+                "  settle_time",
+                "  wait_for_compute = \"40s\"\n  settle_time",
+            ),
+        );
         let run = std::thread::scope(|scope| {
             let apply = scope.spawn(|| stage.workdir.apply());
             assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
             std::thread::sleep(std::time::Duration::from_millis(500));
-            stage.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = false);
+            stage
+                .sandbox
+                .with(|world| world.workspace(WORKSPACE).has_running_compute = false);
             apply.join().unwrap()
         });
         assert!(run.success);
@@ -272,12 +379,22 @@ mod the_account {
         stage.workdir.empty_plan();
         // It does not wait for good.
         let again = ready();
-        again.sandbox.with(|world| world.workspace(WORKSPACE).has_running_compute = true);
+        again
+            .sandbox
+            .with(|world| world.workspace(WORKSPACE).has_running_compute = true);
         let text = std::fs::read_to_string(again.workdir.path().join("main.tf")).unwrap();
-        again.workdir.write("main.tf", &text.replace("  settle_time", "  wait_for_compute = \"1s\"\n  settle_time"));
+        again.workdir.write(
+            "main.tf",
+            &text.replace(
+                "  settle_time",
+                "  wait_for_compute = \"1s\"\n  settle_time",
+            ),
+        );
         let run = again.workdir.failed_apply();
         assert!(
-            run.error("Compute is running in the workspace").detail.contains("waited 1s for the compute to stop"),
+            run.error("Compute is running in the workspace")
+                .detail
+                .contains("waited 1s for the compute to stop"),
             "{}",
             run.shown()
         );
@@ -285,25 +402,44 @@ mod the_account {
 
     #[test]
     fn a_workspace_without_storage_of_its_own_gets_no_storage_key() {
-        for (field, value, words) in
-            [("compute_mode", "SERVERLESS", "serverless compute alone"), ("storage_mode", "DEFAULT_STORAGE", "default storage")]
-        {
+        for (field, value, words) in [
+            ("compute_mode", "SERVERLESS", "serverless compute alone"),
+            ("storage_mode", "DEFAULT_STORAGE", "default storage"),
+        ] {
             let stage = ready();
-            stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert(field.to_owned(), Json::from(value)));
+            stage.sandbox.with(|world| {
+                world
+                    .workspace(WORKSPACE)
+                    .fields
+                    .insert(field.to_owned(), Json::from(value))
+            });
             stage.workdir.apply_configuration_alone();
             let run = stage.workdir.refused_plan();
-            let error = run.error("The workspace has no storage of its own that a storage key could encrypt");
+            let error = run
+                .error("The workspace has no storage of its own that a storage key could encrypt");
             assert!(error.detail.contains(words), "{}", error.detail);
-            assert!(error.code.contains("storage_key_configuration_id"), "{}", error.code);
+            assert!(
+                error.code.contains("storage_key_configuration_id"),
+                "{}",
+                error.code
+            );
         }
     }
 
     #[test]
     fn a_workspace_in_another_cloud_is_refused_at_plan() {
         let stage = ready();
-        stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert("cloud".to_owned(), Json::from("gcp")));
+        stage.sandbox.with(|world| {
+            world
+                .workspace(WORKSPACE)
+                .fields
+                .insert("cloud".to_owned(), Json::from("gcp"))
+        });
         stage.workdir.apply_configuration_alone();
-        stage.workdir.refused_plan().error("The workspace is in another cloud than the key");
+        stage
+            .workdir
+            .refused_plan()
+            .error("The workspace is in another cloud than the key");
     }
 
     #[test]
@@ -312,28 +448,53 @@ mod the_account {
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         let other = configuration("two", &stage.good_key());
         let second = binding("two", "one").replace("\"prod\"", "\"second\"");
-        stage.workdir.write("main.tf", &format!("{text}{other}{second}"));
+        stage
+            .workdir
+            .write("main.tf", &format!("{text}{other}{second}"));
         let run = stage.workdir.refused_plan();
-        assert!(run.error("The workspace is bound twice").detail.contains(&WORKSPACE.to_string()));
+        assert!(
+            run.error("The workspace is bound twice")
+                .detail
+                .contains(&WORKSPACE.to_string())
+        );
         // The same once one of them is there.
         stage.workdir.write("main.tf", &text);
         stage.workdir.apply();
-        stage.workdir.write("main.tf", &format!("{text}{other}{second}"));
-        stage.workdir.refused_plan().error("The workspace is bound twice");
+        stage
+            .workdir
+            .write("main.tf", &format!("{text}{other}{second}"));
+        stage
+            .workdir
+            .refused_plan()
+            .error("The workspace is bound twice");
         // And to be replaced is no second binding.
         stage.workdir.write("main.tf", &text);
-        let run = stage.workdir.run(&["plan", "-json", &format!("-replace={BINDING}")]);
+        let run = stage
+            .workdir
+            .run(&["plan", "-json", &format!("-replace={BINDING}")]);
         assert!(run.success, "{}", run.shown());
     }
 
     #[test]
     fn a_failed_update_leaves_the_truth_in_the_state() {
         let (stage, configurations) = bound(Over::Sandbox);
-        let before = stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id");
+        let before = stage
+            .workdir
+            .attribute(BINDING, "/managed_services_key_configuration_id");
         stage.configure(&format!("{configurations}{}", binding("two", "one")));
-        stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Revert));
-        stage.workdir.failed_apply().error("Databricks accepted the key, then reverted to the previous one");
-        assert_eq!(stage.workdir.attribute(BINDING, "/managed_services_key_configuration_id"), before);
+        stage
+            .sandbox
+            .inject(Fault::new("PATCH /workspaces/", Effect::Revert));
+        stage
+            .workdir
+            .failed_apply()
+            .error("Databricks accepted the key, then reverted to the previous one");
+        assert_eq!(
+            stage
+                .workdir
+                .attribute(BINDING, "/managed_services_key_configuration_id"),
+            before
+        );
         assert_eq!(stage.workdir.plan().actions(BINDING), "update");
         stage.workdir.apply();
         stage.workdir.empty_plan();
@@ -343,9 +504,18 @@ mod the_account {
     fn a_timeout_leaves_the_truth_behind() {
         let stage = ready();
         let slow = Effect::Delay { milliseconds: 1500 };
-        stage.sandbox.inject(Fault::new("GET /workspaces/", slow).times(1000));
-        let text = format!("{}{}", configuration("one", &stage.good_key()), binding("one", "one"))
-            .replace("  settle_time", "  timeouts = {\n    create = \"1s\"\n  }\n  settle_time");
+        stage
+            .sandbox
+            .inject(Fault::new("GET /workspaces/", slow).times(1000));
+        let text = format!(
+            "{}{}",
+            configuration("one", &stage.good_key()),
+            binding("one", "one")
+        )
+        .replace(
+            "  settle_time",
+            "  timeouts = {\n    create = \"1s\"\n  }\n  settle_time",
+        );
         stage.configure(&text);
         let run = stage.workdir.failed_apply();
         run.error("The workspace did not show the keys in time");
@@ -357,15 +527,25 @@ mod the_account {
     #[test]
     fn a_lower_tier_is_refused_at_plan() {
         let stage = ready();
-        stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert("pricing_tier".to_owned(), Json::from("PREMIUM")));
+        stage.sandbox.with(|world| {
+            world
+                .workspace(WORKSPACE)
+                .fields
+                .insert("pricing_tier".to_owned(), Json::from("PREMIUM"))
+        });
         stage.workdir.apply_configuration_alone();
-        stage.workdir.refused_plan().error("The workspace's pricing tier has no customer-managed keys");
+        stage
+            .workdir
+            .refused_plan()
+            .error("The workspace's pricing tier has no customer-managed keys");
     }
 
     #[test]
     fn a_workspace_that_is_not_there_is_refused_at_plan() {
         let stage = ready();
-        stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
+        stage
+            .sandbox
+            .with(|world| world.now.workspaces.remove(&WORKSPACE));
         let run = stage.workdir.refused_plan();
         let error = run.error("There is no such workspace in this Databricks account");
         assert!(error.code.contains("workspace_id"), "{}", error.code);
@@ -375,14 +555,22 @@ mod the_account {
     fn a_workspace_that_vanished_does_not_stand_in_the_way_of_a_destroy() {
         let stage = ready();
         stage.workdir.apply();
-        stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
+        stage
+            .sandbox
+            .with(|world| world.now.workspaces.remove(&WORKSPACE));
         let plan = stage.workdir.plan();
         plan.run.warning("The workspace does not exist any more");
         stage.workdir.destroy();
         // Once Terraform has forgotten it, a wrong number and a deleted workspace look alike: the text speaks of both.
         let run = stage.workdir.refused_plan();
         let error = run.error("There is no such workspace in this Databricks account");
-        assert!(error.detail.contains("remove this binding from the configuration"), "{}", error.detail);
+        assert!(
+            error
+                .detail
+                .contains("remove this binding from the configuration"),
+            "{}",
+            error.detail
+        );
     }
 
     #[test]
@@ -390,10 +578,19 @@ mod the_account {
         let stage = ready();
         stage.workdir.apply();
         let id = stage.workspace_field(WORKSPACE, STORAGE_FIELD);
-        let run = stage.workdir.run(&["destroy", "-json", "-auto-approve", "-target=dbxcmk_workspace_binding.prod"]);
+        let run = stage.workdir.run(&[
+            "destroy",
+            "-json",
+            "-auto-approve",
+            "-target=dbxcmk_workspace_binding.prod",
+        ]);
         assert!(run.success, "{}", run.shown());
         let warning = run.warning("The keys stay attached to the workspace");
-        assert!(warning.detail.contains(id.as_str().unwrap()), "{}", warning.detail);
+        assert!(
+            warning.detail.contains(id.as_str().unwrap()),
+            "{}",
+            warning.detail
+        );
         assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), id);
         // Binding it again finds everything in place.
         stage.workdir.apply();
@@ -405,7 +602,10 @@ mod the_account {
         let stage = ready();
         stage.workdir.apply();
         let other = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-        stage.workdir.write("main.tf", &other.replace(&WORKSPACE.to_string(), &MANAGED_VPC_WORKSPACE.to_string()));
+        stage.workdir.write(
+            "main.tf",
+            &other.replace(&WORKSPACE.to_string(), &MANAGED_VPC_WORKSPACE.to_string()),
+        );
         assert_eq!(stage.workdir.plan().actions(BINDING), "delete, create");
         stage.workdir.apply();
         stage.workdir.empty_plan();
@@ -416,23 +616,33 @@ mod the_account {
     fn a_missing_use_case_is_refused_at_plan() {
         let stage = ready();
         let key = stage.good_key();
-        let less =
-            configuration("one", &key).replace(", \"STORAGE\"", "").replace("    reuse_key_for_cluster_volumes = false\n", "");
+        let less = configuration("one", &key)
+            .replace(", \"STORAGE\"", "")
+            .replace("    reuse_key_for_cluster_volumes = false\n", "");
         stage.configure(&less);
         stage.workdir.apply();
         stage.configure(&format!("{less}{}", binding("one", "one")));
-        stage.workdir.refused_plan().error("The key configuration is not made for workspace storage");
+        stage
+            .workdir
+            .refused_plan()
+            .error("The key configuration is not made for workspace storage");
     }
 
     fn settling(stage: &Stage, time: &str) {
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-        stage.workdir.write("main.tf", &text.replace("settle_time = \"0s\"", &format!("settle_time = \"{time}\"")));
+        stage.workdir.write(
+            "main.tf",
+            &text.replace("settle_time = \"0s\"", &format!("settle_time = \"{time}\"")),
+        );
     }
 
     /// The key that the configuration names.
     fn key_of(stage: &Stage) -> String {
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-        text.split('"').find(|part| part.starts_with("arn:aws:kms:")).unwrap().to_owned()
+        text.split('"')
+            .find(|part| part.starts_with("arn:aws:kms:"))
+            .unwrap()
+            .to_owned()
     }
 
     trait Alone {
@@ -441,7 +651,12 @@ mod the_account {
 
     impl Alone for acceptance_tests::harness::Workdir {
         fn apply_configuration_alone(&self) {
-            let run = self.run(&["apply", "-json", "-auto-approve", "-target=dbxcmk_key_configuration.one"]);
+            let run = self.run(&[
+                "apply",
+                "-json",
+                "-auto-approve",
+                "-target=dbxcmk_key_configuration.one",
+            ]);
             assert!(run.success, "{}", run.shown());
         }
     }
@@ -452,7 +667,10 @@ mod the_account {
 fn a_plan_over_a_thousand_bindings_asks_a_handful_of_questions() {
     let stage = Stage::new(Over::Sandbox);
     let keys = [stage.good_key(), stage.good_key()];
-    let ids = ["c1000000-0000-4000-8000-000000000001", "c1000000-0000-4000-8000-000000000002"];
+    let ids = [
+        "c1000000-0000-4000-8000-000000000001",
+        "c1000000-0000-4000-8000-000000000002",
+    ];
     stage.sandbox.with(|world| {
         for (id, key) in ids.iter().zip(&keys) {
             let configuration = json!({ "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID,
@@ -474,8 +692,23 @@ fn a_plan_over_a_thousand_bindings_asks_a_handful_of_questions() {
     let before = stage.sandbox.requests().len();
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions("dbxcmk_workspace_binding.all[999]"), "create");
-    let asked: Vec<String> = stage.sandbox.requests().into_iter().skip(before).map(|record| record.operation).collect();
-    let account = asked.iter().filter(|operation| operation.contains("/api/2.0/")).count();
-    let kms = asked.iter().filter(|operation| operation.starts_with("KMS")).count();
-    assert!(account <= 4 && kms <= 8, "{account} account calls and {kms} KMS calls: {asked:?}");
+    let asked: Vec<String> = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .skip(before)
+        .map(|record| record.operation)
+        .collect();
+    let account = asked
+        .iter()
+        .filter(|operation| operation.contains("/api/2.0/"))
+        .count();
+    let kms = asked
+        .iter()
+        .filter(|operation| operation.starts_with("KMS"))
+        .count();
+    assert!(
+        account <= 4 && kms <= 8,
+        "{account} account calls and {kms} KMS calls: {asked:?}"
+    );
 }

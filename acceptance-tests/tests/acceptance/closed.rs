@@ -16,12 +16,16 @@ fn binding(case: &str) -> String {
 /// A stage whose account has this key in its one configuration.
 fn with_key(key: &Json) -> Stage {
     let stage = Stage::new(Over::Sandbox);
-    let mut configuration =
-        json!({ "customer_managed_key_id": ID, "account_id": ACCOUNT_ID, "use_cases": ["MANAGED_SERVICES", "STORAGE"] });
+    let mut configuration = json!({ "customer_managed_key_id": ID, "account_id": ACCOUNT_ID, "use_cases": ["MANAGED_SERVICES", "STORAGE"] });
     if let (Some(fields), Some(key)) = (configuration.as_object_mut(), key.as_object()) {
         fields.extend(key.clone());
     }
-    stage.sandbox.with(|world| world.now.configurations.insert(ID.to_owned(), configuration));
+    stage.sandbox.with(|world| {
+        world
+            .now
+            .configurations
+            .insert(ID.to_owned(), configuration)
+    });
     stage
 }
 
@@ -39,7 +43,11 @@ fn a_key_that_cannot_be_read_is_not_attached() {
             "The key of the key configuration cannot be read",
             "``",
         ),
-        (json!({}), "The key of the key configuration cannot be read", "without any key"),
+        (
+            json!({}),
+            "The key of the key configuration cannot be read",
+            "without any key",
+        ),
         (
             json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/l/keyRings/r/cryptoKeys/k" } }),
             "The workspace is in another cloud than the key",
@@ -52,7 +60,11 @@ fn a_key_that_cannot_be_read_is_not_attached() {
             stage.configure(&binding(case));
             let run = stage.workdir.refused_plan();
             let error = run.error(summary);
-            assert!(error.detail.contains(quoted), "{quoted} is missing in:\n{}", error.detail);
+            assert!(
+                error.detail.contains(quoted),
+                "{quoted} is missing in:\n{}",
+                error.detail
+            );
             assert!(error.code.contains(case), "{}", error.code);
             stage.workdir.failed_apply();
             assert_eq!(stage.asked("PATCH /workspaces/").len(), 0);
@@ -71,7 +83,12 @@ fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     stage.configure(&configuration);
     stage.workdir.apply();
     let field = "storage_customer_managed_key_id";
-    stage.sandbox.with(|world| world.workspace(WORKSPACE).fields.insert(field.to_owned(), Json::from("cmk-42")));
+    stage.sandbox.with(|world| {
+        world
+            .workspace(WORKSPACE)
+            .fields
+            .insert(field.to_owned(), Json::from("cmk-42"))
+    });
     stage.configure(&format!(
         "{configuration}{}",
         binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
@@ -80,14 +97,22 @@ fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     let error = run.error("The key configuration of the workspace cannot be read");
     assert!(error.detail.contains("`cmk-42`"), "{}", error.detail);
     // Nor is it none for whoever asks what is encrypted, or imports.
-    stage.configure(&format!("\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n"));
-    stage.workdir.refused_plan().error("The key configuration of the workspace cannot be read");
+    stage.configure(&format!(
+        "\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n"
+    ));
+    stage
+        .workdir
+        .refused_plan()
+        .error("The key configuration of the workspace cannot be read");
 }
 
 /// Each row: what the account shows as the role, and what the error says.
 #[test]
 fn a_role_that_cannot_be_read_is_a_finding() {
-    let rows = [(json!("arn:aws:iam::1:role/x"), "arn:aws:iam::1:role/x"), (json!("nobody"), "nobody")];
+    let rows = [
+        (json!("arn:aws:iam::1:role/x"), "arn:aws:iam::1:role/x"),
+        (json!("nobody"), "nobody"),
+    ];
     for (role, quoted) in rows {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
@@ -123,8 +148,13 @@ fn statements_are_removed_from_a_key_that_waits_for_its_material() {
     assert!(stage.kms.policy(&key).contains("414351767826"));
     let id = key.rsplit('/').next().unwrap_or_default().to_owned();
     stage.sandbox.with(|world| {
-        let key = world.now.keys.get_mut(&(REGION.to_owned(), id)).expect("the key");
-        key.metadata.insert("KeyState".to_owned(), Json::from("PendingImport"));
+        let key = world
+            .now
+            .keys
+            .get_mut(&(REGION.to_owned(), id))
+            .expect("the key");
+        key.metadata
+            .insert("KeyState".to_owned(), Json::from("PendingImport"));
     });
     stage.workdir.destroy();
     assert!(
@@ -140,7 +170,10 @@ fn a_workspace_id_is_a_number_or_a_text() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
     stage.sandbox.with(|world| {
-        world.workspace(WORKSPACE).fields.insert("workspace_id".to_owned(), Json::from(WORKSPACE.to_string()));
+        world
+            .workspace(WORKSPACE)
+            .fields
+            .insert("workspace_id".to_owned(), Json::from(WORKSPACE.to_string()));
     });
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n\
@@ -157,7 +190,9 @@ fn a_workspace_id_is_a_number_or_a_text() {
     stage.workdir.apply();
     stage.workdir.empty_plan();
     stage.workdir.forget("dbxcmk_workspace_binding.prod");
-    stage.workdir.import("dbxcmk_workspace_binding.prod", &WORKSPACE.to_string());
+    stage
+        .workdir
+        .import("dbxcmk_workspace_binding.prod", &WORKSPACE.to_string());
     stage.workdir.apply();
 }
 
@@ -184,17 +219,40 @@ fn another_wait_is_no_change_of_the_object() {
     ));
     let before = stage.sandbox.requests().len();
     let plan = stage.workdir.plan_with(&["-refresh=false"]);
-    for address in ["dbxcmk_workspace_binding.prod", "dbxcmk_key_configuration.one"] {
+    for address in [
+        "dbxcmk_workspace_binding.prod",
+        "dbxcmk_key_configuration.one",
+    ] {
         assert_eq!(plan.actions(address), "update");
     }
-    for attribute in ["/workspace_name", "/workspace_status", "/region", "/pricing_tier", "/id"] {
-        assert!(!plan.is_unknown("dbxcmk_workspace_binding.prod", attribute), "{attribute} is unknown");
+    for attribute in [
+        "/workspace_name",
+        "/workspace_status",
+        "/region",
+        "/pricing_tier",
+        "/id",
+    ] {
+        assert!(
+            !plan.is_unknown("dbxcmk_workspace_binding.prod", attribute),
+            "{attribute} is unknown"
+        );
     }
     let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
     assert!(run.success, "{}", run.shown());
-    let asked: Vec<String> = stage.sandbox.requests().into_iter().skip(before).map(|record| record.operation).collect();
+    let asked: Vec<String> = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .skip(before)
+        .map(|record| record.operation)
+        .collect();
     assert_eq!(asked, Vec::<String>::new(), "somebody was called");
-    assert_eq!(stage.workdir.attribute("dbxcmk_workspace_binding.prod", "/settle_time"), "1s");
+    assert_eq!(
+        stage
+            .workdir
+            .attribute("dbxcmk_workspace_binding.prod", "/settle_time"),
+        "1s"
+    );
     stage.workdir.empty_plan();
 }
 
@@ -210,8 +268,14 @@ fn null_in_a_required_argument_is_missing() {
     let rows = [
         (configuration("null", key), "use_cases"),
         (configuration("[\"STORAGE\"]", "null"), "aws"),
-        (configuration("[\"STORAGE\"]", "{ key_arn = null }"), "aws.key_arn"),
-        (configuration("[\"STORAGE\"]", "{ key_arn = var.none }"), "aws.key_arn"),
+        (
+            configuration("[\"STORAGE\"]", "{ key_arn = null }"),
+            "aws.key_arn",
+        ),
+        (
+            configuration("[\"STORAGE\"]", "{ key_arn = var.none }"),
+            "aws.key_arn",
+        ),
         (
             configuration("[\"STORAGE\"]", key)
                 .replace("dbxcmk_key_configuration", "dbxcmk_key_policy")
@@ -224,15 +288,27 @@ fn null_in_a_required_argument_is_missing() {
             ),
             "workspace_id",
         ),
-        ("\ndata \"dbxcmk_workspace_encryption\" \"x\" {\n  workspace_id = null\n}\n".to_owned(), "workspace_id"),
-        (format!("\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = null\n  aws = {key}\n}}\n"), "use_cases"),
+        (
+            "\ndata \"dbxcmk_workspace_encryption\" \"x\" {\n  workspace_id = null\n}\n".to_owned(),
+            "workspace_id",
+        ),
+        (
+            format!(
+                "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = null\n  aws = {key}\n}}\n"
+            ),
+            "use_cases",
+        ),
     ];
     for (text, attribute) in rows {
         let stage = Stage::new(Over::Sandbox);
         stage.configure(&text);
         let run = stage.workdir.refused_plan();
         let error = run.error("Missing required argument");
-        assert!(error.detail.contains(&format!("`{attribute}`")), "{}", error.detail);
+        assert!(
+            error.detail.contains(&format!("`{attribute}`")),
+            "{}",
+            error.detail
+        );
         assert_eq!(run.errors(), 1, "{}", run.shown());
     }
     let stage = Stage::new(Over::Sandbox);
@@ -244,17 +320,26 @@ fn null_in_a_required_argument_is_missing() {
 fn a_configuration_of_the_same_plan_is_judged_by_its_use_cases() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    stage.configure(&bound_with(&key, "", "").replace("managed_services_key_configuration_id", "storage_key_configuration_id"));
+    stage.configure(&bound_with(&key, "", "").replace(
+        "managed_services_key_configuration_id",
+        "storage_key_configuration_id",
+    ));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key configuration is not made for workspace storage");
-    assert!(error.code.contains("storage_key_configuration_id"), "{}", error.code);
+    assert!(
+        error.code.contains("storage_key_configuration_id"),
+        "{}",
+        error.code
+    );
 }
 
 /// A key that is certainly not there is one error at plan; with credentials of another account nobody can know.
 #[test]
 fn a_key_that_does_not_exist_is_refused_at_plan() {
     let stage = Stage::new(Over::Sandbox);
-    let missing = |account: &str| format!("arn:aws:kms:{REGION}:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab");
+    let missing = |account: &str| {
+        format!("arn:aws:kms:{REGION}:{account}:key/1234abcd-12ab-34cd-56ef-1234567890ab")
+    };
     let configuration = |account: &str| {
         format!(
             "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{0}\"\n  }}\n}}\n\nresource \
@@ -266,7 +351,11 @@ fn a_key_that_does_not_exist_is_refused_at_plan() {
     stage.configure(&configuration("123456789012"));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key does not exist");
-    assert!(error.detail.contains("aws kms list-keys"), "{}", error.detail);
+    assert!(
+        error.detail.contains("aws kms list-keys"),
+        "{}",
+        error.detail
+    );
     assert_eq!(run.warnings(), Vec::<&str>::new());
     stage.configure(&configuration("999999999999"));
     let plan = stage.workdir.plan();
@@ -289,7 +378,9 @@ fn the_same_advice_comes_once_a_run() {
             let template = world.workspace(WORKSPACE).clone();
             let workspace = world.workspace(number);
             *workspace = template;
-            workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
+            workspace
+                .fields
+                .insert("workspace_id".to_owned(), Json::from(number));
         }
     });
     stage.configure(&format!(
@@ -297,12 +388,21 @@ fn the_same_advice_comes_once_a_run() {
          storage_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"0s\"\n}}\n"
     ));
     let plan = stage.workdir.plan();
-    assert_eq!(plan.run.warnings(), ["The key is not rotated automatically"], "{}", plan.run.shown());
+    assert_eq!(
+        plan.run.warnings(),
+        ["The key is not rotated automatically"],
+        "{}",
+        plan.run.shown()
+    );
     // The key breaks: each of them is refused, and one of them says why in full.
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
     let run = stage.workdir.refused_plan();
     assert_eq!(run.errors(), 5, "{}", run.shown());
-    let full = run.messages.iter().filter(|one| one.severity == "error" && one.detail.contains("aws kms enable-key")).count();
+    let full = run
+        .messages
+        .iter()
+        .filter(|one| one.severity == "error" && one.detail.contains("aws kms enable-key"))
+        .count();
     assert_eq!(full, 1, "{}", run.shown());
     // The configuration itself is not stopped; no advice comes ahead of the errors.
     assert_eq!(run.warnings(), ["The key is disabled"], "{}", run.shown());
@@ -313,15 +413,29 @@ fn the_same_advice_comes_once_a_run() {
 fn what_is_not_proven_is_said_once() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    let text = format!("{}{}", acceptance_tests::stage::HEAD, bound_with(&key, "", ""));
+    let text = format!(
+        "{}{}",
+        acceptance_tests::stage::HEAD,
+        bound_with(&key, "", "")
+    );
     stage.workdir.configuration(&text.replace(
         "provider \"dbxcmk\" {}",
         "resource \"terraform_data\" \"host\" {\n  input = \"x\"\n}\n\nprovider \"dbxcmk\" {\n  token = terraform_data.host.id\n}",
     ));
     let plan = stage.workdir.plan();
-    let said = plan.run.warnings().into_iter().filter(|warning| *warning == "Nothing is proven in this plan").count();
+    let said = plan
+        .run
+        .warnings()
+        .into_iter()
+        .filter(|warning| *warning == "Nothing is proven in this plan")
+        .count();
     assert_eq!(said, 1, "{}", plan.run.shown());
-    assert!(plan.run.warning("Nothing is proven in this plan").detail.contains("token"));
+    assert!(
+        plan.run
+            .warning("Nothing is proven in this plan")
+            .detail
+            .contains("token")
+    );
 }
 
 /// The role that launches clusters is named in the policy; taking the name away leaves it to IAM, which nobody has looked at.
@@ -339,13 +453,24 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
     stage.configure(&text);
     stage.workdir.apply();
     let without = text.replace(&format!("    cross_account_role_arn = \"{role}\"\n"), "");
-    let off = text.replace(&format!("\"{role}\"\n"), &format!("\"{role}\"\n    cluster_volumes = false\n"));
+    let off = text.replace(
+        &format!("\"{role}\"\n"),
+        &format!("\"{role}\"\n    cluster_volumes = false\n"),
+    );
     for changed in [without, off] {
         stage.configure(&changed);
         let run = stage.workdir.refused_plan();
         let error = run.error("Workspaces need these statements of the key policy");
-        for words in ["only as far as its IAM policies allow it", &WORKSPACE.to_string(), "cross_account_role_arn"] {
-            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        for words in [
+            "only as far as its IAM policies allow it",
+            &WORKSPACE.to_string(),
+            "cross_account_role_arn",
+        ] {
+            assert!(
+                error.detail.contains(words),
+                "{words} is missing in:\n{}",
+                error.detail
+            );
         }
     }
     // Where no cluster uses the key, nobody needs it.
@@ -354,7 +479,9 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
             configuration["aws_key_info"]["reuse_key_for_cluster_volumes"] = json!(false);
         }
     });
-    stage.workdir.plan_with(&["-refresh=false", "-target=dbxcmk_key_policy.one"]);
+    stage
+        .workdir
+        .plan_with(&["-refresh=false", "-target=dbxcmk_key_policy.one"]);
 }
 
 /// A host that is not there is said soon, with its address; what runs on this machine is not asked for through a proxy.
@@ -371,11 +498,25 @@ fn an_address_that_is_not_there_is_named() {
     let begun = std::time::Instant::now();
     stage.workdir.set("DATABRICKS_HOST", "http://127.0.0.1:9");
     let run = stage.workdir.refused_plan();
-    assert!(run.output.contains("http://127.0.0.1:9/"), "{}", run.shown());
-    assert!(begun.elapsed() < std::time::Duration::from_secs(40), "a refused connection is not tried for a minute");
-    stage.workdir.set("DATABRICKS_HOST", "https://accounts.cloud.databricks.com");
+    assert!(
+        run.output.contains("http://127.0.0.1:9/"),
+        "{}",
+        run.shown()
+    );
+    assert!(
+        begun.elapsed() < std::time::Duration::from_secs(40),
+        "a refused connection is not tried for a minute"
+    );
+    stage
+        .workdir
+        .set("DATABRICKS_HOST", "https://accounts.cloud.databricks.com");
     let run = stage.workdir.refused_plan();
-    assert!(run.output.contains("through the proxy http://127.0.0.1:9") && !run.output.contains("secret"), "{}", run.shown());
+    assert!(
+        run.output.contains("through the proxy http://127.0.0.1:9")
+            && !run.output.contains("secret"),
+        "{}",
+        run.shown()
+    );
 }
 
 /// Files that cannot be used show at configure, and not as a broken connection.
@@ -384,15 +525,32 @@ fn certificates_that_cannot_be_read_are_an_error_at_configure() {
     for (block, path) in [("aws", "aws.ca_bundle"), ("http", "http.ca_bundle")] {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
-        let text = format!("{}{}", acceptance_tests::stage::HEAD, bound_with(&key, "", ""));
-        let provider = |file: &str| format!("provider \"dbxcmk\" {{\n  {block} = {{\n    ca_bundle = \"{file}\"\n  }}\n}}");
-        stage.workdir.configuration(&text.replace("provider \"dbxcmk\" {}", &provider("/nowhere.pem")));
+        let text = format!(
+            "{}{}",
+            acceptance_tests::stage::HEAD,
+            bound_with(&key, "", "")
+        );
+        let provider = |file: &str| {
+            format!("provider \"dbxcmk\" {{\n  {block} = {{\n    ca_bundle = \"{file}\"\n  }}\n}}")
+        };
+        stage
+            .workdir
+            .configuration(&text.replace("provider \"dbxcmk\" {}", &provider("/nowhere.pem")));
         let run = stage.workdir.refused_plan();
         let error = run.error("The certificates cannot be used");
-        assert!(error.detail.contains("/nowhere.pem") && error.detail.contains(path), "{}", error.detail);
+        assert!(
+            error.detail.contains("/nowhere.pem") && error.detail.contains(path),
+            "{}",
+            error.detail
+        );
         stage.workdir.write("empty.pem", "nothing");
-        stage.workdir.configuration(&text.replace("provider \"dbxcmk\" {}", &provider("empty.pem")));
-        stage.workdir.refused_plan().error("The certificates cannot be used");
+        stage
+            .workdir
+            .configuration(&text.replace("provider \"dbxcmk\" {}", &provider("empty.pem")));
+        stage
+            .workdir
+            .refused_plan()
+            .error("The certificates cannot be used");
     }
 }
 
@@ -404,11 +562,15 @@ fn another_use_case_of_a_configuration_in_use_is_refused_with_what_helps() {
     let text = bound_with(&key, "", "  settle_time = \"0s\"\n");
     stage.configure(&text);
     stage.workdir.apply();
-    stage.configure(&text.replace("[\"MANAGED_SERVICES\"]", "[\"MANAGED_SERVICES\", \"STORAGE\"]"));
+    stage.configure(&text.replace(
+        "[\"MANAGED_SERVICES\"]",
+        "[\"MANAGED_SERVICES\", \"STORAGE\"]",
+    ));
     let run = stage.workdir.refused_plan();
     let error = run.error("The key configuration is in use");
     assert!(
-        error.detail.contains("Undo the change, or add a second") && !error.detail.contains("Delete the workspaces"),
+        error.detail.contains("Undo the change, or add a second")
+            && !error.detail.contains("Delete the workspaces"),
         "{}",
         error.detail
     );
@@ -416,7 +578,9 @@ fn another_use_case_of_a_configuration_in_use_is_refused_with_what_helps() {
     let run = stage.workdir.refused_destroy();
     let error = run.error("The key configuration is in use");
     assert!(
-        error.detail.contains("removed {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false"),
+        error.detail.contains(
+            "removed {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false"
+        ),
         "{}",
         error.detail
     );
@@ -430,11 +594,24 @@ fn the_statements_for_a_new_key_are_known_at_plan() {
         "\nresource \"terraform_data\" \"key\" {\n  input = \"arn\"\n}\n\nresource \"dbxcmk_key_policy\" \"x\" {\n  use_cases = \
          [\"STORAGE\"]\n  aws = {\n    key_arn = terraform_data.key.output\n  }\n}\n",
     );
-    assert!(stage.workdir.plan().is_unknown("dbxcmk_key_policy.x", "/statements"), "the partition of the key decides");
-    stage.workdir.set("DATABRICKS_HOST", "https://accounts.cloud.databricks.us");
+    assert!(
+        stage
+            .workdir
+            .plan()
+            .is_unknown("dbxcmk_key_policy.x", "/statements"),
+        "the partition of the key decides"
+    );
+    stage
+        .workdir
+        .set("DATABRICKS_HOST", "https://accounts.cloud.databricks.us");
     let plan = stage.workdir.plan();
     let statements = plan.after("dbxcmk_key_policy.x", "/statements");
-    assert!(statements.as_str().is_some_and(|text| text.contains("arn:aws-us-gov:iam::044793339203:root")), "{statements}");
+    assert!(
+        statements
+            .as_str()
+            .is_some_and(|text| text.contains("arn:aws-us-gov:iam::044793339203:root")),
+        "{statements}"
+    );
 }
 
 #[test]
@@ -447,18 +624,39 @@ fn credentials_of_aws_that_cannot_be_had_name_the_profile() {
     stage.configure(&bound_with(&key, "", ""));
     let run = stage.workdir.failed_apply();
     let error = run.error("The key's state could not be read");
-    assert!(error.detail.contains("(profile `nobody`)"), "{}", error.detail);
-    assert!(error.detail.contains("aws sso login --profile nobody"), "{}", error.detail);
-    assert!(!run.output.contains("dispatch failure") && !run.output.contains(".. "), "{}", run.shown());
+    assert!(
+        error.detail.contains("(profile `nobody`)"),
+        "{}",
+        error.detail
+    );
+    assert!(
+        error.detail.contains("aws sso login --profile nobody"),
+        "{}",
+        error.detail
+    );
+    assert!(
+        !run.output.contains("dispatch failure") && !run.output.contains(".. "),
+        "{}",
+        run.shown()
+    );
 }
 
 /// Each row: an address of a workspace, and the account host that is named.
 #[test]
 fn the_address_of_a_workspace_is_answered_with_its_account_host() {
     for (workspace, account) in [
-        ("https://adb-1234567890123456.7.azuredatabricks.net", "https://accounts.azuredatabricks.net"),
-        ("https://1234567890123456.7.gcp.databricks.com", "https://accounts.gcp.databricks.com"),
-        ("https://dbc-1.cloud.databricks.com", "https://accounts.cloud.databricks.com"),
+        (
+            "https://adb-1234567890123456.7.azuredatabricks.net",
+            "https://accounts.azuredatabricks.net",
+        ),
+        (
+            "https://1234567890123456.7.gcp.databricks.com",
+            "https://accounts.gcp.databricks.com",
+        ),
+        (
+            "https://dbc-1.cloud.databricks.com",
+            "https://accounts.cloud.databricks.com",
+        ),
     ] {
         let mut stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
@@ -466,7 +664,11 @@ fn the_address_of_a_workspace_is_answered_with_its_account_host() {
         stage.workdir.set("DATABRICKS_HOST", workspace);
         let run = stage.workdir.refused_plan();
         let error = run.error("The host is a workspace, not an account");
-        assert!(error.detail.contains(&format!("use `{account}`")), "{}", error.detail);
+        assert!(
+            error.detail.contains(&format!("use `{account}`")),
+            "{}",
+            error.detail
+        );
     }
 }
 
@@ -477,11 +679,18 @@ fn control_characters_of_an_answer_are_shown_and_not_obeyed() {
     let key = stage.good_key();
     stage.sandbox.with(|world| {
         let fields = &mut world.workspace(WORKSPACE).fields;
-        fields.insert("workspace_name".to_owned(), Json::from("evil\u{1b}[2J\u{7}"));
+        fields.insert(
+            "workspace_name".to_owned(),
+            Json::from("evil\u{1b}[2J\u{7}"),
+        );
         fields.insert("pricing_tier".to_owned(), Json::from("PREMIUM"));
     });
     stage.configure(&bound_with(&key, "", ""));
     let run = stage.workdir.refused_plan();
     let error = run.error("The workspace's pricing tier has no customer-managed keys");
-    assert!(error.detail.contains("evil\\u{1b}[2J\\u{7}"), "{}", error.detail);
+    assert!(
+        error.detail.contains("evil\\u{1b}[2J\\u{7}"),
+        "{}",
+        error.detail
+    );
 }

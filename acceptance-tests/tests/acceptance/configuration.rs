@@ -29,18 +29,33 @@ fn the_order_of_use_cases_means_nothing(over: Over) {
     let key = stage.good_key();
     stage.configure(&resource(&key, ""));
     stage.workdir.apply();
-    stage.configure(&resource(&key, "").replace("\"MANAGED_SERVICES\", \"STORAGE\"", "\"STORAGE\", \"MANAGED_SERVICES\""));
+    stage.configure(&resource(&key, "").replace(
+        "\"MANAGED_SERVICES\", \"STORAGE\"",
+        "\"STORAGE\", \"MANAGED_SERVICES\"",
+    ));
     stage.workdir.empty_plan();
 }
 
 fn not_reusing_the_key_for_cluster_volumes_reaches_the_api(over: Over) {
     let stage = Stage::new(over);
     let key = stage.good_key();
-    stage.configure(&resource(&key, "    reuse_key_for_cluster_volumes = false\n"));
+    stage.configure(&resource(
+        &key,
+        "    reuse_key_for_cluster_volumes = false\n",
+    ));
     stage.workdir.apply();
     let sent = stage.asked("POST /customer-managed-keys");
-    assert_eq!(sent[0]["aws_key_info"]["reuse_key_for_cluster_volumes"], json!(false), "{sent:?}");
-    assert_eq!(stage.workdir.attribute(ADDRESS, "/aws/reuse_key_for_cluster_volumes"), "false");
+    assert_eq!(
+        sent[0]["aws_key_info"]["reuse_key_for_cluster_volumes"],
+        json!(false),
+        "{sent:?}"
+    );
+    assert_eq!(
+        stage
+            .workdir
+            .attribute(ADDRESS, "/aws/reuse_key_for_cluster_volumes"),
+        "false"
+    );
     stage.workdir.empty_plan();
     stage.workdir.destroy();
     assert_eq!(stage.configurations(), Vec::<Json>::new());
@@ -86,13 +101,27 @@ fn destroying_one_in_use_is_refused_with_the_workspaces(over: Over) {
     let id = stage.workdir.attribute(ADDRESS, "/id");
     stage.sandbox.with(|world| {
         let workspace = world.workspace(WORKSPACE);
-        workspace.fields.insert("managed_services_customer_managed_key_id".to_owned(), Json::from(id));
+        workspace.fields.insert(
+            "managed_services_customer_managed_key_id".to_owned(),
+            Json::from(id),
+        );
     });
-    let error = stage.workdir.refused_destroy().error("The key configuration is in use").detail.clone();
-    assert!(error.contains("1234567890123456 (\"lakehouse-prod\")"), "{error}");
+    let error = stage
+        .workdir
+        .refused_destroy()
+        .error("The key configuration is in use")
+        .detail
+        .clone();
+    assert!(
+        error.contains("1234567890123456 (\"lakehouse-prod\")"),
+        "{error}"
+    );
     // A replacement would destroy it just as well, and before anything else.
     stage.configure(&resource(&two, ""));
-    stage.workdir.refused_plan().error("The key configuration is in use");
+    stage
+        .workdir
+        .refused_plan()
+        .error("The key configuration is in use");
     assert_eq!(stage.asked("DELETE").len(), 0);
     assert_eq!(stage.configurations().len(), 1);
 }
@@ -121,9 +150,15 @@ mod faults {
 
     #[test]
     fn a_lost_answer_never_makes_two() {
-        for effect in [Effect::DropAfter, Effect::StatusAfter { status: 504 }, Effect::Truncate] {
+        for effect in [
+            Effect::DropAfter,
+            Effect::StatusAfter { status: 504 },
+            Effect::Truncate,
+        ] {
             let (stage, _) = stage();
-            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", effect.clone()));
+            stage
+                .sandbox
+                .inject(Fault::new("POST /customer-managed-keys", effect.clone()));
             stage.workdir.apply();
             assert_eq!(stage.configurations().len(), 1, "{effect:?}");
             stage.workdir.empty_plan();
@@ -133,7 +168,10 @@ mod faults {
     #[test]
     fn a_request_that_was_not_taken_is_told_and_can_be_repeated() {
         let (stage, _) = stage();
-        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::DropBefore));
+        stage.sandbox.inject(Fault::new(
+            "POST /customer-managed-keys",
+            Effect::DropBefore,
+        ));
         let run = stage.workdir.failed_apply();
         run.error("The key configuration could not be created");
         assert_eq!(stage.configurations().len(), 0);
@@ -150,8 +188,13 @@ mod faults {
             content_type: None,
             retry_after: retry_after.map(str::to_owned),
         };
-        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(429, Some("1"))));
-        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", busy(503, None)));
+        stage.sandbox.inject(Fault::new(
+            "POST /customer-managed-keys",
+            busy(429, Some("1")),
+        ));
+        stage
+            .sandbox
+            .inject(Fault::new("POST /customer-managed-keys", busy(503, None)));
         stage.workdir.apply();
         assert_eq!(stage.configurations().len(), 1);
     }
@@ -165,15 +208,30 @@ mod faults {
                 "application/json",
                 "\"The key is odd.\" (HTTP 400, INVALID_PARAMETER_VALUE)",
             ),
-            (400, "MALFORMED_REQUEST: The key is odd.", "text/plain", "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)"),
+            (
+                400,
+                "MALFORMED_REQUEST: The key is odd.",
+                "text/plain",
+                "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)",
+            ),
             (
                 400,
                 r#"{"message":"MALFORMED_REQUEST: The key is odd."}"#,
                 "application/json",
                 "\"The key is odd.\" (HTTP 400, MALFORMED_REQUEST)",
             ),
-            (403, r#"{"error_code":403,"message":"Invalid access to Org"}"#, "application/json", "account admins"),
-            (200, "<html><body>Sign in</body></html>", "text/html", "login page"),
+            (
+                403,
+                r#"{"error_code":403,"message":"Invalid access to Org"}"#,
+                "application/json",
+                "account admins",
+            ),
+            (
+                200,
+                "<html><body>Sign in</body></html>",
+                "text/html",
+                "login page",
+            ),
         ];
         for (status, body, content_type, words) in rows {
             let (stage, _) = stage();
@@ -183,10 +241,16 @@ mod faults {
                 content_type: Some(content_type.to_owned()),
                 retry_after: None,
             };
-            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", effect));
+            stage
+                .sandbox
+                .inject(Fault::new("POST /customer-managed-keys", effect));
             let run = stage.workdir.failed_apply();
             let error = run.error("The key configuration could not be created");
-            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+            assert!(
+                error.detail.contains(words),
+                "{words} is missing in:\n{}",
+                error.detail
+            );
         }
     }
 
@@ -196,11 +260,14 @@ mod faults {
         stage.workdir.apply();
         let effect = Effect::Status {
             status: 404,
-            body: r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Invalid endpoint"}"#.to_owned(),
+            body: r#"{"error_code":"RESOURCE_DOES_NOT_EXIST","message":"Invalid endpoint"}"#
+                .to_owned(),
             content_type: None,
             retry_after: None,
         };
-        stage.sandbox.inject(Fault::new("GET /customer-managed-keys/", effect).times(2));
+        stage
+            .sandbox
+            .inject(Fault::new("GET /customer-managed-keys/", effect).times(2));
         stage.workdir.empty_plan();
     }
 
@@ -208,21 +275,35 @@ mod faults {
     fn another_account_is_not_taken_for_a_deleted_configuration() {
         let (mut stage, _) = stage();
         stage.workdir.apply();
-        stage.workdir.set("DATABRICKS_ACCOUNT_ID", "11111111-2222-4333-8444-555555555555");
-        stage.workdir.refused_plan().error("The key configuration belongs to another Databricks account");
+        stage.workdir.set(
+            "DATABRICKS_ACCOUNT_ID",
+            "11111111-2222-4333-8444-555555555555",
+        );
+        stage
+            .workdir
+            .refused_plan()
+            .error("The key configuration belongs to another Databricks account");
     }
 
     /// A configuration as a run leaves it behind that was killed, so many hours ago.
     fn left_behind(stage: &Stage, key: &str, hours: i64) -> String {
         let id = "c1000000-0000-4000-8000-000000000009";
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
         let made = i64::try_from(now).unwrap() - hours * 3_600_000;
         let configuration = json!({
             "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID, "creation_time": made,
             "use_cases": ["STORAGE", "MANAGED_SERVICES"],
             "aws_key_info": { "key_arn": key, "key_region": "eu-central-1", "reuse_key_for_cluster_volumes": true },
         });
-        stage.sandbox.with(|world| world.now.configurations.insert(id.to_owned(), configuration));
+        stage.sandbox.with(|world| {
+            world
+                .now
+                .configurations
+                .insert(id.to_owned(), configuration)
+        });
         id.to_owned()
     }
 
@@ -232,27 +313,66 @@ mod faults {
         let (stage, _) = stage();
         let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
         let http = "provider \"dbxcmk\" {\n  http = {\n    retry_timeout = \"3s\"\n  }\n}";
-        stage.workdir.write("main.tf", &text.replace("provider \"dbxcmk\" {}", http));
-        stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::StatusAfter { status: 504 }));
+        stage
+            .workdir
+            .write("main.tf", &text.replace("provider \"dbxcmk\" {}", http));
+        stage.sandbox.inject(Fault::new(
+            "POST /customer-managed-keys",
+            Effect::StatusAfter { status: 504 },
+        ));
         // The lists of the plan, of the plan that an apply makes again, and before the create.
-        let lists = Fault { skip: 3, ..Fault::new("GET /customer-managed-keys", Effect::status(500)).times(1000) };
+        let lists = Fault {
+            skip: 3,
+            ..Fault::new("GET /customer-managed-keys", Effect::status(500)).times(1000)
+        };
         stage.sandbox.inject(lists);
         let run = stage.workdir.failed_apply();
-        let error = run.error("The provider does not know whether the key configuration was created");
-        assert!(error.detail.contains("Apply again within 15 minutes"), "{}", error.detail);
+        let error =
+            run.error("The provider does not know whether the key configuration was created");
+        assert!(
+            error.detail.contains("Apply again within 15 minutes"),
+            "{}",
+            error.detail
+        );
         stage.sandbox.with(|world| world.faults.clear());
-        let id = stage.configurations()[0]["customer_managed_key_id"].as_str().unwrap().to_owned();
+        let id = stage.configurations()[0]["customer_managed_key_id"]
+            .as_str()
+            .unwrap()
+            .to_owned();
         let plan = stage.workdir.plan();
         let warning = plan.run.warning("The key configuration is there already");
-        assert!(warning.detail.contains(&id) && warning.detail.contains("will adopt it"), "{}", warning.detail);
+        assert!(
+            warning.detail.contains(&id) && warning.detail.contains("will adopt it"),
+            "{}",
+            warning.detail
+        );
         let run = stage.workdir.apply();
-        assert!(run.messages.iter().any(|message| message.detail.contains("The provider adopted it")), "{}", run.shown());
+        assert!(
+            run.messages
+                .iter()
+                .any(|message| message.detail.contains("The provider adopted it")),
+            "{}",
+            run.shown()
+        );
         assert_eq!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.asked("POST /customer-managed-keys").len(), 1);
         stage.workdir.empty_plan();
         // To be replaced is no reason to believe that it was left behind.
-        let run = stage.workdir.run(&["apply", "-json", "-auto-approve", &format!("-replace={ADDRESS}")]);
-        assert!(run.success && run.warnings().iter().all(|warning| !warning.contains("there already")), "{}", run.shown());
+        let run = stage.workdir.run(&[
+            "apply",
+            "-json",
+            "-auto-approve",
+            &format!("-replace={ADDRESS}"),
+        ]);
+        assert!(
+            run.success
+                && run
+                    .warnings()
+                    .iter()
+                    .all(|warning| !warning.contains("there already")),
+            "{}",
+            run.shown()
+        );
         assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.configurations().len(), 1);
     }
@@ -265,7 +385,11 @@ mod faults {
             let id = left_behind(&stage, &key, hours);
             let run = stage.workdir.refused_plan();
             let error = run.error("The account has this key configuration already");
-            assert!(error.detail.contains(&format!("id = \"{id}\"")), "{}", error.detail);
+            assert!(
+                error.detail.contains(&format!("id = \"{id}\"")),
+                "{}",
+                error.detail
+            );
             stage.workdir.import(ADDRESS, &id);
             stage.workdir.empty_plan();
             assert_eq!(stage.asked("POST /customer-managed-keys").len(), 0);
@@ -288,9 +412,15 @@ mod faults {
         for _ in 0..3 {
             let (stage, key) = stage();
             let other = acceptance_tests::harness::Workdir::new(&stage.sandbox);
-            other.configuration(&format!("{}{}", acceptance_tests::stage::HEAD, resource(&key, "")));
+            other.configuration(&format!(
+                "{}{}",
+                acceptance_tests::stage::HEAD,
+                resource(&key, "")
+            ));
             let slow = Effect::Delay { milliseconds: 300 };
-            stage.sandbox.inject(Fault::new("POST /customer-managed-keys", slow).times(2));
+            stage
+                .sandbox
+                .inject(Fault::new("POST /customer-managed-keys", slow).times(2));
             let apply = |workdir: &acceptance_tests::harness::Workdir| {
                 workdir.run(&["apply", "-json", "-input=false", "-auto-approve"])
             };
@@ -304,7 +434,10 @@ mod faults {
                 run.error("The account has this key configuration already");
             }
             if one.success && two.success {
-                assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), other.attribute(ADDRESS, "/id"));
+                assert_ne!(
+                    stage.workdir.attribute(ADDRESS, "/id"),
+                    other.attribute(ADDRESS, "/id")
+                );
                 assert_eq!(stage.configurations().len(), 2);
             }
         }
@@ -314,14 +447,22 @@ mod faults {
     fn an_equal_one_can_be_created_before_the_old_one_is_destroyed() {
         let (stage, key) = stage();
         let text = resource(&key, "");
-        let before =
-            text.trim_end().trim_end_matches('}').to_owned() + "  lifecycle {\n    create_before_destroy = true\n  }\n}\n";
+        let before = text.trim_end().trim_end_matches('}').to_owned()
+            + "  lifecycle {\n    create_before_destroy = true\n  }\n}\n";
         stage.configure(&before);
         stage.workdir.apply();
         let id = stage.workdir.attribute(ADDRESS, "/id");
         stage.workdir.plan_with(&[&format!("-replace={ADDRESS}")]);
         let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
-        assert!(run.success && run.warnings().iter().all(|warning| !warning.contains("there already")), "{}", run.shown());
+        assert!(
+            run.success
+                && run
+                    .warnings()
+                    .iter()
+                    .all(|warning| !warning.contains("there already")),
+            "{}",
+            run.shown()
+        );
         assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.configurations().len(), 1);
         stage.workdir.empty_plan();
@@ -339,8 +480,15 @@ mod faults {
     #[test]
     fn twins_are_refused_at_plan() {
         let (stage, key) = stage();
-        stage.configure(&format!("{}{}", resource(&key, ""), resource(&key, "").replace("\"lakehouse\"", "\"twin\"")));
-        stage.workdir.refused_plan().error("Two resources describe the same key configuration");
+        stage.configure(&format!(
+            "{}{}",
+            resource(&key, ""),
+            resource(&key, "").replace("\"lakehouse\"", "\"twin\"")
+        ));
+        stage
+            .workdir
+            .refused_plan()
+            .error("Two resources describe the same key configuration");
     }
 
     #[test]
@@ -373,7 +521,13 @@ mod faults {
             "import {\n  to = dbxcmk_key_configuration.lakehouse\n  id = \"c2000000-0000-4000-8000-000000000001\"\n}\n",
         );
         let run = stage.workdir.refused_plan();
-        assert!(run.error("The key configuration cannot be represented").detail.contains("another cloud"), "{}", run.shown());
+        assert!(
+            run.error("The key configuration cannot be represented")
+                .detail
+                .contains("another cloud"),
+            "{}",
+            run.shown()
+        );
     }
 
     #[test]
@@ -388,23 +542,37 @@ mod faults {
             content_type: None,
             retry_after: None,
         };
-        stage.sandbox.inject(Fault::new("DELETE /customer-managed-keys", conflict.clone()).times(2));
+        stage
+            .sandbox
+            .inject(Fault::new("DELETE /customer-managed-keys", conflict.clone()).times(2));
         stage.workdir.destroy();
         assert_eq!(stage.asked("DELETE /customer-managed-keys").len(), 3);
         // One that stays is named at once.
         stage.workdir.apply();
         let second = stage.workdir.attribute(ADDRESS, "/id");
         assert_ne!(id, second);
-        let listing = Fault { skip: 2, ..Fault::new("GET /workspaces", Effect::StaleRead) };
+        let listing = Fault {
+            skip: 2,
+            ..Fault::new("GET /workspaces", Effect::StaleRead)
+        };
         stage.sandbox.inject(listing);
         stage.workdir.plan_with(&["-destroy"]);
         stage.sandbox.with(|world| {
             world.faults.clear();
             let fields = &mut world.workspace(WORKSPACE).fields;
-            fields.insert("storage_customer_managed_key_id".to_owned(), Json::from(second));
+            fields.insert(
+                "storage_customer_managed_key_id".to_owned(),
+                Json::from(second),
+            );
         });
         let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
-        assert!(run.error("The key configuration is in use").detail.contains("1234567890123456"), "{}", run.shown());
+        assert!(
+            run.error("The key configuration is in use")
+                .detail
+                .contains("1234567890123456"),
+            "{}",
+            run.shown()
+        );
         assert_eq!(stage.configurations().len(), 1);
     }
 }

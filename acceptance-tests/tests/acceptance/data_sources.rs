@@ -1,7 +1,9 @@
 //! The data sources: what they say, and that `check` blocks and postconditions can use them.
 
 use acceptance_tests::sandbox::{ACCOUNT_ID, ROLE_ARN, WORKSPACE};
-use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
+use acceptance_tests::stage::{
+    HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy,
+};
 use serde_json::{Value as Json, json};
 
 over_both! {
@@ -26,37 +28,69 @@ fn readiness_says_what_is_granted_by_what(over: Over) {
     for name in ["CLIENT_ID", "CLIENT_SECRET", "HOST"] {
         stage.workdir.unset(&format!("DATABRICKS_{name}"));
     }
-    stage.configure(&readiness(&key, &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n")));
+    stage.configure(&readiness(
+        &key,
+        &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+    ));
     stage.workdir.apply();
     let state = stage.workdir.state(READINESS);
-    assert_eq!((&state["key_state"], &state["policy_source"]), (&json!("Enabled"), &json!("live")));
+    assert_eq!(
+        (&state["key_state"], &state["policy_source"]),
+        (&json!("Enabled"), &json!("live"))
+    );
     let requirement = |action: &str, purpose: &str| -> Json {
         let all = state["requirements"].as_array().unwrap();
-        all.iter().find(|one| one["action"] == action && one["purpose"] == purpose).cloned().unwrap()
+        all.iter()
+            .find(|one| one["action"] == action && one["purpose"] == purpose)
+            .cloned()
+            .unwrap()
     };
     let encrypt = requirement("kms:Encrypt", "managed services");
     assert_eq!(encrypt["standing"], "allowed");
     assert_eq!(encrypt["databricks_account_id"], ACCOUNT_ID);
-    assert!(encrypt["granted_by"].as_array().unwrap().contains(&json!("ManagedServices")), "{encrypt}");
+    assert!(
+        encrypt["granted_by"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("ManagedServices")),
+        "{encrypt}"
+    );
     let volumes = requirement("kms:CreateGrant", "cluster volumes (EBS)");
     // Over LocalStack the key belongs to another account than the role's.
     let own = key.contains(":123456789012:");
-    assert_eq!(volumes["standing"], if own { "delegated" } else { "missing" }, "{volumes}");
+    assert_eq!(
+        volumes["standing"],
+        if own { "delegated" } else { "missing" },
+        "{volumes}"
+    );
     // What is left to IAM is not proven.
     assert_eq!(state["ready"], false);
-    let finding = state["findings"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|one| one["id"] == if own { "policy-delegated-only" } else { "policy-missing-action" });
-    assert!(finding.is_some_and(|one| one["remedy"].as_str().is_some_and(|remedy| !remedy.is_empty())), "{state}");
+    let finding = state["findings"].as_array().unwrap().iter().find(|one| {
+        one["id"]
+            == if own {
+                "policy-delegated-only"
+            } else {
+                "policy-missing-action"
+            }
+    });
+    assert!(
+        finding.is_some_and(|one| one["remedy"]
+            .as_str()
+            .is_some_and(|remedy| !remedy.is_empty())),
+        "{state}"
+    );
 
     // A policy that is given is judged in the place of the one that is there.
-    let given = policy(&key, &[MANAGED_SERVICES]).replace('\n', " ").replace('"', "\\\"");
+    let given = policy(&key, &[MANAGED_SERVICES])
+        .replace('\n', " ")
+        .replace('"', "\\\"");
     stage.configure(&readiness(&key, &format!("    policy = \"{given}\"\n")));
     stage.workdir.apply();
     let state = stage.workdir.state(READINESS);
-    assert_eq!((&state["ready"], &state["policy_source"]), (&json!(false), &json!("given")));
+    assert_eq!(
+        (&state["ready"], &state["policy_source"]),
+        (&json!(false), &json!("given"))
+    );
 }
 
 fn readiness_in_a_check_warns_and_stops_nothing(over: Over) {
@@ -71,19 +105,44 @@ fn readiness_in_a_check_warns_and_stops_nothing(over: Over) {
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
     let plan = stage.workdir.plan();
-    assert!(plan.run.warning("Check block assertion failed").detail.contains("The key is disabled"), "{}", plan.run.shown());
+    assert!(
+        plan.run
+            .warning("Check block assertion failed")
+            .detail
+            .contains("The key is disabled"),
+        "{}",
+        plan.run.shown()
+    );
     // A key that is not there is not ready, and no failure either.
-    let gone = format!("{}00000000-0000-4000-8000-000000000000", &key[..key.rfind('/').unwrap() + 1]);
+    let gone = format!(
+        "{}00000000-0000-4000-8000-000000000000",
+        &key[..key.rfind('/').unwrap() + 1]
+    );
     stage.configure(&readiness(&gone, ""));
     stage.workdir.apply();
     let state = stage.workdir.state(READINESS);
-    assert_eq!((&state["ready"], &state["key_state"]), (&json!(false), &Json::Null));
-    assert!(state["requirements"].as_array().unwrap().iter().all(|one| one["standing"] == "unknown"));
+    assert_eq!(
+        (&state["ready"], &state["key_state"]),
+        (&json!(false), &Json::Null)
+    );
+    assert!(
+        state["requirements"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|one| one["standing"] == "unknown")
+    );
 }
 
 fn a_policy_document_is_a_keys_policy_from_the_start(over: Over) {
     let stage = Stage::new(over);
-    let account = stage.kms.create_key(&json!({})).split(':').nth(4).unwrap().to_owned();
+    let account = stage
+        .kms
+        .create_key(&json!({}))
+        .split(':')
+        .nth(4)
+        .unwrap()
+        .to_owned();
     let body = format!(
         r#"
 data "dbxcmk_key_policy_document" "lakehouse" {{
@@ -108,32 +167,54 @@ resource "dbxcmk_key_configuration" "lakehouse" {{
 }}
 "#
     );
-    stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{body}"));
+    stage
+        .workdir
+        .configuration(&format!("{HEAD_WITH_AWS}{body}"));
     stage.workdir.apply();
     assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
     let key = stage.workdir.attribute("aws_kms_key.lakehouse", "/arn");
-    assert_eq!(dbxcmk::policy::Document::parse(&stage.kms.policy(&key)).unwrap().statements.len(), 4);
+    assert_eq!(
+        dbxcmk::policy::Document::parse(&stage.kms.policy(&key))
+            .unwrap()
+            .statements
+            .len(),
+        4
+    );
 }
 
 #[test]
 fn a_policy_document_is_added_to_what_is_there() {
     let stage = Stage::new(Over::Sandbox);
-    let source = policy("arn:aws:kms:eu-central-1:123456789012:key/x", &[STORAGE]).replace('\n', " ");
+    let source =
+        policy("arn:aws:kms:eu-central-1:123456789012:key/x", &[STORAGE]).replace('\n', " ");
     stage.workdir.write("source.json", &source);
     let body = "\ndata \"dbxcmk_key_policy_document\" \"x\" {\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {\n    source_policy = file(\"source.json\")\n    partition = \"aws\"\n  }\n}\n";
     stage.configure(body);
     stage.workdir.apply();
-    let json = stage.workdir.attribute("data.dbxcmk_key_policy_document.x", "/json");
+    let json = stage
+        .workdir
+        .attribute("data.dbxcmk_key_policy_document.x", "/json");
     // Storage is there already, in other words; nothing of it is doubled, and the rest is byte for byte the same.
     assert!(
-        json.contains("managed services in the control plane") && json.contains("\"Enable IAM User Permissions\""),
+        json.contains("managed services in the control plane")
+            && json.contains("\"Enable IAM User Permissions\""),
         "{json}"
     );
     assert!(source.starts_with(&json[..200]), "{json}");
     stage.workdir.write("source.json", "{nope");
-    assert!(stage.workdir.refused_plan().error("The key policy cannot be made").detail.contains("source_policy"));
+    assert!(
+        stage
+            .workdir
+            .refused_plan()
+            .error("The key policy cannot be made")
+            .detail
+            .contains("source_policy")
+    );
     stage.configure(&body.replace("    source_policy = file(\"source.json\")\n", ""));
-    stage.workdir.validated().error("Nobody could administer the key");
+    stage
+        .workdir
+        .validated()
+        .error("Nobody could administer the key");
     stage.configure(&body.replace("\"aws\"", "\"aws-cn\""));
     stage.workdir.validated().error("Invalid partition");
 }
@@ -174,10 +255,16 @@ fn the_configurations_of_the_account_are_found_with_their_users() {
     let all = stage.workdir.state("data.dbxcmk_key_configurations.all");
     assert_eq!(
         all["ids"],
-        json!(["c1000000-0000-4000-8000-000000000002", "c1000000-0000-4000-8000-000000000001"]),
+        json!([
+            "c1000000-0000-4000-8000-000000000002",
+            "c1000000-0000-4000-8000-000000000001"
+        ]),
         "the oldest first"
     );
-    assert_eq!(all["key_configurations"][0]["key"], "projects/p/locations/l/keyRings/r/cryptoKeys/k");
+    assert_eq!(
+        all["key_configurations"][0]["key"],
+        "projects/p/locations/l/keyRings/r/cryptoKeys/k"
+    );
     let aws = stage.workdir.state("data.dbxcmk_key_configurations.aws");
     let one = &aws["key_configurations"][0];
     assert_eq!(one["key"], Json::from(key));
@@ -190,20 +277,43 @@ fn the_configurations_of_the_account_are_found_with_their_users() {
 #[test]
 fn a_workspace_tells_what_is_encrypted_by_which_key() {
     let (stage, key) = bound();
-    stage.configure(&format!("\ndata \"dbxcmk_workspace_encryption\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n}}\n"));
+    stage.configure(&format!(
+        "\ndata \"dbxcmk_workspace_encryption\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n}}\n"
+    ));
     stage.workdir.apply();
     let state = stage.workdir.state("data.dbxcmk_workspace_encryption.prod");
     assert_eq!(state["storage_key"], Json::from(key.clone()));
-    let kind =
-        |name: &str| -> Json { state["data"].as_array().unwrap().iter().find(|one| one["kind"] == name).cloned().unwrap() };
+    let kind = |name: &str| -> Json {
+        state["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .find(|one| one["kind"] == name)
+            .cloned()
+            .unwrap()
+    };
     assert_eq!(kind("notebooks")["covered_by"], "MANAGED_SERVICES");
     assert_eq!(kind("DBFS root")["covered_by"], "STORAGE");
-    assert_eq!(kind("EBS volumes of classic compute")["key"], Json::from(key));
+    assert_eq!(
+        kind("EBS volumes of classic compute")["key"],
+        Json::from(key)
+    );
     let mounts = kind("DBFS mounts");
-    assert_eq!((&mounts["covered"], mounts["instead"].as_str().unwrap().contains("SSE-KMS")), (&json!(false), true));
+    assert_eq!(
+        (
+            &mounts["covered"],
+            mounts["instead"].as_str().unwrap().contains("SSE-KMS")
+        ),
+        (&json!(false), true)
+    );
     assert_eq!(state["data"].as_array().unwrap().len(), 18);
     // One that is not there is told.
-    stage.configure("\ndata \"dbxcmk_workspace_encryption\" \"prod\" {\n  workspace_id = \"7\"\n}\n");
-    stage.workdir.refused_plan().error("There is no such workspace in this Databricks account");
+    stage.configure(
+        "\ndata \"dbxcmk_workspace_encryption\" \"prod\" {\n  workspace_id = \"7\"\n}\n",
+    );
+    stage
+        .workdir
+        .refused_plan()
+        .error("There is no such workspace in this Databricks account");
     assert!(HEAD.contains("dbxcmk"));
 }

@@ -21,18 +21,40 @@ fn pages() -> Vec<(PathBuf, String)> {
     let root = checkout();
     let mut found = Vec::new();
     files(&root.join("docs"), "md", &mut found);
-    found.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].iter().map(|name| root.join(name)));
+    found.extend(
+        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+            .iter()
+            .map(|name| root.join(name)),
+    );
     found.sort();
-    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+    found
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 /// The anchors of a page: its headings as GitHub and the registry make them, and what is named by hand.
 fn anchors(text: &str) -> BTreeSet<String> {
-    let headings = text.lines().filter_map(|line| line.strip_prefix('#')).map(|line| {
-        let title = line.trim_start_matches('#').trim().to_lowercase().replace('`', "");
-        title.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c)).collect::<String>().replace(' ', "-")
-    });
-    let named = text.split("<a id=\"").skip(1).filter_map(|rest| rest.split_once('"')).map(|(id, _)| id.to_owned());
+    let headings = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('#'))
+        .map(|line| {
+            let title = line
+                .trim_start_matches('#')
+                .trim()
+                .to_lowercase()
+                .replace('`', "");
+            title
+                .chars()
+                .filter(|c| c.is_alphanumeric() || " -_".contains(*c))
+                .collect::<String>()
+                .replace(' ', "-")
+        });
+    let named = text
+        .split("<a id=\"")
+        .skip(1)
+        .filter_map(|rest| rest.split_once('"'))
+        .map(|(id, _)| id.to_owned());
     headings.chain(named).collect()
 }
 
@@ -42,13 +64,19 @@ fn every_link_leads_somewhere() {
     let mut links = 0;
     for (path, text) in pages() {
         for rest in text.split("](").skip(1) {
-            let Some((target, _)) = rest.split_once(')') else { continue };
+            let Some((target, _)) = rest.split_once(')') else {
+                continue;
+            };
             if target.contains("://") || target.contains(' ') || target.is_empty() {
                 continue;
             }
             links += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
-            let place = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            let place = if file.is_empty() {
+                path.clone()
+            } else {
+                path.parent().unwrap().join(file)
+            };
             let Ok(there) = std::fs::read_to_string(&place) else {
                 broken.push(format!("{}: {target}", path.display()));
                 continue;
@@ -65,7 +93,11 @@ fn every_link_leads_somewhere() {
 /// The blocks of a language in a page.
 pub fn blocks(text: &str, language: &str) -> Vec<String> {
     let fence = format!("```{language}\n");
-    text.split(&fence).skip(1).filter_map(|rest| rest.split_once("\n```")).map(|(block, _)| format!("{block}\n")).collect()
+    text.split(&fence)
+        .skip(1)
+        .filter_map(|rest| rest.split_once("\n```"))
+        .map(|(block, _)| format!("{block}\n"))
+        .collect()
 }
 
 #[test]
@@ -84,15 +116,26 @@ fn the_hcl_of_every_page_is_formatted() {
         }
     }
     assert!(count > 30, "only {count} blocks were found");
-    let output = terraform::command().args(["fmt", "-check", "-diff"]).arg(workdir.path()).output().unwrap();
-    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let output = terraform::command()
+        .args(["fmt", "-check", "-diff"])
+        .arg(workdir.path())
+        .output()
+        .unwrap();
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{said}");
 }
 
 /// The text of a Rust file without its tests.
 fn source(path: &Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
-    text.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    text.split("#[cfg(test)]")
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// The string literals that follow any of some words, up to the next quote.
@@ -100,7 +143,11 @@ fn literals_after(text: &str, words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for word in words {
         for rest in text.split(word).skip(1) {
-            if let Some(quoted) = rest.trim_start().strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+            if let Some(quoted) = rest
+                .trim_start()
+                .strip_prefix('"')
+                .and_then(|rest| rest.split_once('"'))
+            {
                 found.push(quoted.0.to_owned());
             }
         }
@@ -117,31 +164,58 @@ fn every_error_of_a_resource_is_documented() {
     let whole: String = sources.iter().map(|path| source(path)).collect();
     let given: BTreeSet<String> = sources
         .iter()
-        .filter(|path| !["diagnose.rs", "config.rs", "plugin.rs"].iter().any(|name| path.ends_with(name)))
         .filter(|path| {
-            !path
-                .components()
-                .any(|part| ["data_sources", "functions", "list_resources"].iter().any(|folder| part.as_os_str() == *folder))
+            !["diagnose.rs", "config.rs", "plugin.rs"]
+                .iter()
+                .any(|name| path.ends_with(name))
+        })
+        .filter(|path| {
+            !path.components().any(|part| {
+                ["data_sources", "functions", "list_resources"]
+                    .iter()
+                    .any(|folder| part.as_os_str() == *folder)
+            })
         })
         .flat_map(|path| {
             literals_after(
                 &source(path),
-                &["Diagnostic::error(", "Diagnostic::warning(", "diagnose::account(", "diagnose::aws("],
+                &[
+                    "Diagnostic::error(",
+                    "Diagnostic::warning(",
+                    "diagnose::account(",
+                    "diagnose::aws(",
+                ],
             )
         })
         .collect();
     let documented: BTreeSet<String> = ["key_configuration", "key_policy", "workspace_binding"]
         .iter()
         .flat_map(|name| {
-            let page = std::fs::read_to_string(root.join(format!("docs/resources/{name}.md"))).unwrap();
-            let (_, section) = page.split_once("\n## Errors\n").expect("a section on errors");
-            let rows = section.lines().filter(|line| line.starts_with("| ")).skip(1);
-            rows.map(|line| line.split(" | ").next().unwrap().trim_start_matches("| ").to_owned()).collect::<Vec<_>>()
+            let page =
+                std::fs::read_to_string(root.join(format!("docs/resources/{name}.md"))).unwrap();
+            let (_, section) = page
+                .split_once("\n## Errors\n")
+                .expect("a section on errors");
+            let rows = section
+                .lines()
+                .filter(|line| line.starts_with("| "))
+                .skip(1);
+            rows.map(|line| {
+                line.split(" | ")
+                    .next()
+                    .unwrap()
+                    .trim_start_matches("| ")
+                    .to_owned()
+            })
+            .collect::<Vec<_>>()
         })
         .collect();
     let missing: Vec<_> = given.difference(&documented).collect();
     assert!(missing.is_empty(), "not documented: {missing:#?}");
-    let stale: Vec<_> = documented.iter().filter(|summary| !whole.contains(&format!("\"{summary}\""))).collect();
+    let stale: Vec<_> = documented
+        .iter()
+        .filter(|summary| !whole.contains(&format!("\"{summary}\"")))
+        .collect();
     assert!(stale.is_empty(), "no longer given: {stale:#?}");
 }
 
@@ -150,13 +224,22 @@ fn every_finding_of_a_review_is_documented() {
     let root = checkout();
     let mut sources = Vec::new();
     files(&root.join("src/review/rules"), "rs", &mut sources);
-    let is_id = |text: &String| text.contains('-') && text.chars().all(|c| c.is_ascii_lowercase() || c == '-');
-    let given: BTreeSet<String> =
-        sources.iter().flat_map(|path| literals_after(&source(path), &["id: ", "push("])).filter(is_id).collect();
+    let is_id = |text: &String| {
+        text.contains('-') && text.chars().all(|c| c.is_ascii_lowercase() || c == '-')
+    };
+    let given: BTreeSet<String> = sources
+        .iter()
+        .flat_map(|path| literals_after(&source(path), &["id: ", "push("]))
+        .filter(is_id)
+        .collect();
     let page = std::fs::read_to_string(root.join("docs/guides/pull-request-review.md")).unwrap();
     let documented: BTreeSet<String> = page
         .lines()
-        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(id, _)| id.to_owned()))
+        .filter_map(|line| {
+            line.strip_prefix("| `")?
+                .split_once('`')
+                .map(|(id, _)| id.to_owned())
+        })
         .filter(is_id)
         .filter(|id| !id.starts_with("--"))
         .collect();
@@ -173,7 +256,8 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
     let actions = |document: &str| -> BTreeSet<String> {
         let json: serde_json::Value = serde_json::from_str(document).unwrap();
         let all = json["Statement"][0]["Action"].as_array().unwrap().iter();
-        all.map(|action| dbxcmk::policy::language::kms_action(action.as_str().unwrap()).unwrap()).collect()
+        all.map(|action| dbxcmk::policy::language::kms_action(action.as_str().unwrap()).unwrap())
+            .collect()
     };
     // What the sandbox was asked of KMS by a plan and an apply that have everything.
     let stage = acceptance_tests::stage::Stage::new(acceptance_tests::stage::Over::Sandbox);
@@ -184,7 +268,12 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
     ));
     let asked = |since: usize| -> BTreeSet<String> {
         let all = stage.sandbox.requests().into_iter().skip(since);
-        all.filter_map(|one| one.operation.strip_prefix("KMS ").map(|action| format!("kms:{action}"))).collect()
+        all.filter_map(|one| {
+            one.operation
+                .strip_prefix("KMS ")
+                .map(|action| format!("kms:{action}"))
+        })
+        .collect()
     };
     let before = stage.sandbox.requests().len();
     stage.workdir.plan();

@@ -21,14 +21,25 @@ fn the_examples_are_formatted() {
     if !has("formatting of provider functions", (1, 8)) {
         return;
     }
-    let output =
-        terraform::command().args(["fmt", "-check", "-recursive", "-diff"]).arg(checkout().join("examples")).output().unwrap();
-    assert!(output.status.success(), "run `terraform fmt -recursive examples`:\n{}", String::from_utf8_lossy(&output.stdout));
+    let output = terraform::command()
+        .args(["fmt", "-check", "-recursive", "-diff"])
+        .arg(checkout().join("examples"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "run `terraform fmt -recursive examples`:\n{}",
+        String::from_utf8_lossy(&output.stdout)
+    );
 }
 
 #[test]
 fn every_example_of_a_resource_is_planned() {
-    for name in ["dbxcmk_key_policy", "dbxcmk_key_configuration", "dbxcmk_workspace_binding"] {
+    for name in [
+        "dbxcmk_key_policy",
+        "dbxcmk_key_configuration",
+        "dbxcmk_workspace_binding",
+    ] {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
         let text = example(&format!("resources/{name}/resource.tf"));
@@ -42,9 +53,18 @@ resource "terraform_data" "key" {{
         );
         let text = text
             .replace("aws_kms_key.lakehouse.arn", &format!("\"{key}\""))
-            .replace("dbxcmk_key_policy.lakehouse.aws.key_arn", &format!("\"{key}\""))
-            .replace("aws_iam_role.databricks.arn", &format!("\"{}\"", acceptance_tests::sandbox::ROLE_ARN))
-            .replace("dbxcmk_key_configuration.lakehouse.id", "\"0c0ffee0-0000-4000-8000-000000000001\"");
+            .replace(
+                "dbxcmk_key_policy.lakehouse.aws.key_arn",
+                &format!("\"{key}\""),
+            )
+            .replace(
+                "aws_iam_role.databricks.arn",
+                &format!("\"{}\"", acceptance_tests::sandbox::ROLE_ARN),
+            )
+            .replace(
+                "dbxcmk_key_configuration.lakehouse.id",
+                "\"0c0ffee0-0000-4000-8000-000000000001\"",
+            );
         if name == "dbxcmk_workspace_binding" {
             stage.sandbox.with(|world| {
                 world.now.configurations.insert(
@@ -58,7 +78,14 @@ resource "terraform_data" "key" {{
         stage.workdir.validate();
         let plan = stage.workdir.plan();
         assert_eq!(
-            plan.actions(&format!("{name}.{}", if name.ends_with("binding") { "prod" } else { "lakehouse" })),
+            plan.actions(&format!(
+                "{name}.{}",
+                if name.ends_with("binding") {
+                    "prod"
+                } else {
+                    "lakehouse"
+                }
+            )),
             "create",
             "{name}"
         );
@@ -67,20 +94,34 @@ resource "terraform_data" "key" {{
 
 #[test]
 fn the_import_examples_are_what_import_takes() {
-    for (name, resource) in
-        [("dbxcmk_key_policy", "lakehouse"), ("dbxcmk_key_configuration", "lakehouse"), ("dbxcmk_workspace_binding", "prod")]
-    {
+    for (name, resource) in [
+        ("dbxcmk_key_policy", "lakehouse"),
+        ("dbxcmk_key_configuration", "lakehouse"),
+        ("dbxcmk_workspace_binding", "prod"),
+    ] {
         let shell = example(&format!("resources/{name}/import.sh"));
         let block = example(&format!("resources/{name}/import.tf"));
         let by_identity = example(&format!("resources/{name}/import-by-identity.tf"));
         let id = shell.trim().rsplit(' ').next().unwrap().trim_matches('"');
-        assert!(shell.contains(&format!("terraform import {name}.{resource} ")), "{shell}");
-        assert!(block.contains(&format!("to = {name}.{resource}")) && block.contains(&format!("id = \"{id}\"")), "{block}");
-        assert!(by_identity.contains(&format!("= \"{id}\"")), "{by_identity}");
+        assert!(
+            shell.contains(&format!("terraform import {name}.{resource} ")),
+            "{shell}"
+        );
+        assert!(
+            block.contains(&format!("to = {name}.{resource}"))
+                && block.contains(&format!("id = \"{id}\"")),
+            "{block}"
+        );
+        assert!(
+            by_identity.contains(&format!("= \"{id}\"")),
+            "{by_identity}"
+        );
         // The offline checks know whether it is an id of that kind.
         let known = match name {
             "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::KeyArn>().is_ok(),
-            "dbxcmk_key_configuration" => id.parse::<dbxcmk::vocabulary::KeyConfigurationId>().is_ok(),
+            "dbxcmk_key_configuration" => {
+                id.parse::<dbxcmk::vocabulary::KeyConfigurationId>().is_ok()
+            }
             _ => id.parse::<dbxcmk::vocabulary::WorkspaceId>().is_ok(),
         };
         assert!(known, "{id}");
@@ -92,16 +133,28 @@ fn the_provider_example_is_valid() {
     let workdir = acceptance_tests::harness::Workdir::without_services();
     let head = HEAD.replace("provider \"dbxcmk\" {}", "");
     let text = example("provider/provider.tf");
-    workdir.configuration(&if text.contains("required_providers") { text } else { format!("{head}{text}") });
+    workdir.configuration(&if text.contains("required_providers") {
+        text
+    } else {
+        format!("{head}{text}")
+    });
     workdir.validate();
 }
 
 fn the_complete_example_is_applied(over: Over) {
     let mut stage = Stage::new(over);
     stage.workdir.configuration(&example("complete/main.tf"));
-    stage.workdir.write("variables.tf", &example("complete/variables.tf"));
-    stage.workdir.set("TF_VAR_workspace_id", &acceptance_tests::sandbox::WORKSPACE.to_string());
-    stage.workdir.set("TF_VAR_cross_account_role_arn", acceptance_tests::sandbox::ROLE_ARN);
+    stage
+        .workdir
+        .write("variables.tf", &example("complete/variables.tf"));
+    stage.workdir.set(
+        "TF_VAR_workspace_id",
+        &acceptance_tests::sandbox::WORKSPACE.to_string(),
+    );
+    stage.workdir.set(
+        "TF_VAR_cross_account_role_arn",
+        acceptance_tests::sandbox::ROLE_ARN,
+    );
     stage.workdir.set("TF_VAR_settle_time", "0s");
     // On the loopback there is no account to ask for.
     stage.workdir.write(
@@ -115,8 +168,16 @@ fn the_complete_example_is_applied(over: Over) {
 #[test]
 fn the_documentation_is_fresh() {
     let binary: PathBuf = acceptance_tests::harness::providers::provider_binary();
-    let output = Command::new(binary).args(["docs", "--check", "--directory"]).arg(checkout()).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(binary)
+        .args(["docs", "--check", "--directory"])
+        .arg(checkout())
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 /// What the examples of data sources and functions refer to besides themselves.
@@ -124,30 +185,54 @@ fn surrounded(stage: &Stage, text: &str) -> String {
     let key = stage.good_key();
     let variables = [
         ("key_arn", key.as_str()),
-        ("cross_account_role_arn", acceptance_tests::sandbox::ROLE_ARN),
+        (
+            "cross_account_role_arn",
+            acceptance_tests::sandbox::ROLE_ARN,
+        ),
         ("workspace_id", "1234567890123456"),
     ];
-    let declared = variables
-        .iter()
-        .filter(|(name, _)| text.contains(&format!("var.{name}")) && !text.contains(&format!("variable \"{name}\"")));
+    let declared = variables.iter().filter(|(name, _)| {
+        text.contains(&format!("var.{name}")) && !text.contains(&format!("variable \"{name}\""))
+    });
     let declared: String = declared
-        .map(|(name, value)| format!("variable \"{name}\" {{\n  type = string\n  default = \"{value}\"\n}}\n\n"))
+        .map(|(name, value)| {
+            format!("variable \"{name}\" {{\n  type = string\n  default = \"{value}\"\n}}\n\n")
+        })
         .collect();
-    let text = text.replace("variable \"key_arn\" {\n", &format!("variable \"key_arn\" {{\n  default = \"{key}\"\n"));
-    stage.workdir.write("key-policy.json", &stage.kms.policy(&key));
+    let text = text.replace(
+        "variable \"key_arn\" {\n",
+        &format!("variable \"key_arn\" {{\n  default = \"{key}\"\n"),
+    );
+    stage
+        .workdir
+        .write("key-policy.json", &stage.kms.policy(&key));
     // On the loopback there is no account to ask for.
     let text = text.replace("data \"aws_caller_identity\" \"current\" {}\n", "");
-    format!("{declared}{}", text.replace("data.aws_caller_identity.current.account_id", "\"123456789012\""))
+    format!(
+        "{declared}{}",
+        text.replace(
+            "data.aws_caller_identity.current.account_id",
+            "\"123456789012\""
+        )
+    )
 }
 
 #[test]
 fn every_example_of_a_data_source_is_planned() {
-    for name in
-        ["dbxcmk_key_readiness", "dbxcmk_key_policy_document", "dbxcmk_key_configurations", "dbxcmk_workspace_encryption"]
-    {
+    for name in [
+        "dbxcmk_key_readiness",
+        "dbxcmk_key_policy_document",
+        "dbxcmk_key_configurations",
+        "dbxcmk_workspace_encryption",
+    ] {
         let stage = Stage::new(Over::Sandbox);
-        let text = surrounded(&stage, &example(&format!("data-sources/{name}/data-source.tf")));
-        stage.workdir.configuration(&format!("{HEAD_WITH_AWS}{text}"));
+        let text = surrounded(
+            &stage,
+            &example(&format!("data-sources/{name}/data-source.tf")),
+        );
+        stage
+            .workdir
+            .configuration(&format!("{HEAD_WITH_AWS}{text}"));
         stage.workdir.plan();
     }
 }
@@ -157,7 +242,12 @@ fn every_example_of_a_function_is_planned() {
     if !has("provider functions in validations", (1, 9)) {
         return;
     }
-    for name in ["parse_key_arn", "key_policy_statements", "merge_key_policy", "key_policy_allows"] {
+    for name in [
+        "parse_key_arn",
+        "key_policy_statements",
+        "merge_key_policy",
+        "key_policy_allows",
+    ] {
         let stage = Stage::new(Over::Sandbox);
         let text = surrounded(&stage, &example(&format!("functions/{name}/function.tf")));
         stage.configure(&text);
@@ -170,10 +260,17 @@ fn every_example_of_a_list_is_queried() {
     if !has("terraform query", (1, 14)) {
         return;
     }
-    for name in ["dbxcmk_key_policy", "dbxcmk_key_configuration", "dbxcmk_workspace_binding"] {
+    for name in [
+        "dbxcmk_key_policy",
+        "dbxcmk_key_configuration",
+        "dbxcmk_workspace_binding",
+    ] {
         let stage = Stage::new(Over::Sandbox);
         stage.configure("");
-        stage.workdir.write("x.tfquery.hcl", &example(&format!("list-resources/{name}/list-resource.tfquery.hcl")));
+        stage.workdir.write(
+            "x.tfquery.hcl",
+            &example(&format!("list-resources/{name}/list-resource.tfquery.hcl")),
+        );
         let run = stage.workdir.run(&["query", "-json"]);
         assert!(run.success, "{}", run.output);
     }
@@ -187,9 +284,20 @@ fn the_example_module_passes_its_own_tests() {
     }
     let stage = Stage::new(Over::Sandbox);
     std::fs::create_dir_all(stage.workdir.path().join("tests")).unwrap();
-    for file in ["main.tf", "variables.tf", "tests/with_mocks.tftest.hcl", "tests/with_sandbox.tftest.hcl"] {
-        stage.workdir.write(file, &example(&format!("module/{file}")));
+    for file in [
+        "main.tf",
+        "variables.tf",
+        "tests/with_mocks.tftest.hcl",
+        "tests/with_sandbox.tftest.hcl",
+    ] {
+        stage
+            .workdir
+            .write(file, &example(&format!("module/{file}")));
     }
     let run = stage.workdir.run(&["test", "-no-color"]);
-    assert!(run.success && run.output.contains("3 passed, 0 failed"), "{}", run.output);
+    assert!(
+        run.success && run.output.contains("3 passed, 0 failed"),
+        "{}",
+        run.output
+    );
 }

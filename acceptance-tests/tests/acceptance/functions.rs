@@ -10,14 +10,19 @@ const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-
 
 fn workdir(expression: &str) -> Workdir {
     let workdir = Workdir::without_services();
-    workdir.configuration(&format!("{HEAD}\noutput \"x\" {{\n  value = {expression}\n}}\n"));
+    workdir.configuration(&format!(
+        "{HEAD}\noutput \"x\" {{\n  value = {expression}\n}}\n"
+    ));
     workdir
 }
 
 /// The value of an expression, by a plan without any credential.
 fn value(expression: &str) -> Json {
     let plan = workdir(expression).plan();
-    plan.json.pointer("/planned_values/outputs/x/value").cloned().unwrap_or_default()
+    plan.json
+        .pointer("/planned_values/outputs/x/value")
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn complaint(expression: &str) -> String {
@@ -45,14 +50,21 @@ fn statements_are_made_merged_and_judged() {
     if !has("provider functions", (1, 8)) {
         return;
     }
-    let statements = format!("provider::dbxcmk::key_policy_statements([\"STORAGE\"], [\"{ACCOUNT}\"], null, null)");
+    let statements = format!(
+        "provider::dbxcmk::key_policy_statements([\"STORAGE\"], [\"{ACCOUNT}\"], null, null)"
+    );
     let source = "jsonencode({ Version = \"2012-10-17\", Statement = [{ Sid = \"Admin\", Effect = \"Allow\", Principal = { AWS = \
                   \"arn:aws:iam::123456789012:root\" }, Action = \"kms:*\", Resource = \"*\" }] })";
     let merged = format!("provider::dbxcmk::merge_key_policy({source}, {statements})");
     let policy: Json = serde_json::from_str(value(&merged).as_str().unwrap()).unwrap();
     assert_eq!(policy["Statement"].as_array().unwrap().len(), 2);
     // Merged once more it is the same.
-    assert_eq!(value(&format!("provider::dbxcmk::merge_key_policy({merged}, {statements}) == {merged}")), true);
+    assert_eq!(
+        value(&format!(
+            "provider::dbxcmk::merge_key_policy({merged}, {statements}) == {merged}"
+        )),
+        true
+    );
 
     let allows = |action: &str, context: &str| {
         value(&format!(
@@ -61,12 +73,24 @@ fn statements_are_made_merged_and_judged() {
     };
     let tag = format!("{{ \"aws:PrincipalTag/DatabricksAccountId\" = \"{ACCOUNT}\" }}");
     let yes = allows("kms:ReEncryptFrom", &tag);
-    assert_eq!((&yes["allowed"], &yes["verdict"]), (&Json::Bool(true), &Json::from("allowed")));
-    assert_eq!(yes["statements"], serde_json::json!(["Allow Databricks to use KMS key for DBFS"]));
+    assert_eq!(
+        (&yes["allowed"], &yes["verdict"]),
+        (&Json::Bool(true), &Json::from("allowed"))
+    );
+    assert_eq!(
+        yes["statements"],
+        serde_json::json!(["Allow Databricks to use KMS key for DBFS"])
+    );
     let open = allows("kms:ReEncryptFrom", "null");
     assert_eq!(open["verdict"], "undetermined");
-    assert_eq!(open["undetermined_keys"], serde_json::json!(["aws:PrincipalTag/DatabricksAccountId"]));
-    assert_eq!(allows("kms:PutKeyPolicy", &tag)["verdict"], "denied_implicit");
+    assert_eq!(
+        open["undetermined_keys"],
+        serde_json::json!(["aws:PrincipalTag/DatabricksAccountId"])
+    );
+    assert_eq!(
+        allows("kms:PutKeyPolicy", &tag)["verdict"],
+        "denied_implicit"
+    );
 }
 
 #[test]
@@ -76,7 +100,9 @@ fn what_is_wrong_is_told_with_its_argument() {
     }
     let text = complaint("provider::dbxcmk::key_policy_statements([\"EBS\"], [\"x\"], null, null)");
     assert!(text.contains("use_cases") && text.contains("EBS"), "{text}");
-    let text = complaint(&format!("provider::dbxcmk::key_policy_statements([\"STORAGE\"], [\"{ACCOUNT}\"], null, \"aws-cn\")"));
+    let text = complaint(&format!(
+        "provider::dbxcmk::key_policy_statements([\"STORAGE\"], [\"{ACCOUNT}\"], null, \"aws-cn\")"
+    ));
     assert!(text.contains("aws-us-gov-dod"), "{text}");
     let text = complaint("provider::dbxcmk::merge_key_policy(\"{nope\", \"[]\")");
     assert!(text.contains("policy"), "{text}");
@@ -91,7 +117,11 @@ fn a_validation_can_use_them() {
     let body = "variable \"key\" {\n  type = string\n  validation {\n    condition     = provider::dbxcmk::parse_key_arn(var.key).region == \
                 \"eu-central-1\"\n    error_message = \"The key has to be in eu-central-1.\"\n  }\n}\n";
     workdir.configuration(&format!("{HEAD}\n{body}"));
-    let run =
-        workdir.run(&["plan", "-json", "-input=false", &format!("-var=key={}", KEY.replace("eu-central-1", "us-east-1"))]);
+    let run = workdir.run(&[
+        "plan",
+        "-json",
+        "-input=false",
+        &format!("-var=key={}", KEY.replace("eu-central-1", "us-east-1")),
+    ]);
     run.error("Invalid value for variable");
 }

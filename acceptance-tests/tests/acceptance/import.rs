@@ -40,13 +40,20 @@ resource "dbxcmk_workspace_binding" "prod" {{
     ));
     // The binding has no settle_time here, so that an import can be the same; twenty minutes are not for a test.
     let settled = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    stage.workdir.write("main.tf", &settled.replace("  workspace_id ", "  settle_time = \"0s\"\n  workspace_id "));
+    stage.workdir.write(
+        "main.tf",
+        &settled.replace("  workspace_id ", "  settle_time = \"0s\"\n  workspace_id "),
+    );
     stage.workdir.apply();
     stage.workdir.write("main.tf", &settled);
     stage.workdir.apply();
     stage.workdir.empty_plan();
 
-    let addresses = ["dbxcmk_key_policy.lakehouse", "dbxcmk_key_configuration.lakehouse", "dbxcmk_workspace_binding.prod"];
+    let addresses = [
+        "dbxcmk_key_policy.lakehouse",
+        "dbxcmk_key_configuration.lakehouse",
+        "dbxcmk_workspace_binding.prod",
+    ];
     for address in addresses {
         let before = stage.workdir.state(address);
         let id = stage.workdir.attribute(address, "/id");
@@ -67,8 +74,16 @@ resource "dbxcmk_workspace_binding" "prod" {{
 
     for (address, id, summary) in [
         ("dbxcmk_key_policy.x", "alias/x", "Not the ARN of a key"),
-        ("dbxcmk_key_configuration.x", "acct/uuid", "Not the id of a key configuration"),
-        ("dbxcmk_workspace_binding.x", "prod", "Not the id of a workspace"),
+        (
+            "dbxcmk_key_configuration.x",
+            "acct/uuid",
+            "Not the id of a key configuration",
+        ),
+        (
+            "dbxcmk_workspace_binding.x",
+            "prod",
+            "Not the id of a workspace",
+        ),
     ] {
         let (ty, _) = address.split_once('.').unwrap();
         stage.workdir.write(
@@ -85,7 +100,9 @@ resource "dbxcmk_workspace_binding" "prod" {{
 fn minimal(ty: &str, key: &str) -> String {
     match ty {
         "dbxcmk_workspace_binding" => {
-            format!("workspace_id = \"{WORKSPACE}\"\nstorage_key_configuration_id = dbxcmk_key_configuration.lakehouse.id")
+            format!(
+                "workspace_id = \"{WORKSPACE}\"\nstorage_key_configuration_id = dbxcmk_key_configuration.lakehouse.id"
+            )
         }
         _ => format!("use_cases = [\"STORAGE\"]\naws = {{ key_arn = \"{key}\" }}"),
     }

@@ -51,9 +51,27 @@ fn a_good_configuration_is_valid_without_credentials_or_network() {
 fn every_typing_error_is_found_with_its_line() {
     let compound = format!("{ID}/{ID}");
     let rows = [
-        (KEY, "arn:aws:s3:::bucket", "Invalid key ARN", "belongs to the service `s3`", ""),
-        ("\"alias/lakehouse\"", "\"lakehouse\"", "Invalid key alias", "begins with `alias/`", ""),
-        (ID, "123", "Invalid key configuration id", "it is a UUID", "storage_key_configuration_id"),
+        (
+            KEY,
+            "arn:aws:s3:::bucket",
+            "Invalid key ARN",
+            "belongs to the service `s3`",
+            "",
+        ),
+        (
+            "\"alias/lakehouse\"",
+            "\"lakehouse\"",
+            "Invalid key alias",
+            "begins with `alias/`",
+            "",
+        ),
+        (
+            ID,
+            "123",
+            "Invalid key configuration id",
+            "it is a UUID",
+            "storage_key_configuration_id",
+        ),
         (
             ID,
             compound.as_str(),
@@ -61,10 +79,34 @@ fn every_typing_error_is_found_with_its_line() {
             "Use the part behind the slash",
             "storage_key_configuration_id",
         ),
-        ("1234567890123456", "prod", "Invalid workspace id", "it is a number", "workspace_id"),
-        ("role/databricks", "user/databricks", "Invalid role ARN", "it reads `arn:aws:iam", ""),
-        ("\"20m\"", "\"20 minutes\"", "Invalid duration", "write for example", "settle_time"),
-        ("\"5m\"", "\"5\"", "Invalid duration", "write for example", ""),
+        (
+            "1234567890123456",
+            "prod",
+            "Invalid workspace id",
+            "it is a number",
+            "workspace_id",
+        ),
+        (
+            "role/databricks",
+            "user/databricks",
+            "Invalid role ARN",
+            "it reads `arn:aws:iam",
+            "",
+        ),
+        (
+            "\"20m\"",
+            "\"20 minutes\"",
+            "Invalid duration",
+            "write for example",
+            "settle_time",
+        ),
+        (
+            "\"5m\"",
+            "\"5\"",
+            "Invalid duration",
+            "write for example",
+            "",
+        ),
         (
             "\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {\n    key_arn   ",
             "]\n  aws = {\n    key_arn   ",
@@ -72,7 +114,13 @@ fn every_typing_error_is_found_with_its_line() {
             "at least one",
             "use_cases",
         ),
-        ("[\"MANAGED_SERVICES\", \"STORAGE\"]", "[\"NOTEBOOKS\"]", "Invalid use case", "write `MANAGED_SERVICES`", "use_cases"),
+        (
+            "[\"MANAGED_SERVICES\", \"STORAGE\"]",
+            "[\"NOTEBOOKS\"]",
+            "Invalid use case",
+            "write `MANAGED_SERVICES`",
+            "use_cases",
+        ),
         (
             "    cross_account_role_arn = \"arn:aws:iam::123456789012:role/databricks\"\n",
             "",
@@ -118,13 +166,24 @@ fn every_typing_error_is_found_with_its_line() {
     ];
     let workdir = Workdir::without_services();
     for (from, to, summary, words, line) in rows {
-        let wrong =
-            good().replacen(from, to, usize::from(from != KEY && from != "[\"MANAGED_SERVICES\", \"STORAGE\"]") * 9 + 1);
+        let wrong = good().replacen(
+            from,
+            to,
+            usize::from(from != KEY && from != "[\"MANAGED_SERVICES\", \"STORAGE\"]") * 9 + 1,
+        );
         assert_ne!(wrong, good(), "{from} does not occur");
         workdir.configuration(&wrong);
         let run = workdir.validated();
         let error = run.error(summary);
-        assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
-        assert!(error.code.contains(line), "{summary} points at {:?}", error.code);
+        assert!(
+            error.detail.contains(words),
+            "{words} is missing in:\n{}",
+            error.detail
+        );
+        assert!(
+            error.code.contains(line),
+            "{summary} points at {:?}",
+            error.code
+        );
     }
 }

@@ -37,7 +37,10 @@ fn applied(over: Over) -> (Stage, String) {
 
 fn the_order_of_use_cases_means_nothing(over: Over) {
     let (stage, key) = applied(over);
-    let turned = resource(&key, "").replace("\"MANAGED_SERVICES\", \"STORAGE\"", "\"STORAGE\", \"MANAGED_SERVICES\"");
+    let turned = resource(&key, "").replace(
+        "\"MANAGED_SERVICES\", \"STORAGE\"",
+        "\"STORAGE\", \"MANAGED_SERVICES\"",
+    );
     stage.configure(&turned);
     stage.workdir.empty_plan();
 }
@@ -50,11 +53,15 @@ fn a_foreign_statement_is_kept_and_is_no_difference(over: Over) {
     );
     let text = stage.kms.policy(&key);
     let end = text.rfind(']').expect("a list of statements");
-    stage.kms.put_policy(&key, &format!("{},{foreign}{}", &text[..end], &text[end..]));
+    stage
+        .kms
+        .put_policy(&key, &format!("{},{foreign}{}", &text[..end], &text[end..]));
     stage.workdir.empty_plan();
 
     // A change of ours leaves it byte for byte as it is.
-    stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+    stage.configure(
+        &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
+    );
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions(ADDRESS), "update");
     stage.workdir.apply();
@@ -74,13 +81,19 @@ fn a_statement_that_was_removed_is_planned_again(over: Over) {
         .iter()
         .position(|s| s.sid.as_deref().is_some_and(|sid| sid.ends_with("DBFS")))
         .expect("the storage statement");
-    let without = document.edited(&[dbxcmk::policy::merge::Edit::Remove(ours)]).expect("a policy");
+    let without = document
+        .edited(&[dbxcmk::policy::merge::Edit::Remove(ours)])
+        .expect("a policy");
     stage.kms.put_policy(&key, without.text());
 
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions(ADDRESS), "update");
     stage.workdir.apply();
-    assert!(Document::parse(&stage.kms.policy(&key)).expect("a policy").means_the_same_as(&document));
+    assert!(
+        Document::parse(&stage.kms.policy(&key))
+            .expect("a policy")
+            .means_the_same_as(&document)
+    );
     stage.workdir.empty_plan();
 }
 
@@ -94,20 +107,31 @@ fn documented_statements_are_adopted(over: Over) {
     stage.configure(&resource(&key, ""));
     stage.workdir.apply();
     let document = Document::parse(&stage.kms.policy(&key)).expect("a policy");
-    assert_eq!(document.statements.len(), 4, "nothing is doubled:\n{document}");
-    assert!(!document.text().contains("control plane managed services\""), "the old form is brought up to date:\n{document}");
+    assert_eq!(
+        document.statements.len(),
+        4,
+        "nothing is doubled:\n{document}"
+    );
+    assert!(
+        !document.text().contains("control plane managed services\""),
+        "the old form is brought up to date:\n{document}"
+    );
     stage.workdir.empty_plan();
 }
 
 fn a_use_case_that_is_given_up_loses_its_statement(over: Over) {
     let (stage, key) = applied(over);
-    stage.configure(
-        &resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""),
-    );
+    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(
+        &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+        "",
+    ));
     assert_eq!(stage.workdir.plan().actions(ADDRESS), "update");
     stage.workdir.apply();
     let text = stage.kms.policy(&key);
-    assert!(!text.contains("kms:ReEncrypt*") && !text.contains(ROLE_ARN), "{text}");
+    assert!(
+        !text.contains("kms:ReEncrypt*") && !text.contains(ROLE_ARN),
+        "{text}"
+    );
     stage.workdir.empty_plan();
 }
 
@@ -116,7 +140,10 @@ fn nothing_is_put_that_is_there_already(over: Over) {
     let key = stage.kms.create_key(&json!({}));
     let before = policy(&key, &[MANAGED_SERVICES, STORAGE]);
     stage.kms.put_policy(&key, &before);
-    stage.configure(&resource(&key, "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""));
+    stage.configure(&resource(&key, "").replace(
+        &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+        "",
+    ));
     stage.workdir.apply();
     assert_eq!(stage.kms.policy(&key), before, "byte for byte");
     stage.workdir.empty_plan();
@@ -127,7 +154,10 @@ fn two_accounts_share_a_key(over: Over) {
     let other = "11111111-2222-4333-8444-555555555555";
     let second = resource(&key, &format!("  databricks_account_ids = [\"{other}\"]\n"))
         .replace("\"lakehouse\"", "\"other\"")
-        .replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), "");
+        .replace(
+            &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+            "",
+        );
     stage.configure(&format!("{}{second}", resource(&key, "")));
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -135,7 +165,10 @@ fn two_accounts_share_a_key(over: Over) {
     stage.configure(&resource(&key, ""));
     stage.workdir.apply();
     let text = stage.kms.policy(&key);
-    assert!(!text.contains(other) && text.contains(acceptance_tests::sandbox::ACCOUNT_ID), "{text}");
+    assert!(
+        !text.contains(other) && text.contains(acceptance_tests::sandbox::ACCOUNT_ID),
+        "{text}"
+    );
     stage.workdir.empty_plan();
 }
 
@@ -152,13 +185,23 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
     });
     let run = stage.workdir.refused_destroy();
     let error = run.error("Workspaces need these statements of the key policy");
-    assert!(error.detail.contains("1234567890123456 (\"lakehouse-prod\")"), "{}", error.detail);
+    assert!(
+        error
+            .detail
+            .contains("1234567890123456 (\"lakehouse-prod\")"),
+        "{}",
+        error.detail
+    );
     assert!(stage.kms.policy(&key).contains("414351767826"));
     // Giving up a use case would do the same harm.
-    stage.configure(
-        &resource(&key, "").replace(", \"STORAGE\"", "").replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), ""),
-    );
-    stage.workdir.refused_plan().error("Workspaces need these statements of the key policy");
+    stage.configure(&resource(&key, "").replace(", \"STORAGE\"", "").replace(
+        &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+        "",
+    ));
+    stage
+        .workdir
+        .refused_plan()
+        .error("Workspaces need these statements of the key policy");
     // Who insists says so in the configuration first.
     stage.configure(&resource(&key, "  force_destroy = true\n"));
     stage.workdir.apply();
@@ -178,8 +221,10 @@ mod with_others {
     /// A second person with a configuration of their own for the same key.
     fn second(stage: &Stage, key: &str) -> Workdir {
         let workdir = Workdir::new(&stage.sandbox);
-        let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n"))
-            .replace(&format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"), "");
+        let own = resource(key, &format!("  databricks_account_ids = [\"{OTHER}\"]\n")).replace(
+            &format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n"),
+            "",
+        );
         workdir.configuration(&format!("{}{own}", acceptance_tests::stage::HEAD));
         workdir
     }
@@ -192,7 +237,12 @@ mod with_others {
             stage.configure(&resource(&key, ""));
             let other = second(&stage, &key);
             // Whoever puts first is held up between their read and their put, so that the puts cross.
-            stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", Effect::Delay { milliseconds: delay }));
+            stage.sandbox.inject(Fault::new(
+                "KMS PutKeyPolicy",
+                Effect::Delay {
+                    milliseconds: delay,
+                },
+            ));
             std::thread::scope(|scope| {
                 let one = scope.spawn(|| stage.workdir.apply());
                 let two = scope.spawn(|| other.apply());
@@ -201,7 +251,10 @@ mod with_others {
             });
             let text = stage.kms.policy(&key);
             for account in [OTHER, acceptance_tests::sandbox::ACCOUNT_ID] {
-                assert!(text.contains(account), "{account} lost its statements after {delay} ms:\n{text}");
+                assert!(
+                    text.contains(account),
+                    "{account} lost its statements after {delay} ms:\n{text}"
+                );
             }
             stage.workdir.empty_plan();
             other.empty_plan();
@@ -213,18 +266,30 @@ mod with_others {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
         stage.configure(&resource(&key, ""));
-        stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", Effect::Delay { milliseconds: 1200 }));
+        stage.sandbox.inject(Fault::new(
+            "KMS PutKeyPolicy",
+            Effect::Delay { milliseconds: 1200 },
+        ));
         let run = stage.workdir.apply();
-        assert!(run.warning("Putting the key policy took long").detail.contains("plan their configurations again"));
+        assert!(
+            run.warning("Putting the key policy took long")
+                .detail
+                .contains("plan their configurations again")
+        );
     }
 
     #[test]
     fn a_foreign_change_of_our_statements_since_the_plan_stops_the_apply() {
         let (stage, key) = applied(Over::Sandbox);
-        stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+        stage.configure(
+            &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
+        );
         stage.workdir.plan();
         let before = stage.kms.policy(&key);
-        stage.kms.put_policy(&key, &before.replace("\"kms:Encrypt\",\"kms:Decrypt\"]", "\"kms:Encrypt\"]"));
+        stage.kms.put_policy(
+            &key,
+            &before.replace("\"kms:Encrypt\",\"kms:Decrypt\"]", "\"kms:Encrypt\"]"),
+        );
         let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
         let error = run.error("Somebody else changed the statements for Databricks since the plan");
         assert!(
@@ -232,7 +297,10 @@ mod with_others {
             "{}",
             error.detail
         );
-        assert!(!stage.kms.policy(&key).contains("kms:ListGrants"), "nothing was put");
+        assert!(
+            !stage.kms.policy(&key).contains("kms:ListGrants"),
+            "nothing was put"
+        );
         // The next plan shows what has to be done, and does it.
         stage.workdir.apply();
         stage.workdir.empty_plan();
@@ -241,17 +309,24 @@ mod with_others {
     #[test]
     fn a_foreign_change_of_other_statements_since_the_plan_is_merged_with() {
         let (stage, key) = applied(Over::Sandbox);
-        stage.configure(&resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="));
+        stage.configure(
+            &resource(&key, "").replace("key_arn =", "include_grants = true\n    key_arn ="),
+        );
         stage.workdir.plan();
         let before = stage.kms.policy(&key);
         let end = before.rfind(']').unwrap();
-        let foreign =
-            r#"{"Sid":"Backup","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:Decrypt","Resource":"*"}"#;
-        stage.kms.put_policy(&key, &format!("{},{foreign}{}", &before[..end], &before[end..]));
+        let foreign = r#"{"Sid":"Backup","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:Decrypt","Resource":"*"}"#;
+        stage.kms.put_policy(
+            &key,
+            &format!("{},{foreign}{}", &before[..end], &before[end..]),
+        );
         let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
         assert!(run.success, "{}", run.shown());
         let text = stage.kms.policy(&key);
-        assert!(text.contains("\"Backup\"") && text.contains("kms:ListGrants"), "{text}");
+        assert!(
+            text.contains("\"Backup\"") && text.contains("kms:ListGrants"),
+            "{text}"
+        );
         stage.workdir.empty_plan();
     }
 
@@ -261,7 +336,11 @@ mod with_others {
         let key = stage.kms.create_key(&json!({}));
         stage.configure(&resource(&key, ""));
         // The plan and the apply read before they put; the reads after it are old for a while.
-        stage.sandbox.inject(Fault { skip: 0, times: 2, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead) });
+        stage.sandbox.inject(Fault {
+            skip: 0,
+            times: 2,
+            ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead)
+        });
         stage.workdir.apply();
         stage.workdir.empty_plan();
         assert_eq!(stage.asked("KMS PutKeyPolicy").len(), 1);
@@ -277,12 +356,22 @@ mod what_aws_refuses {
         let stage = Stage::new(Over::Sandbox);
         let only = r#"{"Version": "2012-10-17", "Statement": [{"Sid": "Admins", "Effect": "Allow", "Principal": {"AWS":
           "arn:aws:iam::123456789012:role/admins"}, "Action": "kms:*", "Resource": "*"}]}"#;
-        let key = stage.kms.create_key(&json!({ "Policy": only, "BypassPolicyLockoutSafetyCheck": true }));
+        let key = stage
+            .kms
+            .create_key(&json!({ "Policy": only, "BypassPolicyLockoutSafetyCheck": true }));
         stage.configure(&resource(&key, ""));
         let run = stage.workdir.refused_plan();
         let error = run.error("The key policy would lock you out");
-        for words in ["assumed-role/terraform/sandbox", "kms:PutKeyPolicy", "\"Action\": \"kms:*\""] {
-            assert!(error.detail.contains(words), "{words} is missing in:\n{}", error.detail);
+        for words in [
+            "assumed-role/terraform/sandbox",
+            "kms:PutKeyPolicy",
+            "\"Action\": \"kms:*\"",
+        ] {
+            assert!(
+                error.detail.contains(words),
+                "{words} is missing in:\n{}",
+                error.detail
+            );
         }
     }
 
@@ -296,17 +385,33 @@ mod what_aws_refuses {
         );
         stage.kms.put_policy(&key, &policy(&key, &[&long]));
         stage.configure(&resource(&key, ""));
-        assert!(stage.workdir.refused_plan().error("KMS would refuse the key policy").detail.contains("at most 32768"));
+        assert!(
+            stage
+                .workdir
+                .refused_plan()
+                .error("KMS would refuse the key policy")
+                .detail
+                .contains("at most 32768")
+        );
     }
 
     #[test]
     fn a_role_that_does_not_exist_is_told() {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
-        stage.sandbox.with(|world| world.unknown_principals.insert(ROLE_ARN.to_owned()));
-        stage.configure(&resource(&key, "  timeouts = {\n    create = \"2s\"\n  }\n"));
+        stage
+            .sandbox
+            .with(|world| world.unknown_principals.insert(ROLE_ARN.to_owned()));
+        stage.configure(&resource(
+            &key,
+            "  timeouts = {\n    create = \"2s\"\n  }\n",
+        ));
         let run = stage.workdir.failed_apply();
-        assert!(run.error("A principal of the key policy does not exist").detail.contains(ROLE_ARN));
+        assert!(
+            run.error("A principal of the key policy does not exist")
+                .detail
+                .contains(ROLE_ARN)
+        );
     }
 
     #[test]
@@ -321,7 +426,9 @@ mod what_aws_refuses {
             content_type: Some("application/x-amz-json-1.1".to_owned()),
             retry_after: None,
         };
-        stage.sandbox.inject(Fault::new("KMS PutKeyPolicy", effect).times(2));
+        stage
+            .sandbox
+            .inject(Fault::new("KMS PutKeyPolicy", effect).times(2));
         stage.configure(&resource(&key, ""));
         stage.workdir.apply();
         assert_eq!(stage.asked("KMS PutKeyPolicy").len(), 3);
@@ -340,13 +447,23 @@ mod what_aws_refuses {
             content_type: Some("application/x-amz-json-1.1".to_owned()),
             retry_after: None,
         };
-        stage.sandbox.inject(Fault::new("KMS GetKeyPolicy", denied).times(100));
+        stage
+            .sandbox
+            .inject(Fault::new("KMS GetKeyPolicy", denied).times(100));
         stage.configure(&format!(
             "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
         ));
         let plan = stage.workdir.plan();
-        assert!(plan.run.warning("The key policy could not be read").detail.contains("\"kms:GetKeyPolicy\""));
-        stage.workdir.failed_apply().error("The key policy could not be read");
+        assert!(
+            plan.run
+                .warning("The key policy could not be read")
+                .detail
+                .contains("\"kms:GetKeyPolicy\"")
+        );
+        stage
+            .workdir
+            .failed_apply()
+            .error("The key policy could not be read");
         assert_eq!(stage.configurations(), Vec::<Json>::new());
     }
 }

@@ -25,7 +25,11 @@ fn reviewed(plan: &str, arguments: &[&str]) -> (String, i32) {
     let output = child.wait_with_output().unwrap();
     // One that refuses its arguments reads nothing.
     let _ = writer.join().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     (text, output.status.code().unwrap_or(-1))
 }
 
@@ -34,7 +38,11 @@ fn steady(text: &str) -> String {
     let mut known: Vec<String> = Vec::new();
     let mut out = String::new();
     let mut rest = text;
-    while let Some(candidate) = rest.char_indices().find(|(index, _)| is_uuid(&rest[*index..])).map(|(index, _)| index) {
+    while let Some(candidate) = rest
+        .char_indices()
+        .find(|(index, _)| is_uuid(&rest[*index..]))
+        .map(|(index, _)| index)
+    {
         let (before, after) = rest.split_at(candidate);
         let (uuid, tail) = after.split_at(36);
         let number = known.iter().position(|one| one == uuid).unwrap_or_else(|| {
@@ -51,9 +59,13 @@ fn steady(text: &str) -> String {
 
 fn is_uuid(text: &str) -> bool {
     text.get(..36).is_some_and(|head| {
-        head.bytes()
-            .enumerate()
-            .all(|(index, byte)| if matches!(index, 8 | 13 | 18 | 23) { byte == b'-' } else { byte.is_ascii_hexdigit() })
+        head.bytes().enumerate().all(|(index, byte)| {
+            if matches!(index, 8 | 13 | 18 | 23) {
+                byte == b'-'
+            } else {
+                byte.is_ascii_hexdigit()
+            }
+        })
     })
 }
 
@@ -144,7 +156,9 @@ fn stage() -> Stage {
     let stage = Stage::new(Over::LocalStack);
     std::fs::create_dir_all(stage.workdir.path().join("key")).unwrap();
     let head = "terraform {\n  required_providers {\n    dbxcmk = {\n      source = \"dbxcmk/dbxcmk\"\n    }\n  }\n}\n";
-    stage.workdir.write("key/main.tf", &format!("{head}{}", module()));
+    stage
+        .workdir
+        .write("key/main.tf", &format!("{head}{}", module()));
     stage.workdir.configuration(&root(""));
     // The workspaces' role is that of the configuration, which LocalStack makes in its own account.
     stage.sandbox.with(|world| {
@@ -166,16 +180,27 @@ fn from_nothing_to_two_workspaces_and_then_what_must_not_happen() {
     let (text, code) = reviewed(&first, &[]);
     assert_eq!(code, 0);
     snapshot("review_first_attach_markdown", &text);
-    snapshot("review_first_attach_text", &reviewed(&first, &["--format", "text"]).0);
+    snapshot(
+        "review_first_attach_text",
+        &reviewed(&first, &["--format", "text"]).0,
+    );
     for (gate, code) in [("error", 0), ("irreversible", 1), ("warning", 1)] {
         assert_eq!(reviewed(&first, &["--fail-on", gate]).1, code, "{gate}");
     }
     stage.workdir.apply();
     let (text, code) = reviewed(&plan(&stage.workdir), &["--fail-on", "warning"]);
-    assert_eq!((text.trim(), code), ("### ✅ Encryption keys: Nothing here touches anybody's encryption.", 0));
+    assert_eq!(
+        (text.trim(), code),
+        (
+            "### ✅ Encryption keys: Nothing here touches anybody's encryption.",
+            0
+        )
+    );
 
     // What hashicorp/aws would do without a word: the key disabled, its rotation off, its policy written whole, the role replaced.
-    let key = stage.workdir.attribute("module.key.aws_kms_key.lakehouse", "/arn");
+    let key = stage
+        .workdir
+        .attribute("module.key.aws_kms_key.lakehouse", "/arn");
     let account = key.split(':').nth(4).unwrap().to_owned();
     let overwriting = format!(
         r#"
@@ -191,21 +216,35 @@ resource "aws_kms_key_policy" "whole" {{
     let text = root(&overwriting).replace("\"databricks-cross-account\"", "\"another-name\"");
     stage.workdir.configuration(&text);
     let inner = std::fs::read_to_string(stage.workdir.path().join("key/main.tf")).unwrap();
-    let inner =
-        inner.replace("enable_key_rotation     = true", "enable_key_rotation     = false\n  is_enabled              = false");
-    stage.workdir.write("key/main.tf", &format!("{inner}\noutput \"arn\" {{\n  value = aws_kms_key.lakehouse.arn\n}}\n"));
+    let inner = inner.replace(
+        "enable_key_rotation     = true",
+        "enable_key_rotation     = false\n  is_enabled              = false",
+    );
+    stage.workdir.write(
+        "key/main.tf",
+        &format!("{inner}\noutput \"arn\" {{\n  value = aws_kms_key.lakehouse.arn\n}}\n"),
+    );
     let dangerous = plan(&stage.workdir);
     let (text, code) = reviewed(&dangerous, &["--fail-on", "error"]);
     assert_eq!(code, 1);
     snapshot("review_dangerous_markdown", &text);
-    snapshot("review_dangerous_sarif", &reviewed(&dangerous, &["--format", "sarif"]).0);
-    snapshot("review_dangerous_json", &reviewed(&dangerous, &["--format", "json"]).0);
+    snapshot(
+        "review_dangerous_sarif",
+        &reviewed(&dangerous, &["--format", "sarif"]).0,
+    );
+    snapshot(
+        "review_dangerous_json",
+        &reviewed(&dangerous, &["--format", "json"]).0,
+    );
 
     // And the key itself deleted, with everything that hangs on it.
     stage.sandbox.with(|world| world.now.workspaces.clear());
     stage.workdir.plan_with(&["-destroy", "-refresh=false"]);
     let gone = stage.workdir.run(&["show", "-json", "plan.tfplan"]).stdout;
-    snapshot("review_destroy_text", &reviewed(&gone, &["--format", "text"]).0);
+    snapshot(
+        "review_destroy_text",
+        &reviewed(&gone, &["--format", "text"]).0,
+    );
 }
 
 /// A change as a plan has it.
@@ -218,7 +257,8 @@ fn change(address: &str, actions: &[&str], before: Json, after: Json) -> Json {
 }
 
 fn plan_of(changes: Vec<Json>) -> String {
-    json!({ "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes }).to_string()
+    json!({ "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes })
+        .to_string()
 }
 
 /// The resources of databricks/databricks, in the form that its schema has.
@@ -231,7 +271,12 @@ fn the_peers_resources_are_seen_through() {
     let workspace = |storage: Json, region: &str| json!({ "workspace_id": 1234, "workspace_name": "prod", "aws_region": region, "storage_customer_managed_key_id": storage });
     let id = Json::from("c1000000-0000-4000-8000-000000000001");
     let plan = plan_of(vec![
-        change("databricks_mws_customer_managed_keys.x", &["delete", "create"], keys("alias/a"), keys("alias/b")),
+        change(
+            "databricks_mws_customer_managed_keys.x",
+            &["delete", "create"],
+            keys("alias/a"),
+            keys("alias/b"),
+        ),
         change(
             "databricks_mws_workspaces.x",
             &["update"],
@@ -267,7 +312,10 @@ fn sensitive_values_are_masked_and_names_cannot_be_taken_for_markup() {
     secret["change"]["after_sensitive"] = json!({ "workspace_name": true });
     let (text, code) = reviewed(&plan_of(vec![secret]), &[]);
     assert_eq!(code, 0, "{text}");
-    assert!(!text.contains("very-secret-name") && text.contains("(sensitive)"), "{text}");
+    assert!(
+        !text.contains("very-secret-name") && text.contains("(sensitive)"),
+        "{text}"
+    );
     assert!(!text.contains("<script>"), "{text}");
 }
 
@@ -281,18 +329,33 @@ fn a_thousand_resources_fit_into_a_comment() {
     let plan = plan_of(all.collect());
     let (text, code) = reviewed(&plan, &[]);
     assert_eq!(code, 0);
-    assert!(text.chars().count() <= 65_536 && text.contains("1000 steps that cannot be undone"), "{}", text.len());
+    assert!(
+        text.chars().count() <= 65_536 && text.contains("1000 steps that cannot be undone"),
+        "{}",
+        text.len()
+    );
     let (text, _) = reviewed(&plan, &["--format", "json"]);
     let report: Json = serde_json::from_str(&text).unwrap();
-    assert_eq!(report["findings"].as_array().unwrap().len(), 1000, "nothing is left out for machines");
+    assert_eq!(
+        report["findings"].as_array().unwrap().len(),
+        1000,
+        "nothing is left out for machines"
+    );
 }
 
 #[test]
 fn what_is_no_plan_is_told() {
-    for (input, words) in [("{nope", "not JSON"), ("{}", "no `format_version`"), ("[]", "not JSON")] {
+    for (input, words) in [
+        ("{nope", "not JSON"),
+        ("{}", "no `format_version`"),
+        ("[]", "not JSON"),
+    ] {
         let (text, code) = reviewed(input, &[]);
         assert_eq!(code, 2, "{text}");
-        assert!(text.contains("terraform show -json") || text.contains(words), "{text}");
+        assert!(
+            text.contains("terraform show -json") || text.contains(words),
+            "{text}"
+        );
     }
     let (text, code) = reviewed("", &["/no/such/file"]);
     assert_eq!(code, 2);
@@ -302,7 +365,8 @@ fn what_is_no_plan_is_told() {
 /// The schema in the documentation says what the report has, neither less nor more.
 #[test]
 fn the_schema_in_the_documentation_describes_the_report() {
-    let schema = std::fs::read_to_string(checkout().join("docs/schemas/review.schema.json")).unwrap();
+    let schema =
+        std::fs::read_to_string(checkout().join("docs/schemas/review.schema.json")).unwrap();
     let schema: Json = serde_json::from_str(&schema).unwrap();
     let binding = change(
         "dbxcmk_workspace_binding.x",
@@ -324,32 +388,60 @@ fn the_schema_in_the_documentation_describes_the_report() {
         json!({ "statements": statement, "aws": { "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab" } }),
         Json::Null,
     );
-    let (text, _) = reviewed(&plan_of(vec![binding, configuration, policy]), &["--format", "json"]);
+    let (text, _) = reviewed(
+        &plan_of(vec![binding, configuration, policy]),
+        &["--format", "json"],
+    );
     let report: Json = serde_json::from_str(&text).unwrap();
-    for list in ["workspaces", "keys", "permissions", "findings", "nodes", "edges"] {
-        assert!(!report[list].as_array().unwrap().is_empty(), "{list} is not shown by this plan: {report}");
+    for list in [
+        "workspaces",
+        "keys",
+        "permissions",
+        "findings",
+        "nodes",
+        "edges",
+    ] {
+        assert!(
+            !report[list].as_array().unwrap().is_empty(),
+            "{list} is not shown by this plan: {report}"
+        );
     }
     conforms(&report, &schema, "report");
 }
 
 fn conforms(value: &Json, schema: &Json, place: &str) {
     if let Some(properties) = schema["properties"].as_object() {
-        let fields = value.as_object().unwrap_or_else(|| panic!("{place} is no object"));
-        let (own, described): (Vec<_>, Vec<_>) = (fields.keys().collect(), properties.keys().collect());
+        let fields = value
+            .as_object()
+            .unwrap_or_else(|| panic!("{place} is no object"));
+        let (own, described): (Vec<_>, Vec<_>) =
+            (fields.keys().collect(), properties.keys().collect());
         assert_eq!(own, described, "{place}");
         let required: Vec<String> = serde_json::from_value(schema["required"].clone()).unwrap();
-        assert_eq!(required.len(), properties.len(), "{place}: everything is always there");
+        assert_eq!(
+            required.len(),
+            properties.len(),
+            "{place}: everything is always there"
+        );
         for (name, inner) in properties {
             conforms(&fields[name], inner, &format!("{place}.{name}"));
         }
     }
     if let Some(items) = schema.get("items") {
-        for (index, one) in value.as_array().unwrap_or_else(|| panic!("{place} is no list")).iter().enumerate() {
+        for (index, one) in value
+            .as_array()
+            .unwrap_or_else(|| panic!("{place} is no list"))
+            .iter()
+            .enumerate()
+        {
             conforms(one, items, &format!("{place}[{index}]"));
         }
     }
     if let Some(choices) = schema["enum"].as_array() {
-        assert!(choices.contains(value), "{place}: {value} is not one of {choices:?}");
+        assert!(
+            choices.contains(value),
+            "{place}: {value} is not one of {choices:?}"
+        );
     }
     let kinds: Vec<&str> = match &schema["type"] {
         Json::String(kind) => vec![kind],
@@ -364,7 +456,10 @@ fn conforms(value: &Json, schema: &Json, place: &str) {
         Json::Number(_) => "number",
         Json::Bool(_) => "boolean",
     };
-    assert!(kinds.contains(&kind), "{place}: {kind} is not one of {kinds:?}");
+    assert!(
+        kinds.contains(&kind),
+        "{place}: {kind} is not one of {kinds:?}"
+    );
 }
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -373,22 +468,63 @@ const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-
 #[test]
 fn a_resource_that_cannot_be_read_is_an_error() {
     let policy = |aws: Json, cases: Json| {
-        change("dbxcmk_key_policy.x", &["create"], Json::Null, json!({ "aws": aws, "use_cases": cases }))
+        change(
+            "dbxcmk_key_policy.x",
+            &["create"],
+            Json::Null,
+            json!({ "aws": aws, "use_cases": cases }),
+        )
     };
     let rows = [
-        (policy(json!("notanobject"), json!(7)), vec!["`aws` is \"notanobject\"", "`use_cases` is 7"]),
-        (policy(json!({ "key_arn": 7 }), json!(["STORAGE"])), vec!["`aws.key_arn` is 7"]),
-        (policy(json!({ "key_arn": "arn:aws-iso:kms:x:1:key/1" }), json!(["STORAGE"])), vec!["arn:aws-iso:kms:x:1:key/1"]),
         (
-            change("aws_kms_key.x", &["update"], json!({ "is_enabled": "yes" }), json!({ "is_enabled": false })),
+            policy(json!("notanobject"), json!(7)),
+            vec!["`aws` is \"notanobject\"", "`use_cases` is 7"],
+        ),
+        (
+            policy(json!({ "key_arn": 7 }), json!(["STORAGE"])),
+            vec!["`aws.key_arn` is 7"],
+        ),
+        (
+            policy(
+                json!({ "key_arn": "arn:aws-iso:kms:x:1:key/1" }),
+                json!(["STORAGE"]),
+            ),
+            vec!["arn:aws-iso:kms:x:1:key/1"],
+        ),
+        (
+            change(
+                "aws_kms_key.x",
+                &["update"],
+                json!({ "is_enabled": "yes" }),
+                json!({ "is_enabled": false }),
+            ),
             vec!["`is_enabled` is \"yes\""],
         ),
-        (change("dbxcmk_workspace_binding.x", &["explode"], json!({}), json!({})), vec!["[explode]"]),
-        (change("dbxcmk_workspace_binding.x", &["update"], json!([1]), json!({})), vec!["`before` is [1]"]),
+        (
+            change(
+                "dbxcmk_workspace_binding.x",
+                &["explode"],
+                json!({}),
+                json!({}),
+            ),
+            vec!["[explode]"],
+        ),
+        (
+            change(
+                "dbxcmk_workspace_binding.x",
+                &["update"],
+                json!([1]),
+                json!({}),
+            ),
+            vec!["`before` is [1]"],
+        ),
     ];
     for (one, words) in rows {
         for format in ["text", "markdown", "json", "sarif"] {
-            let (text, code) = reviewed(&plan_of(vec![one.clone()]), &["--format", format, "--fail-on", "error"]);
+            let (text, code) = reviewed(
+                &plan_of(vec![one.clone()]),
+                &["--format", format, "--fail-on", "error"],
+            );
             assert_eq!(code, 1, "{text}");
             assert!(text.contains("resource-unreadable"), "{text}");
         }
@@ -406,7 +542,10 @@ fn control_characters_in_names_do_nothing_to_a_terminal() {
     let plan = plan_of(vec![change(evil, &["create"], Json::Null, after)]);
     for format in ["text", "markdown"] {
         let (text, _) = reviewed(&plan, &["--format", format]);
-        assert!(!text.contains(['\u{1b}', '\u{7}', '\r', '\u{9b}']), "{text:?}");
+        assert!(
+            !text.contains(['\u{1b}', '\u{7}', '\r', '\u{9b}']),
+            "{text:?}"
+        );
         assert!(!text.contains("\nerror: fake"), "{text}");
     }
     let (text, _) = reviewed(&plan, &["--format", "text"]);
@@ -417,24 +556,46 @@ fn control_characters_in_names_do_nothing_to_a_terminal() {
 #[test]
 fn what_is_in_use_is_what_the_prior_state_says() {
     let keys = json!({ "customer_managed_key_id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["STORAGE"], "aws_key_info": [{ "key_arn": KEY }] });
-    let workspace =
-        json!({ "workspace_name": "from-peer", "storage_customer_managed_key_id": "c1000000-0000-4000-8000-000000000001" });
-    let replaced = change("databricks_mws_customer_managed_keys.x", &["delete", "create"], keys.clone(), keys);
-    let new = change("databricks_mws_workspaces.x", &["create"], Json::Null, workspace.clone());
-    let (text, code) = reviewed(&plan_of(vec![replaced.clone(), new]), &["--format", "text", "--fail-on", "error"]);
+    let workspace = json!({ "workspace_name": "from-peer", "storage_customer_managed_key_id": "c1000000-0000-4000-8000-000000000001" });
+    let replaced = change(
+        "databricks_mws_customer_managed_keys.x",
+        &["delete", "create"],
+        keys.clone(),
+        keys,
+    );
+    let new = change(
+        "databricks_mws_workspaces.x",
+        &["create"],
+        Json::Null,
+        workspace.clone(),
+    );
+    let (text, code) = reviewed(
+        &plan_of(vec![replaced.clone(), new]),
+        &["--format", "text", "--fail-on", "error"],
+    );
     assert_eq!(code, 0, "{text}");
-    let there = change("databricks_mws_workspaces.x", &["no-op"], workspace.clone(), workspace);
-    let (text, code) = reviewed(&plan_of(vec![replaced, there]), &["--format", "text", "--fail-on", "error"]);
+    let there = change(
+        "databricks_mws_workspaces.x",
+        &["no-op"],
+        workspace.clone(),
+        workspace,
+    );
+    let (text, code) = reviewed(
+        &plan_of(vec![replaced, there]),
+        &["--format", "text", "--fail-on", "error"],
+    );
     assert!(code == 1 && text.contains("from-peer"), "{text}");
 }
 
 /// The clean-up after a rotation: the key, its configuration and its statements go together, and no workspace uses them.
 #[test]
 fn a_clean_up_passes_the_gate_and_a_finding_can_be_accepted() {
-    let configuration =
-        json!({ "id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["MANAGED_SERVICES"], "aws": { "key_arn": KEY } });
+    let configuration = json!({ "id": "c1000000-0000-4000-8000-000000000001", "use_cases": ["MANAGED_SERVICES"], "aws": { "key_arn": KEY } });
     let gone = |address: &str, before: Json| change(address, &["delete"], before, Json::Null);
-    let key = gone("aws_kms_key.old", json!({ "arn": KEY, "deletion_window_in_days": 30 }));
+    let key = gone(
+        "aws_kms_key.old",
+        json!({ "arn": KEY, "deletion_window_in_days": 30 }),
+    );
     let clean_up = plan_of(vec![
         key.clone(),
         gone("dbxcmk_key_configuration.old", configuration.clone()),
@@ -446,15 +607,26 @@ fn a_clean_up_passes_the_gate_and_a_finding_can_be_accepted() {
     let (text, code) = reviewed(&clean_up, &["--format", "text", "--fail-on", "error"]);
     assert_eq!(code, 0, "{text}");
     // The key alone is another matter.
-    let kept = change("dbxcmk_key_configuration.old", &["no-op"], configuration.clone(), configuration);
+    let kept = change(
+        "dbxcmk_key_configuration.old",
+        &["no-op"],
+        configuration.clone(),
+        configuration,
+    );
     let alone = plan_of(vec![key, kept]);
     let gate = ["--format", "text", "--fail-on", "error"];
     let (text, code) = reviewed(&alone, &gate);
-    assert!(code == 1 && text.contains("A key that Databricks uses is deleted"), "{text}");
+    assert!(
+        code == 1 && text.contains("A key that Databricks uses is deleted"),
+        "{text}"
+    );
     // Unless somebody says why.
     let accepted = |what: &str| reviewed(&alone, &[&gate[..], &["--accept", what]].concat());
     let (text, code) = accepted("key-deleted:aws_kms_key.old=the account is closed");
-    assert!(code == 0 && text.contains("Accepted") && text.contains("the account is closed"), "{text}");
+    assert!(
+        code == 0 && text.contains("Accepted") && text.contains("the account is closed"),
+        "{text}"
+    );
     let (text, code) = accepted("key-deleted:aws_kms_key.other=no");
     assert!(code == 1 && text.contains("accepted-nothing"), "{text}");
     assert_eq!(accepted("key-deleted").1, 2);
@@ -472,12 +644,21 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
     ));
     let plan = stage.workdir.plan();
     assert_eq!(
-        plan.after("dbxcmk_key_configuration.x", "/aws/reuse_key_for_cluster_volumes"),
+        plan.after(
+            "dbxcmk_key_configuration.x",
+            "/aws/reuse_key_for_cluster_volumes"
+        ),
         json!(true),
         "Terraform drops the typo"
     );
-    let (text, code) = reviewed(&plan.json.to_string(), &["--format", "text", "--fail-on", "error"]);
-    assert!(code == 1 && text.contains("did you mean `reuse_key_for_cluster_volumes`?"), "{text}");
+    let (text, code) = reviewed(
+        &plan.json.to_string(),
+        &["--format", "text", "--fail-on", "error"],
+    );
+    assert!(
+        code == 1 && text.contains("did you mean `reuse_key_for_cluster_volumes`?"),
+        "{text}"
+    );
     // In the file, with its line, also where the plan shows only references.
     stage.workdir.write("more.tf", "\nresource \"dbxcmk_key_policy\" \"y\" {\n  use_cases = var.x\n  aws = {\n    key_arn = var.y\n    cross_account_role = var.z\n  }\n}\n");
     let lint = |directory: &std::path::Path, arguments: &[&str]| {
@@ -488,14 +669,28 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
             .current_dir(directory)
             .output()
             .unwrap();
-        (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.code().unwrap())
+        (
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            output.status.code().unwrap(),
+        )
     };
     let (text, code) = lint(stage.workdir.path(), &[]);
     assert_eq!(code, 1, "{text}");
     assert!(text.contains("./more.tf:6: dbxcmk_key_policy.y: `aws.cross_account_role` does not exist; did you mean `aws.cross_account_role_arn`?"), "{text}");
-    assert!(text.contains("dbxcmk_key_configuration.x: `aws.reuse_key_for_cluster_volume`"), "{text}");
+    assert!(
+        text.contains("dbxcmk_key_configuration.x: `aws.reuse_key_for_cluster_volume`"),
+        "{text}"
+    );
     let (text, _) = lint(stage.workdir.path(), &["--format", "json"]);
-    assert_eq!(serde_json::from_str::<Json>(&text).unwrap().as_array().unwrap().len(), 2, "{text}");
+    assert_eq!(
+        serde_json::from_str::<Json>(&text)
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len(),
+        2,
+        "{text}"
+    );
     stage.workdir.write("more.tf", "resource {");
     assert_eq!(lint(stage.workdir.path(), &[]).1, 2);
     // The examples of the documentation have no such name.
@@ -508,9 +703,18 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
 fn sarif_names_the_file_and_the_line() {
     let stage = Stage::new(Over::Sandbox);
     std::fs::create_dir(stage.workdir.path().join("keys")).unwrap();
-    stage.workdir.write("keys/main.tf", "\n\nresource \"aws_kms_key\" \"x\" {\n}\n");
-    stage.workdir.write("main.tf", "module \"keys\" {\n  source = \"./keys\"\n}\n");
-    let mut one = change("module.keys.aws_kms_key.x[0]", &["delete"], json!({ "arn": KEY }), Json::Null);
+    stage
+        .workdir
+        .write("keys/main.tf", "\n\nresource \"aws_kms_key\" \"x\" {\n}\n");
+    stage
+        .workdir
+        .write("main.tf", "module \"keys\" {\n  source = \"./keys\"\n}\n");
+    let mut one = change(
+        "module.keys.aws_kms_key.x[0]",
+        &["delete"],
+        json!({ "arn": KEY }),
+        Json::Null,
+    );
     one["type"] = json!("aws_kms_key");
     one["module_address"] = json!("module.keys");
     let policy = json!({ "aws": { "key_arn": KEY }, "use_cases": ["STORAGE"], "statements": "[]" });
@@ -518,10 +722,19 @@ fn sarif_names_the_file_and_the_line() {
     let plan = json!({ "format_version": "1.2", "resource_changes": [one, other],
         "configuration": { "root_module": { "module_calls": { "keys": { "source": "./keys", "module": {} } } } } });
     let directory = stage.workdir.path().display().to_string();
-    let (text, _) = reviewed(&plan.to_string(), &["--format", "sarif", "--sarif-directory", &directory]);
+    let (text, _) = reviewed(
+        &plan.to_string(),
+        &["--format", "sarif", "--sarif-directory", &directory],
+    );
     let log: Json = serde_json::from_str(&text).unwrap();
     let location = &log["runs"][0]["results"][0]["locations"][0]["physicalLocation"];
-    assert!(location["artifactLocation"]["uri"].as_str().unwrap().ends_with("keys/main.tf"), "{text}");
+    assert!(
+        location["artifactLocation"]["uri"]
+            .as_str()
+            .unwrap()
+            .ends_with("keys/main.tf"),
+        "{text}"
+    );
     assert_eq!(location["region"]["startLine"], 3, "{text}");
     let titles: Vec<&str> = log["runs"][0]["tool"]["driver"]["rules"]
         .as_array()
@@ -540,8 +753,15 @@ fn many_workspaces_are_folded() {
         change(&address, &["create"], Json::Null, json!({ "workspace_id": number.to_string(), "storage_key_configuration_id": "c1000000-0000-4000-8000-000000000001" }))
     });
     let (text, _) = reviewed(&plan_of(all.collect()), &[]);
-    assert!(text.contains("What cannot be undone (30)") && text.contains("<summary>20 more</summary>"), "{text}");
-    assert_eq!(text.matches("<details open><summary><b>").count(), 10, "{text}");
+    assert!(
+        text.contains("What cannot be undone (30)") && text.contains("<summary>20 more</summary>"),
+        "{text}"
+    );
+    assert_eq!(
+        text.matches("<details open><summary><b>").count(),
+        10,
+        "{text}"
+    );
 }
 
 #[test]
@@ -549,5 +769,8 @@ fn a_saved_plan_is_told_from_its_json() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), b"PK\x03\x04\xff\xfe binary").unwrap();
     let (text, code) = reviewed("", &[&file.path().display().to_string()]);
-    assert!(code == 2 && text.contains("is a saved plan") && text.contains("terraform show -json"), "{text}");
+    assert!(
+        code == 2 && text.contains("is a saved plan") && text.contains("terraform show -json"),
+        "{text}"
+    );
 }

@@ -14,13 +14,28 @@ use acceptance_tests::stage::{Over, Stage, policy};
 fn the_official_sdk_of_databricks_drives_the_account_api() {
     let root = checkout();
     let installed = Command::new(root.join("scripts/venv"))
-        .args(["databricks-sdk", "acceptance-tests/databricks-sdk/requirements.txt"])
+        .args([
+            "databricks-sdk",
+            "acceptance-tests/databricks-sdk/requirements.txt",
+        ])
         .status();
-    assert!(installed.is_ok_and(|status| status.success()), "the SDK could not be installed");
+    assert!(
+        installed.is_ok_and(|status| status.success()),
+        "the SDK could not be installed"
+    );
     let sandbox = Sandbox::start(Options::default()).unwrap();
-    let key = acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").create_key(&json!({}));
-    acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1")
-        .put_policy(&key, &policy(&key, &[acceptance_tests::stage::MANAGED_SERVICES, acceptance_tests::stage::STORAGE]));
+    let key =
+        acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").create_key(&json!({}));
+    acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").put_policy(
+        &key,
+        &policy(
+            &key,
+            &[
+                acceptance_tests::stage::MANAGED_SERVICES,
+                acceptance_tests::stage::STORAGE,
+            ],
+        ),
+    );
     let output = Command::new(root.join(".local/databricks-sdk/bin/python"))
         .arg(root.join("acceptance-tests/databricks-sdk/drive.py"))
         .arg(&key)
@@ -29,14 +44,28 @@ fn the_official_sdk_of_databricks_drives_the_account_api() {
         .envs(sandbox.environment())
         .output()
         .unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
     assert!(output.status.success(), "{text}");
     assert!(text.contains("all as the SDK expects"), "{text}");
 }
 
 /// What one call came to, in a word.
 fn kind(outcome: Result<Json, Refusal>) -> String {
-    outcome.map_or_else(|refusal| refusal.kind.rsplit('#').next().unwrap_or_default().to_owned(), |_| "done".to_owned())
+    outcome.map_or_else(
+        |refusal| {
+            refusal
+                .kind
+                .rsplit('#')
+                .next()
+                .unwrap_or_default()
+                .to_owned()
+        },
+        |_| "done".to_owned(),
+    )
 }
 
 /// Each row: what is tried, what the sandbox answers, what LocalStack answers. Where they differ, `aws` says which of the two
@@ -49,20 +78,34 @@ fn both_kms_answer_alike_and_where_not_it_is_known_who_is_right() {
         localstack: &'static str,
         aws: &'static str,
     }
-    let same = |what, answer| Row { what, sandbox: answer, localstack: answer, aws: "both" };
+    let same = |what, answer| Row {
+        what,
+        sandbox: answer,
+        localstack: answer,
+        aws: "both",
+    };
     let rows = [
         same("describe a key", "done"),
         same("describe a key that is not there", "NotFoundException"),
         same("describe an alias that is not there", "NotFoundException"),
         same("describe an alias", "done"),
         same("make an alias twice", "AlreadyExistsException"),
-        same("an alias without its prefix", "ValidationException or InvalidAliasNameException"),
+        same(
+            "an alias without its prefix",
+            "ValidationException or InvalidAliasNameException",
+        ),
         same("a deletion window of three days", "ValidationException"),
         same("disable and enable", "Enabled"),
         same("schedule a deletion", "PendingDeletion"),
-        same("enable a key that is pending deletion", "KMSInvalidStateException"),
+        same(
+            "enable a key that is pending deletion",
+            "KMSInvalidStateException",
+        ),
         same("cancel a deletion", "Disabled"),
-        same("cancel a deletion that is not pending", "KMSInvalidStateException"),
+        same(
+            "cancel a deletion that is not pending",
+            "KMSInvalidStateException",
+        ),
         same("a grant", "done"),
         Row {
             what: "revoke a grant that is not there",
@@ -99,7 +142,11 @@ fn both_kms_answer_alike_and_where_not_it_is_known_who_is_right() {
     for over in [Over::Sandbox, Over::LocalStack] {
         for row in &rows {
             let answer = tried(over, row.what);
-            let expected = if over == Over::Sandbox { row.sandbox } else { row.localstack };
+            let expected = if over == Over::Sandbox {
+                row.sandbox
+            } else {
+                row.localstack
+            };
             assert!(
                 expected.split(" or ").any(|one| one == answer),
                 "{} over {over:?}: {answer} (like AWS: {})",
@@ -116,26 +163,48 @@ fn tried(over: Over, what: &str) -> String {
     let key = kms.create_key(&json!({}));
     let of_key = json!({ "KeyId": key });
     let alias = format!("alias/{}", key.rsplit('/').next().unwrap());
-    let put =
-        |text: &str| kind(kms.try_call("PutKeyPolicy", &json!({ "KeyId": key, "PolicyName": "default", "Policy": text })));
-    let deletion = |days: i64| kms.try_call("ScheduleKeyDeletion", &json!({ "KeyId": key, "PendingWindowInDays": days }));
+    let put = |text: &str| {
+        kind(kms.try_call(
+            "PutKeyPolicy",
+            &json!({ "KeyId": key, "PolicyName": "default", "Policy": text }),
+        ))
+    };
+    let deletion = |days: i64| {
+        kms.try_call(
+            "ScheduleKeyDeletion",
+            &json!({ "KeyId": key, "PendingWindowInDays": days }),
+        )
+    };
     match what {
         "describe a key" => kind(kms.try_call("DescribeKey", &of_key)),
-        "describe a key that is not there" => {
-            kind(kms.try_call("DescribeKey", &json!({ "KeyId": "00000000-0000-4000-8000-000000000000" })))
+        "describe a key that is not there" => kind(kms.try_call(
+            "DescribeKey",
+            &json!({ "KeyId": "00000000-0000-4000-8000-000000000000" }),
+        )),
+        "describe an alias that is not there" => {
+            kind(kms.try_call("DescribeKey", &json!({ "KeyId": "alias/no-such-alias" })))
         }
-        "describe an alias that is not there" => kind(kms.try_call("DescribeKey", &json!({ "KeyId": "alias/no-such-alias" }))),
         "describe an alias" => {
-            kms.call("CreateAlias", &json!({ "AliasName": alias, "TargetKeyId": key }));
+            kms.call(
+                "CreateAlias",
+                &json!({ "AliasName": alias, "TargetKeyId": key }),
+            );
             kind(kms.try_call("DescribeKey", &json!({ "KeyId": alias })))
         }
         "make an alias twice" => {
-            kms.call("CreateAlias", &json!({ "AliasName": alias, "TargetKeyId": key }));
-            kind(kms.try_call("CreateAlias", &json!({ "AliasName": alias, "TargetKeyId": key })))
+            kms.call(
+                "CreateAlias",
+                &json!({ "AliasName": alias, "TargetKeyId": key }),
+            );
+            kind(kms.try_call(
+                "CreateAlias",
+                &json!({ "AliasName": alias, "TargetKeyId": key }),
+            ))
         }
-        "an alias without its prefix" => {
-            kind(kms.try_call("CreateAlias", &json!({ "AliasName": "lakehouse", "TargetKeyId": key })))
-        }
+        "an alias without its prefix" => kind(kms.try_call(
+            "CreateAlias",
+            &json!({ "AliasName": "lakehouse", "TargetKeyId": key }),
+        )),
         "a deletion window of three days" => kind(deletion(3)),
         "disable and enable" => {
             kms.call("DisableKey", &of_key);
@@ -161,15 +230,21 @@ fn tried(over: Over, what: &str) -> String {
         "a grant" => {
             let account = key.split(':').nth(4).unwrap();
             let grantee = format!("arn:aws:iam::{account}:role/x");
-            let made =
-                kms.call("CreateGrant", &json!({ "KeyId": key, "GranteePrincipal": grantee, "Operations": ["Decrypt"] }));
+            let made = kms.call(
+                "CreateGrant",
+                &json!({ "KeyId": key, "GranteePrincipal": grantee, "Operations": ["Decrypt"] }),
+            );
             let listed = kms.call("ListGrants", &of_key);
             assert_eq!(listed["Grants"][0]["GrantId"], made["GrantId"]);
-            kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": made["GrantId"] })))
+            kind(kms.try_call(
+                "RevokeGrant",
+                &json!({ "KeyId": key, "GrantId": made["GrantId"] }),
+            ))
         }
-        "revoke a grant that is not there" => {
-            kind(kms.try_call("RevokeGrant", &json!({ "KeyId": key, "GrantId": "0".repeat(64) })))
-        }
+        "revoke a grant that is not there" => kind(kms.try_call(
+            "RevokeGrant",
+            &json!({ "KeyId": key, "GrantId": "0".repeat(64) }),
+        )),
         "a good policy" => {
             let text = policy(&key, &[acceptance_tests::stage::STORAGE]);
             let answer = put(&text);
@@ -182,7 +257,8 @@ fn tried(over: Over, what: &str) -> String {
         ),
         "a policy of forty thousand bytes" => put(&policy(
             &key,
-            &[&acceptance_tests::stage::STORAGE.replace("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))],
+            &[&acceptance_tests::stage::STORAGE
+                .replace("\"Storage\"", &format!("\"{}\"", "x".repeat(40_000)))],
         )),
         "a policy for a key that is pending deletion" => {
             deletion(7).unwrap();

@@ -23,21 +23,40 @@ fn without_databricks(stage: &mut Stage) {
 
 fn with_provider(stage: &Stage, block: &str) {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    stage.workdir.write("main.tf", &text.replace("provider \"dbxcmk\" {}", &format!("provider \"dbxcmk\" {{\n{block}\n}}")));
+    stage.workdir.write(
+        "main.tf",
+        &text.replace(
+            "provider \"dbxcmk\" {}",
+            &format!("provider \"dbxcmk\" {{\n{block}\n}}"),
+        ),
+    );
 }
 
 #[test]
 fn what_is_missing_is_told_with_what_to_set() {
     let rows = [
-        ("DATABRICKS_HOST", "No Databricks account host is configured"),
-        ("DATABRICKS_ACCOUNT_ID", "No Databricks account id is configured"),
-        ("DATABRICKS_CLIENT_SECRET", "Half a Databricks credential is configured"),
+        (
+            "DATABRICKS_HOST",
+            "No Databricks account host is configured",
+        ),
+        (
+            "DATABRICKS_ACCOUNT_ID",
+            "No Databricks account id is configured",
+        ),
+        (
+            "DATABRICKS_CLIENT_SECRET",
+            "Half a Databricks credential is configured",
+        ),
     ];
     for (name, summary) in rows {
         let mut stage = stage();
         stage.workdir.unset(name);
         let plan = stage.workdir.run(&["apply", "-json", "-auto-approve"]);
-        assert!(plan.error(summary).detail.contains("DATABRICKS_"), "{}", plan.shown());
+        assert!(
+            plan.error(summary).detail.contains("DATABRICKS_"),
+            "{}",
+            plan.shown()
+        );
         assert!(stage.configurations().is_empty());
     }
 }
@@ -45,12 +64,22 @@ fn what_is_missing_is_told_with_what_to_set() {
 #[test]
 fn a_token_and_a_service_principal_together_are_one_too_many() {
     let mut stage = stage();
-    stage.workdir.set("DATABRICKS_TOKEN", acceptance_tests::sandbox::account::TOKEN);
+    stage.workdir.set(
+        "DATABRICKS_TOKEN",
+        acceptance_tests::sandbox::account::TOKEN,
+    );
     let run = stage.workdir.failed_apply();
-    assert!(run.error("More than one Databricks credential is configured").detail.contains("pat and oauth-m2m"));
+    assert!(
+        run.error("More than one Databricks credential is configured")
+            .detail
+            .contains("pat and oauth-m2m")
+    );
     stage.workdir.set("DATABRICKS_AUTH_TYPE", "pat");
     stage.workdir.apply();
-    assert!(stage.asked("/oidc/").is_empty(), "a token needs no exchange");
+    assert!(
+        stage.asked("/oidc/").is_empty(),
+        "a token needs no exchange"
+    );
 }
 
 #[test]
@@ -67,14 +96,25 @@ fn a_profile_says_where_and_who() {
     stage.workdir.apply();
     with_provider(&stage, "");
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
-    stage.workdir.write("main.tf", &text.replace("\"sandbox\"", "\"nope\""));
-    assert!(stage.workdir.refused_plan().error("The Databricks profile does not exist").detail.contains("[nope]"));
+    stage
+        .workdir
+        .write("main.tf", &text.replace("\"sandbox\"", "\"nope\""));
+    assert!(
+        stage
+            .workdir
+            .refused_plan()
+            .error("The Databricks profile does not exist")
+            .detail
+            .contains("[nope]")
+    );
 }
 
 #[test]
 fn the_attribute_wins_over_the_environment() {
     let mut stage = stage();
-    stage.workdir.set("DATABRICKS_HOST", "https://accounts.cloud.databricks.com");
+    stage
+        .workdir
+        .set("DATABRICKS_HOST", "https://accounts.cloud.databricks.com");
     with_provider(&stage, &format!("  host = \"{}\"", stage.sandbox.url()));
     stage.workdir.apply();
 }
@@ -82,11 +122,16 @@ fn the_attribute_wins_over_the_environment() {
 #[test]
 fn a_wrong_secret_is_told_without_showing_it() {
     let mut stage = stage();
-    stage.workdir.set("DATABRICKS_CLIENT_SECRET", "a-wrong-secret-that-nobody-may-see");
+    stage.workdir.set(
+        "DATABRICKS_CLIENT_SECRET",
+        "a-wrong-secret-that-nobody-may-see",
+    );
     stage.workdir.set("TF_LOG", "TRACE");
     let run = stage.workdir.failed_apply();
     assert!(
-        run.error("The key configurations could not be read").detail.contains("credential is not accepted"),
+        run.error("The key configurations could not be read")
+            .detail
+            .contains("credential is not accepted"),
         "{}",
         run.shown()
     );
@@ -106,7 +151,11 @@ fn a_role_is_taken_on_for_aws() {
     );
     stage.workdir.apply();
     let record = stage.sandbox.requests();
-    assert!(record.iter().any(|one| one.operation == "STS AssumeRole" && one.status == 200));
+    assert!(
+        record
+            .iter()
+            .any(|one| one.operation == "STS AssumeRole" && one.status == 200)
+    );
 }
 
 #[test]
@@ -116,7 +165,11 @@ fn missing_aws_credentials_are_told() {
     stage.workdir.unset("AWS_SECRET_ACCESS_KEY");
     let run = stage.workdir.failed_apply();
     let error = run.error("The key policy could not be read");
-    assert!(error.detail.to_lowercase().contains("credentials"), "{}", error.detail);
+    assert!(
+        error.detail.to_lowercase().contains("credentials"),
+        "{}",
+        error.detail
+    );
 }
 
 #[test]
@@ -124,7 +177,9 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     let stage = stage();
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     let text = text.replace("provider \"dbxcmk\" {}", "resource \"terraform_data\" \"host\" {\n  input = \"HOST\"\n}\n\nprovider \"dbxcmk\" {\n  host = terraform_data.host.output\n}");
-    stage.workdir.write("main.tf", &text.replace("HOST", &stage.sandbox.url()));
+    stage
+        .workdir
+        .write("main.tf", &text.replace("HOST", &stage.sandbox.url()));
     stage.workdir.plan();
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -132,7 +187,10 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
     let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
     stage.workdir.write(
         "main.tf",
-        &text.replace("terraform_data\" \"host\" {\n", "terraform_data\" \"host\" {\n  triggers_replace = \"anew\"\n"),
+        &text.replace(
+            "terraform_data\" \"host\" {\n",
+            "terraform_data\" \"host\" {\n  triggers_replace = \"anew\"\n",
+        ),
     );
     let plan = stage.workdir.plan();
     plan.run.warning("The object was not looked at");
@@ -146,7 +204,11 @@ fn the_user_agent_follows_the_conventions() {
     let stage = stage();
     stage.workdir.apply();
     let record = stage.sandbox.requests();
-    let agent = record.iter().find(|one| one.operation.starts_with("GET /api")).map(|one| one.user_agent.clone()).unwrap();
+    let agent = record
+        .iter()
+        .find(|one| one.operation.starts_with("GET /api"))
+        .map(|one| one.user_agent.clone())
+        .unwrap();
     for part in ["dbxcmk/", " terraform/1.", " os/", " auth/oauth-m2m"] {
         assert!(agent.contains(part), "{agent}");
     }
@@ -159,19 +221,37 @@ fn requests_keep_to_the_pace_that_is_set() {
     // One may go at once, the others leave a second apart.
     with_provider(&stage, "  http = {\n    requests_per_second = 1\n  }");
     stage.workdir.apply();
-    let asked = stage.sandbox.requests().into_iter().filter(|one| one.operation.contains("/api/2.0/")).count();
+    let asked = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .filter(|one| one.operation.contains("/api/2.0/"))
+        .count();
     assert!(asked >= 3, "{asked}");
     let paced = stage.sandbox.with(|world| world.pace.clone());
-    let gaps: Vec<u128> = paced.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+    let gaps: Vec<u128> = paced
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_millis())
+        .collect();
     assert!(gaps.iter().skip(1).all(|gap| *gap >= 700), "{gaps:?}");
 }
 
 #[test]
 fn no_more_than_ten_requests_are_under_way_at_once() {
     let mut stage = stage();
-    stage.sandbox.inject(Fault::new("POST /customer-managed-keys", Effect::Delay { milliseconds: 400 }).times(1000));
+    stage.sandbox.inject(
+        Fault::new(
+            "POST /customer-managed-keys",
+            Effect::Delay { milliseconds: 400 },
+        )
+        .times(1000),
+    );
     let keys: Vec<String> = (0..24).map(|_| stage.good_key()).collect();
-    let list = keys.iter().map(|key| format!("\"{key}\"")).collect::<Vec<_>>().join(", ");
+    let list = keys
+        .iter()
+        .map(|key| format!("\"{key}\""))
+        .collect::<Vec<_>>()
+        .join(", ");
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_configuration\" \"all\" {{\n  for_each = toset([{list}])\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    \
          key_arn = each.value\n  }}\n}}\n"
@@ -186,7 +266,11 @@ fn no_more_than_ten_requests_are_under_way_at_once() {
 
 #[test]
 fn a_proxy_of_the_environment_is_used() {
-    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let sandbox = Sandbox::start(Options {
+        tls: true,
+        ..Options::default()
+    })
+    .unwrap();
     let proxy = tunnel(sandbox.url().trim_start_matches("https://").to_owned());
     let mut workdir = Workdir::new(&sandbox);
     workdir.write("authority.pem", sandbox.authority());
@@ -198,12 +282,22 @@ fn a_proxy_of_the_environment_is_used() {
     // Nobody knows this name but the proxy.
     workdir.set("DATABRICKS_HOST", "https://accounts.sandbox.test");
     let run = workdir.refused_plan();
-    assert!(run.output.contains("the host could not be reached: https://accounts.sandbox.test/"), "{}", run.shown());
+    assert!(
+        run.output
+            .contains("the host could not be reached: https://accounts.sandbox.test/"),
+        "{}",
+        run.shown()
+    );
     workdir.set("HTTPS_PROXY", &proxy);
     workdir.set("NO_PROXY", "localhost");
     workdir.apply();
     workdir.set("NO_PROXY", "sandbox.test");
-    assert!(workdir.refused_plan().output.contains("the host could not be reached"));
+    assert!(
+        workdir
+            .refused_plan()
+            .output
+            .contains("the host could not be reached")
+    );
 }
 
 /// A proxy that leads every CONNECT to one address; it ends with the test's process.
@@ -216,13 +310,20 @@ fn tunnel(to: String) -> String {
             let to = to.clone();
             std::thread::spawn(move || {
                 let (mut head, mut byte) = (Vec::new(), [0]);
-                while !head.ends_with(b"\r\n\r\n") && client.read(&mut byte).is_ok_and(|read| read == 1) {
+                while !head.ends_with(b"\r\n\r\n")
+                    && client.read(&mut byte).is_ok_and(|read| read == 1)
+                {
                     head.push(byte[0]);
                 }
-                assert!(head.starts_with(b"CONNECT accounts.sandbox.test:443"), "{}", String::from_utf8_lossy(&head));
+                assert!(
+                    head.starts_with(b"CONNECT accounts.sandbox.test:443"),
+                    "{}",
+                    String::from_utf8_lossy(&head)
+                );
                 let mut server = std::net::TcpStream::connect(to).unwrap();
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();
-                let (mut back, mut there) = (server.try_clone().unwrap(), client.try_clone().unwrap());
+                let (mut back, mut there) =
+                    (server.try_clone().unwrap(), client.try_clone().unwrap());
                 std::thread::spawn(move || std::io::copy(&mut back, &mut there));
                 let _ = std::io::copy(&mut client, &mut server);
             });
@@ -233,11 +334,17 @@ fn tunnel(to: String) -> String {
 
 #[test]
 fn an_authority_of_the_company_is_trusted_when_it_is_named() {
-    let sandbox = Sandbox::start(Options { tls: true, ..Options::default() }).unwrap();
+    let sandbox = Sandbox::start(Options {
+        tls: true,
+        ..Options::default()
+    })
+    .unwrap();
     let mut workdir = Workdir::new(&sandbox);
     let key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
     let configuration = |http: &str, aws: &str| {
-        let block = format!("provider \"dbxcmk\" {{\n  http = {{\n    retry_timeout = \"2s\"\n{http}  }}\n{aws}}}");
+        let block = format!(
+            "provider \"dbxcmk\" {{\n  http = {{\n    retry_timeout = \"2s\"\n{http}  }}\n{aws}}}"
+        );
         let head = HEAD.replace("provider \"dbxcmk\" {}", &block);
         format!(
             "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
@@ -247,13 +354,28 @@ fn an_authority_of_the_company_is_trusted_when_it_is_named() {
     workdir.write("nothing.pem", "nothing");
     workdir.configuration(&configuration("", ""));
     let run = workdir.refused_plan();
-    assert!(run.error("The key configurations could not be read").detail.contains("certificate"), "{}", run.shown());
+    assert!(
+        run.error("The key configurations could not be read")
+            .detail
+            .contains("certificate"),
+        "{}",
+        run.shown()
+    );
     workdir.configuration(&configuration("    ca_bundle = \"nothing.pem\"\n", ""));
-    assert!(workdir.refused_plan().output.contains("has to hold certificates in PEM form"));
+    assert!(
+        workdir
+            .refused_plan()
+            .output
+            .contains("has to hold certificates in PEM form")
+    );
     // The account is reached; KMS has settings of its own.
     workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
     let plan = workdir.plan();
-    let detail = plan.run.warning("The key's state could not be read").detail.clone();
+    let detail = plan
+        .run
+        .warning("The key's state could not be read")
+        .detail
+        .clone();
     assert!(!detail.contains("KMS has no such key"), "{detail}");
     workdir.configuration(&configuration(
         "    ca_bundle = \"authority.pem\"\n",
@@ -262,6 +384,9 @@ fn an_authority_of_the_company_is_trusted_when_it_is_named() {
     workdir.refused_plan().error("The key does not exist");
     // Or as the AWS tools have it.
     workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));
-    workdir.set("AWS_CA_BUNDLE", &workdir.path().join("authority.pem").display().to_string());
+    workdir.set(
+        "AWS_CA_BUNDLE",
+        &workdir.path().join("authority.pem").display().to_string(),
+    );
     workdir.refused_plan().error("The key does not exist");
 }

@@ -10,7 +10,10 @@ pub enum Mishap {
     /// Requests meet faults.
     Faults(Vec<Fault>),
     /// The world is odd; `mended` undoes it before the next apply.
-    World { odd: fn(&mut World), mended: fn(&mut World) },
+    World {
+        odd: fn(&mut World),
+        mended: fn(&mut World),
+    },
     /// A signal arrives when the run has come to a point.
     Signal { signal: Signal, at: Point },
 }
@@ -57,22 +60,41 @@ pub struct Case {
 /// The places of the account API where a fault strikes: in words, as the sandbox knows them, and how many such requests pass
 /// before.
 const ACCOUNT_PLACES: [(&str, &str, u32); 4] = [
-    ("making the key configuration", "POST /customer-managed-keys", 0),
+    (
+        "making the key configuration",
+        "POST /customer-managed-keys",
+        0,
+    ),
     ("attaching it", "PATCH /workspaces/", 0),
     ("watching the workspace", "GET /workspaces", 3),
-    ("listing key configurations", "GET /customer-managed-keys", 0),
+    (
+        "listing key configurations",
+        "GET /customer-managed-keys",
+        0,
+    ),
 ];
 
 const PAGE: &str = "<!doctype html><html><head><title>Sign In</title></head><body></body></html>";
 
 fn refusal(status: u16, code: &str, message: &str) -> Effect {
     let body = format!("{{\"error_code\":\"{code}\",\"message\":\"{message}\"}}");
-    Effect::Status { status, body, content_type: None, retry_after: None }
+    Effect::Status {
+        status,
+        body,
+        content_type: None,
+        retry_after: None,
+    }
 }
 
 fn busy(retry_after: Option<String>) -> Effect {
-    let body = r#"{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"Too many requests."}"#.to_owned();
-    Effect::Status { status: 429, body, content_type: None, retry_after }
+    let body =
+        r#"{"error_code":"REQUEST_LIMIT_EXCEEDED","message":"Too many requests."}"#.to_owned();
+    Effect::Status {
+        status: 429,
+        body,
+        content_type: None,
+        retry_after,
+    }
 }
 
 /// A second from now, as HTTP writes dates.
@@ -82,18 +104,42 @@ fn soon() -> String {
 
 fn account_faults() -> Vec<(&'static str, Effect)> {
     vec![
-        ("401", refusal(401, "UNAUTHENTICATED", "Token is not valid.")),
-        ("403", refusal(403, "PERMISSION_DENIED", "User is not an account admin.")),
-        ("404", refusal(404, "RESOURCE_DOES_NOT_EXIST", "Invalid endpoint.")),
-        ("409", refusal(409, "RESOURCE_CONFLICT", "Another operation is under way.")),
+        (
+            "401",
+            refusal(401, "UNAUTHENTICATED", "Token is not valid."),
+        ),
+        (
+            "403",
+            refusal(403, "PERMISSION_DENIED", "User is not an account admin."),
+        ),
+        (
+            "404",
+            refusal(404, "RESOURCE_DOES_NOT_EXIST", "Invalid endpoint."),
+        ),
+        (
+            "409",
+            refusal(409, "RESOURCE_CONFLICT", "Another operation is under way."),
+        ),
         ("429 without Retry-After", busy(None)),
-        ("429 with Retry-After in seconds", busy(Some("1".to_owned()))),
+        (
+            "429 with Retry-After in seconds",
+            busy(Some("1".to_owned())),
+        ),
         ("429 with Retry-After as a date", busy(Some(soon()))),
-        ("500", refusal(500, "INTERNAL_ERROR", "Something went wrong.")),
+        (
+            "500",
+            refusal(500, "INTERNAL_ERROR", "Something went wrong."),
+        ),
         ("502", Effect::status(502)),
-        ("503", refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again later.")),
+        (
+            "503",
+            refusal(503, "TEMPORARILY_UNAVAILABLE", "Try again later."),
+        ),
         ("504", Effect::status(504)),
-        ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
+        (
+            "504 after the request was carried out",
+            Effect::StatusAfter { status: 504 },
+        ),
         (
             "an HTML page",
             Effect::Status {
@@ -107,13 +153,29 @@ fn account_faults() -> Vec<(&'static str, Effect)> {
         ("invalid JSON", Effect::Garble),
         ("a reset before the request was taken", Effect::DropBefore),
         ("a reset after the request was taken", Effect::DropAfter),
-        ("no answer for 30 s", Effect::Delay { milliseconds: 30_000 }),
-        ("no answer for 30 s, though carried out", Effect::DelayAfter { milliseconds: 30_000 }),
+        (
+            "no answer for 30 s",
+            Effect::Delay {
+                milliseconds: 30_000,
+            },
+        ),
+        (
+            "no answer for 30 s, though carried out",
+            Effect::DelayAfter {
+                milliseconds: 30_000,
+            },
+        ),
     ]
 }
 
 fn case(section: &'static str, fault: &str, place: &str, mishap: Mishap) -> Case {
-    Case { section, fault: fault.to_owned(), place: place.to_owned(), mishap, run: Run::Apply }
+    Case {
+        section,
+        fault: fault.to_owned(),
+        place: place.to_owned(),
+        mishap,
+        run: Run::Apply,
+    }
 }
 
 fn one(operation: &str, effect: Effect) -> Mishap {
@@ -125,15 +187,26 @@ fn account() -> Vec<Case> {
     let mut all = Vec::new();
     for (place, operation, skip) in ACCOUNT_PLACES {
         for (fault, effect) in account_faults() {
-            let strikes = Fault { skip, ..Fault::new(operation, effect) };
+            let strikes = Fault {
+                skip,
+                ..Fault::new(operation, effect)
+            };
             all.push(case(section, fault, place, Mishap::Faults(vec![strikes])));
         }
     }
     for (fault, effect) in account_faults() {
         // What comes once is got over; these come for good.
-        if matches!(fault, "403" | "429 without Retry-After" | "503" | "a reset before the request was taken") {
+        if matches!(
+            fault,
+            "403" | "429 without Retry-After" | "503" | "a reset before the request was taken"
+        ) {
             let for_good = Mishap::Faults(vec![Fault::new("/api/2.0/", effect).times(1_000_000)]);
-            all.push(case(section, &format!("{fault}, every time"), "everything", for_good));
+            all.push(case(
+                section,
+                &format!("{fault}, every time"),
+                "everything",
+                for_good,
+            ));
         }
     }
     for (fault, effect) in [
@@ -151,20 +224,35 @@ fn account() -> Vec<Case> {
         ),
         ("a reset before the request was taken", Effect::DropBefore),
     ] {
-        all.push(case(section, fault, "fetching a token", one("POST /oidc/", effect)));
+        all.push(case(
+            section,
+            fault,
+            "fetching a token",
+            one("POST /oidc/", effect),
+        ));
     }
     for (fault, effect) in [
         (
             "409",
-            refusal(409, "RESOURCE_CONFLICT", "You cannot delete a configuration that is associated with a running workspace."),
+            refusal(
+                409,
+                "RESOURCE_CONFLICT",
+                "You cannot delete a configuration that is associated with a running workspace.",
+            ),
         ),
         ("500", Effect::status(500)),
-        ("504 after the request was carried out", Effect::StatusAfter { status: 504 }),
+        (
+            "504 after the request was carried out",
+            Effect::StatusAfter { status: 504 },
+        ),
         ("a reset before the request was taken", Effect::DropBefore),
         ("a reset after the request was taken", Effect::DropAfter),
     ] {
         let mishap = one("DELETE /customer-managed-keys", effect);
-        all.push(Case { run: Run::Destroy, ..case(section, fault, "deleting the key configuration", mishap) });
+        all.push(Case {
+            run: Run::Destroy,
+            ..case(section, fault, "deleting the key configuration", mishap)
+        });
     }
     all.push(case(
         section,
@@ -172,7 +260,10 @@ fn account() -> Vec<Case> {
         "everything",
         Mishap::Faults(vec![Fault {
             skip: 3,
-            ..Fault::new("/api/2.0/", refusal(401, "UNAUTHENTICATED", "Token is not valid."))
+            ..Fault::new(
+                "/api/2.0/",
+                refusal(401, "UNAUTHENTICATED", "Token is not valid."),
+            )
         }]),
     ));
     all
@@ -186,19 +277,34 @@ fn databricks() -> Vec<Case> {
     let section = "What Databricks does";
     let hang = Mishap::Faults(vec![Fault::new("PATCH /workspaces/", Effect::Hang)]);
     vec![
-        case(section, "an update that is silently undone", "attaching it", one("PATCH /workspaces/", Effect::Revert)),
-        case(section, "an update that never comes to an end", "attaching it", hang),
+        case(
+            section,
+            "an update that is silently undone",
+            "attaching it",
+            one("PATCH /workspaces/", Effect::Revert),
+        ),
+        case(
+            section,
+            "an update that never comes to an end",
+            "attaching it",
+            hang,
+        ),
         case(
             section,
             "reads that are old after a write",
             "watching the workspace",
-            Mishap::Faults(vec![Fault { skip: 3, ..Fault::new("GET /workspaces", Effect::StaleRead).times(4) }]),
+            Mishap::Faults(vec![Fault {
+                skip: 3,
+                ..Fault::new("GET /workspaces", Effect::StaleRead).times(4)
+            }]),
         ),
         case(
             section,
             "reads that are old after a write",
             "making the key configuration",
-            Mishap::Faults(vec![Fault::new("GET /customer-managed-keys/", Effect::StaleRead).times(2)]),
+            Mishap::Faults(vec![
+                Fault::new("GET /customer-managed-keys/", Effect::StaleRead).times(2),
+            ]),
         ),
         case(
             section,
@@ -213,32 +319,51 @@ fn databricks() -> Vec<Case> {
             section,
             "a workspace that is PROVISIONING",
             "attaching it",
-            Mishap::World { odd: |world| set_status(world, "PROVISIONING"), mended: |world| set_status(world, "RUNNING") },
+            Mishap::World {
+                odd: |world| set_status(world, "PROVISIONING"),
+                mended: |world| set_status(world, "RUNNING"),
+            },
         ),
         case(
             section,
             "a workspace that has FAILED",
             "attaching it",
-            Mishap::World { odd: |world| set_status(world, "FAILED"), mended: |world| set_status(world, "RUNNING") },
+            Mishap::World {
+                odd: |world| set_status(world, "FAILED"),
+                mended: |world| set_status(world, "RUNNING"),
+            },
         ),
     ]
 }
 
 fn set_status(world: &mut World, status: &str) {
-    workspace(world).fields.insert("workspace_status".to_owned(), status.into());
+    workspace(world)
+        .fields
+        .insert("workspace_status".to_owned(), status.into());
 }
 
 fn kms() -> Vec<Case> {
     let section = "AWS KMS";
     let throttled = || Effect::aws("ThrottlingException", "Rate exceeded");
-    let denied = Effect::aws("AccessDeniedException", "User is not authorized to perform: kms:GetKeyPolicy");
-    let unknown =
-        Effect::aws("MalformedPolicyDocumentException", "Policy contains a statement with one or more invalid principals.");
+    let denied = Effect::aws(
+        "AccessDeniedException",
+        "User is not authorized to perform: kms:GetKeyPolicy",
+    );
+    let unknown = Effect::aws(
+        "MalformedPolicyDocumentException",
+        "Policy contains a statement with one or more invalid principals.",
+    );
     let mut all = Vec::new();
-    for (place, operation) in [("reading the key policy", "KMS GetKeyPolicy"), ("putting the key policy", "KMS PutKeyPolicy")] {
+    for (place, operation) in [
+        ("reading the key policy", "KMS GetKeyPolicy"),
+        ("putting the key policy", "KMS PutKeyPolicy"),
+    ] {
         for (fault, effect) in [
             ("throttling", throttled()),
-            ("an internal error", Effect::aws("KMSInternalException", "The request was rejected.")),
+            (
+                "an internal error",
+                Effect::aws("KMSInternalException", "The request was rejected."),
+            ),
             ("a reset before the request was taken", Effect::DropBefore),
             ("a reset after the request was taken", Effect::DropAfter),
             ("a body that breaks off", Effect::Truncate),
@@ -256,7 +381,9 @@ fn kms() -> Vec<Case> {
         section,
         "AccessDenied on GetKeyPolicy alone",
         "reading the key policy",
-        Mishap::Faults(vec![Fault::new("KMS GetKeyPolicy", denied).times(1_000_000)]),
+        Mishap::Faults(vec![
+            Fault::new("KMS GetKeyPolicy", denied).times(1_000_000),
+        ]),
     ));
     all.push(case(
         section,
@@ -268,7 +395,10 @@ fn kms() -> Vec<Case> {
         section,
         "reads that are old after a put",
         "putting the key policy",
-        Mishap::Faults(vec![Fault { skip: 3, ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead).times(3) }]),
+        Mishap::Faults(vec![Fault {
+            skip: 3,
+            ..Fault::new("KMS GetKeyPolicy", Effect::StaleRead).times(3)
+        }]),
     ));
     all
 }
@@ -276,12 +406,27 @@ fn kms() -> Vec<Case> {
 fn signals() -> Vec<Case> {
     let section = "People and machines";
     let points = [
-        ("before the policy is put", Point::Before("KMS PutKeyPolicy")),
+        (
+            "before the policy is put",
+            Point::Before("KMS PutKeyPolicy"),
+        ),
         ("after the policy was put", Point::After("KMS PutKeyPolicy")),
-        ("before the key configuration is made", Point::Before("POST /customer-managed-keys")),
-        ("after the key configuration was made", Point::After("POST /customer-managed-keys")),
-        ("before the keys are attached", Point::Before("PATCH /workspaces/")),
-        ("after the keys were attached", Point::After("PATCH /workspaces/")),
+        (
+            "before the key configuration is made",
+            Point::Before("POST /customer-managed-keys"),
+        ),
+        (
+            "after the key configuration was made",
+            Point::After("POST /customer-managed-keys"),
+        ),
+        (
+            "before the keys are attached",
+            Point::Before("PATCH /workspaces/"),
+        ),
+        (
+            "after the keys were attached",
+            Point::After("PATCH /workspaces/"),
+        ),
         ("while the workspace is updated", Point::Waiting),
         ("while the keys settle", Point::Settling),
     ];
@@ -302,15 +447,22 @@ fn signals() -> Vec<Case> {
 
 /// A second Ctrl-C ends Terraform wherever it is: chance decides whether it has written what was made by then to its state. That the
 /// next run finds it in the state or in the account is right in either way.
-const FOUND_OR_NOT: &[&str] = &["done", "done; warns: *The key configuration is there already*"];
+const FOUND_OR_NOT: &[&str] = &[
+    "done",
+    "done; warns: *The key configuration is there already*",
+];
 
 impl Case {
     /// The outcomes of the next run that are all right, where there is more than one.
     pub fn next_outcomes(&self) -> &'static [&'static str] {
         match &self.mishap {
-            Mishap::Signal { signal: Signal::InterruptTwice, at } => match at {
+            Mishap::Signal {
+                signal: Signal::InterruptTwice,
+                at,
+            } => match at {
                 // Nothing was made by then.
-                Point::Before("KMS PutKeyPolicy" | "POST /customer-managed-keys") | Point::After("KMS PutKeyPolicy") => &[],
+                Point::Before("KMS PutKeyPolicy" | "POST /customer-managed-keys")
+                | Point::After("KMS PutKeyPolicy") => &[],
                 _ => FOUND_OR_NOT,
             },
             _ => &[],

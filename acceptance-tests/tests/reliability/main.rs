@@ -40,14 +40,21 @@ fn play_all(cases: &[Case]) -> Vec<Result<Seen, String>> {
                     let outcome = std::panic::catch_unwind(|| play::play(case));
                     let outcome = outcome.map_err(|reason| {
                         let text = reason.downcast_ref::<String>().cloned();
-                        text.or_else(|| reason.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+                        text.or_else(|| {
+                            reason.downcast_ref::<&str>().map(|text| (*text).to_owned())
+                        })
+                        .unwrap_or_default()
                     });
                     seen.lock().unwrap()[index] = Some(outcome);
                 }
             });
         }
     });
-    seen.into_inner().unwrap().into_iter().map(|one| one.expect("every case was played")).collect()
+    seen.into_inner()
+        .unwrap()
+        .into_iter()
+        .map(|one| one.expect("every case was played"))
+        .collect()
 }
 
 #[test]
@@ -60,9 +67,19 @@ fn every_failure_ends_in_the_truth_and_the_next_apply_converges() {
     let went_wrong: Vec<String> = cases
         .iter()
         .zip(&seen)
-        .filter_map(|(case, seen)| seen.as_ref().err().map(|why| format!("== {} · {}\n{why}", case.fault, case.place)))
+        .filter_map(|(case, seen)| {
+            seen.as_ref()
+                .err()
+                .map(|why| format!("== {} · {}\n{why}", case.fault, case.place))
+        })
         .collect();
-    assert!(went_wrong.is_empty(), "{} of {} went wrong:\n{}", went_wrong.len(), cases.len(), went_wrong.join("\n\n"));
+    assert!(
+        went_wrong.is_empty(),
+        "{} of {} went wrong:\n{}",
+        went_wrong.len(),
+        cases.len(),
+        went_wrong.join("\n\n")
+    );
     let seen: Vec<Seen> = seen.into_iter().flatten().collect();
     table::compare(&cases, &seen);
     println!("{} failures were played", seen.len());

@@ -21,8 +21,7 @@ pub struct Seen {
 }
 
 /// Somebody else's statement in the key policy, which has to be there in the end.
-const FOREIGN: &str =
-    r#"{ "Sid" : "Backup",  "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":["kms:Decrypt"], "Resource":"*" }"#;
+const FOREIGN: &str = r#"{ "Sid" : "Backup",  "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":["kms:Decrypt"], "Resource":"*" }"#;
 
 /// How long keys settle where a signal is to arrive in that time: longer than any signal takes to arrive.
 const SETTLE: &str = "120s";
@@ -71,32 +70,75 @@ resource "dbxcmk_workspace_binding" "prod" {{
 pub fn play(case: &Case) -> Seen {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.kms.create_key(&json!({}));
-    stage.kms.call("EnableKeyRotation", &json!({ "KeyId": key }));
+    stage
+        .kms
+        .call("EnableKeyRotation", &json!({ "KeyId": key }));
     stage.kms.put_policy(&key, &policy(&key, &[FOREIGN]));
-    let settle = if matches!(case.mishap, Mishap::Signal { at: Point::Settling, .. }) { SETTLE } else { "0s" };
+    let settle = if matches!(
+        case.mishap,
+        Mishap::Signal {
+            at: Point::Settling,
+            ..
+        }
+    ) {
+        SETTLE
+    } else {
+        "0s"
+    };
     stage.workdir.configuration(&configuration(&key, settle));
     match case.run {
         Run::Apply => {
-            let run = met(&stage, &case.mishap, &["apply", "-json", "-input=false", "-auto-approve"]);
+            let run = met(
+                &stage,
+                &case.mishap,
+                &["apply", "-json", "-input=false", "-auto-approve"],
+            );
             mend(&stage, &case.mishap);
             nothing_twice_nothing_lost(&stage, &key);
-            let next = stage.workdir.run(&["apply", "-json", "-input=false", "-auto-approve"]);
+            let next = stage
+                .workdir
+                .run(&["apply", "-json", "-input=false", "-auto-approve"]);
             everything_is_there(&stage, &key, &next);
-            Seen { run: told_of(&run, &case.mishap), next: told(&next) }
+            Seen {
+                run: told_of(&run, &case.mishap),
+                next: told(&next),
+            }
         }
         Run::Destroy => {
             stage.workdir.apply();
             // Its owner deletes the workspace; the configuration is free then.
-            stage.sandbox.with(|world| world.now.workspaces.remove(&WORKSPACE));
-            let run = met(&stage, &case.mishap, &["destroy", "-json", "-input=false", "-auto-approve"]);
+            stage
+                .sandbox
+                .with(|world| world.now.workspaces.remove(&WORKSPACE));
+            let run = met(
+                &stage,
+                &case.mishap,
+                &["destroy", "-json", "-input=false", "-auto-approve"],
+            );
             mend(&stage, &case.mishap);
-            let next = stage.workdir.run(&["destroy", "-json", "-input=false", "-auto-approve"]);
+            let next = stage
+                .workdir
+                .run(&["destroy", "-json", "-input=false", "-auto-approve"]);
             assert!(next.success, "the next destroy failed:\n{}", next.shown());
-            assert_eq!(stage.configurations(), Vec::<Json>::new(), "a key configuration is left");
-            assert_eq!(stage.workdir.addresses(), Vec::<String>::new(), "something is left in the state");
+            assert_eq!(
+                stage.configurations(),
+                Vec::<Json>::new(),
+                "a key configuration is left"
+            );
+            assert_eq!(
+                stage.workdir.addresses(),
+                Vec::<String>::new(),
+                "something is left in the state"
+            );
             let left = stage.kms.policy(&key);
-            assert!(left.contains(FOREIGN) && !left.contains("414351767826"), "{left}");
-            Seen { run: told_of(&run, &case.mishap), next: told(&next) }
+            assert!(
+                left.contains(FOREIGN) && !left.contains("414351767826"),
+                "{left}"
+            );
+            Seen {
+                run: told_of(&run, &case.mishap),
+                next: told(&next),
+            }
         }
     }
 }
@@ -104,7 +146,9 @@ pub fn play(case: &Case) -> Seen {
 fn met(stage: &Stage, mishap: &Mishap, arguments: &[&str]) -> harness::Run {
     match mishap {
         Mishap::Faults(faults) => {
-            faults.iter().for_each(|fault| stage.sandbox.inject(fault.clone()));
+            faults
+                .iter()
+                .for_each(|fault| stage.sandbox.inject(fault.clone()));
             stage.workdir.run(arguments)
         }
         Mishap::World { odd, .. } => {
@@ -133,12 +177,28 @@ fn mend(stage: &Stage, mishap: &Mishap) {
 
 fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> harness::Run {
     // An interrupt lets the request come to its end; a kill finds it under way.
-    let length = if matches!(signal, Signal::KillProvider | Signal::KillTerraform) { 60_000 } else { 1500 };
+    let length = if matches!(signal, Signal::KillProvider | Signal::KillTerraform) {
+        60_000
+    } else {
+        1500
+    };
     match at {
-        Point::Before(operation) => stage.sandbox.inject(Fault::new(operation, Effect::Delay { milliseconds: length })),
-        Point::After(operation) => stage.sandbox.inject(Fault::new(operation, Effect::DelayAfter { milliseconds: length })),
+        Point::Before(operation) => stage.sandbox.inject(Fault::new(
+            operation,
+            Effect::Delay {
+                milliseconds: length,
+            },
+        )),
+        Point::After(operation) => stage.sandbox.inject(Fault::new(
+            operation,
+            Effect::DelayAfter {
+                milliseconds: length,
+            },
+        )),
         // The update takes as long as it is watched.
-        Point::Waiting => stage.sandbox.inject(Fault::new("PATCH /workspaces/", Effect::Hang)),
+        Point::Waiting => stage
+            .sandbox
+            .inject(Fault::new("PATCH /workspaces/", Effect::Hang)),
         Point::Settling => {}
     }
     // What set the stage does not count.
@@ -146,16 +206,26 @@ fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> ha
     let mut terraform = stage.workdir.begin(arguments);
     match at {
         Point::Before(operation) | Point::After(operation) => {
-            assert!(stage.sandbox.has_been_asked(operation), "{operation} never came");
+            assert!(
+                stage.sandbox.has_been_asked(operation),
+                "{operation} never came"
+            );
             std::thread::sleep(Duration::from_millis(200));
         }
         Point::Waiting => {
-            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"), "the keys were never attached");
+            assert!(
+                stage.sandbox.has_been_asked("PATCH /workspaces/"),
+                "the keys were never attached"
+            );
             std::thread::sleep(Duration::from_millis(600));
         }
         Point::Settling => assert!(is_settling(stage, &mut terraform), "the keys never settled"),
     }
-    assert!(terraform.is_running(), "it ended before the signal came:\n{}", terraform.finish(&[]).shown());
+    assert!(
+        terraform.is_running(),
+        "it ended before the signal came:\n{}",
+        terraform.finish(&[]).shown()
+    );
     let providers = terraform.providers();
     assert!(!providers.is_empty(), "the provider is not there");
     match signal {
@@ -177,8 +247,18 @@ fn is_settling(stage: &Stage, terraform: &mut Background) -> bool {
     const LISTS: usize = 6;
     (0..6000).any(|_| {
         let lists = stage.sandbox.with(|world| {
-            let sent = world.arrived.iter().position(|operation| operation.starts_with("PATCH"));
-            sent.map_or(0, |sent| world.arrived.iter().skip(sent).filter(|one| one.ends_with("/workspaces")).count())
+            let sent = world
+                .arrived
+                .iter()
+                .position(|operation| operation.starts_with("PATCH"));
+            sent.map_or(0, |sent| {
+                world
+                    .arrived
+                    .iter()
+                    .skip(sent)
+                    .filter(|one| one.ends_with("/workspaces"))
+                    .count()
+            })
         });
         std::thread::sleep(Duration::from_millis(10));
         lists >= LISTS || !terraform.is_running()
@@ -187,23 +267,51 @@ fn is_settling(stage: &Stage, terraform: &mut Background) -> bool {
 
 /// What holds at every moment, however a run ended.
 fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
-    assert!(stage.configurations().len() <= 1, "a key configuration is there twice: {:?}", stage.configurations());
+    assert!(
+        stage.configurations().len() <= 1,
+        "a key configuration is there twice: {:?}",
+        stage.configurations()
+    );
     let text = stage.kms.policy(key);
-    assert!(text.contains(FOREIGN), "somebody else's statement was touched:\n{text}");
+    assert!(
+        text.contains(FOREIGN),
+        "somebody else's statement was touched:\n{text}"
+    );
     let document = dbxcmk::policy::Document::parse(&text).expect("the policy is one");
-    let mut sids: Vec<_> = document.statements.iter().map(|statement| statement.sid.clone()).collect();
+    let mut sids: Vec<_> = document
+        .statements
+        .iter()
+        .map(|statement| statement.sid.clone())
+        .collect();
     sids.sort();
     sids.dedup();
-    assert_eq!(sids.len(), document.statements.len(), "a statement is there twice:\n{text}");
+    assert_eq!(
+        sids.len(),
+        document.statements.len(),
+        "a statement is there twice:\n{text}"
+    );
     // The state claims nothing that is not there.
-    let ids: Vec<Json> = stage.configurations().iter().map(|one| one["customer_managed_key_id"].clone()).collect();
-    let state = std::fs::read_to_string(stage.workdir.path().join("terraform.tfstate")).unwrap_or_default();
+    let ids: Vec<Json> = stage
+        .configurations()
+        .iter()
+        .map(|one| one["customer_managed_key_id"].clone())
+        .collect();
+    let state =
+        std::fs::read_to_string(stage.workdir.path().join("terraform.tfstate")).unwrap_or_default();
     let state: Json = serde_json::from_str(&state).unwrap_or_default();
     for resource in state["resources"].as_array().into_iter().flatten() {
         for instance in resource["instances"].as_array().into_iter().flatten() {
-            assert_eq!(instance["status"], Json::Null, "{} is tainted and would be replaced", resource["type"]);
+            assert_eq!(
+                instance["status"],
+                Json::Null,
+                "{} is tainted and would be replaced",
+                resource["type"]
+            );
             if resource["type"] == "dbxcmk_key_configuration" {
-                assert!(ids.contains(&instance["attributes"]["id"]), "the state has a key configuration that is not there");
+                assert!(
+                    ids.contains(&instance["attributes"]["id"]),
+                    "the state has a key configuration that is not there"
+                );
             }
         }
     }
@@ -219,20 +327,37 @@ fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
     assert_eq!(configurations.len(), 1, "{configurations:?}");
     let id = configurations[0]["customer_managed_key_id"].clone();
     assert_eq!(stage.workdir.state(CONFIGURATION)["id"], id);
-    for field in ["managed_services_customer_managed_key_id", "storage_customer_managed_key_id"] {
+    for field in [
+        "managed_services_customer_managed_key_id",
+        "storage_customer_managed_key_id",
+    ] {
         assert_eq!(stage.workspace_field(WORKSPACE, field), id, "{field}");
     }
     // A storage key is set once, whatever happened.
-    let patched = stage.sandbox.requests().into_iter().filter(|one| one.operation.starts_with("PATCH") && one.status == 200);
-    let settings: Vec<Json> = patched.map(|one| one.body["storage_customer_managed_key_id"].clone()).collect();
-    assert!(settings.iter().all(|setting| *setting == id || setting.is_null()), "{settings:?}");
+    let patched = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .filter(|one| one.operation.starts_with("PATCH") && one.status == 200);
+    let settings: Vec<Json> = patched
+        .map(|one| one.body["storage_customer_managed_key_id"].clone())
+        .collect();
+    assert!(
+        settings
+            .iter()
+            .all(|setting| *setting == id || setting.is_null()),
+        "{settings:?}"
+    );
     stage.workdir.empty_plan();
 }
 
 /// What the run that met the mishap came to. One that is interrupted twice ends wherever it is: what it still says is chance.
 fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
     match mishap {
-        Mishap::Signal { signal: Signal::InterruptTwice | Signal::KillTerraform, .. } => "ends at once".to_owned(),
+        Mishap::Signal {
+            signal: Signal::InterruptTwice | Signal::KillTerraform,
+            ..
+        } => "ends at once".to_owned(),
         _ => told(run),
     }
 }
@@ -240,17 +365,29 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
 /// What a run came to, in a line.
 fn told(run: &harness::Run) -> String {
     let of = |severity: &str| -> Vec<&str> {
-        let own =
-            |message: &&Message| message.severity == severity && !message.summary.starts_with("Provider development overrides");
-        run.messages.iter().filter(own).map(|message| message.summary.as_str()).collect()
+        let own = |message: &&Message| {
+            message.severity == severity
+                && !message
+                    .summary
+                    .starts_with("Provider development overrides")
+        };
+        run.messages
+            .iter()
+            .filter(own)
+            .map(|message| message.summary.as_str())
+            .collect()
     };
     let (errors, mut warnings) = (of("error"), of("warning"));
     warnings.sort_unstable();
     warnings.dedup();
     // Terraform's own words for an end that comes from outside say less than ours, where we have some.
     let outer = ["execution halted", "operation canceled"];
-    let first = errors.iter().find(|summary| **summary == "Plugin did not respond");
-    let first = first.or_else(|| errors.iter().find(|summary| !outer.contains(summary))).or(errors.first());
+    let first = errors
+        .iter()
+        .find(|summary| **summary == "Plugin did not respond");
+    let first = first
+        .or_else(|| errors.iter().find(|summary| !outer.contains(summary)))
+        .or(errors.first());
     let mut text = match (run.success, first) {
         (true, _) => "done".to_owned(),
         (false, Some(first)) => format!("stops: *{first}*"),

@@ -41,7 +41,11 @@ const OR: &str = ", or: ";
 
 /// A cell of the page: what was seen, or every outcome that is right where chance decides.
 fn cell(seen: &str, right: &[&str]) -> String {
-    if right.contains(&seen) { right.join(OR) } else { seen.to_owned() }
+    if right.contains(&seen) {
+        right.join(OR)
+    } else {
+        seen.to_owned()
+    }
 }
 
 /// The page of what was seen.
@@ -51,10 +55,17 @@ fn page(cases: &[Case], seen: &[Seen]) -> String {
     for (case, seen) in cases.iter().zip(seen) {
         if case.section != section {
             section = case.section;
-            let _ = write!(page, "\n## {section}\n\n| what happens | where | that run | the next run |\n|---|---|---|---|\n");
+            let _ = write!(
+                page,
+                "\n## {section}\n\n| what happens | where | that run | the next run |\n|---|---|---|---|\n"
+            );
         }
         let next = cell(&seen.next, case.next_outcomes());
-        let _ = writeln!(page, "| {} | {} | {} | {next} |", case.fault, case.place, seen.run);
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} | {next} |",
+            case.fault, case.place, seen.run
+        );
     }
     page
 }
@@ -76,7 +87,12 @@ pub fn compare(cases: &[Case], seen: &[Seen]) {
         .lines()
         .filter(|line| !there.lines().any(|known| known == *line))
         .map(|line| format!("  + {line}"))
-        .chain(there.lines().filter(|line| !page.lines().any(|new| new == *line)).map(|line| format!("  - {line}")))
+        .chain(
+            there
+                .lines()
+                .filter(|line| !page.lines().any(|new| new == *line))
+                .map(|line| format!("  - {line}")),
+        )
         .collect();
     assert!(
         differing.is_empty() && there == page,

@@ -31,19 +31,41 @@ const DOMAINS: [(&str, Cloud); 6] = [
 
 /// The account host that belongs to a workspace's host, by the end of its name.
 const ACCOUNT_HOSTS: [(&str, &str); 6] = [
-    (".cloud.databricks.com", "https://accounts.cloud.databricks.com"),
-    (".cloud.databricks.us", "https://accounts.cloud.databricks.us"),
-    (".azuredatabricks.net", "https://accounts.azuredatabricks.net"),
-    (".databricks.azure.us", "https://accounts.databricks.azure.us"),
-    (".databricks.azure.cn", "https://accounts.databricks.azure.cn"),
+    (
+        ".cloud.databricks.com",
+        "https://accounts.cloud.databricks.com",
+    ),
+    (
+        ".cloud.databricks.us",
+        "https://accounts.cloud.databricks.us",
+    ),
+    (
+        ".azuredatabricks.net",
+        "https://accounts.azuredatabricks.net",
+    ),
+    (
+        ".databricks.azure.us",
+        "https://accounts.databricks.azure.us",
+    ),
+    (
+        ".databricks.azure.cn",
+        "https://accounts.databricks.azure.cn",
+    ),
     (".gcp.databricks.com", "https://accounts.gcp.databricks.com"),
 ];
 
 /// The account host that belongs to an address of a workspace.
 pub fn account_host_of(workspace: &str) -> &'static str {
     let address = workspace.trim().trim_end_matches('/');
-    let name = address.split_once("://").map_or(address, |(_, rest)| rest).split(['/', '?', ':']).next().unwrap_or_default();
-    let own = ACCOUNT_HOSTS.iter().find(|(suffix, _)| name.ends_with(suffix));
+    let name = address
+        .split_once("://")
+        .map_or(address, |(_, rest)| rest)
+        .split(['/', '?', ':'])
+        .next()
+        .unwrap_or_default();
+    let own = ACCOUNT_HOSTS
+        .iter()
+        .find(|(suffix, _)| name.ends_with(suffix));
     own.map_or("https://accounts.cloud.databricks.com", |(_, host)| host)
 }
 
@@ -59,7 +81,11 @@ impl AccountHost {
     pub fn parse(text: &str) -> Result<Self, AuthError> {
         let wrong = || AuthError::Host(text.to_owned());
         let trimmed = text.trim();
-        let with_scheme = if trimmed.contains("://") { trimmed.to_owned() } else { format!("https://{trimmed}") };
+        let with_scheme = if trimmed.contains("://") {
+            trimmed.to_owned()
+        } else {
+            format!("https://{trimmed}")
+        };
         let mut url = Url::parse(&with_scheme).map_err(|_| wrong())?;
         url.set_path("/");
         url.set_query(None);
@@ -71,7 +97,11 @@ impl AccountHost {
             return Err(AuthError::Insecure(text.to_owned()));
         }
         let host = Self(url);
-        if is_workspace(host.name()) { Err(AuthError::WorkspaceHost(text.to_owned())) } else { Ok(host) }
+        if is_workspace(host.name()) {
+            Err(AuthError::WorkspaceHost(text.to_owned()))
+        } else {
+            Ok(host)
+        }
     }
 
     /// The host's name.
@@ -109,7 +139,10 @@ fn is_workspace(host: &str) -> bool {
 }
 
 fn cloud_of(host: &str) -> Option<Cloud> {
-    DOMAINS.iter().find(|(suffix, _)| host.ends_with(suffix)).map(|(_, cloud)| *cloud)
+    DOMAINS
+        .iter()
+        .find(|(suffix, _)| host.ends_with(suffix))
+        .map(|(_, cloud)| *cloud)
 }
 
 #[cfg(test)]
@@ -119,22 +152,42 @@ mod tests {
     #[test]
     fn hosts_are_read_as_people_write_them() {
         let rows = [
-            ("accounts.cloud.databricks.com", Ok("https://accounts.cloud.databricks.com")),
-            ("https://accounts.cloud.databricks.com/login?next=x", Ok("https://accounts.cloud.databricks.com")),
-            ("accounts-dod.cloud.databricks.us", Ok("https://accounts-dod.cloud.databricks.us")),
-            ("https://accounts.azuredatabricks.net/", Ok("https://accounts.azuredatabricks.net")),
+            (
+                "accounts.cloud.databricks.com",
+                Ok("https://accounts.cloud.databricks.com"),
+            ),
+            (
+                "https://accounts.cloud.databricks.com/login?next=x",
+                Ok("https://accounts.cloud.databricks.com"),
+            ),
+            (
+                "accounts-dod.cloud.databricks.us",
+                Ok("https://accounts-dod.cloud.databricks.us"),
+            ),
+            (
+                "https://accounts.azuredatabricks.net/",
+                Ok("https://accounts.azuredatabricks.net"),
+            ),
             ("http://127.0.0.1:8080/", Ok("http://127.0.0.1:8080")),
             ("http://localhost:1", Ok("http://localhost:1")),
         ];
         for (text, expected) in rows {
             assert_eq!(
-                AccountHost::parse(text).map(|host| host.to_string()).as_deref(),
+                AccountHost::parse(text)
+                    .map(|host| host.to_string())
+                    .as_deref(),
                 expected.as_ref().map(|s| *s),
                 "{text}"
             );
         }
-        assert!(matches!(AccountHost::parse("http://accounts.cloud.databricks.com"), Err(AuthError::Insecure(_))));
-        assert!(matches!(AccountHost::parse("ftp://x"), Err(AuthError::Host(_))));
+        assert!(matches!(
+            AccountHost::parse("http://accounts.cloud.databricks.com"),
+            Err(AuthError::Insecure(_))
+        ));
+        assert!(matches!(
+            AccountHost::parse("ftp://x"),
+            Err(AuthError::Host(_))
+        ));
     }
 
     #[test]
@@ -146,19 +199,40 @@ mod tests {
             "adb-1.7.databricks.azure.us",
             "1234.5.gcp.databricks.com",
         ] {
-            assert!(matches!(AccountHost::parse(host), Err(AuthError::WorkspaceHost(_))), "{host}");
+            assert!(
+                matches!(AccountHost::parse(host), Err(AuthError::WorkspaceHost(_))),
+                "{host}"
+            );
         }
     }
 
     #[test]
     fn a_workspaces_host_is_answered_with_the_account_host_of_its_cloud() {
         let rows = [
-            ("https://dbc-1.cloud.databricks.com/?o=1", "https://accounts.cloud.databricks.com"),
-            ("dbc-1.cloud.databricks.us", "https://accounts.cloud.databricks.us"),
-            ("https://adb-1.7.azuredatabricks.net", "https://accounts.azuredatabricks.net"),
-            ("adb-1.7.databricks.azure.us/", "https://accounts.databricks.azure.us"),
-            ("adb-1.7.databricks.azure.cn", "https://accounts.databricks.azure.cn"),
-            ("https://1234.5.gcp.databricks.com", "https://accounts.gcp.databricks.com"),
+            (
+                "https://dbc-1.cloud.databricks.com/?o=1",
+                "https://accounts.cloud.databricks.com",
+            ),
+            (
+                "dbc-1.cloud.databricks.us",
+                "https://accounts.cloud.databricks.us",
+            ),
+            (
+                "https://adb-1.7.azuredatabricks.net",
+                "https://accounts.azuredatabricks.net",
+            ),
+            (
+                "adb-1.7.databricks.azure.us/",
+                "https://accounts.databricks.azure.us",
+            ),
+            (
+                "adb-1.7.databricks.azure.cn",
+                "https://accounts.databricks.azure.cn",
+            ),
+            (
+                "https://1234.5.gcp.databricks.com",
+                "https://accounts.gcp.databricks.com",
+            ),
         ];
         for (workspace, account) in rows {
             assert_eq!(account_host_of(workspace), account, "{workspace}");
@@ -174,7 +248,11 @@ mod tests {
             ("http://127.0.0.1:1", None),
         ];
         for (text, cloud) in rows {
-            assert_eq!(AccountHost::parse(text).map(|host| host.cloud()), Ok(cloud), "{text}");
+            assert_eq!(
+                AccountHost::parse(text).map(|host| host.cloud()),
+                Ok(cloud),
+                "{text}"
+            );
         }
     }
 }

@@ -65,7 +65,11 @@ impl FromStr for AuthType {
     type Err = AuthError;
 
     fn from_str(text: &str) -> Result<Self, AuthError> {
-        Self::ALL.iter().copied().find(|method| method.name() == text).ok_or_else(|| AuthError::Method(text.to_owned()))
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|method| method.name() == text)
+            .ok_or_else(|| AuthError::Method(text.to_owned()))
     }
 }
 
@@ -149,24 +153,48 @@ pub struct AzureEnvironment {
 
 impl AzureEnvironment {
     /// By the name that the Azure tools have for it; a host of that cloud says it too.
-    fn of(settings: &Settings, host: &AccountHost, around: &Surroundings<'_>) -> Result<Self, AuthError> {
+    fn of(
+        settings: &Settings,
+        host: &AccountHost,
+        around: &Surroundings<'_>,
+    ) -> Result<Self, AuthError> {
         let by_host = match host.name() {
             name if name.ends_with(".azure.us") => "usgovernment",
             name if name.ends_with(".azure.cn") => "china",
             _ => "public",
         };
-        let named = settings.get(Name::AzureEnvironment).map(str::to_ascii_lowercase);
+        let named = settings
+            .get(Name::AzureEnvironment)
+            .map(str::to_ascii_lowercase);
         let (authority, management) = match named.as_deref().unwrap_or(by_host) {
-            "public" => ("https://login.microsoftonline.com/", "https://management.core.windows.net/"),
-            "usgovernment" => ("https://login.microsoftonline.us/", "https://management.core.usgovcloudapi.net/"),
-            "china" => ("https://login.chinacloudapi.cn/", "https://management.core.chinacloudapi.cn/"),
-            _ => return Err(AuthError::Incomplete { method: AuthType::AzureClientSecret, needs: "azure_environment" }),
+            "public" => (
+                "https://login.microsoftonline.com/",
+                "https://management.core.windows.net/",
+            ),
+            "usgovernment" => (
+                "https://login.microsoftonline.us/",
+                "https://management.core.usgovcloudapi.net/",
+            ),
+            "china" => (
+                "https://login.chinacloudapi.cn/",
+                "https://management.core.chinacloudapi.cn/",
+            ),
+            _ => {
+                return Err(AuthError::Incomplete {
+                    method: AuthType::AzureClientSecret,
+                    needs: "azure_environment",
+                });
+            }
         };
         // The variable by which the Azure libraries are pointed to another authority.
-        let authority = around
-            .get("AZURE_AUTHORITY_HOST")
-            .map_or_else(|| authority.to_owned(), |own| format!("{}/", own.trim_end_matches('/')));
-        Ok(Self { authority, management })
+        let authority = around.get("AZURE_AUTHORITY_HOST").map_or_else(
+            || authority.to_owned(),
+            |own| format!("{}/", own.trim_end_matches('/')),
+        );
+        Ok(Self {
+            authority,
+            management,
+        })
     }
 }
 
@@ -177,9 +205,18 @@ impl Credential {
             Self::Token(_) => AuthType::Pat,
             Self::OAuthM2m { .. } => AuthType::OAuthM2m,
             Self::DatabricksCli { .. } => AuthType::DatabricksCli,
-            Self::Federated { subject: SubjectToken::GitHub { .. }, .. } => AuthType::GitHubOidc,
-            Self::Federated { subject: SubjectToken::Variable(_), .. } => AuthType::EnvOidc,
-            Self::Federated { subject: SubjectToken::File(_), .. } => AuthType::FileOidc,
+            Self::Federated {
+                subject: SubjectToken::GitHub { .. },
+                ..
+            } => AuthType::GitHubOidc,
+            Self::Federated {
+                subject: SubjectToken::Variable(_),
+                ..
+            } => AuthType::EnvOidc,
+            Self::Federated {
+                subject: SubjectToken::File(_),
+                ..
+            } => AuthType::FileOidc,
             Self::AzureClientSecret { .. } => AuthType::AzureClientSecret,
             Self::AzureCli { .. } => AuthType::AzureCli,
             Self::GoogleCredentials(_) => AuthType::GoogleCredentials,
@@ -201,8 +238,11 @@ impl Settings {
         if let Some(wanted) = self.get(Name::AuthType) {
             return self.by(wanted.parse()?, host, account, around);
         }
-        let configured: Vec<AuthType> =
-            AuthType::ALL.iter().copied().filter(|method| self.configures(*method, host, around)).collect();
+        let configured: Vec<AuthType> = AuthType::ALL
+            .iter()
+            .copied()
+            .filter(|method| self.configures(*method, host, around))
+            .collect();
         match configured.as_slice() {
             [one] => self.by(*one, host, account, around),
             [] => self.ambient(host, account, around),
@@ -219,19 +259,31 @@ impl Settings {
         match method {
             AuthType::Pat => has(Name::Token),
             AuthType::OAuthM2m => has(Name::ClientId) && has(Name::ClientSecret),
-            AuthType::EnvOidc => has(Name::OidcTokenEnv) || around.get(USUAL_OIDC_VARIABLE).is_some(),
+            AuthType::EnvOidc => {
+                has(Name::OidcTokenEnv) || around.get(USUAL_OIDC_VARIABLE).is_some()
+            }
             AuthType::FileOidc => has(Name::OidcTokenFile),
             AuthType::AzureClientSecret => {
-                host.cloud() == Some(Cloud::Azure) && has(Name::AzureClientId) && has(Name::AzureClientSecret)
+                host.cloud() == Some(Cloud::Azure)
+                    && has(Name::AzureClientId)
+                    && has(Name::AzureClientSecret)
             }
-            AuthType::GoogleCredentials => host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleCredentials),
+            AuthType::GoogleCredentials => {
+                host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleCredentials)
+            }
             AuthType::DatabricksCli | AuthType::GitHubOidc | AuthType::AzureCli => false,
         }
     }
 
     /// Nothing was configured: what lies around.
-    fn ambient(&self, host: &AccountHost, account: &AccountId, around: &Surroundings<'_>) -> Result<Credential, AuthError> {
-        let in_github = self.get(Name::GitHubRequestUrl).is_some() && self.get(Name::GitHubRequestToken).is_some();
+    fn ambient(
+        &self,
+        host: &AccountHost,
+        account: &AccountId,
+        around: &Surroundings<'_>,
+    ) -> Result<Credential, AuthError> {
+        let in_github = self.get(Name::GitHubRequestUrl).is_some()
+            && self.get(Name::GitHubRequestToken).is_some();
         if in_github && self.get(Name::ClientSecret).is_none() {
             return self.by(AuthType::GitHubOidc, host, account, around);
         }
@@ -244,7 +296,9 @@ impl Settings {
         if host.cloud() == Some(Cloud::Azure) {
             lying_around.push(AuthType::AzureCli);
         }
-        let found = lying_around.into_iter().find_map(|method| self.by(method, host, account, around).ok());
+        let found = lying_around
+            .into_iter()
+            .find_map(|method| self.by(method, host, account, around).ok());
         found.ok_or(AuthError::NoCredential)
     }
 
@@ -259,29 +313,40 @@ impl Settings {
         let lacks = |needs| AuthError::Incomplete { method, needs };
         let text = |name: Name| self.text(name).ok_or_else(|| lacks(name.attribute()));
         let secret = |name: Name| self.secret(name).ok_or_else(|| lacks(name.attribute()));
-        let federated = |subject| Credential::Federated { subject, client_id: self.text(Name::ClientId) };
+        let federated = |subject| Credential::Federated {
+            subject,
+            client_id: self.text(Name::ClientId),
+        };
         Ok(match method {
             AuthType::Pat => Credential::Token(secret(Name::Token)?),
-            AuthType::OAuthM2m => {
-                Credential::OAuthM2m { client_id: text(Name::ClientId)?, client_secret: secret(Name::ClientSecret)? }
-            }
+            AuthType::OAuthM2m => Credential::OAuthM2m {
+                client_id: text(Name::ClientId)?,
+                client_secret: secret(Name::ClientSecret)?,
+            },
             AuthType::DatabricksCli => {
                 let program = match self.get(Name::DatabricksCliPath) {
                     Some(path) => Some(around.expanded(path)),
                     None => around.program("databricks"),
                 };
-                Credential::DatabricksCli { program: program.ok_or_else(|| lacks("databricks_cli_path"))? }
+                Credential::DatabricksCli {
+                    program: program.ok_or_else(|| lacks("databricks_cli_path"))?,
+                }
             }
             AuthType::GitHubOidc => federated(SubjectToken::GitHub {
                 url: text(Name::GitHubRequestUrl)?,
                 token: secret(Name::GitHubRequestToken)?,
                 // Account-level federation policies expect the account's id where none is agreed on.
-                audience: self.text(Name::Audience).unwrap_or_else(|| account.to_string()),
+                audience: self
+                    .text(Name::Audience)
+                    .unwrap_or_else(|| account.to_string()),
             }),
             AuthType::EnvOidc => federated(SubjectToken::Variable(
-                self.text(Name::OidcTokenEnv).unwrap_or_else(|| USUAL_OIDC_VARIABLE.to_owned()),
+                self.text(Name::OidcTokenEnv)
+                    .unwrap_or_else(|| USUAL_OIDC_VARIABLE.to_owned()),
             )),
-            AuthType::FileOidc => federated(SubjectToken::File(around.expanded(&text(Name::OidcTokenFile)?))),
+            AuthType::FileOidc => federated(SubjectToken::File(
+                around.expanded(&text(Name::OidcTokenFile)?),
+            )),
             AuthType::AzureClientSecret => Credential::AzureClientSecret {
                 tenant_id: text(Name::AzureTenantId)?,
                 client_id: text(Name::AzureClientId)?,
@@ -289,20 +354,26 @@ impl Settings {
                 environment: AzureEnvironment::of(self, host, around)?,
             },
             AuthType::AzureCli => Credential::AzureCli {
-                program: around.program("az").ok_or_else(|| lacks("the Azure command line (az) on PATH"))?,
+                program: around
+                    .program("az")
+                    .ok_or_else(|| lacks("the Azure command line (az) on PATH"))?,
                 tenant_id: self.text(Name::AzureTenantId),
                 environment: AzureEnvironment::of(self, host, around)?,
             },
             AuthType::GoogleCredentials => {
                 let given = secret(Name::GoogleCredentials)?;
-                let inline = secrecy::ExposeSecret::expose_secret(&given).trim_start().starts_with('{');
+                let inline = secrecy::ExposeSecret::expose_secret(&given)
+                    .trim_start()
+                    .starts_with('{');
                 if inline {
                     return Ok(Credential::GoogleCredentials(given));
                 }
                 let path = around.expanded(secrecy::ExposeSecret::expose_secret(&given));
                 let read = (around.file)(&path);
-                let key =
-                    read.map_err(|error| AuthError::File { file: path.display().to_string(), reason: error.to_string() })?;
+                let key = read.map_err(|error| AuthError::File {
+                    file: path.display().to_string(),
+                    reason: error.to_string(),
+                })?;
                 Credential::GoogleCredentials(key.into())
             }
         })
@@ -321,16 +392,28 @@ mod tests {
         surrounded(variables, None, |around| {
             let settings = Settings::default().completed(around)?;
             let account = ACCOUNT.parse().map_err(|_| AuthError::NoAccount)?;
-            settings.credential(&AccountHost::parse(host)?, &account, around).map(|credential| credential.auth_type().name())
+            settings
+                .credential(&AccountHost::parse(host)?, &account, around)
+                .map(|credential| credential.auth_type().name())
         })
     }
 
     const TOKEN: (&str, &str) = ("DATABRICKS_TOKEN", "t");
     const ID: (&str, &str) = ("DATABRICKS_CLIENT_ID", "i");
     const SECRET: (&str, &str) = ("DATABRICKS_CLIENT_SECRET", "s");
-    const GITHUB: [(&str, &str); 2] = [("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x"), ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t")];
-    const AZURE: [(&str, &str); 3] = [("ARM_TENANT_ID", "t"), ("ARM_CLIENT_ID", "i"), ("ARM_CLIENT_SECRET", "s")];
-    const CLI: [(&str, &str); 2] = [("PATH", "/bin:/opt/cli"), ("PROGRAMS", "/opt/cli/databricks,/opt/cli/az")];
+    const GITHUB: [(&str, &str); 2] = [
+        ("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x"),
+        ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"),
+    ];
+    const AZURE: [(&str, &str); 3] = [
+        ("ARM_TENANT_ID", "t"),
+        ("ARM_CLIENT_ID", "i"),
+        ("ARM_CLIENT_SECRET", "s"),
+    ];
+    const CLI: [(&str, &str); 2] = [
+        ("PATH", "/bin:/opt/cli"),
+        ("PROGRAMS", "/opt/cli/databricks,/opt/cli/az"),
+    ];
     const AWS: &str = "accounts.cloud.databricks.com";
 
     /// Each row: what is in the environment, and the method that is meant.
@@ -339,14 +422,34 @@ mod tests {
         let rows: [(&str, &[&[(&str, &str)]], Result<&str, AuthError>); 17] = [
             (AWS, &[&[TOKEN]], Ok("pat")),
             (AWS, &[&[ID, SECRET]], Ok("oauth-m2m")),
-            (AWS, &[&[TOKEN, ID, SECRET]], Err(AuthError::Several("pat and oauth-m2m".to_owned()))),
-            (AWS, &[&[ID]], Err(AuthError::Half("client_id", "client_secret"))),
-            (AWS, &[&[SECRET]], Err(AuthError::Half("client_secret", "client_id"))),
+            (
+                AWS,
+                &[&[TOKEN, ID, SECRET]],
+                Err(AuthError::Several("pat and oauth-m2m".to_owned())),
+            ),
+            (
+                AWS,
+                &[&[ID]],
+                Err(AuthError::Half("client_id", "client_secret")),
+            ),
+            (
+                AWS,
+                &[&[SECRET]],
+                Err(AuthError::Half("client_secret", "client_id")),
+            ),
             (AWS, &[], Err(AuthError::NoCredential)),
             (AWS, &[&[ID], &GITHUB], Ok("github-oidc")),
             (AWS, &[&[ID, SECRET], &GITHUB], Ok("oauth-m2m")),
-            (AWS, &[&[ID, ("DATABRICKS_OIDC_TOKEN", "x")]], Ok("env-oidc")),
-            (AWS, &[&[ID, ("DATABRICKS_OIDC_TOKEN_FILEPATH", "/t")]], Ok("file-oidc")),
+            (
+                AWS,
+                &[&[ID, ("DATABRICKS_OIDC_TOKEN", "x")]],
+                Ok("env-oidc"),
+            ),
+            (
+                AWS,
+                &[&[ID, ("DATABRICKS_OIDC_TOKEN_FILEPATH", "/t")]],
+                Ok("file-oidc"),
+            ),
             (
                 AWS,
                 &[&[TOKEN, ("DATABRICKS_OIDC_TOKEN_FILEPATH", "/t")]],
@@ -356,13 +459,23 @@ mod tests {
             (AWS, &[&[ID, SECRET], &CLI], Ok("oauth-m2m")),
             // Credentials of Azure are no second credential where no Azure is.
             (AWS, &[&[ID, SECRET], &AZURE], Ok("oauth-m2m")),
-            ("accounts.azuredatabricks.net", &[&AZURE], Ok("azure-client-secret")),
+            (
+                "accounts.azuredatabricks.net",
+                &[&AZURE],
+                Ok("azure-client-secret"),
+            ),
             (
                 "accounts.azuredatabricks.net",
                 &[&[ID, SECRET], &AZURE],
-                Err(AuthError::Several("oauth-m2m and azure-client-secret".to_owned())),
+                Err(AuthError::Several(
+                    "oauth-m2m and azure-client-secret".to_owned(),
+                )),
             ),
-            ("accounts.gcp.databricks.com", &[&[("GOOGLE_CREDENTIALS", "{}")]], Ok("google-credentials")),
+            (
+                "accounts.gcp.databricks.com",
+                &[&[("GOOGLE_CREDENTIALS", "{}")]],
+                Ok("google-credentials"),
+            ),
         ];
         for (host, parts, expected) in rows {
             let variables = parts.concat();
@@ -378,11 +491,29 @@ mod tests {
             chosen(AWS, &all)
         };
         assert_eq!(with("oauth-m2m", &[TOKEN, ID, SECRET]), Ok("oauth-m2m"));
-        assert_eq!(with("azure-client-secret", &AZURE), Ok("azure-client-secret"));
+        assert_eq!(
+            with("azure-client-secret", &AZURE),
+            Ok("azure-client-secret")
+        );
         assert_eq!(with("azure-cli", &CLI), Ok("azure-cli"));
-        assert_eq!(with("pat", &[]), Err(AuthError::Incomplete { method: AuthType::Pat, needs: "token" }));
-        assert_eq!(with("oauth-m2m", &[ID]), Err(AuthError::Incomplete { method: AuthType::OAuthM2m, needs: "client_secret" }));
-        assert_eq!(with("basic", &[]), Err(AuthError::Method("basic".to_owned())));
+        assert_eq!(
+            with("pat", &[]),
+            Err(AuthError::Incomplete {
+                method: AuthType::Pat,
+                needs: "token"
+            })
+        );
+        assert_eq!(
+            with("oauth-m2m", &[ID]),
+            Err(AuthError::Incomplete {
+                method: AuthType::OAuthM2m,
+                needs: "client_secret"
+            })
+        );
+        assert_eq!(
+            with("basic", &[]),
+            Err(AuthError::Method("basic".to_owned()))
+        );
     }
 
     #[test]
@@ -390,17 +521,39 @@ mod tests {
         let of = |host: &str, variables: &[(&str, &str)]| {
             surrounded(variables, None, |around| {
                 let settings = Settings::default().completed(around)?;
-                AzureEnvironment::of(&settings, &AccountHost::parse(host)?, around).map(|found| found.authority)
+                AzureEnvironment::of(&settings, &AccountHost::parse(host)?, around)
+                    .map(|found| found.authority)
             })
         };
-        assert_eq!(of("accounts.azuredatabricks.net", &[])?, "https://login.microsoftonline.com/");
-        assert_eq!(of("accounts.databricks.azure.us", &[])?, "https://login.microsoftonline.us/");
-        assert_eq!(of("accounts.azuredatabricks.net", &[("ARM_ENVIRONMENT", "China")])?, "https://login.chinacloudapi.cn/");
         assert_eq!(
-            of("accounts.azuredatabricks.net", &[("AZURE_AUTHORITY_HOST", "http://127.0.0.1:1")])?,
+            of("accounts.azuredatabricks.net", &[])?,
+            "https://login.microsoftonline.com/"
+        );
+        assert_eq!(
+            of("accounts.databricks.azure.us", &[])?,
+            "https://login.microsoftonline.us/"
+        );
+        assert_eq!(
+            of(
+                "accounts.azuredatabricks.net",
+                &[("ARM_ENVIRONMENT", "China")]
+            )?,
+            "https://login.chinacloudapi.cn/"
+        );
+        assert_eq!(
+            of(
+                "accounts.azuredatabricks.net",
+                &[("AZURE_AUTHORITY_HOST", "http://127.0.0.1:1")]
+            )?,
             "http://127.0.0.1:1/"
         );
-        assert!(of("accounts.azuredatabricks.net", &[("ARM_ENVIRONMENT", "german")]).is_err());
+        assert!(
+            of(
+                "accounts.azuredatabricks.net",
+                &[("ARM_ENVIRONMENT", "german")]
+            )
+            .is_err()
+        );
         Ok(())
     }
 }

@@ -103,12 +103,18 @@ impl Surroundings<'_> {
     pub fn program(&self, name: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
-        std::env::split_paths(&path).map(|directory| directory.join(&file)).find(|path| (self.exists)(path))
+        std::env::split_paths(&path)
+            .map(|directory| directory.join(&file))
+            .find(|path| (self.exists)(path))
     }
 
     /// A path that may begin with the user's home.
     pub fn expanded(&self, path: &str) -> PathBuf {
-        let home = || self.get("HOME").or_else(|| self.get("USERPROFILE")).unwrap_or_default();
+        let home = || {
+            self.get("HOME")
+                .or_else(|| self.get("USERPROFILE"))
+                .unwrap_or_default()
+        };
         match path.strip_prefix("~/") {
             Some(rest) => PathBuf::from(home()).join(rest),
             None => PathBuf::from(path),
@@ -120,7 +126,10 @@ impl Settings {
     /// These settings and one more; nothing, and an empty text, change nothing.
     #[must_use]
     pub fn with(mut self, name: Name, value: Option<impl Into<SecretString>>) -> Self {
-        if let Some(value) = value.map(Into::into).filter(|value| !value.expose_secret().is_empty()) {
+        if let Some(value) = value
+            .map(Into::into)
+            .filter(|value| !value.expose_secret().is_empty())
+        {
             self.0.insert(name, value);
         }
         self
@@ -158,7 +167,9 @@ impl Settings {
         for name in Name::ALL {
             all.fill(*name, || around.get(name.variable()));
         }
-        let nothing_given = !Name::ALL.iter().any(|name| name.identifies() && all.0.contains_key(name));
+        let nothing_given = !Name::ALL
+            .iter()
+            .any(|name| name.identifies() && all.0.contains_key(name));
         if all.0.contains_key(&Name::Profile) || nothing_given {
             all.add_profile(around)?;
         }
@@ -172,17 +183,37 @@ impl Settings {
         let file = path.display().to_string();
         let text = match (around.file)(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && named.is_none() && named_file.is_none() => {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::NotFound
+                    && named.is_none()
+                    && named_file.is_none() =>
+            {
                 return Ok(());
             }
-            Err(error) => return Err(AuthError::File { file, reason: error.to_string() }),
+            Err(error) => {
+                return Err(AuthError::File {
+                    file,
+                    reason: error.to_string(),
+                });
+            }
         };
-        let ini = ini::Ini::load_from_str(&text)
-            .map_err(|error| AuthError::File { file: file.clone(), reason: error.msg.to_string() })?;
-        let settings_default = ini.get_from(Some("__settings__"), "default_profile").map(str::to_owned);
-        let profile = named.clone().or(settings_default).unwrap_or_else(|| "DEFAULT".to_owned());
+        let ini = ini::Ini::load_from_str(&text).map_err(|error| AuthError::File {
+            file: file.clone(),
+            reason: error.msg.to_string(),
+        })?;
+        let settings_default = ini
+            .get_from(Some("__settings__"), "default_profile")
+            .map(str::to_owned);
+        let profile = named
+            .clone()
+            .or(settings_default)
+            .unwrap_or_else(|| "DEFAULT".to_owned());
         let Some(section) = ini.section(Some(profile.as_str())) else {
-            return if named.is_some() { Err(AuthError::NoProfile { file, profile }) } else { Ok(()) };
+            return if named.is_some() {
+                Err(AuthError::NoProfile { file, profile })
+            } else {
+                Ok(())
+            };
         };
         for name in Name::ALL {
             self.fill(*name, || section.get(name.attribute()).map(str::to_owned));
@@ -204,7 +235,10 @@ impl Settings {
     /// When there is none, or it is none.
     pub fn account(&self) -> Result<AccountId, AuthError> {
         let text = self.get(Name::AccountId).ok_or(AuthError::NoAccount)?;
-        text.parse().map_err(|error: crate::vocabulary::databricks::IdError| AuthError::Account(error.to_string()))
+        text.parse()
+            .map_err(|error: crate::vocabulary::databricks::IdError| {
+                AuthError::Account(error.to_string())
+            })
     }
 
     /// Everything that is needed to call the account API.
@@ -214,7 +248,11 @@ impl Settings {
     pub fn resolve(&self, around: &Surroundings<'_>) -> Result<Resolved, AuthError> {
         let (host, account) = (self.host()?, self.account()?);
         let credential = self.credential(&host, &account, around)?;
-        Ok(Resolved { host, account, credential })
+        Ok(Resolved {
+            host,
+            account,
+            credential,
+        })
     }
 }
 
@@ -223,29 +261,57 @@ pub(super) mod tests {
     use super::*;
 
     /// The settings that an environment and a file come to.
-    pub fn complete(settings: &Settings, variables: &[(&str, &str)], file: Option<&str>) -> Result<Settings, AuthError> {
+    pub fn complete(
+        settings: &Settings,
+        variables: &[(&str, &str)],
+        file: Option<&str>,
+    ) -> Result<Settings, AuthError> {
         surrounded(variables, file, |around| settings.completed(around))
     }
 
     /// Surroundings of a test: variables, one file at every path, and no program but those whose path a variable has.
-    pub fn surrounded<T>(variables: &[(&str, &str)], file: Option<&str>, f: impl FnOnce(&Surroundings<'_>) -> T) -> T {
+    pub fn surrounded<T>(
+        variables: &[(&str, &str)],
+        file: Option<&str>,
+        f: impl FnOnce(&Surroundings<'_>) -> T,
+    ) -> T {
         let variables: BTreeMap<&str, &str> = variables.iter().copied().collect();
         f(&Surroundings {
             variable: &|name| variables.get(name).map(|value| (*value).to_owned()),
-            file: &|_| file.map(str::to_owned).ok_or_else(|| std::io::ErrorKind::NotFound.into()),
-            exists: &|path| variables.get("PROGRAMS").is_some_and(|all| all.split(',').any(|one| Path::new(one) == path)),
+            file: &|_| {
+                file.map(str::to_owned)
+                    .ok_or_else(|| std::io::ErrorKind::NotFound.into())
+            },
+            exists: &|path| {
+                variables
+                    .get("PROGRAMS")
+                    .is_some_and(|all| all.split(',').any(|one| Path::new(one) == path))
+            },
         })
     }
 
     #[test]
-    fn the_attribute_wins_over_the_environment_and_that_over_the_profile() -> Result<(), AuthError> {
+    fn the_attribute_wins_over_the_environment_and_that_over_the_profile() -> Result<(), AuthError>
+    {
         let file = "[DEFAULT]\nhost = https://from-profile.example # comment\n[prod]\nhost=https://accounts.cloud.databricks.us\naccount_id = 7\ntoken = t#1\nazure_tenant_id = t\n";
         let found = complete(&Settings::default(), &[], Some(file))?;
         assert_eq!(found.get(Name::Host), Some("https://from-profile.example"));
-        let found =
-            complete(&Settings::default(), &[("DATABRICKS_CONFIG_PROFILE", "prod"), ("DATABRICKS_HOST", "env")], Some(file))?;
-        assert_eq!((found.get(Name::Host), found.get(Name::AccountId)), (Some("env"), Some("7")));
-        assert_eq!((found.get(Name::Token), found.get(Name::AzureTenantId)), (Some("t#1"), Some("t")));
+        let found = complete(
+            &Settings::default(),
+            &[
+                ("DATABRICKS_CONFIG_PROFILE", "prod"),
+                ("DATABRICKS_HOST", "env"),
+            ],
+            Some(file),
+        )?;
+        assert_eq!(
+            (found.get(Name::Host), found.get(Name::AccountId)),
+            (Some("env"), Some("7"))
+        );
+        assert_eq!(
+            (found.get(Name::Token), found.get(Name::AzureTenantId)),
+            (Some("t#1"), Some("t"))
+        );
         let attribute = Settings::default().with(Name::Host, Some("attribute"));
         let found = complete(&attribute, &[("DATABRICKS_HOST", "env")], Some(file))?;
         assert_eq!(found.get(Name::Host), Some("attribute"));
@@ -255,22 +321,41 @@ pub(super) mod tests {
     #[test]
     fn a_profile_that_is_named_must_exist() {
         let named = Settings::default().with(Name::Profile, Some("nope"));
-        assert!(matches!(complete(&named, &[], Some("[DEFAULT]\n")), Err(AuthError::NoProfile { .. })));
-        assert!(matches!(complete(&named, &[], None), Err(AuthError::File { .. })));
-        assert!(complete(&Settings::default(), &[], None).is_ok(), "no file is no error when none is asked for");
+        assert!(matches!(
+            complete(&named, &[], Some("[DEFAULT]\n")),
+            Err(AuthError::NoProfile { .. })
+        ));
+        assert!(matches!(
+            complete(&named, &[], None),
+            Err(AuthError::File { .. })
+        ));
+        assert!(
+            complete(&Settings::default(), &[], None).is_ok(),
+            "no file is no error when none is asked for"
+        );
     }
 
     #[test]
-    fn what_a_cloud_has_in_the_environment_does_not_keep_the_profile_from_being_read() -> Result<(), AuthError> {
+    fn what_a_cloud_has_in_the_environment_does_not_keep_the_profile_from_being_read()
+    -> Result<(), AuthError> {
         let file = "[DEFAULT]\nhost = https://accounts.cloud.databricks.com\n";
-        let found = complete(&Settings::default(), &[("ARM_CLIENT_ID", "x"), ("GOOGLE_CREDENTIALS", "{}")], Some(file))?;
-        assert_eq!(found.get(Name::Host), Some("https://accounts.cloud.databricks.com"));
+        let found = complete(
+            &Settings::default(),
+            &[("ARM_CLIENT_ID", "x"), ("GOOGLE_CREDENTIALS", "{}")],
+            Some(file),
+        )?;
+        assert_eq!(
+            found.get(Name::Host),
+            Some("https://accounts.cloud.databricks.com")
+        );
         Ok(())
     }
 
     #[test]
     fn no_secret_can_be_printed() {
-        let settings = Settings::default().with(Name::Token, Some("very-secret")).with(Name::ClientSecret, Some("very-secret"));
+        let settings = Settings::default()
+            .with(Name::Token, Some("very-secret"))
+            .with(Name::ClientSecret, Some("very-secret"));
         assert!(!format!("{settings:?}").contains("very-secret"));
     }
 }

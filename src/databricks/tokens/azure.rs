@@ -31,7 +31,10 @@ impl Tokens {
             self.ask(|| self.http.post(url.clone()).form(&form)).await
         };
         let mut fetched = ask(DATABRICKS).await?.into_fetched();
-        fetched.extra.push((MANAGEMENT_HEADER, ask(environment.management).await?.access_token));
+        fetched.extra.push((
+            MANAGEMENT_HEADER,
+            ask(environment.management).await?.access_token,
+        ));
         Ok(fetched)
     }
 }

@@ -9,7 +9,8 @@ use crate::databricks::errors::Error;
 /// The header with which the account acts on keys and projects in Google Cloud.
 const ACCESS_HEADER: &str = "X-Databricks-GCP-SA-Access-Token";
 /// What that header's token may be used for.
-const SCOPES: &str = "https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/compute";
+const SCOPES: &str =
+    "https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/compute";
 /// How long an assertion is good; Google takes an hour at most.
 const ASSERTION_LIFE: i64 = 3600;
 
@@ -47,8 +48,9 @@ impl Tokens {
         };
         let key: Key = serde_json::from_str(key.expose_secret())
             .map_err(|_| unusable("`google_credentials` is no JSON key of a service account"))?;
-        let signer = jsonwebtoken::EncodingKey::from_rsa_pem(key.private_key.expose_secret().as_bytes())
-            .map_err(|_| unusable("the private key in `google_credentials` cannot be read"))?;
+        let signer =
+            jsonwebtoken::EncodingKey::from_rsa_pem(key.private_key.expose_secret().as_bytes())
+                .map_err(|_| unusable("the private key in `google_credentials` cannot be read"))?;
         let url = self.safe(&key.token_uri)?;
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
         header.kid = key.private_key_id.clone();
@@ -65,11 +67,18 @@ impl Tokens {
             };
             let assertion = jsonwebtoken::encode(&header, &claims, &signer)
                 .map_err(|_| unusable("the private key in `google_credentials` does not sign"))?;
-            let form = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion.as_str())];
+            let form = [
+                ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+                ("assertion", assertion.as_str()),
+            ];
             self.ask(|| self.http.post(url.clone()).form(&form)).await
         };
-        let mut fetched = ask(Some(&self.host.to_string()), None).await?.into_fetched();
-        fetched.extra.push((ACCESS_HEADER, ask(None, Some(SCOPES)).await?.access_token));
+        let mut fetched = ask(Some(&self.host.to_string()), None)
+            .await?
+            .into_fetched();
+        fetched
+            .extra
+            .push((ACCESS_HEADER, ask(None, Some(SCOPES)).await?.access_token));
         Ok(fetched)
     }
 }

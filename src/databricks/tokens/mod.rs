@@ -120,7 +120,10 @@ impl Tokens {
         }
         // Whoever waited for this very token is not made to wait for it once more.
         let mut unreachable = self.unreachable.lock().await;
-        if let Some((_, error)) = unreachable.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+        if let Some((_, error)) = unreachable
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < REMEMBERED)
+        {
             return Err(error.clone());
         }
         tracing::debug!(method = %self.credential.auth_type(), "fetching a token");
@@ -128,14 +131,26 @@ impl Tokens {
             Ok(fetched) => fetched,
             Err(Error::Auth(error)) => return Err(Error::Auth(error)),
             Err(error) => {
-                let is_unreachable = matches!(error, Error::Transport { is_unreachable: true, .. });
+                let is_unreachable = matches!(
+                    error,
+                    Error::Transport {
+                        is_unreachable: true,
+                        ..
+                    }
+                );
                 let error = Error::Token(Box::new(error));
                 *unreachable = is_unreachable.then(|| (Instant::now(), error.clone()));
                 return Err(error);
             }
         };
-        let fresh_until = fetched.life.map(|life| Instant::now() + life.saturating_sub(MARGIN).max(life / 2));
-        let headers = Headers { authorization: fetched.token, extra: fetched.extra, fresh_until };
+        let fresh_until = fetched
+            .life
+            .map(|life| Instant::now() + life.saturating_sub(MARGIN).max(life / 2));
+        let headers = Headers {
+            authorization: fetched.token,
+            extra: fetched.extra,
+            fresh_until,
+        };
         *current = Some(headers.clone());
         Ok(headers)
     }
@@ -143,7 +158,9 @@ impl Tokens {
     /// The account did not accept these headers: the next request fetches new ones, if nobody has done so meanwhile.
     pub async fn refused(&self, headers: &Headers) {
         let mut current = self.current.lock().await;
-        let same = current.as_ref().is_some_and(|own| own.fresh_until == headers.fresh_until);
+        let same = current
+            .as_ref()
+            .is_some_and(|own| own.fresh_until == headers.fresh_until);
         if same {
             *current = None;
         }
@@ -153,42 +170,70 @@ impl Tokens {
     pub async fn secrets(&self) -> Vec<SecretString> {
         let current = self.current.lock().await;
         let headers = current.iter().flat_map(|headers| {
-            std::iter::once(&headers.authorization).chain(headers.extra.iter().map(|(_, value)| value)).cloned()
+            std::iter::once(&headers.authorization)
+                .chain(headers.extra.iter().map(|(_, value)| value))
+                .cloned()
         });
         headers.collect()
     }
 
     async fn fetch(&self) -> Result<Fetched, Error> {
         match &self.credential {
-            Credential::Token(token) => Ok(Fetched { token: token.clone(), life: None, extra: Vec::new() }),
-            Credential::OAuthM2m { client_id, client_secret } => self.client_credentials(client_id, client_secret).await,
+            Credential::Token(token) => Ok(Fetched {
+                token: token.clone(),
+                life: None,
+                extra: Vec::new(),
+            }),
+            Credential::OAuthM2m {
+                client_id,
+                client_secret,
+            } => self.client_credentials(client_id, client_secret).await,
             Credential::Federated { subject, client_id } => {
                 let subject = self.subject_token(subject).await?;
                 self.exchange(&subject, client_id.as_deref()).await
             }
-            Credential::AzureClientSecret { tenant_id, client_id, client_secret, environment } => {
-                self.entra(tenant_id, client_id, client_secret, environment).await
+            Credential::AzureClientSecret {
+                tenant_id,
+                client_id,
+                client_secret,
+                environment,
+            } => {
+                self.entra(tenant_id, client_id, client_secret, environment)
+                    .await
             }
             Credential::GoogleCredentials(key) => self.google(key).await,
             Credential::DatabricksCli { program } => {
-                programs::databricks(program, &self.host, &self.account).await.map_err(Error::Auth)
+                programs::databricks(program, &self.host, &self.account)
+                    .await
+                    .map_err(Error::Auth)
             }
-            Credential::AzureCli { program, tenant_id, environment } => {
-                programs::azure(program, tenant_id.as_deref(), environment).await.map_err(Error::Auth)
-            }
+            Credential::AzureCli {
+                program,
+                tenant_id,
+                environment,
+            } => programs::azure(program, tenant_id.as_deref(), environment)
+                .await
+                .map_err(Error::Auth),
         }
     }
 
     fn failed(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Error {
         let method = self.credential.auth_type();
-        Error::Auth(AuthError::Failed { method, reason: reason.into(), remedy: remedy.into() })
+        Error::Auth(AuthError::Failed {
+            method,
+            reason: reason.into(),
+            remedy: remedy.into(),
+        })
     }
 
     /// An address that came from outside, to which a secret is about to be sent.
     fn safe(&self, text: &str) -> Result<Url, Error> {
         let url = Url::parse(text).ok().filter(is_safe);
         url.ok_or_else(|| {
-            self.failed(format!("`{text}` is no address that secrets can be sent to"), "It has to begin with `https://`.")
+            self.failed(
+                format!("`{text}` is no address that secrets can be sent to"),
+                "It has to begin with `https://`.",
+            )
         })
     }
 
@@ -205,14 +250,18 @@ impl Tokens {
             let error = match outcome {
                 // The body holds the token, so an error must not quote it.
                 Ok(body) => {
-                    return serde_json::from_str(&body)
-                        .map_err(|_| Error::Malformed("the token endpoint gave no token".to_owned()));
+                    return serde_json::from_str(&body).map_err(|_| {
+                        Error::Malformed("the token endpoint gave no token".to_owned())
+                    });
                 }
                 Err(error) => error,
             };
             let again = match &error {
                 Error::Api(refusal) => refusal.is_busy() || matches!(refusal.status, 502 | 504),
-                Error::Transport { is_unreachable: true, .. } => attempt < TRIES,
+                Error::Transport {
+                    is_unreachable: true,
+                    ..
+                } => attempt < TRIES,
                 Error::Transport { .. } => true,
                 _ => false,
             };
@@ -253,14 +302,21 @@ impl TryFrom<Sent> for Answer {
 
     fn try_from(sent: Sent) -> Result<Self, Self::Error> {
         let token = sent.access_token.or(sent.id_token).or(sent.value);
-        Ok(Self { access_token: token.ok_or("there is no token in it")?, expires_in: sent.expires_in })
+        Ok(Self {
+            access_token: token.ok_or("there is no token in it")?,
+            expires_in: sent.expires_in,
+        })
     }
 }
 
 impl Answer {
     fn into_fetched(self) -> Fetched {
         let life = self.expires_in.map_or(USUAL_LIFE, Duration::from_secs);
-        Fetched { token: self.access_token, life: Some(life), extra: Vec::new() }
+        Fetched {
+            token: self.access_token,
+            life: Some(life),
+            extra: Vec::new(),
+        }
     }
 }
 
@@ -286,7 +342,9 @@ fn until(end: time::OffsetDateTime) -> Duration {
 impl std::fmt::Debug for Tokens {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let method: AuthType = self.credential.auth_type();
-        f.debug_struct("Tokens").field("method", &method).finish_non_exhaustive()
+        f.debug_struct("Tokens")
+            .field("method", &method)
+            .finish_non_exhaustive()
     }
 }
 
@@ -298,13 +356,21 @@ mod tests {
     fn every_form_of_a_token_answer_is_read() {
         for (body, token, life) in [
             (r#"{"access_token":"a","expires_in":3600}"#, "a", Some(3600)),
-            (r#"{"access_token":"a","id_token":"i","expires_in":"3599"}"#, "a", Some(3599)),
+            (
+                r#"{"access_token":"a","id_token":"i","expires_in":"3599"}"#,
+                "a",
+                Some(3599),
+            ),
             (r#"{"id_token":"i"}"#, "i", None),
             (r#"{"count":1,"value":"v"}"#, "v", None),
             (r#"{"access_token":"a","expires_in":null}"#, "a", None),
         ] {
             let answer: Answer = serde_json::from_str(body).unwrap();
-            assert_eq!((answer.access_token.expose_secret(), answer.expires_in), (token, life), "{body}");
+            assert_eq!(
+                (answer.access_token.expose_secret(), answer.expires_in),
+                (token, life),
+                "{body}"
+            );
         }
         for body in ["{}", r#"{"error":"no"}"#, r#"{"access_token":null}"#] {
             assert!(serde_json::from_str::<Answer>(body).is_err(), "{body}");

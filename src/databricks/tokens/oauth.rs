@@ -10,23 +10,38 @@ const SCOPE: (&str, &str) = ("scope", "all-apis");
 
 impl Tokens {
     fn endpoint(&self) -> url::Url {
-        self.host.join(&format!("/oidc/accounts/{}/v1/token", self.account))
+        self.host
+            .join(&format!("/oidc/accounts/{}/v1/token", self.account))
     }
 
     /// OAuth client credentials (RFC 6749, 4.4): id and secret in the header, as the account wants them.
-    pub(super) async fn client_credentials(&self, id: &str, secret: &SecretString) -> Result<Fetched, Error> {
+    pub(super) async fn client_credentials(
+        &self,
+        id: &str,
+        secret: &SecretString,
+    ) -> Result<Fetched, Error> {
         let request = || {
             let form = [("grant_type", "client_credentials"), SCOPE];
-            self.http.post(self.endpoint()).basic_auth(id, Some(secret.expose_secret())).form(&form)
+            self.http
+                .post(self.endpoint())
+                .basic_auth(id, Some(secret.expose_secret()))
+                .form(&form)
         };
         self.ask(request).await.map(super::Answer::into_fetched)
     }
 
     /// OAuth token exchange (RFC 8693): a token of somebody whom the account trusts, for one of the account.
-    pub(super) async fn exchange(&self, subject: &SecretString, client_id: Option<&str>) -> Result<Fetched, Error> {
+    pub(super) async fn exchange(
+        &self,
+        subject: &SecretString,
+        client_id: Option<&str>,
+    ) -> Result<Fetched, Error> {
         let request = || {
             let mut form = vec![
-                ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"),
+                (
+                    "grant_type",
+                    "urn:ietf:params:oauth:grant-type:token-exchange",
+                ),
                 ("subject_token_type", "urn:ietf:params:oauth:token-type:jwt"),
                 ("subject_token", subject.expose_secret()),
                 SCOPE,

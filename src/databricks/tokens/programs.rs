@@ -35,29 +35,63 @@ struct AzureToken {
 }
 
 /// The token of `databricks auth login`.
-pub(super) async fn databricks(program: &Path, host: &AccountHost, account: &AccountId) -> Result<Fetched, AuthError> {
+pub(super) async fn databricks(
+    program: &Path,
+    host: &AccountHost,
+    account: &AccountId,
+) -> Result<Fetched, AuthError> {
     let (host, account) = (host.to_string(), account.to_string());
-    let remedy = format!("Log in first:\n\n  databricks auth login --host {host} --account-id {account}");
+    let remedy =
+        format!("Log in first:\n\n  databricks auth login --host {host} --account-id {account}");
     let arguments = ["auth", "token", "--host", &host, "--account-id", &account];
-    let answer: DatabricksToken = printed(AuthType::DatabricksCli, program, &arguments, &remedy).await?;
-    let end = answer.expiry.and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
-    Ok(Fetched { token: answer.access_token, life: Some(end.map_or(super::USUAL_LIFE, until)), extra: Vec::new() })
+    let answer: DatabricksToken =
+        printed(AuthType::DatabricksCli, program, &arguments, &remedy).await?;
+    let end = answer
+        .expiry
+        .and_then(|text| OffsetDateTime::parse(&text, &Rfc3339).ok());
+    Ok(Fetched {
+        token: answer.access_token,
+        life: Some(end.map_or(super::USUAL_LIFE, until)),
+        extra: Vec::new(),
+    })
 }
 
 /// The token of `az login`. The one for Azure's management API comes along when the login may have it.
-pub(super) async fn azure(program: &Path, tenant: Option<&str>, environment: &AzureEnvironment) -> Result<Fetched, AuthError> {
+pub(super) async fn azure(
+    program: &Path,
+    tenant: Option<&str>,
+    environment: &AzureEnvironment,
+) -> Result<Fetched, AuthError> {
     let ask = async |resource: &str| -> Result<AzureToken, AuthError> {
-        let mut arguments = vec!["account", "get-access-token", "--resource", resource, "--output", "json"];
+        let mut arguments = vec![
+            "account",
+            "get-access-token",
+            "--resource",
+            resource,
+            "--output",
+            "json",
+        ];
         arguments.extend(tenant.into_iter().flat_map(|tenant| ["--tenant", tenant]));
-        printed(AuthType::AzureCli, program, &arguments, "Log in first:\n\n  az login").await
+        printed(
+            AuthType::AzureCli,
+            program,
+            &arguments,
+            "Log in first:\n\n  az login",
+        )
+        .await
     };
     let answer = ask(DATABRICKS).await?;
-    let end = answer.expires_on.and_then(|seconds| OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok());
+    let end = answer
+        .expires_on
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok());
     let management = ask(environment.management).await.ok();
     Ok(Fetched {
         token: answer.access_token,
         life: Some(end.map_or(super::USUAL_LIFE, until)),
-        extra: management.map(|answer| (MANAGEMENT_HEADER, answer.access_token)).into_iter().collect(),
+        extra: management
+            .map(|answer| (MANAGEMENT_HEADER, answer.access_token))
+            .into_iter()
+            .collect(),
     })
 }
 
@@ -68,18 +102,30 @@ async fn printed<T: for<'de> Deserialize<'de>>(
     arguments: &[&str],
     remedy: &str,
 ) -> Result<T, AuthError> {
-    let failed = |reason: String| AuthError::Failed { method, reason, remedy: remedy.to_owned() };
+    let failed = |reason: String| AuthError::Failed {
+        method,
+        reason,
+        remedy: remedy.to_owned(),
+    };
     let name = program.display();
     let mut command = tokio::process::Command::new(program);
-    command.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
     let output = match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(Ok(output)) => output,
         Ok(Err(error)) => return Err(failed(format!("{name} could not be started ({error})"))),
         Err(_) => return Err(failed(format!("{name} did not end within a minute"))),
     };
     if !output.status.success() {
-        let complaint: String = String::from_utf8_lossy(&output.stderr).trim().chars().take(400).collect();
+        let complaint: String = String::from_utf8_lossy(&output.stderr)
+            .trim()
+            .chars()
+            .take(400)
+            .collect();
         return Err(failed(format!("{name} said: \"{complaint}\"")));
     }
-    serde_json::from_slice(&output.stdout).map_err(|_| failed(format!("{name} did not print a token")))
+    serde_json::from_slice(&output.stdout)
+        .map_err(|_| failed(format!("{name} did not print a token")))
 }

@@ -45,7 +45,12 @@ fn name_of(json: &Json) -> &'static str {
     }
 }
 
-fn from_json(json: &Json, ty: &Type, strangers: Strangers, depth: usize) -> Result<Value, CodecError> {
+fn from_json(
+    json: &Json,
+    ty: &Type,
+    strangers: Strangers,
+    depth: usize,
+) -> Result<Value, CodecError> {
     if depth > DEEPEST {
         return Err(ErrorKind::TooDeep.into());
     }
@@ -55,14 +60,21 @@ fn from_json(json: &Json, ty: &Type, strangers: Strangers, depth: usize) -> Resu
         (Json::String(text), Type::String) => Ok(Value::String(text.clone())),
         (Json::Bool(value), Type::Bool) => Ok(Value::Bool(*value)),
         (Json::Number(number), Type::Number) => {
-            Ok(Value::Number(number.as_str().parse().map_err(|error| CodecError::from(ErrorKind::Number(error)))?))
+            Ok(Value::Number(number.as_str().parse().map_err(|error| {
+                CodecError::from(ErrorKind::Number(error))
+            })?))
         }
         (Json::String(text), Type::Number) => {
-            Ok(Value::Number(text.parse().map_err(|error| CodecError::from(ErrorKind::Number(error)))?))
+            Ok(Value::Number(text.parse().map_err(|error| {
+                CodecError::from(ErrorKind::Number(error))
+            })?))
         }
         (Json::Object(fields), Type::Dynamic) => {
             let (Some(ty), Some(value)) = (fields.get("type"), fields.get("value")) else {
-                return Err(ErrorKind::Attributes("a value of any type needs `type` and `value`".to_owned()).into());
+                return Err(ErrorKind::Attributes(
+                    "a value of any type needs `type` and `value`".to_owned(),
+                )
+                .into());
             };
             let ty = Type::from_json_bytes(ty.to_string().as_bytes()).map_err(ErrorKind::from)?;
             let value = from_json(value, &ty, strangers, depth + 1)?;
@@ -72,7 +84,10 @@ fn from_json(json: &Json, ty: &Type, strangers: Strangers, depth: usize) -> Resu
             let elements = elements
                 .iter()
                 .enumerate()
-                .map(|(at, value)| from_json(value, element, strangers, depth + 1).map_err(|error| error.within(index(at))))
+                .map(|(at, value)| {
+                    from_json(value, element, strangers, depth + 1)
+                        .map_err(|error| error.within(index(at)))
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             Ok(Value::List(elements).canonical(ty))
         }
@@ -81,7 +96,10 @@ fn from_json(json: &Json, ty: &Type, strangers: Strangers, depth: usize) -> Resu
                 .iter()
                 .zip(types)
                 .enumerate()
-                .map(|(at, (value, ty))| from_json(value, ty, strangers, depth + 1).map_err(|error| error.within(index(at))))
+                .map(|(at, (value, ty))| {
+                    from_json(value, ty, strangers, depth + 1)
+                        .map_err(|error| error.within(index(at)))
+                })
                 .collect::<Result<Vec<_>, _>>()?;
             Ok(Value::List(elements))
         }
@@ -134,12 +152,15 @@ fn to_json(value: &Value, ty: &Type) -> Result<Json, CodecError> {
             Json::Number(serde_json::from_str(&number.to_string()).map_err(ErrorKind::from)?)
         }
         (Value::String(text), Type::String) => Json::String(text.clone()),
-        (Value::List(elements), Type::List(element) | Type::Set(element)) => {
-            elements.iter().map(|value| to_json(value, element)).collect::<Result<Json, _>>()?
-        }
-        (Value::List(elements), Type::Tuple(types)) if elements.len() == types.len() => {
-            elements.iter().zip(types).map(|(value, ty)| to_json(value, ty)).collect::<Result<Json, _>>()?
-        }
+        (Value::List(elements), Type::List(element) | Type::Set(element)) => elements
+            .iter()
+            .map(|value| to_json(value, element))
+            .collect::<Result<Json, _>>()?,
+        (Value::List(elements), Type::Tuple(types)) if elements.len() == types.len() => elements
+            .iter()
+            .zip(types)
+            .map(|(value, ty)| to_json(value, ty))
+            .collect::<Result<Json, _>>()?,
         (Value::Map(entries), Type::Map(element)) => Json::Object(
             entries
                 .iter()
@@ -149,7 +170,12 @@ fn to_json(value: &Value, ty: &Type) -> Result<Json, CodecError> {
         (Value::Map(entries), Type::Object { attributes, .. }) => Json::Object(
             attributes
                 .iter()
-                .map(|(name, ty)| Ok((name.clone(), to_json(entries.get(name).unwrap_or(&Value::Null), ty)?)))
+                .map(|(name, ty)| {
+                    Ok((
+                        name.clone(),
+                        to_json(entries.get(name).unwrap_or(&Value::Null), ty)?,
+                    ))
+                })
                 .collect::<Result<_, CodecError>>()?,
         ),
         (Value::Dynamic(inner), Type::Dynamic) => {

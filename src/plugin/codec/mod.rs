@@ -26,7 +26,11 @@ pub struct CodecError {
 }
 
 fn at(path: &Path) -> String {
-    if path.is_root() { String::new() } else { format!("at {path}: ") }
+    if path.is_root() {
+        String::new()
+    } else {
+        format!("at {path}: ")
+    }
 }
 
 /// What is wrong with bytes or with a value.
@@ -80,7 +84,10 @@ pub enum ErrorKind {
 
 impl<K: Into<ErrorKind>> From<K> for CodecError {
     fn from(kind: K) -> Self {
-        Self { path: Path::root(), kind: kind.into() }
+        Self {
+            path: Path::root(),
+            kind: kind.into(),
+        }
     }
 }
 
@@ -92,7 +99,11 @@ impl CodecError {
 }
 
 fn mismatch(expected: &Type, found: impl Into<String>) -> CodecError {
-    ErrorKind::Mismatch { expected: expected.to_string(), found: found.into() }.into()
+    ErrorKind::Mismatch {
+        expected: expected.to_string(),
+        found: found.into(),
+    }
+    .into()
 }
 
 /// Reads what Terraform sent: msgpack, or JSON when there is no msgpack.
@@ -122,5 +133,8 @@ pub fn decode_optional(value: Option<&DynamicValue>, ty: &Type) -> Result<Value,
 /// # Errors
 /// When the value is not of the type: a fault of the provider.
 pub fn encode(value: &Value, ty: &Type) -> Result<DynamicValue, CodecError> {
-    Ok(DynamicValue { msgpack: msgpack::encode(value, ty)?, json: Vec::new() })
+    Ok(DynamicValue {
+        msgpack: msgpack::encode(value, ty)?,
+        json: Vec::new(),
+    })
 }

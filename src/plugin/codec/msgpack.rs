@@ -38,13 +38,19 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn take(&mut self, length: usize) -> Result<&'a [u8], CodecError> {
-        let (taken, rest) = self.bytes.split_at_checked(length).ok_or(ErrorKind::Truncated)?;
+        let (taken, rest) = self
+            .bytes
+            .split_at_checked(length)
+            .ok_or(ErrorKind::Truncated)?;
         self.bytes = rest;
         Ok(taken)
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], CodecError> {
-        let (taken, rest) = self.bytes.split_first_chunk::<N>().ok_or(ErrorKind::Truncated)?;
+        let (taken, rest) = self
+            .bytes
+            .split_first_chunk::<N>()
+            .ok_or(ErrorKind::Truncated)?;
         self.bytes = rest;
         Ok(*taken)
     }
@@ -66,12 +72,18 @@ impl<'a> Reader<'a> {
     }
 
     fn peek(&self) -> Result<Marker, CodecError> {
-        self.bytes.first().copied().map(Marker::from_u8).ok_or_else(|| ErrorKind::Truncated.into())
+        self.bytes
+            .first()
+            .copied()
+            .map(Marker::from_u8)
+            .ok_or_else(|| ErrorKind::Truncated.into())
     }
 
     fn text(&mut self, length: usize) -> Result<String, CodecError> {
         let bytes = self.take(length)?;
-        Ok(std::str::from_utf8(bytes).map_err(|_| ErrorKind::Utf8)?.to_owned())
+        Ok(std::str::from_utf8(bytes)
+            .map_err(|_| ErrorKind::Utf8)?
+            .to_owned())
     }
 
     /// The payload of a string or binary, which go-cty uses alike for the type of a dynamic value.
@@ -143,7 +155,10 @@ impl<'a> Reader<'a> {
                 let mut elements = Vec::with_capacity(length.min(self.bytes.len()));
                 for index in 0..length {
                     let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    elements.push(self.value(element, depth + 1).map_err(|error| error.within(step()))?);
+                    elements.push(
+                        self.value(element, depth + 1)
+                            .map_err(|error| error.within(step()))?,
+                    );
                 }
                 Ok(Value::List(elements).canonical(ty))
             }
@@ -151,25 +166,42 @@ impl<'a> Reader<'a> {
                 let marker = self.marker()?;
                 let length = self.array_length(marker, ty)?;
                 if length != types.len() {
-                    return Err(mismatch(ty, format!("{length} elements instead of {}", types.len())));
+                    return Err(mismatch(
+                        ty,
+                        format!("{length} elements instead of {}", types.len()),
+                    ));
                 }
                 let mut elements = Vec::with_capacity(types.len());
                 for (index, element) in types.iter().enumerate() {
                     let step = || Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-                    elements.push(self.value(element, depth + 1).map_err(|error| error.within(step()))?);
+                    elements.push(
+                        self.value(element, depth + 1)
+                            .map_err(|error| error.within(step()))?,
+                    );
                 }
                 Ok(Value::List(elements))
             }
             Type::Map(element) => self.entries(ty, |reader, key| {
-                reader.value(element, depth + 1).map_err(|error| error.within(Step::Key(key.to_owned())))
+                reader
+                    .value(element, depth + 1)
+                    .map_err(|error| error.within(Step::Key(key.to_owned())))
             }),
             Type::Object { attributes, .. } => {
                 let value = self.entries(ty, |reader, name| {
-                    let ty = attributes.get(name).ok_or_else(|| ErrorKind::Attributes(format!("{name:?} is not one")))?;
-                    reader.value(ty, depth + 1).map_err(|error| error.within(Step::Attribute(name.to_owned())))
+                    let ty = attributes
+                        .get(name)
+                        .ok_or_else(|| ErrorKind::Attributes(format!("{name:?} is not one")))?;
+                    reader
+                        .value(ty, depth + 1)
+                        .map_err(|error| error.within(Step::Attribute(name.to_owned())))
                 })?;
-                match attributes.keys().find(|name| value.as_map().is_none_or(|map| !map.contains_key(*name))) {
-                    Some(missing) => Err(ErrorKind::Attributes(format!("{missing:?} is missing")).into()),
+                match attributes
+                    .keys()
+                    .find(|name| value.as_map().is_none_or(|map| !map.contains_key(*name)))
+                {
+                    Some(missing) => {
+                        Err(ErrorKind::Attributes(format!("{missing:?} is missing")).into())
+                    }
                     None => Ok(value),
                 }
             }
@@ -185,7 +217,8 @@ impl<'a> Reader<'a> {
         let length = self.map_length(marker, ty)?;
         let mut entries = BTreeMap::new();
         for _ in 0..length {
-            let key = std::str::from_utf8(self.blob(&Type::String)?).map_err(|_| ErrorKind::Utf8)?;
+            let key =
+                std::str::from_utf8(self.blob(&Type::String)?).map_err(|_| ErrorKind::Utf8)?;
             let value = read(self, key)?;
             if entries.insert(key.to_owned(), value).is_some() {
                 return Err(ErrorKind::Duplicate(key.to_owned()).into());
@@ -198,7 +231,12 @@ impl<'a> Reader<'a> {
         let marker = self.marker()?;
         match self.array_length(marker, &Type::Dynamic)? {
             2 => {}
-            length => return Err(mismatch(&Type::Dynamic, format!("{length} elements instead of a type and a value"))),
+            length => {
+                return Err(mismatch(
+                    &Type::Dynamic,
+                    format!("{length} elements instead of a type and a value"),
+                ));
+            }
         }
         let ty = Type::from_json_bytes(self.blob(&Type::Dynamic)?).map_err(ErrorKind::from)?;
         let value = self.value(&ty, depth + 1)?;
@@ -218,8 +256,11 @@ impl<'a> Reader<'a> {
             Marker::I16 => Number::from(i64::from(i16::from_be_bytes(self.array()?))),
             Marker::I32 => Number::from(i64::from(i32::from_be_bytes(self.array()?))),
             Marker::I64 => Number::from(i64::from_be_bytes(self.array()?)),
-            Marker::F32 => Number::from_f64(f64::from(f32::from_be_bytes(self.array()?))).map_err(ErrorKind::from)?,
-            Marker::F64 => Number::from_f64(f64::from_be_bytes(self.array()?)).map_err(ErrorKind::from)?,
+            Marker::F32 => Number::from_f64(f64::from(f32::from_be_bytes(self.array()?)))
+                .map_err(ErrorKind::from)?,
+            Marker::F64 => {
+                Number::from_f64(f64::from_be_bytes(self.array()?)).map_err(ErrorKind::from)?
+            }
             Marker::FixStr(length) => self.decimal(usize::from(length))?,
             Marker::Str8 => self.length8().and_then(|length| self.decimal(length))?,
             Marker::Str16 => self.length16().and_then(|length| self.decimal(length))?,
@@ -229,7 +270,10 @@ impl<'a> Reader<'a> {
     }
 
     fn decimal(&mut self, length: usize) -> Result<Number, CodecError> {
-        Ok(self.text(length)?.parse::<Number>().map_err(ErrorKind::from)?)
+        Ok(self
+            .text(length)?
+            .parse::<Number>()
+            .map_err(ErrorKind::from)?)
     }
 
     /// The type and length of the extension that comes next, if one does.
@@ -268,7 +312,10 @@ impl<'a> Reader<'a> {
             return Ok(Value::unknown());
         }
         if kind != REFINED {
-            return Err(ErrorKind::Refinement("the extension is of a kind that Terraform does not use").into());
+            return Err(ErrorKind::Refinement(
+                "the extension is of a kind that Terraform does not use",
+            )
+            .into());
         }
         if length > LARGEST_REFINEMENT {
             return Err(ErrorKind::Refinement("it is longer than 1,024 bytes").into());
@@ -296,9 +343,12 @@ impl<'a> Reader<'a> {
                     }
                 }
                 Some(2) => {
-                    let prefix = std::str::from_utf8(self.blob(&Type::String)?).map_err(|_| ErrorKind::Utf8)?;
+                    let prefix = std::str::from_utf8(self.blob(&Type::String)?)
+                        .map_err(|_| ErrorKind::Utf8)?;
                     if prefix.len() > LONGEST_PREFIX {
-                        return Err(ErrorKind::Refinement("the prefix is longer than 256 bytes").into());
+                        return Err(
+                            ErrorKind::Refinement("the prefix is longer than 256 bytes").into()
+                        );
                     }
                     refinement.prefix = Some(prefix.to_owned());
                 }
@@ -327,7 +377,9 @@ impl<'a> Reader<'a> {
     }
 
     fn count(&mut self) -> Result<i64, CodecError> {
-        self.number()?.as_i64().ok_or_else(|| ErrorKind::Refinement("a length is not a whole number").into())
+        self.number()?
+            .as_i64()
+            .ok_or_else(|| ErrorKind::Refinement("a length is not a whole number").into())
     }
 
     fn skip(&mut self, depth: usize) -> Result<(), CodecError> {
@@ -340,12 +392,26 @@ impl<'a> Reader<'a> {
         }
         let length = match self.marker()? {
             Marker::FixArray(length) => return self.skip_many(usize::from(length), depth),
-            Marker::Array16 => return self.length16().and_then(|length| self.skip_many(length, depth)),
-            Marker::Array32 => return self.length32().and_then(|length| self.skip_many(length, depth)),
+            Marker::Array16 => {
+                return self
+                    .length16()
+                    .and_then(|length| self.skip_many(length, depth));
+            }
+            Marker::Array32 => {
+                return self
+                    .length32()
+                    .and_then(|length| self.skip_many(length, depth));
+            }
             Marker::FixMap(length) => return self.skip_many(usize::from(length) * 2, depth),
-            Marker::Map16 => return self.length16().and_then(|length| self.skip_many(length * 2, depth)),
+            Marker::Map16 => {
+                return self
+                    .length16()
+                    .and_then(|length| self.skip_many(length * 2, depth));
+            }
             Marker::Map32 => {
-                return self.length32().and_then(|length| self.skip_many(length.saturating_mul(2), depth));
+                return self
+                    .length32()
+                    .and_then(|length| self.skip_many(length.saturating_mul(2), depth));
             }
             Marker::FixStr(length) => usize::from(length),
             Marker::Str8 | Marker::Bin8 => self.length8()?,
@@ -420,19 +486,24 @@ fn write_value(out: &mut Vec<u8>, value: &Value, ty: &Type) -> Result<(), CodecE
         (Value::List(elements), Type::List(element) | Type::Set(element)) => {
             sure(write::write_array_len(out, length(elements.len())?))?;
             elements.iter().enumerate().try_for_each(|(index, value)| {
-                write_value(out, value, element)
-                    .map_err(|error| error.within(Step::Index(i64::try_from(index).unwrap_or(i64::MAX))))
+                write_value(out, value, element).map_err(|error| {
+                    error.within(Step::Index(i64::try_from(index).unwrap_or(i64::MAX)))
+                })
             })
         }
         (Value::List(elements), Type::Tuple(types)) if elements.len() == types.len() => {
             sure(write::write_array_len(out, length(elements.len())?))?;
-            elements.iter().zip(types).try_for_each(|(value, ty)| write_value(out, value, ty))
+            elements
+                .iter()
+                .zip(types)
+                .try_for_each(|(value, ty)| write_value(out, value, ty))
         }
         (Value::Map(entries), Type::Map(element)) => {
             sure(write::write_map_len(out, length(entries.len())?))?;
             entries.iter().try_for_each(|(key, value)| {
                 sure(write::write_str(out, key))?;
-                write_value(out, value, element).map_err(|error| error.within(Step::Key(key.clone())))
+                write_value(out, value, element)
+                    .map_err(|error| error.within(Step::Key(key.clone())))
             })
         }
         (Value::Map(entries), Type::Object { attributes, .. }) => {
@@ -443,7 +514,8 @@ fn write_value(out: &mut Vec<u8>, value: &Value, ty: &Type) -> Result<(), CodecE
             attributes.iter().try_for_each(|(name, ty)| {
                 sure(write::write_str(out, name))?;
                 let value = entries.get(name).unwrap_or(&Value::Null);
-                write_value(out, value, ty).map_err(|error| error.within(Step::Attribute(name.clone())))
+                write_value(out, value, ty)
+                    .map_err(|error| error.within(Step::Attribute(name.clone())))
             })
         }
         (value, ty) => Err(mismatch(ty, value.to_string())),
@@ -465,7 +537,14 @@ fn write_unknown(out: &mut Vec<u8>, refinement: &Refinement) -> Result<(), Codec
         out.extend_from_slice(&[0xd4, 0x00, 0x00]);
         return Ok(());
     }
-    let Refinement { null, prefix, lower, upper, fewest, most } = refinement;
+    let Refinement {
+        null,
+        prefix,
+        lower,
+        upper,
+        fewest,
+        most,
+    } = refinement;
     let mut body = Vec::new();
     let mut fields = 0_u32;
     let mut field = |body: &mut Vec<u8>, key: i64| {

@@ -8,17 +8,29 @@ use crate::plugin::types::Type;
 use crate::plugin::value::{Refinement, Value};
 
 fn types() -> impl Strategy<Value = Type> {
-    let leaf = prop_oneof![Just(Type::String), Just(Type::Number), Just(Type::Bool), Just(Type::Dynamic)];
+    let leaf = prop_oneof![
+        Just(Type::String),
+        Just(Type::Number),
+        Just(Type::Bool),
+        Just(Type::Dynamic)
+    ];
     leaf.prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             inner.clone().prop_map(Type::list),
             inner.clone().prop_map(Type::set),
             inner.clone().prop_map(Type::map),
             prop::collection::vec(inner.clone(), 0..4).prop_map(Type::Tuple),
-            (prop::collection::btree_map("[a-z_]{1,8}", inner, 0..4), any::<bool>()).prop_map(|(attributes, some)| {
-                let optional = attributes.keys().filter(|_| some).cloned().collect();
-                Type::Object { attributes, optional }
-            }),
+            (
+                prop::collection::btree_map("[a-z_]{1,8}", inner, 0..4),
+                any::<bool>()
+            )
+                .prop_map(|(attributes, some)| {
+                    let optional = attributes.keys().filter(|_| some).cloned().collect();
+                    Type::Object {
+                        attributes,
+                        optional,
+                    }
+                }),
         ]
     })
 }
@@ -42,7 +54,14 @@ fn refinements() -> impl Strategy<Value = Refinement> {
         prop::option::of(0_i64..1000),
         prop::option::of(0_i64..1000),
     )
-        .prop_map(|(null, prefix, lower, upper, fewest, most)| Refinement { null, prefix, lower, upper, fewest, most })
+        .prop_map(|(null, prefix, lower, upper, fewest, most)| Refinement {
+            null,
+            prefix,
+            lower,
+            upper,
+            fewest,
+            most,
+        })
 }
 
 fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
@@ -51,7 +70,10 @@ fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
         Type::Number => numbers().prop_map(Value::Number).boxed(),
         Type::Bool => any::<bool>().prop_map(Value::Bool).boxed(),
         Type::Dynamic => prop_oneof![Just(Type::String), Just(Type::list(Type::Number))]
-            .prop_flat_map(move |ty| values(&ty, unknowns).prop_map(move |value| Value::Dynamic(Box::new((ty.clone(), value)))))
+            .prop_flat_map(move |ty| {
+                values(&ty, unknowns)
+                    .prop_map(move |value| Value::Dynamic(Box::new((ty.clone(), value))))
+            })
             .boxed(),
         Type::List(element) | Type::Set(element) => {
             let ty = ty.clone();
@@ -60,9 +82,16 @@ fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
                 .boxed()
         }
         Type::Map(element) => {
-            prop::collection::btree_map(".{0,8}", values(element, unknowns), 0..4).prop_map(Value::Map).boxed()
+            prop::collection::btree_map(".{0,8}", values(element, unknowns), 0..4)
+                .prop_map(Value::Map)
+                .boxed()
         }
-        Type::Tuple(types) => types.iter().map(|ty| values(ty, unknowns)).collect::<Vec<_>>().prop_map(Value::List).boxed(),
+        Type::Tuple(types) => types
+            .iter()
+            .map(|ty| values(ty, unknowns))
+            .collect::<Vec<_>>()
+            .prop_map(Value::List)
+            .boxed(),
         Type::Object { attributes, .. } => attributes
             .iter()
             .map(|(name, ty)| (Just(name.clone()), values(ty, unknowns)))
@@ -71,7 +100,8 @@ fn values(ty: &Type, unknowns: bool) -> BoxedStrategy<Value> {
             .boxed(),
     };
     if unknowns {
-        prop_oneof![8 => known, 1 => Just(Value::Null), 1 => refinements().prop_map(Value::Unknown)].boxed()
+        prop_oneof![8 => known, 1 => Just(Value::Null), 1 => refinements().prop_map(Value::Unknown)]
+            .boxed()
     } else {
         prop_oneof![8 => known, 1 => Just(Value::Null)].boxed()
     }
@@ -124,8 +154,14 @@ proptest! {
 /// Each row: what it is, the type, the bytes, and words of the error.
 #[test]
 fn hostile_bytes_get_a_clear_error() {
-    let deep: Vec<u8> =
-        std::iter::repeat_n([0x92, 0xa9, b'"', b'd', b'y', b'n', b'a', b'm', b'i', b'c', b'"'], 200).flatten().collect();
+    let deep: Vec<u8> = std::iter::repeat_n(
+        [
+            0x92, 0xa9, b'"', b'd', b'y', b'n', b'a', b'm', b'i', b'c', b'"',
+        ],
+        200,
+    )
+    .flatten()
+    .collect();
     let rows: [(&str, Type, Vec<u8>, &str); 12] = [
         ("nothing", Type::String, vec![], "ends too early"),
         (
@@ -134,16 +170,66 @@ fn hostile_bytes_get_a_clear_error() {
             vec![0xdd, 0xff, 0xff, 0xff, 0xff],
             "ends too early",
         ),
-        ("a text that claims four billion bytes", Type::String, vec![0xdb, 0xff, 0xff, 0xff, 0xff, b'x'], "ends too early"),
-        ("text that is not UTF-8", Type::String, vec![0xa1, 0xff], "not UTF-8"),
-        ("a number for text", Type::String, vec![0x01], "expected string, found a number"),
-        ("text for a boolean", Type::Bool, vec![0xa1, b'x'], "expected bool, found text"),
-        ("bytes behind the value", Type::Bool, vec![0xc3, 0xc3], "1 bytes follow"),
-        ("a key twice", Type::map(Type::Bool), vec![0x82, 0xa1, b'a', 0xc3, 0xa1, b'a', 0xc3], "occurs twice"),
-        ("an object without its attribute", Type::object([("a", Type::Bool)]), vec![0x80], "\"a\" is missing"),
-        ("an object with another", Type::object([("a", Type::Bool)]), vec![0x81, 0xa1, b'b', 0xc3], "\"b\" is not one"),
-        ("dynamic in dynamic without end", Type::Dynamic, deep, "nests too deep"),
-        ("infinity", Type::Number, vec![0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0], "infinity"),
+        (
+            "a text that claims four billion bytes",
+            Type::String,
+            vec![0xdb, 0xff, 0xff, 0xff, 0xff, b'x'],
+            "ends too early",
+        ),
+        (
+            "text that is not UTF-8",
+            Type::String,
+            vec![0xa1, 0xff],
+            "not UTF-8",
+        ),
+        (
+            "a number for text",
+            Type::String,
+            vec![0x01],
+            "expected string, found a number",
+        ),
+        (
+            "text for a boolean",
+            Type::Bool,
+            vec![0xa1, b'x'],
+            "expected bool, found text",
+        ),
+        (
+            "bytes behind the value",
+            Type::Bool,
+            vec![0xc3, 0xc3],
+            "1 bytes follow",
+        ),
+        (
+            "a key twice",
+            Type::map(Type::Bool),
+            vec![0x82, 0xa1, b'a', 0xc3, 0xa1, b'a', 0xc3],
+            "occurs twice",
+        ),
+        (
+            "an object without its attribute",
+            Type::object([("a", Type::Bool)]),
+            vec![0x80],
+            "\"a\" is missing",
+        ),
+        (
+            "an object with another",
+            Type::object([("a", Type::Bool)]),
+            vec![0x81, 0xa1, b'b', 0xc3],
+            "\"b\" is not one",
+        ),
+        (
+            "dynamic in dynamic without end",
+            Type::Dynamic,
+            deep,
+            "nests too deep",
+        ),
+        (
+            "infinity",
+            Type::Number,
+            vec![0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0],
+            "infinity",
+        ),
     ];
     for (what, ty, bytes, words) in rows {
         let error = msgpack::decode(&bytes, &ty).expect_err(what).to_string();
@@ -154,18 +240,34 @@ fn hostile_bytes_get_a_clear_error() {
 #[test]
 fn an_error_says_where() {
     let ty = Type::object([("rules", Type::list(Type::map(Type::Bool)))]);
-    let bytes = [0x81, 0xa5, b'r', b'u', b'l', b'e', b's', 0x91, 0x81, 0xa1, b'k', 0x07];
-    let error = msgpack::decode(&bytes, &ty).expect_err("a number is no boolean").to_string();
+    let bytes = [
+        0x81, 0xa5, b'r', b'u', b'l', b'e', b's', 0x91, 0x81, 0xa1, b'k', 0x07,
+    ];
+    let error = msgpack::decode(&bytes, &ty)
+        .expect_err("a number is no boolean")
+        .to_string();
     assert_eq!(error, "at rules[0][\"k\"]: expected bool, found a number");
 }
 
 #[test]
 fn terraforms_own_bytes_are_understood() {
-    assert_eq!(msgpack::decode(&[0xd4, 0, 0], &Type::String).expect("unknown"), Value::unknown());
+    assert_eq!(
+        msgpack::decode(&[0xd4, 0, 0], &Type::String).expect("unknown"),
+        Value::unknown()
+    );
     // go-cty writes "not null" as the extension 12 with {1: false}.
-    let refined = Value::Unknown(Refinement { null: Some(false), ..Refinement::default() });
-    assert_eq!(msgpack::decode(&[0xc7, 3, 12, 0x81, 0x01, 0xc2], &Type::String).expect("refined"), refined);
+    let refined = Value::Unknown(Refinement {
+        null: Some(false),
+        ..Refinement::default()
+    });
+    assert_eq!(
+        msgpack::decode(&[0xc7, 3, 12, 0x81, 0x01, 0xc2], &Type::String).expect("refined"),
+        refined
+    );
     // A refinement that this version does not know is passed over.
     let newer = [0xc7, 6, 12, 0x82, 0x09, 0x91, 0x05, 0x01, 0xc2];
-    assert_eq!(msgpack::decode(&newer, &Type::String).expect("newer"), refined);
+    assert_eq!(
+        msgpack::decode(&newer, &Type::String).expect("newer"),
+        refined
+    );
 }

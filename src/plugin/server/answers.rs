@@ -38,8 +38,18 @@ answers! {
 
 impl Answer for pb::call_function::Response {
     fn failed(errors: Diagnostics) -> Self {
-        let text = errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        Self { result: None, error: Some(pb::FunctionError { text, function_argument: None }) }
+        let text = errors
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join("\n");
+        Self {
+            result: None,
+            error: Some(pb::FunctionError {
+                text,
+                function_argument: None,
+            }),
+        }
     }
 }
 

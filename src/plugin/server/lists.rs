@@ -15,7 +15,10 @@ pub(super) struct Events(pub(super) Vec<pb::list_resource::Event>);
 
 impl Answer for Events {
     fn failed(errors: Diagnostics) -> Self {
-        Self(vec![pb::list_resource::Event { diagnostic: errors.to_proto(), ..pb::list_resource::Event::default() }])
+        Self(vec![pb::list_resource::Event {
+            diagnostic: errors.to_proto(),
+            ..pb::list_resource::Event::default()
+        }])
     }
 }
 
@@ -27,7 +30,9 @@ impl<P: Provider> Inner<P> {
         let list = self.list(&request.type_name)?;
         let config = codec::decode_optional(request.config.as_ref(), &list.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        Ok(pb::validate_list_resource_config::Response { diagnostics: list.validate(&config).to_proto() })
+        Ok(pb::validate_list_resource_config::Response {
+            diagnostics: list.validate(&config).to_proto(),
+        })
     }
 
     pub(super) async fn list_resource(&self, request: &pb::list_resource::Request) -> Events {
@@ -40,11 +45,17 @@ impl<P: Provider> Inner<P> {
         let ty = resource.schema().ty();
         let config = codec::decode_optional(request.config.as_ref(), &list.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        let limit = usize::try_from(request.limit).ok().filter(|limit| *limit > 0).unwrap_or(USUAL_LIMIT);
+        let limit = usize::try_from(request.limit)
+            .ok()
+            .filter(|limit| *limit > 0)
+            .unwrap_or(USUAL_LIMIT);
         let found = list.list(self.context(&[])?, &config, limit).await;
         let mut events = Vec::with_capacity(found.objects.len());
         for (name, state) in found.objects {
-            let object = request.include_resource_object.then(|| codec::encode(&state, &ty)).transpose();
+            let object = request
+                .include_resource_object
+                .then(|| codec::encode(&state, &ty))
+                .transpose();
             events.push(pb::list_resource::Event {
                 identity: resource.identity().of(&state)?,
                 display_name: name,
@@ -53,7 +64,10 @@ impl<P: Provider> Inner<P> {
             });
         }
         if !found.diagnostics.is_empty() {
-            events.push(pb::list_resource::Event { diagnostic: found.diagnostics.to_proto(), ..Default::default() });
+            events.push(pb::list_resource::Event {
+                diagnostic: found.diagnostics.to_proto(),
+                ..Default::default()
+            });
         }
         Ok(Events(events))
     }

@@ -62,7 +62,12 @@ struct Inner<P: Provider> {
 impl<P: Provider> Server<P> {
     /// A server whose operations stop at their next safe point when `stop` is cancelled.
     pub fn new(stop: CancellationToken) -> Self {
-        Self(Arc::new(Inner { catalogue: OnceLock::new(), client: RwLock::new(None), stop, operations: TaskTracker::new() }))
+        Self(Arc::new(Inner {
+            catalogue: OnceLock::new(),
+            client: RwLock::new(None),
+            stop,
+            operations: TaskTracker::new(),
+        }))
     }
 
     /// The operations that are under way.
@@ -85,10 +90,14 @@ impl<P: Provider> Server<P> {
             tracing::trace!("answering the call");
             answer
         };
-        Ok(Response::new(match self.0.operations.spawn(task.instrument(span)).await {
-            Ok(answer) => answer,
-            Err(error) => A::failed(Diagnostic::bug(format!("{rpc} ended without an answer: {error}.")).into()),
-        }))
+        Ok(Response::new(
+            match self.0.operations.spawn(task.instrument(span)).await {
+                Ok(answer) => answer,
+                Err(error) => A::failed(
+                    Diagnostic::bug(format!("{rpc} ended without an answer: {error}.")).into(),
+                ),
+            },
+        ))
     }
 }
 
@@ -96,35 +105,61 @@ impl<P: Provider> Inner<P> {
     fn catalogue(&self) -> &Catalogue<P::Client> {
         self.catalogue.get_or_init(|| Catalogue {
             provider: P::schema(),
-            resources: P::resources().into_iter().map(|resource| (resource.name(), resource)).collect(),
-            data_sources: P::data_sources().into_iter().map(|source| (source.name(), source)).collect(),
-            functions: P::functions().into_iter().map(|function| (function.name(), function)).collect(),
-            lists: P::list_resources().into_iter().map(|list| (list.name(), list)).collect(),
+            resources: P::resources()
+                .into_iter()
+                .map(|resource| (resource.name(), resource))
+                .collect(),
+            data_sources: P::data_sources()
+                .into_iter()
+                .map(|source| (source.name(), source))
+                .collect(),
+            functions: P::functions()
+                .into_iter()
+                .map(|function| (function.name(), function))
+                .collect(),
+            lists: P::list_resources()
+                .into_iter()
+                .map(|list| (list.name(), list))
+                .collect(),
         })
     }
 
     fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
         let resource = self.catalogue().resources.get(name);
-        resource.map(AsRef::as_ref).ok_or_else(|| not_offered("resource type", name))
+        resource
+            .map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("resource type", name))
     }
 
     fn data_source(&self, name: &str) -> Result<&dyn AnyDataSource<P::Client>, Diagnostics> {
         let source = self.catalogue().data_sources.get(name);
-        source.map(AsRef::as_ref).ok_or_else(|| not_offered("data source", name))
+        source
+            .map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("data source", name))
     }
 
     fn list(&self, name: &str) -> Result<&dyn AnyListResource<P::Client>, Diagnostics> {
         let list = self.catalogue().lists.get(name);
-        list.map(AsRef::as_ref).ok_or_else(|| not_offered("list resource", name))
+        list.map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("list resource", name))
     }
 
     fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
-        let client = self.client.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let client = client.ok_or_else(|| Diagnostic::bug("Terraform used the provider before it configured it."))?;
+        let client = self
+            .client
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let client = client.ok_or_else(|| {
+            Diagnostic::bug("Terraform used the provider before it configured it.")
+        })?;
         let private: Private = match private {
             [] => Private::new(),
-            bytes => serde_json::from_slice(bytes)
-                .map_err(|error| Diagnostic::bug(format!("The private data of the resource cannot be read: {error}.")))?,
+            bytes => serde_json::from_slice(bytes).map_err(|error| {
+                Diagnostic::bug(format!(
+                    "The private data of the resource cannot be read: {error}."
+                ))
+            })?,
         };
         Ok(Context::new(client, self.stop.child_token(), private))
     }
@@ -152,18 +187,27 @@ fn undecodable(what: &str, error: &CodecError) -> Diagnostics {
 }
 
 fn unwritable(what: &str, error: &CodecError) -> Diagnostics {
-    Diagnostic::bug(format!("{what} does not have the type of its schema: {error}.")).into()
+    Diagnostic::bug(format!(
+        "{what} does not have the type of its schema: {error}."
+    ))
+    .into()
 }
 
 /// Whether an answer is put off: the resource wants it, and this Terraform allows it.
 fn deferred(wanted: bool, client: Option<&pb::ClientCapabilities>) -> Option<pb::Deferred> {
     let allowed = client.is_some_and(|client| client.deferral_allowed);
-    (wanted && allowed).then(|| pb::Deferred { reason: pb::deferred::Reason::ProviderConfigUnknown.into() })
+    (wanted && allowed).then(|| pb::Deferred {
+        reason: pb::deferred::Reason::ProviderConfigUnknown.into(),
+    })
 }
 
 fn private_bytes(private: &Private) -> Vec<u8> {
     // A map of JSON values can always be written.
-    if private.is_empty() { Vec::new() } else { serde_json::to_vec(private).unwrap_or_default() }
+    if private.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::to_vec(private).unwrap_or_default()
+    }
 }
 
 /// Each RPC that takes a request and gives an answer. Spelled out the way `async_trait` would, since that attribute is
@@ -231,10 +275,16 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         let inner = Arc::clone(&self.0);
         let request = request.into_inner();
         let of = request.name.clone();
-        self.answer("CallFunction", of, async move { inner.call_function(&request) }).await
+        self.answer(
+            "CallFunction",
+            of,
+            async move { inner.call_function(&request) },
+        )
+        .await
     }
 
-    type ListResourceStream = tokio_stream::Iter<std::vec::IntoIter<Result<pb::list_resource::Event, Status>>>;
+    type ListResourceStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<pb::list_resource::Event, Status>>>;
 
     async fn list_resource(
         &self,
@@ -243,8 +293,15 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         let inner = Arc::clone(&self.0);
         let request = request.into_inner();
         let of = request.type_name.clone();
-        let events = self.answer("ListResource", of, async move { inner.list_resource(&request).await }).await?.into_inner();
-        Ok(Response::new(tokio_stream::iter(events.0.into_iter().map(Ok).collect::<Vec<_>>())))
+        let events = self
+            .answer("ListResource", of, async move {
+                inner.list_resource(&request).await
+            })
+            .await?
+            .into_inner();
+        Ok(Response::new(tokio_stream::iter(
+            events.0.into_iter().map(Ok).collect::<Vec<_>>(),
+        )))
     }
 
     type InvokeActionStream = EventStream<pb::invoke_action::Event>;
@@ -253,7 +310,9 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         &self,
         request: Request<pb::invoke_action::Request>,
     ) -> Result<Response<Self::InvokeActionStream>, Status> {
-        Ok(Response::new(tokio_stream::once(Ok(unoffered::action_event(&request.into_inner())))))
+        Ok(Response::new(tokio_stream::once(Ok(
+            unoffered::action_event(&request.into_inner()),
+        ))))
     }
 
     type ReadStateBytesStream = EventStream<pb::read_state_bytes::ResponseChunk>;
@@ -262,7 +321,9 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         &self,
         request: Request<pb::read_state_bytes::Request>,
     ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
-        Ok(Response::new(tokio_stream::once(Ok(unoffered::state_chunk(&request.into_inner())))))
+        Ok(Response::new(tokio_stream::once(Ok(
+            unoffered::state_chunk(&request.into_inner()),
+        ))))
     }
 
     async fn write_state_bytes(

@@ -19,16 +19,43 @@ fn capabilities() -> pb::ServerCapabilities {
 }
 
 impl<P: Provider> Inner<P> {
-    pub(super) async fn metadata(&self, _: pb::get_metadata::Request) -> Result<pb::get_metadata::Response, Diagnostics> {
-        use pb::get_metadata::{DataSourceMetadata, FunctionMetadata, ListResourceMetadata, ResourceMetadata};
+    pub(super) async fn metadata(
+        &self,
+        _: pb::get_metadata::Request,
+    ) -> Result<pb::get_metadata::Response, Diagnostics> {
+        use pb::get_metadata::{
+            DataSourceMetadata, FunctionMetadata, ListResourceMetadata, ResourceMetadata,
+        };
         let catalogue = self.catalogue();
         let owned = |name: &&'static str| (*name).to_owned();
         Ok(pb::get_metadata::Response {
             server_capabilities: Some(capabilities()),
-            resources: catalogue.resources.keys().map(|name| ResourceMetadata { type_name: owned(name) }).collect(),
-            data_sources: catalogue.data_sources.keys().map(|name| DataSourceMetadata { type_name: owned(name) }).collect(),
-            functions: catalogue.functions.keys().map(|name| FunctionMetadata { name: owned(name) }).collect(),
-            list_resources: catalogue.lists.keys().map(|name| ListResourceMetadata { type_name: owned(name) }).collect(),
+            resources: catalogue
+                .resources
+                .keys()
+                .map(|name| ResourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            data_sources: catalogue
+                .data_sources
+                .keys()
+                .map(|name| DataSourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            functions: catalogue
+                .functions
+                .keys()
+                .map(|name| FunctionMetadata { name: owned(name) })
+                .collect(),
+            list_resources: catalogue
+                .lists
+                .keys()
+                .map(|name| ListResourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
             ..pb::get_metadata::Response::default()
         })
     }
@@ -38,9 +65,18 @@ impl<P: Provider> Inner<P> {
         _: pb::get_provider_schema::Request,
     ) -> Result<pb::get_provider_schema::Response, Diagnostics> {
         let catalogue = self.catalogue();
-        let resources = catalogue.resources.iter().map(|(name, resource)| ((*name).to_owned(), resource.schema().to_proto()));
-        let sources = catalogue.data_sources.iter().map(|(name, source)| ((*name).to_owned(), source.schema().to_proto()));
-        let lists = catalogue.lists.iter().map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
+        let resources = catalogue
+            .resources
+            .iter()
+            .map(|(name, resource)| ((*name).to_owned(), resource.schema().to_proto()));
+        let sources = catalogue
+            .data_sources
+            .iter()
+            .map(|(name, source)| ((*name).to_owned(), source.schema().to_proto()));
+        let lists = catalogue
+            .lists
+            .iter()
+            .map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
         Ok(pb::get_provider_schema::Response {
             provider: Some(catalogue.provider.to_proto()),
             resource_schemas: resources.collect(),
@@ -57,8 +93,13 @@ impl<P: Provider> Inner<P> {
         _: pb::get_resource_identity_schemas::Request,
     ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
         let resources = self.catalogue().resources.iter();
-        let identity_schemas = resources.map(|(name, resource)| ((*name).to_owned(), resource.identity().to_proto())).collect();
-        Ok(pb::get_resource_identity_schemas::Response { identity_schemas, diagnostics: Vec::new() })
+        let identity_schemas = resources
+            .map(|(name, resource)| ((*name).to_owned(), resource.identity().to_proto()))
+            .collect();
+        Ok(pb::get_resource_identity_schemas::Response {
+            identity_schemas,
+            diagnostics: Vec::new(),
+        })
     }
 
     pub(super) async fn validate_provider(
@@ -72,7 +113,9 @@ impl<P: Provider> Inner<P> {
         if !found.has_errors() {
             found.extend(P::validate(&self.provider_config(&config)?));
         }
-        Ok(pb::validate_provider_config::Response { diagnostics: found.to_proto() })
+        Ok(pb::validate_provider_config::Response {
+            diagnostics: found.to_proto(),
+        })
     }
 
     pub(super) async fn configure(
@@ -82,17 +125,27 @@ impl<P: Provider> Inner<P> {
         let schema = &self.catalogue().provider;
         let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
-        let run = Run { terraform_version: request.terraform_version, stop: self.stop.clone() };
+        let run = Run {
+            terraform_version: request.terraform_version,
+            stop: self.stop.clone(),
+        };
         let (client, warnings) = P::configure(self.provider_config(&config)?, run).await?;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
-        Ok(pb::configure_provider::Response { diagnostics: warnings.to_proto() })
+        Ok(pb::configure_provider::Response {
+            diagnostics: warnings.to_proto(),
+        })
     }
 
-    fn provider_config(&self, config: &crate::plugin::value::Value) -> Result<P::Config, Diagnostics> {
+    fn provider_config(
+        &self,
+        config: &crate::plugin::value::Value,
+    ) -> Result<P::Config, Diagnostics> {
         from_value(config).map_err(|error| {
-            Diagnostic::bug(format!("The configuration does not fit the provider's model: {error}."))
-                .at(error.path.clone())
-                .into()
+            Diagnostic::bug(format!(
+                "The configuration does not fit the provider's model: {error}."
+            ))
+            .at(error.path.clone())
+            .into()
         })
     }
 }

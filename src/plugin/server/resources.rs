@@ -15,7 +15,9 @@ fn read(value: Option<&pb::DynamicValue>, ty: &Type, what: &str) -> Result<Value
 }
 
 fn write(value: &Value, ty: &Type, what: &str) -> Result<Option<pb::DynamicValue>, Diagnostics> {
-    codec::encode(value, ty).map(Some).map_err(|error| unwritable(what, &error))
+    codec::encode(value, ty)
+        .map(Some)
+        .map_err(|error| unwritable(what, &error))
 }
 
 impl<P: Provider> Inner<P> {
@@ -24,8 +26,14 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_resource_config::Request,
     ) -> Result<pb::validate_resource_config::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let config = read(request.config.as_ref(), &resource.schema().ty(), "a configuration")?;
-        Ok(pb::validate_resource_config::Response { diagnostics: resource.validate(&config).to_proto() })
+        let config = read(
+            request.config.as_ref(),
+            &resource.schema().ty(),
+            "a configuration",
+        )?;
+        Ok(pb::validate_resource_config::Response {
+            diagnostics: resource.validate(&config).to_proto(),
+        })
     }
 
     pub(super) async fn upgrade_state(
@@ -61,7 +69,10 @@ impl<P: Provider> Inner<P> {
             private: private_bytes(&outcome.private),
             deferred: deferred(outcome.deferred, request.client_capabilities.as_ref()),
             // An object that is gone keeps the identity by which Terraform knew it.
-            new_identity: resource.identity().of(&outcome.state)?.or(request.current_identity),
+            new_identity: resource
+                .identity()
+                .of(&outcome.state)?
+                .or(request.current_identity),
         })
     }
 
@@ -73,12 +84,22 @@ impl<P: Provider> Inner<P> {
         let ty = resource.schema().ty();
         let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
         let config = read(request.config.as_ref(), &ty, "a configuration")?;
-        let planned = resource.plan(self.context(&request.prior_private)?, &config, &prior).await;
+        let planned = resource
+            .plan(self.context(&request.prior_private)?, &config, &prior)
+            .await;
         // What is to be replaced gets another identity, which nobody knows yet.
-        let identity = if planned.replace.is_empty() { resource.identity().of(&planned.state)? } else { None };
+        let identity = if planned.replace.is_empty() {
+            resource.identity().of(&planned.state)?
+        } else {
+            None
+        };
         Ok(pb::plan_resource_change::Response {
             planned_state: write(&planned.state, &ty, "The plan")?,
-            requires_replace: planned.replace.iter().map(crate::plugin::path::Path::to_proto).collect(),
+            requires_replace: planned
+                .replace
+                .iter()
+                .map(crate::plugin::path::Path::to_proto)
+                .collect(),
             planned_private: private_bytes(&planned.private),
             diagnostics: planned.diagnostics.to_proto(),
             deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
@@ -103,7 +124,9 @@ impl<P: Provider> Inner<P> {
             let ty = resource.schema().ty();
             let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
             let planned = read(request.planned_state.as_ref(), &ty, "a planned state")?;
-            let outcome = resource.apply(self.context(&request.planned_private)?, &prior, &planned).await;
+            let outcome = resource
+                .apply(self.context(&request.planned_private)?, &prior, &planned)
+                .await;
             Ok::<_, Diagnostics>(pb::apply_resource_change::Response {
                 new_state: write(&outcome.state, &ty, "The new state")?,
                 private: private_bytes(&outcome.private),
@@ -138,7 +161,11 @@ impl<P: Provider> Inner<P> {
         } else {
             vec![pb::import_resource_state::ImportedResource {
                 type_name: request.type_name.clone(),
-                state: write(&outcome.state, &resource.schema().ty(), "The imported state")?,
+                state: write(
+                    &outcome.state,
+                    &resource.schema().ty(),
+                    "The imported state",
+                )?,
                 private: private_bytes(&outcome.private),
                 identity: resource.identity().of(&outcome.state)?,
             }]
@@ -163,7 +190,10 @@ impl<P: Provider> Inner<P> {
             )
         })?;
         let upgraded_identity = Some(resource.identity().upgraded(&json)?);
-        Ok(pb::upgrade_resource_identity::Response { upgraded_identity, diagnostics: Vec::new() })
+        Ok(pb::upgrade_resource_identity::Response {
+            upgraded_identity,
+            diagnostics: Vec::new(),
+        })
     }
 
     pub(super) async fn move_resource(
@@ -178,10 +208,18 @@ impl<P: Provider> Inner<P> {
                 format!("It is not JSON: {error}."),
             )
         })?;
-        let source = Source { provider: request.source_provider_address, type_name: request.source_type_name, state };
+        let source = Source {
+            provider: request.source_provider_address,
+            type_name: request.source_type_name,
+            state,
+        };
         let (state, private) = resource.take_over(&source)?;
         Ok(pb::move_resource_state::Response {
-            target_state: write(&state, &resource.schema().ty(), "The state that was taken over")?,
+            target_state: write(
+                &state,
+                &resource.schema().ty(),
+                "The state that was taken over",
+            )?,
             diagnostics: Vec::new(),
             target_private: private_bytes(&private),
             target_identity: resource.identity().of(&state)?,
@@ -206,13 +244,18 @@ impl<P: Provider> Inner<P> {
 
 /// What of a state a person writes.
 fn as_written(attributes: &[Attribute], state: &Value) -> Value {
-    let Some(entries) = state.as_map() else { return Value::Null };
+    let Some(entries) = state.as_map() else {
+        return Value::Null;
+    };
     let written = attributes.iter().map(|attribute| {
         let value = entries.get(attribute.name).unwrap_or(&Value::Null);
-        let is_given = attribute.presence != Presence::Computed && attribute.default.as_ref() != Some(value);
+        let is_given =
+            attribute.presence != Presence::Computed && attribute.default.as_ref() != Some(value);
         let value = match (&attribute.kind, value) {
             _ if !is_given => Value::Null,
-            (Kind::Nested(Nesting::Single, inner), value) if !value.is_null() => as_written(inner, value),
+            (Kind::Nested(Nesting::Single, inner), value) if !value.is_null() => {
+                as_written(inner, value)
+            }
             (_, value) => value.clone(),
         };
         (attribute.name, value)

@@ -35,8 +35,14 @@ impl Provider for Toys {
         Schema::new("Toys.", vec![Attribute::string("prefix")])
     }
 
-    async fn configure(config: Config, _: crate::plugin::provider::Run) -> Result<(String, Diagnostics), Diagnostics> {
-        Ok((config.prefix.known().cloned().unwrap_or_default(), Diagnostics::new()))
+    async fn configure(
+        config: Config,
+        _: crate::plugin::provider::Run,
+    ) -> Result<(String, Diagnostics), Diagnostics> {
+        Ok((
+            config.prefix.known().cloned().unwrap_or_default(),
+            Diagnostics::new(),
+        ))
     }
 
     fn resources() -> Vec<Box<dyn AnyResource<String>>> {
@@ -67,7 +73,11 @@ impl Resource for Ball {
     type Client = String;
     type Model = Model;
     const NAME: &'static str = "toys_ball";
-    const IDENTITY: Identity = Identity { name: "id", path: "id", description: "the id of the ball" };
+    const IDENTITY: Identity = Identity {
+        name: "id",
+        path: "id",
+        description: "the id of the ball",
+    };
 
     fn schema() -> Schema {
         let attributes = vec![
@@ -76,10 +86,17 @@ impl Resource for Ball {
             Attribute::string("id").computed().stable(),
             Attribute::string("secret").sensitive(),
         ];
-        Schema { version: 2, ..Schema::new("A ball.", attributes) }
+        Schema {
+            version: 2,
+            ..Schema::new("A ball.", attributes)
+        }
     }
 
-    async fn plan(cx: &Context<String>, _: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+    async fn plan(
+        cx: &Context<String>,
+        _: &Change<Model>,
+        plan: &mut Plan<Model>,
+    ) -> Result<(), Diagnostics> {
         match plan.model.name.known().map(String::as_str) {
             Some("panics-at-plan") => panic!("as its name says"),
             Some("renames-at-plan") => plan.model.name = Attr::Known("other".to_owned()),
@@ -90,7 +107,11 @@ impl Resource for Ball {
         Ok(())
     }
 
-    async fn create(cx: &Context<String>, mut plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn create(
+        cx: &Context<String>,
+        mut plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         let name = plan.name.known().cloned().unwrap_or_default();
         plan.id = Attr::Known(format!("{}{name}", cx.client()));
         cx.set_private("made", json!(true));
@@ -100,7 +121,10 @@ impl Resource for Ball {
                 Err(Diagnostic::error("It broke", "Half of it is there.").into())
             }
             "fails-at-once" => Err(Diagnostic::error("It broke", "Nothing is there.").into()),
-            "forgets-its-id" => Ok(Model { id: Attr::Unknown, ..plan }),
+            "forgets-its-id" => Ok(Model {
+                id: Attr::Unknown,
+                ..plan
+            }),
             "waits-for-stop" => {
                 cx.stop().cancelled().await;
                 Ok(plan)
@@ -110,11 +134,20 @@ impl Resource for Ball {
     }
 
     async fn read(cx: &Context<String>, state: Model) -> Result<Option<Model>, Diagnostics> {
-        assert_eq!(cx.private("made"), Some(json!(true)), "private data comes back");
+        assert_eq!(
+            cx.private("made"),
+            Some(json!(true)),
+            "private data comes back"
+        );
         Ok((state.name.known().map(String::as_str) != Some("gone")).then_some(state))
     }
 
-    async fn update(_: &Context<String>, _: Model, _: Model, _: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn update(
+        _: &Context<String>,
+        _: Model,
+        _: Model,
+        _: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         Err(Diagnostic::error("It cannot be changed", "It stays as it was.").into())
     }
 
@@ -123,10 +156,18 @@ impl Resource for Ball {
     }
 
     async fn import(_: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
-        Ok(Model { name: Attr::Known(id.to_owned()), size: Attr::Null, id: Attr::Known(id.to_owned()), secret: Attr::Null })
+        Ok(Model {
+            name: Attr::Known(id.to_owned()),
+            size: Attr::Null,
+            id: Attr::Known(id.to_owned()),
+            secret: Attr::Null,
+        })
     }
 
-    fn upgrade(version: i64, mut state: serde_json::Value) -> Result<serde_json::Value, Diagnostics> {
+    fn upgrade(
+        version: i64,
+        mut state: serde_json::Value,
+    ) -> Result<serde_json::Value, Diagnostics> {
         if version < 2 {
             // Version 1 called it `label`.
             let label = state.get("label").cloned().unwrap_or_default();
@@ -150,13 +191,23 @@ impl DataSource for Shelf {
     const NAME: &'static str = "toys_shelf";
 
     fn schema() -> Schema {
-        Schema::new("A shelf.", vec![Attribute::string("at").required(), Attribute::string("holds").computed()])
+        Schema::new(
+            "A shelf.",
+            vec![
+                Attribute::string("at").required(),
+                Attribute::string("holds").computed(),
+            ],
+        )
     }
 
     async fn read(cx: &Context<String>, mut config: ShelfModel) -> Result<ShelfModel, Diagnostics> {
         if config.at == "a-later-run" {
             cx.defer();
-            return Err(Diagnostic::error("Nobody can look", "The provider is not configured yet.").into());
+            return Err(Diagnostic::error(
+                "Nobody can look",
+                "The provider is not configured yet.",
+            )
+            .into());
         }
         config.holds = Attr::Known(format!("{}{}", cx.client(), config.at));
         Ok(config)
@@ -171,13 +222,28 @@ impl Function for Shout {
     }
 
     fn signature(&self) -> Signature {
-        let text = Parameter { name: "text", ty: Type::String, description: "", allow_null: false, allow_unknown: false };
-        Signature { parameters: vec![text], variadic: None, result: Type::String, summary: "", description: "" }
+        let text = Parameter {
+            name: "text",
+            ty: Type::String,
+            description: "",
+            allow_null: false,
+            allow_unknown: false,
+        };
+        Signature {
+            parameters: vec![text],
+            variadic: None,
+            result: Type::String,
+            summary: "",
+            description: "",
+        }
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
         match arguments.first().and_then(Value::as_str) {
-            Some("") => Err(FunctionError { text: "There is nothing to shout.".to_owned(), argument: Some(0) }),
+            Some("") => Err(FunctionError {
+                text: "There is nothing to shout.".to_owned(),
+                argument: Some(0),
+            }),
             text => Ok(Value::string(text.unwrap_or_default().to_uppercase())),
         }
     }
@@ -188,7 +254,12 @@ fn ty() -> Type {
 }
 
 fn ball(name: &str, size: Value, id: Value, secret: Value) -> Value {
-    Value::map([("name", Value::string(name)), ("size", size), ("id", id), ("secret", secret)])
+    Value::map([
+        ("name", Value::string(name)),
+        ("size", size),
+        ("id", id),
+        ("secret", secret),
+    ])
 }
 
 fn wire(value: &Value) -> Option<pb::DynamicValue> {
@@ -200,20 +271,35 @@ fn back(value: Option<&pb::DynamicValue>) -> Value {
 }
 
 fn said(diagnostics: &[pb::Diagnostic]) -> String {
-    diagnostics.iter().map(|one| format!("{}: {}", one.summary, one.detail)).collect::<Vec<_>>().join("\n")
+    diagnostics
+        .iter()
+        .map(|one| format!("{}: {}", one.summary, one.detail))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 async fn server() -> Server<Toys> {
     let server = Server::<Toys>::new(CancellationToken::new());
     let config = Value::map([("prefix", Value::string("p-"))]);
     let config = encode(&config, &Toys::schema().ty()).expect("a configuration");
-    let request = pb::configure_provider::Request { config: Some(config), ..Default::default() };
-    let answer = server.configure_provider(Request::new(request)).await.expect("an answer").into_inner();
+    let request = pb::configure_provider::Request {
+        config: Some(config),
+        ..Default::default()
+    };
+    let answer = server
+        .configure_provider(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert_eq!(said(&answer.diagnostics), "");
     server
 }
 
-async fn plan(server: &Server<Toys>, prior: &Value, config: &Value) -> pb::plan_resource_change::Response {
+async fn plan(
+    server: &Server<Toys>,
+    prior: &Value,
+    config: &Value,
+) -> pb::plan_resource_change::Response {
     let request = pb::plan_resource_change::Request {
         type_name: "toys_ball".to_owned(),
         prior_state: wire(prior),
@@ -221,17 +307,29 @@ async fn plan(server: &Server<Toys>, prior: &Value, config: &Value) -> pb::plan_
         config: wire(config),
         ..Default::default()
     };
-    server.plan_resource_change(Request::new(request)).await.expect("an answer").into_inner()
+    server
+        .plan_resource_change(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner()
 }
 
-async fn apply(server: &Server<Toys>, prior: &Value, planned: &Value) -> pb::apply_resource_change::Response {
+async fn apply(
+    server: &Server<Toys>,
+    prior: &Value,
+    planned: &Value,
+) -> pb::apply_resource_change::Response {
     let request = pb::apply_resource_change::Request {
         type_name: "toys_ball".to_owned(),
         prior_state: wire(prior),
         planned_state: wire(planned),
         ..Default::default()
     };
-    server.apply_resource_change(Request::new(request)).await.expect("an answer").into_inner()
+    server
+        .apply_resource_change(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner()
 }
 
 #[tokio::test]
@@ -251,17 +349,32 @@ async fn a_resource_lives_from_plan_to_destroy() {
         private: applied.private.clone(),
         ..Default::default()
     };
-    let read = server.read_resource(Request::new(request)).await.expect("an answer").into_inner();
+    let read = server
+        .read_resource(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert_eq!(back(read.new_state.as_ref()), state);
 
-    assert_eq!(back(plan(&server, &state, &config).await.planned_state.as_ref()), state, "nothing to do");
+    assert_eq!(
+        back(plan(&server, &state, &config).await.planned_state.as_ref()),
+        state,
+        "nothing to do"
+    );
     let bigger = ball("a", Value::string("xl"), Value::Null, Value::Null);
     let replaced = plan(&server, &state, &bigger).await;
     assert_eq!(replaced.requires_replace.len(), 1);
 
     let failed = apply(&server, &state, &bigger).await;
-    assert_eq!(said(&failed.diagnostics), "It cannot be changed: It stays as it was.");
-    assert_eq!(back(failed.new_state.as_ref()), state, "a failed change loses nothing");
+    assert_eq!(
+        said(&failed.diagnostics),
+        "It cannot be changed: It stays as it was."
+    );
+    assert_eq!(
+        back(failed.new_state.as_ref()),
+        state,
+        "a failed change loses nothing"
+    );
 
     let destroyed = apply(&server, &state, &Value::Null).await;
     assert!(back(destroyed.new_state.as_ref()).is_null());
@@ -271,15 +384,27 @@ async fn a_resource_lives_from_plan_to_destroy() {
 async fn what_would_break_terraforms_rules_is_reported_as_our_bug() {
     let server = server().await;
     let rows = [
-        ("renames-at-plan", "name is configured as \"renames-at-plan\" but was planned as \"other\""),
-        ("leaks-at-plan", "secret is configured as (sensitive) but was planned as (sensitive)"),
-        ("panics-at-plan", "PlanResourceChange ended without an answer"),
+        (
+            "renames-at-plan",
+            "name is configured as \"renames-at-plan\" but was planned as \"other\"",
+        ),
+        (
+            "leaks-at-plan",
+            "secret is configured as (sensitive) but was planned as (sensitive)",
+        ),
+        (
+            "panics-at-plan",
+            "PlanResourceChange ended without an answer",
+        ),
     ];
     for (name, words) in rows {
         let config = ball(name, Value::Null, Value::Null, Value::string("hush-hush"));
         let answer = plan(&server, &Value::Null, &config).await;
         let text = said(&answer.diagnostics);
-        assert!(text.contains("This is a bug in the dbxcmk provider") && text.contains(words), "{text}");
+        assert!(
+            text.contains("This is a bug in the dbxcmk provider") && text.contains(words),
+            "{text}"
+        );
         assert!(!text.contains("hush-hush"), "{text}");
     }
     let planned = ball("forgets-its-id", Value::Null, Value::unknown(), Value::Null);
@@ -293,7 +418,10 @@ async fn what_is_already_true_survives_a_failure() {
     let server = server().await;
     let planned = |name| ball(name, Value::Null, Value::unknown(), Value::Null);
     let answer = apply(&server, &Value::Null, &planned("fails-half-way")).await;
-    assert_eq!(back(answer.new_state.as_ref()).get("id"), &Value::string("p-fails-half-way"));
+    assert_eq!(
+        back(answer.new_state.as_ref()).get("id"),
+        &Value::string("p-fails-half-way")
+    );
     assert!(said(&answer.diagnostics).contains("It broke"));
     let answer = apply(&server, &Value::Null, &planned("fails-at-once")).await;
     assert!(back(answer.new_state.as_ref()).is_null());
@@ -306,7 +434,9 @@ async fn stopping_reaches_what_is_under_way() {
     let prior = Value::Null;
     let (applied, _) = tokio::join!(apply(&server, &prior, &planned), async {
         tokio::task::yield_now().await;
-        server.stop_provider(Request::new(pb::stop_provider::Request {})).await
+        server
+            .stop_provider(Request::new(pb::stop_provider::Request {}))
+            .await
     });
     assert_eq!(said(&applied.diagnostics), "");
 }
@@ -315,12 +445,26 @@ async fn stopping_reaches_what_is_under_way() {
 async fn old_states_are_upgraded_and_odd_ones_refused() {
     let server = server().await;
     let upgrade = async |version, json: serde_json::Value| {
-        let raw = pb::RawState { json: json.to_string().into_bytes(), ..Default::default() };
-        let request = pb::upgrade_resource_state::Request { type_name: "toys_ball".to_owned(), version, raw_state: Some(raw) };
-        server.upgrade_resource_state(Request::new(request)).await.expect("an answer").into_inner()
+        let raw = pb::RawState {
+            json: json.to_string().into_bytes(),
+            ..Default::default()
+        };
+        let request = pb::upgrade_resource_state::Request {
+            type_name: "toys_ball".to_owned(),
+            version,
+            raw_state: Some(raw),
+        };
+        server
+            .upgrade_resource_state(Request::new(request))
+            .await
+            .expect("an answer")
+            .into_inner()
     };
     let answer = upgrade(1, json!({"label": "a", "id": "7", "gone": true})).await;
-    assert_eq!(back(answer.upgraded_state.as_ref()), ball("a", Value::Null, Value::string("7"), Value::Null));
+    assert_eq!(
+        back(answer.upgraded_state.as_ref()),
+        ball("a", Value::Null, Value::string("7"), Value::Null)
+    );
     let answer = upgrade(2, json!({"name": 7})).await;
     assert!(said(&answer.diagnostics).contains("The state of toys_ball cannot be read"));
 }
@@ -335,40 +479,101 @@ async fn data_sources_and_functions_answer() {
         config: Some(encode(&config, &shelf).expect("a shelf")),
         ..Default::default()
     };
-    let answer = server.read_data_source(Request::new(request)).await.expect("an answer").into_inner();
-    assert_eq!(decode_optional(answer.state.as_ref(), &shelf).expect("a shelf").get("holds"), &Value::string("p-left"));
+    let answer = server
+        .read_data_source(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner();
+    assert_eq!(
+        decode_optional(answer.state.as_ref(), &shelf)
+            .expect("a shelf")
+            .get("holds"),
+        &Value::string("p-left")
+    );
 
     let call = async |text: &str| {
         let argument = encode(&Value::string(text), &Type::String).expect("text");
-        let request = pb::call_function::Request { name: "shout".to_owned(), arguments: vec![argument] };
-        server.call_function(Request::new(request)).await.expect("an answer").into_inner()
+        let request = pb::call_function::Request {
+            name: "shout".to_owned(),
+            arguments: vec![argument],
+        };
+        server
+            .call_function(Request::new(request))
+            .await
+            .expect("an answer")
+            .into_inner()
     };
     let answer = call("hey").await;
-    assert_eq!(decode_optional(answer.result.as_ref(), &Type::String).expect("text"), Value::string("HEY"));
-    assert_eq!(call("").await.error.and_then(|error| error.function_argument), Some(0));
+    assert_eq!(
+        decode_optional(answer.result.as_ref(), &Type::String).expect("text"),
+        Value::string("HEY")
+    );
+    assert_eq!(
+        call("")
+            .await
+            .error
+            .and_then(|error| error.function_argument),
+        Some(0)
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_offered_is_a_diagnostic_and_never_a_grpc_error() {
     let server = server().await;
     let name = || "toys_nothing".to_owned();
-    let ephemeral = pb::open_ephemeral_resource::Request { type_name: name(), ..Default::default() };
-    let answer = server.open_ephemeral_resource(Request::new(ephemeral)).await.expect("an answer").into_inner();
-    assert!(said(&answer.diagnostics).contains("The provider has no ephemeral resource \"toys_nothing\""));
-    let action = pb::plan_action::Request { action_type: name(), ..Default::default() };
-    let answer = server.plan_action(Request::new(action)).await.expect("an answer").into_inner();
+    let ephemeral = pb::open_ephemeral_resource::Request {
+        type_name: name(),
+        ..Default::default()
+    };
+    let answer = server
+        .open_ephemeral_resource(Request::new(ephemeral))
+        .await
+        .expect("an answer")
+        .into_inner();
+    assert!(
+        said(&answer.diagnostics)
+            .contains("The provider has no ephemeral resource \"toys_nothing\"")
+    );
+    let action = pb::plan_action::Request {
+        action_type: name(),
+        ..Default::default()
+    };
+    let answer = server
+        .plan_action(Request::new(action))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert!(said(&answer.diagnostics).contains("The provider has no action"));
     let moved = pb::move_resource_state::Request {
         target_type_name: "toys_ball".to_owned(),
-        source_state: Some(pb::RawState { json: b"{}".to_vec(), ..Default::default() }),
+        source_state: Some(pb::RawState {
+            json: b"{}".to_vec(),
+            ..Default::default()
+        }),
         ..Default::default()
     };
-    let answer = server.move_resource_state(Request::new(moved)).await.expect("an answer").into_inner();
+    let answer = server
+        .move_resource_state(Request::new(moved))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert!(said(&answer.diagnostics).contains("cannot take over"));
-    let plan = pb::plan_resource_change::Request { type_name: name(), ..Default::default() };
-    let answer = server.plan_resource_change(Request::new(plan)).await.expect("an answer").into_inner();
-    assert!(said(&answer.diagnostics).contains("The provider has no resource type \"toys_nothing\""));
-    let identities = server.get_resource_identity_schemas(Request::new(Default::default())).await.expect("an answer");
+    let plan = pb::plan_resource_change::Request {
+        type_name: name(),
+        ..Default::default()
+    };
+    let answer = server
+        .plan_resource_change(Request::new(plan))
+        .await
+        .expect("an answer")
+        .into_inner();
+    assert!(
+        said(&answer.diagnostics).contains("The provider has no resource type \"toys_nothing\"")
+    );
+    let identities = server
+        .get_resource_identity_schemas(Request::new(Default::default()))
+        .await
+        .expect("an answer");
     assert!(identities.into_inner().diagnostics.is_empty());
 }
 
@@ -377,30 +582,59 @@ async fn hostile_bytes_are_answered_with_a_diagnostic() {
     let server = server().await;
     let request = pb::validate_resource_config::Request {
         type_name: "toys_ball".to_owned(),
-        config: Some(pb::DynamicValue { msgpack: vec![0xdf, 0xff, 0xff, 0xff, 0xff], json: Vec::new() }),
+        config: Some(pb::DynamicValue {
+            msgpack: vec![0xdf, 0xff, 0xff, 0xff, 0xff],
+            json: Vec::new(),
+        }),
         client_capabilities: None,
     };
-    let answer = server.validate_resource_config(Request::new(request)).await.expect("an answer").into_inner();
-    assert!(said(&answer.diagnostics).contains("Terraform sent a configuration that the provider cannot read"));
+    let answer = server
+        .validate_resource_config(Request::new(request))
+        .await
+        .expect("an answer")
+        .into_inner();
+    assert!(
+        said(&answer.diagnostics)
+            .contains("Terraform sent a configuration that the provider cannot read")
+    );
 }
 
 #[tokio::test]
 async fn a_change_is_put_off_only_where_terraform_allows_it() {
     let server = server().await;
-    let config = ball("waits-for-a-later-plan", Value::Null, Value::Null, Value::Null);
+    let config = ball(
+        "waits-for-a-later-plan",
+        Value::Null,
+        Value::Null,
+        Value::Null,
+    );
     let request = |deferral_allowed| pb::plan_resource_change::Request {
         type_name: "toys_ball".to_owned(),
         prior_state: wire(&Value::Null),
         proposed_new_state: wire(&config),
         config: wire(&config),
-        client_capabilities: Some(pb::ClientCapabilities { deferral_allowed, write_only_attributes_allowed: false }),
+        client_capabilities: Some(pb::ClientCapabilities {
+            deferral_allowed,
+            write_only_attributes_allowed: false,
+        }),
         ..Default::default()
     };
-    let answer = server.plan_resource_change(Request::new(request(true))).await.expect("an answer").into_inner();
+    let answer = server
+        .plan_resource_change(Request::new(request(true)))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert_eq!(said(&answer.diagnostics), "");
     let reason = answer.deferred.map(|deferred| deferred.reason);
-    assert_eq!(reason, Some(pb::deferred::Reason::ProviderConfigUnknown.into()));
-    let answer = server.plan_resource_change(Request::new(request(false))).await.expect("an answer").into_inner();
+    assert_eq!(
+        reason,
+        Some(pb::deferred::Reason::ProviderConfigUnknown.into())
+    );
+    let answer = server
+        .plan_resource_change(Request::new(request(false)))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert!(answer.deferred.is_none() && answer.planned_state.is_some());
 }
 
@@ -412,36 +646,90 @@ async fn data_is_put_off_only_where_terraform_allows_it() {
     let request = |deferral_allowed| pb::read_data_source::Request {
         type_name: "toys_shelf".to_owned(),
         config: Some(encode(&config, &ty).expect("a shelf")),
-        client_capabilities: Some(pb::ClientCapabilities { deferral_allowed, write_only_attributes_allowed: false }),
+        client_capabilities: Some(pb::ClientCapabilities {
+            deferral_allowed,
+            write_only_attributes_allowed: false,
+        }),
         ..Default::default()
     };
-    let answer = server.read_data_source(Request::new(request(true))).await.expect("an answer").into_inner();
+    let answer = server
+        .read_data_source(Request::new(request(true)))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert!(answer.deferred.is_some() && answer.diagnostics.is_empty());
-    assert!(decode_optional(answer.state.as_ref(), &ty).expect("a shelf").is_unknown());
-    let answer = server.read_data_source(Request::new(request(false))).await.expect("an answer").into_inner();
+    assert!(
+        decode_optional(answer.state.as_ref(), &ty)
+            .expect("a shelf")
+            .is_unknown()
+    );
+    let answer = server
+        .read_data_source(Request::new(request(false)))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert!(answer.deferred.is_none() && said(&answer.diagnostics).contains("Nobody can look"));
 }
 
 #[tokio::test]
 async fn an_identity_goes_with_the_object_and_comes_back_by_import() {
     let server = server().await;
-    let schemas = server.get_resource_identity_schemas(Request::new(Default::default())).await.expect("an answer").into_inner();
-    let identity = schemas.identity_schemas.get("toys_ball").expect("an identity");
-    assert_eq!(identity.identity_attributes.iter().map(|one| one.name.as_str()).collect::<Vec<_>>(), ["id"]);
-    let planned = plan(&server, &Value::Null, &ball("red", Value::Null, Value::Null, Value::Null)).await;
-    assert!(planned.planned_identity.is_none(), "its id is not known yet");
+    let schemas = server
+        .get_resource_identity_schemas(Request::new(Default::default()))
+        .await
+        .expect("an answer")
+        .into_inner();
+    let identity = schemas
+        .identity_schemas
+        .get("toys_ball")
+        .expect("an identity");
+    assert_eq!(
+        identity
+            .identity_attributes
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect::<Vec<_>>(),
+        ["id"]
+    );
+    let planned = plan(
+        &server,
+        &Value::Null,
+        &ball("red", Value::Null, Value::Null, Value::Null),
+    )
+    .await;
+    assert!(
+        planned.planned_identity.is_none(),
+        "its id is not known yet"
+    );
     let raw = pb::upgrade_resource_identity::Request {
         type_name: "toys_ball".to_owned(),
         version: 0,
-        raw_identity: Some(pb::RawState { json: br#"{"id":"7"}"#.to_vec(), ..Default::default() }),
+        raw_identity: Some(pb::RawState {
+            json: br#"{"id":"7"}"#.to_vec(),
+            ..Default::default()
+        }),
     };
-    let upgraded = server.upgrade_resource_identity(Request::new(raw)).await.expect("an answer").into_inner();
+    let upgraded = server
+        .upgrade_resource_identity(Request::new(raw))
+        .await
+        .expect("an answer")
+        .into_inner();
     let import = pb::import_resource_state::Request {
         type_name: "toys_ball".to_owned(),
         identity: upgraded.upgraded_identity.clone(),
         ..Default::default()
     };
-    let imported = server.import_resource_state(Request::new(import)).await.expect("an answer").into_inner();
+    let imported = server
+        .import_resource_state(Request::new(import))
+        .await
+        .expect("an answer")
+        .into_inner();
     assert_eq!(said(&imported.diagnostics), "");
-    assert_eq!(imported.imported_resources.first().and_then(|one| one.identity.clone()), upgraded.upgraded_identity);
+    assert_eq!(
+        imported
+            .imported_resources
+            .first()
+            .and_then(|one| one.identity.clone()),
+        upgraded.upgraded_identity
+    );
 }

@@ -21,10 +21,14 @@ pub(super) fn no_state_stores() -> Diagnostics {
 pub(super) fn action_event(request: &pb::invoke_action::Request) -> pb::invoke_action::Event {
     use pb::invoke_action::event::{Completed, Type};
     let diagnostics = not_offered("action", &request.action_type).to_proto();
-    pb::invoke_action::Event { r#type: Some(Type::Completed(Completed { diagnostics })) }
+    pb::invoke_action::Event {
+        r#type: Some(Type::Completed(Completed { diagnostics })),
+    }
 }
 
-pub(super) fn state_chunk(_: &pb::read_state_bytes::Request) -> pb::read_state_bytes::ResponseChunk {
+pub(super) fn state_chunk(
+    _: &pb::read_state_bytes::Request,
+) -> pb::read_state_bytes::ResponseChunk {
     pb::read_state_bytes::ResponseChunk {
         diagnostics: no_state_stores().to_proto(),
         ..pb::read_state_bytes::ResponseChunk::default()

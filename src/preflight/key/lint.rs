@@ -21,7 +21,12 @@ const MANAGING: [&str; 6] = [
 ];
 
 /// What works and is worth a word: too much for Databricks, anybody, and principals that are no more.
-pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
+pub(super) fn lint(
+    policy: &Document,
+    facts: &KeyFacts,
+    question: &Question,
+    findings: &mut Vec<Finding>,
+) {
     let user = User::Databricks(question.usage.deployment);
     let mut warn = |id: Id, found: String, why: &str, remedy: &str| {
         findings.push(Finding {
@@ -47,7 +52,11 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, fin
     if !too_much.is_empty() {
         warn(
             Id::PolicyTooMuch,
-            format!("{} lets Databricks also call {}", labels(policy, &by).join(" and "), unique(too_much).join(", ")),
+            format!(
+                "{} lets Databricks also call {}",
+                labels(policy, &by).join(" and "),
+                unique(too_much).join(", ")
+            ),
             "Databricks needs to use the key, not to manage it. Whoever gets hold of its role could delete the key, or lock you out.",
             "Put the documented actions in the place of a wildcard such as `kms:*`; `dbxcmk_key_policy` writes them.",
         );
@@ -56,17 +65,32 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, fin
         let says_who = statement.conditions.iter().any(|condition| {
             let key = condition.key.to_ascii_lowercase();
             key.starts_with("aws:principal")
-                || ["kms:calleraccount", "aws:sourceaccount", "aws:sourcearn", "aws:userid"].contains(&key.as_str())
+                || [
+                    "kms:calleraccount",
+                    "aws:sourceaccount",
+                    "aws:sourcearn",
+                    "aws:userid",
+                ]
+                .contains(&key.as_str())
         });
-        let anyone = statement.principals.negated || statement.principals.items.contains(&Principal::Anyone);
+        let anyone =
+            statement.principals.negated || statement.principals.items.contains(&Principal::Anyone);
         statement.effect == Effect::Allow && anyone && !says_who
     };
-    let open: BTreeSet<usize> =
-        policy.statements.iter().enumerate().filter(|(_, statement)| is_open(statement)).map(|(index, _)| index).collect();
+    let open: BTreeSet<usize> = policy
+        .statements
+        .iter()
+        .enumerate()
+        .filter(|(_, statement)| is_open(statement))
+        .map(|(index, _)| index)
+        .collect();
     if !open.is_empty() {
         warn(
             Id::PolicyAnyone,
-            format!("{} allows everybody, and no condition says who", labels(policy, &open).join(" and ")),
+            format!(
+                "{} allows everybody, and no condition says who",
+                labels(policy, &open).join(" and ")
+            ),
             "Any AWS account could use the key.",
             "Name the principals, or add a condition such as `kms:CallerAccount`.",
         );
@@ -81,7 +105,10 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, fin
     if !deleted.is_empty() {
         warn(
             Id::PolicyDeletedPrincipal,
-            format!("{} stands where a role or user was that has been deleted", unique(deleted).join(", ")),
+            format!(
+                "{} stands where a role or user was that has been deleted",
+                unique(deleted).join(", ")
+            ),
             "It matches nobody, also not a new role of the same name; and KMS refuses to put a policy that names it, so no statement can \
              be added.",
             "Take it out of the policy, or put the ARN of the new role in its place.",
@@ -93,13 +120,25 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question, fin
 /// is known. An Allow for a whole account only delegates to IAM, and shows nothing.
 pub(super) fn lets_somebody_attach_volumes(policy: &Document) -> bool {
     policy.statements.iter().any(|statement| {
-        let grants =
-            statement.actions.items.iter().any(|action| Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
-        let names_a_role = statement.principals.items.iter().any(|principal| matches!(principal, Principal::Arn(_)));
+        let grants = statement
+            .actions
+            .items
+            .iter()
+            .any(|action| Pattern::wild(action).matches_ignoring_case("kms:CreateGrant"));
+        let names_a_role = statement
+            .principals
+            .items
+            .iter()
+            .any(|principal| matches!(principal, Principal::Arn(_)));
         let through_ec2 = statement.conditions.iter().any(|condition| {
             condition.key.eq_ignore_ascii_case("kms:ViaService")
-                && condition.values.iter().any(|value| value.starts_with("ec2."))
+                && condition
+                    .values
+                    .iter()
+                    .any(|value| value.starts_with("ec2."))
         });
-        statement.effect == Effect::Allow && grants != statement.actions.negated && (names_a_role || through_ec2)
+        statement.effect == Effect::Allow
+            && grants != statement.actions.negated
+            && (names_a_role || through_ec2)
     })
 }

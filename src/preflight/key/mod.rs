@@ -27,7 +27,12 @@ pub struct Question {
 pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     let mut findings = Vec::new();
     place(facts, question, &mut findings);
-    if let Fact::Unreadable(Unreadable { is_missing: true, reason, .. }) = &facts.description {
+    if let Fact::Unreadable(Unreadable {
+        is_missing: true,
+        reason,
+        ..
+    }) = &facts.description
+    {
         findings.push(Finding {
             id: Id::KmsKeyNotFound,
             severity: Severity::Error,
@@ -47,7 +52,9 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
             state::kind_and_state(&facts.arn, description, &mut findings);
             state::future(facts, description, question, &mut findings);
         }
-        Fact::Unreadable(reason) => findings.push(unreadable_key(&facts.arn, reason, question.stage)),
+        Fact::Unreadable(reason) => {
+            findings.push(unreadable_key(&facts.arn, reason, question.stage))
+        }
     }
     match &facts.policy {
         Fact::Known(text) => match Document::parse(text) {
@@ -57,12 +64,18 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 severity: Severity::Error,
                 subject: Subject::Key,
                 summary: "The key policy cannot be read".to_owned(),
-                found: format!("{} is not a valid key policy: {error}.", capitalized(&facts.policy_called())),
-                why: "What cannot be read cannot be proven to let Databricks use the key.".to_owned(),
+                found: format!(
+                    "{} is not a valid key policy: {error}.",
+                    capitalized(&facts.policy_called())
+                ),
+                why: "What cannot be read cannot be proven to let Databricks use the key."
+                    .to_owned(),
                 remedy: "Correct the policy at that place, and plan again.".to_owned(),
             }),
         },
-        Fact::Unreadable(reason) => findings.push(unreadable_policy(&facts.arn, reason, question.stage)),
+        Fact::Unreadable(reason) => {
+            findings.push(unreadable_policy(&facts.arn, reason, question.stage))
+        }
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
@@ -70,7 +83,10 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
 
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 fn allow_reading(reason: &Unreadable, key: &KeyArn) -> String {
@@ -130,13 +146,23 @@ fn place(facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
     }
 }
 
-fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question, findings: &mut Vec<Finding>) {
+fn judge_policy(
+    policy: &Document,
+    facts: &KeyFacts,
+    question: &Question,
+    findings: &mut Vec<Finding>,
+) {
     for (purpose, user) in question.usage.purposes() {
-        findings.extend(permissions::judge_purpose(policy, facts, question, purpose, &user));
+        findings.extend(permissions::judge_purpose(
+            policy, facts, question, purpose, &user,
+        ));
     }
     lint::lint(policy, facts, question, findings);
     let presence_only = question.cluster_volumes && question.usage.cross_account_role.is_none();
-    if presence_only && question.usage.use_cases.contains(&UseCase::Storage) && !lint::lets_somebody_attach_volumes(policy) {
+    if presence_only
+        && question.usage.use_cases.contains(&UseCase::Storage)
+        && !lint::lets_somebody_attach_volumes(policy)
+    {
         findings.push(Finding {
             id: Id::PolicyNoClusterVolumes,
             severity: Severity::Warning,

@@ -9,7 +9,9 @@ use crate::policy::evaluate::Finding as Near;
 use crate::policy::principal::Principal;
 use crate::policy::{Decision, Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
-use crate::requirements::aws::{ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request};
+use crate::requirements::aws::{
+    ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request,
+};
 use crate::vocabulary::AccountId;
 
 /// Everything there is to say about one purpose.
@@ -21,7 +23,14 @@ pub(super) fn judge_purpose(
     user: &User,
 ) -> Vec<Finding> {
     let statement = pretty(&question.usage.statement(purpose, user));
-    let case = Case { policy, facts, question, purpose, user, statement };
+    let case = Case {
+        policy,
+        facts,
+        question,
+        purpose,
+        user,
+        statement,
+    };
     let tally = case.tally();
     let all = [
         case.missing(&tally),
@@ -75,7 +84,10 @@ impl Case<'_> {
         let mut tally = Tally::default();
         for account in &self.question.usage.accounts {
             for (action, what_for) in self.purpose.needed_actions() {
-                let decision = evaluate(self.policy, &request(self.user, action, &self.facts.arn, account));
+                let decision = evaluate(
+                    self.policy,
+                    &request(self.user, action, &self.facts.arn, account),
+                );
                 match decision.verdict {
                     Verdict::Allowed => {
                         if let User::CrossAccountRole(role) = self.user {
@@ -83,7 +95,8 @@ impl Case<'_> {
                             tally.elsewhere |= is_elsewhere;
                             tally.delegated |= decision.delegated && !is_elsewhere;
                         }
-                        let stranger = request(self.user, action, &self.facts.arn, &AccountId::nobody());
+                        let stranger =
+                            request(self.user, action, &self.facts.arn, &AccountId::nobody());
                         if matches!(self.user, User::Databricks(_))
                             && evaluate(self.policy, &stranger).verdict == Verdict::Allowed
                         {
@@ -99,10 +112,15 @@ impl Case<'_> {
                         tally.deciding.extend(decision.statements);
                         tally.keys.extend(decision.undetermined_keys);
                     }
-                    Verdict::DeniedImplicitly if is_granted(self.facts, self.user, action) => add(&mut tally.granted, *action),
+                    Verdict::DeniedImplicitly if is_granted(self.facts, self.user, action) => {
+                        add(&mut tally.granted, *action)
+                    }
                     Verdict::DeniedImplicitly => {
                         add(&mut tally.missing, (*action, *what_for));
-                        let near = decision.findings.iter().position(Near::fails_by_conditions_only);
+                        let near = decision
+                            .findings
+                            .iter()
+                            .position(Near::fails_by_conditions_only);
                         if let (None, Some(index)) = (&tally.nearly, near) {
                             tally.nearly = Some((index, decision));
                         }
@@ -123,7 +141,15 @@ impl Case<'_> {
         remedy: String,
     ) -> Option<Finding> {
         let found = format!("In {}, {found}", self.facts.policy_called());
-        Some(Finding { id, severity, subject: Subject::Key, summary, found, why, remedy })
+        Some(Finding {
+            id,
+            severity,
+            subject: Subject::Key,
+            summary,
+            found,
+            why,
+            remedy,
+        })
     }
 
     fn who(&self) -> &'static str {
@@ -137,32 +163,53 @@ impl Case<'_> {
         if tally.missing.is_empty() {
             return None;
         }
-        let actions: Vec<String> = tally.missing.iter().map(|(action, what_for)| format!("  - {action}, {what_for}")).collect();
+        let actions: Vec<String> = tally
+            .missing
+            .iter()
+            .map(|(action, what_for)| format!("  - {action}, {what_for}"))
+            .collect();
         let near = tally
             .nearly
             .as_ref()
             .map(|(index, decision)| almost(self.policy, *index, decision, self.question))
             .unwrap_or_default();
-        let near = if near.is_empty() { somebody_near(self.policy, self.user) } else { near };
+        let near = if near.is_empty() {
+            somebody_near(self.policy, self.user)
+        } else {
+            near
+        };
         let remedy = match &self.facts.policy_source {
-            PolicySource::Given(name) => format!("Add this statement to {name}:\n\n{}", self.statement),
+            PolicySource::Given(name) => {
+                format!("Add this statement to {name}:\n\n{}", self.statement)
+            }
             PolicySource::Live => format!(
                 "Let `dbxcmk_key_policy` manage the statement (use_cases with \"{}\"), or add it to the policy where you keep it:\n\n{}",
                 self.purpose.use_case(),
                 self.statement
             ),
             PolicySource::Planned => {
-                format!("Extend the `dbxcmk_key_policy` of this key so that it grants this:\n\n{}", self.statement)
+                format!(
+                    "Extend the `dbxcmk_key_policy` of this key so that it grants this:\n\n{}",
+                    self.statement
+                )
             }
         };
         self.finding(
             Id::PolicyMissingAction,
             Severity::Error,
-            format!("The key policy does not let {} use the key for {}", self.who(), self.purpose.in_words()),
+            format!(
+                "The key policy does not let {} use the key for {}",
+                self.who(),
+                self.purpose.in_words()
+            ),
             format!(
                 "none of the statements allows {} to call {}:\n{}{near}",
                 self.user.principal(),
-                if actions.len() == 1 { "this action" } else { "these actions" },
+                if actions.len() == 1 {
+                    "this action"
+                } else {
+                    "these actions"
+                },
                 actions.join("\n"),
             ),
             format!("Without them {}.", self.purpose.without_it()),
@@ -196,9 +243,13 @@ impl Case<'_> {
 
     /// The data perimeter that companies put on their keys: it denies everybody outside of their organization.
     fn outside_of_the_organization(&self, denying: &BTreeSet<usize>) -> String {
-        let User::Databricks(deployment) = self.user else { return String::new() };
-        let mut conditions =
-            denying.iter().filter_map(|index| self.policy.statements.get(*index)).flat_map(|one| &one.conditions);
+        let User::Databricks(deployment) = self.user else {
+            return String::new();
+        };
+        let mut conditions = denying
+            .iter()
+            .filter_map(|index| self.policy.statements.get(*index))
+            .flat_map(|one| &one.conditions);
         match conditions.find(|condition| is_of_organization(&condition.key)) {
             Some(condition) => format!(
                 "\n\nThe condition `{}` of {} keeps out everybody outside of your AWS organization. Databricks calls KMS from its own AWS account, \
@@ -300,11 +351,18 @@ impl Case<'_> {
     }
 
     fn elsewhere(&self, tally: &Tally) -> Option<Finding> {
-        let User::CrossAccountRole(role) = self.user else { return None };
+        let User::CrossAccountRole(role) = self.user else {
+            return None;
+        };
         if !tally.elsewhere {
             return None;
         }
-        let actions: Vec<String> = self.purpose.needed_actions().iter().map(|(action, _)| format!("\"{action}\"")).collect();
+        let actions: Vec<String> = self
+            .purpose
+            .needed_actions()
+            .iter()
+            .map(|(action, _)| format!("\"{action}\""))
+            .collect();
         let resource = match self.facts.policy_source {
             PolicySource::Given(_) => "the ARN of the key".to_owned(),
             _ => self.facts.arn.to_string(),
@@ -340,15 +398,27 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 /// Whether a grant allows a named role what the policy does not. (Which role of Databricks' account will call is not known, so no
 /// grant proves anything for Databricks itself.)
 pub(super) fn is_granted(facts: &KeyFacts, user: &User, action: &str) -> bool {
-    let (User::CrossAccountRole(role), Fact::Known(grants)) = (user, &facts.grants) else { return false };
+    let (User::CrossAccountRole(role), Fact::Known(grants)) = (user, &facts.grants) else {
+        return false;
+    };
     let operation = action.trim_start_matches("kms:");
     grants.iter().any(|grant| {
-        !grant.constrained && grant.grantee == role.to_string() && grant.operations.iter().any(|one| one == operation)
+        !grant.constrained
+            && grant.grantee == role.to_string()
+            && grant.operations.iter().any(|one| one == operation)
     })
 }
 
 pub(super) fn labels(policy: &Document, indexes: &BTreeSet<usize>) -> Vec<String> {
-    indexes.iter().filter_map(|index| policy.statements.get(*index).map(|statement| statement.label(*index))).collect()
+    indexes
+        .iter()
+        .filter_map(|index| {
+            policy
+                .statements
+                .get(*index)
+                .map(|statement| statement.label(*index))
+        })
+        .collect()
 }
 
 pub(super) fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T> {
@@ -363,18 +433,31 @@ pub(super) fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T>
 
 /// Whether one of the values is an account that is asked for, but for its case.
 fn in_another_case(values: &[String], question: &Question) -> bool {
-    values.iter().any(|value| question.usage.accounts.iter().any(|account| account.as_str().eq_ignore_ascii_case(value)))
+    values.iter().any(|value| {
+        question
+            .usage
+            .accounts
+            .iter()
+            .any(|account| account.as_str().eq_ignore_ascii_case(value))
+    })
 }
 
 /// The statement that would have allowed it but for a condition.
 fn almost(policy: &Document, index: usize, decision: &Decision, question: &Question) -> String {
-    let (Some(statement), Some(finding)) = (policy.statements.get(index), decision.findings.get(index)) else {
+    let (Some(statement), Some(finding)) =
+        (policy.statements.get(index), decision.findings.get(index))
+    else {
         return String::new();
     };
-    let failing = statement.conditions.iter().zip(&finding.conditions).find(|(_, holds)| holds.is_no());
+    let failing = statement
+        .conditions
+        .iter()
+        .zip(&finding.conditions)
+        .find(|(_, holds)| holds.is_no());
     match failing {
         Some((condition, _))
-            if condition.key.eq_ignore_ascii_case(ACCOUNT_TAG) && in_another_case(&condition.values, question) =>
+            if condition.key.eq_ignore_ascii_case(ACCOUNT_TAG)
+                && in_another_case(&condition.values, question) =>
         {
             format!(
                 "\n\n{} would allow it, but it writes the Databricks account id in another case ({}). Values of conditions are \
@@ -389,7 +472,10 @@ fn almost(policy: &Document, index: usize, decision: &Decision, question: &Quest
             condition.values.join(" or ")
         ),
         Some((condition, _)) => {
-            format!("\n\n{} would allow it, but its condition does not hold: {condition}.", statement.label(index))
+            format!(
+                "\n\n{} would allow it, but its condition does not hold: {condition}.",
+                statement.label(index)
+            )
         }
         None => String::new(),
     }
@@ -398,26 +484,48 @@ fn almost(policy: &Document, index: usize, decision: &Decision, question: &Quest
 /// A statement that speaks of somebody whom a person may have mistaken for the caller.
 fn somebody_near(policy: &Document, user: &User) -> String {
     let own = user.principal();
-    let allows = policy.statements.iter().enumerate().filter(|(_, statement)| statement.effect == Effect::Allow);
+    let allows = policy
+        .statements
+        .iter()
+        .enumerate()
+        .filter(|(_, statement)| statement.effect == Effect::Allow);
     for (index, statement) in allows {
-        let through_ec2 = statement.conditions.iter().any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
+        let through_ec2 = statement
+            .conditions
+            .iter()
+            .any(|condition| condition.key.eq_ignore_ascii_case("kms:ViaService"));
         for principal in &statement.principals.items {
             let other = match (user, principal) {
                 (User::Databricks(deployment), Principal::Account { account, partition }) => {
-                    let all = [Deployment::Commercial, Deployment::GovCloud, Deployment::Dod];
+                    let all = [
+                        Deployment::Commercial,
+                        Deployment::GovCloud,
+                        Deployment::Dod,
+                    ];
                     let named = all.into_iter().find(|other| other.account() == account);
                     named.and_then(|named| {
                         let elsewhere = named != *deployment;
-                        let abroad = partition.as_deref().is_some_and(|partition| partition != named.partition().name());
+                        let abroad = partition
+                            .as_deref()
+                            .is_some_and(|partition| partition != named.partition().name());
                         match (elsewhere, abroad) {
-                            (true, _) => Some(format!("{account}, which is {}; here {own} is needed", named.in_words())),
-                            (false, true) => Some(format!("{principal}, which is in another partition; here {own} is needed")),
+                            (true, _) => Some(format!(
+                                "{account}, which is {}; here {own} is needed",
+                                named.in_words()
+                            )),
+                            (false, true) => Some(format!(
+                                "{principal}, which is in another partition; here {own} is needed"
+                            )),
                             (false, false) => None,
                         }
                     })
                 }
-                (User::CrossAccountRole(_), Principal::Arn(arn)) if through_ec2 && arn.to_string() != own => {
-                    Some(format!("another role, {arn}; the workspace launches its clusters with {own}"))
+                (User::CrossAccountRole(_), Principal::Arn(arn))
+                    if through_ec2 && arn.to_string() != own =>
+                {
+                    Some(format!(
+                        "another role, {arn}; the workspace launches its clusters with {own}"
+                    ))
                 }
                 _ => None,
             };
@@ -431,14 +539,21 @@ fn somebody_near(policy: &Document, user: &User) -> String {
 
 /// Whether a context key says to which AWS organization somebody belongs.
 fn is_of_organization(key: &str) -> bool {
-    ORGANIZATION_KEYS.iter().any(|own| own.eq_ignore_ascii_case(key))
+    ORGANIZATION_KEYS
+        .iter()
+        .any(|own| own.eq_ignore_ascii_case(key))
 }
 
 /// A condition that takes the caller out of a Deny.
 fn exception(user: &User, question: &Question) -> String {
     match user {
         User::Databricks(deployment) => {
-            let accounts: Vec<String> = question.usage.accounts.iter().map(|account| format!("\"{account}\"")).collect();
+            let accounts: Vec<String> = question
+                .usage
+                .accounts
+                .iter()
+                .map(|account| format!("\"{account}\""))
+                .collect();
             format!(
                 "\"StringNotEquals\": {{ \"{ACCOUNT_TAG}\": [{}] }}\n\nor, for every call of Databricks:\n\n\"StringNotEquals\": {{ \
                  \"aws:PrincipalAccount\": \"{}\" }}",
@@ -446,25 +561,48 @@ fn exception(user: &User, question: &Question) -> String {
                 deployment.account()
             )
         }
-        User::CrossAccountRole(role) => format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}"),
+        User::CrossAccountRole(role) => {
+            format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}")
+        }
     }
 }
 
 /// A statement over several lines, its elements still in the order in which people read them.
 fn pretty(statement: &str) -> String {
-    let Ok(Json::Object(elements)) = serde_json::from_str(statement) else { return statement.to_owned() };
-    let order = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
-    let lines: Vec<String> =
-        order.iter().filter_map(|name| elements.get(*name).map(|value| format!("  \"{name}\": {}", spaced(value)))).collect();
+    let Ok(Json::Object(elements)) = serde_json::from_str(statement) else {
+        return statement.to_owned();
+    };
+    let order = [
+        "Sid",
+        "Effect",
+        "Principal",
+        "Action",
+        "Resource",
+        "Condition",
+    ];
+    let lines: Vec<String> = order
+        .iter()
+        .filter_map(|name| {
+            elements
+                .get(*name)
+                .map(|value| format!("  \"{name}\": {}", spaced(value)))
+        })
+        .collect();
     format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
 /// One line of JSON with spaces where a person would put them.
 fn spaced(value: &Json) -> String {
     match value {
-        Json::Array(items) => format!("[{}]", items.iter().map(spaced).collect::<Vec<_>>().join(", ")),
+        Json::Array(items) => format!(
+            "[{}]",
+            items.iter().map(spaced).collect::<Vec<_>>().join(", ")
+        ),
         Json::Object(fields) => {
-            let fields: Vec<String> = fields.iter().map(|(name, value)| format!("\"{name}\": {}", spaced(value))).collect();
+            let fields: Vec<String> = fields
+                .iter()
+                .map(|(name, value)| format!("\"{name}\": {}", spaced(value)))
+                .collect();
             format!("{{ {} }}", fields.join(", "))
         }
         other => other.to_string(),

@@ -113,11 +113,16 @@ fn stands(
     account: Option<&AccountId>,
 ) -> (Standing, Vec<String>, Vec<String>) {
     let nobody = AccountId::nobody();
-    let decision = evaluate(policy, &request(user, action, &facts.arn, account.unwrap_or(&nobody)));
+    let decision = evaluate(
+        policy,
+        &request(user, action, &facts.arn, account.unwrap_or(&nobody)),
+    );
     let by_grant = is_granted(facts, user, action);
     let standing = match decision.verdict {
         Verdict::Allowed => match user {
-            User::CrossAccountRole(role) if role.account() != facts.arn.account() => Standing::Halfway,
+            User::CrossAccountRole(role) if role.account() != facts.arn.account() => {
+                Standing::Halfway
+            }
             User::CrossAccountRole(_) if decision.delegated => Standing::Delegated,
             _ => Standing::Allowed,
         },
@@ -127,8 +132,13 @@ fn stands(
         Verdict::DeniedImplicitly => Standing::Missing,
     };
     let of = |effect: Effect| {
-        let own = decision.statements.iter().filter_map(|index| Some((*index, policy.statements.get(*index)?)));
-        own.filter(|(_, statement)| statement.effect == effect).map(|(index, statement)| statement.name(index)).collect()
+        let own = decision
+            .statements
+            .iter()
+            .filter_map(|index| Some((*index, policy.statements.get(*index)?)));
+        own.filter(|(_, statement)| statement.effect == effect)
+            .map(|(index, statement)| statement.name(index))
+            .collect()
     };
     (standing, of(Effect::Allow), of(Effect::Deny))
 }

@@ -5,7 +5,11 @@ use crate::preflight::{Fact, Finding, Id, KeyDescription, KeyFacts, Severity, Su
 use crate::vocabulary::{KeyArn, KeyState, UseCase};
 
 /// What makes the key unusable now.
-pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, findings: &mut Vec<Finding>) {
+pub(super) fn kind_and_state(
+    key: &KeyArn,
+    description: &KeyDescription,
+    findings: &mut Vec<Finding>,
+) {
     let mut push = |id, summary: &str, found: String, why: &str, remedy: String| {
         findings.push(Finding {
             id,
@@ -27,7 +31,9 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
             format!("{key} is in the state Disabled."),
             "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key is \
              dark until it is enabled again.",
-            format!("Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"),
+            format!(
+                "Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"
+            ),
         ),
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => push(
             Id::KmsKeyPendingDeletion,
@@ -35,7 +41,11 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
             format!(
                 "{key} is in the state {}{}.",
                 description.state,
-                description.deletion_date.as_deref().map(|date| format!(" and will be deleted on {date}")).unwrap_or_default()
+                description
+                    .deletion_date
+                    .as_deref()
+                    .map(|date| format!(" and will be deleted on {date}"))
+                    .unwrap_or_default()
             ),
             "It cannot be used, and once it is deleted everything that was encrypted with it is lost for good.",
             format!(
@@ -55,7 +65,9 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
             "The key cannot be used in its present state",
             format!("{key} is in the state {other}."),
             "Databricks can use a key only in the state Enabled.",
-            format!("Wait until the key is Enabled, and plan again:\n\n  aws kms describe-key --key-id {id} --region {region}"),
+            format!(
+                "Wait until the key is Enabled, and plan again:\n\n  aws kms describe-key --key-id {id} --region {region}"
+            ),
         ),
     }
     if description.usage != "ENCRYPT_DECRYPT" {
@@ -90,7 +102,12 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription, finding
 }
 
 /// What works today and may not tomorrow.
-pub(super) fn future(facts: &KeyFacts, description: &KeyDescription, question: &Question, findings: &mut Vec<Finding>) {
+pub(super) fn future(
+    facts: &KeyFacts,
+    description: &KeyDescription,
+    question: &Question,
+    findings: &mut Vec<Finding>,
+) {
     let mut warn = |id: Id, found: String, why: &str, remedy: String| {
         findings.push(Finding {
             id,

@@ -19,7 +19,11 @@ fn question() -> Result<Question, Box<dyn std::error::Error>> {
         grants: false,
         cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
     };
-    Ok(Question { usage, cluster_volumes: false, stage: Stage::Plan })
+    Ok(Question {
+        usage,
+        cluster_volumes: false,
+        stage: Stage::Plan,
+    })
 }
 
 /// A good key whose policy has these statements beside the administrator's.
@@ -27,9 +31,13 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
     let mut all = vec![ADMIN.to_owned()];
     all.extend_from_slice(statements);
     Ok(KeyFacts {
-        arn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?,
+        arn: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+            .parse()?,
         description: Fact::Known(KeyDescription::good()),
-        policy: Fact::Known(format!("{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}", all.join(","))),
+        policy: Fact::Known(format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
+            all.join(",")
+        )),
         policy_source: PolicySource::Live,
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
@@ -37,7 +45,12 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
 }
 
 fn documented() -> Result<Vec<String>, Box<dyn std::error::Error>> {
-    Ok(question()?.usage.grants().into_iter().map(|grant| grant.statement).collect())
+    Ok(question()?
+        .usage
+        .grants()
+        .into_iter()
+        .map(|grant| grant.statement)
+        .collect())
 }
 
 /// What a person reads.
@@ -45,10 +58,19 @@ fn read(findings: &[Finding]) -> String {
     let one = |finding: &Finding| {
         format!(
             "{:?} {}: {}\n\n{}\n\n{}\n\n{}\n",
-            finding.severity, finding.id, finding.summary, finding.found, finding.why, finding.remedy
+            finding.severity,
+            finding.id,
+            finding.summary,
+            finding.found,
+            finding.why,
+            finding.remedy
         )
     };
-    findings.iter().map(one).collect::<Vec<_>>().join("\n----\n\n")
+    findings
+        .iter()
+        .map(one)
+        .collect::<Vec<_>>()
+        .join("\n----\n\n")
 }
 
 #[test]
@@ -67,10 +89,12 @@ fn an_empty_policy_is_told_use_case_by_use_case() -> Outcome {
 fn the_older_documentation_works_with_a_warning() -> Outcome {
     let untagged = documented()?
         .into_iter()
-        .map(|statement| match statement.find(",\"Condition\":{\"StringEquals\"") {
-            Some(at) => format!("{}}}", statement.get(..at).unwrap_or_default()),
-            None => statement,
-        })
+        .map(
+            |statement| match statement.find(",\"Condition\":{\"StringEquals\"") {
+                Some(at) => format!("{}}}", statement.get(..at).unwrap_or_default()),
+                None => statement,
+            },
+        )
         .collect::<Vec<_>>();
     insta::assert_snapshot!(read(&judge(&facts(&untagged)?, &question()?)));
     Ok(())
@@ -98,7 +122,11 @@ fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
     let mut text = String::new();
     for (operator, key, value) in [
         ("StringNotEquals", "aws:PrincipalOrgID", "o-a1b2c3d4e5"),
-        ("ForAllValues:StringNotLike", "aws:PrincipalOrgPaths", "o-a1b2c3d4e5/*"),
+        (
+            "ForAllValues:StringNotLike",
+            "aws:PrincipalOrgPaths",
+            "o-a1b2c3d4e5/*",
+        ),
         ("StringNotEqualsIfExists", "aws:SourceOrgID", "o-a1b2c3d4e5"),
     ] {
         let mut statements = documented()?;
@@ -107,7 +135,11 @@ fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
              {{\"{key}\":\"{value}\"}},\"Bool\":{{\"aws:PrincipalIsAWSService\":\"false\"}}}}}}"
         ));
         let question = Question {
-            usage: Usage { use_cases: vec![UseCase::ManagedServices], cross_account_role: None, ..question()?.usage },
+            usage: Usage {
+                use_cases: vec![UseCase::ManagedServices],
+                cross_account_role: None,
+                ..question()?.usage
+            },
             ..question()?
         };
         text.push_str(&read(&judge(&facts(&statements)?, &question)));
@@ -123,13 +155,28 @@ fn an_undecidable_deny_does_not_hide_a_missing_allow() -> Outcome {
     let deny = r#"{"Sid":"Network","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}"#;
     let half = documented()?.first().cloned().unwrap_or_default();
     let question = Question {
-        usage: Usage { use_cases: vec![UseCase::Storage], cross_account_role: None, ..question()?.usage },
+        usage: Usage {
+            use_cases: vec![UseCase::Storage],
+            cross_account_role: None,
+            ..question()?.usage
+        },
         ..question()?
     };
     let found = judge(&facts(&[half, deny.to_owned()])?, &question);
     let ids: Vec<Id> = found.iter().map(|finding| finding.id).collect();
-    assert_eq!(ids, [Id::PolicyMissingAction, Id::PolicyUndetermined], "{}", read(&found));
-    assert!(found.iter().any(|finding| finding.found.contains("kms:GenerateDataKey")), "{}", read(&found));
+    assert_eq!(
+        ids,
+        [Id::PolicyMissingAction, Id::PolicyUndetermined],
+        "{}",
+        read(&found)
+    );
+    assert!(
+        found
+            .iter()
+            .any(|finding| finding.found.contains("kms:GenerateDataKey")),
+        "{}",
+        read(&found)
+    );
     Ok(())
 }
 
@@ -137,9 +184,19 @@ fn an_undecidable_deny_does_not_hide_a_missing_allow() -> Outcome {
 #[test]
 fn a_role_of_another_account_is_never_proven_by_the_key_policy_alone() -> Outcome {
     let role = "arn:aws:iam::999999999999:role/dbx";
-    let usage = Usage { cross_account_role: Some(role.parse()?), ..question()?.usage };
-    let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
-    let question = Question { usage, ..question()? };
+    let usage = Usage {
+        cross_account_role: Some(role.parse()?),
+        ..question()?.usage
+    };
+    let statements: Vec<String> = usage
+        .grants()
+        .into_iter()
+        .map(|grant| grant.statement)
+        .collect();
+    let question = Question {
+        usage,
+        ..question()?
+    };
     let facts = facts(&statements)?;
     insta::assert_snapshot!(read(&judge(&facts, &question)));
     let standings: Vec<&str> = proof::proof(&facts, &question)
@@ -155,12 +212,42 @@ fn a_role_of_another_account_is_never_proven_by_the_key_policy_alone() -> Outcom
 fn a_key_in_a_bad_state_is_told_with_the_command_that_helps() -> Outcome {
     let mut text = String::new();
     let rows = [
-        ("Disabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
-        ("PendingDeletion", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", Some("2026-12-24T00:00:00Z")),
-        ("PendingImport", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
-        ("Unavailable", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "CUSTOMER", None),
+        (
+            "Disabled",
+            "ENCRYPT_DECRYPT",
+            "SYMMETRIC_DEFAULT",
+            "CUSTOMER",
+            None,
+        ),
+        (
+            "PendingDeletion",
+            "ENCRYPT_DECRYPT",
+            "SYMMETRIC_DEFAULT",
+            "CUSTOMER",
+            Some("2026-12-24T00:00:00Z"),
+        ),
+        (
+            "PendingImport",
+            "ENCRYPT_DECRYPT",
+            "SYMMETRIC_DEFAULT",
+            "CUSTOMER",
+            None,
+        ),
+        (
+            "Unavailable",
+            "ENCRYPT_DECRYPT",
+            "SYMMETRIC_DEFAULT",
+            "CUSTOMER",
+            None,
+        ),
         ("Enabled", "SIGN_VERIFY", "RSA_2048", "CUSTOMER", None),
-        ("Enabled", "ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT", "AWS", None),
+        (
+            "Enabled",
+            "ENCRYPT_DECRYPT",
+            "SYMMETRIC_DEFAULT",
+            "AWS",
+            None,
+        ),
     ];
     for (state, usage, spec, manager, deletion) in rows {
         let mut facts = facts(&documented()?)?;
@@ -188,21 +275,33 @@ fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
         all.push(statement.to_owned());
         facts(&all)
     };
-    let described = |change: fn(&mut KeyDescription)| -> Result<KeyFacts, Box<dyn std::error::Error>> {
-        let mut facts = facts(&documented()?)?;
-        if let Fact::Known(description) = &mut facts.description {
-            change(description);
-        }
-        Ok(facts)
-    };
+    let described =
+        |change: fn(&mut KeyDescription)| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+            let mut facts = facts(&documented()?)?;
+            if let Fact::Known(description) = &mut facts.description {
+                change(description);
+            }
+            Ok(facts)
+        };
     let rows = [
         (
             "material that expires",
             described(|key| key.material_expires = Some("2027-01-01T00:00:00Z".to_owned()))?,
             Id::KmsKeyExpires,
         ),
-        ("a replica", described(|key| key.replica_of = Some("arn:…".to_owned()))?, Id::KmsKeyReplica),
-        ("no rotation", KeyFacts { rotates: Fact::Known(false), ..facts(&documented()?)? }, Id::KmsKeyNoRotation),
+        (
+            "a replica",
+            described(|key| key.replica_of = Some("arn:…".to_owned()))?,
+            Id::KmsKeyReplica,
+        ),
+        (
+            "no rotation",
+            KeyFacts {
+                rotates: Fact::Known(false),
+                ..facts(&documented()?)?
+            },
+            Id::KmsKeyNoRotation,
+        ),
         (
             "a wildcard for Databricks",
             extra(
@@ -212,19 +311,33 @@ fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
         ),
         (
             "everybody",
-            extra(r#"{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}"#)?,
+            extra(
+                r#"{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}"#,
+            )?,
             Id::PolicyAnyone,
         ),
         (
             "a deleted role",
-            extra(r#"{"Effect":"Allow","Principal":{"AWS":"AROAABCDEFGHIJKLMNOP"},"Action":"kms:Decrypt","Resource":"*"}"#)?,
+            extra(
+                r#"{"Effect":"Allow","Principal":{"AWS":"AROAABCDEFGHIJKLMNOP"},"Action":"kms:Decrypt","Resource":"*"}"#,
+            )?,
             Id::PolicyDeletedPrincipal,
         ),
     ];
     for (what, facts, id) in rows {
         let findings = judge(&facts, &question()?);
-        assert!(findings.iter().all(|finding| finding.severity == Severity::Warning), "{what}: {}", read(&findings));
-        assert!(findings.iter().any(|finding| finding.id == id), "{what}: {}", read(&findings));
+        assert!(
+            findings
+                .iter()
+                .all(|finding| finding.severity == Severity::Warning),
+            "{what}: {}",
+            read(&findings)
+        );
+        assert!(
+            findings.iter().any(|finding| finding.id == id),
+            "{what}: {}",
+            read(&findings)
+        );
     }
     Ok(())
 }
@@ -239,15 +352,33 @@ fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
         Fact::Known(text) => text.replace(&format!("{ADMIN},"), ""),
         Fact::Unreadable(_) => String::new(),
     });
-    assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::PolicyMissingAction));
-    let operations = ["Decrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "CreateGrant", "DescribeKey"];
+    assert!(
+        judge(&facts, &question()?)
+            .iter()
+            .any(|finding| finding.id == Id::PolicyMissingAction)
+    );
+    let operations = [
+        "Decrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "CreateGrant",
+        "DescribeKey",
+    ];
     facts.grants = Fact::Known(vec![Grant {
         grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
         operations: operations.map(str::to_owned).to_vec(),
         constrained: false,
     }]);
     let findings = judge(&facts, &question()?);
-    assert_eq!(findings.iter().map(|finding| finding.id).collect::<Vec<_>>(), [Id::PolicyGrantOnly], "{}", read(&findings));
+    assert_eq!(
+        findings
+            .iter()
+            .map(|finding| finding.id)
+            .collect::<Vec<_>>(),
+        [Id::PolicyGrantOnly],
+        "{}",
+        read(&findings)
+    );
     Ok(())
 }
 
@@ -260,16 +391,27 @@ fn a_mistaken_principal_is_pointed_out() -> Outcome {
             "arn:aws-us-gov:iam::044793339203:root",
             "044793339203, which is Databricks on AWS GovCloud",
         ),
-        ("arn:aws:iam::414351767826:root", "arn:aws-us-gov:iam::414351767826:root", "which is in another partition"),
+        (
+            "arn:aws:iam::414351767826:root",
+            "arn:aws-us-gov:iam::414351767826:root",
+            "which is in another partition",
+        ),
         (
             "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11",
             "2A6F0A5C-8F1E-4A53-9A77-6F3B1F0C2D11",
             "writes the Databricks account id in another case",
         ),
-        ("role/dbx", "role/other", "names another role, arn:aws:iam::123456789012:role/other"),
+        (
+            "role/dbx",
+            "role/other",
+            "names another role, arn:aws:iam::123456789012:role/other",
+        ),
     ];
     for (right, wrong, hint) in rows {
-        let statements: Vec<String> = documented()?.iter().map(|statement| statement.replace(right, wrong)).collect();
+        let statements: Vec<String> = documented()?
+            .iter()
+            .map(|statement| statement.replace(right, wrong))
+            .collect();
         let mut facts = facts(&statements)?;
         if let Fact::Known(text) = &mut facts.policy {
             *text = text.replace(&format!("{ADMIN},"), "");
@@ -292,10 +434,24 @@ fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
     facts.description = Fact::Unreadable(denied("kms:DescribeKey"));
     facts.policy = Fact::Unreadable(denied("kms:GetKeyPolicy"));
     let at = |stage| -> Result<Vec<(Id, Severity)>, Box<dyn std::error::Error>> {
-        let findings = judge(&facts, &Question { stage, ..question()? });
-        Ok(findings.iter().map(|finding| (finding.id, finding.severity)).collect())
+        let findings = judge(
+            &facts,
+            &Question {
+                stage,
+                ..question()?
+            },
+        );
+        Ok(findings
+            .iter()
+            .map(|finding| (finding.id, finding.severity))
+            .collect())
     };
-    let unread = |severity| vec![(Id::KmsKeyUnreadable, severity), (Id::PolicyUnreadable, severity)];
+    let unread = |severity| {
+        vec![
+            (Id::KmsKeyUnreadable, severity),
+            (Id::PolicyUnreadable, severity),
+        ]
+    };
     assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
     assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
     Ok(())
@@ -304,7 +460,13 @@ fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
 #[test]
 fn a_key_of_another_partition_is_refused() -> Outcome {
     let mut facts = facts(&documented()?)?;
-    facts.arn = "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab".parse()?;
-    assert!(judge(&facts, &question()?).iter().any(|finding| finding.id == Id::KmsKeyPartition));
+    facts.arn =
+        "arn:aws-us-gov:kms:us-gov-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+            .parse()?;
+    assert!(
+        judge(&facts, &question()?)
+            .iter()
+            .any(|finding| finding.id == Id::KmsKeyPartition)
+    );
     Ok(())
 }

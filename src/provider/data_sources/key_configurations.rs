@@ -91,13 +91,23 @@ impl DataSource for KeyConfigurations {
         let client = cx.client();
         let account = account(cx).await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
-        let all = client.reads().configurations(account).await.map_err(failed)?;
+        let all = client
+            .reads()
+            .configurations(account)
+            .await
+            .map_err(failed)?;
         let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
-        let mut found: Vec<&KeyConfiguration> = all.values().filter(|one| fits(one, &model)).collect();
+        let mut found: Vec<&KeyConfiguration> =
+            all.values().filter(|one| fits(one, &model)).collect();
         found.sort_by_key(|one| (one.creation_time, one.customer_managed_key_id.clone()));
         let shown = |one: &&KeyConfiguration| {
-            let users = workspaces.values().filter(|workspace| workspace.uses_id(&one.customer_managed_key_id));
-            show(one, list(users.map(|workspace| workspace.workspace_id.to_string())))
+            let users = workspaces
+                .values()
+                .filter(|workspace| workspace.uses_id(&one.customer_managed_key_id));
+            show(
+                one,
+                list(users.map(|workspace| workspace.workspace_id.to_string())),
+            )
         };
         model.id = Attr::Known(account.id().to_string());
         model.ids = list(found.iter().map(|one| one.customer_managed_key_id.clone()));
@@ -109,12 +119,22 @@ impl DataSource for KeyConfigurations {
 fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
     let found = one.cloud_and_key();
     wanted.use_case.known().is_none_or(|case| one.is_for(*case))
-        && wanted.key.known().is_none_or(|wanted| found.as_ref().is_some_and(|(_, key)| wanted == key))
-        && wanted.cloud.known().is_none_or(|wanted| found.as_ref().is_some_and(|(cloud, _)| wanted == cloud.as_str()))
+        && wanted
+            .key
+            .known()
+            .is_none_or(|wanted| found.as_ref().is_some_and(|(_, key)| wanted == key))
+        && wanted.cloud.known().is_none_or(|wanted| {
+            found
+                .as_ref()
+                .is_some_and(|(cloud, _)| wanted == cloud.as_str())
+        })
 }
 
 fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
-    let (cloud, key) = one.cloud_and_key().map(|(cloud, key)| (cloud.to_string(), key)).unwrap_or_default();
+    let (cloud, key) = one
+        .cloud_and_key()
+        .map(|(cloud, key)| (cloud.to_string(), key))
+        .unwrap_or_default();
     let aws = one.aws_key_info.as_ref();
     let mut use_cases = one.use_cases.clone();
     use_cases.sort();
@@ -123,8 +143,14 @@ fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
         use_cases: list(use_cases),
         cloud: text(&cloud),
         key: text(&key),
-        key_alias: text(aws.and_then(|aws| aws.key_alias.as_deref()).unwrap_or_default()),
-        key_region: text(aws.and_then(|aws| aws.key_region.as_deref()).unwrap_or_default()),
+        key_alias: text(
+            aws.and_then(|aws| aws.key_alias.as_deref())
+                .unwrap_or_default(),
+        ),
+        key_region: text(
+            aws.and_then(|aws| aws.key_region.as_deref())
+                .unwrap_or_default(),
+        ),
         reuse_key_for_cluster_volumes: aws
             .filter(|_| one.is_for(UseCase::Storage))
             .map(AwsKeyInfo::is_reused_for_cluster_volumes)

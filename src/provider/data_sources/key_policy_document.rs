@@ -49,7 +49,9 @@ fn unusable(error: &DocumentError) -> Diagnostic {
         DocumentError::Source(error) => {
             format!("`source_policy` is no valid key policy: {error}. Correct it at that place.")
         }
-        DocumentError::Limits(reason) => format!("With the statements for Databricks, {reason}. Shorten other statements."),
+        DocumentError::Limits(reason) => {
+            format!("With the statements for Databricks, {reason}. Shorten other statements.")
+        }
     };
     Diagnostic::error("The key policy cannot be made", detail).on("aws.source_policy")
 }
@@ -95,16 +97,26 @@ impl DataSource for KeyPolicyDocument {
             vec![
                 use_cases(),
                 account_ids(),
-                Attribute::object("aws", aws).required().describe("What the policy is made of."),
-                Attribute::string("id").computed().describe("The same as `json`."),
-                Attribute::string("statements").computed().describe("The statements for Databricks, as a JSON list."),
-                Attribute::string("json").computed().describe("The whole policy, as JSON."),
+                Attribute::object("aws", aws)
+                    .required()
+                    .describe("What the policy is made of."),
+                Attribute::string("id")
+                    .computed()
+                    .describe("The same as `json`."),
+                Attribute::string("statements")
+                    .computed()
+                    .describe("The statements for Databricks, as a JSON list."),
+                Attribute::string("json")
+                    .computed()
+                    .describe("The whole policy, as JSON."),
             ],
         )
     }
 
     fn validate(config: &Model) -> Diagnostics {
-        let Some(aws) = config.aws.known() else { return Diagnostics::new() };
+        let Some(aws) = config.aws.known() else {
+            return Diagnostics::new();
+        };
         if aws.account_id.is_null() && aws.source_policy.is_null() {
             return Diagnostic::error(
                 "Nobody could administer the key",
@@ -123,7 +135,10 @@ impl DataSource for KeyPolicyDocument {
             return Err(incomplete());
         };
         let accounts = accounts(client, &model.databricks_account_ids)?;
-        let named = aws.partition.known().and_then(|partition| partition.parse().ok());
+        let named = aws
+            .partition
+            .known()
+            .and_then(|partition| partition.parse().ok());
         let usage = Usage {
             deployment: named.unwrap_or_else(|| client.usual_deployment()),
             accounts: accounts.clone(),

@@ -97,7 +97,12 @@ impl From<Requirement> for Needed {
             use_case: text(need.purpose.use_case().name()),
             purpose: text(need.purpose.in_words()),
             principal: text(&need.principal),
-            databricks_account_id: text(need.account.as_ref().map(AccountId::as_str).unwrap_or_default()),
+            databricks_account_id: text(
+                need.account
+                    .as_ref()
+                    .map(AccountId::as_str)
+                    .unwrap_or_default(),
+            ),
             action: text(need.action),
             reason: text(need.reason),
             standing: text(need.standing.name()),
@@ -125,12 +130,24 @@ impl DataSource for KeyReadiness {
             ),
         ];
         let finding = vec![
-            Attribute::string("id").computed().describe("Stable name; the guide on findings has all of them."),
-            Attribute::string("severity").computed().describe("`error` or `warning`."),
-            Attribute::string("summary").computed().describe("What is wrong, in one line."),
-            Attribute::string("found").computed().describe("What was found."),
-            Attribute::string("why").computed().describe("Why it matters."),
-            Attribute::string("remedy").computed().describe("What to do, ready to paste."),
+            Attribute::string("id")
+                .computed()
+                .describe("Stable name; the guide on findings has all of them."),
+            Attribute::string("severity")
+                .computed()
+                .describe("`error` or `warning`."),
+            Attribute::string("summary")
+                .computed()
+                .describe("What is wrong, in one line."),
+            Attribute::string("found")
+                .computed()
+                .describe("What was found."),
+            Attribute::string("why")
+                .computed()
+                .describe("Why it matters."),
+            Attribute::string("remedy")
+                .computed()
+                .describe("What to do, ready to paste."),
         ];
         let requirement = vec![
             Attribute::string("use_case").computed().describe("`MANAGED_SERVICES` or `STORAGE`."),
@@ -194,8 +211,11 @@ impl DataSource for KeyReadiness {
 
     async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
         let client = cx.client();
-        let Attr::Known(aws) = &model.aws else { return Err(incomplete()) };
-        let (Some(key), Some(cases)) = (aws.key_arn.known().cloned(), all_known(&model.use_cases)) else {
+        let Attr::Known(aws) = &model.aws else {
+            return Err(incomplete());
+        };
+        let (Some(key), Some(cases)) = (aws.key_arn.known().cloned(), all_known(&model.use_cases))
+        else {
             return Err(incomplete());
         };
         if !client.aws_is_known() {
@@ -220,13 +240,22 @@ impl DataSource for KeyReadiness {
             grants: false,
             cross_account_role: aws.cross_account_role_arn.known().cloned(),
         };
-        let question = Question { usage, cluster_volumes: false, stage: Stage::Plan };
+        let question = Question {
+            usage,
+            cluster_volumes: false,
+            stage: Stage::Plan,
+        };
         let findings = judge(&facts, &question);
-        let is_known = matches!((&facts.description, &facts.policy), (Fact::Known(_), Fact::Known(_)));
+        let is_known = matches!(
+            (&facts.description, &facts.policy),
+            (Fact::Known(_), Fact::Known(_))
+        );
         let requirements = proof(&facts, &question);
         model.ready = Attr::Known(
             is_known
-                && findings.iter().all(|finding| finding.severity != Severity::Error)
+                && findings
+                    .iter()
+                    .all(|finding| finding.severity != Severity::Error)
                 && requirements.iter().all(|one| one.standing.is_proven()),
         );
         model.key_state = match &facts.description {

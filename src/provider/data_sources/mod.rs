@@ -21,7 +21,11 @@ fn list<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
 }
 
 fn text(value: &str) -> Attr<String> {
-    if value.is_empty() { Attr::Null } else { Attr::Known(value.to_owned()) }
+    if value.is_empty() {
+        Attr::Null
+    } else {
+        Attr::Known(value.to_owned())
+    }
 }
 
 /// Terraform reads a data source only when its configuration is known.
@@ -30,7 +34,10 @@ fn incomplete() -> Diagnostics {
 }
 
 /// The Databricks accounts that are named, or that of the provider.
-fn accounts(client: &Client, named: &Attr<Vec<Attr<AccountId>>>) -> Result<Vec<AccountId>, Diagnostics> {
+fn accounts(
+    client: &Client,
+    named: &Attr<Vec<Attr<AccountId>>>,
+) -> Result<Vec<AccountId>, Diagnostics> {
     match all_known(named) {
         Some(named) => Ok(named),
         None => Ok(vec![client.account_id()?]),
@@ -51,7 +58,10 @@ fn use_cases() -> Attribute {
     Attribute::string_set("use_cases")
         .required()
         .format::<UseCase>("Invalid use case")
-        .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
+        .not_empty(
+            "No use case",
+            "Name at least one of `MANAGED_SERVICES` and `STORAGE`.",
+        )
         .describe("What the key is to be used for: `MANAGED_SERVICES`, `STORAGE`, or both.")
 }
 

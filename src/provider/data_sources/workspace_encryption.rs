@@ -55,18 +55,30 @@ impl DataSource for WorkspaceEncryption {
 
     fn schema() -> Schema {
         let data = vec![
-            Attribute::string("kind").computed().describe("What it is, as `notebooks`."),
-            Attribute::string("place").computed().describe("Where it lies."),
-            Attribute::bool("covered")
+            Attribute::string("kind")
                 .computed()
-                .describe("Whether a key of yours encrypts it; null where the workspace has no such data."),
+                .describe("What it is, as `notebooks`."),
+            Attribute::string("place")
+                .computed()
+                .describe("Where it lies."),
+            Attribute::bool("covered").computed().describe(
+                "Whether a key of yours encrypts it; null where the workspace has no such data.",
+            ),
             Attribute::string("covered_by")
                 .computed()
                 .describe("`MANAGED_SERVICES` or `STORAGE`; null when it is not covered."),
-            Attribute::string("key_configuration_id").computed().describe("The key configuration that covers it."),
-            Attribute::string("key").computed().describe("The key that covers it."),
-            Attribute::string("note").computed().describe("What else to know."),
-            Attribute::string("instead").computed().describe("What to do when it is not covered."),
+            Attribute::string("key_configuration_id")
+                .computed()
+                .describe("The key configuration that covers it."),
+            Attribute::string("key")
+                .computed()
+                .describe("The key that covers it."),
+            Attribute::string("note")
+                .computed()
+                .describe("What else to know."),
+            Attribute::string("instead")
+                .computed()
+                .describe("What to do when it is not covered."),
         ];
         Schema::new(
             "What is encrypted by which key in a workspace: each kind of data, where it lies, the key that covers it, and what is not \
@@ -77,18 +89,30 @@ impl DataSource for WorkspaceEncryption {
                     .required()
                     .format::<WorkspaceId>("Invalid workspace id")
                     .describe("Id of the workspace, a number."),
-                Attribute::string("id").computed().describe("Id of the workspace."),
-                Attribute::string("workspace_name").computed().describe("Name of the workspace."),
-                Attribute::string("region").computed().describe("AWS region of the workspace."),
+                Attribute::string("id")
+                    .computed()
+                    .describe("Id of the workspace."),
+                Attribute::string("workspace_name")
+                    .computed()
+                    .describe("Name of the workspace."),
+                Attribute::string("region")
+                    .computed()
+                    .describe("AWS region of the workspace."),
                 Attribute::string("managed_services_key_configuration_id")
                     .computed()
                     .describe("Key configuration for managed services."),
-                Attribute::string("managed_services_key").computed().describe("Its key."),
+                Attribute::string("managed_services_key")
+                    .computed()
+                    .describe("Its key."),
                 Attribute::string("storage_key_configuration_id")
                     .computed()
                     .describe("Key configuration for workspace storage."),
-                Attribute::string("storage_key").computed().describe("Its key."),
-                Attribute::nested("data", Nesting::List, data).computed().describe("Each kind of data."),
+                Attribute::string("storage_key")
+                    .computed()
+                    .describe("Its key."),
+                Attribute::nested("data", Nesting::List, data)
+                    .computed()
+                    .describe("Each kind of data."),
             ],
         )
     }
@@ -101,11 +125,21 @@ impl DataSource for WorkspaceEncryption {
         };
         let workspace = required(account, id, client.reads().workspace(account, id).await)?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
-        let configurations = client.reads().configurations(account).await.map_err(failed)?;
+        let configurations = client
+            .reads()
+            .configurations(account)
+            .await
+            .map_err(failed)?;
         let of = |case: UseCase| -> Result<_, Diagnostics> {
             Ok(attached(&workspace, case)?.map(|id| {
                 let configuration = configurations.get(id.as_str());
-                (id, configuration.and_then(|one| one.cloud_and_key()).map(|(_, key)| key), configuration)
+                (
+                    id,
+                    configuration
+                        .and_then(|one| one.cloud_and_key())
+                        .map(|(_, key)| key),
+                    configuration,
+                )
             }))
         };
         let (managed, storage) = (of(UseCase::ManagedServices)?, of(UseCase::Storage)?);
@@ -120,7 +154,10 @@ impl DataSource for WorkspaceEncryption {
             serverless_only: workspace.is_serverless_only(),
         };
         let key = |found: &Option<(KeyConfigurationId, Option<String>, _)>| match found {
-            Some((id, key, _)) => (Attr::Known(id.clone()), key.clone().map_or(Attr::Null, Attr::Known)),
+            Some((id, key, _)) => (
+                Attr::Known(id.clone()),
+                key.clone().map_or(Attr::Null, Attr::Known),
+            ),
             None => (Attr::Null, Attr::Null),
         };
         let rows = KINDS.iter().map(|kind| {
@@ -133,7 +170,11 @@ impl DataSource for WorkspaceEncryption {
             Data {
                 kind: text(kind.name),
                 place: text(kind.place_in(keys)),
-                covered: if covered == Covered::DoesNotApply { Attr::Null } else { Attr::Known(case.is_some()) },
+                covered: if covered == Covered::DoesNotApply {
+                    Attr::Null
+                } else {
+                    Attr::Known(case.is_some())
+                },
                 covered_by: text(case.map(|case| case.name()).unwrap_or_default()),
                 key_configuration_id: configuration,
                 key,
@@ -148,7 +189,10 @@ impl DataSource for WorkspaceEncryption {
         model.id = Attr::Known(id.to_string());
         model.workspace_name = text(&workspace.workspace_name);
         model.region = text(workspace.aws_region.as_deref().unwrap_or_default());
-        (model.managed_services_key_configuration_id, model.managed_services_key) = key(&managed);
+        (
+            model.managed_services_key_configuration_id,
+            model.managed_services_key,
+        ) = key(&managed);
         (model.storage_key_configuration_id, model.storage_key) = key(&storage);
         Ok(model)
     }

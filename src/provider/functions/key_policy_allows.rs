@@ -23,8 +23,16 @@ impl Function for KeyPolicyAllows {
         Signature {
             parameters: vec![
                 parameter("policy", Type::String, "A key policy, as JSON."),
-                parameter("key_arn", Type::String, "ARN of the key that the policy is for."),
-                parameter("principal", Type::String, "Who asks: the ARN of a role, user, session or account root."),
+                parameter(
+                    "key_arn",
+                    Type::String,
+                    "ARN of the key that the policy is for.",
+                ),
+                parameter(
+                    "principal",
+                    Type::String,
+                    "Who asks: the ARN of a role, user, session or account root.",
+                ),
                 parameter("action", Type::String, "For what, as `kms:Decrypt`."),
                 Parameter {
                     allow_null: true,
@@ -59,22 +67,49 @@ impl Function for KeyPolicyAllows {
         let action = kms_action(text(arguments, 3)).map_err(|error| wrong(3, error))?;
         let mut context = Context::open();
         if let Some(account) = caller.account() {
-            context = context.with("kms:CallerAccount", account).with("aws:PrincipalAccount", account);
+            context = context
+                .with("kms:CallerAccount", account)
+                .with("aws:PrincipalAccount", account);
         }
         if let Some(Value::Map(entries)) = arguments.get(4) {
             for (name, value) in entries {
-                context.set(name, value.as_str().into_iter().map(str::to_owned).collect());
+                context.set(
+                    name,
+                    value.as_str().into_iter().map(str::to_owned).collect(),
+                );
             }
         }
-        let request = Request { caller, action, resource: key.to_string(), context };
+        let request = Request {
+            caller,
+            action,
+            resource: key.to_string(),
+            context,
+        };
         let decision = evaluate(&policy, &request);
-        let name = |index: &usize| policy.statements.get(*index).map(|statement| Value::String(statement.name(*index)));
+        let name = |index: &usize| {
+            policy
+                .statements
+                .get(*index)
+                .map(|statement| Value::String(statement.name(*index)))
+        };
         Ok(Value::map([
             ("allowed", Value::Bool(decision.verdict == Verdict::Allowed)),
             ("verdict", Value::string(decision.verdict.name())),
             ("delegated", Value::Bool(decision.delegated)),
-            ("statements", Value::List(decision.statements.iter().filter_map(name).collect())),
-            ("undetermined_keys", Value::List(decision.undetermined_keys.into_iter().map(Value::String).collect())),
+            (
+                "statements",
+                Value::List(decision.statements.iter().filter_map(name).collect()),
+            ),
+            (
+                "undetermined_keys",
+                Value::List(
+                    decision
+                        .undetermined_keys
+                        .into_iter()
+                        .map(Value::String)
+                        .collect(),
+                ),
+            ),
         ]))
     }
 }

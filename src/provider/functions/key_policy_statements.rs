@@ -17,11 +17,22 @@ impl Function for KeyPolicyStatements {
     }
 
     fn signature(&self) -> Signature {
-        let nullable = |parameter: Parameter| Parameter { allow_null: true, ..parameter };
+        let nullable = |parameter: Parameter| Parameter {
+            allow_null: true,
+            ..parameter
+        };
         Signature {
             parameters: vec![
-                parameter("use_cases", Type::set(Type::String), "`MANAGED_SERVICES`, `STORAGE`, or both."),
-                parameter("databricks_account_ids", Type::set(Type::String), "Databricks accounts that use the key."),
+                parameter(
+                    "use_cases",
+                    Type::set(Type::String),
+                    "`MANAGED_SERVICES`, `STORAGE`, or both.",
+                ),
+                parameter(
+                    "databricks_account_ids",
+                    Type::set(Type::String),
+                    "Databricks accounts that use the key.",
+                ),
                 nullable(parameter(
                     "cross_account_role_arn",
                     Type::String,
@@ -44,16 +55,37 @@ impl Function for KeyPolicyStatements {
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
         let (use_cases, accounts) = (all_parsed(arguments, 0)?, all_parsed(arguments, 1)?);
         if use_cases.is_empty() {
-            return Err(wrong(0, "there is no use case; name at least one of `MANAGED_SERVICES` and `STORAGE`"));
+            return Err(wrong(
+                0,
+                "there is no use case; name at least one of `MANAGED_SERVICES` and `STORAGE`",
+            ));
         }
         if accounts.is_empty() {
             return Err(wrong(1, "there is no Databricks account"));
         }
-        let is_given = |index: usize| arguments.get(index).is_some_and(|argument| !argument.is_null());
+        let is_given = |index: usize| {
+            arguments
+                .get(index)
+                .is_some_and(|argument| !argument.is_null())
+        };
         let role = is_given(2).then(|| parsed(arguments, 2)).transpose()?;
-        let deployment = if is_given(3) { parsed(arguments, 3)? } else { Deployment::Commercial };
-        let usage = Usage { deployment, accounts, use_cases, grants: false, cross_account_role: role };
-        let statements: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+        let deployment = if is_given(3) {
+            parsed(arguments, 3)?
+        } else {
+            Deployment::Commercial
+        };
+        let usage = Usage {
+            deployment,
+            accounts,
+            use_cases,
+            grants: false,
+            cross_account_role: role,
+        };
+        let statements: Vec<String> = usage
+            .grants()
+            .into_iter()
+            .map(|grant| grant.statement)
+            .collect();
         Ok(Value::String(list_of(&statements)))
     }
 }

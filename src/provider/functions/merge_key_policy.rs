@@ -43,18 +43,27 @@ impl Function for MergeKeyPolicy {
         let wanted = document_of(&statements).map_err(|error| wrong(1, error))?;
         let there: BTreeSet<_> = policy.meanings().into_iter().collect();
         let mut edits = Vec::new();
-        for ((statement, meaning), text) in wanted.statements.iter().zip(wanted.meanings()).zip(statements) {
+        for ((statement, meaning), text) in wanted
+            .statements
+            .iter()
+            .zip(wanted.meanings())
+            .zip(statements)
+        {
             if there.contains(&meaning) {
                 continue;
             }
-            let same_sid = |own: &crate::policy::Statement| statement.sid.is_some() && own.sid == statement.sid;
+            let same_sid = |own: &crate::policy::Statement| {
+                statement.sid.is_some() && own.sid == statement.sid
+            };
             edits.push(match policy.statements.iter().position(same_sid) {
                 Some(index) => Edit::Replace(index, text),
                 None => Edit::Append(text),
             });
         }
         let merged = policy.edited(&edits).map_err(|error| wrong(1, error))?;
-        merged.check_limits().map_err(|error| wrong(1, error.message))?;
+        merged
+            .check_limits()
+            .map_err(|error| wrong(1, error.message))?;
         Ok(Value::String(merged.text().to_owned()))
     }
 }

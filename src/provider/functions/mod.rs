@@ -20,12 +20,21 @@ use crate::plugin::value::Value;
 
 /// A parameter that has to be known.
 const fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
-    Parameter { name, ty, description, allow_null: false, allow_unknown: false }
+    Parameter {
+        name,
+        ty,
+        description,
+        allow_null: false,
+        allow_unknown: false,
+    }
 }
 
 /// An error about an argument.
 fn wrong(index: usize, error: impl fmt::Display) -> FunctionError {
-    FunctionError { text: crate::plugin::schema::sentence(&error.to_string()), argument: Some(index) }
+    FunctionError {
+        text: crate::plugin::schema::sentence(&error.to_string()),
+        argument: Some(index),
+    }
 }
 
 /// A text argument, in types.
@@ -33,11 +42,16 @@ fn parsed<T: FromStr>(arguments: &[Value], index: usize) -> Result<T, FunctionEr
 where
     T::Err: fmt::Display,
 {
-    text(arguments, index).parse().map_err(|error| wrong(index, error))
+    text(arguments, index)
+        .parse()
+        .map_err(|error| wrong(index, error))
 }
 
 fn text(arguments: &[Value], index: usize) -> &str {
-    arguments.get(index).and_then(Value::as_str).unwrap_or_default()
+    arguments
+        .get(index)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// A list or set of texts, each in types.
@@ -45,7 +59,15 @@ fn all_parsed<T: FromStr>(arguments: &[Value], index: usize) -> Result<Vec<T>, F
 where
     T::Err: fmt::Display,
 {
-    let Some(Value::List(elements)) = arguments.get(index) else { return Ok(Vec::new()) };
-    let one = |value: &Value| value.as_str().unwrap_or_default().parse().map_err(|error| wrong(index, error));
+    let Some(Value::List(elements)) = arguments.get(index) else {
+        return Ok(Vec::new());
+    };
+    let one = |value: &Value| {
+        value
+            .as_str()
+            .unwrap_or_default()
+            .parse()
+            .map_err(|error| wrong(index, error))
+    };
     elements.iter().map(one).collect()
 }

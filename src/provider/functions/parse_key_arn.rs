@@ -38,7 +38,10 @@ impl Function for ParseKeyArn {
             ("region", Value::string(key.region())),
             ("account_id", Value::string(key.account())),
             ("key_id", Value::string(key.key_id())),
-            ("multi_region", Value::Bool(key.key_id().starts_with("mrk-"))),
+            (
+                "multi_region",
+                Value::Bool(key.key_id().starts_with("mrk-")),
+            ),
         ]))
     }
 }

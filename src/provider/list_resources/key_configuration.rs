@@ -39,26 +39,48 @@ impl ListResource for KeyConfigurations {
         )
     }
 
-    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    async fn list(
+        cx: &Context<Client>,
+        config: Config,
+        limit: usize,
+    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
-        let all = client.reads().configurations(account).await.map_err(failed)?;
+        let all = client
+            .reads()
+            .configurations(account)
+            .await
+            .map_err(failed)?;
         let mut found = Vec::new();
         for one in all.values() {
-            let Some(aws) = &one.aws_key_info else { continue };
+            let Some(aws) = &one.aws_key_info else {
+                continue;
+            };
             let fits = config.use_case.known().is_none_or(|case| one.is_for(*case))
-                && config.key_arn.known().is_none_or(|key| aws.key_arn == key.to_string());
+                && config
+                    .key_arn
+                    .known()
+                    .is_none_or(|key| aws.key_arn == key.to_string());
             if !fits {
                 continue;
             }
             match Model::of(one) {
                 Ok(model) => {
-                    let name = aws.key_alias.as_deref().filter(|alias| !alias.is_empty()).unwrap_or(&aws.key_arn);
-                    found.push(Listed { name: format!("{name} ({})", one.use_cases.join(", ")), model });
+                    let name = aws
+                        .key_alias
+                        .as_deref()
+                        .filter(|alias| !alias.is_empty())
+                        .unwrap_or(&aws.key_arn);
+                    found.push(Listed {
+                        name: format!("{name} ({})", one.use_cases.join(", ")),
+                        model,
+                    });
                 }
                 // What this version cannot manage is reported, and is no reason to hide the others.
-                Err(unreadable) => unreadable.into_iter().for_each(|one| cx.warn(as_warning(one))),
+                Err(unreadable) => unreadable
+                    .into_iter()
+                    .for_each(|one| cx.warn(as_warning(one))),
             }
             if found.len() >= limit {
                 break;

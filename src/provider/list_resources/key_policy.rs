@@ -36,7 +36,11 @@ impl ListResource for KeyPolicies {
         )
     }
 
-    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    async fn list(
+        cx: &Context<Client>,
+        config: Config,
+        limit: usize,
+    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
         let client = cx.client();
         let keys = client.aws().keys(config.region.known().map(String::as_str)).await.map_err(|error| {
             Diagnostic::error(
@@ -66,7 +70,10 @@ impl ListResource for KeyPolicies {
             };
             let model = Model::recognised(client, &key, &live);
             if model.is_for_databricks() {
-                found.push(Listed { name: key.to_string(), model });
+                found.push(Listed {
+                    name: key.to_string(),
+                    model,
+                });
             }
             if found.len() >= limit {
                 break;

@@ -37,14 +37,23 @@ impl ListResource for WorkspaceBindings {
         )
     }
 
-    async fn list(cx: &Context<Client>, config: Config, limit: usize) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    async fn list(
+        cx: &Context<Client>,
+        config: Config,
+        limit: usize,
+    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The workspaces could not be read", &error);
         let all = client.reads().workspaces(account).await.map_err(failed)?;
         let bound = all.values().filter(|workspace| {
-            UseCase::ALL.iter().any(|case| workspace.key(*case) != AttachedKey::None)
-                && config.key_configuration_id.known().is_none_or(|id| workspace.uses(id))
+            UseCase::ALL
+                .iter()
+                .any(|case| workspace.key(*case) != AttachedKey::None)
+                && config
+                    .key_configuration_id
+                    .known()
+                    .is_none_or(|id| workspace.uses(id))
         });
         let mut found = Vec::new();
         for workspace in bound {
@@ -53,10 +62,15 @@ impl ListResource for WorkspaceBindings {
             }
             match Model::of(workspace) {
                 Ok(model) => {
-                    found.push(Listed { name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id), model });
+                    found.push(Listed {
+                        name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id),
+                        model,
+                    });
                 }
                 // What this version cannot read is reported, and is no reason to hide the others.
-                Err(unreadable) => unreadable.into_iter().for_each(|one| cx.warn(as_warning(one))),
+                Err(unreadable) => unreadable
+                    .into_iter()
+                    .for_each(|one| cx.warn(as_warning(one))),
             }
         }
         Ok(found)

@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{Timeouts, all_known, known_set, timeout};
-use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration};
+use crate::databricks::key_configurations::{
+    AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration,
+};
 use crate::plugin::bridge::Attr;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::identity::Identity;
@@ -13,10 +15,14 @@ use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
-use crate::provider::client::{Claim, Client, PlannedConfiguration, account_to_read, as_warnings, split};
+use crate::provider::client::{
+    Claim, Client, PlannedConfiguration, account_to_read, as_warnings, split,
+};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
-use crate::provider::key_configurations::{Ending, announce, make, refuse_while_in_use, rfc3339, users};
+use crate::provider::key_configurations::{
+    Ending, announce, make, refuse_while_in_use, rfc3339, users,
+};
 use crate::provider::waiting::{Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
@@ -72,7 +78,10 @@ impl Model {
     /// When this version cannot represent it: a key of another cloud.
     pub fn of(remote: &Remote) -> Result<Self, Diagnostics> {
         let id: Result<KeyConfigurationId, _> = remote.customer_managed_key_id.parse();
-        state(remote, &Self::named(id.map_err(|error| Diagnostic::bug(error.to_string()))?))
+        state(
+            remote,
+            &Self::named(id.map_err(|error| Diagnostic::bug(error.to_string()))?),
+        )
     }
 
     fn key(&self) -> Option<&KeyArn> {
@@ -80,7 +89,12 @@ impl Model {
     }
 
     /// What preflight is to be asked about the key, when all of it is known.
-    fn question(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<(KeyArn, Question)> {
+    fn question(
+        &self,
+        client: &Client,
+        account: &AccountId,
+        stage: Stage,
+    ) -> Option<(KeyArn, Question)> {
         let aws = self.aws.known()?;
         let key = aws.key_arn.known()?.clone();
         let usage = Usage {
@@ -91,7 +105,14 @@ impl Model {
             cross_account_role: None,
         };
         let cluster_volumes = aws.reuse_key_for_cluster_volumes.known() != Some(&false);
-        Some((key, Question { usage, cluster_volumes, stage }))
+        Some((
+            key,
+            Question {
+                usage,
+                cluster_volumes,
+                stage,
+            },
+        ))
     }
 }
 
@@ -115,26 +136,42 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
         .map(|case| case.parse())
         .collect::<Result<_, _>>()
         .map_err(|_| odd(format!("the use cases {}", remote.use_cases.join(", "))))?;
-    let key_arn: KeyArn = key.key_arn.parse().map_err(|_| odd(format!("the key {}", key.key_arn)))?;
+    let key_arn: KeyArn = key
+        .key_arn
+        .parse()
+        .map_err(|_| odd(format!("the key {}", key.key_arn)))?;
     let is_storage = use_cases.contains(&UseCase::Storage);
     let old = before.aws.known();
     Ok(Model {
-        id: remote.customer_managed_key_id.parse().map_or(Attr::Unknown, Attr::Known),
+        id: remote
+            .customer_managed_key_id
+            .parse()
+            .map_or(Attr::Unknown, Attr::Known),
         account_id: match remote.account_id.as_deref().map(str::parse) {
             Some(Ok(account)) => Attr::Known(account),
             _ => before.account_id.clone(),
         },
-        creation_time: remote.creation_time.and_then(rfc3339).map_or_else(|| before.creation_time.clone(), Attr::Known),
+        creation_time: remote
+            .creation_time
+            .and_then(rfc3339)
+            .map_or_else(|| before.creation_time.clone(), Attr::Known),
         aws: Attr::Known(Aws {
             key_region: Attr::Known(
-                key.key_region.clone().filter(|region| !region.is_empty()).unwrap_or_else(|| key_arn.region().to_owned()),
+                key.key_region
+                    .clone()
+                    .filter(|region| !region.is_empty())
+                    .unwrap_or_else(|| key_arn.region().to_owned()),
             ),
             key_arn: Attr::Known(key_arn),
             // The alias is for people: the API keeps the first one for good, so what the state says is the newer truth.
             key_alias: match old.map(|old| &old.key_alias) {
                 Some(Attr::Known(alias)) => Attr::Known(alias.clone()),
                 Some(Attr::Null) if before.creation_time.known().is_some() => Attr::Null,
-                _ => key.key_alias.as_deref().and_then(|alias| alias.parse().ok()).into(),
+                _ => key
+                    .key_alias
+                    .as_deref()
+                    .and_then(|alias| alias.parse().ok())
+                    .into(),
             },
             reuse_key_for_cluster_volumes: if is_storage {
                 Attr::Known(key.is_reused_for_cluster_volumes())
@@ -150,7 +187,10 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
 
 fn request(plan: &Model) -> Option<NewKeyConfiguration> {
     let aws = plan.aws.known()?;
-    let mut use_cases: Vec<String> = all_known(&plan.use_cases)?.iter().map(ToString::to_string).collect();
+    let mut use_cases: Vec<String> = all_known(&plan.use_cases)?
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     use_cases.sort();
     let is_storage = use_cases.iter().any(|case| case == UseCase::Storage.name());
     let key = aws.key_arn.known()?;
@@ -161,7 +201,11 @@ fn request(plan: &Model) -> Option<NewKeyConfiguration> {
             key_alias: aws.key_alias.known().map(ToString::to_string),
             key_region: Some(key.region().to_owned()),
             // Left out, the API takes it as true: an explicit false has to reach it.
-            reuse_key_for_cluster_volumes: aws.reuse_key_for_cluster_volumes.known().copied().filter(|_| is_storage),
+            reuse_key_for_cluster_volumes: aws
+                .reuse_key_for_cluster_volumes
+                .known()
+                .copied()
+                .filter(|_| is_storage),
         },
     })
 }
@@ -171,7 +215,11 @@ impl Resource for KeyConfiguration {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_key_configuration";
-    const IDENTITY: Identity = Identity { name: "id", path: "id", description: "the id of the key configuration, a UUID" };
+    const IDENTITY: Identity = Identity {
+        name: "id",
+        path: "id",
+        description: "the id of the key configuration, a UUID",
+    };
 
     fn schema() -> Schema {
         let aws = vec![
@@ -214,8 +262,12 @@ impl Resource for KeyConfiguration {
 
     fn validate(config: &Model) -> Diagnostics {
         let mut found = Diagnostics::new();
-        let (Some(aws), Some(cases)) = (config.aws.known(), all_known(&config.use_cases)) else { return found };
-        if aws.reuse_key_for_cluster_volumes.known() == Some(&true) && !cases.contains(&UseCase::Storage) {
+        let (Some(aws), Some(cases)) = (config.aws.known(), all_known(&config.use_cases)) else {
+            return found;
+        };
+        if aws.reuse_key_for_cluster_volumes.known() == Some(&true)
+            && !cases.contains(&UseCase::Storage)
+        {
             found.push(
                 Diagnostic::error(
                     "Cluster volumes belong to the use case STORAGE",
@@ -228,7 +280,11 @@ impl Resource for KeyConfiguration {
         found
     }
 
-    async fn plan(cx: &Context<Client>, change: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+    async fn plan(
+        cx: &Context<Client>,
+        change: &Change<Model>,
+        plan: &mut Plan<Model>,
+    ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let cases = all_known(&plan.model.use_cases);
         if let Attr::Known(aws) = &mut plan.model.aws {
@@ -257,8 +313,15 @@ impl Resource for KeyConfiguration {
         let replaces = change.prior.as_ref().is_some_and(|prior| {
             prior.key() != plan.model.key()
                 || all_known(&prior.use_cases).map(sorted) != cases.clone().map(sorted)
-                || prior.aws.known().map(|aws| &aws.reuse_key_for_cluster_volumes)
-                    != plan.model.aws.known().map(|aws| &aws.reuse_key_for_cluster_volumes)
+                || prior
+                    .aws
+                    .known()
+                    .map(|aws| &aws.reuse_key_for_cluster_volumes)
+                    != plan
+                        .model
+                        .aws
+                        .known()
+                        .map(|aws| &aws.reuse_key_for_cluster_volumes)
         });
         match change.prior.as_ref() {
             None => {
@@ -266,7 +329,12 @@ impl Resource for KeyConfiguration {
                 // A missing credential is told now, not in the middle of the apply.
                 let account = client.account().await?;
                 if let Some(cases) = cases.clone() {
-                    let reuse = plan.model.aws.known().and_then(|aws| aws.reuse_key_for_cluster_volumes.known()) == Some(&true);
+                    let reuse = plan
+                        .model
+                        .aws
+                        .known()
+                        .and_then(|aws| aws.reuse_key_for_cluster_volumes.known())
+                        == Some(&true);
                     client.plan_configuration(PlannedConfiguration {
                         use_cases: sorted(cases),
                         key: plan.model.key().cloned(),
@@ -276,13 +344,19 @@ impl Resource for KeyConfiguration {
                 if let Some(new) = request(&plan.model) {
                     refuse_twins(client, &new)?;
                     let all = client.reads().configurations(account).await;
-                    let all = all.map_err(|error| diagnose::account("The key configurations could not be read", &error))?;
+                    let all = all.map_err(|error| {
+                        diagnose::account("The key configurations could not be read", &error)
+                    })?;
                     announce(cx, account.id(), all.values(), &new)?;
                 }
             }
             Some(prior) if replaces => {
                 if let Attr::Known(id) = &prior.id {
-                    refuse_while_in_use(id, Ending::Replaced, users(client, client.account().await?, id).await)?;
+                    refuse_while_in_use(
+                        id,
+                        Ending::Replaced,
+                        users(client, client.account().await?, id).await,
+                    )?;
                 }
             }
             Some(_) => {}
@@ -290,13 +364,20 @@ impl Resource for KeyConfiguration {
         if change.quiet {
             return Ok(());
         }
-        if let (Some((key, question)), true) = (plan.model.question(client, &account, Stage::Plan), client.can_prove(cx)) {
+        if let (Some((key, question)), true) = (
+            plan.model.question(client, &account, Stage::Plan),
+            client.can_prove(cx),
+        ) {
             let mut findings = judge(&client.facts_for_plan(&key).await, &question);
             if change.prior.is_some() && !replaces {
                 findings = as_warnings(findings);
             }
-            let (warnings, errors) =
-                split(client.report(findings, &plan.model.ignore_findings, Stage::Plan, |_| "aws.key_arn"));
+            let (warnings, errors) = split(client.report(
+                findings,
+                &plan.model.ignore_findings,
+                Stage::Plan,
+                |_| "aws.key_arn",
+            ));
             warnings.into_iter().for_each(|warning| cx.warn(warning));
             if !errors.is_empty() {
                 return Err(errors);
@@ -309,20 +390,39 @@ impl Resource for KeyConfiguration {
         match &state.id {
             Attr::Known(id) => {
                 let client = cx.client();
-                refuse_while_in_use(id, Ending::Destroyed, users(client, client.account().await?, id).await)
+                refuse_while_in_use(
+                    id,
+                    Ending::Destroyed,
+                    users(client, client.account().await?, id).await,
+                )
             }
             _ => Ok(()),
         }
     }
 
-    async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn create(
+        cx: &Context<Client>,
+        plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
-        let (Some(new), Some((key, question))) = (request(&plan), plan.question(client, account.id(), Stage::Apply)) else {
-            return Err(Diagnostic::bug("A key configuration was applied before its configuration was known.").into());
+        let (Some(new), Some((key, question))) = (
+            request(&plan),
+            plan.question(client, account.id(), Stage::Apply),
+        ) else {
+            return Err(Diagnostic::bug(
+                "A key configuration was applied before its configuration was known.",
+            )
+            .into());
         };
         let findings = judge(&client.facts_now(&key).await, &question);
-        let (warnings, errors) = split(client.report(findings, &plan.ignore_findings, Stage::Apply, |_| "aws.key_arn"));
+        let (warnings, errors) = split(client.report(
+            findings,
+            &plan.ignore_findings,
+            Stage::Apply,
+            |_| "aws.key_arn",
+        ));
         warnings.into_iter().for_each(|warning| cx.warn(warning));
         if !errors.is_empty() {
             return Err(errors);
@@ -344,7 +444,10 @@ impl Resource for KeyConfiguration {
         let complete = account.key_configuration(&id).await.unwrap_or(made);
         let mut state = match state(&complete, &plan) {
             Ok(state) => state,
-            Err(_) => Model { id: Attr::Known(id.clone()), ..plan.clone() },
+            Err(_) => Model {
+                id: Attr::Known(id.clone()),
+                ..plan.clone()
+            },
         };
         state.id = Attr::Known(id);
         state.use_cases = plan.use_cases.clone();
@@ -356,8 +459,12 @@ impl Resource for KeyConfiguration {
     }
 
     async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
-        let Attr::Known(id) = &before.id else { return Ok(None) };
-        let Some(account) = account_to_read(cx).await? else { return Ok(Some(before)) };
+        let Attr::Known(id) = &before.id else {
+            return Ok(None);
+        };
+        let Some(account) = account_to_read(cx).await? else {
+            return Ok(Some(before));
+        };
         cx.client().is_managed_here(id.as_str());
         if let Attr::Known(own) = before.account_id.as_ref()
             && own != account.id()
@@ -377,18 +484,27 @@ impl Resource for KeyConfiguration {
             .reads()
             .configuration(account, id)
             .await
-            .map_err(|error| diagnose::account("The key configuration could not be read", &error))?;
+            .map_err(|error| {
+                diagnose::account("The key configuration could not be read", &error)
+            })?;
         found.map(|remote| state(&remote, &before)).transpose()
     }
 
-    async fn update(_: &Context<Client>, _: Model, plan: Model, _: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn update(
+        _: &Context<Client>,
+        _: Model,
+        plan: Model,
+        _: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         // Only the alias and the timeouts can change in place, and both live here alone.
         Ok(plan)
     }
 
     async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
         let account = cx.client().account().await?;
-        let Attr::Known(id) = &state.id else { return Ok(()) };
+        let Attr::Known(id) = &state.id else {
+            return Ok(());
+        };
         let deadline = timeout(&state.timeouts, "delete", DELETE);
         cx.client().reads().forget_configurations();
         let mut wait = Duration::from_millis(500);
@@ -404,13 +520,25 @@ impl Resource for KeyConfiguration {
                 }
                 Err(error) => error,
             };
-            let failed = || Diagnostics::from(diagnose::account("The key configuration could not be deleted", &error));
-            if !error.api().is_some_and(crate::databricks::ApiError::is_conflict) {
+            let failed = || {
+                Diagnostics::from(diagnose::account(
+                    "The key configuration could not be deleted",
+                    &error,
+                ))
+            };
+            if !error
+                .api()
+                .is_some_and(crate::databricks::ApiError::is_conflict)
+            {
                 return Err(failed());
             }
             // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it for good.
             let using = account.workspaces_using(id).await;
-            if using.as_ref().is_ok_and(|using| using.iter().any(|workspace| !workspace.workspace_status.is_going())) {
+            if using.as_ref().is_ok_and(|using| {
+                using
+                    .iter()
+                    .any(|workspace| !workspace.workspace_status.is_going())
+            }) {
                 refuse_while_in_use(id, Ending::Destroyed, using)?;
             }
             if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
@@ -421,17 +549,20 @@ impl Resource for KeyConfiguration {
     }
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
-        let id: KeyConfigurationId = id.parse().map_err(|error: crate::vocabulary::databricks::IdError| {
-            Diagnostic::error(
-                "Not the id of a key configuration",
-                format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
-            )
-        })?;
+        let id: KeyConfigurationId =
+            id.parse()
+                .map_err(|error: crate::vocabulary::databricks::IdError| {
+                    Diagnostic::error(
+                        "Not the id of a key configuration",
+                        format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
+                    )
+                })?;
         Ok(Model::named(id))
     }
 
     fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
-        let is_peer = source.is_of("databricks", "databricks") && source.type_name == "databricks_mws_customer_managed_keys";
+        let is_peer = source.is_of("databricks", "databricks")
+            && source.type_name == "databricks_mws_customer_managed_keys";
         is_peer.then(|| Peer::model(source).map(|model| (model, Private::new())))
     }
 }
@@ -449,8 +580,14 @@ impl Peer {
         };
         let peer: Self = serde::Deserialize::deserialize(&source.state)
             .map_err(|error| unusable(&format!("It has another form ({error})")))?;
-        let Some(id) = peer.customer_managed_key_id.as_deref().and_then(|id| id.parse().ok()) else {
-            return Err(unusable("It has no id of a key configuration (customer_managed_key_id)"));
+        let Some(id) = peer
+            .customer_managed_key_id
+            .as_deref()
+            .and_then(|id| id.parse().ok())
+        else {
+            return Err(unusable(
+                "It has no id of a key configuration (customer_managed_key_id)",
+            ));
         };
         let Some(key) = peer.aws_key_info.as_ref().and_then(|info| info.first()) else {
             return Err(unusable("Its key is of another cloud than AWS"));
@@ -458,12 +595,22 @@ impl Peer {
         // Whether it is reused for cluster volumes is not in that state: the read that follows brings it.
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Ok(Model {
-            account_id: peer.account_id.as_deref().and_then(|id| id.parse().ok()).into(),
-            creation_time: peer.creation_time.filter(|time| *time > 0).and_then(rfc3339).into(),
+            account_id: peer
+                .account_id
+                .as_deref()
+                .and_then(|id| id.parse().ok())
+                .into(),
+            creation_time: peer
+                .creation_time
+                .filter(|time| *time > 0)
+                .and_then(rfc3339)
+                .into(),
             use_cases: known_set(peer.use_cases.iter().filter_map(|case| case.parse().ok())),
             aws: Attr::Known(Aws {
                 key_arn: key.key_arn.parse().ok().into(),
-                key_alias: filled(&key.key_alias).and_then(|alias| alias.parse().ok()).into(),
+                key_alias: filled(&key.key_alias)
+                    .and_then(|alias| alias.parse().ok())
+                    .into(),
                 key_region: filled(&key.key_region).into(),
                 reuse_key_for_cluster_volumes: Attr::Null,
             }),
@@ -486,7 +633,13 @@ struct Peer {
 /// Two new resources that describe the very same object.
 fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagnostics> {
     let fingerprint = serde_json::to_string(new).unwrap_or_default();
-    if client.claim(format!("key configuration {fingerprint}"), Claim { value: String::new(), is_new: true }) {
+    if client.claim(
+        format!("key configuration {fingerprint}"),
+        Claim {
+            value: String::new(),
+            is_new: true,
+        },
+    ) {
         return Ok(());
     }
     Err(Diagnostic::error(

@@ -23,7 +23,9 @@ use crate::provider::diagnose;
 use crate::provider::key_policies::{Write, merged, refuse_lockout, understood, write};
 use crate::requirements::aws::{Usage, User};
 use crate::requirements::effects::{PermissionChange, effects};
-use crate::requirements::ownership::{list_of, mean_the_same, recognise, statements_of, still_there};
+use crate::requirements::ownership::{
+    list_of, mean_the_same, recognise, statements_of, still_there,
+};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
@@ -70,7 +72,11 @@ impl Model {
             cluster_volumes: Attr::Null,
             include_grants: Attr::Null,
         };
-        Self { id, aws: Attr::Known(aws), ..Self::unnamed() }
+        Self {
+            id,
+            aws: Attr::Known(aws),
+            ..Self::unnamed()
+        }
     }
 
     fn unnamed() -> Self {
@@ -127,7 +133,9 @@ impl Model {
 
     /// The statements that are ours, as the state has them.
     fn own_statements(&self) -> Result<Vec<String>, Diagnostics> {
-        let Some(list) = self.statements.known() else { return Ok(Vec::new()) };
+        let Some(list) = self.statements.known() else {
+            return Ok(Vec::new());
+        };
         statements_of(list).map_err(|error| {
             Diagnostic::error(
                 "The statements in the state cannot be read",
@@ -154,7 +162,8 @@ impl Model {
             self.statements = Attr::Known(list_of(&there));
         }
         let unchanged = self.policy.known().is_some_and(|known| {
-            known == live.text() || Document::parse(known).is_ok_and(|known| known.means_the_same_as(live))
+            known == live.text()
+                || Document::parse(known).is_ok_and(|known| known.means_the_same_as(live))
         });
         if !unchanged {
             self.policy = Attr::Known(live.text().to_owned());
@@ -164,23 +173,46 @@ impl Model {
 }
 
 /// The workspaces that need what is lost on a key now, in words; empty when there are none.
-async fn users_of(client: &Client, key: &KeyArn, lost: &[PermissionChange]) -> Result<Vec<String>, Diagnostics> {
+async fn users_of(
+    client: &Client,
+    key: &KeyArn,
+    lost: &[PermissionChange],
+) -> Result<Vec<String>, Diagnostics> {
     let account = client.account().await?;
-    let failed = |error| diagnose::account("The provider could not find out which workspaces use the key", &error);
-    let configurations = client.reads().configurations(account).await.map_err(failed)?;
+    let failed = |error| {
+        diagnose::account(
+            "The provider could not find out which workspaces use the key",
+            &error,
+        )
+    };
+    let configurations = client
+        .reads()
+        .configurations(account)
+        .await
+        .map_err(failed)?;
     let arn = key.to_string();
-    let own: Vec<&KeyConfiguration> =
-        configurations.values().filter(|one| one.aws_key_info.as_ref().is_some_and(|info| info.key_arn == arn)).collect();
+    let own: Vec<&KeyConfiguration> = configurations
+        .values()
+        .filter(|one| {
+            one.aws_key_info
+                .as_ref()
+                .is_some_and(|info| info.key_arn == arn)
+        })
+        .collect();
     if own.is_empty() {
         return Ok(Vec::new());
     }
     let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
     let mut users = Vec::new();
-    for workspace in
-        workspaces.values().filter(|workspace| own.iter().any(|one| workspace.uses_id(&one.customer_managed_key_id)))
-    {
+    for workspace in workspaces.values().filter(|workspace| {
+        own.iter()
+            .any(|one| workspace.uses_id(&one.customer_managed_key_id))
+    }) {
         if needs(client, account, workspace, &own, lost).await {
-            users.push(format!("  - {} (\"{}\")", workspace.workspace_id, workspace.workspace_name));
+            users.push(format!(
+                "  - {} (\"{}\")",
+                workspace.workspace_id, workspace.workspace_name
+            ));
         }
     }
     Ok(users)
@@ -204,7 +236,8 @@ async fn needs(
     // What only the role loses concerns the workspaces whose clusters' volumes the key encrypts, and which work with that role.
     let for_volumes = own.iter().any(|one| {
         one.is_for_cluster_volumes()
-            && workspace.storage_customer_managed_key_id.as_deref() == Some(one.customer_managed_key_id.as_str())
+            && workspace.storage_customer_managed_key_id.as_deref()
+                == Some(one.customer_managed_key_id.as_str())
     });
     if !for_volumes || workspace.is_serverless_only() {
         return false;
@@ -217,8 +250,16 @@ async fn needs(
 }
 
 /// What those who use the key would lose by a change of its policy.
-fn losses(before: &Document, after: &Document, key: &KeyArn, usage: &Usage) -> Vec<PermissionChange> {
-    effects(before, after, key, usage).into_iter().filter_map(PermissionChange::loss).collect()
+fn losses(
+    before: &Document,
+    after: &Document,
+    key: &KeyArn,
+    usage: &Usage,
+) -> Vec<PermissionChange> {
+    effects(before, after, key, usage)
+        .into_iter()
+        .filter_map(PermissionChange::loss)
+        .collect()
 }
 
 /// What a workspace would be left without.
@@ -231,7 +272,11 @@ struct Removal<'a> {
 }
 
 /// Refuses to take from a workspace what it needs.
-async fn refuse_removal_in_use(client: &Client, key: &KeyArn, removal: &Removal<'_>) -> Result<(), Diagnostics> {
+async fn refuse_removal_in_use(
+    client: &Client,
+    key: &KeyArn,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
     if removal.lost.is_empty() {
         return Ok(());
     }
@@ -239,8 +284,12 @@ async fn refuse_removal_in_use(client: &Client, key: &KeyArn, removal: &Removal<
     if users.is_empty() {
         return Ok(());
     }
-    let lost: Vec<String> =
-        removal.lost.iter().flat_map(PermissionChange::in_words).map(|line| format!("  - {line}")).collect();
+    let lost: Vec<String> = removal
+        .lost
+        .iter()
+        .flat_map(PermissionChange::in_words)
+        .map(|line| format!("  - {line}"))
+        .collect();
     Err(Diagnostic::error(
         "Workspaces need these statements of the key policy",
         format!(
@@ -265,7 +314,11 @@ const DELETE_THE_WORKSPACES: &str = "Delete the workspaces first (`terraform des
      the workspaces need them, set `force_destroy = true` and apply that before.";
 
 /// Refuses a destruction that takes from a workspace what it needs.
-async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn) -> Result<(), Diagnostics> {
+async fn refuse_destruction_in_use(
+    client: &Client,
+    state: &Model,
+    key: &KeyArn,
+) -> Result<(), Diagnostics> {
     let own = state.own_statements()?;
     if state.may_be_destroyed() || own.is_empty() {
         return Ok(());
@@ -274,10 +327,19 @@ async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn)
         Ok(text) => understood(&text, key)?,
         // A key that is gone takes its policy along.
         Err(AwsError::NotFound(_)) => return Ok(()),
-        Err(error) => return Err(diagnose::aws("The key policy could not be read", key, &error).on("aws").into()),
+        Err(error) => {
+            return Err(
+                diagnose::aws("The key policy could not be read", key, &error)
+                    .on("aws")
+                    .into(),
+            );
+        }
     };
     let Some(usage) = state.usage(client) else {
-        return Err(Diagnostic::bug("The state of a key policy does not say what the key is used for.").into());
+        return Err(Diagnostic::bug(
+            "The state of a key policy does not say what the key is used for.",
+        )
+        .into());
     };
     let lost = match merged(&before, &[], &own, key) {
         Ok(after) => losses(&before, &after, key, &usage),
@@ -289,18 +351,30 @@ async fn refuse_destruction_in_use(client: &Client, state: &Model, key: &KeyArn)
                 user,
                 purpose,
                 gained: Vec::new(),
-                lost: purpose.needed_actions().iter().map(|(action, _)| *action).collect(),
+                lost: purpose
+                    .needed_actions()
+                    .iter()
+                    .map(|(action, _)| *action)
+                    .collect(),
                 left_to_iam: Vec::new(),
             })
             .collect(),
     };
-    let removal = Removal { what: "Destroying this resource", lost: &lost, remedy: DELETE_THE_WORKSPACES };
+    let removal = Removal {
+        what: "Destroying this resource",
+        lost: &lost,
+        remedy: DELETE_THE_WORKSPACES,
+    };
     refuse_removal_in_use(client, key, &removal).await
 }
 
 impl KeyPolicy {
     /// What the user left out and what follows from what they said.
-    fn complete(cx: &Context<Client>, change: &Change<Model>, model: &mut Model) -> Result<(), Diagnostics> {
+    fn complete(
+        cx: &Context<Client>,
+        change: &Change<Model>,
+        model: &mut Model,
+    ) -> Result<(), Diagnostics> {
         if let Attr::Known(aws) = &mut model.aws {
             let config = change.config.aws.known();
             if config.is_some_and(|config| config.cluster_volumes.is_null()) {
@@ -336,7 +410,10 @@ impl KeyPolicy {
         let client = cx.client();
         let _alone = client.lock_policy(key).await;
         let facts = client.facts_for_plan(key).await;
-        let (wanted, previous) = (usage.grants(), prior.map_or_else(|| Ok(Vec::new()), Model::own_statements)?);
+        let (wanted, previous) = (
+            usage.grants(),
+            prior.map_or_else(|| Ok(Vec::new()), Model::own_statements)?,
+        );
         let mut found = Diagnostics::new();
         let mut lost = Vec::new();
         if let Fact::Known(policy) = &facts.policy {
@@ -351,7 +428,11 @@ impl KeyPolicy {
         // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
         let mut planned = client.facts_for_plan(key).await;
         planned.policy_source = PolicySource::Planned;
-        let question = crate::preflight::key::Question { usage: usage.clone(), cluster_volumes: false, stage: Stage::Plan };
+        let question = crate::preflight::key::Question {
+            usage: usage.clone(),
+            cluster_volumes: false,
+            stage: Stage::Plan,
+        };
         found.extend(client.report(
             crate::preflight::key::judge(&planned, &question),
             &model.ignore_findings,
@@ -359,14 +440,26 @@ impl KeyPolicy {
             |_| "aws.key_arn",
         ));
         if !model.may_be_destroyed()
-            && let Err(errors) =
-                refuse_removal_in_use(client, key, &Removal { what: "This change", lost: &lost, remedy: UNDO_THE_CHANGE }).await
+            && let Err(errors) = refuse_removal_in_use(
+                client,
+                key,
+                &Removal {
+                    what: "This change",
+                    lost: &lost,
+                    remedy: UNDO_THE_CHANGE,
+                },
+            )
+            .await
         {
             found.extend(errors);
         }
         let (warnings, errors) = crate::provider::client::split(found);
         warnings.into_iter().for_each(|warning| cx.warn(warning));
-        if errors.is_empty() { Ok(()) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
     }
 }
 
@@ -375,7 +468,11 @@ impl Resource for KeyPolicy {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_key_policy";
-    const IDENTITY: Identity = Identity { name: "key_arn", path: "aws.key_arn", description: "the ARN of the key" };
+    const IDENTITY: Identity = Identity {
+        name: "key_arn",
+        path: "aws.key_arn",
+        description: "the ARN of the key",
+    };
 
     fn schema() -> Schema {
         let aws = vec![
@@ -436,7 +533,9 @@ impl Resource for KeyPolicy {
 
     fn validate(config: &Model) -> Diagnostics {
         let mut found = Diagnostics::new();
-        let Attr::Known(aws) = &config.aws else { return found };
+        let Attr::Known(aws) = &config.aws else {
+            return found;
+        };
         if aws.cluster_volumes.known() == Some(&true) && aws.cross_account_role_arn.is_null() {
             found.push(
                 Diagnostic::error(
@@ -448,8 +547,10 @@ impl Resource for KeyPolicy {
                 .on("aws.cluster_volumes"),
             );
         }
-        if let (Some(cases), true) = (all_known(&config.use_cases), aws.cluster_volumes.known() == Some(&true))
-            && !cases.contains(&UseCase::Storage)
+        if let (Some(cases), true) = (
+            all_known(&config.use_cases),
+            aws.cluster_volumes.known() == Some(&true),
+        ) && !cases.contains(&UseCase::Storage)
         {
             found.push(
                     Diagnostic::error(
@@ -479,17 +580,27 @@ impl Resource for KeyPolicy {
         found
     }
 
-    async fn plan(cx: &Context<Client>, change: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+    async fn plan(
+        cx: &Context<Client>,
+        change: &Change<Model>,
+        plan: &mut Plan<Model>,
+    ) -> Result<(), Diagnostics> {
         Self::complete(cx, change, &mut plan.model)?;
         let prior = change.prior.as_ref();
         let same_key = prior.is_some_and(|prior| prior.key() == plan.model.key());
-        let previous = prior.filter(|_| same_key).map_or_else(|| Ok(Vec::new()), Model::own_statements)?;
+        let previous = prior
+            .filter(|_| same_key)
+            .map_or_else(|| Ok(Vec::new()), Model::own_statements)?;
         let Some(usage) = plan.model.usage(cx.client()) else {
             plan.model.statements = Attr::Unknown;
             plan.model.policy = Attr::Unknown;
             return Ok(());
         };
-        let wanted: Vec<String> = usage.grants().into_iter().map(|grant| grant.statement).collect();
+        let wanted: Vec<String> = usage
+            .grants()
+            .into_iter()
+            .map(|grant| grant.statement)
+            .collect();
         let in_place = same_key && mean_the_same(&wanted, &previous);
         if in_place {
             if let Some(prior) = prior {
@@ -515,30 +626,45 @@ impl Resource for KeyPolicy {
         }
     }
 
-    async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn create(
+        cx: &Context<Client>,
+        plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         Self::put(cx, plan, &[], None, "create", progress).await
     }
 
     async fn read(cx: &Context<Client>, mut state: Model) -> Result<Option<Model>, Diagnostics> {
         if !cx.client().aws_is_known() {
             cx.defer();
-            cx.warn(not_looked_at(&diagnose::Unavailable::NotYetKnown(vec!["aws"])));
+            cx.warn(not_looked_at(&diagnose::Unavailable::NotYetKnown(vec![
+                "aws",
+            ])));
             return Ok(Some(state));
         }
         if state.key().is_none() {
             state = Model::named(Self::key_of(cx, &state).await?);
         }
-        let Some(key) = state.key().cloned() else { return Ok(None) };
+        let Some(key) = state.key().cloned() else {
+            return Ok(None);
+        };
         let text = match cx.client().aws().policy(&key).await {
             Ok(text) => text,
             Err(AwsError::NotFound(_)) => return Ok(None),
             Err(error @ AwsError::AccessDenied { .. }) => {
-                let mut warning = diagnose::aws("The key policy could not be read", &key, &error).on("aws.key_arn");
+                let mut warning = diagnose::aws("The key policy could not be read", &key, &error)
+                    .on("aws.key_arn");
                 warning.severity = crate::plugin::diagnostics::Severity::Warning;
                 cx.warn(warning);
                 return Ok(Some(state));
             }
-            Err(error) => return Err(diagnose::aws("The key policy could not be read", &key, &error).on("aws.key_arn").into()),
+            Err(error) => {
+                return Err(
+                    diagnose::aws("The key policy could not be read", &key, &error)
+                        .on("aws.key_arn")
+                        .into(),
+                );
+            }
         };
         let live = understood(&text, &key)?;
         if state.statements.is_null() {
@@ -547,13 +673,20 @@ impl Resource for KeyPolicy {
         state.seen(&live).map(Some)
     }
 
-    async fn update(cx: &Context<Client>, prior: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn update(
+        cx: &Context<Client>,
+        prior: Model,
+        plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         let base = prior.policy.known().map(String::as_str);
         Self::put(cx, plan, &prior.own_statements()?, base, "update", progress).await
     }
 
     async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
-        let Some(key) = state.key().cloned() else { return Ok(()) };
+        let Some(key) = state.key().cloned() else {
+            return Ok(());
+        };
         refuse_destruction_in_use(cx.client(), &state, &key).await?;
         match cx.client().aws().describe(&key).await {
             // A key that is gone, or about to be, takes its policy along.
@@ -563,16 +696,29 @@ impl Resource for KeyPolicy {
         }
         let deadline = timeout(&state.timeouts, "delete", SETTLE);
         let previous = state.own_statements()?;
-        write(cx, &Write { key: &key, wanted: &[], previous: &previous, base: None, deadline }).await.map(|_| ())
+        write(
+            cx,
+            &Write {
+                key: &key,
+                wanted: &[],
+                previous: &previous,
+                base: None,
+                deadline,
+            },
+        )
+        .await
+        .map(|_| ())
     }
 
     async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
-        let key: KeyArn = id.parse().map_err(|error: crate::vocabulary::arn::ArnError| {
-            Diagnostic::error(
-                "Not the ARN of a key",
-                format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
-            )
-        })?;
+        let key: KeyArn = id
+            .parse()
+            .map_err(|error: crate::vocabulary::arn::ArnError| {
+                Diagnostic::error(
+                    "Not the ARN of a key",
+                    format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
+                )
+            })?;
         Ok(Model::named(key))
     }
 
@@ -580,15 +726,25 @@ impl Resource for KeyPolicy {
         if !source.is_of("hashicorp", "aws") || source.type_name != "aws_kms_key_policy" {
             return None;
         }
-        let text = |name: &str| source.state.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+        let text = |name: &str| {
+            source
+                .state
+                .get(name)
+                .and_then(serde_json::Value::as_str)
+                .filter(|text| !text.is_empty())
+        };
         let named = text("key_id").or(text("id")).unwrap_or_default();
         let mut private = Private::new();
         let model = match named.parse() {
             Ok(key) => Model::named(key),
             // That resource names the key by its id alone; the read that follows asks KMS for the rest.
             Err(_) => {
-                private.extend(text("region").map(|region| (REGION_OF_KEY.to_owned(), region.into())));
-                Model { id: Attr::Known(named.to_owned()), ..Model::unnamed() }
+                private
+                    .extend(text("region").map(|region| (REGION_OF_KEY.to_owned(), region.into())));
+                Model {
+                    id: Attr::Known(named.to_owned()),
+                    ..Model::unnamed()
+                }
             }
         };
         Some(Ok((model, private)))
@@ -600,7 +756,11 @@ impl KeyPolicy {
     async fn key_of(cx: &Context<Client>, state: &Model) -> Result<KeyArn, Diagnostics> {
         let named = state.id.known().map(String::as_str).unwrap_or_default();
         let region = cx.private(REGION_OF_KEY);
-        let found = cx.client().aws().arn_of(named, region.as_ref().and_then(serde_json::Value::as_str)).await;
+        let found = cx
+            .client()
+            .aws()
+            .arn_of(named, region.as_ref().and_then(serde_json::Value::as_str))
+            .await;
         found.map_err(|error| {
             Diagnostic::error(
                 "The key of the aws_kms_key_policy was not found",
@@ -623,7 +783,10 @@ impl KeyPolicy {
         progress: &Progress<Model>,
     ) -> Result<Model, Diagnostics> {
         let (Some(key), Some(usage)) = (plan.key().cloned(), plan.usage(cx.client())) else {
-            return Err(Diagnostic::bug("A key policy was applied before its configuration was known.").into());
+            return Err(Diagnostic::bug(
+                "A key policy was applied before its configuration was known.",
+            )
+            .into());
         };
         let grants = usage.grants();
         if plan.statements.is_unknown() {
@@ -631,7 +794,17 @@ impl KeyPolicy {
             plan.statements = Attr::Known(list_of(&own));
         }
         let deadline = timeout(&plan.timeouts, operation, SETTLE);
-        let live = write(cx, &Write { key: &key, wanted: &grants, previous, base, deadline }).await?;
+        let live = write(
+            cx,
+            &Write {
+                key: &key,
+                wanted: &grants,
+                previous,
+                base,
+                deadline,
+            },
+        )
+        .await?;
         plan.policy = match plan.policy {
             // What the plan knew stays in its spelling.
             Attr::Known(known) => Attr::Known(known),

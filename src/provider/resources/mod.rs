@@ -16,13 +16,19 @@ pub type Timeouts = Attr<BTreeMap<String, Attr<GoDuration>>>;
 
 /// How long an operation may take: what the user says, or `default`.
 pub fn timeout(timeouts: &Timeouts, operation: &str, default: Duration) -> Deadline {
-    let wanted = timeouts.known().and_then(|all| all.get(operation)).and_then(Attr::known);
+    let wanted = timeouts
+        .known()
+        .and_then(|all| all.get(operation))
+        .and_then(Attr::known);
     Deadline::after(wanted.map_or(default, GoDuration::length))
 }
 
 /// The elements of a set, when the set and each of them are known.
 pub fn all_known<T: Clone>(set: &Attr<Vec<Attr<T>>>) -> Option<Vec<T>> {
-    set.known()?.iter().map(|element| element.known().cloned()).collect()
+    set.known()?
+        .iter()
+        .map(|element| element.known().cloned())
+        .collect()
 }
 
 /// A set of known elements.

@@ -17,8 +17,8 @@ use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{
-    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned, judge_workspace,
-    role_unknown,
+    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned,
+    judge_workspace, role_unknown,
 };
 use crate::preflight::key::{self, Question};
 use crate::preflight::{Finding, KeyFacts, Stage, Subject};
@@ -77,7 +77,9 @@ impl Model {
     /// # Errors
     /// When the account shows a key that cannot be read.
     pub fn of(workspace: &Workspace) -> Result<Self, Diagnostics> {
-        Self::named(workspace.workspace_id).showing(workspace).with_all_keys_of(workspace)
+        Self::named(workspace.workspace_id)
+            .showing(workspace)
+            .with_all_keys_of(workspace)
     }
 
     fn wanted(&self, case: UseCase) -> &Attr<KeyConfigurationId> {
@@ -90,20 +92,26 @@ impl Model {
     /// The key configurations that the workspace has to have.
     fn keys(&self) -> KeyFields {
         let one = |case| self.wanted(case).known().cloned();
-        KeyFields { managed_services: one(UseCase::ManagedServices), storage: one(UseCase::Storage) }
+        KeyFields {
+            managed_services: one(UseCase::ManagedServices),
+            storage: one(UseCase::Storage),
+        }
     }
 
     /// The keys that this workspace has.
     fn with_all_keys_of(mut self, workspace: &Workspace) -> Result<Self, Diagnostics> {
-        self.managed_services_key_configuration_id = attached(workspace, UseCase::ManagedServices)?.into();
+        self.managed_services_key_configuration_id =
+            attached(workspace, UseCase::ManagedServices)?.into();
         self.storage_key_configuration_id = attached(workspace, UseCase::Storage)?.into();
         Ok(self)
     }
 
     /// The keys that this workspace has, as far as this binding names them.
     fn with_keys_of(self, workspace: &Workspace) -> Result<Self, Diagnostics> {
-        let (managed_services, storage) =
-            (self.managed_services_key_configuration_id.is_null(), self.storage_key_configuration_id.is_null());
+        let (managed_services, storage) = (
+            self.managed_services_key_configuration_id.is_null(),
+            self.storage_key_configuration_id.is_null(),
+        );
         let mut all = self.with_all_keys_of(workspace)?;
         // A field that this binding does not name belongs to somebody else.
         if managed_services {
@@ -117,11 +125,23 @@ impl Model {
 
     /// What this workspace shows, in the user's words where they said something.
     fn showing(mut self, workspace: &Workspace) -> Self {
-        let text = |value: &str| if value.is_empty() { Attr::Null } else { Attr::Known(value.to_owned()) };
+        let text = |value: &str| {
+            if value.is_empty() {
+                Attr::Null
+            } else {
+                Attr::Known(value.to_owned())
+            }
+        };
         self.workspace_name = text(&workspace.workspace_name);
         self.workspace_status = text(workspace.workspace_status.as_str());
         self.region = text(workspace.aws_region.as_deref().unwrap_or_default());
-        self.pricing_tier = text(workspace.pricing_tier.as_ref().map(Tier::as_str).unwrap_or_default());
+        self.pricing_tier = text(
+            workspace
+                .pricing_tier
+                .as_ref()
+                .map(Tier::as_str)
+                .unwrap_or_default(),
+        );
         self
     }
 }
@@ -146,7 +166,10 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
         id: workspace.workspace_id,
         name: workspace.workspace_name.clone(),
         status: workspace.workspace_status.clone(),
-        status_message: workspace.workspace_status_message.clone().unwrap_or_default(),
+        status_message: workspace
+            .workspace_status_message
+            .clone()
+            .unwrap_or_default(),
         region: workspace.aws_region.clone(),
         pricing_tier: workspace.pricing_tier.clone(),
         cloud: workspace.cloud.clone(),
@@ -160,20 +183,30 @@ fn facts(workspace: &Workspace) -> WorkspaceFacts {
 /// What the account shows of a key configuration. What cannot be read is kept, so that it is judged.
 fn configuration_facts(id: &KeyConfigurationId, remote: &KeyConfiguration) -> ConfigurationFacts {
     let key = match (&remote.aws_key_info, remote.cloud_and_key()) {
-        (Some(aws), _) => aws
-            .key_arn
-            .parse()
-            .map_or_else(|error: ArnError| ConfigurationKey::Unreadable(error.to_string()), ConfigurationKey::Aws),
+        (Some(aws), _) => aws.key_arn.parse().map_or_else(
+            |error: ArnError| ConfigurationKey::Unreadable(error.to_string()),
+            ConfigurationKey::Aws,
+        ),
         (None, Some((cloud, key))) => ConfigurationKey::Elsewhere(cloud, key),
         (None, None) => ConfigurationKey::Missing,
     };
-    ConfigurationFacts { id: id.clone(), use_cases: remote.use_cases.clone(), key }
+    ConfigurationFacts {
+        id: id.clone(),
+        use_cases: remote.use_cases.clone(),
+        key,
+    }
 }
 
 /// The role that launches the clusters of a workspace.
-async fn role_of(client: &Client, account: &Account, workspace: &Workspace) -> Result<RoleArn, UnknownRole> {
+async fn role_of(
+    client: &Client,
+    account: &Account,
+    workspace: &Workspace,
+) -> Result<RoleArn, UnknownRole> {
     match client.reads().cross_account_role(account, workspace).await {
-        Ok(Some(arn)) => arn.parse().map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
+        Ok(Some(arn)) => arn
+            .parse()
+            .map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
         Ok(None) => Err(UnknownRole::None),
         Err(error) => Err(UnknownRole::Refused(error.to_string())),
     }
@@ -190,10 +223,11 @@ struct Examined {
 impl Examined {
     /// One key under both fields: what concerns the key as a whole is said once.
     fn add(&mut self, finding: Finding) {
-        let said = self
-            .findings
-            .iter()
-            .any(|other| other.id == finding.id && other.summary == finding.summary && other.found == finding.found);
+        let said = self.findings.iter().any(|other| {
+            other.id == finding.id
+                && other.summary == finding.summary
+                && other.found == finding.found
+        });
         if !said {
             self.findings.push(finding);
         }
@@ -211,26 +245,51 @@ async fn examine(
     let about = facts(workspace);
     let mut examined = Examined::default();
     for case in UseCase::ALL {
-        let Attr::Known(id) = model.wanted(case) else { continue };
-        let failed = |error| diagnose::account("The key configuration could not be read", &error).on(attribute(case));
+        let Attr::Known(id) = model.wanted(case) else {
+            continue;
+        };
+        let failed = |error| {
+            diagnose::account("The key configuration could not be read", &error).on(attribute(case))
+        };
         let remote = match stage {
             Stage::Plan => client.reads().configuration(account, id).await,
             Stage::Apply => account.find_key_configuration(id).await,
         };
         let remote = remote.map_err(failed)?;
-        let configuration = remote.as_ref().map(|remote| configuration_facts(id, remote));
-        for finding in judge(&about, &binding::Attach { case, id, configuration: configuration.as_ref() }) {
+        let configuration = remote
+            .as_ref()
+            .map(|remote| configuration_facts(id, remote));
+        for finding in judge(
+            &about,
+            &binding::Attach {
+                case,
+                id,
+                configuration: configuration.as_ref(),
+            },
+        ) {
             examined.add(finding);
         }
         // What has no key that can be named was just judged.
-        let Some(key) = configuration.as_ref().and_then(|configuration| configuration.key.aws()).cloned() else { continue };
+        let Some(key) = configuration
+            .as_ref()
+            .and_then(|configuration| configuration.key.aws())
+            .cloned()
+        else {
+            continue;
+        };
         if stage == Stage::Plan && !client.aws_is_known() {
             continue;
         }
         let for_clusters = case == UseCase::Storage
             && !workspace.is_serverless_only()
-            && remote.as_ref().is_some_and(KeyConfiguration::is_for_cluster_volumes);
-        let role = match if for_clusters { Some(role_of(client, account, workspace).await) } else { None } {
+            && remote
+                .as_ref()
+                .is_some_and(KeyConfiguration::is_for_cluster_volumes);
+        let role = match if for_clusters {
+            Some(role_of(client, account, workspace).await)
+        } else {
+            None
+        } {
             Some(Ok(role)) => Some(role),
             Some(Err(why)) => {
                 examined.add(role_unknown(&about, &why, stage));
@@ -265,15 +324,26 @@ async fn examine(
             examined.add(finding);
         }
     }
-    examined.findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    examined
+        .findings
+        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(examined)
 }
 
 /// Shows what only warns, and fails with what stops.
-fn enforce(cx: &Context<Client>, findings: Vec<Finding>, ignored: &IgnoreFindings, stage: Stage) -> Result<(), Diagnostics> {
+fn enforce(
+    cx: &Context<Client>,
+    findings: Vec<Finding>,
+    ignored: &IgnoreFindings,
+    stage: Stage,
+) -> Result<(), Diagnostics> {
     let (warnings, errors) = split(cx.client().report(findings, ignored, stage, place));
     warnings.into_iter().for_each(|warning| cx.warn(warning));
-    if errors.is_empty() { Ok(()) } else { Err(errors) }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
 }
 
 impl WorkspaceBinding {
@@ -288,25 +358,50 @@ impl WorkspaceBinding {
         let client = cx.client();
         let account = client.account().await?;
         let Attr::Known(id) = plan.workspace_id else {
-            return Err(Diagnostic::bug("A workspace binding was applied before its workspace was known.").into());
+            return Err(Diagnostic::bug(
+                "A workspace binding was applied before its workspace was known.",
+            )
+            .into());
         };
-        let deadline = timeout(&plan.timeouts, if existing { "update" } else { "create" }, ATTACH);
+        let deadline = timeout(
+            &plan.timeouts,
+            if existing { "update" } else { "create" },
+            ATTACH,
+        );
         let before = workspace(account, id).await?;
-        let Examined { findings, keys } = examine(client, account, &before, &plan, Stage::Apply).await?;
+        let Examined { findings, keys } =
+            examine(client, account, &before, &plan, Stage::Apply).await?;
         // What is attached already cannot be stopped any more, only reported.
         let is_there = plan.keys().missing_in(&before).is_empty();
-        enforce(cx, if is_there { as_warnings(findings) } else { findings }, &plan.ignore_findings, Stage::Apply)?;
+        enforce(
+            cx,
+            if is_there {
+                as_warnings(findings)
+            } else {
+                findings
+            },
+            &plan.ignore_findings,
+            Stage::Apply,
+        )?;
         let wanted = Attach {
             id,
             wanted: plan.keys(),
             keys: keys.into_keys().collect(),
             deadline,
-            wait_for_compute: plan.wait_for_compute.known().map_or(Duration::ZERO, GoDuration::length),
+            wait_for_compute: plan
+                .wait_for_compute
+                .known()
+                .map_or(Duration::ZERO, GoDuration::length),
             settle_time: plan.settle_time.known().map(GoDuration::length),
         };
         match bindings::attach(cx, account, before, &wanted).await {
-            Ok(now) => Ok(Model { id: Attr::Known(id.to_string()), ..plan.showing(&now) }),
-            Err(failure) => Err(Self::explained(cx, account, plan, *failure, existing, progress).await),
+            Ok(now) => Ok(Model {
+                id: Attr::Known(id.to_string()),
+                ..plan.showing(&now)
+            }),
+            Err(failure) => {
+                Err(Self::explained(cx, account, plan, *failure, existing, progress).await)
+            }
         }
     }
 
@@ -322,9 +417,15 @@ impl WorkspaceBinding {
     ) -> Diagnostics {
         let mut all = failure.diagnostics;
         if failure.is_about_the_key
-            && let Ok(examined) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
+            && let Ok(examined) =
+                examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
         {
-            all.extend(cx.client().report(examined.findings, &plan.ignore_findings, Stage::Apply, place));
+            all.extend(cx.client().report(
+                examined.findings,
+                &plan.ignore_findings,
+                Stage::Apply,
+                place,
+            ));
         }
         // Without a key that can be read, the state stays what it was.
         if existing && let Ok(truth) = plan.showing(&failure.now).with_keys_of(&failure.now) {
@@ -335,7 +436,12 @@ impl WorkspaceBinding {
 }
 
 /// One workspace has one binding: two that name the same key would fight, the second apply undoing the first.
-fn refuse_second_binding(client: &Client, id: WorkspaceId, model: &Model, is_new: bool) -> Result<(), Diagnostics> {
+fn refuse_second_binding(
+    client: &Client,
+    id: WorkspaceId,
+    model: &Model,
+    is_new: bool,
+) -> Result<(), Diagnostics> {
     let is_free = |case: &UseCase| {
         let value = match model.wanted(*case) {
             Attr::Null => return true,
@@ -344,7 +450,9 @@ fn refuse_second_binding(client: &Client, id: WorkspaceId, model: &Model, is_new
         };
         client.claim(format!("workspace {id} {case}"), Claim { value, is_new })
     };
-    let Some(case) = UseCase::ALL.into_iter().find(|case| !is_free(case)) else { return Ok(()) };
+    let Some(case) = UseCase::ALL.into_iter().find(|case| !is_free(case)) else {
+        return Ok(());
+    };
     Err(Diagnostic::error(
         "The workspace is bound twice",
         format!(
@@ -364,8 +472,11 @@ impl Resource for WorkspaceBinding {
     type Model = Model;
 
     const NAME: &'static str = "dbxcmk_workspace_binding";
-    const IDENTITY: Identity =
-        Identity { name: "workspace_id", path: "workspace_id", description: "the id of the workspace, a number" };
+    const IDENTITY: Identity = Identity {
+        name: "workspace_id",
+        path: "workspace_id",
+        description: "the id of the workspace, a number",
+    };
 
     fn schema() -> Schema {
         Schema::new(
@@ -419,7 +530,9 @@ impl Resource for WorkspaceBinding {
     }
 
     fn validate(config: &Model) -> Diagnostics {
-        let none = UseCase::ALL.iter().all(|case| config.wanted(*case).is_null());
+        let none = UseCase::ALL
+            .iter()
+            .all(|case| config.wanted(*case).is_null());
         if none {
             return Diagnostic::error(
                 "The binding binds nothing",
@@ -431,13 +544,19 @@ impl Resource for WorkspaceBinding {
         Diagnostics::new()
     }
 
-    async fn plan(cx: &Context<Client>, change: &Change<Model>, plan: &mut Plan<Model>) -> Result<(), Diagnostics> {
+    async fn plan(
+        cx: &Context<Client>,
+        change: &Change<Model>,
+        plan: &mut Plan<Model>,
+    ) -> Result<(), Diagnostics> {
         let client = cx.client();
         plan.model.id = plan.model.workspace_id.as_ref().map(ToString::to_string);
         let same_workspace = |prior: &&Model| prior.workspace_id == plan.model.workspace_id;
         let prior = change.prior.as_ref().filter(same_workspace);
         for case in UseCase::ALL {
-            let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else { continue };
+            let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
+                continue;
+            };
             if plan.model.wanted(case).is_null() {
                 return Err(Diagnostic::error(
                     "A key cannot be detached from a workspace",
@@ -453,7 +572,9 @@ impl Resource for WorkspaceBinding {
                 .into());
             }
         }
-        let Attr::Known(id) = plan.model.workspace_id else { return Ok(()) };
+        let Attr::Known(id) = plan.model.workspace_id else {
+            return Ok(());
+        };
         if change.quiet {
             return Ok(());
         }
@@ -489,9 +610,18 @@ impl Resource for WorkspaceBinding {
             Err(errors) => return Err(errors),
         };
         client.can_prove(cx);
-        let mut findings = examine(client, account, &now, &plan.model, Stage::Plan).await?.findings;
-        let planned: Vec<Vec<UseCase>> = client.planned_configurations().into_iter().map(|one| one.use_cases).collect();
-        for case in UseCase::ALL.into_iter().filter(|case| plan.model.wanted(*case).is_unknown()) {
+        let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
+            .await?
+            .findings;
+        let planned: Vec<Vec<UseCase>> = client
+            .planned_configurations()
+            .into_iter()
+            .map(|one| one.use_cases)
+            .collect();
+        for case in UseCase::ALL
+            .into_iter()
+            .filter(|case| plan.model.wanted(*case).is_unknown())
+        {
             let about = judge_workspace(&facts(&now), case, None);
             for finding in about.into_iter().chain(judge_planned(case, &planned)) {
                 if !findings.contains(&finding) {
@@ -500,15 +630,30 @@ impl Resource for WorkspaceBinding {
             }
         }
         let missing = plan.model.keys().missing_in(&now);
-        let comes = |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
+        let comes =
+            |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
         let attaches = UseCase::ALL.iter().any(comes);
-        enforce(cx, if attaches { findings } else { as_warnings(findings) }, &plan.model.ignore_findings, Stage::Plan)
+        enforce(
+            cx,
+            if attaches {
+                findings
+            } else {
+                as_warnings(findings)
+            },
+            &plan.model.ignore_findings,
+            Stage::Plan,
+        )
     }
 
     async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
         let attached: Vec<String> = UseCase::ALL
             .iter()
-            .filter_map(|case| state.wanted(*case).known().map(|id| format!("  - {}: {id}", case.in_words())))
+            .filter_map(|case| {
+                state
+                    .wanted(*case)
+                    .known()
+                    .map(|id| format!("  - {}: {id}", case.in_words()))
+            })
             .collect();
         let workspace = state.id.known().map(String::as_str).unwrap_or_default();
         cx.warn(
@@ -526,27 +671,47 @@ impl Resource for WorkspaceBinding {
         Ok(())
     }
 
-    async fn create(cx: &Context<Client>, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn create(
+        cx: &Context<Client>,
+        plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         Self::attach(cx, plan, false, progress).await
     }
 
     async fn read(cx: &Context<Client>, state: Model) -> Result<Option<Model>, Diagnostics> {
-        let Attr::Known(id) = state.workspace_id else { return Ok(None) };
-        let Some(account) = account_to_read(cx).await? else { return Ok(Some(state)) };
+        let Attr::Known(id) = state.workspace_id else {
+            return Ok(None);
+        };
+        let Some(account) = account_to_read(cx).await? else {
+            return Ok(Some(state));
+        };
         let found = cx
             .client()
             .reads()
             .workspace(account, id)
             .await
-            .map_err(|error| diagnose::account("The workspace could not be read", &error).on("workspace_id"))?;
+            .map_err(|error| {
+                diagnose::account("The workspace could not be read", &error).on("workspace_id")
+            })?;
         let Some(workspace) = found else {
             cx.client().workspace_vanished(id);
             return Ok(None);
         };
-        let imported = UseCase::ALL.iter().all(|case| state.wanted(*case).is_null());
+        let imported = UseCase::ALL
+            .iter()
+            .all(|case| state.wanted(*case).is_null());
         let mut state = state.showing(&workspace);
-        state = if imported { state.with_all_keys_of(&workspace)? } else { state.with_keys_of(&workspace)? };
-        if imported && UseCase::ALL.iter().all(|case| state.wanted(*case).is_null()) {
+        state = if imported {
+            state.with_all_keys_of(&workspace)?
+        } else {
+            state.with_keys_of(&workspace)?
+        };
+        if imported
+            && UseCase::ALL
+                .iter()
+                .all(|case| state.wanted(*case).is_null())
+        {
             return Err(Diagnostic::error(
                 "The workspace has no keys",
                 format!("Workspace {id} has neither a managed services key nor a storage key, so there is no binding to import. Create one instead."),
@@ -556,7 +721,12 @@ impl Resource for WorkspaceBinding {
         Ok(Some(state))
     }
 
-    async fn update(cx: &Context<Client>, _: Model, plan: Model, progress: &Progress<Model>) -> Result<Model, Diagnostics> {
+    async fn update(
+        cx: &Context<Client>,
+        _: Model,
+        plan: Model,
+        progress: &Progress<Model>,
+    ) -> Result<Model, Diagnostics> {
         Self::attach(cx, plan, true, progress).await
     }
 

@@ -47,13 +47,21 @@ fn prose(text: &str) -> String {
 
 /// A name, in a code span.
 fn code(text: &str) -> String {
-    let clean: String = text.chars().map(|c| if c == '`' { '\'' } else { c }).filter(|c| !c.is_control()).collect();
+    let clean: String = text
+        .chars()
+        .map(|c| if c == '`' { '\'' } else { c })
+        .filter(|c| !c.is_control())
+        .collect();
     format!("`{}`", clean.replace('|', "\\|"))
 }
 
 fn cell(side: &Option<String>) -> String {
     match side {
-        Some(text) => text.split(" · ").map(code).collect::<Vec<_>>().join("<br/>"),
+        Some(text) => text
+            .split(" · ")
+            .map(code)
+            .collect::<Vec<_>>()
+            .join("<br/>"),
         None => "none".to_owned(),
     }
 }
@@ -89,12 +97,30 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
             let _ = writeln!(out, "\n… and {} more.", all - most);
         }
     };
-    findings(&mut out, "What must not be applied", report.of(Level::Error).collect(), most, true);
-    findings(&mut out, "What cannot be undone", report.of(Level::Irreversible).collect(), most, true);
+    findings(
+        &mut out,
+        "What must not be applied",
+        report.of(Level::Error).collect(),
+        most,
+        true,
+    );
+    findings(
+        &mut out,
+        "What cannot be undone",
+        report.of(Level::Irreversible).collect(),
+        most,
+        true,
+    );
     if !report.workspaces.is_empty() {
         let _ = write!(out, "\n#### Workspaces ({})\n", report.workspaces.len());
-        let shown = report.workspaces.get(..report.workspaces.len().min(most)).unwrap_or_default();
-        workspaces(&mut out, shown.get(..shown.len().min(OPEN)).unwrap_or_default());
+        let shown = report
+            .workspaces
+            .get(..report.workspaces.len().min(most))
+            .unwrap_or_default();
+        workspaces(
+            &mut out,
+            shown.get(..shown.len().min(OPEN)).unwrap_or_default(),
+        );
         if let Some(rest) = shown.get(OPEN..).filter(|rest| !rest.is_empty()) {
             let _ = write!(out, "\n<details><summary>{} more</summary>\n", rest.len());
             workspaces(&mut out, rest);
@@ -105,7 +131,12 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
     if !report.permissions.is_empty() {
         out.push_str("\n#### Permissions\n");
         for line in report.permissions.iter().take(most) {
-            let _ = write!(out, "\nOn {}, by {}:\n\n", code(&line.key), code(&line.address));
+            let _ = write!(
+                out,
+                "\nOn {}, by {}:\n\n",
+                code(&line.key),
+                code(&line.address)
+            );
             for lost in line.lost.iter() {
                 let _ = writeln!(out, "- ➖ {}", plain(lost));
             }
@@ -115,15 +146,36 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         }
         more(&mut out, report.permissions.len());
     }
-    findings(&mut out, "What to look at twice", report.of(Level::Warning).collect(), most, false);
-    findings(&mut out, "Good to know", report.of(Level::Note).collect(), most, false);
+    findings(
+        &mut out,
+        "What to look at twice",
+        report.of(Level::Warning).collect(),
+        most,
+        false,
+    );
+    findings(
+        &mut out,
+        "Good to know",
+        report.of(Level::Note).collect(),
+        most,
+        false,
+    );
     if !report.keys.is_empty() {
-        let _ = write!(out, "\n<details><summary>Keys of this plan ({})</summary>\n\n", report.keys.len());
+        let _ = write!(
+            out,
+            "\n<details><summary>Keys of this plan ({})</summary>\n\n",
+            report.keys.len()
+        );
         for line in report.keys.iter().take(most) {
             let users = if line.workspaces.is_empty() {
                 String::new()
             } else {
-                let names: Vec<String> = line.workspaces.iter().take(most).map(|name| code(name)).collect();
+                let names: Vec<String> = line
+                    .workspaces
+                    .iter()
+                    .take(most)
+                    .map(|name| code(name))
+                    .collect();
                 format!(", used by {}", names.join(", "))
             };
             let _ = writeln!(out, "- {}{users}", code(&line.key));
@@ -135,7 +187,11 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         out.push_str("\n</details>\n");
     }
     if !report.proofs.is_empty() {
-        let _ = write!(out, "\n<details><summary>What grants what ({})</summary>\n\n", report.proofs.len());
+        let _ = write!(
+            out,
+            "\n<details><summary>What grants what ({})</summary>\n\n",
+            report.proofs.len()
+        );
         for line in report.proofs.iter().take(most) {
             let _ = writeln!(out, "- {}, by {}", code(&line.key), code(&line.address));
             for granted in &line.lines {
@@ -146,17 +202,33 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         out.push_str("\n</details>\n");
     }
     if !report.accepted.is_empty() {
-        let _ = write!(out, "\n<details><summary>Accepted ({})</summary>\n\n", report.accepted.len());
+        let _ = write!(
+            out,
+            "\n<details><summary>Accepted ({})</summary>\n\n",
+            report.accepted.len()
+        );
         for one in report.accepted.iter().take(most) {
-            let place =
-                if one.finding.address.is_empty() { String::new() } else { format!(" — {}", code(&one.finding.address)) };
-            let _ = writeln!(out, "- **{}** ({}){place}: {}", plain(&one.finding.summary), one.finding.id, plain(&one.reason));
+            let place = if one.finding.address.is_empty() {
+                String::new()
+            } else {
+                format!(" — {}", code(&one.finding.address))
+            };
+            let _ = writeln!(
+                out,
+                "- **{}** ({}){place}: {}",
+                plain(&one.finding.summary),
+                one.finding.id,
+                plain(&one.reason)
+            );
         }
         more(&mut out, report.accepted.len());
         out.push_str("\n</details>\n");
     }
     if let Some(diagram) = mermaid(report).filter(|_| draws) {
-        let _ = write!(out, "\n<details open><summary>From key to data</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n");
+        let _ = write!(
+            out,
+            "\n<details open><summary>From key to data</summary>\n\n```mermaid\n{diagram}```\n\n</details>\n"
+        );
     }
     out
 }
@@ -164,9 +236,18 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
 fn workspaces(out: &mut String, lines: &[WorkspaceLine]) {
     out.push_str("\n| workspace | for | before | after | |\n|---|---|---|---|---|\n");
     for line in lines {
-        let for_what = if line.use_case == "STORAGE" { "storage" } else { "managed services" };
+        let for_what = if line.use_case == "STORAGE" {
+            "storage"
+        } else {
+            "managed services"
+        };
         let (before, after) = (cell(&line.before), cell(&line.after));
-        let _ = writeln!(out, "| {} | {for_what} | {before} | {after} | {} |", code(&line.workspace), plain(line.step));
+        let _ = writeln!(
+            out,
+            "| {} | {for_what} | {before} | {after} | {} |",
+            code(&line.workspace),
+            plain(line.step)
+        );
     }
 }
 
@@ -189,9 +270,18 @@ fn findings(out: &mut String, title: &str, all: Vec<&Finding>, most: usize, open
 }
 
 fn finding(out: &mut String, finding: &Finding, open: bool) {
-    let place = if finding.address.is_empty() { String::new() } else { format!(" — {}", code(&finding.address)) };
+    let place = if finding.address.is_empty() {
+        String::new()
+    } else {
+        format!(" — {}", code(&finding.address))
+    };
     let state = if open { " open" } else { "" };
-    let _ = write!(out, "<details{state}><summary><b>{}</b>{}</summary>\n\n", summary(&finding.summary), html(&place));
+    let _ = write!(
+        out,
+        "<details{state}><summary><b>{}</b>{}</summary>\n\n",
+        summary(&finding.summary),
+        html(&place)
+    );
     let _ = writeln!(out, "{}", lines(&finding.detail));
     if !finding.remedy.is_empty() {
         let _ = write!(out, "\n{}\n", lines(&finding.remedy));
@@ -253,9 +343,16 @@ mod tests {
     #[test]
     fn names_cannot_be_taken_for_markup() {
         let evil = "x`<script>|@everyone](http://x)";
-        assert!(!plain(evil).contains("<script>") && plain(evil).contains("\\@everyone\\]"), "{}", plain(evil));
+        assert!(
+            !plain(evil).contains("<script>") && plain(evil).contains("\\@everyone\\]"),
+            "{}",
+            plain(evil)
+        );
         assert_eq!(code(evil), "`x'<script>\\|@everyone](http://x)`");
-        assert_eq!(html(&format!(" — {}", code("a<b>"))), " — <code>a&lt;b&gt;</code>");
+        assert_eq!(
+            html(&format!(" — {}", code("a<b>"))),
+            " — <code>a&lt;b&gt;</code>"
+        );
     }
 
     #[test]
@@ -268,11 +365,26 @@ mod tests {
             detail: "text ".repeat(200),
             remedy: String::new(),
         };
-        let many = Report { findings: (0..2000).map(finding).collect(), level: Some(Level::Error), ..Report::default() };
+        let many = Report {
+            findings: (0..2000).map(finding).collect(),
+            level: Some(Level::Error),
+            ..Report::default()
+        };
         let text = markdown(&many);
-        assert!(text.chars().count() <= LARGEST_COMMENT && text.contains("more."), "{}", text.len());
-        let endless = Finding { detail: "x".repeat(200_000), ..finding(0) };
-        let one = Report { findings: vec![endless], level: Some(Level::Error), ..Report::default() };
+        assert!(
+            text.chars().count() <= LARGEST_COMMENT && text.contains("more."),
+            "{}",
+            text.len()
+        );
+        let endless = Finding {
+            detail: "x".repeat(200_000),
+            ..finding(0)
+        };
+        let one = Report {
+            findings: vec![endless],
+            level: Some(Level::Error),
+            ..Report::default()
+        };
         assert!(markdown(&one).chars().count() <= LARGEST_COMMENT);
     }
 }

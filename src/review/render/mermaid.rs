@@ -31,11 +31,17 @@ pub(super) fn mermaid(report: &Report) -> Option<String> {
     if report.nodes.is_empty() || report.nodes.len() > MOST_NODES {
         return None;
     }
-    let ids: BTreeMap<&str, String> =
-        report.nodes.iter().enumerate().map(|(index, node)| (node.name.as_str(), format!("n{index}"))).collect();
+    let ids: BTreeMap<&str, String> = report
+        .nodes
+        .iter()
+        .enumerate()
+        .map(|(index, node)| (node.name.as_str(), format!("n{index}")))
+        .collect();
     let mut out = String::from("flowchart LR\n");
     for node in &report.nodes {
-        let Some(id) = ids.get(node.name.as_str()) else { continue };
+        let Some(id) = ids.get(node.name.as_str()) else {
+            continue;
+        };
         let mut text = label(&node.name);
         if !node.action.is_empty() {
             let _ = write!(text, "<br/><b>{}</b>", node.action);
@@ -55,7 +61,10 @@ pub(super) fn mermaid(report: &Report) -> Option<String> {
         let _ = writeln!(out, "  {shape}{class}");
     }
     for edge in &report.edges {
-        let (Some(from), Some(to)) = (ids.get(edge.from.as_str()), ids.get(edge.to.as_str())) else { continue };
+        let (Some(from), Some(to)) = (ids.get(edge.from.as_str()), ids.get(edge.to.as_str()))
+        else {
+            continue;
+        };
         let arrow = match edge.state {
             "new" => "==>",
             "gone" => "-.->",

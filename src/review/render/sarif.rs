@@ -38,7 +38,12 @@ pub fn sarif(report: &Report, place_of: &dyn Fn(&str) -> Option<Place>, otherwis
     let results: Vec<Json> = report
         .findings
         .iter()
-        .map(|finding| result(finding, place_of(&finding.address).unwrap_or_else(|| (otherwise.to_owned(), 1))))
+        .map(|finding| {
+            result(
+                finding,
+                place_of(&finding.address).unwrap_or_else(|| (otherwise.to_owned(), 1)),
+            )
+        })
         .collect();
     let log = json!({
         "$schema": SCHEMA,

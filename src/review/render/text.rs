@@ -13,7 +13,12 @@ pub fn text(report: &Report) -> String {
     for line in &report.workspaces {
         let shown = |side: &Option<String>| side.clone().unwrap_or_else(|| "none".to_owned());
         let _ = writeln!(out, "  {} {}: {}", line.workspace, line.use_case, line.step);
-        let _ = writeln!(out, "    before  {}\n    after   {}", shown(&line.before), shown(&line.after));
+        let _ = writeln!(
+            out,
+            "    before  {}\n    after   {}",
+            shown(&line.before),
+            shown(&line.after)
+        );
     }
     if !report.keys.is_empty() {
         out.push_str("\nKeys\n");
@@ -48,9 +53,20 @@ pub fn text(report: &Report) -> String {
             let _ = writeln!(out, "    {granted}");
         }
     }
-    for level in [Level::Error, Level::Irreversible, Level::Warning, Level::Note] {
+    for level in [
+        Level::Error,
+        Level::Irreversible,
+        Level::Warning,
+        Level::Note,
+    ] {
         for finding in report.of(level) {
-            let _ = writeln!(out, "\n{}: {} [{}]", level.name(), finding.summary, finding.id);
+            let _ = writeln!(
+                out,
+                "\n{}: {} [{}]",
+                level.name(),
+                finding.summary,
+                finding.id
+            );
             if !finding.address.is_empty() {
                 let _ = writeln!(out, "  {}", finding.address);
             }
@@ -63,8 +79,16 @@ pub fn text(report: &Report) -> String {
         out.push_str("\nAccepted\n");
     }
     for one in &report.accepted {
-        let place = if one.finding.address.is_empty() { String::new() } else { format!(" {}", one.finding.address) };
-        let _ = writeln!(out, "  {} [{}]{place}: {}", one.finding.summary, one.finding.id, one.reason);
+        let place = if one.finding.address.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", one.finding.address)
+        };
+        let _ = writeln!(
+            out,
+            "  {} [{}]{place}: {}",
+            one.finding.summary, one.finding.id, one.reason
+        );
     }
     out
 }

@@ -17,7 +17,9 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 
 /// Whether a key matters: a configuration or policy of the plan names it, or its own policy names Databricks.
 fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
-    let names_databricks = |policy: Option<String>| policy.is_some_and(|policy| Deployment::named_in(&policy).is_some());
+    let names_databricks = |policy: Option<String>| {
+        policy.is_some_and(|policy| Deployment::named_in(&policy).is_some())
+    };
     gathered.links.is_for_databricks(key)
         || names_databricks(change.before("policy"))
         || names_databricks(change.after("policy"))
@@ -27,11 +29,29 @@ fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
 /// that at plan as long as a workspace of the account uses the key, so a plan that has it shows that none does.
 fn given_up(gathered: &Gathered<'_>, key: &str) -> bool {
     let plan = gathered.plan;
-    let ours = plan.of("dbxcmk_key_configuration").chain(plan.of("dbxcmk_key_policy"));
-    let mut own = ours.filter(|change| gathered.links.key_of.get(&change.address).is_some_and(|own| own == key)).peekable();
+    let ours = plan
+        .of("dbxcmk_key_configuration")
+        .chain(plan.of("dbxcmk_key_policy"));
+    let mut own = ours
+        .filter(|change| {
+            gathered
+                .links
+                .key_of
+                .get(&change.address)
+                .is_some_and(|own| own == key)
+        })
+        .peekable();
     let peers = plan.of("databricks_mws_customer_managed_keys");
-    let is_of_peer = |change: &Change| gathered.links.key_of.get(&change.address).is_some_and(|own| own == key);
-    own.peek().is_some() && own.all(|change| change.action == Action::Delete) && !peers.into_iter().any(is_of_peer)
+    let is_of_peer = |change: &Change| {
+        gathered
+            .links
+            .key_of
+            .get(&change.address)
+            .is_some_and(|own| own == key)
+    };
+    own.peek().is_some()
+        && own.all(|change| change.action == Action::Delete)
+        && !peers.into_iter().any(is_of_peer)
 }
 
 fn key(gathered: &mut Gathered<'_>, change: &Change) {
@@ -42,7 +62,9 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
     let used = in_words(&users);
     let is_given_up = users.is_empty() && given_up(gathered, &key);
     if change.action.destroys() {
-        let days = change.before("deletion_window_in_days").unwrap_or_else(|| "30".to_owned());
+        let days = change
+            .before("deletion_window_in_days")
+            .unwrap_or_else(|| "30".to_owned());
         gathered.say(
             change,
             Said {
@@ -73,8 +95,10 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
             },
         );
     }
-    let turned_off =
-        |path: &str| change.before(path).as_deref() == Some("true") && change.after(path).as_deref() == Some("false");
+    let turned_off = |path: &str| {
+        change.before(path).as_deref() == Some("true")
+            && change.after(path).as_deref() == Some("false")
+    };
     if change.action == Action::Update && turned_off("is_enabled") {
         gathered.say(
             change,
@@ -117,7 +141,11 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
     if change.action == Action::Delete {
         let (key, users) = gathered.key_and_users(change);
         if matters(gathered, change, &key) {
-            let level = if users.is_empty() { Level::Warning } else { Level::Error };
+            let level = if users.is_empty() {
+                Level::Warning
+            } else {
+                Level::Error
+            };
             gathered.say(
                 change,
                 Said {
@@ -146,8 +174,17 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &Change) {
         return;
     }
     // A resource that begins to write a policy puts another one in the place of the key's own.
-    let own = |one: &&Change| one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key);
-    let there = change.before("policy").or_else(|| gathered.plan.changes.iter().find(own).and_then(|one| one.before("policy")));
+    let own = |one: &&Change| {
+        one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key)
+    };
+    let there = change.before("policy").or_else(|| {
+        gathered
+            .plan
+            .changes
+            .iter()
+            .find(own)
+            .and_then(|one| one.before("policy"))
+    });
     let (Some(before), Some(after)) = (there, change.after("policy")) else {
         if change.is_unknown("policy") {
             gathered.say(
@@ -174,16 +211,26 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &Change) {
 /// Two resources write the policy of one key.
 pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
     let plan = gathered.plan;
-    for own in plan.of("dbxcmk_key_policy").filter(|change| !change.action.removes()) {
-        let Some(key) = gathered.links.key_of.get(&own.address).cloned() else { continue };
+    for own in plan
+        .of("dbxcmk_key_policy")
+        .filter(|change| !change.action.removes())
+    {
+        let Some(key) = gathered.links.key_of.get(&own.address).cloned() else {
+            continue;
+        };
         let writes = |change: &&Change| {
             let is_there = !change.action.removes();
             // An aws_kms_key shows a policy also when it does not own it; when it changes the policy, it does.
-            let owns = change.kind == "aws_kms_key_policy" || (change.action == Action::Update && change.changes("policy"));
+            let owns = change.kind == "aws_kms_key_policy"
+                || (change.action == Action::Update && change.changes("policy"));
             is_there && owns && gathered.links.key_of.get(&change.address) == Some(&key)
         };
-        let others: Vec<Change> =
-            ["aws_kms_key_policy", "aws_kms_key"].iter().flat_map(|kind| plan.of(kind)).filter(writes).cloned().collect();
+        let others: Vec<Change> = ["aws_kms_key_policy", "aws_kms_key"]
+            .iter()
+            .flat_map(|kind| plan.of(kind))
+            .filter(writes)
+            .cloned()
+            .collect();
         for other in others {
             gathered.say(
                 &other,
@@ -208,14 +255,26 @@ fn role(gathered: &mut Gathered<'_>, change: &Change) {
     if !change.action.destroys() {
         return;
     }
-    let Some(arn) = change.before("arn") else { return };
-    let names = |policy: &&Change| {
-        [policy.before("aws.cross_account_role_arn"), policy.after("aws.cross_account_role_arn")].contains(&Some(arn.clone()))
+    let Some(arn) = change.before("arn") else {
+        return;
     };
-    let policies: Vec<String> =
-        gathered.plan.of("dbxcmk_key_policy").filter(names).map(|policy| policy.address.clone()).collect();
-    let credentials =
-        gathered.plan.of("databricks_mws_credentials").any(|one| one.before("role_arn").as_deref() == Some(arn.as_str()));
+    let names = |policy: &&Change| {
+        [
+            policy.before("aws.cross_account_role_arn"),
+            policy.after("aws.cross_account_role_arn"),
+        ]
+        .contains(&Some(arn.clone()))
+    };
+    let policies: Vec<String> = gathered
+        .plan
+        .of("dbxcmk_key_policy")
+        .filter(names)
+        .map(|policy| policy.address.clone())
+        .collect();
+    let credentials = gathered
+        .plan
+        .of("databricks_mws_credentials")
+        .any(|one| one.before("role_arn").as_deref() == Some(arn.as_str()));
     if policies.is_empty() && !credentials {
         return;
     }

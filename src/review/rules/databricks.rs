@@ -15,7 +15,10 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 }
 
 fn name(change: &Change) -> String {
-    let (name, id) = (change.before("workspace_name"), change.before("workspace_id"));
+    let (name, id) = (
+        change.before("workspace_name"),
+        change.before("workspace_id"),
+    );
     match (name, id) {
         (Some(name), Some(id)) => format!("{name} ({id})"),
         (Some(name), None) => name,
@@ -40,15 +43,22 @@ fn workspace(gathered: &mut Gathered<'_>, change: &Change) {
         );
         return;
     }
-    let Some((_, attributes)) = BINDINGS.iter().find(|(kind, _)| *kind == change.kind) else { return };
-    let changing: Vec<&str> =
-        attributes.iter().map(|(_, attribute)| *attribute).filter(|attribute| change.changes(attribute)).collect();
+    let Some((_, attributes)) = BINDINGS.iter().find(|(kind, _)| *kind == change.kind) else {
+        return;
+    };
+    let changing: Vec<&str> = attributes
+        .iter()
+        .map(|(_, attribute)| *attribute)
+        .filter(|attribute| change.changes(attribute))
+        .collect();
     if changing.is_empty() || change.action != Action::Update {
         return;
     }
     let id = change.latest("workspace_id");
-    let is_bound =
-        gathered.plan.of("dbxcmk_workspace_binding").any(|binding| id.is_some() && binding.latest("workspace_id") == id);
+    let is_bound = gathered
+        .plan
+        .of("dbxcmk_workspace_binding")
+        .any(|binding| id.is_some() && binding.latest("workspace_id") == id);
     if is_bound {
         gathered.say(
             change,
@@ -85,8 +95,14 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
         return;
     }
     // A workspace that the same plan creates does not use it yet.
-    let users = gathered.links.present_users_of_configuration(&change.address);
-    let level = if users.is_empty() { Level::Warning } else { Level::Error };
+    let users = gathered
+        .links
+        .present_users_of_configuration(&change.address);
+    let level = if users.is_empty() {
+        Level::Warning
+    } else {
+        Level::Error
+    };
     gathered.say(
         change,
         Said {
@@ -104,7 +120,9 @@ fn credentials(gathered: &mut Gathered<'_>, change: &Change) {
     if !matches!(change.action, Action::Replace | Action::Update) || !change.changes("role_arn") {
         return;
     }
-    let new = change.after("role_arn").unwrap_or_else(|| "another role".to_owned());
+    let new = change
+        .after("role_arn")
+        .unwrap_or_else(|| "another role".to_owned());
     let named = gathered
         .plan
         .of("dbxcmk_key_policy")

@@ -10,7 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::kinds;
 use super::links::{Links, Step};
 use super::plan::{Change, Plan};
-use super::report::{Edge, Finding, KeyLine, Level, Node, PermissionLine, ProofLine, Report, WorkspaceLine};
+use super::report::{
+    Edge, Finding, KeyLine, Level, Node, PermissionLine, ProofLine, Report, WorkspaceLine,
+};
 use crate::vocabulary::UseCase;
 
 /// The form of the report.
@@ -36,13 +38,31 @@ struct Said<'a> {
 
 impl Gathered<'_> {
     fn say(&mut self, change: &Change, said: Said<'_>) {
-        let Said { id, level, summary, detail, remedy } = said;
-        self.findings.push(Finding { id, level, address: change.address.clone(), summary, detail, remedy: remedy.to_owned() });
+        let Said {
+            id,
+            level,
+            summary,
+            detail,
+            remedy,
+        } = said;
+        self.findings.push(Finding {
+            id,
+            level,
+            address: change.address.clone(),
+            summary,
+            detail,
+            remedy: remedy.to_owned(),
+        });
     }
 
     /// The key that a resource speaks of, and the workspaces that use it, in words.
     fn key_and_users(&self, change: &Change) -> (String, BTreeSet<String>) {
-        let key = self.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
+        let key = self
+            .links
+            .key_of
+            .get(&change.address)
+            .cloned()
+            .unwrap_or_else(|| change.address.clone());
         let users = self.links.users_of(&key);
         (key, users)
     }
@@ -54,26 +74,52 @@ fn in_words(workspaces: &BTreeSet<String>) -> String {
     match names.as_slice() {
         [] => "no workspace of this plan".to_owned(),
         [one] => format!("the workspace {one}"),
-        [first @ .., last] if names.len() <= 6 => format!("the workspaces {} and {last}", first.join(", ")),
-        _ => format!("{} workspaces, {} among them", names.len(), names.iter().take(3).copied().collect::<Vec<_>>().join(", ")),
+        [first @ .., last] if names.len() <= 6 => {
+            format!("the workspaces {} and {last}", first.join(", "))
+        }
+        _ => format!(
+            "{} workspaces, {} among them",
+            names.len(),
+            names.iter().take(3).copied().collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
 /// Applies every rule to a plan.
 pub fn apply(plan: &Plan, links: &Links) -> Report {
-    let mut gathered = Gathered { plan, links, findings: Vec::new(), permissions: Vec::new(), proofs: Vec::new() };
+    let mut gathered = Gathered {
+        plan,
+        links,
+        findings: Vec::new(),
+        permissions: Vec::new(),
+        proofs: Vec::new(),
+    };
     for change in &plan.changes {
         readable(&mut gathered, change);
     }
-    for change in plan.changes.iter().filter(|change| !change.action.is_quiet()) {
+    for change in plan
+        .changes
+        .iter()
+        .filter(|change| !change.action.is_quiet())
+    {
         ours::look(&mut gathered, change);
         aws::look(&mut gathered, change);
         databricks::look(&mut gathered, change);
     }
     aws::overwritten(&mut gathered);
     whole_plan(&mut gathered);
-    let Gathered { mut findings, permissions, proofs, .. } = gathered;
-    findings.sort_by(|left, right| right.level.cmp(&left.level).then_with(|| left.address.cmp(&right.address)));
+    let Gathered {
+        mut findings,
+        permissions,
+        proofs,
+        ..
+    } = gathered;
+    findings.sort_by(|left, right| {
+        right
+            .level
+            .cmp(&left.level)
+            .then_with(|| left.address.cmp(&right.address))
+    });
     let mut report = Report {
         version: VERSION,
         workspaces: workspaces(links),
@@ -107,8 +153,12 @@ fn readable(gathered: &mut Gathered<'_>, change: &Change) {
             },
         );
     }
-    let Some(kind) = kinds::kind(&change.kind).filter(|kind| !kind.nested.is_empty()) else { return };
-    let Some(expressions) = gathered.links.expressions(gathered.plan, change) else { return };
+    let Some(kind) = kinds::kind(&change.kind).filter(|kind| !kind.nested.is_empty()) else {
+        return;
+    };
+    let Some(expressions) = gathered.links.expressions(gathered.plan, change) else {
+        return;
+    };
     let unknown = kinds::unknown_names(kind, expressions);
     if !unknown.is_empty() {
         gathered.say(
@@ -130,8 +180,16 @@ fn readable(gathered: &mut Gathered<'_>, change: &Change) {
 /// What concerns no single resource.
 fn whole_plan(gathered: &mut Gathered<'_>) {
     let mut push = |id, level, address: &str, summary: &str, detail: String, remedy: &str| {
-        let (address, summary, remedy) = (address.to_owned(), summary.to_owned(), remedy.to_owned());
-        gathered.findings.push(Finding { id, level, address, summary, detail, remedy });
+        let (address, summary, remedy) =
+            (address.to_owned(), summary.to_owned(), remedy.to_owned());
+        gathered.findings.push(Finding {
+            id,
+            level,
+            address,
+            summary,
+            detail,
+            remedy,
+        });
     };
     if gathered.plan.errored {
         push(
@@ -157,7 +215,10 @@ fn whole_plan(gathered: &mut Gathered<'_>) {
 
 /// A configuration with its key, in words.
 fn described(links: &Links, configuration: &str) -> String {
-    let key = links.configurations.get(configuration).and_then(|one| one.key.clone());
+    let key = links
+        .configurations
+        .get(configuration)
+        .and_then(|one| one.key.clone());
     match key {
         Some(key) => format!("{configuration} · {key}"),
         None => configuration.to_owned(),
@@ -196,14 +257,28 @@ fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
 
 fn keys(plan: &Plan, links: &Links) -> Vec<KeyLine> {
     let mut changes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for change in plan.changes.iter().filter(|change| !change.action.is_quiet()) {
+    for change in plan
+        .changes
+        .iter()
+        .filter(|change| !change.action.is_quiet())
+    {
         if let Some(key) = links.key_of.get(&change.address) {
-            changes.entry(key).or_default().push(format!("{}: {}", change.address, change.action.in_words()));
+            changes.entry(key).or_default().push(format!(
+                "{}: {}",
+                change.address,
+                change.action.in_words()
+            ));
         }
     }
-    let ours = changes.into_iter().filter(|(key, _)| links.is_for_databricks(key));
-    ours.map(|(key, changes)| KeyLine { key: key.to_owned(), changes, workspaces: links.users_of(key).into_iter().collect() })
-        .collect()
+    let ours = changes
+        .into_iter()
+        .filter(|(key, _)| links.is_for_databricks(key));
+    ours.map(|(key, changes)| KeyLine {
+        key: key.to_owned(),
+        changes,
+        workspaces: links.users_of(key).into_iter().collect(),
+    })
+    .collect()
 }
 
 /// What each use case stands for in the diagram.
@@ -219,36 +294,79 @@ fn kinds_of_data(case: UseCase, cluster_volumes: bool) -> Vec<&'static str> {
 fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
     let action_of = |address: &str| {
         let change = plan.changes.iter().find(|change| change.address == address);
-        change.filter(|change| !change.action.is_quiet()).map_or("", |change| change.action.in_words())
+        change
+            .filter(|change| !change.action.is_quiet())
+            .map_or("", |change| change.action.in_words())
     };
     let (mut nodes, mut edges) = (BTreeSet::new(), BTreeSet::new());
     for workspace in &links.workspaces {
         let changes = action_of(&workspace.address);
-        if changes.is_empty() && workspace.keys.values().all(|step| !step.changes()) && !touched(links, workspace, &action_of) {
+        if changes.is_empty()
+            && workspace.keys.values().all(|step| !step.changes())
+            && !touched(links, workspace, &action_of)
+        {
             continue;
         }
-        nodes.insert(Node { name: workspace.name.clone(), kind: "workspace", action: "" });
+        nodes.insert(Node {
+            name: workspace.name.clone(),
+            kind: "workspace",
+            action: "",
+        });
         for (case, step) in &workspace.keys {
             let kept = if step.changes() { "new" } else { "kept" };
             for (configuration, state) in [(&step.after, kept), (&step.before, "gone")] {
-                let Some(name) = configuration.as_deref().filter(|_| state != "gone" || step.changes()) else { continue };
+                let Some(name) = configuration
+                    .as_deref()
+                    .filter(|_| state != "gone" || step.changes())
+                else {
+                    continue;
+                };
                 let known = links.configurations.get(name);
-                let action = known.and_then(|one| one.address.as_deref()).map_or("", action_of);
-                nodes.insert(Node { name: name.to_owned(), kind: "configuration", action });
+                let action = known
+                    .and_then(|one| one.address.as_deref())
+                    .map_or("", action_of);
+                nodes.insert(Node {
+                    name: name.to_owned(),
+                    kind: "configuration",
+                    action,
+                });
                 let label = match case {
                     UseCase::ManagedServices => "managed services",
                     UseCase::Storage => "storage",
                 };
-                edges.insert(Edge { from: name.to_owned(), to: workspace.name.clone(), label, state });
+                edges.insert(Edge {
+                    from: name.to_owned(),
+                    to: workspace.name.clone(),
+                    label,
+                    state,
+                });
                 if let Some(key) = known.and_then(|one| one.key.clone()) {
                     let address = links.keys.get(&key).and_then(|key| key.address.clone());
-                    nodes.insert(Node { name: key.clone(), kind: "key", action: address.as_deref().map_or("", action_of) });
-                    edges.insert(Edge { from: key, to: name.to_owned(), label: "", state: "kept" });
+                    nodes.insert(Node {
+                        name: key.clone(),
+                        kind: "key",
+                        action: address.as_deref().map_or("", action_of),
+                    });
+                    edges.insert(Edge {
+                        from: key,
+                        to: name.to_owned(),
+                        label: "",
+                        state: "kept",
+                    });
                 }
                 if state != "gone" {
                     for data in kinds_of_data(*case, known.is_some_and(|one| one.cluster_volumes)) {
-                        nodes.insert(Node { name: data.to_owned(), kind: "data", action: "" });
-                        edges.insert(Edge { from: workspace.name.clone(), to: data.to_owned(), label: "", state });
+                        nodes.insert(Node {
+                            name: data.to_owned(),
+                            kind: "data",
+                            action: "",
+                        });
+                        edges.insert(Edge {
+                            from: workspace.name.clone(),
+                            to: data.to_owned(),
+                            label: "",
+                            state,
+                        });
                     }
                 }
             }
@@ -258,16 +376,36 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
 }
 
 /// Whether something happens to a configuration or key that a workspace uses.
-fn touched(links: &Links, workspace: &super::links::Workspace, action_of: &dyn Fn(&str) -> &'static str) -> bool {
-    let configurations = workspace.keys.values().flat_map(|step| step.after.iter().chain(step.before.iter()));
-    configurations.filter_map(|name| links.configurations.get(name)).any(|one| {
-        let key = one.key.as_ref().and_then(|key| links.keys.get(key)).and_then(|key| key.address.as_deref());
-        [one.address.as_deref(), key].into_iter().flatten().any(|address| !action_of(address).is_empty())
-    })
+fn touched(
+    links: &Links,
+    workspace: &super::links::Workspace,
+    action_of: &dyn Fn(&str) -> &'static str,
+) -> bool {
+    let configurations = workspace
+        .keys
+        .values()
+        .flat_map(|step| step.after.iter().chain(step.before.iter()));
+    configurations
+        .filter_map(|name| links.configurations.get(name))
+        .any(|one| {
+            let key = one
+                .key
+                .as_ref()
+                .and_then(|key| links.keys.get(key))
+                .and_then(|key| key.address.as_deref());
+            [one.address.as_deref(), key]
+                .into_iter()
+                .flatten()
+                .any(|address| !action_of(address).is_empty())
+        })
 }
 
 fn count(number: usize, one: &str, many: &str) -> String {
-    if number == 1 { format!("1 {one}") } else { format!("{number} {many}") }
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
+    }
 }
 
 /// What a report comes to, in one line.
@@ -277,18 +415,33 @@ pub fn verdict(report: &Report) -> String {
     let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
     let touched = match workspaces.len() {
         0 => "no workspace key changes".to_owned(),
-        number => format!("the keys of {} change", count(number, "workspace", "workspaces")),
+        number => format!(
+            "the keys of {} change",
+            count(number, "workspace", "workspaces")
+        ),
     };
-    let (errors, irreversible, warnings) = (of(Level::Error), of(Level::Irreversible), of(Level::Warning));
+    let (errors, irreversible, warnings) = (
+        of(Level::Error),
+        of(Level::Irreversible),
+        of(Level::Warning),
+    );
     let mut parts = Vec::new();
     if errors > 0 {
         parts.push(count(errors, "blocking problem", "blocking problems"));
     }
     if irreversible > 0 {
-        parts.push(count(irreversible, "step that cannot be undone", "steps that cannot be undone"));
+        parts.push(count(
+            irreversible,
+            "step that cannot be undone",
+            "steps that cannot be undone",
+        ));
     }
     if warnings > 0 {
-        parts.push(count(warnings, "thing to look at twice", "things to look at twice"));
+        parts.push(count(
+            warnings,
+            "thing to look at twice",
+            "things to look at twice",
+        ));
     }
     match (errors, parts.is_empty()) {
         (1.., _) => format!("Do not apply: {}; {touched}.", parts.join(", ")),

@@ -15,7 +15,15 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 }
 
 fn binding(gathered: &mut Gathered<'_>, change: &Change) {
-    let Some(workspace) = gathered.links.workspaces.iter().find(|one| one.address == change.address).cloned() else { return };
+    let Some(workspace) = gathered
+        .links
+        .workspaces
+        .iter()
+        .find(|one| one.address == change.address)
+        .cloned()
+    else {
+        return;
+    };
     if change.action.removes() {
         gathered.say(
             change,
@@ -97,7 +105,9 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
         return;
     }
     // What the plan attaches to another one first is free then; what it only creates does not use it yet.
-    let users = gathered.links.present_users_of_configuration(&change.address);
+    let users = gathered
+        .links
+        .present_users_of_configuration(&change.address);
     let (level, why) = if users.is_empty() {
         (Level::Warning, "No workspace of this plan uses it. If another one does, Databricks refuses to delete it.".to_owned())
     } else {
@@ -123,9 +133,16 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
 
 fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
     let lost = policies::of_statements(gathered, change);
-    policies::say_lost(gathered, change, &lost, "Keep the use cases, accounts and roles that workspaces still need.");
+    policies::say_lost(
+        gathered,
+        change,
+        &lost,
+        "Keep the use cases, accounts and roles that workspaces still need.",
+    );
     let (key, _) = gathered.key_and_users(change);
-    if change.after("force_destroy").as_deref() == Some("true") && change.before("force_destroy").as_deref() != Some("true") {
+    if change.after("force_destroy").as_deref() == Some("true")
+        && change.before("force_destroy").as_deref() != Some("true")
+    {
         gathered.say(
             change,
             Said {

@@ -15,7 +15,9 @@ use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
 fn stand_in(deployment: Deployment) -> Option<KeyArn> {
     let partition = deployment.partition().name();
-    format!("arn:{partition}:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000").parse().ok()
+    format!("arn:{partition}:kms:us-east-1:000000000000:key/00000000-0000-0000-0000-000000000000")
+        .parse()
+        .ok()
 }
 
 fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
@@ -26,16 +28,29 @@ fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
 }
 
 /// Says what is lost, if anything is.
-pub(super) fn say_lost(gathered: &mut Gathered<'_>, change: &Change, lost: &[String], remedy: &str) {
+pub(super) fn say_lost(
+    gathered: &mut Gathered<'_>,
+    change: &Change,
+    lost: &[String],
+    remedy: &str,
+) {
     if lost.is_empty() {
         return;
     }
     let (key, users) = gathered.key_and_users(change);
     let said = Said {
         id: "permissions-lost",
-        level: if users.is_empty() { Level::Warning } else { Level::Error },
+        level: if users.is_empty() {
+            Level::Warning
+        } else {
+            Level::Error
+        },
         summary: "Permissions on a key are taken away".to_owned(),
-        detail: format!("On `{key}`:\n{}\n\nIt is used by {}.", lost.join("\n"), in_words(&users)),
+        detail: format!(
+            "On `{key}`:\n{}\n\nIt is used by {}.",
+            lost.join("\n"),
+            in_words(&users)
+        ),
         remedy,
     };
     gathered.say(change, said);
@@ -43,67 +58,147 @@ pub(super) fn say_lost(gathered: &mut Gathered<'_>, change: &Change, lost: &[Str
 
 /// The statements of a `dbxcmk_key_policy`, before and after: who gains and loses what. Gives what is lost, a line each.
 pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec<String> {
-    let text = |list: Option<String>| list.and_then(|list| statements_of(&list).ok()).unwrap_or_default();
+    let text = |list: Option<String>| {
+        list.and_then(|list| statements_of(&list).ok())
+            .unwrap_or_default()
+    };
     let before = text(change.before("statements"));
-    let after = if change.is_unknown("statements") { planned(change) } else { text(change.after("statements")) };
+    let after = if change.is_unknown("statements") {
+        planned(change)
+    } else {
+        text(change.after("statements"))
+    };
     let both: Vec<String> = [before.clone(), after.clone()].concat();
     let own = document_of(&after).ok();
-    let (Ok(before), Ok(after), Ok(both)) = (with_administration(&before), with_administration(&after), document_of(&both))
-    else {
+    let (Ok(before), Ok(after), Ok(both)) = (
+        with_administration(&before),
+        with_administration(&after),
+        document_of(&both),
+    ) else {
         return Vec::new();
     };
-    let lost = compare(gathered, change, &Policies { before: &before, after: &after, own: own.as_ref(), users: &both });
+    let lost = compare(
+        gathered,
+        change,
+        &Policies {
+            before: &before,
+            after: &after,
+            own: own.as_ref(),
+            users: &both,
+        },
+    );
     what_stays(gathered, change);
     lost
 }
 
 /// The statements of others in the policy of a key, which a `dbxcmk_key_policy` leaves as they are.
 fn what_stays(gathered: &mut Gathered<'_>, change: &Change) {
-    let Some(whole) = change.before("policy").and_then(|text| Document::parse(&text).ok()) else { return };
-    let own = change.before("statements").and_then(|list| statements_of(&list).ok()).unwrap_or_default();
-    let own = if own.is_empty() { Vec::new() } else { document_of(&own).map(|own| own.meanings()).unwrap_or_default() };
+    let Some(whole) = change
+        .before("policy")
+        .and_then(|text| Document::parse(&text).ok())
+    else {
+        return;
+    };
+    let own = change
+        .before("statements")
+        .and_then(|list| statements_of(&list).ok())
+        .unwrap_or_default();
+    let own = if own.is_empty() {
+        Vec::new()
+    } else {
+        document_of(&own)
+            .map(|own| own.meanings())
+            .unwrap_or_default()
+    };
     let meanings = whole.meanings();
     let foreign: Vec<String> = whole
         .statements
         .iter()
         .enumerate()
-        .filter(|(index, _)| meanings.get(*index).is_none_or(|meaning| !own.contains(meaning)))
+        .filter(|(index, _)| {
+            meanings
+                .get(*index)
+                .is_none_or(|meaning| !own.contains(meaning))
+        })
         .map(|(index, statement)| statement.label(index))
         .collect();
-    if let (false, Some(proof)) = (foreign.is_empty(), gathered.proofs.last_mut().filter(|one| one.address == change.address)) {
-        proof.lines.push(format!("Stays as it is: {}", foreign.join(", ")));
+    if let (false, Some(proof)) = (
+        foreign.is_empty(),
+        gathered
+            .proofs
+            .last_mut()
+            .filter(|one| one.address == change.address),
+    ) {
+        proof
+            .lines
+            .push(format!("Stays as it is: {}", foreign.join(", ")));
     }
 }
 
 /// The statements that a new `dbxcmk_key_policy` is going to have, where its key is not known yet: its use cases, accounts and
 /// role say them.
 fn planned(change: &Change) -> Vec<String> {
-    let use_cases: Vec<UseCase> = change.latest_all("use_cases").iter().filter_map(|case| case.parse().ok()).collect();
-    let accounts: Vec<AccountId> =
-        change.latest_all("databricks_account_ids").iter().filter_map(|id| id.parse().ok()).collect();
+    let use_cases: Vec<UseCase> = change
+        .latest_all("use_cases")
+        .iter()
+        .filter_map(|case| case.parse().ok())
+        .collect();
+    let accounts: Vec<AccountId> = change
+        .latest_all("databricks_account_ids")
+        .iter()
+        .filter_map(|id| id.parse().ok())
+        .collect();
     let usage = Usage {
         deployment: Deployment::Commercial,
         accounts,
         use_cases,
         grants: change.latest("aws.include_grants").as_deref() == Some("true"),
-        cross_account_role: change.latest("aws.cross_account_role_arn").and_then(|role| role.parse().ok()),
+        cross_account_role: change
+            .latest("aws.cross_account_role_arn")
+            .and_then(|role| role.parse().ok()),
     };
-    usage.grants().into_iter().map(|grant| grant.statement).collect()
+    usage
+        .grants()
+        .into_iter()
+        .map(|grant| grant.statement)
+        .collect()
 }
 
 /// Two whole policies: who gains and loses what. Gives what is lost, a line each.
-pub(super) fn of_policies(gathered: &mut Gathered<'_>, change: &Change, before: &str, after: &str) -> Vec<String> {
-    let (Ok(before), Ok(after)) = (Document::parse(before), Document::parse(after)) else { return Vec::new() };
-    let texts = |document: &Document| -> Vec<String> {
-        document.statements.iter().map(|statement| document.statement_text(statement).to_owned()).collect()
+pub(super) fn of_policies(
+    gathered: &mut Gathered<'_>,
+    change: &Change,
+    before: &str,
+    after: &str,
+) -> Vec<String> {
+    let (Ok(before), Ok(after)) = (Document::parse(before), Document::parse(after)) else {
+        return Vec::new();
     };
-    let Ok(users) = document_of(&texts(&before)) else { return Vec::new() };
-    compare(gathered, change, &Policies { before: &before, after: &after, own: Some(&after), users: &users })
+    let texts = |document: &Document| -> Vec<String> {
+        document
+            .statements
+            .iter()
+            .map(|statement| document.statement_text(statement).to_owned())
+            .collect()
+    };
+    let Ok(users) = document_of(&texts(&before)) else {
+        return Vec::new();
+    };
+    compare(
+        gathered,
+        change,
+        &Policies {
+            before: &before,
+            after: &after,
+            own: Some(&after),
+            users: &users,
+        },
+    )
 }
 
 fn with_administration(statements: &[String]) -> Result<Document, crate::policy::PolicyError> {
-    let administration =
-        administration_statement("aws", "000000000000").replace("Enable IAM User Permissions", "Administration");
+    let administration = administration_statement("aws", "000000000000")
+        .replace("Enable IAM User Permissions", "Administration");
     document_of(&[&[administration][..], statements].concat())
 }
 
@@ -113,19 +208,35 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
     for (purpose, user) in usage.purposes() {
         let mut by: BTreeMap<String, Vec<&str>> = BTreeMap::new();
         for (action, _) in purpose.needed_actions() {
-            let decisions: Vec<_> =
-                usage.accounts.iter().map(|account| evaluate(policy, &request(&user, action, key, account))).collect();
+            let decisions: Vec<_> = usage
+                .accounts
+                .iter()
+                .map(|account| evaluate(policy, &request(&user, action, key, account)))
+                .collect();
             let names: BTreeSet<String> = decisions
                 .iter()
                 .filter(|decision| decision.verdict == Verdict::Allowed)
                 .flat_map(|decision| &decision.statements)
-                .filter_map(|index| policy.statements.get(*index).map(|statement| statement.label(*index)))
+                .filter_map(|index| {
+                    policy
+                        .statements
+                        .get(*index)
+                        .map(|statement| statement.label(*index))
+                })
                 .collect();
-            let is_left = matches!(user, User::CrossAccountRole(_)) && decisions.iter().any(|decision| decision.delegated);
-            let way = match (decisions.iter().all(|decision| decision.verdict == Verdict::Allowed), is_left) {
+            let is_left = matches!(user, User::CrossAccountRole(_))
+                && decisions.iter().any(|decision| decision.delegated);
+            let way = match (
+                decisions
+                    .iter()
+                    .all(|decision| decision.verdict == Verdict::Allowed),
+                is_left,
+            ) {
                 (false, _) => "not proven".to_owned(),
                 (true, true) => "left to the IAM policies of the role".to_owned(),
-                (true, false) => format!("by {}", names.into_iter().collect::<Vec<_>>().join(" and ")),
+                (true, false) => {
+                    format!("by {}", names.into_iter().collect::<Vec<_>>().join(" and "))
+                }
             };
             by.entry(way).or_default().push(action);
         }
@@ -133,9 +244,13 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
             User::Databricks(_) => "Databricks".to_owned(),
             User::CrossAccountRole(role) => role.to_string(),
         };
-        lines.extend(
-            by.into_iter().map(|(way, actions)| format!("{who}, {}: {} ({way})", purpose.in_words(), actions.join(", "))),
-        );
+        lines.extend(by.into_iter().map(|(way, actions)| {
+            format!(
+                "{who}, {}: {} ({way})",
+                purpose.in_words(),
+                actions.join(", ")
+            )
+        }));
     }
     lines
 }
@@ -152,16 +267,36 @@ struct Policies<'a> {
 
 /// Who gains and loses what. Gives what is lost, a line each.
 fn compare(gathered: &mut Gathered<'_>, change: &Change, policies: &Policies<'_>) -> Vec<String> {
-    let Policies { before, after, own, users } = *policies;
-    let name = gathered.links.key_of.get(&change.address).cloned().unwrap_or_else(|| change.address.clone());
-    let arn = gathered.links.keys.get(&name).and_then(|key| key.arn.clone());
+    let Policies {
+        before,
+        after,
+        own,
+        users,
+    } = *policies;
+    let name = gathered
+        .links
+        .key_of
+        .get(&change.address)
+        .cloned()
+        .unwrap_or_else(|| change.address.clone());
+    let arn = gathered
+        .links
+        .keys
+        .get(&name)
+        .and_then(|key| key.arn.clone());
     let deployment = deployment(users.text(), arn.as_ref());
     let recognised = recognise(users, deployment);
     let accounts: BTreeSet<AccountId> = recognised.accounts.iter().cloned().collect();
-    let named: Option<RoleArn> = change.latest("aws.cross_account_role_arn").and_then(|role| role.parse().ok());
+    let named: Option<RoleArn> = change
+        .latest("aws.cross_account_role_arn")
+        .and_then(|role| role.parse().ok());
     let usage = Usage {
         deployment,
-        accounts: if accounts.is_empty() { vec![AccountId::nobody()] } else { accounts.into_iter().collect() },
+        accounts: if accounts.is_empty() {
+            vec![AccountId::nobody()]
+        } else {
+            accounts.into_iter().collect()
+        },
         use_cases: if recognised.use_cases.is_empty() {
             UseCase::ALL.to_vec()
         } else {
@@ -170,18 +305,36 @@ fn compare(gathered: &mut Gathered<'_>, change: &Change, policies: &Policies<'_>
         grants: recognised.grants,
         cross_account_role: recognised.cross_account_role.or(named),
     };
-    let Some(key) = arn.or_else(|| stand_in(deployment)) else { return Vec::new() };
-    let lines = own.map(|own| granted(own, &key, &usage)).unwrap_or_default();
+    let Some(key) = arn.or_else(|| stand_in(deployment)) else {
+        return Vec::new();
+    };
+    let lines = own
+        .map(|own| granted(own, &key, &usage))
+        .unwrap_or_default();
     if !lines.is_empty() {
-        gathered.proofs.push(ProofLine { key: name.clone(), address: change.address.clone(), lines });
+        gathered.proofs.push(ProofLine {
+            key: name.clone(),
+            address: change.address.clone(),
+            lines,
+        });
     }
     let changes = effects(before, after, &key, &usage);
     let words = |part: fn(PermissionChange) -> Option<PermissionChange>| -> Vec<String> {
-        changes.iter().cloned().filter_map(part).flat_map(|change| change.in_words()).collect()
+        changes
+            .iter()
+            .cloned()
+            .filter_map(part)
+            .flat_map(|change| change.in_words())
+            .collect()
     };
     let (gained, lost) = (words(PermissionChange::gain), words(PermissionChange::loss));
     if !gained.is_empty() || !lost.is_empty() {
-        gathered.permissions.push(PermissionLine { key: name, address: change.address.clone(), gained, lost: lost.clone() });
+        gathered.permissions.push(PermissionLine {
+            key: name,
+            address: change.address.clone(),
+            gained,
+            lost: lost.clone(),
+        });
     }
     lost.into_iter().map(|line| format!("  - {line}")).collect()
 }
