@@ -7,7 +7,6 @@ pub mod cli;
 pub mod clouds;
 pub mod databricks;
 pub mod plugin;
-pub mod policy;
 pub mod preflight;
 pub mod provider;
 pub mod requirements;

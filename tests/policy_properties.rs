@@ -8,10 +8,10 @@
     reason = "tests"
 )]
 
-use dbxcmk::policy::lockout::lockout;
-use dbxcmk::policy::merge::Edit;
-use dbxcmk::policy::principal::Caller;
-use dbxcmk::policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::lockout;
+use kms_policy::Edit;
+use kms_policy::Caller;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use dbxcmk::requirements::aws::{Deployment, Usage};
 use dbxcmk::requirements::ownership::{edits, still_there};
 use dbxcmk::vocabulary::UseCase;

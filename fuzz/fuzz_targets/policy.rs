@@ -1,8 +1,8 @@
 //! Any text, read as a key policy: an error or a policy that comes back as it was, and can be asked.
 #![no_main]
 
-use dbxcmk::policy::principal::Caller;
-use dbxcmk::policy::{Context, Document, Request, evaluate};
+use kms_policy::Caller;
+use kms_policy::{Context, Document, Request, evaluate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {

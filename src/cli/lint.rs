@@ -15,7 +15,7 @@ use crate::plugin::printable::{printable, printable_line};
 use crate::plugin::provider::Provider;
 use crate::plugin::resource::AnyResource;
 use crate::plugin::schema::{Attribute, Kind, Schema};
-use crate::policy::language::nearest;
+use kms_policy::nearest;
 use crate::provider::{Client, Dbxcmk};
 
 /// A name that does not exist was found.

@@ -8,10 +8,10 @@ use serde_json::{Value as Json, json};
 
 use super::input::read;
 use crate::plugin::printable::{printable, printable_line};
-use crate::policy::json::{self as places, Kind, Node};
-use crate::policy::pattern::Pattern;
-use crate::policy::principal::{Caller, Principal};
-use crate::policy::{Context, Document, Effect, Request, Statement, evaluate};
+use kms_policy::json::{self as places, Kind, Node};
+use kms_policy::Pattern;
+use kms_policy::{Caller, Principal};
+use kms_policy::{Context, Document, Effect, Request, Statement, evaluate};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{
     Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,

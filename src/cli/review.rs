@@ -9,7 +9,7 @@ use std::str::FromStr;
 use super::input::read_bytes;
 use super::sources::places;
 use crate::plugin::printable::printable;
-use crate::policy::language::nearest;
+use kms_policy::nearest;
 use crate::review::catalog::TITLES;
 use crate::review::report::{Level, Report};
 use crate::review::{Plan, render, review};

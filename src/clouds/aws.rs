@@ -19,7 +19,7 @@ use aws_smithy_http_client::{Connector, tls};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::policy::principal::Caller;
+use kms_policy::Caller;
 use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
 use crate::vocabulary::arn::ArnError;
 use crate::vocabulary::{KeyArn, KeyState};

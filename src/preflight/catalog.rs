@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::policy::language::nearest;
+use kms_policy::nearest;
 
 /// Whether a user may silence a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,9 +14,9 @@ use crate::clouds::aws::AwsError;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::spell;
 use crate::plugin::resource::Context;
-use crate::policy::difference::{Change, describe, difference};
-use crate::policy::lockout::lockout;
-use crate::policy::{Document, Verdict};
+use kms_policy::{StatementChange, describe, difference};
+use kms_policy::lockout;
+use kms_policy::{Document, Verdict};
 use crate::requirements::aws::Grant;
 use crate::requirements::documents::administration_statement;
 use crate::requirements::ownership::{edits, still_there};
@@ -63,7 +63,7 @@ pub fn merged(
     previous: &[String],
     key: &KeyArn,
 ) -> Result<Document, Diagnostics> {
-    let bug = |error: crate::policy::PolicyError| {
+    let bug = |error: kms_policy::PolicyError| {
         Diagnostics::from(Diagnostic::bug(format!(
             "A statement is malformed: {error}."
         )))
@@ -107,7 +107,7 @@ pub async fn refuse_lockout(
             return Ok(());
         }
     };
-    let found = lockout(policy, key, &caller);
+    let found = lockout(policy, &key.arn(), &caller);
     if !found.is_certain() {
         return Ok(());
     }
@@ -241,8 +241,8 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
         })
     };
     let touched = difference(&base, now).iter().any(|change| match change {
-        Change::Removed(index) | Change::Changed { before: index, .. } => is_ours(index),
-        Change::Added(_) => false,
+        StatementChange::Removed(index) | StatementChange::Changed { before: index, .. } => is_ours(index),
+        StatementChange::Added(_) => false,
     });
     if !touched {
         return Ok(());

@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use serde_json::json;
 
-use crate::policy::principal::Caller;
-use crate::policy::{Context, Request};
+use kms_policy::Caller;
+use kms_policy::{Context, Request};
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
 
 /// The tag that every call of Databricks carries: the account for which it is made.
@@ -433,7 +433,7 @@ pub fn statement_text(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::{Document, Verdict, evaluate};
+    use kms_policy::{Document, Verdict, evaluate};
 
     fn usage() -> Result<Usage, Box<dyn std::error::Error>> {
         Ok(Usage {

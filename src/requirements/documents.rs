@@ -2,7 +2,7 @@
 
 use super::aws::{Deployment, Grant};
 use super::ownership::edits;
-use crate::policy::{Document, PolicyError};
+use kms_policy::{Document, PolicyError};
 
 /// Why a policy cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! What a change of a key policy means for those who use the key: who gains and who loses which permission.
 
 use super::aws::{Purpose, Usage, User, request};
-use crate::policy::{Document, Verdict, evaluate};
+use kms_policy::{Document, Verdict, evaluate};
 use crate::vocabulary::KeyArn;
 
 /// What changes for one user and one purpose.
@@ -154,7 +154,7 @@ mod tests {
             .collect();
         let words = |before: &[String],
                      after: &[String]|
-         -> Result<Vec<String>, crate::policy::PolicyError> {
+         -> Result<Vec<String>, kms_policy::PolicyError> {
             let changes = effects(&document_of(before)?, &document_of(after)?, &key, &usage);
             Ok(changes
                 .iter()

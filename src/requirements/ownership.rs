@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
-use crate::policy::compare::{Meaning, meaning};
-use crate::policy::merge::Edit;
-use crate::policy::principal::Principal;
-use crate::policy::{Document, Effect, PolicyError, Statement};
+use kms_policy::{Meaning, meaning};
+use kms_policy::Edit;
+use kms_policy::Principal;
+use kms_policy::{Document, Effect, PolicyError, Statement};
 use crate::vocabulary::{AccountId, RoleArn, UseCase};
 
 /// Statements on their own, as a document that can be read and compared.

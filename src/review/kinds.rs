@@ -4,7 +4,7 @@
 use serde_json::Value as Json;
 
 use super::plan::{Action, Change, SENSITIVE};
-use crate::policy::language::nearest;
+use kms_policy::nearest;
 
 /// What an attribute has to look like where it has a value that is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

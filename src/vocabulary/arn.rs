@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use kms_policy::{Arn, is_account};
+
 use super::textual;
 
 /// A part of AWS with its own accounts and names.
@@ -68,73 +70,10 @@ impl ArnError {
     }
 }
 
-/// Any ARN, in its six parts.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Arn {
-    /// The partition's name.
-    pub partition: String,
-    /// The service: `kms`, `iam`, `sts`.
-    pub service: String,
-    /// The region, empty for global services.
-    pub region: String,
-    /// The account that owns the resource.
-    pub account: String,
-    /// The rest.
-    pub resource: String,
-}
-
-impl FromStr for Arn {
-    type Err = ArnError;
-
-    fn from_str(text: &str) -> Result<Self, ArnError> {
-        let mut parts = text.splitn(6, ':');
-        let mut next = || parts.next().map(str::to_owned);
-        match (next().as_deref(), next(), next(), next(), next(), next()) {
-            (
-                Some("arn"),
-                Some(partition),
-                Some(service),
-                Some(region),
-                Some(account),
-                Some(resource),
-            ) if !partition.is_empty() && !service.is_empty() && !resource.is_empty() => Ok(Self {
-                partition,
-                service,
-                region,
-                account,
-                resource,
-            }),
-            _ => Err(ArnError::new(
-                text,
-                "an ARN",
-                "; an ARN reads `arn:partition:service:region:account:resource`",
-            )),
-        }
-    }
-}
-
-impl fmt::Display for Arn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            partition,
-            service,
-            region,
-            account,
-            resource,
-        } = self;
-        write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
-    }
-}
-
 fn partition(name: &str) -> Option<Partition> {
     [Partition::Aws, Partition::AwsUsGov, Partition::AwsCn]
         .into_iter()
         .find(|partition| partition.name() == name)
-}
-
-/// Whether it is the id of an AWS account: 12 digits.
-pub fn is_account(text: &str) -> bool {
-    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn is_region(text: &str) -> bool {
@@ -175,6 +114,17 @@ impl KeyArn {
     /// The key's id within its region and account.
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// The same as the policy language has it.
+    pub fn arn(&self) -> Arn {
+        Arn {
+            partition: self.partition.name().to_owned(),
+            service: "kms".to_owned(),
+            region: self.region.clone(),
+            account: self.account.clone(),
+            resource: format!("key/{}", self.key_id),
+        }
     }
 
     /// Whether it is a multi-region key, whose id begins with `mrk-`.
@@ -359,7 +309,7 @@ impl fmt::Display for KeyAlias {
     }
 }
 
-textual!(Arn, KeyArn, RoleArn, KeyAlias);
+textual!(KeyArn, RoleArn, KeyAlias);
 
 #[cfg(test)]
 mod tests {

@@ -6,7 +6,7 @@ pub mod arn;
 pub mod cloud;
 pub mod databricks;
 
-pub use arn::{Arn, KeyAlias, KeyArn, Partition, RoleArn, is_account};
+pub use arn::{KeyAlias, KeyArn, Partition, RoleArn};
 pub use cloud::{Cloud, KeyState, Tier, WorkspaceStatus};
 pub use databricks::{AccountId, AttachedKey, KeyConfigurationId, UseCase, WorkspaceId};
 

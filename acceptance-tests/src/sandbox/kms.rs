@@ -5,10 +5,10 @@
 
 use std::collections::BTreeMap;
 
-use dbxcmk::policy::Document;
-use dbxcmk::policy::document::LARGEST;
-use dbxcmk::policy::lockout::lockout;
-use dbxcmk::policy::principal::{Caller, Principal};
+use kms_policy::Document;
+use kms_policy::LARGEST;
+use kms_policy::lockout;
+use kms_policy::{Caller, Principal};
 use dbxcmk::vocabulary::KeyArn;
 use serde_json::{Map, Value as Json, json};
 
@@ -371,7 +371,7 @@ impl Call<'_> {
         let bypass = self.body.get("BypassPolicyLockoutSafetyCheck") == Some(&Json::Bool(true));
         let caller = Caller::parse(&self.caller)
             .map_err(|error| Refusal("KMSInternalException", error.to_string()))?;
-        if !bypass && lockout(&policy, key, &caller).is_certain() {
+        if !bypass && lockout(&policy, &key.arn(), &caller).is_certain() {
             return refuse(
                 MALFORMED,
                 "The new key policy will not allow you to update the key policy in the future.",

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use dbxcmk::policy::principal::Caller;
-use dbxcmk::policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::Caller;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use dbxcmk::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose};
 use dbxcmk::vocabulary::UseCase;
 use serde_json::{Value as Json, json};

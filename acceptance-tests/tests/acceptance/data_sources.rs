@@ -174,7 +174,7 @@ resource "dbxcmk_key_configuration" "lakehouse" {{
     assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
     let key = stage.workdir.attribute("aws_kms_key.lakehouse", "/arn");
     assert_eq!(
-        dbxcmk::policy::Document::parse(&stage.kms.policy(&key))
+        kms_policy::Document::parse(&stage.kms.policy(&key))
             .unwrap()
             .statements
             .len(),

@@ -256,7 +256,7 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
     let actions = |document: &str| -> BTreeSet<String> {
         let json: serde_json::Value = serde_json::from_str(document).unwrap();
         let all = json["Statement"][0]["Action"].as_array().unwrap().iter();
-        all.map(|action| dbxcmk::policy::language::kms_action(action.as_str().unwrap()).unwrap())
+        all.map(|action| kms_policy::kms_action(action.as_str().unwrap()).unwrap())
             .collect()
     };
     // What the sandbox was asked of KMS by a plan and an apply that have everything.

@@ -1,7 +1,7 @@
 //! `dbxcmk_key_policy`: it owns its own statements, and nothing else.
 
 use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
-use dbxcmk::policy::Document;
+use kms_policy::Document;
 use serde_json::{Value as Json, json};
 
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
@@ -82,7 +82,7 @@ fn a_statement_that_was_removed_is_planned_again(over: Over) {
         .position(|s| s.sid.as_deref().is_some_and(|sid| sid.ends_with("DBFS")))
         .expect("the storage statement");
     let without = document
-        .edited(&[dbxcmk::policy::merge::Edit::Remove(ours)])
+        .edited(&[kms_policy::Edit::Remove(ours)])
         .expect("a policy");
     stage.kms.put_policy(&key, without.text());
 

@@ -277,7 +277,7 @@ fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
         text.contains(FOREIGN),
         "somebody else's statement was touched:\n{text}"
     );
-    let document = dbxcmk::policy::Document::parse(&text).expect("the policy is one");
+    let document = kms_policy::Document::parse(&text).expect("the policy is one");
     let mut sids: Vec<_> = document
         .statements
         .iter()

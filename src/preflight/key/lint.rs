@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::Question;
 use super::permissions::{labels, unique};
-use crate::policy::pattern::Pattern;
-use crate::policy::principal::Principal;
-use crate::policy::{Document, Effect, Verdict, evaluate};
+use kms_policy::Pattern;
+use kms_policy::Principal;
+use kms_policy::{Document, Effect, Verdict, evaluate};
 use crate::preflight::{Finding, Id, KeyFacts, Severity, Subject};
 use crate::requirements::aws::{User, request};
 
@@ -61,7 +61,7 @@ pub(super) fn lint(
             "Put the documented actions in the place of a wildcard such as `kms:*`; `dbxcmk_key_policy` writes them.",
         );
     }
-    let is_open = |statement: &&crate::policy::Statement| {
+    let is_open = |statement: &&kms_policy::Statement| {
         let says_who = statement.conditions.iter().any(|condition| {
             let key = condition.key.to_ascii_lowercase();
             key.starts_with("aws:principal")

@@ -8,7 +8,7 @@ mod state;
 mod tests;
 
 use super::{Fact, Finding, Id, KeyFacts, Severity, Stage, Subject, Unreadable, unread_severity};
-use crate::policy::Document;
+use kms_policy::Document;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, UseCase};
 

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::Question;
-use crate::policy::evaluate::Finding as Near;
-use crate::policy::principal::Principal;
-use crate::policy::{Decision, Document, Effect, Verdict, evaluate};
+use kms_policy::StatementMatch;
+use kms_policy::Principal;
+use kms_policy::{Decision, Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
 use crate::requirements::aws::{
     ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request,
@@ -120,7 +120,7 @@ impl Case<'_> {
                         let near = decision
                             .findings
                             .iter()
-                            .position(Near::fails_by_conditions_only);
+                            .position(StatementMatch::fails_by_conditions_only);
                         if let (None, Some(index)) = (&tally.nearly, near) {
                             tally.nearly = Some((index, decision));
                         }

@@ -1,6 +1,6 @@
 //! What grants each thing that is needed: the proof itself, line by line, where [`super::judge`] says only what is wrong.
 
-use crate::policy::{Document, Effect, Verdict, evaluate};
+use kms_policy::{Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, KeyFacts};
 use crate::requirements::aws::{Purpose, User, request};
 use crate::vocabulary::AccountId;

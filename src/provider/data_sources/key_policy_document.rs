@@ -15,7 +15,8 @@ use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::{Deployment, Usage};
 use crate::requirements::documents::{self, DocumentError};
 use crate::requirements::ownership::list_of;
-use crate::vocabulary::{AccountId, RoleArn, UseCase, is_account};
+use crate::vocabulary::{AccountId, RoleArn, UseCase};
+use kms_policy::is_account;
 
 /// The data source.
 pub struct KeyPolicyDocument;

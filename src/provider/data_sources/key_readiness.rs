@@ -10,7 +10,7 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Nesting, Schema};
 use crate::plugin::types::Type;
-use crate::policy::Document;
+use kms_policy::Document;
 use crate::preflight::key::proof::{Requirement, proof};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{Fact, Finding, PolicySource, Severity, Stage};

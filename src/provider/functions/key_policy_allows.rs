@@ -4,9 +4,9 @@ use super::{parameter, parsed, text, wrong};
 use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
-use crate::policy::language::kms_action;
-use crate::policy::principal::Caller;
-use crate::policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::kms_action;
+use kms_policy::Caller;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use crate::vocabulary::KeyArn;
 
 /// The function.

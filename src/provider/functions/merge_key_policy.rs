@@ -6,8 +6,8 @@ use super::{parameter, text, wrong};
 use crate::plugin::function::{Function, FunctionError, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
-use crate::policy::Document;
-use crate::policy::merge::Edit;
+use kms_policy::Document;
+use kms_policy::Edit;
 use crate::requirements::ownership::{document_of, statements_of};
 
 /// The function.
@@ -52,7 +52,7 @@ impl Function for MergeKeyPolicy {
             if there.contains(&meaning) {
                 continue;
             }
-            let same_sid = |own: &crate::policy::Statement| {
+            let same_sid = |own: &kms_policy::Statement| {
                 statement.sid.is_some() && own.sid == statement.sid
             };
             edits.push(match policy.statements.iter().position(same_sid) {

@@ -7,7 +7,7 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::list_resource::{ListResource, Listed};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Schema};
-use crate::policy::Document;
+use kms_policy::Document;
 use crate::provider::client::Client;
 use crate::provider::resources::key_policy::{KeyPolicy, Model};
 

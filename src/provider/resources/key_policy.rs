@@ -15,7 +15,7 @@ use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::plugin::value::Value;
-use crate::policy::Document;
+use kms_policy::Document;
 use crate::preflight::{Fact, PolicySource, Stage};
 use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};

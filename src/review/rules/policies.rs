@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gathered, Said, in_words};
-use crate::policy::{Document, Verdict, evaluate};
+use kms_policy::{Document, Verdict, evaluate};
 use crate::requirements::aws::{Deployment, Usage, User, request};
 use crate::requirements::documents::administration_statement;
 use crate::requirements::effects::{PermissionChange, effects};
@@ -196,7 +196,7 @@ pub(super) fn of_policies(
     )
 }
 
-fn with_administration(statements: &[String]) -> Result<Document, crate::policy::PolicyError> {
+fn with_administration(statements: &[String]) -> Result<Document, kms_policy::PolicyError> {
     let administration = administration_statement("aws", "000000000000")
         .replace("Enable IAM User Permissions", "Administration");
     document_of(&[&[administration][..], statements].concat())

@@ -361,7 +361,7 @@ impl fmt::Display for Condition {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::context::Context;
+    use crate::context::Context;
 
     /// A request whose value is not known, but is none that the policy names.
     const STRANGER: &[&str] = &["\u{0}"];

@@ -128,7 +128,7 @@ impl Document {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::PolicyError;
+    use crate::PolicyError;
 
     fn policy(statement: &str) -> Result<Document, PolicyError> {
         Document::parse(&format!(

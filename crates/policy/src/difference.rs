@@ -9,7 +9,7 @@ use super::language::Effect;
 
 /// One difference between two policies.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Change {
+pub enum StatementChange {
     /// A statement that only the second has: its position there.
     Added(usize),
     /// A statement that only the first has: its position there.
@@ -27,7 +27,7 @@ pub enum Change {
 
 /// The differences of meaning from `before` to `after`; form, order and repetition are none. Removed first, then changed, then
 /// added.
-pub fn difference(before: &Document, after: &Document) -> Vec<Change> {
+pub fn difference(before: &Document, after: &Document) -> Vec<StatementChange> {
     let (old, new) = (before.meanings(), after.meanings());
     let (old_set, new_set): (BTreeSet<&Meaning>, BTreeSet<&Meaning>) =
         (old.iter().collect(), new.iter().collect());
@@ -63,17 +63,17 @@ pub fn difference(before: &Document, after: &Document) -> Vec<Change> {
             .get(other)
             .map(|other| elements(statement, other))
             .unwrap_or_default();
-        changed.push(Change::Changed {
+        changed.push(StatementChange::Changed {
             before: *index,
             after: other,
             elements,
         });
         false
     });
-    let removed = gone.into_iter().map(Change::Removed);
+    let removed = gone.into_iter().map(StatementChange::Removed);
     removed
         .chain(changed)
-        .chain(come.into_iter().map(Change::Added))
+        .chain(come.into_iter().map(StatementChange::Added))
         .collect()
 }
 
@@ -176,15 +176,15 @@ pub fn describe(before: &Document, after: &Document) -> Vec<String> {
     difference(before, after)
         .into_iter()
         .map(|change| match change {
-            Change::Added(index) => {
+            StatementChange::Added(index) => {
                 let (label, text) = line(after, index);
                 format!("+ {label} {text}")
             }
-            Change::Removed(index) => {
+            StatementChange::Removed(index) => {
                 let (label, text) = line(before, index);
                 format!("- {label} {text}")
             }
-            Change::Changed {
+            StatementChange::Changed {
                 before: old,
                 after: new,
                 elements,
@@ -199,7 +199,7 @@ pub fn describe(before: &Document, after: &Document) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::PolicyError;
+    use crate::PolicyError;
 
     fn policy(statements: &[&str]) -> Result<Document, PolicyError> {
         Document::parse(&format!(

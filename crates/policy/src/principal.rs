@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::truth::Match;
-use crate::vocabulary::{Arn, is_account};
+use super::arn::{Arn, is_account};
 
 /// One principal of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

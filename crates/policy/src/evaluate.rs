@@ -55,7 +55,7 @@ impl Verdict {
 
 /// How one statement stands to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
+pub struct StatementMatch {
     /// The statement's position, from 0.
     pub index: usize,
     /// Its effect.
@@ -70,7 +70,7 @@ pub struct Finding {
     pub conditions: Vec<Match>,
 }
 
-impl Finding {
+impl StatementMatch {
     /// Whether the statement applies.
     pub fn applies(&self) -> Match {
         let statement = self
@@ -103,18 +103,18 @@ pub struct Decision {
     /// The context keys on which it depends, when it is undetermined.
     pub undetermined_keys: BTreeSet<String>,
     /// How every statement stands to the request, in the policy's order.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<StatementMatch>,
 }
 
 /// Decides `request` against `policy`.
 pub fn evaluate(policy: &Document, request: &Request) -> Decision {
-    let findings: Vec<Finding> = policy
+    let findings: Vec<StatementMatch> = policy
         .statements
         .iter()
         .enumerate()
         .map(|(index, statement)| judge(policy, index, statement, request))
         .collect();
-    let applying: Vec<(&Finding, Match)> = findings
+    let applying: Vec<(&StatementMatch, Match)> = findings
         .iter()
         .map(|finding| (finding, finding.applies()))
         .collect();
@@ -171,8 +171,8 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
     }
 }
 
-fn judge(policy: &Document, index: usize, statement: &Statement, request: &Request) -> Finding {
-    Finding {
+fn judge(policy: &Document, index: usize, statement: &Statement, request: &Request) -> StatementMatch {
+    StatementMatch {
         index,
         effect: statement.effect,
         principal: principal(&statement.principals, &request.caller),

@@ -2,8 +2,8 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
-use dbxcmk::policy::principal::Caller;
-use dbxcmk::policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::Caller;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use serde_json::Value as Json;
 
 fn verdict(word: &str) -> Verdict {
@@ -18,7 +18,7 @@ fn verdict(word: &str) -> Verdict {
 
 #[test]
 fn every_example_is_decided_as_aws_decides_it() {
-    let rows: Vec<Json> = serde_json::from_str(include_str!("data/policy-examples.json"))
+    let rows: Vec<Json> = serde_json::from_str(include_str!("policy-examples.json"))
         .expect("the examples are JSON");
     assert!(rows.len() >= 20, "the examples are there");
     for row in rows {

@@ -5,7 +5,7 @@ use super::context::Context;
 use super::document::Document;
 use super::evaluate::{Decision, Request, Verdict, evaluate};
 use super::principal::Caller;
-use crate::vocabulary::KeyArn;
+use super::arn::Arn;
 
 /// The action that KMS's own check asks about.
 pub const ACTION: &str = "kms:PutKeyPolicy";
@@ -30,7 +30,7 @@ impl Lockout {
 }
 
 /// Asks whether `policy` on `key` lets `caller`, and the key's account, change it.
-pub fn lockout(policy: &Document, key: &KeyArn, caller: &Caller) -> Lockout {
+pub fn lockout(policy: &Document, key: &Arn, caller: &Caller) -> Lockout {
     let ask = |caller: Caller| {
         let mut context = Context::open();
         if let Some(account) = caller.account() {
@@ -40,7 +40,7 @@ pub fn lockout(policy: &Document, key: &KeyArn, caller: &Caller) -> Lockout {
         if let Caller::Root { .. } = &caller {
             context.set("aws:PrincipalArn", vec![caller.to_string()]);
         }
-        context.set("aws:RequestedRegion", vec![key.region().to_owned()]);
+        context.set("aws:RequestedRegion", vec![key.region.clone()]);
         context.set(
             "kms:BypassPolicyLockoutSafetyCheck",
             vec!["false".to_owned()],
@@ -57,8 +57,8 @@ pub fn lockout(policy: &Document, key: &KeyArn, caller: &Caller) -> Lockout {
         )
     };
     let root = Caller::Root {
-        partition: key.partition().name().to_owned(),
-        account: key.account().to_owned(),
+        partition: key.partition.clone(),
+        account: key.account.clone(),
     };
     Lockout {
         caller: ask(caller.clone()),
@@ -69,7 +69,7 @@ pub fn lockout(policy: &Document, key: &KeyArn, caller: &Caller) -> Lockout {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::policy::PolicyError;
+    use crate::PolicyError;
 
     const KEY: &str =
         "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
