@@ -242,7 +242,8 @@ fn machines_get_json() {
 
 #[test]
 fn every_example_gets_its_verdict_from_the_stream() {
-    let rows: Vec<Json> = serde_json::from_str(include_str!("../crates/policy/tests/policy-examples.json")).unwrap();
+    let rows: Vec<Json> =
+        serde_json::from_str(include_str!("../crates/policy/tests/policy-examples.json")).unwrap();
     let lines: Vec<String> = rows
         .iter()
         .map(|row| {

@@ -8,13 +8,13 @@
     reason = "tests"
 )]
 
-use kms_policy::lockout;
-use kms_policy::Edit;
-use kms_policy::Caller;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use dbxcmk::requirements::aws::{Deployment, Usage};
 use dbxcmk::requirements::ownership::{edits, still_there};
 use dbxcmk::vocabulary::UseCase;
+use kms_policy::Caller;
+use kms_policy::Edit;
+use kms_policy::lockout;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

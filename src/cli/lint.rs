@@ -15,8 +15,8 @@ use crate::plugin::printable::{printable, printable_line};
 use crate::plugin::provider::Provider;
 use crate::plugin::resource::AnyResource;
 use crate::plugin::schema::{Attribute, Kind, Schema};
-use kms_policy::nearest;
 use crate::provider::{Client, Dbxcmk};
+use kms_policy::nearest;
 
 /// A name that does not exist was found.
 const FOUND: u8 = 1;

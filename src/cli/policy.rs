@@ -8,16 +8,16 @@ use serde_json::{Value as Json, json};
 
 use super::input::read;
 use crate::plugin::printable::{printable, printable_line};
-use kms_policy::json::{self as places, Kind, Node};
-use kms_policy::Pattern;
-use kms_policy::{Caller, Principal};
-use kms_policy::{Context, Document, Effect, Request, Statement, evaluate};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{
     Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,
 };
 use crate::requirements::aws::{Deployment, Usage};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+use kms_policy::Pattern;
+use kms_policy::json::{self as places, Kind, Node};
+use kms_policy::{Caller, Principal};
+use kms_policy::{Context, Document, Effect, Request, Statement, evaluate};
 
 /// Findings of severity error.
 const FOUND: u8 = 1;

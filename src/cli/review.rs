@@ -9,10 +9,10 @@ use std::str::FromStr;
 use super::input::read_bytes;
 use super::sources::places;
 use crate::plugin::printable::printable;
-use kms_policy::nearest;
 use crate::review::catalog::TITLES;
 use crate::review::report::{Level, Report};
 use crate::review::{Plan, render, review};
+use kms_policy::nearest;
 
 /// Something was found that the gate is for.
 const GATE: u8 = 1;

@@ -19,10 +19,10 @@ use aws_smithy_http_client::{Connector, tls};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
-use kms_policy::Caller;
 use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
 use crate::vocabulary::arn::ArnError;
 use crate::vocabulary::{KeyArn, KeyState};
+use kms_policy::Caller;
 
 /// The one policy that a key has.
 const POLICY_NAME: &str = "default";

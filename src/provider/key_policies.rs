@@ -14,13 +14,13 @@ use crate::clouds::aws::AwsError;
 use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::duration::spell;
 use crate::plugin::resource::Context;
-use kms_policy::{StatementChange, describe, difference};
-use kms_policy::lockout;
-use kms_policy::{Document, Verdict};
 use crate::requirements::aws::Grant;
 use crate::requirements::documents::administration_statement;
 use crate::requirements::ownership::{edits, still_there};
 use crate::vocabulary::KeyArn;
+use kms_policy::lockout;
+use kms_policy::{Document, Verdict};
+use kms_policy::{StatementChange, describe, difference};
 
 /// How many reads in a row have to show the new policy: over a second and a half, which is longer than another writer has
 /// between its read and its put, so that a policy that was put over ours is seen.
@@ -241,7 +241,9 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
         })
     };
     let touched = difference(&base, now).iter().any(|change| match change {
-        StatementChange::Removed(index) | StatementChange::Changed { before: index, .. } => is_ours(index),
+        StatementChange::Removed(index) | StatementChange::Changed { before: index, .. } => {
+            is_ours(index)
+        }
         StatementChange::Added(_) => false,
     });
     if !touched {

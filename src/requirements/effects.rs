@@ -1,8 +1,8 @@
 //! What a change of a key policy means for those who use the key: who gains and who loses which permission.
 
 use super::aws::{Purpose, Usage, User, request};
-use kms_policy::{Document, Verdict, evaluate};
 use crate::vocabulary::KeyArn;
+use kms_policy::{Document, Verdict, evaluate};
 
 /// What changes for one user and one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,15 +152,14 @@ mod tests {
             .into_iter()
             .map(|grant| grant.statement)
             .collect();
-        let words = |before: &[String],
-                     after: &[String]|
-         -> Result<Vec<String>, kms_policy::PolicyError> {
-            let changes = effects(&document_of(before)?, &document_of(after)?, &key, &usage);
-            Ok(changes
-                .iter()
-                .flat_map(PermissionChange::in_words)
-                .collect())
-        };
+        let words =
+            |before: &[String], after: &[String]| -> Result<Vec<String>, kms_policy::PolicyError> {
+                let changes = effects(&document_of(before)?, &document_of(after)?, &key, &usage);
+                Ok(changes
+                    .iter()
+                    .flat_map(PermissionChange::in_words)
+                    .collect())
+            };
         // The storage statement covers what managed services need, so nothing is lost by giving up theirs.
         let without_first = statements.get(1..).unwrap_or_default();
         assert_eq!(words(&statements, without_first)?, Vec::<String>::new());

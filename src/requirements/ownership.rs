@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
-use kms_policy::{Meaning, meaning};
+use crate::vocabulary::{AccountId, RoleArn, UseCase};
 use kms_policy::Edit;
 use kms_policy::Principal;
 use kms_policy::{Document, Effect, PolicyError, Statement};
-use crate::vocabulary::{AccountId, RoleArn, UseCase};
+use kms_policy::{Meaning, meaning};
 
 /// Statements on their own, as a document that can be read and compared.
 ///

@@ -78,6 +78,8 @@ pub fn description() -> &'static str {
         let output = command()
             .args(["version", "-no-color"])
             .env("CHECKPOINT_DISABLE", "1")
+            // A machine's own CLI configuration may not even exist, and then Terraform complains first.
+            .env_remove("TF_CLI_CONFIG_FILE")
             .output();
         let output =
             output.unwrap_or_else(|error| panic!("scripts/terraform cannot be started: {error}"));
@@ -86,6 +88,10 @@ pub fn description() -> &'static str {
             output.status.success(),
             "Terraform does not tell its version: {text}"
         );
-        text.lines().next().unwrap_or_default().to_owned()
+        let is_name =
+            |line: &&str| line.starts_with("Terraform v") || line.starts_with("OpenTofu v");
+        let line = text.lines().find(is_name);
+        line.unwrap_or_else(|| panic!("Terraform does not tell its version: {text}"))
+            .to_owned()
     })
 }

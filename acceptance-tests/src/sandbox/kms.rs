@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 
+use dbxcmk::vocabulary::KeyArn;
 use kms_policy::Document;
 use kms_policy::LARGEST;
 use kms_policy::lockout;
 use kms_policy::{Caller, Principal};
-use dbxcmk::vocabulary::KeyArn;
 use serde_json::{Map, Value as Json, json};
 
 use super::faults::Effect;

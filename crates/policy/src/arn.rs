@@ -30,11 +30,20 @@ impl FromStr for Arn {
         let mut parts = text.splitn(6, ':');
         let mut next = || parts.next().map(str::to_owned);
         match (next().as_deref(), next(), next(), next(), next(), next()) {
-            (Some("arn"), Some(partition), Some(service), Some(region), Some(account), Some(resource))
-                if !partition.is_empty() && !service.is_empty() && !resource.is_empty() =>
-            {
-                Ok(Self { partition, service, region, account, resource })
-            }
+            (
+                Some("arn"),
+                Some(partition),
+                Some(service),
+                Some(region),
+                Some(account),
+                Some(resource),
+            ) if !partition.is_empty() && !service.is_empty() && !resource.is_empty() => Ok(Self {
+                partition,
+                service,
+                region,
+                account,
+                resource,
+            }),
             _ => Err(ArnError(text.to_owned())),
         }
     }
@@ -42,7 +51,13 @@ impl FromStr for Arn {
 
 impl fmt::Display for Arn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { partition, service, region, account, resource } = self;
+        let Self {
+            partition,
+            service,
+            region,
+            account,
+            resource,
+        } = self;
         write!(f, "arn:{partition}:{service}:{region}:{account}:{resource}")
     }
 }

@@ -171,7 +171,12 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
     }
 }
 
-fn judge(policy: &Document, index: usize, statement: &Statement, request: &Request) -> StatementMatch {
+fn judge(
+    policy: &Document,
+    index: usize,
+    statement: &Statement,
+    request: &Request,
+) -> StatementMatch {
     StatementMatch {
         index,
         effect: statement.effect,

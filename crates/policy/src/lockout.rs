@@ -1,11 +1,11 @@
 //! Would this policy still let its writer change it? KMS asks the same before it accepts a policy ("The new key policy will
 //! not allow you to update the key policy in the future"); asked here first, the answer can say who is missing.
 
+use super::arn::Arn;
 use super::context::Context;
 use super::document::Document;
 use super::evaluate::{Decision, Request, Verdict, evaluate};
 use super::principal::Caller;
-use super::arn::Arn;
 
 /// The action that KMS's own check asks about.
 pub const ACTION: &str = "kms:PutKeyPolicy";

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::truth::Match;
 use super::arn::{Arn, is_account};
+use super::truth::Match;
 
 /// One principal of a policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

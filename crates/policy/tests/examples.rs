@@ -18,8 +18,8 @@ fn verdict(word: &str) -> Verdict {
 
 #[test]
 fn every_example_is_decided_as_aws_decides_it() {
-    let rows: Vec<Json> = serde_json::from_str(include_str!("policy-examples.json"))
-        .expect("the examples are JSON");
+    let rows: Vec<Json> =
+        serde_json::from_str(include_str!("policy-examples.json")).expect("the examples are JSON");
     assert!(rows.len() >= 20, "the examples are there");
     for row in rows {
         let text = |pointer: &str| {

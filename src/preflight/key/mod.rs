@@ -8,9 +8,9 @@ mod state;
 mod tests;
 
 use super::{Fact, Finding, Id, KeyFacts, Severity, Stage, Subject, Unreadable, unread_severity};
-use kms_policy::Document;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, UseCase};
+use kms_policy::Document;
 
 /// What is asked of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]

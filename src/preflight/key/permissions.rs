@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::Question;
-use kms_policy::StatementMatch;
-use kms_policy::Principal;
-use kms_policy::{Decision, Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
 use crate::requirements::aws::{
     ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request,
 };
 use crate::vocabulary::AccountId;
+use kms_policy::Principal;
+use kms_policy::StatementMatch;
+use kms_policy::{Decision, Document, Effect, Verdict, evaluate};
 
 /// Everything there is to say about one purpose.
 pub(super) fn judge_purpose(

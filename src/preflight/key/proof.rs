@@ -1,9 +1,9 @@
 //! What grants each thing that is needed: the proof itself, line by line, where [`super::judge`] says only what is wrong.
 
-use kms_policy::{Document, Effect, Verdict, evaluate};
 use crate::preflight::{Fact, KeyFacts};
 use crate::requirements::aws::{Purpose, User, request};
 use crate::vocabulary::AccountId;
+use kms_policy::{Document, Effect, Verdict, evaluate};
 
 use super::Question;
 use super::permissions::is_granted;

@@ -10,7 +10,6 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Nesting, Schema};
 use crate::plugin::types::Type;
-use kms_policy::Document;
 use crate::preflight::key::proof::{Requirement, proof};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{Fact, Finding, PolicySource, Severity, Stage};
@@ -19,6 +18,7 @@ use crate::provider::diagnose::Unavailable;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+use kms_policy::Document;
 
 /// The data source.
 pub struct KeyReadiness;

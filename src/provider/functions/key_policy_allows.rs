@@ -4,10 +4,10 @@ use super::{parameter, parsed, text, wrong};
 use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
-use kms_policy::kms_action;
-use kms_policy::Caller;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
 use crate::vocabulary::KeyArn;
+use kms_policy::Caller;
+use kms_policy::kms_action;
+use kms_policy::{Context, Document, Request, Verdict, evaluate};
 
 /// The function.
 #[derive(Debug)]

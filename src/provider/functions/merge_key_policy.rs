@@ -6,9 +6,9 @@ use super::{parameter, text, wrong};
 use crate::plugin::function::{Function, FunctionError, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
+use crate::requirements::ownership::{document_of, statements_of};
 use kms_policy::Document;
 use kms_policy::Edit;
-use crate::requirements::ownership::{document_of, statements_of};
 
 /// The function.
 #[derive(Debug)]
@@ -52,9 +52,8 @@ impl Function for MergeKeyPolicy {
             if there.contains(&meaning) {
                 continue;
             }
-            let same_sid = |own: &kms_policy::Statement| {
-                statement.sid.is_some() && own.sid == statement.sid
-            };
+            let same_sid =
+                |own: &kms_policy::Statement| statement.sid.is_some() && own.sid == statement.sid;
             edits.push(match policy.statements.iter().position(same_sid) {
                 Some(index) => Edit::Replace(index, text),
                 None => Edit::Append(text),

@@ -7,9 +7,9 @@ use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
 use crate::plugin::list_resource::{ListResource, Listed};
 use crate::plugin::resource::Context;
 use crate::plugin::schema::{Attribute, Schema};
-use kms_policy::Document;
 use crate::provider::client::Client;
 use crate::provider::resources::key_policy::{KeyPolicy, Model};
+use kms_policy::Document;
 
 /// The list.
 pub struct KeyPolicies;

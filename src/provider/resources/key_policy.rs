@@ -15,7 +15,6 @@ use crate::plugin::identity::Identity;
 use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use crate::plugin::schema::{Attribute, Schema};
 use crate::plugin::value::Value;
-use kms_policy::Document;
 use crate::preflight::{Fact, PolicySource, Stage};
 use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
@@ -27,6 +26,7 @@ use crate::requirements::ownership::{
     list_of, mean_the_same, recognise, statements_of, still_there,
 };
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+use kms_policy::Document;
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gathered, Said, in_words};
-use kms_policy::{Document, Verdict, evaluate};
 use crate::requirements::aws::{Deployment, Usage, User, request};
 use crate::requirements::documents::administration_statement;
 use crate::requirements::effects::{PermissionChange, effects};
@@ -11,6 +10,7 @@ use crate::requirements::ownership::{document_of, recognise, statements_of};
 use crate::review::plan::Change;
 use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
+use kms_policy::{Document, Verdict, evaluate};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
 fn stand_in(deployment: Deployment) -> Option<KeyArn> {
