@@ -11,10 +11,7 @@
 use dbxcmk::requirements::aws::{Deployment, Usage};
 use dbxcmk::requirements::ownership::{edits, still_there};
 use dbxcmk::vocabulary::UseCase;
-use kms_policy::Caller;
-use kms_policy::Edit;
-use kms_policy::lockout;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::{Caller, Context, Document, Edit, Request, Verdict, evaluate, lockout};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 

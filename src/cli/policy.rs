@@ -14,10 +14,10 @@ use crate::preflight::{
 };
 use crate::requirements::aws::{Deployment, Usage};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
-use kms_policy::Pattern;
 use kms_policy::json::{self as places, Kind, Node};
-use kms_policy::{Caller, Principal};
-use kms_policy::{Context, Document, Effect, Request, Statement, evaluate};
+use kms_policy::{
+    Caller, Context, Document, Effect, Pattern, Principal, Request, Statement, evaluate,
+};
 
 /// Findings of severity error.
 const FOUND: u8 = 1;

@@ -18,9 +18,7 @@ use crate::requirements::aws::Grant;
 use crate::requirements::documents::administration_statement;
 use crate::requirements::ownership::{edits, still_there};
 use crate::vocabulary::KeyArn;
-use kms_policy::lockout;
-use kms_policy::{Document, Verdict};
-use kms_policy::{StatementChange, describe, difference};
+use kms_policy::{Document, StatementChange, Verdict, describe, difference, lockout};
 
 /// How many reads in a row have to show the new policy: over a second and a half, which is longer than another writer has
 /// between its read and its put, so that a policy that was put over ours is seen.

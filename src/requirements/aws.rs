@@ -5,8 +5,7 @@ use std::str::FromStr;
 use serde_json::json;
 
 use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
-use kms_policy::Caller;
-use kms_policy::{Context, Request};
+use kms_policy::{Caller, Context, Request};
 
 /// The tag that every call of Databricks carries: the account for which it is made.
 pub const ACCOUNT_TAG: &str = "aws:PrincipalTag/DatabricksAccountId";

@@ -5,10 +5,7 @@ use std::collections::BTreeSet;
 
 use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
 use crate::vocabulary::{AccountId, RoleArn, UseCase};
-use kms_policy::Edit;
-use kms_policy::Principal;
-use kms_policy::{Document, Effect, PolicyError, Statement};
-use kms_policy::{Meaning, meaning};
+use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
 /// Statements on their own, as a document that can be read and compared.
 ///

@@ -6,10 +6,7 @@
 use std::collections::BTreeMap;
 
 use dbxcmk::vocabulary::KeyArn;
-use kms_policy::Document;
-use kms_policy::LARGEST;
-use kms_policy::lockout;
-use kms_policy::{Caller, Principal};
+use kms_policy::{Caller, Document, LARGEST, Principal, lockout};
 use serde_json::{Map, Value as Json, json};
 
 use super::faults::Effect;

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use dbxcmk::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose};
 use dbxcmk::vocabulary::UseCase;
-use kms_policy::Caller;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate};
 use serde_json::{Value as Json, json};
 
 use super::{ACCOUNT_ID, Shared};

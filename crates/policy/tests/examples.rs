@@ -2,8 +2,7 @@
 
 #![allow(clippy::panic, clippy::expect_used, reason = "tests")]
 
-use kms_policy::Caller;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate};
 use serde_json::Value as Json;
 
 fn verdict(word: &str) -> Verdict {

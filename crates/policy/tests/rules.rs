@@ -7,8 +7,7 @@
     reason = "tests"
 )]
 
-use kms_policy::Caller;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate};
 
 const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const ROLE: &str = "arn:aws:iam::123456789012:role/path/dbx";

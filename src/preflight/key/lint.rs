@@ -6,9 +6,7 @@ use super::Question;
 use super::permissions::{labels, unique};
 use crate::preflight::{Finding, Id, KeyFacts, Severity, Subject};
 use crate::requirements::aws::{User, request};
-use kms_policy::Pattern;
-use kms_policy::Principal;
-use kms_policy::{Document, Effect, Verdict, evaluate};
+use kms_policy::{Document, Effect, Pattern, Principal, Verdict, evaluate};
 
 /// What Databricks never needs to do with a key.
 const MANAGING: [&str; 6] = [

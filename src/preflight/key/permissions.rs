@@ -10,9 +10,7 @@ use crate::requirements::aws::{
     ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request,
 };
 use crate::vocabulary::AccountId;
-use kms_policy::Principal;
-use kms_policy::StatementMatch;
-use kms_policy::{Decision, Document, Effect, Verdict, evaluate};
+use kms_policy::{Decision, Document, Effect, Principal, StatementMatch, Verdict, evaluate};
 
 /// Everything there is to say about one purpose.
 pub(super) fn judge_purpose(

@@ -5,9 +5,7 @@ use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
 use crate::vocabulary::KeyArn;
-use kms_policy::Caller;
-use kms_policy::kms_action;
-use kms_policy::{Context, Document, Request, Verdict, evaluate};
+use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate, kms_action};
 
 /// The function.
 #[derive(Debug)]

@@ -7,8 +7,7 @@ use crate::plugin::function::{Function, FunctionError, Signature};
 use crate::plugin::types::Type;
 use crate::plugin::value::Value;
 use crate::requirements::ownership::{document_of, statements_of};
-use kms_policy::Document;
-use kms_policy::Edit;
+use kms_policy::{Document, Edit};
 
 /// The function.
 #[derive(Debug)]
