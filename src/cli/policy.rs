@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 
 use super::input::read;
-use crate::plugin::printable::{printable, printable_line};
+use tfplugin::printable::{printable, printable_line};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{
     Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,

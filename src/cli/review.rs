@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use super::input::read_bytes;
 use super::sources::places;
-use crate::plugin::printable::printable;
+use tfplugin::printable::printable;
 use crate::review::catalog::TITLES;
 use crate::review::report::{Level, Report};
 use crate::review::{Plan, render, review};

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::plugin::serve;
+use tfplugin::serve;
 use crate::provider::{Dbxcmk, SOURCE};
 
 /// What a person reads who starts the plugin by hand.

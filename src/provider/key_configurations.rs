@@ -14,8 +14,8 @@ use super::waiting::Deadline;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::Context;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
 use crate::vocabulary::{AccountId, KeyConfigurationId};
 
 /// RFC 3339 from milliseconds since 1970.

@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
-use crate::plugin::bridge::Attr;
-use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
 use crate::provider::bindings::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;

@@ -7,8 +7,8 @@ pub mod workspace_binding;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::plugin::bridge::Attr;
-use crate::plugin::duration::GoDuration;
+use tfplugin::bridge::Attr;
+use tfplugin::duration::GoDuration;
 use crate::provider::waiting::Deadline;
 
 /// The `timeouts` object: each operation that the resource lists, by name.

@@ -1,11 +1,11 @@
 //! Data sources.
 
 use super::{Inner, deferred, undecodable, unwritable};
-use crate::plugin::codec;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
-use crate::plugin::value::Value;
+use crate::codec;
+use crate::diagnostics::Diagnostics;
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
+use crate::value::Value;
 
 impl<P: Provider> Inner<P> {
     pub(super) async fn validate_data_source(

@@ -5,15 +5,14 @@
 //! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
 
 use super::{Inner, not_offered};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
 
 pub(super) fn no_state_stores() -> Diagnostics {
     Diagnostic::error(
         "The provider stores no state",
-        "dbxcmk manages keys under Databricks workspaces; it has no state stores. Choose a backend or another provider for the \
-         state.",
+        "It has no state stores. Choose a backend or another provider for the state.",
     )
     .into()
 }

@@ -1,7 +1,7 @@
 //! What the answers and requests of the protocol have in common: diagnostics in the one, the name of a type in the other.
 
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::proto::tfplugin6 as pb;
+use crate::diagnostics::Diagnostics;
+use crate::proto::tfplugin6 as pb;
 
 /// An answer that can carry a failure.
 pub(super) trait Answer: Send + 'static {

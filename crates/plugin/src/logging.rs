@@ -43,6 +43,9 @@ pub fn start(level: LevelFilter, module: &'static str) {
     }));
 }
 
+/// The crates whose events are logged beside the provider's own, which has the name of the provider.
+const OURS: [&str; 1] = [env!("CARGO_CRATE_NAME")];
+
 struct GoPlugin {
     module: &'static str,
     level: LevelFilter,
@@ -78,7 +81,9 @@ impl Visit for Fields {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         // The libraries below log their own wire traffic, and with it secrets; ours is the only voice here.
-        *metadata.level() <= self.level && metadata.target().starts_with("dbxcmk")
+        *metadata.level() <= self.level && OURS.iter()
+                .chain([&self.module])
+                .any(|own| metadata.target().split("::").next() == Some(own))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

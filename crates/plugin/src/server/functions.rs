@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::Inner;
-use crate::plugin::codec;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
+use crate::codec;
+use crate::diagnostics::Diagnostics;
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
 
 fn failed(text: String, argument: Option<usize>) -> pb::call_function::Response {
     let function_argument = argument.and_then(|index| i64::try_from(index).ok());
@@ -79,7 +79,8 @@ impl<P: Provider> Inner<P> {
                 },
                 Err(error) => failed(
                     format!(
-                        "This is a bug in the dbxcmk provider: the result is malformed: {error}."
+                        "This is a bug in the {} provider: the result is malformed: {error}.",
+                        crate::diagnostics::name()
                     ),
                     None,
                 ),

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::{json, msgpack};
-use crate::plugin::number::Number;
-use crate::plugin::types::Type;
-use crate::plugin::value::{Refinement, Value};
+use crate::number::Number;
+use crate::types::Type;
+use crate::value::{Refinement, Value};
 
 fn types() -> impl Strategy<Value = Type> {
     let leaf = prop_oneof![

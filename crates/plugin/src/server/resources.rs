@@ -1,14 +1,14 @@
 //! Managed resources: from validation to import.
 
 use super::{Inner, deferred, private_bytes, undecodable, unwritable};
-use crate::plugin::codec;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
-use crate::plugin::resource::Source;
-use crate::plugin::schema::{Attribute, Kind, Nesting, Presence};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
+use crate::codec;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
+use crate::resource::Source;
+use crate::schema::{Attribute, Kind, Nesting, Presence};
+use crate::types::Type;
+use crate::value::Value;
 
 fn read(value: Option<&pb::DynamicValue>, ty: &Type, what: &str) -> Result<Value, Diagnostics> {
     codec::decode_optional(value, ty).map_err(|error| undecodable(what, &error))
@@ -98,7 +98,7 @@ impl<P: Provider> Inner<P> {
             requires_replace: planned
                 .replace
                 .iter()
-                .map(crate::plugin::path::Path::to_proto)
+                .map(crate::path::Path::to_proto)
                 .collect(),
             planned_private: private_bytes(&planned.private),
             diagnostics: planned.diagnostics.to_proto(),

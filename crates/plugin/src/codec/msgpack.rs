@@ -6,10 +6,10 @@ use rmp::Marker;
 use rmp::encode as write;
 
 use super::{CodecError, ErrorKind, mismatch};
-use crate::plugin::number::Number;
-use crate::plugin::path::Step;
-use crate::plugin::types::{DEEPEST, Type};
-use crate::plugin::value::{Refinement, Value};
+use crate::number::Number;
+use crate::path::Step;
+use crate::types::{DEEPEST, Type};
+use crate::value::{Refinement, Value};
 
 /// The extension type of an unknown value that carries a refinement.
 const REFINED: i8 = 12;

@@ -2,6 +2,7 @@
 //! do, and the attribute it is about.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use super::path::Path;
 use super::printable::{ended_once, printable, printable_line};
@@ -66,7 +67,7 @@ impl Diagnostic {
     /// A fault of the provider itself. The person who reads it can do nothing but report it, and it says so.
     pub fn bug(what: impl fmt::Display) -> Self {
         Self::error(
-            "This is a bug in the dbxcmk provider",
+            format!("This is a bug in the {} provider", name()),
             format!(
                 "{what}\n\nNothing in your configuration is to blame. Please report this text together with the output of \
                  `terraform version`; what was already changed is in the state."
@@ -89,6 +90,19 @@ impl Diagnostic {
             attribute: self.path.outermost().map(|path| path.to_proto()),
         }
     }
+}
+
+/// The provider that this process serves.
+static NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Says which provider this process serves, for messages that speak of it. The first one counts.
+pub(crate) fn serves(name: &'static str) {
+    let _ = NAME.set(name);
+}
+
+/// The provider that this process serves, as messages call it.
+pub(crate) fn name() -> &'static str {
+    NAME.get().copied().unwrap_or("Terraform")
 }
 
 impl fmt::Display for Diagnostic {

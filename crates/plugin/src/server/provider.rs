@@ -3,11 +3,11 @@
 use std::sync::{Arc, PoisonError};
 
 use super::{Inner, undecodable};
-use crate::plugin::bridge::from_value;
-use crate::plugin::codec;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::{Provider, Run};
+use crate::bridge::from_value;
+use crate::codec;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::proto::tfplugin6 as pb;
+use crate::provider::{Provider, Run};
 
 fn capabilities() -> pb::ServerCapabilities {
     pb::ServerCapabilities {
@@ -138,7 +138,7 @@ impl<P: Provider> Inner<P> {
 
     fn provider_config(
         &self,
-        config: &crate::plugin::value::Value,
+        config: &crate::value::Value,
     ) -> Result<P::Config, Diagnostics> {
         from_value(config).map_err(|error| {
             Diagnostic::bug(format!(

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server as Transport;
 
+use super::diagnostics::{name, serves};
 use super::handshake::{Address, Environment, HandshakeError, line};
 use super::logging;
 use super::proto::go_plugin::grpc_broker_server::GrpcBrokerServer;
@@ -53,6 +54,7 @@ pub enum ServeError {
 
 /// Serves `P` to the Terraform that started this process. `by_hand` is what a person reads who started it themselves.
 pub fn plugin<P: Provider>(by_hand: &str) -> ExitCode {
+    serves(P::NAME);
     let environment = match Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
         Err(HandshakeError::NoCookie) => {
@@ -70,6 +72,7 @@ pub fn plugin<P: Provider>(by_hand: &str) -> ExitCode {
 
 /// Serves `P` to a debugger: prints what to set for Terraform, and runs until it is interrupted.
 pub fn debug<P: Provider>(source: &str) -> ExitCode {
+    serves(P::NAME);
     logging::start(logging::level(|name| std::env::var(name).ok()), P::NAME);
     match runtime().and_then(|runtime| runtime.block_on(reattachable::<P>(source))) {
         Ok(()) => ExitCode::SUCCESS,
@@ -78,7 +81,7 @@ pub fn debug<P: Provider>(source: &str) -> ExitCode {
 }
 
 fn failed(error: &ServeError) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "terraform-provider-dbxcmk: {error}");
+    let _ = writeln!(std::io::stderr(), "terraform-provider-{}: {error}", name());
     ExitCode::FAILURE
 }
 

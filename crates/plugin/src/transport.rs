@@ -129,7 +129,7 @@ impl Listener {
             .prefix("plugin-")
             .tempdir_in(&parent)
             .map_err(failed)?;
-        let path = directory.path().join("dbxcmk.sock");
+        let path = directory.path().join("plugin.sock");
         let listener = UnixListener::bind(&path).map_err(failed)?;
         let mode = |path: &std::path::Path, mode| {
             if group.is_some() {

@@ -16,7 +16,7 @@ use super::path::{Path, Step};
 use super::value::Value;
 
 /// The name by which the bridge recognises [`Attr`]; no other serde format is meant to see one.
-const ATTR: &str = "$dbxcmk::Attr";
+const ATTR: &str = "$tfplugin::Attr";
 const NULL: &str = "Null";
 const UNKNOWN: &str = "Unknown";
 const KNOWN: &str = "Known";

@@ -2,10 +2,10 @@
 
 use super::answers::Answer;
 use super::{Inner, undecodable, unwritable};
-use crate::plugin::codec;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::proto::tfplugin6 as pb;
-use crate::plugin::provider::Provider;
+use crate::codec;
+use crate::diagnostics::Diagnostics;
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
 
 /// As many as Terraform asks for when it does not say how many.
 const USUAL_LIMIT: usize = 10_000;

@@ -6,18 +6,18 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use super::Server;
-use crate::plugin::bridge::Attr;
-use crate::plugin::codec::{decode_optional, encode};
-use crate::plugin::data_source::{self, AnyDataSource, DataSource};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
-use crate::plugin::identity::Identity;
-use crate::plugin::proto::tfplugin6::{self as pb, provider_server::Provider as _};
-use crate::plugin::provider::Provider;
-use crate::plugin::resource::{AnyResource, Change, Context, Plan, Progress, Resource, register};
-use crate::plugin::schema::{Attribute, Schema};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
+use crate::bridge::Attr;
+use crate::codec::{decode_optional, encode};
+use crate::data_source::{self, AnyDataSource, DataSource};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::function::{Function, FunctionError, Parameter, Signature};
+use crate::identity::Identity;
+use crate::proto::tfplugin6::{self as pb, provider_server::Provider as _};
+use crate::provider::Provider;
+use crate::resource::{AnyResource, Change, Context, Plan, Progress, Resource, register};
+use crate::schema::{Attribute, Schema};
+use crate::types::Type;
+use crate::value::Value;
 
 struct Toys;
 
@@ -37,7 +37,7 @@ impl Provider for Toys {
 
     async fn configure(
         config: Config,
-        _: crate::plugin::provider::Run,
+        _: crate::provider::Run,
     ) -> Result<(String, Diagnostics), Diagnostics> {
         Ok((
             config.prefix.known().cloned().unwrap_or_default(),
@@ -402,7 +402,7 @@ async fn what_would_break_terraforms_rules_is_reported_as_our_bug() {
         let answer = plan(&server, &Value::Null, &config).await;
         let text = said(&answer.diagnostics);
         assert!(
-            text.contains("This is a bug in the dbxcmk provider") && text.contains(words),
+            text.contains("This is a bug in the") && text.contains(words),
             "{text}"
         );
         assert!(!text.contains("hush-hush"), "{text}");

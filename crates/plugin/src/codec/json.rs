@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::Value as Json;
 
 use super::{CodecError, ErrorKind, mismatch};
-use crate::plugin::path::Step;
-use crate::plugin::types::{DEEPEST, Type};
-use crate::plugin::value::Value;
+use crate::path::Step;
+use crate::types::{DEEPEST, Type};
+use crate::value::Value;
 
 /// Reads one value of type `ty`.
 ///

@@ -32,7 +32,7 @@ use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
 use super::resource::{AnyResource, Boxed, Context, Private};
 use super::schema::Schema;
-use crate::plugin::codec::CodecError;
+use crate::codec::CodecError;
 
 /// Serves one provider. Cloning shares it.
 pub struct Server<P: Provider>(Arc<Inner<P>>);
@@ -168,7 +168,7 @@ impl<P: Provider> Inner<P> {
 fn not_offered(kind: &str, name: &str) -> Diagnostics {
     Diagnostic::error(
         format!("The provider has no {kind} \"{name}\""),
-        "This version of dbxcmk does not offer it. Compare `terraform providers schema -json` with the provider's change log: a \
+        "This version of the provider does not offer it. Compare `terraform providers schema -json` with the provider's change log: a \
          newer version may be needed.",
     )
     .into()
