@@ -2,10 +2,7 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=../../proto");
-    let files = [
-        "../../proto/tfplugin6.proto",
-        "../../proto/go_plugin.proto",
-    ];
+    let files = ["../../proto/tfplugin6.proto", "../../proto/go_plugin.proto"];
     let descriptors = protox::compile(files, ["../../proto"])?;
     tonic_prost_build::configure()
         .build_client(false)

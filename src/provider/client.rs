@@ -12,12 +12,12 @@ use crate::clouds::aws::Aws;
 use crate::databricks::auth::Surroundings;
 use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings};
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::provider::Run;
-use tfplugin::resource::Context;
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, UseCase, WorkspaceId};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::provider::Run;
+use tfplugin::resource::Context;
 
 /// What a resource of a run wants of something that only one may have.
 #[derive(Clone, Debug, PartialEq, Eq)]

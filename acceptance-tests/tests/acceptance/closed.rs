@@ -1,7 +1,7 @@
 //! Closed, never open: what the account answers and this version cannot read is a finding, not a skipped check.
 
-use acceptance_tests::sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
 use acceptance_tests::stage::{Over, Stage};
+use dbxcmk_sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 const ID: &str = "c1000000-0000-4000-8000-000000000001";
@@ -443,7 +443,7 @@ fn what_is_not_proven_is_said_once() {
 fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.kms.create_key(&json!({}));
-    let role = acceptance_tests::sandbox::ROLE_ARN;
+    let role = dbxcmk_sandbox::ROLE_ARN;
     let text = format!(
         "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    cross_account_role_arn = \
          \"{role}\"\n  }}\n}}\n\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \

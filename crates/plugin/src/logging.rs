@@ -81,7 +81,9 @@ impl Visit for Fields {
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
     fn enabled(&self, metadata: &tracing::Metadata<'_>, _: Context<'_, S>) -> bool {
         // The libraries below log their own wire traffic, and with it secrets; ours is the only voice here.
-        *metadata.level() <= self.level && OURS.iter()
+        *metadata.level() <= self.level
+            && OURS
+                .iter()
                 .chain([&self.module])
                 .any(|own| metadata.target().split("::").next() == Some(own))
     }

@@ -538,9 +538,9 @@ fn statements_together() {
             DeniedExplicitly,
         ),
         (
-            "without an Allow, a Deny that may apply leaves open how it is denied",
+            "without an Allow it is denied, whatever a Deny that may apply comes to",
             &[("Deny", open)],
-            Undetermined,
+            DeniedImplicitly,
         ),
     ];
     for (sentence, statements, verdict) in rows {

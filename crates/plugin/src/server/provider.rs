@@ -136,10 +136,7 @@ impl<P: Provider> Inner<P> {
         })
     }
 
-    fn provider_config(
-        &self,
-        config: &crate::value::Value,
-    ) -> Result<P::Config, Diagnostics> {
+    fn provider_config(&self, config: &crate::value::Value) -> Result<P::Config, Diagnostics> {
         from_value(config).map_err(|error| {
             Diagnostic::bug(format!(
                 "The configuration does not fit the provider's model: {error}."

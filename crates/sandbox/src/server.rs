@@ -10,10 +10,10 @@ use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 
-use super::faults::{Effect, meet};
-use super::http::{Answer, Request, parameters};
-use super::world::Record;
-use super::{Shared, account, control, kms, sts};
+use crate::faults::{Effect, meet};
+use crate::http::{Answer, Request, parameters};
+use crate::world::Record;
+use crate::{Shared, account, control, kms, sts};
 
 /// The connection breaks here.
 #[derive(Debug)]

@@ -2,18 +2,21 @@
 //!
 //! One port serves everything: the paths of the account API, KMS (AWS JSON 1.1) and STS (query protocol) on `/`, and
 //! `/_sandbox/…` to look inside and to set the stage. Like the real service, the sandbox tries a key as Databricks would
-//! before it keeps an attach. Every request is recorded; faults are injected by rule.
+//! before it keeps an attach, by rules of its own: it shares no code with the provider that is tried against it. Every request is recorded; faults are injected by rule.
 
 pub mod account;
-pub mod control;
+pub mod client;
+mod control;
 pub mod faults;
-pub mod http;
+mod http;
 pub mod identities;
-pub mod kms;
-pub mod server;
-pub mod sts;
-pub mod tls;
-pub mod trial;
+mod kms;
+pub mod needs;
+pub mod policy;
+mod server;
+mod sts;
+mod tls;
+mod trial;
 pub mod world;
 
 use std::net::SocketAddr;
@@ -22,8 +25,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use faults::Fault;
-use world::{Record, World};
+use crate::faults::Fault;
+use crate::world::{Record, World};
 
 /// The Databricks account that the sandbox serves.
 pub const ACCOUNT_ID: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";

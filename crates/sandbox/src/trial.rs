@@ -5,55 +5,29 @@
 
 use std::sync::Arc;
 
-use dbxcmk::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose};
-use dbxcmk::vocabulary::UseCase;
-use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate};
 use serde_json::{Value as Json, json};
 
-use super::{ACCOUNT_ID, Shared};
-use crate::kms;
+use crate::needs::{ACCOUNT_TAG, DATABRICKS, actions};
+use crate::policy::{Call, Caller, Policy};
+use crate::{ACCOUNT_ID, Shared, client};
 
-/// Whether Databricks can use a key for something, or why not.
+/// Whether Databricks can use a key for a use case, or why not.
 ///
 /// # Errors
 /// What AWS would answer to Databricks.
-pub async fn try_key(shared: &Arc<Shared>, key_arn: &str, case: UseCase) -> Result<(), String> {
+pub async fn try_key(shared: &Arc<Shared>, key_arn: &str, use_case: &str) -> Result<(), String> {
     let (state, policy) = facts(shared, key_arn).await?;
     if state != "Enabled" {
         return Err(format!("KMSInvalidStateException: {key_arn} is {state}."));
     }
-    let policy = Document::parse(&policy)
-        .map_err(|error| format!("the key policy is malformed: {error}"))?;
-    let purpose = match case {
-        UseCase::ManagedServices => Purpose::ManagedServices,
-        UseCase::Storage => Purpose::Storage,
-    };
-    let role = format!(
-        "arn:aws:iam::{}:role/databricks-control-plane",
-        Deployment::Commercial.account()
-    );
-    for (action, _) in purpose.needed_actions() {
-        let context = Context::closed()
-            .with(ACCOUNT_TAG, ACCOUNT_ID)
-            .with("aws:PrincipalArn", role.clone())
-            .with("aws:PrincipalAccount", Deployment::Commercial.account())
-            .with("kms:CallerAccount", Deployment::Commercial.account())
-            .with("aws:SourceIp", "203.0.113.7")
-            .with("aws:SecureTransport", "true")
-            .with(
-                "aws:RequestedRegion",
-                key_arn.split(':').nth(3).unwrap_or_default(),
-            );
-        let caller = Caller::parse(&role).map_err(|error| error.to_string())?;
-        let request = Request {
-            caller,
-            action: (*action).to_owned(),
-            resource: key_arn.to_owned(),
-            context,
-        };
-        if evaluate(&policy, &request).verdict != Verdict::Allowed {
+    let policy =
+        Policy::parse(&policy).map_err(|error| format!("the key policy is malformed: {error}"))?;
+    let role = format!("arn:aws:sts::{DATABRICKS}:assumed-role/databricks-control-plane/sandbox");
+    for action in actions(use_case) {
+        let call = Call::new(Caller::of(&role), action, key_arn).with(ACCOUNT_TAG, ACCOUNT_ID);
+        if !policy.allows(&call) {
             return Err(format!(
-                "AccessDeniedException: {role} is not authorized to perform {action} on {key_arn}."
+                "AccessDeniedException: User: {role} is not authorized to perform: {action} on resource: {key_arn}"
             ));
         }
     }
@@ -81,7 +55,7 @@ async fn facts(shared: &Arc<Shared>, key_arn: &str) -> Result<(String, String), 
         return Ok((state, key.policy.clone()));
     };
     let call = async |operation: &str, body: Json| {
-        kms::call(&shared.http, endpoint, &region, operation, &body)
+        client::call(&shared.http, endpoint, &region, operation, &body)
             .await
             .map_err(|error| error.to_string())
     };

@@ -6,8 +6,8 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
-use super::faults::Fault;
-use super::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
+use crate::faults::Fault;
+use crate::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
 
 /// One request, as it is kept for assertions.
 #[derive(Clone, Debug, Serialize)]

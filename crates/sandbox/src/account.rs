@@ -7,20 +7,24 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dbxcmk::vocabulary::UseCase;
 use serde_json::{Map, Value as Json, json};
 
-use super::faults::Effect;
-use super::http::{Answer, Request};
-use super::trial::try_key;
-use super::world::{Objects, Update, Workspace};
-use super::{ACCOUNT_ID, Shared, identities};
+use crate::faults::Effect;
+use crate::http::{Answer, Request};
+use crate::needs::USE_CASES;
+use crate::trial::try_key;
+use crate::world::{Objects, Update, Workspace};
+use crate::{ACCOUNT_ID, Shared, identities};
 
 /// A token that is accepted as it is.
 pub const TOKEN: &str = "dapi-sandbox-token";
 
-const MANAGED_SERVICES: &str = "managed_services_customer_managed_key_id";
-const STORAGE: &str = "storage_customer_managed_key_id";
+/// A use case, and the field of a workspace that holds the configuration for it.
+const MANAGED_SERVICES: (&str, &str) = (
+    "MANAGED_SERVICES",
+    "managed_services_customer_managed_key_id",
+);
+const STORAGE: (&str, &str) = ("STORAGE", "storage_customer_managed_key_id");
 
 /// Answers one request.
 pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>) -> Answer {
@@ -201,10 +205,7 @@ fn create(shared: &Shared, body: &Json) -> Answer {
             &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: use_cases" }),
         );
     };
-    let known = |case: &Json| {
-        case.as_str()
-            .is_some_and(|case| case.parse::<UseCase>().is_ok())
-    };
+    let known = |case: &Json| case.as_str().is_some_and(|case| USE_CASES.contains(&case));
     if let Some(unknown) = cases.iter().find(|case| !known(case)) {
         return Answer::plain_refusal(
             400,
@@ -264,7 +265,7 @@ fn delete(shared: &Shared, id: &str) -> Answer {
         let own = |fields: &Map<String, Json>| {
             [MANAGED_SERVICES, STORAGE]
                 .iter()
-                .any(|name| fields.get(*name).is_some_and(|used| used == id))
+                .any(|(_, name)| fields.get(*name).is_some_and(|used| used == id))
         };
         own(&workspace.fields)
             || workspace
@@ -366,10 +367,7 @@ async fn update(
                 "Customer-managed keys are not available for the pricing tier of this workspace.",
             );
         }
-        for (name, case) in [
-            (MANAGED_SERVICES, UseCase::ManagedServices),
-            (STORAGE, UseCase::Storage),
-        ] {
+        for (case, name) in [MANAGED_SERVICES, STORAGE] {
             let Some(wanted) = body
                 .get(name)
                 .and_then(Json::as_str)
@@ -381,7 +379,7 @@ async fn update(
             if attached == Some(wanted) {
                 continue;
             }
-            if case == UseCase::Storage && attached.is_some() {
+            if case == STORAGE.0 && attached.is_some() {
                 return Answer::refusal(
                     400,
                     "INVALID_STATE",
@@ -399,7 +397,7 @@ async fn update(
             let is_for = configuration
                 .get("use_cases")
                 .and_then(Json::as_array)
-                .is_some_and(|cases| cases.iter().any(|one| one == case.name()));
+                .is_some_and(|cases| cases.iter().any(|one| one == case));
             if !is_for {
                 return Answer::refusal(
                     400,
@@ -440,7 +438,7 @@ async fn update(
     };
     for (arn, case) in trials {
         if let Err(reason) = try_key(shared, &arn, case).await {
-            if case == UseCase::ManagedServices {
+            if case == MANAGED_SERVICES.0 {
                 return Answer::refusal(
                     400,
                     "INVALID_PARAMETER_VALUE",

@@ -1,7 +1,7 @@
 //! STS: who asks, and taking on a role.
 
-use super::http::{Answer, Request};
-use super::{AWS_ACCOUNT, Shared};
+use crate::http::{Answer, Request};
+use crate::{AWS_ACCOUNT, Shared};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 

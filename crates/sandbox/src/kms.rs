@@ -5,14 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use dbxcmk::vocabulary::KeyArn;
-use kms_policy::{Caller, Document, LARGEST, Principal, lockout};
 use serde_json::{Map, Value as Json, json};
 
-use super::faults::Effect;
-use super::http::{Answer, Request};
-use super::world::{Key, Objects};
-use super::{AWS_ACCOUNT, REGION, Shared, sts};
+use crate::faults::Effect;
+use crate::http::{Answer, Request};
+use crate::policy::{self, Caller, LARGEST, Policy};
+use crate::world::{Key, Objects};
+use crate::{AWS_ACCOUNT, REGION, Shared, sts};
 
 struct Refusal(&'static str, String);
 
@@ -281,11 +280,7 @@ impl Call<'_> {
         }
         let policy = match self.text("Policy") {
             Some(policy) => {
-                let parsed: KeyArn = match key_arn.parse() {
-                    Ok(arn) => arn,
-                    Err(error) => return refuse("KMSInternalException", format!("{error}")),
-                };
-                self.accept_policy(policy, &parsed)?;
+                self.accept_policy(policy, &key_arn)?;
                 policy.to_owned()
             }
             None => default_policy(),
@@ -335,8 +330,8 @@ impl Call<'_> {
         Ok(json!({ "Keys": keys, "Truncated": false }))
     }
 
-    /// The refusals that AWS has for a policy.
-    fn accept_policy(&self, text: &str, key: &KeyArn) -> Result<(), Refusal> {
+    /// The refusals that AWS has for a policy (AWS KMS API Reference, PutKeyPolicy).
+    fn accept_policy(&self, text: &str, key_arn: &str) -> Result<(), Refusal> {
         const MALFORMED: &str = "MalformedPolicyDocumentException";
         if text.len() > LARGEST {
             return refuse(
@@ -347,28 +342,30 @@ impl Call<'_> {
                 ),
             );
         }
+        let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
+        if !text.chars().all(is_allowed) {
+            return refuse(
+                "ValidationException",
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must satisfy regular expression \
+                 pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+            );
+        }
         let policy =
-            match Document::parse(text).and_then(|policy| policy.check_limits().map(|()| policy)) {
-                Ok(policy) => policy,
-                Err(_) => return refuse(MALFORMED, ""),
-            };
+            Policy::parse(text).map_err(|malformed| Refusal(MALFORMED, malformed.to_string()))?;
         let unknown = self.shared.world().unknown_principals.clone();
-        let principals = policy
-            .statements
-            .iter()
-            .flat_map(|statement| &statement.principals.items);
-        if principals.into_iter().any(|principal| {
-            matches!(principal, Principal::Deleted(_)) || unknown.contains(&principal.to_string())
-        }) {
+        if policy
+            .principals()
+            .any(|principal| policy::is_gone(principal) || unknown.contains(principal))
+        {
             return refuse(
                 MALFORMED,
                 "Policy contains a statement with one or more invalid principals.",
             );
         }
         let bypass = self.body.get("BypassPolicyLockoutSafetyCheck") == Some(&Json::Bool(true));
-        let caller = Caller::parse(&self.caller)
-            .map_err(|error| Refusal("KMSInternalException", error.to_string()))?;
-        if !bypass && lockout(&policy, &key.arn(), &caller).is_certain() {
+        let again = policy::Call::new(Caller::of(&self.caller), "kms:PutKeyPolicy", key_arn)
+            .with("kms:BypassPolicyLockoutSafetyCheck", "false");
+        if !bypass && !policy.allows(&again) {
             return refuse(
                 MALFORMED,
                 "The new key policy will not allow you to update the key policy in the future.",
@@ -382,9 +379,7 @@ impl Call<'_> {
         let policy = self.text("Policy").unwrap_or_default().to_owned();
         let key = self.read(|key| {
             must_not_be_pending(key)?;
-            key_arn(key)
-                .parse::<KeyArn>()
-                .map_err(|error| Refusal("KMSInternalException", error.to_string()))
+            Ok(key_arn(key))
         })?;
         self.accept_policy(&policy, &key)?;
         self.write(|key| {

@@ -8,9 +8,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::Shared;
-use super::faults::Fault;
-use super::http::{Answer, Request};
+use crate::Shared;
+use crate::faults::Fault;
+use crate::http::{Answer, Request};
 
 /// Answers one request.
 pub fn answer(shared: &Shared, request: &Request) -> Answer {

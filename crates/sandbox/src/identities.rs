@@ -4,8 +4,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
-use super::http::{Answer, Request};
-use super::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Shared};
+use crate::http::{Answer, Request};
+use crate::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Shared};
 
 /// A foreign token that the account trusts.
 pub const OIDC_TOKEN: &str = "sandbox-oidc-token-of-a-job";

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::http::Request;
+use crate::http::Request;
 
 /// A mishap and the requests that meet it.
 #[derive(Clone, Debug, Deserialize)]
@@ -91,7 +91,7 @@ impl Effect {
 
     /// A refusal of an AWS service.
     pub fn aws(kind: &str, message: &str) -> Self {
-        let answer = super::http::Answer::aws_refusal(kind, message);
+        let answer = crate::http::Answer::aws_refusal(kind, message);
         let content_type = Some("application/x-amz-json-1.1".to_owned());
         Self::Status {
             status: answer.status,
