@@ -24,7 +24,10 @@ pub async fn try_key(shared: &Arc<Shared>, key_arn: &str, use_case: &str) -> Res
         Policy::parse(&policy).map_err(|error| format!("the key policy is malformed: {error}"))?;
     let role = format!("arn:aws:sts::{DATABRICKS}:assumed-role/databricks-control-plane/sandbox");
     for action in actions(use_case) {
-        let call = Call::new(Caller::of(&role), action, key_arn).with(ACCOUNT_TAG, ACCOUNT_ID);
+        // Not from where the owner of the key asks.
+        let call = Call::new(Caller::of(&role), action, key_arn)
+            .with("aws:SourceIp", "198.51.100.7")
+            .with(ACCOUNT_TAG, ACCOUNT_ID);
         if !policy.allows(&call) {
             return Err(format!(
                 "AccessDeniedException: User: {role} is not authorized to perform: {action} on resource: {key_arn}"
