@@ -397,7 +397,8 @@ fn the_same_advice_comes_once_a_run() {
     // The key breaks: each of them is refused, and one of them says why in full.
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
     let run = stage.workdir.refused_plan();
-    assert_eq!(run.errors(), 5, "{}", run.shown());
+    // Newer versions of Terraform show equal errors once: the full one and one of the four short ones then.
+    assert!([2, 5].contains(&run.errors()), "{}", run.shown());
     let full = run
         .messages
         .iter()
