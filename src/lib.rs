@@ -6,7 +6,6 @@
 pub mod cli;
 pub mod clouds;
 pub mod databricks;
-pub mod plugin;
 pub mod preflight;
 pub mod provider;
 pub mod requirements;

@@ -1,10 +1,9 @@
 //! Local services and the harness that drive the provider with a real Terraform.
 //!
-//! [`sandbox`] stands in for the Databricks account API and for AWS KMS; [`harness`] drives Terraform over a configuration
+//! [`dbxcmk_sandbox`] stands in for the Databricks account API and for AWS KMS; [`harness`] drives Terraform over a configuration
 //! and looks at what it planned and did; [`stage`] is both, set for a test; [`localstack`] finds the LocalStack that the suite was started with.
 
 pub mod harness;
 pub mod kms;
 pub mod localstack;
-pub mod sandbox;
 pub mod stage;

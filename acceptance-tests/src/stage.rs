@@ -11,7 +11,7 @@
 use crate::harness::Workdir;
 use crate::kms::Kms;
 use crate::localstack;
-use crate::sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
+use dbxcmk_sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
 use serde_json::{Value as Json, json};
 
 /// Whose KMS a test works with.

@@ -1,8 +1,8 @@
 //! Any bytes, read as JSON of any type.
 #![no_main]
 
-use dbxcmk::plugin::codec::json;
-use dbxcmk::plugin::types::Type;
+use tfplugin::codec::json;
+use tfplugin::types::Type;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

@@ -1,8 +1,8 @@
 //! Any bytes, read as any type: an error or a value that comes back as it was, never a panic.
 #![no_main]
 
-use dbxcmk::plugin::codec::msgpack;
-use dbxcmk::plugin::types::Type;
+use tfplugin::codec::msgpack;
+use tfplugin::types::Type;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {

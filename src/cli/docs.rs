@@ -6,13 +6,13 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::plugin::function::Signature;
-use crate::plugin::provider::Provider;
-use crate::plugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
-use crate::plugin::types::Type;
 use crate::preflight::catalog::{Id, Silence};
 use crate::provider::Dbxcmk;
 use crate::requirements::coverage::{Cover, KINDS};
+use tfplugin::function::Signature;
+use tfplugin::provider::Provider;
+use tfplugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
+use tfplugin::types::Type;
 
 /// `docs`
 #[derive(Debug, clap::Args)]

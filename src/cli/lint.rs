@@ -10,13 +10,13 @@ use hcl_edit::structure::{Block, Body};
 use serde_json::{Value as Json, json};
 
 use super::sources::{Source, files, labels};
-use crate::plugin::data_source::AnyDataSource;
-use crate::plugin::printable::{printable, printable_line};
-use crate::plugin::provider::Provider;
-use crate::plugin::resource::AnyResource;
-use crate::plugin::schema::{Attribute, Kind, Schema};
 use crate::provider::{Client, Dbxcmk};
 use kms_policy::nearest;
+use tfplugin::data_source::AnyDataSource;
+use tfplugin::printable::{printable, printable_line};
+use tfplugin::provider::Provider;
+use tfplugin::resource::AnyResource;
+use tfplugin::schema::{Attribute, Kind, Schema};
 
 /// A name that does not exist was found.
 const FOUND: u8 = 1;

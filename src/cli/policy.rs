@@ -7,7 +7,6 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 
 use super::input::read;
-use crate::plugin::printable::{printable, printable_line};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{
     Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,
@@ -18,6 +17,7 @@ use kms_policy::json::{self as places, Kind, Node};
 use kms_policy::{
     Caller, Context, Document, Effect, Pattern, Principal, Request, Statement, evaluate,
 };
+use tfplugin::printable::{printable, printable_line};
 
 /// Findings of severity error.
 const FOUND: u8 = 1;

@@ -8,11 +8,11 @@ use std::str::FromStr;
 
 use super::input::read_bytes;
 use super::sources::places;
-use crate::plugin::printable::printable;
 use crate::review::catalog::TITLES;
 use crate::review::report::{Level, Report};
 use crate::review::{Plan, render, review};
 use kms_policy::nearest;
+use tfplugin::printable::printable;
 
 /// Something was found that the gate is for.
 const GATE: u8 = 1;

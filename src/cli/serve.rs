@@ -3,8 +3,8 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use crate::plugin::serve;
 use crate::provider::{Dbxcmk, SOURCE};
+use tfplugin::serve;
 
 /// What a person reads who starts the plugin by hand.
 const BY_HAND: &str = "\

@@ -13,12 +13,12 @@ use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch
 use super::waiting::{Deadline, Pause, pause};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, ApiError, Error};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::spell;
-use crate::plugin::resource::Context;
 use crate::vocabulary::{
     AttachedKey, KeyArn, KeyConfigurationId, KeyState, UseCase, WorkspaceId, WorkspaceStatus,
 };
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::spell;
+use tfplugin::resource::Context;
 
 /// How many reads in a row have to show the wanted value: a failed update reverts without a word.
 const READS_IN_A_ROW: u32 = 3;

@@ -12,12 +12,12 @@ use crate::clouds::aws::Aws;
 use crate::databricks::auth::Surroundings;
 use crate::databricks::transport::Behaviour;
 use crate::databricks::{Account, AuthError, Settings};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::provider::Run;
-use crate::plugin::resource::Context;
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Stage};
 use crate::requirements::aws::Deployment;
 use crate::vocabulary::{AccountId, KeyArn, UseCase, WorkspaceId};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::provider::Run;
+use tfplugin::resource::Context;
 
 /// What a resource of a run wants of something that only one may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -413,7 +413,7 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
 /// The same, as a warning: it is about one of several objects, and no reason to hide the others.
 pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
     Diagnostic {
-        severity: crate::plugin::diagnostics::Severity::Warning,
+        severity: tfplugin::diagnostics::Severity::Warning,
         ..diagnostic
     }
 }
@@ -422,6 +422,6 @@ pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
 pub fn split(diagnostics: Diagnostics) -> (Vec<Diagnostic>, Diagnostics) {
     let (errors, warnings): (Vec<_>, Vec<_>) = diagnostics
         .into_iter()
-        .partition(|diagnostic| diagnostic.severity == crate::plugin::diagnostics::Severity::Error);
+        .partition(|diagnostic| diagnostic.severity == tfplugin::diagnostics::Severity::Error);
     (warnings, errors.into_iter().collect())
 }

@@ -8,13 +8,13 @@ use crate::databricks;
 use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::GoDuration;
-use crate::plugin::schema::{Attribute, Problem, Schema};
-use crate::plugin::value::Value;
 use crate::preflight::{Id, Silenced};
 use crate::vocabulary::{AccountId, RoleArn};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::GoDuration;
+use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::value::Value;
 
 /// The provider block in types.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

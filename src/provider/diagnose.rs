@@ -4,9 +4,9 @@
 use crate::clouds::aws::{AwsError, credentials_remedy};
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 use crate::preflight::{self, Finding};
 use crate::vocabulary::KeyArn;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 
 /// Why the account cannot be called at all.
 #[derive(Clone, Debug)]

@@ -14,9 +14,9 @@ use super::waiting::Deadline;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::Context;
 use crate::vocabulary::{AccountId, KeyConfigurationId};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
 
 /// RFC 3339 from milliseconds since 1970.
 pub fn rfc3339(milliseconds: i64) -> Option<String> {

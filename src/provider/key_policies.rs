@@ -11,14 +11,14 @@ use super::client::Client;
 use super::diagnose;
 use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::aws::AwsError;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::spell;
-use crate::plugin::resource::Context;
 use crate::requirements::aws::Grant;
 use crate::requirements::documents::administration_statement;
 use crate::requirements::ownership::{edits, still_there};
 use crate::vocabulary::KeyArn;
 use kms_policy::{Document, StatementChange, Verdict, describe, difference, lockout};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::spell;
+use tfplugin::resource::Context;
 
 /// How many reads in a row have to show the new policy: over a second and a half, which is longer than another writer has
 /// between its read and its put, so that a policy that was put over ours is seen.

@@ -15,13 +15,13 @@ pub mod resources;
 pub mod settled;
 pub mod waiting;
 
-use crate::plugin::data_source::{self, AnyDataSource};
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::function::Function;
-use crate::plugin::list_resource::{self, AnyListResource};
-use crate::plugin::provider::{Provider, Run};
-use crate::plugin::resource::{AnyResource, register};
-use crate::plugin::schema::Schema;
+use tfplugin::data_source::{self, AnyDataSource};
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::function::Function;
+use tfplugin::list_resource::{self, AnyListResource};
+use tfplugin::provider::{Provider, Run};
+use tfplugin::resource::{AnyResource, register};
+use tfplugin::schema::Schema;
 
 pub use client::Client;
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::plugin::printable::{printable, printable_line};
+use tfplugin::printable::{printable, printable_line};
 
 /// How much something matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -18,7 +18,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value as Json;
 
-use crate::sandbox::Sandbox;
+use dbxcmk_sandbox::Sandbox;
 
 /// A message of Terraform to its user.
 #[derive(Clone, Debug, PartialEq, Eq)]

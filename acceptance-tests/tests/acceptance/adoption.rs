@@ -2,8 +2,8 @@
 
 use acceptance_tests::harness::terraform::has;
 use acceptance_tests::harness::{checkout, providers};
-use acceptance_tests::sandbox::{ACCOUNT_ID, REGION, ROLE_ARN, WORKSPACE};
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
+use dbxcmk_sandbox::{ACCOUNT_ID, REGION, ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 use crate::documentation::blocks;

@@ -1,10 +1,10 @@
 //! Every method of Databricks unified authentication, each against a service that gives out such tokens.
 
 use acceptance_tests::harness::terraform::has;
-use acceptance_tests::sandbox::account::TOKEN;
-use acceptance_tests::sandbox::identities::{ENTRA_SECRET, GITHUB_REQUEST_TOKEN, OIDC_TOKEN};
-use acceptance_tests::sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET};
 use acceptance_tests::stage::{HEAD, Over, Stage};
+use dbxcmk_sandbox::account::TOKEN;
+use dbxcmk_sandbox::identities::{ENTRA_SECRET, GITHUB_REQUEST_TOKEN, OIDC_TOKEN};
+use dbxcmk_sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET};
 
 fn stage() -> Stage {
     let mut stage = Stage::new(Over::Sandbox);

@@ -1,7 +1,7 @@
 //! `dbxcmk_workspace_binding`: attached for good, or not at all; and never a word about what is not true.
 
-use acceptance_tests::sandbox::faults::{Effect, Fault};
-use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 use acceptance_tests::stage::{MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy};
@@ -146,7 +146,7 @@ fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     stage.workdir.apply();
     stage.configure(&format!("{for_clusters}{}", binding("one", "one")));
     let run = stage.workdir.run(&["plan", "-json"]);
-    let role = acceptance_tests::sandbox::ROLE_ARN;
+    let role = dbxcmk_sandbox::ROLE_ARN;
     if key.contains(":123456789012:") {
         // The role is of the key's own account, which may allow it by IAM: possible, and not proven.
         assert!(run.success, "{}", run.shown());
@@ -673,7 +673,7 @@ fn a_plan_over_a_thousand_bindings_asks_a_handful_of_questions() {
     ];
     stage.sandbox.with(|world| {
         for (id, key) in ids.iter().zip(&keys) {
-            let configuration = json!({ "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID,
+            let configuration = json!({ "customer_managed_key_id": id, "account_id": dbxcmk_sandbox::ACCOUNT_ID,
                 "use_cases": ["MANAGED_SERVICES", "STORAGE"], "aws_key_info": { "key_arn": key, "key_region": REGION } });
             world.now.configurations.insert((*id).to_owned(), configuration);
         }

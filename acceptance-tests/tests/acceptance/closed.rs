@@ -1,7 +1,7 @@
 //! Closed, never open: what the account answers and this version cannot read is a finding, not a skipped check.
 
-use acceptance_tests::sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
 use acceptance_tests::stage::{Over, Stage};
+use dbxcmk_sandbox::{ACCOUNT_ID, REGION, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 const ID: &str = "c1000000-0000-4000-8000-000000000001";
@@ -397,7 +397,8 @@ fn the_same_advice_comes_once_a_run() {
     // The key breaks: each of them is refused, and one of them says why in full.
     stage.kms.call("DisableKey", &json!({ "KeyId": key }));
     let run = stage.workdir.refused_plan();
-    assert_eq!(run.errors(), 5, "{}", run.shown());
+    // Newer versions of Terraform show equal errors once: the full one and one of the four short ones then.
+    assert!([2, 5].contains(&run.errors()), "{}", run.shown());
     let full = run
         .messages
         .iter()
@@ -443,7 +444,7 @@ fn what_is_not_proven_is_said_once() {
 fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.kms.create_key(&json!({}));
-    let role = acceptance_tests::sandbox::ROLE_ARN;
+    let role = dbxcmk_sandbox::ROLE_ARN;
     let text = format!(
         "\nresource \"dbxcmk_key_policy\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    cross_account_role_arn = \
          \"{role}\"\n  }}\n}}\n\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \

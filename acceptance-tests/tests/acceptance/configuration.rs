@@ -1,7 +1,7 @@
 //! `dbxcmk_key_configuration`: made once, never two, never destroyed under a workspace.
 
-use acceptance_tests::sandbox::WORKSPACE;
-use acceptance_tests::sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::WORKSPACE;
+use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
 use acceptance_tests::stage::{Over, Stage, over_both};
@@ -294,7 +294,7 @@ mod faults {
             .as_millis();
         let made = i64::try_from(now).unwrap() - hours * 3_600_000;
         let configuration = json!({
-            "customer_managed_key_id": id, "account_id": acceptance_tests::sandbox::ACCOUNT_ID, "creation_time": made,
+            "customer_managed_key_id": id, "account_id": dbxcmk_sandbox::ACCOUNT_ID, "creation_time": made,
             "use_cases": ["STORAGE", "MANAGED_SERVICES"],
             "aws_key_info": { "key_arn": key, "key_region": "eu-central-1", "reuse_key_for_cluster_volumes": true },
         });

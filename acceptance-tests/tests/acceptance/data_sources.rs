@@ -1,9 +1,9 @@
 //! The data sources: what they say, and that `check` blocks and postconditions can use them.
 
-use acceptance_tests::sandbox::{ACCOUNT_ID, ROLE_ARN, WORKSPACE};
 use acceptance_tests::stage::{
     HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy,
 };
+use dbxcmk_sandbox::{ACCOUNT_ID, ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 over_both! {

@@ -59,7 +59,7 @@ resource "terraform_data" "key" {{
             )
             .replace(
                 "aws_iam_role.databricks.arn",
-                &format!("\"{}\"", acceptance_tests::sandbox::ROLE_ARN),
+                &format!("\"{}\"", dbxcmk_sandbox::ROLE_ARN),
             )
             .replace(
                 "dbxcmk_key_configuration.lakehouse.id",
@@ -149,12 +149,11 @@ fn the_complete_example_is_applied(over: Over) {
         .write("variables.tf", &example("complete/variables.tf"));
     stage.workdir.set(
         "TF_VAR_workspace_id",
-        &acceptance_tests::sandbox::WORKSPACE.to_string(),
+        &dbxcmk_sandbox::WORKSPACE.to_string(),
     );
-    stage.workdir.set(
-        "TF_VAR_cross_account_role_arn",
-        acceptance_tests::sandbox::ROLE_ARN,
-    );
+    stage
+        .workdir
+        .set("TF_VAR_cross_account_role_arn", dbxcmk_sandbox::ROLE_ARN);
     stage.workdir.set("TF_VAR_settle_time", "0s");
     // On the loopback there is no account to ask for.
     stage.workdir.write(
@@ -185,10 +184,7 @@ fn surrounded(stage: &Stage, text: &str) -> String {
     let key = stage.good_key();
     let variables = [
         ("key_arn", key.as_str()),
-        (
-            "cross_account_role_arn",
-            acceptance_tests::sandbox::ROLE_ARN,
-        ),
+        ("cross_account_role_arn", dbxcmk_sandbox::ROLE_ARN),
         ("workspace_id", "1234567890123456"),
     ];
     let declared = variables.iter().filter(|(name, _)| {

@@ -1,6 +1,6 @@
 //! What is there already can be taken over, and the plan afterwards is empty.
 
-use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
+use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;
 
 use acceptance_tests::stage::{Over, Stage, over_both};

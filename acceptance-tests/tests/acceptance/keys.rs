@@ -90,8 +90,8 @@ fn a_policy_for_another_databricks_account(over: Over) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));
     let other = "11111111-2222-4333-8444-555555555555";
-    let wrong = policy(&key, &[MANAGED_SERVICES, STORAGE])
-        .replace(acceptance_tests::sandbox::ACCOUNT_ID, other);
+    let wrong =
+        policy(&key, &[MANAGED_SERVICES, STORAGE]).replace(dbxcmk_sandbox::ACCOUNT_ID, other);
     stage.kms.put_policy(&key, &wrong);
     stage.configure(&configuration(&key));
     let run = stage.workdir.refused_plan();
@@ -136,7 +136,7 @@ fn a_deny_that_depends_on_what_nobody_knows(over: Over) {
     let stage = Stage::new(over);
     let key = stage.kms.create_key(&json!({}));
     let deny = r#"{"Sid": "Only from the office", "Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*",
-      "Condition": {"NotIpAddress": {"aws:SourceIp": "192.0.2.0/24"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}}"#;
+      "Condition": {"NotIpAddress": {"aws:SourceIp": "203.0.113.0/24"}, "Bool": {"aws:PrincipalIsAWSService": "false"}}}"#;
     stage
         .kms
         .put_policy(&key, &policy(&key, &[MANAGED_SERVICES, STORAGE, deny]));

@@ -1,6 +1,6 @@
 //! The whole way: from nothing, or from an existing key, to a workspace that uses it, and back.
 
-use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, ROLE_ARN, WORKSPACE};
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, ROLE_ARN, WORKSPACE};
 use serde_json::Value as Json;
 
 use acceptance_tests::stage::{HEAD_WITH_AWS, Over, Stage, over_both};

@@ -28,5 +28,6 @@ mod offline;
 mod policy;
 mod protocol;
 mod review;
+mod second_opinion;
 mod services;
 mod surroundings;

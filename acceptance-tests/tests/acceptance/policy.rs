@@ -1,6 +1,6 @@
 //! `dbxcmk_key_policy`: it owns its own statements, and nothing else.
 
-use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
+use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use kms_policy::Document;
 use serde_json::{Value as Json, json};
 
@@ -166,7 +166,7 @@ fn two_accounts_share_a_key(over: Over) {
     stage.workdir.apply();
     let text = stage.kms.policy(&key);
     assert!(
-        !text.contains(other) && text.contains(acceptance_tests::sandbox::ACCOUNT_ID),
+        !text.contains(other) && text.contains(dbxcmk_sandbox::ACCOUNT_ID),
         "{text}"
     );
     stage.workdir.empty_plan();
@@ -212,7 +212,7 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
 /// Others write the same policy.
 mod with_others {
     use acceptance_tests::harness::Workdir;
-    use acceptance_tests::sandbox::faults::{Effect, Fault};
+    use dbxcmk_sandbox::faults::{Effect, Fault};
 
     use super::*;
 
@@ -250,7 +250,7 @@ mod with_others {
                 two.join().unwrap();
             });
             let text = stage.kms.policy(&key);
-            for account in [OTHER, acceptance_tests::sandbox::ACCOUNT_ID] {
+            for account in [OTHER, dbxcmk_sandbox::ACCOUNT_ID] {
                 assert!(
                     text.contains(account),
                     "{account} lost its statements after {delay} ms:\n{text}"
@@ -416,7 +416,7 @@ mod what_aws_refuses {
 
     #[test]
     fn a_role_that_was_just_created_is_waited_for() {
-        use acceptance_tests::sandbox::faults::{Effect, Fault};
+        use dbxcmk_sandbox::faults::{Effect, Fault};
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
         let body = r#"{"__type":"MalformedPolicyDocumentException","message":"Policy contains a statement with one or more invalid principals."}"#;
@@ -437,7 +437,7 @@ mod what_aws_refuses {
 
     #[test]
     fn a_policy_that_may_not_be_read_is_a_warning_at_plan_and_an_error_at_apply() {
-        use acceptance_tests::sandbox::faults::{Effect, Fault};
+        use dbxcmk_sandbox::faults::{Effect, Fault};
         let stage = Stage::new(Over::Sandbox);
         let key = stage.good_key();
         let denied = Effect::Status {

@@ -5,8 +5,8 @@ use std::process::{Command, Stdio};
 
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Workdir, checkout};
-use acceptance_tests::sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use acceptance_tests::stage::{HEAD_WITH_AWS, Over, Stage};
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 /// What `review` printed, and its exit code.

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use acceptance_tests::harness::checkout;
 use acceptance_tests::kms::Refusal;
-use acceptance_tests::sandbox::{Options, Sandbox};
+use dbxcmk_sandbox::{Options, Sandbox};
 use serde_json::{Value as Json, json};
 
 use acceptance_tests::stage::{Over, Stage, policy};

@@ -1,8 +1,8 @@
 //! The provider block, the environment and the profile; what is missing is told before anything is done.
 
 use acceptance_tests::harness::Workdir;
-use acceptance_tests::sandbox::faults::{Effect, Fault};
-use acceptance_tests::sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Options, Sandbox};
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Options, Sandbox};
 
 use acceptance_tests::stage::{HEAD, Over, Stage};
 
@@ -64,10 +64,9 @@ fn what_is_missing_is_told_with_what_to_set() {
 #[test]
 fn a_token_and_a_service_principal_together_are_one_too_many() {
     let mut stage = stage();
-    stage.workdir.set(
-        "DATABRICKS_TOKEN",
-        acceptance_tests::sandbox::account::TOKEN,
-    );
+    stage
+        .workdir
+        .set("DATABRICKS_TOKEN", dbxcmk_sandbox::account::TOKEN);
     let run = stage.workdir.failed_apply();
     assert!(
         run.error("More than one Databricks credential is configured")

@@ -1,8 +1,8 @@
 //! The cases: a fault, and the place where it strikes.
 
-use acceptance_tests::sandbox::WORKSPACE;
-use acceptance_tests::sandbox::faults::{Effect, Fault};
-use acceptance_tests::sandbox::world::World;
+use dbxcmk_sandbox::WORKSPACE;
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::world::World;
 
 /// What happens to a run.
 #[derive(Clone, Debug)]
@@ -269,7 +269,7 @@ fn account() -> Vec<Case> {
     all
 }
 
-fn workspace(world: &mut World) -> &mut acceptance_tests::sandbox::world::Workspace {
+fn workspace(world: &mut World) -> &mut dbxcmk_sandbox::world::Workspace {
     world.workspace(WORKSPACE)
 }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use acceptance_tests::harness::background::Background;
 use acceptance_tests::harness::{self, Message};
-use acceptance_tests::sandbox::faults::{Effect, Fault};
-use acceptance_tests::sandbox::{ROLE_ARN, WORKSPACE};
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 use crate::cases::{Case, Mishap, Point, Run, Signal};

@@ -231,6 +231,15 @@ impl Condition {
             operator.comparison,
             Comparison::StringLike | Comparison::Arn
         );
+        // Variables are known to the operators of texts and of ARNs only (IAM User Guide, "Variables and tags"); anywhere else
+        // they are plain text, which is no number, date, address or truth value.
+        let version = match operator.comparison {
+            Comparison::StringEquals
+            | Comparison::StringEqualsIgnoreCase
+            | Comparison::StringLike
+            | Comparison::Arn => version,
+            _ => Version::V2008,
+        };
         let expected: Vec<Filled> = self
             .values
             .iter()
@@ -526,5 +535,18 @@ mod tests {
         );
         assert!(!holds("${aws:PrincipalTag/none}", Version::V2012));
         assert!(holds("${aws:PrincipalTag/none, 'a*'}", Version::V2012));
+    }
+
+    #[test]
+    fn only_texts_and_arns_are_compared_with_variables() {
+        let mut context = Context::closed();
+        context.set("k:b", vec!["true".to_owned()]);
+        let holds = |operator: &str| {
+            Condition::new(operator, "k:b", vec!["${k:b}".to_owned()])
+                .holds(&context, Version::V2012)
+                .is_yes()
+        };
+        assert!(holds("StringEquals"));
+        assert!(!holds("Bool"));
     }
 }

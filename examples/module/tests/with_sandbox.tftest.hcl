@@ -1,4 +1,4 @@
-# Over the sandbox, which behaves as Databricks and AWS do: sandbox -- terraform test
+# Over the sandbox, which behaves as Databricks and AWS do: dbxcmk-sandbox -- terraform test
 provider "aws" {
   skip_credentials_validation = true
   skip_requesting_account_id  = true

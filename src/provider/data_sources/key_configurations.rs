@@ -4,17 +4,17 @@ use serde::{Deserialize, Serialize};
 
 use super::{account, list, text};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration};
-use crate::plugin::bridge::Attr;
-use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Nesting, Schema};
-use crate::plugin::types::Type;
 use crate::provider::client::Client;
 use crate::provider::config::one_of;
 use crate::provider::diagnose;
 use crate::provider::key_configurations::rfc3339;
 use crate::vocabulary::UseCase;
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::types::Type;
 
 /// The data source.
 pub struct KeyConfigurations;

@@ -4,12 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, use_cases};
-use crate::plugin::bridge::Attr;
-use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Problem, Schema};
-use crate::plugin::value::Value;
 use crate::provider::client::Client;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::{Deployment, Usage};
@@ -17,6 +11,12 @@ use crate::requirements::documents::{self, DocumentError};
 use crate::requirements::ownership::list_of;
 use crate::vocabulary::{AccountId, RoleArn, UseCase};
 use kms_policy::is_account;
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::value::Value;
 
 /// The data source.
 pub struct KeyPolicyDocument;

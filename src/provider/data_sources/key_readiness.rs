@@ -4,12 +4,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, list, text, use_cases};
-use crate::plugin::bridge::Attr;
-use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Nesting, Schema};
-use crate::plugin::types::Type;
 use crate::preflight::key::proof::{Requirement, proof};
 use crate::preflight::key::{Question, judge};
 use crate::preflight::{Fact, Finding, PolicySource, Severity, Stage};
@@ -19,6 +13,12 @@ use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 use kms_policy::Document;
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::types::Type;
 
 /// The data source.
 pub struct KeyReadiness;

@@ -9,11 +9,11 @@ use super::client::Client;
 use super::diagnose::Unavailable;
 use super::resources::all_known;
 use crate::databricks::Account;
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::resource::Context;
-use crate::plugin::schema::Attribute;
 use crate::vocabulary::{AccountId, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::Attribute;
 
 /// A list of known elements.
 fn list<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {

@@ -4,16 +4,16 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
-use crate::plugin::bridge::Attr;
-use crate::plugin::data_source::DataSource;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Nesting, Schema};
 use crate::provider::bindings::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::requirements::coverage::{Covered, KINDS, Keys};
 use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
 
 /// The data source.
 pub struct WorkspaceEncryption;

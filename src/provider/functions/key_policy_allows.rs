@@ -1,11 +1,11 @@
 //! `key_policy_allows(policy, key_arn, principal, action, context)`: how AWS would decide, and why.
 
 use super::{parameter, parsed, text, wrong};
-use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
 use crate::vocabulary::KeyArn;
 use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate, kms_action};
+use tfplugin::function::{Function, FunctionError, Parameter, Signature};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]

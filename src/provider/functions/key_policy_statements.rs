@@ -1,11 +1,11 @@
 //! `key_policy_statements(use_cases, account_ids, cross_account_role_arn, partition)`: the documented statements.
 
 use super::{all_parsed, parameter, parsed, wrong};
-use crate::plugin::function::{Function, FunctionError, Parameter, Signature};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
 use crate::requirements::aws::{Deployment, Usage};
 use crate::requirements::ownership::list_of;
+use tfplugin::function::{Function, FunctionError, Parameter, Signature};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::{parameter, text, wrong};
-use crate::plugin::function::{Function, FunctionError, Signature};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
 use crate::requirements::ownership::{document_of, statements_of};
 use kms_policy::{Document, Edit};
+use tfplugin::function::{Function, FunctionError, Signature};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]

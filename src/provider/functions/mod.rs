@@ -14,9 +14,9 @@ pub use parse_key_arn::ParseKeyArn;
 use std::fmt;
 use std::str::FromStr;
 
-use crate::plugin::function::{FunctionError, Parameter};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
+use tfplugin::function::{FunctionError, Parameter};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// A parameter that has to be known.
 const fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
@@ -32,7 +32,7 @@ const fn parameter(name: &'static str, ty: Type, description: &'static str) -> P
 /// An error about an argument.
 fn wrong(index: usize, error: impl fmt::Display) -> FunctionError {
     FunctionError {
-        text: crate::plugin::schema::sentence(&error.to_string()),
+        text: tfplugin::schema::sentence(&error.to_string()),
         argument: Some(index),
     }
 }

@@ -1,10 +1,10 @@
 //! `parse_key_arn(arn)`: the parts of a key's ARN.
 
 use super::{parameter, parsed};
-use crate::plugin::function::{Function, FunctionError, Signature};
-use crate::plugin::types::Type;
-use crate::plugin::value::Value;
 use crate::vocabulary::KeyArn;
+use tfplugin::function::{Function, FunctionError, Signature};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]

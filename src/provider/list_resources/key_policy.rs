@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::list_resource::{ListResource, Listed};
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Schema};
 use crate::provider::client::Client;
 use crate::provider::resources::key_policy::{KeyPolicy, Model};
 use kms_policy::Document;
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::list_resource::{ListResource, Listed};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Schema};
 
 /// The list.
 pub struct KeyPolicies;

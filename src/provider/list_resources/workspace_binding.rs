@@ -2,15 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::Diagnostics;
-use crate::plugin::list_resource::{ListResource, Listed};
-use crate::plugin::resource::Context;
-use crate::plugin::schema::{Attribute, Schema};
 use crate::provider::client::{Client, as_warning};
 use crate::provider::diagnose;
 use crate::provider::resources::workspace_binding::{Model, WorkspaceBinding};
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::list_resource::{ListResource, Listed};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Schema};
 
 /// The list.
 pub struct WorkspaceBindings;

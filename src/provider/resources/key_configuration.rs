@@ -8,11 +8,6 @@ use super::{Timeouts, all_known, known_set, timeout};
 use crate::databricks::key_configurations::{
     AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration,
 };
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::identity::Identity;
-use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
-use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::Stage;
 use crate::preflight::key::{Question, judge};
 use crate::provider::client::{
@@ -26,6 +21,11 @@ use crate::provider::key_configurations::{
 use crate::provider::waiting::{Pause, pause};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, KeyAlias, KeyArn, KeyConfigurationId, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::identity::Identity;
+use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
+use tfplugin::schema::{Attribute, Schema};
 
 /// How long a create may take.
 const CREATE: Duration = Duration::from_secs(10 * 60);

@@ -9,12 +9,6 @@ use crate::clouds::aws::AwsError;
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::identity::Identity;
-use crate::plugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
-use crate::plugin::schema::{Attribute, Schema};
-use crate::plugin::value::Value;
 use crate::preflight::{Fact, PolicySource, Stage};
 use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
@@ -27,6 +21,12 @@ use crate::requirements::ownership::{
 };
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 use kms_policy::Document;
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::identity::Identity;
+use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
+use tfplugin::schema::{Attribute, Schema};
+use tfplugin::value::Value;
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
@@ -654,7 +654,7 @@ impl Resource for KeyPolicy {
             Err(error @ AwsError::AccessDenied { .. }) => {
                 let mut warning = diagnose::aws("The key policy could not be read", &key, &error)
                     .on("aws.key_arn");
-                warning.severity = crate::plugin::diagnostics::Severity::Warning;
+                warning.severity = tfplugin::diagnostics::Severity::Warning;
                 cx.warn(warning);
                 return Ok(Some(state));
             }

@@ -7,9 +7,9 @@ pub mod workspace_binding;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::plugin::bridge::Attr;
-use crate::plugin::duration::GoDuration;
 use crate::provider::waiting::Deadline;
+use tfplugin::bridge::Attr;
+use tfplugin::duration::GoDuration;
 
 /// The `timeouts` object: each operation that the resource lists, by name.
 pub type Timeouts = Attr<BTreeMap<String, Attr<GoDuration>>>;

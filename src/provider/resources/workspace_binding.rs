@@ -10,12 +10,6 @@ use super::{Timeouts, timeout};
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::plugin::bridge::Attr;
-use crate::plugin::diagnostics::{Diagnostic, Diagnostics};
-use crate::plugin::duration::GoDuration;
-use crate::plugin::identity::Identity;
-use crate::plugin::resource::{Change, Context, Plan, Progress, Resource};
-use crate::plugin::schema::{Attribute, Schema};
 use crate::preflight::binding::{
     self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned,
     judge_workspace, role_unknown,
@@ -29,6 +23,12 @@ use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::arn::ArnError;
 use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, Tier, UseCase, WorkspaceId};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::GoDuration;
+use tfplugin::identity::Identity;
+use tfplugin::resource::{Change, Context, Plan, Progress, Resource};
+use tfplugin::schema::{Attribute, Schema};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);

@@ -1,0 +1,185 @@
+//! What Terraform shows a person: a summary in their terms, a detail that says what was found, why it matters and what to
+//! do, and the attribute it is about.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use super::path::Path;
+use super::printable::{ended_once, printable, printable_line};
+use super::proto::tfplugin6;
+
+/// Whether a diagnostic stops Terraform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Shown; the run goes on.
+    Warning,
+    /// Shown; the run stops.
+    Error,
+}
+
+/// One message to the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Whether it stops the run.
+    pub severity: Severity,
+    /// What is wrong, in one line, in the user's terms.
+    pub summary: String,
+    /// What was found, why it matters, and what to do.
+    pub detail: String,
+    /// Which attribute it is about; the root when it is about the whole block.
+    pub path: Path,
+}
+
+impl Diagnostic {
+    /// An error about the whole block.
+    pub fn error(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Error,
+            summary: summary.into(),
+            detail: detail.into(),
+            path: Path::root(),
+        }
+    }
+
+    /// A warning about the whole block.
+    pub fn warning(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            severity: Severity::Warning,
+            summary: summary.into(),
+            detail: detail.into(),
+            path: Path::root(),
+        }
+    }
+
+    /// The same diagnostic, about one attribute.
+    #[must_use]
+    pub fn at(mut self, path: Path) -> Self {
+        self.path = path;
+        self
+    }
+
+    /// The same diagnostic, about an attribute written with dots.
+    #[must_use]
+    pub fn on(self, dotted: &str) -> Self {
+        self.at(Path::of(dotted))
+    }
+
+    /// A fault of the provider itself. The person who reads it can do nothing but report it, and it says so.
+    pub fn bug(what: impl fmt::Display) -> Self {
+        Self::error(
+            format!("This is a bug in the {} provider", name()),
+            format!(
+                "{what}\n\nNothing in your configuration is to blame. Please report this text together with the output of \
+                 `terraform version`; what was already changed is in the state."
+            ),
+        )
+    }
+
+    fn to_proto(&self) -> tfplugin6::Diagnostic {
+        let severity = match self.severity {
+            Severity::Error => tfplugin6::diagnostic::Severity::Error,
+            Severity::Warning => tfplugin6::diagnostic::Severity::Warning,
+        };
+        tfplugin6::Diagnostic {
+            severity: severity.into(),
+            // What came from a file, a plan or an answer can hold anything, and a terminal obeys control characters.
+            summary: printable_line(&self.summary).into_owned(),
+            detail: ended_once(&printable(&self.detail)).into_owned(),
+            // Terraform finds the line of an attribute, but not of one inside a nested attribute: there it falls back to the
+            // whole block. The outermost attribute is the closest that it can show.
+            attribute: self.path.outermost().map(|path| path.to_proto()),
+        }
+    }
+}
+
+/// The provider that this process serves.
+static NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Says which provider this process serves, for messages that speak of it. The first one counts.
+pub(crate) fn serves(name: &'static str) {
+    let _ = NAME.set(name);
+}
+
+/// The provider that this process serves, as messages call it.
+pub(crate) fn name() -> &'static str {
+    NAME.get().copied().unwrap_or("Terraform")
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.severity {
+            Severity::Error => "Error",
+            Severity::Warning => "Warning",
+        };
+        write!(f, "{word}: {}", self.summary)?;
+        if !self.path.is_root() {
+            write!(f, "\n  on {}", self.path)?;
+        }
+        write!(f, "\n\n{}", self.detail)
+    }
+}
+
+/// Several diagnostics, in the order in which they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Diagnostics(Vec<Diagnostic>);
+
+impl Diagnostics {
+    /// None yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds one.
+    pub fn push(&mut self, diagnostic: Diagnostic) {
+        self.0.push(diagnostic);
+    }
+
+    /// Whether one of them stops the run.
+    pub fn has_errors(&self) -> bool {
+        self.0
+            .iter()
+            .any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> std::slice::Iter<'_, Diagnostic> {
+        self.0.iter()
+    }
+
+    /// The messages that go over the wire.
+    pub fn to_proto(&self) -> Vec<tfplugin6::Diagnostic> {
+        self.0.iter().map(Diagnostic::to_proto).collect()
+    }
+}
+
+impl From<Diagnostic> for Diagnostics {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self(vec![diagnostic])
+    }
+}
+
+impl Extend<Diagnostic> for Diagnostics {
+    fn extend<I: IntoIterator<Item = Diagnostic>>(&mut self, items: I) {
+        self.0.extend(items);
+    }
+}
+
+impl FromIterator<Diagnostic> for Diagnostics {
+    fn from_iter<I: IntoIterator<Item = Diagnostic>>(items: I) -> Self {
+        Self(items.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Diagnostics {
+    type Item = Diagnostic;
+    type IntoIter = std::vec::IntoIter<Diagnostic>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}

@@ -1,0 +1,250 @@
+//! A plugin's life: from the handshake line to the exit.
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::Server as Transport;
+
+use super::diagnostics::{name, serves};
+use super::handshake::{Address, Environment, HandshakeError, line};
+use super::logging;
+use super::proto::go_plugin::grpc_broker_server::GrpcBrokerServer;
+use super::proto::go_plugin::grpc_controller_server::GrpcControllerServer;
+use super::proto::go_plugin::grpc_stdio_server::GrpcStdioServer;
+use super::proto::tfplugin6::provider_server::ProviderServer;
+use super::provider::Provider;
+use super::server::Server;
+use super::services::{Broker, Controller, Stdio};
+use super::tls::{MutualTls, TlsError};
+use super::transport::{ListenError, Listener};
+
+/// The largest message either way, as go-plugin has it.
+const LARGEST_MESSAGE: usize = 256 << 20;
+/// How long Terraform may take to connect before the plugin believes that it is gone.
+const FIRST_CONNECTION: Duration = Duration::from_secs(60);
+/// How often it is looked whether the parent still lives while nobody has connected.
+const PARENT_CHECK: Duration = Duration::from_millis(500);
+/// How long open calls may take to end once the host has asked to end or has gone. go-plugin kills after two seconds.
+const LAST_WORDS: Duration = Duration::from_millis(1500);
+/// How long operations may take to reach a safe point when Terraform has died in the middle of them.
+const ORPHANED: Duration = Duration::from_secs(20);
+
+/// Why the plugin could not be served.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// Started in a way that Terraform does not.
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    /// Nowhere to listen.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// No TLS.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// No runtime, or standard output is closed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The server ended by itself.
+    #[error("the server ended: {0}")]
+    Transport(#[from] tonic::transport::Error),
+}
+
+/// Serves `P` to the Terraform that started this process. `by_hand` is what a person reads who started it themselves.
+pub fn plugin<P: Provider>(by_hand: &str) -> ExitCode {
+    serves(P::NAME);
+    let environment = match Environment::read(|name| std::env::var_os(name)) {
+        Ok(environment) => environment,
+        Err(HandshakeError::NoCookie) => {
+            let _ = writeln!(std::io::stderr(), "{by_hand}");
+            return ExitCode::FAILURE;
+        }
+        Err(error) => return failed(&error.into()),
+    };
+    logging::start(logging::level(|name| std::env::var(name).ok()), P::NAME);
+    match runtime().and_then(|runtime| runtime.block_on(serve::<P>(&environment))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+/// Serves `P` to a debugger: prints what to set for Terraform, and runs until it is interrupted.
+pub fn debug<P: Provider>(source: &str) -> ExitCode {
+    serves(P::NAME);
+    logging::start(logging::level(|name| std::env::var(name).ok()), P::NAME);
+    match runtime().and_then(|runtime| runtime.block_on(reattachable::<P>(source))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &ServeError) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "terraform-provider-{}: {error}", name());
+    ExitCode::FAILURE
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
+    Ok(tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?)
+}
+
+#[allow(
+    clippy::print_stdout,
+    reason = "the handshake line is the one thing that belongs on standard output"
+)]
+fn say(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{text}")?;
+    out.flush()
+}
+
+async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError> {
+    // Ctrl-C reaches the whole process group; Terraform then calls StopProvider. Installing a handler is what keeps the
+    // signal from ending the process.
+    #[cfg(unix)]
+    let _interrupts = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    #[cfg(not(unix))]
+    tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
+
+    // Before anybody is told that we are here: afterwards it may be dead already.
+    let parent = parent_process();
+    let tls = environment
+        .client_certificate
+        .as_deref()
+        .map(MutualTls::new)
+        .transpose()?;
+    let listener = Listener::bind(environment).await?;
+    let certificate = tls.as_ref().map(|tls| tls.certificate.as_slice());
+    say(&line(
+        listener.address(),
+        certificate,
+        environment.asks_for_multiplexing,
+    ))?;
+
+    let (incoming, open) = listener.incoming(tls.map(|tls| tls.config));
+    let (stop, end) = (CancellationToken::new(), CancellationToken::new());
+    let gone = alone(open, parent);
+    let server = Server::<P>::new(stop.clone());
+    let operations = server.operations();
+    let router = router(server, &end, true).await;
+    let serving = router.serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
+    tokio::pin!(serving, gone);
+    tokio::select! {
+        result = &mut serving => return Ok(result?),
+        () = end.cancelled() => {}
+        () = &mut gone => {
+            // Terraform died: what is in flight gets the time to reach a safe point, so that nothing is cut in half.
+            tracing::info!("Terraform is gone; ending");
+            stop.cancel();
+            end.cancel();
+            operations.close();
+            let _ = tokio::time::timeout(ORPHANED, operations.wait()).await;
+        }
+    }
+    let _ = tokio::time::timeout(LAST_WORDS, serving).await;
+    Ok(())
+}
+
+async fn reattachable<P: Provider>(source: &str) -> Result<(), ServeError> {
+    let listener = Listener::bind(&Environment::default()).await?;
+    let address = match listener.address() {
+        Address::Unix(path) => path.display().to_string(),
+        Address::Tcp(address) => address.to_string(),
+    };
+    let reattach = serde_json::json!({
+        source: {
+            "Protocol": "grpc",
+            "ProtocolVersion": super::handshake::PROTOCOL,
+            "Pid": std::process::id(),
+            "Test": true,
+            "Addr": {"Network": listener.address().network(), "String": address},
+        }
+    });
+    say(&format!(
+        "The provider runs until you press Ctrl-C. In another terminal, set this and run Terraform as usual:\n\n    export \
+         TF_REATTACH_PROVIDERS='{reattach}'\n"
+    ))?;
+    let (incoming, _open) = listener.incoming(None);
+    let end = CancellationToken::new();
+    let router = router(Server::<P>::new(CancellationToken::new()), &end, false).await;
+    let serving = router.serve_with_incoming_shutdown(incoming, async {
+        interrupted().await;
+        end.cancel();
+    });
+    tokio::pin!(serving);
+    tokio::select! {
+        result = &mut serving => return Ok(result?),
+        () = end.cancelled() => {}
+    }
+    let _ = tokio::time::timeout(LAST_WORDS, serving).await;
+    Ok(())
+}
+
+async fn interrupted() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = tokio::signal::ctrl_c().await;
+}
+
+async fn router<P: Provider>(
+    server: Server<P>,
+    end: &CancellationToken,
+    may_be_ended: bool,
+) -> tonic::transport::server::Router {
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    health_reporter
+        .set_service_status("plugin", tonic_health::ServingStatus::Serving)
+        .await;
+    let provider = ProviderServer::new(server)
+        .max_decoding_message_size(LARGEST_MESSAGE)
+        .max_encoding_message_size(LARGEST_MESSAGE);
+    Transport::builder()
+        .add_service(provider)
+        .add_service(health)
+        .add_service(GrpcControllerServer::new(Controller {
+            end: may_be_ended.then(|| end.clone()),
+        }))
+        .add_service(GrpcStdioServer::new(Stdio { end: end.clone() }))
+        .add_service(GrpcBrokerServer::new(Broker { end: end.clone() }))
+}
+
+/// Ends when the last connection is gone, when none ever comes, or when the parent process has died.
+async fn alone(mut open: watch::Receiver<usize>, parent: Option<u32>) {
+    tokio::select! {
+        first = tokio::time::timeout(FIRST_CONNECTION, open.wait_for(|open| *open > 0)) => {
+            if first.is_err() {
+                return;
+            }
+        }
+        // Killed between starting us and connecting, it leaves no connection behind whose end could be seen.
+        () = orphaned(parent) => return,
+    }
+    let _ = open.wait_for(|open| *open == 0).await;
+}
+
+/// Ends when the process that started this one is gone.
+async fn orphaned(parent: Option<u32>) {
+    while parent_process() == parent {
+        tokio::time::sleep(PARENT_CHECK).await;
+    }
+}
+
+/// The process that started this one, where the system says it.
+fn parent_process() -> Option<u32> {
+    #[cfg(unix)]
+    return Some(std::os::unix::process::parent_id());
+    #[cfg(not(unix))]
+    None
+}

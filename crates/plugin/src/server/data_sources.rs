@@ -1,0 +1,51 @@
+//! Data sources.
+
+use super::{Inner, deferred, undecodable, unwritable};
+use crate::codec;
+use crate::diagnostics::Diagnostics;
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
+use crate::value::Value;
+
+impl<P: Provider> Inner<P> {
+    pub(super) async fn validate_data_source(
+        &self,
+        request: pb::validate_data_resource_config::Request,
+    ) -> Result<pb::validate_data_resource_config::Response, Diagnostics> {
+        let source = self.data_source(&request.type_name)?;
+        let config = codec::decode_optional(request.config.as_ref(), &source.schema().ty())
+            .map_err(|error| undecodable("a configuration", &error))?;
+        Ok(pb::validate_data_resource_config::Response {
+            diagnostics: source.validate(&config).to_proto(),
+        })
+    }
+
+    pub(super) async fn read_data_source(
+        &self,
+        request: pb::read_data_source::Request,
+    ) -> Result<pb::read_data_source::Response, Diagnostics> {
+        let source = self.data_source(&request.type_name)?;
+        let ty = source.schema().ty();
+        let config = codec::decode_optional(request.config.as_ref(), &ty)
+            .map_err(|error| undecodable("a configuration", &error))?;
+        let outcome = source.read(self.context(&[])?, &config).await;
+        let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
+        if deferred.is_some() {
+            // What it will say is for a later run; why it cannot be said now is in the reason.
+            let later = codec::encode(&Value::unknown(), &ty)
+                .map_err(|error| unwritable("The data", &error))?;
+            return Ok(pb::read_data_source::Response {
+                state: Some(later),
+                diagnostics: Vec::new(),
+                deferred,
+            });
+        }
+        let state =
+            codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
+        Ok(pb::read_data_source::Response {
+            state: Some(state),
+            diagnostics: outcome.diagnostics.to_proto(),
+            deferred,
+        })
+    }
+}

@@ -1,0 +1,344 @@
+//! The gRPC service that Terraform calls: every RPC of protocol 6.11, each handed to the file of its family.
+//!
+//! Whatever goes wrong inside becomes a diagnostic in the answer. A raw gRPC error would reach the user as "rpc error: code
+//! = …", so it is kept for requests that are no requests.
+
+mod answers;
+mod data_sources;
+mod functions;
+mod lists;
+mod provider;
+mod resources;
+mod unoffered;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tonic::{Request, Response, Status, Streaming};
+use tracing::Instrument;
+
+use self::answers::Answer;
+use super::data_source::AnyDataSource;
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::function::Function;
+use super::list_resource::AnyListResource;
+use super::proto::tfplugin6 as pb;
+use super::provider::Provider;
+use super::resource::{AnyResource, Boxed, Context, Private};
+use super::schema::Schema;
+use crate::codec::CodecError;
+
+/// Serves one provider. Cloning shares it.
+pub struct Server<P: Provider>(Arc<Inner<P>>);
+
+impl<P: Provider> Clone for Server<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What a provider offers, made when it is first asked for: a handshake must not wait for it.
+struct Catalogue<C> {
+    provider: Schema,
+    resources: BTreeMap<&'static str, Box<dyn AnyResource<C>>>,
+    data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<C>>>,
+    functions: BTreeMap<&'static str, Box<dyn Function>>,
+    lists: BTreeMap<&'static str, Box<dyn AnyListResource<C>>>,
+}
+
+struct Inner<P: Provider> {
+    catalogue: OnceLock<Catalogue<P::Client>>,
+    client: RwLock<Option<Arc<P::Client>>>,
+    stop: CancellationToken,
+    operations: TaskTracker,
+}
+
+impl<P: Provider> Server<P> {
+    /// A server whose operations stop at their next safe point when `stop` is cancelled.
+    pub fn new(stop: CancellationToken) -> Self {
+        Self(Arc::new(Inner {
+            catalogue: OnceLock::new(),
+            client: RwLock::new(None),
+            stop,
+            operations: TaskTracker::new(),
+        }))
+    }
+
+    /// The operations that are under way.
+    pub fn operations(&self) -> TaskTracker {
+        self.0.operations.clone()
+    }
+
+    /// Runs one RPC in a task of its own: a connection that breaks does not cut an operation in half, and a panic becomes a
+    /// diagnostic.
+    async fn answer<A: Answer>(
+        &self,
+        rpc: &'static str,
+        of: String,
+        work: impl Future<Output = A> + Send + 'static,
+    ) -> Result<Response<A>, Status> {
+        let span = tracing::info_span!("rpc", tf_rpc = rpc, tf_resource_type = of);
+        let task = async move {
+            tracing::trace!("received the call");
+            let answer = work.await;
+            tracing::trace!("answering the call");
+            answer
+        };
+        Ok(Response::new(
+            match self.0.operations.spawn(task.instrument(span)).await {
+                Ok(answer) => answer,
+                Err(error) => A::failed(
+                    Diagnostic::bug(format!("{rpc} ended without an answer: {error}.")).into(),
+                ),
+            },
+        ))
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    fn catalogue(&self) -> &Catalogue<P::Client> {
+        self.catalogue.get_or_init(|| Catalogue {
+            provider: P::schema(),
+            resources: P::resources()
+                .into_iter()
+                .map(|resource| (resource.name(), resource))
+                .collect(),
+            data_sources: P::data_sources()
+                .into_iter()
+                .map(|source| (source.name(), source))
+                .collect(),
+            functions: P::functions()
+                .into_iter()
+                .map(|function| (function.name(), function))
+                .collect(),
+            lists: P::list_resources()
+                .into_iter()
+                .map(|list| (list.name(), list))
+                .collect(),
+        })
+    }
+
+    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
+        let resource = self.catalogue().resources.get(name);
+        resource
+            .map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("resource type", name))
+    }
+
+    fn data_source(&self, name: &str) -> Result<&dyn AnyDataSource<P::Client>, Diagnostics> {
+        let source = self.catalogue().data_sources.get(name);
+        source
+            .map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("data source", name))
+    }
+
+    fn list(&self, name: &str) -> Result<&dyn AnyListResource<P::Client>, Diagnostics> {
+        let list = self.catalogue().lists.get(name);
+        list.map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("list resource", name))
+    }
+
+    fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
+        let client = self
+            .client
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let client = client.ok_or_else(|| {
+            Diagnostic::bug("Terraform used the provider before it configured it.")
+        })?;
+        let private: Private = match private {
+            [] => Private::new(),
+            bytes => serde_json::from_slice(bytes).map_err(|error| {
+                Diagnostic::bug(format!(
+                    "The private data of the resource cannot be read: {error}."
+                ))
+            })?,
+        };
+        Ok(Context::new(client, self.stop.child_token(), private))
+    }
+}
+
+fn not_offered(kind: &str, name: &str) -> Diagnostics {
+    Diagnostic::error(
+        format!("The provider has no {kind} \"{name}\""),
+        "This version of the provider does not offer it. Compare `terraform providers schema -json` with the provider's change log: a \
+         newer version may be needed.",
+    )
+    .into()
+}
+
+fn undecodable(what: &str, error: &CodecError) -> Diagnostics {
+    Diagnostic::error(
+        format!("Terraform sent {what} that the provider cannot read"),
+        format!(
+            "{error}.\n\nThis happens when Terraform and the provider do not agree about the schema, for example after the provider \
+             was exchanged between plan and apply. Run `terraform init -upgrade` and plan again."
+        ),
+    )
+    .at(error.path.clone())
+    .into()
+}
+
+fn unwritable(what: &str, error: &CodecError) -> Diagnostics {
+    Diagnostic::bug(format!(
+        "{what} does not have the type of its schema: {error}."
+    ))
+    .into()
+}
+
+/// Whether an answer is put off: the resource wants it, and this Terraform allows it.
+fn deferred(wanted: bool, client: Option<&pb::ClientCapabilities>) -> Option<pb::Deferred> {
+    let allowed = client.is_some_and(|client| client.deferral_allowed);
+    (wanted && allowed).then(|| pb::Deferred {
+        reason: pb::deferred::Reason::ProviderConfigUnknown.into(),
+    })
+}
+
+fn private_bytes(private: &Private) -> Vec<u8> {
+    // A map of JSON values can always be written.
+    if private.is_empty() {
+        Vec::new()
+    } else {
+        serde_json::to_vec(private).unwrap_or_default()
+    }
+}
+
+/// Each RPC that takes a request and gives an answer. Spelled out the way `async_trait` would, since that attribute is
+/// expanded before this macro.
+macro_rules! delegate {
+    ($($method:ident $module:ident $handler:ident $name:literal;)*) => {$(
+        fn $method<'life, 'future>(
+            &'life self,
+            request: Request<pb::$module::Request>,
+        ) -> Boxed<'future, Result<Response<pb::$module::Response>, Status>>
+        where
+            'life: 'future,
+            Self: 'future,
+        {
+            let inner = Arc::clone(&self.0);
+            let request = request.into_inner();
+            let of = answers::Subject::subject(&request).to_owned();
+            let work = async move { inner.$handler(request).await.unwrap_or_else(Answer::failed) };
+            Box::pin(self.answer($name, of, work))
+        }
+    )*};
+}
+
+type EventStream<T> = tokio_stream::Once<Result<T, Status>>;
+
+#[tonic::async_trait]
+impl<P: Provider> pb::provider_server::Provider for Server<P> {
+    delegate! {
+        get_metadata get_metadata metadata "GetMetadata";
+        get_provider_schema get_provider_schema provider_schema "GetProviderSchema";
+        get_resource_identity_schemas get_resource_identity_schemas identity_schemas "GetResourceIdentitySchemas";
+        validate_provider_config validate_provider_config validate_provider "ValidateProviderConfig";
+        validate_resource_config validate_resource_config validate_resource "ValidateResourceConfig";
+        validate_data_resource_config validate_data_resource_config validate_data_source "ValidateDataResourceConfig";
+        upgrade_resource_state upgrade_resource_state upgrade_state "UpgradeResourceState";
+        upgrade_resource_identity upgrade_resource_identity upgrade_identity "UpgradeResourceIdentity";
+        configure_provider configure_provider configure "ConfigureProvider";
+        read_resource read_resource read_resource "ReadResource";
+        plan_resource_change plan_resource_change plan_resource "PlanResourceChange";
+        apply_resource_change apply_resource_change apply_resource "ApplyResourceChange";
+        import_resource_state import_resource_state import_resource "ImportResourceState";
+        move_resource_state move_resource_state move_resource "MoveResourceState";
+        read_data_source read_data_source read_data_source "ReadDataSource";
+        generate_resource_config generate_resource_config generate_config "GenerateResourceConfig";
+        validate_ephemeral_resource_config validate_ephemeral_resource_config validate_ephemeral "ValidateEphemeralResourceConfig";
+        open_ephemeral_resource open_ephemeral_resource open_ephemeral "OpenEphemeralResource";
+        renew_ephemeral_resource renew_ephemeral_resource renew_ephemeral "RenewEphemeralResource";
+        close_ephemeral_resource close_ephemeral_resource close_ephemeral "CloseEphemeralResource";
+        validate_list_resource_config validate_list_resource_config validate_list "ValidateListResourceConfig";
+        get_functions get_functions functions "GetFunctions";
+        validate_action_config validate_action_config validate_action "ValidateActionConfig";
+        plan_action plan_action plan_action "PlanAction";
+        validate_state_store_config validate_state_store_config validate_state_store "ValidateStateStoreConfig";
+        configure_state_store configure_state_store configure_state_store "ConfigureStateStore";
+        lock_state lock_state lock_state "LockState";
+        unlock_state unlock_state unlock_state "UnlockState";
+        get_states get_states get_states "GetStates";
+        delete_state delete_state delete_state "DeleteState";
+    }
+
+    async fn call_function(
+        &self,
+        request: Request<pb::call_function::Request>,
+    ) -> Result<Response<pb::call_function::Response>, Status> {
+        let inner = Arc::clone(&self.0);
+        let request = request.into_inner();
+        let of = request.name.clone();
+        self.answer(
+            "CallFunction",
+            of,
+            async move { inner.call_function(&request) },
+        )
+        .await
+    }
+
+    type ListResourceStream =
+        tokio_stream::Iter<std::vec::IntoIter<Result<pb::list_resource::Event, Status>>>;
+
+    async fn list_resource(
+        &self,
+        request: Request<pb::list_resource::Request>,
+    ) -> Result<Response<Self::ListResourceStream>, Status> {
+        let inner = Arc::clone(&self.0);
+        let request = request.into_inner();
+        let of = request.type_name.clone();
+        let events = self
+            .answer("ListResource", of, async move {
+                inner.list_resource(&request).await
+            })
+            .await?
+            .into_inner();
+        Ok(Response::new(tokio_stream::iter(
+            events.0.into_iter().map(Ok).collect::<Vec<_>>(),
+        )))
+    }
+
+    type InvokeActionStream = EventStream<pb::invoke_action::Event>;
+
+    async fn invoke_action(
+        &self,
+        request: Request<pb::invoke_action::Request>,
+    ) -> Result<Response<Self::InvokeActionStream>, Status> {
+        Ok(Response::new(tokio_stream::once(Ok(
+            unoffered::action_event(&request.into_inner()),
+        ))))
+    }
+
+    type ReadStateBytesStream = EventStream<pb::read_state_bytes::ResponseChunk>;
+
+    async fn read_state_bytes(
+        &self,
+        request: Request<pb::read_state_bytes::Request>,
+    ) -> Result<Response<Self::ReadStateBytesStream>, Status> {
+        Ok(Response::new(tokio_stream::once(Ok(
+            unoffered::state_chunk(&request.into_inner()),
+        ))))
+    }
+
+    async fn write_state_bytes(
+        &self,
+        _: Request<Streaming<pb::write_state_bytes::RequestChunk>>,
+    ) -> Result<Response<pb::write_state_bytes::Response>, Status> {
+        Ok(Response::new(Answer::failed(unoffered::no_state_stores())))
+    }
+
+    async fn stop_provider(
+        &self,
+        _: Request<pb::stop_provider::Request>,
+    ) -> Result<Response<pb::stop_provider::Response>, Status> {
+        tracing::info!("Terraform asks to stop; operations end at their next safe point");
+        self.0.stop.cancel();
+        Ok(Response::new(pb::stop_provider::Response::default()))
+    }
+}

@@ -1,0 +1,148 @@
+//! The provider itself: what it offers, its configuration.
+
+use std::sync::{Arc, PoisonError};
+
+use super::{Inner, undecodable};
+use crate::bridge::from_value;
+use crate::codec;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::proto::tfplugin6 as pb;
+use crate::provider::{Provider, Run};
+
+fn capabilities() -> pb::ServerCapabilities {
+    pb::ServerCapabilities {
+        plan_destroy: true,
+        get_provider_schema_optional: true,
+        move_resource_state: true,
+        generate_resource_config: true,
+    }
+}
+
+impl<P: Provider> Inner<P> {
+    pub(super) async fn metadata(
+        &self,
+        _: pb::get_metadata::Request,
+    ) -> Result<pb::get_metadata::Response, Diagnostics> {
+        use pb::get_metadata::{
+            DataSourceMetadata, FunctionMetadata, ListResourceMetadata, ResourceMetadata,
+        };
+        let catalogue = self.catalogue();
+        let owned = |name: &&'static str| (*name).to_owned();
+        Ok(pb::get_metadata::Response {
+            server_capabilities: Some(capabilities()),
+            resources: catalogue
+                .resources
+                .keys()
+                .map(|name| ResourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            data_sources: catalogue
+                .data_sources
+                .keys()
+                .map(|name| DataSourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            functions: catalogue
+                .functions
+                .keys()
+                .map(|name| FunctionMetadata { name: owned(name) })
+                .collect(),
+            list_resources: catalogue
+                .lists
+                .keys()
+                .map(|name| ListResourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            ..pb::get_metadata::Response::default()
+        })
+    }
+
+    pub(super) async fn provider_schema(
+        &self,
+        _: pb::get_provider_schema::Request,
+    ) -> Result<pb::get_provider_schema::Response, Diagnostics> {
+        let catalogue = self.catalogue();
+        let resources = catalogue
+            .resources
+            .iter()
+            .map(|(name, resource)| ((*name).to_owned(), resource.schema().to_proto()));
+        let sources = catalogue
+            .data_sources
+            .iter()
+            .map(|(name, source)| ((*name).to_owned(), source.schema().to_proto()));
+        let lists = catalogue
+            .lists
+            .iter()
+            .map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
+        Ok(pb::get_provider_schema::Response {
+            provider: Some(catalogue.provider.to_proto()),
+            resource_schemas: resources.collect(),
+            data_source_schemas: sources.collect(),
+            functions: self.function_signatures(),
+            list_resource_schemas: lists.collect(),
+            server_capabilities: Some(capabilities()),
+            ..pb::get_provider_schema::Response::default()
+        })
+    }
+
+    pub(super) async fn identity_schemas(
+        &self,
+        _: pb::get_resource_identity_schemas::Request,
+    ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
+        let resources = self.catalogue().resources.iter();
+        let identity_schemas = resources
+            .map(|(name, resource)| ((*name).to_owned(), resource.identity().to_proto()))
+            .collect();
+        Ok(pb::get_resource_identity_schemas::Response {
+            identity_schemas,
+            diagnostics: Vec::new(),
+        })
+    }
+
+    pub(super) async fn validate_provider(
+        &self,
+        request: pb::validate_provider_config::Request,
+    ) -> Result<pb::validate_provider_config::Response, Diagnostics> {
+        let schema = &self.catalogue().provider;
+        let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
+            .map_err(|error| undecodable("a provider configuration", &error))?;
+        let mut found = schema.validate(&config);
+        if !found.has_errors() {
+            found.extend(P::validate(&self.provider_config(&config)?));
+        }
+        Ok(pb::validate_provider_config::Response {
+            diagnostics: found.to_proto(),
+        })
+    }
+
+    pub(super) async fn configure(
+        &self,
+        request: pb::configure_provider::Request,
+    ) -> Result<pb::configure_provider::Response, Diagnostics> {
+        let schema = &self.catalogue().provider;
+        let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
+            .map_err(|error| undecodable("a provider configuration", &error))?;
+        let run = Run {
+            terraform_version: request.terraform_version,
+            stop: self.stop.clone(),
+        };
+        let (client, warnings) = P::configure(self.provider_config(&config)?, run).await?;
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
+        Ok(pb::configure_provider::Response {
+            diagnostics: warnings.to_proto(),
+        })
+    }
+
+    fn provider_config(&self, config: &crate::value::Value) -> Result<P::Config, Diagnostics> {
+        from_value(config).map_err(|error| {
+            Diagnostic::bug(format!(
+                "The configuration does not fit the provider's model: {error}."
+            ))
+            .at(error.path.clone())
+            .into()
+        })
+    }
+}

@@ -1,0 +1,77 @@
+//! The families of the protocol that this provider does not offer yet: ephemeral resources, actions and state stores. Terraform
+//! calls most of these only for what the schema lists, so the answers are for a Terraform that asks all the same: clear
+//! diagnostics, never a raw gRPC error.
+//!
+//! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
+
+use super::{Inner, not_offered};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::proto::tfplugin6 as pb;
+use crate::provider::Provider;
+
+pub(super) fn no_state_stores() -> Diagnostics {
+    Diagnostic::error(
+        "The provider stores no state",
+        "It has no state stores. Choose a backend or another provider for the state.",
+    )
+    .into()
+}
+
+pub(super) fn action_event(request: &pb::invoke_action::Request) -> pb::invoke_action::Event {
+    use pb::invoke_action::event::{Completed, Type};
+    let diagnostics = not_offered("action", &request.action_type).to_proto();
+    pb::invoke_action::Event {
+        r#type: Some(Type::Completed(Completed { diagnostics })),
+    }
+}
+
+pub(super) fn state_chunk(
+    _: &pb::read_state_bytes::Request,
+) -> pb::read_state_bytes::ResponseChunk {
+    pb::read_state_bytes::ResponseChunk {
+        diagnostics: no_state_stores().to_proto(),
+        ..pb::read_state_bytes::ResponseChunk::default()
+    }
+}
+
+macro_rules! not_offered {
+    ($($handler:ident $module:ident $kind:literal;)*) => {$(
+        pub(super) async fn $handler(
+            &self,
+            request: pb::$module::Request,
+        ) -> Result<pb::$module::Response, Diagnostics> {
+            Err(not_offered($kind, super::answers::Subject::subject(&request)))
+        }
+    )*};
+}
+
+macro_rules! no_state_store {
+    ($($handler:ident $module:ident;)*) => {$(
+        pub(super) async fn $handler(
+            &self,
+            _: pb::$module::Request,
+        ) -> Result<pb::$module::Response, Diagnostics> {
+            Err(no_state_stores())
+        }
+    )*};
+}
+
+impl<P: Provider> Inner<P> {
+    not_offered! {
+        validate_ephemeral validate_ephemeral_resource_config "ephemeral resource";
+        open_ephemeral open_ephemeral_resource "ephemeral resource";
+        renew_ephemeral renew_ephemeral_resource "ephemeral resource";
+        close_ephemeral close_ephemeral_resource "ephemeral resource";
+        validate_action validate_action_config "action";
+        plan_action plan_action "action";
+    }
+
+    no_state_store! {
+        validate_state_store validate_state_store_config;
+        configure_state_store configure_state_store;
+        lock_state lock_state;
+        unlock_state unlock_state;
+        get_states get_states;
+        delete_state delete_state;
+    }
+}

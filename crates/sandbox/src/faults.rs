@@ -1,0 +1,145 @@
+//! Faults by rule: which request meets which mishap, and how often.
+
+use serde::Deserialize;
+
+use crate::http::Request;
+
+/// A mishap and the requests that meet it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fault {
+    /// Part of the operation: `PATCH`, `/customer-managed-keys`, `KMS PutKeyPolicy`. Every word has to occur.
+    pub operation: String,
+    /// How many fitting requests pass unharmed first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many requests meet it; 1 when not given.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// What happens to them.
+    #[serde(flatten)]
+    pub effect: Effect,
+}
+
+fn once() -> u32 {
+    1
+}
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(tag = "effect", rename_all = "snake_case")]
+pub enum Effect {
+    /// It is refused with this status.
+    Status {
+        /// The status.
+        status: u16,
+        /// The body.
+        #[serde(default)]
+        body: String,
+        /// Its content type; JSON when not given.
+        #[serde(default)]
+        content_type: Option<String>,
+        /// `Retry-After`: a number of seconds, or a date.
+        #[serde(default)]
+        retry_after: Option<String>,
+    },
+    /// It is carried out, and the answer is thrown away for this status.
+    StatusAfter {
+        /// The status.
+        status: u16,
+    },
+    /// It is carried out after this time.
+    Delay {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
+    /// It is carried out at once, and answered after this time.
+    DelayAfter {
+        /// Milliseconds.
+        milliseconds: u64,
+    },
+    /// The connection breaks before it is carried out.
+    DropBefore,
+    /// The connection breaks after it was carried out.
+    DropAfter,
+    /// It is carried out; the connection breaks in the middle of the answer's body.
+    Truncate,
+    /// It is carried out; the answer is no JSON.
+    Garble,
+    /// A read shows what was true before the last write.
+    StaleRead,
+    /// A workspace update is accepted and silently undone.
+    Revert,
+    /// A workspace update is accepted, shows as done, and is silently undone after this time.
+    RevertAfter {
+        /// Milliseconds from the end of the update.
+        milliseconds: u64,
+    },
+    /// A workspace update is accepted and never comes to an end.
+    Hang,
+}
+
+impl Effect {
+    /// A refusal with an empty body.
+    pub fn status(status: u16) -> Self {
+        Self::Status {
+            status,
+            body: String::new(),
+            content_type: None,
+            retry_after: None,
+        }
+    }
+
+    /// A refusal of an AWS service.
+    pub fn aws(kind: &str, message: &str) -> Self {
+        let answer = crate::http::Answer::aws_refusal(kind, message);
+        let content_type = Some("application/x-amz-json-1.1".to_owned());
+        Self::Status {
+            status: answer.status,
+            body: answer.body,
+            content_type,
+            retry_after: None,
+        }
+    }
+}
+
+impl Fault {
+    /// A fault that hits the next fitting request.
+    pub fn new(operation: &str, effect: Effect) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            skip: 0,
+            times: 1,
+            effect,
+        }
+    }
+
+    /// The same fault, so many times.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    fn fits(&self, request: &Request) -> bool {
+        let operation = request.operation();
+        self.operation
+            .split_whitespace()
+            .all(|word| operation.contains(word))
+    }
+}
+
+/// The effect that a request meets; used-up faults go away.
+pub fn meet(faults: &mut Vec<Fault>, request: &Request) -> Option<Effect> {
+    let position = faults.iter().position(|fault| fault.fits(request))?;
+    let fault = faults.get_mut(position)?;
+    if fault.skip > 0 {
+        fault.skip -= 1;
+        return None;
+    }
+    fault.times = fault.times.saturating_sub(1);
+    let effect = fault.effect.clone();
+    if fault.times == 0 {
+        faults.remove(position);
+    }
+    Some(effect)
+}

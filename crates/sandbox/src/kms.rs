@@ -1,0 +1,552 @@
+//! AWS KMS (JSON 1.1): keys, aliases, states, deletion windows, grants and key policies, with AWS's refusals.
+//!
+//! Key policies are judged as AWS judges them when they are put: malformed, too large, or locking their writer out. What is
+//! not here is cryptography: nothing in these tests encrypts.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value as Json, json};
+
+use crate::faults::Effect;
+use crate::http::{Answer, Request};
+use crate::policy::{self, Caller, LARGEST, Policy};
+use crate::world::{Key, Objects};
+use crate::{AWS_ACCOUNT, REGION, Shared, sts};
+
+struct Refusal(&'static str, String);
+
+type Outcome = Result<Json, Refusal>;
+
+fn refuse<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal(kind, message.into()))
+}
+
+/// Answers one call.
+pub fn answer(
+    shared: &Shared,
+    request: &Request,
+    operation: &str,
+    effect: Option<&Effect>,
+) -> Answer {
+    let call = Call {
+        shared,
+        body: request.json(),
+        region: region(request),
+        caller: sts::caller(shared, request),
+        stale: matches!(effect, Some(Effect::StaleRead)),
+    };
+    match call.carry_out(operation) {
+        Ok(body) => Answer {
+            status: 200,
+            headers: vec![(
+                "content-type".to_owned(),
+                "application/x-amz-json-1.1".to_owned(),
+            )],
+            body: if body.is_null() {
+                "{}".to_owned()
+            } else {
+                body.to_string()
+            },
+        },
+        Err(Refusal(kind, message)) => Answer::aws_refusal(kind, &message),
+    }
+}
+
+/// The region that a request was signed for.
+fn region(request: &Request) -> String {
+    let credential = request
+        .header("authorization")
+        .split("Credential=")
+        .nth(1)
+        .unwrap_or_default();
+    credential
+        .split('/')
+        .nth(2)
+        .filter(|region| !region.is_empty())
+        .unwrap_or(REGION)
+        .to_owned()
+}
+
+struct Call<'a> {
+    shared: &'a Shared,
+    body: Json,
+    region: String,
+    caller: String,
+    stale: bool,
+}
+
+fn arn(region: &str, rest: &str) -> String {
+    format!("arn:aws:kms:{region}:{AWS_ACCOUNT}:{rest}")
+}
+
+fn seconds_now() -> i64 {
+    time::OffsetDateTime::now_utc().unix_timestamp()
+}
+
+impl Call<'_> {
+    fn text(&self, name: &str) -> Option<&str> {
+        self.body.get(name).and_then(Json::as_str)
+    }
+
+    /// The region and id of the key that the request names: by id, ARN, alias or alias ARN.
+    fn resolve(&self, objects: &Objects, named: &str) -> Result<(String, String), Refusal> {
+        let not_found = |what: &str| refuse("NotFoundException", format!("{what} is not found."));
+        let (region, rest) = match named.strip_prefix("arn:") {
+            None => (
+                self.region.clone(),
+                if named.starts_with("alias/") {
+                    named.to_owned()
+                } else {
+                    format!("key/{named}")
+                },
+            ),
+            Some(arn) => {
+                let parts: Vec<&str> = arn.splitn(5, ':').collect();
+                match parts.as_slice() {
+                    [_, "kms", region, _, rest] if *region == self.region => {
+                        ((*region).to_owned(), (*rest).to_owned())
+                    }
+                    [_, "kms", _, _, _] => return not_found(&format!("Key '{named}'")),
+                    _ => return refuse("InvalidArnException", format!("Invalid arn {named}")),
+                }
+            }
+        };
+        let id = if rest.starts_with("alias/") {
+            match objects.aliases.get(&(region.clone(), rest.clone())) {
+                Some(id) => id.clone(),
+                None => return not_found(&format!("Alias {}", arn(&region, &rest))),
+            }
+        } else {
+            rest.trim_start_matches("key/").to_owned()
+        };
+        let key = (region, id);
+        if objects.keys.contains_key(&key) {
+            Ok(key)
+        } else {
+            not_found(&format!("Key '{}'", arn(&key.0, &format!("key/{}", key.1))))
+        }
+    }
+
+    fn named(&self) -> Result<String, Refusal> {
+        match self.text("KeyId") {
+            Some(named) => Ok(named.to_owned()),
+            None => refuse(
+                "ValidationException",
+                "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
+            ),
+        }
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&Key) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let world = self.shared.world();
+        let objects = if self.stale {
+            &world.before
+        } else {
+            &world.now
+        };
+        let id = self.resolve(objects, &self.named()?)?;
+        match objects.keys.get(&id) {
+            Some(key) => f(key),
+            None => refuse("NotFoundException", "Key is not found."),
+        }
+    }
+
+    fn write<T>(&self, f: impl FnOnce(&mut Key) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let mut world = self.shared.world();
+        let id = self.resolve(&world.now, &self.named()?)?;
+        world.about_to_write();
+        match world.now.keys.get_mut(&id) {
+            Some(key) => f(key),
+            None => refuse("NotFoundException", "Key is not found."),
+        }
+    }
+
+    fn carry_out(&self, operation: &str) -> Outcome {
+        match operation {
+            "CreateKey" => self.create_key(),
+            "DescribeKey" => self.read(|key| Ok(json!({ "KeyMetadata": key.metadata }))),
+            "ListKeys" => self.list_keys(),
+            "GetKeyPolicy" => {
+                self.policy_name()?;
+                self.read(|key| Ok(json!({ "Policy": key.policy, "PolicyName": "default" })))
+            }
+            "ListKeyPolicies" => self.read(|_| Ok(json!({ "PolicyNames": ["default"], "Truncated": false }))),
+            "PutKeyPolicy" => self.put_key_policy(),
+            "EnableKey" => self.write(|key| {
+                must_not_be_pending(key)?;
+                set_state(key, "Enabled");
+                Ok(Json::Null)
+            }),
+            "DisableKey" => self.write(|key| {
+                must_not_be_pending(key)?;
+                set_state(key, "Disabled");
+                Ok(Json::Null)
+            }),
+            "ScheduleKeyDeletion" => self.schedule_deletion(),
+            "CancelKeyDeletion" => self.write(|key| {
+                if state(key) != "PendingDeletion" {
+                    return refuse("KMSInvalidStateException", format!("{} is not pending deletion.", key_arn(key)));
+                }
+                // AWS leaves the key disabled: it has to be enabled on purpose.
+                set_state(key, "Disabled");
+                key.metadata.remove("DeletionDate");
+                Ok(json!({ "KeyId": key_arn(key) }))
+            }),
+            "UpdateKeyDescription" => {
+                let description = self.text("Description").unwrap_or_default().to_owned();
+                self.write(|key| {
+                    must_not_be_pending(key)?;
+                    key.metadata.insert("Description".to_owned(), Json::from(description));
+                    Ok(Json::Null)
+                })
+            }
+            "GetKeyRotationStatus" => self.read(|key| {
+                let period = key.rotates.then_some(365);
+                Ok(json!({ "KeyId": key_arn(key), "KeyRotationEnabled": key.rotates, "RotationPeriodInDays": period }))
+            }),
+            "EnableKeyRotation" | "DisableKeyRotation" => self.write(|key| {
+                must_not_be_pending(key)?;
+                key.rotates = operation == "EnableKeyRotation";
+                Ok(Json::Null)
+            }),
+            "TagResource" => {
+                let tags = tags(&self.body);
+                self.write(|key| {
+                    key.tags.extend(tags);
+                    Ok(Json::Null)
+                })
+            }
+            "UntagResource" => {
+                let names: Vec<Json> = self.body.get("TagKeys").and_then(Json::as_array).cloned().unwrap_or_default();
+                self.write(|key| {
+                    key.tags.retain(|name, _| !names.iter().any(|gone| gone == name));
+                    Ok(Json::Null)
+                })
+            }
+            "ListResourceTags" => self.read(|key| {
+                let tags: Vec<Json> =
+                    key.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value })).collect();
+                Ok(json!({ "Tags": tags, "Truncated": false }))
+            }),
+            "CreateAlias" | "UpdateAlias" => self.put_alias(operation == "CreateAlias"),
+            "DeleteAlias" => self.delete_alias(),
+            "ListAliases" => self.list_aliases(),
+            "CreateGrant" => self.create_grant(),
+            "ListGrants" => self.read(|key| Ok(json!({ "Grants": key.grants, "Truncated": false }))),
+            "RevokeGrant" | "RetireGrant" => {
+                let id = self.text("GrantId").unwrap_or_default().to_owned();
+                self.write(|key| {
+                    let before = key.grants.len();
+                    key.grants.retain(|grant| grant.get("GrantId").is_none_or(|own| *own != id));
+                    if key.grants.len() == before {
+                        return refuse("NotFoundException", format!("Grant ID {id} not found"));
+                    }
+                    Ok(Json::Null)
+                })
+            }
+            other => refuse("UnknownOperationException", format!("The sandbox has no {other}.")),
+        }
+    }
+
+    fn policy_name(&self) -> Result<(), Refusal> {
+        match self.text("PolicyName") {
+            None | Some("default") => Ok(()),
+            Some(other) => refuse(
+                "NotFoundException",
+                format!("No such policy exists: {other}"),
+            ),
+        }
+    }
+
+    fn create_key(&self) -> Outcome {
+        let id = if self.body.get("MultiRegion") == Some(&Json::Bool(true)) {
+            format!("mrk-{}", uuid::Uuid::new_v4().simple())
+        } else {
+            uuid::Uuid::new_v4().to_string()
+        };
+        let key_arn = arn(&self.region, &format!("key/{id}"));
+        let usage = self.text("KeyUsage").unwrap_or("ENCRYPT_DECRYPT");
+        let spec = self
+            .text("KeySpec")
+            .or_else(|| self.text("CustomerMasterKeySpec"))
+            .unwrap_or("SYMMETRIC_DEFAULT");
+        if spec == "SYMMETRIC_DEFAULT" && usage != "ENCRYPT_DECRYPT" {
+            return refuse(
+                "ValidationException",
+                format!(
+                    "The operation failed because the KeyUsage value of the KMS key is {usage}."
+                ),
+            );
+        }
+        let policy = match self.text("Policy") {
+            Some(policy) => {
+                self.accept_policy(policy, &key_arn)?;
+                policy.to_owned()
+            }
+            None => default_policy(),
+        };
+        let metadata = json!({
+            "AWSAccountId": AWS_ACCOUNT,
+            "Arn": key_arn,
+            "CreationDate": seconds_now(),
+            "CustomerMasterKeySpec": spec,
+            "Description": self.text("Description").unwrap_or_default(),
+            "Enabled": true,
+            "EncryptionAlgorithms": if spec == "SYMMETRIC_DEFAULT" { json!([spec]) } else { json!(["RSAES_OAEP_SHA_256"]) },
+            "KeyId": id,
+            "KeyManager": "CUSTOMER",
+            "KeySpec": spec,
+            "KeyState": "Enabled",
+            "KeyUsage": usage,
+            "MultiRegion": id.starts_with("mrk-"),
+            "Origin": self.text("Origin").unwrap_or("AWS_KMS"),
+        });
+        let metadata: Map<String, Json> = metadata.as_object().cloned().unwrap_or_default();
+        let key = Key {
+            region: self.region.clone(),
+            id: id.clone(),
+            metadata: metadata.clone(),
+            policy,
+            tags: tags(&self.body),
+            rotates: false,
+            grants: Vec::new(),
+        };
+        let mut world = self.shared.world();
+        world.about_to_write();
+        world.now.keys.insert((self.region.clone(), id), key);
+        Ok(json!({ "KeyMetadata": metadata }))
+    }
+
+    fn list_keys(&self) -> Outcome {
+        let world = self.shared.world();
+        let keys = world
+            .now
+            .keys
+            .values()
+            .filter(|key| key.region == self.region);
+        let keys: Vec<Json> = keys
+            .map(|key| json!({ "KeyId": key.id, "KeyArn": key_arn(key) }))
+            .collect();
+        Ok(json!({ "Keys": keys, "Truncated": false }))
+    }
+
+    /// The refusals that AWS has for a policy (AWS KMS API Reference, PutKeyPolicy).
+    fn accept_policy(&self, text: &str, key_arn: &str) -> Result<(), Refusal> {
+        const MALFORMED: &str = "MalformedPolicyDocumentException";
+        if text.len() > LARGEST {
+            return refuse(
+                "LimitExceededException",
+                format!(
+                    "Policy size limit exceeded: {} bytes, limit {LARGEST}.",
+                    text.len()
+                ),
+            );
+        }
+        let is_allowed = |c: char| matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{ff}');
+        if !text.chars().all(is_allowed) {
+            return refuse(
+                "ValidationException",
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must satisfy regular expression \
+                 pattern: [\\u0009\\u000A\\u000D\\u0020-\\u00FF]+",
+            );
+        }
+        let policy =
+            Policy::parse(text).map_err(|malformed| Refusal(MALFORMED, malformed.to_string()))?;
+        let unknown = self.shared.world().unknown_principals.clone();
+        if policy
+            .principals()
+            .any(|principal| policy::is_gone(principal) || unknown.contains(principal))
+        {
+            return refuse(
+                MALFORMED,
+                "Policy contains a statement with one or more invalid principals.",
+            );
+        }
+        let bypass = self.body.get("BypassPolicyLockoutSafetyCheck") == Some(&Json::Bool(true));
+        let again = policy::Call::new(Caller::of(&self.caller), "kms:PutKeyPolicy", key_arn)
+            .with("kms:BypassPolicyLockoutSafetyCheck", "false");
+        if !bypass && !policy.allows(&again) {
+            return refuse(
+                MALFORMED,
+                "The new key policy will not allow you to update the key policy in the future.",
+            );
+        }
+        Ok(())
+    }
+
+    fn put_key_policy(&self) -> Outcome {
+        self.policy_name()?;
+        let policy = self.text("Policy").unwrap_or_default().to_owned();
+        let key = self.read(|key| {
+            must_not_be_pending(key)?;
+            Ok(key_arn(key))
+        })?;
+        self.accept_policy(&policy, &key)?;
+        self.write(|key| {
+            key.policy = policy;
+            Ok(Json::Null)
+        })
+    }
+
+    fn schedule_deletion(&self) -> Outcome {
+        let days = self
+            .body
+            .get("PendingWindowInDays")
+            .and_then(Json::as_i64)
+            .unwrap_or(30);
+        if !(7..=30).contains(&days) {
+            return refuse(
+                "ValidationException",
+                format!("PendingWindowInDays must be between 7 and 30 (inclusive), got {days}"),
+            );
+        }
+        self.write(|key| {
+            must_not_be_pending(key)?;
+            let date = seconds_now() + days * 86_400;
+            set_state(key, "PendingDeletion");
+            key.metadata.insert("DeletionDate".to_owned(), Json::from(date));
+            Ok(json!({ "KeyId": key_arn(key), "DeletionDate": date, "KeyState": "PendingDeletion", "PendingWindowInDays": days }))
+        })
+    }
+
+    fn put_alias(&self, create: bool) -> Outcome {
+        let name = self.text("AliasName").unwrap_or_default().to_owned();
+        if !name.starts_with("alias/") || name.starts_with("alias/aws/") {
+            return refuse(
+                "InvalidAliasNameException",
+                "Alias must start with the prefix \"alias/\".",
+            );
+        }
+        let target = self.text("TargetKeyId").unwrap_or_default().to_owned();
+        let mut world = self.shared.world();
+        let (region, id) = self.resolve(&world.now, &target)?;
+        let alias = (region.clone(), name.clone());
+        match (create, world.now.aliases.contains_key(&alias)) {
+            (true, true) => {
+                return refuse(
+                    "AlreadyExistsException",
+                    format!(
+                        "An alias with the name {} already exists",
+                        arn(&region, &name)
+                    ),
+                );
+            }
+            (false, false) => {
+                return refuse(
+                    "NotFoundException",
+                    format!("Alias {} is not found.", arn(&region, &name)),
+                );
+            }
+            _ => {}
+        }
+        world.about_to_write();
+        world.now.aliases.insert(alias, id);
+        Ok(Json::Null)
+    }
+
+    fn delete_alias(&self) -> Outcome {
+        let name = self.text("AliasName").unwrap_or_default().to_owned();
+        let mut world = self.shared.world();
+        world.about_to_write();
+        match world
+            .now
+            .aliases
+            .remove(&(self.region.clone(), name.clone()))
+        {
+            Some(_) => Ok(Json::Null),
+            None => refuse(
+                "NotFoundException",
+                format!("Alias {} is not found.", arn(&self.region, &name)),
+            ),
+        }
+    }
+
+    fn list_aliases(&self) -> Outcome {
+        let world = self.shared.world();
+        let wanted = self
+            .text("KeyId")
+            .map(|named| self.resolve(&world.now, named))
+            .transpose()?;
+        let own = world.now.aliases.iter().filter(|((region, _), id)| {
+            *region == self.region && wanted.as_ref().is_none_or(|(_, wanted)| wanted == *id)
+        });
+        let aliases: Vec<Json> = own
+            .map(|((region, name), id)| json!({ "AliasName": name, "AliasArn": arn(region, name), "TargetKeyId": id }))
+            .collect();
+        Ok(json!({ "Aliases": aliases, "Truncated": false }))
+    }
+
+    fn create_grant(&self) -> Outcome {
+        let id = uuid::Uuid::new_v4().simple().to_string().repeat(2);
+        let mut grant = self.body.as_object().cloned().unwrap_or_default();
+        grant.insert("GrantId".to_owned(), Json::from(id.clone()));
+        grant.insert("CreationDate".to_owned(), Json::from(seconds_now()));
+        self.write(|key| {
+            must_not_be_pending(key)?;
+            grant.insert("KeyId".to_owned(), Json::from(key_arn(key)));
+            key.grants.push(Json::Object(grant));
+            Ok(json!({ "GrantId": id, "GrantToken": "sandbox" }))
+        })
+    }
+}
+
+fn tags(body: &Json) -> BTreeMap<String, String> {
+    let all = body
+        .get("Tags")
+        .and_then(Json::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let text = |tag: &Json, name: &str| {
+        tag.get(name)
+            .and_then(Json::as_str)
+            .unwrap_or_default()
+            .to_owned()
+    };
+    all.iter()
+        .map(|tag| (text(tag, "TagKey"), text(tag, "TagValue")))
+        .collect()
+}
+
+fn state(key: &Key) -> &str {
+    key.metadata
+        .get("KeyState")
+        .and_then(Json::as_str)
+        .unwrap_or_default()
+}
+
+fn set_state(key: &mut Key, state: &str) {
+    key.metadata
+        .insert("KeyState".to_owned(), Json::from(state));
+    key.metadata
+        .insert("Enabled".to_owned(), Json::from(state == "Enabled"));
+}
+
+fn key_arn(key: &Key) -> String {
+    arn(&key.region, &format!("key/{}", key.id))
+}
+
+fn must_not_be_pending(key: &Key) -> Result<(), Refusal> {
+    if state(key) == "PendingDeletion" {
+        return refuse(
+            "KMSInvalidStateException",
+            format!("{} is pending deletion.", key_arn(key)),
+        );
+    }
+    Ok(())
+}
+
+/// The policy of a key that was created without one.
+fn default_policy() -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{AWS_ACCOUNT}:root") },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    })
+    .to_string()
+}

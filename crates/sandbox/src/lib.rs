@@ -1,0 +1,224 @@
+//! A Databricks account API and an AWS KMS on the loopback, with the refusals and waits that the real ones have.
+//!
+//! One port serves everything: the paths of the account API, KMS (AWS JSON 1.1) and STS (query protocol) on `/`, and
+//! `/_sandbox/…` to look inside and to set the stage. Like the real service, the sandbox tries a key as Databricks would
+//! before it keeps an attach, by rules of its own: it shares no code with the provider that is tried against it. Every request is recorded; faults are injected by rule.
+
+pub mod account;
+pub mod client;
+mod control;
+pub mod faults;
+mod http;
+pub mod identities;
+mod kms;
+pub mod needs;
+pub mod policy;
+mod server;
+mod sts;
+mod tls;
+mod trial;
+pub mod world;
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::faults::Fault;
+use crate::world::{Record, World};
+
+/// The Databricks account that the sandbox serves.
+pub const ACCOUNT_ID: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
+/// The service principal that is an account admin.
+pub const CLIENT_ID: &str = "5c9d5a0e-6d0c-4f0a-8f63-2f6f2f6f0001";
+/// Its secret.
+pub const CLIENT_SECRET: &str = "dose-sandbox-client-secret";
+/// The AWS account that owns the keys of the sandbox's own KMS.
+pub const AWS_ACCOUNT: &str = "123456789012";
+/// The region of the workspaces that the sandbox begins with.
+pub const REGION: &str = "eu-central-1";
+/// The workspace that the sandbox begins with, in a customer-managed VPC.
+pub const WORKSPACE: u64 = 1_234_567_890_123_456;
+/// Another one, in a VPC that Databricks manages.
+pub const MANAGED_VPC_WORKSPACE: u64 = 2_345_678_901_234_567;
+/// The cross-account role of both.
+pub const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/databricks-cross-account";
+
+/// How a sandbox is to be.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port, or 0 for any.
+    pub port: u16,
+    /// How long what takes Databricks twenty minutes takes here.
+    pub wait: Duration,
+    /// Where KMS is, when it is not the sandbox's own.
+    pub kms_endpoint: Option<String>,
+    /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
+    pub tls: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            wait: Duration::from_millis(400),
+            kms_endpoint: None,
+            tls: false,
+        }
+    }
+}
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub struct Shared {
+    world: Mutex<World>,
+    options: Options,
+    address: SocketAddr,
+    http: reqwest::Client,
+    tls: Option<tls::Authority>,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A running sandbox; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    shared: Arc<Shared>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts one on a thread of its own.
+    ///
+    /// # Errors
+    /// When there is no port to listen on.
+    pub fn start(options: Options) -> std::io::Result<Self> {
+        let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .build()
+            .map_err(std::io::Error::other)?;
+        let tls = options.tls.then(tls::Authority::new).transpose()?;
+        let shared = Arc::new(Shared {
+            world: Mutex::new(World::new()),
+            options,
+            address,
+            http,
+            tls,
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let served = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || {
+            runtime.block_on(async move {
+                tokio::select! {
+                    _ = server::serve(listener, served) => {}
+                    _ = stopped => {}
+                }
+            });
+        });
+        Ok(Self {
+            shared,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// Where it listens: `http://127.0.0.1:…`.
+    pub fn url(&self) -> String {
+        let scheme = if self.shared.tls.is_some() {
+            "https"
+        } else {
+            "http"
+        };
+        format!("{scheme}://{}", self.shared.address)
+    }
+
+    /// The certificate (PEM) of the authority that nobody knows.
+    pub fn authority(&self) -> &str {
+        self.shared
+            .tls
+            .as_ref()
+            .map(|tls| tls.certificate.as_str())
+            .unwrap_or_default()
+    }
+
+    /// Waits until a request has come that has all these words; `false` when none comes within a minute.
+    pub fn has_been_asked(&self, words: &str) -> bool {
+        let fits = |operation: &String| {
+            words
+                .split_whitespace()
+                .all(|word| operation.contains(word))
+        };
+        (0..6000).any(|_| {
+            let found = self.with(|world| world.arrived.iter().any(fits));
+            if !found {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            found
+        })
+    }
+
+    /// Looks at, or changes, the inside.
+    pub fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut self.shared.world())
+    }
+
+    /// From now on, requests that fit meet this fault.
+    pub fn inject(&self, fault: Fault) {
+        self.with(|world| world.faults.push(fault));
+    }
+
+    /// Every request so far.
+    pub fn requests(&self) -> Vec<Record> {
+        self.with(|world| world.record.clone())
+    }
+
+    /// What a command needs to work against this sandbox.
+    pub fn environment(&self) -> Vec<(String, String)> {
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let mut all = vec![
+            pair("DATABRICKS_HOST", &self.url()),
+            pair("DATABRICKS_ACCOUNT_ID", ACCOUNT_ID),
+            pair("DATABRICKS_CLIENT_ID", CLIENT_ID),
+            pair("DATABRICKS_CLIENT_SECRET", CLIENT_SECRET),
+            pair("AWS_ACCESS_KEY_ID", "AKIASANDBOXSANDBOX00"),
+            pair("AWS_SECRET_ACCESS_KEY", "sandbox-secret-access-key"),
+            pair("AWS_REGION", REGION),
+            pair("AWS_EC2_METADATA_DISABLED", "true"),
+            // What runs on this machine is not asked for through a company's proxy.
+            pair("NO_PROXY", "127.0.0.1,localhost"),
+        ];
+        let kms = self
+            .shared
+            .options
+            .kms_endpoint
+            .clone()
+            .unwrap_or_else(|| self.url());
+        for service in ["KMS", "STS", "IAM"] {
+            all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
+        }
+        all
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        if let Some(stop) = self.stop.take() {
+            let _ = stop.send(());
+        }
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}

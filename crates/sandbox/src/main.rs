@@ -1,0 +1,81 @@
+//! The sandbox as a program: serves until it is interrupted, or runs a command with the environment set.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::Parser;
+
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE};
+
+/// A Databricks account API and an AWS KMS on the loopback, to test Terraform modules and the dbxcmk provider against.
+///
+/// With a command, it runs the command with the environment set, and ends with its exit code:
+///
+///     dbxcmk-sandbox -- terraform test
+///
+/// Without one, it serves until you press Ctrl-C, and prints the environment to set in another terminal.
+#[derive(Debug, Parser)]
+#[command(name = "dbxcmk-sandbox", version, verbatim_doc_comment)]
+struct Arguments {
+    /// The port to listen on [default: any free port].
+    #[arg(long, default_value_t = 0, hide_default_value = true)]
+    port: u16,
+    /// How many milliseconds a workspace update takes, which takes Databricks up to twenty minutes.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 400)]
+    wait: u64,
+    /// Use the KMS at this address instead of the sandbox's own, for example LocalStack at http://localhost:4566.
+    #[arg(long, value_name = "URL")]
+    kms_endpoint: Option<String>,
+    /// The command to run, and its arguments.
+    #[arg(last = true)]
+    command: Vec<OsString>,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let sandbox = Sandbox::start(Options {
+        port: arguments.port,
+        wait: Duration::from_millis(arguments.wait),
+        kms_endpoint: arguments.kms_endpoint,
+        tls: false,
+    })?;
+    if let Some((program, rest)) = arguments.command.split_first() {
+        let status = Command::new(program)
+            .args(rest)
+            .envs(sandbox.environment())
+            .env("SANDBOX_URL", sandbox.url())
+            .env("SANDBOX_WORKSPACE", WORKSPACE.to_string())
+            .status()
+            .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+        let code = status.code().and_then(|code| u8::try_from(code).ok());
+        return Ok(ExitCode::from(code.unwrap_or(1)));
+    }
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "# The sandbox serves at {} until you press Ctrl-C. Set this in another terminal:",
+        sandbox.url()
+    )?;
+    for (name, value) in sandbox.environment() {
+        writeln!(out, "export {name}={value}")?;
+    }
+    writeln!(
+        out,
+        "# Workspaces: {WORKSPACE} (customer-managed VPC), {MANAGED_VPC_WORKSPACE} (Databricks-managed VPC)"
+    )?;
+    out.flush()?;
+    loop {
+        std::thread::park();
+    }
+}

@@ -1,0 +1,232 @@
+//! What there is in the sandbox: the objects of the account, the keys, the faults to come and the requests so far.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::{Value as Json, json};
+
+use crate::faults::Fault;
+use crate::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
+
+/// One request, as it is kept for assertions.
+#[derive(Clone, Debug, Serialize)]
+pub struct Record {
+    /// `KMS PutKeyPolicy`, `PATCH /api/…`.
+    pub operation: String,
+    /// The query's parameters.
+    pub query: BTreeMap<String, String>,
+    /// The body; null when it is no JSON.
+    pub body: Json,
+    /// Who says to be asking.
+    pub user_agent: String,
+    /// The status of the answer; 0 when there was none.
+    pub status: u16,
+}
+
+/// A workspace.
+#[derive(Clone, Debug)]
+pub struct Workspace {
+    /// What the API shows, but for what an update is about to change.
+    pub fields: serde_json::Map<String, Json>,
+    /// Whether clusters run in it, so that it cannot be updated.
+    pub has_running_compute: bool,
+    /// An update on its way.
+    pub update: Option<Update>,
+}
+
+/// An update on its way.
+#[derive(Clone, Debug)]
+pub struct Update {
+    /// The fields that change.
+    pub fields: serde_json::Map<String, Json>,
+    /// When it began.
+    pub began: Instant,
+    /// Whether Databricks can use the key, so that the update stays.
+    pub stays: bool,
+    /// How long after its end an update that does not stay still shows.
+    pub undone_after: std::time::Duration,
+    /// Whether it never comes to an end.
+    pub hangs: bool,
+}
+
+impl Update {
+    /// Whether it is over, when an update takes `wait`.
+    pub fn is_over(&self, wait: std::time::Duration) -> bool {
+        !self.hangs && self.began.elapsed() >= wait
+    }
+
+    /// Whether it was undone, when an update takes `wait`.
+    pub fn is_undone(&self, wait: std::time::Duration) -> bool {
+        !self.stays && self.is_over(wait + self.undone_after)
+    }
+}
+
+/// A key.
+#[derive(Clone, Debug)]
+pub struct Key {
+    /// Its region.
+    pub region: String,
+    /// Its id.
+    pub id: String,
+    /// `KeyMetadata`.
+    pub metadata: serde_json::Map<String, Json>,
+    /// Its policy's text.
+    pub policy: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is rotated.
+    pub rotates: bool,
+    /// Its grants.
+    pub grants: Vec<Json>,
+}
+
+/// The objects: what a stale read may show an older version of.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    /// Key configurations by id, as the API shows them.
+    pub configurations: BTreeMap<String, Json>,
+    /// Workspaces by number.
+    pub workspaces: BTreeMap<u64, Workspace>,
+    /// Credentials configurations by id, as the API shows them.
+    pub credentials: BTreeMap<String, Json>,
+    /// Keys by region and id.
+    pub keys: BTreeMap<(String, String), Key>,
+    /// Aliases by region and name: the key's id.
+    pub aliases: BTreeMap<(String, String), String>,
+}
+
+/// Everything.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// The objects as they are.
+    pub now: Objects,
+    /// The objects as they were before the last write.
+    pub before: Objects,
+    /// The faults to come.
+    pub faults: Vec<Fault>,
+    /// The requests so far.
+    pub record: Vec<Record>,
+    /// When each request to the account's objects came.
+    pub pace: Vec<Instant>,
+    /// The requests that have come, answered or not, in the order of their coming.
+    pub arrived: Vec<String>,
+    /// How many requests to the account's objects are under way, and how many there were at most.
+    pub under_way: (usize, usize),
+    /// Tokens that were handed out.
+    pub tokens: BTreeSet<String>,
+    /// Tokens that are good only together with a header: its name and value.
+    pub companions: BTreeMap<String, (&'static str, String)>,
+    /// How long a token lives, in seconds.
+    pub token_life: u64,
+    /// The public key (PEM) of the Google service account that is an account admin.
+    pub google_key: Option<String>,
+    /// The sessions of assumed roles, by access key.
+    pub sessions: BTreeMap<String, String>,
+    /// Principals that KMS does not know.
+    pub unknown_principals: BTreeSet<String>,
+}
+
+const CREDENTIALS: &str = "c0ffee00-0000-4000-8000-000000000001";
+
+impl Workspace {
+    fn new(id: u64, name: &str, network: Option<&str>) -> Self {
+        let workspace = json!({
+            "workspace_id": id,
+            "workspace_name": name,
+            "deployment_name": name,
+            "account_id": ACCOUNT_ID,
+            "aws_region": REGION,
+            "cloud": "aws",
+            "pricing_tier": "ENTERPRISE",
+            "credentials_id": CREDENTIALS,
+            "storage_configuration_id": "c0ffee00-0000-4000-8000-000000000002",
+            "workspace_status": "RUNNING",
+            "workspace_status_message": "Workspace is running.",
+            "compute_mode": "HYBRID",
+            "storage_mode": "CUSTOMER_HOSTED",
+            "creation_time": 1_700_000_000_000_i64,
+        });
+        let mut fields = workspace.as_object().cloned().unwrap_or_default();
+        fields.extend(network.map(|network| ("network_id".to_owned(), Json::from(network))));
+        Self {
+            fields,
+            has_running_compute: false,
+            update: None,
+        }
+    }
+
+    /// Whether its network is the customer's, so that its status stays RUNNING during an update.
+    pub fn has_own_network(&self) -> bool {
+        self.fields.contains_key("network_id")
+    }
+}
+
+impl World {
+    /// The stage as every play begins: two workspaces, no key, no configuration.
+    pub fn new() -> Self {
+        let mut now = Objects::default();
+        now.workspaces.insert(
+            WORKSPACE,
+            Workspace::new(
+                WORKSPACE,
+                "lakehouse-prod",
+                Some("c0ffee00-0000-4000-8000-000000000003"),
+            ),
+        );
+        now.workspaces.insert(
+            MANAGED_VPC_WORKSPACE,
+            Workspace::new(MANAGED_VPC_WORKSPACE, "lakehouse-dev", None),
+        );
+        now.credentials.insert(
+            CREDENTIALS.to_owned(),
+            json!({
+                "credentials_id": CREDENTIALS,
+                "credentials_name": "databricks-cross-account",
+                "account_id": ACCOUNT_ID,
+                "creation_time": 1_700_000_000_000_i64,
+                "aws_credentials": { "sts_role": { "role_arn": ROLE_ARN } },
+            }),
+        );
+        Self {
+            before: now.clone(),
+            now,
+            faults: Vec::new(),
+            record: Vec::new(),
+            pace: Vec::new(),
+            arrived: Vec::new(),
+            under_way: (0, 0),
+            tokens: BTreeSet::new(),
+            companions: BTreeMap::new(),
+            token_life: 3600,
+            google_key: None,
+            sessions: BTreeMap::new(),
+            unknown_principals: BTreeSet::new(),
+        }
+    }
+
+    /// Remembers the objects as they are: the next thing that happens is a write.
+    pub fn about_to_write(&mut self) {
+        self.before = self.now.clone();
+    }
+
+    /// A workspace that must be there.
+    pub fn workspace(&mut self, id: u64) -> &mut Workspace {
+        self.now
+            .workspaces
+            .entry(id)
+            .or_insert_with(|| Workspace::new(id, "made-by-a-test", Some("network")))
+    }
+
+    /// The one key that there is, for tests that make one.
+    pub fn only_key(&mut self) -> Option<&mut Key> {
+        let mut keys = self.now.keys.values_mut();
+        keys.next().filter(|_| keys.next().is_none())
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
