@@ -8,8 +8,9 @@
     reason = "tests"
 )]
 
-use dbxcmk::requirements::aws::{Deployment, Usage};
+use dbxcmk::requirements::aws::Usage;
 use dbxcmk::requirements::ownership::{edits, still_there};
+use dbxcmk::vocabulary::Deployment;
 use dbxcmk::vocabulary::UseCase;
 use kms_policy::{Caller, Context, Document, Edit, Request, Verdict, evaluate, lockout};
 use proptest::prelude::*;

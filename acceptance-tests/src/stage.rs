@@ -11,7 +11,7 @@
 use crate::harness::Workdir;
 use crate::kms::Kms;
 use crate::localstack;
-use dbxcmk_sandbox::{ACCOUNT_ID, Options, REGION, Sandbox};
+use dbxcmk_sandbox::{ACCOUNT_ID, Options, REGION, Sandbox, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 /// Whose KMS a test works with.
@@ -124,6 +124,20 @@ impl Stage {
     pub fn configurations(&self) -> Vec<Json> {
         self.sandbox
             .with(|world| world.now.configurations.values().cloned().collect())
+    }
+
+    /// Workspaces 1 to `many`, each like the one that the sandbox begins with.
+    pub fn workspaces(&self, many: u64) {
+        self.sandbox.with(|world| {
+            let template = world.workspace(WORKSPACE).clone();
+            for number in 1..=many {
+                let mut workspace = template.clone();
+                workspace
+                    .fields
+                    .insert("workspace_id".to_owned(), Json::from(number));
+                *world.workspace(number) = workspace;
+            }
+        });
     }
 
     /// A field of a workspace, as the account has it.

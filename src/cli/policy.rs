@@ -11,8 +11,8 @@ use crate::preflight::key::{Question, judge};
 use crate::preflight::{
     Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,
 };
-use crate::requirements::aws::{Deployment, Usage};
-use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
+use crate::requirements::aws::Usage;
+use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
 use kms_policy::{
     Caller, Context, Document, Effect, Pattern, Principal, Request, Statement, evaluate,
@@ -271,9 +271,10 @@ fn key_of(policy: &Document, arguments: &Check) -> Option<KeyArn> {
                 .map(|role| role.account().to_owned())
         })
         .unwrap_or_else(|| "000000000000".to_owned());
-    let (partition, region) = match arguments.deployment {
-        Deployment::Commercial => ("aws", "us-east-1"),
-        Deployment::GovCloud | Deployment::Dod => ("aws-us-gov", "us-gov-west-1"),
+    let partition = arguments.deployment.partition();
+    let region = match partition {
+        Partition::AwsUsGov => "us-gov-west-1",
+        _ => "us-east-1",
     };
     format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000")
         .parse()

@@ -1,10 +1,8 @@
 //! AWS: commercial, GovCloud and DoD.
 
-use std::str::FromStr;
-
 use serde_json::json;
 
-use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, Deployment, KeyArn, RoleArn, UseCase};
 use kms_policy::{Caller, Context, Request};
 
 /// The tag that every call of Databricks carries: the account for which it is made.
@@ -17,88 +15,6 @@ pub const ORGANIZATION_KEYS: [&str; 4] = [
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
 ];
-
-/// A Databricks deployment on AWS.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Deployment {
-    /// The commercial one.
-    Commercial,
-    /// AWS GovCloud, the civilian shard.
-    GovCloud,
-    /// AWS GovCloud, the DoD shard.
-    Dod,
-}
-
-/// A name that no deployment has.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not one of: aws, aws-us-gov, aws-us-gov-dod")]
-pub struct PartitionError(String);
-
-/// By the name that Databricks' own tools have for its partition.
-impl FromStr for Deployment {
-    type Err = PartitionError;
-
-    fn from_str(name: &str) -> Result<Self, PartitionError> {
-        match name {
-            "aws" => Ok(Self::Commercial),
-            "aws-us-gov" => Ok(Self::GovCloud),
-            "aws-us-gov-dod" => Ok(Self::Dod),
-            _ => Err(PartitionError(name.to_owned())),
-        }
-    }
-}
-
-impl Deployment {
-    /// All of them, the rarest first.
-    pub const ALL: [Self; 3] = [Self::Dod, Self::GovCloud, Self::Commercial];
-
-    /// The deployment whose AWS account a text names.
-    pub fn named_in(text: &str) -> Option<Self> {
-        Self::ALL
-            .into_iter()
-            .find(|deployment| text.contains(deployment.account()))
-    }
-
-    /// The AWS account from which Databricks calls.
-    pub fn account(self) -> &'static str {
-        match self {
-            Self::Commercial => "414351767826",
-            Self::GovCloud => "044793339203",
-            Self::Dod => "170661010020",
-        }
-    }
-
-    /// The partition in which it runs; a key has to be in the same one.
-    pub fn partition(self) -> Partition {
-        match self {
-            Self::Commercial => Partition::Aws,
-            Self::GovCloud | Self::Dod => Partition::AwsUsGov,
-        }
-    }
-
-    /// The deployment that an account host belongs to; every host that is not a government one is commercial.
-    pub fn of_host(host: &str) -> Self {
-        match host {
-            "accounts.cloud.databricks.us" => Self::GovCloud,
-            "accounts-dod.cloud.databricks.us" => Self::Dod,
-            _ => Self::Commercial,
-        }
-    }
-
-    /// The principal that key policies name.
-    pub fn principal(self) -> String {
-        format!("arn:{}:iam::{}:root", self.partition(), self.account())
-    }
-
-    /// What people call it.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::Commercial => "the commercial Databricks deployment",
-            Self::GovCloud => "Databricks on AWS GovCloud",
-            Self::Dod => "Databricks on AWS GovCloud (DoD)",
-        }
-    }
-}
 
 /// What a group of permissions is for; each has its own statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,8 @@
 //! Whole key policies: an administrator's statement, and the statements for Databricks in whatever is there.
 
-use super::aws::{Deployment, Grant};
+use super::aws::Grant;
 use super::ownership::edits;
+use crate::vocabulary::Deployment;
 use kms_policy::{Document, PolicyError};
 
 /// Why a policy cannot be made.

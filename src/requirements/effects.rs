@@ -130,8 +130,8 @@ pub fn effects(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::requirements::aws::Deployment;
     use crate::requirements::ownership::document_of;
+    use crate::vocabulary::Deployment;
     use crate::vocabulary::UseCase;
 
     #[test]

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::aws::{ACCOUNT_TAG, Deployment, Grant, Purpose};
-use crate::vocabulary::{AccountId, RoleArn, UseCase};
+use super::aws::{ACCOUNT_TAG, Grant, Purpose};
+use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
 use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
 /// Statements on their own, as a document that can be read and compared.

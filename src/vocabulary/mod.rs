@@ -5,10 +5,12 @@
 pub mod arn;
 pub mod cloud;
 pub mod databricks;
+pub mod deployment;
 
 pub use arn::{KeyAlias, KeyArn, Partition, RoleArn};
 pub use cloud::{Cloud, KeyState, Tier, WorkspaceStatus};
 pub use databricks::{AccountId, AttachedKey, KeyConfigurationId, UseCase, WorkspaceId};
+pub use deployment::{Deployment, PartitionError};
 
 /// Serde by way of the textual form.
 macro_rules! textual {

@@ -21,7 +21,7 @@ fn existing(over: Over) -> (Stage, String, &'static str) {
         .kms
         .call("EnableKeyRotation", &json!({ "KeyId": key }));
     let usage = dbxcmk::requirements::aws::Usage {
-        deployment: dbxcmk::requirements::aws::Deployment::Commercial,
+        deployment: dbxcmk::vocabulary::Deployment::Commercial,
         accounts: vec![ACCOUNT_ID.parse().unwrap()],
         use_cases: dbxcmk::vocabulary::UseCase::ALL.to_vec(),
         grants: false,

@@ -283,16 +283,7 @@ mod the_account {
         let stage = ready();
         let key = stage.good_key();
         let many = 8;
-        stage.sandbox.with(|world| {
-            for number in 1..=many {
-                let template = world.workspace(WORKSPACE).clone();
-                let workspace = world.workspace(number);
-                *workspace = template;
-                workspace
-                    .fields
-                    .insert("workspace_id".to_owned(), Json::from(number));
-            }
-        });
+        stage.workspaces(many);
         stage.configure(&format!(
             "{}\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = {many}\n  workspace_id = count.index + 1\n  \
              managed_services_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"6s\"\n}}\n",
@@ -677,13 +668,8 @@ fn a_plan_over_a_thousand_bindings_asks_a_handful_of_questions() {
                 "use_cases": ["MANAGED_SERVICES", "STORAGE"], "aws_key_info": { "key_arn": key, "key_region": REGION } });
             world.now.configurations.insert((*id).to_owned(), configuration);
         }
-        for number in 1..=1000 {
-            let template = world.workspace(WORKSPACE).clone();
-            let workspace = world.workspace(number);
-            *workspace = template;
-            workspace.fields.insert("workspace_id".to_owned(), Json::from(number));
-        }
     });
+    stage.workspaces(1000);
     stage.configure(&format!(
         "\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = 1000\n  workspace_id = count.index + 1\n  \
          managed_services_key_configuration_id = count.index % 2 == 0 ? \"{}\" : \"{}\"\n  storage_key_configuration_id = \"{}\"\n}}\n",

@@ -6,6 +6,13 @@ use serde_json::{Value as Json, json};
 
 const ID: &str = "c1000000-0000-4000-8000-000000000001";
 
+fn storage_configuration(key: &str) -> String {
+    format!(
+        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
+    )
+}
+
 fn binding(case: &str) -> String {
     format!(
         "\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{WORKSPACE}\"\n  {case}_key_configuration_id = \
@@ -76,10 +83,7 @@ fn a_key_that_cannot_be_read_is_not_attached() {
 fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    let configuration = format!(
-        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
-         reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
-    );
+    let configuration = storage_configuration(&key);
     stage.configure(&configuration);
     stage.workdir.apply();
     let field = "storage_customer_managed_key_id";
@@ -367,22 +371,10 @@ fn a_key_that_does_not_exist_is_refused_at_plan() {
 fn the_same_advice_comes_once_a_run() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    let configuration = format!(
-        "\nresource \"dbxcmk_key_configuration\" \"one\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
-         reuse_key_for_cluster_volumes = false\n  }}\n}}\n"
-    );
+    let configuration = storage_configuration(&key);
     stage.configure(&configuration);
     stage.workdir.apply();
-    stage.sandbox.with(|world| {
-        for number in 1..=5 {
-            let template = world.workspace(WORKSPACE).clone();
-            let workspace = world.workspace(number);
-            *workspace = template;
-            workspace
-                .fields
-                .insert("workspace_id".to_owned(), Json::from(number));
-        }
-    });
+    stage.workspaces(5);
     stage.configure(&format!(
         "{configuration}\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = 5\n  workspace_id = count.index + 1\n  \
          storage_key_configuration_id = dbxcmk_key_configuration.one.id\n  settle_time = \"0s\"\n}}\n"

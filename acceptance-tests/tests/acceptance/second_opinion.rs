@@ -1,6 +1,7 @@
 //! The provider's proof and the sandbox's trial are written apart. Here the two are compared: a mistake in one of them shows.
 
-use dbxcmk::requirements::aws::{ACCOUNT_TAG, Deployment, Purpose};
+use dbxcmk::requirements::aws::{ACCOUNT_TAG, Purpose};
+use dbxcmk::vocabulary::Deployment;
 use dbxcmk_sandbox::{needs, policy as sandbox};
 use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate};
 use proptest::prelude::*;

@@ -37,7 +37,7 @@ pub async fn try_key(shared: &Arc<Shared>, key_arn: &str, use_case: &str) -> Res
     Ok(())
 }
 
-/// The state and policy of a key, from the sandbox's own KMS or from the one that it was told of.
+/// The state and policy of a key, from the sandbox's own KMS or from the KMS that `--kms-endpoint` names.
 async fn facts(shared: &Arc<Shared>, key_arn: &str) -> Result<(String, String), String> {
     let mut parts = key_arn.split(':');
     let region = parts.nth(3).unwrap_or_default().to_owned();

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::AuthError;
 use crate::databricks::http::is_safe;
-use crate::requirements::aws::Deployment;
+use crate::vocabulary::Deployment;
 
 /// Whose cloud a Databricks deployment runs in, as far as its host says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -320,6 +320,7 @@ impl Answer {
     }
 }
 
+/// A life that cannot be read is taken for the usual one: a token that ends earlier is refused once (401) and fetched anew.
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]

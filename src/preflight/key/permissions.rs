@@ -6,10 +6,9 @@ use serde_json::Value as Json;
 
 use super::Question;
 use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
-use crate::requirements::aws::{
-    ACCOUNT_TAG, Deployment, ORGANIZATION_KEYS, Purpose, User, request,
-};
+use crate::requirements::aws::{ACCOUNT_TAG, ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
+use crate::vocabulary::Deployment;
 use kms_policy::{Decision, Document, Effect, Principal, StatementMatch, Verdict, evaluate};
 
 /// Everything there is to say about one purpose.

@@ -3,8 +3,8 @@
 use super::*;
 use crate::preflight::Grant;
 use crate::preflight::{KeyDescription, PolicySource};
-use crate::requirements::aws::Deployment;
 use crate::vocabulary::AccountId;
+use crate::vocabulary::Deployment;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::{account_ids, accounts, incomplete, use_cases};
 use crate::provider::client::Client;
 use crate::provider::resources::{all_known, known_set};
-use crate::requirements::aws::{Deployment, Usage};
+use crate::requirements::aws::Usage;
 use crate::requirements::documents::{self, DocumentError};
 use crate::requirements::ownership::list_of;
-use crate::vocabulary::{AccountId, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
@@ -39,7 +39,7 @@ pub struct Model {
 pub struct Aws {
     pub account_id: Attr<String>,
     pub source_policy: Attr<String>,
-    pub partition: Attr<String>,
+    pub partition: Attr<Deployment>,
     pub cross_account_role_arn: Attr<RoleArn>,
     pub include_grants: Attr<bool>,
 }
@@ -136,12 +136,9 @@ impl DataSource for KeyPolicyDocument {
             return Err(incomplete());
         };
         let accounts = accounts(client, &model.databricks_account_ids)?;
-        let named = aws
-            .partition
-            .known()
-            .and_then(|partition| partition.parse().ok());
         let usage = Usage {
-            deployment: named.unwrap_or_else(|| client.usual_deployment()),
+            deployment: (aws.partition.known().copied())
+                .unwrap_or_else(|| client.usual_deployment()),
             accounts: accounts.clone(),
             use_cases: cases,
             grants: aws.include_grants.known() == Some(&true),

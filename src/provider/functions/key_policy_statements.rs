@@ -1,8 +1,9 @@
 //! `key_policy_statements(use_cases, account_ids, cross_account_role_arn, partition)`: the documented statements.
 
 use super::{all_parsed, parameter, parsed, wrong};
-use crate::requirements::aws::{Deployment, Usage};
+use crate::requirements::aws::Usage;
 use crate::requirements::ownership::list_of;
+use crate::vocabulary::Deployment;
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use tfplugin::types::Type;
 use tfplugin::value::Value;

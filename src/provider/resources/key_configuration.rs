@@ -1,8 +1,11 @@
 //! `dbxcmk_key_configuration`: a key as the Databricks account knows it. The API cannot change one, only make and remove it.
 
+use std::fmt::Display;
+use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value as Json;
 
 use super::{Timeouts, all_known, known_set, timeout};
 use crate::databricks::key_configurations::{
@@ -167,11 +170,7 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
             key_alias: match old.map(|old| &old.key_alias) {
                 Some(Attr::Known(alias)) => Attr::Known(alias.clone()),
                 Some(Attr::Null) if before.creation_time.known().is_some() => Attr::Null,
-                _ => key
-                    .key_alias
-                    .as_deref()
-                    .and_then(|alias| alias.parse().ok())
-                    .into(),
+                _ => readable_alias(key.key_alias.as_deref()),
             },
             reuse_key_for_cluster_volumes: if is_storage {
                 Attr::Known(key.is_reused_for_cluster_volumes())
@@ -563,54 +562,61 @@ impl Resource for KeyConfiguration {
     fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
         let is_peer = source.is_of("databricks", "databricks")
             && source.type_name == "databricks_mws_customer_managed_keys";
-        is_peer.then(|| Peer::model(source).map(|model| (model, Private::new())))
+        is_peer.then(|| Peer::model(source.state.clone()).map(|model| (model, Private::new())))
     }
 }
 
-impl Peer {
-    fn model(source: &Source) -> Result<Model, Diagnostics> {
-        let unusable = |what: &str| {
-            Diagnostics::from(Diagnostic::error(
-                "The state of databricks_mws_customer_managed_keys cannot be taken over",
-                format!(
-                    "{what}. Take the resource out of the state with a `removed` block (`destroy = false`), and import the key configuration \
+/// Why a state cannot be moved from the resource of Databricks' own provider.
+fn unusable(what: &str) -> Diagnostics {
+    Diagnostics::from(Diagnostic::error(
+        "The state of databricks_mws_customer_managed_keys cannot be taken over",
+        format!(
+            "{what}. Take the resource out of the state with a `removed` block (`destroy = false`), and import the key configuration \
                      by its id."
-                ),
-            ))
-        };
-        let peer: Self = serde::Deserialize::deserialize(&source.state)
+        ),
+    ))
+}
+
+fn parsed<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Diagnostics> {
+    text.parse()
+        .map_err(|error| unusable(&format!("Its {name} cannot be read: {error}")))
+}
+
+/// The alias as far as it is one: Databricks takes any text for it, and it is for people only.
+fn readable_alias(text: Option<&str>) -> Attr<KeyAlias> {
+    text.and_then(|alias| alias.parse().ok()).into()
+}
+
+impl Peer {
+    fn model(state: Json) -> Result<Model, Diagnostics> {
+        let peer: Self = serde_json::from_value(state)
             .map_err(|error| unusable(&format!("It has another form ({error})")))?;
-        let Some(id) = peer
-            .customer_managed_key_id
-            .as_deref()
-            .and_then(|id| id.parse().ok())
-        else {
+        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let Some(id) = filled(&peer.customer_managed_key_id) else {
             return Err(unusable(
                 "It has no id of a key configuration (customer_managed_key_id)",
             ));
         };
+        let id = parsed("customer_managed_key_id", &id)?;
         let Some(key) = peer.aws_key_info.as_ref().and_then(|info| info.first()) else {
             return Err(unusable("Its key is of another cloud than AWS"));
         };
+        let account_id = filled(&peer.account_id)
+            .map(|id| parsed("account_id", &id))
+            .transpose()?;
+        let cases = peer.use_cases.iter().map(|case| parsed("use_cases", case));
         // Whether it is reused for cluster volumes is not in that state: the read that follows brings it.
-        let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         Ok(Model {
-            account_id: peer
-                .account_id
-                .as_deref()
-                .and_then(|id| id.parse().ok())
-                .into(),
+            account_id: account_id.into(),
             creation_time: peer
                 .creation_time
                 .filter(|time| *time > 0)
                 .and_then(rfc3339)
                 .into(),
-            use_cases: known_set(peer.use_cases.iter().filter_map(|case| case.parse().ok())),
+            use_cases: known_set(cases.collect::<Result<Vec<UseCase>, _>>()?),
             aws: Attr::Known(Aws {
-                key_arn: key.key_arn.parse().ok().into(),
-                key_alias: filled(&key.key_alias)
-                    .and_then(|alias| alias.parse().ok())
-                    .into(),
+                key_arn: Attr::Known(parsed("key_arn", &key.key_arn)?),
+                key_alias: readable_alias(key.key_alias.as_deref()),
                 key_region: filled(&key.key_region).into(),
                 reuse_key_for_cluster_volumes: Attr::Null,
             }),
@@ -658,4 +664,59 @@ fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagno
 fn sorted(mut cases: Vec<UseCase>) -> Vec<UseCase> {
     cases.sort_unstable();
     cases
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    /// Each row: a field of the peer's state, what stands in it, and what the refusal says.
+    #[test]
+    fn what_cannot_be_read_in_the_state_of_a_peer_is_not_passed_over() {
+        let moved = |pointer: &str, value: Json| {
+            let mut state = json!({
+                "customer_managed_key_id": "3878344b-0000-4000-8000-000000000001",
+                "account_id": "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11",
+                "use_cases": ["STORAGE"],
+                "aws_key_info": [{
+                    "key_arn": "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+                    "key_alias": "alias/x", "key_region": "",
+                }],
+            });
+            if let Some(field) = state.pointer_mut(pointer) {
+                *field = value;
+            }
+            Peer::model(state)
+        };
+        assert!(moved("", Json::Null).is_err());
+        assert!(moved("/none", Json::Null).is_ok());
+        for (pointer, value, words) in [
+            ("/customer_managed_key_id", json!(""), "It has no id"),
+            (
+                "/customer_managed_key_id",
+                json!("x"),
+                "customer_managed_key_id cannot be read",
+            ),
+            ("/account_id", json!("x"), "account_id cannot be read"),
+            ("/use_cases/0", json!("DISKS"), "use_cases cannot be read"),
+            (
+                "/aws_key_info/0/key_arn",
+                json!("x"),
+                "key_arn cannot be read",
+            ),
+            ("/aws_key_info", json!([]), "another cloud"),
+            ("/aws_key_info", json!(7), "another form"),
+        ] {
+            let refusal = moved(pointer, value).expect_err(pointer);
+            assert!(
+                refusal.iter().any(|one| one.detail.contains(words)),
+                "{pointer}: {refusal:?}"
+            );
+        }
+        // An alias is for people: any text is one for Databricks, and none of them stops a move.
+        let alias = moved("/aws_key_info/0/key_alias", json!("for people")).map(|model| model.aws);
+        assert!(alias.is_ok_and(|aws| aws.known().is_some_and(|aws| aws.key_alias.is_null())));
+    }
 }

@@ -2,9 +2,9 @@
 //! clusters.
 
 use super::{Gathered, Said, in_words, policies};
-use crate::requirements::aws::Deployment;
 use crate::review::plan::{Action, Change};
 use crate::review::report::Level;
+use crate::vocabulary::Deployment;
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
     match change.kind.as_str() {

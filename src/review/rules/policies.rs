@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gathered, Said, in_words};
-use crate::requirements::aws::{Deployment, Usage, User, request};
+use crate::requirements::aws::{Usage, User, request};
 use crate::requirements::documents::administration_statement;
 use crate::requirements::effects::{PermissionChange, effects};
 use crate::requirements::ownership::{document_of, recognise, statements_of};
 use crate::review::plan::Change;
 use crate::review::report::{Level, PermissionLine, ProofLine};
-use crate::vocabulary::{AccountId, KeyArn, Partition, RoleArn, UseCase};
+use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
