@@ -9,7 +9,7 @@
 )]
 
 use dbxcmk::requirements::aws::Usage;
-use dbxcmk::requirements::ownership::{edits, still_there};
+use dbxcmk::requirements::aws::{edits, still_there};
 use dbxcmk::vocabulary::Deployment;
 use dbxcmk::vocabulary::UseCase;
 use kms_policy::{Caller, Context, Document, Edit, Request, Verdict, evaluate, lockout};

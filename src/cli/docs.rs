@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::preflight::catalog::{Id, Silence};
+use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
 use crate::requirements::coverage::{Cover, KINDS};
 use tfplugin::function::Signature;
@@ -16,7 +16,7 @@ use tfplugin::types::Type;
 
 /// `docs`
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct DocsArguments {
     /// The directory that holds `examples/` and `docs/`.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
@@ -26,7 +26,7 @@ pub struct Arguments {
 }
 
 /// Writes the documentation, or checks it.
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &DocsArguments) -> ExitCode {
     match pages(&arguments.directory).and_then(|pages| put(arguments, &pages)) {
         Ok(stale) if stale.is_empty() => ExitCode::SUCCESS,
         Ok(stale) => {
@@ -52,7 +52,10 @@ fn say(text: &str) {
 }
 
 /// Writes or compares each page; returns those that differ when only checking.
-fn put(arguments: &Arguments, pages: &BTreeMap<PathBuf, String>) -> std::io::Result<Vec<PathBuf>> {
+fn put(
+    arguments: &DocsArguments,
+    pages: &BTreeMap<PathBuf, String>,
+) -> std::io::Result<Vec<PathBuf>> {
     let docs = arguments.directory.join("docs");
     let mut stale = Vec::new();
     for (name, text) in pages {
@@ -296,7 +299,7 @@ fn function_page(name: &str, signature: &Signature, example: &str) -> String {
     let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
     let _ = write!(
         page,
-        "\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## Arguments\n\n",
+        "\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## DocsArguments\n\n",
         parameters.join(", "),
         signature.result
     );

@@ -25,7 +25,7 @@ const UNUSABLE: u8 = 2;
 
 /// `lint`
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct LintArguments {
     /// How to answer: text or json.
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
@@ -77,7 +77,7 @@ impl Schemas {
 }
 
 /// Runs the subcommand.
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &LintArguments) -> ExitCode {
     let mut code = 0;
     let mut unusable = |path: &str, reason: String| {
         code = UNUSABLE;

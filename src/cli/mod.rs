@@ -29,20 +29,20 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve the provider to a Terraform that is told where it runs (for debuggers).
-    Serve(serve::Arguments),
+    Serve(serve::ServeArguments),
     /// Ask about key policies, without a cloud.
     #[command(subcommand)]
-    Policy(policy::Command),
+    Policy(policy::PolicyCommand),
     /// Say what a plan does to whose encryption, for the review of a pull request.
     ///
     /// Exit code 0: reviewed. 1: something was found that --fail-on names. 2: the input cannot be read or is not a plan.
-    Review(review::Arguments),
+    Review(review::ReviewArguments),
     /// Find names inside of nested attributes that do not exist, which Terraform drops without a word.
     ///
     /// Exit code 0: every name exists. 1: one does not. 2: a file cannot be read or is not HCL.
-    Lint(lint::Arguments),
+    Lint(lint::LintArguments),
     /// Write the documentation from the schemas and examples, or check that it is fresh.
-    Docs(docs::Arguments),
+    Docs(docs::DocsArguments),
 }
 
 /// Runs the subcommand that the arguments name.

@@ -7,10 +7,9 @@ use std::process::ExitCode;
 use serde_json::{Value as Json, json};
 
 use super::input::read;
-use crate::preflight::key::{Question, judge};
-use crate::preflight::{
-    Fact, Finding, KeyDescription, KeyFacts, PolicySource, Severity, Silenced, Stage,
-};
+use crate::preflight::aws::{KeyDescription, KeyFacts, PolicySource};
+use crate::preflight::aws::{Question, judge};
+use crate::preflight::{Fact, Finding, Severity, Silenced, Stage};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
@@ -26,12 +25,12 @@ const UNUSABLE: u8 = 2;
 
 /// `policy`
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub enum PolicyCommand {
     /// Say whether key policies let Databricks use their keys, for pre-commit hooks.
     ///
     /// Exit code 0: they do (warnings may have been printed). 1: one of them does not. 2: a file cannot be read or is not a key
     /// policy.
-    Check(Box<Check>),
+    CheckArguments(Box<CheckArguments>),
     /// Decide requests: JSON lines on standard input, one answer a line on standard output.
     ///
     /// A line reads {"policy":{…},"request":{"principal":"…","action":"…","resource":"…","context":{…}}}. A context key that is
@@ -42,7 +41,7 @@ pub enum Command {
 
 /// `policy check`
 #[derive(Debug, clap::Args)]
-pub struct Check {
+pub struct CheckArguments {
     /// What the key is to be used for: MANAGED_SERVICES or STORAGE; can be given twice.
     #[arg(long = "use-case", required = true)]
     use_cases: Vec<UseCase>,
@@ -82,10 +81,10 @@ fn deployment(text: &str) -> Result<Deployment, String> {
 }
 
 /// Runs the subcommand.
-pub fn run(command: &Command) -> ExitCode {
+pub fn run(command: &PolicyCommand) -> ExitCode {
     match command {
-        Command::Check(arguments) => check(arguments),
-        Command::Evaluate => stream(std::io::stdin().lock(), std::io::stdout().lock()),
+        PolicyCommand::CheckArguments(arguments) => check(arguments),
+        PolicyCommand::Evaluate => stream(std::io::stdin().lock(), std::io::stdout().lock()),
     }
 }
 
@@ -96,7 +95,7 @@ struct Checked {
 }
 
 impl Checked {
-    fn of(file: &Path, arguments: &Check) -> Self {
+    fn of(file: &Path, arguments: &CheckArguments) -> Self {
         let name = printable_line(&file.display().to_string()).into_owned();
         let outcome = read(file)
             .map_err(|error| error.to_string())
@@ -146,7 +145,7 @@ impl Checked {
     }
 }
 
-fn check(arguments: &Check) -> ExitCode {
+fn check(arguments: &CheckArguments) -> ExitCode {
     let checked: Vec<Checked> = arguments
         .files
         .iter()
@@ -186,7 +185,11 @@ fn check(arguments: &Check) -> ExitCode {
 }
 
 /// `called`: what texts call the policy.
-fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<Finding>, String> {
+fn findings(
+    policy: &Document,
+    called: String,
+    arguments: &CheckArguments,
+) -> Result<Vec<Finding>, String> {
     let key = arguments
         .key_arn
         .clone()
@@ -201,13 +204,13 @@ fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
     };
-    let usage = Usage {
-        deployment: arguments.deployment,
-        accounts: arguments.accounts.clone(),
-        use_cases: arguments.use_cases.clone(),
-        grants: arguments.grants,
-        cross_account_role: arguments.cross_account_role.clone(),
-    };
+    let usage = Usage::of(
+        arguments.deployment,
+        arguments.accounts.clone(),
+        arguments.use_cases.clone(),
+    )
+    .with_grants(arguments.grants)
+    .with_cross_account_role(arguments.cross_account_role.clone());
     let all = judge(
         &facts,
         &Question {
@@ -225,7 +228,7 @@ fn findings(policy: &Document, called: String, arguments: &Check) -> Result<Vec<
 
 /// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer
 /// it, else of an account that it names. What is decided depends on the account alone, and no text shows the rest.
-fn key_of(policy: &Document, arguments: &Check) -> Option<KeyArn> {
+fn key_of(policy: &Document, arguments: &CheckArguments) -> Option<KeyArn> {
     let resources = policy
         .statements
         .iter()

@@ -21,7 +21,7 @@ const UNUSABLE: u8 = 2;
 
 /// `review`
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct ReviewArguments {
     /// How to answer: markdown, text, json or sarif.
     #[arg(long, default_value = "markdown", value_parser = ["markdown", "text", "json", "sarif"])]
     format: String,
@@ -86,7 +86,7 @@ impl FromStr for Acceptance {
 }
 
 /// Runs the subcommand.
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &ReviewArguments) -> ExitCode {
     let unusable = |message: String| {
         let _ = writeln!(
             std::io::stderr(),
@@ -123,7 +123,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-fn sarif(report: &Report, text: &str, arguments: &Arguments) -> String {
+fn sarif(report: &Report, text: &str, arguments: &ReviewArguments) -> String {
     let root: &Path = &arguments.sarif_directory;
     let modules = Plan::read(text)
         .map(|plan| plan.local_modules())

@@ -22,7 +22,7 @@ There are subcommands for people as well: `terraform-provider-dbxcmk --help` lis
 
 /// `serve`
 #[derive(Debug, clap::Args)]
-pub struct Arguments {
+pub struct ServeArguments {
     /// Print TF_REATTACH_PROVIDERS and serve until interrupted.
     #[arg(long)]
     debug: bool,
@@ -34,7 +34,7 @@ pub fn plugin() -> ExitCode {
 }
 
 /// Serves a debugger.
-pub fn run(arguments: &Arguments) -> ExitCode {
+pub fn run(arguments: &ServeArguments) -> ExitCode {
     if arguments.debug {
         return serve::debug::<Dbxcmk>(SOURCE);
     }

@@ -19,8 +19,9 @@ use aws_smithy_http_client::{Connector, tls};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::{Mutex, OnceCell};
 
-use crate::preflight::{Fact, Grant, KeyDescription, KeyFacts, PolicySource, Unreadable};
-use crate::vocabulary::arn::ArnError;
+use crate::preflight::aws::{KeyDescription, KeyFacts, KmsGrant, PolicySource};
+use crate::preflight::{Fact, Unreadable};
+use crate::vocabulary::ArnError;
 use crate::vocabulary::{KeyArn, KeyState};
 use kms_policy::Caller;
 
@@ -34,7 +35,7 @@ const ATTEMPT: Duration = Duration::from_secs(30);
 
 /// What the provider's `aws` block says.
 #[derive(Clone, Debug, Default)]
-pub struct Settings {
+pub struct AwsSettings {
     /// The region for calls that have none of their own; KMS is always called in the key's region.
     pub region: Option<String>,
     /// A profile of the shared configuration.
@@ -227,7 +228,7 @@ fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
 /// AWS, as one provider configuration sees it.
 #[derive(Debug)]
 pub struct Aws {
-    settings: Settings,
+    settings: AwsSettings,
     base: OnceCell<SdkConfig>,
     kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
     caller: OnceCell<Caller>,
@@ -235,7 +236,7 @@ pub struct Aws {
 
 impl Aws {
     /// Nothing is read or called yet.
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: AwsSettings) -> Self {
         Self {
             settings,
             base: OnceCell::new(),
@@ -607,7 +608,7 @@ impl Aws {
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.
-    pub async fn grants(&self, key: &KeyArn) -> Result<Vec<Grant>, AwsError> {
+    pub async fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, AwsError> {
         let kms = self.kms(key).await;
         let mut pages = kms
             .list_grants()
@@ -618,7 +619,7 @@ impl Aws {
         let mut grants = Vec::new();
         while let Some(grant) = pages.next().await {
             let grant = grant.map_err(|error| self.understand("kms:ListGrants", &error))?;
-            grants.push(Grant {
+            grants.push(KmsGrant {
                 grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
                 operations: grant
                     .operations()

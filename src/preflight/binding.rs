@@ -82,7 +82,7 @@ impl ConfigurationKey {
 
 /// One attach that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attach<'a> {
+pub struct Attachment<'a> {
     /// For what.
     pub case: UseCase,
     /// With which configuration.
@@ -225,7 +225,7 @@ pub fn judge_workspace(
 }
 
 /// Everything there is to say about one attach to a workspace.
-pub fn judge(workspace: &WorkspaceFacts, attach: &Attach<'_>) -> Vec<Finding> {
+pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>) -> Vec<Finding> {
     let (case, name) = (attach.case, workspace.in_words());
     let mut findings = judge_workspace(workspace, case, Some(attach.id));
     let mut push =

@@ -39,8 +39,8 @@ pub struct Config {
     pub google_credentials: Attr<String>,
     pub preflight: Attr<String>,
     pub ignore_findings: IgnoreFindings,
-    pub http: Attr<Http>,
-    pub aws: Attr<Aws>,
+    pub http: Attr<HttpBlock>,
+    pub aws: Attr<AwsBlock>,
 }
 
 /// `ignore_findings`, in the provider and in each resource.
@@ -67,7 +67,7 @@ pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
 /// `http`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Http {
+pub struct HttpBlock {
     pub timeout: Attr<GoDuration>,
     pub retry_timeout: Attr<GoDuration>,
     pub requests_per_second: Attr<u32>,
@@ -77,21 +77,21 @@ pub struct Http {
 /// `aws`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Aws {
+pub struct AwsBlock {
     pub region: Attr<String>,
     pub profile: Attr<String>,
     pub access_key: Attr<String>,
     pub secret_key: Attr<String>,
     pub token: Attr<String>,
     pub ca_bundle: Attr<String>,
-    pub assume_role: Attr<AssumeRole>,
-    pub endpoints: Attr<Endpoints>,
+    pub assume_role: Attr<AssumeRoleBlock>,
+    pub endpoints: Attr<AwsEndpoints>,
 }
 
 /// `aws.assume_role`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct AssumeRole {
+pub struct AssumeRoleBlock {
     pub role_arn: Attr<String>,
     pub session_name: Attr<String>,
     pub external_id: Attr<String>,
@@ -101,7 +101,7 @@ pub struct AssumeRole {
 /// `aws.endpoints`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Endpoints {
+pub struct AwsEndpoints {
     pub kms: Attr<String>,
     pub sts: Attr<String>,
 }
@@ -426,18 +426,18 @@ impl Config {
     }
 
     /// What the AWS clients need, and whether some of it is not known yet.
-    pub fn aws(&self) -> (aws::Settings, bool) {
+    pub fn aws(&self) -> (aws::AwsSettings, bool) {
         let Attr::Known(block) = &self.aws else {
-            return (aws::Settings::default(), self.aws.is_unknown());
+            return (aws::AwsSettings::default(), self.aws.is_unknown());
         };
-        let mut settings = aws::Settings {
+        let mut settings = aws::AwsSettings {
             region: text(&block.region),
             profile: text(&block.profile),
             access_key: text(&block.access_key),
             secret_key: text(&block.secret_key).map(Into::into),
             token: text(&block.token).map(Into::into),
             ca_bundle: text(&block.ca_bundle).map(Into::into),
-            ..aws::Settings::default()
+            ..aws::AwsSettings::default()
         };
         let plain = [
             &block.region,

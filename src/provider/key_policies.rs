@@ -11,9 +11,9 @@ use super::client::Client;
 use super::diagnose;
 use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::aws::AwsError;
-use crate::requirements::aws::Grant;
-use crate::requirements::documents::administration_statement;
-use crate::requirements::ownership::{edits, still_there};
+use crate::requirements::aws::GrantingStatement;
+use crate::requirements::aws::administration_statement;
+use crate::requirements::aws::{edits, still_there};
 use crate::vocabulary::KeyArn;
 use kms_policy::{Document, StatementChange, Verdict, describe, difference, lockout};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -57,7 +57,7 @@ pub fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
 /// The policy with our statements, or why it cannot have them.
 pub fn merged(
     live: &Document,
-    wanted: &[Grant],
+    wanted: &[GrantingStatement],
     previous: &[String],
     key: &KeyArn,
 ) -> Result<Document, Diagnostics> {
@@ -141,7 +141,7 @@ pub struct Write<'a> {
     /// The key.
     pub key: &'a KeyArn,
     /// The statements that have to be there.
-    pub wanted: &'a [Grant],
+    pub wanted: &'a [GrantingStatement],
     /// The statements that were ours so far.
     pub previous: &'a [String],
     /// The policy that the plan was based on, if it was known.
@@ -233,7 +233,7 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
             .statements
             .get(*index)
             .map(|statement| base.statement_text(statement).to_owned());
-        let alone = text.and_then(|text| crate::requirements::ownership::document_of(&[text]).ok());
+        let alone = text.and_then(|text| crate::requirements::aws::document_of(&[text]).ok());
         alone.is_none_or(|alone| {
             still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty())
         })
@@ -260,7 +260,7 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
     .into())
 }
 
-fn unknown_principal(key: &KeyArn, wanted: &[Grant], error: &AwsError) -> Diagnostics {
+fn unknown_principal(key: &KeyArn, wanted: &[GrantingStatement], error: &AwsError) -> Diagnostics {
     let principals: Vec<String> = wanted
         .iter()
         .map(|grant| format!("  - {}", grant.user.principal()))

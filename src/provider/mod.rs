@@ -56,26 +56,30 @@ impl Provider for Dbxcmk {
 
     fn resources() -> Vec<Box<dyn AnyResource<Client>>> {
         vec![
-            register::<resources::key_configuration::KeyConfiguration>(),
-            register::<resources::key_policy::KeyPolicy>(),
-            register::<resources::workspace_binding::WorkspaceBinding>(),
+            register::<resources::key_configuration::KeyConfigurationResource>(),
+            register::<resources::key_policy::KeyPolicyResource>(),
+            register::<resources::workspace_binding::WorkspaceBindingResource>(),
         ]
     }
 
     fn data_sources() -> Vec<Box<dyn AnyDataSource<Client>>> {
         vec![
-            data_source::register::<data_sources::key_configurations::KeyConfigurations>(),
-            data_source::register::<data_sources::key_policy_document::KeyPolicyDocument>(),
-            data_source::register::<data_sources::key_readiness::KeyReadiness>(),
-            data_source::register::<data_sources::workspace_encryption::WorkspaceEncryption>(),
+            data_source::register::<data_sources::key_configurations::KeyConfigurationsDataSource>(
+            ),
+            data_source::register::<data_sources::key_policy_document::KeyPolicyDocumentDataSource>(
+            ),
+            data_source::register::<data_sources::key_readiness::KeyReadinessDataSource>(),
+            data_source::register::<
+                data_sources::workspace_encryption::WorkspaceEncryptionDataSource,
+            >(),
         ]
     }
 
     fn list_resources() -> Vec<Box<dyn AnyListResource<Client>>> {
         vec![
-            list_resource::register::<list_resources::key_configuration::KeyConfigurations>(),
-            list_resource::register::<list_resources::key_policy::KeyPolicies>(),
-            list_resource::register::<list_resources::workspace_binding::WorkspaceBindings>(),
+            list_resource::register::<list_resources::key_configuration::KeyConfigurationList>(),
+            list_resource::register::<list_resources::key_policy::KeyPolicyList>(),
+            list_resource::register::<list_resources::workspace_binding::WorkspaceBindingList>(),
         ]
     }
 

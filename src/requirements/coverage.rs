@@ -17,7 +17,7 @@ pub enum Cover {
 
 /// A kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kind {
+pub struct DataKind {
     /// What it is.
     pub name: &'static str,
     /// Where it lies.
@@ -31,8 +31,8 @@ pub struct Kind {
 const CONTROL_PLANE: &str = "Databricks control plane";
 const BUCKET: &str = "workspace bucket";
 
-const fn managed(name: &'static str, note: &'static str) -> Kind {
-    Kind {
+const fn managed(name: &'static str, note: &'static str) -> DataKind {
+    DataKind {
         name,
         place: CONTROL_PLANE,
         cover: Cover::ManagedServices,
@@ -40,8 +40,8 @@ const fn managed(name: &'static str, note: &'static str) -> Kind {
     }
 }
 
-const fn stored(name: &'static str, note: &'static str) -> Kind {
-    Kind {
+const fn stored(name: &'static str, note: &'static str) -> DataKind {
+    DataKind {
         name,
         place: BUCKET,
         cover: Cover::Storage,
@@ -53,7 +53,7 @@ const NEW_ONLY: &str =
     "What was there before the attach stays as it was until it is written again.";
 
 /// Every kind of data that a workspace has.
-pub const KINDS: &[Kind] = &[
+pub const KINDS: &[DataKind] = &[
     managed(
         "notebooks",
         "Source and metadata. Revisions lie in the workspace bucket.",
@@ -85,13 +85,13 @@ pub const KINDS: &[Kind] = &[
         "Of the workspace model registry; models in Unity Catalog lie where the catalog keeps its data.",
     ),
     stored("pipeline data", "Of pipelines that write to the DBFS root."),
-    Kind {
+    DataKind {
         name: "EBS volumes of classic compute",
         place: "AWS account of the compute",
         cover: Cover::ClusterVolumes,
         note: "New volumes only; running clusters keep the key that they were started with.",
     },
-    Kind {
+    DataKind {
         name: "Unity Catalog tables in other buckets",
         place: "buckets of external locations and managed storage",
         cover: Cover::None(
@@ -99,13 +99,13 @@ pub const KINDS: &[Kind] = &[
         ),
         note: "A storage key reaches the workspace bucket alone.",
     },
-    Kind {
+    DataKind {
         name: "DBFS mounts",
         place: "the mounted buckets",
         cover: Cover::None("Encrypt the mounted bucket with a key of its own (SSE-KMS)."),
         note: "",
     },
-    Kind {
+    DataKind {
         name: "disks of serverless compute",
         place: "Databricks serverless compute plane",
         cover: Cover::None(
@@ -113,7 +113,7 @@ pub const KINDS: &[Kind] = &[
         ),
         note: "",
     },
-    Kind {
+    DataKind {
         name: "model serving images",
         place: "Databricks serverless compute plane",
         cover: Cover::None("They are encrypted by Databricks; no key of a customer reaches them."),
@@ -123,7 +123,7 @@ pub const KINDS: &[Kind] = &[
 
 /// What a workspace has, as far as it decides what is covered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Keys {
+pub struct WorkspaceKeys {
     /// It has a managed services key.
     pub managed_services: bool,
     /// It has a storage key.
@@ -151,9 +151,9 @@ pub enum Covered {
     DoesNotApply,
 }
 
-impl Kind {
+impl DataKind {
     /// Which key encrypts it in a workspace.
-    pub fn in_workspace(&self, keys: Keys) -> Covered {
+    pub fn in_workspace(&self, keys: WorkspaceKeys) -> Covered {
         const MANAGED: &str = "Attach a key configuration for managed services.";
         const STORAGE: &str = "Attach a key configuration for storage. It can be set once.";
         const VOLUMES: &str = "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
@@ -177,7 +177,7 @@ impl Kind {
     }
 
     /// Where it lies in a workspace.
-    pub fn place_in(&self, keys: Keys) -> &'static str {
+    pub fn place_in(&self, keys: WorkspaceKeys) -> &'static str {
         if self.cover == Cover::Storage && keys.default_storage {
             "Databricks default storage"
         } else {
@@ -190,7 +190,7 @@ impl Kind {
 mod tests {
     use super::*;
 
-    fn count(keys: Keys, covered: fn(&Covered) -> bool) -> usize {
+    fn count(keys: WorkspaceKeys, covered: fn(&Covered) -> bool) -> usize {
         KINDS
             .iter()
             .map(|kind| kind.in_workspace(keys))
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_workspace_without_keys_has_nothing_covered() {
-        let none = Keys::default();
+        let none = WorkspaceKeys::default();
         assert_eq!(
             count(none, |one| matches!(
                 one,
@@ -213,11 +213,11 @@ mod tests {
 
     #[test]
     fn each_key_covers_its_own_and_both_all_that_can_be() {
-        let managed = Keys {
+        let managed = WorkspaceKeys {
             managed_services: true,
-            ..Keys::default()
+            ..WorkspaceKeys::default()
         };
-        let both = Keys {
+        let both = WorkspaceKeys {
             storage: true,
             cluster_volumes: true,
             ..managed
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(count(managed, |one| *one == Covered::ByStorage), 0);
         assert_eq!(count(both, |one| *one == Covered::ByStorage), 7);
         assert_eq!(count(both, |one| matches!(one, Covered::Not(_))), 0);
-        let without_volumes = Keys {
+        let without_volumes = WorkspaceKeys {
             cluster_volumes: false,
             ..both
         };
@@ -238,11 +238,11 @@ mod tests {
 
     #[test]
     fn default_storage_is_covered_by_the_managed_services_key() {
-        let serverless = Keys {
+        let serverless = WorkspaceKeys {
             managed_services: true,
             default_storage: true,
             serverless_only: true,
-            ..Keys::default()
+            ..WorkspaceKeys::default()
         };
         assert_eq!(
             count(serverless, |one| *one == Covered::ByManagedServices),

@@ -5,6 +5,3 @@
 
 pub mod aws;
 pub mod coverage;
-pub mod documents;
-pub mod effects;
-pub mod ownership;

@@ -3,7 +3,7 @@
 
 use serde_json::Value as Json;
 
-use super::plan::{Action, Change, SENSITIVE};
+use super::plan::{Action, ResourceChange, SENSITIVE};
 use kms_policy::nearest;
 
 /// What an attribute has to look like where it has a value that is known.
@@ -24,7 +24,7 @@ pub enum Shape {
 }
 
 /// A type, the attributes that are read of it, and the names that its nested attributes have in all.
-pub struct Kind {
+pub struct ResourceKind {
     /// The type's name in Terraform.
     pub name: &'static str,
     attributes: &'static [(&'static str, Shape)],
@@ -35,8 +35,8 @@ pub struct Kind {
 const TIMEOUTS: &[&str] = &["create", "update", "delete"];
 
 /// Every type that is read.
-pub const KINDS: &[Kind] = &[
-    Kind {
+pub const KINDS: &[ResourceKind] = &[
+    ResourceKind {
         name: "dbxcmk_key_policy",
         attributes: &[
             ("use_cases", Shape::Texts),
@@ -62,7 +62,7 @@ pub const KINDS: &[Kind] = &[
             ("timeouts", TIMEOUTS),
         ],
     },
-    Kind {
+    ResourceKind {
         name: "dbxcmk_key_configuration",
         attributes: &[
             ("id", Shape::Text),
@@ -85,7 +85,7 @@ pub const KINDS: &[Kind] = &[
             ("timeouts", &["create", "delete"]),
         ],
     },
-    Kind {
+    ResourceKind {
         name: "dbxcmk_workspace_binding",
         attributes: &[
             ("workspace_id", Shape::Text),
@@ -95,7 +95,7 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[("timeouts", &["create", "update"])],
     },
-    Kind {
+    ResourceKind {
         name: "aws_kms_key",
         attributes: &[
             ("arn", Shape::Text),
@@ -106,27 +106,27 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "aws_kms_replica_key",
         attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "aws_kms_external_key",
         attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "aws_kms_key_policy",
         attributes: &[("key_id", Shape::Text), ("policy", Shape::Text)],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "aws_iam_role",
         attributes: &[("arn", Shape::Text)],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "databricks_mws_workspaces",
         attributes: &[
             ("workspace_id", Shape::Text),
@@ -136,7 +136,7 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "databricks_mws_customer_managed_keys",
         attributes: &[
             ("customer_managed_key_id", Shape::Text),
@@ -146,7 +146,7 @@ pub const KINDS: &[Kind] = &[
         ],
         nested: &[],
     },
-    Kind {
+    ResourceKind {
         name: "databricks_mws_credentials",
         attributes: &[("role_arn", Shape::Text)],
         nested: &[],
@@ -154,7 +154,7 @@ pub const KINDS: &[Kind] = &[
 ];
 
 /// The type of this name, if it matters here.
-pub fn kind(name: &str) -> Option<&'static Kind> {
+pub fn kind(name: &str) -> Option<&'static ResourceKind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
@@ -202,7 +202,7 @@ fn quoted(value: &Json) -> String {
 }
 
 /// What of a resource cannot be read, a line each.
-pub fn unreadable(change: &Change) -> Vec<String> {
+pub fn unreadable(change: &ResourceChange) -> Vec<String> {
     let Some(kind) = kind(&change.kind) else {
         return Vec::new();
     };
@@ -241,7 +241,7 @@ pub fn unreadable(change: &Change) -> Vec<String> {
 
 /// The names inside of nested attributes that a resource does not have, as far as the plan shows the configuration: Terraform
 /// drops them before the provider sees them.
-pub fn unknown_names(kind: &Kind, expressions: &Json) -> Vec<String> {
+pub fn unknown_names(kind: &ResourceKind, expressions: &Json) -> Vec<String> {
     let mut lines = Vec::new();
     for (attribute, names) in kind.nested {
         let written = expressions

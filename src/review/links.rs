@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::plan::{Change, Plan, by_configured, without_indexes};
+use super::plan::{Plan, ResourceChange, by_configured, without_indexes};
 use crate::vocabulary::{KeyArn, UseCase};
 
 /// How deep references through modules are followed.
@@ -21,7 +21,7 @@ const KEY_TYPES: [&str; 4] = [
 
 /// A KMS key of the plan: an ARN, or the resource that makes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub struct LinkedKey {
     /// How the report calls it: the ARN when it is known, else the resource's address.
     pub name: String,
     /// Its ARN.
@@ -32,7 +32,7 @@ pub struct Key {
 
 /// A key configuration of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Configuration {
+pub struct LinkedConfiguration {
     /// How the report calls it: the resource's address, else its id.
     pub name: String,
     /// Its id, when it is known.
@@ -65,7 +65,7 @@ impl Step {
 
 /// A workspace of the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Workspace {
+pub struct LinkedWorkspace {
     /// How the report calls it: name and id, or the resource's address.
     pub name: String,
     /// The binding, or the resource of the workspace itself, that sets its keys.
@@ -78,11 +78,11 @@ pub struct Workspace {
 #[derive(Clone, Debug, Default)]
 pub struct Links {
     /// Keys by name.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, LinkedKey>,
     /// Configurations by name.
-    pub configurations: BTreeMap<String, Configuration>,
+    pub configurations: BTreeMap<String, LinkedConfiguration>,
     /// Workspaces, in the order of their addresses.
-    pub workspaces: Vec<Workspace>,
+    pub workspaces: Vec<LinkedWorkspace>,
     /// The key that each resource speaks of, by the resource's address.
     pub key_of: BTreeMap<String, String>,
     /// The keys whose policy gets statements for Databricks from a `dbxcmk_key_policy`.
@@ -115,7 +115,7 @@ pub const BINDINGS: [(&str, [(UseCase, &str); 2]); 2] = [
 
 struct Finder<'a> {
     plan: &'a Plan,
-    by_configured: BTreeMap<String, Vec<&'a Change>>,
+    by_configured: BTreeMap<String, Vec<&'a ResourceChange>>,
 }
 
 impl<'a> Finder<'a> {
@@ -141,7 +141,7 @@ impl<'a> Finder<'a> {
     }
 
     /// What an attribute of a resource refers to, without indexes.
-    fn references(&self, change: &Change, attribute: &str) -> BTreeSet<String> {
+    fn references(&self, change: &ResourceChange, attribute: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
         let path = without_indexes(&change.module);
         let own = change.configured();
@@ -214,7 +214,12 @@ impl<'a> Finder<'a> {
     }
 
     /// The resources of some types that an attribute of a resource refers to; of several instances those with the same index.
-    fn referred(&self, change: &Change, attribute: &str, kinds: &[&str]) -> Vec<&'a Change> {
+    fn referred(
+        &self,
+        change: &ResourceChange,
+        attribute: &str,
+        kinds: &[&str],
+    ) -> Vec<&'a ResourceChange> {
         let mut found = Vec::new();
         for address in self.references(change, attribute) {
             let instances = self
@@ -222,12 +227,12 @@ impl<'a> Finder<'a> {
                 .get(&address)
                 .map(Vec::as_slice)
                 .unwrap_or_default();
-            let fitting: Vec<&Change> = instances
+            let fitting: Vec<&ResourceChange> = instances
                 .iter()
                 .copied()
                 .filter(|one| kinds.contains(&one.kind.as_str()))
                 .collect();
-            let same: Vec<&Change> = fitting
+            let same: Vec<&ResourceChange> = fitting
                 .iter()
                 .copied()
                 .filter(|one| one.index == change.index)
@@ -289,14 +294,14 @@ impl Links {
         links
     }
 
-    fn add_resource(&mut self, change: &Change) {
+    fn add_resource(&mut self, change: &ResourceChange) {
         let arn = change.latest("arn");
         let parsed: Option<KeyArn> = arn.as_deref().and_then(|arn| arn.parse().ok());
         let name = arn.unwrap_or_else(|| change.address.clone());
         self.key_of.insert(change.address.clone(), name.clone());
         self.keys.insert(
             name.clone(),
-            Key {
+            LinkedKey {
                 name,
                 arn: parsed,
                 address: Some(change.address.clone()),
@@ -306,7 +311,7 @@ impl Links {
 
     /// The name of a key that is given by its ARN, or by its id alone.
     fn name_of(&self, value: &str) -> String {
-        let is_it = |key: &&Key| {
+        let is_it = |key: &&LinkedKey| {
             key.name == value || key.arn.as_ref().is_some_and(|arn| arn.key_id() == value)
         };
         self.keys
@@ -316,7 +321,13 @@ impl Links {
     }
 
     /// The key that a resource names by value, or refers to.
-    fn add_key_of(&mut self, finder: &Finder<'_>, change: &Change, path: &str, attribute: &str) {
+    fn add_key_of(
+        &mut self,
+        finder: &Finder<'_>,
+        change: &ResourceChange,
+        path: &str,
+        attribute: &str,
+    ) {
         let name = match change.latest(path) {
             Some(value) => self.name_of(&value),
             None => {
@@ -328,7 +339,7 @@ impl Links {
                 known
             }
         };
-        self.keys.entry(name.clone()).or_insert_with(|| Key {
+        self.keys.entry(name.clone()).or_insert_with(|| LinkedKey {
             arn: name.parse().ok(),
             name: name.clone(),
             address: None,
@@ -338,7 +349,7 @@ impl Links {
 
     fn add_configuration(
         &mut self,
-        change: &Change,
+        change: &ResourceChange,
         id: &str,
         key_path: &str,
         reuse: Option<String>,
@@ -347,7 +358,7 @@ impl Links {
             .latest_all("use_cases")
             .iter()
             .any(|case| case == UseCase::Storage.name());
-        let configuration = Configuration {
+        let configuration = LinkedConfiguration {
             name: change.address.clone(),
             id: if change.action.destroys() {
                 change.before(id)
@@ -372,7 +383,7 @@ impl Links {
         {
             return known.name.clone();
         }
-        let unknown = Configuration {
+        let unknown = LinkedConfiguration {
             name: id.to_owned(),
             id: Some(id.to_owned()),
             address: None,
@@ -387,7 +398,7 @@ impl Links {
     fn add_workspace(
         &mut self,
         finder: &Finder<'_>,
-        change: &Change,
+        change: &ResourceChange,
         attributes: &[(UseCase, &str); 2],
     ) {
         let mut keys = BTreeMap::new();
@@ -430,7 +441,7 @@ impl Links {
             (None, Some(id)) => id,
             (None, None) => change.address.clone(),
         };
-        self.workspaces.push(Workspace {
+        self.workspaces.push(LinkedWorkspace {
             name,
             address: change.address.clone(),
             keys,
@@ -438,7 +449,7 @@ impl Links {
     }
 
     /// What the configuration of a resource says, as far as the plan shows it.
-    pub fn expressions<'a>(&self, plan: &'a Plan, change: &Change) -> Option<&'a Json> {
+    pub fn expressions<'a>(&self, plan: &'a Plan, change: &ResourceChange) -> Option<&'a Json> {
         let finder = Finder {
             plan,
             by_configured: BTreeMap::new(),
@@ -457,8 +468,8 @@ impl Links {
     pub fn configurations_of<'a>(
         &'a self,
         key: &'a str,
-    ) -> impl Iterator<Item = &'a Configuration> {
-        let is_it = move |one: &&Configuration| {
+    ) -> impl Iterator<Item = &'a LinkedConfiguration> {
+        let is_it = move |one: &&LinkedConfiguration| {
             one.key.as_deref() == Some(key) || one.key_before.as_deref() == Some(key)
         };
         self.configurations.values().filter(is_it)
@@ -478,7 +489,7 @@ impl Links {
     pub fn workspaces_of<'a>(
         &'a self,
         configuration: &'a str,
-    ) -> impl Iterator<Item = &'a Workspace> {
+    ) -> impl Iterator<Item = &'a LinkedWorkspace> {
         let uses = move |step: &Step| {
             step.before.as_deref() == Some(configuration)
                 || step.after.as_deref() == Some(configuration)

@@ -116,7 +116,7 @@ struct Raw {
     #[serde(default)]
     errored: bool,
     #[serde(default)]
-    checks: Vec<Check>,
+    checks: Vec<PlanCheck>,
 }
 
 #[derive(Deserialize)]
@@ -150,7 +150,7 @@ struct RawChange {
 
 /// A check block or condition, and how it came out.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Check {
+pub struct PlanCheck {
     /// Where it stands.
     pub address: CheckAddress,
     /// `pass`, `fail`, `error`, `unknown`.
@@ -180,7 +180,7 @@ struct CheckProblem {
     message: String,
 }
 
-impl Check {
+impl PlanCheck {
     /// What it says that is wrong.
     pub fn problems(&self) -> Vec<&str> {
         self.instances
@@ -193,7 +193,7 @@ impl Check {
 
 /// One resource of the plan.
 #[derive(Clone, Debug)]
-pub struct Change {
+pub struct ResourceChange {
     /// `module.keys["eu"].aws_kms_key.lakehouse[0]`
     pub address: String,
     /// `module.keys["eu"]`; empty in the root module.
@@ -215,9 +215,9 @@ pub struct Plan {
     /// Whether planning failed half-way, so that something is missing.
     pub errored: bool,
     /// Every managed resource, those that do not change included.
-    pub changes: Vec<Change>,
+    pub changes: Vec<ResourceChange>,
     /// Checks that fail.
-    pub failed_checks: Vec<Check>,
+    pub failed_checks: Vec<PlanCheck>,
     /// The configuration, for references.
     pub configuration: Json,
 }
@@ -248,7 +248,7 @@ impl Plan {
             .unwrap_or_default()
             .into_iter()
             .filter(|one| one.mode != "data");
-        let mut changes: Vec<Change> = managed.map(Change::from).collect();
+        let mut changes: Vec<ResourceChange> = managed.map(ResourceChange::from).collect();
         changes.sort_by(|left, right| left.address.cmp(&right.address));
         let failed_checks = raw
             .checks
@@ -274,7 +274,7 @@ impl Plan {
     }
 
     /// The resources of a type.
-    pub fn of(&self, kind: &str) -> impl Iterator<Item = &Change> {
+    pub fn of(&self, kind: &str) -> impl Iterator<Item = &ResourceChange> {
         self.changes
             .iter()
             .filter(move |change| change.kind == kind)
@@ -314,7 +314,7 @@ fn add_modules(
     }
 }
 
-impl From<RawResource> for Change {
+impl From<RawResource> for ResourceChange {
     fn from(raw: RawResource) -> Self {
         let change = raw.change;
         let index = raw.index.map(|index| {
@@ -400,7 +400,7 @@ fn texts(value: &Json) -> Vec<String> {
     all
 }
 
-impl Change {
+impl ResourceChange {
     /// The whole state before; null when there is none.
     pub fn state_before(&self) -> &Json {
         &self.before
@@ -488,8 +488,8 @@ pub fn without_indexes(address: &str) -> String {
 }
 
 /// Resources by the address that the configuration has for them.
-pub fn by_configured(changes: &[Change]) -> BTreeMap<String, Vec<&Change>> {
-    let mut all: BTreeMap<String, Vec<&Change>> = BTreeMap::new();
+pub fn by_configured(changes: &[ResourceChange]) -> BTreeMap<String, Vec<&ResourceChange>> {
+    let mut all: BTreeMap<String, Vec<&ResourceChange>> = BTreeMap::new();
     for change in changes {
         all.entry(change.configured()).or_default().push(change);
     }

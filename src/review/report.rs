@@ -32,7 +32,7 @@ impl Level {
 
 /// One thing to know.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct ReviewFinding {
     /// A stable name: `key-deleted`.
     pub id: &'static str,
     /// How much it matters.
@@ -103,7 +103,7 @@ pub struct ProofLine {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
     /// The finding.
-    pub finding: Finding,
+    pub finding: ReviewFinding,
     /// Why it is accepted.
     pub reason: String,
 }
@@ -150,7 +150,7 @@ pub struct Report {
     /// What grants what, once the plan is applied.
     pub proofs: Vec<ProofLine>,
     /// What to know, the gravest first.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ReviewFinding>,
     /// What somebody has accepted; it counts for no gate.
     pub accepted: Vec<Accepted>,
     /// The boxes of the diagram.
@@ -216,15 +216,16 @@ impl Report {
 
     /// Accepts findings by their id, all of them or those at an address, and says why. What does not occur is noted.
     pub fn accept(&mut self, id: &str, address: Option<&str>, reason: &str) {
-        let is_meant = |finding: &Finding| {
+        let is_meant = |finding: &ReviewFinding| {
             finding.id == id && address.is_none_or(|address| finding.address == address)
         };
-        let (meant, rest): (Vec<Finding>, Vec<Finding>) = std::mem::take(&mut self.findings)
-            .into_iter()
-            .partition(is_meant);
+        let (meant, rest): (Vec<ReviewFinding>, Vec<ReviewFinding>) =
+            std::mem::take(&mut self.findings)
+                .into_iter()
+                .partition(is_meant);
         self.findings = rest;
         if meant.is_empty() {
-            self.findings.push(Finding {
+            self.findings.push(ReviewFinding {
                 id: "accepted-nothing",
                 level: Level::Note,
                 address: address.unwrap_or_default().to_owned(),
@@ -245,7 +246,7 @@ impl Report {
     }
 
     /// The findings of a level.
-    pub fn of(&self, level: Level) -> impl Iterator<Item = &Finding> {
+    pub fn of(&self, level: Level) -> impl Iterator<Item = &ReviewFinding> {
         self.findings
             .iter()
             .filter(move |finding| finding.level == level)

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::arn::Partition;
+use super::aws::Partition;
 use super::textual;
 
 /// A Databricks deployment on AWS.

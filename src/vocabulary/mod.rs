@@ -2,14 +2,14 @@
 //!
 //! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
 
-pub mod arn;
-pub mod cloud;
-pub mod databricks;
-pub mod deployment;
+mod aws;
+mod cloud;
+mod databricks;
+mod deployment;
 
-pub use arn::{KeyAlias, KeyArn, Partition, RoleArn};
+pub use aws::{ArnError, KeyAlias, KeyArn, Partition, RoleArn};
 pub use cloud::{Cloud, KeyState, Tier, WorkspaceStatus};
-pub use databricks::{AccountId, AttachedKey, KeyConfigurationId, UseCase, WorkspaceId};
+pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
 
 /// Serde by way of the textual form.

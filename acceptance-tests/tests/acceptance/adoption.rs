@@ -20,13 +20,12 @@ fn existing(over: Over) -> (Stage, String, &'static str) {
     stage
         .kms
         .call("EnableKeyRotation", &json!({ "KeyId": key }));
-    let usage = dbxcmk::requirements::aws::Usage {
-        deployment: dbxcmk::vocabulary::Deployment::Commercial,
-        accounts: vec![ACCOUNT_ID.parse().unwrap()],
-        use_cases: dbxcmk::vocabulary::UseCase::ALL.to_vec(),
-        grants: false,
-        cross_account_role: Some(ROLE_ARN.parse().unwrap()),
-    };
+    let usage = dbxcmk::requirements::aws::Usage::of(
+        dbxcmk::vocabulary::Deployment::Commercial,
+        [ACCOUNT_ID.parse().unwrap()],
+        dbxcmk::vocabulary::UseCase::ALL.to_vec(),
+    )
+    .with_cross_account_role(Some(ROLE_ARN.parse().unwrap()));
     let statements: Vec<String> = usage
         .grants()
         .into_iter()

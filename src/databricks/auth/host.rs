@@ -6,18 +6,7 @@ use url::Url;
 
 use super::AuthError;
 use crate::databricks::http::is_safe;
-use crate::vocabulary::Deployment;
-
-/// Whose cloud a Databricks deployment runs in, as far as its host says so.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cloud {
-    /// Amazon, commercial or government.
-    Aws,
-    /// Microsoft.
-    Azure,
-    /// Google.
-    Gcp,
-}
+use crate::vocabulary::{Cloud, Deployment};
 
 /// The end of every host name of Databricks, and whose cloud it stands for.
 const DOMAINS: [(&str, Cloud); 6] = [
@@ -142,7 +131,7 @@ fn cloud_of(host: &str) -> Option<Cloud> {
     DOMAINS
         .iter()
         .find(|(suffix, _)| host.ends_with(suffix))
-        .map(|(_, cloud)| *cloud)
+        .map(|(_, cloud)| cloud.clone())
 }
 
 #[cfg(test)]

@@ -13,10 +13,9 @@ use std::str::FromStr;
 
 use secrecy::SecretString;
 
-use super::host::Cloud;
 use super::settings::{Name, Settings, Surroundings};
 use super::{AccountHost, AuthError};
-use crate::vocabulary::AccountId;
+use crate::vocabulary::{AccountId, Cloud};
 
 macro_rules! methods {
     ($($variant:ident $name:literal;)*) => {

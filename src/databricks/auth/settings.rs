@@ -236,9 +236,7 @@ impl Settings {
     pub fn account(&self) -> Result<AccountId, AuthError> {
         let text = self.get(Name::AccountId).ok_or(AuthError::NoAccount)?;
         text.parse()
-            .map_err(|error: crate::vocabulary::databricks::IdError| {
-                AuthError::Account(error.to_string())
-            })
+            .map_err(|error: crate::vocabulary::IdError| AuthError::Account(error.to_string()))
     }
 
     /// Everything that is needed to call the account API.

@@ -17,12 +17,12 @@ use tfplugin::schema::{Attribute, Nesting, Schema};
 use tfplugin::types::Type;
 
 /// The data source.
-pub struct KeyConfigurations;
+pub struct KeyConfigurationsDataSource;
 
 /// Configuration and result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct KeyConfigurationsModel {
     pub use_case: Attr<UseCase>,
     pub key: Attr<String>,
     pub cloud: Attr<String>,
@@ -46,9 +46,9 @@ pub struct One {
     pub workspace_ids: Attr<Vec<Attr<String>>>,
 }
 
-impl DataSource for KeyConfigurations {
+impl DataSource for KeyConfigurationsDataSource {
     type Client = Client;
-    type Model = Model;
+    type Model = KeyConfigurationsModel;
 
     const NAME: &'static str = "dbxcmk_key_configurations";
 
@@ -87,7 +87,10 @@ impl DataSource for KeyConfigurations {
         )
     }
 
-    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        mut model: KeyConfigurationsModel,
+    ) -> Result<KeyConfigurationsModel, Diagnostics> {
         let client = cx.client();
         let account = account(cx).await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
@@ -116,7 +119,7 @@ impl DataSource for KeyConfigurations {
     }
 }
 
-fn fits(one: &KeyConfiguration, wanted: &Model) -> bool {
+fn fits(one: &KeyConfiguration, wanted: &KeyConfigurationsModel) -> bool {
     let found = one.cloud_and_key();
     wanted.use_case.known().is_none_or(|case| one.is_for(*case))
         && wanted

@@ -7,8 +7,8 @@ use super::{account_ids, accounts, incomplete, use_cases};
 use crate::provider::client::Client;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::Usage;
-use crate::requirements::documents::{self, DocumentError};
-use crate::requirements::ownership::list_of;
+use crate::requirements::aws::list_of;
+use crate::requirements::aws::{self as documents, DocumentError};
 use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
@@ -19,15 +19,15 @@ use tfplugin::schema::{Attribute, Problem, Schema};
 use tfplugin::value::Value;
 
 /// The data source.
-pub struct KeyPolicyDocument;
+pub struct KeyPolicyDocumentDataSource;
 
 /// Configuration and result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct KeyPolicyDocumentModel {
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
-    pub aws: Attr<Aws>,
+    pub aws: Attr<KeyPolicyDocumentAws>,
     pub id: Attr<String>,
     pub statements: Attr<String>,
     pub json: Attr<String>,
@@ -36,7 +36,7 @@ pub struct Model {
 /// `aws`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Aws {
+pub struct KeyPolicyDocumentAws {
     pub account_id: Attr<String>,
     pub source_policy: Attr<String>,
     pub partition: Attr<Deployment>,
@@ -57,9 +57,9 @@ fn unusable(error: &DocumentError) -> Diagnostic {
     Diagnostic::error("The key policy cannot be made", detail).on("aws.source_policy")
 }
 
-impl DataSource for KeyPolicyDocument {
+impl DataSource for KeyPolicyDocumentDataSource {
     type Client = Client;
-    type Model = Model;
+    type Model = KeyPolicyDocumentModel;
 
     const NAME: &'static str = "dbxcmk_key_policy_document";
 
@@ -114,7 +114,7 @@ impl DataSource for KeyPolicyDocument {
         )
     }
 
-    fn validate(config: &Model) -> Diagnostics {
+    fn validate(config: &KeyPolicyDocumentModel) -> Diagnostics {
         let Some(aws) = config.aws.known() else {
             return Diagnostics::new();
         };
@@ -130,20 +130,22 @@ impl DataSource for KeyPolicyDocument {
         Diagnostics::new()
     }
 
-    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        mut model: KeyPolicyDocumentModel,
+    ) -> Result<KeyPolicyDocumentModel, Diagnostics> {
         let client = cx.client();
         let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
             return Err(incomplete());
         };
         let accounts = accounts(client, &model.databricks_account_ids)?;
-        let usage = Usage {
-            deployment: (aws.partition.known().copied())
-                .unwrap_or_else(|| client.usual_deployment()),
-            accounts: accounts.clone(),
-            use_cases: cases,
-            grants: aws.include_grants.known() == Some(&true),
-            cross_account_role: aws.cross_account_role_arn.known().cloned(),
-        };
+        let usage = Usage::of(
+            (aws.partition.known().copied()).unwrap_or_else(|| client.usual_deployment()),
+            accounts.clone(),
+            cases,
+        )
+        .with_grants(aws.include_grants.known() == Some(&true))
+        .with_cross_account_role(aws.cross_account_role_arn.known().cloned());
         let grants = usage.grants();
         let source = match (&aws.source_policy, &aws.account_id) {
             (Attr::Known(source), _) => source.clone(),

@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, list, text, use_cases};
-use crate::preflight::key::proof::{Requirement, proof};
-use crate::preflight::key::{Question, judge};
-use crate::preflight::{Fact, Finding, PolicySource, Severity, Stage};
+use crate::preflight::aws::PolicySource;
+use crate::preflight::aws::{Question, judge};
+use crate::preflight::aws::{Requirement, proof};
+use crate::preflight::{Fact, Finding, Severity, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose::Unavailable;
 use crate::provider::resources::{all_known, known_set};
@@ -21,15 +22,15 @@ use tfplugin::schema::{Attribute, Nesting, Schema};
 use tfplugin::types::Type;
 
 /// The data source.
-pub struct KeyReadiness;
+pub struct KeyReadinessDataSource;
 
 /// Configuration and result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct KeyReadinessModel {
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
-    pub aws: Attr<Aws>,
+    pub aws: Attr<KeyReadinessAws>,
     pub id: Attr<String>,
     pub ready: Attr<bool>,
     pub key_state: Attr<String>,
@@ -41,7 +42,7 @@ pub struct Model {
 /// `aws`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Aws {
+pub struct KeyReadinessAws {
     pub key_arn: Attr<KeyArn>,
     pub cross_account_role_arn: Attr<RoleArn>,
     pub policy: Attr<String>,
@@ -112,9 +113,9 @@ impl From<Requirement> for Needed {
     }
 }
 
-impl DataSource for KeyReadiness {
+impl DataSource for KeyReadinessDataSource {
     type Client = Client;
-    type Model = Model;
+    type Model = KeyReadinessModel;
 
     const NAME: &'static str = "dbxcmk_key_readiness";
 
@@ -196,7 +197,7 @@ impl DataSource for KeyReadiness {
         )
     }
 
-    fn validate(config: &Model) -> Diagnostics {
+    fn validate(config: &KeyReadinessModel) -> Diagnostics {
         let policy = config.aws.known().and_then(|aws| aws.policy.known());
         match policy.map(|policy| Document::parse(policy)) {
             Some(Err(error)) => Diagnostic::error(
@@ -209,7 +210,10 @@ impl DataSource for KeyReadiness {
         }
     }
 
-    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        mut model: KeyReadinessModel,
+    ) -> Result<KeyReadinessModel, Diagnostics> {
         let client = cx.client();
         let Attr::Known(aws) = &model.aws else {
             return Err(incomplete());
@@ -233,13 +237,8 @@ impl DataSource for KeyReadiness {
             facts.policy = Fact::Known(policy.clone());
             facts.policy_source = PolicySource::Given("`aws.policy`".to_owned());
         }
-        let usage = Usage {
-            deployment: client.deployment(&key),
-            accounts: accounts.clone(),
-            use_cases: cases,
-            grants: false,
-            cross_account_role: aws.cross_account_role_arn.known().cloned(),
-        };
+        let usage = Usage::of(client.deployment(&key), accounts.clone(), cases)
+            .with_cross_account_role(aws.cross_account_role_arn.known().cloned());
         let question = Question {
             usage,
             cluster_volumes: false,

@@ -7,7 +7,7 @@ use super::{account, incomplete, list, text};
 use crate::provider::bindings::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::requirements::coverage::{Covered, KINDS, Keys};
+use crate::requirements::coverage::{Covered, KINDS, WorkspaceKeys};
 use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
@@ -16,12 +16,12 @@ use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Nesting, Schema};
 
 /// The data source.
-pub struct WorkspaceEncryption;
+pub struct WorkspaceEncryptionDataSource;
 
 /// Configuration and result.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct WorkspaceEncryptionModel {
     pub workspace_id: Attr<WorkspaceId>,
     pub id: Attr<String>,
     pub workspace_name: Attr<String>,
@@ -47,9 +47,9 @@ pub struct Data {
     pub instead: Attr<String>,
 }
 
-impl DataSource for WorkspaceEncryption {
+impl DataSource for WorkspaceEncryptionDataSource {
     type Client = Client;
-    type Model = Model;
+    type Model = WorkspaceEncryptionModel;
 
     const NAME: &'static str = "dbxcmk_workspace_encryption";
 
@@ -117,7 +117,10 @@ impl DataSource for WorkspaceEncryption {
         )
     }
 
-    async fn read(cx: &Context<Client>, mut model: Model) -> Result<Model, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        mut model: WorkspaceEncryptionModel,
+    ) -> Result<WorkspaceEncryptionModel, Diagnostics> {
         let client = cx.client();
         let account = account(cx).await?;
         let Attr::Known(id) = model.workspace_id else {
@@ -143,7 +146,7 @@ impl DataSource for WorkspaceEncryption {
             }))
         };
         let (managed, storage) = (of(UseCase::ManagedServices)?, of(UseCase::Storage)?);
-        let keys = Keys {
+        let keys = WorkspaceKeys {
             managed_services: managed.is_some(),
             storage: storage.is_some(),
             cluster_volumes: storage

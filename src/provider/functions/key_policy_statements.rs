@@ -2,7 +2,7 @@
 
 use super::{all_parsed, parameter, parsed, wrong};
 use crate::requirements::aws::Usage;
-use crate::requirements::ownership::list_of;
+use crate::requirements::aws::list_of;
 use crate::vocabulary::Deployment;
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use tfplugin::types::Type;
@@ -75,13 +75,7 @@ impl Function for KeyPolicyStatements {
         } else {
             Deployment::Commercial
         };
-        let usage = Usage {
-            deployment,
-            accounts,
-            use_cases,
-            grants: false,
-            cross_account_role: role,
-        };
+        let usage = Usage::of(deployment, accounts, use_cases).with_cross_account_role(role);
         let statements: Vec<String> = usage
             .grants()
             .into_iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{parameter, text, wrong};
-use crate::requirements::ownership::{document_of, statements_of};
+use crate::requirements::aws::{document_of, statements_of};
 use kms_policy::{Document, Edit};
 use tfplugin::function::{Function, FunctionError, Signature};
 use tfplugin::types::Type;

@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::provider::client::{Client, as_warning};
 use crate::provider::diagnose;
-use crate::provider::resources::key_configuration::{KeyConfiguration, Model};
+use crate::provider::resources::key_configuration::{
+    KeyConfigurationModel, KeyConfigurationResource,
+};
 use crate::vocabulary::{KeyArn, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -13,19 +15,19 @@ use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Schema};
 
 /// The list.
-pub struct KeyConfigurations;
+pub struct KeyConfigurationList;
 
 /// What it is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Config {
+pub struct KeyConfigurationListConfig {
     pub use_case: Attr<UseCase>,
     pub key_arn: Attr<KeyArn>,
 }
 
-impl ListResource for KeyConfigurations {
-    type Of = KeyConfiguration;
-    type Config = Config;
+impl ListResource for KeyConfigurationList {
+    type Of = KeyConfigurationResource;
+    type Config = KeyConfigurationListConfig;
 
     fn schema() -> Schema {
         Schema::new(
@@ -41,9 +43,9 @@ impl ListResource for KeyConfigurations {
 
     async fn list(
         cx: &Context<Client>,
-        config: Config,
+        config: KeyConfigurationListConfig,
         limit: usize,
-    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    ) -> Result<Vec<Listed<KeyConfigurationModel>>, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
@@ -65,7 +67,7 @@ impl ListResource for KeyConfigurations {
             if !fits {
                 continue;
             }
-            match Model::of(one) {
+            match KeyConfigurationModel::of(one) {
                 Ok(model) => {
                     let name = aws
                         .key_alias

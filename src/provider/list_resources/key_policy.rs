@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::provider::client::Client;
-use crate::provider::resources::key_policy::{KeyPolicy, Model};
+use crate::provider::resources::key_policy::{KeyPolicyModel, KeyPolicyResource};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -12,18 +12,18 @@ use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Schema};
 
 /// The list.
-pub struct KeyPolicies;
+pub struct KeyPolicyList;
 
 /// What it is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Config {
+pub struct KeyPolicyListConfig {
     pub region: Attr<String>,
 }
 
-impl ListResource for KeyPolicies {
-    type Of = KeyPolicy;
-    type Config = Config;
+impl ListResource for KeyPolicyList {
+    type Of = KeyPolicyResource;
+    type Config = KeyPolicyListConfig;
 
     fn schema() -> Schema {
         Schema::new(
@@ -38,9 +38,9 @@ impl ListResource for KeyPolicies {
 
     async fn list(
         cx: &Context<Client>,
-        config: Config,
+        config: KeyPolicyListConfig,
         limit: usize,
-    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    ) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
         let client = cx.client();
         let keys = client.aws().keys(config.region.known().map(String::as_str)).await.map_err(|error| {
             Diagnostic::error(
@@ -68,7 +68,7 @@ impl ListResource for KeyPolicies {
                     continue;
                 }
             };
-            let model = Model::recognised(client, &key, &live);
+            let model = KeyPolicyModel::recognised(client, &key, &live);
             if model.is_for_databricks() {
                 found.push(Listed {
                     name: key.to_string(),

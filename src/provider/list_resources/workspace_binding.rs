@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::provider::client::{Client, as_warning};
 use crate::provider::diagnose;
-use crate::provider::resources::workspace_binding::{Model, WorkspaceBinding};
+use crate::provider::resources::workspace_binding::{
+    WorkspaceBindingModel, WorkspaceBindingResource,
+};
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -13,18 +15,18 @@ use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Schema};
 
 /// The list.
-pub struct WorkspaceBindings;
+pub struct WorkspaceBindingList;
 
 /// What it is asked for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Config {
+pub struct WorkspaceBindingListConfig {
     pub key_configuration_id: Attr<KeyConfigurationId>,
 }
 
-impl ListResource for WorkspaceBindings {
-    type Of = WorkspaceBinding;
-    type Config = Config;
+impl ListResource for WorkspaceBindingList {
+    type Of = WorkspaceBindingResource;
+    type Config = WorkspaceBindingListConfig;
 
     fn schema() -> Schema {
         Schema::new(
@@ -39,9 +41,9 @@ impl ListResource for WorkspaceBindings {
 
     async fn list(
         cx: &Context<Client>,
-        config: Config,
+        config: WorkspaceBindingListConfig,
         limit: usize,
-    ) -> Result<Vec<Listed<Model>>, Diagnostics> {
+    ) -> Result<Vec<Listed<WorkspaceBindingModel>>, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The workspaces could not be read", &error);
@@ -60,7 +62,7 @@ impl ListResource for WorkspaceBindings {
             if found.len() >= limit {
                 break;
             }
-            match Model::of(workspace) {
+            match WorkspaceBindingModel::of(workspace) {
                 Ok(model) => {
                     found.push(Listed {
                         name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id),

@@ -8,11 +8,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::{Timeouts, all_known, known_set, timeout};
-use crate::databricks::key_configurations::{
-    AwsKeyInfo, KeyConfiguration as Remote, NewKeyConfiguration,
-};
+use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration, NewKeyConfiguration};
 use crate::preflight::Stage;
-use crate::preflight::key::{Question, judge};
+use crate::preflight::aws::{Question, judge};
 use crate::provider::client::{
     Claim, Client, PlannedConfiguration, account_to_read, as_warnings, split,
 };
@@ -36,17 +34,17 @@ const CREATE: Duration = Duration::from_secs(10 * 60);
 const DELETE: Duration = Duration::from_secs(15 * 60);
 
 /// The resource.
-pub struct KeyConfiguration;
+pub struct KeyConfigurationResource;
 
 /// Configuration, plan and state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct KeyConfigurationModel {
     pub id: Attr<KeyConfigurationId>,
     pub account_id: Attr<AccountId>,
     pub creation_time: Attr<String>,
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
-    pub aws: Attr<Aws>,
+    pub aws: Attr<KeyConfigurationAws>,
     pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
@@ -54,14 +52,14 @@ pub struct Model {
 /// `aws`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Aws {
+pub struct KeyConfigurationAws {
     pub key_arn: Attr<KeyArn>,
     pub key_alias: Attr<KeyAlias>,
     pub key_region: Attr<String>,
     pub reuse_key_for_cluster_volumes: Attr<bool>,
 }
 
-impl Model {
+impl KeyConfigurationModel {
     /// A configuration of which nothing but its id is known.
     fn named(id: KeyConfigurationId) -> Self {
         Self {
@@ -79,7 +77,7 @@ impl Model {
     ///
     /// # Errors
     /// When this version cannot represent it: a key of another cloud.
-    pub fn of(remote: &Remote) -> Result<Self, Diagnostics> {
+    pub fn of(remote: &KeyConfiguration) -> Result<Self, Diagnostics> {
         let id: Result<KeyConfigurationId, _> = remote.customer_managed_key_id.parse();
         state(
             remote,
@@ -100,13 +98,11 @@ impl Model {
     ) -> Option<(KeyArn, Question)> {
         let aws = self.aws.known()?;
         let key = aws.key_arn.known()?.clone();
-        let usage = Usage {
-            deployment: client.deployment(&key),
-            accounts: vec![account.clone()],
-            use_cases: all_known(&self.use_cases)?,
-            grants: false,
-            cross_account_role: None,
-        };
+        let usage = Usage::of(
+            client.deployment(&key),
+            [account.clone()],
+            all_known(&self.use_cases)?,
+        );
         let cluster_volumes = aws.reuse_key_for_cluster_volumes.known() != Some(&false);
         Some((
             key,
@@ -120,7 +116,10 @@ impl Model {
 }
 
 /// The state from what the API shows; what it does not know stays as it was.
-fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
+fn state(
+    remote: &KeyConfiguration,
+    before: &KeyConfigurationModel,
+) -> Result<KeyConfigurationModel, Diagnostics> {
     let odd = |what: String| {
         Diagnostics::from(Diagnostic::error(
             "The key configuration cannot be represented",
@@ -145,7 +144,7 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
         .map_err(|_| odd(format!("the key {}", key.key_arn)))?;
     let is_storage = use_cases.contains(&UseCase::Storage);
     let old = before.aws.known();
-    Ok(Model {
+    Ok(KeyConfigurationModel {
         id: remote
             .customer_managed_key_id
             .parse()
@@ -158,7 +157,7 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
             .creation_time
             .and_then(rfc3339)
             .map_or_else(|| before.creation_time.clone(), Attr::Known),
-        aws: Attr::Known(Aws {
+        aws: Attr::Known(KeyConfigurationAws {
             key_region: Attr::Known(
                 key.key_region
                     .clone()
@@ -184,7 +183,7 @@ fn state(remote: &Remote, before: &Model) -> Result<Model, Diagnostics> {
     })
 }
 
-fn request(plan: &Model) -> Option<NewKeyConfiguration> {
+fn request(plan: &KeyConfigurationModel) -> Option<NewKeyConfiguration> {
     let aws = plan.aws.known()?;
     let mut use_cases: Vec<String> = all_known(&plan.use_cases)?
         .iter()
@@ -209,9 +208,9 @@ fn request(plan: &Model) -> Option<NewKeyConfiguration> {
     })
 }
 
-impl Resource for KeyConfiguration {
+impl Resource for KeyConfigurationResource {
     type Client = Client;
-    type Model = Model;
+    type Model = KeyConfigurationModel;
 
     const NAME: &'static str = "dbxcmk_key_configuration";
     const IDENTITY: Identity = Identity {
@@ -259,7 +258,7 @@ impl Resource for KeyConfiguration {
         )
     }
 
-    fn validate(config: &Model) -> Diagnostics {
+    fn validate(config: &KeyConfigurationModel) -> Diagnostics {
         let mut found = Diagnostics::new();
         let (Some(aws), Some(cases)) = (config.aws.known(), all_known(&config.use_cases)) else {
             return found;
@@ -281,8 +280,8 @@ impl Resource for KeyConfiguration {
 
     async fn plan(
         cx: &Context<Client>,
-        change: &Change<Model>,
-        plan: &mut Plan<Model>,
+        change: &Change<KeyConfigurationModel>,
+        plan: &mut Plan<KeyConfigurationModel>,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let cases = all_known(&plan.model.use_cases);
@@ -385,7 +384,10 @@ impl Resource for KeyConfiguration {
         Ok(())
     }
 
-    async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
+    async fn plan_destroy(
+        cx: &Context<Client>,
+        state: &KeyConfigurationModel,
+    ) -> Result<(), Diagnostics> {
         match &state.id {
             Attr::Known(id) => {
                 let client = cx.client();
@@ -401,9 +403,9 @@ impl Resource for KeyConfiguration {
 
     async fn create(
         cx: &Context<Client>,
-        plan: Model,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        plan: KeyConfigurationModel,
+        progress: &Progress<KeyConfigurationModel>,
+    ) -> Result<KeyConfigurationModel, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let (Some(new), Some((key, question))) = (
@@ -443,7 +445,7 @@ impl Resource for KeyConfiguration {
         let complete = account.key_configuration(&id).await.unwrap_or(made);
         let mut state = match state(&complete, &plan) {
             Ok(state) => state,
-            Err(_) => Model {
+            Err(_) => KeyConfigurationModel {
                 id: Attr::Known(id.clone()),
                 ..plan.clone()
             },
@@ -457,7 +459,10 @@ impl Resource for KeyConfiguration {
         Ok(state)
     }
 
-    async fn read(cx: &Context<Client>, before: Model) -> Result<Option<Model>, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        before: KeyConfigurationModel,
+    ) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
         let Attr::Known(id) = &before.id else {
             return Ok(None);
         };
@@ -491,15 +496,15 @@ impl Resource for KeyConfiguration {
 
     async fn update(
         _: &Context<Client>,
-        _: Model,
-        plan: Model,
-        _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        _: KeyConfigurationModel,
+        plan: KeyConfigurationModel,
+        _: &Progress<KeyConfigurationModel>,
+    ) -> Result<KeyConfigurationModel, Diagnostics> {
         // Only the alias and the timeouts can change in place, and both live here alone.
         Ok(plan)
     }
 
-    async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
+    async fn delete(cx: &Context<Client>, state: KeyConfigurationModel) -> Result<(), Diagnostics> {
         let account = cx.client().account().await?;
         let Attr::Known(id) = &state.id else {
             return Ok(());
@@ -547,19 +552,17 @@ impl Resource for KeyConfiguration {
         }
     }
 
-    async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
-        let id: KeyConfigurationId =
-            id.parse()
-                .map_err(|error: crate::vocabulary::databricks::IdError| {
-                    Diagnostic::error(
-                        "Not the id of a key configuration",
-                        format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
-                    )
-                })?;
-        Ok(Model::named(id))
+    async fn import(_: &Context<Client>, id: &str) -> Result<KeyConfigurationModel, Diagnostics> {
+        let id: KeyConfigurationId = id.parse().map_err(|error: crate::vocabulary::IdError| {
+            Diagnostic::error(
+                "Not the id of a key configuration",
+                format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
+            )
+        })?;
+        Ok(KeyConfigurationModel::named(id))
     }
 
-    fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
+    fn take_over(source: &Source) -> Option<Result<(KeyConfigurationModel, Private), Diagnostics>> {
         let is_peer = source.is_of("databricks", "databricks")
             && source.type_name == "databricks_mws_customer_managed_keys";
         is_peer.then(|| Peer::model(source.state.clone()).map(|model| (model, Private::new())))
@@ -588,7 +591,7 @@ fn readable_alias(text: Option<&str>) -> Attr<KeyAlias> {
 }
 
 impl Peer {
-    fn model(state: Json) -> Result<Model, Diagnostics> {
+    fn model(state: Json) -> Result<KeyConfigurationModel, Diagnostics> {
         let peer: Self = serde_json::from_value(state)
             .map_err(|error| unusable(&format!("It has another form ({error})")))?;
         let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -606,7 +609,7 @@ impl Peer {
             .transpose()?;
         let cases = peer.use_cases.iter().map(|case| parsed("use_cases", case));
         // Whether it is reused for cluster volumes is not in that state: the read that follows brings it.
-        Ok(Model {
+        Ok(KeyConfigurationModel {
             account_id: account_id.into(),
             creation_time: peer
                 .creation_time
@@ -614,13 +617,13 @@ impl Peer {
                 .and_then(rfc3339)
                 .into(),
             use_cases: known_set(cases.collect::<Result<Vec<UseCase>, _>>()?),
-            aws: Attr::Known(Aws {
+            aws: Attr::Known(KeyConfigurationAws {
                 key_arn: Attr::Known(parsed("key_arn", &key.key_arn)?),
                 key_alias: readable_alias(key.key_alias.as_deref()),
                 key_region: filled(&key.key_region).into(),
                 reuse_key_for_cluster_volumes: Attr::Null,
             }),
-            ..Model::named(id)
+            ..KeyConfigurationModel::named(id)
         })
     }
 }

@@ -9,16 +9,15 @@ use crate::clouds::aws::AwsError;
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
-use crate::preflight::{Fact, PolicySource, Stage};
+use crate::preflight::aws::PolicySource;
+use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_looked_at};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::provider::key_policies::{Write, merged, refuse_lockout, understood, write};
+use crate::requirements::aws::{PermissionChange, effects};
 use crate::requirements::aws::{Usage, User};
-use crate::requirements::effects::{PermissionChange, effects};
-use crate::requirements::ownership::{
-    list_of, mean_the_same, recognise, statements_of, still_there,
-};
+use crate::requirements::aws::{list_of, mean_the_same, recognise, statements_of, still_there};
 use crate::vocabulary::{AccountId, KeyArn, RoleArn, UseCase};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
@@ -35,16 +34,16 @@ const SETTLE: Duration = Duration::from_secs(10 * 60);
 const REGION_OF_KEY: &str = "region_of_key";
 
 /// The resource.
-pub struct KeyPolicy;
+pub struct KeyPolicyResource;
 
 /// Configuration, plan and state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct KeyPolicyModel {
     pub id: Attr<String>,
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
-    pub aws: Attr<Aws>,
+    pub aws: Attr<KeyPolicyAws>,
     pub force_destroy: Attr<bool>,
     pub statements: Attr<String>,
     pub policy: Attr<String>,
@@ -55,18 +54,18 @@ pub struct Model {
 /// `aws`
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Aws {
+pub struct KeyPolicyAws {
     pub key_arn: Attr<KeyArn>,
     pub cross_account_role_arn: Attr<RoleArn>,
     pub cluster_volumes: Attr<bool>,
     pub include_grants: Attr<bool>,
 }
 
-impl Model {
+impl KeyPolicyModel {
     /// A key policy of which nothing but its key is known.
     fn named(key: KeyArn) -> Self {
         let id = Attr::Known(key.to_string());
-        let aws = Aws {
+        let aws = KeyPolicyAws {
             key_arn: Attr::Known(key),
             cross_account_role_arn: Attr::Null,
             cluster_volumes: Attr::Null,
@@ -95,7 +94,7 @@ impl Model {
 
     /// What of a key's policy is recognised as ours.
     pub fn recognised(client: &Client, key: &KeyArn, live: &Document) -> Self {
-        let mut model = KeyPolicy::adopted(client, Self::named(key.clone()), live, key);
+        let mut model = KeyPolicyResource::adopted(client, Self::named(key.clone()), live, key);
         model.policy = Attr::Known(live.text().to_owned());
         model
     }
@@ -118,17 +117,21 @@ impl Model {
             Attr::Known(role) if cluster_volumes => Some(role.clone()),
             _ => None,
         };
-        Some(Usage {
-            // With a new key the host alone may say it, so that the statements are known at plan.
-            deployment: match aws.key_arn.known() {
-                Some(key) => client.deployment(key),
-                None => client.deployment_of_host()?,
-            },
-            accounts: all_known(&self.databricks_account_ids)?,
-            use_cases: all_known(&self.use_cases)?,
-            grants: *aws.include_grants.known()?,
-            cross_account_role: role,
-        })
+        // With a new key the host alone may say it, so that the statements are known at plan.
+        let deployment = match aws.key_arn.known() {
+            Some(key) => client.deployment(key),
+            None => client.deployment_of_host()?,
+        };
+        let usage = Usage::of(
+            deployment,
+            all_known(&self.databricks_account_ids)?,
+            all_known(&self.use_cases)?,
+        );
+        Some(
+            usage
+                .with_grants(*aws.include_grants.known()?)
+                .with_cross_account_role(role),
+        )
     }
 
     /// The statements that are ours, as the state has them.
@@ -316,7 +319,7 @@ const DELETE_THE_WORKSPACES: &str = "Delete the workspaces first (`terraform des
 /// Refuses a destruction that takes from a workspace what it needs.
 async fn refuse_destruction_in_use(
     client: &Client,
-    state: &Model,
+    state: &KeyPolicyModel,
     key: &KeyArn,
 ) -> Result<(), Diagnostics> {
     let own = state.own_statements()?;
@@ -368,12 +371,12 @@ async fn refuse_destruction_in_use(
     refuse_removal_in_use(client, key, &removal).await
 }
 
-impl KeyPolicy {
+impl KeyPolicyResource {
     /// What the user left out and what follows from what they said.
     fn complete(
         cx: &Context<Client>,
-        change: &Change<Model>,
-        model: &mut Model,
+        change: &Change<KeyPolicyModel>,
+        model: &mut KeyPolicyModel,
     ) -> Result<(), Diagnostics> {
         if let Attr::Known(aws) = &mut model.aws {
             let config = change.config.aws.known();
@@ -404,15 +407,15 @@ impl KeyPolicy {
         cx: &Context<Client>,
         key: &KeyArn,
         usage: &Usage,
-        prior: Option<&Model>,
-        model: &Model,
+        prior: Option<&KeyPolicyModel>,
+        model: &KeyPolicyModel,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let _alone = client.lock_policy(key).await;
         let facts = client.facts_for_plan(key).await;
         let (wanted, previous) = (
             usage.grants(),
-            prior.map_or_else(|| Ok(Vec::new()), Model::own_statements)?,
+            prior.map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?,
         );
         let mut found = Diagnostics::new();
         let mut lost = Vec::new();
@@ -428,13 +431,13 @@ impl KeyPolicy {
         // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
         let mut planned = client.facts_for_plan(key).await;
         planned.policy_source = PolicySource::Planned;
-        let question = crate::preflight::key::Question {
+        let question = crate::preflight::aws::Question {
             usage: usage.clone(),
             cluster_volumes: false,
             stage: Stage::Plan,
         };
         found.extend(client.report(
-            crate::preflight::key::judge(&planned, &question),
+            crate::preflight::aws::judge(&planned, &question),
             &model.ignore_findings,
             Stage::Plan,
             |_| "aws.key_arn",
@@ -463,9 +466,9 @@ impl KeyPolicy {
     }
 }
 
-impl Resource for KeyPolicy {
+impl Resource for KeyPolicyResource {
     type Client = Client;
-    type Model = Model;
+    type Model = KeyPolicyModel;
 
     const NAME: &'static str = "dbxcmk_key_policy";
     const IDENTITY: Identity = Identity {
@@ -531,7 +534,7 @@ impl Resource for KeyPolicy {
         )
     }
 
-    fn validate(config: &Model) -> Diagnostics {
+    fn validate(config: &KeyPolicyModel) -> Diagnostics {
         let mut found = Diagnostics::new();
         let Attr::Known(aws) = &config.aws else {
             return found;
@@ -582,15 +585,15 @@ impl Resource for KeyPolicy {
 
     async fn plan(
         cx: &Context<Client>,
-        change: &Change<Model>,
-        plan: &mut Plan<Model>,
+        change: &Change<KeyPolicyModel>,
+        plan: &mut Plan<KeyPolicyModel>,
     ) -> Result<(), Diagnostics> {
         Self::complete(cx, change, &mut plan.model)?;
         let prior = change.prior.as_ref();
         let same_key = prior.is_some_and(|prior| prior.key() == plan.model.key());
         let previous = prior
             .filter(|_| same_key)
-            .map_or_else(|| Ok(Vec::new()), Model::own_statements)?;
+            .map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?;
         let Some(usage) = plan.model.usage(cx.client()) else {
             plan.model.statements = Attr::Unknown;
             plan.model.policy = Attr::Unknown;
@@ -619,7 +622,7 @@ impl Resource for KeyPolicy {
         }
     }
 
-    async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
+    async fn plan_destroy(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<(), Diagnostics> {
         match state.key() {
             Some(key) => refuse_destruction_in_use(cx.client(), state, key).await,
             None => Ok(()),
@@ -628,13 +631,16 @@ impl Resource for KeyPolicy {
 
     async fn create(
         cx: &Context<Client>,
-        plan: Model,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        plan: KeyPolicyModel,
+        progress: &Progress<KeyPolicyModel>,
+    ) -> Result<KeyPolicyModel, Diagnostics> {
         Self::put(cx, plan, &[], None, "create", progress).await
     }
 
-    async fn read(cx: &Context<Client>, mut state: Model) -> Result<Option<Model>, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        mut state: KeyPolicyModel,
+    ) -> Result<Option<KeyPolicyModel>, Diagnostics> {
         if !cx.client().aws_is_known() {
             cx.defer();
             cx.warn(not_looked_at(&diagnose::Unavailable::NotYetKnown(vec![
@@ -643,7 +649,7 @@ impl Resource for KeyPolicy {
             return Ok(Some(state));
         }
         if state.key().is_none() {
-            state = Model::named(Self::key_of(cx, &state).await?);
+            state = KeyPolicyModel::named(Self::key_of(cx, &state).await?);
         }
         let Some(key) = state.key().cloned() else {
             return Ok(None);
@@ -675,15 +681,15 @@ impl Resource for KeyPolicy {
 
     async fn update(
         cx: &Context<Client>,
-        prior: Model,
-        plan: Model,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        prior: KeyPolicyModel,
+        plan: KeyPolicyModel,
+        progress: &Progress<KeyPolicyModel>,
+    ) -> Result<KeyPolicyModel, Diagnostics> {
         let base = prior.policy.known().map(String::as_str);
         Self::put(cx, plan, &prior.own_statements()?, base, "update", progress).await
     }
 
-    async fn delete(cx: &Context<Client>, state: Model) -> Result<(), Diagnostics> {
+    async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
         let Some(key) = state.key().cloned() else {
             return Ok(());
         };
@@ -710,19 +716,17 @@ impl Resource for KeyPolicy {
         .map(|_| ())
     }
 
-    async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
-        let key: KeyArn = id
-            .parse()
-            .map_err(|error: crate::vocabulary::arn::ArnError| {
-                Diagnostic::error(
-                    "Not the ARN of a key",
-                    format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
-                )
-            })?;
-        Ok(Model::named(key))
+    async fn import(_: &Context<Client>, id: &str) -> Result<KeyPolicyModel, Diagnostics> {
+        let key: KeyArn = id.parse().map_err(|error: crate::vocabulary::ArnError| {
+            Diagnostic::error(
+                "Not the ARN of a key",
+                format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
+            )
+        })?;
+        Ok(KeyPolicyModel::named(key))
     }
 
-    fn take_over(source: &Source) -> Option<Result<(Model, Private), Diagnostics>> {
+    fn take_over(source: &Source) -> Option<Result<(KeyPolicyModel, Private), Diagnostics>> {
         if !source.is_of("hashicorp", "aws") || source.type_name != "aws_kms_key_policy" {
             return None;
         }
@@ -736,14 +740,14 @@ impl Resource for KeyPolicy {
         let named = text("key_id").or(text("id")).unwrap_or_default();
         let mut private = Private::new();
         let model = match named.parse() {
-            Ok(key) => Model::named(key),
+            Ok(key) => KeyPolicyModel::named(key),
             // That resource names the key by its id alone; the read that follows asks KMS for the rest.
             Err(_) => {
                 private
                     .extend(text("region").map(|region| (REGION_OF_KEY.to_owned(), region.into())));
-                Model {
+                KeyPolicyModel {
                     id: Attr::Known(named.to_owned()),
-                    ..Model::unnamed()
+                    ..KeyPolicyModel::unnamed()
                 }
             }
         };
@@ -751,9 +755,9 @@ impl Resource for KeyPolicy {
     }
 }
 
-impl KeyPolicy {
+impl KeyPolicyResource {
     /// The key of a state that was taken over from a resource which names it by its id alone.
-    async fn key_of(cx: &Context<Client>, state: &Model) -> Result<KeyArn, Diagnostics> {
+    async fn key_of(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<KeyArn, Diagnostics> {
         let named = state.id.known().map(String::as_str).unwrap_or_default();
         let region = cx.private(REGION_OF_KEY);
         let found = cx
@@ -776,12 +780,12 @@ impl KeyPolicy {
 
     async fn put(
         cx: &Context<Client>,
-        mut plan: Model,
+        mut plan: KeyPolicyModel,
         previous: &[String],
         base: Option<&str>,
         operation: &str,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        progress: &Progress<KeyPolicyModel>,
+    ) -> Result<KeyPolicyModel, Diagnostics> {
         let (Some(key), Some(usage)) = (plan.key().cloned(), plan.usage(cx.client())) else {
             return Err(Diagnostic::bug(
                 "A key policy was applied before its configuration was known.",
@@ -815,7 +819,12 @@ impl KeyPolicy {
     }
 
     /// An imported policy: what of it is recognised as ours.
-    fn adopted(client: &Client, mut state: Model, live: &Document, key: &KeyArn) -> Model {
+    fn adopted(
+        client: &Client,
+        mut state: KeyPolicyModel,
+        live: &Document,
+        key: &KeyArn,
+    ) -> KeyPolicyModel {
         let found = recognise(live, client.deployment(key));
         state.statements = Attr::Known(list_of(&found.statements));
         state.use_cases = known_set(found.use_cases);

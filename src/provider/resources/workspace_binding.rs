@@ -10,18 +10,19 @@ use super::{Timeouts, timeout};
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::{KeyFields, Workspace};
+use crate::preflight::aws::KeyFacts;
+use crate::preflight::aws::{Question, judge as judge_key};
 use crate::preflight::binding::{
     self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned,
     judge_workspace, role_unknown,
 };
-use crate::preflight::key::{self, Question};
-use crate::preflight::{Finding, KeyFacts, Stage, Subject};
+use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::bindings::{self, Attach, Failure, attached, required, workspace};
 use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable};
 use crate::requirements::aws::Usage;
-use crate::vocabulary::arn::ArnError;
+use crate::vocabulary::ArnError;
 use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, Tier, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -33,12 +34,12 @@ use tfplugin::schema::{Attribute, Schema};
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
 /// The resource.
-pub struct WorkspaceBinding;
+pub struct WorkspaceBindingResource;
 
 /// Configuration, plan and state.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct Model {
+pub struct WorkspaceBindingModel {
     pub id: Attr<String>,
     pub workspace_id: Attr<WorkspaceId>,
     pub managed_services_key_configuration_id: Attr<KeyConfigurationId>,
@@ -53,7 +54,7 @@ pub struct Model {
     pub timeouts: Timeouts,
 }
 
-impl Model {
+impl WorkspaceBindingModel {
     /// A binding of which nothing but its workspace is known.
     fn named(workspace_id: WorkspaceId) -> Self {
         Self {
@@ -239,7 +240,7 @@ async fn examine(
     client: &Client,
     account: &Account,
     workspace: &Workspace,
-    model: &Model,
+    model: &WorkspaceBindingModel,
     stage: Stage,
 ) -> Result<Examined, Diagnostics> {
     let about = facts(workspace);
@@ -261,7 +262,7 @@ async fn examine(
             .map(|remote| configuration_facts(id, remote));
         for finding in judge(
             &about,
-            &binding::Attach {
+            &binding::Attachment {
                 case,
                 id,
                 configuration: configuration.as_ref(),
@@ -298,13 +299,8 @@ async fn examine(
             None => None,
         };
         let question = Question {
-            usage: Usage {
-                deployment: client.deployment(&key),
-                accounts: vec![account.id().clone()],
-                use_cases: vec![case],
-                grants: false,
-                cross_account_role: role,
-            },
+            usage: Usage::of(client.deployment(&key), [account.id().clone()], [case])
+                .with_cross_account_role(role),
             cluster_volumes: false,
             stage,
         };
@@ -319,7 +315,7 @@ async fn examine(
             UseCase::ManagedServices => Subject::ManagedServicesConfiguration,
             UseCase::Storage => Subject::StorageConfiguration,
         };
-        for mut finding in key::judge(&known, &question) {
+        for mut finding in judge_key(&known, &question) {
             finding.subject = subject;
             examined.add(finding);
         }
@@ -346,15 +342,15 @@ fn enforce(
     }
 }
 
-impl WorkspaceBinding {
+impl WorkspaceBindingResource {
     /// Attaches what is not attached yet, and waits until it is there to stay. `existing`: whether the binding is in the state
     /// already, so that what is true can be written there whatever happens.
     async fn attach(
         cx: &Context<Client>,
-        plan: Model,
+        plan: WorkspaceBindingModel,
         existing: bool,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        progress: &Progress<WorkspaceBindingModel>,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let Attr::Known(id) = plan.workspace_id else {
@@ -395,7 +391,7 @@ impl WorkspaceBinding {
             settle_time: plan.settle_time.known().map(GoDuration::length),
         };
         match bindings::attach(cx, account, before, &wanted).await {
-            Ok(now) => Ok(Model {
+            Ok(now) => Ok(WorkspaceBindingModel {
                 id: Attr::Known(id.to_string()),
                 ..plan.showing(&now)
             }),
@@ -410,10 +406,10 @@ impl WorkspaceBinding {
     async fn explained(
         cx: &Context<Client>,
         account: &Account,
-        plan: Model,
+        plan: WorkspaceBindingModel,
         failure: Failure,
         existing: bool,
-        progress: &Progress<Model>,
+        progress: &Progress<WorkspaceBindingModel>,
     ) -> Diagnostics {
         let mut all = failure.diagnostics;
         if failure.is_about_the_key
@@ -439,7 +435,7 @@ impl WorkspaceBinding {
 fn refuse_second_binding(
     client: &Client,
     id: WorkspaceId,
-    model: &Model,
+    model: &WorkspaceBindingModel,
     is_new: bool,
 ) -> Result<(), Diagnostics> {
     let is_free = |case: &UseCase| {
@@ -467,9 +463,9 @@ fn refuse_second_binding(
     .into())
 }
 
-impl Resource for WorkspaceBinding {
+impl Resource for WorkspaceBindingResource {
     type Client = Client;
-    type Model = Model;
+    type Model = WorkspaceBindingModel;
 
     const NAME: &'static str = "dbxcmk_workspace_binding";
     const IDENTITY: Identity = Identity {
@@ -529,7 +525,7 @@ impl Resource for WorkspaceBinding {
         )
     }
 
-    fn validate(config: &Model) -> Diagnostics {
+    fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
         let none = UseCase::ALL
             .iter()
             .all(|case| config.wanted(*case).is_null());
@@ -546,12 +542,13 @@ impl Resource for WorkspaceBinding {
 
     async fn plan(
         cx: &Context<Client>,
-        change: &Change<Model>,
-        plan: &mut Plan<Model>,
+        change: &Change<WorkspaceBindingModel>,
+        plan: &mut Plan<WorkspaceBindingModel>,
     ) -> Result<(), Diagnostics> {
         let client = cx.client();
         plan.model.id = plan.model.workspace_id.as_ref().map(ToString::to_string);
-        let same_workspace = |prior: &&Model| prior.workspace_id == plan.model.workspace_id;
+        let same_workspace =
+            |prior: &&WorkspaceBindingModel| prior.workspace_id == plan.model.workspace_id;
         let prior = change.prior.as_ref().filter(same_workspace);
         for case in UseCase::ALL {
             let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
@@ -645,7 +642,10 @@ impl Resource for WorkspaceBinding {
         )
     }
 
-    async fn plan_destroy(cx: &Context<Client>, state: &Model) -> Result<(), Diagnostics> {
+    async fn plan_destroy(
+        cx: &Context<Client>,
+        state: &WorkspaceBindingModel,
+    ) -> Result<(), Diagnostics> {
         let attached: Vec<String> = UseCase::ALL
             .iter()
             .filter_map(|case| {
@@ -673,13 +673,16 @@ impl Resource for WorkspaceBinding {
 
     async fn create(
         cx: &Context<Client>,
-        plan: Model,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        plan: WorkspaceBindingModel,
+        progress: &Progress<WorkspaceBindingModel>,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
         Self::attach(cx, plan, false, progress).await
     }
 
-    async fn read(cx: &Context<Client>, state: Model) -> Result<Option<Model>, Diagnostics> {
+    async fn read(
+        cx: &Context<Client>,
+        state: WorkspaceBindingModel,
+    ) -> Result<Option<WorkspaceBindingModel>, Diagnostics> {
         let Attr::Known(id) = state.workspace_id else {
             return Ok(None);
         };
@@ -723,25 +726,25 @@ impl Resource for WorkspaceBinding {
 
     async fn update(
         cx: &Context<Client>,
-        _: Model,
-        plan: Model,
-        progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+        _: WorkspaceBindingModel,
+        plan: WorkspaceBindingModel,
+        progress: &Progress<WorkspaceBindingModel>,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
         Self::attach(cx, plan, true, progress).await
     }
 
-    async fn delete(_: &Context<Client>, _: Model) -> Result<(), Diagnostics> {
+    async fn delete(_: &Context<Client>, _: WorkspaceBindingModel) -> Result<(), Diagnostics> {
         // There is no detach: what can be done is to forget. The plan has said so.
         Ok(())
     }
 
-    async fn import(_: &Context<Client>, id: &str) -> Result<Model, Diagnostics> {
-        let workspace_id: WorkspaceId = id.parse().map_err(|error: crate::vocabulary::databricks::IdError| {
+    async fn import(_: &Context<Client>, id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
+        let workspace_id: WorkspaceId = id.parse().map_err(|error: crate::vocabulary::IdError| {
             Diagnostic::error(
                 "Not the id of a workspace",
                 format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."),
             )
         })?;
-        Ok(Model::named(workspace_id))
+        Ok(WorkspaceBindingModel::named(workspace_id))
     }
 }

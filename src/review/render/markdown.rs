@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::mermaid::mermaid;
-use crate::review::report::{Finding, Level, Report, WorkspaceLine};
+use crate::review::report::{Level, Report, ReviewFinding, WorkspaceLine};
 
 /// The longest comment that GitHub takes, in characters.
 pub const LARGEST_COMMENT: usize = 65_536;
@@ -251,7 +251,7 @@ fn workspaces(out: &mut String, lines: &[WorkspaceLine]) {
     }
 }
 
-fn findings(out: &mut String, title: &str, all: Vec<&Finding>, most: usize, open: bool) {
+fn findings(out: &mut String, title: &str, all: Vec<&ReviewFinding>, most: usize, open: bool) {
     if all.is_empty() {
         return;
     }
@@ -269,7 +269,7 @@ fn findings(out: &mut String, title: &str, all: Vec<&Finding>, most: usize, open
     }
 }
 
-fn finding(out: &mut String, finding: &Finding, open: bool) {
+fn finding(out: &mut String, finding: &ReviewFinding, open: bool) {
     let place = if finding.address.is_empty() {
         String::new()
     } else {
@@ -357,7 +357,7 @@ mod tests {
 
     #[test]
     fn a_report_is_never_longer_than_a_comment() {
-        let finding = |index: usize| Finding {
+        let finding = |index: usize| ReviewFinding {
             id: "key-deleted",
             level: Level::Error,
             address: format!("aws_kms_key.x[{index}]"),
@@ -376,7 +376,7 @@ mod tests {
             "{}",
             text.len()
         );
-        let endless = Finding {
+        let endless = ReviewFinding {
             detail: "x".repeat(200_000),
             ..finding(0)
         };

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::review::catalog::title;
-use crate::review::report::{Finding, Level, Report};
+use crate::review::report::{Level, Report, ReviewFinding};
 
 /// Where the form is described.
 const SCHEMA: &str = "https://json.schemastore.org/sarif-2.1.0.json";
@@ -63,7 +63,7 @@ pub fn sarif(report: &Report, place_of: &dyn Fn(&str) -> Option<Place>, otherwis
     text
 }
 
-fn result(finding: &Finding, (uri, line): Place) -> Json {
+fn result(finding: &ReviewFinding, (uri, line): Place) -> Json {
     let mut message = format!("{}. {}", finding.summary, finding.detail);
     if !finding.remedy.is_empty() {
         message.push_str("\n\n");

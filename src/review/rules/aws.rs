@@ -2,11 +2,11 @@
 //! clusters.
 
 use super::{Gathered, Said, in_words, policies};
-use crate::review::plan::{Action, Change};
+use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::Deployment;
 
-pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
         "aws_kms_key" | "aws_kms_replica_key" | "aws_kms_external_key" => key(gathered, change),
         "aws_kms_key_policy" => key_policy(gathered, change),
@@ -16,7 +16,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
 }
 
 /// Whether a key matters: a configuration or policy of the plan names it, or its own policy names Databricks.
-fn matters(gathered: &Gathered<'_>, change: &Change, key: &str) -> bool {
+fn matters(gathered: &Gathered<'_>, change: &ResourceChange, key: &str) -> bool {
     let names_databricks = |policy: Option<String>| {
         policy.is_some_and(|policy| Deployment::named_in(&policy).is_some())
     };
@@ -42,7 +42,7 @@ fn given_up(gathered: &Gathered<'_>, key: &str) -> bool {
         })
         .peekable();
     let peers = plan.of("databricks_mws_customer_managed_keys");
-    let is_of_peer = |change: &Change| {
+    let is_of_peer = |change: &ResourceChange| {
         gathered
             .links
             .key_of
@@ -54,7 +54,7 @@ fn given_up(gathered: &Gathered<'_>, key: &str) -> bool {
         && !peers.into_iter().any(is_of_peer)
 }
 
-fn key(gathered: &mut Gathered<'_>, change: &Change) {
+fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
     if !matters(gathered, change, &key) {
         return;
@@ -137,7 +137,7 @@ fn key(gathered: &mut Gathered<'_>, change: &Change) {
     }
 }
 
-fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
+fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if change.action == Action::Delete {
         let (key, users) = gathered.key_and_users(change);
         if matters(gathered, change, &key) {
@@ -168,13 +168,13 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
 }
 
 /// A resource writes the whole policy of a key.
-fn whole_policy(gathered: &mut Gathered<'_>, change: &Change) {
+fn whole_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
     if !matters(gathered, change, &key) {
         return;
     }
     // A resource that begins to write a policy puts another one in the place of the key's own.
-    let own = |one: &&Change| {
+    let own = |one: &&ResourceChange| {
         one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key)
     };
     let there = change.before("policy").or_else(|| {
@@ -218,14 +218,14 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
         let Some(key) = gathered.links.key_of.get(&own.address).cloned() else {
             continue;
         };
-        let writes = |change: &&Change| {
+        let writes = |change: &&ResourceChange| {
             let is_there = !change.action.removes();
             // An aws_kms_key shows a policy also when it does not own it; when it changes the policy, it does.
             let owns = change.kind == "aws_kms_key_policy"
                 || (change.action == Action::Update && change.changes("policy"));
             is_there && owns && gathered.links.key_of.get(&change.address) == Some(&key)
         };
-        let others: Vec<Change> = ["aws_kms_key_policy", "aws_kms_key"]
+        let others: Vec<ResourceChange> = ["aws_kms_key_policy", "aws_kms_key"]
             .iter()
             .flat_map(|kind| plan.of(kind))
             .filter(writes)
@@ -251,14 +251,14 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
     }
 }
 
-fn role(gathered: &mut Gathered<'_>, change: &Change) {
+fn role(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if !change.action.destroys() {
         return;
     }
     let Some(arn) = change.before("arn") else {
         return;
     };
-    let names = |policy: &&Change| {
+    let names = |policy: &&ResourceChange| {
         [
             policy.before("aws.cross_account_role_arn"),
             policy.after("aws.cross_account_role_arn"),
@@ -289,7 +289,7 @@ fn role(gathered: &mut Gathered<'_>, change: &Change) {
                  role of the same name is not meant by it. Clusters do not start, and KMS refuses every change of such a policy.",
                 if policies.is_empty() { String::new() } else { format!(", and is named by `{}`", policies.join("`, `")) }
             ),
-            remedy: "Change the role in place. If it has to be replaced, apply `dbxcmk_key_policy` again right afterwards.",
+            remedy: "ResourceChange the role in place. If it has to be replaced, apply `dbxcmk_key_policy` again right afterwards.",
         },
     );
 }

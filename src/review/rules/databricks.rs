@@ -2,10 +2,10 @@
 
 use super::{Gathered, Said, in_words};
 use crate::review::links::BINDINGS;
-use crate::review::plan::{Action, Change};
+use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 
-pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
         "databricks_mws_workspaces" => workspace(gathered, change),
         "databricks_mws_customer_managed_keys" => configuration(gathered, change),
@@ -14,7 +14,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
     }
 }
 
-fn name(change: &Change) -> String {
+fn name(change: &ResourceChange) -> String {
     let (name, id) = (
         change.before("workspace_name"),
         change.before("workspace_id"),
@@ -26,7 +26,7 @@ fn name(change: &Change) -> String {
     }
 }
 
-fn workspace(gathered: &mut Gathered<'_>, change: &Change) {
+fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let name = name(change);
     if change.action.destroys() {
         gathered.say(
@@ -90,7 +90,7 @@ fn workspace(gathered: &mut Gathered<'_>, change: &Change) {
     }
 }
 
-fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
+fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if !change.action.destroys() {
         return;
     }
@@ -116,7 +116,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     );
 }
 
-fn credentials(gathered: &mut Gathered<'_>, change: &Change) {
+fn credentials(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if !matches!(change.action, Action::Replace | Action::Update) || !change.changes("role_arn") {
         return;
     }

@@ -9,9 +9,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kinds;
 use super::links::{Links, Step};
-use super::plan::{Change, Plan};
+use super::plan::{Plan, ResourceChange};
 use super::report::{
-    Edge, Finding, KeyLine, Level, Node, PermissionLine, ProofLine, Report, WorkspaceLine,
+    Edge, KeyLine, Level, Node, PermissionLine, ProofLine, Report, ReviewFinding, WorkspaceLine,
 };
 use crate::vocabulary::UseCase;
 
@@ -22,7 +22,7 @@ const VERSION: u32 = 1;
 struct Gathered<'a> {
     plan: &'a Plan,
     links: &'a Links,
-    findings: Vec<Finding>,
+    findings: Vec<ReviewFinding>,
     permissions: Vec<PermissionLine>,
     proofs: Vec<ProofLine>,
 }
@@ -37,7 +37,7 @@ struct Said<'a> {
 }
 
 impl Gathered<'_> {
-    fn say(&mut self, change: &Change, said: Said<'_>) {
+    fn say(&mut self, change: &ResourceChange, said: Said<'_>) {
         let Said {
             id,
             level,
@@ -45,7 +45,7 @@ impl Gathered<'_> {
             detail,
             remedy,
         } = said;
-        self.findings.push(Finding {
+        self.findings.push(ReviewFinding {
             id,
             level,
             address: change.address.clone(),
@@ -56,7 +56,7 @@ impl Gathered<'_> {
     }
 
     /// The key that a resource speaks of, and the workspaces that use it, in words.
-    fn key_and_users(&self, change: &Change) -> (String, BTreeSet<String>) {
+    fn key_and_users(&self, change: &ResourceChange) -> (String, BTreeSet<String>) {
         let key = self
             .links
             .key_of
@@ -136,7 +136,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
 }
 
 /// What of a resource cannot be read, and what of its configuration Terraform drops.
-fn readable(gathered: &mut Gathered<'_>, change: &Change) {
+fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let unreadable = kinds::unreadable(change);
     if !unreadable.is_empty() {
         gathered.say(
@@ -182,7 +182,7 @@ fn whole_plan(gathered: &mut Gathered<'_>) {
     let mut push = |id, level, address: &str, summary: &str, detail: String, remedy: &str| {
         let (address, summary, remedy) =
             (address.to_owned(), summary.to_owned(), remedy.to_owned());
-        gathered.findings.push(Finding {
+        gathered.findings.push(ReviewFinding {
             id,
             level,
             address,
@@ -378,7 +378,7 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
 /// Whether something happens to a configuration or key that a workspace uses.
 fn touched(
     links: &Links,
-    workspace: &super::links::Workspace,
+    workspace: &super::links::LinkedWorkspace,
     action_of: &dyn Fn(&str) -> &'static str,
 ) -> bool {
     let configurations = workspace

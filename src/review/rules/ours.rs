@@ -1,11 +1,11 @@
 //! Our own resources: what is attached for good, what is given up, and what a policy change means.
 
 use super::{Gathered, Said, in_words, policies};
-use crate::review::plan::Change;
+use crate::review::plan::ResourceChange;
 use crate::review::report::Level;
 use crate::vocabulary::UseCase;
 
-pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
         "dbxcmk_workspace_binding" => binding(gathered, change),
         "dbxcmk_key_configuration" => configuration(gathered, change),
@@ -14,7 +14,7 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &Change) {
     }
 }
 
-fn binding(gathered: &mut Gathered<'_>, change: &Change) {
+fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let Some(workspace) = gathered
         .links
         .workspaces
@@ -100,7 +100,7 @@ fn binding(gathered: &mut Gathered<'_>, change: &Change) {
     }
 }
 
-fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
+fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if !change.action.destroys() {
         return;
     }
@@ -131,7 +131,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &Change) {
     );
 }
 
-fn key_policy(gathered: &mut Gathered<'_>, change: &Change) {
+fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let lost = policies::of_statements(gathered, change);
     policies::say_lost(
         gathered,

@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gathered, Said, in_words};
+use crate::requirements::aws::administration_statement;
+use crate::requirements::aws::{PermissionChange, effects};
 use crate::requirements::aws::{Usage, User, request};
-use crate::requirements::documents::administration_statement;
-use crate::requirements::effects::{PermissionChange, effects};
-use crate::requirements::ownership::{document_of, recognise, statements_of};
-use crate::review::plan::Change;
+use crate::requirements::aws::{document_of, recognise, statements_of};
+use crate::review::plan::ResourceChange;
 use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
@@ -30,7 +30,7 @@ fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
 /// Says what is lost, if anything is.
 pub(super) fn say_lost(
     gathered: &mut Gathered<'_>,
-    change: &Change,
+    change: &ResourceChange,
     lost: &[String],
     remedy: &str,
 ) {
@@ -57,7 +57,7 @@ pub(super) fn say_lost(
 }
 
 /// The statements of a `dbxcmk_key_policy`, before and after: who gains and loses what. Gives what is lost, a line each.
-pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec<String> {
+pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &ResourceChange) -> Vec<String> {
     let text = |list: Option<String>| {
         list.and_then(|list| statements_of(&list).ok())
             .unwrap_or_default()
@@ -92,7 +92,7 @@ pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &Change) -> Vec
 }
 
 /// The statements of others in the policy of a key, which a `dbxcmk_key_policy` leaves as they are.
-fn what_stays(gathered: &mut Gathered<'_>, change: &Change) {
+fn what_stays(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let Some(whole) = change
         .before("policy")
         .and_then(|text| Document::parse(&text).ok())
@@ -137,7 +137,7 @@ fn what_stays(gathered: &mut Gathered<'_>, change: &Change) {
 
 /// The statements that a new `dbxcmk_key_policy` is going to have, where its key is not known yet: its use cases, accounts and
 /// role say them.
-fn planned(change: &Change) -> Vec<String> {
+fn planned(change: &ResourceChange) -> Vec<String> {
     let use_cases: Vec<UseCase> = change
         .latest_all("use_cases")
         .iter()
@@ -148,15 +148,13 @@ fn planned(change: &Change) -> Vec<String> {
         .iter()
         .filter_map(|id| id.parse().ok())
         .collect();
-    let usage = Usage {
-        deployment: Deployment::Commercial,
-        accounts,
-        use_cases,
-        grants: change.latest("aws.include_grants").as_deref() == Some("true"),
-        cross_account_role: change
-            .latest("aws.cross_account_role_arn")
-            .and_then(|role| role.parse().ok()),
-    };
+    let usage = Usage::of(Deployment::Commercial, accounts, use_cases)
+        .with_grants(change.latest("aws.include_grants").as_deref() == Some("true"))
+        .with_cross_account_role(
+            change
+                .latest("aws.cross_account_role_arn")
+                .and_then(|role| role.parse().ok()),
+        );
     usage
         .grants()
         .into_iter()
@@ -167,7 +165,7 @@ fn planned(change: &Change) -> Vec<String> {
 /// Two whole policies: who gains and loses what. Gives what is lost, a line each.
 pub(super) fn of_policies(
     gathered: &mut Gathered<'_>,
-    change: &Change,
+    change: &ResourceChange,
     before: &str,
     after: &str,
 ) -> Vec<String> {
@@ -266,7 +264,11 @@ struct Policies<'a> {
 }
 
 /// Who gains and loses what. Gives what is lost, a line each.
-fn compare(gathered: &mut Gathered<'_>, change: &Change, policies: &Policies<'_>) -> Vec<String> {
+fn compare(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    policies: &Policies<'_>,
+) -> Vec<String> {
     let Policies {
         before,
         after,
@@ -290,21 +292,21 @@ fn compare(gathered: &mut Gathered<'_>, change: &Change, policies: &Policies<'_>
     let named: Option<RoleArn> = change
         .latest("aws.cross_account_role_arn")
         .and_then(|role| role.parse().ok());
-    let usage = Usage {
+    let usage = Usage::of(
         deployment,
-        accounts: if accounts.is_empty() {
+        if accounts.is_empty() {
             vec![AccountId::nobody()]
         } else {
             accounts.into_iter().collect()
         },
-        use_cases: if recognised.use_cases.is_empty() {
+        if recognised.use_cases.is_empty() {
             UseCase::ALL.to_vec()
         } else {
             recognised.use_cases.into_iter().collect()
         },
-        grants: recognised.grants,
-        cross_account_role: recognised.cross_account_role.or(named),
-    };
+    )
+    .with_grants(recognised.grants)
+    .with_cross_account_role(recognised.cross_account_role.or(named));
     let Some(key) = arn.or_else(|| stand_in(deployment)) else {
         return Vec::new();
     };

@@ -3,7 +3,8 @@
 
 use std::collections::BTreeSet;
 
-use super::aws::{ACCOUNT_TAG, Grant, Purpose};
+use super::purpose::Purpose;
+use super::usage::{ACCOUNT_TAG, GrantingStatement};
 use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
 use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
@@ -80,7 +81,7 @@ pub fn still_there(live: &Document, statements: &[String]) -> Result<Vec<String>
 /// When one of the statements is none.
 pub fn edits(
     live: &Document,
-    wanted: &[Grant],
+    wanted: &[GrantingStatement],
     previous: &[String],
 ) -> Result<Vec<Edit>, PolicyError> {
     let texts: Vec<String> = wanted.iter().map(|grant| grant.statement.clone()).collect();
@@ -135,7 +136,7 @@ pub fn edits(
 fn is_older_form(
     live: &Document,
     statement: &Statement,
-    grant: &Grant,
+    grant: &GrantingStatement,
     previous: &[Meaning],
 ) -> bool {
     let has_documented_sid = statement
@@ -300,16 +301,13 @@ mod tests {
     const ADMIN: &str = r#"{"Sid":"Enable IAM User Permissions","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"}"#;
 
     fn usage(account: &str) -> Result<Usage, Box<dyn std::error::Error>> {
-        Ok(Usage {
-            deployment: Deployment::Commercial,
-            accounts: vec![account.parse()?],
-            use_cases: UseCase::ALL.to_vec(),
-            grants: false,
-            cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
-        })
+        Ok(
+            Usage::of(Deployment::Commercial, [account.parse()?], UseCase::ALL)
+                .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?)),
+        )
     }
 
-    fn texts(grants: &[Grant]) -> Vec<String> {
+    fn texts(grants: &[GrantingStatement]) -> Vec<String> {
         grants.iter().map(|grant| grant.statement.clone()).collect()
     }
 

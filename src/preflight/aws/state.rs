@@ -1,7 +1,8 @@
 //! What the key itself is: its state, its kind, and what may become of it.
 
 use super::Question;
-use crate::preflight::{Fact, Finding, Id, KeyDescription, KeyFacts, Severity, Subject};
+use crate::preflight::aws::{KeyDescription, KeyFacts};
+use crate::preflight::{Fact, Finding, Id, Severity, Subject};
 use crate::vocabulary::{KeyArn, KeyState, UseCase};
 
 /// What makes the key unusable now.

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use super::Question;
 use super::permissions::{labels, unique};
-use crate::preflight::{Finding, Id, KeyFacts, Severity, Subject};
+use crate::preflight::aws::KeyFacts;
+use crate::preflight::{Finding, Id, Severity, Subject};
 use crate::requirements::aws::{User, request};
 use kms_policy::{Document, Effect, Pattern, Principal, Verdict, evaluate};
 

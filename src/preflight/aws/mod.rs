@@ -1,13 +1,17 @@
 //! Is this key fit for what it is to be used for? Its state, its kind, its place, and what its policy lets Databricks do.
 
+mod facts;
 mod lint;
 mod permissions;
-pub mod proof;
+mod proof;
 mod state;
 #[cfg(test)]
 mod tests;
 
-use super::{Fact, Finding, Id, KeyFacts, Severity, Stage, Subject, Unreadable, unread_severity};
+pub use facts::{KeyDescription, KeyFacts, KmsGrant, PolicySource};
+pub use proof::{Requirement, Standing, proof};
+
+use super::{Fact, Finding, Id, Severity, Stage, Subject, Unreadable, unread_severity};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::{KeyArn, UseCase};
 use kms_policy::Document;

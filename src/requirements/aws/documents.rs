@@ -1,7 +1,7 @@
 //! Whole key policies: an administrator's statement, and the statements for Databricks in whatever is there.
 
-use super::aws::Grant;
 use super::ownership::edits;
+use super::usage::GrantingStatement;
 use crate::vocabulary::Deployment;
 use kms_policy::{Document, PolicyError};
 
@@ -45,7 +45,7 @@ pub fn administration(deployment: Deployment, account: &str) -> String {
 ///
 /// # Errors
 /// When the policy is none, or would be more than KMS takes.
-pub fn with_grants(source: &str, grants: &[Grant]) -> Result<String, DocumentError> {
+pub fn with_grants(source: &str, grants: &[GrantingStatement]) -> Result<String, DocumentError> {
     let document = Document::parse(source).map_err(DocumentError::Source)?;
     let edits = edits(&document, grants, &[]).map_err(DocumentError::Source)?;
     let merged = document
@@ -64,13 +64,11 @@ mod tests {
     use crate::vocabulary::UseCase;
 
     fn usage() -> Result<Usage, Box<dyn std::error::Error>> {
-        Ok(Usage {
-            deployment: Deployment::Commercial,
-            accounts: vec!["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            use_cases: UseCase::ALL.to_vec(),
-            grants: false,
-            cross_account_role: None,
-        })
+        Ok(Usage::of(
+            Deployment::Commercial,
+            ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
+            UseCase::ALL,
+        ))
     }
 
     #[test]

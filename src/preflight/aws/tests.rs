@@ -1,8 +1,8 @@
 //! What is said about keys, as people read it.
 
 use super::*;
-use crate::preflight::Grant;
-use crate::preflight::{KeyDescription, PolicySource};
+use crate::preflight::aws::KmsGrant;
+use crate::preflight::aws::{KeyDescription, PolicySource};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::Deployment;
 
@@ -12,13 +12,8 @@ const ADMIN: &str = r#"{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"12345
 
 fn question() -> Result<Question, Box<dyn std::error::Error>> {
     let account: AccountId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
-    let usage = Usage {
-        deployment: Deployment::Commercial,
-        accounts: vec![account],
-        use_cases: UseCase::ALL.to_vec(),
-        grants: false,
-        cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
-    };
+    let usage = Usage::of(Deployment::Commercial, [account], UseCase::ALL)
+        .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?));
     Ok(Question {
         usage,
         cluster_volumes: false,
@@ -364,7 +359,7 @@ fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
         "CreateGrant",
         "DescribeKey",
     ];
-    facts.grants = Fact::Known(vec![Grant {
+    facts.grants = Fact::Known(vec![KmsGrant {
         grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
         operations: operations.map(str::to_owned).to_vec(),
         constrained: false,

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use super::Question;
-use crate::preflight::{Fact, Finding, Id, KeyFacts, PolicySource, Severity, Subject};
+use crate::preflight::aws::{KeyFacts, PolicySource};
+use crate::preflight::{Fact, Finding, Id, Severity, Subject};
 use crate::requirements::aws::{ACCOUNT_TAG, ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::Deployment;
@@ -20,7 +21,7 @@ pub(super) fn judge_purpose(
     user: &User,
 ) -> Vec<Finding> {
     let statement = pretty(&question.usage.statement(purpose, user));
-    let case = Case {
+    let case = PurposeCase {
         policy,
         facts,
         question,
@@ -42,7 +43,7 @@ pub(super) fn judge_purpose(
 }
 
 /// One purpose under judgement.
-struct Case<'a> {
+struct PurposeCase<'a> {
     policy: &'a Document,
     facts: &'a KeyFacts,
     question: &'a Question,
@@ -76,7 +77,7 @@ struct Tally {
     elsewhere: bool,
 }
 
-impl Case<'_> {
+impl PurposeCase<'_> {
     fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for account in &self.question.usage.accounts {

@@ -1,6 +1,7 @@
 //! What grants each thing that is needed: the proof itself, line by line, where [`super::judge`] says only what is wrong.
 
-use crate::preflight::{Fact, KeyFacts};
+use crate::preflight::Fact;
+use crate::preflight::aws::KeyFacts;
 use crate::requirements::aws::{Purpose, User, request};
 use crate::vocabulary::AccountId;
 use kms_policy::{Document, Effect, Verdict, evaluate};

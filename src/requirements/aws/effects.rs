@@ -1,6 +1,7 @@
 //! What a change of a key policy means for those who use the key: who gains and who loses which permission.
 
-use super::aws::{Purpose, Usage, User, request};
+use super::purpose::Purpose;
+use super::usage::{Usage, User, request};
 use crate::vocabulary::KeyArn;
 use kms_policy::{Document, Verdict, evaluate};
 
@@ -130,20 +131,19 @@ pub fn effects(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::requirements::ownership::document_of;
+    use crate::requirements::aws::document_of;
     use crate::vocabulary::Deployment;
     use crate::vocabulary::UseCase;
 
     #[test]
     fn what_a_policy_change_means_is_told_in_permissions() -> Result<(), Box<dyn std::error::Error>>
     {
-        let usage = Usage {
-            deployment: Deployment::Commercial,
-            accounts: vec!["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            use_cases: UseCase::ALL.to_vec(),
-            grants: false,
-            cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
-        };
+        let usage = Usage::of(
+            Deployment::Commercial,
+            ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
+            UseCase::ALL,
+        )
+        .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?));
         let key: KeyArn =
             "arn:aws:kms:eu-central-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab"
                 .parse()?;
@@ -174,7 +174,7 @@ mod tests {
         );
         // With the statement that AWS puts there by default, the role is not shut out, but nothing proves that it is let in.
         let administration =
-            crate::requirements::documents::administration_statement("aws", "123456789012");
+            crate::requirements::aws::administration_statement("aws", "123456789012");
         let key: KeyArn =
             "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
                 .parse()?;

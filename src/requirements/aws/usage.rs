@@ -1,7 +1,8 @@
-//! AWS: commercial, GovCloud and DoD.
+//! Who uses a key on AWS, the requests that they make, and the statements that grant them.
 
 use serde_json::json;
 
+use super::purpose::Purpose;
 use crate::vocabulary::{AccountId, Deployment, KeyArn, RoleArn, UseCase};
 use kms_policy::{Caller, Context, Request};
 
@@ -15,153 +16,6 @@ pub const ORGANIZATION_KEYS: [&str; 4] = [
     "aws:SourceOrgID",
     "aws:SourceOrgPaths",
 ];
-
-/// What a group of permissions is for; each has its own statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Purpose {
-    /// The control plane's own data.
-    ManagedServices,
-    /// The workspace's root bucket.
-    Storage,
-    /// Grants for the root bucket, which older documentation asked for.
-    StorageGrants,
-    /// The EBS volumes of classic compute.
-    ClusterVolumes,
-}
-
-impl Purpose {
-    /// The Sid of its statement in today's documentation.
-    pub fn sid(self) -> &'static str {
-        match self {
-            Self::ManagedServices => {
-                "Allow Databricks to use KMS key for managed services in the control plane"
-            }
-            Self::Storage => "Allow Databricks to use KMS key for DBFS",
-            Self::StorageGrants => "Allow Databricks to use KMS key for DBFS (Grants)",
-            Self::ClusterVolumes => "Allow Databricks to use KMS key for EBS",
-        }
-    }
-
-    /// Every Sid that Databricks has documented for it, today's first.
-    pub fn documented_sids(self) -> &'static [&'static str] {
-        match self {
-            Self::ManagedServices => &[
-                "Allow Databricks to use KMS key for managed services in the control plane",
-                "Allow Databricks to use KMS key for control plane managed services",
-            ],
-            Self::Storage => &["Allow Databricks to use KMS key for DBFS"],
-            Self::StorageGrants => &["Allow Databricks to use KMS key for DBFS (Grants)"],
-            Self::ClusterVolumes => &["Allow Databricks to use KMS key for EBS"],
-        }
-    }
-
-    /// The actions of its statement, as documented.
-    pub fn statement_actions(self) -> &'static [&'static str] {
-        match self {
-            Self::ManagedServices => &["kms:Encrypt", "kms:Decrypt"],
-            Self::Storage => &[
-                "kms:Encrypt",
-                "kms:Decrypt",
-                "kms:ReEncrypt*",
-                "kms:GenerateDataKey*",
-                "kms:DescribeKey",
-            ],
-            Self::StorageGrants => &["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
-            Self::ClusterVolumes => &[
-                "kms:Decrypt",
-                "kms:GenerateDataKey*",
-                "kms:CreateGrant",
-                "kms:DescribeKey",
-            ],
-        }
-    }
-
-    /// The calls that are really made, and what each is for.
-    pub fn needed_actions(self) -> &'static [(&'static str, &'static str)] {
-        match self {
-            Self::ManagedServices => &[
-                (
-                    "kms:Encrypt",
-                    "to wrap the data keys of notebooks, secrets and queries",
-                ),
-                ("kms:Decrypt", "to unwrap them again"),
-            ],
-            Self::Storage => &[
-                (
-                    "kms:Encrypt",
-                    "to wrap the data keys of the workspace bucket",
-                ),
-                ("kms:Decrypt", "to unwrap them again"),
-                ("kms:ReEncryptFrom", "to wrap existing data keys anew"),
-                ("kms:ReEncryptTo", "to wrap existing data keys anew"),
-                ("kms:GenerateDataKey", "to make data keys for new objects"),
-                (
-                    "kms:GenerateDataKeyWithoutPlaintext",
-                    "to make data keys for later use",
-                ),
-                ("kms:DescribeKey", "to see the key's state"),
-            ],
-            Self::StorageGrants => &[
-                (
-                    "kms:CreateGrant",
-                    "to let AWS services use the key for the bucket",
-                ),
-                ("kms:ListGrants", "to see those grants"),
-                ("kms:RevokeGrant", "to take them back"),
-            ],
-            Self::ClusterVolumes => &[
-                ("kms:Decrypt", "to attach encrypted volumes"),
-                ("kms:GenerateDataKey", "to make the data keys of volumes"),
-                (
-                    "kms:GenerateDataKeyWithoutPlaintext",
-                    "to make the data keys of volumes",
-                ),
-                (
-                    "kms:CreateGrant",
-                    "to let EC2 use the key as long as a volume is attached",
-                ),
-                ("kms:DescribeKey", "to see the key's state"),
-            ],
-        }
-    }
-
-    /// What it is for, in words.
-    pub fn in_words(self) -> &'static str {
-        match self {
-            Self::ManagedServices => "managed services",
-            Self::Storage => "workspace storage",
-            Self::StorageGrants => "workspace storage (grants)",
-            Self::ClusterVolumes => "cluster volumes (EBS)",
-        }
-    }
-
-    /// What breaks without it.
-    pub fn without_it(self) -> &'static str {
-        match self {
-            Self::ManagedServices => {
-                "Databricks could not read or write notebooks, secrets, queries and their results, and the attach fails or the \
-                 workspace goes dark"
-            }
-            Self::Storage => {
-                "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently"
-            }
-            Self::StorageGrants => {
-                "AWS services that act for Databricks could not use the key for the workspace bucket"
-            }
-            Self::ClusterVolumes => {
-                "clusters of classic compute could not start, since EC2 could not attach their volumes"
-            }
-        }
-    }
-
-    /// The use case it belongs to.
-    pub fn use_case(self) -> UseCase {
-        match self {
-            Self::ManagedServices => UseCase::ManagedServices,
-            Self::Storage | Self::StorageGrants | Self::ClusterVolumes => UseCase::Storage,
-        }
-    }
-}
 
 /// Who uses the key for a purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -243,7 +97,7 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
     }
 }
 
-/// What a key is to be used for.
+/// What a key is to be used for. Made by [`Usage::of`] and its `with_` methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The deployment whose account calls.
@@ -260,7 +114,7 @@ pub struct Usage {
 
 /// A statement that grants what one purpose needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
+pub struct GrantingStatement {
     /// What it is for.
     pub purpose: Purpose,
     /// Who may.
@@ -270,6 +124,36 @@ pub struct Grant {
 }
 
 impl Usage {
+    /// What a deployment of Databricks does with a key for some use cases, on behalf of one or more Databricks accounts.
+    pub fn of(
+        deployment: Deployment,
+        accounts: impl IntoIterator<Item = AccountId>,
+        use_cases: impl IntoIterator<Item = UseCase>,
+    ) -> Self {
+        Self {
+            deployment,
+            accounts: accounts.into_iter().collect(),
+            use_cases: use_cases.into_iter().collect(),
+            grants: false,
+            cross_account_role: None,
+        }
+    }
+
+    /// The same, with the storage grants of older documentation.
+    #[must_use]
+    pub fn with_grants(self, grants: bool) -> Self {
+        Self { grants, ..self }
+    }
+
+    /// The same, with the cluster volumes of the role that launches clusters.
+    #[must_use]
+    pub fn with_cross_account_role(self, role: Option<RoleArn>) -> Self {
+        Self {
+            cross_account_role: role,
+            ..self
+        }
+    }
+
     /// The purposes that follow from the use cases, and who needs each.
     pub fn purposes(&self) -> Vec<(Purpose, User)> {
         let databricks = || User::Databricks(self.deployment);
@@ -293,10 +177,10 @@ impl Usage {
     }
 
     /// The statements that grant all of it, in the documented wording and order.
-    pub fn grants(&self) -> Vec<Grant> {
+    pub fn grants(&self) -> Vec<GrantingStatement> {
         let purposes = self.purposes().into_iter();
         purposes
-            .map(|(purpose, user)| Grant {
+            .map(|(purpose, user)| GrantingStatement {
                 purpose,
                 statement: self.statement(purpose, &user),
                 user,
@@ -351,13 +235,13 @@ mod tests {
     use kms_policy::{Document, Verdict, evaluate};
 
     fn usage() -> Result<Usage, Box<dyn std::error::Error>> {
-        Ok(Usage {
-            deployment: Deployment::Commercial,
-            accounts: vec!["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            use_cases: UseCase::ALL.to_vec(),
-            grants: true,
-            cross_account_role: Some("arn:aws:iam::123456789012:role/dbx".parse()?),
-        })
+        Ok(Usage::of(
+            Deployment::Commercial,
+            ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
+            UseCase::ALL,
+        )
+        .with_grants(true)
+        .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?)))
     }
 
     #[test]

@@ -1,0 +1,91 @@
+//! What is known of a KMS key.
+
+use crate::preflight::Fact;
+use crate::vocabulary::{KeyArn, KeyState};
+
+/// A key as KMS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyDescription {
+    /// Its state.
+    pub state: KeyState,
+    /// `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, …
+    pub usage: String,
+    /// `SYMMETRIC_DEFAULT`, `RSA_2048`, …
+    pub spec: String,
+    /// `CUSTOMER` or `AWS`.
+    pub manager: String,
+    /// When it will be deleted, if it will be (RFC 3339).
+    pub deletion_date: Option<String>,
+    /// When its imported material expires, if it does (RFC 3339).
+    pub material_expires: Option<String>,
+    /// The primary key, if this is a replica of a multi-region key.
+    pub replica_of: Option<String>,
+}
+
+impl KeyDescription {
+    /// A key that nothing is to be said against.
+    pub fn good() -> Self {
+        Self {
+            state: KeyState::Enabled,
+            usage: "ENCRYPT_DECRYPT".to_owned(),
+            spec: "SYMMETRIC_DEFAULT".to_owned(),
+            manager: "CUSTOMER".to_owned(),
+            deletion_date: None,
+            material_expires: None,
+            replica_of: None,
+        }
+    }
+}
+
+/// A grant on a key: a second way to be allowed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsGrant {
+    /// Who was granted.
+    pub grantee: String,
+    /// What: `Decrypt`, `GenerateDataKey`.
+    pub operations: Vec<String>,
+    /// Whether it holds only under constraints on the encryption context.
+    pub constrained: bool,
+}
+
+/// Which policy a key is judged by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PolicySource {
+    /// The one that KMS has now.
+    Live,
+    /// The one that the same configuration is about to put.
+    Planned,
+    /// One that somebody gives, by this name (a file). The key's own ARN may not be known then, and no text shows it.
+    Given(String),
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyFacts {
+    /// Which key.
+    pub arn: KeyArn,
+    /// As KMS describes it.
+    pub description: Fact<KeyDescription>,
+    /// Its policy's text.
+    pub policy: Fact<String>,
+    /// Where that policy comes from.
+    pub policy_source: PolicySource,
+    /// Its grants. They only add, so what could not be read is as if there were none.
+    pub grants: Fact<Vec<KmsGrant>>,
+    /// Whether its material is rotated automatically.
+    pub rotates: Fact<bool>,
+}
+
+impl KeyFacts {
+    /// What texts call the policy.
+    pub(super) fn policy_called(&self) -> String {
+        match &self.policy_source {
+            PolicySource::Live => format!("the policy of {}", self.arn),
+            PolicySource::Planned => format!(
+                "the planned policy (dbxcmk_key_policy in this configuration) of {}",
+                self.arn
+            ),
+            PolicySource::Given(name) => name.clone(),
+        }
+    }
+}

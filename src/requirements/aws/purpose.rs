@@ -1,0 +1,153 @@
+//! What Databricks does with a key on AWS: the purposes, the calls that each of them makes, and the documented statements'
+//! actions.
+//!
+//! Source: the Databricks documentation of customer-managed keys and its reference modules.
+
+use crate::vocabulary::UseCase;
+
+/// What a group of permissions is for; each has its own statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Purpose {
+    /// The control plane's own data.
+    ManagedServices,
+    /// The workspace's root bucket.
+    Storage,
+    /// Grants for the root bucket, which older documentation asked for.
+    StorageGrants,
+    /// The EBS volumes of classic compute.
+    ClusterVolumes,
+}
+
+impl Purpose {
+    /// The Sid of its statement in today's documentation.
+    pub fn sid(self) -> &'static str {
+        match self {
+            Self::ManagedServices => {
+                "Allow Databricks to use KMS key for managed services in the control plane"
+            }
+            Self::Storage => "Allow Databricks to use KMS key for DBFS",
+            Self::StorageGrants => "Allow Databricks to use KMS key for DBFS (Grants)",
+            Self::ClusterVolumes => "Allow Databricks to use KMS key for EBS",
+        }
+    }
+
+    /// Every Sid that Databricks has documented for it, today's first.
+    pub fn documented_sids(self) -> &'static [&'static str] {
+        match self {
+            Self::ManagedServices => &[
+                "Allow Databricks to use KMS key for managed services in the control plane",
+                "Allow Databricks to use KMS key for control plane managed services",
+            ],
+            Self::Storage => &["Allow Databricks to use KMS key for DBFS"],
+            Self::StorageGrants => &["Allow Databricks to use KMS key for DBFS (Grants)"],
+            Self::ClusterVolumes => &["Allow Databricks to use KMS key for EBS"],
+        }
+    }
+
+    /// The actions of its statement, as documented.
+    pub fn statement_actions(self) -> &'static [&'static str] {
+        match self {
+            Self::ManagedServices => &["kms:Encrypt", "kms:Decrypt"],
+            Self::Storage => &[
+                "kms:Encrypt",
+                "kms:Decrypt",
+                "kms:ReEncrypt*",
+                "kms:GenerateDataKey*",
+                "kms:DescribeKey",
+            ],
+            Self::StorageGrants => &["kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"],
+            Self::ClusterVolumes => &[
+                "kms:Decrypt",
+                "kms:GenerateDataKey*",
+                "kms:CreateGrant",
+                "kms:DescribeKey",
+            ],
+        }
+    }
+
+    /// The calls that are really made, and what each is for.
+    pub fn needed_actions(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::ManagedServices => &[
+                (
+                    "kms:Encrypt",
+                    "to wrap the data keys of notebooks, secrets and queries",
+                ),
+                ("kms:Decrypt", "to unwrap them again"),
+            ],
+            Self::Storage => &[
+                (
+                    "kms:Encrypt",
+                    "to wrap the data keys of the workspace bucket",
+                ),
+                ("kms:Decrypt", "to unwrap them again"),
+                ("kms:ReEncryptFrom", "to wrap existing data keys anew"),
+                ("kms:ReEncryptTo", "to wrap existing data keys anew"),
+                ("kms:GenerateDataKey", "to make data keys for new objects"),
+                (
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "to make data keys for later use",
+                ),
+                ("kms:DescribeKey", "to see the key's state"),
+            ],
+            Self::StorageGrants => &[
+                (
+                    "kms:CreateGrant",
+                    "to let AWS services use the key for the bucket",
+                ),
+                ("kms:ListGrants", "to see those grants"),
+                ("kms:RevokeGrant", "to take them back"),
+            ],
+            Self::ClusterVolumes => &[
+                ("kms:Decrypt", "to attach encrypted volumes"),
+                ("kms:GenerateDataKey", "to make the data keys of volumes"),
+                (
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "to make the data keys of volumes",
+                ),
+                (
+                    "kms:CreateGrant",
+                    "to let EC2 use the key as long as a volume is attached",
+                ),
+                ("kms:DescribeKey", "to see the key's state"),
+            ],
+        }
+    }
+
+    /// What it is for, in words.
+    pub fn in_words(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "managed services",
+            Self::Storage => "workspace storage",
+            Self::StorageGrants => "workspace storage (grants)",
+            Self::ClusterVolumes => "cluster volumes (EBS)",
+        }
+    }
+
+    /// What breaks without it.
+    pub fn without_it(self) -> &'static str {
+        match self {
+            Self::ManagedServices => {
+                "Databricks could not read or write notebooks, secrets, queries and their results, and the attach fails or the \
+                 workspace goes dark"
+            }
+            Self::Storage => {
+                "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently"
+            }
+            Self::StorageGrants => {
+                "AWS services that act for Databricks could not use the key for the workspace bucket"
+            }
+            Self::ClusterVolumes => {
+                "clusters of classic compute could not start, since EC2 could not attach their volumes"
+            }
+        }
+    }
+
+    /// The use case it belongs to.
+    pub fn use_case(self) -> UseCase {
+        match self {
+            Self::ManagedServices => UseCase::ManagedServices,
+            Self::Storage | Self::StorageGrants | Self::ClusterVolumes => UseCase::Storage,
+        }
+    }
+}
