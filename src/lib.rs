@@ -4,10 +4,10 @@
 //! `preflight` → `requirements` → `policy`; everybody may use the words of `vocabulary`, which uses nobody.
 
 pub mod cli;
-pub mod clouds;
-pub mod databricks;
-pub mod preflight;
-pub mod provider;
+mod clouds;
+mod databricks;
+mod preflight;
+mod provider;
 pub mod requirements;
 pub mod review;
 pub mod vocabulary;

@@ -7,8 +7,8 @@
     reason = "tests"
 )]
 
-use dbxcmk::review::render::{LARGEST_COMMENT, json, markdown, sarif, text};
 use dbxcmk::review::review;
+use dbxcmk::review::{LARGEST_COMMENT, json, markdown, sarif, text};
 use proptest::prelude::*;
 use serde_json::{Value as Json, json as value};
 

@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
 use crate::requirements::coverage::{Cover, KINDS};
+use crate::review::Rule;
 use tfplugin::function::Signature;
 use tfplugin::provider::Provider;
 use tfplugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
@@ -36,7 +37,8 @@ pub fn run(arguments: &DocsArguments) -> ExitCode {
                 .collect::<Vec<_>>()
                 .join("\n");
             say(&format!(
-                "The documentation is not what the schemas and examples say:\n{list}\nWrite it anew with `terraform-provider-dbxcmk docs`."
+                "The documentation is not what the schemas and examples say:\n{list}\nUpdate it with `terraform-provider-dbxcmk \
+                 docs`."
             ));
             ExitCode::FAILURE
         }
@@ -194,16 +196,16 @@ const GUIDES: &str = "
 
 /// The guide on findings: every one that there is.
 fn findings_page() -> String {
-    let description = "Every finding of preflight: what it means, and whether it can be ignored.";
-    let mut page = front_matter("Findings of preflight", description);
+    let description = "Every finding of the proof and of the plan review: what it means, and whether you can ignore it.";
+    let mut page = front_matter("Findings", description);
     page.push_str(
-        "\n# Findings of preflight\n\nBefore a key is attached, its state, its policy, the key configuration and the workspace are looked \
-         at: at plan, as far as everything is known, and again right before the call. Each message ends with the id of its finding in \
-         brackets.\n\n- An *error* stops the plan or apply, unless the provider has `preflight = \"warn\"`.\n- A *warning* never does. \
-         For what is there already and does not change, only what would fail now is shown, as a warning.\n- What is marked as advice can \
-         be silenced by its id, for one resource or for all:\n\n```terraform\nprovider \"dbxcmk\" {\n  ignore_findings = \
-         [\"kms-key-no-rotation\"]\n}\n```\n\nThe same findings about a policy file, without a cloud, come from \
-         [`terraform-provider-dbxcmk policy check`](policy-command.md).\n\n| id | what it says | can be ignored |\n|---|---|---|\n",
+        "\n# Findings\n\nBefore the provider attaches a key, it checks the key's state and policy, the key configuration, and the workspace: \
+         at plan as far as everything is known, and again right before the call. Each message ends with the ID of its finding in \
+         brackets.\n\n- An *error* stops the plan or apply, unless the provider has `preflight = \"warn\"`.\n- A *warning* never does. For \
+         keys that are attached already and do not change, the provider shows only what would be an error now, as a warning.\n- You can \
+         ignore some findings by their ID, for one resource or for all:\n\n```terraform\nprovider \"dbxcmk\" {\n  ignore_findings = \
+         [\"kms-key-no-rotation\"]\n}\n```\n\n[`terraform-provider-dbxcmk policy check`](policy-command.md) reports the same findings about a \
+         policy file, without a cloud.\n\n## Findings of the proof\n\n| ID | Finding | Severity | Can be ignored |\n|---|---|---|---|\n",
     );
     for id in Id::ALL {
         let ignorable = if id.silence() == Silence::Allowed {
@@ -211,10 +213,25 @@ fn findings_page() -> String {
         } else {
             "no"
         };
-        let _ = writeln!(page, "| [`{id}`](#{id}) | {} | {ignorable} |", id.title());
+        let weight = id.weight().in_words();
+        let _ = writeln!(
+            page,
+            "| [`{id}`](#{id}) | {} | {weight} | {ignorable} |",
+            id.title()
+        );
+    }
+    page.push_str(
+        "\n## Findings of the review\n\n[`terraform-provider-dbxcmk review`](pull-request-review.md) reports what a plan does to keys and \
+         workspaces. `--accept ID=REASON` accepts a finding.\n\n| ID | Finding |\n|---|---|\n",
+    );
+    for rule in Rule::ALL {
+        let _ = writeln!(page, "| [`{rule}`](#{rule}) | {} |", rule.title());
     }
     for id in Id::ALL {
         let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
+    }
+    for rule in Rule::ALL {
+        let _ = write!(page, "\n## {rule}\n\n{}. {}\n", rule.title(), rule.text());
     }
     page
 }
@@ -299,7 +316,7 @@ fn function_page(name: &str, signature: &Signature, example: &str) -> String {
     let _ = write!(page, "\n## Example Usage\n\n```terraform\n{example}\n```\n");
     let _ = write!(
         page,
-        "\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## DocsArguments\n\n",
+        "\n## Signature\n\n```text\n{name}({}) {}\n```\n\n## Arguments\n\n",
         parameters.join(", "),
         signature.result
     );

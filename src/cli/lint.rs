@@ -266,7 +266,7 @@ fn in_expression(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::kinds::kind;
+    use crate::review::kind;
 
     /// A review knows the names inside of our nested attributes by a list of its own; here the schemas say whether it is right.
     #[test]

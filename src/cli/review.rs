@@ -8,9 +8,7 @@ use std::str::FromStr;
 
 use super::input::read_bytes;
 use super::sources::places;
-use crate::review::catalog::TITLES;
-use crate::review::report::{Level, Report};
-use crate::review::{Plan, render, review};
+use crate::review::{self, Level, Plan, Report, Rule, review};
 use kms_policy::nearest;
 use tfplugin::printable::printable;
 
@@ -67,7 +65,7 @@ impl FromStr for Acceptance {
         let (id, address) = what
             .split_once(':')
             .map_or((what, None), |(id, address)| (id, Some(address)));
-        let known: Vec<&str> = TITLES.iter().map(|(id, _)| *id).collect();
+        let known: Vec<&str> = Rule::ALL.iter().map(|rule| rule.name()).collect();
         if !known.contains(&id) {
             let hint = nearest(id, &known)
                 .map(|near| format!("; did you mean `{near}`?"))
@@ -108,10 +106,10 @@ pub fn run(arguments: &ReviewArguments) -> ExitCode {
         report.accept(&one.id, one.address.as_deref(), &one.reason);
     }
     let shown = match arguments.format.as_str() {
-        "text" => render::text(&report),
-        "json" => render::json(&report),
+        "text" => review::text(&report),
+        "json" => review::json(&report),
         "sarif" => sarif(&report, &text, arguments),
-        _ => render::markdown(&report),
+        _ => review::markdown(&report),
     };
     if std::io::stdout().write_all(shown.as_bytes()).is_err() {
         return ExitCode::from(UNUSABLE);
@@ -133,12 +131,8 @@ fn sarif(report: &Report, text: &str, arguments: &ReviewArguments) -> String {
         .map(|(module, source)| (module, root.join(source)))
         .collect();
     let places = places(&modules);
-    let place_of = |address: &str| {
-        places
-            .get(&crate::review::plan::without_indexes(address))
-            .cloned()
-    };
-    render::sarif(report, &place_of, &arguments.sarif_file)
+    let place_of = |address: &str| places.get(&review::without_indexes(address)).cloned();
+    review::sarif(report, &place_of, &arguments.sarif_file)
 }
 
 fn stops(report: &Report, fail_on: &[String]) -> bool {

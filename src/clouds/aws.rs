@@ -21,8 +21,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::preflight::aws::{KeyDescription, KeyFacts, KmsGrant, PolicySource};
 use crate::preflight::{Fact, Unreadable};
-use crate::vocabulary::ArnError;
-use crate::vocabulary::{KeyArn, KeyState};
+use crate::vocabulary::KeyState;
+use crate::vocabulary::aws::ArnError;
+use crate::vocabulary::aws::KeyArn;
 use kms_policy::Caller;
 
 /// The one policy that a key has.
@@ -175,7 +176,7 @@ fn cause<'a, T: std::error::Error + 'static>(
 fn of_credentials(error: &CredentialsError) -> String {
     match error {
         CredentialsError::CredentialsNotLoaded(_) => {
-            "none of the usual places has any (environment, profile, web identity, container, instance)".to_owned()
+            "the environment, the profile, the web identity, the container and the instance have none".to_owned()
         }
         CredentialsError::ProviderTimedOut(_) => "the source of the credentials did not answer in time".to_owned(),
         error => last_cause(error),
@@ -452,7 +453,7 @@ impl Aws {
             .and_then(|key| key.arn())
             .unwrap_or_default();
         arn.parse()
-            .map_err(|_| AwsError::NotFound(format!("`{arn}` is no key ARN")))
+            .map_err(|_| AwsError::NotFound(format!("`{arn}` is not a key ARN")))
     }
 
     /// Every key of a region; an ARN that cannot be read says so.
@@ -598,7 +599,7 @@ impl Aws {
             let arn = answer.arn().unwrap_or_default();
             Caller::parse(arn).map_err(|_| AwsError::Other {
                 code: "GetCallerIdentity".to_owned(),
-                message: format!("`{arn}` is no identity"),
+                message: format!("`{arn}` is not an identity"),
             })
         });
         caller.await.cloned()
@@ -694,11 +695,11 @@ impl Aws {
 pub fn credentials_remedy(profile: Option<&str>) -> String {
     match profile {
         Some(profile) => format!(
-            "See whether the profile works, and log in again if it has expired:\n\n  aws sts get-caller-identity --profile {profile}\n  aws sso \
-             login --profile {profile}"
+            "Check the profile, and log in again if it has expired:\n\n  aws sts get-caller-identity --profile {profile}\n  \
+             aws sso login --profile {profile}"
         ),
-        None => "Provide them as for the AWS command line (environment, profile, role), or in the `aws` block of the provider. This shows \
-                 whether it has any:\n\n  aws sts get-caller-identity"
+        None => "Configure them as for the AWS command line (environment, profile, role), or in the `aws` block of the provider. \
+                 To check them, run:\n\n  aws sts get-caller-identity"
             .to_owned(),
     }
 }
@@ -713,13 +714,15 @@ fn unreadable(error: &AwsError) -> Unreadable {
         }
         AwsError::Credentials { reason, profile } => {
             let of = profile.as_deref().map(|profile| format!(" (profile `{profile}`)")).unwrap_or_default();
-            (None, format!("there are no AWS credentials that can be used{of}: {reason}"))
+            (None, format!("the provider found no usable AWS credentials{of}: {reason}"))
         }
         AwsError::Unreachable(reason) => (None, format!("KMS could not be reached ({reason})")),
         other => (None, other.to_string()),
     };
     let remedy = match error {
-        AwsError::Credentials { profile, .. } => Some(credentials_remedy(profile.as_deref())),
+        AwsError::Credentials { profile, .. } => {
+            Some(credentials_remedy(profile.as_deref()).into())
+        }
         _ => None,
     };
     Unreadable {

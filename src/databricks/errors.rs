@@ -52,7 +52,7 @@ pub enum Error {
         reason: String,
     },
     /// No token could be had, so that the request itself was never sent.
-    #[error("no token could be had: {0}")]
+    #[error("could not get an access token: {0}")]
     Token(Box<Error>),
     /// There is no credential, or its method does not work.
     #[error(transparent)]

@@ -159,11 +159,6 @@ impl Account {
         &self.account
     }
 
-    /// The host.
-    pub fn host(&self) -> &AccountHost {
-        &self.host
-    }
-
     /// Reads an object.
     ///
     /// # Errors

@@ -1,8 +1,9 @@
 //! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
 
-use super::{Finding, Id, Severity, Stage, Subject, unread_severity};
+use super::{Finding, Hint, Id, Remedy, Stage, Subject};
+use crate::requirements::transition;
 use crate::vocabulary::{
-    AttachedKey, Cloud, KeyArn, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
+    AttachedKey, Cloud, Key, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
 };
 
 /// What is known of a workspace.
@@ -16,7 +17,7 @@ pub struct WorkspaceFacts {
     pub status: WorkspaceStatus,
     /// What the platform says about the status.
     pub status_message: String,
-    /// Its AWS region.
+    /// Its region, as its cloud names it.
     pub region: Option<String>,
     /// Its pricing tier, as far as the account says.
     pub pricing_tier: Option<Tier>,
@@ -44,6 +45,16 @@ impl WorkspaceFacts {
     fn in_words(&self) -> String {
         format!("workspace {} (\"{}\")", self.id, self.name)
     }
+
+    /// Whose keys it can use; a workspace whose cloud the account does not show is one of AWS, as it was before there were others.
+    fn own_cloud(&self) -> Cloud {
+        self.cloud.clone().unwrap_or(Cloud::Aws)
+    }
+
+    fn show(&self) -> Remedy {
+        Remedy::say("Check the workspace in the account console, or run:")
+            .run([format!("databricks account workspaces get {}", self.id)])
+    }
 }
 
 /// What is known of a key configuration.
@@ -60,24 +71,19 @@ pub struct ConfigurationFacts {
 /// The key of a key configuration, as the account shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigurationKey {
-    /// A key of AWS.
-    Aws(KeyArn),
-    /// A key of another cloud, by its name there.
+    /// A key that the proof can examine.
+    Known {
+        /// The key.
+        key: Key,
+        /// Where it is, as its cloud names the region.
+        location: String,
+    },
+    /// A key of a cloud that this version does not attach keys of, by its name there.
     Elsewhere(Cloud, String),
     /// Something that this version cannot read, as it came, and why.
     Unreadable(String),
     /// The account shows no key.
     Missing,
-}
-
-impl ConfigurationKey {
-    /// The key, when it is one of AWS.
-    pub fn aws(&self) -> Option<&KeyArn> {
-        match self {
-            Self::Aws(key) => Some(key),
-            _ => None,
-        }
-    }
 }
 
 /// One attach that is wanted.
@@ -91,10 +97,13 @@ pub struct Attachment<'a> {
     pub configuration: Option<&'a ConfigurationFacts>,
 }
 
-fn subject(case: UseCase) -> Subject {
-    match case {
-        UseCase::ManagedServices => Subject::ManagedServicesConfiguration,
-        UseCase::Storage => Subject::StorageConfiguration,
+impl Subject {
+    /// The key configuration for a use case.
+    pub fn of(case: UseCase) -> Self {
+        match case {
+            UseCase::ManagedServices => Self::ManagedServicesConfiguration,
+            UseCase::Storage => Self::StorageConfiguration,
+        }
     }
 }
 
@@ -105,242 +114,248 @@ pub fn judge_workspace(
     case: UseCase,
     wanted: Option<&KeyConfigurationId>,
 ) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let mut push =
-        |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
-            findings.push(Finding {
-                id,
-                severity,
-                subject,
-                summary,
-                found,
-                why: why.to_owned(),
-                remedy,
-            });
-        };
-    let name = workspace.in_words();
-    if let AttachedKey::Unreadable(text) = workspace.attached(case) {
-        push(
-            Id::WorkspaceKeyUnreadable,
-            Severity::Error,
-            subject(case),
-            "The key configuration of the workspace cannot be read".to_owned(),
-            format!(
-                "The {name} shows `{text}` as its key configuration for {}. That is not the id of a key configuration.",
-                case.in_words()
-            ),
+    [
+        unreadable_key(workspace, case),
+        key_already_set(workspace, case, wanted),
+        other_cloud(workspace),
+        default_storage(workspace, case),
+        tier(workspace),
+        status(workspace),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn unreadable_key(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
+    let AttachedKey::Unreadable(text) = workspace.attached(case) else {
+        return None;
+    };
+    let finding = Id::WorkspaceKeyUnreadable
+        .error(Subject::of(case))
+        .found(format!(
+            "The {} shows `{text}` as its key configuration for {}. That is not the ID of a key configuration.",
+            workspace.in_words(),
+            case.in_words()
+        ))
+        .why(
             "The provider cannot tell which key the workspace has. A storage key can be set only once, and a managed services key is \
-             replaced by another one, so it does not attach anything on top of a key that it cannot read.",
-            format!(
-                "Look at the workspace in the account console, or with:\n\n  databricks account workspaces get {}\n\nIf the id is right there, report it as a defect of this provider.",
-                workspace.id
+             replaced by another one, so the provider does not attach anything on top of a key that it cannot read.",
+        )
+        .remedy(workspace.show().and_say("If the ID is correct there, report this as a bug of this provider."));
+    Some(finding)
+}
+
+fn key_already_set(
+    workspace: &WorkspaceFacts,
+    case: UseCase,
+    wanted: Option<&KeyConfigurationId>,
+) -> Option<Finding> {
+    let attached = workspace.attached(case).known()?;
+    if Some(attached) == wanted || transition(&workspace.own_cloud(), case).change {
+        return None;
+    }
+    let finding = Id::StorageKeyAlreadySet
+        .error(Subject::of(case))
+        .found(format!(
+            "The {} has the storage key configuration {attached}; this plan sets {}.",
+            workspace.in_words(),
+            wanted.map_or_else(|| "one that it creates".to_owned(), ToString::to_string)
+        ))
+        .why(
+            "Databricks sets the storage key of a workspace only once. It cannot be replaced by another key, and it cannot be detached. \
+             Databricks would refuse the request in the middle of the apply.",
+        )
+        .remedy(
+            Remedy::hint(Hint::KeepStorage(attached.clone())).and_say(
+                "To renew the key material, turn on automatic rotation of the same KMS key: its ARN stays the same, and Databricks needs no \
+                 change. To use another storage key, create a new workspace.",
             ),
         );
-    }
-    if let Some(attached) = workspace
-        .attached(case)
-        .known()
-        .filter(|attached| Some(*attached) != wanted)
-        && case == UseCase::Storage
-    {
-        push(
-            Id::StorageKeyAlreadySet,
-            Severity::Error,
-            subject(case),
-            "The storage key of a workspace cannot be changed".to_owned(),
-            format!(
-                "The {name} has the storage key configuration {attached}; this plan wants {}.",
-                wanted.map_or_else(|| "one that it creates".to_owned(), ToString::to_string)
-            ),
-            "Databricks sets a workspace's storage key once and for all: there is no rotation to another key, and no detach. The \
-                 request would fail in the middle of the apply.",
-            format!(
-                "Keep the configuration that is attached:\n\n  storage_key_configuration_id = \"{attached}\"\n\nTo renew the key \
-                     material, turn on automatic rotation of the same KMS key; its ARN stays, and Databricks needs no change. A \
-                     workspace with another storage key has to be a new workspace."
-            ),
-        );
-    }
-    if let Some(cloud) = workspace
+    Some(finding)
+}
+
+fn other_cloud(workspace: &WorkspaceFacts) -> Option<Finding> {
+    let cloud = workspace
         .cloud
         .as_ref()
-        .filter(|cloud| **cloud != Cloud::Aws)
-    {
-        push(
-            Id::WorkspaceCloud,
-            Severity::Error,
-            Subject::Workspace,
-            "The workspace is in another cloud than the key".to_owned(),
-            format!("The {name} runs in the cloud `{cloud}`, and the plan attaches an AWS key to it."),
-            "A workspace can use only keys of its own cloud.",
-            "Name a workspace on AWS. This version of the provider does not attach keys of other clouds.".to_owned(),
-        );
+        .filter(|cloud| **cloud != Cloud::Aws)?;
+    let finding = Id::WorkspaceCloud
+        .error(Subject::Workspace)
+        .found(format!(
+            "The {} runs in the cloud `{cloud}`, and the plan attaches an AWS key to it.",
+            workspace.in_words()
+        ))
+        .why("A workspace can use only keys of its own cloud.")
+        .remedy("Use a workspace on AWS. This version of the provider does not attach keys of other clouds.");
+    Some(finding)
+}
+
+fn default_storage(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
+    if case != UseCase::Storage || !(workspace.serverless_only || workspace.default_storage) {
+        return None;
     }
-    if case == UseCase::Storage && (workspace.serverless_only || workspace.default_storage) {
-        let what = if workspace.serverless_only {
-            "has serverless compute alone"
-        } else {
-            "keeps its data in default storage"
-        };
-        push(
-            Id::WorkspaceDefaultStorage,
-            Severity::Error,
-            subject(case),
-            "The workspace has no storage of its own that a storage key could encrypt".to_owned(),
-            format!("The {name} {what}: there is no workspace bucket in an account of yours."),
-            "A storage key can be set once and never be taken away, and here it would encrypt nothing. The managed services key covers the \
-             default storage of such a workspace.",
-            "Set `managed_services_key_configuration_id` alone, and leave `storage_key_configuration_id` out.".to_owned(),
-        );
-    }
-    if let Some(tier) = workspace
+    let what = if workspace.serverless_only {
+        "has only serverless compute"
+    } else {
+        "keeps its data in default storage"
+    };
+    let finding = Id::WorkspaceDefaultStorage
+        .error(Subject::of(case))
+        .found(format!(
+            "The {} {what}: it has no workspace bucket in your cloud account.",
+            workspace.in_words()
+        ))
+        .why(
+            "A storage key can be set only once and cannot be removed, and here it would encrypt nothing. The managed services key covers \
+             the default storage of such a workspace.",
+        )
+        .remedy(Remedy::hint(Hint::ManagedServicesAlone));
+    Some(finding)
+}
+
+fn tier(workspace: &WorkspaceFacts) -> Option<Finding> {
+    let tier = workspace
         .pricing_tier
         .as_ref()
-        .filter(|tier| tier.lacks_customer_managed_keys())
-    {
-        push(
-            Id::WorkspaceTier,
-            Severity::Error,
-            Subject::Workspace,
-            "The workspace's pricing tier has no customer-managed keys".to_owned(),
-            format!("The {name} has the tier {tier}."),
-            "Customer-managed keys on AWS need the Enterprise tier; Databricks refuses the request on others.",
-            "Upgrade the account to Enterprise, or leave this workspace without a key of your own."
-                .to_owned(),
-        );
+        .filter(|tier| tier.lacks_customer_managed_keys())?;
+    let finding = Id::WorkspaceTier
+        .error(Subject::Workspace)
+        .found(format!("The {} has the tier {tier}.", workspace.in_words()))
+        .why("Customer-managed keys on AWS need the Enterprise tier. Databricks refuses the request on other tiers.")
+        .remedy("Upgrade the account to Enterprise, or remove this workspace from the configuration.");
+    Some(finding)
+}
+
+fn status(workspace: &WorkspaceFacts) -> Option<Finding> {
+    use WorkspaceStatus::{NotProvisioned, Provisioning, Running};
+    if matches!(workspace.status, Running | Provisioning | NotProvisioned) {
+        return None;
     }
-    match &workspace.status {
-        WorkspaceStatus::Running | WorkspaceStatus::Provisioning | WorkspaceStatus::NotProvisioned => {}
-        status => push(
-            Id::WorkspaceStatus,
-            Severity::Error,
-            Subject::Workspace,
-            "The workspace is not running".to_owned(),
-            format!("The {name} is {status}{}.", with_message(&workspace.status_message)),
-            "Keys are attached to running workspaces only.",
-            "Bring the workspace back to RUNNING first; the account console shows what is wrong with it.".to_owned(),
-        ),
-    }
-    findings
+    let message = match workspace.status_message.as_str() {
+        "" => String::new(),
+        message => format!(": {message}"),
+    };
+    let finding = Id::WorkspaceStatus
+        .error(Subject::Workspace)
+        .found(format!(
+            "The {} is {}{message}.",
+            workspace.in_words(),
+            workspace.status
+        ))
+        .why("Databricks attaches keys only to running workspaces.")
+        .remedy("Find the cause in the account console, and bring the workspace back to RUNNING. Then plan again.");
+    Some(finding)
 }
 
 /// Everything there is to say about one attach to a workspace.
 pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>) -> Vec<Finding> {
-    let (case, name) = (attach.case, workspace.in_words());
+    let case = attach.case;
     let mut findings = judge_workspace(workspace, case, Some(attach.id));
-    let mut push =
-        |id, severity, subject, summary: String, found: String, why: &str, remedy: String| {
-            findings.push(Finding {
-                id,
-                severity,
-                subject,
-                summary,
-                found,
-                why: why.to_owned(),
-                remedy,
-            });
-        };
     let Some(configuration) = attach.configuration else {
-        push(
-            Id::KeyConfigurationNotFound,
-            Severity::Error,
-            subject(case),
-            "There is no such key configuration in this Databricks account".to_owned(),
-            format!("The account has no key configuration {}.", attach.id),
-            "A workspace can only use key configurations of its own account.",
-            "Refer to the resource (`dbxcmk_key_configuration.….id`), or look the id up in the account console under Cloud resources > \
-             Encryption keys. If the id is right, `account_id` or `host` of the provider are not."
-                .to_owned(),
+        findings.push(
+            Id::KeyConfigurationNotFound
+                .error(Subject::of(case))
+                .found(format!(
+                    "The account has no key configuration {}.",
+                    attach.id
+                ))
+                .why("A workspace can use only key configurations of its own account.")
+                .remedy(Remedy::hint(Hint::ReferToConfiguration)),
         );
         return findings;
     };
-    match &configuration.key {
-        ConfigurationKey::Aws(_) => {}
-        ConfigurationKey::Elsewhere(cloud, key) => push(
-            Id::WorkspaceCloud,
-            Severity::Error,
-            subject(case),
-            "The workspace is in another cloud than the key".to_owned(),
-            format!("The key configuration {} has the key `{key}` of {}, and the {name} runs on AWS.", configuration.id, cloud.in_words()),
-            "A workspace can use only keys of its own cloud.",
-            "Create a key configuration with an AWS KMS key of the workspace's region, and refer to that configuration.".to_owned(),
-        ),
-        ConfigurationKey::Unreadable(text) => push(
-            Id::KeyConfigurationUnreadable,
-            Severity::Error,
-            subject(case),
-            "The key of the key configuration cannot be read".to_owned(),
-            format!("The account shows the key configuration {} with this key: {text}.", configuration.id),
-            "The provider cannot prove anything about a key that it cannot name: neither its state, nor its region, nor that Databricks may \
-             use it. An attach often cannot be undone.",
-            "Look the configuration up in the account console under Cloud resources > Encryption keys, and refer to one whose key is an AWS \
-             KMS key. If the ARN is right there, report it as a defect of this provider.".to_owned(),
-        ),
-        ConfigurationKey::Missing => push(
-            Id::KeyConfigurationUnreadable,
-            Severity::Error,
-            subject(case),
-            "The key of the key configuration cannot be read".to_owned(),
-            format!("The account shows the key configuration {} without any key.", configuration.id),
-            "The provider cannot prove anything about a key that it does not know. An attach often cannot be undone.",
-            "Look the configuration up in the account console under Cloud resources > Encryption keys, and refer to one whose key is an AWS \
-             KMS key.".to_owned(),
-        ),
-    }
+    findings.extend(key_of_configuration(workspace, case, configuration));
     if !configuration.use_cases.iter().any(|own| own == case.name()) {
-        let has: Vec<&str> = configuration.use_cases.iter().map(String::as_str).collect();
-        push(
-            Id::KeyConfigurationUseCase,
-            Severity::Error,
-            subject(case),
-            format!("The key configuration is not made for {}", case.in_words()),
-            format!(
-                "{} has the use cases {}; it would be attached for {case}.",
-                configuration.id,
-                has.join(" and ")
-            ),
-            "Databricks refuses to attach a configuration for what it is not made for, and a configuration cannot be changed.",
-            format!(
-                "Create a configuration whose `use_cases` contain \"{case}\", and refer to that one."
-            ),
-        );
-    }
-    if let (Some(key), None) = (configuration.key.aws(), &workspace.region) {
-        push(
-            Id::KmsKeyRegion,
-            Severity::Error,
-            subject(case),
-            "The region of the workspace is not known".to_owned(),
-            format!(
-                "The account shows no AWS region for the {name}; the key {key} is in {}.",
-                key.region()
-            ),
-            "A workspace can use only a key of its own region.",
-            format!(
-                "Look at the workspace in the account console, or with:\n\n  databricks account workspaces get {}",
-                workspace.id
-            ),
-        );
-    }
-    if let (Some(key), Some(region)) = (configuration.key.aws(), &workspace.region)
-        && key.region() != region
-    {
-        push(
-            Id::KmsKeyRegion,
-            Severity::Error,
-            subject(case),
-            "The key is in another region than the workspace".to_owned(),
-            format!(
-                "The {name} is in {region}; the key {key} is in {}.",
-                key.region()
-            ),
-            "A workspace can only use a key of its own region.",
-            format!(
-                "Create a key and a key configuration in {region}, and refer to that configuration."
-            ),
+        findings.push(
+            not_made_for(case)
+                .found(format!(
+                    "{} has the use cases {}; the plan attaches it for {case}.",
+                    configuration.id,
+                    configuration.use_cases.join(" and ")
+                ))
+                .remedy(Remedy::hint(Hint::ConfigurationFor(case))),
         );
     }
     findings
+}
+
+/// What the key of a configuration says against an attach: whether it can be named, and where it is.
+fn key_of_configuration(
+    workspace: &WorkspaceFacts,
+    case: UseCase,
+    configuration: &ConfigurationFacts,
+) -> Option<Finding> {
+    let (subject, name, id) = (Subject::of(case), workspace.in_words(), &configuration.id);
+    const ANOTHER: &str = "Find the configuration in the account console under Cloud resources > Encryption keys, and use one whose key is \
+                           an AWS KMS key.";
+    let finding = match &configuration.key {
+        ConfigurationKey::Known { key, location } => {
+            return place(workspace, subject, key, location);
+        }
+        ConfigurationKey::Elsewhere(cloud, key) => Id::WorkspaceCloud
+            .error(subject)
+            .found(format!(
+                "The key configuration {id} has the key `{key}` of {}, and the {name} runs on AWS.",
+                cloud.in_words()
+            ))
+            .why("A workspace can use only keys of its own cloud.")
+            .remedy("Create a key configuration with an AWS KMS key in the region of the workspace, and use that configuration."),
+        ConfigurationKey::Unreadable(text) => Id::KeyConfigurationUnreadable
+            .error(subject)
+            .found(format!("The account shows the key configuration {id} with this key: {text}."))
+            .why(
+                "The provider cannot prove anything about a key that it cannot read: not its state, not its region, and not that Databricks \
+                 may use it. An attach often cannot be undone.",
+            )
+            .remedy(Remedy::say(ANOTHER).and_say("If the ARN is correct there, report this as a bug of this provider.")),
+        ConfigurationKey::Missing => Id::KeyConfigurationUnreadable
+            .error(subject)
+            .found(format!("The account shows the key configuration {id} without a key."))
+            .why("The provider cannot prove anything about a key that it does not know. An attach often cannot be undone.")
+            .remedy(ANOTHER),
+    };
+    Some(finding)
+}
+
+/// Whether a key is where the workspace is.
+fn place(
+    workspace: &WorkspaceFacts,
+    subject: Subject,
+    key: &Key,
+    location: &str,
+) -> Option<Finding> {
+    let name = workspace.in_words();
+    let finding = Id::KmsKeyRegion
+        .error(subject)
+        .why("A workspace can use only a key of its own region.");
+    match workspace.region.as_deref() {
+        None => Some(
+            finding
+                .summary("The region of the workspace is not known")
+                .found(format!(
+                    "The account does not show a region for the {name}; the key {key} is in {location}."
+                ))
+                .remedy(workspace.show()),
+        ),
+        Some(region) if region != location => Some(
+            finding
+                .found(format!("The {name} is in {region}; the key {key} is in {location}."))
+                .remedy(format!(
+                    "Create a key and a key configuration in {region}, and use that configuration."
+                )),
+        ),
+        Some(_) => None,
+    }
+}
+
+fn not_made_for(case: UseCase) -> Finding {
+    Id::KeyConfigurationUseCase
+        .error(Subject::of(case))
+        .summary(format!("The key configuration is not for {}", case.in_words()))
+        .why(
+            "Databricks refuses to attach a configuration for another use case than its own, and a configuration cannot be changed.",
+        )
 }
 
 /// An attach of a configuration that the same plan creates, so that its id is not known yet. `planned`: the use cases of each one
@@ -359,19 +374,13 @@ pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding>
                 .join(" and ")
         })
         .collect();
-    Some(Finding {
-        id: Id::KeyConfigurationUseCase,
-        severity: Severity::Error,
-        subject: subject(case),
-        summary: format!("The key configuration is not made for {}", case.in_words()),
-        found: format!(
-            "The configuration will be created by this plan, and the plan creates none for {case}: {}.",
+    let finding = not_made_for(case)
+        .found(format!(
+            "This plan creates the configuration, and it creates none for {case}: {}.",
             each.join("; ")
-        ),
-        why: "Databricks refuses to attach a configuration for what it is not made for, and a configuration cannot be changed."
-            .to_owned(),
-        remedy: format!("Add \"{case}\" to `use_cases` of the `dbxcmk_key_configuration`, or refer to one that has it."),
-    })
+        ))
+        .remedy(Remedy::hint(Hint::AddUseCase(case)));
+    Some(finding)
 }
 
 /// Why the cross-account role of a workspace is not known.
@@ -387,47 +396,33 @@ pub enum UnknownRole {
 
 /// The role that launches clusters is not known, although the key is for their volumes.
 pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage) -> Finding {
-    let name = workspace.in_words();
-    let (severity, found, remedy) = match why {
-        UnknownRole::Unreadable(text) => (
-            Severity::Error,
-            format!("The account shows this cross-account role for the {name}: {text}."),
-            "Correct the role of the workspace's credentials configuration in the account console under Cloud resources > Credential \
-             configuration.",
-        ),
-        UnknownRole::Refused(reason) => (
-            unread_severity(stage),
-            format!(
+    let (name, id) = (workspace.in_words(), Id::WorkspaceRoleUnreadable);
+    let finding = match why {
+        UnknownRole::Unreadable(text) => id
+            .error(Subject::Workspace)
+            .found(format!("The account shows this cross-account role for the {name}: {text}."))
+            .remedy(
+                "Correct the role of the workspace's credentials configuration in the account console under Cloud resources > Credential \
+                 configuration.",
+            ),
+        UnknownRole::Refused(reason) => id
+            .unread(Subject::Workspace, stage)
+            .found(format!(
                 "The account did not show the credentials configuration of the {name}: {reason}."
-            ),
-            "Run Terraform as an account admin, which may read credentials configurations.",
-        ),
-        UnknownRole::None => (
-            unread_severity(stage),
-            format!(
+            ))
+            .remedy("Run Terraform as an account admin, who may read credentials configurations."),
+        UnknownRole::None => id
+            .unread(Subject::Workspace, stage)
+            .found(format!(
                 "The account shows no credentials configuration for the {name}, which runs classic compute."
+            ))
+            .remedy(
+                Remedy::hint(Hint::ExcludeVolumes)
+                    .and_say("Otherwise check the workspace in the account console."),
             ),
-            "Use a key configuration with `reuse_key_for_cluster_volumes = false` if no cluster uses this key. Otherwise look at the \
-             workspace in the account console.",
-        ),
     };
-    Finding {
-        id: Id::WorkspaceRoleUnreadable,
-        severity,
-        subject: Subject::Workspace,
-        summary: Id::WorkspaceRoleUnreadable.title().to_owned(),
-        found,
-        why: "The key configuration is also for cluster volumes. Whether the role that launches clusters may use the key is not proven; \
-              if it may not, clusters do not start."
-            .to_owned(),
-        remedy: remedy.to_owned(),
-    }
-}
-
-fn with_message(message: &str) -> String {
-    if message.is_empty() {
-        String::new()
-    } else {
-        format!(": {message}")
-    }
+    finding.why(
+        "The key configuration is also for cluster volumes. The provider cannot prove that the role that launches clusters may use the \
+         key; if it may not, clusters do not start.",
+    )
 }

@@ -7,8 +7,10 @@
 pub mod aws;
 pub mod binding;
 mod catalog;
+mod remedy;
 
 pub use catalog::{Id, Silence, Silenced};
+pub use remedy::{Hint, Remedy};
 
 /// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +51,10 @@ pub enum Subject {
     Workspace,
 }
 
-/// One thing that a person should know before a key is attached.
+/// One thing that a person should know before a key is attached. It begins with its name:
+/// `Id::KmsKeyDisabled.error(subject).found(…).why(…).remedy(…)`.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
 pub struct Finding {
     /// A stable name: `kms-key-disabled`.
     pub id: Id,
@@ -65,13 +69,71 @@ pub struct Finding {
     /// Why it matters.
     pub why: String,
     /// What to do, ready to paste.
-    pub remedy: String,
+    pub remedy: Remedy,
+}
+
+impl Id {
+    /// A finding that stops.
+    pub fn error(self, subject: Subject) -> Finding {
+        self.finding(subject, Severity::Error)
+    }
+
+    /// A finding that does not stop.
+    pub fn warning(self, subject: Subject) -> Finding {
+        self.finding(subject, Severity::Warning)
+    }
+
+    /// A finding about what could not be read: a warning at plan, where nothing happens, and an error right before the call that
+    /// attaches.
+    pub fn unread(self, subject: Subject, stage: Stage) -> Finding {
+        self.finding(subject, unread_severity(stage))
+    }
+
+    fn finding(self, subject: Subject, severity: Severity) -> Finding {
+        debug_assert!(
+            self.weight().admits(severity),
+            "{self} is not of the severity that the catalog says"
+        );
+        Finding {
+            id: self,
+            severity,
+            subject,
+            summary: self.title().to_owned(),
+            found: String::new(),
+            why: String::new(),
+            remedy: Remedy::default(),
+        }
+    }
 }
 
 impl Finding {
+    /// What is wrong, where the title does not say it well enough.
+    pub fn summary(mut self, text: impl Into<String>) -> Self {
+        self.summary = text.into();
+        self
+    }
+
+    /// What was found.
+    pub fn found(mut self, text: impl Into<String>) -> Self {
+        self.found = text.into();
+        self
+    }
+
+    /// Why it matters.
+    pub fn why(mut self, text: impl Into<String>) -> Self {
+        self.why = text.into();
+        self
+    }
+
+    /// What to do.
+    pub fn remedy(mut self, remedy: impl Into<Remedy>) -> Self {
+        self.remedy = remedy.into();
+        self
+    }
+
     /// Whether it only advises: it works, and a person may want to know.
     pub fn is_advice(&self) -> bool {
-        self.severity == Severity::Warning && self.id.silence() == catalog::Silence::Allowed
+        self.severity == Severity::Warning && self.id.silence() == Silence::Allowed
     }
 }
 
@@ -91,8 +153,8 @@ pub struct Unreadable {
     pub permission: Option<&'static str>,
     /// The reason in words.
     pub reason: String,
-    /// What would make it readable, ready to paste; the permission says it where one is missing.
-    pub remedy: Option<String>,
+    /// What would make it readable; the permission says it where one is missing.
+    pub remedy: Option<Remedy>,
     /// Whether it is certain that the thing does not exist.
     pub is_missing: bool,
 }

@@ -9,7 +9,8 @@ use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
 use crate::preflight::{Id, Silenced};
-use crate::vocabulary::{AccountId, RoleArn};
+use crate::vocabulary::AccountId;
+use crate::vocabulary::aws::RoleArn;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
@@ -49,8 +50,8 @@ pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
 /// The attribute `ignore_findings`.
 pub fn ignore_findings(whose: &str) -> Attribute {
     Attribute::string_set("ignore_findings").quiet().format::<Silenced>("This finding cannot be ignored").describe(format!(
-        "Ids of findings that are not to be shown for {whose}. The id stands in brackets at the end of each message; the guide on findings \
-         lists all of them. What makes an attach fail cannot be ignored."
+        "IDs of findings that the provider does not report for {whose}. Each message ends with the ID of its finding in \
+         brackets; the guide on findings lists them all. A finding that makes an attach fail cannot be ignored."
     ))
 }
 
@@ -150,41 +151,42 @@ pub fn schema() -> Schema {
     ];
     let aws = vec![
         Attribute::string("region").describe(
-            "Region for calls that have none of their own (STS). KMS is always called in the region of the key. Default: as the AWS \
-             tools find it.",
+            "Region for calls that do not depend on a key (STS). The provider calls KMS in the region of the key. Default: \
+             the region that the AWS tools use.",
         ),
         Attribute::string("profile").describe("Profile of the shared AWS configuration."),
-        Attribute::string("access_key").describe("Access key id. Better left to the environment, a profile or a role."),
+        Attribute::string("access_key").describe("Access key ID. Prefer the environment, a profile, or a role."),
         Attribute::string("secret_key").sensitive().describe("Secret of the access key."),
         Attribute::string("token").sensitive().describe("Session token of a temporary access key."),
         Attribute::string("ca_bundle").describe(
-            "File of certificates (PEM) that are trusted besides those of the system. Default: environment variable `AWS_CA_BUNDLE`.",
+            "File of certificates (PEM) to trust in addition to those of the system. Default: environment variable \
+             `AWS_CA_BUNDLE`.",
         ),
         Attribute::object("assume_role", assume_role).describe("Role to assume for every call to AWS."),
-        Attribute::object("endpoints", endpoints).describe("Addresses of AWS services, for tests against local ones."),
+        Attribute::object("endpoints", endpoints).describe("Addresses of AWS services, for tests against local services."),
     ];
     Schema::new(
-        "Puts customer-managed keys (CMK) under Databricks workspaces, safely: plan and apply prove from the key's state and policy \
-         that Databricks will be able to use the key before it is attached.",
+        "Attaches customer-managed keys (CMK) to Databricks workspaces safely: plan and apply prove from the key's state \
+         and policy that Databricks can use the key before the provider attaches it.",
         vec![
             Attribute::string("host")
                 .format::<HostText>("Invalid account host")
                 .describe(
-                    "Address of the Databricks account: `https://accounts.cloud.databricks.com`, or a government one. Default: \
-                     environment variable `DATABRICKS_HOST`, then the profile.",
+                    "Account host: `https://accounts.cloud.databricks.com`, or a government host. Default: environment variable \
+                     `DATABRICKS_HOST`, then the profile.",
                 ),
             Attribute::string("account_id").format::<AccountId>("Invalid Databricks account id").describe(
-                "Id of the Databricks account. Default: environment variable `DATABRICKS_ACCOUNT_ID`, then the profile.",
+                "ID of the Databricks account. Default: environment variable `DATABRICKS_ACCOUNT_ID`, then the profile.",
             ),
             Attribute::string("client_id").describe(
-                "Application id of a service principal (OAuth machine-to-machine). It has to be an account admin. Default: \
-                 environment variable `DATABRICKS_CLIENT_ID`, then the profile.",
+                "Client ID of a service principal (OAuth machine-to-machine). The service principal must be an account admin. \
+                 Default: environment variable `DATABRICKS_CLIENT_ID`, then the profile.",
             ),
             Attribute::string("client_secret").sensitive().describe(
                 "OAuth secret of the service principal. Default: environment variable `DATABRICKS_CLIENT_SECRET`, then the profile.",
             ),
             Attribute::string("token").sensitive().describe(
-                "Token that is sent as it is. Default: environment variable `DATABRICKS_TOKEN`, then the profile.",
+                "Access token. Default: environment variable `DATABRICKS_TOKEN`, then the profile.",
             ),
             Attribute::string("profile").describe(
                 "Profile of the Databricks configuration file. Default: environment variable `DATABRICKS_CONFIG_PROFILE`, then the \
@@ -194,13 +196,13 @@ pub fn schema() -> Schema {
                 "Databricks configuration file. Default: environment variable `DATABRICKS_CONFIG_FILE`, then `~/.databrickscfg`.",
             ),
             one_of("auth_type", AuthType::NAMES).describe(format!(
-                "Which method of authentication to use when several are configured: {}. Default: environment variable \
-                 `DATABRICKS_AUTH_TYPE`, then the one that is configured.",
+                "Authentication method, if several are configured: {}. Default: environment variable `DATABRICKS_AUTH_TYPE`, \
+                 then the method that is configured.",
                 AuthType::NAMES.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
             )),
             Attribute::string("audience").describe(
-                "For whom the OIDC token of a GitHub Actions job is made out. Default: environment variable \
-                 `DATABRICKS_TOKEN_AUDIENCE`, then the account id.",
+                "Audience to request for the GitHub Actions OIDC token. Default: environment variable \
+                 `DATABRICKS_TOKEN_AUDIENCE`, then the account ID.",
             ),
             Attribute::string("oidc_token_env").describe(
                 "Environment variable that holds an OIDC token which the account trusts. Default: environment variable \
@@ -218,22 +220,22 @@ pub fn schema() -> Schema {
                 "Microsoft Entra ID tenant, for account hosts on Azure. Default: environment variable `ARM_TENANT_ID`.",
             ),
             Attribute::string("azure_client_id").describe(
-                "Application id in that tenant. Default: environment variable `ARM_CLIENT_ID`.",
+                "Client ID of an application in that tenant. Default: environment variable `ARM_CLIENT_ID`.",
             ),
             Attribute::string("azure_client_secret").sensitive().describe(
                 "Secret of that application. Default: environment variable `ARM_CLIENT_SECRET`.",
             ),
             one_of("azure_environment", &["public", "usgovernment", "china"]).describe(
-                "Which of Microsoft's clouds: `public`, `usgovernment` or `china`. Default: environment variable `ARM_ENVIRONMENT`, \
-                 then the one of the host.",
+                "Azure cloud: `public`, `usgovernment` or `china`. Default: environment variable `ARM_ENVIRONMENT`, then the \
+                 cloud of the host.",
             ),
             Attribute::string("google_credentials").sensitive().describe(
-                "JSON key of a Google service account, or its file, for the account host on Google Cloud. Default: environment \
-                 variable `GOOGLE_CREDENTIALS`.",
+                "JSON key of a Google service account, or the path of its file, for the account host on Google Cloud. Default: \
+                 environment variable `GOOGLE_CREDENTIALS`.",
             ),
             one_of("preflight", &["enforce", "warn"]).describe(
-                "What a finding of severity error does: `enforce` stops the plan or apply, `warn` shows it and goes on. Default: \
-                 `enforce`.",
+                "What a finding of severity error does: `enforce` stops the plan or apply, `warn` reports it and continues. \
+                 Default: `enforce`.",
             ),
             ignore_findings("every resource"),
             Attribute::object(
@@ -241,7 +243,7 @@ pub fn schema() -> Schema {
                 vec![
                     Attribute::duration("timeout").describe("How long one request to the account API may take. Default: `60s`."),
                     Attribute::duration("retry_timeout")
-                        .describe("How long a call to the account API may go on trying. Default: `5m`."),
+                        .describe("How long the provider retries a call to the account API. Default: `5m`."),
                     Attribute::number("requests_per_second")
                         .check(|value| match value {
                             Value::Number(number) if !number.as_i64().is_some_and(|rate| (1..=1000).contains(&rate)) => Err(Problem {
@@ -250,15 +252,16 @@ pub fn schema() -> Schema {
                             }),
                             _ => Ok(()),
                         })
-                        .describe("How many requests may be sent to the account API in a second. Default: `15`."),
+                        .describe("Maximum number of requests to the account API per second. Default: `15`."),
                     Attribute::string("ca_bundle").describe(
-                        "File of certificates (PEM) that are trusted besides those of the system, for example of a proxy that opens TLS.",
+                        "File of certificates (PEM) to trust in addition to those of the system, for example of a proxy that inspects \
+                        TLS.",
                     ),
                 ],
             )
-            .describe("How the account API is called."),
+            .describe("Settings for calls to the account API."),
             Attribute::object("aws", aws)
-                .describe("How AWS is called. Without it, the default credential chain of the AWS tools is used."),
+                .describe("Settings for calls to AWS. Default: the default credential chain of the AWS tools."),
         ],
     )
 }

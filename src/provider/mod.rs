@@ -1,19 +1,20 @@
 //! The provider: its configuration, what it offers, and what all its resources share.
 
-pub mod bindings;
-pub mod client;
-pub mod config;
-pub mod data_sources;
-pub mod diagnose;
-pub mod functions;
-pub mod journal;
-pub mod key_configurations;
-pub mod key_policies;
-pub mod list_resources;
-pub mod reads;
-pub mod resources;
-pub mod settled;
-pub mod waiting;
+mod account;
+mod attach;
+mod client;
+mod config;
+mod data_sources;
+mod diagnose;
+mod functions;
+mod keys;
+mod list_resources;
+mod moments;
+mod resources;
+mod run;
+mod settled;
+mod shared;
+mod waiting;
 
 use tfplugin::data_source::{self, AnyDataSource};
 use tfplugin::diagnostics::Diagnostics;
@@ -85,10 +86,10 @@ impl Provider for Dbxcmk {
 
     fn functions() -> Vec<Box<dyn Function>> {
         vec![
-            Box::new(functions::KeyPolicyAllows),
-            Box::new(functions::KeyPolicyStatements),
-            Box::new(functions::MergeKeyPolicy),
-            Box::new(functions::ParseKeyArn),
+            Box::new(functions::KeyPolicyAllowsFunction),
+            Box::new(functions::KeyPolicyStatementsFunction),
+            Box::new(functions::MergeKeyPolicyFunction),
+            Box::new(functions::ParseArnFunction),
         ]
     }
 }

@@ -49,18 +49,17 @@ const fn stored(name: &'static str, note: &'static str) -> DataKind {
     }
 }
 
-const NEW_ONLY: &str =
-    "What was there before the attach stays as it was until it is written again.";
+const NEW_ONLY: &str = "Existing data keeps its encryption until it is written again.";
 
 /// Every kind of data that a workspace has.
 pub const KINDS: &[DataKind] = &[
     managed(
         "notebooks",
-        "Source and metadata. Revisions lie in the workspace bucket.",
+        "Source and metadata. Revisions are stored in the workspace bucket.",
     ),
     managed(
         "interactive notebook results",
-        "As far as they are kept in the control plane; large results lie in the workspace bucket.",
+        "Results that are stored in the control plane; large results are stored in the workspace bucket.",
     ),
     managed("secrets", "Of the secret manager."),
     managed(
@@ -82,14 +81,14 @@ pub const KINDS: &[DataKind] = &[
     stored("notebook revisions", NEW_ONLY),
     stored(
         "MLflow models",
-        "Of the workspace model registry; models in Unity Catalog lie where the catalog keeps its data.",
+        "Of the workspace model registry; models in Unity Catalog are stored with the data of the catalog.",
     ),
     stored("pipeline data", "Of pipelines that write to the DBFS root."),
     DataKind {
         name: "EBS volumes of classic compute",
         place: "AWS account of the compute",
         cover: Cover::ClusterVolumes,
-        note: "New volumes only; running clusters keep the key that they were started with.",
+        note: "New volumes only. Running clusters keep the key with which they started.",
     },
     DataKind {
         name: "Unity Catalog tables in other buckets",
@@ -97,7 +96,7 @@ pub const KINDS: &[DataKind] = &[
         cover: Cover::None(
             "Encrypt the bucket with a key of its own (SSE-KMS, with `encryption_details` of the external location).",
         ),
-        note: "A storage key reaches the workspace bucket alone.",
+        note: "A storage key covers only the workspace bucket.",
     },
     DataKind {
         name: "DBFS mounts",
@@ -109,14 +108,14 @@ pub const KINDS: &[DataKind] = &[
         name: "disks of serverless compute",
         place: "Databricks serverless compute plane",
         cover: Cover::None(
-            "They are encrypted by Databricks and live as long as the work does; no key of a customer reaches them.",
+            "Databricks encrypts them, and they exist as long as the workload; customer-managed keys do not cover them.",
         ),
         note: "",
     },
     DataKind {
         name: "model serving images",
         place: "Databricks serverless compute plane",
-        cover: Cover::None("They are encrypted by Databricks; no key of a customer reaches them."),
+        cover: Cover::None("Databricks encrypts them; customer-managed keys do not cover them."),
         note: "",
     },
 ];
@@ -170,7 +169,8 @@ impl DataKind {
             Cover::ClusterVolumes if keys.serverless_only => Covered::DoesNotApply,
             Cover::ClusterVolumes if keys.storage && keys.cluster_volumes => Covered::ByStorage,
             Cover::ClusterVolumes if keys.storage => Covered::Not(
-                "The storage key is attached with `reuse_key_for_cluster_volumes = false`, and can not be changed any more. Encrypt EBS volumes by the default of the AWS account instead.",
+                "The storage key is attached with `reuse_key_for_cluster_volumes = false`, which cannot be changed. Encrypt EBS \
+                 volumes by the default of the AWS account instead.",
             ),
             Cover::ClusterVolumes => Covered::Not(VOLUMES),
         }

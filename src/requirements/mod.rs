@@ -5,3 +5,6 @@
 
 pub mod aws;
 pub mod coverage;
+mod transition;
+
+pub use transition::{Transition, transition};

@@ -1,86 +1,107 @@
-//! The titles of what a review can say: the same for every resource, so that a tool that groups findings has one name for each.
+//! Every finding of a review: its stable name, its title, and what it means. The documentation comes from here.
 
-/// Each finding and its title.
-pub const TITLES: &[(&str, &str)] = &[
-    ("accepted-nothing", "An accepted finding does not occur"),
-    ("binding-forgotten", "The keys stay attached to a workspace"),
-    ("check-failed", "A check fails"),
-    (
-        "cross-account-role-changed",
-        "The cross-account role of workspaces changes",
-    ),
-    (
-        "cross-account-role-gone",
-        "The cross-account role is deleted or replaced",
-    ),
-    (
-        "force-destroy",
-        "The guard against taking a workspace's permissions is turned off",
-    ),
-    (
-        "key-configuration-deleted",
-        "A key configuration is deleted or replaced",
-    ),
-    ("key-deleted", "A key is deleted"),
-    (
-        "key-deletion-window",
-        "The deletion of a key is final when its waiting period ends",
-    ),
-    ("key-disabled", "A key is disabled"),
-    (
-        "key-policy-reset",
-        "The policy of a key goes back to AWS's default",
-    ),
-    (
-        "key-policy-unknown",
-        "The policy of a key is not known before the apply",
-    ),
-    (
-        "key-rotation-turned-off",
-        "Automatic rotation of a key is turned off",
-    ),
-    (
-        "keys-set-by-peer",
-        "Keys of a workspace change, and nothing proves that they can be used",
-    ),
-    (
-        "keys-set-twice",
-        "Two resources set the keys of a workspace",
-    ),
-    (
-        "managed-services-key-attached",
-        "A workspace gets a managed services key",
-    ),
-    (
-        "managed-services-key-rotated",
-        "The managed services key of a workspace is rotated",
-    ),
-    ("permissions-lost", "Permissions on a key are taken away"),
-    ("plan-errored", "The plan is not complete"),
-    (
-        "policy-written-twice",
-        "Two resources write the policy of one key",
-    ),
-    ("resource-unreadable", "A resource cannot be read"),
-    (
-        "storage-key-attached",
-        "A workspace gets its storage key, permanently",
-    ),
-    (
-        "storage-key-changed",
-        "The storage key of a workspace cannot be changed",
-    ),
-    (
-        "unknown-attribute",
-        "The configuration has an attribute that does not exist",
-    ),
-    ("workspace-replaced", "A workspace is deleted or replaced"),
-];
+use std::fmt;
 
-/// The title of a finding.
-pub fn title(id: &str) -> &'static str {
-    TITLES
-        .iter()
-        .find(|(own, _)| *own == id)
-        .map_or("A finding", |(_, title)| title)
+use serde::{Serialize, Serializer};
+
+macro_rules! rules {
+    ($($variant:ident $name:literal $title:literal $text:literal;)*) => {
+        /// The name of a finding of a review. It never changes its meaning.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[allow(missing_docs, reason = "each is described by its text, which the documentation shows")]
+        pub enum Rule {
+            $($variant,)*
+        }
+
+        impl Rule {
+            /// All of them, by their names.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name: `key-deleted`.
+            pub fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// What it is about, in one line: the same for every resource, so that a tool that groups findings has one name.
+            pub fn title(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $title,)*
+                }
+            }
+
+            /// What it means, in Markdown.
+            pub fn text(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    AcceptedNothing "accepted-nothing" "An accepted finding does not occur"
+        "`--accept` names a finding that this plan does not have. Remove the acceptance when it is no longer needed.";
+    BindingForgotten "binding-forgotten" "The keys stay attached to a workspace"
+        "A `dbxcmk_workspace_binding` is destroyed. Databricks has no detach, so the workspace continues to use its keys.";
+    CheckFailed "check-failed" "A check fails"
+        "A `check` block or a condition of this configuration does not hold.";
+    CrossAccountRoleChanged "cross-account-role-changed" "The cross-account role of workspaces changes"
+        "The workspaces will launch their clusters with another role, and no `dbxcmk_key_policy` of this plan names it. Clusters that cannot use the key do not start.";
+    CrossAccountRoleGone "cross-account-role-gone" "The cross-account role is deleted or replaced"
+        "AWS replaces a deleted role in every key policy by its unique ID, and a new role of the same name does not match it. Clusters do not start.";
+    ForceDestroy "force-destroy" "The protection of workspaces' permissions is turned off"
+        "With `force_destroy = true`, the next destroy removes permissions even if workspaces need them.";
+    KeyConfigurationDeleted "key-configuration-deleted" "A key configuration is deleted or replaced"
+        "Databricks refuses to delete a configuration that a workspace uses.";
+    KeyDeleted "key-deleted" "A key is deleted"
+        "From the apply on, nobody can use the key. An error while a workspace uses it, otherwise a warning.";
+    KeyDeletionWindow "key-deletion-window" "The deletion of a key is final when its waiting period ends"
+        "Until the waiting period ends, the deletion can be cancelled. After that, everything that was encrypted with the key is lost permanently.";
+    KeyDisabled "key-disabled" "A key is disabled"
+        "Reads and writes fail when the cached data keys expire. Enabling the key restores access. An error while a workspace uses the key, otherwise a warning.";
+    KeyPolicyReset "key-policy-reset" "The policy of a key is reset to the AWS default"
+        "Destroying an `aws_kms_key_policy` restores the AWS default policy, which does not name Databricks.";
+    KeyPolicyUnknown "key-policy-unknown" "The policy of a key is not known before the apply"
+        "The plan does not show the new policy, so the review cannot tell what Databricks may do.";
+    KeyRotationTurnedOff "key-rotation-turned-off" "Automatic rotation of a key is turned off"
+        "A workspace keeps its storage key permanently, so automatic rotation of its material is the only rotation.";
+    KeysSetByPeer "keys-set-by-peer" "Keys of a workspace change without a proof that Databricks can use them"
+        "`databricks_mws_workspaces` changes the keys. That resource does not prove that Databricks can use them, and it does not detect a revert.";
+    KeysSetTwice "keys-set-twice" "Two resources set the keys of a workspace"
+        "`databricks_mws_workspaces` and `dbxcmk_workspace_binding` set the keys of one workspace, and each undoes the change of the other.";
+    ManagedServicesKeyAttached "managed-services-key-attached" "A workspace gets a managed services key"
+        "The key can be replaced later, but it cannot be removed.";
+    ManagedServicesKeyRotated "managed-services-key-rotated" "The managed services key of a workspace is rotated"
+        "The old key must stay enabled for 24 hours.";
+    PermissionsLost "permissions-lost" "Permissions on a key are taken away"
+        "A change of a key policy removes permissions. An error while a workspace uses the key, otherwise a warning.";
+    PlanErrored "plan-errored" "The plan is not complete"
+        "Terraform stopped while it made this plan, so the review does not see the rest.";
+    PolicyWrittenTwice "policy-written-twice" "Two resources write the policy of one key"
+        "Two resources write the policy of one key, and each apply of one removes the statements of the other.";
+    ResourceUnreadable "resource-unreadable" "A resource cannot be read"
+        "The plan shows a value that this version cannot read, so the review does not cover the resource.";
+    StorageKeyAttached "storage-key-attached" "A workspace gets its storage key, permanently"
+        "A storage key can be set only once. It cannot be replaced or removed.";
+    StorageKeyChanged "storage-key-changed" "The storage key of a workspace cannot be changed"
+        "Databricks refuses to replace a storage key by another one.";
+    UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
+        "Terraform ignores unknown names inside a nested attribute, so the default applies.";
+    WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"
+        "The workspace, its content, and its permissions are deleted.";
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Rule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
 }

@@ -3,16 +3,17 @@
 
 use serde_json::Value as Json;
 
+use super::aws;
 use super::plan::{Action, ResourceChange, SENSITIVE};
 use kms_policy::nearest;
 
 /// What an attribute has to look like where it has a value that is known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub enum Shape {
     /// Text, or a number, which Terraform writes as text.
     Text,
-    /// The ARN of a KMS key.
-    KeyArn,
+    /// The name of a key, as its cloud has it: whether a text is one, and what it is called.
+    Key(fn(&str) -> bool, &'static str),
     /// A list or set of texts.
     Texts,
     /// True or false.
@@ -42,7 +43,7 @@ pub const KINDS: &[ResourceKind] = &[
             ("use_cases", Shape::Texts),
             ("databricks_account_ids", Shape::Texts),
             ("aws", Shape::Object),
-            ("aws.key_arn", Shape::KeyArn),
+            ("aws.key_arn", aws::KEY),
             ("aws.cross_account_role_arn", Shape::Text),
             ("aws.cluster_volumes", Shape::Flag),
             ("aws.include_grants", Shape::Flag),
@@ -68,7 +69,7 @@ pub const KINDS: &[ResourceKind] = &[
             ("id", Shape::Text),
             ("use_cases", Shape::Texts),
             ("aws", Shape::Object),
-            ("aws.key_arn", Shape::KeyArn),
+            ("aws.key_arn", aws::KEY),
             ("aws.key_alias", Shape::Text),
             ("aws.reuse_key_for_cluster_volumes", Shape::Flag),
         ],
@@ -142,7 +143,7 @@ pub const KINDS: &[ResourceKind] = &[
             ("customer_managed_key_id", Shape::Text),
             ("use_cases", Shape::Texts),
             ("aws_key_info", Shape::Objects),
-            ("aws_key_info.0.key_arn", Shape::KeyArn),
+            ("aws_key_info.0.key_arn", aws::KEY),
         ],
         nested: &[],
     },
@@ -165,9 +166,7 @@ impl Shape {
         match (self, value) {
             (_, Json::Null) => true,
             (Self::Text, Json::String(_) | Json::Number(_)) => true,
-            (Self::KeyArn, Json::String(text)) => {
-                is_masked || text.parse::<crate::vocabulary::KeyArn>().is_ok()
-            }
+            (Self::Key(is_key, _), Json::String(text)) => is_masked || is_key(text),
             (Self::Texts, Json::Array(all)) => {
                 all.iter().all(|one| one.is_string() || one.is_null())
             }
@@ -182,7 +181,7 @@ impl Shape {
     fn in_words(self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::KeyArn => "the ARN of a KMS key",
+            Self::Key(_, called) => called,
             Self::Texts => "a list of texts",
             Self::Flag => "true or false",
             Self::Object => "an object",

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+use super::aws;
 use super::plan::{Plan, ResourceChange, by_configured, without_indexes};
-use crate::vocabulary::{KeyArn, UseCase};
+use crate::vocabulary::{Key, UseCase};
 
 /// How deep references through modules are followed.
 const DEEPEST: u32 = 16;
@@ -24,8 +25,8 @@ const KEY_TYPES: [&str; 4] = [
 pub struct LinkedKey {
     /// How the report calls it: the ARN when it is known, else the resource's address.
     pub name: String,
-    /// Its ARN.
-    pub arn: Option<KeyArn>,
+    /// The key, when its name is known.
+    pub key: Option<Key>,
     /// The `aws_kms_key` that makes it.
     pub address: Option<String>,
 }
@@ -296,14 +297,14 @@ impl Links {
 
     fn add_resource(&mut self, change: &ResourceChange) {
         let arn = change.latest("arn");
-        let parsed: Option<KeyArn> = arn.as_deref().and_then(|arn| arn.parse().ok());
+        let key = arn.as_deref().and_then(aws::key);
         let name = arn.unwrap_or_else(|| change.address.clone());
         self.key_of.insert(change.address.clone(), name.clone());
         self.keys.insert(
             name.clone(),
             LinkedKey {
                 name,
-                arn: parsed,
+                key,
                 address: Some(change.address.clone()),
             },
         );
@@ -312,7 +313,11 @@ impl Links {
     /// The name of a key that is given by its ARN, or by its id alone.
     fn name_of(&self, value: &str) -> String {
         let is_it = |key: &&LinkedKey| {
-            key.name == value || key.arn.as_ref().is_some_and(|arn| arn.key_id() == value)
+            key.name == value
+                || key
+                    .key
+                    .as_ref()
+                    .is_some_and(|key| aws::is_id_of(value, key))
         };
         self.keys
             .values()
@@ -340,7 +345,7 @@ impl Links {
             }
         };
         self.keys.entry(name.clone()).or_insert_with(|| LinkedKey {
-            arn: name.parse().ok(),
+            key: aws::key(&name),
             name: name.clone(),
             address: None,
         });

@@ -9,16 +9,20 @@
 //! - [`rules`]: what a person should know, one file for each provider whose resources matter.
 //! - [`report`]: what comes of it. [`render`]: the report as Markdown, text, JSON and SARIF.
 
-pub mod catalog;
-pub mod kinds;
-pub mod links;
-pub mod plan;
-pub mod render;
-pub mod report;
-pub mod rules;
+mod aws;
+mod catalog;
+mod kinds;
+mod links;
+mod plan;
+mod render;
+mod report;
+mod rules;
 
-pub use plan::{Plan, PlanError};
-pub use report::Report;
+pub use catalog::Rule;
+pub use kinds::{ResourceKind, kind};
+pub use plan::{Plan, PlanError, without_indexes};
+pub use render::{LARGEST_COMMENT, Place, json, markdown, sarif, text};
+pub use report::{Level, Report, ReviewFinding};
 
 use links::Links;
 

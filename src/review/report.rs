@@ -1,5 +1,6 @@
 //! The report: what a reviewer should know, apart from how it is shown.
 
+use crate::review::catalog::Rule;
 use serde::Serialize;
 
 use tfplugin::printable::{printable, printable_line};
@@ -34,7 +35,7 @@ impl Level {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReviewFinding {
     /// A stable name: `key-deleted`.
-    pub id: &'static str,
+    pub id: Rule,
     /// How much it matters.
     pub level: Level,
     /// The resource that it is about.
@@ -217,7 +218,7 @@ impl Report {
     /// Accepts findings by their id, all of them or those at an address, and says why. What does not occur is noted.
     pub fn accept(&mut self, id: &str, address: Option<&str>, reason: &str) {
         let is_meant = |finding: &ReviewFinding| {
-            finding.id == id && address.is_none_or(|address| finding.address == address)
+            finding.id.name() == id && address.is_none_or(|address| finding.address == address)
         };
         let (meant, rest): (Vec<ReviewFinding>, Vec<ReviewFinding>) =
             std::mem::take(&mut self.findings)
@@ -226,7 +227,7 @@ impl Report {
         self.findings = rest;
         if meant.is_empty() {
             self.findings.push(ReviewFinding {
-                id: "accepted-nothing",
+                id: Rule::AcceptedNothing,
                 level: Level::Note,
                 address: address.unwrap_or_default().to_owned(),
                 summary: "An accepted finding does not occur".to_owned(),

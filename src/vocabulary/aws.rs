@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use kms_policy::{Arn, is_account};
 
+use super::cloud::{Cloud, Key};
 use super::textual;
 
 /// A part of AWS with its own accounts and names.
@@ -135,6 +136,12 @@ impl KeyArn {
 
 const KEY_ARN: &str = "the ARN of a KMS key";
 
+impl From<KeyArn> for Key {
+    fn from(key: KeyArn) -> Self {
+        Self::of(Cloud::Aws, key.to_string())
+    }
+}
+
 impl FromStr for KeyArn {
     type Err = ArnError;
 
@@ -154,13 +161,13 @@ impl FromStr for KeyArn {
             )));
         }
         let partition = partition(&arn.partition)
-            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+            .ok_or_else(|| wrong(&format!(": `{}` is not an AWS partition", arn.partition)))?;
         if !is_region(&arn.region) {
-            return Err(wrong(&format!(": `{}` is no AWS region", arn.region)));
+            return Err(wrong(&format!(": `{}` is not an AWS region", arn.region)));
         }
         if !is_account(&arn.account) {
             return Err(wrong(&format!(
-                ": `{}` is no AWS account (12 digits)",
+                ": `{}` is not an AWS account (12 digits)",
                 arn.account
             )));
         }
@@ -242,7 +249,7 @@ impl FromStr for RoleArn {
             ));
         }
         let partition = partition(&arn.partition)
-            .ok_or_else(|| wrong(&format!(": `{}` is no AWS partition", arn.partition)))?;
+            .ok_or_else(|| wrong(&format!(": `{}` is not an AWS partition", arn.partition)))?;
         let name = arn
             .resource
             .strip_prefix("role/")
@@ -367,11 +374,11 @@ mod tests {
             ("arn:aws:s3:::bucket", "belongs to the service `s3`"),
             (
                 "arn:gcp:kms:eu-central-1:123456789012:key/x",
-                "`gcp` is no AWS partition",
+                "`gcp` is not an AWS partition",
             ),
             (
                 "arn:aws:kms:Frankfurt:123456789012:key/x",
-                "`Frankfurt` is no AWS region",
+                "`Frankfurt` is not an AWS region",
             ),
             ("arn:aws:kms:eu-central-1:1234:key/x", "12 digits"),
             (

@@ -209,6 +209,36 @@ impl<'de> serde::Deserialize<'de> for Cloud {
     }
 }
 
+/// A key of any cloud, by the name that its cloud has for it: an ARN, a resource name, an identifier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    cloud: Cloud,
+    name: String,
+}
+
+impl Key {
+    /// A key of a cloud. Only the types of a cloud's own keys make one, so that its name has that cloud's form.
+    pub(super) fn of(cloud: Cloud, name: String) -> Self {
+        Self { cloud, name }
+    }
+
+    /// Whose key it is.
+    pub fn cloud(&self) -> &Cloud {
+        &self.cloud
+    }
+
+    /// Its name.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+}
+
+impl std::fmt::Display for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.name)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

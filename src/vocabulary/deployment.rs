@@ -54,6 +54,20 @@ impl Deployment {
     /// All of them, the rarest first.
     pub const ALL: [Self; 3] = [Self::Dod, Self::GovCloud, Self::Commercial];
 
+    /// A deployment by its name, or by what the command line took for it before: `commercial`, `govcloud`, `dod`. Attributes in HCL
+    /// take the name alone, so that a state has one spelling.
+    ///
+    /// # Errors
+    /// When no deployment is called so.
+    pub fn by_name_or_alias(text: &str) -> Result<Self, PartitionError> {
+        match text {
+            "commercial" => Ok(Self::Commercial),
+            "govcloud" => Ok(Self::GovCloud),
+            "dod" => Ok(Self::Dod),
+            name => name.parse(),
+        }
+    }
+
     /// The deployment whose AWS account a text names.
     pub fn named_in(text: &str) -> Option<Self> {
         Self::ALL

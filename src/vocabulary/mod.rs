@@ -2,13 +2,12 @@
 //!
 //! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
 
-mod aws;
+pub mod aws;
 mod cloud;
 mod databricks;
 mod deployment;
 
-pub use aws::{ArnError, KeyAlias, KeyArn, Partition, RoleArn};
-pub use cloud::{Cloud, KeyState, Tier, WorkspaceStatus};
+pub use cloud::{Cloud, Key, KeyState, Tier, WorkspaceStatus};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
 

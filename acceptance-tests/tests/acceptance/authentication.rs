@@ -75,7 +75,7 @@ fn an_oidc_token_in_a_variable_is_exchanged() {
     stage.workdir.unset("DATABRICKS_OIDC_TOKEN");
     stage.workdir.set("DATABRICKS_OIDC_TOKEN_ENV", "CI_TOKEN");
     let run = stage.workdir.refused_plan();
-    let error = run.error("No token could be had for Databricks");
+    let error = run.error("Could not get a Databricks access token");
     assert!(
         error.detail.contains("CI_TOKEN holds no token") && error.detail.contains("oidc_token_env"),
         "{}",
@@ -98,7 +98,7 @@ fn an_oidc_token_in_a_file_is_exchanged() {
         stage
             .workdir
             .refused_plan()
-            .error("No token could be had for Databricks")
+            .error("Could not get a Databricks access token")
             .detail
             .contains("cannot be read")
     );
@@ -146,7 +146,7 @@ fn an_application_in_entra_is_let_in_with_both_tokens() {
     stage.workdir.set("ARM_CLIENT_ID", CLIENT_ID);
     let run = stage.workdir.refused_plan();
     assert!(
-        run.error("The Databricks authentication type lacks something")
+        run.error("The Databricks authentication type lacks a setting")
             .detail
             .contains("azure_client_secret")
     );
@@ -199,7 +199,7 @@ fn a_google_service_account_signs_for_itself() {
     stage
         .workdir
         .refused_plan()
-        .error("No token could be had for Databricks");
+        .error("Could not get a Databricks access token");
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn the_login_of_the_command_line_is_used_when_nothing_is_configured() {
         "echo 'cache: no such login' >&2\nexit 1",
     );
     let run = stage.workdir.refused_plan();
-    let error = run.error("No token could be had for Databricks");
+    let error = run.error("Could not get a Databricks access token");
     for words in ["no such login", "databricks auth login --host", ACCOUNT_ID] {
         assert!(
             error.detail.contains(words),

@@ -538,7 +538,7 @@ mod the_account {
             .sandbox
             .with(|world| world.now.workspaces.remove(&WORKSPACE));
         let run = stage.workdir.refused_plan();
-        let error = run.error("There is no such workspace in this Databricks account");
+        let error = run.error("The workspace does not exist in this Databricks account");
         assert!(error.code.contains("workspace_id"), "{}", error.code);
     }
 
@@ -550,11 +550,11 @@ mod the_account {
             .sandbox
             .with(|world| world.now.workspaces.remove(&WORKSPACE));
         let plan = stage.workdir.plan();
-        plan.run.warning("The workspace does not exist any more");
+        plan.run.warning("The workspace no longer exists");
         stage.workdir.destroy();
         // Once Terraform has forgotten it, a wrong number and a deleted workspace look alike: the text speaks of both.
         let run = stage.workdir.refused_plan();
-        let error = run.error("There is no such workspace in this Databricks account");
+        let error = run.error("The workspace does not exist in this Databricks account");
         assert!(
             error
                 .detail

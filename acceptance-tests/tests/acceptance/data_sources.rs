@@ -314,6 +314,6 @@ fn a_workspace_tells_what_is_encrypted_by_which_key() {
     stage
         .workdir
         .refused_plan()
-        .error("There is no such workspace in this Databricks account");
+        .error("The workspace does not exist in this Databricks account");
     assert!(HEAD.contains("dbxcmk"));
 }

@@ -118,7 +118,7 @@ fn the_import_examples_are_what_import_takes() {
         );
         // The offline checks know whether it is an id of that kind.
         let known = match name {
-            "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::KeyArn>().is_ok(),
+            "dbxcmk_key_policy" => id.parse::<dbxcmk::vocabulary::aws::KeyArn>().is_ok(),
             "dbxcmk_key_configuration" => {
                 id.parse::<dbxcmk::vocabulary::KeyConfigurationId>().is_ok()
             }

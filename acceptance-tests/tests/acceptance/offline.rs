@@ -138,7 +138,7 @@ fn every_typing_error_is_found_with_its_line() {
         (
             "  storage_key_configuration_id = \"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11\"\n",
             "",
-            "The binding binds nothing",
+            "The binding has no key configuration",
             "storage_key_configuration_id",
             "",
         ),

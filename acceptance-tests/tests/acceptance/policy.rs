@@ -272,7 +272,7 @@ mod with_others {
         ));
         let run = stage.workdir.apply();
         assert!(
-            run.warning("Putting the key policy took long")
+            run.warning("The change of the key policy took long")
                 .detail
                 .contains("plan their configurations again")
         );

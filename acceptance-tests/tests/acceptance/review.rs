@@ -192,7 +192,7 @@ fn from_nothing_to_two_workspaces_and_then_what_must_not_happen() {
     assert_eq!(
         (text.trim(), code),
         (
-            "### ✅ Encryption keys: Nothing here touches anybody's encryption.",
+            "### ✅ Encryption keys: This plan does not change the encryption of a workspace.",
             0
         )
     );

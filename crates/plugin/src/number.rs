@@ -23,7 +23,7 @@ pub enum NumberError {
     #[error("a number may have at most {MOST_DIGITS} digits")]
     TooLarge,
     /// An infinity or not-a-number.
-    #[error("infinity and not-a-number are no numbers here")]
+    #[error("infinity and NaN are not supported")]
     NotFinite,
 }
 

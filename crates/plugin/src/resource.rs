@@ -216,7 +216,7 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 
     /// A first state from the id that the user gave; Terraform reads the object afterwards.
-    fn import(
+    fn import_state(
         cx: &Context<Self::Client>,
         id: &str,
     ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
@@ -224,7 +224,7 @@ pub trait Resource: Send + Sync + 'static {
     /// A first state from the state of another provider's resource (`moved`, Terraform 1.8), and private data for the read that
     /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
     /// nothing can be looked up here.
-    fn take_over(source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
+    fn move_state(source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
         let _ = source;
         None
     }
@@ -273,9 +273,9 @@ impl Source {
 }
 
 /// The answer to a move from a type that cannot be taken over.
-fn cannot_take_over(target: &str, source: &Source) -> Diagnostics {
+fn cannot_move(target: &str, source: &Source) -> Diagnostics {
     Diagnostic::error(
-        format!("{target} cannot take over a {}", source.type_name),
+        format!("A {} cannot be moved to {target}", source.type_name),
         "This version of the provider does not move states from that type. Take the old resource out of the state with a `removed` block \
          (`destroy = false`), and import the object into the new resource.",
     )
@@ -337,12 +337,12 @@ pub trait AnyResource<C>: Send + Sync {
     /// What tells one object from all others.
     fn identity(&self) -> Identity;
     /// A first state from an id.
-    fn import<'a>(&'a self, cx: Context<C>, id: &'a str) -> Boxed<'a, Outcome>;
+    fn import_state<'a>(&'a self, cx: Context<C>, id: &'a str) -> Boxed<'a, Outcome>;
     /// A first state from the state of another provider's resource.
     ///
     /// # Errors
     /// When its type cannot be taken over, or this very state cannot.
-    fn take_over(&self, source: &Source) -> Result<(Value, Private), Diagnostics>;
+    fn move_state(&self, source: &Source) -> Result<(Value, Private), Diagnostics>;
     /// A state of an older version in the current form.
     fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics>;
 }
@@ -552,9 +552,9 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
         })
     }
 
-    fn import<'a>(&'a self, cx: Context<R::Client>, id: &'a str) -> Boxed<'a, Outcome> {
+    fn import_state<'a>(&'a self, cx: Context<R::Client>, id: &'a str) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let result = R::import(&cx, id)
+            let result = R::import_state(&cx, id)
                 .await
                 .and_then(|model| self.write(&model));
             let (mut diagnostics, private) = cx.finish();
@@ -575,9 +575,9 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
         R::IDENTITY
     }
 
-    fn take_over(&self, source: &Source) -> Result<(Value, Private), Diagnostics> {
+    fn move_state(&self, source: &Source) -> Result<(Value, Private), Diagnostics> {
         let (model, private) =
-            R::take_over(source).unwrap_or_else(|| Err(cannot_take_over(R::NAME, source)))?;
+            R::move_state(source).unwrap_or_else(|| Err(cannot_move(R::NAME, source)))?;
         Ok((self.write(&model)?, private))
     }
 

@@ -46,8 +46,9 @@ impl Tokens {
                 "Set `google_credentials` (GOOGLE_CREDENTIALS) to the JSON key of a service account, or to its file.",
             )
         };
-        let key: Key = serde_json::from_str(key.expose_secret())
-            .map_err(|_| unusable("`google_credentials` is no JSON key of a service account"))?;
+        let key: Key = serde_json::from_str(key.expose_secret()).map_err(|_| {
+            unusable("`google_credentials` is not the JSON key of a service account")
+        })?;
         let signer =
             jsonwebtoken::EncodingKey::from_rsa_pem(key.private_key.expose_secret().as_bytes())
                 .map_err(|_| unusable("the private key in `google_credentials` cannot be read"))?;

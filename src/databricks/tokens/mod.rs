@@ -231,8 +231,8 @@ impl Tokens {
         let url = Url::parse(text).ok().filter(is_safe);
         url.ok_or_else(|| {
             self.failed(
-                format!("`{text}` is no address that secrets can be sent to"),
-                "It has to begin with `https://`.",
+                format!("`{text}` is not an address to which the provider sends secrets"),
+                "It must begin with `https://`.",
             )
         })
     }

@@ -1,7 +1,8 @@
 //! What is known of a KMS key.
 
 use crate::preflight::Fact;
-use crate::vocabulary::{KeyArn, KeyState};
+use crate::vocabulary::KeyState;
+use crate::vocabulary::aws::KeyArn;
 
 /// A key as KMS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Question;
 use super::permissions::{labels, unique};
 use crate::preflight::aws::KeyFacts;
-use crate::preflight::{Finding, Id, Severity, Subject};
+use crate::preflight::{Finding, Id, Subject};
 use crate::requirements::aws::{User, request};
 use kms_policy::{Document, Effect, Pattern, Principal, Verdict, evaluate};
 
@@ -20,23 +20,12 @@ const MANAGING: [&str; 6] = [
 ];
 
 /// What works and is worth a word: too much for Databricks, anybody, and principals that are no more.
-pub(super) fn lint(
-    policy: &Document,
-    facts: &KeyFacts,
-    question: &Question,
-    findings: &mut Vec<Finding>,
-) {
+pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
+    let mut findings = Vec::new();
     let user = User::Databricks(question.usage.deployment);
-    let mut warn = |id: Id, found: String, why: &str, remedy: &str| {
-        findings.push(Finding {
-            id,
-            severity: Severity::Warning,
-            subject: Subject::Key,
-            summary: id.title().to_owned(),
-            found: format!("In {}, {found}.", facts.policy_called()),
-            why: why.to_owned(),
-            remedy: remedy.to_owned(),
-        });
+    let warn = |id: Id, found: String| {
+        id.warning(Subject::Key)
+            .found(format!("In {}, {found}.", facts.policy_called()))
     };
     let (mut too_much, mut by) = (Vec::new(), BTreeSet::new());
     for account in &question.usage.accounts {
@@ -49,16 +38,11 @@ pub(super) fn lint(
         }
     }
     if !too_much.is_empty() {
-        warn(
-            Id::PolicyTooMuch,
-            format!(
+        findings.push(warn(Id::PolicyTooMuch, format!(
                 "{} lets Databricks also call {}",
                 labels(policy, &by).join(" and "),
                 unique(too_much).join(", ")
-            ),
-            "Databricks needs to use the key, not to manage it. Whoever gets hold of its role could delete the key, or lock you out.",
-            "Put the documented actions in the place of a wildcard such as `kms:*`; `dbxcmk_key_policy` writes them.",
-        );
+            )).why("Databricks needs to use the key, not to manage it. Somebody who gains control of its role could delete the key, or lock you out.").remedy("Replace a wildcard such as `kms:*` by the documented actions."));
     }
     let is_open = |statement: &&kms_policy::Statement| {
         let says_who = statement.conditions.iter().any(|condition| {
@@ -84,14 +68,16 @@ pub(super) fn lint(
         .map(|(index, _)| index)
         .collect();
     if !open.is_empty() {
-        warn(
-            Id::PolicyAnyone,
-            format!(
-                "{} allows everybody, and no condition says who",
-                labels(policy, &open).join(" and ")
-            ),
-            "Any AWS account could use the key.",
-            "Name the principals, or add a condition such as `kms:CallerAccount`.",
+        findings.push(
+            warn(
+                Id::PolicyAnyone,
+                format!(
+                    "{} allows everybody, and none of its conditions limits who",
+                    labels(policy, &open).join(" and ")
+                ),
+            )
+            .why("Any AWS account could use the key.")
+            .remedy("Name the principals, or add a condition such as `kms:CallerAccount`."),
         );
     }
     let deleted: Vec<String> = policy
@@ -102,17 +88,12 @@ pub(super) fn lint(
         .map(ToString::to_string)
         .collect();
     if !deleted.is_empty() {
-        warn(
-            Id::PolicyDeletedPrincipal,
-            format!(
-                "{} stands where a role or user was that has been deleted",
+        findings.push(warn(Id::PolicyDeletedPrincipal, format!(
+                "{} stands in the place of a role or user that was deleted",
                 unique(deleted).join(", ")
-            ),
-            "It matches nobody, also not a new role of the same name; and KMS refuses to put a policy that names it, so no statement can \
-             be added.",
-            "Take it out of the policy, or put the ARN of the new role in its place.",
-        );
+            )).why("It matches nobody, not even a new role of the same name. KMS rejects a policy that names it, so statements cannot be added.").remedy("Remove it from the policy, or replace it by the ARN of the new role."));
     }
+    findings
 }
 
 /// Whether some Allow lets a role attach volumes, by name or through EC2; whether it is the right role is judged where the role

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value as Json;
-
 use super::Question;
+use super::paste::{exception, pretty};
 use crate::preflight::aws::{KeyFacts, PolicySource};
-use crate::preflight::{Fact, Finding, Id, Severity, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
 use crate::requirements::aws::{ACCOUNT_TAG, ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::Deployment;
@@ -129,25 +128,9 @@ impl PurposeCase<'_> {
         tally
     }
 
-    fn finding(
-        &self,
-        id: Id,
-        severity: Severity,
-        summary: String,
-        found: String,
-        why: String,
-        remedy: String,
-    ) -> Option<Finding> {
-        let found = format!("In {}, {found}", self.facts.policy_called());
-        Some(Finding {
-            id,
-            severity,
-            subject: Subject::Key,
-            summary,
-            found,
-            why,
-            remedy,
-        })
+    /// What was found in the policy.
+    fn found(&self, finding: Finding, what: &str) -> Finding {
+        finding.found(format!("In {}, {what}", self.facts.policy_called()))
     }
 
     fn who(&self) -> &'static str {
@@ -176,42 +159,34 @@ impl PurposeCase<'_> {
         } else {
             near
         };
-        let remedy = match &self.facts.policy_source {
-            PolicySource::Given(name) => {
-                format!("Add this statement to {name}:\n\n{}", self.statement)
-            }
-            PolicySource::Live => format!(
-                "Let `dbxcmk_key_policy` manage the statement (use_cases with \"{}\"), or add it to the policy where you keep it:\n\n{}",
-                self.purpose.use_case(),
-                self.statement
-            ),
-            PolicySource::Planned => {
-                format!(
-                    "Extend the `dbxcmk_key_policy` of this key so that it grants this:\n\n{}",
-                    self.statement
-                )
-            }
-        };
-        self.finding(
-            Id::PolicyMissingAction,
-            Severity::Error,
-            format!(
+        let finding = Id::PolicyMissingAction
+            .error(Subject::Key)
+            .summary(format!(
                 "The key policy does not let {} use the key for {}",
                 self.who(),
                 self.purpose.in_words()
-            ),
-            format!(
-                "none of the statements allows {} to call {}:\n{}{near}",
-                self.user.principal(),
-                if actions.len() == 1 {
-                    "this action"
-                } else {
-                    "these actions"
-                },
-                actions.join("\n"),
-            ),
-            format!("Without them {}.", self.purpose.without_it()),
-            remedy,
+            ))
+            .why(format!("Without this, {}.", self.purpose.without_it()));
+        let these = if actions.len() == 1 {
+            "this action"
+        } else {
+            "these actions"
+        };
+        let found = format!(
+            "none of the statements allows {} to call {these}:\n{}{near}",
+            self.user.principal(),
+            actions.join("\n"),
+        );
+        let remedy = match &self.facts.policy_source {
+            PolicySource::Given(name) => Remedy::say(format!("Add this statement to {name}:")),
+            source => Remedy::hint(Hint::AddStatement {
+                use_case: self.purpose.use_case(),
+                planned: *source == PolicySource::Planned,
+            }),
+        };
+        Some(
+            self.found(finding, &found)
+                .remedy(remedy.paste(&self.statement)),
         )
     }
 
@@ -219,24 +194,35 @@ impl PurposeCase<'_> {
         if tally.denied.is_empty() {
             return None;
         }
-        self.finding(
-            Id::PolicyExplicitDeny,
-            Severity::Error,
-            format!("The key policy denies {} the use of the key for {}", self.who(), self.purpose.in_words()),
-            format!(
-                "{} denies {} to {}.{}",
-                labels(self.policy, &tally.denying).join(" and "),
-                tally.denied.join(", "),
-                self.user.principal(),
-                self.outside_of_the_organization(&tally.denying)
-            ),
-            format!("A Deny wins over every Allow, so no further statement can help: {}.", self.purpose.without_it()),
-            format!(
-                "Except {} from the Deny: add this to its \"Condition\", within the operator if it is there already:\n\n{}",
+        let found = format!(
+            "{} denies {} to {}.{}",
+            labels(self.policy, &tally.denying).join(" and "),
+            tally.denied.join(", "),
+            self.user.principal(),
+            self.outside_of_the_organization(&tally.denying)
+        );
+        let finding = Id::PolicyExplicitDeny
+            .error(Subject::Key)
+            .summary(format!(
+                "The key policy denies {} the use of the key for {}",
                 self.who(),
-                exception(self.user, self.question)
-            ),
-        )
+                self.purpose.in_words()
+            ))
+            .why(format!(
+                "A Deny wins over every Allow, so another statement cannot help: {}.",
+                self.purpose.without_it()
+            ))
+            .remedy(self.excluded("Exclude", "from the Deny: add this"));
+        Some(self.found(finding, &found))
+    }
+
+    /// How to take the caller out of a Deny.
+    fn excluded(&self, verb: &str, from: &str) -> Remedy {
+        Remedy::say(format!(
+            "{verb} {} {from} to its \"Condition\", within the operator if it is there already:",
+            self.who()
+        ))
+        .paste(exception(self.user, self.question))
     }
 
     /// The data perimeter that companies put on their keys: it denies everybody outside of their organization.
@@ -265,87 +251,98 @@ impl PurposeCase<'_> {
             return None;
         }
         let keys: Vec<&str> = tally.keys.iter().map(String::as_str).collect();
-        self.finding(
-            Id::PolicyUndetermined,
-            Severity::Error,
-            format!("It cannot be proven that {} may use the key for {}", self.who(), self.purpose.in_words()),
-            format!(
-                "whether {} applies to {} by {} depends on values that only the call itself shows: {}.",
-                labels(self.policy, &tally.deciding).join(" and "),
-                tally.open.join(", "),
-                self.user.principal(),
-                keys.join(", ")
-            ),
-            format!(
-                "Those values are not known here, so the statement may shut {} out. If you know that it does not, {}.",
+        let found = format!(
+            "whether {} applies to {} by {} depends on values that only the call itself has: {}.",
+            labels(self.policy, &tally.deciding).join(" and "),
+            tally.open.join(", "),
+            self.user.principal(),
+            keys.join(", ")
+        );
+        let finding = Id::PolicyUndetermined
+            .error(Subject::Key)
+            .summary(format!(
+                "It cannot be proven that {} may use the key for {}",
                 self.who(),
-                match self.facts.policy_source {
-                    PolicySource::Given(_) => format!("accept this finding with `--ignore {}`", Id::PolicyUndetermined),
-                    _ => format!("say so with `ignore_findings = [\"{}\"]`", Id::PolicyUndetermined),
-                }
-            ),
-            format!(
-                "Take {} out of that condition. For a Deny, add this to its \"Condition\", within the operator if it is there \
-                 already:\n\n{}\n\nFor an Allow, use the documented statement instead:\n\n{}",
-                self.who(),
-                exception(self.user, self.question),
-                self.statement
-            ),
-        )
+                self.purpose.in_words()
+            ))
+            .why(format!(
+                "The provider does not know those values, so the statement may deny {} the use of the key.",
+                self.who()
+            ))
+            .remedy(
+                self.excluded("If the statement is a Deny, exclude", "from it: add this")
+                    .and_say("If it is an Allow, use the documented statement instead:")
+                    .paste(&self.statement)
+                    .and_hint(Hint::Silence(Id::PolicyUndetermined)),
+            );
+        Some(self.found(finding, &found))
     }
 
     fn granted_only(&self, tally: &Tally) -> Option<Finding> {
         if tally.granted.is_empty() {
             return None;
         }
-        self.finding(
-            Id::PolicyGrantOnly,
-            Severity::Warning,
-            format!("A grant, not the key policy, lets {} use the key for {}", self.who(), self.purpose.in_words()),
-            format!(
-                "none of the statements allows {} to {}, but a grant on the key does.",
-                tally.granted.join(", "),
-                self.user.principal()
-            ),
-            "It works, but a grant can be revoked or retired without a trace in the policy, and then it works no longer."
-                .to_owned(),
-            format!("Name the role in the key policy, as the documentation shows it:\n\n{}", self.statement),
-        )
+        let found = format!(
+            "none of the statements allows {} to {}, but a grant on the key does.",
+            tally.granted.join(", "),
+            self.user.principal()
+        );
+        let finding = Id::PolicyGrantOnly
+            .warning(Subject::Key)
+            .summary(format!(
+                "A grant, not the key policy, lets {} use the key for {}",
+                self.who(),
+                self.purpose.in_words()
+            ))
+            .why(
+                "It works, but a grant can be revoked or retired, and the policy does not show it.",
+            )
+            .remedy(self.name_the_role());
+        Some(self.found(finding, &found))
+    }
+
+    fn name_the_role(&self) -> Remedy {
+        Remedy::say("Name the role in the key policy, with the documented statement:")
+            .paste(&self.statement)
     }
 
     fn any_account(&self, tally: &Tally) -> Option<Finding> {
         if tally.for_anybody.is_empty() {
             return None;
         }
-        self.finding(
-            Id::PolicyAnyDatabricksAccount,
-            Severity::Warning,
-            "The key policy lets every Databricks account use the key".to_owned(),
-            format!(
-                "Databricks is allowed by {} without being asked for which Databricks account it calls.",
-                labels(self.policy, &tally.for_anybody).join(" and ")
-            ),
-            "It works, but any other customer of Databricks who learns the key's ARN could have Databricks use it (a confused deputy). \
-             The older Databricks documentation shows the statement in this form."
-                .to_owned(),
-            format!("Add the account tag, as the documentation shows it today:\n\n{}", self.statement),
-        )
+        let found = format!(
+            "{} allows Databricks without checking for which Databricks account it calls.",
+            labels(self.policy, &tally.for_anybody).join(" and ")
+        );
+        let finding = Id::PolicyAnyDatabricksAccount
+            .warning(Subject::Key)
+            .summary("The key policy lets every Databricks account use the key")
+            .why(
+                "It works, but another Databricks customer who learns the key's ARN could have Databricks use it (a confused deputy). Older \
+                 Databricks documentation shows the statement in this form.",
+            )
+            .remedy(
+                Remedy::say("Add the account tag, as in the documented statement:").paste(&self.statement),
+            );
+        Some(self.found(finding, &found))
     }
 
     fn delegated_only(&self, tally: &Tally) -> Option<Finding> {
         if !tally.delegated {
             return None;
         }
-        self.finding(
-            Id::PolicyDelegatedOnly,
-            Severity::Warning,
-            "The cross-account role may use the key only as far as its IAM policies allow".to_owned(),
-            format!("{} is allowed by way of its account, not by name.", self.user.principal()),
-            "The role's IAM policies decide whether it may use the key, and they are not examined. If they do not allow it, clusters do not \
-             start."
-                .to_owned(),
-            format!("Name the role in the key policy, as the documentation shows it:\n\n{}", self.statement),
-        )
+        let found = format!(
+            "the account of {} is allowed, and the role is not named.",
+            self.user.principal()
+        );
+        let finding = Id::PolicyDelegatedOnly
+            .warning(Subject::Key)
+            .why(
+                "The role's IAM policies decide whether it may use the key, and the provider does not examine them. If they do not allow it, \
+                 clusters do not start.",
+            )
+            .remedy(self.name_the_role());
+        Some(self.found(finding, &found))
     }
 
     fn elsewhere(&self, tally: &Tally) -> Option<Finding> {
@@ -365,24 +362,24 @@ impl PurposeCase<'_> {
             PolicySource::Given(_) => "the ARN of the key".to_owned(),
             _ => self.facts.arn.to_string(),
         };
-        self.finding(
-            Id::PolicyRoleInAnotherAccount,
-            Severity::Warning,
-            "The cross-account role is in another AWS account than the key".to_owned(),
-            format!(
-                "{role} is allowed to use the key, and it is in the account {}; the key is in {}.",
-                role.account(),
-                self.facts.arn.account()
-            ),
-            "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key, too. \
-             They are not examined. If they do not allow it, clusters do not start."
-                .to_owned(),
-            format!(
-                "Make sure that an IAM policy of the role allows it:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [{}],\n  \"Resource\": \
-                 \"{resource}\"\n}}",
-                actions.join(", ")
-            ),
-        )
+        let found = format!(
+            "{role} is allowed to use the key. It is in the account {}; the key is in {}.",
+            role.account(),
+            self.facts.arn.account()
+        );
+        let finding = Id::PolicyRoleInAnotherAccount
+            .warning(Subject::Key)
+            .why(
+                "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key too. \
+                 The provider does not examine them. If they do not allow it, clusters do not start.",
+            )
+            .remedy(
+                Remedy::say("Make sure that an IAM policy of the role allows it:").paste(format!(
+                    "{{\n  \"Effect\": \"Allow\",\n  \"Action\": [{}],\n  \"Resource\": \"{resource}\"\n}}",
+                    actions.join(", ")
+                )),
+            );
+        Some(self.found(finding, &found))
     }
 }
 
@@ -458,8 +455,8 @@ fn almost(policy: &Document, index: usize, decision: &Decision, question: &Quest
                 && in_another_case(&condition.values, question) =>
         {
             format!(
-                "\n\n{} would allow it, but it writes the Databricks account id in another case ({}). Values of conditions are \
-                 case-sensitive, and Databricks writes the id in lower case.",
+                "\n\n{} would allow it, but it writes the Databricks account ID in another case ({}). Condition values are \
+                 case-sensitive, and Databricks uses lower case.",
                 statement.label(index),
                 condition.values.join(" or ")
             )
@@ -540,69 +537,4 @@ fn is_of_organization(key: &str) -> bool {
     ORGANIZATION_KEYS
         .iter()
         .any(|own| own.eq_ignore_ascii_case(key))
-}
-
-/// A condition that takes the caller out of a Deny.
-fn exception(user: &User, question: &Question) -> String {
-    match user {
-        User::Databricks(deployment) => {
-            let accounts: Vec<String> = question
-                .usage
-                .accounts
-                .iter()
-                .map(|account| format!("\"{account}\""))
-                .collect();
-            format!(
-                "\"StringNotEquals\": {{ \"{ACCOUNT_TAG}\": [{}] }}\n\nor, for every call of Databricks:\n\n\"StringNotEquals\": {{ \
-                 \"aws:PrincipalAccount\": \"{}\" }}",
-                accounts.join(", "),
-                deployment.account()
-            )
-        }
-        User::CrossAccountRole(role) => {
-            format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}")
-        }
-    }
-}
-
-/// A statement over several lines, its elements still in the order in which people read them.
-fn pretty(statement: &str) -> String {
-    let Ok(Json::Object(elements)) = serde_json::from_str(statement) else {
-        return statement.to_owned();
-    };
-    let order = [
-        "Sid",
-        "Effect",
-        "Principal",
-        "Action",
-        "Resource",
-        "Condition",
-    ];
-    let lines: Vec<String> = order
-        .iter()
-        .filter_map(|name| {
-            elements
-                .get(*name)
-                .map(|value| format!("  \"{name}\": {}", spaced(value)))
-        })
-        .collect();
-    format!("{{\n{}\n}}", lines.join(",\n"))
-}
-
-/// One line of JSON with spaces where a person would put them.
-fn spaced(value: &Json) -> String {
-    match value {
-        Json::Array(items) => format!(
-            "[{}]",
-            items.iter().map(spaced).collect::<Vec<_>>().join(", ")
-        ),
-        Json::Object(fields) => {
-            let fields: Vec<String> = fields
-                .iter()
-                .map(|(name, value)| format!("\"{name}\": {}", spaced(value)))
-                .collect();
-            format!("{{ {} }}", fields.join(", "))
-        }
-        other => other.to_string(),
-    }
 }

@@ -1,105 +1,108 @@
 //! What the key itself is: its state, its kind, and what may become of it.
 
 use super::Question;
-use crate::preflight::aws::{KeyDescription, KeyFacts};
-use crate::preflight::{Fact, Finding, Id, Severity, Subject};
-use crate::vocabulary::{KeyArn, KeyState, UseCase};
+use super::facts::{KeyDescription, KeyFacts};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
+use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{KeyState, UseCase};
+
+fn command(verb: &str, key: &KeyArn) -> String {
+    format!(
+        "aws kms {verb} --key-id {} --region {}",
+        key.key_id(),
+        key.region()
+    )
+}
+
+/// What makes a disabled key usable again.
+pub fn enabling(key: &KeyArn) -> Remedy {
+    Remedy::say("Enable the key, then apply again:").run([command("enable-key", key)])
+}
 
 /// What makes the key unusable now.
-pub(super) fn kind_and_state(
-    key: &KeyArn,
-    description: &KeyDescription,
-    findings: &mut Vec<Finding>,
-) {
-    let mut push = |id, summary: &str, found: String, why: &str, remedy: String| {
-        findings.push(Finding {
-            id,
-            severity: Severity::Error,
-            subject: Subject::Key,
-            summary: summary.to_owned(),
-            found,
-            why: why.to_owned(),
-            remedy,
-        });
-    };
-    let id = key.key_id();
-    let region = key.region();
-    match &description.state {
-        KeyState::Enabled => {}
-        KeyState::Disabled => push(
-            Id::KmsKeyDisabled,
-            "The key is disabled",
-            format!("{key} is in the state Disabled."),
-            "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key is \
-             dark until it is enabled again.",
-            format!(
-                "Enable it, and plan again:\n\n  aws kms enable-key --key-id {id} --region {region}"
-            ),
-        ),
-        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => push(
-            Id::KmsKeyPendingDeletion,
-            "The key is waiting to be deleted",
-            format!(
-                "{key} is in the state {}{}.",
-                description.state,
-                description
-                    .deletion_date
-                    .as_deref()
-                    .map(|date| format!(" and will be deleted on {date}"))
-                    .unwrap_or_default()
-            ),
-            "It cannot be used, and once it is deleted everything that was encrypted with it is lost for good.",
-            format!(
-                "If the key is still wanted, cancel the deletion and enable it:\n\n  aws kms cancel-key-deletion --key-id {id} \
-                 --region {region}\n  aws kms enable-key --key-id {id} --region {region}\n\nOtherwise name another key."
-            ),
-        ),
-        KeyState::PendingImport => push(
-            Id::KmsKeyState,
-            "The key has no key material yet",
-            format!("{key} is in the state PendingImport."),
-            "A key whose material is to be imported cannot be used before that, or after the material has expired.",
-            "Import the key material (`aws kms import-key-material`), and plan again.".to_owned(),
-        ),
-        other => push(
-            Id::KmsKeyState,
-            "The key cannot be used in its present state",
-            format!("{key} is in the state {other}."),
-            "Databricks can use a key only in the state Enabled.",
-            format!(
-                "Wait until the key is Enabled, and plan again:\n\n  aws kms describe-key --key-id {id} --region {region}"
-            ),
-        ),
-    }
+pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = state(key, description).into_iter().collect();
     if description.usage != "ENCRYPT_DECRYPT" {
-        push(
-            Id::KmsKeyUsage,
-            "The key is not made for encryption",
-            format!("{key} has the key usage {}.", description.usage),
-            "Databricks encrypts and decrypts with the key; that needs the key usage ENCRYPT_DECRYPT, which cannot be changed \
-             after a key was made.",
-            "Use a key with `key_usage = \"ENCRYPT_DECRYPT\"`, which is the default of `aws_kms_key`.".to_owned(),
+        findings.push(
+            Id::KmsKeyUsage
+                .error(Subject::Key)
+                .found(format!("{key} has the key usage {}.", description.usage))
+                .why(
+                    "Databricks encrypts and decrypts with the key. That needs the key usage ENCRYPT_DECRYPT, which cannot be changed after \
+                     a key was created.",
+                )
+                .remedy(Remedy::hint(Hint::EncryptionKey)),
         );
     }
     if description.spec != "SYMMETRIC_DEFAULT" {
-        push(
-            Id::KmsKeySpec,
-            "The key is not a symmetric one",
-            format!("{key} has the key spec {}.", description.spec),
-            "Databricks needs a symmetric key; the spec cannot be changed after a key was made.",
-            "Use a key with `customer_master_key_spec = \"SYMMETRIC_DEFAULT\"`, which is the default of `aws_kms_key`."
-                .to_owned(),
+        findings.push(
+            Id::KmsKeySpec
+                .error(Subject::Key)
+                .found(format!("{key} has the key spec {}.", description.spec))
+                .why("Databricks needs a symmetric key. The key spec cannot be changed after a key was created.")
+                .remedy(Remedy::hint(Hint::SymmetricKey)),
         );
     }
     if description.manager != "CUSTOMER" {
-        push(
-            Id::KmsKeyManager,
-            "The key is managed by AWS",
-            format!("{key} is managed by {}.", description.manager),
-            "The policy of such a key cannot be changed, so Databricks cannot be allowed to use it.",
-            "Create a key of your own with `aws_kms_key`, and name that one.".to_owned(),
+        findings.push(
+            Id::KmsKeyManager
+                .error(Subject::Key)
+                .found(format!("{key} is managed by {}.", description.manager))
+                .why("The policy of such a key cannot be changed, so it cannot allow Databricks to use the key.")
+                .remedy(Remedy::hint(Hint::OwnKey)),
         );
     }
+    findings
+}
+
+fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
+    let state = &description.state;
+    let finding = match state {
+        KeyState::Enabled => return None,
+        KeyState::Disabled => Id::KmsKeyDisabled
+            .error(Subject::Key)
+            .found(format!("{key} is in the state Disabled."))
+            .why(
+                "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key cannot \
+                 read its data until the key is enabled.",
+            )
+            .remedy(
+                Remedy::say("Enable the key, then plan again:").run([command("enable-key", key)]),
+            ),
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {
+            let date = description.deletion_date.as_deref();
+            let when = date
+                .map(|date| format!(" and will be deleted on {date}"))
+                .unwrap_or_default();
+            Id::KmsKeyPendingDeletion
+                .error(Subject::Key)
+                .found(format!("{key} is in the state {state}{when}."))
+                .why("The key cannot be used. Once it is deleted, everything that was encrypted with it is lost permanently.")
+                .remedy(
+                    Remedy::say("To keep the key, cancel the deletion and enable it:")
+                        .run([
+                            command("cancel-key-deletion", key),
+                            command("enable-key", key),
+                        ])
+                        .and_say("Otherwise use another key."),
+                )
+        }
+        KeyState::PendingImport => Id::KmsKeyState
+            .error(Subject::Key)
+            .summary("The key has no key material yet")
+            .found(format!("{key} is in the state PendingImport."))
+            .why("A key with imported material cannot be used before the material is imported, or after it has expired.")
+            .remedy("Import the key material (`aws kms import-key-material`), then plan again."),
+        other => Id::KmsKeyState
+            .error(Subject::Key)
+            .found(format!("{key} is in the state {other}."))
+            .why("Databricks can use a key only in the state Enabled.")
+            .remedy(
+                Remedy::say("Wait until the key is Enabled, then plan again:")
+                    .run([command("describe-key", key)]),
+            ),
+    };
+    Some(finding)
 }
 
 /// What works today and may not tomorrow.
@@ -107,35 +110,32 @@ pub(super) fn future(
     facts: &KeyFacts,
     description: &KeyDescription,
     question: &Question,
-    findings: &mut Vec<Finding>,
-) {
-    let mut warn = |id: Id, found: String, why: &str, remedy: String| {
-        findings.push(Finding {
-            id,
-            severity: Severity::Warning,
-            subject: Subject::Key,
-            summary: id.title().to_owned(),
-            found,
-            why: why.to_owned(),
-            remedy,
-        });
-    };
-    let key = &facts.arn;
+) -> Vec<Finding> {
+    let (key, mut findings) = (&facts.arn, Vec::new());
     if let Some(date) = &description.material_expires {
-        warn(
-            Id::KmsKeyExpires,
-            format!("The imported key material of {key} expires on {date}."),
-            "On that day nobody can use the key any more, and the workspace goes dark until the same material is imported again.",
-            "Import the material again without an expiry (`--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE`), or make sure that somebody \
-             renews it in time.".to_owned(),
+        findings.push(
+            Id::KmsKeyExpires
+                .warning(Subject::Key)
+                .found(format!("The imported key material of {key} expires on {date}."))
+                .why(
+                    "From that day on nobody can use the key, and the workspace loses access to its data until somebody imports the same \
+                     material again.",
+                )
+                .remedy(
+                    "Import the material again without an expiration date (`--expiration-model KEY_MATERIAL_DOES_NOT_EXPIRE`), or make \
+                     sure that somebody renews it in time.",
+                ),
         );
     }
     if let Some(primary) = &description.replica_of {
-        warn(
-            Id::KmsKeyReplica,
-            format!("{key} is a replica of {primary}."),
-            "It works. Its rotation is that of the primary key, and its own deletion is as final as that of any key.",
-            "Nothing has to be done; silence this finding if the replica is meant.".to_owned(),
+        findings.push(
+            Id::KmsKeyReplica
+                .warning(Subject::Key)
+                .found(format!("{key} is a replica of {primary}."))
+                .why(
+                    "It works. It rotates with the primary key, and deleting a replica is as final as deleting any key.",
+                )
+                .remedy(Remedy::hint(Hint::Silence(Id::KmsKeyReplica))),
         );
     }
     // A managed services key can be exchanged for another one.
@@ -145,16 +145,18 @@ pub(super) fn future(
         && description.spec == "SYMMETRIC_DEFAULT"
         && description.replica_of.is_none()
     {
-        warn(
-            Id::KmsKeyNoRotation,
-            format!("The material of {key} is not rotated automatically."),
-            "A workspace keeps its storage key for good. Renewing the material of the same key is the only rotation there is, and Databricks \
-             does not notice it.",
-            format!(
-                "Set `enable_key_rotation = true` on the `aws_kms_key`, or run:\n\n  aws kms enable-key-rotation --key-id {} --region {}",
-                key.key_id(),
-                key.region()
-            ),
+        findings.push(
+            Id::KmsKeyNoRotation
+                .warning(Subject::Key)
+                .found(format!("KMS does not rotate the material of {key} automatically."))
+                .why(
+                    "A workspace keeps its storage key permanently, so the only possible rotation is that of the key's material. Databricks \
+                     does not need to know about it.",
+                )
+                .remedy(
+                    Remedy::hint(Hint::Rotate).run([command("enable-key-rotation", key)]),
+                ),
         );
     }
+    findings
 }

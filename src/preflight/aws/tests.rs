@@ -1,7 +1,7 @@
 //! What is said about keys, as people read it.
 
 use super::*;
-use crate::preflight::aws::KmsGrant;
+use crate::preflight::Severity;
 use crate::preflight::aws::{KeyDescription, PolicySource};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::Deployment;
@@ -58,7 +58,7 @@ fn read(findings: &[Finding]) -> String {
             finding.summary,
             finding.found,
             finding.why,
-            finding.remedy
+            finding.remedy.text(|hint| Some(format!("<{hint:?}>")))
         )
     };
     findings
@@ -394,7 +394,7 @@ fn a_mistaken_principal_is_pointed_out() -> Outcome {
         (
             "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11",
             "2A6F0A5C-8F1E-4A53-9A77-6F3B1F0C2D11",
-            "writes the Databricks account id in another case",
+            "writes the Databricks account ID in another case",
         ),
         (
             "role/dbx",

@@ -7,7 +7,7 @@ use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration};
 use crate::provider::client::Client;
 use crate::provider::config::one_of;
 use crate::provider::diagnose;
-use crate::provider::key_configurations::rfc3339;
+use crate::provider::moments::rfc3339;
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
@@ -66,23 +66,31 @@ impl DataSource for KeyConfigurationsDataSource {
             Attribute::bool("reuse_key_for_cluster_volumes")
                 .computed()
                 .describe("Whether the key also encrypts the EBS volumes of clusters; null without the use case `STORAGE`."),
-            Attribute::string("creation_time").computed().describe("When it was created (RFC 3339)."),
-            Attribute::of("workspace_ids", texts()).computed().describe("Workspaces that use it, for anything."),
+            Attribute::string("creation_time").computed().describe("Time of its creation (RFC 3339)."),
+            Attribute::of("workspace_ids", texts()).computed().describe("IDs of the workspaces that use it."),
         ];
         Schema::new(
-            "The encryption key configurations of the Databricks account, and the workspaces that use them. Unused ones are those without \
-             `workspace_ids`; catalogs that use one are not looked at.",
+            "The encryption key configurations of the Databricks account, and the workspaces that use them. A configuration \
+             without `workspace_ids` is not used by a workspace; the provider does not examine catalogs.",
             vec![
                 Attribute::string("use_case")
                     .format::<UseCase>("Invalid use case")
-                    .describe("Only those that may be attached for this: `MANAGED_SERVICES` or `STORAGE`."),
-                Attribute::string("key").describe("Only those of this key, as `key` shows it."),
-                one_of("cloud", &["aws", "azure", "gcp"]).describe("Only those of this cloud: `aws`, `azure` or `gcp`."),
-                Attribute::string("id").computed().describe("Id of the Databricks account."),
-                Attribute::of("ids", texts()).computed().describe("Ids of the configurations that were found."),
+                    .describe(
+                        "Only configurations for this use case: `MANAGED_SERVICES` or `STORAGE`.",
+                    ),
+                Attribute::string("key")
+                    .describe("Only configurations of this key, in the form of `key`."),
+                one_of("cloud", &["aws", "azure", "gcp"])
+                    .describe("Only configurations of this cloud: `aws`, `azure` or `gcp`."),
+                Attribute::string("id")
+                    .computed()
+                    .describe("ID of the Databricks account."),
+                Attribute::of("ids", texts())
+                    .computed()
+                    .describe("IDs of the configurations that were found."),
                 Attribute::nested("key_configurations", Nesting::List, one)
                     .computed()
-                    .describe("The configurations that were found, the oldest first."),
+                    .describe("The configurations that were found, oldest first."),
             ],
         )
     }

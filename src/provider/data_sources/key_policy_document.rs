@@ -9,7 +9,8 @@ use crate::provider::resources::{all_known, known_set};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::requirements::aws::{self as documents, DocumentError};
-use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
+use crate::vocabulary::aws::RoleArn;
+use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
@@ -48,7 +49,7 @@ pub struct KeyPolicyDocumentAws {
 fn unusable(error: &DocumentError) -> Diagnostic {
     let detail = match error {
         DocumentError::Source(error) => {
-            format!("`source_policy` is no valid key policy: {error}. Correct it at that place.")
+            format!("`source_policy` is not a valid key policy: {error}. Correct it at that place.")
         }
         DocumentError::Limits(reason) => {
             format!("With the statements for Databricks, {reason}. Shorten other statements.")
@@ -68,39 +69,41 @@ impl DataSource for KeyPolicyDocumentDataSource {
             Attribute::string("account_id")
                 .check(|value: &Value| match value.as_str() {
                     Some(text) if !is_account(text) => Err(Problem {
-                        summary: "Invalid AWS account id".to_owned(),
-                        detail: format!("`{text}` is not the id of an AWS account: 12 digits, as \"123456789012\"."),
+                        summary: "Invalid AWS account ID".to_owned(),
+                        detail: format!("`{text}` is not the ID of an AWS account. Use 12 digits, as \"123456789012\"."),
                     }),
                     _ => Ok(()),
                 })
                 .describe(
-                    "AWS account that owns the key: its administrators are allowed everything, as AWS does by default. Needed unless \
-                     `source_policy` is given.",
+                    "AWS account that owns the key. The policy allows its administrators everything, as the AWS default policy does. \
+                     Required unless `source_policy` is set.",
                 ),
             Attribute::string("source_policy").describe(
-                "Key policy (JSON) to which the statements are added. Statements for Databricks that are in it already are not doubled.",
+                "Key policy (JSON) to which the statements are added. Statements for Databricks that it has already are not \
+                 added again.",
             ),
             Attribute::string("partition")
                 .format::<Deployment>("Invalid partition")
                 .describe(
-                    "Databricks deployment on AWS: `aws`, `aws-us-gov` (GovCloud, civilian) or `aws-us-gov-dod`. Default: the one of the \
-                     provider's host, then `aws`.",
+                    "Databricks deployment on AWS: `aws`, `aws-us-gov` (GovCloud, civilian) or `aws-us-gov-dod`. Default: the \
+                     deployment of the provider's host, then `aws`.",
                 ),
             Attribute::string("cross_account_role_arn").format::<RoleArn>("Invalid role ARN").describe(
-                "ARN of the role with which Databricks launches clusters. With it, the statement for cluster volumes (EBS) is added.",
+                "ARN of the role with which Databricks launches clusters. Adds the statement for cluster volumes (EBS).",
             ),
             Attribute::bool("include_grants")
                 .describe("Whether to add the statement for grants, which older Databricks documentation shows. Default: `false`."),
         ];
         Schema::new(
-            "The statements with which Databricks may use a KMS key, and a whole key policy with them, for those who own the policy \
-             elsewhere, for example in `aws_kms_key.policy`. It asks nobody: no credential is needed.",
+            "The statements with which Databricks may use a KMS key, and a whole key policy with them, to use where you \
+             manage the policy, for example in `aws_kms_key.policy`. This data source makes no API calls and needs no \
+             credentials.",
             vec![
                 use_cases(),
                 account_ids(),
                 Attribute::object("aws", aws)
                     .required()
-                    .describe("What the policy is made of."),
+                    .describe("Parts of the policy."),
                 Attribute::string("id")
                     .computed()
                     .describe("The same as `json`."),
@@ -140,7 +143,8 @@ impl DataSource for KeyPolicyDocumentDataSource {
         };
         let accounts = accounts(client, &model.databricks_account_ids)?;
         let usage = Usage::of(
-            (aws.partition.known().copied()).unwrap_or_else(|| client.usual_deployment()),
+            (aws.partition.known().copied())
+                .unwrap_or_else(|| client.databricks().usual_deployment()),
             accounts.clone(),
             cases,
         )

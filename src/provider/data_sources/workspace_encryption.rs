@@ -4,9 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
-use crate::provider::bindings::{attached, required};
+use crate::provider::attach::account::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
+
 use crate::requirements::coverage::{Covered, KINDS, WorkspaceKeys};
 use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
@@ -57,10 +58,10 @@ impl DataSource for WorkspaceEncryptionDataSource {
         let data = vec![
             Attribute::string("kind")
                 .computed()
-                .describe("What it is, as `notebooks`."),
+                .describe("Kind of data, as `notebooks`."),
             Attribute::string("place")
                 .computed()
-                .describe("Where it lies."),
+                .describe("Where it is stored."),
             Attribute::bool("covered").computed().describe(
                 "Whether a key of yours encrypts it; null where the workspace has no such data.",
             ),
@@ -75,23 +76,23 @@ impl DataSource for WorkspaceEncryptionDataSource {
                 .describe("The key that covers it."),
             Attribute::string("note")
                 .computed()
-                .describe("What else to know."),
+                .describe("Further notes."),
             Attribute::string("instead")
                 .computed()
                 .describe("What to do when it is not covered."),
         ];
         Schema::new(
-            "What is encrypted by which key in a workspace: each kind of data, where it lies, the key that covers it, and what is not \
-             covered and what to do instead. From the Databricks documentation and the keys that the workspace has. Only what was written \
-             since a key was attached is encrypted with it.",
+            "Which key encrypts what in a workspace: each kind of data, its location, the key that covers it, and what to do \
+             about data that is not covered. It combines the Databricks documentation with the keys of the workspace. A key \
+             encrypts only data that was written after it was attached.",
             vec![
                 Attribute::string("workspace_id")
                     .required()
                     .format::<WorkspaceId>("Invalid workspace id")
-                    .describe("Id of the workspace, a number."),
+                    .describe("ID of the workspace, a number."),
                 Attribute::string("id")
                     .computed()
-                    .describe("Id of the workspace."),
+                    .describe("ID of the workspace."),
                 Attribute::string("workspace_name")
                     .computed()
                     .describe("Name of the workspace."),

@@ -1,15 +1,11 @@
 //! Provider functions, one file each: what the policy engine knows, for HCL, without any credential. Terraform has them since
 //! 1.8.
 
-mod key_policy_allows;
-mod key_policy_statements;
-mod merge_key_policy;
-mod parse_key_arn;
+mod aws;
 
-pub use key_policy_allows::KeyPolicyAllows;
-pub use key_policy_statements::KeyPolicyStatements;
-pub use merge_key_policy::MergeKeyPolicy;
-pub use parse_key_arn::ParseKeyArn;
+pub use aws::{
+    KeyPolicyAllowsFunction, KeyPolicyStatementsFunction, MergeKeyPolicyFunction, ParseArnFunction,
+};
 
 use std::fmt;
 use std::str::FromStr;

@@ -2,12 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::provider::client::{Client, as_warning};
-use crate::provider::diagnose;
+use crate::provider::client::Client;
+use crate::provider::diagnose::{self, as_warning};
 use crate::provider::resources::key_configuration::{
-    KeyConfigurationModel, KeyConfigurationResource,
+    KeyConfigurationModel, KeyConfigurationResource, key_filter, label,
 };
-use crate::vocabulary::{KeyArn, UseCase};
+use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::list_resource::{ListResource, Listed};
@@ -22,7 +22,7 @@ pub struct KeyConfigurationList;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationListConfig {
     pub use_case: Attr<UseCase>,
-    pub key_arn: Attr<KeyArn>,
+    pub key_arn: Attr<String>,
 }
 
 impl ListResource for KeyConfigurationList {
@@ -35,8 +35,10 @@ impl ListResource for KeyConfigurationList {
             vec![
                 Attribute::string("use_case")
                     .format::<UseCase>("Invalid use case")
-                    .describe("Only those that may be attached for this: `MANAGED_SERVICES` or `STORAGE`."),
-                Attribute::string("key_arn").format::<KeyArn>("Invalid key ARN").describe("Only those of this key."),
+                    .describe(
+                        "Only configurations for this use case: `MANAGED_SERVICES` or `STORAGE`.",
+                    ),
+                key_filter(),
             ],
         )
     }
@@ -56,24 +58,16 @@ impl ListResource for KeyConfigurationList {
             .map_err(failed)?;
         let mut found = Vec::new();
         for one in all.values() {
-            let Some(aws) = &one.aws_key_info else {
+            let Some((name, key)) = label(one) else {
                 continue;
             };
             let fits = config.use_case.known().is_none_or(|case| one.is_for(*case))
-                && config
-                    .key_arn
-                    .known()
-                    .is_none_or(|key| aws.key_arn == key.to_string());
+                && config.key_arn.known().is_none_or(|wanted| wanted == key);
             if !fits {
                 continue;
             }
             match KeyConfigurationModel::of(one) {
                 Ok(model) => {
-                    let name = aws
-                        .key_alias
-                        .as_deref()
-                        .filter(|alias| !alias.is_empty())
-                        .unwrap_or(&aws.key_arn);
                     found.push(Listed {
                         name: format!("{name} ({})", one.use_cases.join(", ")),
                         model,

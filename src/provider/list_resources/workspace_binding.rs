@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::provider::client::{Client, as_warning};
-use crate::provider::diagnose;
+use crate::provider::client::Client;
+use crate::provider::diagnose::{self, as_warning};
 use crate::provider::resources::workspace_binding::{
     WorkspaceBindingModel, WorkspaceBindingResource,
 };

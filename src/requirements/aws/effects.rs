@@ -2,7 +2,7 @@
 
 use super::purpose::Purpose;
 use super::usage::{Usage, User, request};
-use crate::vocabulary::KeyArn;
+use crate::vocabulary::aws::KeyArn;
 use kms_policy::{Document, Verdict, evaluate};
 
 /// What changes for one user and one purpose.
@@ -32,7 +32,7 @@ impl PermissionChange {
             (
                 "keeps",
                 &self.left_to_iam,
-                " only as far as its IAM policies allow it, because no statement names it any more",
+                " only if its IAM policies allow it, because no statement names it anymore",
             ),
             ("gains", &self.gained, ""),
         ];
@@ -48,6 +48,18 @@ impl PermissionChange {
                 )
             })
             .collect()
+    }
+
+    /// Everything that a user needs for a purpose is lost.
+    pub fn all_lost(purpose: Purpose, user: User) -> Self {
+        let actions = purpose.needed_actions().iter();
+        Self {
+            user,
+            purpose,
+            gained: Vec::new(),
+            lost: actions.map(|(action, _)| *action).collect(),
+            left_to_iam: Vec::new(),
+        }
     }
 
     /// What is taken away, without what is gained; `None` when that is nothing.
@@ -192,8 +204,9 @@ mod tests {
             .collect();
         assert_eq!(lines.len(), 1, "{lines:?}");
         assert!(
-            lines.iter().any(|line| line.contains("keeps kms:Decrypt")
-                && line.contains("only as far as its IAM")),
+            lines
+                .iter()
+                .any(|line| line.contains("keeps kms:Decrypt") && line.contains("only if its IAM")),
             "{lines:?}"
         );
         assert!(

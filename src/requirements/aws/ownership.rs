@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use super::purpose::Purpose;
 use super::usage::{ACCOUNT_TAG, GrantingStatement};
-use crate::vocabulary::{AccountId, Deployment, RoleArn, UseCase};
+use crate::vocabulary::aws::RoleArn;
+use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
 /// Statements on their own, as a document that can be read and compared.

@@ -81,8 +81,8 @@ impl Purpose {
                     "to wrap the data keys of the workspace bucket",
                 ),
                 ("kms:Decrypt", "to unwrap them again"),
-                ("kms:ReEncryptFrom", "to wrap existing data keys anew"),
-                ("kms:ReEncryptTo", "to wrap existing data keys anew"),
+                ("kms:ReEncryptFrom", "to re-encrypt existing data keys"),
+                ("kms:ReEncryptTo", "to re-encrypt existing data keys"),
                 ("kms:GenerateDataKey", "to make data keys for new objects"),
                 (
                     "kms:GenerateDataKeyWithoutPlaintext",
@@ -128,17 +128,17 @@ impl Purpose {
     pub fn without_it(self) -> &'static str {
         match self {
             Self::ManagedServices => {
-                "Databricks could not read or write notebooks, secrets, queries and their results, and the attach fails or the \
-                 workspace goes dark"
+                "Databricks cannot read or write notebooks, secrets, queries and their results: the attach fails, or the \
+                 workspace loses access to them"
             }
             Self::Storage => {
-                "Databricks could not read or write the workspace bucket, and the attach fails or reverts silently"
+                "Databricks cannot read or write the workspace bucket: the attach fails or reverts silently"
             }
             Self::StorageGrants => {
-                "AWS services that act for Databricks could not use the key for the workspace bucket"
+                "AWS services that act for Databricks cannot use the key for the workspace bucket"
             }
             Self::ClusterVolumes => {
-                "clusters of classic compute could not start, since EC2 could not attach their volumes"
+                "clusters of classic compute do not start, because EC2 cannot attach their volumes"
             }
         }
     }

@@ -3,7 +3,8 @@
 use serde_json::json;
 
 use super::purpose::Purpose;
-use crate::vocabulary::{AccountId, Deployment, KeyArn, RoleArn, UseCase};
+use crate::vocabulary::aws::{KeyArn, RoleArn};
+use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::{Caller, Context, Request};
 
 /// The tag that every call of Databricks carries: the account for which it is made.

@@ -148,7 +148,7 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
     }
     findings(
         &mut out,
-        "What to look at twice",
+        "Check these findings",
         report.of(Level::Warning).collect(),
         most,
         false,
@@ -358,7 +358,7 @@ mod tests {
     #[test]
     fn a_report_is_never_longer_than_a_comment() {
         let finding = |index: usize| ReviewFinding {
-            id: "key-deleted",
+            id: crate::review::Rule::KeyDeleted,
             level: Level::Error,
             address: format!("aws_kms_key.x[{index}]"),
             summary: "long ".repeat(20),

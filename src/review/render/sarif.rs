@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::review::catalog::title;
 use crate::review::report::{Level, Report, ReviewFinding};
 
 /// Where the form is described.
@@ -26,10 +25,10 @@ pub type Place = (String, u32);
 pub fn sarif(report: &Report, place_of: &dyn Fn(&str) -> Option<Place>, otherwise: &str) -> String {
     let mut rules: BTreeMap<&str, Json> = BTreeMap::new();
     for finding in &report.findings {
-        rules.entry(finding.id).or_insert_with(|| {
+        rules.entry(finding.id.name()).or_insert_with(|| {
             json!({
                 "id": finding.id,
-                "shortDescription": { "text": title(finding.id) },
+                "shortDescription": { "text": finding.id.title() },
                 "defaultConfiguration": { "level": level(finding.level) },
                 "properties": { "tags": ["encryption", finding.level.name()] },
             })

@@ -1,6 +1,7 @@
 //! Resources of databricks/databricks that own what we bind keys to.
 
 use super::{Gathered, Said, in_words};
+use crate::review::catalog::Rule;
 use crate::review::links::BINDINGS;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -32,13 +33,13 @@ fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "workspace-replaced",
+                id: Rule::WorkspaceReplaced,
                 level: Level::Error,
                 summary: format!("The workspace {name} is {}", change.action.in_passive()),
-                detail: "Its notebooks, secrets, jobs and permissions are gone with it. A new workspace of the same name has another id, and \
-                         neither keys nor content."
+                detail: "Its notebooks, secrets, jobs and permissions are deleted with it. A new workspace of the same name has another \
+                        ID, no keys, and no content."
                     .to_owned(),
-                remedy: "Look for the attribute that forces the replacement in the plan (`# forces replacement`), and take its change out.",
+                remedy: "Find the attribute that forces the replacement in the plan (`# forces replacement`), and undo its change.",
             },
         );
         return;
@@ -63,11 +64,12 @@ fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "keys-set-twice",
+                id: Rule::KeysSetTwice,
                 level: Level::Error,
                 summary: format!("Two resources set the keys of {name}"),
                 detail: format!(
-                    "This resource changes {}, and a dbxcmk_workspace_binding sets the keys of the same workspace: each undoes the other's work.",
+                    "This resource changes {}, and a dbxcmk_workspace_binding sets the keys of the same workspace. Each undoes the \
+                     change of the other.",
                     changing.join(" and ")
                 ),
                 remedy: "Let this resource ignore them: `lifecycle { ignore_changes = [managed_services_customer_managed_key_id, \
@@ -78,11 +80,11 @@ fn workspace(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "keys-set-by-peer",
+                id: Rule::KeysSetByPeer,
                 level: Level::Warning,
-                summary: format!("The keys of {name} change, and nothing proves that they can be used"),
-                detail: "This resource does not look at the key, does not wait until it is there, and does not notice when Databricks goes back to \
-                         the old one. A storage key can be set once."
+                summary: format!("The keys of {name} change without a proof that Databricks can use them"),
+                detail: "This resource does not examine the key, does not wait until the workspace has it, and does not detect when \
+                        Databricks reverts to the old key. A storage key can be set only once."
                     .to_owned(),
                 remedy: "Attach keys with `dbxcmk_workspace_binding`.",
             },
@@ -106,7 +108,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     gathered.say(
         change,
         Said {
-            id: "key-configuration-deleted",
+            id: Rule::KeyConfigurationDeleted,
             level,
             summary: "A key configuration is deleted or replaced".to_owned(),
             detail: format!("It is used by {}. Databricks does not delete a configuration that is in use.", in_words(&users)),
@@ -133,10 +135,10 @@ fn credentials(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     gathered.say(
         change,
         Said {
-            id: "cross-account-role-changed",
+            id: Rule::CrossAccountRoleChanged,
             level: Level::Warning,
             summary: "The cross-account role of workspaces changes".to_owned(),
-            detail: format!("`{new}` is to launch their clusters, and no dbxcmk_key_policy of this plan names it."),
+            detail: format!("`{new}` will launch their clusters, and no dbxcmk_key_policy of this plan names it."),
             remedy: "Set `cross_account_role_arn` of the `dbxcmk_key_policy` to the new role, so that clusters can use the key.",
         },
     );

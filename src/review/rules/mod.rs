@@ -3,8 +3,8 @@
 mod aws;
 mod databricks;
 mod ours;
-mod policies;
 
+use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::kinds;
@@ -29,7 +29,7 @@ struct Gathered<'a> {
 
 /// One thing to know, as a rule says it.
 struct Said<'a> {
-    id: &'static str,
+    id: Rule,
     level: Level,
     summary: String,
     detail: String,
@@ -142,11 +142,11 @@ fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "resource-unreadable",
+                id: Rule::ResourceUnreadable,
                 level: Level::Error,
                 summary: format!("A {} cannot be read", change.kind),
                 detail: format!(
-                    "This version cannot read what the plan says about it:\n{}\n\nWhat happens to it is not reviewed.",
+                    "This version cannot read these values of the plan:\n{}\n\nThe review does not cover this resource.",
                     unreadable.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
                 ),
                 remedy: "Review this resource by hand. If the plan comes from `terraform show -json`, report it as a defect of this provider.",
@@ -164,11 +164,11 @@ fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "unknown-attribute",
+                id: Rule::UnknownAttribute,
                 level: Level::Error,
                 summary: "The configuration has an attribute that does not exist".to_owned(),
                 detail: format!(
-                    "{}\n\nTerraform drops unknown names inside of a nested attribute without a word, so the default applies.",
+                    "{}\n\nTerraform ignores unknown names inside a nested attribute, so the default applies.",
                     unknown.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
                 ),
                 remedy: "Correct the name. `terraform-provider-dbxcmk lint` finds such names in every file.",
@@ -193,22 +193,23 @@ fn whole_plan(gathered: &mut Gathered<'_>) {
     };
     if gathered.plan.errored {
         push(
-            "plan-errored",
+            Rule::PlanErrored,
             Level::Error,
             "",
             "The plan is not complete",
-            "Terraform stopped half-way while it made this plan: what would come after is not in it.".to_owned(),
-            "Fix what `terraform plan` reports, and review the new plan.",
+            "Terraform stopped while it made this plan, so the plan does not show everything."
+                .to_owned(),
+            "Fix the errors that `terraform plan` reports, then review the new plan.",
         );
     }
     for check in &gathered.plan.failed_checks {
         push(
-            "check-failed",
+            Rule::CheckFailed,
             Level::Warning,
             &check.address.to_display,
             "A check fails",
             check.problems().join("\n"),
-            "See what the check is for; a `dbxcmk_key_readiness` has the findings and their remedies.",
+            "Fix the cause of the failed check. A `dbxcmk_key_readiness` data source lists the findings and their remedies.",
         );
     }
 }
@@ -414,9 +415,9 @@ pub fn verdict(report: &Report) -> String {
     let changing = report.workspaces.iter().filter(|line| line.after.is_some());
     let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
     let touched = match workspaces.len() {
-        0 => "no workspace key changes".to_owned(),
+        0 => "No workspace key changes".to_owned(),
         number => format!(
-            "the keys of {} change",
+            "The keys of {} change",
             count(number, "workspace", "workspaces")
         ),
     };
@@ -437,18 +438,14 @@ pub fn verdict(report: &Report) -> String {
         ));
     }
     if warnings > 0 {
-        parts.push(count(
-            warnings,
-            "thing to look at twice",
-            "things to look at twice",
-        ));
+        parts.push(count(warnings, "finding to check", "findings to check"));
     }
     match (errors, parts.is_empty()) {
-        (1.., _) => format!("Do not apply: {}; {touched}.", parts.join(", ")),
-        (0, false) => format!("Look before you apply: {}; {touched}.", parts.join(", ")),
+        (1.., _) => format!("Do not apply: {}. {touched}.", parts.join(", ")),
+        (0, false) => format!("Check before you apply: {}. {touched}.", parts.join(", ")),
         (0, true) if report.workspaces.is_empty() && report.keys.is_empty() => {
-            "Nothing here touches anybody's encryption.".to_owned()
+            "This plan does not change the encryption of a workspace.".to_owned()
         }
-        (0, true) => format!("Nothing speaks against it: {touched}."),
+        (0, true) => format!("No findings: {touched}."),
     }
 }

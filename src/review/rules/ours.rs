@@ -1,6 +1,8 @@
 //! Our own resources: what is attached for good, what is given up, and what a policy change means.
 
-use super::{Gathered, Said, in_words, policies};
+use super::aws::policies;
+use super::{Gathered, Said, in_words};
+use crate::review::catalog::Rule;
 use crate::review::plan::ResourceChange;
 use crate::review::report::Level;
 use crate::vocabulary::UseCase;
@@ -28,13 +30,14 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "binding-forgotten",
+                id: Rule::BindingForgotten,
                 level: Level::Warning,
                 summary: format!("The keys stay attached to {}", workspace.name),
                 detail:
-                    "Databricks has no detach: Terraform only forgets the binding, and the workspace goes on using its keys."
+                    "Databricks has no detach: Terraform only removes the binding from the state, and the workspace continues to use \
+                     its keys."
                         .to_owned(),
-                remedy: "Keep the keys enabled, and their policies as they are, as long as the workspace exists.",
+                remedy: "Keep the keys enabled and their policies unchanged as long as the workspace exists.",
             },
         );
         return;
@@ -44,33 +47,33 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             (UseCase::Storage, None, Some(after)) => gathered.say(
                 change,
                 Said {
-                    id: "storage-key-attached",
+                    id: Rule::StorageKeyAttached,
                     level: Level::Irreversible,
                     summary: format!("{} gets its storage key, permanently", workspace.name),
                     detail: format!(
-                        "The key configuration `{after}` is attached for workspace storage. A workspace's storage key can be set once; it can \
-                         neither be changed nor taken away. From the attach on it encrypts {}. What is there already stays as it is until it is \
-                         written again; tables in other buckets and serverless compute are not covered.",
+                        "The key configuration `{after}` is attached for workspace storage. A storage key can be set only once; it \
+                        cannot be changed or removed. After the attach it encrypts {}. Existing data keeps its encryption until it is \
+                        written again. It does not cover tables in other buckets and serverless compute.",
                         if gathered.links.configurations.get(after).is_none_or(|one| one.cluster_volumes) {
                             "new objects of the workspace bucket, and the EBS volumes of new clusters"
                         } else {
                             "new objects of the workspace bucket (not the EBS volumes of clusters)"
                         }
                     ),
-                    remedy: "Make sure that this is the key which the workspace is to have as long as it exists. Automatic rotation of the \
-                             same KMS key is the only rotation there is.",
+                    remedy: "Make sure that the workspace can keep this key as long as it exists. The only possible rotation is the \
+                        automatic rotation of the same KMS key.",
                 },
             ),
             (UseCase::ManagedServices, None, Some(after)) => gathered.say(
                 change,
                 Said {
-                    id: "managed-services-key-attached",
+                    id: Rule::ManagedServicesKeyAttached,
                     level: Level::Irreversible,
                     summary: format!("{} gets a managed services key", workspace.name),
                     detail: format!(
-                        "The key configuration `{after}` is attached for managed services. It can later be changed to another, but not be taken \
-                         away. From the attach on it encrypts notebooks, secrets, queries and the like as they are written; what is there already \
-                         stays as it is until it is changed."
+                        "The key configuration `{after}` is attached for managed services. It can be replaced by another key later, but \
+                        it cannot be removed. After the attach it encrypts notebooks, secrets, queries and similar data when they are \
+                        written; existing data keeps its encryption until it changes."
                     ),
                     remedy: "",
                 },
@@ -78,20 +81,20 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             (UseCase::ManagedServices, Some(before), Some(after)) => gathered.say(
                 change,
                 Said {
-                    id: "managed-services-key-rotated",
+                    id: Rule::ManagedServicesKeyRotated,
                     level: Level::Warning,
                     summary: format!("The managed services key of {} is rotated", workspace.name),
-                    detail: format!("It changes from `{before}` to `{after}`. Data keys are wrapped anew with the new key."),
-                    remedy: "Keep the old key enabled, and its policy as it is, for 24 hours.",
+                    detail: format!("It changes from `{before}` to `{after}`. Databricks re-encrypts the data keys with the new key."),
+                    remedy: "Keep the old key enabled and its policy unchanged for 24 hours.",
                 },
             ),
             (UseCase::Storage, Some(before), Some(after)) => gathered.say(
                 change,
                 Said {
-                    id: "storage-key-changed",
+                    id: Rule::StorageKeyChanged,
                     level: Level::Error,
                     summary: format!("The storage key of {} cannot be changed", workspace.name),
-                    detail: format!("It is `{before}`, and would become `{after}`. Databricks refuses that in the middle of the apply."),
+                    detail: format!("It is `{before}`; the plan changes it to `{after}`. Databricks refuses that in the middle of the apply."),
                     remedy: "Keep the configuration that is attached.",
                 },
             ),
@@ -122,7 +125,7 @@ fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     gathered.say(
         change,
         Said {
-            id: "key-configuration-deleted",
+            id: Rule::KeyConfigurationDeleted,
             level,
             summary: format!("A key configuration is {}", change.action.in_passive()),
             detail: why,
@@ -137,7 +140,7 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered,
         change,
         &lost,
-        "Keep the use cases, accounts and roles that workspaces still need.",
+        "Keep the use cases, accounts and roles that workspaces need.",
     );
     let (key, _) = gathered.key_and_users(change);
     if change.after("force_destroy").as_deref() == Some("true")
@@ -146,13 +149,13 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "force-destroy",
+                id: Rule::ForceDestroy,
                 level: Level::Warning,
-                summary: "The guard against taking a workspace's permissions is turned off".to_owned(),
+                summary: "The protection of workspaces' permissions is turned off".to_owned(),
                 detail: format!(
-                    "With `force_destroy = true` the statements of `{key}` may be removed although workspaces need them."
+                    "With `force_destroy = true`, the provider removes the statements of `{key}` even if workspaces need them."
                 ),
-                remedy: "Turn it on only in the change right before the removal.",
+                remedy: "Set it only in the change right before the removal.",
             },
         );
     }

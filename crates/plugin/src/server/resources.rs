@@ -155,7 +155,7 @@ impl<P: Provider> Inner<P> {
             )
             .into());
         }
-        let outcome = resource.import(self.context(&[])?, &id).await;
+        let outcome = resource.import_state(self.context(&[])?, &id).await;
         let imported = if outcome.diagnostics.has_errors() {
             Vec::new()
         } else {
@@ -213,13 +213,9 @@ impl<P: Provider> Inner<P> {
             type_name: request.source_type_name,
             state,
         };
-        let (state, private) = resource.take_over(&source)?;
+        let (state, private) = resource.move_state(&source)?;
         Ok(pb::move_resource_state::Response {
-            target_state: write(
-                &state,
-                &resource.schema().ty(),
-                "The state that was taken over",
-            )?,
+            target_state: write(&state, &resource.schema().ty(), "The state that was moved")?,
             diagnostics: Vec::new(),
             target_private: private_bytes(&private),
             target_identity: resource.identity().of(&state)?,

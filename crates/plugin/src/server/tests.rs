@@ -155,7 +155,7 @@ impl Resource for Ball {
         Ok(())
     }
 
-    async fn import(_: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
+    async fn import_state(_: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
         Ok(Model {
             name: Attr::Known(id.to_owned()),
             size: Attr::Null,

@@ -1,21 +1,19 @@
 //! Asking about key policies without a cloud: `policy check` for a file, `policy evaluate` for a stream of requests.
 
+mod aws;
+
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
+use self::aws::{AwsArguments, findings};
 use super::input::read;
-use crate::preflight::aws::{KeyDescription, KeyFacts, PolicySource};
-use crate::preflight::aws::{Question, judge};
-use crate::preflight::{Fact, Finding, Severity, Silenced, Stage};
-use crate::requirements::aws::Usage;
-use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
+use crate::preflight::{Finding, Hint, Severity, Silenced};
+use crate::vocabulary::{AccountId, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
-use kms_policy::{
-    Caller, Context, Document, Effect, Pattern, Principal, Request, Statement, evaluate,
-};
+use kms_policy::{Caller, Context, Document, Request, evaluate};
 use tfplugin::printable::{printable, printable_line};
 
 /// Findings of severity error.
@@ -48,18 +46,8 @@ pub struct CheckArguments {
     /// The Databricks account; can be given more than once.
     #[arg(long = "account-id", required = true)]
     accounts: Vec<AccountId>,
-    /// The role with which Databricks launches clusters, to check cluster volumes as well.
-    #[arg(long)]
-    cross_account_role: Option<RoleArn>,
-    /// The key; without it, the one that a policy names, else some key of the account that the policy lets administer it.
-    #[arg(long)]
-    key_arn: Option<KeyArn>,
-    /// The Databricks deployment: commercial, govcloud or dod.
-    #[arg(long, default_value = "commercial", value_parser = deployment)]
-    deployment: Deployment,
-    /// Whether the storage grants of older documentation are needed, too.
-    #[arg(long)]
-    grants: bool,
+    #[command(flatten)]
+    aws: AwsArguments,
     /// A finding to accept, by its id; can be given more than once. What makes an attach fail cannot be accepted.
     #[arg(long = "ignore")]
     ignored: Vec<Silenced>,
@@ -69,15 +57,6 @@ pub struct CheckArguments {
     /// The policies; `-` for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
-}
-
-fn deployment(text: &str) -> Result<Deployment, String> {
-    match text {
-        "commercial" => Ok(Deployment::Commercial),
-        "govcloud" => Ok(Deployment::GovCloud),
-        "dod" => Ok(Deployment::Dod),
-        other => Err(format!("`{other}` is not commercial, govcloud or dod")),
-    }
 }
 
 /// Runs the subcommand.
@@ -184,110 +163,23 @@ fn check(arguments: &CheckArguments) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// `called`: what texts call the policy.
-fn findings(
-    policy: &Document,
-    called: String,
-    arguments: &CheckArguments,
-) -> Result<Vec<Finding>, String> {
-    let key = arguments
-        .key_arn
-        .clone()
-        .or_else(|| key_of(policy, arguments));
-    let key = key.ok_or("the key that the policy is for is not known; name it with --key-arn")?;
-    let facts = KeyFacts {
-        arn: key,
-        // A file says nothing about the key itself: it is taken to be a good one.
-        description: Fact::Known(KeyDescription::good()),
-        policy: Fact::Known(policy.text().to_owned()),
-        policy_source: PolicySource::Given(called),
-        grants: Fact::Known(Vec::new()),
-        rotates: Fact::Known(true),
-    };
-    let usage = Usage::of(
-        arguments.deployment,
-        arguments.accounts.clone(),
-        arguments.use_cases.clone(),
-    )
-    .with_grants(arguments.grants)
-    .with_cross_account_role(arguments.cross_account_role.clone());
-    let all = judge(
-        &facts,
-        &Question {
-            usage,
-            cluster_volumes: false,
-            stage: Stage::Plan,
-        },
-    );
-    let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
-    Ok(all
-        .into_iter()
-        .filter(|finding| !is_ignored(finding))
-        .collect())
-}
-
-/// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer
-/// it, else of an account that it names. What is decided depends on the account alone, and no text shows the rest.
-fn key_of(policy: &Document, arguments: &CheckArguments) -> Option<KeyArn> {
-    let resources = policy
-        .statements
-        .iter()
-        .flat_map(|statement| &statement.resources.items);
-    if let Some(key) = resources
-        .into_iter()
-        .find_map(|resource| resource.parse::<KeyArn>().ok())
-    {
-        return Some(key);
-    }
-    let principals = |statement: &Statement| -> Vec<String> {
-        let own = statement
-            .principals
-            .items
-            .iter()
-            .filter(|_| !statement.principals.negated);
-        own.filter_map(Principal::account)
-            .map(str::to_owned)
-            .collect()
-    };
-    let administers = |statement: &&Statement| {
-        statement.effect == Effect::Allow
-            && !statement.actions.negated
-            && statement
-                .actions
-                .items
-                .iter()
-                .any(|action| Pattern::wild(action).matches_ignoring_case("kms:PutKeyPolicy"))
-    };
-    let administrators = policy
-        .statements
-        .iter()
-        .filter(administers)
-        .flat_map(principals);
-    let named = policy.statements.iter().flat_map(principals);
-    let account = administrators
-        .chain(named)
-        .find(|account| *account != arguments.deployment.account())
-        .or_else(|| {
-            arguments
-                .cross_account_role
-                .as_ref()
-                .map(|role| role.account().to_owned())
-        })
-        .unwrap_or_else(|| "000000000000".to_owned());
-    let partition = arguments.deployment.partition();
-    let region = match partition {
-        Partition::AwsUsGov => "us-gov-west-1",
-        _ => "us-east-1",
-    };
-    format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000")
-        .parse()
-        .ok()
-}
-
 fn word(severity: Severity) -> &'static str {
     match severity {
         Severity::Warning => "warning",
         Severity::Error => "error",
+    }
+}
+
+/// A hint as what a person types here; `None` where the command has nothing to offer.
+fn in_flags(hint: &Hint) -> Option<String> {
+    match hint {
+        Hint::Silence(id) => Some(format!(
+            "If you know that this is correct, accept it with `--ignore {id}`."
+        )),
+        Hint::NameRoleOrExcludeVolumes => {
+            Some("Name the role with `--cross-account-role`.".to_owned())
+        }
+        _ => None,
     }
 }
 
@@ -299,7 +191,7 @@ fn as_json(file: &str, finding: &Finding) -> Json {
         "summary": finding.summary,
         "found": finding.found,
         "why": finding.why,
-        "remedy": finding.remedy,
+        "remedy": finding.remedy.text(in_flags),
     })
 }
 
@@ -312,6 +204,7 @@ fn as_text(file: &str, finding: &Finding) -> String {
         remedy,
         ..
     } = finding;
+    let remedy = remedy.text(in_flags);
     format!(
         "{file}: {}: {summary} [{id}]\n\n{found}\n\n{why}\n\n{remedy}",
         word(finding.severity)

@@ -1,7 +1,7 @@
 //! `key_policy_allows(policy, key_arn, principal, action, context)`: how AWS would decide, and why.
 
-use super::{parameter, parsed, text, wrong};
-use crate::vocabulary::KeyArn;
+use crate::provider::functions::{parameter, parsed, text, wrong};
+use crate::vocabulary::aws::KeyArn;
 use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate, kms_action};
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use tfplugin::types::Type;
@@ -9,9 +9,9 @@ use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]
-pub struct KeyPolicyAllows;
+pub struct KeyPolicyAllowsFunction;
 
-impl Function for KeyPolicyAllows {
+impl Function for KeyPolicyAllowsFunction {
     fn name(&self) -> &'static str {
         "key_policy_allows"
     }

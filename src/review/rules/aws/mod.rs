@@ -1,7 +1,10 @@
 //! Resources of hashicorp/aws on which a workspace's encryption depends: keys, their policies, and the role that launches
 //! clusters.
 
-use super::{Gathered, Said, in_words, policies};
+pub(super) mod policies;
+
+use super::{Gathered, Said, in_words};
+use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::Deployment;
@@ -68,28 +71,30 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "key-deleted",
+                id: Rule::KeyDeleted,
                 level: if is_given_up { Level::Warning } else { Level::Error },
                 summary: if is_given_up {
-                    "A key that no workspace uses any more is deleted".to_owned()
+                    "A key that no workspace uses anymore is deleted".to_owned()
                 } else {
                     "A key that Databricks uses is deleted".to_owned()
                 },
                 detail: format!(
-                    "`{key}` is used by {used}. From the apply on nobody can use it: what was encrypted with it cannot be read, and clusters do not \
-                     start. After {days} days it is gone permanently, and so is everything that was encrypted with it."
+                    "`{key}` is used by {used}. After the apply, nobody can use it: data that was encrypted with it cannot be read, \
+                     and clusters do not start. After {days} days KMS deletes it, and everything that was encrypted with it is lost \
+                     permanently."
                 ),
-                remedy: "Take the deletion out of this change. If it has been applied: `aws kms cancel-key-deletion`, then `aws kms enable-key`.",
+                remedy: "Remove the deletion from this change. If it is applied already, run `aws kms cancel-key-deletion`, then `aws \
+                        kms enable-key`.",
             },
         );
         gathered.say(
             change,
             Said {
-                id: "key-deletion-window",
+                id: Rule::KeyDeletionWindow,
                 level: Level::Irreversible,
                 summary: format!("The deletion of a key is final after {days} days"),
                 detail: format!(
-                    "Until then it can be cancelled; the key is disabled afterwards and has to be enabled. It is `{key}`."
+                    "Until then you can cancel the deletion of `{key}`. The key is disabled afterwards; enable it to use it again."
                 ),
                 remedy: "",
             },
@@ -103,18 +108,18 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "key-disabled",
+                id: Rule::KeyDisabled,
                 level: if is_given_up { Level::Warning } else { Level::Error },
                 summary: if is_given_up {
-                    "A key that no workspace uses any more is disabled".to_owned()
+                    "A key that no workspace uses anymore is disabled".to_owned()
                 } else {
                     "A key that Databricks uses is disabled".to_owned()
                 },
                 detail: format!(
-                    "`{key}` is used by {used}. With the key disabled, reading and writing fails once the cached data keys expire, and clusters do \
-                     not start. Enabling it again brings everything back."
+                    "`{key}` is used by {used}. While the key is disabled, reads and writes fail when the cached data keys expire, \
+                     and clusters do not start. Enabling the key restores access."
                 ),
-                remedy: "Leave `is_enabled = true`, unless the access is meant to be revoked.",
+                remedy: "Keep `is_enabled = true`, unless you want to revoke the access.",
             },
         );
     }
@@ -122,13 +127,13 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         gathered.say(
             change,
             Said {
-                id: "key-rotation-turned-off",
+                id: Rule::KeyRotationTurnedOff,
                 level: Level::Warning,
                 summary: "Automatic rotation of a key is turned off".to_owned(),
                 detail: format!(
-                    "A workspace keeps its storage key permanently, so this is the only rotation that `{key}` has."
+                    "A workspace keeps its storage key permanently, so this is the only possible rotation of `{key}`."
                 ),
-                remedy: "Leave `enable_key_rotation = true`.",
+                remedy: "Keep `enable_key_rotation = true`.",
             },
         );
     }
@@ -149,16 +154,16 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             gathered.say(
                 change,
                 Said {
-                    id: "key-policy-reset",
+                    id: Rule::KeyPolicyReset,
                     level,
-                    summary: "The policy of a key goes back to AWS's default".to_owned(),
+                    summary: "The policy of a key is reset to the AWS default".to_owned(),
                     detail: format!(
-                        "Destroying an `aws_kms_key_policy` puts AWS's default policy in its place, in which nobody but the key's own account is \
-                         named. `{key}` is used by {}.",
+                        "Destroying an `aws_kms_key_policy` restores the AWS default policy, which names only the key's own account. \
+                        `{key}` is used by {}.",
                         in_words(&users)
                     ),
-                    remedy: "To let Terraform forget the policy and leave it as it is, use a `removed` block with `destroy = false`, or move the \
-                             resource to `dbxcmk_key_policy` with a `moved` block.",
+                    remedy: "To keep the policy and only remove it from the state, use a `removed` block with `destroy = false`, or move the \
+                        resource to `dbxcmk_key_policy` with a `moved` block.",
                 },
             );
         }
@@ -190,14 +195,14 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             gathered.say(
                 change,
                 Said {
-                    id: "key-policy-unknown",
+                    id: Rule::KeyPolicyUnknown,
                     level: Level::Warning,
                     summary: "The policy of a key is not known before the apply".to_owned(),
                     detail: format!(
-                        "What it will let Databricks do on `{key}` cannot be said; it is used by {}.",
+                        "The review cannot tell what it will allow Databricks to do with `{key}`. The key is used by {}.",
                         in_words(&users)
                     ),
-                    remedy: "Apply what the policy is made from first, or write it so that it is known at plan.",
+                    remedy: "First apply the resources that the policy depends on, or write the policy so that it is known at plan.",
                 },
             );
         }
@@ -235,12 +240,12 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
             gathered.say(
                 &other,
                 Said {
-                    id: "policy-written-twice",
+                    id: Rule::PolicyWrittenTwice,
                     level: Level::Error,
                     summary: "Two resources write the policy of one key".to_owned(),
                     detail: format!(
-                        "`{}` writes the whole policy of `{key}`, and `{}` keeps the statements for Databricks in it: each apply of the one takes away \
-                         what the other has put, and workspaces lose access to the key in between.",
+                        "`{}` writes the whole policy of `{key}`, and `{}` keeps the statements for Databricks in it. Each apply of one \
+                        removes the changes of the other, and workspaces lose access to the key in between.",
                         other.address, own.address
                     ),
                     remedy: "Keep one of them. With `aws_kms_key`: `lifecycle { ignore_changes = [policy] }`. With `aws_kms_key_policy`: take \
@@ -281,15 +286,16 @@ fn role(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     gathered.say(
         change,
         Said {
-            id: "cross-account-role-gone",
+            id: Rule::CrossAccountRoleGone,
             level: Level::Error,
             summary: format!("The cross-account role is {}", change.action.in_passive()),
             detail: format!(
-                "`{arn}` launches the clusters{}. AWS puts the unique id of the old role (AROA…) in the place of its ARN in every key policy; a new \
-                 role of the same name is not meant by it. Clusters do not start, and KMS refuses every change of such a policy.",
+                "`{arn}` launches the clusters{}. In every key policy, AWS replaces the ARN of a deleted role by its unique ID \
+                 (AROA…), which a new role of the same name does not match. Clusters do not start, and KMS rejects every change \
+                 of such a policy.",
                 if policies.is_empty() { String::new() } else { format!(", and is named by `{}`", policies.join("`, `")) }
             ),
-            remedy: "ResourceChange the role in place. If it has to be replaced, apply `dbxcmk_key_policy` again right afterwards.",
+            remedy: "Change the role in place. If you must replace it, apply `dbxcmk_key_policy` again right afterwards.",
         },
     );
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{parameter, text, wrong};
+use crate::provider::functions::{parameter, text, wrong};
 use crate::requirements::aws::{document_of, statements_of};
 use kms_policy::{Document, Edit};
 use tfplugin::function::{Function, FunctionError, Signature};
@@ -11,9 +11,9 @@ use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]
-pub struct MergeKeyPolicy;
+pub struct MergeKeyPolicyFunction;
 
-impl Function for MergeKeyPolicy {
+impl Function for MergeKeyPolicyFunction {
     fn name(&self) -> &'static str {
         "merge_key_policy"
     }

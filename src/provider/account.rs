@@ -1,101 +1,120 @@
-//! What one plan asks the account, asked once: reads of a run are shared, and forgotten when we write.
+//! The Databricks account as one provider configuration sees it: who asks and where, and what one run has read of it.
 //!
-//! Only plans and refreshes read here. What an apply is about to rest on is always read anew.
+//! Reads of a run are shared, and forgotten when the provider writes. Only plans and refreshes use them: what an apply is about
+//! to rest on is always read anew.
 
 use std::collections::BTreeMap;
-use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::clouds::aws::{Aws, AwsError};
+use super::config::Config;
+use super::diagnose::Unavailable;
+use super::shared::{AsOf, Shared, Watched, lock};
+use crate::databricks::auth::Surroundings;
 use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::transport::Behaviour;
 use crate::databricks::workspaces::Workspace;
-use crate::databricks::{Account, Error};
-use crate::vocabulary::{KeyArn, KeyConfigurationId, KeyState, WorkspaceId};
+use crate::databricks::{Account, AuthError, Error, Settings};
+use crate::vocabulary::{AccountId, Deployment, KeyConfigurationId, WorkspaceId};
+use tfplugin::provider::Run;
+
+/// The account that the provider block, the environment and a profile name. Nothing is called before it is needed.
+pub struct DatabricksAccount {
+    settings: Result<Settings, AuthError>,
+    unknown: Vec<&'static str>,
+    behaviour: Behaviour,
+    connected: OnceCell<Account>,
+    reads: AccountReads,
+}
+
+impl DatabricksAccount {
+    /// Nothing is called yet; what is wrong shows when it is needed.
+    pub fn new(config: &Config, run: Run) -> Self {
+        let (settings, unknown) = config.databricks();
+        Self {
+            settings: settings.completed(&Surroundings::OWN),
+            unknown,
+            behaviour: Behaviour {
+                stop: run.stop,
+                ..config.behaviour(&run.terraform_version)
+            },
+            connected: OnceCell::new(),
+            reads: AccountReads::default(),
+        }
+    }
+
+    fn settings(&self) -> Result<&Settings, Unavailable> {
+        if !self.unknown.is_empty() {
+            return Err(Unavailable::NotYetKnown(self.unknown.clone()));
+        }
+        self.settings
+            .as_ref()
+            .map_err(|error| Unavailable::Auth(error.clone()))
+    }
+
+    /// The account API, ready to be called.
+    ///
+    /// # Errors
+    /// When it is not known where or who.
+    pub async fn connected(&self) -> Result<&Account, Unavailable> {
+        let settings = self.settings()?;
+        self.connected
+            .get_or_try_init(|| async {
+                let resolved = settings
+                    .resolve(&Surroundings::OWN)
+                    .map_err(Unavailable::Auth)?;
+                Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
+            })
+            .await
+    }
+
+    /// The id of the account, which needs no credential.
+    ///
+    /// # Errors
+    /// When none is configured.
+    pub fn id(&self) -> Result<AccountId, Unavailable> {
+        self.settings()?.account().map_err(Unavailable::Auth)
+    }
+
+    /// The Databricks deployment that the configured host alone decides, whatever the key is; `None` where the partition of the
+    /// key decides.
+    pub fn deployment_of_host(&self) -> Option<Deployment> {
+        let host = self.settings().ok()?.host().ok()?;
+        let is_own =
+            host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com");
+        is_own.then(|| host.deployment())
+    }
+
+    /// The deployment of the configured host, where no key says which partition it is.
+    pub fn usual_deployment(&self) -> Deployment {
+        self.settings()
+            .ok()
+            .and_then(|settings| settings.host().ok())
+            .map_or(Deployment::Commercial, |host| host.deployment())
+    }
+
+    /// What this run has read, for plans and refreshes.
+    pub fn reads(&self) -> &AccountReads {
+        &self.reads
+    }
+}
 
 fn by_id(all: Vec<Workspace>) -> BTreeMap<WorkspaceId, Workspace> {
     all.into_iter().map(|one| (one.workspace_id, one)).collect()
 }
 
-/// A value that is fetched by whoever asks first, while the others wait. A failure is not kept.
-struct Shared<T>(Mutex<Arc<OnceCell<Arc<T>>>>);
-
-impl<T> Default for Shared<T> {
-    fn default() -> Self {
-        Self(Mutex::new(Arc::new(OnceCell::new())))
-    }
-}
-
-impl<T> Shared<T> {
-    async fn get<F: Future<Output = Result<T, Error>>>(
-        &self,
-        fetch: impl FnOnce() -> F,
-    ) -> Result<Arc<T>, Error> {
-        let cell = Arc::clone(&self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        cell.get_or_try_init(|| async { fetch().await.map(Arc::new) })
-            .await
-            .cloned()
-    }
-
-    /// The next one fetches anew; who is waiting already still gets what is on its way.
-    fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(OnceCell::new());
-    }
-}
-
-/// What was read, and since when it is true.
-#[derive(Clone, Debug)]
-pub struct AsOf<T> {
-    /// When the read began: what was written before then shows in it.
-    pub begun: Instant,
-    /// What was read.
-    pub value: T,
-}
-
-/// A value that several readers watch: each says how old it may be for them, and a read serves all for whom it is young enough.
-/// A failure serves them in the same way: while a service is away, the readers do not queue up for it.
-struct Watched<T>(tokio::sync::Mutex<Option<AsOf<T>>>);
-
-impl<T> Default for Watched<T> {
-    fn default() -> Self {
-        Self(tokio::sync::Mutex::new(None))
-    }
-}
-
-impl<T: Clone> Watched<T> {
-    /// A read that began after `earliest`.
-    async fn after<F: Future<Output = T>>(
-        &self,
-        earliest: Instant,
-        fetch: impl FnOnce() -> F,
-    ) -> AsOf<T> {
-        let mut last = self.0.lock().await;
-        if let Some(young) = last.as_ref().filter(|last| last.begun > earliest) {
-            return young.clone();
-        }
-        let begun = Instant::now();
-        let read = AsOf {
-            begun,
-            value: fetch().await,
-        };
-        *last = Some(read.clone());
-        read
-    }
-}
-
-/// The reads of one run.
+/// What one run has read of the account.
 #[derive(Default)]
-pub struct Reads {
+pub struct AccountReads {
     workspaces: Shared<BTreeMap<WorkspaceId, Workspace>>,
     watched_workspaces: Watched<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>>,
-    watched_keys: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     configurations: Shared<BTreeMap<String, KeyConfiguration>>,
     roles: Mutex<BTreeMap<String, Arc<Shared<Option<String>>>>>,
 }
 
-impl Reads {
+impl AccountReads {
     /// Every workspace of the account. One list serves any number of bindings.
     ///
     /// # Errors
@@ -118,27 +137,6 @@ impl Reads {
     ) -> AsOf<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>> {
         let fetch = || async { account.workspaces().await.map(|all| Arc::new(by_id(all))) };
         self.watched_workspaces.after(earliest, fetch).await
-    }
-
-    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
-    pub async fn key_state_after(
-        &self,
-        aws: &Aws,
-        key: &KeyArn,
-        earliest: Instant,
-    ) -> AsOf<Result<KeyState, AwsError>> {
-        let watched = {
-            let mut keys = self
-                .watched_keys
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            Arc::clone(keys.entry(key.clone()).or_default())
-        };
-        watched
-            .after(earliest, || async {
-                aws.describe(key).await.map(|key| key.state)
-            })
-            .await
     }
 
     /// A workspace; `None` when the account has none of this number.
@@ -200,13 +198,7 @@ impl Reads {
         workspace: &Workspace,
     ) -> Result<Option<String>, Error> {
         let credentials = workspace.credentials_id.clone().unwrap_or_default();
-        let shared = Arc::clone(
-            self.roles
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(credentials)
-                .or_default(),
-        );
+        let shared = Arc::clone(lock(&self.roles).entry(credentials).or_default());
         shared
             .get(|| account.cross_account_role(workspace))
             .await

@@ -1,12 +1,16 @@
-//! The one place where errors and findings become diagnostics: a summary in the user's terms, then what was found, why it
-//! matters, and what to do.
+//! Errors and findings as diagnostics: a summary in the user's terms, then what was found, why it matters, and what to do.
+//!
+//! What the account API and its credentials say is here; [`aws()`] has what AWS says, [`Reporter`] what the proof finds.
 
-use crate::clouds::aws::{AwsError, credentials_remedy};
+mod aws;
+mod report;
+
+pub use aws::aws;
+pub use report::{Reporter, as_warning, as_warnings, in_hcl, split};
+
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
-use crate::preflight::{self, Finding};
-use crate::vocabulary::KeyArn;
-use tfplugin::diagnostics::{Diagnostic, Diagnostics, Severity};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// Why the account cannot be called at all.
 #[derive(Clone, Debug)]
@@ -25,37 +29,6 @@ impl From<Unavailable> for Diagnostics {
     }
 }
 
-/// A finding of preflight. `softened`: it would have been an error but for `preflight = "warn"`.
-pub fn finding(finding: &Finding, softened: bool) -> Diagnostic {
-    let note = if softened {
-        "\n\nIt does not stop the run because the provider has preflight = \"warn\"."
-    } else {
-        ""
-    };
-    let detail = format!(
-        "{}\n\n{}\n\n{}{note}\n\n[{}]",
-        finding.found, finding.why, finding.remedy, finding.id
-    );
-    let severity = match finding.severity {
-        preflight::Severity::Warning => Severity::Warning,
-        preflight::Severity::Error => Severity::Error,
-    };
-    Diagnostic {
-        severity,
-        ..Diagnostic::error(finding.summary.clone(), detail)
-    }
-}
-
-/// A finding that another resource of this run has said in full.
-pub fn said_before(finding: &Finding) -> Diagnostic {
-    let first = finding.found.split("\n\n").next().unwrap_or_default();
-    let detail = format!(
-        "{first}\n\nAnother resource of this run shows why it matters and what to do.\n\n[{}]",
-        finding.id
-    );
-    Diagnostic::error(finding.summary.clone(), detail)
-}
-
 const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  host       = \"https://accounts.cloud.databricks.com\"\n  account_id = \"…\"   # or \
                            DATABRICKS_ACCOUNT_ID\n}\n\nand, in the environment, of a service principal that is an account admin:\n\n  \
                            export DATABRICKS_CLIENT_ID=…\n  export DATABRICKS_CLIENT_SECRET=…";
@@ -66,8 +39,8 @@ pub fn unavailable(reason: &Unavailable) -> Diagnostic {
         Unavailable::NotYetKnown(attributes) => Diagnostic::error(
             "The provider configuration is not known yet",
             format!(
-                "Of the provider block, {} will be known only after apply, and this step needs the Databricks account. Apply what \
-                 these values come from first (`terraform apply -target=…`), or set them directly.",
+                "These attributes of the provider block are known only after apply: {}. This step needs the Databricks account. \
+                 First apply the resources that these values come from (`terraform apply -target=…`), or set the values directly.",
                 attributes.join(", ")
             ),
         ),
@@ -81,7 +54,7 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::NoHost => (
             "No Databricks account host is configured",
             format!(
-                "Neither `host` in the provider block nor DATABRICKS_HOST nor a profile says where the account is. Set:\n\n{CREDENTIALS}"
+                "Set `host` in the provider block, DATABRICKS_HOST, or a profile:\n\n{CREDENTIALS}"
             ),
         ),
         AuthError::NoAccount => (
@@ -109,9 +82,8 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::Several(methods) => (
             "More than one Databricks credential is configured",
             format!(
-                "Found {methods}, and cannot know which one is meant. Remove one of them, or say which with `auth_type` in the \
-                 provider block (or DATABRICKS_AUTH_TYPE). Credentials are looked for in the provider block, the environment and the \
-                 profile together."
+                "The provider found {methods}. Remove one of them, or choose one with `auth_type` in the provider block (or \
+                 DATABRICKS_AUTH_TYPE). The provider combines the provider block, the environment and the profile."
             ),
         ),
         AuthError::Method(method) => (
@@ -122,7 +94,7 @@ fn auth(error: &AuthError) -> Diagnostic {
             ),
         ),
         AuthError::Incomplete { method, needs } => (
-            "The Databricks authentication type lacks something",
+            "The Databricks authentication type lacks a setting",
             format!(
                 "`auth_type` (or DATABRICKS_AUTH_TYPE) is `{method}`, and that method needs `{needs}`, which is set neither in the provider \
                  block nor in the environment nor in a profile. Set it, or choose another method."
@@ -133,7 +105,7 @@ fn auth(error: &AuthError) -> Diagnostic {
             reason,
             remedy,
         } => (
-            "No token could be had for Databricks",
+            "Could not get a Databricks access token",
             format!("The method `{method}` is configured, but {reason}.\n\n{remedy}"),
         ),
         AuthError::WorkspaceHost(host) => (
@@ -182,7 +154,7 @@ fn auth(error: &AuthError) -> Diagnostic {
 
 fn certificates(named_by: &str, file: &str, reason: &str) -> String {
     format!(
-        "The file {file}, which {named_by} names, cannot be used: {reason}. It has to hold certificates in PEM form \
+        "The file {file}, which {named_by} names, cannot be used: {reason}. It must contain certificates in PEM form \
          (`-----BEGIN CERTIFICATE-----`)."
     )
 }
@@ -202,22 +174,22 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
         Error::Auth(error) => return auth(error),
         Error::Token(error) => {
             let inner = account(summary, error);
-            return Diagnostic { detail: format!("Databricks gave no token, so nothing was sent.\n\n{}", inner.detail), ..inner };
+            return Diagnostic { detail: format!("The provider could not get a Databricks access token, so it did not send the request.\n\n{}", inner.detail), ..inner };
         }
         Error::Certificates { file, reason } => certificates("`http.ca_bundle`", file, reason),
-        Error::LoginPage => "The host answered with a login page instead of data: it does not accept the credential, or it is no account \
-                             host. A token of a workspace does not work in the account. Use a service principal that is an account \
-                             admin, and check `host`."
+        Error::LoginPage => "The host answered with a login page instead of data: it does not accept the credential, or it is not an account \
+                        host. A workspace token does not work for the account. Use a service principal that is an account admin, and \
+                        check `host`."
             .to_owned(),
         Error::Malformed(reason) => format!(
-            "The answer cannot be understood: {reason}. Nothing is known to have been changed. If `host` is right and no proxy stands \
-             in between, please report this."
+            "The provider cannot read the answer: {reason}. It does not know of any change. If `host` is correct and there \
+             is no proxy in between, report this as a bug of this provider."
         ),
         Error::Transport { reason, may_have_been_taken, .. } => {
             let taken = if *may_have_been_taken {
-                " The request may have been taken all the same; the next plan shows what is true."
+                " Databricks may have carried out the request; the next plan shows the result."
             } else {
-                " The request was not taken."
+                " Databricks did not receive the request."
             };
             format!("The Databricks account API could not be used: {reason}.{taken} Check the network, the proxy and `host`, and run again.")
         }
@@ -225,60 +197,17 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
             let code = refusal.code.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
             let said = format!("Databricks says: \"{}\" (HTTP {}{code}).", refusal.message, refusal.status);
             let advice = match refusal.status {
-                401 => "The credential is not accepted. Check client id and secret (or the token), and that they belong to this account.",
-                403 => "The identity may not do this. Keys are managed by account admins: make the service principal one (account \
-                        console > User management).",
+                401 => "Databricks does not accept the credential. Check the client ID and secret (or the token), and that they belong \
+                        to this account.",
+                403 => "This identity is not allowed to do this. Only account admins manage keys: make the service principal an account \
+                        admin (account console > User management).",
                 404 => "Check `host` and `account_id`: a wrong account answers like a missing object.",
-                429 => "There were too many requests for too long. Run again later, or with a lower `-parallelism`.",
-                500..=599 => "This is a failure on Databricks' side. Run again; the next plan shows what is true.",
-                _ => "Correct what Databricks complains about, and run again.",
+                429 => "Databricks limits the rate of requests. Run again later, or with a lower `-parallelism`.",
+                500..=599 => "Databricks failed. Run again; the next plan shows the result.",
+                _ => "Correct the cause, and run again.",
             };
             format!("{said}\n\n{advice}")
         }
-    };
-    Diagnostic::error(summary, detail)
-}
-
-/// Why AWS did not do something. `summary` says what was wanted.
-pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
-    let detail = match error {
-        AwsError::AccessDenied {
-            permission,
-            message,
-        } => format!(
-            "The identity that runs Terraform may not call {permission} on {key}. AWS says: \"{message}\".\n\nAllow it, in the key policy \
-             and in the IAM policies of that identity:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [\"kms:DescribeKey\", \
-             \"kms:GetKeyPolicy\", \"kms:PutKeyPolicy\"],\n  \"Resource\": \"{key}\"\n}}"
-        ),
-        AwsError::NotFound(message) => format!(
-            "KMS knows no key {key}. AWS says: \"{message}\".\n\nCheck the ARN, and that the credentials belong to account {}.",
-            key.account()
-        ),
-        AwsError::InvalidState(message) => format!(
-            "The state of {key} does not admit it. AWS says: \"{message}\".\n\nSee the state with:\n\n  aws kms describe-key --key-id {} \
-             --region {}",
-            key.key_id(),
-            key.region()
-        ),
-        AwsError::MalformedPolicy(message) => {
-            format!("KMS does not accept the policy of {key}. AWS says: \"{message}\".")
-        }
-        AwsError::Credentials { reason, profile } => {
-            let of = profile
-                .as_deref()
-                .map(|profile| format!(" (profile `{profile}`)"))
-                .unwrap_or_default();
-            format!(
-                "There are no AWS credentials that can be used{of}: {reason}.\n\n{}",
-                credentials_remedy(profile.as_deref())
-            )
-        }
-        AwsError::Unreachable(reason) => {
-            format!(
-                "AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider."
-            )
-        }
-        AwsError::Other { code, message } => format!("AWS says: \"{message}\" ({code})."),
     };
     Diagnostic::error(summary, detail)
 }

@@ -1,16 +1,16 @@
 //! `parse_key_arn(arn)`: the parts of a key's ARN.
 
-use super::{parameter, parsed};
-use crate::vocabulary::KeyArn;
+use crate::provider::functions::{parameter, parsed};
+use crate::vocabulary::aws::KeyArn;
 use tfplugin::function::{Function, FunctionError, Signature};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]
-pub struct ParseKeyArn;
+pub struct ParseArnFunction;
 
-impl Function for ParseKeyArn {
+impl Function for ParseArnFunction {
     fn name(&self) -> &'static str {
         "parse_key_arn"
     }

@@ -1,31 +1,19 @@
-//! Making a key configuration, never two; and never taking one away from a workspace.
+//! Creating a key configuration, never two.
 //!
 //! The API has no token that makes a create safe to repeat. So the provider looks first whether an equal one is there. One that
 //! the [`Journal`] explains was left behind by a create of this working directory whose answer was lost: it is adopted. Any other
 //! one belongs to somebody else, as far as anybody can tell: it is pointed out, and neither adopted nor doubled.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
-use super::client::Client;
-use super::diagnose;
 use super::journal::Journal;
-use super::waiting::Deadline;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
-use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
-use crate::vocabulary::{AccountId, KeyConfigurationId};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::moments::rfc3339;
+use crate::provider::waiting::Deadline;
+use crate::vocabulary::AccountId;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::resource::Context;
-
-/// RFC 3339 from milliseconds since 1970.
-pub fn rfc3339(milliseconds: i64) -> Option<String> {
-    moment(milliseconds)?.format(&Rfc3339).ok()
-}
-
-fn moment(milliseconds: i64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(milliseconds) * 1_000_000).ok()
-}
 
 /// What is there already of what is to be made.
 enum There {
@@ -79,14 +67,21 @@ pub fn announce<'a>(
     let client = cx.client();
     let own: Vec<String> = all
         .clone()
-        .filter(|one| new.matches(one) && client.manages(&one.customer_managed_key_id))
+        .filter(|one| {
+            new.matches(one)
+                && client
+                    .run()
+                    .is_managed_configuration(&one.customer_managed_key_id)
+        })
         .map(|one| one.customer_managed_key_id.clone())
         .collect();
     let request = request(account, new)?;
     // One that is replaced by an equal one is still there when the new one is created first, and the run that applies this plan is
     // not told whose it is.
     Journal::here().own(&request, own);
-    match there(all, new, &request, |id| client.manages(id)) {
+    match there(all, new, &request, |id| {
+        client.run().is_managed_configuration(id)
+    }) {
         There::Nothing => Ok(()),
         There::LeftBehind(one) => {
             cx.warn(adopted(
@@ -120,7 +115,9 @@ pub async fn make(
         .key_configurations()
         .await
         .map_err(|error| failed(&error))?;
-    match there(before.iter(), new, &request, |id| cx.client().manages(id)) {
+    match there(before.iter(), new, &request, |id| {
+        cx.client().run().is_managed_configuration(id)
+    }) {
         There::Nothing => {}
         There::LeftBehind(one) => {
             cx.warn(adopted(&one, "adopted it instead of creating a second one"));
@@ -137,7 +134,7 @@ pub async fn make(
     let note = match journal.begin(&request, known) {
         Ok(note) => Some(note),
         Err(error) => {
-            tracing::warn!(%error, "no note of the create could be written; if its answer is lost, the configuration has to be imported");
+            tracing::warn!(%error, "no note of the create could be written; if its answer is lost, import the configuration");
             None
         }
     };
@@ -238,86 +235,4 @@ fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
         ),
     )
     .into()
-}
-
-/// The workspaces that use a configuration, as this run has read them.
-///
-/// # Errors
-/// When the API refuses or cannot be reached.
-pub async fn users(
-    client: &Client,
-    account: &Account,
-    id: &KeyConfigurationId,
-) -> Result<Vec<Workspace>, Error> {
-    let all = client.reads().workspaces(account).await?;
-    Ok(all
-        .values()
-        .filter(|workspace| workspace.uses(id))
-        .cloned()
-        .collect())
-}
-
-/// Why a configuration is about to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// A changed attribute asks for another one.
-    Replaced,
-    /// It is destroyed.
-    Destroyed,
-}
-
-impl Ending {
-    fn remedy(self) -> &'static str {
-        match self {
-            Self::Replaced => {
-                "The API cannot change a configuration, so this change replaces it. Undo the change, or add a second \
-                 `dbxcmk_key_configuration` with the new values beside this one, and attach it for managed services. The storage key of a \
-                 workspace cannot be changed."
-            }
-            Self::Destroyed => {
-                "Delete the workspaces first (`terraform destroy -target=…`), then this resource. To let Terraform forget it and leave it as it \
-                 is:\n\nremoved {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false\n  }\n}"
-            }
-        }
-    }
-}
-
-/// `using`: the workspaces that use it, or why that could not be found out.
-///
-/// # Errors
-/// When there are any, or it could not be found out.
-pub fn refuse_while_in_use(
-    id: &KeyConfigurationId,
-    ending: Ending,
-    using: Result<Vec<Workspace>, Error>,
-) -> Result<(), Diagnostics> {
-    let using = using.map_err(|error| {
-        diagnose::account(
-            "The provider could not find out whether a workspace uses the key configuration",
-            &error,
-        )
-    })?;
-    if using.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<String> = using
-        .iter()
-        .map(|workspace| {
-            format!(
-                "  - {} (\"{}\")",
-                workspace.workspace_id, workspace.workspace_name
-            )
-        })
-        .collect();
-    Err(Diagnostic::error(
-        "The key configuration is in use",
-        format!(
-            "The key configuration {id} is attached to {}:\n{}\n\nDatabricks does not delete a configuration that a workspace uses, and a \
-             key cannot be detached from a workspace (catalogs that use it are not checked here).\n\n{}",
-            if using.len() == 1 { "this workspace" } else { "these workspaces" },
-            names.join("\n"),
-            ending.remedy()
-        ),
-    )
-    .into())
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::client::Client;
-use super::diagnose;
-use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::aws::AwsError;
-use crate::requirements::aws::GrantingStatement;
-use crate::requirements::aws::administration_statement;
-use crate::requirements::aws::{edits, still_there};
-use crate::vocabulary::KeyArn;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::keys::AwsKeys;
+use crate::provider::settled::{Condition, Next, Rules, Seen, Shows, Watch};
+use crate::provider::waiting::{Deadline, Pause, pause};
+use crate::requirements::aws::{
+    GrantingStatement, administration_statement, document_of, edits, still_there,
+};
+use crate::vocabulary::aws::KeyArn;
 use kms_policy::{Document, StatementChange, Verdict, describe, difference, lockout};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
@@ -29,8 +31,8 @@ const SLOW_PUT: Duration = Duration::from_secs(1);
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
 /// The key's policy, read and understood.
-async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
-    let text = client.aws().policy(key).await.map_err(|error| {
+async fn live(keys: &AwsKeys, key: &KeyArn) -> Result<Document, Diagnostics> {
+    let text = keys.cloud().policy(key).await.map_err(|error| {
         diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn")
     })?;
     understood(&text, key)
@@ -40,7 +42,7 @@ async fn live(client: &Client, key: &KeyArn) -> Result<Document, Diagnostics> {
 ///
 /// # Errors
 /// When it is no key policy.
-pub fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
+pub(super) fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
     Document::parse(text).map_err(|error| {
         Diagnostic::error(
             "The key policy cannot be read",
@@ -55,7 +57,7 @@ pub fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
 }
 
 /// The policy with our statements, or why it cannot have them.
-pub fn merged(
+pub(super) fn merged(
     live: &Document,
     wanted: &[GrantingStatement],
     previous: &[String],
@@ -71,8 +73,8 @@ pub fn merged(
         Diagnostic::error(
             "The key policy would be left without a statement",
             format!(
-                "Every statement of the policy of {key} belongs to this resource, and a key without any statement can be used and \
-                 changed by nobody.\n\nAdd the statement that lets the key's own account administer it, and try again:\n\n{}",
+                "Every statement of the policy of {key} belongs to this resource. Without a statement, nobody can use the key or \
+                 change its policy.\n\nAdd the statement that lets the key's own account administer it, then apply again:\n\n{}",
                 admin_statement(key)
             ),
         )
@@ -92,12 +94,12 @@ fn admin_statement(key: &KeyArn) -> String {
 }
 
 /// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.
-pub async fn refuse_lockout(
-    client: &Client,
+pub(super) async fn refuse_lockout(
+    keys: &AwsKeys,
     policy: &Document,
     key: &KeyArn,
 ) -> Result<(), Diagnostics> {
-    let caller = match client.aws().caller(key).await {
+    let caller = match keys.cloud().caller(key).await {
         Ok(caller) => caller,
         // Who asks could not be found out; AWS's own check has the last word.
         Err(error) => {
@@ -126,8 +128,9 @@ pub async fn refuse_lockout(
     Err(Diagnostic::error(
         "The key policy would lock you out",
         format!(
-            "Terraform runs as {caller}. With the new policy of {key}, {why}: nobody here could change the policy again, and KMS refuses \
-             such a policy.\n\nAdd the statement that lets the key's own account administer it, then apply again:\n\n{}",
+            "Terraform runs as {caller}. With the new policy of {key}, {why}: this identity could not change the policy \
+             again, and KMS rejects such a policy.\n\nAdd the statement that lets the key's own account administer it, then \
+             apply again:\n\n{}",
             admin_statement(key)
         ),
     )
@@ -137,28 +140,31 @@ pub async fn refuse_lockout(
 
 /// What is to be written.
 #[derive(Debug)]
-pub struct Write<'a> {
+pub(super) struct Write<'a> {
     /// The key.
-    pub key: &'a KeyArn,
+    pub(super) key: &'a KeyArn,
     /// The statements that have to be there.
-    pub wanted: &'a [GrantingStatement],
+    pub(super) wanted: &'a [GrantingStatement],
     /// The statements that were ours so far.
-    pub previous: &'a [String],
+    pub(super) previous: &'a [String],
     /// The policy that the plan was based on, if it was known.
-    pub base: Option<&'a str>,
+    pub(super) base: Option<&'a str>,
     /// When it has to be done.
-    pub deadline: Deadline,
+    pub(super) deadline: Deadline,
 }
 
 /// Puts the statements into the key's policy, and waits until they are there for good.
 ///
 /// # Errors
 /// When KMS refuses, when the policy would lock its writer out, or when somebody else changed our statements since the plan.
-pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, Diagnostics> {
-    let (client, key) = (cx.client(), write.key);
-    let _alone = client.lock_policy(key).await;
+pub(super) async fn write(
+    cx: &Context<Client>,
+    write: &Write<'_>,
+) -> Result<Document, Diagnostics> {
+    let (keys, key) = (cx.client().keys().aws(), write.key);
+    let _alone = keys.lock_policy(key).await;
     // Who calls is found out before the policy is read: between the read and the put lies nothing that takes time.
-    let _ = client.aws().caller(key).await;
+    let _ = keys.cloud().caller(key).await;
     let failed = |error: &AwsError| {
         Diagnostics::from(
             diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"),
@@ -167,7 +173,7 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
     let (mut wait, mut first) = (Duration::from_millis(500), true);
     loop {
         let started = Instant::now();
-        let before = live(client, key).await?;
+        let before = live(keys, key).await?;
         if std::mem::take(&mut first) {
             refuse_foreign_change(write, &before)?;
         }
@@ -175,10 +181,10 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
         if after.means_the_same_as(&before) {
             return Ok(before);
         }
-        refuse_lockout(client, &after, key).await?;
-        match client.aws().put_policy(key, after.text()).await {
+        refuse_lockout(keys, &after, key).await?;
+        match keys.cloud().put_policy(key, after.text()).await {
             Ok(()) => {
-                client.forget(key);
+                keys.forget(key);
                 if started.elapsed() > SLOW_PUT {
                     cx.warn(slow_put(key, started.elapsed()));
                 }
@@ -209,11 +215,11 @@ pub async fn write(cx: &Context<Client>, write: &Write<'_>) -> Result<Document, 
 /// KMS has no compare-and-swap, so between a read and a slow put somebody else's statements may have come and gone.
 fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
     Diagnostic::warning(
-        "Putting the key policy took long",
+        "The change of the key policy took long",
         format!(
-            "Between reading the policy of {key} and putting the new one lay {}. If somebody else wrote it in that time, their statements \
-             were overwritten: KMS has no way to prevent it, or to show it. If others write this policy, plan their configurations again; \
-             what is missing shows there.",
+            "The provider needed {} between reading the policy of {key} and putting the new one. A change by somebody else \
+             in that time was overwritten: KMS cannot prevent that. If others write this policy, plan their configurations \
+             again to see what is missing.",
             spell(took)
         ),
     )
@@ -233,7 +239,7 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
             .statements
             .get(*index)
             .map(|statement| base.statement_text(statement).to_owned());
-        let alone = text.and_then(|text| crate::requirements::aws::document_of(&[text]).ok());
+        let alone = text.and_then(|text| document_of(&[text]).ok());
         alone.is_none_or(|alone| {
             still_there(&alone, write.previous).is_ok_and(|there| !there.is_empty())
         })
@@ -250,8 +256,8 @@ fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagno
     Err(Diagnostic::error(
         "Somebody else changed the statements for Databricks since the plan",
         format!(
-            "The policy of {} is not the one that this plan was made from:\n\n  {}\n\nNothing was changed. Plan again, and look at what it \
-             says now; the AWS CloudTrail event PutKeyPolicy shows who did it.",
+            "The policy of {} changed after this plan was made:\n\n  {}\n\nNothing was changed. Plan again to see the \
+             present policy. The AWS CloudTrail event PutKeyPolicy shows who changed it.",
             write.key,
             describe(&base, now).join("\n  ")
         ),
@@ -268,9 +274,9 @@ fn unknown_principal(key: &KeyArn, wanted: &[GrantingStatement], error: &AwsErro
     Diagnostic::error(
         "A principal of the key policy does not exist",
         format!(
-            "KMS refuses the policy of {key} because it names a role or account that AWS does not know. AWS says: \"{error}\".\n\nThis \
-             resource adds statements for:\n{}\n\nCheck that the cross-account role exists and that its ARN is right; principals that show \
-             as AROA… or AIDA… in the present policy were deleted and have to be removed from it.",
+            "KMS refuses the policy of {key} because it names a role or account that AWS does not know. AWS says: \
+             \"{error}\".\n\nThis resource adds statements for:\n{}\n\nCheck that the cross-account role exists and that its \
+             ARN is right; principals that show as AROA… or AIDA… in the present policy were deleted; remove them.",
             principals.join("\n")
         ),
     )
@@ -278,8 +284,8 @@ fn unknown_principal(key: &KeyArn, wanted: &[GrantingStatement], error: &AwsErro
     .into()
 }
 
-/// Reads until the policy is there several times in a row; a read right after a write may still show the old one. `None` when
-/// a third policy is there: somebody else's.
+/// Watches the policy until it is there several times in a row; a read right after a write may still show the old one. `None`
+/// when a third policy is there: somebody else's.
 async fn shown(
     cx: &Context<Client>,
     key: &KeyArn,
@@ -287,46 +293,57 @@ async fn shown(
     after: &Document,
     deadline: Deadline,
 ) -> Result<Option<Document>, Diagnostics> {
-    let (mut ours, mut foreign, mut wait) = (0, 0, PAUSES.0);
+    let begun = Instant::now();
+    let mut watch = Watch::new(Rules {
+        in_a_row: READS_IN_A_ROW,
+        undone_after: None,
+        replaced_after: Some(2),
+        hold: Duration::ZERO,
+        deadline: deadline.left(),
+        pauses: PAUSES,
+    });
+    let mut is_there = false;
     loop {
-        let found = live(cx.client(), key).await?;
-        (ours, foreign) = if found.means_the_same_as(after) {
-            (ours + 1, 0)
-        } else if found.means_the_same_as(before) {
-            (0, 0)
-        } else {
-            (0, foreign + 1)
-        };
-        if ours >= READS_IN_A_ROW {
-            return Ok(Some(found));
-        }
-        if foreign >= 2 {
-            return Ok(None);
-        }
-        let end = if deadline.has_passed() {
-            Some(format!(
-                "within {} no read showed it for good",
-                spell(deadline.length())
-            ))
-        } else {
-            let stopped = pause(wait, cx.stop()).await == Pause::Stopped;
-            // It shows; that it stays is what the user does not want to wait for.
-            if stopped && ours > 0 {
-                return Ok(Some(found));
+        let found = live(cx.client().keys().aws(), key).await;
+        let at = begun.elapsed();
+        let next = match &found {
+            Ok(found) => {
+                let shows = if found.means_the_same_as(after) {
+                    Shows::Wanted
+                } else if found.means_the_same_as(before) {
+                    Shows::Before
+                } else {
+                    Shows::Another
+                };
+                is_there = shows == Shows::Wanted;
+                let condition = Condition::Ready;
+                watch.saw(Seen { shows, condition }, at)
             }
-            stopped.then(|| "the run was interrupted before a read showed it".to_owned())
+            Err(_) => watch.failed_to_see(at),
         };
-        if let Some(end) = end {
-            return Err(Diagnostic::error(
-                "The key policy was put but does not show yet",
-                format!(
-                    "KMS accepted the new policy of {key}, but {end}. Either KMS is slow, or somebody else changes the policy at the same \
-                     time.\n\nPlan again: if the statements are there by then, the plan is empty. `timeouts` gives it more time."
-                ),
-            )
-            .on("aws.key_arn")
-            .into());
-        }
-        wait = (wait * 2).min(PAUSES.1);
+        let end = match (next, found) {
+            (Next::Done, found) => return found.map(Some),
+            (Next::Replaced, _) => return Ok(None),
+            (Next::Unseen, Err(errors)) => return Err(errors),
+            (Next::Again(wait), found) => match pause(wait, cx.stop()).await {
+                Pause::Over => continue,
+                // It shows; that it stays is what the user does not want to wait for.
+                Pause::Stopped if is_there => return found.map(Some),
+                Pause::Stopped => "the run was interrupted before a read showed it".to_owned(),
+            },
+            (_, _) => format!(
+                "within {} no read showed it permanently",
+                spell(deadline.length())
+            ),
+        };
+        return Err(Diagnostic::error(
+            "The key policy was changed but does not show yet",
+            format!(
+                "KMS accepted the new policy of {key}, but {end}. Either KMS is slow, or somebody else changes the policy at the same \
+                 time.\n\nPlan again: if the policy has the statements by then, the plan shows no changes. To wait longer, set `timeouts`."
+            ),
+        )
+        .on("aws.key_arn")
+        .into());
     }
 }

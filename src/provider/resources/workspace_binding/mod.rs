@@ -1,29 +1,28 @@
 //! `dbxcmk_workspace_binding`: the key configurations under one workspace. It changes these two fields of a workspace that
 //! somebody else owns, and nothing else. It cannot be undone: there is no detach.
 
-use std::collections::BTreeMap;
+mod proof;
+
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::proof::{Examined, examine, facts};
 use super::{Timeouts, timeout};
 use crate::databricks::Account;
-use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::preflight::aws::KeyFacts;
-use crate::preflight::aws::{Question, judge as judge_key};
-use crate::preflight::binding::{
-    self, ConfigurationFacts, ConfigurationKey, UnknownRole, WorkspaceFacts, judge, judge_planned,
-    judge_workspace, role_unknown,
-};
+use crate::preflight::binding::{judge_planned, judge_workspace};
 use crate::preflight::{Finding, Stage, Subject};
-use crate::provider::bindings::{self, Attach, Failure, attached, required, workspace};
-use crate::provider::client::{Claim, Client, account_to_read, as_warnings, split};
+use crate::provider::attach::account::{
+    AccountWorkspace, attached, required, settle_time, workspace,
+};
+use crate::provider::attach::{Failure, Orders, attach};
+use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
-use crate::provider::diagnose::{self, Unavailable};
-use crate::requirements::aws::Usage;
-use crate::vocabulary::ArnError;
-use crate::vocabulary::{KeyArn, KeyConfigurationId, RoleArn, Tier, UseCase, WorkspaceId};
+use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::run::{Claim, Claimed};
+use crate::requirements::transition;
+use crate::vocabulary::{Cloud, IdError, KeyConfigurationId, Tier, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
@@ -162,186 +161,6 @@ fn place(finding: &Finding) -> &'static str {
     }
 }
 
-fn facts(workspace: &Workspace) -> WorkspaceFacts {
-    WorkspaceFacts {
-        id: workspace.workspace_id,
-        name: workspace.workspace_name.clone(),
-        status: workspace.workspace_status.clone(),
-        status_message: workspace
-            .workspace_status_message
-            .clone()
-            .unwrap_or_default(),
-        region: workspace.aws_region.clone(),
-        pricing_tier: workspace.pricing_tier.clone(),
-        cloud: workspace.cloud.clone(),
-        serverless_only: workspace.is_serverless_only(),
-        default_storage: workspace.has_default_storage(),
-        managed_services: workspace.key(UseCase::ManagedServices),
-        storage: workspace.key(UseCase::Storage),
-    }
-}
-
-/// What the account shows of a key configuration. What cannot be read is kept, so that it is judged.
-fn configuration_facts(id: &KeyConfigurationId, remote: &KeyConfiguration) -> ConfigurationFacts {
-    let key = match (&remote.aws_key_info, remote.cloud_and_key()) {
-        (Some(aws), _) => aws.key_arn.parse().map_or_else(
-            |error: ArnError| ConfigurationKey::Unreadable(error.to_string()),
-            ConfigurationKey::Aws,
-        ),
-        (None, Some((cloud, key))) => ConfigurationKey::Elsewhere(cloud, key),
-        (None, None) => ConfigurationKey::Missing,
-    };
-    ConfigurationFacts {
-        id: id.clone(),
-        use_cases: remote.use_cases.clone(),
-        key,
-    }
-}
-
-/// The role that launches the clusters of a workspace.
-async fn role_of(
-    client: &Client,
-    account: &Account,
-    workspace: &Workspace,
-) -> Result<RoleArn, UnknownRole> {
-    match client.reads().cross_account_role(account, workspace).await {
-        Ok(Some(arn)) => arn
-            .parse()
-            .map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
-        Ok(None) => Err(UnknownRole::None),
-        Err(error) => Err(UnknownRole::Refused(error.to_string())),
-    }
-}
-
-/// What the proof of a binding came to.
-#[derive(Default)]
-struct Examined {
-    findings: Vec<Finding>,
-    /// The keys that are to be attached, and what is known of them.
-    keys: BTreeMap<KeyArn, KeyFacts>,
-}
-
-impl Examined {
-    /// One key under both fields: what concerns the key as a whole is said once.
-    fn add(&mut self, finding: Finding) {
-        let said = self.findings.iter().any(|other| {
-            other.id == finding.id
-                && other.summary == finding.summary
-                && other.found == finding.found
-        });
-        if !said {
-            self.findings.push(finding);
-        }
-    }
-}
-
-/// Everything there is to say about the wanted attaches: the workspace, the configurations, the keys and their policies.
-async fn examine(
-    client: &Client,
-    account: &Account,
-    workspace: &Workspace,
-    model: &WorkspaceBindingModel,
-    stage: Stage,
-) -> Result<Examined, Diagnostics> {
-    let about = facts(workspace);
-    let mut examined = Examined::default();
-    for case in UseCase::ALL {
-        let Attr::Known(id) = model.wanted(case) else {
-            continue;
-        };
-        let failed = |error| {
-            diagnose::account("The key configuration could not be read", &error).on(attribute(case))
-        };
-        let remote = match stage {
-            Stage::Plan => client.reads().configuration(account, id).await,
-            Stage::Apply => account.find_key_configuration(id).await,
-        };
-        let remote = remote.map_err(failed)?;
-        let configuration = remote
-            .as_ref()
-            .map(|remote| configuration_facts(id, remote));
-        for finding in judge(
-            &about,
-            &binding::Attachment {
-                case,
-                id,
-                configuration: configuration.as_ref(),
-            },
-        ) {
-            examined.add(finding);
-        }
-        // What has no key that can be named was just judged.
-        let Some(key) = configuration
-            .as_ref()
-            .and_then(|configuration| configuration.key.aws())
-            .cloned()
-        else {
-            continue;
-        };
-        if stage == Stage::Plan && !client.aws_is_known() {
-            continue;
-        }
-        let for_clusters = case == UseCase::Storage
-            && !workspace.is_serverless_only()
-            && remote
-                .as_ref()
-                .is_some_and(KeyConfiguration::is_for_cluster_volumes);
-        let role = match if for_clusters {
-            Some(role_of(client, account, workspace).await)
-        } else {
-            None
-        } {
-            Some(Ok(role)) => Some(role),
-            Some(Err(why)) => {
-                examined.add(role_unknown(&about, &why, stage));
-                None
-            }
-            None => None,
-        };
-        let question = Question {
-            usage: Usage::of(client.deployment(&key), [account.id().clone()], [case])
-                .with_cross_account_role(role),
-            cluster_volumes: false,
-            stage,
-        };
-        // One key under both fields is read once.
-        let known = match (examined.keys.get(&key), stage) {
-            (Some(known), _) => known.clone(),
-            (None, Stage::Plan) => client.facts_for_plan(&key).await,
-            (None, Stage::Apply) => client.facts_now(&key).await,
-        };
-        examined.keys.insert(key.clone(), known.clone());
-        let subject = match case {
-            UseCase::ManagedServices => Subject::ManagedServicesConfiguration,
-            UseCase::Storage => Subject::StorageConfiguration,
-        };
-        for mut finding in judge_key(&known, &question) {
-            finding.subject = subject;
-            examined.add(finding);
-        }
-    }
-    examined
-        .findings
-        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(examined)
-}
-
-/// Shows what only warns, and fails with what stops.
-fn enforce(
-    cx: &Context<Client>,
-    findings: Vec<Finding>,
-    ignored: &IgnoreFindings,
-    stage: Stage,
-) -> Result<(), Diagnostics> {
-    let (warnings, errors) = split(cx.client().report(findings, ignored, stage, place));
-    warnings.into_iter().for_each(|warning| cx.warn(warning));
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(errors)
-    }
-}
-
 impl WorkspaceBindingResource {
     /// Attaches what is not attached yet, and waits until it is there to stay. `existing`: whether the binding is in the state
     /// already, so that what is true can be written there whatever happens.
@@ -359,38 +178,34 @@ impl WorkspaceBindingResource {
             )
             .into());
         };
-        let deadline = timeout(
-            &plan.timeouts,
-            if existing { "update" } else { "create" },
-            ATTACH,
-        );
+        let operation = if existing { "update" } else { "create" };
+        let deadline = timeout(&plan.timeouts, operation, ATTACH);
         let before = workspace(account, id).await?;
         let Examined { findings, keys } =
             examine(client, account, &before, &plan, Stage::Apply).await?;
+        let missing = plan.keys().missing_in(&before);
         // What is attached already cannot be stopped any more, only reported.
-        let is_there = plan.keys().missing_in(&before).is_empty();
-        enforce(
-            cx,
-            if is_there {
-                as_warnings(findings)
-            } else {
-                findings
-            },
-            &plan.ignore_findings,
-            Stage::Apply,
-        )?;
-        let wanted = Attach {
+        let findings = if missing.is_empty() {
+            as_warnings(findings)
+        } else {
+            findings
+        };
+        enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
+        let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
+        let orders = Orders {
+            keys,
+            deadline,
+            wait_for_compute: length(&plan.wait_for_compute).unwrap_or_default(),
+            settle_time: length(&plan.settle_time).unwrap_or_else(|| settle_time(&missing)),
+        };
+        let platform = AccountWorkspace {
+            client,
+            account,
             id,
             wanted: plan.keys(),
-            keys: keys.into_keys().collect(),
-            deadline,
-            wait_for_compute: plan
-                .wait_for_compute
-                .known()
-                .map_or(Duration::ZERO, GoDuration::length),
-            settle_time: plan.settle_time.known().map(GoDuration::length),
         };
-        match bindings::attach(cx, account, before, &wanted).await {
+        let look = platform.seen(before);
+        match attach(cx, &platform, look, &orders).await {
             Ok(now) => Ok(WorkspaceBindingModel {
                 id: Attr::Known(id.to_string()),
                 ..plan.showing(&now)
@@ -407,7 +222,7 @@ impl WorkspaceBindingResource {
         cx: &Context<Client>,
         account: &Account,
         plan: WorkspaceBindingModel,
-        failure: Failure,
+        failure: Failure<Workspace>,
         existing: bool,
         progress: &Progress<WorkspaceBindingModel>,
     ) -> Diagnostics {
@@ -444,7 +259,8 @@ fn refuse_second_binding(
             Attr::Known(id) => id.to_string(),
             Attr::Unknown => String::new(),
         };
-        client.claim(format!("workspace {id} {case}"), Claim { value, is_new })
+        let thing = Claimed::WorkspaceKey(id, *case);
+        client.run().claim(thing, Claim { value, is_new })
     };
     let Some(case) = UseCase::ALL.into_iter().find(|case| !is_free(case)) else {
         return Ok(());
@@ -452,10 +268,10 @@ fn refuse_second_binding(
     Err(Diagnostic::error(
         "The workspace is bound twice",
         format!(
-            "Another dbxcmk_workspace_binding of this configuration sets the key for {} of workspace {id} as well. They would undo each \
-             other's work, and a storage key can be set only once.\n\nKeep one binding for a workspace, with both keys in it. A second binding \
-             in another configuration (another state) cannot be seen from here: whoever applies last wins, and the other one's next plan \
-             shows the difference.",
+            "Another dbxcmk_workspace_binding of this configuration sets the key for {} of workspace {id} as well. Each \
+             would undo the change of the other, and a storage key can be set only once.\n\nKeep one binding for each \
+             workspace, with both keys in it. The provider cannot see a binding in another state: the last apply wins, and \
+             the next plan of the other state shows the difference.",
             case.in_words()
         ),
     )
@@ -476,35 +292,36 @@ impl Resource for WorkspaceBindingResource {
 
     fn schema() -> Schema {
         Schema::new(
-            "Puts key configurations under a workspace. Before anything is attached, the workspace, the configurations, the keys' states \
-             and their policies are proven to fit together; afterwards the binding waits until the workspace is running with the keys for \
-             good. It changes only these two fields, never replaces a workspace, and can be used for workspaces that somebody else \
-             manages.\n\nAn attach cannot be undone: Databricks has no detach, and the storage key of a workspace can be set only once. \
-             Destroying this resource lets Terraform forget it; the keys stay attached.\n\nUse one binding for a workspace. Two in one configuration are refused at plan; two in different states cannot be seen: whoever \
-             applies last wins, and the other one's next plan shows the difference. If \
-             `databricks_mws_workspaces` manages the workspace, let it ignore changes of `managed_services_customer_managed_key_id` and \
-             `storage_customer_managed_key_id`.",
+            "Attaches key configurations to a workspace. Before the provider attaches anything, it proves that the \
+             workspace, the configurations, the states of the keys and their policies fit together. Then it waits until the \
+             workspace runs with the keys permanently. It changes only these two fields, never replaces a workspace, and \
+             works for workspaces that another resource or team manages.\n\nAn attach cannot be undone: Databricks has no \
+             detach, and the storage key of a workspace can be set only once. Destroying this resource only removes it from \
+             the state; the keys stay attached.\n\nUse one binding for each workspace. The provider refuses two bindings of \
+             one configuration at plan. It cannot see a binding in another state: the last apply wins, and the next plan of \
+             the other state shows the difference. If `databricks_mws_workspaces` manages the workspace, let it ignore \
+             changes of `managed_services_customer_managed_key_id` and `storage_customer_managed_key_id`.",
             vec![
-                Attribute::string("id").computed().stable().describe("Id of the workspace."),
+                Attribute::string("id").computed().stable().describe("ID of the workspace."),
                 Attribute::string("workspace_id")
                     .required()
                     .replaces()
                     .format::<WorkspaceId>("Invalid workspace id")
-                    .describe("Id of the workspace, a number. Another one means another binding; no workspace is ever replaced."),
+                    .describe("ID of the workspace, a number. A change means another binding; the provider never replaces a workspace."),
                 Attribute::string("managed_services_key_configuration_id")
                     .format::<KeyConfigurationId>("Invalid key configuration id")
                     .describe(
-                        "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials and the like, as they \
-                         are written from the attach on. What is there already stays as it is until it is changed. Can be set, and later changed to \
-                         another (rotation; keep the old key enabled for 24 hours), not removed.",
+                        "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials, and \
+                        similar data that is written after the attach. Existing data keeps its encryption until it changes. You can set \
+                        it and later change it (rotation: keep the old key enabled for 24 hours), but not remove it.",
                     ),
                 Attribute::string("storage_key_configuration_id")
                     .format::<KeyConfigurationId>("Invalid key configuration id")
                     .describe(
-                        "Key configuration for workspace storage: new objects of the workspace bucket, and the EBS volumes of new clusters where the \
-                         configuration has `reuse_key_for_cluster_volumes = true`. Objects that are there already stay as they are until they are \
-                         written again; tables in other buckets and serverless compute are not covered. Can be set once; afterwards neither changed \
-                         nor removed.",
+                        "Key configuration for workspace storage: new objects of the workspace bucket, and the EBS volumes of new \
+                        clusters where the configuration has `reuse_key_for_cluster_volumes = true`. Existing objects keep their \
+                        encryption until they are written again. It does not cover tables in other buckets and serverless compute. You \
+                        can set it only once, and you cannot change or remove it afterwards.",
                     ),
                 Attribute::duration("settle_time").quiet().describe(
                     "How long to watch the workspace after the new keys show. A revert, a failed workspace or an unusable key in that time is an \
@@ -512,11 +329,12 @@ impl Resource for WorkspaceBindingResource {
                      `0s`, three reads in a row are enough, and a later revert shows only in the next plan.",
                 ),
                 Attribute::duration("wait_for_compute").quiet().describe(
-                    "How long to wait for compute that runs in the workspace, which keeps Databricks from changing its keys, as `30m`. Within \
-                     the timeout of the operation. Default: `0s`, so that the apply stops and says what to stop.",
+                    "How long to wait for running compute, as `30m`. Databricks does not change the keys of a workspace while \
+                     classic compute runs in it. The wait counts towards the timeout of the operation. Default: `0s`: the apply \
+                     fails and lists what to stop.",
                 ),
                 Attribute::string("workspace_name").computed().stable().describe("Name of the workspace."),
-                Attribute::string("workspace_status").computed().describe("Status of the workspace when it was last looked at."),
+                Attribute::string("workspace_status").computed().describe("Status of the workspace at the last read."),
                 Attribute::string("region").computed().stable().describe("AWS region of the workspace."),
                 Attribute::string("pricing_tier").computed().stable().describe("Pricing tier of the workspace."),
                 ignore_findings("this resource"),
@@ -531,8 +349,8 @@ impl Resource for WorkspaceBindingResource {
             .all(|case| config.wanted(*case).is_null());
         if none {
             return Diagnostic::error(
-                "The binding binds nothing",
-                "Set `managed_services_key_configuration_id`, `storage_key_configuration_id`, or both, to the id of a \
+                "The binding has no key configuration",
+                "Set `managed_services_key_configuration_id`, `storage_key_configuration_id`, or both, to the ID of a \
                  `dbxcmk_key_configuration`.",
             )
             .into();
@@ -554,13 +372,13 @@ impl Resource for WorkspaceBindingResource {
             let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
                 continue;
             };
-            if plan.model.wanted(case).is_null() {
+            if plan.model.wanted(case).is_null() && !transition(&Cloud::Aws, case).remove {
                 return Err(Diagnostic::error(
                     "A key cannot be detached from a workspace",
                     format!(
-                        "The workspace has the key configuration {before} for {}, and the configuration no longer names it. Databricks has \
-                         no detach, so nothing can make this true.\n\nPut it back:\n\n  {} = \"{before}\"\n\nor let Terraform forget the \
-                         whole binding:\n\nremoved {{\n  from = dbxcmk_workspace_binding.…\n  lifecycle {{\n    destroy = false\n  }}\n}}",
+                        "The workspace has the key configuration {before} for {}, and the configuration no longer names it. Databricks \
+                        has no detach.\n\nRestore the attribute:\n\n  {} = \"{before}\"\n\nor remove the whole binding from the \
+                        state:\n\nremoved {{\n  from = dbxcmk_workspace_binding.…\n  lifecycle {{\n    destroy = false\n  }}\n}}",
                         case.in_words(),
                         attribute(case)
                     ),
@@ -590,13 +408,13 @@ impl Resource for WorkspaceBindingResource {
         }
         let now = match required(account, id, client.reads().workspace(account, id).await) {
             Ok(now) => now,
-            Err(_) if client.has_vanished(id) => {
+            Err(_) if client.run().has_vanished(id) => {
                 cx.warn(
                     Diagnostic::warning(
-                        "The workspace does not exist any more",
+                        "The workspace no longer exists",
                         format!(
-                            "Workspace {id} was there when its keys were attached, and the account {} has it no longer. Remove this \
-                             binding from the configuration; an apply that keeps it will fail here.",
+                            "The account {} no longer has workspace {id}, to which this binding attached keys. Remove this binding from the \
+                        configuration; an apply with it will fail.",
                             account.id()
                         ),
                     )
@@ -606,11 +424,12 @@ impl Resource for WorkspaceBindingResource {
             }
             Err(errors) => return Err(errors),
         };
-        client.can_prove(cx);
+        client.keys().warn_unknown(cx);
         let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
             .await?
             .findings;
         let planned: Vec<Vec<UseCase>> = client
+            .run()
             .planned_configurations()
             .into_iter()
             .map(|one| one.use_cases)
@@ -630,15 +449,17 @@ impl Resource for WorkspaceBindingResource {
         let comes =
             |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
         let attaches = UseCase::ALL.iter().any(comes);
+        let findings = if attaches {
+            findings
+        } else {
+            as_warnings(findings)
+        };
         enforce(
             cx,
-            if attaches {
-                findings
-            } else {
-                as_warnings(findings)
-            },
+            findings,
             &plan.model.ignore_findings,
             Stage::Plan,
+            place,
         )
     }
 
@@ -660,9 +481,9 @@ impl Resource for WorkspaceBindingResource {
             Diagnostic::warning(
                 "The keys stay attached to the workspace",
                 format!(
-                    "Destroying the binding of workspace {workspace} lets Terraform forget it. Databricks has no detach, so the workspace \
-                     goes on using:\n{}\n\nThe KMS keys have to stay enabled, and their policies have to go on allowing Databricks, as long as \
-                     the workspace exists.",
+                    "Destroying the binding of workspace {workspace} only removes it from the state. Databricks has no detach, so \
+                     the workspace continues to use:\n{}\n\nKeep the KMS keys enabled and their policies unchanged as long as the \
+                     workspace exists.",
                     attached.join("\n")
                 ),
             )
@@ -698,7 +519,7 @@ impl Resource for WorkspaceBindingResource {
                 diagnose::account("The workspace could not be read", &error).on("workspace_id")
             })?;
         let Some(workspace) = found else {
-            cx.client().workspace_vanished(id);
+            cx.client().run().workspace_vanished(id);
             return Ok(None);
         };
         let imported = UseCase::ALL
@@ -738,10 +559,13 @@ impl Resource for WorkspaceBindingResource {
         Ok(())
     }
 
-    async fn import(_: &Context<Client>, id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
-        let workspace_id: WorkspaceId = id.parse().map_err(|error: crate::vocabulary::IdError| {
+    async fn import_state(
+        _: &Context<Client>,
+        id: &str,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
+        let workspace_id: WorkspaceId = id.parse().map_err(|error: IdError| {
             Diagnostic::error(
-                "Not the id of a workspace",
+                "Not the ID of a workspace",
                 format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."),
             )
         })?;

@@ -1,6 +1,6 @@
 //! `key_policy_statements(use_cases, account_ids, cross_account_role_arn, partition)`: the documented statements.
 
-use super::{all_parsed, parameter, parsed, wrong};
+use crate::provider::functions::{all_parsed, parameter, parsed, wrong};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::vocabulary::Deployment;
@@ -10,9 +10,9 @@ use tfplugin::value::Value;
 
 /// The function.
 #[derive(Debug)]
-pub struct KeyPolicyStatements;
+pub struct KeyPolicyStatementsFunction;
 
-impl Function for KeyPolicyStatements {
+impl Function for KeyPolicyStatementsFunction {
     fn name(&self) -> &'static str {
         "key_policy_statements"
     }

@@ -1,15 +1,17 @@
 //! What a change of a key's policy means, asked of the policy engine.
 
+use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Gathered, Said, in_words};
 use crate::requirements::aws::administration_statement;
 use crate::requirements::aws::{PermissionChange, effects};
 use crate::requirements::aws::{Usage, User, request};
 use crate::requirements::aws::{document_of, recognise, statements_of};
 use crate::review::plan::ResourceChange;
 use crate::review::report::{Level, PermissionLine, ProofLine};
-use crate::vocabulary::{AccountId, Deployment, KeyArn, Partition, RoleArn, UseCase};
+use crate::review::rules::{Gathered, Said, in_words};
+use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
+use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
@@ -28,7 +30,7 @@ fn deployment(text: &str, key: Option<&KeyArn>) -> Deployment {
 }
 
 /// Says what is lost, if anything is.
-pub(super) fn say_lost(
+pub(in crate::review::rules) fn say_lost(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
     lost: &[String],
@@ -39,7 +41,7 @@ pub(super) fn say_lost(
     }
     let (key, users) = gathered.key_and_users(change);
     let said = Said {
-        id: "permissions-lost",
+        id: Rule::PermissionsLost,
         level: if users.is_empty() {
             Level::Warning
         } else {
@@ -57,7 +59,10 @@ pub(super) fn say_lost(
 }
 
 /// The statements of a `dbxcmk_key_policy`, before and after: who gains and loses what. Gives what is lost, a line each.
-pub(super) fn of_statements(gathered: &mut Gathered<'_>, change: &ResourceChange) -> Vec<String> {
+pub(in crate::review::rules) fn of_statements(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+) -> Vec<String> {
     let text = |list: Option<String>| {
         list.and_then(|list| statements_of(&list).ok())
             .unwrap_or_default()
@@ -163,7 +168,7 @@ fn planned(change: &ResourceChange) -> Vec<String> {
 }
 
 /// Two whole policies: who gains and loses what. Gives what is lost, a line each.
-pub(super) fn of_policies(
+pub(in crate::review::rules) fn of_policies(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
     before: &str,
@@ -285,7 +290,8 @@ fn compare(
         .links
         .keys
         .get(&name)
-        .and_then(|key| key.arn.clone());
+        .and_then(|key| key.key.as_ref())
+        .and_then(|key| key.as_str().parse::<KeyArn>().ok());
     let deployment = deployment(users.text(), arn.as_ref());
     let recognised = recognise(users, deployment);
     let accounts: BTreeSet<AccountId> = recognised.accounts.iter().cloned().collect();

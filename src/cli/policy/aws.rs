@@ -1,0 +1,128 @@
+//! Key policies of AWS KMS: what is asked of one, and what the proof says.
+
+use super::CheckArguments;
+use crate::preflight::aws::{KeyDescription, KeyFacts, PolicySource, Question, judge};
+use crate::preflight::{Fact, Finding, Stage};
+use crate::requirements::aws::Usage;
+use crate::vocabulary::Deployment;
+use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
+use kms_policy::{Document, Effect, Pattern, Principal, Statement};
+
+/// What is asked of a key policy.
+#[derive(Debug, clap::Args)]
+pub struct AwsArguments {
+    /// The role with which Databricks launches clusters, to check cluster volumes as well.
+    #[arg(long)]
+    cross_account_role: Option<RoleArn>,
+    /// The key; without it, the one that a policy names, else some key of the account that the policy lets administer it.
+    #[arg(long)]
+    key_arn: Option<KeyArn>,
+    /// The Databricks deployment: aws, aws-us-gov (alias govcloud) or aws-us-gov-dod (alias dod).
+    #[arg(long, default_value = "aws", value_parser = Deployment::by_name_or_alias)]
+    deployment: Deployment,
+    /// Whether the storage grants of older documentation are needed, too.
+    #[arg(long)]
+    grants: bool,
+}
+
+/// `called`: what texts call the policy.
+pub(super) fn findings(
+    policy: &Document,
+    called: String,
+    arguments: &CheckArguments,
+) -> Result<Vec<Finding>, String> {
+    let key = arguments
+        .aws
+        .key_arn
+        .clone()
+        .or_else(|| key_of(policy, arguments));
+    let key = key.ok_or("the key that the policy is for is not known; name it with --key-arn")?;
+    let facts = KeyFacts {
+        arn: key,
+        // A file says nothing about the key itself: it is taken to be a good one.
+        description: Fact::Known(KeyDescription::good()),
+        policy: Fact::Known(policy.text().to_owned()),
+        policy_source: PolicySource::Given(called),
+        grants: Fact::Known(Vec::new()),
+        rotates: Fact::Known(true),
+    };
+    let usage = Usage::of(
+        arguments.aws.deployment,
+        arguments.accounts.clone(),
+        arguments.use_cases.clone(),
+    )
+    .with_grants(arguments.aws.grants)
+    .with_cross_account_role(arguments.aws.cross_account_role.clone());
+    let all = judge(
+        &facts,
+        &Question {
+            usage,
+            cluster_volumes: false,
+            stage: Stage::Plan,
+        },
+    );
+    let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
+    Ok(all
+        .into_iter()
+        .filter(|finding| !is_ignored(finding))
+        .collect())
+}
+
+/// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer
+/// it, else of an account that it names. What is decided depends on the account alone, and no text shows the rest.
+fn key_of(policy: &Document, arguments: &CheckArguments) -> Option<KeyArn> {
+    let resources = policy
+        .statements
+        .iter()
+        .flat_map(|statement| &statement.resources.items);
+    if let Some(key) = resources
+        .into_iter()
+        .find_map(|resource| resource.parse::<KeyArn>().ok())
+    {
+        return Some(key);
+    }
+    let principals = |statement: &Statement| -> Vec<String> {
+        let own = statement
+            .principals
+            .items
+            .iter()
+            .filter(|_| !statement.principals.negated);
+        own.filter_map(Principal::account)
+            .map(str::to_owned)
+            .collect()
+    };
+    let administers = |statement: &&Statement| {
+        statement.effect == Effect::Allow
+            && !statement.actions.negated
+            && statement
+                .actions
+                .items
+                .iter()
+                .any(|action| Pattern::wild(action).matches_ignoring_case("kms:PutKeyPolicy"))
+    };
+    let administrators = policy
+        .statements
+        .iter()
+        .filter(administers)
+        .flat_map(principals);
+    let named = policy.statements.iter().flat_map(principals);
+    let account = administrators
+        .chain(named)
+        .find(|account| *account != arguments.aws.deployment.account())
+        .or_else(|| {
+            arguments
+                .aws
+                .cross_account_role
+                .as_ref()
+                .map(|role| role.account().to_owned())
+        })
+        .unwrap_or_else(|| "000000000000".to_owned());
+    let partition = arguments.aws.deployment.partition();
+    let region = match partition {
+        Partition::AwsUsGov => "us-gov-west-1",
+        _ => "us-east-1",
+    };
+    format!("arn:{partition}:kms:{region}:{account}:key/00000000-0000-0000-0000-000000000000")
+        .parse()
+        .ok()
+}

@@ -1,0 +1,216 @@
+//! The platform of AWS and Google Cloud: the keys of a workspace are two fields in the Databricks account.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Look, Platform, Put};
+use crate::databricks::workspaces::{KeyFields, Workspace};
+use crate::databricks::{Account, ApiError, Error};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::settled::Condition;
+use crate::provider::shared::AsOf;
+use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+/// How long a storage key takes until it is in full effect. Source: Databricks documentation, "Update a workspace".
+const STORAGE_SETTLE: Duration = Duration::from_secs(20 * 60);
+/// How long a managed services key is watched: Databricks gives no time, and reverts have been seen after seconds.
+const MANAGED_SERVICES_SETTLE: Duration = Duration::from_secs(60);
+
+/// How long new keys are watched once they show, unless the user says so.
+pub fn settle_time(missing: &KeyFields) -> Duration {
+    if missing.storage.is_some() {
+        STORAGE_SETTLE
+    } else {
+        MANAGED_SERVICES_SETTLE
+    }
+}
+
+/// The workspace as it is now.
+///
+/// # Errors
+/// When the API refuses or cannot be reached, or the account has no such workspace.
+pub async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, Diagnostics> {
+    required(account, id, account.find_workspace(id).await)
+}
+
+/// A workspace that has to be there.
+///
+/// # Errors
+/// When it could not be read, or is not there.
+pub fn required(
+    account: &Account,
+    id: WorkspaceId,
+    found: Result<Option<Workspace>, Error>,
+) -> Result<Workspace, Diagnostics> {
+    let found = found.map_err(|error| {
+        diagnose::account("The workspace could not be read", &error).on("workspace_id")
+    })?;
+    found.ok_or_else(|| {
+        Diagnostic::error(
+            "The workspace does not exist in this Databricks account",
+            format!(
+                "The account {} has no workspace {id}. You find the number in the URL of the workspace (`?o=…`) and in the \
+                 account console. A `databricks_mws_workspaces` resource has it as `workspace_id`.\n\nIf the workspace was \
+                 deleted, remove this binding from the configuration. To destroy the rest of the configuration first, run \
+                 `terraform destroy -refresh=false`; without that flag, Terraform plans everything once before it destroys.",
+                account.id()
+            ),
+        )
+        .on("workspace_id")
+        .into()
+    })
+}
+
+/// The key configuration of a workspace for a use case, for a state or a result.
+///
+/// # Errors
+/// When the account shows something else in its place, which is not the same as none.
+pub fn attached(
+    workspace: &Workspace,
+    case: UseCase,
+) -> Result<Option<KeyConfigurationId>, Diagnostics> {
+    match workspace.key(case) {
+        AttachedKey::None => Ok(None),
+        AttachedKey::Known(id) => Ok(Some(id)),
+        AttachedKey::Unreadable(text) => Err(Diagnostic::error(
+            "The key configuration of the workspace cannot be read",
+            format!(
+                "The workspace {} (\"{}\") shows `{text}` as its key configuration for {}. That is not the ID of a key configuration, and the \
+                 provider does not treat it as empty.\n\nCheck the workspace in the account console. If the ID is correct there, report this \
+                 as a bug of this provider.",
+                workspace.workspace_id,
+                workspace.workspace_name,
+                case.in_words()
+            ),
+        )
+        .on("workspace_id")
+        .into()),
+    }
+}
+
+/// One workspace of a Databricks account.
+pub struct AccountWorkspace<'a> {
+    /// Whose reads are shared.
+    pub client: &'a Client,
+    /// The account.
+    pub account: &'a Account,
+    /// Which workspace.
+    pub id: WorkspaceId,
+    /// The key configurations that it has to have in the end.
+    pub wanted: KeyFields,
+}
+
+impl AccountWorkspace<'_> {
+    /// What a workspace shows of what is wanted.
+    pub fn seen(&self, workspace: Workspace) -> Look<Workspace> {
+        Look {
+            has_all: self.wanted.missing_in(&workspace).is_empty(),
+            condition: match &workspace.workspace_status {
+                WorkspaceStatus::Running => Condition::Ready,
+                status if status.has_failed() => Condition::Failed,
+                _ => Condition::Changing,
+            },
+            is_busy: workspace.workspace_status.is_changing(),
+            status: workspace.workspace_status.to_string(),
+            workspace,
+        }
+    }
+
+    fn refused(&self, error: &Error, now: &Workspace) -> Put {
+        if !error.api().is_some_and(ApiError::is_running_compute) {
+            let is_about_the_key = error.api().is_some_and(|refusal| refusal.status == 400);
+            let diagnostic =
+                diagnose::account("The keys of the workspace could not be changed", error);
+            return Put::Refused(diagnostic.into(), is_about_the_key);
+        }
+        let diagnostic = Diagnostic::error(
+            "Compute is running in the workspace",
+            format!(
+                "Databricks does not change the keys of workspace {} (\"{}\") while classic compute runs in its network. Nothing was changed. \
+                 Databricks says: \"{error}\".\n\nStop all clusters (all-purpose and jobs), empty the instance pools, stop the classic SQL \
+                 warehouses, and wait until their EC2 instances are terminated. Then apply again. To list what runs:\n\n  databricks clusters \
+                 list\n  databricks instance-pools list\n  databricks warehouses list",
+                now.workspace_id, now.workspace_name
+            ),
+        );
+        Put::Compute(diagnostic.on("workspace_id"))
+    }
+}
+
+impl Platform for AccountWorkspace<'_> {
+    type Workspace = Workspace;
+
+    /// Bindings that wait at the same time share one list.
+    async fn look(&self, earliest: Instant) -> AsOf<Result<Look<Workspace>, Diagnostics>> {
+        let reads = self.client.reads();
+        let list = reads.workspaces_after(self.account, earliest).await;
+        let found = match list.value {
+            Ok(all) => match all.get(&self.id) {
+                Some(found) => Ok(found.clone()),
+                // A list may lag behind.
+                None => workspace(self.account, self.id).await,
+            },
+            Err(error) => required(self.account, self.id, Err(error)),
+        };
+        AsOf {
+            begun: list.begun,
+            value: found.map(|workspace| self.seen(workspace)),
+        }
+    }
+
+    async fn put(&self, now: &Workspace) -> Put {
+        let outcome = self
+            .account
+            .set_keys(self.id, &self.wanted.missing_in(now))
+            .await;
+        self.client.reads().forget_workspaces();
+        let Err(error) = outcome else {
+            return Put::Accepted;
+        };
+        match error.api() {
+            // An earlier try of the same call, whose answer was lost, is on its way.
+            Some(refusal) if refusal.is_conflict() && refusal.after_another => Put::Accepted,
+            Some(refusal) if refusal.is_conflict() => Put::Busy,
+            _ => self.refused(&error, now),
+        }
+    }
+
+    fn name(&self) -> String {
+        format!("workspace {}", self.id)
+    }
+
+    fn what_is_true(&self, now: &Workspace) -> String {
+        let one = |case: UseCase| format!("  - {}: {}", case.in_words(), now.key(case));
+        format!(
+            "The workspace {} (\"{}\") is {} and has these key configurations:\n{}\n{}",
+            now.workspace_id,
+            now.workspace_name,
+            now.workspace_status,
+            one(UseCase::ManagedServices),
+            one(UseCase::Storage)
+        )
+    }
+
+    fn status_message<'a>(&self, now: &'a Workspace) -> Option<&'a str> {
+        now.workspace_status_message
+            .as_deref()
+            .filter(|message| !message.is_empty())
+    }
+
+    /// It depends on whose network it is.
+    fn usual_time(&self, now: &Workspace) -> &'static str {
+        match now.network_id.as_deref() {
+            None | Some("") => {
+                " In a network that Databricks manages, the workspace is PROVISIONING for up to 20 minutes, and clusters cannot start for 20 \
+                 minutes after that."
+            }
+            Some(_) => {
+                " In a network of your own, the status stays RUNNING, and the new storage key shows after some minutes; clusters cannot start \
+                 for 20 minutes after that."
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! On AWS: a KMS key and its policy.
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyVerdict, RequirementModel, incomplete, list, text};
+use crate::preflight::aws::{PolicySource, Question, Requirement, judge, proof};
+use crate::preflight::{Fact, Stage};
+use crate::provider::client::Client;
+use crate::requirements::aws::Usage;
+use crate::vocabulary::aws::{KeyArn, RoleArn};
+use crate::vocabulary::{AccountId, UseCase};
+use kms_policy::Document;
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::schema::Attribute;
+
+/// `aws`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyReadinessAws {
+    pub key_arn: Attr<KeyArn>,
+    pub cross_account_role_arn: Attr<RoleArn>,
+    pub policy: Attr<String>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+            Attribute::string("key_arn").required().format::<KeyArn>("Invalid key ARN").describe("ARN of the KMS key."),
+            Attribute::string("cross_account_role_arn").format::<RoleArn>("Invalid role ARN").describe(
+                "ARN of the role with which Databricks launches clusters, if the key is for cluster volumes (EBS) as well.",
+            ),
+            Attribute::string("policy").describe(
+                "Key policy (JSON) to examine. Default: the policy in KMS, or the one that a `dbxcmk_key_policy` of the same \
+                 plan is about to put.",
+            ),
+    ]
+}
+
+impl KeyReadinessAws {
+    /// What is wrong, offline.
+    pub(super) fn validate(&self) -> Diagnostics {
+        match self.policy.known().map(|policy| Document::parse(policy)) {
+            Some(Err(error)) => Diagnostic::error(
+                "The key policy is not valid",
+                format!("`policy` is not a valid key policy: {error}. Correct it at that place."),
+            )
+            .on("aws.policy")
+            .into(),
+            _ => Diagnostics::new(),
+        }
+    }
+
+    /// What the proof says about the key.
+    ///
+    /// # Errors
+    /// When something that it needs is not known.
+    pub(super) async fn examine(
+        &self,
+        client: &Client,
+        accounts: &[AccountId],
+        use_cases: Vec<UseCase>,
+    ) -> Result<KeyVerdict, Diagnostics> {
+        let key = self.key_arn.known().cloned().ok_or_else(incomplete)?;
+        let keys = client.keys().aws();
+        let mut facts = keys.facts_for_plan(&key).await;
+        if let Attr::Known(policy) = &self.policy {
+            facts.policy = Fact::Known(policy.clone());
+            facts.policy_source = PolicySource::Given("`aws.policy`".to_owned());
+        }
+        let usage = Usage::of(keys.deployment(&key), accounts.to_vec(), use_cases);
+        let question = Question {
+            usage: usage.with_cross_account_role(self.cross_account_role_arn.known().cloned()),
+            cluster_volumes: false,
+            stage: Stage::Plan,
+        };
+        let requirements = proof(&facts, &question);
+        Ok(KeyVerdict {
+            key: key.to_string(),
+            state: match &facts.description {
+                Fact::Known(description) => Some(description.state.to_string()),
+                Fact::Unreadable(_) => None,
+            },
+            policy_source: match &facts.policy_source {
+                PolicySource::Live => "live",
+                PolicySource::Planned => "planned",
+                PolicySource::Given(_) => "given",
+            },
+            is_known: matches!(
+                (&facts.description, &facts.policy),
+                (Fact::Known(_), Fact::Known(_))
+            ),
+            findings: judge(&facts, &question),
+            all_proven: requirements.iter().all(|one| one.standing.is_proven()),
+            requirements: requirements
+                .into_iter()
+                .map(RequirementModel::from)
+                .collect(),
+        })
+    }
+}
+
+impl From<Requirement> for RequirementModel {
+    fn from(need: Requirement) -> Self {
+        Self {
+            use_case: text(need.purpose.use_case().name()),
+            purpose: text(need.purpose.in_words()),
+            principal: text(&need.principal),
+            databricks_account_id: text(
+                need.account
+                    .as_ref()
+                    .map(AccountId::as_str)
+                    .unwrap_or_default(),
+            ),
+            action: text(need.action),
+            reason: text(need.reason),
+            standing: text(need.standing.name()),
+            granted_by: list(need.granted_by),
+            denied_by: list(need.denied_by),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `dbxcmk_key_readiness`: is this key ready for Databricks, and by what is each thing granted that is needed? For `check`
+//! blocks, postconditions, and whoever does not manage the key here.
+
+mod aws;
+
+pub use aws::KeyReadinessAws;
+
+use serde::{Deserialize, Serialize};
+
+use super::{account_ids, accounts, incomplete, list, text, use_cases};
+use crate::preflight::{Finding, Severity};
+use crate::provider::client::Client;
+use crate::provider::diagnose::{Unavailable, in_hcl};
+use crate::provider::resources::{all_known, known_set};
+use crate::vocabulary::{AccountId, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::types::Type;
+
+/// The data source.
+pub struct KeyReadinessDataSource;
+
+/// Configuration and result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyReadinessModel {
+    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
+    pub aws: Attr<KeyReadinessAws>,
+    pub id: Attr<String>,
+    pub ready: Attr<bool>,
+    pub key_state: Attr<String>,
+    pub policy_source: Attr<String>,
+    pub findings: Attr<Vec<Attr<FindingModel>>>,
+    pub requirements: Attr<Vec<Attr<RequirementModel>>>,
+}
+
+/// One finding.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct FindingModel {
+    pub id: Attr<String>,
+    pub severity: Attr<String>,
+    pub summary: Attr<String>,
+    pub found: Attr<String>,
+    pub why: Attr<String>,
+    pub remedy: Attr<String>,
+}
+
+/// One thing that is needed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct RequirementModel {
+    pub use_case: Attr<String>,
+    pub purpose: Attr<String>,
+    pub principal: Attr<String>,
+    pub databricks_account_id: Attr<String>,
+    pub action: Attr<String>,
+    pub reason: Attr<String>,
+    pub standing: Attr<String>,
+    pub granted_by: Attr<Vec<Attr<String>>>,
+    pub denied_by: Attr<Vec<Attr<String>>>,
+}
+
+impl From<Finding> for FindingModel {
+    fn from(finding: Finding) -> Self {
+        let severity = match finding.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        Self {
+            id: text(finding.id.name()),
+            severity: text(severity),
+            summary: text(&finding.summary),
+            found: text(&finding.found),
+            why: text(&finding.why),
+            remedy: text(&finding.remedy.text(|hint| Some(in_hcl(hint)))),
+        }
+    }
+}
+
+/// What an examination of a key came to.
+struct KeyVerdict {
+    /// The key, by its name.
+    key: String,
+    /// Its state, when it could be read.
+    state: Option<String>,
+    /// By which policy it was judged.
+    policy_source: &'static str,
+    /// Whether everything that the proof needs could be read.
+    is_known: bool,
+    /// What there is to say, errors first.
+    findings: Vec<Finding>,
+    /// What is needed, and what grants it.
+    requirements: Vec<RequirementModel>,
+    /// Whether each of them is proven.
+    all_proven: bool,
+}
+
+impl KeyVerdict {
+    fn is_ready(&self) -> bool {
+        let is_error = |finding: &Finding| finding.severity == Severity::Error;
+        self.is_known && self.all_proven && !self.findings.iter().any(is_error)
+    }
+}
+
+impl DataSource for KeyReadinessDataSource {
+    type Client = Client;
+    type Model = KeyReadinessModel;
+
+    const NAME: &'static str = "dbxcmk_key_readiness";
+
+    fn schema() -> Schema {
+        let finding = vec![
+            Attribute::string("id")
+                .computed()
+                .describe("Stable name; the guide on findings has all of them."),
+            Attribute::string("severity")
+                .computed()
+                .describe("`error` or `warning`."),
+            Attribute::string("summary")
+                .computed()
+                .describe("What is wrong, in one line."),
+            Attribute::string("found")
+                .computed()
+                .describe("What was found."),
+            Attribute::string("why")
+                .computed()
+                .describe("Why it matters."),
+            Attribute::string("remedy")
+                .computed()
+                .describe("What to do, ready to paste."),
+        ];
+        let requirement = vec![
+            Attribute::string("use_case").computed().describe("`MANAGED_SERVICES` or `STORAGE`."),
+            Attribute::string("purpose").computed().describe("What it is for, in words."),
+            Attribute::string("principal").computed().describe("Who needs it, as a key policy names them."),
+            Attribute::string("databricks_account_id")
+                .computed()
+                .describe("For which Databricks account; null when the caller is the cross-account role."),
+            Attribute::string("action").computed().describe("The KMS action."),
+            Attribute::string("reason").computed().describe("What it is needed for."),
+            Attribute::string("standing").computed().describe(
+                "`allowed` by a statement; `delegated` to the IAM policies of the principal's account; \
+                 `allowed_by_key_policy_only`, when the principal is in another account, whose IAM policies must allow it too; \
+                 `granted` by a grant; `undetermined`, when a condition depends on the call itself; `denied`; `missing`; \
+                 `unknown`, when the policy could not be read. Only `allowed` and `granted` prove that the call is allowed.",
+            ),
+            Attribute::of("granted_by", Type::list(Type::String))
+                .computed()
+                .describe("`Sid` of each statement that allows it; `#` and its number for a statement without a `Sid`."),
+            Attribute::of("denied_by", Type::list(Type::String))
+                .computed()
+                .describe("`Sid` of each statement that denies it or may deny it."),
+        ];
+        Schema::new(
+            "Whether a KMS key is ready for Databricks: its state, its kind, and what grants each permission that Databricks \
+             needs. It does not fail because of what it finds, so you can use it in `check` blocks and postconditions. It \
+             reads only KMS and needs no Databricks credentials.",
+            vec![
+                use_cases(),
+                account_ids(),
+                Attribute::object("aws", aws::attributes()).required().describe("The AWS key."),
+                Attribute::string("id").computed().describe("ARN of the key."),
+                Attribute::bool("ready").computed().describe(
+                    "Whether the proof is complete: no finding of severity `error`, nothing unreadable, and no permission that \
+                     depends on IAM policies.",
+                ),
+                Attribute::string("key_state").computed().describe("State of the key, as `Enabled`; null when it could not be read."),
+                Attribute::string("policy_source").computed().describe(
+                    "Which policy was examined: `live`, `planned` (by a `dbxcmk_key_policy` of the same plan), or `given`.",
+                ),
+                Attribute::nested("findings", Nesting::List, finding).computed().describe("Findings, errors first."),
+                Attribute::nested("requirements", Nesting::List, requirement)
+                    .computed()
+                    .describe("Every permission that is needed, and what grants it."),
+            ],
+        )
+    }
+
+    fn validate(config: &KeyReadinessModel) -> Diagnostics {
+        config
+            .aws
+            .known()
+            .map(KeyReadinessAws::validate)
+            .unwrap_or_default()
+    }
+
+    async fn read(
+        cx: &Context<Client>,
+        mut model: KeyReadinessModel,
+    ) -> Result<KeyReadinessModel, Diagnostics> {
+        let client = cx.client();
+        let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
+            return Err(incomplete());
+        };
+        if !client.keys().aws().is_known() {
+            cx.defer();
+            return Err(Unavailable::NotYetKnown(vec!["aws"]).into());
+        }
+        let accounts = accounts(client, &model.databricks_account_ids)?;
+        let verdict = aws.examine(client, &accounts, cases).await?;
+        model.ready = Attr::Known(verdict.is_ready());
+        model.id = Attr::Known(verdict.key);
+        model.key_state = verdict.state.into();
+        model.policy_source = text(verdict.policy_source);
+        model.requirements = list(verdict.requirements);
+        model.findings = list(verdict.findings.into_iter().map(FindingModel::from));
+        model.databricks_account_ids = known_set(accounts);
+        Ok(model)
+    }
+}

@@ -1,0 +1,49 @@
+//! What AWS refuses, for the user.
+
+use crate::clouds::aws::{AwsError, credentials_remedy};
+use crate::vocabulary::aws::KeyArn;
+use tfplugin::diagnostics::Diagnostic;
+
+/// Why AWS did not do something. `summary` says what was wanted.
+pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
+    let detail = match error {
+        AwsError::AccessDenied {
+            permission,
+            message,
+        } => format!(
+            "The identity that runs Terraform may not call {permission} on {key}. AWS says: \"{message}\".\n\nAllow it, in the key policy \
+             and in the IAM policies of that identity:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": [\"kms:DescribeKey\", \
+             \"kms:GetKeyPolicy\", \"kms:PutKeyPolicy\"],\n  \"Resource\": \"{key}\"\n}}"
+        ),
+        AwsError::NotFound(message) => format!(
+            "KMS has no key {key}. AWS says: \"{message}\".\n\nCheck the ARN, and that the credentials belong to account {}.",
+            key.account()
+        ),
+        AwsError::InvalidState(message) => format!(
+            "The state of {key} does not allow this call. AWS says: \"{message}\".\n\nTo see the state, run:\n\n  aws kms \
+             describe-key --key-id {} --region {}",
+            key.key_id(),
+            key.region()
+        ),
+        AwsError::MalformedPolicy(message) => {
+            format!("KMS does not accept the policy of {key}. AWS says: \"{message}\".")
+        }
+        AwsError::Credentials { reason, profile } => {
+            let of = profile
+                .as_deref()
+                .map(|profile| format!(" (profile `{profile}`)"))
+                .unwrap_or_default();
+            format!(
+                "The provider found no usable AWS credentials{of}: {reason}.\n\n{}",
+                credentials_remedy(profile.as_deref())
+            )
+        }
+        AwsError::Unreachable(reason) => {
+            format!(
+                "AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider."
+            )
+        }
+        AwsError::Other { code, message } => format!("AWS says: \"{message}\" ({code})."),
+    };
+    Diagnostic::error(summary, detail)
+}

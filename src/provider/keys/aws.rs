@@ -1,0 +1,216 @@
+//! AWS KMS keys as one run sees them: read once for a plan, with what the same plan is about to put taken for put; read anew
+//! for an apply.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::AttachNeed;
+use crate::clouds::aws::{Aws, AwsError, AwsSettings};
+use crate::databricks::key_configurations::AwsKeyInfo;
+use crate::preflight::aws::{KeyFacts, PolicySource, Question, enabling, judge};
+use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
+use crate::preflight::{Fact, Finding, Remedy, Stage};
+use crate::provider::client::Client;
+use crate::provider::shared::{AsOf, Watched, lock};
+use crate::requirements::aws::Usage;
+use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
+use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
+
+/// A key, and what is asked of it.
+#[derive(Clone, Debug)]
+pub struct AwsCase {
+    /// The key.
+    pub key: KeyArn,
+    /// What it is to be used for.
+    pub question: Question,
+}
+
+/// The keys of AWS.
+pub struct AwsKeys {
+    cloud: Aws,
+    is_known: bool,
+    deployment: Option<Deployment>,
+    facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
+    planned: Mutex<BTreeMap<KeyArn, String>>,
+    policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
+    states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
+}
+
+impl AwsKeys {
+    /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
+    pub fn new(settings: AwsSettings, is_known: bool, deployment: Option<Deployment>) -> Self {
+        Self {
+            cloud: Aws::new(settings),
+            is_known,
+            deployment,
+            facts: Mutex::default(),
+            planned: Mutex::default(),
+            policy_locks: Mutex::default(),
+            states: Mutex::default(),
+        }
+    }
+
+    /// KMS and STS.
+    pub fn cloud(&self) -> &Aws {
+        &self.cloud
+    }
+
+    /// Whether AWS can be called: not while the provider's `aws` block still has unknown values in it.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// The Databricks deployment whose account calls a key. A configured government host says which of the two it is; without a
+    /// host the partition of the key decides.
+    pub fn deployment(&self, key: &KeyArn) -> Deployment {
+        self.deployment.unwrap_or(match key.partition() {
+            Partition::AwsUsGov => Deployment::GovCloud,
+            _ => Deployment::Commercial,
+        })
+    }
+
+    /// The deployment that the configured host alone decides, whatever the key is.
+    pub fn deployment_of_host(&self) -> Option<Deployment> {
+        self.deployment
+    }
+
+    /// Effect: the same configuration is about to put this policy. From now on, whoever plans something for this key judges it
+    /// by this policy.
+    pub fn will_put_policy(&self, key: &KeyArn, policy: String) {
+        lock(&self.planned).insert(key.clone(), policy);
+    }
+
+    /// What was read of a key in this run is not true any more.
+    pub fn forget(&self, key: &KeyArn) {
+        lock(&self.facts).remove(key);
+        lock(&self.planned).remove(key);
+    }
+
+    /// Held while a key's policy is read, merged and put: Terraform works on several resources at once, and two of them may
+    /// speak of the same key.
+    pub async fn lock_policy(&self, key: &KeyArn) -> OwnedMutexGuard<()> {
+        let own = Arc::clone(lock(&self.policy_locks).entry(key.clone()).or_default());
+        own.lock_owned().await
+    }
+
+    /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
+    pub async fn facts_for_plan(&self, key: &KeyArn) -> KeyFacts {
+        let cell = Arc::clone(lock(&self.facts).entry(key.clone()).or_default());
+        let mut facts = cell.get_or_init(|| self.cloud.facts(key)).await.clone();
+        let planned = lock(&self.planned).get(key).cloned();
+        if let Some(policy) = planned {
+            facts.policy = Fact::Known(policy);
+            facts.policy_source = PolicySource::Planned;
+        }
+        facts
+    }
+
+    /// What is true of a key now.
+    pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
+        self.forget(key);
+        self.cloud.facts(key).await
+    }
+
+    /// What the proof says about a key. `read`: what the same examination has read before.
+    pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
+        let facts = match (case.question.stage, read.0.get(&case.key)) {
+            (Stage::Plan, _) => self.facts_for_plan(&case.key).await,
+            (Stage::Apply, Some(facts)) => facts.clone(),
+            (Stage::Apply, None) => {
+                let facts = self.facts_now(&case.key).await;
+                read.0.insert(case.key.clone(), facts.clone());
+                facts
+            }
+        };
+        judge(&facts, &case.question)
+    }
+
+    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
+    pub(super) async fn state_after(
+        &self,
+        key: &KeyArn,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, AwsError>> {
+        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
+        watched
+            .after(earliest, || async {
+                self.cloud.describe(key).await.map(|key| key.state)
+            })
+            .await
+    }
+}
+
+/// What one examination at apply has read.
+#[derive(Default)]
+pub(super) struct AwsRead(BTreeMap<KeyArn, KeyFacts>);
+
+/// The AWS key of a key configuration, as the account shows it.
+pub(super) fn configuration_key(info: &AwsKeyInfo) -> ConfigurationKey {
+    match info.key_arn.parse::<KeyArn>() {
+        Ok(key) => ConfigurationKey::Known {
+            location: key.region().to_owned(),
+            key: key.into(),
+        },
+        Err(error) => ConfigurationKey::Unreadable(error.to_string()),
+    }
+}
+
+impl AwsCase {
+    /// The key by its name.
+    pub(super) fn name(&self) -> Key {
+        self.key.clone().into()
+    }
+
+    /// What makes a key usable again that is not.
+    pub(super) fn enabling(&self) -> Remedy {
+        enabling(&self.key)
+    }
+
+    /// What a workspace would use the AWS key of a key configuration for; findings say what of it is not known. `None` when the
+    /// key cannot be named, which [`crate::preflight::binding::judge`] says.
+    pub(super) async fn of_configuration(
+        client: &Client,
+        need: &AttachNeed<'_>,
+        info: &AwsKeyInfo,
+    ) -> (Option<Self>, Vec<Finding>) {
+        let Ok(key) = info.key_arn.parse::<KeyArn>() else {
+            return (None, Vec::new());
+        };
+        let for_clusters = need.case == UseCase::Storage
+            && !need.workspace.is_serverless_only()
+            && info.is_reused_for_cluster_volumes();
+        let (role, findings) = match for_clusters {
+            false => (None, Vec::new()),
+            true => match role_of(client, need).await {
+                Ok(role) => (Some(role), Vec::new()),
+                Err(why) => (None, vec![role_unknown(need.facts, &why, need.stage)]),
+            },
+        };
+        let usage = Usage::of(
+            client.keys().aws().deployment(&key),
+            [need.account.id().clone()],
+            [need.case],
+        );
+        let question = Question {
+            usage: usage.with_cross_account_role(role),
+            cluster_volumes: false,
+            stage: need.stage,
+        };
+        (Some(Self { key, question }), findings)
+    }
+}
+
+/// The role that launches the clusters of a workspace.
+async fn role_of(client: &Client, need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
+    let reads = client.databricks().reads();
+    match reads.cross_account_role(need.account, need.workspace).await {
+        Ok(Some(arn)) => arn
+            .parse()
+            .map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
+        Ok(None) => Err(UnknownRole::None),
+        Err(error) => Err(UnknownRole::Refused(error.to_string())),
+    }
+}

@@ -1,0 +1,159 @@
+//! Keys of any cloud: the one file that lists the clouds.
+//!
+//! The result of a proof is neutral, its means are not: a [`Case`] carries a key together with what is asked of it, and each
+//! cloud examines its own.
+
+mod aws;
+
+pub use aws::{AwsCase, AwsKeys};
+
+use aws::AwsRead;
+use tokio::time::Instant;
+
+use super::client::Client;
+use super::config::Config;
+use super::shared::AsOf;
+use crate::databricks::Account;
+use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::workspaces::Workspace;
+use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
+use crate::preflight::{Finding, Remedy, Stage};
+use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
+use tfplugin::resource::Context;
+
+/// A key, and what is asked of it.
+#[derive(Clone, Debug)]
+pub enum Case {
+    /// A key of AWS KMS.
+    Aws(AwsCase),
+}
+
+/// What a workspace needs of the key of a configuration that is to be attached to it.
+#[derive(Clone, Copy)]
+pub struct AttachNeed<'a> {
+    /// The Databricks account.
+    pub account: &'a Account,
+    /// The workspace, as the account shows it.
+    pub workspace: &'a Workspace,
+    /// The same as facts.
+    pub facts: &'a WorkspaceFacts,
+    /// For what.
+    pub case: UseCase,
+    /// When it is asked.
+    pub stage: Stage,
+}
+
+impl Case {
+    /// What a workspace asks of the key of a key configuration; findings say what of it is not known. `None` when the key cannot
+    /// be named, which the proof of the binding itself says.
+    pub async fn of_configuration(
+        client: &Client,
+        need: &AttachNeed<'_>,
+        remote: &KeyConfiguration,
+    ) -> (Option<Self>, Vec<Finding>) {
+        match &remote.aws_key_info {
+            Some(info) => {
+                let (case, findings) = AwsCase::of_configuration(client, need, info).await;
+                (case.map(Self::Aws), findings)
+            }
+            None => (None, Vec::new()),
+        }
+    }
+
+    /// The key by its name.
+    pub fn key(&self) -> Key {
+        match self {
+            Self::Aws(case) => case.name(),
+        }
+    }
+
+    /// What makes a key usable again that is not.
+    pub fn enabling(&self) -> Remedy {
+        match self {
+            Self::Aws(case) => case.enabling(),
+        }
+    }
+}
+
+/// The key of a key configuration, as the account shows it. What cannot be read is kept, so that it is judged.
+pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
+    match (&remote.aws_key_info, remote.cloud_and_key()) {
+        (Some(info), _) => aws::configuration_key(info),
+        (None, Some((cloud, key))) => ConfigurationKey::Elsewhere(cloud, key),
+        (None, None) => ConfigurationKey::Missing,
+    }
+}
+
+/// The keys of every cloud, as one provider configuration sees them.
+pub struct Keys {
+    aws: AwsKeys,
+}
+
+impl Keys {
+    /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
+    pub fn new(config: &Config, deployment: Option<Deployment>) -> Self {
+        let (settings, is_unknown) = config.aws();
+        Self {
+            aws: AwsKeys::new(settings, !is_unknown, deployment),
+        }
+    }
+
+    /// AWS.
+    pub fn aws(&self) -> &AwsKeys {
+        &self.aws
+    }
+
+    /// Whether a key's cloud can be called for a proof at plan: not while its part of the provider block is unknown. Says once a
+    /// run when it cannot.
+    pub fn can_prove(&self, cx: &Context<Client>, case: &Case) -> bool {
+        let is_known = self.is_known(case);
+        if !is_known {
+            self.warn_unknown(cx);
+        }
+        is_known
+    }
+
+    /// Whether a key's cloud can be called: not while its part of the provider block is unknown.
+    pub fn is_known(&self, case: &Case) -> bool {
+        match case {
+            Case::Aws(_) => self.aws.is_known(),
+        }
+    }
+
+    /// Says once a run when a cloud cannot be called yet.
+    pub fn warn_unknown(&self, cx: &Context<Client>) {
+        if !self.aws.is_known() {
+            cx.client().warn_unproven(cx, &["aws"]);
+        }
+    }
+
+    /// What the proof says about each case. One key in several cases is read once.
+    pub async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        let mut read = AwsRead::default();
+        let mut findings = Vec::new();
+        for case in cases {
+            findings.push(match case {
+                Case::Aws(case) => self.aws.examine(case, &mut read).await,
+            });
+        }
+        findings
+    }
+
+    /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read. Any number of bindings that
+    /// wait share one read.
+    pub async fn state_after(
+        &self,
+        case: &Case,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, String>> {
+        match case {
+            Case::Aws(case) => {
+                let read = self.aws.state_after(&case.key, earliest).await;
+                AsOf {
+                    begun: read.begun,
+                    value: read.value.map_err(|error| error.to_string()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! `dbxcmk_key_configuration`: a key as the Databricks account knows it. The API cannot change one, only make and remove it.
+
+mod aws;
+mod create;
+mod in_use;
+mod journal;
+
+pub use aws::KeyConfigurationAws;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use self::create::{announce, make};
+use self::in_use::{Ending, refuse_while_in_use, users};
+use super::{Timeouts, all_known, known_set, timeout};
+use crate::databricks::Error;
+use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
+use crate::preflight::{Finding, Stage};
+use crate::provider::client::{Client, account_to_read, enforce};
+use crate::provider::config::{IgnoreFindings, ignore_findings};
+use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::keys::Case;
+use crate::provider::moments::rfc3339;
+use crate::provider::run::{Claim, Claimed, PlannedConfiguration};
+use crate::provider::waiting::{Pause, pause};
+use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::identity::Identity;
+use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
+use tfplugin::schema::{Attribute, Schema};
+
+/// How long a create may take.
+const CREATE: Duration = Duration::from_secs(10 * 60);
+/// How long a delete may be tried while a workspace that is being deleted still holds the configuration.
+const DELETE: Duration = Duration::from_secs(15 * 60);
+
+/// The resource.
+pub struct KeyConfigurationResource;
+
+/// Configuration, plan and state.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyConfigurationModel {
+    pub id: Attr<KeyConfigurationId>,
+    pub account_id: Attr<AccountId>,
+    pub creation_time: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub aws: Attr<KeyConfigurationAws>,
+    pub ignore_findings: IgnoreFindings,
+    pub timeouts: Timeouts,
+}
+
+impl KeyConfigurationModel {
+    /// A configuration of which nothing but its id is known.
+    fn named(id: KeyConfigurationId) -> Self {
+        Self {
+            id: Attr::Known(id),
+            account_id: Attr::Null,
+            creation_time: Attr::Null,
+            use_cases: Attr::Null,
+            aws: Attr::Null,
+            ignore_findings: Attr::Null,
+            timeouts: Attr::Null,
+        }
+    }
+
+    /// A configuration as the API shows it.
+    ///
+    /// # Errors
+    /// When this version cannot represent it: a key of another cloud.
+    pub fn of(remote: &KeyConfiguration) -> Result<Self, Diagnostics> {
+        let id: Result<KeyConfigurationId, _> = remote.customer_managed_key_id.parse();
+        state(
+            remote,
+            &Self::named(id.map_err(|error| Diagnostic::bug(error.to_string()))?),
+        )
+    }
+
+    /// Its use cases in their order, when they are known.
+    fn cases(&self) -> Option<Vec<UseCase>> {
+        let mut cases = all_known(&self.use_cases)?;
+        cases.sort_unstable();
+        Some(cases)
+    }
+
+    /// What the proof is asked about the key, when all of it is known.
+    fn case(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<Case> {
+        self.aws
+            .known()?
+            .case(client, account, self.cases()?, stage)
+    }
+
+    /// What creates it, when all of it is known.
+    fn request(&self) -> Option<NewKeyConfiguration> {
+        self.aws.known()?.request(self.cases()?)
+    }
+
+    /// Whether another object of the API is needed to have what `other` says.
+    fn is_same_object(&self, other: &Self) -> bool {
+        let same_key = match (self.aws.known(), other.aws.known()) {
+            (Some(own), Some(other)) => own.is_same_object(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        same_key && self.cases() == other.cases()
+    }
+}
+
+/// The name that people have for a configuration, and its key; `None` for a key that this version cannot manage.
+pub fn label(remote: &KeyConfiguration) -> Option<(&str, &str)> {
+    aws::label(remote)
+}
+
+/// The attribute by which configurations of a key are found.
+pub fn key_filter() -> Attribute {
+    aws::key_filter()
+}
+
+/// The state from what the API shows; what it does not know stays as it was.
+fn state(
+    remote: &KeyConfiguration,
+    before: &KeyConfigurationModel,
+) -> Result<KeyConfigurationModel, Diagnostics> {
+    let odd = |what: String| {
+        Diagnostics::from(Diagnostic::error(
+            "The key configuration cannot be managed by this provider version",
+            format!(
+                "Databricks shows the key configuration {} with {what}. This provider version cannot read that.",
+                remote.customer_managed_key_id
+            ),
+        ))
+    };
+    let Some(info) = &remote.aws_key_info else {
+        return Err(odd("a key of another cloud".to_owned()));
+    };
+    let use_cases: Vec<UseCase> = remote
+        .use_cases
+        .iter()
+        .map(|case| case.parse())
+        .collect::<Result<_, _>>()
+        .map_err(|_| odd(format!("the use cases {}", remote.use_cases.join(", "))))?;
+    let is_storage = use_cases.contains(&UseCase::Storage);
+    Ok(KeyConfigurationModel {
+        id: remote
+            .customer_managed_key_id
+            .parse()
+            .map_or(Attr::Unknown, Attr::Known),
+        account_id: match remote.account_id.as_deref().map(str::parse) {
+            Some(Ok(account)) => Attr::Known(account),
+            _ => before.account_id.clone(),
+        },
+        creation_time: remote
+            .creation_time
+            .and_then(rfc3339)
+            .map_or_else(|| before.creation_time.clone(), Attr::Known),
+        aws: Attr::Known(KeyConfigurationAws::of(info, before, is_storage).map_err(odd)?),
+        use_cases: known_set(use_cases),
+        ignore_findings: before.ignore_findings.clone(),
+        timeouts: before.timeouts.clone(),
+    })
+}
+
+/// Every finding here is about the key.
+fn place(_: &Finding) -> &'static str {
+    "aws.key_arn"
+}
+
+impl Resource for KeyConfigurationResource {
+    type Client = Client;
+    type Model = KeyConfigurationModel;
+
+    const NAME: &'static str = "dbxcmk_key_configuration";
+    const IDENTITY: Identity = Identity {
+        name: "id",
+        path: "id",
+        description: "the id of the key configuration, a UUID",
+    };
+
+    fn schema() -> Schema {
+        Schema::new(
+            "A customer-managed key as the Databricks account knows it. Before the provider creates it, it proves from the key's state and \
+             policy that Databricks can use the key. The API cannot change a configuration, so every change except that of the alias \
+             replaces it. The provider never deletes a configuration that a workspace uses.",
+            vec![
+                Attribute::string("id").computed().stable().describe("ID of the configuration, a UUID."),
+                Attribute::string("account_id").computed().stable().describe("ID of its Databricks account."),
+                Attribute::string("creation_time").computed().stable().describe("Time of its creation (RFC 3339)."),
+                Attribute::string_set("use_cases")
+                    .required()
+                    .replaces()
+                    .format::<UseCase>("Invalid use case")
+                    .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
+                    .describe("What the key can be attached for: `MANAGED_SERVICES`, `STORAGE`, or both, in any order."),
+                Attribute::object("aws", aws::attributes()).required().describe("The AWS key."),
+                ignore_findings("this resource"),
+                Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
+            ],
+        )
+    }
+
+    fn validate(config: &KeyConfigurationModel) -> Diagnostics {
+        match (config.aws.known(), config.cases()) {
+            (Some(aws), Some(cases)) => aws.validate(&cases),
+            _ => Diagnostics::new(),
+        }
+    }
+
+    async fn plan(
+        cx: &Context<Client>,
+        change: &Change<KeyConfigurationModel>,
+        plan: &mut Plan<KeyConfigurationModel>,
+    ) -> Result<(), Diagnostics> {
+        let client = cx.client();
+        let cases = plan.model.cases();
+        if let Attr::Known(aws) = &mut plan.model.aws {
+            aws.complete(change.config.aws.known(), cases.as_deref());
+        }
+        let account = match client.account_id() {
+            Ok(account) => account,
+            Err(Unavailable::NotYetKnown(unknown)) => {
+                client.warn_unproven(cx, &unknown);
+                cx.defer();
+                return Ok(());
+            }
+            Err(reason) => return Err(reason.into()),
+        };
+        let prior = change.prior.as_ref();
+        if let Some(id) = prior.and_then(|prior| prior.id.known()) {
+            client.run().manages_configuration(id.as_str());
+        }
+        let stays = prior.is_some_and(|prior| prior.is_same_object(&plan.model));
+        match prior {
+            None => {
+                plan.model.account_id = Attr::Known(account.clone());
+                plan_creation(cx, &plan.model, &account).await?;
+            }
+            Some(prior) if !stays => {
+                if let Attr::Known(id) = &prior.id {
+                    let using = users(client, client.account().await?, id).await;
+                    refuse_while_in_use(id, Ending::Replaced, using)?;
+                }
+            }
+            Some(_) => {}
+        }
+        if change.quiet {
+            return Ok(());
+        }
+        let Some(case) = plan.model.case(client, &account, Stage::Plan) else {
+            return Ok(());
+        };
+        if !client.keys().can_prove(cx, &case) {
+            return Ok(());
+        }
+        let mut findings = client.keys().examine(&[case]).await.concat();
+        if stays {
+            findings = as_warnings(findings);
+        }
+        enforce(
+            cx,
+            findings,
+            &plan.model.ignore_findings,
+            Stage::Plan,
+            place,
+        )
+    }
+
+    async fn plan_destroy(
+        cx: &Context<Client>,
+        state: &KeyConfigurationModel,
+    ) -> Result<(), Diagnostics> {
+        let Attr::Known(id) = &state.id else {
+            return Ok(());
+        };
+        let client = cx.client();
+        let using = users(client, client.account().await?, id).await;
+        refuse_while_in_use(id, Ending::Destroyed, using)
+    }
+
+    async fn create(
+        cx: &Context<Client>,
+        plan: KeyConfigurationModel,
+        progress: &Progress<KeyConfigurationModel>,
+    ) -> Result<KeyConfigurationModel, Diagnostics> {
+        let client = cx.client();
+        let account = client.account().await?;
+        let (Some(new), Some(case)) = (
+            plan.request(),
+            plan.case(client, account.id(), Stage::Apply),
+        ) else {
+            return Err(Diagnostic::bug(
+                "A key configuration was applied before its configuration was known.",
+            )
+            .into());
+        };
+        let findings = client.keys().examine(&[case]).await.concat();
+        enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
+        let made = make(cx, account, &new, timeout(&plan.timeouts, "create", CREATE)).await;
+        client.reads().forget_configurations();
+        let made = made?;
+        client
+            .run()
+            .manages_configuration(&made.customer_managed_key_id);
+        // The first answer may be partial; the object itself is complete. Not being able to read it is no reason to lose it.
+        let id: KeyConfigurationId = made.customer_managed_key_id.parse().map_err(|_| {
+            Diagnostic::error(
+                "Databricks answered with an invalid ID",
+                format!(
+                    "The ID of the new key configuration is `{}`, which is not a UUID. Find the configuration in the account console.",
+                    made.customer_managed_key_id
+                ),
+            )
+        })?;
+        let complete = account.key_configuration(&id).await.unwrap_or(made);
+        let mut state = match state(&complete, &plan) {
+            Ok(state) => state,
+            Err(_) => KeyConfigurationModel {
+                id: Attr::Known(id.clone()),
+                ..plan.clone()
+            },
+        };
+        state.id = Attr::Known(id);
+        state.use_cases = plan.use_cases.clone();
+        if state.creation_time.is_unknown() {
+            state.creation_time = Attr::Null;
+        }
+        progress.save(state.clone());
+        Ok(state)
+    }
+
+    async fn read(
+        cx: &Context<Client>,
+        before: KeyConfigurationModel,
+    ) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
+        let Attr::Known(id) = &before.id else {
+            return Ok(None);
+        };
+        let Some(account) = account_to_read(cx).await? else {
+            return Ok(Some(before));
+        };
+        cx.client().run().manages_configuration(id.as_str());
+        if let Attr::Known(own) = before.account_id.as_ref()
+            && own != account.id()
+        {
+            return Err(Diagnostic::error(
+                    "The key configuration belongs to another Databricks account",
+                    format!(
+                        "The state has the key configuration {id} of account {own}, but the provider is configured for account {}. The \
+                         provider did not look for it there, because it would seem to be deleted. Configure the provider for account {own}.",
+                        account.id()
+                    ),
+                )
+                .into());
+        }
+        let found = cx
+            .client()
+            .reads()
+            .configuration(account, id)
+            .await
+            .map_err(|error| {
+                diagnose::account("The key configuration could not be read", &error)
+            })?;
+        found.map(|remote| state(&remote, &before)).transpose()
+    }
+
+    async fn update(
+        _: &Context<Client>,
+        _: KeyConfigurationModel,
+        plan: KeyConfigurationModel,
+        _: &Progress<KeyConfigurationModel>,
+    ) -> Result<KeyConfigurationModel, Diagnostics> {
+        // Only the alias and the timeouts can change in place, and both live here alone.
+        Ok(plan)
+    }
+
+    async fn delete(cx: &Context<Client>, state: KeyConfigurationModel) -> Result<(), Diagnostics> {
+        let account = cx.client().account().await?;
+        let Attr::Known(id) = &state.id else {
+            return Ok(());
+        };
+        let deadline = timeout(&state.timeouts, "delete", DELETE);
+        cx.client().reads().forget_configurations();
+        let mut wait = Duration::from_millis(500);
+        loop {
+            let error = match account.delete_key_configuration(id).await {
+                Ok(()) => return Ok(()),
+                Err(error) if error.is_not_found() => {
+                    let still = account.find_key_configuration(id).await;
+                    match still {
+                        Ok(None) => return Ok(()),
+                        _ => error,
+                    }
+                }
+                Err(error) => error,
+            };
+            let failed = || {
+                Diagnostics::from(diagnose::account(
+                    "The key configuration could not be deleted",
+                    &error,
+                ))
+            };
+            if !error.is_conflict() {
+                return Err(failed());
+            }
+            // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it permanently.
+            let using = account.workspaces_using(id).await;
+            if using.as_ref().is_ok_and(|using| {
+                using
+                    .iter()
+                    .any(|workspace| !workspace.workspace_status.is_going())
+            }) {
+                refuse_while_in_use(id, Ending::Destroyed, using)?;
+            }
+            if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
+                return Err(failed());
+            }
+            wait = (wait * 2).min(Duration::from_secs(15));
+        }
+    }
+
+    async fn import_state(
+        _: &Context<Client>,
+        id: &str,
+    ) -> Result<KeyConfigurationModel, Diagnostics> {
+        let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {
+            Diagnostic::error(
+                "Not the ID of a key configuration",
+                format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
+            )
+        })?;
+        Ok(KeyConfigurationModel::named(id))
+    }
+
+    fn move_state(
+        source: &Source,
+    ) -> Option<Result<(KeyConfigurationModel, Private), Diagnostics>> {
+        let is_peer = source.is_of("databricks", "databricks")
+            && source.type_name == "databricks_mws_customer_managed_keys";
+        is_peer.then(|| aws::moved(source.state.clone()).map(|model| (model, Private::new())))
+    }
+}
+
+/// What a new configuration means for the other resources of the run, and what a create would find.
+async fn plan_creation(
+    cx: &Context<Client>,
+    model: &KeyConfigurationModel,
+    account: &AccountId,
+) -> Result<(), Diagnostics> {
+    let client = cx.client();
+    // A missing credential is reported now, not in the middle of the apply.
+    let connected = client.account().await?;
+    if let Some(use_cases) = model.cases() {
+        let case = model.case(client, account, Stage::Plan);
+        client
+            .run()
+            .will_create_configuration(PlannedConfiguration {
+                use_cases,
+                key: case.map(|case| case.key()),
+            });
+    }
+    let Some(new) = model.request() else {
+        return Ok(());
+    };
+    refuse_twins(client, &new)?;
+    let all = client.reads().configurations(connected).await;
+    let all = all.map_err(|error: Error| {
+        diagnose::account("The key configurations could not be read", &error)
+    })?;
+    announce(cx, account, all.values(), &new)
+}
+
+/// Two new resources that describe the very same object.
+fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagnostics> {
+    let fingerprint = serde_json::to_string(new).unwrap_or_default();
+    let claim = Claim {
+        value: String::new(),
+        is_new: true,
+    };
+    if client
+        .run()
+        .claim(Claimed::NewConfiguration(fingerprint), claim)
+    {
+        return Ok(());
+    }
+    Err(Diagnostic::error(
+        "Two resources describe the same key configuration",
+        format!(
+            "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have \
+             the same object twice, and nobody could tell them apart.\n\nKeep one of them, and refer to it from everywhere. If you need two, give \
+             them different aliases (`key_alias`).",
+            new.aws_key_info.key_arn
+        ),
+    )
+    .on("aws.key_arn")
+    .into())
+}

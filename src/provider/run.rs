@@ -1,0 +1,143 @@
+//! What the resources of one walk know of each other.
+//!
+//! Terraform plans and applies each resource by itself, many at a time, and in any order that its references allow. Some
+//! questions are about several of them: whether two want the same thing, what another one is about to do, what has been said
+//! already. This is the one place in which they meet. It lives as long as the provider's process, which is one walk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
+
+use super::shared::lock;
+use crate::vocabulary::{Key, UseCase, WorkspaceId};
+
+/// Something that only one resource of a configuration may have.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claimed {
+    /// What a workspace has for a use case.
+    WorkspaceKey(WorkspaceId, UseCase),
+    /// A new key configuration, by the request that creates it.
+    NewConfiguration(String),
+}
+
+/// What a resource wants of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// What it wants it to be.
+    pub value: String,
+    /// Whether the resource is to be created.
+    pub is_new: bool,
+}
+
+/// A key configuration that this run is about to create; its id is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PlannedConfiguration {
+    /// What it is made for.
+    pub use_cases: Vec<UseCase>,
+    /// Its key, when that is known.
+    pub key: Option<Key>,
+}
+
+/// The memory of one run.
+#[derive(Debug, Default)]
+pub struct RunMemory {
+    claims: Mutex<BTreeMap<Claimed, Claim>>,
+    reported: Mutex<BTreeSet<String>>,
+    managed_configurations: Mutex<BTreeSet<String>>,
+    vanished_workspaces: Mutex<BTreeSet<WorkspaceId>>,
+    planned_configurations: Mutex<BTreeSet<PlannedConfiguration>>,
+}
+
+impl RunMemory {
+    /// Claims something that only one resource of a configuration may have. `false` when another one has it: one that wants
+    /// another value, or that is new as well. (A resource that is to be replaced is planned twice, first as it is and then as a
+    /// new one, with the same value.)
+    pub fn claim(&self, thing: Claimed, claim: Claim) -> bool {
+        let mut claims = lock(&self.claims);
+        match claims.get_mut(&thing) {
+            None => {
+                claims.insert(thing, claim);
+                true
+            }
+            Some(other) => {
+                let free = other.value == claim.value && !(other.is_new && claim.is_new);
+                other.is_new |= claim.is_new;
+                free
+            }
+        }
+    }
+
+    /// Whether this is reported for the first time in this run. What is about a thing that several resources share is said once.
+    pub fn is_first_report(&self, what: String) -> bool {
+        lock(&self.reported).insert(what)
+    }
+
+    /// Effect: a resource of this run manages this key configuration.
+    pub fn manages_configuration(&self, id: &str) {
+        lock(&self.managed_configurations).insert(id.to_owned());
+    }
+
+    /// Whether a resource of this run is known to manage this key configuration.
+    pub fn is_managed_configuration(&self, id: &str) -> bool {
+        lock(&self.managed_configurations).contains(id)
+    }
+
+    /// Effect: this run is about to create this key configuration.
+    pub fn will_create_configuration(&self, planned: PlannedConfiguration) {
+        lock(&self.planned_configurations).insert(planned);
+    }
+
+    /// The key configurations that this run is about to create.
+    pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
+        lock(&self.planned_configurations).iter().cloned().collect()
+    }
+
+    /// Effect: a workspace of the state turned out to be gone.
+    pub fn workspace_vanished(&self, id: WorkspaceId) {
+        lock(&self.vanished_workspaces).insert(id);
+    }
+
+    /// Whether a workspace of the state turned out to be gone in this run. Planning it anew must not stop the run: Terraform
+    /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
+    pub fn has_vanished(&self, id: WorkspaceId) -> bool {
+        lock(&self.vanished_workspaces).contains(&id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: the claims on one thing, in their order, and which of them are granted.
+    #[test]
+    fn one_thing_has_one_owner_whatever_the_order() {
+        let new = |value: &str| (value.to_owned(), true);
+        let old = |value: &str| (value.to_owned(), false);
+        let rows = [
+            ("two new ones", vec![new("a"), new("a")], vec![true, false]),
+            ("two values", vec![old("a"), old("b")], vec![true, false]),
+            (
+                "one that is replaced is planned twice",
+                vec![old("a"), new("a")],
+                vec![true, true],
+            ),
+            (
+                "and then nobody else may have it",
+                vec![old("a"), new("a"), new("a")],
+                vec![true, true, false],
+            ),
+        ];
+        for (what, claims, expected) in rows {
+            let memory = RunMemory::default();
+            let granted: Vec<bool> = claims
+                .into_iter()
+                .map(|(value, is_new)| {
+                    memory.claim(
+                        Claimed::NewConfiguration("request".to_owned()),
+                        Claim { value, is_new },
+                    )
+                })
+                .collect();
+            assert_eq!(granted, expected, "{what}");
+        }
+    }
+}
