@@ -199,7 +199,7 @@ fn the_exit_code_says_whether_databricks_can_use_the_key() {
     let (code, _, err) = check(&good.replace("\"Allow\"", "\"Permit\""), &[]);
     assert_eq!(code, 2);
     assert!(
-        err.contains("line 1, column 48: `Permit` is no effect"),
+        err.contains("line 1, column 48: `Permit` is not an effect"),
         "{err}"
     );
 

@@ -19,7 +19,7 @@ resource "aws_kms_key" "lakehouse" {
   enable_key_rotation     = true
 
   lifecycle {
-    # dbxcmk_key_policy adds its statements to the policy; this resource must not take them away again.
+    # dbxcmk_key_policy adds statements to the policy; this resource must not remove them.
     ignore_changes = [policy]
   }
 }

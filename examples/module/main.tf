@@ -1,4 +1,4 @@
-# A module as a platform team has one: a key, its policy, its registration, and the workspaces that use it.
+# A module of a platform team: a key, its policy, its registration, and the workspaces that use it.
 terraform {
   required_version = ">= 1.7"
 

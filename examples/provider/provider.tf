@@ -7,8 +7,8 @@ terraform {
   }
 }
 
-# The credential comes from the environment: DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal that
-# is an account admin. AWS credentials are found as the AWS tools find them.
+# The credentials come from the environment: DATABRICKS_CLIENT_ID and DATABRICKS_CLIENT_SECRET of a service principal that
+# is an account admin, and the default AWS credential chain.
 provider "dbxcmk" {
   host       = "https://accounts.cloud.databricks.com"
   account_id = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11"

@@ -238,15 +238,18 @@ fn findings_page() -> String {
 
 /// The guide on what is encrypted: every kind of data.
 fn coverage_page() -> String {
-    let description = "Each kind of data of a workspace, where it lies, which key encrypts it, and what no key of these reaches.";
+    let description =
+        "Each kind of data of a workspace, its location, and the key that encrypts it.";
     let mut page = front_matter("What is encrypted - dbxcmk", description);
     page.push_str(
-        "\n# What is encrypted, and what is not\n\nFrom the Databricks documentation. For one of your workspaces, with its keys, the data \
-         source [`dbxcmk_workspace_encryption`](../data-sources/workspace_encryption.md) says the same.\n\n- Only what is written after a \
-         key was attached is encrypted with it; what was there before stays as it was until it is written again.\n- A workspace with \
-         serverless compute alone, or with default storage, has no bucket of yours: its managed services key covers the default storage, \
-         and a storage key makes no sense.\n- A key does not encrypt data itself: it wraps data keys. While it is disabled, they cannot be \
-         unwrapped once the cached ones expire.\n\n| data | where it lies | which key | |\n|---|---|---|---|\n",
+        "\n# What is encrypted, and what is not\n\nThis page summarizes the Databricks documentation. The data source \
+         [`dbxcmk_workspace_encryption`](../data-sources/workspace_encryption.md) reports the same for one of your \
+         workspaces and its keys.\n\n- A key encrypts only data that is written after it was attached. Existing data \
+         keeps its encryption until it is written again.\n- A workspace with only serverless compute, or with default \
+         storage, has no bucket in your account. Its managed services key covers the default storage, and a storage key \
+         has no effect.\n- A key does not encrypt data directly: it encrypts data keys. While the key is disabled, \
+         Databricks cannot decrypt them after the cached ones expire.\n\n| Data | Location | Key | Notes \
+         |\n|---|---|---|---|\n",
     );
     for kind in KINDS {
         let (key, more) = match kind.cover {

@@ -26,10 +26,10 @@ const UNUSABLE: u8 = 2;
 /// `lint`
 #[derive(Debug, clap::Args)]
 pub struct LintArguments {
-    /// How to answer: text or json.
+    /// Output format: text or json.
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
-    /// Directories and `.tf` files. Directories are searched in depth, but for hidden ones.
+    /// Directories and .tf files. Searches directories recursively, except hidden ones.
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
 }
@@ -135,7 +135,7 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
         Json::from(all).to_string()
     } else if found {
         format!(
-            "{}\n\nTerraform drops unknown names inside of a nested attribute without a word, and the default applies. Correct the names.",
+            "{}\n\nTerraform ignores unknown names inside a nested attribute, and the default applies. Correct the names.",
             lines.join("\n")
         )
     } else {

@@ -12,9 +12,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-/// Customer-managed keys under Databricks workspaces, proven before they are attached.
+/// Attaches customer-managed keys to Databricks workspaces safely.
 ///
-/// This program is a Terraform provider: without a subcommand it is started by Terraform, not by hand.
+/// This program is a Terraform provider: without a subcommand, Terraform starts it.
 #[derive(Debug, Parser)]
 #[command(
     name = "terraform-provider-dbxcmk",
@@ -28,20 +28,20 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the provider to a Terraform that is told where it runs (for debuggers).
+    /// Serve the provider for a debugger.
     Serve(serve::ServeArguments),
-    /// Ask about key policies, without a cloud.
+    /// Check and evaluate key policies, without a cloud.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// Say what a plan does to whose encryption, for the review of a pull request.
+    /// Report which workspaces and keys a plan affects, for the review of a pull request.
     ///
-    /// Exit code 0: reviewed. 1: something was found that --fail-on names. 2: the input cannot be read or is not a plan.
+    /// Exit code 0: reviewed. 1: a finding of a level that --fail-on names. 2: the input cannot be read or is not a plan.
     Review(review::ReviewArguments),
-    /// Find names inside of nested attributes that do not exist, which Terraform drops without a word.
+    /// Find names in nested attributes that do not exist, which Terraform ignores.
     ///
-    /// Exit code 0: every name exists. 1: one does not. 2: a file cannot be read or is not HCL.
+    /// Exit code 0: every name exists. 1: a name does not exist. 2: a file cannot be read or is not HCL.
     Lint(lint::LintArguments),
-    /// Write the documentation from the schemas and examples, or check that it is fresh.
+    /// Write the documentation from the schemas and examples, or check that it is up to date.
     Docs(docs::DocsArguments),
 }
 

@@ -20,25 +20,24 @@ const UNUSABLE: u8 = 2;
 /// `review`
 #[derive(Debug, clap::Args)]
 pub struct ReviewArguments {
-    /// How to answer: markdown, text, json or sarif.
+    /// Output format: markdown, text, json or sarif.
     #[arg(long, default_value = "markdown", value_parser = ["markdown", "text", "json", "sarif"])]
     format: String,
-    /// Exit with 1 when something of this level is found: error, irreversible or warning. Can be given more than once, or as a
-    /// list with commas. `warning` includes the others, `irreversible` includes error.
+    /// Exit with 1 for findings of this level: error, irreversible or warning. Can be repeated, or be a list with commas. warning
+    /// includes the others, irreversible includes error.
     #[arg(long = "fail-on", value_delimiter = ',', value_parser = ["error", "irreversible", "warning"])]
     fail_on: Vec<String>,
-    /// A finding to accept, and why: `ID[:ADDRESS]=REASON`, as `key-deleted:aws_kms_key.old=rotated out in May`. It counts for no
-    /// gate, and stands in the report with its reason. Without an address, every finding of that id is accepted. Can be given
-    /// more than once.
+    /// Accept a finding, with a reason: key-deleted:aws_kms_key.old="rotated out in May". It does not count for --fail-on, and the
+    /// report shows it with the reason. Without an address, accepts every finding of that ID. Can be repeated.
     #[arg(long = "accept", value_name = "ID[:ADDRESS]=REASON")]
     accept: Vec<Acceptance>,
-    /// The directory with the configuration of the plan, in which SARIF looks for the line of each resource.
+    /// Directory with the configuration of the plan, where SARIF finds the line of each resource.
     #[arg(long, default_value = ".")]
     sarif_directory: PathBuf,
-    /// The file in which SARIF places what it does not find there.
+    /// File for SARIF results whose resource is not in that directory.
     #[arg(long, default_value = "main.tf")]
     sarif_file: String,
-    /// The plan, as `terraform show -json` prints it; `-` or nothing for standard input.
+    /// File with the output of terraform show -json; - for standard input.
     #[arg(default_value = "-")]
     file: PathBuf,
 }
@@ -70,7 +69,7 @@ impl FromStr for Acceptance {
             let hint = nearest(id, &known)
                 .map(|near| format!("; did you mean `{near}`?"))
                 .unwrap_or_default();
-            return Err(format!("`{id}` is not the id of a finding{hint}"));
+            return Err(format!("`{id}` is not the ID of a finding{hint}"));
         }
         if reason.trim().is_empty() {
             return Err(format!("say why it is accepted: `{what}=REASON`"));
@@ -172,7 +171,7 @@ mod tests {
             ),
             (
                 "key-deletd=x",
-                Err("`key-deletd` is not the id of a finding; did you mean `key-deleted`?"),
+                Err("`key-deletd` is not the ID of a finding; did you mean `key-deleted`?"),
             ),
         ];
         for (text, expected) in rows {

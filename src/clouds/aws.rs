@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::sts::AssumeRoleProvider;
@@ -21,9 +22,9 @@ use tokio::sync::{Mutex, OnceCell};
 
 use crate::preflight::aws::{KeyDescription, KeyFacts, KmsGrant, PolicySource};
 use crate::preflight::{Fact, Unreadable};
-use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::ArnError;
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{KeyState, is_loopback};
 use kms_policy::Caller;
 
 /// The one policy that a key has.
@@ -71,7 +72,7 @@ pub struct AssumeRole {
 }
 
 /// Why AWS did not do it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum AwsError {
     /// The caller may not.
     #[error("access denied to {permission}: {message}")]
@@ -97,10 +98,19 @@ pub enum AwsError {
         reason: String,
         /// The profile that was asked for, if one was.
         profile: Option<String>,
+        /// What the SDK says.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     },
     /// AWS could not be reached.
-    #[error("{0}")]
-    Unreachable(String),
+    #[error("{reason}")]
+    Unreachable {
+        /// Why, in words.
+        reason: String,
+        /// What the SDK says.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+    },
     /// Anything else.
     #[error("{code}: {message}")]
     Other {
@@ -108,23 +118,28 @@ pub enum AwsError {
         code: String,
         /// AWS's own words.
         message: String,
+        /// What the SDK says.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
     },
 }
 
 impl AwsError {
-    /// Whether a principal of the policy does not exist (yet): AWS knows a new role only after some seconds.
+    /// Whether a principal of the policy does not exist (yet): AWS knows a new role only after some seconds. The code is that of
+    /// every malformed policy, so the text decides: "Policy contains a statement with one or more invalid principals". Source:
+    /// AWS KMS API reference, PutKeyPolicy, and AWS knowledge center, "MalformedPolicyDocumentException".
     pub fn is_invalid_principal(&self) -> bool {
         matches!(self, Self::MalformedPolicy(message) if message.contains("invalid principal"))
     }
 }
 
-fn understand<E, R>(permission: &'static str, error: &SdkError<E, R>) -> AwsError
+fn understand<E, R>(permission: &'static str, error: SdkError<E, R>) -> AwsError
 where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-    R: std::fmt::Debug + 'static,
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    R: std::fmt::Debug + Send + Sync + 'static,
 {
     let message = error.message().unwrap_or_default().to_owned();
-    match error.code() {
+    match error.code().map(str::to_owned).as_deref() {
         Some("AccessDeniedException" | "AccessDenied") => AwsError::AccessDenied {
             permission,
             message,
@@ -143,17 +158,23 @@ where
         ) => AwsError::Credentials {
             reason: format!("AWS does not accept the credentials ({code}: {message})"),
             profile: None,
+            source: Some(Arc::new(error)),
         },
         Some(code) => AwsError::Other {
             code: code.to_owned(),
             message,
+            source: Some(Arc::new(error)),
         },
-        None => match cause::<CredentialsError>(error) {
-            Some(credentials) => AwsError::Credentials {
-                reason: of_credentials(credentials),
+        None => match cause::<CredentialsError>(&error).map(of_credentials) {
+            Some(reason) => AwsError::Credentials {
+                reason,
                 profile: None,
+                source: Some(Arc::new(error)),
             },
-            None => AwsError::Unreachable(innermost(error)),
+            None => AwsError::Unreachable {
+                reason: innermost(&error),
+                source: Some(Arc::new(error)),
+            },
         },
     }
 }
@@ -217,13 +238,9 @@ fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
         .map(str::to_owned)
         .or_else(|| variable(&format!("AWS_ENDPOINT_URL_{service}")))
         .or_else(|| variable("AWS_ENDPOINT_URL"));
-    let host = endpoint.and_then(|endpoint| url::Url::parse(&endpoint).ok());
-    match host.as_ref().and_then(url::Url::host) {
-        Some(url::Host::Domain(name)) => name == "localhost",
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
+    endpoint
+        .and_then(|endpoint| url::Url::parse(&endpoint).ok())
+        .is_some_and(|url| is_loopback(&url))
 }
 
 /// AWS, as one provider configuration sees it.
@@ -247,13 +264,13 @@ impl Aws {
     }
 
     /// What an error of the SDK means, with the profile that the credentials come from.
-    fn understand<E, R>(&self, permission: &'static str, error: &SdkError<E, R>) -> AwsError
+    fn understand<E, R>(&self, permission: &'static str, error: SdkError<E, R>) -> AwsError
     where
-        E: ProvideErrorMetadata + std::error::Error + 'static,
-        R: std::fmt::Debug + 'static,
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
     {
         match understand(permission, error) {
-            AwsError::Credentials { reason, .. } => {
+            AwsError::Credentials { reason, source, .. } => {
                 let variable = || {
                     std::env::var("AWS_PROFILE")
                         .ok()
@@ -261,6 +278,7 @@ impl Aws {
                 };
                 AwsError::Credentials {
                     reason,
+                    source,
                     profile: self.settings.profile.clone().or_else(variable),
                 }
             }
@@ -430,8 +448,10 @@ impl Aws {
             .region()
             .map(|region| region.as_ref().to_owned());
         let region = region.map(str::to_owned).or(usual);
-        let region = region
-            .ok_or_else(|| AwsError::Unreachable("no AWS region is configured".to_owned()))?;
+        let region = region.ok_or_else(|| AwsError::Unreachable {
+            reason: "no AWS region is configured".to_owned(),
+            source: None,
+        })?;
         Ok(self.kms_in(&region).await)
     }
 
@@ -447,7 +467,7 @@ impl Aws {
             .key_id(key_id)
             .send()
             .await;
-        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", error))?;
         let arn = answer
             .key_metadata()
             .and_then(|key| key.arn())
@@ -473,7 +493,7 @@ impl Aws {
             .send();
         let mut keys = Vec::new();
         while let Some(key) = pages.next().await {
-            let key = key.map_err(|error| self.understand("kms:ListKeys", &error))?;
+            let key = key.map_err(|error| self.understand("kms:ListKeys", error))?;
             keys.push(key.key_arn().unwrap_or_default().parse());
         }
         Ok(keys)
@@ -491,7 +511,7 @@ impl Aws {
             .key_id(key.to_string())
             .send()
             .await;
-        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:DescribeKey", error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
         // A date that has no form in RFC 3339 is still a date.
@@ -550,7 +570,7 @@ impl Aws {
             .policy_name(POLICY_NAME)
             .send()
             .await;
-        let answer = answer.map_err(|error| self.understand("kms:GetKeyPolicy", &error))?;
+        let answer = answer.map_err(|error| self.understand("kms:GetKeyPolicy", error))?;
         Ok(answer.policy().unwrap_or_default().to_owned())
     }
 
@@ -570,7 +590,7 @@ impl Aws {
             .await;
         answer
             .map(|_| ())
-            .map_err(|error| self.understand("kms:PutKeyPolicy", &error))
+            .map_err(|error| self.understand("kms:PutKeyPolicy", error))
     }
 
     /// Who calls AWS here, from STS; asked once.
@@ -594,10 +614,10 @@ impl Aws {
                 .get_caller_identity()
                 .send()
                 .await;
-            let answer =
-                answer.map_err(|error| self.understand("sts:GetCallerIdentity", &error))?;
+            let answer = answer.map_err(|error| self.understand("sts:GetCallerIdentity", error))?;
             let arn = answer.arn().unwrap_or_default();
-            Caller::parse(arn).map_err(|_| AwsError::Other {
+            Caller::parse(arn).map_err(|error| AwsError::Other {
+                source: Some(Arc::new(error)),
                 code: "GetCallerIdentity".to_owned(),
                 message: format!("`{arn}` is not an identity"),
             })
@@ -619,7 +639,7 @@ impl Aws {
             .send();
         let mut grants = Vec::new();
         while let Some(grant) = pages.next().await {
-            let grant = grant.map_err(|error| self.understand("kms:ListGrants", &error))?;
+            let grant = grant.map_err(|error| self.understand("kms:ListGrants", error))?;
             grants.push(KmsGrant {
                 grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
                 operations: grant
@@ -646,7 +666,7 @@ impl Aws {
             .send()
             .await;
         Ok(answer
-            .map_err(|error| self.understand("kms:GetKeyRotationStatus", &error))?
+            .map_err(|error| self.understand("kms:GetKeyRotationStatus", error))?
             .key_rotation_enabled())
     }
 
@@ -712,11 +732,11 @@ fn unreadable(error: &AwsError) -> Unreadable {
         AwsError::NotFound(_) => {
             (None, "KMS has no such key in that region and account, or the credentials belong to another account".to_owned())
         }
-        AwsError::Credentials { reason, profile } => {
+        AwsError::Credentials { reason, profile, .. } => {
             let of = profile.as_deref().map(|profile| format!(" (profile `{profile}`)")).unwrap_or_default();
             (None, format!("the provider found no usable AWS credentials{of}: {reason}"))
         }
-        AwsError::Unreachable(reason) => (None, format!("KMS could not be reached ({reason})")),
+        AwsError::Unreachable { reason, .. } => (None, format!("KMS could not be reached ({reason})")),
         other => (None, other.to_string()),
     };
     let remedy = match error {

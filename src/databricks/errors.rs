@@ -1,5 +1,6 @@
 //! What the account API says when it refuses: four shapes of body, and what is no API answer at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -32,6 +33,9 @@ pub enum Error {
     Transport {
         /// What happened, without secrets.
         reason: String,
+        /// What the HTTP client says; `None` where the provider itself gave up waiting.
+        #[source]
+        source: Option<Arc<dyn std::error::Error + Send + Sync>>,
         /// Whether the request may have been taken although no answer came.
         may_have_been_taken: bool,
         /// Whether not even a connection could be opened.
@@ -53,7 +57,7 @@ pub enum Error {
     },
     /// No token could be had, so that the request itself was never sent.
     #[error("could not get an access token: {0}")]
-    Token(Box<Error>),
+    Token(#[source] Box<Error>),
     /// There is no credential, or its method does not work.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -86,7 +90,9 @@ impl ApiError {
             )
     }
 
-    /// Whether running compute is in the way of a workspace update.
+    /// Whether running compute is in the way of a workspace update. The code (`INVALID_STATE`) is that of other states as well, so
+    /// the text decides: "Please terminate all pool & cluster EC2 instances in your workspace subnets before attempting to update
+    /// the workspace." Source: databricks/terraform-provider-databricks issue 4491.
     pub fn is_running_compute(&self) -> bool {
         self.message.contains("terminate all") && self.message.contains("instances")
     }

@@ -1,14 +1,16 @@
 //! What every request has in common, to the account API and to whoever gives out tokens: which addresses are safe, how an
 //! answer is read, what a broken connection means, and how long to wait before the next try.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use reqwest::Response;
 use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use url::{Host, Url};
+use url::Url;
 
 use super::errors::{ApiError, Error};
 use super::proxies::Proxies;
+use crate::vocabulary::is_loopback;
 
 /// The pause before the second try; it doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -18,16 +20,6 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Whether secrets may be sent there: with TLS, or to this very machine.
 pub fn is_safe(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
-}
-
-/// Whether it is this machine.
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
 }
 
 /// How long to wait after a try that failed: what the service asked for, else longer each time, never quite the same for
@@ -91,11 +83,12 @@ fn plain(error: &reqwest::Error) -> String {
 }
 
 /// A request that did not get through, or whose answer did not.
-pub fn broken(error: &reqwest::Error) -> Error {
+pub fn broken(error: reqwest::Error) -> Error {
     Error::Transport {
-        reason: plain(error),
+        reason: plain(&error),
         may_have_been_taken: !error.is_connect() && !error.is_builder(),
         is_unreachable: error.is_connect(),
+        source: Some(Arc::new(error)),
     }
 }
 
@@ -117,7 +110,7 @@ pub async fn read(response: Response) -> Result<String, Error> {
     if matches!(status, 301..=308) && header(LOCATION).is_some() {
         return Err(Error::LoginPage);
     }
-    let body = response.text().await.map_err(|error| broken(&error))?;
+    let body = response.text().await.map_err(broken)?;
     if (200..300).contains(&status) {
         return if is_page || body.trim_start().starts_with('<') {
             Err(Error::LoginPage)
@@ -160,6 +153,7 @@ mod tests {
     fn pauses_grow_and_do_what_the_service_asks() {
         let broken = Error::Transport {
             reason: String::new(),
+            source: None,
             may_have_been_taken: false,
             is_unreachable: false,
         };

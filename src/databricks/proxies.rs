@@ -4,7 +4,7 @@
 use reqwest::{ClientBuilder, NoProxy, Proxy};
 use url::Url;
 
-use super::http::is_loopback;
+use crate::vocabulary::is_loopback;
 
 /// This machine, whatever `NO_PROXY` says.
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";

@@ -115,7 +115,7 @@ impl Account {
         } = resolved;
         let proxied = Proxies::of_environment()
             .on(Client::builder())
-            .map_err(|error| broken(&error))?;
+            .map_err(broken)?;
         let mut http = proxied
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(behaviour.timeout))
@@ -128,7 +128,7 @@ impl Account {
         if let Some(file) = &behaviour.ca_bundle {
             http = http.tls_certs_merge(certificates(file)?);
         }
-        let http = http.build().map_err(|error| broken(&error))?;
+        let http = http.build().map_err(broken)?;
         let patience = behaviour.retry_timeout;
         let tokens = Tokens::new(
             http.clone(),
@@ -299,16 +299,9 @@ impl Account {
             tracing::trace!(body = shown, "the request");
             request = request.header(CONTENT_TYPE, "application/json").body(body);
         }
-        let request = headers
-            .on(request)
-            .build()
-            .map_err(|error| broken(&error))?;
+        let request = headers.on(request).build().map_err(broken)?;
         tracing::trace!(headers = named(request.headers()), "the request's headers");
-        let response = self
-            .http
-            .execute(request)
-            .await
-            .map_err(|error| broken(&error))?;
+        let response = self.http.execute(request).await.map_err(broken)?;
         tracing::trace!(
             status = response.status().as_u16(),
             headers = named(response.headers()),

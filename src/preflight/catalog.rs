@@ -130,6 +130,8 @@ catalog! {
         "The policy does not follow the grammar of key policies; the message names the place.";
     PolicyMissingAction "policy-missing-action" Error Refused "The key policy does not allow an action that Databricks needs"
         "The message names every missing action, and shows one statement that grants all of them. Let `dbxcmk_key_policy` manage it.";
+    PolicyNotPlannedYet "policy-not-planned-yet" Warning Refused "The key policy of this configuration was not part of the proof"
+        "Terraform planned the resource before the `dbxcmk_key_policy` of the same configuration. Refer to `dbxcmk_key_policy.….aws.key_arn` instead of the key, so that Terraform plans and applies the policy first.";
     PolicyExplicitDeny "policy-explicit-deny" Error Refused "A statement denies what Databricks needs"
         "A Deny wins over every Allow. The message names the statement, and shows the condition that excludes Databricks from it.";
     PolicyUndetermined "policy-undetermined" Error Allowed "It cannot be proven that an action is allowed"
@@ -182,7 +184,7 @@ impl fmt::Display for Id {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SilenceError {
     /// No finding has this name.
-    #[error("`{0}` is not the id of a finding{1}")]
+    #[error("`{0}` is not the ID of a finding{1}")]
     Unknown(String, String),
     /// It must not be silenced.
     #[error(
@@ -245,11 +247,11 @@ mod tests {
         for (text, message) in [
             (
                 "kms-key-no-rotaton",
-                "`kms-key-no-rotaton` is not the id of a finding; did you mean `kms-key-no-rotation`?",
+                "`kms-key-no-rotaton` is not the ID of a finding; did you mean `kms-key-no-rotation`?",
             ),
             (
                 "nonsense",
-                "`nonsense` is not the id of a finding; each message ends with the ID in brackets, as in `[kms-key-no-rotation]`",
+                "`nonsense` is not the ID of a finding; each message ends with the ID in brackets, as in `[kms-key-no-rotation]`",
             ),
         ] {
             assert_eq!(

@@ -14,6 +14,8 @@ pub enum Hint {
         /// Whether the same configuration puts the policy.
         planned: bool,
     },
+    /// Refer to the key by way of the resource that manages its policy.
+    ReferToPolicy,
     /// Say which role launches clusters, or do not encrypt their volumes with this key.
     NameRoleOrExcludeVolumes,
     /// Do not encrypt the volumes of clusters with this key.

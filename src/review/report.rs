@@ -1,6 +1,8 @@
 //! The report: what a reviewer should know, apart from how it is shown.
 
 use crate::review::catalog::Rule;
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 
 use tfplugin::printable::{printable, printable_line};
@@ -243,7 +245,7 @@ impl Report {
                 reason: reason.to_owned(),
             }));
         self.level = self.findings.iter().map(|finding| finding.level).max();
-        self.verdict = super::rules::verdict(self);
+        self.verdict = self.in_one_line();
     }
 
     /// The findings of a level.
@@ -251,5 +253,55 @@ impl Report {
         self.findings
             .iter()
             .filter(move |finding| finding.level == level)
+    }
+
+    /// What a report comes to, in one line.
+    pub fn in_one_line(&self) -> String {
+        let report = self;
+        let of = |level| report.of(level).count();
+        let changing = report.workspaces.iter().filter(|line| line.after.is_some());
+        let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
+        let touched = match workspaces.len() {
+            0 => "No workspace key changes".to_owned(),
+            number => format!(
+                "The keys of {} change",
+                count(number, "workspace", "workspaces")
+            ),
+        };
+        let (errors, irreversible, warnings) = (
+            of(Level::Error),
+            of(Level::Irreversible),
+            of(Level::Warning),
+        );
+        let mut parts = Vec::new();
+        if errors > 0 {
+            parts.push(count(errors, "blocking problem", "blocking problems"));
+        }
+        if irreversible > 0 {
+            parts.push(count(
+                irreversible,
+                "step that cannot be undone",
+                "steps that cannot be undone",
+            ));
+        }
+        if warnings > 0 {
+            parts.push(count(warnings, "finding to check", "findings to check"));
+        }
+        match (errors, parts.is_empty()) {
+            (1.., _) => format!("Do not apply: {}. {touched}.", parts.join(", ")),
+            (0, false) => format!("Check before you apply: {}. {touched}.", parts.join(", ")),
+            (0, true) if report.workspaces.is_empty() && report.keys.is_empty() => {
+                "This plan does not change the encryption of a workspace.".to_owned()
+            }
+            (0, true) => format!("No findings: {touched}."),
+        }
+    }
+}
+
+fn count(number: usize, one: &str, many: &str) -> String {
+    if number == 1 {
+        format!("1 {one}")
+    } else {
+        format!("{number} {many}")
     }
 }

@@ -34,7 +34,7 @@ fn uuid(text: &str, expected: &'static str, hint: &str) -> Result<String, IdErro
         // The databricks/databricks provider uses `account/uuid` as the id of its resources.
         Some((account, id)) if is_uuid(account) && is_uuid(id) => {
             format!(
-                ": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`"
+                ": it is an account ID and an ID with a slash between them. Use the part behind the slash: `{id}`"
             )
         }
         _ => format!("; {hint}"),
@@ -70,7 +70,7 @@ impl FromStr for AccountId {
     fn from_str(text: &str) -> Result<Self, IdError> {
         uuid(
             text,
-            "a Databricks account id",
+            "a Databricks account ID",
             &format!("{UUID_HINT}, shown in the account console under your user name"),
         )
         .map(Self)
@@ -92,7 +92,7 @@ impl FromStr for KeyConfigurationId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        uuid(text, "the id of a key configuration", UUID_HINT).map(Self)
+        uuid(text, "the ID of a key configuration", UUID_HINT).map(Self)
     }
 }
 
@@ -134,7 +134,7 @@ impl fmt::Display for AttachedKey {
             Self::None => f.write_str("none"),
             Self::Known(id) => id.fmt(f),
             Self::Unreadable(text) => {
-                write!(f, "`{text}`, which is not the id of a key configuration")
+                write!(f, "`{text}`, which is not the ID of a key configuration")
             }
         }
     }
@@ -171,14 +171,14 @@ impl FromStr for WorkspaceId {
                 let hint = match text.split_once('/') {
                     Some((account, id)) if is_uuid(account) => {
                         format!(
-                            ": it is an account id and an id with a slash between them. Use the part behind the slash: `{id}`"
+                            ": it is an account ID and an ID with a slash between them. Use the part behind the slash: `{id}`"
                         )
                     }
                     _ => "; it is a number such as `1234567890123456`, shown in the workspace's URL as `?o=…`".to_owned(),
                 };
                 Err(IdError {
                     text: text.to_owned(),
-                    expected: "a workspace id",
+                    expected: "a workspace ID",
                     hint,
                 })
             }
@@ -274,7 +274,7 @@ impl<'de> serde::Deserialize<'de> for WorkspaceId {
                 number.to_string().parse().map_err(serde::de::Error::custom)
             }
             other => Err(serde::de::Error::custom(format!(
-                "`{other}` is not a workspace id"
+                "`{other}` is not a workspace ID"
             ))),
         }
     }

@@ -6,10 +6,12 @@ pub mod aws;
 mod cloud;
 mod databricks;
 mod deployment;
+mod hosts;
 
 pub use cloud::{Cloud, Key, KeyState, Tier, WorkspaceStatus};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
+pub use hosts::is_loopback;
 
 /// Serde by way of the textual form.
 macro_rules! textual {

@@ -134,7 +134,7 @@ fn each_is_imported_by_its_identity() {
     stage
         .workdir
         .refused_plan()
-        .error("Not the id of a key configuration");
+        .error("Not the ID of a key configuration");
 }
 
 #[test]
@@ -353,7 +353,7 @@ fn what_cannot_be_taken_over_is_told() {
     ));
     let run = stage.workdir.refused_plan();
     assert!(
-        run.error("dbxcmk_key_policy cannot take over a terraform_data")
+        run.error("A terraform_data cannot be moved to dbxcmk_key_policy")
             .detail
             .contains("removed"),
         "{}",

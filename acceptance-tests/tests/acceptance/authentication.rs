@@ -124,7 +124,8 @@ fn a_github_job_needs_no_secret() {
         .set("DATABRICKS_TOKEN_AUDIENCE", "somebody-else");
     let run = stage.workdir.refused_plan();
     assert!(
-        run.output.contains("Databricks gave no token"),
+        run.output
+            .contains("could not get a Databricks access token"),
         "{}",
         run.shown()
     );

@@ -150,9 +150,7 @@ fn the_cross_account_role_of_the_workspace_is_checked(over: Over) {
     if key.contains(":123456789012:") {
         // The role is of the key's own account, which may allow it by IAM: possible, and not proven.
         assert!(run.success, "{}", run.shown());
-        let warning = run.warning(
-            "The cross-account role may use the key only as far as its IAM policies allow",
-        );
+        let warning = run.warning("The cross-account role depends on its IAM policies");
         assert!(warning.detail.contains(role), "{}", warning.detail);
     } else {
         let error = run.error("The key policy does not let the cross-account role use the key for cluster volumes (EBS)");
@@ -394,7 +392,7 @@ mod the_account {
     #[test]
     fn a_workspace_without_storage_of_its_own_gets_no_storage_key() {
         for (field, value, words) in [
-            ("compute_mode", "SERVERLESS", "serverless compute alone"),
+            ("compute_mode", "SERVERLESS", "only serverless compute"),
             ("storage_mode", "DEFAULT_STORAGE", "default storage"),
         ] {
             let stage = ready();
@@ -406,8 +404,7 @@ mod the_account {
             });
             stage.workdir.apply_configuration_alone();
             let run = stage.workdir.refused_plan();
-            let error = run
-                .error("The workspace has no storage of its own that a storage key could encrypt");
+            let error = run.error("The workspace has no storage that a storage key could encrypt");
             assert!(error.detail.contains(words), "{}", error.detail);
             assert!(
                 error.code.contains("storage_key_configuration_id"),
@@ -528,7 +525,7 @@ mod the_account {
         stage
             .workdir
             .refused_plan()
-            .error("The workspace's pricing tier has no customer-managed keys");
+            .error("The workspace's pricing tier does not include customer-managed keys");
     }
 
     #[test]
@@ -616,7 +613,7 @@ mod the_account {
         stage
             .workdir
             .refused_plan()
-            .error("The key configuration is not made for workspace storage");
+            .error("The key configuration is not for workspace storage");
     }
 
     fn settling(stage: &Stage, time: &str) {

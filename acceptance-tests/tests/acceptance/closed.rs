@@ -53,7 +53,7 @@ fn a_key_that_cannot_be_read_is_not_attached() {
         (
             json!({}),
             "The key of the key configuration cannot be read",
-            "without any key",
+            "without a key",
         ),
         (
             json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/l/keyRings/r/cryptoKeys/k" } }),
@@ -329,7 +329,7 @@ fn a_configuration_of_the_same_plan_is_judged_by_its_use_cases() {
         "storage_key_configuration_id",
     ));
     let run = stage.workdir.refused_plan();
-    let error = run.error("The key configuration is not made for workspace storage");
+    let error = run.error("The key configuration is not for workspace storage");
     assert!(
         error.code.contains("storage_key_configuration_id"),
         "{}",
@@ -420,12 +420,12 @@ fn what_is_not_proven_is_said_once() {
         .run
         .warnings()
         .into_iter()
-        .filter(|warning| *warning == "Nothing is proven in this plan")
+        .filter(|warning| *warning == "This plan proves nothing")
         .count();
     assert_eq!(said, 1, "{}", plan.run.shown());
     assert!(
         plan.run
-            .warning("Nothing is proven in this plan")
+            .warning("This plan proves nothing")
             .detail
             .contains("token")
     );
@@ -455,7 +455,7 @@ fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
         let run = stage.workdir.refused_plan();
         let error = run.error("Workspaces need these statements of the key policy");
         for words in [
-            "only as far as its IAM policies allow it",
+            "only if its IAM policies allow it",
             &WORKSPACE.to_string(),
             "cross_account_role_arn",
         ] {
@@ -680,7 +680,7 @@ fn control_characters_of_an_answer_are_shown_and_not_obeyed() {
     });
     stage.configure(&bound_with(&key, "", ""));
     let run = stage.workdir.refused_plan();
-    let error = run.error("The workspace's pricing tier has no customer-managed keys");
+    let error = run.error("The workspace's pricing tier does not include customer-managed keys");
     assert!(
         error.detail.contains("evil\\u{1b}[2J\\u{7}"),
         "{}",

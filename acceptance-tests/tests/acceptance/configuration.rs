@@ -340,7 +340,7 @@ mod faults {
             .unwrap()
             .to_owned();
         let plan = stage.workdir.plan();
-        let warning = plan.run.warning("The key configuration is there already");
+        let warning = plan.run.warning("The key configuration exists already");
         assert!(
             warning.detail.contains(&id) && warning.detail.contains("will adopt it"),
             "{}",
@@ -522,7 +522,7 @@ mod faults {
         );
         let run = stage.workdir.refused_plan();
         assert!(
-            run.error("The key configuration cannot be represented")
+            run.error("The key configuration cannot be managed by this provider version")
                 .detail
                 .contains("another cloud"),
             "{}",

@@ -77,12 +77,12 @@ resource "dbxcmk_workspace_binding" "prod" {{
         (
             "dbxcmk_key_configuration.x",
             "acct/uuid",
-            "Not the id of a key configuration",
+            "Not the ID of a key configuration",
         ),
         (
             "dbxcmk_workspace_binding.x",
             "prod",
-            "Not the id of a workspace",
+            "Not the ID of a workspace",
         ),
     ] {
         let (ty, _) = address.split_once('.').unwrap();

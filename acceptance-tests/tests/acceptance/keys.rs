@@ -189,7 +189,7 @@ fn a_key_that_is_pending_deletion(over: Over) {
         &json!({ "KeyId": key, "PendingWindowInDays": 7 }),
     );
     let run = stage.workdir.refused_plan();
-    let error = run.error("The key is waiting to be deleted");
+    let error = run.error("The key is scheduled for deletion");
     for words in [
         "will be deleted on 20",
         "aws kms cancel-key-deletion",
@@ -214,12 +214,12 @@ fn an_asymmetric_key(over: Over) {
     stage.configure(&configuration(&key));
     let run = stage.workdir.refused_plan();
     assert!(
-        run.error("The key is not a symmetric one")
+        run.error("The key is not symmetric")
             .detail
             .contains("RSA_2048")
     );
     assert!(
-        run.error("The key is not made for encryption")
+        run.error("The key is not for encryption")
             .detail
             .contains("SIGN_VERIFY")
     );
@@ -326,7 +326,7 @@ fn advice_can_be_ignored_and_errors_cannot(over: Over) {
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
     for (id, words) in [
         ("kms-key-disabled", "Fix the cause"),
-        ("kms-key-nice", "is not the id of a finding"),
+        ("kms-key-nice", "is not the ID of a finding"),
     ] {
         stage.configure(&ignoring(id));
         let run = stage.workdir.validated();

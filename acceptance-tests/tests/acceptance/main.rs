@@ -25,6 +25,7 @@ mod import;
 mod keys;
 mod lifecycle;
 mod offline;
+mod order;
 mod policy;
 mod protocol;
 mod review;

@@ -389,7 +389,7 @@ mod what_aws_refuses {
             stage
                 .workdir
                 .refused_plan()
-                .error("KMS would refuse the key policy")
+                .error("KMS would reject the key policy")
                 .detail
                 .contains("at most 32768")
         );

@@ -41,7 +41,7 @@ fn what_is_missing_is_told_with_what_to_set() {
         ),
         (
             "DATABRICKS_ACCOUNT_ID",
-            "No Databricks account id is configured",
+            "No Databricks account ID is configured",
         ),
         (
             "DATABRICKS_CLIENT_SECRET",
@@ -130,7 +130,7 @@ fn a_wrong_secret_is_told_without_showing_it() {
     assert!(
         run.error("The key configurations could not be read")
             .detail
-            .contains("credential is not accepted"),
+            .contains("does not accept the credential"),
         "{}",
         run.shown()
     );
@@ -192,7 +192,7 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
         ),
     );
     let plan = stage.workdir.plan();
-    plan.run.warning("The object was not looked at");
+    plan.run.warning("The object was not read");
     assert_eq!(plan.actions("dbxcmk_key_configuration.x"), "no-op");
     stage.workdir.apply();
     stage.workdir.empty_plan();
@@ -365,7 +365,7 @@ fn an_authority_of_the_company_is_trusted_when_it_is_named() {
         workdir
             .refused_plan()
             .output
-            .contains("has to hold certificates in PEM form")
+            .contains("must contain certificates in PEM form")
     );
     // The account is reached; KMS has settings of its own.
     workdir.configuration(&configuration("    ca_bundle = \"authority.pem\"\n", ""));

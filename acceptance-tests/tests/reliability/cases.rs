@@ -449,7 +449,7 @@ fn signals() -> Vec<Case> {
 /// next run finds it in the state or in the account is right in either way.
 const FOUND_OR_NOT: &[&str] = &[
     "done",
-    "done; warns: *The key configuration is there already*",
+    "done; warns: *The key configuration exists already*",
 ];
 
 impl Case {

@@ -145,7 +145,7 @@ impl Document {
             return Err(PolicyError {
                 place: Place::of(&self.text, second.span.start),
                 message: format!(
-                    "the Sid {:?} occurs twice; it has to be unique",
+                    "the Sid {:?} occurs twice; it must be unique",
                     second.sid.as_deref().unwrap_or_default()
                 ),
             });
@@ -201,7 +201,7 @@ impl Reader<'_> {
                         "2008-10-17" => Version::V2008,
                         other => {
                             let message = format!(
-                                "`{other}` is no version of the policy language; expected \"2012-10-17\""
+                                "`{other}` is not a version of the policy language; expected \"2012-10-17\""
                             );
                             return Err(self.error(&member.value, message));
                         }
@@ -262,7 +262,7 @@ impl Reader<'_> {
             other => {
                 return Err(self.error(
                     effect,
-                    format!("`{other}` is no effect; expected \"Allow\" or \"Deny\""),
+                    format!("`{other}` is not an effect; expected \"Allow\" or \"Deny\""),
                 ));
             }
         };
@@ -350,7 +350,7 @@ impl Reader<'_> {
                     .is_some_and(|(service, name)| !service.is_empty() && !name.is_empty())
             {
                 let message = format!(
-                    "`{action}` is no action; expected for example \"kms:Decrypt\" or \"kms:*\""
+                    "`{action}` is not an action; expected for example \"kms:Decrypt\" or \"kms:*\""
                 );
                 return Err(self.error(node, message));
             }
@@ -366,7 +366,7 @@ impl Reader<'_> {
             if !is_arn && !resource.starts_with(['*', '$']) {
                 return Err(self.error(
                     node,
-                    format!("`{resource}` is no resource; expected \"*\" or the ARN of a key"),
+                    format!("`{resource}` is not a resource; expected \"*\" or the ARN of a key"),
                 ));
             }
         }
@@ -390,7 +390,7 @@ impl Reader<'_> {
                             "CanonicalUser" => Principal::CanonicalUser(value),
                             other => {
                                 let message = format!(
-                                    "\"{other}\" is no kind of principal; expected \"AWS\", \"Service\", \"Federated\" or \
+                                    "\"{other}\" is not a kind of principal; expected \"AWS\", \"Service\", \"Federated\" or \
                                      \"CanonicalUser\""
                                 );
                                 return Err(self.error_at(member.name_span.start, message));
@@ -483,7 +483,7 @@ mod tests {
             (
                 r#""Allow""#,
                 r#""allow""#,
-                "line 2, column 11: `allow` is no effect; expected \"Allow\" or \"Deny\"",
+                "line 2, column 11: `allow` is not an effect; expected \"Allow\" or \"Deny\"",
             ),
             (
                 r#""Effect":"Allow","#,
@@ -503,7 +503,7 @@ mod tests {
             (
                 r#""kms:*""#,
                 r#""Decrypt""#,
-                "line 2, column 63: `Decrypt` is no action; expected for example \"kms:Decrypt\" or \"kms:*\"",
+                "line 2, column 63: `Decrypt` is not an action; expected for example \"kms:Decrypt\" or \"kms:*\"",
             ),
             (
                 r#""kms:*""#,
@@ -524,7 +524,7 @@ mod tests {
             (
                 r#""Resource":"*""#,
                 r#""Resource":"key""#,
-                "line 2, column 82: `key` is no resource; expected \"*\" or the ARN of a key",
+                "line 2, column 82: `key` is not a resource; expected \"*\" or the ARN of a key",
             ),
             (
                 r#""Effect":"Allow","#,
@@ -553,7 +553,7 @@ mod tests {
         let error = Document::parse(&twice)?.check_limits().expect_err("twice");
         assert_eq!(
             error.to_string(),
-            "line 3, column 1: the Sid \"a\" occurs twice; it has to be unique"
+            "line 3, column 1: the Sid \"a\" occurs twice; it must be unique"
         );
         Ok(())
     }

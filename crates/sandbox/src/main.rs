@@ -9,26 +9,26 @@ use clap::Parser;
 
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE};
 
-/// A Databricks account API and an AWS KMS on the loopback, to test Terraform modules and the dbxcmk provider against.
+/// Serves a Databricks account API and an AWS KMS locally, to test Terraform modules.
 ///
-/// With a command, it runs the command with the environment set, and ends with its exit code:
+/// With a command, it sets the environment, runs the command, and exits with its exit code:
 ///
 ///     dbxcmk-sandbox -- terraform test
 ///
-/// Without one, it serves until you press Ctrl-C, and prints the environment to set in another terminal.
+/// Without a command, it runs until you press Ctrl-C, and prints the environment for another terminal.
 #[derive(Debug, Parser)]
 #[command(name = "dbxcmk-sandbox", version, verbatim_doc_comment)]
 struct Arguments {
-    /// The port to listen on [default: any free port].
+    /// Port to listen on [default: any free port].
     #[arg(long, default_value_t = 0, hide_default_value = true)]
     port: u16,
-    /// How many milliseconds a workspace update takes, which takes Databricks up to twenty minutes.
+    /// Duration of a workspace update. Databricks needs up to 20 minutes.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 400)]
     wait: u64,
-    /// Use the KMS at this address instead of the sandbox's own, for example LocalStack at http://localhost:4566.
+    /// Address of a KMS to use instead of the sandbox's own, for example LocalStack at http://localhost:4566.
     #[arg(long, value_name = "URL")]
     kms_endpoint: Option<String>,
-    /// The command to run, and its arguments.
+    /// Command to run, with its arguments.
     #[arg(last = true)]
     command: Vec<OsString>,
 }
@@ -64,7 +64,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let mut out = std::io::stdout();
     writeln!(
         out,
-        "# The sandbox serves at {} until you press Ctrl-C. Set this in another terminal:",
+        "# The sandbox runs at {} until you press Ctrl-C. Set this in another terminal:",
         sandbox.url()
     )?;
     for (name, value) in sandbox.environment() {

@@ -1,4 +1,4 @@
-# The policy belongs to the key's own resource: it has the statements from the beginning.
+# aws_kms_key manages the whole policy, with the statements from the beginning.
 data "aws_caller_identity" "current" {}
 
 data "dbxcmk_key_policy_document" "lakehouse" {

@@ -1,4 +1,4 @@
-# Somebody else manages the key: is it ready, and if not, why?
+# Check a key that another team manages.
 check "key" {
   data "dbxcmk_key_readiness" "lakehouse" {
     use_cases = ["MANAGED_SERVICES", "STORAGE"]

@@ -3,6 +3,6 @@ variable "key_arn" {
 
   validation {
     condition     = provider::dbxcmk::parse_key_arn(var.key_arn).region == "eu-central-1"
-    error_message = "The key has to be in the region of the workspaces, eu-central-1."
+    error_message = "The key must be in the region of the workspaces, eu-central-1."
   }
 }

@@ -1,4 +1,4 @@
-# Without any service: what the module makes of its variables. Runs anywhere, in a second.
+# Without any service: tests the logic of the module in a second.
 mock_provider "aws" {
   mock_resource "aws_kms_key" {
     defaults = {
@@ -24,16 +24,16 @@ variables {
 run "every_workspace_gets_both_keys" {
   assert {
     condition     = length(dbxcmk_workspace_binding.this) == 2
-    error_message = "There has to be a binding for each workspace."
+    error_message = "Each workspace must have a binding."
   }
 
   assert {
     condition     = dbxcmk_workspace_binding.this["prod"].storage_key_configuration_id == dbxcmk_key_configuration.this.id
-    error_message = "The storage key has to be the one of this module."
+    error_message = "The storage key must be the one of this module."
   }
 
   assert {
     condition     = dbxcmk_key_configuration.this.aws.key_alias == "alias/lakehouse"
-    error_message = "The alias has to be the name."
+    error_message = "The alias must be the name."
   }
 }

@@ -1,4 +1,4 @@
-# Over the sandbox, which behaves as Databricks and AWS do: dbxcmk-sandbox -- terraform test
+# With the sandbox, which behaves like Databricks and AWS: dbxcmk-sandbox -- terraform test
 provider "aws" {
   skip_credentials_validation = true
   skip_requesting_account_id  = true
@@ -11,8 +11,8 @@ variables {
   settle_time            = "0s"
 }
 
-# A real attach cannot be undone, and the clean-up of a test would be refused; so the key is made, and the binding is planned,
-# which proves the workspace, the configuration and the key's policy.
+# An attach cannot be undone, so the cleanup of a test would fail. Create the key, and only plan the binding: the plan proves
+# the workspace, the configuration and the key policy.
 run "the_key_is_made_and_proven" {
   variables {
     workspace_ids = {}
@@ -20,7 +20,7 @@ run "the_key_is_made_and_proven" {
 
   assert {
     condition     = strcontains(dbxcmk_key_policy.this.policy, "Allow Databricks to use KMS key for DBFS")
-    error_message = "The policy has to have the statements."
+    error_message = "The policy must have the statements."
   }
 }
 

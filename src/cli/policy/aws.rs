@@ -11,16 +11,16 @@ use kms_policy::{Document, Effect, Pattern, Principal, Statement};
 /// What is asked of a key policy.
 #[derive(Debug, clap::Args)]
 pub struct AwsArguments {
-    /// The role with which Databricks launches clusters, to check cluster volumes as well.
+    /// ARN of the role with which Databricks launches clusters, to check cluster volumes as well.
     #[arg(long)]
     cross_account_role: Option<RoleArn>,
-    /// The key; without it, the one that a policy names, else some key of the account that the policy lets administer it.
+    /// ARN of the key. Default: the key that the policy names, otherwise a key of the account that administers it.
     #[arg(long)]
     key_arn: Option<KeyArn>,
-    /// The Databricks deployment: aws, aws-us-gov (alias govcloud) or aws-us-gov-dod (alias dod).
+    /// Databricks deployment: aws, aws-us-gov (alias govcloud) or aws-us-gov-dod (alias dod).
     #[arg(long, default_value = "aws", value_parser = Deployment::by_name_or_alias)]
     deployment: Deployment,
-    /// Whether the storage grants of older documentation are needed, too.
+    /// Also require the storage grants of older documentation.
     #[arg(long)]
     grants: bool,
 }

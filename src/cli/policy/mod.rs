@@ -24,37 +24,36 @@ const UNUSABLE: u8 = 2;
 /// `policy`
 #[derive(Debug, clap::Subcommand)]
 pub enum PolicyCommand {
-    /// Say whether key policies let Databricks use their keys, for pre-commit hooks.
+    /// Check whether key policies allow Databricks to use their keys, for pre-commit hooks.
     ///
-    /// Exit code 0: they do (warnings may have been printed). 1: one of them does not. 2: a file cannot be read or is not a key
-    /// policy.
-    CheckArguments(Box<CheckArguments>),
-    /// Decide requests: JSON lines on standard input, one answer a line on standard output.
+    /// Exit code 0: they do (the output can contain warnings). 1: a policy does not. 2: a file cannot be read or is not a key policy.
+    Check(Box<CheckArguments>),
+    /// Evaluate requests: JSON lines on standard input, one line of JSON on standard output for each.
     ///
-    /// A line reads {"policy":{…},"request":{"principal":"…","action":"…","resource":"…","context":{…}}}. A context key that is
-    /// absent counts as absent from the request, a value of null as not known. The caller's own IAM is taken to allow
-    /// everything. A line that cannot be decided answers {"error":…}, and the stream goes on.
+    /// A line is {"policy":{…},"request":{"principal":"…","action":"…","resource":"…","context":{…}}}. A context key that you leave
+    /// out is absent from the request; a key with the value null is unknown. The evaluation assumes that the caller's IAM
+    /// policies allow everything. For an invalid line, the answer is {"error":…}, and the stream continues.
     Evaluate,
 }
 
 /// `policy check`
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
-    /// What the key is to be used for: MANAGED_SERVICES or STORAGE; can be given twice.
+    /// Use case of the key: MANAGED_SERVICES or STORAGE. Can be repeated.
     #[arg(long = "use-case", required = true)]
     use_cases: Vec<UseCase>,
-    /// The Databricks account; can be given more than once.
+    /// ID of the Databricks account. Can be repeated.
     #[arg(long = "account-id", required = true)]
     accounts: Vec<AccountId>,
     #[command(flatten)]
     aws: AwsArguments,
-    /// A finding to accept, by its id; can be given more than once. What makes an attach fail cannot be accepted.
+    /// ID of a finding to accept. Can be repeated. A finding that makes an attach fail cannot be accepted.
     #[arg(long = "ignore")]
     ignored: Vec<Silenced>,
-    /// How to answer: text or json.
+    /// Output format: text or json.
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
-    /// The policies; `-` for standard input.
+    /// Files with key policies; `-` for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
 }
@@ -62,7 +61,7 @@ pub struct CheckArguments {
 /// Runs the subcommand.
 pub fn run(command: &PolicyCommand) -> ExitCode {
     match command {
-        PolicyCommand::CheckArguments(arguments) => check(arguments),
+        PolicyCommand::Check(arguments) => check(arguments),
         PolicyCommand::Evaluate => stream(std::io::stdin().lock(), std::io::stdout().lock()),
     }
 }
@@ -358,7 +357,7 @@ mod tests {
             ),
             (
                 line("{}").replace("\"Allow\"", "\"Maybe\""),
-                json!({"error":"the policy is not valid: line 1, column 57: `Maybe` is no effect; expected \"Allow\" or \"Deny\""}),
+                json!({"error":"the policy is not valid: line 1, column 57: `Maybe` is not an effect; expected \"Allow\" or \"Deny\""}),
             ),
             (
                 line("{}").replace("\"action\"", "\"act\""),

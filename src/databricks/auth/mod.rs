@@ -32,7 +32,7 @@ pub enum AuthError {
     #[error("`{0}` is the address of a workspace, not of an account")]
     WorkspaceHost(String),
     /// No account id.
-    #[error("no account id is configured")]
+    #[error("no account ID is configured")]
     NoAccount,
     /// An account id that is none.
     #[error("{0}")]

@@ -245,7 +245,7 @@ impl Tokens {
             attempt += 1;
             let outcome = match request().send().await {
                 Ok(response) => read(response).await,
-                Err(error) => Err(broken(&error)),
+                Err(error) => Err(broken(error)),
             };
             let error = match outcome {
                 // The body holds the token, so an error must not quote it.

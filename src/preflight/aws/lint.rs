@@ -89,7 +89,7 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> 
         .collect();
     if !deleted.is_empty() {
         findings.push(warn(Id::PolicyDeletedPrincipal, format!(
-                "{} stands in the place of a role or user that was deleted",
+                "{} replaces a role or user that was deleted",
                 unique(deleted).join(", ")
             )).why("It matches nobody, not even a new role of the same name. KMS rejects a policy that names it, so statements cannot be added.").remedy("Remove it from the policy, or replace it by the ARN of the new role."));
     }

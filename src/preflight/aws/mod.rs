@@ -108,6 +108,21 @@ fn missing(key: &KeyArn, reason: &str) -> Finding {
         )
 }
 
+/// A key whose policy the same configuration manages, which Terraform plans later.
+pub fn policy_not_planned_yet(key: &KeyArn) -> Finding {
+    Id::PolicyNotPlannedYet
+        .warning(Subject::Key)
+        .found(format!(
+            "The policy of {key} does not allow what Databricks needs. The configuration has key policies that Terraform had not planned when \
+             it planned this resource."
+        ))
+        .why(
+            "This plan does not show whether one of them adds what is missing. The provider runs the proof again at apply, right before the \
+             call, and stops if it fails.",
+        )
+        .remedy(Remedy::hint(Hint::ReferToPolicy))
+}
+
 fn allow_reading(reason: &Unreadable, key: &KeyArn) -> Remedy {
     match (reason.permission, &reason.remedy) {
         (_, Some(remedy)) => remedy.clone(),

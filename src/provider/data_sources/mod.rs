@@ -68,7 +68,7 @@ fn use_cases() -> Attribute {
 fn account_ids() -> Attribute {
     Attribute::string_set("databricks_account_ids")
         .optional_computed()
-        .format::<AccountId>("Invalid Databricks account id")
+        .format::<AccountId>("Invalid Databricks account ID")
         .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")
         .describe(
             "Databricks accounts that use the key. Default: the account of the provider, which needs no credential for this.",

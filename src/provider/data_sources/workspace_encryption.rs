@@ -88,7 +88,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
             vec![
                 Attribute::string("workspace_id")
                     .required()
-                    .format::<WorkspaceId>("Invalid workspace id")
+                    .format::<WorkspaceId>("Invalid workspace ID")
                     .describe("ID of the workspace, a number."),
                 Attribute::string("id")
                     .computed()

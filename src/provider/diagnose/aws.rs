@@ -28,7 +28,9 @@ pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
         AwsError::MalformedPolicy(message) => {
             format!("KMS does not accept the policy of {key}. AWS says: \"{message}\".")
         }
-        AwsError::Credentials { reason, profile } => {
+        AwsError::Credentials {
+            reason, profile, ..
+        } => {
             let of = profile
                 .as_deref()
                 .map(|profile| format!(" (profile `{profile}`)"))
@@ -38,12 +40,12 @@ pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
                 credentials_remedy(profile.as_deref())
             )
         }
-        AwsError::Unreachable(reason) => {
+        AwsError::Unreachable { reason, .. } => {
             format!(
                 "AWS could not be reached: {reason}.\n\nCheck the network, the proxy, and `aws.endpoints` of the provider."
             )
         }
-        AwsError::Other { code, message } => format!("AWS says: \"{message}\" ({code})."),
+        AwsError::Other { code, message, .. } => format!("AWS says: \"{message}\" ({code})."),
     };
     Diagnostic::error(summary, detail)
 }

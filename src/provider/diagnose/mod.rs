@@ -58,7 +58,7 @@ fn auth(error: &AuthError) -> Diagnostic {
             ),
         ),
         AuthError::NoAccount => (
-            "No Databricks account id is configured",
+            "No Databricks account ID is configured",
             format!(
                 "Neither `account_id` in the provider block nor DATABRICKS_ACCOUNT_ID nor a profile names the account. The account \
                  console shows it under your user name. Set:\n\n{CREDENTIALS}"
@@ -133,7 +133,7 @@ fn auth(error: &AuthError) -> Diagnostic {
             ),
         ),
         AuthError::Account(reason) => (
-            "The Databricks account id is not valid",
+            "The Databricks account ID is not valid",
             format!("{reason}."),
         ),
         AuthError::NoProfile { file, profile } => (

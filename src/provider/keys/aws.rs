@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::sync::{OnceCell, OwnedMutexGuard, watch};
 use tokio::time::Instant;
 
 use super::AttachNeed;
+use super::configured::resource_blocks;
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
-use crate::preflight::aws::{KeyFacts, PolicySource, Question, enabling, judge};
+use crate::preflight::aws::{
+    KeyFacts, PolicySource, Question, enabling, judge, policy_not_planned_yet,
+};
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Remedy, Stage};
+use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
 use crate::provider::client::Client;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::requirements::aws::Usage;
@@ -37,7 +41,30 @@ pub struct AwsKeys {
     planned: Mutex<BTreeMap<KeyArn, String>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
+    policies: watch::Sender<PolicyProgress>,
+    expected_policies: std::sync::OnceLock<usize>,
 }
+
+/// How far each `dbxcmk_key_policy` of the configuration is in this walk.
+#[derive(Clone, Debug, Default)]
+struct PolicyProgress {
+    keys: BTreeMap<KeyArn, PolicyStep>,
+    /// Those whose key is not known yet.
+    without_key: usize,
+}
+
+/// How far the `dbxcmk_key_policy` of a key is in this walk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PolicyStep {
+    /// It is planned, and an apply will put a policy.
+    WillPut,
+    /// It has put its policy, has failed to, or has nothing to put.
+    Done,
+}
+
+/// How long a proof waits for the `dbxcmk_key_policy` of its key. Terraform works on several resources at once, and the policy
+/// depends on nothing that waits; with `-parallelism=1` it cannot come before the proof ends.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 impl AwsKeys {
     /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
@@ -50,6 +77,8 @@ impl AwsKeys {
             planned: Mutex::default(),
             policy_locks: Mutex::default(),
             states: Mutex::default(),
+            policies: watch::Sender::default(),
+            expected_policies: std::sync::OnceLock::new(),
         }
     }
 
@@ -81,6 +110,55 @@ impl AwsKeys {
     /// by this policy.
     pub fn will_put_policy(&self, key: &KeyArn, policy: String) {
         lock(&self.planned).insert(key.clone(), policy);
+    }
+
+    /// Effect: the `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs
+    /// that wait for it go on.
+    pub fn policy_came_to(&self, key: Option<&KeyArn>, step: PolicyStep) {
+        self.policies.send_modify(|progress| match key {
+            Some(key) => {
+                progress.keys.insert(key.clone(), step);
+            }
+            None => progress.without_key += 1,
+        });
+    }
+
+    /// Whether a `dbxcmk_key_policy` of the configuration may still change what the proof of a key finds.
+    fn expects_policy(&self, key: &KeyArn, stage: Stage, progress: &PolicyProgress) -> bool {
+        let all = *self
+            .expected_policies
+            .get_or_init(|| resource_blocks("dbxcmk_key_policy"));
+        match (progress.keys.get(key), stage) {
+            (Some(PolicyStep::Done), _) | (Some(PolicyStep::WillPut), Stage::Plan) => false,
+            (Some(PolicyStep::WillPut), Stage::Apply) => true,
+            (None, _) => progress.keys.len() + progress.without_key < all,
+        }
+    }
+
+    /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more. So the
+    /// order in which Terraform visits the resources does not matter. Says whether it was waited for in vain.
+    pub async fn facts_with_policy(
+        &self,
+        key: &KeyArn,
+        stage: Stage,
+        enough: impl Fn(&KeyFacts) -> bool,
+    ) -> (KeyFacts, bool) {
+        let mut policies = self.policies.subscribe();
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            let progress = policies.borrow_and_update().clone();
+            let facts = match stage {
+                Stage::Plan => self.facts_for_plan(key).await,
+                Stage::Apply => self.facts_now(key).await,
+            };
+            if enough(&facts) || !self.expects_policy(key, stage, &progress) {
+                return (facts, false);
+            }
+            let next = tokio::time::timeout_at(patience, policies.changed()).await;
+            if next.is_err() {
+                return (facts, true);
+            }
+        }
     }
 
     /// What was read of a key in this run is not true any more.
@@ -116,16 +194,21 @@ impl AwsKeys {
 
     /// What the proof says about a key. `read`: what the same examination has read before.
     pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
-        let facts = match (case.question.stage, read.0.get(&case.key)) {
-            (Stage::Plan, _) => self.facts_for_plan(&case.key).await,
-            (Stage::Apply, Some(facts)) => facts.clone(),
-            (Stage::Apply, None) => {
-                let facts = self.facts_now(&case.key).await;
-                read.0.insert(case.key.clone(), facts.clone());
-                facts
-            }
-        };
-        judge(&facts, &case.question)
+        let stage = case.question.stage;
+        if let Some(facts) = read.0.get(&case.key) {
+            return judge(facts, &case.question);
+        }
+        let enough = |facts: &KeyFacts| !judge(facts, &case.question).iter().any(may_be_granted);
+        let (facts, in_vain) = self.facts_with_policy(&case.key, stage, enough).await;
+        if stage == Stage::Apply {
+            read.0.insert(case.key.clone(), facts.clone());
+        }
+        let findings = judge(&facts, &case.question);
+        if !in_vain || stage == Stage::Apply {
+            return findings;
+        }
+        let rest = findings.into_iter().filter(|one| !may_be_granted(one));
+        rest.chain([policy_not_planned_yet(&case.key)]).collect()
     }
 
     /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
@@ -141,6 +224,18 @@ impl AwsKeys {
             })
             .await
     }
+}
+
+/// Whether a statement of a `dbxcmk_key_policy` may make a finding go away.
+fn may_be_granted(finding: &Finding) -> bool {
+    matches!(
+        finding.id,
+        Id::PolicyMissingAction
+            | Id::PolicyGrantOnly
+            | Id::PolicyDelegatedOnly
+            | Id::PolicyNoClusterVolumes
+            | Id::PolicyAnyDatabricksAccount
+    )
 }
 
 /// What one examination at apply has read.

@@ -4,8 +4,9 @@
 //! cloud examines its own.
 
 mod aws;
+mod configured;
 
-pub use aws::{AwsCase, AwsKeys};
+pub use aws::{AwsCase, AwsKeys, PolicyStep};
 
 use aws::AwsRead;
 use tokio::time::Instant;

@@ -33,7 +33,7 @@ impl ListResource for WorkspaceBindingList {
             "The workspaces of the Databricks account that have a key.",
             vec![
                 Attribute::string("key_configuration_id")
-                    .format::<KeyConfigurationId>("Invalid key configuration id")
+                    .format::<KeyConfigurationId>("Invalid key configuration ID")
                     .describe("Only those that use this key configuration."),
             ],
         )

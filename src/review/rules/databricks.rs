@@ -1,6 +1,6 @@
 //! Resources of databricks/databricks that own what we bind keys to.
 
-use super::{Gathered, Said, in_words};
+use super::gathered::{Gathered, Said, in_words};
 use crate::review::catalog::Rule;
 use crate::review::links::BINDINGS;
 use crate::review::plan::{Action, ResourceChange};

@@ -2,88 +2,21 @@
 
 mod aws;
 mod databricks;
+mod gathered;
 mod ours;
 
 use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
+use self::gathered::{Gathered, Said};
 use super::kinds;
 use super::links::{Links, Step};
 use super::plan::{Plan, ResourceChange};
-use super::report::{
-    Edge, KeyLine, Level, Node, PermissionLine, ProofLine, Report, ReviewFinding, WorkspaceLine,
-};
+use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, WorkspaceLine};
 use crate::vocabulary::UseCase;
 
 /// The form of the report.
 const VERSION: u32 = 1;
-
-/// What rules gather.
-struct Gathered<'a> {
-    plan: &'a Plan,
-    links: &'a Links,
-    findings: Vec<ReviewFinding>,
-    permissions: Vec<PermissionLine>,
-    proofs: Vec<ProofLine>,
-}
-
-/// One thing to know, as a rule says it.
-struct Said<'a> {
-    id: Rule,
-    level: Level,
-    summary: String,
-    detail: String,
-    remedy: &'a str,
-}
-
-impl Gathered<'_> {
-    fn say(&mut self, change: &ResourceChange, said: Said<'_>) {
-        let Said {
-            id,
-            level,
-            summary,
-            detail,
-            remedy,
-        } = said;
-        self.findings.push(ReviewFinding {
-            id,
-            level,
-            address: change.address.clone(),
-            summary,
-            detail,
-            remedy: remedy.to_owned(),
-        });
-    }
-
-    /// The key that a resource speaks of, and the workspaces that use it, in words.
-    fn key_and_users(&self, change: &ResourceChange) -> (String, BTreeSet<String>) {
-        let key = self
-            .links
-            .key_of
-            .get(&change.address)
-            .cloned()
-            .unwrap_or_else(|| change.address.clone());
-        let users = self.links.users_of(&key);
-        (key, users)
-    }
-}
-
-/// `workspaces a, b and c`; what is not in the plan is not known.
-fn in_words(workspaces: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = workspaces.iter().map(String::as_str).collect();
-    match names.as_slice() {
-        [] => "no workspace of this plan".to_owned(),
-        [one] => format!("the workspace {one}"),
-        [first @ .., last] if names.len() <= 6 => {
-            format!("the workspaces {} and {last}", first.join(", "))
-        }
-        _ => format!(
-            "{} workspaces, {} among them",
-            names.len(),
-            names.iter().take(3).copied().collect::<Vec<_>>().join(", ")
-        ),
-    }
-}
 
 /// Applies every rule to a plan.
 pub fn apply(plan: &Plan, links: &Links) -> Report {
@@ -131,7 +64,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         ..Report::default()
     };
     (report.nodes, report.edges) = diagram(plan, links);
-    report.verdict = verdict(&report);
+    report.verdict = report.in_one_line();
     report
 }
 
@@ -399,53 +332,4 @@ fn touched(
                 .flatten()
                 .any(|address| !action_of(address).is_empty())
         })
-}
-
-fn count(number: usize, one: &str, many: &str) -> String {
-    if number == 1 {
-        format!("1 {one}")
-    } else {
-        format!("{number} {many}")
-    }
-}
-
-/// What a report comes to, in one line.
-pub fn verdict(report: &Report) -> String {
-    let of = |level| report.of(level).count();
-    let changing = report.workspaces.iter().filter(|line| line.after.is_some());
-    let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
-    let touched = match workspaces.len() {
-        0 => "No workspace key changes".to_owned(),
-        number => format!(
-            "The keys of {} change",
-            count(number, "workspace", "workspaces")
-        ),
-    };
-    let (errors, irreversible, warnings) = (
-        of(Level::Error),
-        of(Level::Irreversible),
-        of(Level::Warning),
-    );
-    let mut parts = Vec::new();
-    if errors > 0 {
-        parts.push(count(errors, "blocking problem", "blocking problems"));
-    }
-    if irreversible > 0 {
-        parts.push(count(
-            irreversible,
-            "step that cannot be undone",
-            "steps that cannot be undone",
-        ));
-    }
-    if warnings > 0 {
-        parts.push(count(warnings, "finding to check", "findings to check"));
-    }
-    match (errors, parts.is_empty()) {
-        (1.., _) => format!("Do not apply: {}. {touched}.", parts.join(", ")),
-        (0, false) => format!("Check before you apply: {}. {touched}.", parts.join(", ")),
-        (0, true) if report.workspaces.is_empty() && report.keys.is_empty() => {
-            "This plan does not change the encryption of a workspace.".to_owned()
-        }
-        (0, true) => format!("No findings: {touched}."),
-    }
 }

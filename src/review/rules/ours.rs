@@ -1,7 +1,7 @@
 //! Our own resources: what is attached for good, what is given up, and what a policy change means.
 
 use super::aws::policies;
-use super::{Gathered, Said, in_words};
+use super::gathered::{Gathered, Said, in_words};
 use crate::review::catalog::Rule;
 use crate::review::plan::ResourceChange;
 use crate::review::report::Level;

@@ -149,9 +149,9 @@ impl<P: Provider> Inner<P> {
         };
         if id.is_empty() {
             return Err(Diagnostic::error(
-                format!("{} is imported by its id", request.type_name),
-                "Give the id in the import block (`id = \"…\"`) or on the command line; the documentation of the resource says what \
-                 the id is.",
+                format!("{} is imported by its ID", request.type_name),
+                "Give the ID in the import block (`id = \"…\"`) or on the command line; the documentation of the resource says what \
+                 the ID is.",
             )
             .into());
         }

@@ -76,7 +76,7 @@ impl Resource for Ball {
     const IDENTITY: Identity = Identity {
         name: "id",
         path: "id",
-        description: "the id of the ball",
+        description: "the ID of the ball",
     };
 
     fn schema() -> Schema {
@@ -699,7 +699,7 @@ async fn an_identity_goes_with_the_object_and_comes_back_by_import() {
     .await;
     assert!(
         planned.planned_identity.is_none(),
-        "its id is not known yet"
+        "its ID is not known yet"
     );
     let raw = pb::upgrade_resource_identity::Request {
         type_name: "toys_ball".to_owned(),

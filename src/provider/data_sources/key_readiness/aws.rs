@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, RequirementModel, incomplete, list, text};
-use crate::preflight::aws::{PolicySource, Question, Requirement, judge, proof};
+use crate::preflight::aws::{KeyFacts, PolicySource, Question, Requirement, judge, proof};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::requirements::aws::Usage;
@@ -62,16 +62,23 @@ impl KeyReadinessAws {
     ) -> Result<KeyVerdict, Diagnostics> {
         let key = self.key_arn.known().cloned().ok_or_else(incomplete)?;
         let keys = client.keys().aws();
-        let mut facts = keys.facts_for_plan(&key).await;
-        if let Attr::Known(policy) = &self.policy {
-            facts.policy = Fact::Known(policy.clone());
-            facts.policy_source = PolicySource::Given("`aws.policy`".to_owned());
-        }
         let usage = Usage::of(keys.deployment(&key), accounts.to_vec(), use_cases);
         let question = Question {
             usage: usage.with_cross_account_role(self.cross_account_role_arn.known().cloned()),
             cluster_volumes: false,
             stage: Stage::Plan,
+        };
+        let is_proven = |facts: &KeyFacts| {
+            let requirements = proof(facts, &question);
+            requirements.iter().all(|one| one.standing.is_proven())
+        };
+        let facts = match &self.policy {
+            Attr::Known(policy) => KeyFacts {
+                policy: Fact::Known(policy.clone()),
+                policy_source: PolicySource::Given("`aws.policy`".to_owned()),
+                ..keys.facts_for_plan(&key).await
+            },
+            _ => keys.facts_with_policy(&key, Stage::Plan, is_proven).await.0,
         };
         let requirements = proof(&facts, &question);
         Ok(KeyVerdict {
@@ -90,7 +97,7 @@ impl KeyReadinessAws {
                 (Fact::Known(_), Fact::Known(_))
             ),
             findings: judge(&facts, &question),
-            all_proven: requirements.iter().all(|one| one.standing.is_proven()),
+            all_proven: is_proven(&facts),
             requirements: requirements
                 .into_iter()
                 .map(RequirementModel::from)

@@ -156,6 +156,7 @@ pub async fn make(
         Some(Err(error)) => return Err(refused(&error)),
         None => Error::Transport {
             reason: "Databricks did not answer within the timeout of the operation".to_owned(),
+            source: None,
             may_have_been_taken: true,
             is_unreachable: false,
         },
@@ -206,7 +207,7 @@ fn with_age(one: &KeyConfiguration) -> String {
 
 fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
     Diagnostic::warning(
-        "The key configuration is there already",
+        "The key configuration exists already",
         format!(
             "The account has the key configuration {}, which equals this resource. A create from this working directory, whose answer Terraform \
              did not get, made it within the last 15 minutes. The provider {what}.",
@@ -229,7 +230,7 @@ fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
         format!(
             "These key configurations equal this resource, and this state does not manage them:\n{}\n\nAnother Terraform state may own them, and \
              two states must not manage one object. If none does, import the existing one:\n\nimport {{\n  to = dbxcmk_key_configuration.…\n  \
-             id = \"{first}\"\n}}\n\nIf another state owns it, use its id from there. If you want a second one, give this one another \
+             id = \"{first}\"\n}}\n\nIf another state owns it, use its ID from there. If you want a second one, give this one another \
              `key_alias`.",
             list.join("\n")
         ),

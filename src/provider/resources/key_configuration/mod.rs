@@ -174,7 +174,7 @@ impl Resource for KeyConfigurationResource {
     const IDENTITY: Identity = Identity {
         name: "id",
         path: "id",
-        description: "the id of the key configuration, a UUID",
+        description: "the ID of the key configuration, a UUID",
     };
 
     fn schema() -> Schema {

@@ -94,7 +94,7 @@ impl Resource for KeyPolicyResource {
                 Attribute::string_set("databricks_account_ids")
                     .optional_computed()
                     .stable()
-                    .format::<AccountId>("Invalid Databricks account id")
+                    .format::<AccountId>("Invalid Databricks account ID")
                     .not_empty("No Databricks account", "Name at least one account, or remove the attribute.")
                     .describe("Databricks accounts that may use the key. Default: the account of the provider."),
                 Attribute::object("aws", aws::attributes()).required().describe("The AWS key and the role that uses it."),

@@ -287,7 +287,7 @@ impl Resource for WorkspaceBindingResource {
     const IDENTITY: Identity = Identity {
         name: "workspace_id",
         path: "workspace_id",
-        description: "the id of the workspace, a number",
+        description: "the ID of the workspace, a number",
     };
 
     fn schema() -> Schema {
@@ -306,17 +306,17 @@ impl Resource for WorkspaceBindingResource {
                 Attribute::string("workspace_id")
                     .required()
                     .replaces()
-                    .format::<WorkspaceId>("Invalid workspace id")
+                    .format::<WorkspaceId>("Invalid workspace ID")
                     .describe("ID of the workspace, a number. A change means another binding; the provider never replaces a workspace."),
                 Attribute::string("managed_services_key_configuration_id")
-                    .format::<KeyConfigurationId>("Invalid key configuration id")
+                    .format::<KeyConfigurationId>("Invalid key configuration ID")
                     .describe(
                         "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials, and \
                         similar data that is written after the attach. Existing data keeps its encryption until it changes. You can set \
                         it and later change it (rotation: keep the old key enabled for 24 hours), but not remove it.",
                     ),
                 Attribute::string("storage_key_configuration_id")
-                    .format::<KeyConfigurationId>("Invalid key configuration id")
+                    .format::<KeyConfigurationId>("Invalid key configuration ID")
                     .describe(
                         "Key configuration for workspace storage: new objects of the workspace bucket, and the EBS volumes of new \
                         clusters where the configuration has `reuse_key_for_cluster_volumes = true`. Existing objects keep their \
@@ -566,7 +566,7 @@ impl Resource for WorkspaceBindingResource {
         let workspace_id: WorkspaceId = id.parse().map_err(|error: IdError| {
             Diagnostic::error(
                 "Not the ID of a workspace",
-                format!("A dbxcmk_workspace_binding is imported by the id of its workspace, but {error}."),
+                format!("A dbxcmk_workspace_binding is imported by the ID of its workspace, but {error}."),
             )
         })?;
         Ok(WorkspaceBindingModel::named(workspace_id))

@@ -3,7 +3,7 @@
 
 pub(super) mod policies;
 
-use super::{Gathered, Said, in_words};
+use super::gathered::{Gathered, Said, in_words};
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;

@@ -9,7 +9,7 @@ use crate::requirements::aws::{Usage, User, request};
 use crate::requirements::aws::{document_of, recognise, statements_of};
 use crate::review::plan::ResourceChange;
 use crate::review::report::{Level, PermissionLine, ProofLine};
-use crate::review::rules::{Gathered, Said, in_words};
+use crate::review::rules::gathered::{Gathered, Said, in_words};
 use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
 use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::{Document, Verdict, evaluate};

@@ -17,7 +17,7 @@ use crate::preflight::aws::{PolicySource, Question, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, split};
-use crate::provider::keys::AwsKeys;
+use crate::provider::keys::{AwsKeys, PolicyStep};
 use crate::provider::resources::{all_known, known_set, timeout};
 use crate::requirements::aws::{
     GrantingStatement, PermissionChange, Usage, list_of, mean_the_same, recognise, statements_of,
@@ -242,6 +242,23 @@ pub(super) async fn plan(
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Diagnostics> {
+    let outcome = plan_statements(cx, change, plan).await;
+    // Proofs of other resources may wait for this one, also when it failed.
+    let step = if outcome.is_ok() && plan.model.policy.is_unknown() {
+        PolicyStep::WillPut
+    } else {
+        PolicyStep::Done
+    };
+    let keys = cx.client().keys().aws();
+    keys.policy_came_to(plan.model.key(), step);
+    outcome
+}
+
+async fn plan_statements(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &mut Plan<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
     complete(change.config.aws.known(), &mut plan.model);
     let keys = cx.client().keys();
     let same_key = |prior: &&KeyPolicyModel| prior.key() == plan.model.key();
@@ -435,7 +452,10 @@ pub(super) async fn put(
         base: prior.and_then(|prior| prior.policy.known().map(String::as_str)),
         deadline: timeout(&plan.timeouts, operation, SETTLE),
     };
-    let live = write(cx, &order).await?;
+    let written = write(cx, &order).await;
+    let keys = cx.client().keys().aws();
+    keys.policy_came_to(Some(&key), PolicyStep::Done);
+    let live = written?;
     // What the plan knew stays in its spelling.
     if plan.policy.known().is_none() {
         plan.policy = Attr::Known(live.text().to_owned());

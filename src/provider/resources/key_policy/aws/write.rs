@@ -45,7 +45,7 @@ async fn live(keys: &AwsKeys, key: &KeyArn) -> Result<Document, Diagnostics> {
 pub(super) fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
     Document::parse(text).map_err(|error| {
         Diagnostic::error(
-            "The key policy cannot be read",
+            "The key policy is not valid",
             format!(
                 "The policy of {key} is not a valid key policy: {error}.\n\nStatements can only be added to a policy that can be read. Correct \
                  it at that place, and plan again."
@@ -81,7 +81,7 @@ pub(super) fn merged(
     })?;
     merged.check_limits().map_err(|error| {
         Diagnostic::error(
-            "KMS would refuse the key policy",
+            "KMS would reject the key policy",
             format!("With the statements for Databricks, {}.\n\nShorten other statements of the policy of {key}, for example by merging those with the same principals.", error.message),
         )
         .on("aws.key_arn")

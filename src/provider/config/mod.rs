@@ -1,18 +1,21 @@
 //! The provider block.
 
+mod aws;
+
+pub use aws::AwsBlock;
+
 use serde::{Deserialize, Serialize};
 
 use super::diagnose;
-use crate::clouds::aws;
+use crate::clouds::aws::AwsSettings;
 use crate::databricks;
 use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
 use crate::preflight::{Id, Silenced};
 use crate::vocabulary::AccountId;
-use crate::vocabulary::aws::RoleArn;
 use tfplugin::bridge::Attr;
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::diagnostics::Diagnostics;
 use tfplugin::duration::GoDuration;
 use tfplugin::schema::{Attribute, Problem, Schema};
 use tfplugin::value::Value;
@@ -75,38 +78,6 @@ pub struct HttpBlock {
     pub ca_bundle: Attr<String>,
 }
 
-/// `aws`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct AwsBlock {
-    pub region: Attr<String>,
-    pub profile: Attr<String>,
-    pub access_key: Attr<String>,
-    pub secret_key: Attr<String>,
-    pub token: Attr<String>,
-    pub ca_bundle: Attr<String>,
-    pub assume_role: Attr<AssumeRoleBlock>,
-    pub endpoints: Attr<AwsEndpoints>,
-}
-
-/// `aws.assume_role`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct AssumeRoleBlock {
-    pub role_arn: Attr<String>,
-    pub session_name: Attr<String>,
-    pub external_id: Attr<String>,
-    pub duration: Attr<GoDuration>,
-}
-
-/// `aws.endpoints`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct AwsEndpoints {
-    pub kms: Attr<String>,
-    pub sts: Attr<String>,
-}
-
 /// An attribute that has one of a few values.
 pub fn one_of(name: &'static str, choices: &'static [&'static str]) -> Attribute {
     Attribute::string(name).check(move |value| match value.as_str() {
@@ -131,40 +102,6 @@ fn endpoint(name: &'static str) -> Attribute {
 
 /// The schema of the provider block.
 pub fn schema() -> Schema {
-    let assume_role = vec![
-        Attribute::string("role_arn")
-            .required()
-            .format::<RoleArn>("Invalid role ARN")
-            .describe("ARN of the role to assume."),
-        Attribute::string("session_name")
-            .describe("Name of the session. Default: `terraform-provider-dbxcmk`."),
-        Attribute::string("external_id")
-            .describe("External id that the trust policy of the role asks for."),
-        Attribute::duration("duration")
-            .describe("How long the session lasts, as `1h`. Default: `15m`."),
-    ];
-    let endpoints = vec![
-        endpoint("kms")
-            .describe("Address of KMS, for example of LocalStack: `http://localhost:4566`."),
-        endpoint("sts")
-            .describe("Address of STS, for example of LocalStack: `http://localhost:4566`."),
-    ];
-    let aws = vec![
-        Attribute::string("region").describe(
-            "Region for calls that do not depend on a key (STS). The provider calls KMS in the region of the key. Default: \
-             the region that the AWS tools use.",
-        ),
-        Attribute::string("profile").describe("Profile of the shared AWS configuration."),
-        Attribute::string("access_key").describe("Access key ID. Prefer the environment, a profile, or a role."),
-        Attribute::string("secret_key").sensitive().describe("Secret of the access key."),
-        Attribute::string("token").sensitive().describe("Session token of a temporary access key."),
-        Attribute::string("ca_bundle").describe(
-            "File of certificates (PEM) to trust in addition to those of the system. Default: environment variable \
-             `AWS_CA_BUNDLE`.",
-        ),
-        Attribute::object("assume_role", assume_role).describe("Role to assume for every call to AWS."),
-        Attribute::object("endpoints", endpoints).describe("Addresses of AWS services, for tests against local services."),
-    ];
     Schema::new(
         "Attaches customer-managed keys (CMK) to Databricks workspaces safely: plan and apply prove from the key's state \
          and policy that Databricks can use the key before the provider attaches it.",
@@ -175,7 +112,7 @@ pub fn schema() -> Schema {
                     "Account host: `https://accounts.cloud.databricks.com`, or a government host. Default: environment variable \
                      `DATABRICKS_HOST`, then the profile.",
                 ),
-            Attribute::string("account_id").format::<AccountId>("Invalid Databricks account id").describe(
+            Attribute::string("account_id").format::<AccountId>("Invalid Databricks account ID").describe(
                 "ID of the Databricks account. Default: environment variable `DATABRICKS_ACCOUNT_ID`, then the profile.",
             ),
             Attribute::string("client_id").describe(
@@ -260,7 +197,7 @@ pub fn schema() -> Schema {
                 ],
             )
             .describe("Settings for calls to the account API."),
-            Attribute::object("aws", aws)
+            Attribute::object("aws", aws::attributes())
                 .describe("Settings for calls to AWS. Default: the default credential chain of the AWS tools."),
         ],
     )
@@ -295,24 +232,7 @@ impl std::str::FromStr for HostText {
 pub fn validate(config: &Config) -> Diagnostics {
     let mut found = Diagnostics::new();
     if let Attr::Known(aws) = &config.aws {
-        let half = |present: &Attr<String>, missing: &Attr<String>| {
-            present.known().is_some() && missing.is_null()
-        };
-        let pairs = [
-            ("access_key", &aws.access_key, "secret_key", &aws.secret_key),
-            ("secret_key", &aws.secret_key, "access_key", &aws.access_key),
-            ("token", &aws.token, "access_key", &aws.access_key),
-        ];
-        for (present, value, missing, other) in pairs {
-            if half(value, other) {
-                let summary = format!("aws.{present} needs aws.{missing}");
-                let detail = format!(
-                    "An AWS access key consists of `access_key` and `secret_key` (and `token`, if it is a temporary one). Set \
-                     `{missing}` as well, or remove `{present}` and let the AWS default credential chain find the credentials."
-                );
-                found.push(Diagnostic::error(summary, detail).on(&format!("aws.{present}")));
-            }
-        }
+        found.extend(aws.validate());
     }
     found
 }
@@ -429,46 +349,11 @@ impl Config {
     }
 
     /// What the AWS clients need, and whether some of it is not known yet.
-    pub fn aws(&self) -> (aws::AwsSettings, bool) {
-        let Attr::Known(block) = &self.aws else {
-            return (aws::AwsSettings::default(), self.aws.is_unknown());
-        };
-        let mut settings = aws::AwsSettings {
-            region: text(&block.region),
-            profile: text(&block.profile),
-            access_key: text(&block.access_key),
-            secret_key: text(&block.secret_key).map(Into::into),
-            token: text(&block.token).map(Into::into),
-            ca_bundle: text(&block.ca_bundle).map(Into::into),
-            ..aws::AwsSettings::default()
-        };
-        let plain = [
-            &block.region,
-            &block.profile,
-            &block.access_key,
-            &block.secret_key,
-            &block.token,
-            &block.ca_bundle,
-        ];
-        let mut unknown = plain.into_iter().any(|value| value.is_unknown());
-        unknown |= block.assume_role.is_unknown() || block.endpoints.is_unknown();
-        if let Attr::Known(role) = &block.assume_role {
-            unknown |= role.role_arn.is_unknown()
-                || role.external_id.is_unknown()
-                || role.session_name.is_unknown();
-            settings.assume_role = text(&role.role_arn).map(|role_arn| aws::AssumeRole {
-                role_arn,
-                session_name: text(&role.session_name),
-                external_id: text(&role.external_id),
-                duration: role.duration.known().map(GoDuration::length),
-            });
+    pub fn aws(&self) -> (AwsSettings, bool) {
+        match &self.aws {
+            Attr::Known(block) => block.settings(),
+            block => (AwsSettings::default(), block.is_unknown()),
         }
-        if let Attr::Known(endpoints) = &block.endpoints {
-            unknown |= endpoints.kms.is_unknown() || endpoints.sts.is_unknown();
-            settings.kms_endpoint = text(&endpoints.kms);
-            settings.sts_endpoint = text(&endpoints.sts);
-        }
-        (settings, unknown)
     }
 
     /// Looks at the files that the configuration and the environment name: what cannot be used shows now, and not as a broken
