@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
 use crate::requirements::coverage::{Cover, KINDS};
+use crate::requirements::transition;
 use crate::review::Rule;
+use crate::vocabulary::{Cloud, UseCase};
 use tfplugin::function::Signature;
 use tfplugin::provider::Provider;
 use tfplugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
@@ -267,8 +269,22 @@ fn coverage_page() -> String {
         let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
     }
     page.push_str(
-        "\nCatalogs on default storage can have a key of their own, which is set in the catalog and not here; it is another feature of \
-         Databricks, and uses the same key configurations.\n",
+        "\n## What can change\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n",
+    );
+    let word = |may: bool| if may { "yes" } else { "no" };
+    for case in UseCase::ALL {
+        let may = transition(&Cloud::Aws, case);
+        let _ = writeln!(
+            page,
+            "| `{case}` | {} | {} | {} |",
+            word(may.set),
+            word(may.change),
+            word(may.remove)
+        );
+    }
+    page.push_str(
+        "\nCatalogs on default storage can have a key of their own, which you set in the catalog and not here. That is another \
+         feature of Databricks, and it uses the same key configurations.\n",
     );
     page
 }

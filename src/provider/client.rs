@@ -3,7 +3,7 @@
 use super::account::{AccountReads, DatabricksAccount};
 use super::config::{Config, IgnoreFindings};
 use super::diagnose::{self, Reporter, Unavailable, split};
-use super::keys::Keys;
+use super::keys::{Case, Keys};
 use super::run::RunMemory;
 use crate::databricks::Account;
 use crate::preflight::{Finding, Stage};
@@ -81,6 +81,20 @@ impl Client {
                     unknown.join(", ")
                 ),
             ));
+        }
+    }
+
+    /// Whether a key's cloud can be called for a proof at plan; says once a run when it cannot.
+    pub fn can_prove(&self, cx: &Context<Self>, case: &Case) -> bool {
+        self.warn_of_unknown_clouds(cx);
+        self.keys.is_known(case)
+    }
+
+    /// Says once a run when a cloud cannot be called yet.
+    pub fn warn_of_unknown_clouds(&self, cx: &Context<Self>) {
+        let unknown = self.keys.unknown();
+        if !unknown.is_empty() {
+            self.warn_unproven(cx, &unknown);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Keys of AWS KMS in a plan.
 
-use super::kinds::Shape;
+use super::shape::Shape;
 use crate::vocabulary::Key;
 use crate::vocabulary::aws::KeyArn;
 

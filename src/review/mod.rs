@@ -17,6 +17,7 @@ mod plan;
 mod render;
 mod report;
 mod rules;
+mod shape;
 
 pub use catalog::Rule;
 pub use kinds::{ResourceKind, kind};

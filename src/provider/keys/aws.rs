@@ -17,7 +17,6 @@ use crate::preflight::aws::{
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
-use crate::provider::client::Client;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
@@ -267,7 +266,7 @@ impl AwsCase {
     /// What a workspace would use the AWS key of a key configuration for; findings say what of it is not known. `None` when the
     /// key cannot be named, which [`crate::preflight::binding::judge`] says.
     pub(super) async fn of_configuration(
-        client: &Client,
+        keys: &AwsKeys,
         need: &AttachNeed<'_>,
         info: &AwsKeyInfo,
     ) -> (Option<Self>, Vec<Finding>) {
@@ -279,13 +278,13 @@ impl AwsCase {
             && info.is_reused_for_cluster_volumes();
         let (role, findings) = match for_clusters {
             false => (None, Vec::new()),
-            true => match role_of(client, need).await {
+            true => match role_of(need).await {
                 Ok(role) => (Some(role), Vec::new()),
                 Err(why) => (None, vec![role_unknown(need.facts, &why, need.stage)]),
             },
         };
         let usage = Usage::of(
-            client.keys().aws().deployment(&key),
+            keys.deployment(&key),
             [need.account.id().clone()],
             [need.case],
         );
@@ -299,9 +298,12 @@ impl AwsCase {
 }
 
 /// The role that launches the clusters of a workspace.
-async fn role_of(client: &Client, need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
-    let reads = client.databricks().reads();
-    match reads.cross_account_role(need.account, need.workspace).await {
+async fn role_of(need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
+    match need
+        .reads
+        .cross_account_role(need.account, need.workspace)
+        .await
+    {
         Ok(Some(arn)) => arn
             .parse()
             .map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),

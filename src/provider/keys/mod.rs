@@ -11,7 +11,7 @@ pub use aws::{AwsCase, AwsKeys, PolicyStep};
 use aws::AwsRead;
 use tokio::time::Instant;
 
-use super::client::Client;
+use super::account::AccountReads;
 use super::config::Config;
 use super::shared::AsOf;
 use crate::databricks::Account;
@@ -20,7 +20,6 @@ use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::{Finding, Remedy, Stage};
 use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
-use tfplugin::resource::Context;
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -34,6 +33,8 @@ pub enum Case {
 pub struct AttachNeed<'a> {
     /// The Databricks account.
     pub account: &'a Account,
+    /// What this run has read of it.
+    pub reads: &'a AccountReads,
     /// The workspace, as the account shows it.
     pub workspace: &'a Workspace,
     /// The same as facts.
@@ -48,13 +49,13 @@ impl Case {
     /// What a workspace asks of the key of a key configuration; findings say what of it is not known. `None` when the key cannot
     /// be named, which the proof of the binding itself says.
     pub async fn of_configuration(
-        client: &Client,
+        keys: &Keys,
         need: &AttachNeed<'_>,
         remote: &KeyConfiguration,
     ) -> (Option<Self>, Vec<Finding>) {
         match &remote.aws_key_info {
             Some(info) => {
-                let (case, findings) = AwsCase::of_configuration(client, need, info).await;
+                let (case, findings) = AwsCase::of_configuration(&keys.aws, need, info).await;
                 (case.map(Self::Aws), findings)
             }
             None => (None, Vec::new()),
@@ -104,16 +105,6 @@ impl Keys {
         &self.aws
     }
 
-    /// Whether a key's cloud can be called for a proof at plan: not while its part of the provider block is unknown. Says once a
-    /// run when it cannot.
-    pub fn can_prove(&self, cx: &Context<Client>, case: &Case) -> bool {
-        let is_known = self.is_known(case);
-        if !is_known {
-            self.warn_unknown(cx);
-        }
-        is_known
-    }
-
     /// Whether a key's cloud can be called: not while its part of the provider block is unknown.
     pub fn is_known(&self, case: &Case) -> bool {
         match case {
@@ -121,11 +112,14 @@ impl Keys {
         }
     }
 
-    /// Says once a run when a cloud cannot be called yet.
-    pub fn warn_unknown(&self, cx: &Context<Client>) {
-        if !self.aws.is_known() {
-            cx.client().warn_unproven(cx, &["aws"]);
-        }
+    /// The parts of the provider block that are not known yet, so that their clouds cannot be called.
+    pub fn unknown(&self) -> Vec<&'static str> {
+        let clouds = [("aws", self.aws.is_known())];
+        clouds
+            .into_iter()
+            .filter(|(_, is_known)| !is_known)
+            .map(|(block, _)| block)
+            .collect()
     }
 
     /// What the proof says about each case. One key in several cases is read once.

@@ -13,7 +13,8 @@ use super::kinds;
 use super::links::{Links, Step};
 use super::plan::{Plan, ResourceChange};
 use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, WorkspaceLine};
-use crate::vocabulary::UseCase;
+use crate::requirements::transition;
+use crate::vocabulary::{Cloud, UseCase};
 
 /// The form of the report.
 const VERSION: u32 = 1;
@@ -160,14 +161,15 @@ fn described(links: &Links, configuration: &str) -> String {
 }
 
 fn step_in_words(step: &Step, case: UseCase) -> &'static str {
-    match (&step.before, &step.after, case) {
-        (None, Some(_), UseCase::Storage) => "attached, permanently",
-        (None, Some(_), UseCase::ManagedServices) => "attached",
-        (Some(old), Some(new), _) if old == new => "as before",
-        (Some(_), Some(_), UseCase::ManagedServices) => "rotated",
-        (Some(_), Some(_), UseCase::Storage) => "changed, which Databricks refuses",
-        (Some(_), None, _) => "no longer managed; the key stays attached",
-        (None, None, _) => "none",
+    let may = transition(&Cloud::Aws, case);
+    match (&step.before, &step.after) {
+        (None, Some(_)) if !may.change => "attached, permanently",
+        (None, Some(_)) => "attached",
+        (Some(old), Some(new)) if old == new => "as before",
+        (Some(_), Some(_)) if may.change => "rotated",
+        (Some(_), Some(_)) => "changed, which Databricks refuses",
+        (Some(_), None) => "no longer managed; the key stays attached",
+        (None, None) => "none",
     }
 }
 

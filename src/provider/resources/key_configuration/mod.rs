@@ -249,7 +249,7 @@ impl Resource for KeyConfigurationResource {
         let Some(case) = plan.model.case(client, &account, Stage::Plan) else {
             return Ok(());
         };
-        if !client.keys().can_prove(cx, &case) {
+        if !client.can_prove(cx, &case) {
             return Ok(());
         }
         let mut findings = client.keys().examine(&[case]).await.concat();

@@ -424,7 +424,7 @@ impl Resource for WorkspaceBindingResource {
             }
             Err(errors) => return Err(errors),
         };
-        client.keys().warn_unknown(cx);
+        client.warn_of_unknown_clouds(cx);
         let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
             .await?
             .findings;

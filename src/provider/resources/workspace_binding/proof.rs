@@ -92,13 +92,14 @@ pub(super) async fn examine(
         let Some(remote) = &remote else { continue };
         let need = AttachNeed {
             account,
+            reads: client.reads(),
             workspace,
             facts: &about,
             case,
             stage,
         };
         // What has no key that can be named was just judged.
-        let (key, unknown) = Case::of_configuration(client, &need, remote).await;
+        let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
         for finding in unknown {
             examined.add(finding);
         }

@@ -281,7 +281,7 @@ async fn plan_statements(
         return Ok(());
     };
     if !keys.aws().is_known() {
-        cx.client().warn_unproven(cx, &["aws"]);
+        cx.client().warn_of_unknown_clouds(cx);
         return Ok(());
     }
     prove(cx, key, &usage, prior, &plan.model).await
