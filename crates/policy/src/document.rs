@@ -91,7 +91,24 @@ impl Document {
     /// # Errors
     /// When it is not JSON, or not what the grammar of policies asks for; the error names the place.
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        Reader { text }.document()
+        Reader {
+            text,
+            names_principals: true,
+        }
+        .document()
+    }
+
+    /// Reads a policy that is attached to an identity, or limits one: an IAM policy, a permissions boundary, a session policy. Its
+    /// statements name no principal; they are about whoever has the policy.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
+    pub fn parse_identity(text: &str) -> Result<Self, PolicyError> {
+        Reader {
+            text,
+            names_principals: false,
+        }
+        .document()
     }
 
     /// The text, as it was read.
@@ -166,6 +183,8 @@ impl Document {
 
 struct Reader<'a> {
     text: &'a str,
+    /// Whether statements name principals: those of resources do, those of identities do not.
+    names_principals: bool,
 }
 
 impl Reader<'_> {
@@ -230,7 +249,7 @@ impl Reader<'_> {
                 ));
             }
         };
-        if statements.is_empty() {
+        if statements.is_empty() && self.names_principals {
             return Err(self.error(list, "a key policy needs at least one statement"));
         }
         let is_list = matches!(list.kind, Kind::Array(_));
@@ -266,11 +285,7 @@ impl Reader<'_> {
                 ));
             }
         };
-        let (negated, principals) = self.either(node, "Principal", "NotPrincipal")?;
-        let principals = Listed {
-            negated,
-            items: self.principals(principals)?,
-        };
+        let principals = self.whom(node)?;
         let (negated, actions) = self.either(node, "Action", "NotAction")?;
         let actions = Listed {
             negated,
@@ -294,6 +309,29 @@ impl Reader<'_> {
             conditions: conditions.unwrap_or_default(),
             span: node.span.clone(),
         })
+    }
+
+    /// Whom a statement is about.
+    fn whom(&self, node: &Node) -> Result<Listed<Principal>, PolicyError> {
+        if self.names_principals {
+            let (negated, principals) = self.either(node, "Principal", "NotPrincipal")?;
+            return Ok(Listed {
+                negated,
+                items: self.principals(principals)?,
+            });
+        }
+        let named = node.member("Principal").or(node.member("NotPrincipal"));
+        match named {
+            Some(named) => Err(self.error(
+                named,
+                "the statement names a principal; a policy of an identity is about the identity that has it",
+            )),
+            // Nobody is left out.
+            None => Ok(Listed {
+                negated: true,
+                items: Vec::new(),
+            }),
+        }
     }
 
     /// Exactly one of an element and its negated form.

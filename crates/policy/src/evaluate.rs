@@ -108,12 +108,7 @@ pub struct Decision {
 
 /// Decides `request` against `policy`.
 pub fn evaluate(policy: &Document, request: &Request) -> Decision {
-    let findings: Vec<StatementMatch> = policy
-        .statements
-        .iter()
-        .enumerate()
-        .map(|(index, statement)| judge(policy, index, statement, request))
-        .collect();
+    let findings = statements(policy, request);
     let applying: Vec<(&StatementMatch, Match)> = findings
         .iter()
         .map(|finding| (finding, finding.applies()))
@@ -169,6 +164,16 @@ pub fn evaluate(policy: &Document, request: &Request) -> Decision {
         undetermined_keys,
         findings,
     }
+}
+
+/// How each statement of a policy stands to a request, in order.
+pub(super) fn statements(policy: &Document, request: &Request) -> Vec<StatementMatch> {
+    policy
+        .statements
+        .iter()
+        .enumerate()
+        .map(|(index, statement)| judge(policy, index, statement, request))
+        .collect()
 }
 
 fn judge(

@@ -1,10 +1,11 @@
-//! The KMS key policy language: reading it without loss, deciding requests, merging statements, comparing meanings, and
-//! telling whether a policy would lock its owner out.
+//! The policy language of KMS keys and of those who use them: reading it without loss, deciding requests, merging statements,
+//! comparing meanings, and whether a policy would lock its owner out.
 //!
 //! Pure: no I/O, no `async`, no clock. Sources of the rules: the AWS documentation on policy evaluation, condition operators
 //! and KMS key policies. A decision always carries its reasons.
 
 mod arn;
+mod authorize;
 mod compare;
 mod condition;
 mod context;
@@ -21,6 +22,7 @@ mod template;
 mod truth;
 
 pub use arn::{Arn, ArnError, is_account};
+pub use authorize::{Authorization, Identity, Part, Source, authorize};
 pub use compare::{Meaning, meaning};
 pub use condition::{Comparison, Condition, Operator, Order, Quantifier};
 pub use context::{Context, Presence};

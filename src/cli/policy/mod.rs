@@ -13,7 +13,7 @@ use super::input::read;
 use crate::preflight::{Finding, Hint, Severity, Silenced};
 use crate::vocabulary::{AccountId, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
-use kms_policy::{Caller, Context, Document, Request, evaluate};
+use kms_policy::{Caller, Context, Document, Identity, Part, Request, Source, authorize, evaluate};
 use tfplugin::printable::{printable, printable_line};
 
 /// Findings of severity error.
@@ -31,8 +31,9 @@ pub enum PolicyCommand {
     /// Evaluate requests: JSON lines on standard input, one line of JSON on standard output for each.
     ///
     /// A line is {"policy":{…},"request":{"principal":"…","action":"…","resource":"…","context":{…}}}. A context key that you leave
-    /// out is absent from the request; a key with the value null is unknown. The evaluation assumes that the caller's IAM
-    /// policies allow everything. For an invalid line, the answer is {"error":…}, and the stream continues.
+    /// out is absent from the request; a key with the value null is unknown. Optional members "identity_policies" (list),
+    /// "permissions_boundary" and "session_policies" (list) are the caller's; without the first, the evaluation assumes that the
+    /// caller's IAM policies allow everything. For an invalid line, the answer is {"error":…}, and the stream continues.
     Evaluate,
 }
 
@@ -254,19 +255,117 @@ pub fn decide(line: &str) -> Result<Json, String> {
         _ => Document::parse(text),
     };
     let policy = policy.map_err(|error| format!("the policy is not valid: {error}"))?;
-    let decision = evaluate(&policy, &request(asked)?);
-    let name = |index: &usize| {
-        policy
-            .statements
-            .get(*index)
-            .map(|statement| statement.name(*index))
-    };
+    let request = request(asked)?;
+    let known = Known::of(&root, line)?;
+    if let Some(known) = known {
+        return Ok(known.decide(&policy, &request));
+    }
+    let decision = evaluate(&policy, &request);
     Ok(json!({
         "decision": decision.verdict.name(),
         "delegated": decision.delegated,
-        "statements": decision.statements.iter().filter_map(name).collect::<Vec<_>>(),
+        "statements": names(&policy, decision.statements.iter().copied()),
         "undetermined_keys": decision.undetermined_keys,
     }))
+}
+
+fn names(policy: &Document, indexes: impl Iterator<Item = usize>) -> Vec<String> {
+    indexes
+        .filter_map(|index| Some(policy.statements.get(index)?.name(index)))
+        .collect()
+}
+
+/// What a line says about the identity that calls.
+struct Known {
+    identity: Option<Vec<Document>>,
+    boundary: Option<Document>,
+    session: Option<Vec<Document>>,
+}
+
+impl Known {
+    /// `None` where the line says nothing about it.
+    fn of(root: &Node, line: &str) -> Result<Option<Self>, String> {
+        let read = |node: &Node, what: &str| {
+            let policy = match &node.kind {
+                Kind::String(text) => Document::parse_identity(text),
+                _ => Document::parse_identity(line.get(node.span.clone()).unwrap_or_default()),
+            };
+            policy.map_err(|error| format!("{what} is not valid: {error}"))
+        };
+        let list = |name: &str| match root.member(name).map(|node| &node.kind) {
+            None | Some(Kind::Null) => Ok(None),
+            Some(Kind::Array(elements)) => elements
+                .iter()
+                .enumerate()
+                .map(|(index, node)| read(node, &format!("\"{name}\"[{index}]")))
+                .collect::<Result<Vec<_>, _>>()
+                .map(Some),
+            Some(_) => Err(format!("\"{name}\" is not a list of policies")),
+        };
+        let boundary = match root.member("permissions_boundary") {
+            Some(node) if node.kind != Kind::Null => Some(read(node, "\"permissions_boundary\"")?),
+            _ => None,
+        };
+        let known = Self {
+            identity: list("identity_policies")?,
+            boundary,
+            session: list("session_policies")?,
+        };
+        let is_silent =
+            known.identity.is_none() && known.boundary.is_none() && known.session.is_none();
+        Ok((!is_silent).then_some(known))
+    }
+
+    fn decide(&self, policy: &Document, request: &Request) -> Json {
+        let identity = Identity {
+            policies: self.identity.as_deref(),
+            boundary: self.boundary.as_ref(),
+            session: self.session.as_deref(),
+        };
+        let found = authorize(policy, identity, request);
+        let of_key = found
+            .statements
+            .iter()
+            .filter(|(source, _)| *source == Source::Key);
+        let decided_by: Vec<Json> = found
+            .statements
+            .iter()
+            .filter_map(|(source, index)| {
+                let (document, name) = match source {
+                    Source::Key => (Some(policy), "policy".to_owned()),
+                    Source::Identity(at) => (
+                        self.identity.as_ref().and_then(|all| all.get(*at)),
+                        format!("identity_policies[{at}]"),
+                    ),
+                    Source::Boundary => (self.boundary.as_ref(), "permissions_boundary".to_owned()),
+                    Source::Session(at) => (
+                        self.session.as_ref().and_then(|all| all.get(*at)),
+                        format!("session_policies[{at}]"),
+                    ),
+                };
+                let statement = document?.statements.get(*index)?.name(*index);
+                Some(json!({ "document": name, "statement": statement }))
+            })
+            .collect();
+        let lacking: Vec<&str> = found
+            .lacking
+            .iter()
+            .map(|part| match part {
+                Part::Key => "policy",
+                Part::Identity => "identity_policies",
+                Part::Boundary => "permissions_boundary",
+                Part::Session => "session_policies",
+            })
+            .collect();
+        json!({
+            "decision": found.verdict.name(),
+            "delegated": found.delegated,
+            "statements": names(policy, of_key.map(|(_, index)| *index)),
+            "decided_by": decided_by,
+            "lacking": lacking,
+            "undetermined_keys": found.undetermined_keys,
+        })
+    }
 }
 
 fn request(asked: &Node) -> Result<Request, String> {

@@ -557,7 +557,7 @@ async fn what_is_not_offered_is_a_diagnostic_and_never_a_grpc_error() {
         .await
         .expect("an answer")
         .into_inner();
-    assert!(said(&answer.diagnostics).contains("cannot take over"));
+    assert!(said(&answer.diagnostics).contains("cannot be moved"));
     let plan = pb::plan_resource_change::Request {
         type_name: name(),
         ..Default::default()
