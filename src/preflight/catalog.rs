@@ -139,9 +139,21 @@ catalog! {
     PolicyGrantOnly "policy-grant-only" Warning Allowed "A grant, not the key policy, allows what is needed"
         "A grant can be revoked or retired, and the policy does not show it. Name the role in the policy.";
     PolicyDelegatedOnly "policy-delegated-only" Warning Allowed "The cross-account role depends on its IAM policies"
-        "The key policy allows the account and leaves the decision to IAM, which the provider does not examine. Name the role in the policy.";
+        "The key policy allows the account and leaves the decision to IAM, and the provider could not examine the role. Name the role in the policy, or let the provider read the role.";
     PolicyRoleInAnotherAccount "policy-role-in-another-account" Warning Allowed "The cross-account role is in another AWS account than the key"
-        "Across accounts AWS asks both sides: the key policy must allow the role, and the role's IAM policies must allow the key. The key policy does; the provider does not examine the IAM policies. The message shows the statement that they need.";
+        "Across accounts AWS asks both sides: the key policy must allow the role, and the role's IAM policies must allow the key. The key policy does; the provider could not examine the role. The message shows the statement that its IAM policies need.";
+    RoleNotFound "role-not-found" ErrorAtApply Refused "The cross-account role does not exist"
+        "IAM has no such role, and the credentials belong to its account. Clusters do not start without it. A warning at plan, because the same plan can create the role.";
+    RoleIamMissingAction "role-iam-missing-action" ErrorAtApply Refused "The IAM policies of the cross-account role do not allow what it needs"
+        "The key policy leaves the decision to IAM, or the role is in another account, so that its IAM policies must allow the key. The message shows the statement to add. A warning at plan, because the same plan can change the role.";
+    RoleIamDenies "role-iam-denies" ErrorAtApply Refused "An IAM policy denies the cross-account role the use of the key"
+        "A Deny in any policy of the role wins over every Allow. The message names the policy and the statement.";
+    RoleBoundaryExcludes "role-boundary-excludes" ErrorAtApply Refused "The permissions boundary of the cross-account role excludes the key"
+        "A permissions boundary limits what a role may do, also where the key policy names the role. The message shows the statement to add to the boundary.";
+    RoleIamUnreadable "role-iam-unreadable" ErrorAtApply Refused "An IAM policy of the cross-account role is not valid"
+        "The provider cannot read the policy, so it cannot prove what it allows.";
+    RoleTrust "role-trust" Warning Allowed "The trust policy of the cross-account role does not let Databricks use the role"
+        "Databricks launches clusters with the role. Its trust policy must name Databricks' AWS account, with your Databricks account ID as external ID. Otherwise clusters do not start, and it looks like a problem of the key.";
     PolicyNoClusterVolumes "policy-no-cluster-volumes" Warning Allowed "No statement of the key policy is for cluster volumes"
         "A key configuration does not know which role launches clusters. The binding checks it in full.";
     PolicyAnyDatabricksAccount "policy-any-databricks-account" Warning Allowed "Every Databricks account may use the key"

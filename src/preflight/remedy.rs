@@ -94,6 +94,13 @@ impl Remedy {
         self.and(Step::Hint(hint))
     }
 
+    /// Goes on with another remedy.
+    #[must_use]
+    pub fn followed_by(mut self, other: Self) -> Self {
+        self.0.extend(other.0);
+        self
+    }
+
     fn and(mut self, step: Step) -> Self {
         self.0.push(step);
         self

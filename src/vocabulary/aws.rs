@@ -219,6 +219,17 @@ pub struct RoleArn {
     path_and_name: String,
 }
 
+impl Partition {
+    /// A region that every account of the partition can call, for services without a region of their own.
+    pub fn usual_region(self) -> &'static str {
+        match self {
+            Self::Aws => "us-east-1",
+            Self::AwsCn => "cn-north-1",
+            Self::AwsUsGov => "us-gov-west-1",
+        }
+    }
+}
+
 impl RoleArn {
     /// The account that owns the role.
     pub fn account(&self) -> &str {

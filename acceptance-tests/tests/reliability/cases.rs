@@ -61,11 +61,11 @@ pub struct Case {
 /// before.
 const ACCOUNT_PLACES: [(&str, &str, u32); 4] = [
     (
-        "making the key configuration",
+        "creating the key configuration",
         "POST /customer-managed-keys",
         0,
     ),
-    ("attaching it", "PATCH /workspaces/", 0),
+    ("attaching the keys", "PATCH /workspaces/", 0),
     ("watching the workspace", "GET /workspaces", 3),
     (
         "listing key configurations",
@@ -149,10 +149,13 @@ fn account_faults() -> Vec<(&'static str, Effect)> {
                 retry_after: None,
             },
         ),
-        ("a body that breaks off", Effect::Truncate),
+        ("a truncated body", Effect::Truncate),
         ("invalid JSON", Effect::Garble),
-        ("a reset before the request was taken", Effect::DropBefore),
-        ("a reset after the request was taken", Effect::DropAfter),
+        ("a reset before the request arrived", Effect::DropBefore),
+        (
+            "a reset after the request was carried out",
+            Effect::DropAfter,
+        ),
         (
             "no answer for 30 s",
             Effect::Delay {
@@ -160,7 +163,7 @@ fn account_faults() -> Vec<(&'static str, Effect)> {
             },
         ),
         (
-            "no answer for 30 s, though carried out",
+            "no answer for 30 s, although carried out",
             Effect::DelayAfter {
                 milliseconds: 30_000,
             },
@@ -198,7 +201,7 @@ fn account() -> Vec<Case> {
         // What comes once is got over; these come for good.
         if matches!(
             fault,
-            "403" | "429 without Retry-After" | "503" | "a reset before the request was taken"
+            "403" | "429 without Retry-After" | "503" | "a reset before the request arrived"
         ) {
             let for_good = Mishap::Faults(vec![Fault::new("/api/2.0/", effect).times(1_000_000)]);
             all.push(case(
@@ -222,12 +225,12 @@ fn account() -> Vec<Case> {
                 retry_after: None,
             },
         ),
-        ("a reset before the request was taken", Effect::DropBefore),
+        ("a reset before the request arrived", Effect::DropBefore),
     ] {
         all.push(case(
             section,
             fault,
-            "fetching a token",
+            "getting a token",
             one("POST /oidc/", effect),
         ));
     }
@@ -245,8 +248,11 @@ fn account() -> Vec<Case> {
             "504 after the request was carried out",
             Effect::StatusAfter { status: 504 },
         ),
-        ("a reset before the request was taken", Effect::DropBefore),
-        ("a reset after the request was taken", Effect::DropAfter),
+        ("a reset before the request arrived", Effect::DropBefore),
+        (
+            "a reset after the request was carried out",
+            Effect::DropAfter,
+        ),
     ] {
         let mishap = one("DELETE /customer-managed-keys", effect);
         all.push(Case {
@@ -256,7 +262,7 @@ fn account() -> Vec<Case> {
     }
     all.push(case(
         section,
-        "a token that is taken back before its time",
+        "a token that is revoked early",
         "everything",
         Mishap::Faults(vec![Fault {
             skip: 3,
@@ -279,19 +285,19 @@ fn databricks() -> Vec<Case> {
     vec![
         case(
             section,
-            "an update that is silently undone",
-            "attaching it",
+            "an update that Databricks silently reverts",
+            "attaching the keys",
             one("PATCH /workspaces/", Effect::Revert),
         ),
         case(
             section,
-            "an update that never comes to an end",
-            "attaching it",
+            "an update that never ends",
+            "attaching the keys",
             hang,
         ),
         case(
             section,
-            "reads that are old after a write",
+            "stale reads after a write",
             "watching the workspace",
             Mishap::Faults(vec![Fault {
                 skip: 3,
@@ -300,16 +306,16 @@ fn databricks() -> Vec<Case> {
         ),
         case(
             section,
-            "reads that are old after a write",
-            "making the key configuration",
+            "stale reads after a write",
+            "creating the key configuration",
             Mishap::Faults(vec![
                 Fault::new("GET /customer-managed-keys/", Effect::StaleRead).times(2),
             ]),
         ),
         case(
             section,
-            "compute that runs in the workspace",
-            "attaching it",
+            "running compute in the workspace",
+            "attaching the keys",
             Mishap::World {
                 odd: |world| workspace(world).has_running_compute = true,
                 mended: |world| workspace(world).has_running_compute = false,
@@ -318,7 +324,7 @@ fn databricks() -> Vec<Case> {
         case(
             section,
             "a workspace that is PROVISIONING",
-            "attaching it",
+            "attaching the keys",
             Mishap::World {
                 odd: |world| set_status(world, "PROVISIONING"),
                 mended: |world| set_status(world, "RUNNING"),
@@ -327,7 +333,7 @@ fn databricks() -> Vec<Case> {
         case(
             section,
             "a workspace that has FAILED",
-            "attaching it",
+            "attaching the keys",
             Mishap::World {
                 odd: |world| set_status(world, "FAILED"),
                 mended: |world| set_status(world, "RUNNING"),
@@ -364,9 +370,12 @@ fn kms() -> Vec<Case> {
                 "an internal error",
                 Effect::aws("KMSInternalException", "The request was rejected."),
             ),
-            ("a reset before the request was taken", Effect::DropBefore),
-            ("a reset after the request was taken", Effect::DropAfter),
-            ("a body that breaks off", Effect::Truncate),
+            ("a reset before the request arrived", Effect::DropBefore),
+            (
+                "a reset after the request was carried out",
+                Effect::DropAfter,
+            ),
+            ("a truncated body", Effect::Truncate),
         ] {
             all.push(case(section, fault, place, one(operation, effect)));
         }
@@ -379,7 +388,7 @@ fn kms() -> Vec<Case> {
     ));
     all.push(case(
         section,
-        "AccessDenied on GetKeyPolicy alone",
+        "AccessDenied only on GetKeyPolicy",
         "reading the key policy",
         Mishap::Faults(vec![
             Fault::new("KMS GetKeyPolicy", denied).times(1_000_000),
@@ -393,7 +402,7 @@ fn kms() -> Vec<Case> {
     ));
     all.push(case(
         section,
-        "reads that are old after a put",
+        "stale reads after a put",
         "putting the key policy",
         Mishap::Faults(vec![Fault {
             skip: 3,
@@ -412,11 +421,11 @@ fn signals() -> Vec<Case> {
         ),
         ("after the policy was put", Point::After("KMS PutKeyPolicy")),
         (
-            "before the key configuration is made",
+            "before the key configuration is created",
             Point::Before("POST /customer-managed-keys"),
         ),
         (
-            "after the key configuration was made",
+            "after the key configuration was created",
             Point::After("POST /customer-managed-keys"),
         ),
         (

@@ -15,25 +15,26 @@ const HEAD: &str = "---
 page_title: \"Reliability - dbxcmk\"
 subcategory: \"\"
 description: |-
-  What happens when the account API, KMS, a network, a machine or a person gets in the way of an apply.
+  What happens when the account API, KMS, the network, a machine or a person interrupts an apply.
 ---
 
 # Reliability
 
-What happens when something gets in the way of an apply. The tables were written by a test: a real Terraform applies a
-`dbxcmk_key_policy`, a `dbxcmk_key_configuration` and a `dbxcmk_workspace_binding` against local services that fail in this very
-way, once unless it says otherwise, and then applies again.
+This page shows what happens when something interrupts an apply. A test wrote the tables: a real Terraform applies a
+`dbxcmk_key_policy`, a `dbxcmk_key_configuration` and a `dbxcmk_workspace_binding` against local services that fail in the way that
+the row says (once, unless the row says otherwise), and then applies again.
 
-After each of these, the test has checked:
+After each failure, the test checks:
 
-- no key configuration is there twice, and no statement of the key policy;
-- what somebody else has in the key policy is byte for byte as it was;
-- the state claims nothing that is not there, and nothing is marked for replacement;
-- the next apply succeeds, the workspace has its keys, and the plan after it is empty;
-- the storage key, which can be set only once, was never set to anything else.
+- No key configuration and no statement of the key policy exists twice.
+- Statements of others in the key policy are byte for byte unchanged.
+- The state contains only what exists, and marks nothing for replacement.
+- The next apply succeeds, the workspace has its keys, and the plan after it shows no changes.
+- The storage key, which can be set only once, was never set to another key.
 
-Where a cell has two outcomes, chance decides between them, and both are right. *done* means that the run got over it. Here a call to the account API may go on trying for 8 seconds (`http.retry_timeout`) and
-one request may take 3 (`http.timeout`); by default it is 5 minutes and 60 seconds, so that more of this ends in *done*.
+A cell with two outcomes depends on timing; both are correct. *done* means that the run succeeded in spite of the failure. In this
+test, the provider retries a call to the account API for 8 seconds (`http.retry_timeout`), and a request takes at most 3 seconds
+(`http.timeout`). The defaults are 5 minutes and 60 seconds, with which more rows end in *done*.
 ";
 
 /// Between outcomes that are all right.
@@ -57,7 +58,7 @@ fn page(cases: &[Case], seen: &[Seen]) -> String {
             section = case.section;
             let _ = write!(
                 page,
-                "\n## {section}\n\n| what happens | where | that run | the next run |\n|---|---|---|---|\n"
+                "\n## {section}\n\n| Failure | During | That run | Next run |\n|---|---|---|---|\n"
             );
         }
         let next = cell(&seen.next, case.next_outcomes());

@@ -93,7 +93,7 @@ impl Document {
     pub fn parse(text: &str) -> Result<Self, PolicyError> {
         Reader {
             text,
-            names_principals: true,
+            grammar: Grammar::Resource,
         }
         .document()
     }
@@ -106,7 +106,19 @@ impl Document {
     pub fn parse_identity(text: &str) -> Result<Self, PolicyError> {
         Reader {
             text,
-            names_principals: false,
+            grammar: Grammar::Identity,
+        }
+        .document()
+    }
+
+    /// Reads the trust policy of a role. Its statements name no resource; they are about the role that has it.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
+    pub fn parse_trust(text: &str) -> Result<Self, PolicyError> {
+        Reader {
+            text,
+            grammar: Grammar::Trust,
         }
         .document()
     }
@@ -181,10 +193,20 @@ impl Document {
     }
 }
 
+/// Which elements a statement has to have.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grammar {
+    /// Principals and resources.
+    Resource,
+    /// Resources alone.
+    Identity,
+    /// Principals alone.
+    Trust,
+}
+
 struct Reader<'a> {
     text: &'a str,
-    /// Whether statements name principals: those of resources do, those of identities do not.
-    names_principals: bool,
+    grammar: Grammar,
 }
 
 impl Reader<'_> {
@@ -249,7 +271,7 @@ impl Reader<'_> {
                 ));
             }
         };
-        if statements.is_empty() && self.names_principals {
+        if statements.is_empty() && self.grammar == Grammar::Resource {
             return Err(self.error(list, "a key policy needs at least one statement"));
         }
         let is_list = matches!(list.kind, Kind::Array(_));
@@ -291,10 +313,18 @@ impl Reader<'_> {
             negated,
             items: self.actions(actions)?,
         };
-        let (negated, resources) = self.either(node, "Resource", "NotResource")?;
-        let resources = Listed {
-            negated,
-            items: self.resources(resources)?,
+        let resources = if self.grammar == Grammar::Trust {
+            // Nothing is left out.
+            Listed {
+                negated: true,
+                items: Vec::new(),
+            }
+        } else {
+            let (negated, resources) = self.either(node, "Resource", "NotResource")?;
+            Listed {
+                negated,
+                items: self.resources(resources)?,
+            }
         };
         let conditions = node
             .member("Condition")
@@ -313,7 +343,7 @@ impl Reader<'_> {
 
     /// Whom a statement is about.
     fn whom(&self, node: &Node) -> Result<Listed<Principal>, PolicyError> {
-        if self.names_principals {
+        if self.grammar != Grammar::Identity {
             let (negated, principals) = self.either(node, "Principal", "NotPrincipal")?;
             return Ok(Listed {
                 negated,

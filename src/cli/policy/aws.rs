@@ -1,7 +1,9 @@
 //! Key policies of AWS KMS: what is asked of one, and what the proof says.
 
 use super::CheckArguments;
-use crate::preflight::aws::{KeyDescription, KeyFacts, PolicySource, Question, judge};
+use crate::preflight::aws::{
+    KeyDescription, KeyFacts, PolicySource, Question, RoleKnowledge, judge,
+};
 use crate::preflight::{Fact, Finding, Stage};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::Deployment;
@@ -45,6 +47,7 @@ pub(super) fn findings(
         policy_source: PolicySource::Given(called),
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
+        role: RoleKnowledge::NotAsked,
     };
     let usage = Usage::of(
         arguments.aws.deployment,

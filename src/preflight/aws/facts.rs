@@ -1,6 +1,6 @@
 //! What is known of a KMS key.
 
-use crate::preflight::Fact;
+use crate::preflight::{Fact, Unreadable};
 use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::KeyArn;
 
@@ -75,6 +75,8 @@ pub struct KeyFacts {
     pub grants: Fact<Vec<KmsGrant>>,
     /// Whether its material is rotated automatically.
     pub rotates: Fact<bool>,
+    /// The role that launches clusters, where the question is about one.
+    pub role: RoleKnowledge,
 }
 
 impl KeyFacts {
@@ -90,3 +92,51 @@ impl KeyFacts {
         }
     }
 }
+
+/// A policy by the name that a person finds it by: its ARN, or `the inline policy x`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamedPolicy {
+    /// Its name.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// What is known of the role that launches clusters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoleFacts {
+    /// Its trust policy.
+    pub trust: String,
+    /// Its policies, attached and inline.
+    pub policies: Vec<NamedPolicy>,
+    /// Its permissions boundary, if it has one.
+    pub boundary: Option<NamedPolicy>,
+}
+
+/// The role that launches clusters, or why it is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum RoleKnowledge {
+    /// Nobody asked for it: there is no role, or no cloud.
+    #[default]
+    NotAsked,
+    /// The user has turned it off.
+    Off,
+    /// It is in another account than the credentials, whose account this is.
+    Elsewhere(String),
+    /// It was read.
+    Known(RoleFacts),
+    /// It could not be read.
+    Unreadable(Unreadable),
+    /// Its account has no such role.
+    Missing,
+}
+
+/// The actions with which a role is read.
+pub const ROLE_ACTIONS: [&str; 6] = [
+    "iam:GetRole",
+    "iam:ListAttachedRolePolicies",
+    "iam:GetPolicy",
+    "iam:GetPolicyVersion",
+    "iam:ListRolePolicies",
+    "iam:GetRolePolicy",
+];

@@ -5,11 +5,15 @@ mod lint;
 mod paste;
 mod permissions;
 mod proof;
+mod role;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{KeyDescription, KeyFacts, KmsGrant, PolicySource};
+pub use facts::{
+    KeyDescription, KeyFacts, KmsGrant, NamedPolicy, PolicySource, ROLE_ACTIONS, RoleFacts,
+    RoleKnowledge,
+};
 pub use proof::{Requirement, proof};
 pub use state::enabling;
 
@@ -82,6 +86,7 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 .remedy(allow_reading(reason, &facts.arn)),
         ),
     }
+    findings.extend(role::role(facts, question));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::Question;
+use super::facts::RoleKnowledge;
 use super::paste::{exception, pretty};
+use super::role::{RolePolicies, allow_examining, decide, why_not_examined};
 use crate::preflight::aws::{KeyFacts, PolicySource};
 use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
 use crate::requirements::aws::{ACCOUNT_TAG, ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::Deployment;
-use kms_policy::{Decision, Document, Effect, Principal, StatementMatch, Verdict, evaluate};
+use kms_policy::{Decision, Document, Effect, Part, Principal, StatementMatch, Verdict, evaluate};
 
 /// Everything there is to say about one purpose.
 pub(super) fn judge_purpose(
@@ -20,12 +22,18 @@ pub(super) fn judge_purpose(
     user: &User,
 ) -> Vec<Finding> {
     let statement = pretty(&question.usage.statement(purpose, user));
+    let roles = match user {
+        User::Databricks(_) => None,
+        // What cannot be read is a finding of its own.
+        User::CrossAccountRole(_) => RolePolicies::of(&facts.role).unwrap_or_default(),
+    };
     let case = PurposeCase {
         policy,
         facts,
         question,
         purpose,
         user,
+        roles,
         statement,
     };
     let tally = case.tally();
@@ -38,7 +46,7 @@ pub(super) fn judge_purpose(
         case.delegated_only(&tally),
         case.elsewhere(&tally),
     ];
-    all.into_iter().flatten().collect()
+    all.into_iter().flatten().chain(case.iam(&tally)).collect()
 }
 
 /// One purpose under judgement.
@@ -48,6 +56,8 @@ struct PurposeCase<'a> {
     question: &'a Question,
     purpose: Purpose,
     user: &'a User,
+    /// The IAM policies of the role, where they are known.
+    roles: Option<RolePolicies<'a>>,
     /// The documented statement, as a person pastes it.
     statement: String,
 }
@@ -74,6 +84,15 @@ struct Tally {
     delegated: bool,
     /// Whether something is allowed to a role of another account, whose IAM has to allow it as well.
     elsewhere: bool,
+    /// What the role's IAM policies do not allow, although the key policy lets them.
+    not_by_iam: Vec<&'static str>,
+    /// What the role's permissions boundary does not allow.
+    not_within: Vec<&'static str>,
+    /// What a policy of the role denies, and the statements that do.
+    denied_by_iam: Vec<&'static str>,
+    denying_iam: BTreeSet<String>,
+    /// The statements of the role's policies on which an open decision depends.
+    deciding_iam: BTreeSet<String>,
 }
 
 impl PurposeCase<'_> {
@@ -81,6 +100,9 @@ impl PurposeCase<'_> {
         let mut tally = Tally::default();
         for account in &self.question.usage.accounts {
             for (action, what_for) in self.purpose.needed_actions() {
+                if self.is_decided_by_iam(action, &mut tally) {
+                    continue;
+                }
                 let decision = evaluate(
                     self.policy,
                     &request(self.user, action, &self.facts.arn, account),
@@ -126,6 +148,126 @@ impl PurposeCase<'_> {
             }
         }
         tally
+    }
+
+    /// What the role's IAM policies add to what the key policy says: whether they decide, so that the key policy alone is not
+    /// asked.
+    fn is_decided_by_iam(&self, action: &'static str, tally: &mut Tally) -> bool {
+        let Some(roles) = &self.roles else {
+            return false;
+        };
+        let found = decide(roles, self.policy, self.user, action, self.facts);
+        let of_iam = || {
+            found
+                .statements
+                .iter()
+                .filter_map(|(source, index)| roles.label(*source, *index))
+        };
+        match found.verdict {
+            Verdict::Allowed => true,
+            Verdict::DeniedExplicitly if of_iam().next().is_some() => {
+                add(&mut tally.denied_by_iam, action);
+                tally.denying_iam.extend(of_iam());
+                true
+            }
+            Verdict::DeniedImplicitly if !found.lacking.contains(&Part::Key) => {
+                if found.lacking.contains(&Part::Boundary) {
+                    add(&mut tally.not_within, action);
+                } else {
+                    add(&mut tally.not_by_iam, action);
+                }
+                true
+            }
+            Verdict::Undetermined if of_iam().next().is_some() => {
+                add(&mut tally.open, action);
+                tally.deciding_iam.extend(of_iam());
+                tally.keys.extend(found.undetermined_keys);
+                true
+            }
+            // It is the key policy that decides.
+            _ => false,
+        }
+    }
+
+    /// What the role's IAM policies say against it.
+    fn iam(&self, tally: &Tally) -> Vec<Finding> {
+        let (User::CrossAccountRole(role), Some(roles)) = (self.user, &self.roles) else {
+            return Vec::new();
+        };
+        let stage = self.question.stage;
+        let why = "Clusters of classic compute do not start, because EC2 cannot attach their volumes. If this plan changes the role, the \
+                   proof at apply uses the new policies.";
+        let mut findings = Vec::new();
+        if !tally.denied_by_iam.is_empty() {
+            let denying: Vec<&str> = tally.denying_iam.iter().map(String::as_str).collect();
+            findings.push(
+                Id::RoleIamDenies
+                    .unread(Subject::Key, stage)
+                    .found(format!(
+                        "{} denies {} to {role}.",
+                        denying.join(" and "),
+                        tally.denied_by_iam.join(", ")
+                    ))
+                    .why(why)
+                    .remedy(format!(
+                        "Exclude the key from the Deny, or remove the statement. The key is:\n\n  {}",
+                        self.key_named()
+                    )),
+            );
+        }
+        if !tally.not_by_iam.is_empty() {
+            findings.push(
+                Id::RoleIamMissingAction
+                    .unread(Subject::Key, stage)
+                    .found(format!(
+                        "The key policy leaves the decision to the IAM policies of {role}, and none of them allows {}.",
+                        tally.not_by_iam.join(", ")
+                    ))
+                    .why(why)
+                    .remedy(
+                        Remedy::say("Name the role in the key policy, with the documented statement:")
+                            .paste(&self.statement)
+                            .and_say("Or add this statement to an IAM policy of the role:")
+                            .paste(self.iam_statement(&tally.not_by_iam)),
+                    ),
+            );
+        }
+        if !tally.not_within.is_empty() {
+            findings.push(
+                Id::RoleBoundaryExcludes
+                    .unread(Subject::Key, stage)
+                    .found(format!(
+                        "The permissions boundary {} of {role} does not allow {}.",
+                        roles.boundary(),
+                        tally.not_within.join(", ")
+                    ))
+                    .why(why)
+                    .remedy(
+                        Remedy::say("Add this statement to the permissions boundary:")
+                            .paste(self.iam_statement(&tally.not_within)),
+                    ),
+            );
+        }
+        findings
+    }
+
+    fn key_named(&self) -> String {
+        match self.facts.policy_source {
+            PolicySource::Given(_) => "the ARN of the key".to_owned(),
+            _ => self.facts.arn.to_string(),
+        }
+    }
+
+    fn iam_statement(&self, actions: &[&str]) -> String {
+        let actions: Vec<String> = actions
+            .iter()
+            .map(|action| format!("\"{action}\""))
+            .collect();
+        format!(
+            "{{\n  \"Effect\": \"Allow\",\n  \"Action\": [{}],\n  \"Resource\": \"{}\"\n}}",
+            actions.join(", "),
+            self.key_named()
+        )
     }
 
     /// What was found in the policy.
@@ -253,7 +395,11 @@ impl PurposeCase<'_> {
         let keys: Vec<&str> = tally.keys.iter().map(String::as_str).collect();
         let found = format!(
             "whether {} applies to {} by {} depends on values that only the call itself has: {}.",
-            labels(self.policy, &tally.deciding).join(" and "),
+            labels(self.policy, &tally.deciding)
+                .into_iter()
+                .chain(tally.deciding_iam.iter().cloned())
+                .collect::<Vec<_>>()
+                .join(" and "),
             tally.open.join(", "),
             self.user.principal(),
             keys.join(", ")
@@ -306,6 +452,16 @@ impl PurposeCase<'_> {
             .paste(&self.statement)
     }
 
+    /// The documented statement, or what lets the provider see that it is not needed.
+    fn name_the_role_or_examine_it(&self) -> Remedy {
+        match (&self.facts.role, self.user) {
+            (RoleKnowledge::Unreadable(_), User::CrossAccountRole(role)) => {
+                self.name_the_role().followed_by(allow_examining(role))
+            }
+            _ => self.name_the_role(),
+        }
+    }
+
     fn any_account(&self, tally: &Tally) -> Option<Finding> {
         if tally.for_anybody.is_empty() {
             return None;
@@ -337,11 +493,11 @@ impl PurposeCase<'_> {
         );
         let finding = Id::PolicyDelegatedOnly
             .warning(Subject::Key)
-            .why(
-                "The role's IAM policies decide whether it may use the key, and the provider does not examine them. If they do not allow it, \
-                 clusters do not start.",
-            )
-            .remedy(self.name_the_role());
+            .why(format!(
+                "The role's IAM policies decide whether it may use the key. {} If they do not allow it, clusters do not start.",
+                why_not_examined(&self.facts.role).unwrap_or_default()
+            ))
+            .remedy(self.name_the_role_or_examine_it());
         Some(self.found(finding, &found))
     }
 
@@ -369,10 +525,11 @@ impl PurposeCase<'_> {
         );
         let finding = Id::PolicyRoleInAnotherAccount
             .warning(Subject::Key)
-            .why(
+            .why(format!(
                 "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key too. \
-                 The provider does not examine them. If they do not allow it, clusters do not start.",
-            )
+                 {} If they do not allow it, clusters do not start.",
+                why_not_examined(&self.facts.role).unwrap_or_default()
+            ))
             .remedy(
                 Remedy::say("Make sure that an IAM policy of the role allows it:").paste(format!(
                     "{{\n  \"Effect\": \"Allow\",\n  \"Action\": [{}],\n  \"Resource\": \"{resource}\"\n}}",

@@ -36,6 +36,7 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
         policy_source: PolicySource::Live,
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
+        role: RoleKnowledge::NotAsked,
     })
 }
 

@@ -99,7 +99,7 @@ pub(super) async fn refuse_lockout(
     policy: &Document,
     key: &KeyArn,
 ) -> Result<(), Diagnostics> {
-    let caller = match keys.cloud().caller(key).await {
+    let caller = match keys.cloud().caller(key.region()).await {
         Ok(caller) => caller,
         // Who asks could not be found out; AWS's own check has the last word.
         Err(error) => {
@@ -164,7 +164,7 @@ pub(super) async fn write(
     let (keys, key) = (cx.client().keys().aws(), write.key);
     let _alone = keys.lock_policy(key).await;
     // Who calls is found out before the policy is read: between the read and the put lies nothing that takes time.
-    let _ = keys.cloud().caller(key).await;
+    let _ = keys.cloud().caller(key.region()).await;
     let failed = |error: &AwsError| {
         Diagnostics::from(
             diagnose::aws("The key policy could not be changed", key, error).on("aws.key_arn"),

@@ -1,0 +1,250 @@
+//! How AWS is reached: credentials, roles, certificates and proxies, in the order in which AWS's own tools look for them.
+//!
+//! Nothing is made before it is used: building an AWS client costs milliseconds that a plan without keys must not pay.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use aws_config::sts::AssumeRoleProvider;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_kms::config::SharedHttpClient;
+use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Connector, tls};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::OnceCell;
+
+use super::errors::{AwsError, understand};
+use crate::vocabulary::is_loopback;
+use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+
+/// How long a connection may take to open.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one attempt of a call may take: without a bound, a stalled connection would hold up Terraform forever.
+const ATTEMPT: Duration = Duration::from_secs(30);
+
+/// What the provider's `aws` block says.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// The region for calls that have none of their own; KMS is always called in the key's region.
+    pub region: Option<String>,
+    /// A profile of the shared configuration.
+    pub profile: Option<String>,
+    /// An access key, its secret and its session token.
+    pub access_key: Option<String>,
+    /// The secret of the access key.
+    pub secret_key: Option<SecretString>,
+    /// The session token of a temporary access key.
+    pub token: Option<SecretString>,
+    /// A file of certificates (PEM) that are trusted besides those of the system.
+    pub ca_bundle: Option<PathBuf>,
+    /// A role to take on.
+    pub assume_role: Option<AssumeRole>,
+    /// Where KMS is, if not where AWS has it.
+    pub kms_endpoint: Option<String>,
+    /// Where STS is, if not where AWS has it.
+    pub sts_endpoint: Option<String>,
+    /// Where IAM is, if not where AWS has it.
+    pub iam_endpoint: Option<String>,
+    /// Whether the IAM policies of cross-account roles are read.
+    pub examine_iam: bool,
+}
+
+/// A role to take on.
+#[derive(Clone, Debug, Default)]
+pub struct AssumeRole {
+    /// Which role.
+    pub role_arn: String,
+    /// The name of the session.
+    pub session_name: Option<String>,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<String>,
+    /// How long the session lasts.
+    pub duration: Option<Duration>,
+}
+
+/// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
+pub(super) fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let endpoint = endpoint
+        .map(str::to_owned)
+        .or_else(|| variable(&format!("AWS_ENDPOINT_URL_{service}")))
+        .or_else(|| variable("AWS_ENDPOINT_URL"));
+    endpoint
+        .and_then(|endpoint| url::Url::parse(&endpoint).ok())
+        .is_some_and(|url| is_loopback(&url))
+}
+
+/// AWS, as one provider configuration reaches it.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) settings: AwsSettings,
+    base: OnceCell<SdkConfig>,
+}
+
+impl Connection {
+    /// Nothing is read or called yet.
+    pub(super) fn new(settings: AwsSettings) -> Self {
+        Self {
+            settings,
+            base: OnceCell::new(),
+        }
+    }
+
+    /// What an error of the SDK means, with the profile that the credentials come from.
+    pub(super) fn understand<E, R>(
+        &self,
+        permission: &'static str,
+        error: SdkError<E, R>,
+    ) -> AwsError
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+        R: std::fmt::Debug + Send + Sync + 'static,
+    {
+        match understand(permission, error) {
+            AwsError::Credentials { reason, source, .. } => {
+                let variable = || {
+                    std::env::var("AWS_PROFILE")
+                        .ok()
+                        .filter(|profile| !profile.is_empty())
+                };
+                AwsError::Credentials {
+                    reason,
+                    source,
+                    profile: self.settings.profile.clone().or_else(variable),
+                }
+            }
+            other => other,
+        }
+    }
+
+    /// Region, credentials and roles, in the order in which AWS's own tools look for them.
+    pub(super) async fn base(&self) -> &SdkConfig {
+        self.base
+            .get_or_init(|| async {
+                let settings = &self.settings;
+                let timeouts = TimeoutConfig::builder()
+                    .connect_timeout(CONNECT)
+                    .operation_attempt_timeout(ATTEMPT)
+                    .build();
+                let mut loader =
+                    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
+                if let Some(client) = self.http_client() {
+                    loader = loader.http_client(client);
+                }
+                if let Some(region) = &settings.region {
+                    loader = loader.region(Region::new(region.clone()));
+                }
+                if let Some(profile) = &settings.profile {
+                    loader = loader.profile_name(profile);
+                }
+                if let (Some(id), Some(secret)) = (&settings.access_key, &settings.secret_key) {
+                    let token = settings
+                        .token
+                        .as_ref()
+                        .map(|token| token.expose_secret().to_owned());
+                    loader = loader.credentials_provider(Credentials::new(
+                        id,
+                        secret.expose_secret(),
+                        token,
+                        None,
+                        "provider",
+                    ));
+                }
+                let config = loader.load().await;
+                match &settings.assume_role {
+                    None => config,
+                    Some(role) => self.assume(config, role).await,
+                }
+            })
+            .await
+    }
+
+    /// The certificates that were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`. Whether the file can be used was looked
+    /// at when the provider was configured.
+    fn trusted(&self) -> Option<tls::TlsContext> {
+        let variable = || {
+            std::env::var_os("AWS_CA_BUNDLE")
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        let file = self.settings.ca_bundle.clone().or_else(variable)?;
+        let pem = match std::fs::read(&file) {
+            Ok(pem) => pem,
+            Err(error) => {
+                tracing::error!(file = %file.display(), %error, "the certificates for AWS cannot be read");
+                return None;
+            }
+        };
+        let trusted = tls::TrustStore::default()
+            .with_native_roots(true)
+            .with_pem_certificate(pem);
+        tls::TlsContext::builder()
+            .with_trust_store(trusted)
+            .build()
+            .ok()
+    }
+
+    /// An HTTP client that trusts the certificates which were named; `None` where the SDK's own does.
+    fn http_client(&self) -> Option<SharedHttpClient> {
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
+        self.trusted()
+            .map(|context| client.tls_context(context).build_https())
+    }
+
+    /// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
+    pub(super) fn direct(&self) -> SharedHttpClient {
+        let trusted = self.trusted();
+        aws_smithy_http_client::Builder::new().build_with_connector_fn(
+            move |settings, components| {
+                let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
+                if let Some(settings) = settings {
+                    connector = connector.connector_settings(settings.clone());
+                }
+                if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+                    connector = connector.sleep_impl(sleep);
+                }
+                let connector = connector.tls_provider(tls::Provider::Rustls(
+                    tls::rustls_provider::CryptoMode::AwsLc,
+                ));
+                match trusted.clone() {
+                    Some(context) => connector.tls_context(context).build(),
+                    None => connector.build(),
+                }
+            },
+        )
+    }
+
+    async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {
+        let mut for_sts = config.to_builder();
+        if let Some(endpoint) = &self.settings.sts_endpoint {
+            for_sts.set_endpoint_url(Some(endpoint.clone()));
+        }
+        if is_on_this_machine(self.settings.sts_endpoint.as_deref(), "STS") {
+            for_sts.set_http_client(Some(self.direct()));
+        }
+        if config.region().is_none() {
+            for_sts.set_region(Some(Region::from_static("us-east-1")));
+        }
+        let mut provider = AssumeRoleProvider::builder(&role.role_arn)
+            .session_name(
+                role.session_name
+                    .as_deref()
+                    .unwrap_or("terraform-provider-dbxcmk"),
+            )
+            .configure(&for_sts.build());
+        if let Some(id) = &role.external_id {
+            provider = provider.external_id(id);
+        }
+        if let Some(duration) = role.duration {
+            provider = provider.session_length(duration);
+        }
+        let provider = provider.build().await;
+        config
+            .to_builder()
+            .credentials_provider(SharedCredentialsProvider::new(provider))
+            .build()
+    }
+}

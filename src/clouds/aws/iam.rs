@@ -1,0 +1,152 @@
+//! AWS IAM: the cross-account role, read and never changed.
+
+use aws_config::Region;
+use percent_encoding::percent_decode_str;
+
+use super::Aws;
+use super::connection::is_on_this_machine;
+use super::errors::{AwsError, unreadable};
+use crate::preflight::aws::{NamedPolicy, RoleFacts, RoleKnowledge};
+use crate::vocabulary::aws::{Partition, RoleArn};
+
+/// Policies come percent-encoded (RFC 3986). Source: IAM API reference, GetPolicyVersion.
+fn decoded(document: &str) -> String {
+    percent_decode_str(document)
+        .decode_utf8_lossy()
+        .into_owned()
+}
+
+impl Aws {
+    /// IAM has one endpoint a partition.
+    async fn iam(&self, partition: Partition) -> aws_sdk_iam::Client {
+        let region = partition.usual_region();
+        let base = self.connection.base().await;
+        let mut config = aws_sdk_iam::config::Builder::from(base).region(Region::new(region));
+        let endpoint = self.connection.settings.iam_endpoint.as_deref();
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        if is_on_this_machine(endpoint, "IAM") {
+            config = config.http_client(self.connection.direct());
+        }
+        aws_sdk_iam::Client::from_conf(config.build())
+    }
+
+    /// A role and every policy that decides what it may do, read now. What cannot be read says why.
+    pub async fn role(&self, role: &RoleArn) -> RoleKnowledge {
+        if !self.connection.settings.examine_iam {
+            return RoleKnowledge::Off;
+        }
+        // A role is asked for by its name, and another account may have one of the same name.
+        match self.caller(role.partition().usual_region()).await {
+            Ok(caller) if caller.account() == Some(role.account()) => {}
+            Ok(caller) => {
+                return RoleKnowledge::Elsewhere(caller.account().unwrap_or_default().to_owned());
+            }
+            Err(error) => return RoleKnowledge::Unreadable(unreadable(&error)),
+        }
+        match self.read_role(role).await {
+            Ok(Some(facts)) => RoleKnowledge::Known(facts),
+            Ok(None) => RoleKnowledge::Missing,
+            Err(error) => RoleKnowledge::Unreadable(unreadable(&error)),
+        }
+    }
+
+    async fn read_role(&self, role: &RoleArn) -> Result<Option<RoleFacts>, AwsError> {
+        let iam = self.iam(role.partition()).await;
+        let found = iam.get_role().role_name(role.name()).send().await;
+        let found = match found.map_err(|error| self.connection.understand("iam:GetRole", error)) {
+            Ok(found) => found,
+            Err(AwsError::NotFound(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(found) = found.role() else {
+            return Ok(None);
+        };
+        // The name is that of the ARN; the path may be another one.
+        if found.arn() != role.to_string() {
+            return Ok(None);
+        }
+        let mut policies = Vec::new();
+        let mut attached = iam
+            .list_attached_role_policies()
+            .role_name(role.name())
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(policy) = attached.next().await {
+            let policy = policy.map_err(|error| {
+                self.connection
+                    .understand("iam:ListAttachedRolePolicies", error)
+            })?;
+            let arn = policy.policy_arn().unwrap_or_default();
+            policies.push(self.managed_policy(&iam, arn).await?);
+        }
+        let mut inline = iam
+            .list_role_policies()
+            .role_name(role.name())
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(name) = inline.next().await {
+            let name =
+                name.map_err(|error| self.connection.understand("iam:ListRolePolicies", error))?;
+            let policy = iam
+                .get_role_policy()
+                .role_name(role.name())
+                .policy_name(&name)
+                .send()
+                .await
+                .map_err(|error| self.connection.understand("iam:GetRolePolicy", error))?;
+            policies.push(NamedPolicy {
+                name: format!("the inline policy {name}"),
+                text: decoded(policy.policy_document()),
+            });
+        }
+        let boundary = found
+            .permissions_boundary()
+            .and_then(|boundary| boundary.permissions_boundary_arn());
+        let boundary = match boundary {
+            Some(arn) => Some(self.managed_policy(&iam, arn).await?),
+            None => None,
+        };
+        Ok(Some(RoleFacts {
+            trust: decoded(found.assume_role_policy_document().unwrap_or_default()),
+            policies,
+            boundary,
+        }))
+    }
+
+    /// A managed policy in the version that counts.
+    async fn managed_policy(
+        &self,
+        iam: &aws_sdk_iam::Client,
+        arn: &str,
+    ) -> Result<NamedPolicy, AwsError> {
+        let policy = iam
+            .get_policy()
+            .policy_arn(arn)
+            .send()
+            .await
+            .map_err(|error| self.connection.understand("iam:GetPolicy", error))?;
+        let version = policy
+            .policy()
+            .and_then(|policy| policy.default_version_id())
+            .unwrap_or_default();
+        let version = iam
+            .get_policy_version()
+            .policy_arn(arn)
+            .version_id(version)
+            .send()
+            .await
+            .map_err(|error| self.connection.understand("iam:GetPolicyVersion", error))?;
+        let document = version
+            .policy_version()
+            .and_then(|version| version.document())
+            .unwrap_or_default();
+        Ok(NamedPolicy {
+            name: arn.to_owned(),
+            text: decoded(document),
+        })
+    }
+}

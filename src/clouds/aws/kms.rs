@@ -1,0 +1,247 @@
+//! AWS KMS.
+
+use aws_config::Region;
+use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+
+use super::Aws;
+use super::connection::is_on_this_machine;
+use super::errors::AwsError;
+use crate::preflight::aws::{KeyDescription, KmsGrant};
+use crate::vocabulary::KeyState;
+use crate::vocabulary::aws::{ArnError, KeyArn};
+
+/// The one policy that a key has.
+const POLICY_NAME: &str = "default";
+
+impl Aws {
+    /// KMS in the region of a key.
+    async fn kms(&self, key: &KeyArn) -> aws_sdk_kms::Client {
+        self.kms_in(key.region()).await
+    }
+
+    async fn kms_in(&self, region: &str) -> aws_sdk_kms::Client {
+        let base = self.connection.base().await;
+        let mut clients = self.kms.lock().await;
+        let make = || {
+            let mut config =
+                aws_sdk_kms::config::Builder::from(base).region(Region::new(region.to_owned()));
+            if let Some(endpoint) = &self.connection.settings.kms_endpoint {
+                config = config.endpoint_url(endpoint);
+            }
+            if is_on_this_machine(self.connection.settings.kms_endpoint.as_deref(), "KMS") {
+                config = config.http_client(self.connection.direct());
+            }
+            aws_sdk_kms::Client::from_conf(config.build())
+        };
+        clients
+            .entry(region.to_owned())
+            .or_insert_with(make)
+            .clone()
+    }
+
+    /// KMS in a region that somebody names, or in the usual one.
+    async fn kms_anywhere(&self, region: Option<&str>) -> Result<aws_sdk_kms::Client, AwsError> {
+        let usual = self
+            .connection
+            .base()
+            .await
+            .region()
+            .map(|region| region.as_ref().to_owned());
+        let region = region.map(str::to_owned).or(usual);
+        let region = region.ok_or_else(|| AwsError::Unreachable {
+            reason: "no AWS region is configured".to_owned(),
+            source: None,
+        })?;
+        Ok(self.kms_in(&region).await)
+    }
+
+    /// The ARN of a key that is named by its id or alias.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn arn_of(&self, key_id: &str, region: Option<&str>) -> Result<KeyArn, AwsError> {
+        let answer = self
+            .kms_anywhere(region)
+            .await?
+            .describe_key()
+            .key_id(key_id)
+            .send()
+            .await;
+        let answer =
+            answer.map_err(|error| self.connection.understand("kms:DescribeKey", error))?;
+        let arn = answer
+            .key_metadata()
+            .and_then(|key| key.arn())
+            .unwrap_or_default();
+        arn.parse()
+            .map_err(|_| AwsError::NotFound(format!("`{arn}` is not a key ARN")))
+    }
+
+    /// Every key of a region; an ARN that cannot be read says so.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn keys(
+        &self,
+        region: Option<&str>,
+    ) -> Result<Vec<Result<KeyArn, ArnError>>, AwsError> {
+        let mut pages = self
+            .kms_anywhere(region)
+            .await?
+            .list_keys()
+            .into_paginator()
+            .items()
+            .send();
+        let mut keys = Vec::new();
+        while let Some(key) = pages.next().await {
+            let key = key.map_err(|error| self.connection.understand("kms:ListKeys", error))?;
+            keys.push(key.key_arn().unwrap_or_default().parse());
+        }
+        Ok(keys)
+    }
+
+    /// A key as KMS describes it.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn describe(&self, key: &KeyArn) -> Result<KeyDescription, AwsError> {
+        let answer = self
+            .kms(key)
+            .await
+            .describe_key()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        let answer =
+            answer.map_err(|error| self.connection.understand("kms:DescribeKey", error))?;
+        let metadata = answer.key_metadata();
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        // A date that has no form in RFC 3339 is still a date.
+        let shown = |date: &DateTime| {
+            date.fmt(DateTimeFormat::DateTime)
+                .unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
+        };
+        let date = |date: Option<&DateTime>| date.map(shown);
+        let replica = metadata
+            .and_then(|key| key.multi_region_configuration())
+            .filter(|multi| {
+                multi
+                    .multi_region_key_type()
+                    .is_some_and(|kind| kind.as_str() == "REPLICA")
+            });
+        let primary = replica
+            .and_then(|multi| multi.primary_key())
+            .and_then(|key| key.arn());
+        Ok(KeyDescription {
+            state: KeyState::from(
+                metadata
+                    .and_then(|key| key.key_state())
+                    .map(|state| state.as_str())
+                    .unwrap_or_default(),
+            ),
+            usage: text(
+                metadata
+                    .and_then(|key| key.key_usage())
+                    .map(|usage| usage.as_str()),
+            ),
+            spec: text(
+                metadata
+                    .and_then(|key| key.key_spec())
+                    .map(|spec| spec.as_str()),
+            ),
+            manager: text(
+                metadata
+                    .and_then(|key| key.key_manager())
+                    .map(|manager| manager.as_str()),
+            ),
+            deletion_date: date(metadata.and_then(|key| key.deletion_date())),
+            material_expires: date(metadata.and_then(|key| key.valid_to())),
+            replica_of: replica.map(|_| text(primary)),
+        })
+    }
+
+    /// The policy of a key, as its text.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn policy(&self, key: &KeyArn) -> Result<String, AwsError> {
+        let kms = self.kms(key).await;
+        let answer = kms
+            .get_key_policy()
+            .key_id(key.to_string())
+            .policy_name(POLICY_NAME)
+            .send()
+            .await;
+        let answer =
+            answer.map_err(|error| self.connection.understand("kms:GetKeyPolicy", error))?;
+        Ok(answer.policy().unwrap_or_default().to_owned())
+    }
+
+    /// Puts a policy. AWS's own lockout check is never bypassed.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn put_policy(&self, key: &KeyArn, policy: &str) -> Result<(), AwsError> {
+        let kms = self.kms(key).await;
+        tracing::info!(key = %key, bytes = policy.len(), "putting the key policy");
+        let answer = kms
+            .put_key_policy()
+            .key_id(key.to_string())
+            .policy_name(POLICY_NAME)
+            .policy(policy)
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:PutKeyPolicy", error))
+    }
+
+    /// The grants on a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, AwsError> {
+        let kms = self.kms(key).await;
+        let mut pages = kms
+            .list_grants()
+            .key_id(key.to_string())
+            .into_paginator()
+            .items()
+            .send();
+        let mut grants = Vec::new();
+        while let Some(grant) = pages.next().await {
+            let grant =
+                grant.map_err(|error| self.connection.understand("kms:ListGrants", error))?;
+            grants.push(KmsGrant {
+                grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
+                operations: grant
+                    .operations()
+                    .iter()
+                    .map(|operation| operation.as_str().to_owned())
+                    .collect(),
+                constrained: grant.constraints().is_some(),
+            });
+        }
+        Ok(grants)
+    }
+
+    /// Whether a key's material is rotated automatically.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn rotates(&self, key: &KeyArn) -> Result<bool, AwsError> {
+        let answer = self
+            .kms(key)
+            .await
+            .get_key_rotation_status()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        Ok(answer
+            .map_err(|error| {
+                self.connection
+                    .understand("kms:GetKeyRotationStatus", error)
+            })?
+            .key_rotation_enabled())
+    }
+}

@@ -1,0 +1,115 @@
+//! AWS: KMS, STS and IAM, over the default credential chain.
+
+mod connection;
+mod errors;
+mod iam;
+mod kms;
+
+pub use connection::{AssumeRole, AwsSettings};
+pub use errors::{AwsError, credentials_remedy};
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_config::Region;
+use tokio::sync::{Mutex, OnceCell};
+
+use self::connection::{Connection, is_on_this_machine};
+use self::errors::unreadable;
+use crate::preflight::aws::{KeyFacts, PolicySource, RoleKnowledge};
+use crate::preflight::{Fact, Unreadable};
+use crate::vocabulary::aws::KeyArn;
+use kms_policy::Caller;
+
+/// AWS, as one provider configuration sees it.
+#[derive(Debug)]
+pub struct Aws {
+    connection: Connection,
+    kms: Mutex<HashMap<String, aws_sdk_kms::Client>>,
+    caller: OnceCell<Caller>,
+}
+
+impl Aws {
+    /// Nothing is read or called yet.
+    pub fn new(settings: AwsSettings) -> Self {
+        Self {
+            connection: Connection::new(settings),
+            kms: Mutex::new(HashMap::new()),
+            caller: OnceCell::new(),
+        }
+    }
+
+    /// Who calls AWS here, from STS; asked once.
+    ///
+    /// # Errors
+    /// When STS refuses or cannot be reached.
+    pub async fn caller(&self, region: &str) -> Result<Caller, AwsError> {
+        let caller = self.caller.get_or_try_init(|| async {
+            let base = self.connection.base().await;
+            let mut config = aws_sdk_sts::config::Builder::from(base);
+            if base.region().is_none() {
+                config = config.region(Region::new(region.to_owned()));
+            }
+            if let Some(endpoint) = &self.connection.settings.sts_endpoint {
+                config = config.endpoint_url(endpoint);
+            }
+            if is_on_this_machine(self.connection.settings.sts_endpoint.as_deref(), "STS") {
+                config = config.http_client(self.connection.direct());
+            }
+            let answer = aws_sdk_sts::Client::from_conf(config.build())
+                .get_caller_identity()
+                .send()
+                .await;
+            let answer = answer
+                .map_err(|error| self.connection.understand("sts:GetCallerIdentity", error))?;
+            let arn = answer.arn().unwrap_or_default();
+            Caller::parse(arn).map_err(|error| AwsError::Other {
+                source: Some(Arc::new(error)),
+                code: "GetCallerIdentity".to_owned(),
+                message: format!("`{arn}` is not an identity"),
+            })
+        });
+        caller.await.cloned()
+    }
+
+    /// Everything that preflight wants to know of a key, read now.
+    pub async fn facts(&self, key: &KeyArn) -> KeyFacts {
+        let (description, policy, grants, rotates) = tokio::join!(
+            self.describe(key),
+            self.policy(key),
+            self.grants(key),
+            self.rotates(key)
+        );
+        fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
+            outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
+        }
+        // Credentials of another account get the same answer about a key that is there.
+        let is_missing = matches!(description, Err(AwsError::NotFound(_)))
+            && self
+                .caller(key.region())
+                .await
+                .is_ok_and(|caller| caller.account() == Some(key.account()));
+        let description = if is_missing {
+            Fact::Unreadable(Unreadable {
+                permission: None,
+                reason: format!(
+                    "KMS has no such key, and the AWS credentials belong to its account {}",
+                    key.account()
+                ),
+                remedy: None,
+                is_missing,
+            })
+        } else {
+            fact(description)
+        };
+        KeyFacts {
+            arn: key.clone(),
+            description,
+            policy: fact(policy),
+            policy_source: PolicySource::Live,
+            grants: fact(grants),
+            rotates: fact(rotates),
+            role: RoleKnowledge::NotAsked,
+        }
+    }
+}
