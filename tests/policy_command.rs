@@ -107,7 +107,10 @@ fn several_files_are_checked_by_their_names() {
         (code, out),
         (
             0,
-            format!("{good}: Databricks can use the key.\n\n{good}: Databricks can use the key.\n")
+            format!(
+                "{good}: Databricks can use the key.\n\n{good}: Databricks can use the key.\n\nNot examined: IAM policies of Databricks; Policies \
+                 of the AWS organization (SCPs and RCPs); VPC endpoint policies. For details, use --format json.\n"
+            )
         )
     );
     let (code, out, _) = asked(&[&good, &bad], &[]);
@@ -175,7 +178,11 @@ fn the_exit_code_says_whether_databricks_can_use_the_key() {
     let (code, out, _) = check(&good, &[]);
     assert_eq!(
         (code, out.as_str()),
-        (0, "-: Databricks can use the key.\n")
+        (
+            0,
+            "-: Databricks can use the key.\n\nNot examined: IAM policies of Databricks; Policies of the AWS organization (SCPs and RCPs); VPC \
+             endpoint policies. For details, use --format json.\n"
+        )
     );
 
     let (code, out, _) = check(&policy(&[statement(STORAGE, "")]), &[]);
@@ -238,6 +245,7 @@ fn machines_get_json() {
     assert_eq!((code, &answer["ok"]), (1, &Json::Bool(false)));
     assert_eq!(answer["findings"][0]["id"], "policy-missing-action");
     assert_eq!(answer["findings"][0]["severity"], "error");
+    assert_eq!(answer["not_examined"].as_array().map(Vec::len), Some(3));
 }
 
 #[test]

@@ -152,6 +152,8 @@ pub struct Report {
     pub permissions: Vec<PermissionLine>,
     /// What grants what, once the plan is applied.
     pub proofs: Vec<ProofLine>,
+    /// What a review cannot see, where it says something about keys.
+    pub not_examined: Vec<&'static str>,
     /// What to know, the gravest first.
     pub findings: Vec<ReviewFinding>,
     /// What somebody has accepted; it counts for no gate.

@@ -247,7 +247,13 @@ fn every_finding_of_a_review_is_documented() {
 fn the_permissions_of_the_guide_are_what_the_provider_calls() {
     let text = std::fs::read_to_string(checkout().join("docs/guides/permissions.md")).unwrap();
     let documents = blocks(&text, "json");
-    assert_eq!(documents.len(), 2);
+    assert_eq!(documents.len(), 3);
+    let listed = |document: &str| -> BTreeSet<String> {
+        let json: serde_json::Value = serde_json::from_str(document).unwrap();
+        let all = json["Statement"][0]["Action"].as_array().unwrap().iter();
+        all.map(|action| action.as_str().unwrap().to_owned())
+            .collect()
+    };
     let actions = |document: &str| -> BTreeSet<String> {
         let json: serde_json::Value = serde_json::from_str(document).unwrap();
         let all = json["Statement"][0]["Action"].as_array().unwrap().iter();
@@ -275,4 +281,34 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
     assert_eq!(asked(before), actions(&documents[0]), "for plans");
     stage.workdir.apply();
     assert_eq!(asked(before), actions(&documents[1]), "for applies");
+
+    // A role that has a policy of every kind.
+    let everything =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    stage.sandbox.with(|world| {
+        for role in &mut world.now.roles {
+            let arn = |name: &str| format!("arn:aws:iam::123456789012:policy/{name}");
+            role.attached.insert(arn("a"), everything.to_owned());
+            role.boundary = Some((arn("b"), everything.to_owned()));
+        }
+    });
+    let before = stage.sandbox.requests().len();
+    stage.configure(&format!(
+        "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+         cross_account_role_arn = \"{}\"\n  }}\n}}\n",
+        dbxcmk_sandbox::ROLE_ARN
+    ));
+    stage.workdir.plan();
+    let of_iam: BTreeSet<String> = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .skip(before)
+        .filter_map(|one| {
+            one.operation
+                .strip_prefix("IAM ")
+                .map(|action| format!("iam:{action}"))
+        })
+        .collect();
+    assert_eq!(of_iam, listed(&documents[2]), "for roles");
 }

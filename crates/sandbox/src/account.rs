@@ -5,6 +5,7 @@
 //! services are refused at once, storage is accepted and silently undone.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value as Json, json};
@@ -288,8 +289,9 @@ fn delete(shared: &Shared, id: &str) -> Answer {
 /// What the API shows of a workspace whose update may be on its way.
 fn shown(workspace: &Workspace, wait: Duration) -> Json {
     let mut fields = workspace.fields.clone();
+    let has_own_network = workspace.has_own_network();
     if let Some(update) = &workspace.update {
-        let is_shown = if workspace.has_own_network() {
+        let is_shown = if has_own_network {
             // The status stays RUNNING. A doomed update shows for a while before it goes away without a word.
             update.is_over(wait / 2)
         } else if update.is_over(wait) {
@@ -303,6 +305,7 @@ fn shown(workspace: &Workspace, wait: Duration) -> Json {
             false
         };
         if is_shown && !update.is_undone(wait) {
+            update.shown.fetch_add(1, Ordering::Relaxed);
             fields.extend(update.fields.clone());
         }
     }
@@ -459,6 +462,7 @@ async fn update(
         began: Instant::now(),
         stays,
         undone_after,
+        shown: Arc::default(),
         hangs,
     });
     Answer::json(200, &shown(workspace, wait))

@@ -47,7 +47,13 @@ impl Request {
             && self.method == "POST"
             && let Some(action) = self.form().get("Action")
         {
-            return format!("STS {action}");
+            // Each service of this kind has a version of its own.
+            let is_iam = self
+                .form()
+                .get("Version")
+                .is_some_and(|version| version == "2010-05-08");
+            let service = if is_iam { "IAM" } else { "STS" };
+            return format!("{service} {action}");
         }
         format!("{} {}", self.method, self.path)
     }

@@ -9,6 +9,7 @@ pub mod client;
 mod control;
 pub mod faults;
 mod http;
+pub mod iam;
 pub mod identities;
 mod kms;
 pub mod needs;

@@ -13,7 +13,7 @@ use hyper_util::rt::TokioIo;
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, control, kms, sts};
+use crate::{Shared, account, control, iam, kms, sts};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -192,6 +192,9 @@ async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>)
     let operation = request.operation();
     if let Some(operation) = operation.strip_prefix("KMS ") {
         return kms::answer(shared, request, operation, effect.as_ref());
+    }
+    if let Some(action) = operation.strip_prefix("IAM ") {
+        return iam::answer(shared, request, action);
     }
     if let Some(action) = operation.strip_prefix("STS ") {
         return sts::answer(shared, request, action);

@@ -1,12 +1,15 @@
 //! What there is in the sandbox: the objects of the account, the keys, the faults to come and the requests so far.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::faults::Fault;
+use crate::iam::Role;
 use crate::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
 
 /// One request, as it is kept for assertions.
@@ -48,6 +51,9 @@ pub struct Update {
     pub undone_after: std::time::Duration,
     /// Whether it never comes to an end.
     pub hangs: bool,
+    /// How many reads have shown it as done. One that does not stay is undone only after somebody could see it: whether a test
+    /// sees the revert must not depend on how fast it reads.
+    pub shown: Arc<AtomicU32>,
 }
 
 impl Update {
@@ -58,7 +64,11 @@ impl Update {
 
     /// Whether it was undone, when an update takes `wait`.
     pub fn is_undone(&self, wait: std::time::Duration) -> bool {
-        !self.stays && self.is_over(wait + self.undone_after)
+        // Long enough that a reader can tell "there" from "seen once".
+        let reads = if self.undone_after.is_zero() { 1 } else { 4 };
+        !self.stays
+            && self.is_over(wait + self.undone_after)
+            && self.shown.load(Ordering::Relaxed) >= reads
     }
 }
 
@@ -94,6 +104,10 @@ pub struct Objects {
     pub keys: BTreeMap<(String, String), Key>,
     /// Aliases by region and name: the key's id.
     pub aliases: BTreeMap<(String, String), String>,
+    /// The roles of IAM.
+    pub roles: Vec<Role>,
+    /// The actions of IAM that nobody may call.
+    pub iam_denies: BTreeSet<String>,
 }
 
 /// Everything.
@@ -188,6 +202,7 @@ impl World {
                 "aws_credentials": { "sts_role": { "role_arn": ROLE_ARN } },
             }),
         );
+        now.roles.push(Role::cross_account());
         Self {
             before: now.clone(),
             now,

@@ -2,7 +2,8 @@
 
 use super::CheckArguments;
 use crate::preflight::aws::{
-    KeyDescription, KeyFacts, PolicySource, Question, RoleKnowledge, judge,
+    KeyDescription, KeyFacts, NotExamined, PolicySource, Question, RoleKnowledge, judge,
+    not_examined,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::requirements::aws::Usage;
@@ -28,11 +29,11 @@ pub struct AwsArguments {
 }
 
 /// `called`: what texts call the policy.
-pub(super) fn findings(
+pub(super) fn examine(
     policy: &Document,
     called: String,
     arguments: &CheckArguments,
-) -> Result<Vec<Finding>, String> {
+) -> Result<(Vec<Finding>, Vec<NotExamined>), String> {
     let key = arguments
         .aws
         .key_arn
@@ -56,19 +57,17 @@ pub(super) fn findings(
     )
     .with_grants(arguments.aws.grants)
     .with_cross_account_role(arguments.aws.cross_account_role.clone());
-    let all = judge(
-        &facts,
-        &Question {
-            usage,
-            cluster_volumes: false,
-            stage: Stage::Plan,
-        },
-    );
+    let question = Question {
+        usage,
+        cluster_volumes: false,
+        stage: Stage::Plan,
+    };
     let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
-    Ok(all
+    let findings = judge(&facts, &question)
         .into_iter()
         .filter(|finding| !is_ignored(finding))
-        .collect())
+        .collect();
+    Ok((findings, not_examined(&facts, &question)))
 }
 
 /// The key that a policy is for, as far as it says so: the one that it names, or some key of the account that it lets administer

@@ -2,14 +2,16 @@
 
 mod aws;
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value as Json, json};
 
-use self::aws::{AwsArguments, findings};
+use self::aws::{AwsArguments, examine};
 use super::input::read;
+use crate::preflight::aws::NotExamined;
 use crate::preflight::{Finding, Hint, Severity, Silenced};
 use crate::vocabulary::{AccountId, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
@@ -71,6 +73,7 @@ pub fn run(command: &PolicyCommand) -> ExitCode {
 struct Checked {
     file: String,
     outcome: Result<Vec<Finding>, String>,
+    not_examined: Vec<NotExamined>,
 }
 
 impl Checked {
@@ -87,11 +90,16 @@ impl Checked {
                 } else {
                     name.clone()
                 };
-                findings(&policy, called, arguments)
+                examine(&policy, called, arguments)
             });
+        let (outcome, not_examined) = match outcome {
+            Ok((findings, not_examined)) => (Ok(findings), not_examined),
+            Err(error) => (Err(error), Vec::new()),
+        };
         Self {
             file: name,
             outcome,
+            not_examined,
         }
     }
 
@@ -146,16 +154,34 @@ fn check(arguments: &CheckArguments) -> ExitCode {
                 .flatten()
                 .map(|finding| as_json(&one.file, finding))
         });
-        json!({ "ok": code == 0, "findings": all.collect::<Vec<_>>() }).to_string()
+        let not_examined = usable.iter().flat_map(|one| {
+            one.not_examined.iter().map(|what| {
+                json!({
+                    "file": one.file,
+                    "what": what.what,
+                    "why": what.why,
+                    "how": what.how.text(in_flags),
+                })
+            })
+        });
+        json!({
+            "ok": code == 0,
+            "findings": all.collect::<Vec<_>>(),
+            "not_examined": not_examined.collect::<Vec<_>>(),
+        })
+        .to_string()
     } else {
-        printable(
-            &usable
-                .iter()
-                .map(|one| one.as_text())
-                .collect::<Vec<_>>()
-                .join("\n\n"),
-        )
-        .into_owned()
+        let mut parts: Vec<String> = usable.iter().map(|one| one.as_text()).collect();
+        let what: BTreeSet<&str> = usable
+            .iter()
+            .flat_map(|one| &one.not_examined)
+            .map(|one| one.what.as_str())
+            .collect();
+        parts.push(format!(
+            "Not examined: {}. For details, use --format json.",
+            what.into_iter().collect::<Vec<_>>().join("; ")
+        ));
+        printable(&parts.join("\n\n")).into_owned()
     };
     if !usable.is_empty() && writeln!(std::io::stdout(), "{answer}").is_err() {
         return ExitCode::from(UNUSABLE);
@@ -473,5 +499,58 @@ mod tests {
         for ((line, expected), found) in rows.iter().zip(found) {
             assert_eq!(&found, expected, "{line}");
         }
+    }
+
+    /// Each row: what the line says about the identity, the decision, what decided, and what lacks.
+    #[test]
+    fn the_policies_of_the_identity_have_their_say() {
+        let rows = [
+            ("", "allowed", true, json!(null), json!(null)),
+            (
+                r#","identity_policies":[]"#,
+                "denied_implicit",
+                false,
+                json!([]),
+                json!(["identity_policies"]),
+            ),
+            (
+                r#","identity_policies":[{"Version":"2012-10-17","Statement":[{"Sid":"A","Effect":"Allow","Action":"kms:*","Resource":"*"}]}]"#,
+                "allowed",
+                false,
+                json!([{"document":"policy","statement":"#1"},{"document":"identity_policies[0]","statement":"A"}]),
+                json!([]),
+            ),
+            (
+                r#","permissions_boundary":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*"}]}"#,
+                "denied_implicit",
+                false,
+                json!([]),
+                json!(["permissions_boundary"]),
+            ),
+            (
+                r#","session_policies":[{"Version":"2012-10-17","Statement":[{"Sid":"D","Effect":"Deny","Action":"*","Resource":"*"}]}]"#,
+                "denied_explicit",
+                false,
+                json!([{"document":"session_policies[0]","statement":"D"}]),
+                json!([]),
+            ),
+        ];
+        for (more, decision, delegated, decided_by, lacking) in rows {
+            let line = format!(
+                r#"{{"policy":{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"111111111111"}},"Action":"kms:*","Resource":"*"}}]}},"request":{{"principal":"arn:aws:iam::111111111111:role/r","action":"kms:Decrypt","resource":"arn:aws:kms:eu-central-1:111111111111:key/1234abcd-12ab-34cd-56ef-1234567890ab"}}{more}}}"#
+            );
+            let answer = decide(&line).unwrap_or_default();
+            assert_eq!(answer["decision"], decision, "{more}: {answer}");
+            assert_eq!(answer["delegated"], delegated, "{more}: {answer}");
+            assert_eq!(answer["decided_by"], decided_by, "{more}");
+            assert_eq!(answer["lacking"], lacking, "{more}");
+        }
+        let wrong = r#"{"policy":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]},"request":{"principal":"111111111111","action":"kms:Decrypt","resource":"*"},"identity_policies":[{"Statement":[{"Effect":"Allow","Principal":"*","Action":"*","Resource":"*"}]}]}"#;
+        let error = decide(wrong).err().unwrap_or_default();
+        assert!(
+            error.contains("\"identity_policies\"[0] is not valid")
+                && error.contains("names a principal"),
+            "{error}"
+        );
     }
 }

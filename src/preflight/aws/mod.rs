@@ -11,10 +11,10 @@ mod state;
 mod tests;
 
 pub use facts::{
-    KeyDescription, KeyFacts, KmsGrant, NamedPolicy, PolicySource, ROLE_ACTIONS, RoleFacts,
-    RoleKnowledge,
+    KeyDescription, KeyFacts, KmsGrant, NamedPolicy, PolicySource, RoleFacts, RoleKnowledge,
 };
-pub use proof::{Requirement, proof};
+pub use proof::{NotExamined, Requirement, not_examined, proof};
+pub use role::iam_allows;
 pub use state::enabling;
 
 use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable};

@@ -1,13 +1,14 @@
 //! What grants each thing that is needed: the proof itself, line by line, where [`super::judge`] says only what is wrong.
 
-use crate::preflight::Fact;
 use crate::preflight::aws::KeyFacts;
+use crate::preflight::{Fact, Remedy};
 use crate::requirements::aws::{Purpose, User, request};
 use crate::vocabulary::AccountId;
-use kms_policy::{Document, Effect, Verdict, evaluate};
+use kms_policy::{Document, Effect, Source, Verdict, evaluate};
 
 use super::Question;
 use super::permissions::is_granted;
+use super::role::{RolePolicies, allow_examining, decide, why_not_examined};
 
 /// How one action stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -72,6 +73,62 @@ pub struct Requirement {
     pub denied_by: Vec<String>,
 }
 
+/// Something that a proof does not cover.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotExamined {
+    /// Which policies.
+    pub what: String,
+    /// Why they are not examined.
+    pub why: String,
+    /// How to have them examined, or how to check them.
+    pub how: Remedy,
+}
+
+/// What the proof does not cover. Sources: IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Key access".
+pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
+    let mut all = Vec::new();
+    if let (Some(role), Some(why)) = (
+        &question.usage.cross_account_role,
+        why_not_examined(&facts.role),
+    ) {
+        all.push(NotExamined {
+            what: format!("IAM policies of {role}"),
+            why,
+            how: allow_examining(role),
+        });
+    }
+    if let Fact::Unreadable(reason) = &facts.grants {
+        all.push(NotExamined {
+            what: "Grants on the key".to_owned(),
+            why: format!("The provider could not read them: {}.", reason.reason),
+            how: Remedy::say("Allow the identity that runs Terraform to call kms:ListGrants."),
+        });
+    }
+    let fixed = [
+        (
+            "Policies of the AWS organization (SCPs and RCPs)",
+            "They can deny what every other policy allows, and only the management account can read them.",
+            "Check that no SCP or RCP denies kms actions to Databricks or to the cross-account role.",
+        ),
+        (
+            "VPC endpoint policies",
+            "They apply to the network from which a call comes, which the provider does not know.",
+            "Check the endpoint policy, if clusters reach KMS through a VPC endpoint.",
+        ),
+        (
+            "IAM policies of Databricks",
+            "They are in the AWS account of Databricks.",
+            "Nothing to do: Databricks manages them.",
+        ),
+    ];
+    all.extend(fixed.map(|(what, why, how)| NotExamined {
+        what: what.to_owned(),
+        why: why.to_owned(),
+        how: how.into(),
+    }));
+    all
+}
+
 /// Every action that is needed, and what grants it.
 pub fn proof(facts: &KeyFacts, question: &Question) -> Vec<Requirement> {
     let policy = match &facts.policy {
@@ -113,6 +170,9 @@ fn stands(
     action: &str,
     account: Option<&AccountId>,
 ) -> (Standing, Vec<String>, Vec<String>) {
+    if let (User::CrossAccountRole(_), Ok(Some(roles))) = (user, RolePolicies::of(&facts.role)) {
+        return stands_with_iam(&roles, policy, facts, user, action);
+    }
     let nobody = AccountId::nobody();
     let decision = evaluate(
         policy,
@@ -142,4 +202,32 @@ fn stands(
             .collect()
     };
     (standing, of(Effect::Allow), of(Effect::Deny))
+}
+
+/// How an action of the role stands, where its IAM policies are known.
+fn stands_with_iam(
+    roles: &RolePolicies<'_>,
+    policy: &Document,
+    facts: &KeyFacts,
+    user: &User,
+    action: &str,
+) -> (Standing, Vec<String>, Vec<String>) {
+    let found = decide(roles, policy, user, action, facts);
+    let names: Vec<String> = found
+        .statements
+        .iter()
+        .filter_map(|(source, index)| match source {
+            Source::Key => Some(policy.statements.get(*index)?.name(*index)),
+            source => roles.label(*source, *index),
+        })
+        .collect();
+    match found.verdict {
+        Verdict::Allowed => (Standing::Allowed, names, Vec::new()),
+        Verdict::DeniedExplicitly => (Standing::Denied, Vec::new(), names),
+        Verdict::Undetermined => (Standing::Undetermined, Vec::new(), names),
+        Verdict::DeniedImplicitly if is_granted(facts, user, action) => {
+            (Standing::Granted, Vec::new(), Vec::new())
+        }
+        Verdict::DeniedImplicitly => (Standing::Missing, Vec::new(), Vec::new()),
+    }
 }

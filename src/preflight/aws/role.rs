@@ -88,7 +88,7 @@ pub(super) fn allow_examining(role: &RoleArn) -> Remedy {
 pub(super) fn why_not_examined(knowledge: &RoleKnowledge) -> Option<String> {
     match knowledge {
         RoleKnowledge::Known(_) | RoleKnowledge::Missing => None,
-        RoleKnowledge::NotAsked => Some("The provider does not examine them.".to_owned()),
+        RoleKnowledge::NotAsked => Some("They are not part of this check.".to_owned()),
         RoleKnowledge::Off => Some(
             "The provider does not examine them, because `aws.examine_iam` is `false`.".to_owned(),
         ),
@@ -204,4 +204,19 @@ pub(super) fn decide(
         policy,
         &request(user, action, &facts.arn, &AccountId::nobody()),
     )
+}
+
+/// Whether the IAM policies of a role, together with a key policy, allow every one of some actions.
+pub fn iam_allows(
+    policy: &Document,
+    facts: &KeyFacts,
+    user: &User,
+    actions: &[&'static str],
+) -> bool {
+    match RolePolicies::of(&facts.role) {
+        Ok(Some(roles)) => actions
+            .iter()
+            .all(|action| decide(&roles, policy, user, action, facts).verdict == Verdict::Allowed),
+        _ => false,
+    }
 }

@@ -1,14 +1,19 @@
 //! The `aws` block.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{endpoint, text};
+use super::{check_endpoint, text};
 use crate::clouds::aws::{AssumeRole, AwsSettings};
 use crate::vocabulary::aws::RoleArn;
+use kms_policy::nearest;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
-use tfplugin::schema::Attribute;
+use tfplugin::schema::{Attribute, Problem};
+use tfplugin::types::Type;
+use tfplugin::value::Value;
 
 /// `aws`
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -21,7 +26,8 @@ pub struct AwsBlock {
     pub token: Attr<String>,
     pub ca_bundle: Attr<String>,
     pub assume_role: Attr<AssumeRoleBlock>,
-    pub endpoints: Attr<AwsEndpoints>,
+    pub examine_iam: Attr<bool>,
+    pub endpoints: Attr<BTreeMap<String, Attr<String>>>,
 }
 
 /// `aws.assume_role`
@@ -34,12 +40,29 @@ pub struct AssumeRoleBlock {
     pub duration: Attr<GoDuration>,
 }
 
-/// `aws.endpoints`
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
-pub struct AwsEndpoints {
-    pub kms: Attr<String>,
-    pub sts: Attr<String>,
+/// The services whose addresses `aws.endpoints` can set.
+const SERVICES: [&str; 3] = ["iam", "kms", "sts"];
+
+/// Whether every name of `aws.endpoints` is a service, and every value an address. It is a map, because Terraform ignores unknown
+/// names in an object.
+fn check_endpoints(value: &Value) -> Result<(), Problem> {
+    let Value::Map(endpoints) = value else {
+        return Ok(());
+    };
+    for (service, address) in endpoints {
+        if !SERVICES.contains(&service.as_str()) {
+            let hint = match nearest(service, &SERVICES) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => format!(": it can be {}.", SERVICES.join(", ")),
+            };
+            return Err(Problem {
+                summary: "Unknown service in aws.endpoints".to_owned(),
+                detail: format!("`{service}` is not a service that the provider calls{hint}"),
+            });
+        }
+        check_endpoint(address)?;
+    }
+    Ok(())
 }
 
 /// The attributes of the block.
@@ -56,12 +79,6 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::duration("duration")
             .describe("How long the session lasts, as `1h`. Default: `15m`."),
     ];
-    let endpoints = vec![
-        endpoint("kms")
-            .describe("Address of KMS, for example of LocalStack: `http://localhost:4566`."),
-        endpoint("sts")
-            .describe("Address of STS, for example of LocalStack: `http://localhost:4566`."),
-    ];
     vec![
         Attribute::string("region").describe(
             "Region for calls that do not depend on a key (STS). The provider calls KMS in the region of the key. Default: \
@@ -76,7 +93,12 @@ pub(super) fn attributes() -> Vec<Attribute> {
              `AWS_CA_BUNDLE`.",
         ),
         Attribute::object("assume_role", assume_role).describe("Role to assume for every call to AWS."),
-        Attribute::object("endpoints", endpoints).describe("Addresses of AWS services, for tests against local services."),
+        Attribute::bool("examine_iam").describe(
+            "Whether to read the IAM policies of cross-account roles for the proof. Default: `true`.",
+        ),
+        Attribute::of("endpoints", Type::map(Type::String)).check(check_endpoints).describe(
+            "Addresses of AWS services by name (`kms`, `sts`, `iam`), for tests against local services: `{ kms = \"http://localhost:4566\" }`.",
+        ),
     ]
 }
 
@@ -147,10 +169,13 @@ impl AwsBlock {
                 duration: role.duration.known().map(GoDuration::length),
             });
         }
+        settings.examine_iam = self.examine_iam.known() != Some(&false);
         if let Attr::Known(endpoints) = &self.endpoints {
-            unknown |= endpoints.kms.is_unknown() || endpoints.sts.is_unknown();
-            settings.kms_endpoint = text(&endpoints.kms);
-            settings.sts_endpoint = text(&endpoints.sts);
+            unknown |= endpoints.values().any(Attr::is_unknown);
+            let of = |service: &str| endpoints.get(service).and_then(text);
+            settings.kms_endpoint = of("kms");
+            settings.sts_endpoint = of("sts");
+            settings.iam_endpoint = of("iam");
         }
         (settings, unknown)
     }

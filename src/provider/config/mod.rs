@@ -89,15 +89,23 @@ pub fn one_of(name: &'static str, choices: &'static [&'static str]) -> Attribute
     })
 }
 
-/// An address with `http://` or `https://`.
-fn endpoint(name: &'static str) -> Attribute {
-    Attribute::string(name).check(|value: &Value| match value.as_str() {
-        Some(text) if url::Url::parse(text).ok().is_none_or(|url| !matches!(url.scheme(), "http" | "https")) => Err(Problem {
-            summary: "Invalid endpoint".to_owned(),
-            detail: format!("`{text}` is not the address of a service; write for example `http://localhost:4566`."),
-        }),
+/// Whether a value is an address with `http://` or `https://`.
+fn check_endpoint(value: &Value) -> Result<(), Problem> {
+    match value.as_str() {
+        Some(text)
+            if url::Url::parse(text)
+                .ok()
+                .is_none_or(|url| !matches!(url.scheme(), "http" | "https")) =>
+        {
+            Err(Problem {
+                summary: "Invalid endpoint".to_owned(),
+                detail: format!(
+                    "`{text}` is not the address of a service. Use for example `http://localhost:4566`."
+                ),
+            })
+        }
         _ => Ok(()),
-    })
+    }
 }
 
 /// The schema of the provider block.
@@ -352,7 +360,13 @@ impl Config {
     pub fn aws(&self) -> (AwsSettings, bool) {
         match &self.aws {
             Attr::Known(block) => block.settings(),
-            block => (AwsSettings::default(), block.is_unknown()),
+            block => (
+                AwsSettings {
+                    examine_iam: true,
+                    ..AwsSettings::default()
+                },
+                block.is_unknown(),
+            ),
         }
     }
 

@@ -13,7 +13,7 @@ use super::configured::resource_blocks;
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
-    KeyFacts, PolicySource, Question, enabling, judge, policy_not_planned_yet,
+    KeyFacts, PolicySource, Question, RoleKnowledge, enabling, judge, policy_not_planned_yet,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
@@ -39,6 +39,7 @@ pub struct AwsKeys {
     facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
     planned: Mutex<BTreeMap<KeyArn, String>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
+    roles: Mutex<BTreeMap<RoleArn, Arc<OnceCell<RoleKnowledge>>>>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     policies: watch::Sender<PolicyProgress>,
     expected_policies: std::sync::OnceLock<usize>,
@@ -75,6 +76,7 @@ impl AwsKeys {
             facts: Mutex::default(),
             planned: Mutex::default(),
             policy_locks: Mutex::default(),
+            roles: Mutex::default(),
             states: Mutex::default(),
             policies: watch::Sender::default(),
             expected_policies: std::sync::OnceLock::new(),
@@ -139,16 +141,22 @@ impl AwsKeys {
     pub async fn facts_with_policy(
         &self,
         key: &KeyArn,
-        stage: Stage,
+        question: &Question,
         enough: impl Fn(&KeyFacts) -> bool,
     ) -> (KeyFacts, bool) {
+        let stage = question.stage;
+        let role = self.role_of(question).await;
         let mut policies = self.policies.subscribe();
         let patience = Instant::now() + PATIENCE;
         loop {
             let progress = policies.borrow_and_update().clone();
-            let facts = match stage {
+            let read = match stage {
                 Stage::Plan => self.facts_for_plan(key).await,
                 Stage::Apply => self.facts_now(key).await,
+            };
+            let facts = KeyFacts {
+                role: role.clone(),
+                ..read
             };
             if enough(&facts) || !self.expects_policy(key, stage, &progress) {
                 return (facts, false);
@@ -185,6 +193,18 @@ impl AwsKeys {
         facts
     }
 
+    /// What is known of the role that a question is about: for a plan read once in a run, for an apply read now.
+    pub async fn role_of(&self, question: &Question) -> RoleKnowledge {
+        let Some(role) = &question.usage.cross_account_role else {
+            return RoleKnowledge::NotAsked;
+        };
+        if question.stage == Stage::Apply {
+            return self.cloud.role(role).await;
+        }
+        let cell = Arc::clone(lock(&self.roles).entry(role.clone()).or_default());
+        cell.get_or_init(|| self.cloud.role(role)).await.clone()
+    }
+
     /// What is true of a key now.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
         self.forget(key);
@@ -195,10 +215,17 @@ impl AwsKeys {
     pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
         let stage = case.question.stage;
         if let Some(facts) = read.0.get(&case.key) {
-            return judge(facts, &case.question);
+            let role = self.role_of(&case.question).await;
+            let facts = KeyFacts {
+                role,
+                ..facts.clone()
+            };
+            return judge(&facts, &case.question);
         }
         let enough = |facts: &KeyFacts| !judge(facts, &case.question).iter().any(may_be_granted);
-        let (facts, in_vain) = self.facts_with_policy(&case.key, stage, enough).await;
+        let (facts, in_vain) = self
+            .facts_with_policy(&case.key, &case.question, enough)
+            .await;
         if stage == Stage::Apply {
             read.0.insert(case.key.clone(), facts.clone());
         }

@@ -201,6 +201,13 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
         more(&mut out, report.proofs.len());
         out.push_str("\n</details>\n");
     }
+    if !report.not_examined.is_empty() {
+        out.push_str("\n<details><summary>What this review does not examine</summary>\n\n");
+        for line in &report.not_examined {
+            let _ = writeln!(out, "- {line}");
+        }
+        out.push_str("\n</details>\n");
+    }
     if !report.accepted.is_empty() {
         let _ = write!(
             out,

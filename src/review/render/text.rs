@@ -90,5 +90,12 @@ pub fn text(report: &Report) -> String {
             one.finding.summary, one.finding.id, one.reason
         );
     }
+    if !report.not_examined.is_empty() {
+        let _ = writeln!(
+            out,
+            "\nNot examined: {}.",
+            report.not_examined.join(", ").replace('`', "")
+        );
+    }
     out
 }

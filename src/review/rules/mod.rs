@@ -16,6 +16,15 @@ use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, Workspace
 use crate::requirements::transition;
 use crate::vocabulary::{Cloud, UseCase};
 
+/// What a plan does not have, so that no review of it can see it.
+const NOT_EXAMINED: [&str; 5] = [
+    "the present state and policy of each key (`terraform plan` examines them)",
+    "IAM policies of cross-account roles (`terraform plan` examines them)",
+    "policies of the AWS organization (SCPs and RCPs)",
+    "VPC endpoint policies",
+    "IAM policies of Databricks",
+];
+
 /// The form of the report.
 const VERSION: u32 = 1;
 
@@ -59,6 +68,11 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         workspaces: workspaces(links),
         keys: keys(plan, links),
         permissions,
+        not_examined: if links.keys.is_empty() {
+            Vec::new()
+        } else {
+            NOT_EXAMINED.to_vec()
+        },
         proofs,
         level: findings.first().map(|finding| finding.level),
         findings,

@@ -2,10 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{KeyVerdict, RequirementModel, incomplete, list, text};
-use crate::preflight::aws::{KeyFacts, PolicySource, Question, Requirement, judge, proof};
+use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
+use crate::preflight::aws::{
+    KeyFacts, NotExamined, PolicySource, Question, Requirement, judge, not_examined, proof,
+};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
+use crate::provider::diagnose::in_hcl;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
 use crate::vocabulary::{AccountId, UseCase};
@@ -76,9 +79,10 @@ impl KeyReadinessAws {
             Attr::Known(policy) => KeyFacts {
                 policy: Fact::Known(policy.clone()),
                 policy_source: PolicySource::Given("`aws.policy`".to_owned()),
+                role: keys.role_of(&question).await,
                 ..keys.facts_for_plan(&key).await
             },
-            _ => keys.facts_with_policy(&key, Stage::Plan, is_proven).await.0,
+            _ => keys.facts_with_policy(&key, &question, is_proven).await.0,
         };
         let requirements = proof(&facts, &question);
         Ok(KeyVerdict {
@@ -98,6 +102,10 @@ impl KeyReadinessAws {
             ),
             findings: judge(&facts, &question),
             all_proven: is_proven(&facts),
+            not_examined: not_examined(&facts, &question)
+                .into_iter()
+                .map(NotExaminedModel::from)
+                .collect(),
             requirements: requirements
                 .into_iter()
                 .map(RequirementModel::from)
@@ -123,6 +131,16 @@ impl From<Requirement> for RequirementModel {
             standing: text(need.standing.name()),
             granted_by: list(need.granted_by),
             denied_by: list(need.denied_by),
+        }
+    }
+}
+
+impl From<NotExamined> for NotExaminedModel {
+    fn from(one: NotExamined) -> Self {
+        Self {
+            what: text(&one.what),
+            why: text(&one.why),
+            how: text(&one.how.text(|hint| Some(in_hcl(hint)))),
         }
     }
 }

@@ -36,6 +36,7 @@ pub struct KeyReadinessModel {
     pub policy_source: Attr<String>,
     pub findings: Attr<Vec<Attr<FindingModel>>>,
     pub requirements: Attr<Vec<Attr<RequirementModel>>>,
+    pub not_examined: Attr<Vec<Attr<NotExaminedModel>>>,
 }
 
 /// One finding.
@@ -82,6 +83,15 @@ impl From<Finding> for FindingModel {
     }
 }
 
+/// One thing that the proof does not cover.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NotExaminedModel {
+    pub what: Attr<String>,
+    pub why: Attr<String>,
+    pub how: Attr<String>,
+}
+
 /// What an examination of a key came to.
 struct KeyVerdict {
     /// The key, by its name.
@@ -96,6 +106,8 @@ struct KeyVerdict {
     findings: Vec<Finding>,
     /// What is needed, and what grants it.
     requirements: Vec<RequirementModel>,
+    /// What the proof does not cover.
+    not_examined: Vec<NotExaminedModel>,
     /// Whether each of them is proven.
     all_proven: bool,
 }
@@ -133,6 +145,17 @@ impl DataSource for KeyReadinessDataSource {
             Attribute::string("remedy")
                 .computed()
                 .describe("What to do, ready to paste."),
+        ];
+        let not_examined = vec![
+            Attribute::string("what")
+                .computed()
+                .describe("Policies that the proof does not cover."),
+            Attribute::string("why")
+                .computed()
+                .describe("Reason why the provider does not examine them."),
+            Attribute::string("how")
+                .computed()
+                .describe("How to have them examined, or how to check them yourself."),
         ];
         let requirement = vec![
             Attribute::string("use_case").computed().describe("`MANAGED_SERVICES` or `STORAGE`."),
@@ -174,6 +197,9 @@ impl DataSource for KeyReadinessDataSource {
                     "Which policy was examined: `live`, `planned` (by a `dbxcmk_key_policy` of the same plan), or `given`.",
                 ),
                 Attribute::nested("findings", Nesting::List, finding).computed().describe("Findings, errors first."),
+                Attribute::nested("not_examined", Nesting::List, not_examined)
+                    .computed()
+                    .describe("What the proof does not cover, and how to have it examined."),
                 Attribute::nested("requirements", Nesting::List, requirement)
                     .computed()
                     .describe("Every permission that is needed, and what grants it."),
@@ -208,6 +234,7 @@ impl DataSource for KeyReadinessDataSource {
         model.key_state = verdict.state.into();
         model.policy_source = text(verdict.policy_source);
         model.requirements = list(verdict.requirements);
+        model.not_examined = list(verdict.not_examined);
         model.findings = list(verdict.findings.into_iter().map(FindingModel::from));
         model.databricks_account_ids = known_set(accounts);
         Ok(model)

@@ -13,7 +13,7 @@ use self::in_use::{
 use self::write::{Write, merged, refuse_lockout, understood, write};
 use super::KeyPolicyModel;
 use crate::clouds::aws::AwsError;
-use crate::preflight::aws::{PolicySource, Question, judge};
+use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, split};
@@ -291,6 +291,15 @@ fn texts(grants: &[GrantingStatement]) -> Vec<String> {
     grants.iter().map(|grant| grant.statement.clone()).collect()
 }
 
+/// What is asked of a key at plan.
+fn asked(usage: &Usage) -> Question {
+    Question {
+        usage: usage.clone(),
+        cluster_volumes: false,
+        stage: Stage::Plan,
+    }
+}
+
 /// What the key says about the plan: it must be there, in a usable state, and take the statements.
 async fn prove(
     cx: &Context<Client>,
@@ -310,17 +319,26 @@ async fn prove(
         refuse_lockout(keys, &after, key).await?;
         if let Some(used) = prior.and_then(|prior| prior.usage(keys)) {
             lost = losses(&before, &after, key, &used);
+            let role = keys.role_of(&asked(&used)).await;
+            let facts = KeyFacts {
+                role,
+                ..facts.clone()
+            };
+            // What the key policy leaves to IAM is not lost where IAM is seen to allow it.
+            for change in &mut lost {
+                if iam_allows(&after, &facts, &change.user, &change.left_to_iam) {
+                    change.left_to_iam.clear();
+                }
+            }
+            lost.retain(|change| !change.lost.is_empty() || !change.left_to_iam.is_empty());
         }
         keys.will_put_policy(key, after.text().to_owned());
     }
     // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
     let mut planned = keys.facts_for_plan(key).await;
     planned.policy_source = PolicySource::Planned;
-    let question = Question {
-        usage: usage.clone(),
-        cluster_volumes: false,
-        stage: Stage::Plan,
-    };
+    let question = asked(usage);
+    planned.role = keys.role_of(&question).await;
     let findings = judge(&planned, &question);
     let mut found = client.report(
         findings,

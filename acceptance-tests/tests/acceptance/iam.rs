@@ -1,0 +1,432 @@
+//! The other half of the truth: what the IAM policies of the cross-account role say.
+
+use dbxcmk_sandbox::iam::Role;
+use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
+use serde_json::json;
+
+use acceptance_tests::stage::{
+    HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, policy,
+};
+
+const ALLOW_KMS: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"Volumes","Effect":"Allow","Action":["kms:Decrypt","kms:GenerateDataKey*","kms:CreateGrant","kms:DescribeKey"],"Resource":"*"}]}"#;
+const DENY_KMS: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"No keys","Effect":"Deny","Action":"kms:*","Resource":"*"}]}"#;
+const ONLY_EC2: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}"#;
+
+/// A configuration for cluster volumes, and a binding.
+fn bound(key: &str) -> String {
+    format!(
+        r#"
+resource "dbxcmk_key_configuration" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  aws = {{
+    key_arn = "{key}"
+  }}
+}}
+
+resource "dbxcmk_workspace_binding" "prod" {{
+  workspace_id                          = "{WORKSPACE}"
+  managed_services_key_configuration_id = dbxcmk_key_configuration.lakehouse.id
+  storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id
+  settle_time                           = "0s"
+}}
+"#
+    )
+}
+
+/// The same, before the binding is written.
+fn without_binding(whole: &str) -> &str {
+    whole
+        .split_once("resource \"dbxcmk_workspace_binding\"")
+        .unwrap()
+        .0
+}
+
+/// The cross-account role's statement of the key policy, as documented.
+fn names_role() -> String {
+    format!(
+        r#"{{"Sid": "Volumes", "Effect": "Allow", "Principal": {{"AWS": "{ROLE_ARN}"}}, "Action": ["kms:Decrypt", "kms:GenerateDataKey*",
+  "kms:CreateGrant", "kms:DescribeKey"], "Resource": "*", "Condition": {{"ForAnyValue:StringLike": {{"kms:ViaService": "ec2.*.amazonaws.com"}}}}}}"#
+    )
+}
+
+/// A row: what it is, whether the key policy names the role, what happens to the role, and what the proof of the binding says, with
+/// words of its detail; nothing where it is proven.
+type Row = (
+    &'static str,
+    bool,
+    fn(&mut Role),
+    Option<(&'static str, &'static [&'static str])>,
+);
+
+const ROWS: &[Row] = &[
+    (
+        "left to IAM, which allows it",
+        false,
+        |role| {
+            role.inline.insert("keys".to_owned(), ALLOW_KMS.to_owned());
+        },
+        None,
+    ),
+    (
+        "left to IAM, which does not allow it",
+        false,
+        |_| {},
+        Some((
+            "The IAM policies of the cross-account role do not allow what it needs",
+            &[
+                "none of them allows kms:Decrypt",
+                "\"kms:CreateGrant\"",
+                "[role-iam-missing-action]",
+            ],
+        )),
+    ),
+    (
+        "named, and denied by an attached policy",
+        true,
+        |role| {
+            role.attached.insert(
+                "arn:aws:iam::123456789012:policy/guardrail".to_owned(),
+                DENY_KMS.to_owned(),
+            );
+        },
+        Some((
+            "An IAM policy denies the cross-account role the use of the key",
+            &["\"No keys\" of arn:aws:iam::123456789012:policy/guardrail denies kms:Decrypt"],
+        )),
+    ),
+    (
+        "named, and outside of the boundary",
+        true,
+        |role| {
+            role.boundary = Some((
+                "arn:aws:iam::123456789012:policy/boundary".to_owned(),
+                ONLY_EC2.to_owned(),
+            ));
+        },
+        Some((
+            "The permissions boundary of the cross-account role excludes the key",
+            &[
+                "arn:aws:iam::123456789012:policy/boundary",
+                "does not allow kms:Decrypt",
+            ],
+        )),
+    ),
+    (
+        "named, and within the boundary",
+        true,
+        |role| {
+            role.boundary = Some((
+                "arn:aws:iam::123456789012:policy/boundary".to_owned(),
+                ALLOW_KMS.to_owned(),
+            ));
+        },
+        None,
+    ),
+    (
+        "a role that is gone",
+        true,
+        |role| role.arn = "arn:aws:iam::123456789012:role/another".to_owned(),
+        Some((
+            "The cross-account role does not exist",
+            &["IAM has no role arn:aws:iam::123456789012:role/databricks-cross-account"],
+        )),
+    ),
+    (
+        "a policy that cannot be read",
+        true,
+        |role| {
+            role.inline
+                .insert("odd".to_owned(), ALLOW_KMS.replace("Allow", "Maybe"));
+        },
+        Some((
+            "An IAM policy of the cross-account role is not valid",
+            &["the inline policy odd is not a valid policy"],
+        )),
+    ),
+];
+
+fn stage(names_the_role: bool, change: fn(&mut Role)) -> (Stage, String) {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    let role = names_role();
+    let mut statements = vec![MANAGED_SERVICES, STORAGE];
+    if names_the_role {
+        statements.push(&role);
+    }
+    stage.kms.put_policy(&key, &policy(&key, &statements));
+    stage
+        .sandbox
+        .with(|world| world.now.roles.iter_mut().for_each(change));
+    (stage, key)
+}
+
+/// At plan it is a warning, because the same plan can change the role; right before the attach it stops.
+#[test]
+fn the_role_is_judged_by_all_of_its_policies() {
+    for (what, names_the_role, change, expected) in ROWS {
+        let (stage, key) = stage(*names_the_role, *change);
+        let whole = bound(&key);
+        stage.configure(without_binding(&whole));
+        stage.workdir.apply();
+        stage.configure(&whole);
+        let plan = stage.workdir.plan();
+        match expected {
+            None => {
+                let role_warnings: Vec<&str> = plan
+                    .run
+                    .warnings()
+                    .into_iter()
+                    .filter(|one| one.contains("role"))
+                    .collect();
+                assert!(role_warnings.is_empty(), "{what}: {role_warnings:?}");
+                stage.workdir.apply();
+                stage.workdir.empty_plan();
+            }
+            Some((summary, words)) => {
+                let warning = plan.run.warning(summary);
+                for words in *words {
+                    assert!(
+                        warning.detail.contains(words),
+                        "{what}: {words} is missing in:\n{}",
+                        warning.detail
+                    );
+                }
+                stage.workdir.failed_apply().error(summary);
+                assert_eq!(stage.asked("PATCH /workspaces").len(), 0, "{what}");
+            }
+        }
+    }
+}
+
+/// Databricks launches clusters with the role: a trust policy that does not let it do so looks like a problem of the key.
+#[test]
+fn a_role_that_does_not_trust_databricks_is_pointed_out() {
+    let (stage, key) = stage(true, |role| {
+        role.trust = role.trust.replace("2a6f0a5c", "00000000");
+    });
+    let whole = bound(&key);
+    stage.configure(without_binding(&whole));
+    stage.workdir.apply();
+    stage.configure(&whole);
+    let run = stage.workdir.plan().run;
+    let warning = run
+        .warning("The trust policy of the cross-account role does not let Databricks use the role");
+    for words in [
+        "sts:ExternalId",
+        "arn:aws:iam::414351767826:root",
+        "[role-trust]",
+    ] {
+        assert!(warning.detail.contains(words), "{}", warning.detail);
+    }
+}
+
+/// What cannot be read says why, and how to have it read.
+#[test]
+fn a_role_that_cannot_be_read_says_what_to_grant() {
+    let (stage, key) = stage(false, |_| {});
+    stage
+        .sandbox
+        .with(|world| world.now.iam_denies.insert("GetRole".to_owned()));
+    let whole = bound(&key);
+    let configuration = without_binding(&whole);
+    stage.configure(configuration);
+    stage.workdir.apply();
+    stage.configure(&whole);
+    let run = stage.workdir.plan().run;
+    let warning = run.warning("The cross-account role depends on its IAM policies");
+    for words in [
+        "may not call iam:GetRole",
+        "\"iam:ListAttachedRolePolicies\"",
+        "\"iam:GetRolePolicy\"",
+    ] {
+        assert!(
+            warning.detail.contains(words),
+            "{words} is missing in:\n{}",
+            warning.detail
+        );
+    }
+    let off = format!(
+        "{}{whole}",
+        HEAD.replace(
+            "provider \"dbxcmk\" {}",
+            "provider \"dbxcmk\" {\n  aws = {\n    examine_iam = false\n  }\n}"
+        )
+    );
+    stage.workdir.configuration(&off);
+    let asked = stage.asked("IAM").len();
+    let run = stage.workdir.plan().run;
+    let warning = run.warning("The cross-account role depends on its IAM policies");
+    assert!(
+        warning.detail.contains("`aws.examine_iam` is `false`"),
+        "{}",
+        warning.detail
+    );
+    assert_eq!(stage.asked("IAM").len(), asked);
+}
+
+/// Taking the name of the role out of the key policy is no loss where its IAM policies allow what it needs.
+#[test]
+fn a_role_that_iam_allows_loses_nothing() {
+    for (inline, is_refused) in [(ALLOW_KMS, false), (ONLY_EC2, true)] {
+        let stage = Stage::new(Over::Sandbox);
+        stage.sandbox.with(|world| {
+            for role in &mut world.now.roles {
+                role.inline.insert("keys".to_owned(), inline.to_owned());
+            }
+        });
+        let key = stage.kms.create_key(&json!({}));
+        stage.kms.put_policy(&key, &policy(&key, &[]));
+        let policy_of = |role: &str| {
+            format!(
+                "resource \"dbxcmk_key_policy\" \"lakehouse\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn = \
+                 \"{key}\"\n{role}  }}\n}}\n{}",
+                bound(&key).replace(
+                    &format!("\"{key}\""),
+                    "dbxcmk_key_policy.lakehouse.aws.key_arn"
+                )
+            )
+        };
+        stage.configure(&policy_of(&format!(
+            "    cross_account_role_arn = \"{ROLE_ARN}\"\n"
+        )));
+        stage.workdir.apply();
+        stage.configure(&policy_of(""));
+        if is_refused {
+            let run = stage.workdir.refused_plan();
+            run.error("Workspaces need these statements of the key policy");
+        } else {
+            stage.workdir.apply();
+            stage.workdir.empty_plan();
+        }
+    }
+}
+
+/// One role of many workspaces is read once in a plan.
+#[test]
+fn a_plan_reads_each_role_once() {
+    let (stage, key) = stage(true, |_| {});
+    stage.workspaces(40);
+    let whole = bound(&key);
+    let configuration = without_binding(&whole);
+    stage.configure(configuration);
+    stage.workdir.apply();
+    let many = format!(
+        r#"{configuration}
+resource "dbxcmk_workspace_binding" "all" {{
+  for_each = toset([for number in range(1, 41) : tostring(number)])
+
+  workspace_id                 = each.key
+  storage_key_configuration_id = dbxcmk_key_configuration.lakehouse.id
+}}
+"#
+    );
+    stage.configure(&many);
+    let before = stage.sandbox.requests().len();
+    stage.workdir.plan();
+    let count = |operation: &str| {
+        let requests = stage.sandbox.requests();
+        let new = requests.iter().skip(before);
+        new.filter(|one| one.operation == operation).count()
+    };
+    for operation in ["IAM GetRole", "KMS GetKeyPolicy", "KMS DescribeKey"] {
+        assert_eq!(count(operation), 1, "{operation}");
+    }
+}
+
+/// A service that does not exist is an error, and not a name that nobody reads.
+#[test]
+fn an_unknown_service_of_the_endpoints_is_refused() {
+    let stage = Stage::new(Over::Sandbox);
+    let head = HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        "provider \"dbxcmk\" {\n  aws = {\n    endpoints = {\n      kmss = \"http://localhost:4566\"\n    }\n  }\n}",
+    );
+    stage.workdir.configuration(&format!(
+        "{head}\ndata \"dbxcmk_key_configurations\" \"all\" {{}}\n"
+    ));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Unknown service in aws.endpoints");
+    assert!(
+        error.detail.contains("did you mean `kms`?"),
+        "{}",
+        error.detail
+    );
+}
+
+mod over_localstack {
+    use super::*;
+
+    /// hashicorp/aws makes the role, its policies and its boundary: first without the key, then with it.
+    #[test]
+    fn a_role_of_hashicorp_aws_is_read_as_it_is() {
+        let stage = Stage::new(Over::LocalStack);
+        let role = "arn:aws:iam::000000000000:role/dbx-volumes";
+        stage.sandbox.with(|world| {
+            for credentials in world.now.credentials.values_mut() {
+                *credentials
+                    .pointer_mut("/aws_credentials/sts_role/role_arn")
+                    .unwrap() = json!(role);
+            }
+        });
+        let key = stage.good_key();
+        let role = |policy: &str| {
+            format!(
+                r#"
+resource "aws_iam_policy" "boundary" {{
+  name   = "dbx-boundary"
+  policy = jsonencode(jsondecode(<<-JSON
+    {ALLOW_KMS}
+  JSON
+  ))
+}}
+
+resource "aws_iam_role" "volumes" {{
+  name                 = "dbx-volumes"
+  permissions_boundary = aws_iam_policy.boundary.arn
+  assume_role_policy = jsonencode({{
+    Version = "2012-10-17"
+    Statement = [{{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = {{ AWS = "arn:aws:iam::414351767826:root" }}
+      Condition = {{ StringEquals = {{ "sts:ExternalId" = "{}" }} }}
+    }}]
+  }})
+}}
+
+resource "aws_iam_role_policy" "volumes" {{
+  name   = "volumes"
+  role   = aws_iam_role.volumes.name
+  policy = jsonencode(jsondecode(<<-JSON
+    {policy}
+  JSON
+  ))
+}}
+"#,
+                dbxcmk_sandbox::ACCOUNT_ID
+            )
+        };
+        let whole = bound(&key);
+        let configuration = without_binding(&whole);
+        stage
+            .workdir
+            .configuration(&format!("{HEAD_WITH_AWS}{}{configuration}", role(ONLY_EC2)));
+        stage.workdir.apply();
+        stage
+            .workdir
+            .configuration(&format!("{HEAD_WITH_AWS}{}{whole}", role(ONLY_EC2)));
+        let run = stage.workdir.plan().run;
+        run.warning("The IAM policies of the cross-account role do not allow what it needs");
+        // The same plan changes the policy of the role; the proof at apply sees the new one.
+        let waits = whole.replace(
+            "  settle_time",
+            "  depends_on   = [aws_iam_role_policy.volumes]\n  settle_time",
+        );
+        stage
+            .workdir
+            .configuration(&format!("{HEAD_WITH_AWS}{}{waits}", role(ALLOW_KMS)));
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+}

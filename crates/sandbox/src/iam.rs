@@ -1,0 +1,197 @@
+//! IAM: roles and their policies, read only.
+//!
+//! Source: IAM API reference, GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListRolePolicies, GetRolePolicy. Policy
+//! documents are percent-encoded (RFC 3986).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::http::{Answer, Request};
+use crate::sts::caller;
+use crate::{ACCOUNT_ID, ROLE_ARN, Shared};
+
+const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+
+/// A role.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its ARN.
+    pub arn: String,
+    /// Its trust policy.
+    pub trust: String,
+    /// Its inline policies by name.
+    pub inline: BTreeMap<String, String>,
+    /// Its attached policies by ARN.
+    pub attached: BTreeMap<String, String>,
+    /// Its permissions boundary: ARN and document.
+    pub boundary: Option<(String, String)>,
+}
+
+impl Role {
+    /// The cross-account role as the Databricks documentation sets it up: it trusts Databricks for this account, and its IAM
+    /// policies say nothing about keys.
+    pub fn cross_account() -> Self {
+        Self {
+            arn: ROLE_ARN.to_owned(),
+            trust: format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"arn:aws:iam::414351767826:root"}},"Action":"sts:AssumeRole","Condition":{{"StringEquals":{{"sts:ExternalId":"{ACCOUNT_ID}"}}}}}}]}}"#
+            ),
+            inline: BTreeMap::from([(
+                "databricks".to_owned(),
+                r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:RunInstances","ec2:CreateVolume","ec2:AttachVolume"],"Resource":"*"}]}"#.to_owned(),
+            )]),
+            attached: BTreeMap::new(),
+            boundary: None,
+        }
+    }
+
+    /// The role's name.
+    pub fn name(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+fn encoded(document: &str) -> String {
+    document.bytes().fold(String::new(), |mut text, byte| {
+        let _ = match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                write!(text, "{}", char::from(byte))
+            }
+            other => write!(text, "%{other:02X}"),
+        };
+        text
+    })
+}
+
+fn result(action: &str, inner: &str) -> Answer {
+    Answer::xml(
+        200,
+        format!(
+            "<{action}Response xmlns=\"{NAMESPACE}\"><{action}Result>{inner}</{action}Result></{action}Response>"
+        ),
+    )
+}
+
+fn refusal(status: u16, code: &str, message: &str) -> Answer {
+    Answer::xml(
+        status,
+        format!(
+            "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+             </ErrorResponse>"
+        ),
+    )
+}
+
+/// Answers one call.
+pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
+    let form = request.form();
+    let given = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+    let own = caller(shared, request);
+    let account = own.split(':').nth(4).unwrap_or_default().to_owned();
+    let world = shared.world();
+    if world.now.iam_denies.contains(action) {
+        let message = format!("User: {own} is not authorized to perform: iam:{action}");
+        return refusal(403, "AccessDenied", &message);
+    }
+    // Names are those of the caller's own account.
+    let role = world.now.roles.iter().find(|role| {
+        role.name() == given("RoleName") && role.arn.split(':').nth(4) == Some(account.as_str())
+    });
+    let policy = |arn: &str| {
+        world.now.roles.iter().find_map(|role| {
+            let boundary = role.boundary.iter().find(|(own, _)| own == arn);
+            let attached = role.attached.get(arn);
+            attached.or(boundary.map(|(_, document)| document))
+        })
+    };
+    match (action, role) {
+        ("GetRole" | "ListAttachedRolePolicies" | "ListRolePolicies" | "GetRolePolicy", None) => {
+            let message = format!("The role with name {} cannot be found.", given("RoleName"));
+            refusal(404, "NoSuchEntity", &message)
+        }
+        ("GetRole", Some(role)) => {
+            let boundary = role
+                .boundary
+                .iter()
+                .map(|(arn, _)| {
+                    format!(
+                        "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType><PermissionsBoundaryArn>{arn}\
+                         </PermissionsBoundaryArn></PermissionsBoundary>"
+                    )
+                })
+                .collect::<String>();
+            result(
+                action,
+                &format!(
+                    "<Role><Path>/</Path><RoleName>{}</RoleName><RoleId>AROASANDBOXSANDBOX00</RoleId><Arn>{}</Arn><CreateDate>\
+                     2024-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument>{boundary}</Role>",
+                    role.name(),
+                    role.arn,
+                    encoded(&role.trust)
+                ),
+            )
+        }
+        ("ListAttachedRolePolicies", Some(role)) => {
+            let members = role.attached.keys().map(|arn| {
+                format!(
+                    "<member><PolicyName>{0}</PolicyName><PolicyArn>{arn}</PolicyArn></member>",
+                    arn.rsplit('/').next().unwrap_or_default()
+                )
+            });
+            result(
+                action,
+                &format!(
+                    "<AttachedPolicies>{}</AttachedPolicies><IsTruncated>false</IsTruncated>",
+                    members.collect::<String>()
+                ),
+            )
+        }
+        ("ListRolePolicies", Some(role)) => {
+            let members = role
+                .inline
+                .keys()
+                .map(|name| format!("<member>{name}</member>"));
+            result(
+                action,
+                &format!(
+                    "<PolicyNames>{}</PolicyNames><IsTruncated>false</IsTruncated>",
+                    members.collect::<String>()
+                ),
+            )
+        }
+        ("GetRolePolicy", Some(role)) => match role.inline.get(given("PolicyName")) {
+            Some(document) => result(
+                action,
+                &format!(
+                    "<RoleName>{}</RoleName><PolicyName>{}</PolicyName><PolicyDocument>{}</PolicyDocument>",
+                    role.name(),
+                    given("PolicyName"),
+                    encoded(document)
+                ),
+            ),
+            None => refusal(404, "NoSuchEntity", "The role policy cannot be found."),
+        },
+        ("GetPolicy", _) => match policy(given("PolicyArn")) {
+            Some(_) => result(
+                action,
+                &format!(
+                    "<Policy><PolicyName>policy</PolicyName><Arn>{}</Arn><DefaultVersionId>v1</DefaultVersionId></Policy>",
+                    given("PolicyArn")
+                ),
+            ),
+            None => refusal(404, "NoSuchEntity", "The policy does not exist."),
+        },
+        ("GetPolicyVersion", _) => match policy(given("PolicyArn")) {
+            Some(document) => result(
+                action,
+                &format!(
+                    "<PolicyVersion><Document>{}</Document><VersionId>v1</VersionId><IsDefaultVersion>true</IsDefaultVersion>\
+                     </PolicyVersion>",
+                    encoded(document)
+                ),
+            ),
+            None => refusal(404, "NoSuchEntity", "The policy version does not exist."),
+        },
+        (other, _) => refusal(400, "InvalidAction", &format!("The sandbox has no {other}")),
+    }
+}
