@@ -68,16 +68,14 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         workspaces: workspaces(links),
         keys: keys(plan, links),
         permissions,
-        not_examined: if links.keys.is_empty() {
-            Vec::new()
-        } else {
-            NOT_EXAMINED.to_vec()
-        },
         proofs,
         level: findings.first().map(|finding| finding.level),
         findings,
         ..Report::default()
     };
+    if !(report.keys.is_empty() && report.workspaces.is_empty()) {
+        report.not_examined = NOT_EXAMINED.to_vec();
+    }
     (report.nodes, report.edges) = diagram(plan, links);
     report.verdict = report.in_one_line();
     report
