@@ -117,6 +117,19 @@ pub struct NewKeyConfiguration {
 }
 
 impl NewKeyConfiguration {
+    /// What the API will show once it is created; its id and account are not known yet.
+    pub fn planned(&self) -> KeyConfiguration {
+        KeyConfiguration {
+            customer_managed_key_id: String::new(),
+            account_id: None,
+            creation_time: None,
+            use_cases: self.use_cases.clone(),
+            aws_key_info: Some(self.aws_key_info.clone()),
+            gcp_key_info: None,
+            azure_key_info: None,
+        }
+    }
+
     /// Whether `existing` is what this request would make.
     pub fn matches(&self, existing: &KeyConfiguration) -> bool {
         let sorted = |cases: &[String]| {

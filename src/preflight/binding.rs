@@ -1,6 +1,6 @@
 //! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
 
-use super::{Finding, Hint, Id, Remedy, Stage, Subject};
+use super::{Finding, Hint, Id, Remedy, Severity, Stage, Subject};
 use crate::requirements::transition;
 use crate::vocabulary::{
     AttachedKey, Cloud, Key, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
@@ -356,6 +356,47 @@ fn not_made_for(case: UseCase) -> Finding {
         .why(
             "Databricks refuses to attach a configuration for another use case than its own, and a configuration cannot be changed.",
         )
+}
+
+/// What the key of a configuration that the same plan creates says against an attach.
+pub fn judge_planned_key(
+    workspace: &WorkspaceFacts,
+    case: UseCase,
+    key: &ConfigurationKey,
+) -> Option<Finding> {
+    match key {
+        ConfigurationKey::Known { key, location } => {
+            place(workspace, Subject::of(case), key, location)
+        }
+        _ => None,
+    }
+}
+
+/// What holds of several candidates, of which one will be attached: what is found of each stays as it is, what is found of some
+/// is worth a warning.
+pub fn of_candidates(candidates: Vec<Vec<Finding>>) -> Vec<Finding> {
+    let holds_for_all = |id: Id| {
+        candidates
+            .iter()
+            .all(|findings| findings.iter().any(|finding| finding.id == id))
+    };
+    let shared: Vec<Id> = Id::ALL
+        .iter()
+        .copied()
+        .filter(|id| holds_for_all(*id))
+        .collect();
+    let weigh = |mut finding: Finding| {
+        if !shared.contains(&finding.id) && finding.severity == Severity::Error {
+            finding.severity = Severity::Warning;
+            finding.found = format!(
+                "This plan creates several key configurations, and does not show which of them this workspace gets. If it is this \
+                 one: {}",
+                finding.found
+            );
+        }
+        finding
+    };
+    candidates.into_iter().flatten().map(weigh).collect()
 }
 
 /// An attach of a configuration that the same plan creates, so that its id is not known yet. `planned`: the use cases of each one

@@ -150,6 +150,10 @@ catalog! {
         "A Deny in any policy of the role wins over every Allow. The message names the policy and the statement.";
     RoleBoundaryExcludes "role-boundary-excludes" ErrorAtApply Refused "The permissions boundary of the cross-account role excludes the key"
         "A permissions boundary limits what a role may do, also where the key policy names the role. The message shows the statement to add to the boundary.";
+    RoleOrganizationDenies "role-organization-denies" ErrorAtApply Refused "A service control policy denies the cross-account role the use of the key"
+        "AWS's policy simulator (`aws.simulate = true`) says so. Only the administrators of the AWS organization can change it.";
+    RoleSimulationDisagrees "role-simulation-disagrees" ErrorAtApply Refused "AWS's policy simulator judges the cross-account role differently"
+        "Asked for a second opinion (`aws.simulate = true`), the simulator decides an action differently than the provider does by the same policies. The message shows both.";
     RoleIamUnreadable "role-iam-unreadable" ErrorAtApply Refused "An IAM policy of the cross-account role is not valid"
         "The provider cannot read the policy, so it cannot prove what it allows.";
     RoleTrust "role-trust" Warning Allowed "The trust policy of the cross-account role does not let Databricks use the role"

@@ -98,6 +98,17 @@ impl Client {
         }
     }
 
+    /// Says once a run that a part of the proof has to wait for what the same plan makes.
+    pub fn warn_of_later_proof(&self, cx: &Context<Self>) {
+        if self.run.is_first_report("later".to_owned()) {
+            cx.warn(Diagnostic::warning(
+                "Part of the proof happens at apply",
+                "This plan creates keys or roles whose ARNs are known only after apply, so it cannot examine them. The provider runs the proof \
+                 at apply, right before each call, and stops if it fails.",
+            ));
+        }
+    }
+
     /// Findings as diagnostics; see [`Reporter::report`].
     pub fn report(
         &self,

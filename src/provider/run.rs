@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
 use super::shared::lock;
-use crate::vocabulary::{Key, UseCase, WorkspaceId};
+use crate::databricks::key_configurations::NewKeyConfiguration;
+use crate::vocabulary::{UseCase, WorkspaceId};
 
 /// Something that only one resource of a configuration may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,12 +30,12 @@ pub struct Claim {
 }
 
 /// A key configuration that this run is about to create; its id is not known yet.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedConfiguration {
     /// What it is made for.
     pub use_cases: Vec<UseCase>,
-    /// Its key, when that is known.
-    pub key: Option<Key>,
+    /// What creates it, when its key is known.
+    pub request: Option<NewKeyConfiguration>,
 }
 
 /// The memory of one run.
@@ -44,7 +45,7 @@ pub struct RunMemory {
     reported: Mutex<BTreeSet<String>>,
     managed_configurations: Mutex<BTreeSet<String>>,
     vanished_workspaces: Mutex<BTreeSet<WorkspaceId>>,
-    planned_configurations: Mutex<BTreeSet<PlannedConfiguration>>,
+    planned_configurations: Mutex<Vec<PlannedConfiguration>>,
 }
 
 impl RunMemory {
@@ -83,12 +84,15 @@ impl RunMemory {
 
     /// Effect: this run is about to create this key configuration.
     pub fn will_create_configuration(&self, planned: PlannedConfiguration) {
-        lock(&self.planned_configurations).insert(planned);
+        let mut all = lock(&self.planned_configurations);
+        if !all.contains(&planned) {
+            all.push(planned);
+        }
     }
 
     /// The key configurations that this run is about to create.
     pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
-        lock(&self.planned_configurations).iter().cloned().collect()
+        lock(&self.planned_configurations).clone()
     }
 
     /// Effect: a workspace of the state turned out to be gone.

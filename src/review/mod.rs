@@ -2,12 +2,12 @@
 //!
 //! Pure: the plan is the JSON of `terraform show -json`, and nothing else is asked. The same plan gives the same report.
 //!
-//! - [`plan`]: the changes, typed as far as they matter here; sensitive values are masked as they are read.
-//! - [`links`]: which key is under which configuration, and which configuration under which workspace, by value where it is
+//! - `plan`: the changes, typed as far as they matter here; sensitive values are masked as they are read.
+//! - `links`: which key is under which configuration, and which configuration under which workspace, by value where it is
 //!   known and by reference where it is not.
-//! - [`kinds`]: the types that matter, and what their attributes have to look like.
-//! - [`rules`]: what a person should know, one file for each provider whose resources matter.
-//! - [`report`]: what comes of it. [`render`]: the report as Markdown, text, JSON and SARIF.
+//! - `kinds`: the types that matter, and what their attributes have to look like.
+//! - `rules`: what a person should know, one file for each provider whose resources matter.
+//! - `report`: what comes of it. `render`: the report as Markdown, text, JSON and SARIF.
 
 mod aws;
 mod catalog;

@@ -1,6 +1,7 @@
 //! The other half of the truth: what the IAM policies of the cross-account role say.
 
 use dbxcmk_sandbox::iam::Role;
+use dbxcmk_sandbox::world::World;
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;
 
@@ -141,7 +142,7 @@ const ROWS: &[Row] = &[
         },
         Some((
             "An IAM policy of the cross-account role is not valid",
-            &["the inline policy odd is not a valid policy"],
+            &["The inline policy odd is not a valid policy"],
         )),
     ),
 ];
@@ -429,4 +430,162 @@ resource "aws_iam_role_policy" "volumes" {{
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }
+}
+
+/// The provider with `aws.simulate`.
+fn simulating() -> String {
+    HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        "provider \"dbxcmk\" {\n  aws = {\n    simulate = true\n  }\n}",
+    )
+}
+
+/// AWS's policy simulator knows what nobody else can see: the service control policies of the organization.
+#[test]
+fn the_simulator_is_asked_for_a_second_opinion() {
+    type Change = fn(&mut World);
+    let rows: [(&str, Change, Option<(&str, &str)>); 4] = [
+        (
+            "no organization",
+            |world| {
+                world.now.roles[0]
+                    .inline
+                    .insert("keys".to_owned(), ALLOW_KMS.to_owned());
+            },
+            None,
+        ),
+        (
+            "an organization that allows everything",
+            |world| {
+                world.now.roles[0]
+                    .inline
+                    .insert("keys".to_owned(), ALLOW_KMS.to_owned());
+                let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+                world.now.service_control_policies = vec![all.to_owned()];
+            },
+            None,
+        ),
+        (
+            "an organization that denies keys",
+            |world| {
+                world.now.roles[0]
+                    .inline
+                    .insert("keys".to_owned(), ALLOW_KMS.to_owned());
+                world.now.service_control_policies = vec![DENY_KMS.to_owned()];
+            },
+            Some((
+                "A service control policy denies the cross-account role the use of the key",
+                "kms:CreateGrant",
+            )),
+        ),
+        (
+            "a simulator that nobody may ask",
+            |world| {
+                world.now.roles[0]
+                    .inline
+                    .insert("keys".to_owned(), ALLOW_KMS.to_owned());
+                world
+                    .now
+                    .iam_denies
+                    .insert("SimulatePrincipalPolicy".to_owned());
+            },
+            None,
+        ),
+    ];
+    for (what, change, expected) in rows {
+        let (stage, key) = stage(false, |_| {});
+        stage.sandbox.with(change);
+        let whole = bound(&key);
+        stage
+            .workdir
+            .configuration(&format!("{}{}", simulating(), without_binding(&whole)));
+        stage.workdir.apply();
+        stage
+            .workdir
+            .configuration(&format!("{}{whole}", simulating()));
+        let plan = stage.workdir.plan();
+        assert_ne!(
+            stage.asked("IAM SimulatePrincipalPolicy").len(),
+            0,
+            "{what}"
+        );
+        match expected {
+            None => {
+                stage.workdir.apply();
+                stage.workdir.empty_plan();
+            }
+            Some((summary, words)) => {
+                let warning = plan.run.warning(summary);
+                assert!(warning.detail.contains(words), "{what}: {}", warning.detail);
+                stage.workdir.failed_apply().error(summary);
+                assert_eq!(stage.asked("PATCH /workspaces").len(), 0, "{what}");
+            }
+        }
+    }
+}
+
+/// Ten keys and ten roles under a thousand workspaces: each is read once.
+#[test]
+fn a_thousand_bindings_read_each_key_and_each_role_once() {
+    let (stage, _) = stage(true, |_| {});
+    let account = dbxcmk_sandbox::ACCOUNT_ID;
+    let id = |number: usize| format!("c1000000-0000-4000-8000-{number:012}");
+    stage.workspaces(1000);
+    for number in 0..10 {
+        let key = stage.kms.create_key(&json!({}));
+        let role = format!("arn:aws:iam::123456789012:role/clusters-{number}");
+        let statement = names_role().replace(ROLE_ARN, &role);
+        stage.kms.put_policy(
+            &key,
+            &policy(&key, &[MANAGED_SERVICES, STORAGE, &statement]),
+        );
+        stage.sandbox.with(|world| {
+            let configuration = json!({ "customer_managed_key_id": id(number), "account_id": account,
+                "use_cases": ["MANAGED_SERVICES", "STORAGE"],
+                "aws_key_info": { "key_arn": key, "key_region": dbxcmk_sandbox::REGION } });
+            world.now.configurations.insert(id(number), configuration);
+            let mut own = Role::cross_account();
+            own.arn.clone_from(&role);
+            world.now.roles.push(own);
+            let credentials = json!({ "credentials_id": id(number), "credentials_name": role, "account_id": account,
+                "aws_credentials": { "sts_role": { "role_arn": role } } });
+            world.now.credentials.insert(id(number), credentials);
+        });
+    }
+    stage.sandbox.with(|world| {
+        for number in 1..=1000_u64 {
+            let fields = &mut world.workspace(number).fields;
+            let own = usize::try_from(number).unwrap() % 10;
+            fields.insert("credentials_id".to_owned(), json!(id(own)));
+        }
+    });
+    let ids: Vec<String> = (0..10)
+        .map(|number| format!("\"{}\"", id(number)))
+        .collect();
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_workspace_binding\" \"all\" {{\n  count = 1000\n  workspace_id = count.index + 1\n  \
+         storage_key_configuration_id = [{}][(count.index + 1) % 10]\n}}\n",
+        ids.join(", ")
+    ));
+    let before = stage.sandbox.requests().len();
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions("dbxcmk_workspace_binding.all[999]"), "create");
+    let asked: Vec<String> = stage
+        .sandbox
+        .requests()
+        .into_iter()
+        .skip(before)
+        .map(|record| record.operation)
+        .collect();
+    for operation in [
+        "KMS DescribeKey",
+        "KMS GetKeyPolicy",
+        "IAM GetRole",
+        "IAM ListRolePolicies",
+    ] {
+        let many = asked.iter().filter(|one| *one == operation).count();
+        assert_eq!(many, 10, "{operation}");
+    }
+    let account = asked.iter().filter(|one| one.contains("/api/2.0/")).count();
+    assert!(account <= 16, "{account} account calls");
 }

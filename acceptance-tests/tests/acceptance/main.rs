@@ -27,6 +27,7 @@ mod keys;
 mod lifecycle;
 mod offline;
 mod order;
+mod planned;
 mod policy;
 mod protocol;
 mod review;

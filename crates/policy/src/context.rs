@@ -60,6 +60,13 @@ impl Context {
         self.absent.insert(key.to_ascii_lowercase());
     }
 
+    /// The keys whose values are known, in lower case, and their values.
+    pub fn known(&self) -> impl Iterator<Item = (&str, &[String])> {
+        self.keys
+            .iter()
+            .filter_map(|(key, values)| Some((key.as_str(), values.as_deref()?)))
+    }
+
     /// The same context with one more value.
     #[must_use]
     pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {

@@ -6,7 +6,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde_json::Value as Json;
+
 use crate::http::{Answer, Request};
+use crate::policy::{Call, Caller, Policy};
 use crate::sts::caller;
 use crate::{ACCOUNT_ID, ROLE_ARN, Shared};
 
@@ -78,6 +81,99 @@ fn refusal(status: u16, code: &str, message: &str) -> Answer {
         format!(
             "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error>\
              </ErrorResponse>"
+        ),
+    )
+}
+
+/// Whether the statements of one effect cover a call, whoever calls. IAM policies have no Principal; Resource decides.
+fn covers(document: &str, effect: &str, call: &Call) -> bool {
+    let Ok(Json::Object(mut policy)) = serde_json::from_str::<Json>(document) else {
+        return false;
+    };
+    let statements = match policy.remove("Statement") {
+        Some(Json::Array(all)) => all,
+        Some(one) => vec![one],
+        None => Vec::new(),
+    };
+    let of_effect = statements.into_iter().filter_map(|statement| {
+        let Json::Object(mut statement) = statement else {
+            return None;
+        };
+        let fits = statement.get("Effect").and_then(Json::as_str) == Some(effect);
+        statement.insert("Effect".to_owned(), Json::from("Allow"));
+        statement.insert("Principal".to_owned(), Json::from("*"));
+        fits.then_some(Json::Object(statement))
+    });
+    policy.insert("Statement".to_owned(), of_effect.collect());
+    let text = Json::Object(policy).to_string();
+    Policy::parse(&text).is_ok_and(|policy| policy.allows(call))
+}
+
+/// `SimulatePrincipalPolicy` for a role, an action at a time.
+///
+/// Source: IAM API reference, SimulatePrincipalPolicy and EvaluationResult: an explicit deny wins; the role's policies have to
+/// allow, and so have its permissions boundary and every service control policy. "Simulation of resource-based policies isn't
+/// supported for IAM roles", and actions may have no wildcards.
+fn simulate(role: &Role, organization: &[String], form: &BTreeMap<String, String>) -> Answer {
+    if form.contains_key("ResourcePolicy") {
+        return refusal(
+            400,
+            "InvalidInput",
+            "Simulation of resource-based policies isn't supported for IAM roles.",
+        );
+    }
+    let list = |name: &str| -> Vec<String> {
+        (1..)
+            .map_while(|at| form.get(&format!("{name}.member.{at}")).cloned())
+            .collect()
+    };
+    let resource = list("ResourceArns").into_iter().next();
+    let resource = resource.unwrap_or_else(|| "*".to_owned());
+    let mut members = String::new();
+    for action in list("ActionNames") {
+        if action.contains('*') {
+            return refusal(400, "InvalidInput", "An action has a wildcard.");
+        }
+        let mut call = Call::new(Caller::of(&role.arn), &action, &resource);
+        for at in 1.. {
+            let entry = |field: &str| form.get(&format!("ContextEntries.member.{at}.{field}"));
+            let Some(name) = entry("ContextKeyName") else {
+                break;
+            };
+            let value = entry("ContextKeyValues.member.1");
+            call = call.with(name, value.map(String::as_str).unwrap_or_default());
+        }
+        let own = || role.inline.values().chain(role.attached.values());
+        let limits = || role.boundary.iter().map(|(_, document)| document);
+        let denies = |document: &String| covers(document, "Deny", &call);
+        let allows = |document: &String| covers(document, "Allow", &call);
+        let allowed_by_organization = organization.iter().all(|one| allows(one) && !denies(one));
+        let decision =
+            if own().any(denies) || limits().any(denies) || organization.iter().any(denies) {
+                "explicitDeny"
+            } else if own().any(allows) && limits().all(allows) && allowed_by_organization {
+                "allowed"
+            } else {
+                "implicitDeny"
+            };
+        let detail = if organization.is_empty() {
+            String::new()
+        } else {
+            format!(
+                "<OrganizationsDecisionDetail><AllowedByOrganizations>{allowed_by_organization}</AllowedByOrganizations>\
+                 </OrganizationsDecisionDetail>"
+            )
+        };
+        let _ = write!(
+            members,
+            "<member><EvalActionName>{action}</EvalActionName><EvalResourceName>{resource}</EvalResourceName><EvalDecision>{decision}\
+             </EvalDecision>{detail}</member>"
+        );
+    }
+    result(
+        "SimulatePrincipalPolicy",
+        &format!(
+            "<IsTruncated>false</IsTruncated><EvaluationResults>{members}</EvaluationResults>"
         ),
     )
 }
@@ -192,6 +288,13 @@ pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
             ),
             None => refusal(404, "NoSuchEntity", "The policy version does not exist."),
         },
+        ("SimulatePrincipalPolicy", _) => {
+            let source = given("PolicySourceArn");
+            match world.now.roles.iter().find(|role| role.arn == source) {
+                Some(role) => simulate(role, &world.now.service_control_policies, &form),
+                None => refusal(404, "NoSuchEntity", &format!("{source} cannot be found.")),
+            }
+        }
         (other, _) => refusal(400, "InvalidAction", &format!("The sandbox has no {other}")),
     }
 }

@@ -106,6 +106,8 @@ pub struct Objects {
     pub aliases: BTreeMap<(String, String), String>,
     /// The roles of IAM.
     pub roles: Vec<Role>,
+    /// The service control policies of the organization; none where there is no organization.
+    pub service_control_policies: Vec<String>,
     /// The actions of IAM that nobody may call.
     pub iam_denies: BTreeSet<String>,
 }

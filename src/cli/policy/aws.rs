@@ -2,8 +2,8 @@
 
 use super::CheckArguments;
 use crate::preflight::aws::{
-    KeyDescription, KeyFacts, NotExamined, PolicySource, Question, RoleKnowledge, judge,
-    not_examined,
+    KeyDescription, KeyFacts, NotExamined, PolicySource, Question, RoleKnowledge, Simulation,
+    judge, not_examined,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::requirements::aws::Usage;
@@ -49,6 +49,7 @@ pub(super) fn examine(
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
         role: RoleKnowledge::NotAsked,
+        simulation: Simulation::NotAsked,
     };
     let usage = Usage::of(
         arguments.aws.deployment,

@@ -49,6 +49,8 @@ pub struct AwsSettings {
     pub iam_endpoint: Option<String>,
     /// Whether the IAM policies of cross-account roles are read.
     pub examine_iam: bool,
+    /// Whether AWS's policy simulator is asked for a second opinion.
+    pub simulate: bool,
 }
 
 /// A role to take on.

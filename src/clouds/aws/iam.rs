@@ -1,13 +1,16 @@
 //! AWS IAM: the cross-account role, read and never changed.
 
 use aws_config::Region;
+use aws_sdk_iam::types::{ContextEntry, ContextKeyTypeEnum};
 use percent_encoding::percent_decode_str;
 
 use super::Aws;
 use super::connection::is_on_this_machine;
 use super::errors::{AwsError, unreadable};
-use crate::preflight::aws::{NamedPolicy, RoleFacts, RoleKnowledge};
-use crate::vocabulary::aws::{Partition, RoleArn};
+use crate::preflight::aws::{
+    CallToSimulate, NamedPolicy, RoleFacts, RoleKnowledge, Simulated, SimulatedDecision, Simulation,
+};
+use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
 
 /// Policies come percent-encoded (RFC 3986). Source: IAM API reference, GetPolicyVersion.
 fn decoded(document: &str) -> String {
@@ -50,6 +53,74 @@ impl Aws {
             Ok(None) => RoleKnowledge::Missing,
             Err(error) => RoleKnowledge::Unreadable(unreadable(&error)),
         }
+    }
+
+    /// What AWS's policy simulator says of a role. It decides by the role's IAM policies, its boundary and the service control
+    /// policies of the organization; it does not take a key policy for a role. Source: IAM API reference, SimulatePrincipalPolicy.
+    pub async fn simulate(
+        &self,
+        role: &RoleArn,
+        key: &KeyArn,
+        calls: &[CallToSimulate],
+    ) -> Simulation {
+        if !self.connection.settings.simulate {
+            return Simulation::NotAsked;
+        }
+        let iam = self.iam(role.partition()).await;
+        let mut all = Vec::new();
+        for call in calls {
+            match self.simulate_one(&iam, role, key, call).await {
+                Ok(results) => all.extend(results),
+                Err(error) => return Simulation::Unreadable(unreadable(&error)),
+            }
+        }
+        Simulation::Known(all)
+    }
+
+    async fn simulate_one(
+        &self,
+        iam: &aws_sdk_iam::Client,
+        role: &RoleArn,
+        key: &KeyArn,
+        call: &CallToSimulate,
+    ) -> Result<Vec<Simulated>, AwsError> {
+        let entry = |(name, value): &(String, String)| {
+            let kind = match value.as_str() {
+                "true" | "false" => ContextKeyTypeEnum::Boolean,
+                _ => ContextKeyTypeEnum::String,
+            };
+            ContextEntry::builder()
+                .context_key_name(name)
+                .context_key_values(value)
+                .context_key_type(kind)
+                .build()
+        };
+        let mut pages = iam
+            .simulate_principal_policy()
+            .policy_source_arn(role.to_string())
+            .set_action_names(Some(
+                call.actions.iter().map(|one| (*one).to_owned()).collect(),
+            ))
+            .resource_arns(key.to_string())
+            .set_context_entries(Some(call.context.iter().map(entry).collect()))
+            .into_paginator()
+            .items()
+            .send();
+        let mut all = Vec::new();
+        while let Some(result) = pages.next().await {
+            let result = result.map_err(|error| {
+                self.connection
+                    .understand("iam:SimulatePrincipalPolicy", error)
+            })?;
+            all.push(Simulated {
+                action: result.eval_action_name().to_owned(),
+                decision: SimulatedDecision::from(result.eval_decision().as_str()),
+                allowed_by_organization: result
+                    .organizations_decision_detail()
+                    .map(|detail| detail.allowed_by_organizations()),
+            });
+        }
+        Ok(all)
     }
 
     async fn read_role(&self, role: &RoleArn) -> Result<Option<RoleFacts>, AwsError> {

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::connection::{Connection, is_on_this_machine};
 use self::errors::unreadable;
-use crate::preflight::aws::{KeyFacts, PolicySource, RoleKnowledge};
+use crate::preflight::aws::{KeyFacts, PolicySource, RoleKnowledge, Simulation};
 use crate::preflight::{Fact, Unreadable};
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Caller;
@@ -110,6 +110,7 @@ impl Aws {
             grants: fact(grants),
             rotates: fact(rotates),
             role: RoleKnowledge::NotAsked,
+            simulation: Simulation::NotAsked,
         }
     }
 }

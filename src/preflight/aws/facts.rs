@@ -77,6 +77,8 @@ pub struct KeyFacts {
     pub rotates: Fact<bool>,
     /// The role that launches clusters, where the question is about one.
     pub role: RoleKnowledge,
+    /// What AWS itself says of that role's use of the key.
+    pub simulation: Simulation,
 }
 
 impl KeyFacts {
@@ -140,3 +142,62 @@ pub const ROLE_ACTIONS: [&str; 6] = [
     "iam:ListRolePolicies",
     "iam:GetRolePolicy",
 ];
+
+/// How AWS's policy simulator decides. Source: IAM API reference, EvaluationResult, `EvalDecision`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SimulatedDecision {
+    /// `allowed`
+    Allowed,
+    /// `explicitDeny`
+    ExplicitDeny,
+    /// `implicitDeny`
+    ImplicitDeny,
+    /// Something that this version does not know.
+    Other(String),
+}
+
+impl SimulatedDecision {
+    /// As IAM writes it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::ExplicitDeny => "explicitDeny",
+            Self::ImplicitDeny => "implicitDeny",
+            Self::Other(other) => other,
+        }
+    }
+}
+
+impl From<&str> for SimulatedDecision {
+    fn from(text: &str) -> Self {
+        match text {
+            "allowed" => Self::Allowed,
+            "explicitDeny" => Self::ExplicitDeny,
+            "implicitDeny" => Self::ImplicitDeny,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+/// What AWS's policy simulator says of one action.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Simulated {
+    /// The action.
+    pub action: String,
+    /// How it is decided.
+    pub decision: SimulatedDecision,
+    /// Whether the service control policies of the organization allow it; `None` where there is no organization.
+    pub allowed_by_organization: Option<bool>,
+}
+
+/// What AWS's policy simulator says of the role, or why that is not known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Simulation {
+    /// Nobody asked.
+    #[default]
+    NotAsked,
+    /// It answered.
+    Known(Vec<Simulated>),
+    /// It could not be asked.
+    Unreadable(Unreadable),
+}

@@ -6,15 +6,18 @@ mod paste;
 mod permissions;
 mod proof;
 mod role;
+mod simulation;
 mod state;
 #[cfg(test)]
 mod tests;
 
 pub use facts::{
     KeyDescription, KeyFacts, KmsGrant, NamedPolicy, PolicySource, RoleFacts, RoleKnowledge,
+    Simulated, SimulatedDecision, Simulation,
 };
 pub use proof::{NotExamined, Requirement, not_examined, proof};
 pub use role::iam_allows;
+pub use simulation::{CallToSimulate, calls_to_simulate};
 pub use state::enabling;
 
 use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable};
@@ -87,6 +90,7 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
         ),
     }
     findings.extend(role::role(facts, question));
+    findings.extend(simulation::simulation(facts, question));
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
 }

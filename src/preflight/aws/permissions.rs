@@ -487,6 +487,8 @@ impl PurposeCase<'_> {
         if !tally.delegated {
             return None;
         }
+        // A role that is not there, or that has a policy nobody can read, is a finding of its own.
+        let not_examined = why_not_examined(&self.facts.role)?;
         let found = format!(
             "the account of {} is allowed, and the role is not named.",
             self.user.principal()
@@ -494,8 +496,7 @@ impl PurposeCase<'_> {
         let finding = Id::PolicyDelegatedOnly
             .warning(Subject::Key)
             .why(format!(
-                "The role's IAM policies decide whether it may use the key. {} If they do not allow it, clusters do not start.",
-                why_not_examined(&self.facts.role).unwrap_or_default()
+                "The role's IAM policies decide whether it may use the key. {not_examined} If they do not allow it, clusters do not start."
             ))
             .remedy(self.name_the_role_or_examine_it());
         Some(self.found(finding, &found))
@@ -508,6 +509,7 @@ impl PurposeCase<'_> {
         if !tally.elsewhere {
             return None;
         }
+        let not_examined = why_not_examined(&self.facts.role)?;
         let actions: Vec<String> = self
             .purpose
             .needed_actions()
@@ -527,8 +529,7 @@ impl PurposeCase<'_> {
             .warning(Subject::Key)
             .why(format!(
                 "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key too. \
-                 {} If they do not allow it, clusters do not start.",
-                why_not_examined(&self.facts.role).unwrap_or_default()
+                 {not_examined} If they do not allow it, clusters do not start."
             ))
             .remedy(
                 Remedy::say("Make sure that an IAM policy of the role allows it:").paste(format!(

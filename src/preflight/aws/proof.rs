@@ -7,8 +7,10 @@ use crate::vocabulary::AccountId;
 use kms_policy::{Document, Effect, Source, Verdict, evaluate};
 
 use super::Question;
+use super::facts::Simulation;
 use super::permissions::is_granted;
 use super::role::{RolePolicies, allow_examining, decide, why_not_examined};
+use super::simulation::not_simulated;
 
 /// How one action stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -104,12 +106,23 @@ pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
             how: Remedy::say("Allow the identity that runs Terraform to call kms:ListGrants."),
         });
     }
-    let fixed = [
-        (
+    all.extend(not_simulated(facts, question));
+    let organization = match (&facts.simulation, &question.usage.cross_account_role) {
+        // The simulator knows the SCPs of the role's account; RCPs it does not know.
+        (Simulation::Known(_), Some(_)) => (
+            "Resource control policies (RCPs) of the AWS organization",
+            "They can deny what every other policy allows, and only the management account can read them.",
+            "Check that no RCP denies kms actions to Databricks or to the cross-account role.",
+        ),
+        _ => (
             "Policies of the AWS organization (SCPs and RCPs)",
             "They can deny what every other policy allows, and only the management account can read them.",
-            "Check that no SCP or RCP denies kms actions to Databricks or to the cross-account role.",
+            "Check that no SCP or RCP denies kms actions to Databricks or to the cross-account role. `aws.simulate = true` examines the SCPs \
+             of the role.",
         ),
+    };
+    let fixed = [
+        organization,
         (
             "VPC endpoint policies",
             "They apply to the network from which a call comes, which the provider does not know.",

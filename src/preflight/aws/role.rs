@@ -1,7 +1,7 @@
 //! What the IAM policies of the cross-account role say: the other half of the truth.
 
 use super::facts::{ROLE_ACTIONS, RoleFacts, RoleKnowledge};
-use super::{KeyFacts, Question};
+use super::{KeyFacts, Question, capitalized};
 use crate::preflight::{Finding, Id, Remedy, Stage, Subject};
 use crate::requirements::aws::{User, request};
 use crate::vocabulary::AccountId;
@@ -129,7 +129,7 @@ pub(super) fn role(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
 fn unreadable(mistake: &str, stage: Stage) -> Finding {
     Id::RoleIamUnreadable
         .unread(Subject::Key, stage)
-        .found(format!("{mistake}."))
+        .found(format!("{}.", capitalized(mistake)))
         .why("The provider cannot prove what a policy allows that it cannot read.")
         .remedy("Correct the policy at that place. If IAM accepts it as it is, report this as a bug of this provider.")
 }

@@ -37,6 +37,7 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
         grants: Fact::Known(Vec::new()),
         rotates: Fact::Known(true),
         role: RoleKnowledge::NotAsked,
+        simulation: Simulation::NotAsked,
     })
 }
 
@@ -464,5 +465,148 @@ fn a_key_of_another_partition_is_refused() -> Outcome {
             .iter()
             .any(|finding| finding.id == Id::KmsKeyPartition)
     );
+    Ok(())
+}
+
+/// A role with these inline policies.
+fn known_role(policies: &[&str]) -> RoleKnowledge {
+    RoleKnowledge::Known(RoleFacts {
+        trust: r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::414351767826:root"},"Action":"sts:AssumeRole"}]}"#.to_owned(),
+        policies: policies
+            .iter()
+            .enumerate()
+            .map(|(at, text)| NamedPolicy {
+                name: format!("the inline policy p{at}"),
+                text: (*text).to_owned(),
+            })
+            .collect(),
+        boundary: None,
+    })
+}
+
+const ROLE_ALLOWS: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
+const ROLE_DENIES: &str = r#"{"Version":"2012-10-17","Statement":[{"Sid":"NoKeys","Effect":"Deny","Action":"kms:CreateGrant","Resource":"*"}]}"#;
+const ROLE_OTHER: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"ec2:*","Resource":"*"}]}"#;
+
+/// The documented statements but those that name the role, so that its IAM policies decide.
+fn left_to_iam() -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let all = documented()?.into_iter();
+    Ok(all.filter(|one| !one.contains("role/dbx")).collect())
+}
+
+#[test]
+fn what_the_policies_of_a_role_say_against_it() -> Outcome {
+    let boundary = |document: &str| {
+        let RoleKnowledge::Known(facts) = known_role(&[ROLE_ALLOWS]) else {
+            return RoleKnowledge::NotAsked;
+        };
+        RoleKnowledge::Known(RoleFacts {
+            boundary: Some(NamedPolicy {
+                name: "arn:aws:iam::123456789012:policy/boundary".to_owned(),
+                text: document.to_owned(),
+            }),
+            ..facts
+        })
+    };
+    let rows = [
+        known_role(&[ROLE_ALLOWS]),
+        known_role(&[ROLE_OTHER]),
+        known_role(&[ROLE_ALLOWS, ROLE_DENIES]),
+        boundary(ROLE_OTHER),
+        known_role(&["{}"]),
+        RoleKnowledge::Missing,
+        RoleKnowledge::Off,
+    ];
+    let mut shown = String::new();
+    for role in rows {
+        let facts = KeyFacts {
+            role,
+            ..facts(&left_to_iam()?)?
+        };
+        shown.push_str(&read(&judge(&facts, &question()?)));
+        shown.push_str("\n====\n\n");
+    }
+    insta::assert_snapshot!(shown);
+    Ok(())
+}
+
+/// Each row: the role's policies, what the simulator says of every action, whether the organization allows it, and what is found.
+#[test]
+fn the_simulator_is_believed_or_contradicted() -> Outcome {
+    use SimulatedDecision::{Allowed, ExplicitDeny, ImplicitDeny};
+    let rows: [(&[&str], SimulatedDecision, Option<bool>, &[Id]); 6] = [
+        (&[ROLE_ALLOWS], Allowed, None, &[]),
+        (&[ROLE_ALLOWS], Allowed, Some(true), &[]),
+        (
+            &[ROLE_ALLOWS],
+            ExplicitDeny,
+            Some(false),
+            &[Id::RoleOrganizationDenies],
+        ),
+        (
+            &[ROLE_ALLOWS],
+            ImplicitDeny,
+            Some(true),
+            &[Id::RoleSimulationDisagrees],
+        ),
+        (
+            &[ROLE_OTHER],
+            Allowed,
+            None,
+            &[Id::RoleIamMissingAction, Id::RoleSimulationDisagrees],
+        ),
+        (
+            &[ROLE_OTHER],
+            ImplicitDeny,
+            None,
+            &[Id::RoleIamMissingAction],
+        ),
+    ];
+    for (policies, decision, allowed_by_organization, expected) in rows {
+        let question = question()?;
+        let plain = facts(&left_to_iam()?)?;
+        let calls = calls_to_simulate(&plain.arn, &question);
+        let actions = calls.iter().flat_map(|call| &call.actions);
+        let simulation = Simulation::Known(
+            actions
+                .map(|action| Simulated {
+                    action: (*action).to_owned(),
+                    decision: decision.clone(),
+                    allowed_by_organization,
+                })
+                .collect(),
+        );
+        let facts = KeyFacts {
+            role: known_role(policies),
+            simulation,
+            ..plain
+        };
+        let found: Vec<Id> = judge(&facts, &question).iter().map(|one| one.id).collect();
+        assert_eq!(found, expected, "{policies:?} {decision:?}");
+    }
+    Ok(())
+}
+
+/// What is asked of the simulator: no wildcards, and only context that a caller gives.
+#[test]
+fn the_simulator_is_asked_what_it_takes() -> Outcome {
+    let facts = facts(&[])?;
+    let calls = calls_to_simulate(&facts.arn, &question()?);
+    let mut actions: Vec<&str> = calls.iter().flat_map(|call| call.actions.clone()).collect();
+    actions.sort_unstable();
+    assert!(
+        actions.contains(&"kms:CreateGrant") && actions.contains(&"kms:Decrypt"),
+        "{actions:?}"
+    );
+    assert!(actions.iter().all(|action| !action.contains('*')));
+    for call in &calls {
+        let of_grants = call.actions.contains(&"kms:CreateGrant");
+        let names: Vec<&str> = call.context.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names.contains(&"kms:grantisforawsresource"), of_grants);
+        assert!(names.contains(&"kms:viaservice"), "{names:?}");
+        assert!(names.iter().all(|name| !name.starts_with("aws:principal")));
+    }
     Ok(())
 }

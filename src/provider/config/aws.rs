@@ -27,6 +27,7 @@ pub struct AwsBlock {
     pub ca_bundle: Attr<String>,
     pub assume_role: Attr<AssumeRoleBlock>,
     pub examine_iam: Attr<bool>,
+    pub simulate: Attr<bool>,
     pub endpoints: Attr<BTreeMap<String, Attr<String>>>,
 }
 
@@ -95,6 +96,10 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::object("assume_role", assume_role).describe("Role to assume for every call to AWS."),
         Attribute::bool("examine_iam").describe(
             "Whether to read the IAM policies of cross-account roles for the proof. Default: `true`.",
+        ),
+        Attribute::bool("simulate").describe(
+            "Whether to ask AWS's policy simulator (`iam:SimulatePrincipalPolicy`) for a second opinion about cross-account roles. It also \
+             knows the service control policies (SCPs) of the organization. Default: `false`.",
         ),
         Attribute::of("endpoints", Type::map(Type::String)).check(check_endpoints).describe(
             "Addresses of AWS services by name (`kms`, `sts`, `iam`), for tests against local services: `{ kms = \"http://localhost:4566\" }`.",
@@ -170,6 +175,7 @@ impl AwsBlock {
             });
         }
         settings.examine_iam = self.examine_iam.known() != Some(&false);
+        settings.simulate = self.simulate.known() == Some(&true);
         if let Attr::Known(endpoints) = &self.endpoints {
             unknown |= endpoints.values().any(Attr::is_unknown);
             let of = |service: &str| endpoints.get(service).and_then(text);

@@ -13,7 +13,8 @@ use super::configured::resource_blocks;
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
-    KeyFacts, PolicySource, Question, RoleKnowledge, enabling, judge, policy_not_planned_yet,
+    KeyFacts, PolicySource, Question, RoleKnowledge, Simulation, calls_to_simulate, enabling,
+    judge, policy_not_planned_yet,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
@@ -40,6 +41,7 @@ pub struct AwsKeys {
     planned: Mutex<BTreeMap<KeyArn, String>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
     roles: Mutex<BTreeMap<RoleArn, Arc<OnceCell<RoleKnowledge>>>>,
+    simulations: Mutex<BTreeMap<(RoleArn, KeyArn), Arc<OnceCell<Simulation>>>>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     policies: watch::Sender<PolicyProgress>,
     expected_policies: std::sync::OnceLock<usize>,
@@ -77,6 +79,7 @@ impl AwsKeys {
             planned: Mutex::default(),
             policy_locks: Mutex::default(),
             roles: Mutex::default(),
+            simulations: Mutex::default(),
             states: Mutex::default(),
             policies: watch::Sender::default(),
             expected_policies: std::sync::OnceLock::new(),
@@ -146,6 +149,7 @@ impl AwsKeys {
     ) -> (KeyFacts, bool) {
         let stage = question.stage;
         let role = self.role_of(question).await;
+        let simulation = self.simulation_of(key, question).await;
         let mut policies = self.policies.subscribe();
         let patience = Instant::now() + PATIENCE;
         loop {
@@ -156,6 +160,7 @@ impl AwsKeys {
             };
             let facts = KeyFacts {
                 role: role.clone(),
+                simulation: simulation.clone(),
                 ..read
             };
             if enough(&facts) || !self.expects_policy(key, stage, &progress) {
@@ -205,6 +210,25 @@ impl AwsKeys {
         cell.get_or_init(|| self.cloud.role(role)).await.clone()
     }
 
+    /// What AWS's policy simulator says of the role that a question is about: for a plan asked once in a run, for an apply now.
+    pub async fn simulation_of(&self, key: &KeyArn, question: &Question) -> Simulation {
+        let Some(role) = &question.usage.cross_account_role else {
+            return Simulation::NotAsked;
+        };
+        let calls = calls_to_simulate(key, question);
+        if calls.is_empty() {
+            return Simulation::NotAsked;
+        }
+        if question.stage == Stage::Apply {
+            return self.cloud.simulate(role, key, &calls).await;
+        }
+        let own = (role.clone(), key.clone());
+        let cell = Arc::clone(lock(&self.simulations).entry(own).or_default());
+        cell.get_or_init(|| self.cloud.simulate(role, key, &calls))
+            .await
+            .clone()
+    }
+
     /// What is true of a key now.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
         self.forget(key);
@@ -215,9 +239,9 @@ impl AwsKeys {
     pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
         let stage = case.question.stage;
         if let Some(facts) = read.0.get(&case.key) {
-            let role = self.role_of(&case.question).await;
             let facts = KeyFacts {
-                role,
+                role: self.role_of(&case.question).await,
+                simulation: self.simulation_of(&case.key, &case.question).await,
                 ..facts.clone()
             };
             return judge(&facts, &case.question);

@@ -80,6 +80,7 @@ impl KeyReadinessAws {
                 policy: Fact::Known(policy.clone()),
                 policy_source: PolicySource::Given("`aws.policy`".to_owned()),
                 role: keys.role_of(&question).await,
+                simulation: keys.simulation_of(&key, &question).await,
                 ..keys.facts_for_plan(&key).await
             },
             _ => keys.facts_with_policy(&key, &question, is_proven).await.0,

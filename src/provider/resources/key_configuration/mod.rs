@@ -449,16 +449,17 @@ async fn plan_creation(
     let client = cx.client();
     // A missing credential is reported now, not in the middle of the apply.
     let connected = client.account().await?;
+    let request = model.request();
     if let Some(use_cases) = model.cases() {
-        let case = model.case(client, account, Stage::Plan);
         client
             .run()
             .will_create_configuration(PlannedConfiguration {
                 use_cases,
-                key: case.map(|case| case.key()),
+                request: request.clone(),
             });
     }
-    let Some(new) = model.request() else {
+    let Some(new) = request else {
+        client.warn_of_later_proof(cx);
         return Ok(());
     };
     refuse_twins(client, &new)?;

@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use self::proof::{Examined, examine, facts};
+use self::proof::{Examined, examine, examine_planned};
 use super::{Timeouts, timeout};
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::preflight::binding::{judge_planned, judge_workspace};
 use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::attach::account::{
     AccountWorkspace, attached, required, settle_time, workspace,
@@ -428,18 +427,11 @@ impl Resource for WorkspaceBindingResource {
         let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
             .await?
             .findings;
-        let planned: Vec<Vec<UseCase>> = client
-            .run()
-            .planned_configurations()
-            .into_iter()
-            .map(|one| one.use_cases)
-            .collect();
         for case in UseCase::ALL
             .into_iter()
             .filter(|case| plan.model.wanted(*case).is_unknown())
         {
-            let about = judge_workspace(&facts(&now), case, None);
-            for finding in about.into_iter().chain(judge_planned(case, &planned)) {
+            for finding in examine_planned(cx, account, &now, case).await {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }

@@ -3,7 +3,10 @@
 use super::{WorkspaceBindingModel, attribute};
 use crate::databricks::Account;
 use crate::databricks::workspaces::Workspace;
-use crate::preflight::binding::{Attachment, ConfigurationFacts, WorkspaceFacts, judge};
+use crate::preflight::binding::{
+    Attachment, ConfigurationFacts, WorkspaceFacts, judge, judge_planned, judge_planned_key,
+    judge_workspace, of_candidates,
+};
 use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
@@ -11,6 +14,7 @@ use crate::provider::keys::{AttachNeed, Case, key_of};
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
+use tfplugin::resource::Context;
 
 pub(super) fn facts(workspace: &Workspace) -> WorkspaceFacts {
     WorkspaceFacts {
@@ -120,4 +124,52 @@ pub(super) async fn examine(
         .findings
         .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     Ok(examined)
+}
+
+/// What there is to say about an attach of a configuration that the same plan creates, so that its id is not known yet. The run
+/// knows which ones it creates; where several may be meant, each is examined.
+pub(super) async fn examine_planned(
+    cx: &Context<Client>,
+    account: &Account,
+    workspace: &Workspace,
+    case: UseCase,
+) -> Vec<Finding> {
+    let client = cx.client();
+    let about = facts(workspace);
+    let planned = client.run().planned_configurations();
+    let use_cases: Vec<Vec<UseCase>> = planned.iter().map(|one| one.use_cases.clone()).collect();
+    let mut findings = judge_workspace(&about, case, None);
+    findings.extend(judge_planned(case, &use_cases));
+    let need = AttachNeed {
+        account,
+        reads: client.reads(),
+        workspace,
+        facts: &about,
+        case,
+        stage: Stage::Plan,
+    };
+    let mut candidates = Vec::new();
+    for one in planned.iter().filter(|one| one.use_cases.contains(&case)) {
+        let Some(request) = &one.request else {
+            // Its key is not known yet, so nothing is found of it.
+            candidates.push(Vec::new());
+            continue;
+        };
+        let remote = request.planned();
+        let mut found: Vec<Finding> = judge_planned_key(&about, case, &key_of(&remote))
+            .into_iter()
+            .collect();
+        let (key, unknown) = Case::of_configuration(client.keys(), &need, &remote).await;
+        found.extend(unknown);
+        if let Some(key) = key
+            && client.keys().is_known(&key)
+        {
+            let subject = Subject::of(case);
+            let of_key = client.keys().examine(&[key]).await.concat();
+            found.extend(of_key.into_iter().map(|one| Finding { subject, ..one }));
+        }
+        candidates.push(found);
+    }
+    findings.extend(of_candidates(candidates));
+    findings
 }

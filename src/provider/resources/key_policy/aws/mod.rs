@@ -267,6 +267,7 @@ async fn plan_statements(
     let Some(usage) = plan.model.usage(keys.aws()) else {
         plan.model.statements = Attr::Unknown;
         plan.model.policy = Attr::Unknown;
+        cx.client().warn_of_later_proof(cx);
         return Ok(());
     };
     let wanted = texts(&usage.grants());
@@ -339,6 +340,7 @@ async fn prove(
     planned.policy_source = PolicySource::Planned;
     let question = asked(usage);
     planned.role = keys.role_of(&question).await;
+    planned.simulation = keys.simulation_of(key, &question).await;
     let findings = judge(&planned, &question);
     let mut found = client.report(
         findings,
