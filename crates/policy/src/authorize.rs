@@ -8,15 +8,20 @@
 //! - In the key's own account, the key policy suffices where it allows the caller itself; where it allows the account, the
 //!   identity's policies have to allow it as well. What the key policy allows a *role* is limited by the role's permissions
 //!   boundary and session policies; what it allows a *session* or a *user* is not.
+//! - A role that a key policy allows by `Principal: "*"` and a condition on `aws:PrincipalArn` is not limited by its
+//!   boundary ("AWS JSON policy elements: Principal", IAM role principals). A bare `"*"` is taken to be limited: nothing says that it
+//!   is not. So is a session by its policies.
+//! - A Deny with `NotPrincipal` denies every user and role that has a permissions boundary, whoever is listed ("AWS JSON policy
+//!   elements: NotPrincipal").
 //! - Across accounts, the key policy and the identity's policies both have to allow it.
 
 use std::collections::BTreeSet;
 
 use super::arn::Arn;
-use super::document::Document;
+use super::document::{Document, Statement};
 use super::evaluate::{Request, StatementMatch, Verdict, statements};
 use super::language::Effect;
-use super::principal::Caller;
+use super::principal::{Caller, Principal};
 use super::truth::Match;
 
 /// What the identity that calls has. Left open, everything that is not known is taken to allow everything.
@@ -120,6 +125,26 @@ fn sided(of: fn(usize) -> Source, policies: &[Document], request: &Request) -> V
         .collect()
 }
 
+/// Makes every Deny with `NotPrincipal` speak of the caller.
+fn deny_whoever_is_listed(key: &mut Stand, policy: &Document) {
+    for (found, statement) in key.findings.iter_mut().zip(&policy.statements) {
+        if found.effect == Effect::Deny && statement.principals.negated {
+            found.principal = Match::yes();
+        }
+    }
+}
+
+/// Whether a key policy names whom it allows by a condition on the principal's ARN alone.
+fn is_by_condition(statement: &Statement) -> bool {
+    let principals = &statement.principals;
+    !principals.negated
+        && principals.items.contains(&Principal::Anyone)
+        && statement
+            .conditions
+            .iter()
+            .any(|condition| condition.key.eq_ignore_ascii_case("aws:PrincipalArn"))
+}
+
 /// Whether a caller is a role, whose boundary and session policies limit also what a key policy allows it.
 fn is_role(caller: &Caller) -> bool {
     matches!(caller, Caller::Named(arn) if arn.resource.starts_with("role/"))
@@ -131,7 +156,10 @@ pub fn authorize(
     identity: Identity<'_>,
     request: &Request,
 ) -> Authorization {
-    let key = Stand::of(Source::Key, key_policy, request);
+    let mut key = Stand::of(Source::Key, key_policy, request);
+    if identity.boundary.is_some() && matches!(request.caller, Caller::Named(_)) {
+        deny_whoever_is_listed(&mut key, key_policy);
+    }
     let own = identity
         .policies
         .map(|policies| sided(Source::Identity, policies, request));
@@ -161,9 +189,17 @@ pub fn authorize(
         .and(boundary_allows.clone())
         .and(session_allows.clone());
     let directly = if is_role {
+        let by_condition = key
+            .findings
+            .iter()
+            .zip(&key_policy.statements)
+            .filter(|(one, statement)| one.effect == Effect::Allow && is_by_condition(statement))
+            .map(|(one, _)| one.applies())
+            .fold(Match::no(), Match::or);
         by_name
             .clone()
             .and(boundary_allows.clone())
+            .or(by_condition)
             .and(session_allows.clone())
     } else {
         by_name.clone()
@@ -378,5 +414,59 @@ mod tests {
         assert!(Document::parse_identity(&named).is_err());
         assert!(Document::parse_identity(r#"{"Version":"2012-10-17","Statement":[]}"#).is_ok());
         assert!(Document::parse(r#"{"Version":"2012-10-17","Statement":[]}"#).is_err());
+    }
+
+    fn by_text(key_policy: &str, boundary: Option<&str>) -> Result<Verdict, PolicyError> {
+        let boundary = boundary.map(Document::parse_identity).transpose()?;
+        let request = Request {
+            caller: Caller::parse(ROLE).expect("a caller"),
+            action: "kms:Decrypt".to_owned(),
+            resource: KEY.to_owned(),
+            context: Context::closed().with("aws:PrincipalArn", ROLE),
+        };
+        let identity = Identity {
+            policies: Some(&[]),
+            boundary: boundary.as_ref(),
+            session: None,
+        };
+        Ok(authorize(&Document::parse(key_policy)?, identity, &request).verdict)
+    }
+
+    /// "The NotPrincipal element with a Deny effect will always deny any IAM principal that has a permissions boundary."
+    #[test]
+    fn who_has_a_boundary_is_never_left_out_of_a_deny() -> Result<(), PolicyError> {
+        let policy = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{ROLE}"}},"Action":"kms:*","Resource":"*"}},
+            {{"Effect":"Deny","NotPrincipal":{{"AWS":["{ROLE}","arn:aws:iam::111111111111:root"]}},"Action":"kms:*","Resource":"*"}}]}}"#
+        );
+        let boundary = identity("Allow", "kms:*", "*");
+        assert_eq!(by_text(&policy, None)?, Verdict::Allowed);
+        assert_eq!(
+            by_text(&policy, Some(&boundary))?,
+            Verdict::DeniedExplicitly
+        );
+        Ok(())
+    }
+
+    /// Whom a condition on `aws:PrincipalArn` allows, no boundary limits, unless it denies.
+    #[test]
+    fn a_principal_by_condition_is_not_limited() -> Result<(), PolicyError> {
+        let policy = |condition: &str| {
+            format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"{condition}}}]}}"#
+            )
+        };
+        let named = policy(&format!(
+            r#","Condition":{{"ArnEquals":{{"aws:PrincipalArn":"{ROLE}"}}}}"#
+        ));
+        let outside = identity("Allow", "s3:*", "*");
+        let denying = identity("Deny", "kms:*", "*");
+        assert_eq!(by_text(&named, Some(&outside))?, Verdict::Allowed);
+        assert_eq!(by_text(&named, Some(&denying))?, Verdict::DeniedExplicitly);
+        assert_eq!(
+            by_text(&policy(""), Some(&outside))?,
+            Verdict::DeniedImplicitly
+        );
+        Ok(())
     }
 }
