@@ -1,7 +1,7 @@
 //! Terraform providers in Rust: the plugin protocol, values, schemas and the generic rules of planning.
 //!
 //! A provider describes itself with [`schema::Schema`] and the traits [`provider::Provider`],
-//! [`resource::Resource`], [`data_source::DataSource`] and [`function::Function`], and serves itself with
+//! [`resource::Resource`], [`data_source::DataSource`], [`action::Action`] and [`function::Function`], and serves itself with
 //! [`serve::plugin`]. Everything that Terraform demands of *every* resource (unknown values, replacement,
 //! conformity of plans and states) is done here once.
 //!
@@ -9,6 +9,7 @@
 //! error, never a panic; a plan or a state that Terraform would refuse does not leave the process without
 //! saying so.
 
+pub mod action;
 pub mod bridge;
 pub mod codec;
 pub mod conformity;

@@ -5,6 +5,7 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::action::AnyAction;
 use super::data_source::AnyDataSource;
 use super::diagnostics::Diagnostics;
 use super::function::Function;
@@ -56,6 +57,11 @@ pub trait Provider: Send + Sync + 'static {
 
     /// Its lists.
     fn list_resources() -> Vec<Box<dyn AnyListResource<Self::Client>>> {
+        Vec::new()
+    }
+
+    /// Its actions.
+    fn actions() -> Vec<Box<dyn AnyAction<Self::Client>>> {
         Vec::new()
     }
 

@@ -3,6 +3,7 @@
 //! Whatever goes wrong inside becomes a diagnostic in the answer. A raw gRPC error would reach the user as "rpc error: code
 //! = …", so it is kept for requests that are no requests.
 
+mod actions;
 mod answers;
 mod data_sources;
 mod functions;
@@ -16,7 +17,12 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::task::{self, Poll};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -24,6 +30,7 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use self::answers::Answer;
+use super::action::{AnyAction, Events};
 use super::data_source::AnyDataSource;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::function::Function;
@@ -50,6 +57,7 @@ struct Catalogue<C> {
     data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<C>>>,
     functions: BTreeMap<&'static str, Box<dyn Function>>,
     lists: BTreeMap<&'static str, Box<dyn AnyListResource<C>>>,
+    actions: BTreeMap<&'static str, Box<dyn AnyAction<C>>>,
 }
 
 struct Inner<P: Provider> {
@@ -121,6 +129,10 @@ impl<P: Provider> Inner<P> {
                 .into_iter()
                 .map(|list| (list.name(), list))
                 .collect(),
+            actions: P::actions()
+                .into_iter()
+                .map(|action| (action.name(), action))
+                .collect(),
         })
     }
 
@@ -142,6 +154,13 @@ impl<P: Provider> Inner<P> {
         let list = self.catalogue().lists.get(name);
         list.map(AsRef::as_ref)
             .ok_or_else(|| not_offered("list resource", name))
+    }
+
+    fn action(&self, name: &str) -> Result<&dyn AnyAction<P::Client>, Diagnostics> {
+        let action = self.catalogue().actions.get(name);
+        action
+            .map(AsRef::as_ref)
+            .ok_or_else(|| not_offered("action", name))
     }
 
     fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
@@ -231,6 +250,32 @@ macro_rules! delegate {
     )*};
 }
 
+/// What an action says, and how it ends.
+pub struct ActionEvents {
+    lines: mpsc::UnboundedReceiver<String>,
+    work: Option<JoinHandle<Diagnostics>>,
+}
+
+impl tokio_stream::Stream for ActionEvents {
+    type Item = Result<pb::invoke_action::Event, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        // The lines end when the work does, so every line comes before the end.
+        if let Some(line) = task::ready!(self.lines.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(actions::progress(line))));
+        }
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(None);
+        };
+        let ended = task::ready!(Pin::new(work).poll(cx));
+        self.work = None;
+        let diagnostics = ended.unwrap_or_else(|error| {
+            Diagnostic::bug(format!("InvokeAction ended without an answer: {error}.")).into()
+        });
+        Poll::Ready(Some(Ok(actions::completed(&diagnostics))))
+    }
+}
+
 type EventStream<T> = tokio_stream::Once<Result<T, Status>>;
 
 #[tonic::async_trait]
@@ -304,15 +349,28 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         )))
     }
 
-    type InvokeActionStream = EventStream<pb::invoke_action::Event>;
+    type InvokeActionStream = ActionEvents;
 
     async fn invoke_action(
         &self,
         request: Request<pb::invoke_action::Request>,
     ) -> Result<Response<Self::InvokeActionStream>, Status> {
-        Ok(Response::new(tokio_stream::once(Ok(
-            unoffered::action_event(&request.into_inner()),
-        ))))
+        let inner = Arc::clone(&self.0);
+        let request = request.into_inner();
+        let span = tracing::info_span!(
+            "rpc",
+            tf_rpc = "InvokeAction",
+            tf_resource_type = request.action_type
+        );
+        let (say, lines) = mpsc::unbounded_channel();
+        let events = Events::to(say);
+        let work = async move { inner.invoke_action(&request, &events).await };
+        // A task of its own: a connection that breaks does not cut an action in half.
+        let work = self.0.operations.spawn(work.instrument(span));
+        Ok(Response::new(ActionEvents {
+            lines,
+            work: Some(work),
+        }))
     }
 
     type ReadStateBytesStream = EventStream<pb::read_state_bytes::ResponseChunk>;

@@ -24,7 +24,8 @@ impl<P: Provider> Inner<P> {
         _: pb::get_metadata::Request,
     ) -> Result<pb::get_metadata::Response, Diagnostics> {
         use pb::get_metadata::{
-            DataSourceMetadata, FunctionMetadata, ListResourceMetadata, ResourceMetadata,
+            ActionMetadata, DataSourceMetadata, FunctionMetadata, ListResourceMetadata,
+            ResourceMetadata,
         };
         let catalogue = self.catalogue();
         let owned = |name: &&'static str| (*name).to_owned();
@@ -48,6 +49,13 @@ impl<P: Provider> Inner<P> {
                 .functions
                 .keys()
                 .map(|name| FunctionMetadata { name: owned(name) })
+                .collect(),
+            actions: catalogue
+                .actions
+                .keys()
+                .map(|name| ActionMetadata {
+                    type_name: owned(name),
+                })
                 .collect(),
             list_resources: catalogue
                 .lists
@@ -77,7 +85,12 @@ impl<P: Provider> Inner<P> {
             .lists
             .iter()
             .map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
+        let actions = catalogue.actions.iter().map(|(name, action)| {
+            let schema = Some(action.schema().to_proto());
+            ((*name).to_owned(), pb::ActionSchema { schema })
+        });
         Ok(pb::get_provider_schema::Response {
+            action_schemas: actions.collect(),
             provider: Some(catalogue.provider.to_proto()),
             resource_schemas: resources.collect(),
             data_source_schemas: sources.collect(),

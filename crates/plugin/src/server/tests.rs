@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use super::Server;
+use crate::action::{self, Action, AnyAction, Events};
 use crate::bridge::Attr;
 use crate::codec::{decode_optional, encode};
 use crate::data_source::{self, AnyDataSource, DataSource};
@@ -55,6 +56,61 @@ impl Provider for Toys {
 
     fn functions() -> Vec<Box<dyn Function>> {
         vec![Box::new(Shout)]
+    }
+
+    fn actions() -> Vec<Box<dyn AnyAction<String>>> {
+        vec![action::register::<Throw>()]
+    }
+}
+
+/// An action that says what it does, and whose target says what goes wrong.
+struct Throw;
+
+#[derive(Deserialize)]
+struct ThrowConfig {
+    at: Attr<String>,
+}
+
+impl Action for Throw {
+    type Client = String;
+    type Config = ThrowConfig;
+    const NAME: &'static str = "toys_throw";
+
+    fn schema() -> Schema {
+        Schema::new("Throws.", vec![Attribute::string("at").required()])
+    }
+
+    fn validate(config: &ThrowConfig) -> Diagnostics {
+        match config.at.known().map(String::as_str) {
+            Some("itself") => Diagnostic::error("No", "It cannot.").on("at").into(),
+            _ => Diagnostics::new(),
+        }
+    }
+
+    async fn plan(cx: &Context<String>, config: ThrowConfig) -> Result<(), Diagnostics> {
+        match config.at.known().map(String::as_str) {
+            None => cx.defer(),
+            Some("a window") => cx.warn(Diagnostic::warning("Glass", "It may break.")),
+            Some("nothing") => return Err(Diagnostic::error("Nothing there", "Aim.").into()),
+            Some(_) => {}
+        }
+        Ok(())
+    }
+
+    async fn invoke(
+        cx: &Context<String>,
+        config: ThrowConfig,
+        events: &Events,
+    ) -> Result<(), Diagnostics> {
+        let at = config.at.known().cloned().unwrap_or_default();
+        events.say(format!("{}aims", cx.client()));
+        tokio::task::yield_now().await;
+        events.say(format!("throws at {at}"));
+        match at.as_str() {
+            "a wall" => panic!("as it says"),
+            "nothing" => Err(Diagnostic::error("Nothing there", "Aim.").into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -514,6 +570,91 @@ async fn data_sources_and_functions_answer() {
             .error
             .and_then(|error| error.function_argument),
         Some(0)
+    );
+}
+
+/// What an action said, line by line, and how it ended.
+async fn invoked(server: &Server<Toys>, action: &str, config: &Value) -> (Vec<String>, String) {
+    use pb::invoke_action::event::Type::{Completed, Progress};
+    use tokio_stream::StreamExt as _;
+    let request = pb::invoke_action::Request {
+        action_type: action.to_owned(),
+        config: Some(encode(config, &Throw::schema().ty()).expect("a configuration")),
+        ..Default::default()
+    };
+    let mut events = server
+        .invoke_action(Request::new(request))
+        .await
+        .expect("a stream")
+        .into_inner();
+    let (mut lines, mut ends) = (Vec::new(), Vec::new());
+    while let Some(event) = events.next().await {
+        match event.expect("an event").r#type {
+            Some(Progress(one)) => lines.push(one.message),
+            Some(Completed(one)) => ends.push(said(&one.diagnostics)),
+            None => panic!("an event that says nothing"),
+        }
+    }
+    assert_eq!(ends.len(), 1, "an action ends once");
+    (lines, ends.concat())
+}
+
+#[tokio::test]
+async fn an_action_is_checked_planned_and_done() {
+    let server = server().await;
+    let at = |target: &str| Value::map([("at", Value::string(target))]);
+    let wire = |value: &Value| Some(encode(value, &Throw::schema().ty()).expect("a config"));
+    let validated = async |value: &Value| {
+        let request = pb::validate_action_config::Request {
+            action_type: "toys_throw".to_owned(),
+            config: wire(value),
+        };
+        let answer = server.validate_action_config(Request::new(request)).await;
+        said(&answer.expect("an answer").into_inner().diagnostics)
+    };
+    assert_eq!(validated(&at("a wall")).await, "");
+    assert_eq!(validated(&at("itself")).await, "No: It cannot.");
+
+    let planned = async |value: &Value, deferral_allowed: bool| {
+        let request = pb::plan_action::Request {
+            action_type: "toys_throw".to_owned(),
+            config: wire(value),
+            client_capabilities: Some(pb::ClientCapabilities {
+                deferral_allowed,
+                ..Default::default()
+            }),
+        };
+        let answer = server.plan_action(Request::new(request)).await;
+        let answer = answer.expect("an answer").into_inner();
+        (said(&answer.diagnostics), answer.deferred.is_some())
+    };
+    let unknown = Value::map([("at", Value::unknown())]);
+    assert_eq!(
+        planned(&at("a window"), true).await,
+        ("Glass: It may break.".to_owned(), false)
+    );
+    assert_eq!(
+        planned(&at("nothing"), true).await,
+        ("Nothing there: Aim.".to_owned(), false)
+    );
+    assert_eq!(planned(&unknown, true).await, (String::new(), true));
+    assert_eq!(planned(&unknown, false).await, (String::new(), false));
+
+    let lines = |target: &str| vec!["p-aims".to_owned(), format!("throws at {target}")];
+    let done = invoked(&server, "toys_throw", &at("the sea")).await;
+    assert_eq!(done, (lines("the sea"), String::new()));
+    let failed = invoked(&server, "toys_throw", &at("nothing")).await;
+    assert_eq!(failed, (lines("nothing"), "Nothing there: Aim.".to_owned()));
+    let (said, end) = invoked(&server, "toys_throw", &at("a wall")).await;
+    assert_eq!(said, lines("a wall"));
+    assert!(
+        end.contains("InvokeAction ended without an answer"),
+        "{end}"
+    );
+    let (_, end) = invoked(&server, "toys_nothing", &at("the sea")).await;
+    assert!(
+        end.contains("The provider has no action \"toys_nothing\""),
+        "{end}"
     );
 }
 

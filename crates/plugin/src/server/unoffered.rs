@@ -1,4 +1,4 @@
-//! The families of the protocol that this provider does not offer yet: ephemeral resources, actions and state stores. Terraform
+//! The families of the protocol that this provider does not offer yet: ephemeral resources and state stores. Terraform
 //! calls most of these only for what the schema lists, so the answers are for a Terraform that asks all the same: clear
 //! diagnostics, never a raw gRPC error.
 //!
@@ -15,14 +15,6 @@ pub(super) fn no_state_stores() -> Diagnostics {
         "It has no state stores. Choose a backend or another provider for the state.",
     )
     .into()
-}
-
-pub(super) fn action_event(request: &pb::invoke_action::Request) -> pb::invoke_action::Event {
-    use pb::invoke_action::event::{Completed, Type};
-    let diagnostics = not_offered("action", &request.action_type).to_proto();
-    pb::invoke_action::Event {
-        r#type: Some(Type::Completed(Completed { diagnostics })),
-    }
 }
 
 pub(super) fn state_chunk(
@@ -62,8 +54,6 @@ impl<P: Provider> Inner<P> {
         open_ephemeral open_ephemeral_resource "ephemeral resource";
         renew_ephemeral renew_ephemeral_resource "ephemeral resource";
         close_ephemeral close_ephemeral_resource "ephemeral resource";
-        validate_action validate_action_config "action";
-        plan_action plan_action "action";
     }
 
     no_state_store! {
