@@ -2,6 +2,7 @@
 
 pub mod docs;
 mod input;
+pub mod key;
 pub mod lint;
 pub mod policy;
 pub mod review;
@@ -33,6 +34,12 @@ enum Command {
     /// Check and evaluate key policies, without a cloud.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// See, disable and restore a key, without Terraform.
+    ///
+    /// Exit code 0: done, or so before. 1: refused, and nothing was changed. 2: the arguments are not valid. 3: a call failed; the message
+    /// says what was changed. 4: restored in part.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
     /// Report which workspaces and keys a plan affects, for the review of a pull request.
     ///
     /// Exit code 0: reviewed. 1: a finding of a level that --fail-on names. 2: the input cannot be read or is not a plan.
@@ -50,6 +57,7 @@ pub fn run() -> ExitCode {
     match Arguments::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Policy(command) => policy::run(&command),
+        Command::Key(command) => key::run(&command),
         Command::Review(arguments) => review::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments),

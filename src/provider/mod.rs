@@ -1,6 +1,7 @@
 //! The provider: its configuration, what it offers, and what all its resources share.
 
 mod account;
+mod actions;
 mod attach;
 mod client;
 mod config;
@@ -14,8 +15,10 @@ mod resources;
 mod run;
 mod settled;
 mod shared;
+mod switch;
 mod waiting;
 
+use tfplugin::action::{self, AnyAction};
 use tfplugin::data_source::{self, AnyDataSource};
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::function::Function;
@@ -25,6 +28,11 @@ use tfplugin::resource::{AnyResource, register};
 use tfplugin::schema::Schema;
 
 pub use client::Client;
+pub use keys::AnyKey;
+pub use switch::{
+    Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome, PATIENCE,
+    Stopped, in_words,
+};
 
 /// The address under which Terraform knows the provider.
 pub const SOURCE: &str = "registry.terraform.io/dbxcmk/dbxcmk";
@@ -70,6 +78,7 @@ impl Provider for Dbxcmk {
             data_source::register::<data_sources::key_policy_document::KeyPolicyDocumentDataSource>(
             ),
             data_source::register::<data_sources::key_readiness::KeyReadinessDataSource>(),
+            data_source::register::<data_sources::revocation_impact::RevocationImpactDataSource>(),
             data_source::register::<
                 data_sources::workspace_encryption::WorkspaceEncryptionDataSource,
             >(),
@@ -81,6 +90,14 @@ impl Provider for Dbxcmk {
             list_resource::register::<list_resources::key_configuration::KeyConfigurationList>(),
             list_resource::register::<list_resources::key_policy::KeyPolicyList>(),
             list_resource::register::<list_resources::workspace_binding::WorkspaceBindingList>(),
+        ]
+    }
+
+    fn actions() -> Vec<Box<dyn AnyAction<Client>>> {
+        vec![
+            action::register::<actions::DisableKeyAction>(),
+            action::register::<actions::RestoreKeyAction>(),
+            action::register::<actions::ScheduleKeyDeletionAction>(),
         ]
     }
 

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod coverage;
+pub mod revocation;
 mod transition;
 
 pub use transition::{Transition, transition};

@@ -1,7 +1,10 @@
 //! AWS KMS.
 
+use std::sync::Arc;
+
 use aws_config::Region;
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_kms::types::Tag;
 
 use super::Aws;
 use super::connection::is_on_this_machine;
@@ -243,5 +246,142 @@ impl Aws {
                     .understand("kms:GetKeyRotationStatus", error)
             })?
             .key_rotation_enabled())
+    }
+
+    /// Disables a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn disable(&self, key: &KeyArn) -> Result<(), AwsError> {
+        tracing::info!(key = %key, "disabling the key");
+        let answer = self
+            .kms(key)
+            .await
+            .disable_key()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:DisableKey", error))
+    }
+
+    /// Enables a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn enable(&self, key: &KeyArn) -> Result<(), AwsError> {
+        tracing::info!(key = %key, "enabling the key");
+        let answer = self
+            .kms(key)
+            .await
+            .enable_key()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:EnableKey", error))
+    }
+
+    /// Schedules the deletion of a key in `days` days (7 to 30).
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn schedule_deletion(&self, key: &KeyArn, days: u8) -> Result<(), AwsError> {
+        tracing::info!(key = %key, days, "scheduling the deletion of the key");
+        let answer = self
+            .kms(key)
+            .await
+            .schedule_key_deletion()
+            .key_id(key.to_string())
+            .pending_window_in_days(i32::from(days))
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:ScheduleKeyDeletion", error))
+    }
+
+    /// Cancels the deletion of a key, which leaves it disabled.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn cancel_deletion(&self, key: &KeyArn) -> Result<(), AwsError> {
+        tracing::info!(key = %key, "cancelling the deletion of the key");
+        let answer = self
+            .kms(key)
+            .await
+            .cancel_key_deletion()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:CancelKeyDeletion", error))
+    }
+
+    /// The value of a tag of a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn tag(&self, key: &KeyArn, name: &str) -> Result<Option<String>, AwsError> {
+        let kms = self.kms(key).await;
+        let mut tags = kms
+            .list_resource_tags()
+            .key_id(key.to_string())
+            .into_paginator()
+            .items()
+            .send();
+        while let Some(tag) = tags.next().await {
+            let tag =
+                tag.map_err(|error| self.connection.understand("kms:ListResourceTags", error))?;
+            if tag.tag_key() == name {
+                return Ok(Some(tag.tag_value().to_owned()));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Writes a tag of a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn set_tag(&self, key: &KeyArn, name: &str, value: &str) -> Result<(), AwsError> {
+        let tag = Tag::builder().tag_key(name).tag_value(value).build();
+        let tag = tag.map_err(|error| AwsError::Other {
+            code: "InvalidTag".to_owned(),
+            message: error.to_string(),
+            source: Some(Arc::new(error)),
+        })?;
+        let answer = self
+            .kms(key)
+            .await
+            .tag_resource()
+            .key_id(key.to_string())
+            .tags(tag)
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:TagResource", error))
+    }
+
+    /// Removes a tag of a key.
+    ///
+    /// # Errors
+    /// When KMS refuses or cannot be reached.
+    pub async fn remove_tag(&self, key: &KeyArn, name: &str) -> Result<(), AwsError> {
+        let answer = self
+            .kms(key)
+            .await
+            .untag_resource()
+            .key_id(key.to_string())
+            .tag_keys(name)
+            .send()
+            .await;
+        answer
+            .map(|_| ())
+            .map_err(|error| self.connection.understand("kms:UntagResource", error))
     }
 }

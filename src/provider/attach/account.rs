@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use super::{Look, Platform, Put};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, ApiError, Error};
+use crate::preflight::binding::WorkspaceFacts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
@@ -62,6 +63,26 @@ pub fn required(
         .on("workspace_id")
         .into()
     })
+}
+
+/// A workspace as facts.
+pub fn facts(workspace: &Workspace) -> WorkspaceFacts {
+    WorkspaceFacts {
+        id: workspace.workspace_id,
+        name: workspace.workspace_name.clone(),
+        status: workspace.workspace_status.clone(),
+        status_message: workspace
+            .workspace_status_message
+            .clone()
+            .unwrap_or_default(),
+        region: workspace.aws_region.clone(),
+        pricing_tier: workspace.pricing_tier.clone(),
+        cloud: workspace.cloud.clone(),
+        serverless_only: workspace.is_serverless_only(),
+        default_storage: workspace.has_default_storage(),
+        managed_services: workspace.key(UseCase::ManagedServices),
+        storage: workspace.key(UseCase::Storage),
+    }
 }
 
 /// The key configuration of a workspace for a use case, for a state or a result.

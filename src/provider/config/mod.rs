@@ -2,7 +2,7 @@
 
 mod aws;
 
-pub use aws::AwsBlock;
+pub use aws::{AssumeRoleBlock, AwsBlock};
 
 use serde::{Deserialize, Serialize};
 

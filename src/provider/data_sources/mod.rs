@@ -3,6 +3,7 @@
 pub mod key_configurations;
 pub mod key_policy_document;
 pub mod key_readiness;
+pub mod revocation_impact;
 pub mod workspace_encryption;
 
 use super::client::Client;

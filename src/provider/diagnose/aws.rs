@@ -4,6 +4,29 @@ use crate::clouds::aws::{AwsError, credentials_remedy};
 use crate::vocabulary::aws::KeyArn;
 use tfplugin::diagnostics::Diagnostic;
 
+/// Why AWS did not do something, in a sentence without an end.
+pub fn in_words(error: &AwsError) -> String {
+    error.to_string()
+}
+
+/// Why AWS did not do something to a key itself; what is denied is named alone.
+pub fn aws_call(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
+    match error {
+        AwsError::AccessDenied {
+            permission,
+            message,
+        } => Diagnostic::error(
+            summary,
+            format!(
+                "These credentials may not call {permission} on {key}. AWS says: \"{message}\".\n\nAllow it, in the key policy or in the IAM \
+                 policies of the identity:\n\n{{\n  \"Effect\": \"Allow\",\n  \"Action\": \"{permission}\",\n  \"Resource\": \
+                 \"{key}\"\n}}"
+            ),
+        ),
+        other => aws(summary, key, other),
+    }
+}
+
 /// Why AWS did not do something. `summary` says what was wanted.
 pub fn aws(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
     let detail = match error {

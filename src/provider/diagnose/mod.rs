@@ -5,7 +5,7 @@
 mod aws;
 mod report;
 
-pub use aws::aws;
+pub use aws::{aws, aws_call, in_words};
 pub use report::{Reporter, as_warning, as_warnings, in_hcl, split};
 
 use crate::databricks::auth::{AuthType, account_host_of};

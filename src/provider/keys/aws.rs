@@ -18,10 +18,14 @@ use crate::preflight::aws::{
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
+use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
-use crate::requirements::aws::Usage;
+use crate::provider::switch::{self, KeyStatus, NotVisible};
+use crate::requirements::aws::{Usage, accounts_let_in};
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
-use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
+use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
+use kms_policy::Document;
+use tfplugin::diagnostics::Diagnostics;
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -259,6 +263,40 @@ impl AwsKeys {
         }
         let rest = findings.into_iter().filter(|one| !may_be_granted(one));
         rest.chain([policy_not_planned_yet(&case.key)]).collect()
+    }
+
+    /// A key as it is, with what the kill switch remembers of it.
+    pub(super) async fn status(&self, key: &KeyArn) -> Result<KeyStatus, Diagnostics> {
+        let read = switch::aws::status(&self.cloud, key).await;
+        read.map_err(|error| diagnose::aws_call("The key could not be read", key, &error).into())
+    }
+
+    /// The other Databricks accounts that the policy of a key lets in.
+    pub(super) async fn other_users(&self, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
+        let unreadable = |why: String| {
+            vec![NotVisible {
+                what: "Other Databricks accounts".to_owned(),
+                why: format!(
+                    "The key policy could not be read ({why}), so it is not known whether it lets other accounts in."
+                ),
+            }]
+        };
+        let policy = match self.cloud.policy(key).await {
+            Ok(text) => Document::parse(&text),
+            Err(error) => return unreadable(error.to_string()),
+        };
+        let policy = match policy {
+            Ok(policy) => policy,
+            Err(error) => return unreadable(error.to_string()),
+        };
+        accounts_let_in(&policy)
+            .into_iter()
+            .filter(|other| other != account.as_str())
+            .map(|other| NotVisible {
+                what: format!("Workspaces of the Databricks account {other}"),
+                why: "The key policy lets this account use the key, and these credentials cannot read it.".to_owned(),
+            })
+            .collect()
     }
 
     /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.

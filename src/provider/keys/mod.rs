@@ -5,8 +5,10 @@
 
 mod aws;
 mod configured;
+mod named;
 
 pub use aws::{AwsCase, AwsKeys, PolicyStep};
+pub use named::{NamedAwsKey, attributes, named};
 
 use aws::AwsRead;
 use tokio::time::Instant;
@@ -19,13 +21,32 @@ use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::{Finding, Remedy, Stage};
-use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
+use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
+use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
+use tfplugin::diagnostics::Diagnostics;
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
 pub enum Case {
     /// A key of AWS KMS.
     Aws(AwsCase),
+}
+
+/// A key on its own, whatever it is used for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnyKey {
+    /// A key of AWS KMS.
+    Aws(KeyArn),
+}
+
+impl AnyKey {
+    /// The key by its name.
+    pub fn name(&self) -> Key {
+        match self {
+            Self::Aws(arn) => arn.clone().into(),
+        }
+    }
 }
 
 /// What a workspace needs of the key of a configuration that is to be attached to it.
@@ -132,6 +153,38 @@ impl Keys {
             });
         }
         findings
+    }
+
+    /// A key as it is, with what the kill switch remembers of it.
+    ///
+    /// # Errors
+    /// When its cloud refuses or cannot be reached.
+    pub async fn status(&self, key: &AnyKey) -> Result<KeyStatus, Diagnostics> {
+        match key {
+            AnyKey::Aws(arn) => self.aws.status(arn).await,
+        }
+    }
+
+    /// Takes a key away, or gives it back.
+    ///
+    /// # Errors
+    /// When it cannot be done, or stops half-way: the message says what is true.
+    pub async fn carry_out(
+        &self,
+        key: &AnyKey,
+        order: Order,
+        manner: Manner<'_>,
+    ) -> Result<Outcome, Stopped> {
+        match key {
+            AnyKey::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
+        }
+    }
+
+    /// Who else may use a key, as far as its own access rules say, beside this Databricks account.
+    pub async fn other_users(&self, key: &AnyKey, account: &AccountId) -> Vec<NotVisible> {
+        match key {
+            AnyKey::Aws(arn) => self.aws.other_users(arn, account).await,
+        }
     }
 
     /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read. Any number of bindings that

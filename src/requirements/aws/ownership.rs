@@ -172,6 +172,15 @@ fn accounts(statement: &Statement) -> Option<BTreeSet<String>> {
         .reduce(|all, more| all.union(&more).cloned().collect())
 }
 
+/// The Databricks accounts that a policy lets use the key, by their tag.
+pub fn accounts_let_in(policy: &Document) -> BTreeSet<String> {
+    let allowing = policy
+        .statements
+        .iter()
+        .filter(|statement| statement.effect == Effect::Allow);
+    allowing.filter_map(accounts).flatten().collect()
+}
+
 fn sid_of(statement: &str) -> Option<String> {
     document_of(&[statement.to_owned()])
         .ok()?

@@ -4,10 +4,11 @@ use super::{WorkspaceBindingModel, attribute};
 use crate::databricks::Account;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{
-    Attachment, ConfigurationFacts, WorkspaceFacts, judge, judge_planned, judge_planned_key,
-    judge_workspace, of_candidates,
+    Attachment, ConfigurationFacts, judge, judge_planned, judge_planned_key, judge_workspace,
+    of_candidates,
 };
 use crate::preflight::{Finding, Stage, Subject};
+use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, Case, key_of};
@@ -15,25 +16,6 @@ use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::resource::Context;
-
-pub(super) fn facts(workspace: &Workspace) -> WorkspaceFacts {
-    WorkspaceFacts {
-        id: workspace.workspace_id,
-        name: workspace.workspace_name.clone(),
-        status: workspace.workspace_status.clone(),
-        status_message: workspace
-            .workspace_status_message
-            .clone()
-            .unwrap_or_default(),
-        region: workspace.aws_region.clone(),
-        pricing_tier: workspace.pricing_tier.clone(),
-        cloud: workspace.cloud.clone(),
-        serverless_only: workspace.is_serverless_only(),
-        default_storage: workspace.has_default_storage(),
-        managed_services: workspace.key(UseCase::ManagedServices),
-        storage: workspace.key(UseCase::Storage),
-    }
-}
 
 /// What the proof of a binding came to.
 #[derive(Default)]

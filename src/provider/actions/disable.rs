@@ -1,0 +1,66 @@
+//! `dbxcmk_disable_key`
+
+use serde::{Deserialize, Serialize};
+
+use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
+use crate::provider::client::Client;
+use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::switch::Order;
+use tfplugin::action::{Action, Events};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::Schema;
+
+/// The action.
+pub struct DisableKeyAction;
+
+/// Its configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct DisableKeyConfig {
+    pub aws: Attr<NamedAwsKey>,
+    pub acknowledged_workspace_ids: Acknowledgement,
+}
+
+impl Action for DisableKeyAction {
+    type Client = Client;
+    type Config = DisableKeyConfig;
+
+    const NAME: &'static str = "dbxcmk_disable_key";
+
+    fn schema() -> Schema {
+        let mut all = attributes();
+        all.push(acknowledgement());
+        Schema::new(
+            "Disables a key: nobody can encrypt or decrypt with it, and the workspaces that use it lose access to their data, until it is \
+             restored. The plan shows what stops. Needs the acknowledgement of exactly these workspaces.",
+            all,
+        )
+    }
+
+    fn validate(config: &DisableKeyConfig) -> Diagnostics {
+        super::named_key(&config.aws)
+    }
+
+    async fn plan(cx: &Context<Client>, config: DisableKeyConfig) -> Result<(), Diagnostics> {
+        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+            return Ok(());
+        };
+        if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
+            show_impact(cx, Order::Disable, &found);
+        }
+        Ok(())
+    }
+
+    async fn invoke(
+        cx: &Context<Client>,
+        config: DisableKeyConfig,
+        events: &Events,
+    ) -> Result<(), Diagnostics> {
+        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        check(cx, &key, &config.acknowledged_workspace_ids).await?;
+        carry_out(cx, &key, Order::Disable, events).await?;
+        Ok(())
+    }
+}

@@ -1,0 +1,137 @@
+//! The actions of the kill switch (Terraform 1.14): nothing is kept in a state, so that no `destroy` and no reverted commit takes a
+//! key away or gives it back.
+
+mod disable;
+mod restore;
+mod schedule_deletion;
+
+pub use disable::DisableKeyAction;
+pub use restore::RestoreKeyAction;
+pub use schedule_deletion::ScheduleKeyDeletionAction;
+
+use std::collections::BTreeSet;
+
+use crate::provider::client::Client;
+use crate::provider::diagnose::Unavailable;
+use crate::provider::keys::{AnyKey, NamedAwsKey};
+use crate::provider::resources::all_known;
+use crate::provider::switch::{
+    Impact, Manner, Order, Outcome, PATIENCE, acknowledged, impact, in_words,
+};
+use crate::vocabulary::WorkspaceId;
+use tfplugin::action::Events;
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::Attribute;
+
+/// The ids of workspaces, as somebody acknowledges them.
+type Acknowledgement = Attr<Vec<Attr<WorkspaceId>>>;
+
+fn acknowledgement() -> Attribute {
+    Attribute::string_set("acknowledged_workspace_ids")
+        .required()
+        .format::<WorkspaceId>("Invalid workspace ID")
+        .describe(
+            "IDs of exactly the workspaces that stop. `dbxcmk_revocation_impact` has them as `acknowledgement`; an error shows the set \
+             to paste. An empty set if no workspace uses the key.",
+        )
+}
+
+/// A key has to be named.
+fn named_key(aws: &Attr<NamedAwsKey>) -> Diagnostics {
+    match aws {
+        Attr::Null => Diagnostic::error("No key is named", "Set `aws = { key_arn = … }`.").into(),
+        _ => Diagnostics::new(),
+    }
+}
+
+/// The key, when everything is known that an action needs; puts the action off while the provider is not configured yet.
+fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Option<AnyKey> {
+    let client = cx.client();
+    if !client.keys().unknown().is_empty() {
+        cx.defer();
+        client.warn_of_unknown_clouds(cx);
+        return None;
+    }
+    if key.is_none() {
+        client.warn_of_later_proof(cx);
+    }
+    key
+}
+
+/// What taking a key away stops, after a check that exactly that is acknowledged.
+async fn check(
+    cx: &Context<Client>,
+    key: &AnyKey,
+    acknowledgement: &Acknowledgement,
+) -> Result<Option<Impact>, Diagnostics> {
+    let client = cx.client();
+    if let Err(reason @ Unavailable::NotYetKnown(_)) = client.account().await {
+        cx.defer();
+        return Err(reason.into());
+    }
+    let status = client.keys().status(key).await?;
+    let found = impact(client, key, &status).await?;
+    let Some(given) = all_known(acknowledgement) else {
+        return Ok(Some(found));
+    };
+    let given: BTreeSet<String> = given.iter().map(ToString::to_string).collect();
+    acknowledged(&found, &given, |ids| {
+        let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+        format!("acknowledged_workspace_ids = [{}]", ids.join(", "))
+    })
+    .map_err(|found| {
+        let on_set = found
+            .into_iter()
+            .map(|one| one.on("acknowledged_workspace_ids"));
+        on_set.collect::<Diagnostics>()
+    })?;
+    Ok(Some(found))
+}
+
+/// Shows in the plan what an action stops.
+fn show_impact(cx: &Context<Client>, order: Order, found: &Impact) {
+    cx.warn(Diagnostic::warning(
+        match (order, found.workspaces.len()) {
+            (_, 0) => "No workspace of this account stops".to_owned(),
+            (_, 1) => "1 workspace stops".to_owned(),
+            (_, many) => format!("{many} workspaces stop"),
+        },
+        in_words(order, found),
+    ));
+}
+
+/// Carries out an order, with a line for each step.
+async fn carry_out(
+    cx: &Context<Client>,
+    key: &AnyKey,
+    order: Order,
+    events: &Events,
+) -> Result<Outcome, Diagnostics> {
+    let say = |line: String| events.say(line);
+    let manner = Manner {
+        say: &say,
+        patience: PATIENCE,
+    };
+    let outcome = cx.client().keys().carry_out(key, order, manner).await?;
+    let deleted = outcome
+        .deletion_date
+        .as_ref()
+        .map(|date| format!(", deletion on {date}"))
+        .unwrap_or_default();
+    events.say(format!(
+        "{} is {}{deleted}{}",
+        key.name(),
+        outcome.state,
+        if outcome.changed {
+            ""
+        } else {
+            " (it was so before)"
+        }
+    ));
+    for note in &outcome.notes {
+        cx.warn(Diagnostic::warning("About the key", note.clone()));
+    }
+    Ok(outcome)
+}

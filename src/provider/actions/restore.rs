@@ -1,0 +1,111 @@
+//! `dbxcmk_restore_key`
+
+use serde::{Deserialize, Serialize};
+
+use super::{carry_out, key_to_plan};
+use crate::preflight::Stage;
+use crate::provider::client::Client;
+use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::switch::{Order, impact, judge_restored, wait_for_workspaces};
+use tfplugin::action::{Action, Events};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::GoDuration;
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Schema};
+
+/// The action.
+pub struct RestoreKeyAction;
+
+/// Its configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct RestoreKeyConfig {
+    pub aws: Attr<NamedAwsKey>,
+    pub enable_anyway: Attr<bool>,
+    pub wait_for_workspaces: Attr<GoDuration>,
+}
+
+impl RestoreKeyConfig {
+    fn order(&self) -> Order {
+        Order::Restore {
+            enable_anyway: self.enable_anyway.known() == Some(&true),
+        }
+    }
+}
+
+impl Action for RestoreKeyAction {
+    type Client = Client;
+    type Config = RestoreKeyConfig;
+
+    const NAME: &'static str = "dbxcmk_restore_key";
+
+    fn schema() -> Schema {
+        let mut all = attributes();
+        all.extend([
+            Attribute::bool("enable_anyway").describe(
+                "Whether to enable a key that this provider did not disable. Default: `false`.",
+            ),
+            Attribute::duration("wait_for_workspaces").describe(
+                    "How long to wait until the workspaces that use the key are RUNNING, as `\"20m\"`. Default: `0s`, which does not wait.",
+                ),
+        ]);
+        Schema::new(
+            "Restores a key that was disabled or whose deletion was scheduled: cancels the deletion, enables the key, and proves again that \
+             Databricks can use it. Needs no acknowledgement.",
+            all,
+        )
+    }
+
+    fn validate(config: &RestoreKeyConfig) -> Diagnostics {
+        super::named_key(&config.aws)
+    }
+
+    async fn plan(cx: &Context<Client>, config: RestoreKeyConfig) -> Result<(), Diagnostics> {
+        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+            return Ok(());
+        };
+        let status = cx.client().keys().status(&key).await?;
+        let deletion = status
+            .deletion_date
+            .map(|date| format!(" It will be deleted on {date}; until then it can be restored."))
+            .unwrap_or_default();
+        let since = status
+            .disabled_since
+            .map(|since| format!(" This provider disabled it on {since}."))
+            .unwrap_or_default();
+        cx.warn(Diagnostic::warning(
+            "This action restores a key",
+            format!("{} is {}.{since}{deletion}", key.name(), status.state),
+        ));
+        Ok(())
+    }
+
+    async fn invoke(
+        cx: &Context<Client>,
+        config: RestoreKeyConfig,
+        events: &Events,
+    ) -> Result<(), Diagnostics> {
+        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        let client = cx.client();
+        let outcome = carry_out(cx, &key, config.order(), events).await?;
+        if !outcome.complete {
+            return Ok(());
+        }
+        let status = client.keys().status(&key).await?;
+        let found = impact(client, &key, &status).await?;
+        let findings = judge_restored(client, &found).await?;
+        let ignored = Attr::Null;
+        let place = |_: &_| "aws.key_arn";
+        for finding in client.report(findings, &ignored, Stage::Plan, place) {
+            cx.warn(crate::provider::diagnose::as_warning(finding));
+        }
+        events.say("the key was examined again");
+        if let Some(within) = config.wait_for_workspaces.known() {
+            let say = |line: String| events.say(line);
+            wait_for_workspaces(client, &found, within.length(), &say).await?;
+            events.say("every workspace that uses the key is RUNNING");
+        }
+        Ok(())
+    }
+}

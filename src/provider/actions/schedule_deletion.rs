@@ -1,0 +1,95 @@
+//! `dbxcmk_schedule_key_deletion`
+
+use serde::{Deserialize, Serialize};
+
+use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
+use crate::provider::client::Client;
+use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::switch::Order;
+use tfplugin::action::{Action, Events};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::value::Value;
+
+/// The action.
+pub struct ScheduleKeyDeletionAction;
+
+/// Its configuration.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct ScheduleKeyDeletionConfig {
+    pub aws: Attr<NamedAwsKey>,
+    pub acknowledged_workspace_ids: Acknowledgement,
+    pub deletion_window_days: Attr<u8>,
+}
+
+impl ScheduleKeyDeletionConfig {
+    fn order(&self) -> Order {
+        Order::ScheduleDeletion {
+            days: self.deletion_window_days.known().copied().unwrap_or(30),
+        }
+    }
+}
+
+impl Action for ScheduleKeyDeletionAction {
+    type Client = Client;
+    type Config = ScheduleKeyDeletionConfig;
+
+    const NAME: &'static str = "dbxcmk_schedule_key_deletion";
+
+    fn schema() -> Schema {
+        let mut all = attributes();
+        all.push(acknowledgement());
+        all.push(
+            Attribute::number("deletion_window_days")
+                .check(|value| match value {
+                    Value::Number(days)
+                        if !days.as_i64().is_some_and(|days| (7..=30).contains(&days)) =>
+                    {
+                        Err(Problem {
+                            summary: "Invalid deletion window".to_owned(),
+                            detail: format!("`{days}` is not a whole number of days from 7 to 30."),
+                        })
+                    }
+                    _ => Ok(()),
+                })
+                .describe("Days until the key is deleted: 7 to 30. Until then it can be restored. Default: `30`."),
+        );
+        Schema::new(
+            "Schedules the deletion of a key: nobody can use it from now on, and after the window everything that was encrypted with it is \
+             lost permanently. Until then it can be restored. The plan shows what stops. Needs the acknowledgement of exactly these \
+             workspaces.",
+            all,
+        )
+    }
+
+    fn validate(config: &ScheduleKeyDeletionConfig) -> Diagnostics {
+        super::named_key(&config.aws)
+    }
+
+    async fn plan(
+        cx: &Context<Client>,
+        config: ScheduleKeyDeletionConfig,
+    ) -> Result<(), Diagnostics> {
+        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+            return Ok(());
+        };
+        if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
+            show_impact(cx, config.order(), &found);
+        }
+        Ok(())
+    }
+
+    async fn invoke(
+        cx: &Context<Client>,
+        config: ScheduleKeyDeletionConfig,
+        events: &Events,
+    ) -> Result<(), Diagnostics> {
+        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        check(cx, &key, &config.acknowledged_workspace_ids).await?;
+        carry_out(cx, &key, config.order(), events).await?;
+        Ok(())
+    }
+}

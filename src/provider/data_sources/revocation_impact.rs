@@ -1,0 +1,265 @@
+//! `dbxcmk_revocation_impact`: what stops when a key is taken away, for whom, and until when it can come back.
+
+use serde::{Deserialize, Serialize};
+
+use super::{account, incomplete, list, text};
+use crate::preflight::binding::ConfigurationKey;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::keys::{AnyKey, NamedAwsKey, attributes, key_of, named};
+use crate::provider::switch::{AffectedWorkspace, Impact, impact};
+use crate::vocabulary::KeyConfigurationId;
+use tfplugin::bridge::Attr;
+use tfplugin::data_source::DataSource;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Context;
+use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::types::Type;
+
+/// The data source.
+pub struct RevocationImpactDataSource;
+
+/// Configuration and result.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct RevocationImpactModel {
+    pub aws: Attr<NamedAwsKey>,
+    pub key_configuration_id: Attr<KeyConfigurationId>,
+    pub id: Attr<String>,
+    pub state: Attr<String>,
+    pub deletion_date: Attr<String>,
+    pub restorable_until: Attr<String>,
+    pub disabled_since: Attr<String>,
+    pub needed_until: Attr<String>,
+    pub key_configurations: Attr<Vec<Attr<ConfigurationModel>>>,
+    pub workspaces: Attr<Vec<Attr<WorkspaceModel>>>,
+    pub not_visible: Attr<Vec<Attr<NotVisibleModel>>>,
+    pub acknowledgement: Attr<Vec<Attr<String>>>,
+}
+
+/// A key configuration of the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct ConfigurationModel {
+    pub id: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<String>>>,
+}
+
+/// A workspace that stops.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct WorkspaceModel {
+    pub workspace_id: Attr<String>,
+    pub name: Attr<String>,
+    pub region: Attr<String>,
+    pub status: Attr<String>,
+    pub use_cases: Attr<Vec<Attr<String>>>,
+    pub data_that_stops: Attr<Vec<Attr<String>>>,
+    pub compute_that_stops: Attr<Vec<Attr<String>>>,
+    pub goes_on: Attr<Vec<Attr<GoesOnModel>>>,
+}
+
+/// What goes on for a while.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct GoesOnModel {
+    pub what: Attr<String>,
+    pub until: Attr<String>,
+}
+
+/// What cannot be seen.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NotVisibleModel {
+    pub what: Attr<String>,
+    pub why: Attr<String>,
+}
+
+fn computed(name: &'static str, description: &str) -> Attribute {
+    Attribute::string(name).computed().describe(description)
+}
+
+fn texts(name: &'static str, description: &str) -> Attribute {
+    Attribute::of(name, Type::list(Type::String))
+        .computed()
+        .describe(description)
+}
+
+impl DataSource for RevocationImpactDataSource {
+    type Client = Client;
+    type Model = RevocationImpactModel;
+
+    const NAME: &'static str = "dbxcmk_revocation_impact";
+
+    fn schema() -> Schema {
+        let goes_on = vec![
+            computed("what", "What goes on."),
+            computed("until", "Until when, in words."),
+        ];
+        let workspace = vec![
+            computed("workspace_id", "ID of the workspace."),
+            computed("name", "Name of the workspace."),
+            computed("region", "Region of the workspace."),
+            computed("status", "Status of the workspace, as `RUNNING`."),
+            texts("use_cases", "What it uses the key for."),
+            texts(
+                "data_that_stops",
+                "Kinds of data that cannot be read or written.",
+            ),
+            texts(
+                "compute_that_stops",
+                "Compute that fails or does not start.",
+            ),
+            Attribute::nested("goes_on", Nesting::List, goes_on)
+                .computed()
+                .describe("What goes on for a while."),
+        ];
+        let configuration = vec![
+            computed("id", "ID of the key configuration."),
+            texts("use_cases", "What it is for."),
+        ];
+        let not_visible = vec![
+            computed("what", "What may use the key."),
+            computed("why", "Reason why it is not visible."),
+        ];
+        let mut all = attributes();
+        all.extend([
+            Attribute::string("key_configuration_id")
+                .format::<KeyConfigurationId>("Invalid key configuration ID")
+                .describe("Key configuration whose key is meant, instead of the key."),
+            computed("id", "The key."),
+            computed("state", "State of the key, as `Enabled`."),
+            computed("deletion_date", "When the key will be deleted (RFC 3339); null when no deletion is scheduled."),
+            computed("restorable_until", "Last moment to cancel the deletion (RFC 3339); null when no deletion is scheduled."),
+            computed("disabled_since", "Since when the key is disabled by this provider (RFC 3339); null when it is not."),
+            computed(
+                "needed_until",
+                "After a rotation of managed services, Databricks needs the former key for 24 hours. Until when that is at least (RFC \
+                 3339); null when no rotation of the last 24 hours is visible.",
+            ),
+            Attribute::nested("key_configurations", Nesting::List, configuration)
+                .computed()
+                .describe("Key configurations of the key."),
+            Attribute::nested("workspaces", Nesting::List, workspace)
+                .computed()
+                .describe("Workspaces that stop."),
+            Attribute::nested("not_visible", Nesting::List, not_visible)
+                .computed()
+                .describe("What may use the key, and is not visible in the account API."),
+            texts(
+                "acknowledgement",
+                "IDs of the workspaces that stop: the set to acknowledge in `dbxcmk_disable_key` or with `key disable`.",
+            ),
+        ]);
+        Schema::new(
+            "What stops if you disable a key or schedule its deletion: the workspaces, their data and compute, what goes on for a while, \
+             and what is not visible. It changes nothing. See the guide \"Incident runbook\".",
+            all,
+        )
+    }
+
+    fn validate(config: &RevocationImpactModel) -> Diagnostics {
+        match (&config.aws, &config.key_configuration_id) {
+            (Attr::Null, Attr::Null) => Diagnostic::error(
+                "No key is named",
+                "Set `aws = { key_arn = … }`, or `key_configuration_id`.",
+            )
+            .into(),
+            (Attr::Known(_), Attr::Known(_)) => Diagnostic::error(
+                "The key is named twice",
+                "Set either `aws` or `key_configuration_id`.",
+            )
+            .on("key_configuration_id")
+            .into(),
+            _ => Diagnostics::new(),
+        }
+    }
+
+    async fn read(
+        cx: &Context<Client>,
+        mut model: RevocationImpactModel,
+    ) -> Result<RevocationImpactModel, Diagnostics> {
+        let client = cx.client();
+        account(cx).await?;
+        let key = match (&model.key_configuration_id, named(&model.aws)) {
+            (_, Some(key)) => key,
+            (Attr::Known(id), None) => of_configuration(cx, id).await?,
+            _ => return Err(incomplete()),
+        };
+        let status = client.keys().status(&key).await?;
+        show(&mut model, impact(client, &key, &status).await?);
+        Ok(model)
+    }
+}
+
+/// The key of a key configuration.
+async fn of_configuration(
+    cx: &Context<Client>,
+    id: &KeyConfigurationId,
+) -> Result<AnyKey, Diagnostics> {
+    let account = account(cx).await?;
+    let found = account
+        .find_key_configuration(id)
+        .await
+        .map_err(|error| diagnose::account("The key configuration could not be read", &error))?;
+    let refused = |why: String| -> Diagnostics {
+        Diagnostic::error("The key of the key configuration is not known", why)
+            .on("key_configuration_id")
+            .into()
+    };
+    let Some(found) = found else {
+        return Err(refused(format!(
+            "The account {} has no key configuration {id}.",
+            account.id()
+        )));
+    };
+    match key_of(&found) {
+        ConfigurationKey::Known { key, .. } => cx.client().keys().find(key.as_str(), None).await,
+        ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}."))),
+        ConfigurationKey::Elsewhere(cloud, key) => Err(refused(format!(
+            "Its key {key} is of another cloud ({cloud}), which this version does not support."
+        ))),
+        ConfigurationKey::Missing => Err(refused("The account shows no key for it.".to_owned())),
+    }
+}
+
+fn show(model: &mut RevocationImpactModel, found: Impact) {
+    model.id = Attr::Known(found.key);
+    model.state = text(&found.state);
+    model.deletion_date = found.deletion_date.clone().into();
+    model.restorable_until = found.deletion_date.into();
+    model.disabled_since = found.disabled_since.into();
+    model.needed_until = found.needed_until.into();
+    model.key_configurations =
+        list(
+            found
+                .key_configurations
+                .into_iter()
+                .map(|one| ConfigurationModel {
+                    id: text(&one.id),
+                    use_cases: list(one.use_cases),
+                }),
+        );
+    model.workspaces = list(found.workspaces.into_iter().map(workspace));
+    model.not_visible = list(found.not_visible.into_iter().map(|one| NotVisibleModel {
+        what: text(&one.what),
+        why: text(&one.why),
+    }));
+    model.acknowledgement = list(found.acknowledgement);
+}
+
+fn workspace(one: AffectedWorkspace) -> WorkspaceModel {
+    WorkspaceModel {
+        workspace_id: text(&one.workspace_id),
+        name: text(&one.name),
+        region: one.region.into(),
+        status: text(&one.status),
+        use_cases: list(one.use_cases),
+        data_that_stops: list(one.data_that_stops),
+        compute_that_stops: list(one.compute_that_stops),
+        goes_on: list(one.goes_on.into_iter().map(|one| GoesOnModel {
+            what: text(&one.what),
+            until: text(&one.until),
+        })),
+    }
+}

@@ -1,0 +1,347 @@
+//! The kill switch of AWS KMS: disabling, scheduling a deletion, and taking both back.
+
+mod steps;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use self::steps::{Mark, Refused, SoFar, Step, TAG, next};
+use super::{KeyStatus, Manner, Order, Outcome, Stopped};
+use crate::clouds::aws::{Aws, AwsError};
+use crate::preflight::aws::KeyDescription;
+use crate::provider::diagnose;
+use crate::provider::moments::now;
+use crate::vocabulary::KeyState;
+use crate::vocabulary::aws::KeyArn;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// More than any order needs; somebody else may change the key at the same time.
+const MOST_STEPS: usize = 12;
+
+/// A key as it is, with what the switch remembers.
+///
+/// # Errors
+/// When KMS refuses or cannot be reached.
+pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
+    let description = cloud.describe(key).await?;
+    let (disabled_since, memory_unreadable) = match mark(cloud, key).await {
+        Mark::Ours(since) => (Some(since), None),
+        Mark::None => (None, None),
+        Mark::Unreadable(why) => (None, Some(why)),
+    };
+    Ok(KeyStatus {
+        state: description.state,
+        deletion_date: description.deletion_date,
+        disabled_since,
+        memory_unreadable,
+    })
+}
+
+async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
+    match cloud.tag(key, TAG).await {
+        Ok(Some(since)) => Mark::Ours(since),
+        Ok(None) => Mark::None,
+        Err(error) => Mark::Unreadable(error.to_string()),
+    }
+}
+
+/// An order under way.
+struct Work<'a> {
+    cloud: &'a Aws,
+    key: &'a KeyArn,
+    order: Order,
+    manner: Manner<'a>,
+    so_far: SoFar,
+    /// What was changed, in words.
+    done: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// Carries an order out: looks, does the next step, waits until it shows, and looks again. What somebody else does to the key at the
+/// same time is seen at the next look.
+///
+/// # Errors
+/// When it cannot be done, or stops half-way: the message says what was changed and what is true.
+pub async fn carry_out(
+    cloud: &Aws,
+    key: &KeyArn,
+    order: Order,
+    manner: Manner<'_>,
+) -> Result<Outcome, Stopped> {
+    let mut work = Work {
+        cloud,
+        key,
+        order,
+        manner,
+        so_far: SoFar::default(),
+        done: Vec::new(),
+        notes: Vec::new(),
+    };
+    for _ in 0..MOST_STEPS {
+        let seen = match cloud.describe(key).await {
+            Ok(seen) => seen,
+            Err(error) => return Err(Stopped::Failed(work.failed("kms:DescribeKey", &error))),
+        };
+        let mark = mark(cloud, key).await;
+        match next(order, &seen.state, &mark, work.so_far) {
+            Step::Finish => return Ok(work.finished(seen, true)),
+            Step::StayDisabled => {
+                work.notes.push(format!(
+                    "The deletion is cancelled. The key stays disabled, because this provider did not disable it ({}). To enable it, \
+                     restore it with `--enable-anyway` (`enable_anyway = true` in the action).",
+                    who(&mark)
+                ));
+                return Ok(work.finished(seen, false));
+            }
+            Step::Refuse(reason) => {
+                return Err(Stopped::Refused(work.refused(reason, &seen, &mark)));
+            }
+            step => work.take(step).await.map_err(Stopped::Failed)?,
+        }
+    }
+    Err(Stopped::Failed(Diagnostic::error(
+        "The key does not stay as it was ordered",
+        format!(
+            "Somebody else changes {key} at the same time.{}\n\nFind out who it is (AWS CloudTrail), then run the command again.",
+            work.so_far_in_words()
+        ),
+    )
+    .into()))
+}
+
+/// Who disabled a key, as far as its tag says.
+fn who(mark: &Mark) -> String {
+    match mark {
+        Mark::Unreadable(why) => format!("its tags cannot be read: {why}"),
+        _ => format!("it has no tag `{TAG}`"),
+    }
+}
+
+impl Work<'_> {
+    async fn take(&mut self, step: Step) -> Result<(), Diagnostics> {
+        let (cloud, key) = (self.cloud, self.key);
+        match step {
+            Step::Mark => {
+                self.so_far.marked = true;
+                match cloud.set_tag(key, TAG, &now()).await {
+                    Ok(()) => self.changed(format!("wrote the tag `{TAG}`")),
+                    // Taking the key away does not wait for this.
+                    Err(error) => self.note(format!(
+                        "The tag `{TAG}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
+                         (`enable_anyway = true` in the action)."
+                    )),
+                }
+            }
+            Step::Unmark => {
+                self.so_far.unmarked = true;
+                match cloud.remove_tag(key, TAG).await {
+                    Ok(()) => self.changed(format!("removed the tag `{TAG}`")),
+                    Err(error) => self.note(format!(
+                        "The tag `{TAG}` could not be removed ({error}). The key is enabled. Remove the tag:\n\n  aws kms \
+                         untag-resource --key-id {} --tag-keys {TAG} --region {}",
+                        key.key_id(),
+                        key.region()
+                    )),
+                }
+            }
+            Step::Disable => {
+                let answer = cloud.disable(key).await;
+                self.verified("kms:DisableKey", "disabled the key", answer, |state| {
+                    *state != KeyState::Enabled
+                })
+                .await?;
+            }
+            Step::ScheduleDeletion => {
+                let Order::ScheduleDeletion { days } = self.order else {
+                    return Ok(());
+                };
+                let answer = cloud.schedule_deletion(key, days).await;
+                let what = format!("scheduled the deletion in {days} days");
+                self.verified(
+                    "kms:ScheduleKeyDeletion",
+                    &what,
+                    answer,
+                    KeyState::is_being_deleted,
+                )
+                .await?;
+            }
+            Step::CancelDeletion => {
+                let answer = cloud.cancel_deletion(key).await;
+                self.so_far.cancelled |= answer.is_ok();
+                self.verified(
+                    "kms:CancelKeyDeletion",
+                    "cancelled the deletion",
+                    answer,
+                    |state| !state.is_being_deleted(),
+                )
+                .await?;
+            }
+            Step::Enable => {
+                let answer = cloud.enable(key).await;
+                self.verified("kms:EnableKey", "enabled the key", answer, |state| {
+                    *state == KeyState::Enabled
+                })
+                .await?;
+            }
+            Step::Finish | Step::StayDisabled | Step::Refuse(_) => {}
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        (self.manner.say)(what.clone());
+        self.done.push(what);
+    }
+
+    fn note(&mut self, note: String) {
+        (self.manner.say)(note.clone());
+        self.notes.push(note);
+    }
+
+    /// Waits until a change shows. A state that has changed under the call is looked at anew.
+    async fn verified(
+        &mut self,
+        permission: &str,
+        what: &str,
+        answer: Result<(), AwsError>,
+        shows: impl Fn(&KeyState) -> bool,
+    ) -> Result<(), Diagnostics> {
+        match answer {
+            Ok(()) => self.changed(what),
+            // Somebody was faster; the next look shows what is true.
+            Err(AwsError::InvalidState(_)) => return Ok(()),
+            Err(error) => return Err(self.failed(permission, &error)),
+        }
+        let deadline = Instant::now() + self.manner.patience;
+        let mut pause = PAUSES.0;
+        loop {
+            match self.cloud.describe(self.key).await {
+                Ok(seen) if shows(&seen.state) => return Ok(()),
+                Ok(seen) if Instant::now() >= deadline => {
+                    return Err(Diagnostic::error(
+                        "The change of the key does not show",
+                        format!(
+                            "KMS accepted the call ({what}), and {} is still in the state {} after {} seconds.{}\n\nSomebody else may have \
+                             changed it at the same time. To see the state, run:\n\n  aws kms describe-key --key-id {} --region {}",
+                            self.key,
+                            seen.state,
+                            self.manner.patience.as_secs(),
+                            self.so_far_in_words(),
+                            self.key.key_id(),
+                            self.key.region()
+                        ),
+                    )
+                    .into());
+                }
+                Ok(_) => {}
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(self.failed("kms:DescribeKey", &error));
+                }
+                Err(error @ (AwsError::AccessDenied { .. } | AwsError::Credentials { .. })) => {
+                    return Err(self.failed("kms:DescribeKey", &error));
+                }
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    fn so_far_in_words(&self) -> String {
+        if self.done.is_empty() {
+            " Nothing was changed.".to_owned()
+        } else {
+            format!(" Done so far: {}.", self.done.join(", "))
+        }
+    }
+
+    fn finished(self, seen: KeyDescription, complete: bool) -> Outcome {
+        let mut notes = self.notes;
+        if let (Order::ScheduleDeletion { days }, true, Some(date)) =
+            (self.order, self.done.is_empty(), &seen.deletion_date)
+        {
+            notes.push(format!(
+                "The deletion was scheduled before, for {date}. The window of {days} days was not applied."
+            ));
+        }
+        if self.order == Order::Disable && seen.state.is_being_deleted() {
+            notes.push("The key is pending deletion, which is more than disabled.".to_owned());
+        }
+        Outcome {
+            changed: !self.done.is_empty(),
+            state: seen.state,
+            deletion_date: seen.deletion_date,
+            complete,
+            notes,
+        }
+    }
+
+    /// A call that failed, with what is true now.
+    fn failed(&self, permission: &str, error: &AwsError) -> Diagnostics {
+        let summary = format!("The provider could not {} the key", self.order.verb());
+        if let AwsError::NotFound(_) = error {
+            return Diagnostic::error(
+                "The key does not exist",
+                format!(
+                    "KMS has no key {}.{} If its deletion was scheduled and the window has run out, the key is deleted, and everything that was \
+                     encrypted with it is lost permanently. Otherwise check the ARN, and that the credentials belong to account {}.",
+                    self.key,
+                    self.so_far_in_words(),
+                    self.key.account()
+                ),
+            )
+            .into();
+        }
+        let inner = diagnose::aws_call(&summary, self.key, error);
+        Diagnostic {
+            detail: format!(
+                "{}{}\n\nThe call was {permission}. Run the same command again: it continues from the state of the key.",
+                inner.detail,
+                self.so_far_in_words().replacen(' ', "\n\n", 1)
+            ),
+            ..inner
+        }
+        .into()
+    }
+
+    fn refused(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> Diagnostics {
+        let key = self.key;
+        let detail = match reason {
+            Refused::DisabledByOthers => format!(
+                "{key} is disabled, and this provider did not disable it ({}). Whoever did may have had a reason.\n\nFind out who it was (AWS \
+                 CloudTrail, event DisableKey). To enable the key all the same, use `--enable-anyway` (`enable_anyway = true` in the action).",
+                who(mark)
+            ),
+            Refused::NoMaterial => format!(
+                "{key} is in the state PendingImport: it has no key material, so nobody can use it. Import the same material again:\n\n  aws \
+                 kms get-parameters-for-import --key-id {} --region {}",
+                key.key_id(),
+                key.region()
+            ),
+            Refused::StoreDisconnected => format!(
+                "{key} is in the state Unavailable: its custom key store is not connected. Connect it:\n\n  aws kms \
+                 connect-custom-key-store --custom-key-store-id … --region {}",
+                key.region()
+            ),
+            Refused::Busy => format!(
+                "{key} is in the state {}. Wait until the state has changed, and run the command again.",
+                seen.state
+            ),
+            Refused::UnknownState => format!(
+                "{key} is in the state {}, which this version of the provider does not know. Use the AWS console or the AWS command line.",
+                seen.state
+            ),
+        };
+        Diagnostic::error(
+            format!("The provider does not {} the key", self.order.verb()),
+            format!(
+                "{detail}{}",
+                self.so_far_in_words().replacen(' ', "\n\n", 1)
+            ),
+        )
+        .into()
+    }
+}

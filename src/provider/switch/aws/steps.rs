@@ -1,0 +1,259 @@
+//! What to do next with a KMS key, from what was just seen of it. Pure: no clock, no network.
+//!
+//! Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys" (which operation a state admits; a deletion that is cancelled leaves
+//! the key Disabled), and KMS API reference, ScheduleKeyDeletion.
+
+use crate::provider::switch::Order;
+use crate::vocabulary::KeyState;
+
+/// The tag that says that the key was disabled here, and when (RFC 3339).
+pub const TAG: &str = "dbxcmk:disabled";
+
+/// Whether the key carries our tag.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mark {
+    /// It does: since when, as it says.
+    Ours(String),
+    /// It does not.
+    None,
+    /// Its tags cannot be read: why.
+    Unreadable(String),
+}
+
+/// What this order has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// The tag was written, or could not be.
+    pub marked: bool,
+    /// The tag was removed, or could not be.
+    pub unmarked: bool,
+    /// The deletion was cancelled.
+    pub cancelled: bool,
+}
+
+/// What follows from what was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write the tag, before anything is taken away.
+    Mark,
+    /// Disable the key.
+    Disable,
+    /// Schedule its deletion.
+    ScheduleDeletion,
+    /// Cancel its deletion.
+    CancelDeletion,
+    /// Enable it.
+    Enable,
+    /// Remove the tag.
+    Unmark,
+    /// It is as ordered.
+    Finish,
+    /// The deletion is cancelled, and the key stays disabled as it was before.
+    StayDisabled,
+    /// It cannot be done.
+    Refuse(Refused),
+}
+
+/// Why it cannot be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Somebody else disabled the key, or that cannot be told.
+    DisabledByOthers,
+    /// It has no key material: nobody can use it, and enabling does not help.
+    NoMaterial,
+    /// Its custom key store is not connected.
+    StoreDisconnected,
+    /// It is being created or changed.
+    Busy,
+    /// A state that this version does not know.
+    UnknownState,
+}
+
+/// What to do next.
+pub fn next(order: Order, state: &KeyState, mark: &Mark, so_far: SoFar) -> Step {
+    match order {
+        Order::Disable => disable(state, so_far, Step::Disable),
+        Order::ScheduleDeletion { .. } => match state {
+            KeyState::Disabled | KeyState::PendingImport => Step::ScheduleDeletion,
+            _ => disable(state, so_far, Step::ScheduleDeletion),
+        },
+        Order::Restore { enable_anyway } => restore(enable_anyway, state, mark, so_far),
+    }
+}
+
+fn disable(state: &KeyState, so_far: SoFar, step: Step) -> Step {
+    match state {
+        KeyState::Enabled | KeyState::Unavailable if !so_far.marked => Step::Mark,
+        KeyState::Enabled | KeyState::Unavailable => step,
+        KeyState::Disabled | KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {
+            Step::Finish
+        }
+        KeyState::PendingImport => Step::Refuse(Refused::NoMaterial),
+        KeyState::Creating | KeyState::Updating => Step::Refuse(Refused::Busy),
+        KeyState::Other(_) => Step::Refuse(Refused::UnknownState),
+    }
+}
+
+fn restore(enable_anyway: bool, state: &KeyState, mark: &Mark, so_far: SoFar) -> Step {
+    let is_ours = matches!(mark, Mark::Ours(_));
+    match state {
+        KeyState::Enabled if is_ours && !so_far.unmarked => Step::Unmark,
+        KeyState::Enabled => Step::Finish,
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => Step::CancelDeletion,
+        KeyState::Disabled if is_ours || enable_anyway => Step::Enable,
+        KeyState::Disabled if so_far.cancelled => Step::StayDisabled,
+        KeyState::Disabled => Step::Refuse(Refused::DisabledByOthers),
+        KeyState::PendingImport => Step::Refuse(Refused::NoMaterial),
+        KeyState::Unavailable => Step::Refuse(Refused::StoreDisconnected),
+        KeyState::Creating | KeyState::Updating => Step::Refuse(Refused::Busy),
+        KeyState::Other(_) => Step::Refuse(Refused::UnknownState),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MARKED: SoFar = SoFar {
+        marked: true,
+        unmarked: false,
+        cancelled: false,
+    };
+    const CANCELLED: SoFar = SoFar {
+        marked: false,
+        unmarked: false,
+        cancelled: true,
+    };
+    const NOTHING: SoFar = SoFar {
+        marked: false,
+        unmarked: false,
+        cancelled: false,
+    };
+
+    /// Each row: the state and mark that were seen, what was done so far, and what follows for each order.
+    #[test]
+    fn what_was_seen_decides_what_follows() {
+        use KeyState::{
+            Creating, Disabled, Enabled, PendingDeletion, PendingImport, PendingReplicaDeletion,
+            Unavailable, Updating,
+        };
+        use Step::{
+            CancelDeletion, Disable, Enable, Finish, Mark as Write, Refuse, ScheduleDeletion,
+            StayDisabled, Unmark,
+        };
+        let ours = || Mark::Ours("2026-01-01T00:00:00Z".to_owned());
+        let unreadable = || Mark::Unreadable("denied".to_owned());
+        let none = || Mark::None;
+        let other = || KeyState::Other("Melting".to_owned());
+        let (no_material, busy, unknown) = (
+            Refuse(Refused::NoMaterial),
+            Refuse(Refused::Busy),
+            Refuse(Refused::UnknownState),
+        );
+        let (others, store) = (
+            Refuse(Refused::DisabledByOthers),
+            Refuse(Refused::StoreDisconnected),
+        );
+        let unmarked = SoFar {
+            unmarked: true,
+            ..NOTHING
+        };
+        #[rustfmt::skip]
+        let rows = [
+            // seen, so far => disable, schedule, restore, restore anyway
+            (Enabled, none(), NOTHING, Write, Write, Finish, Finish),
+            (Enabled, ours(), NOTHING, Write, Write, Unmark, Unmark),
+            (Enabled, ours(), unmarked, Write, Write, Finish, Finish),
+            (Enabled, unreadable(), NOTHING, Write, Write, Finish, Finish),
+            (Enabled, ours(), MARKED, Disable, ScheduleDeletion, Unmark, Unmark),
+            (Enabled, none(), MARKED, Disable, ScheduleDeletion, Finish, Finish),
+            (Unavailable, none(), MARKED, Disable, ScheduleDeletion, store, store),
+            (Disabled, none(), NOTHING, Finish, ScheduleDeletion, others, Enable),
+            (Disabled, unreadable(), NOTHING, Finish, ScheduleDeletion, others, Enable),
+            (Disabled, ours(), NOTHING, Finish, ScheduleDeletion, Enable, Enable),
+            (Disabled, none(), CANCELLED, Finish, ScheduleDeletion, StayDisabled, Enable),
+            (Disabled, ours(), CANCELLED, Finish, ScheduleDeletion, Enable, Enable),
+            (PendingDeletion, none(), NOTHING, Finish, Finish, CancelDeletion, CancelDeletion),
+            (PendingDeletion, ours(), MARKED, Finish, Finish, CancelDeletion, CancelDeletion),
+            (PendingReplicaDeletion, none(), NOTHING, Finish, Finish, CancelDeletion, CancelDeletion),
+            (PendingImport, none(), NOTHING, no_material, ScheduleDeletion, no_material, no_material),
+            (Creating, none(), NOTHING, busy, busy, busy, busy),
+            (Updating, none(), NOTHING, busy, busy, busy, busy),
+            (other(), none(), NOTHING, unknown, unknown, unknown, unknown),
+        ];
+        for (state, mark, so_far, to_disable, to_schedule, to_restore, anyway) in rows {
+            let then = |order| next(order, &state, &mark, so_far);
+            let restore = |enable_anyway| then(Order::Restore { enable_anyway });
+            let found = (
+                then(Order::Disable),
+                then(Order::ScheduleDeletion { days: 30 }),
+                restore(false),
+                restore(true),
+            );
+            let expected = (to_disable, to_schedule, to_restore, anyway);
+            assert_eq!(found, expected, "{state:?} {mark:?} {so_far:?}");
+        }
+    }
+
+    /// Whatever is seen, an order that is carried out step by step ends, and ends as it says.
+    #[test]
+    fn every_order_ends() {
+        let states = [
+            KeyState::Enabled,
+            KeyState::Disabled,
+            KeyState::PendingDeletion,
+        ];
+        for state in states {
+            for begins_marked in [false, true] {
+                for order in [
+                    Order::Disable,
+                    Order::ScheduleDeletion { days: 7 },
+                    Order::Restore {
+                        enable_anyway: false,
+                    },
+                    Order::Restore {
+                        enable_anyway: true,
+                    },
+                ] {
+                    let (mut now, mut so_far) = (state.clone(), SoFar::default());
+                    let mut mark = if begins_marked {
+                        Mark::Ours(String::new())
+                    } else {
+                        Mark::None
+                    };
+                    let mut steps = 0;
+                    let end = loop {
+                        match next(order, &now, &mark, so_far) {
+                            Step::Mark => {
+                                (mark, so_far.marked) = (Mark::Ours(String::new()), true);
+                            }
+                            Step::Unmark => (mark, so_far.unmarked) = (Mark::None, true),
+                            Step::Disable => now = KeyState::Disabled,
+                            Step::ScheduleDeletion => now = KeyState::PendingDeletion,
+                            Step::CancelDeletion => {
+                                (now, so_far.cancelled) = (KeyState::Disabled, true);
+                            }
+                            Step::Enable => now = KeyState::Enabled,
+                            end => break end,
+                        }
+                        steps += 1;
+                        assert!(steps < 6, "{order:?} from {state:?} does not end");
+                    };
+                    match (order, end) {
+                        (Order::Restore { .. }, Step::Finish) => {
+                            assert_eq!((now, mark), (KeyState::Enabled, Mark::None));
+                        }
+                        (Order::Restore { .. }, end) => {
+                            assert!(!begins_marked, "{end:?}");
+                            assert_eq!(now, KeyState::Disabled);
+                        }
+                        (_, end) => {
+                            assert_eq!(end, Step::Finish);
+                            assert_ne!(now, KeyState::Enabled);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}

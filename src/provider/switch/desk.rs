@@ -1,0 +1,183 @@
+//! The kill switch for whoever has no Terraform at hand: the same credential chains, from the environment, profiles and flags.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{
+    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, acknowledged, impact, judge_restored,
+    wait_for_workspaces,
+};
+use crate::preflight::Finding;
+use crate::provider::client::Client;
+use crate::provider::config::{AssumeRoleBlock, AwsBlock, Config, HttpBlock};
+use crate::provider::keys::AnyKey;
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::duration::GoDuration;
+use tfplugin::provider::Run;
+
+/// The addresses of services, where they are not those of the cloud.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// AWS KMS.
+    pub kms: Option<String>,
+    /// AWS STS.
+    pub sts: Option<String>,
+    /// AWS IAM.
+    pub iam: Option<String>,
+}
+
+/// Where to connect, and as whom; what is not given comes from the environment and the profiles.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The Databricks account host.
+    pub host: Option<String>,
+    /// The Databricks account.
+    pub account_id: Option<String>,
+    /// A profile of the Databricks configuration file.
+    pub databricks_profile: Option<String>,
+    /// The AWS region, for a key that is named by its id or alias.
+    pub region: Option<String>,
+    /// A profile of the AWS configuration.
+    pub aws_profile: Option<String>,
+    /// A role to assume.
+    pub assume_role: Option<String>,
+    /// Certificates (PEM) to trust as well.
+    pub ca_bundle: Option<String>,
+    /// The addresses of services.
+    pub endpoints: Endpoints,
+}
+
+/// How long a call to the account is tried again. On a bad night nobody waits for long to learn that the impact is not known.
+const ACCOUNT_PATIENCE: &str = "20s";
+
+impl Connection {
+    fn config(&self) -> Config {
+        let text = |value: &Option<String>| Attr::from(value.clone());
+        let endpoints = [
+            ("kms", &self.endpoints.kms),
+            ("sts", &self.endpoints.sts),
+            ("iam", &self.endpoints.iam),
+        ];
+        let endpoints = endpoints
+            .into_iter()
+            .filter(|(_, address)| address.is_some())
+            .map(|(service, address)| (service.to_owned(), text(address)))
+            .collect();
+        let role = self.assume_role.as_ref().map(|role| AssumeRoleBlock {
+            role_arn: Attr::Known(role.clone()),
+            ..AssumeRoleBlock::default()
+        });
+        let patience: Option<GoDuration> = ACCOUNT_PATIENCE.parse().ok();
+        Config {
+            host: text(&self.host),
+            account_id: text(&self.account_id),
+            profile: text(&self.databricks_profile),
+            http: Attr::Known(HttpBlock {
+                retry_timeout: patience.into(),
+                ca_bundle: text(&self.ca_bundle),
+                ..HttpBlock::default()
+            }),
+            aws: Attr::Known(AwsBlock {
+                region: text(&self.region),
+                profile: text(&self.aws_profile),
+                ca_bundle: text(&self.ca_bundle),
+                assume_role: role.into(),
+                endpoints: Attr::Known(endpoints),
+                ..AwsBlock::default()
+            }),
+            ..Config::default()
+        }
+    }
+}
+
+/// The kill switch, connected.
+pub struct KillSwitch {
+    client: Client,
+    region: Option<String>,
+}
+
+impl KillSwitch {
+    /// Nothing is called yet.
+    pub fn new(connection: &Connection) -> Self {
+        let run = Run {
+            terraform_version: String::new(),
+            stop: tokio_util::sync::CancellationToken::new(),
+        };
+        Self {
+            client: Client::new(&connection.config(), run),
+            region: connection.region.clone(),
+        }
+    }
+
+    /// The key that a text names.
+    ///
+    /// # Errors
+    /// When there is no such key, or it cannot be looked up.
+    pub async fn find(&self, named: &str) -> Result<AnyKey, Diagnostics> {
+        self.client.keys().find(named, self.region.as_deref()).await
+    }
+
+    /// The key as it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn status(&self, key: &AnyKey) -> Result<KeyStatus, Diagnostics> {
+        self.client.keys().status(key).await
+    }
+
+    /// What stops without the key.
+    ///
+    /// # Errors
+    /// When the Databricks account cannot be read.
+    pub async fn impact(&self, key: &AnyKey, status: &KeyStatus) -> Result<Impact, Diagnostics> {
+        impact(&self.client, key, status).await
+    }
+
+    /// Refuses to take the key from other workspaces than those that were named.
+    ///
+    /// # Errors
+    /// When the sets differ.
+    pub fn acknowledged(
+        &self,
+        impact: &Impact,
+        given: &BTreeSet<String>,
+        how_to_paste: impl Fn(&[String]) -> String,
+    ) -> Result<(), Diagnostics> {
+        acknowledged(impact, given, how_to_paste)
+    }
+
+    /// Carries an order out.
+    ///
+    /// # Errors
+    /// When it is refused or fails.
+    pub async fn carry_out(
+        &self,
+        key: &AnyKey,
+        order: Order,
+        manner: Manner<'_>,
+    ) -> Result<Outcome, Stopped> {
+        self.client.keys().carry_out(key, order, manner).await
+    }
+
+    /// What the proof says of the key, for the workspaces that use it.
+    ///
+    /// # Errors
+    /// When the account cannot be read.
+    pub async fn examine(&self, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
+        judge_restored(&self.client, impact).await
+    }
+
+    /// Waits until the workspaces that use the key are RUNNING.
+    ///
+    /// # Errors
+    /// When they are not in time.
+    pub async fn wait(
+        &self,
+        impact: &Impact,
+        within: Duration,
+        say: Say<'_>,
+    ) -> Result<(), Diagnostics> {
+        wait_for_workspaces(&self.client, impact, within, say).await
+    }
+}

@@ -1,0 +1,306 @@
+//! What stops when a key is taken away: for whom, until when it can come back, and what cannot be seen.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::KeyStatus;
+use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::workspaces::Workspace;
+use crate::preflight::binding::ConfigurationKey;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::keys::{AnyKey, key_of};
+use crate::requirements::coverage::WorkspaceKeys;
+use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
+use crate::vocabulary::{AttachedKey, Key, UseCase, WorkspaceId};
+use tfplugin::diagnostics::Diagnostics;
+
+/// Something that goes on for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GoesOn {
+    /// What.
+    pub what: String,
+    /// Until when.
+    pub until: String,
+}
+
+/// A key configuration of the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ConfigurationOfKey {
+    /// Its id.
+    pub id: String,
+    /// What it is for.
+    pub use_cases: Vec<String>,
+}
+
+/// A workspace that uses the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AffectedWorkspace {
+    /// Its number.
+    pub workspace_id: String,
+    /// Its name.
+    pub name: String,
+    /// Its region; none when the account does not show it.
+    pub region: Option<String>,
+    /// Its status, as `RUNNING`.
+    pub status: String,
+    /// For what it uses the key.
+    pub use_cases: Vec<String>,
+    /// The kinds of data that nobody can read or write any more.
+    pub data_that_stops: Vec<String>,
+    /// The compute that stops.
+    pub compute_that_stops: Vec<String>,
+    /// What goes on for a while.
+    pub goes_on: Vec<GoesOn>,
+}
+
+/// Something that the account does not show.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotVisible {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
+}
+
+/// What stops when a key is taken away.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Impact {
+    /// The key.
+    pub key: String,
+    /// Its state.
+    pub state: String,
+    /// When it will be deleted, if it will be (RFC 3339). It can be restored until then.
+    pub deletion_date: Option<String>,
+    /// Since when it is disabled by this provider.
+    pub disabled_since: Option<String>,
+    /// Its key configurations.
+    pub key_configurations: Vec<ConfigurationOfKey>,
+    /// The workspaces that use it.
+    pub workspaces: Vec<AffectedWorkspace>,
+    /// Until when a workspace that had the key before a rotation may still need it (RFC 3339).
+    pub needed_until: Option<String>,
+    /// What cannot be seen.
+    pub not_visible: Vec<NotVisible>,
+    /// The ids of the workspaces that stop, to be acknowledged.
+    pub acknowledgement: Vec<String>,
+}
+
+impl Impact {
+    /// A workspace of these.
+    pub fn workspace(&self, id: &str) -> Option<&AffectedWorkspace> {
+        self.workspaces.iter().find(|one| one.workspace_id == id)
+    }
+}
+
+/// What the account shows of the users of a key.
+struct Users<'a> {
+    configurations: Vec<&'a KeyConfiguration>,
+    workspaces: Vec<&'a Workspace>,
+    not_visible: Vec<NotVisible>,
+}
+
+impl<'a> Users<'a> {
+    fn of(
+        key: &Key,
+        configurations: &'a BTreeMap<String, KeyConfiguration>,
+        workspaces: &'a BTreeMap<WorkspaceId, Workspace>,
+    ) -> Self {
+        let mut not_visible = Vec::new();
+        let mut own = Vec::new();
+        for one in configurations.values() {
+            match key_of(one) {
+                ConfigurationKey::Known { key: of_it, .. } if of_it == *key => own.push(one),
+                ConfigurationKey::Unreadable(why) => not_visible.push(NotVisible {
+                    what: format!("Key configuration {}", one.customer_managed_key_id),
+                    why: format!("Its key cannot be read: {why}. It may be this key."),
+                }),
+                ConfigurationKey::Missing => not_visible.push(NotVisible {
+                    what: format!("Key configuration {}", one.customer_managed_key_id),
+                    why: "The account shows no key for it. It may be this key.".to_owned(),
+                }),
+                _ => {}
+            }
+        }
+        for workspace in workspaces.values() {
+            for case in UseCase::ALL {
+                let id = match workspace.key(case) {
+                    AttachedKey::Unreadable(text) => text,
+                    AttachedKey::Known(id) if !configurations.contains_key(id.as_str()) => {
+                        id.to_string()
+                    }
+                    _ => continue,
+                };
+                not_visible.push(NotVisible {
+                    what: format!(
+                        "Workspace {} (\"{}\")",
+                        workspace.workspace_id, workspace.workspace_name
+                    ),
+                    why: format!(
+                        "Its key configuration for {} is `{id}`, which the account does not list. It may have this key.",
+                        case.in_words()
+                    ),
+                });
+            }
+        }
+        let users = workspaces.values().filter(|workspace| {
+            own.iter()
+                .any(|one| workspace.uses_id(&one.customer_managed_key_id))
+        });
+        Self {
+            workspaces: users.collect(),
+            configurations: own,
+            not_visible,
+        }
+    }
+
+    fn attached(&self, workspace: &Workspace, case: UseCase) -> Option<&'a KeyConfiguration> {
+        let AttachedKey::Known(id) = workspace.key(case) else {
+            return None;
+        };
+        let mut own = self.configurations.iter();
+        own.find(|one| one.customer_managed_key_id == id.as_str())
+            .copied()
+    }
+
+    fn affected(&self, workspace: &Workspace) -> AffectedWorkspace {
+        let storage = self.attached(workspace, UseCase::Storage);
+        let stop = without_key(WorkspaceKeys {
+            managed_services: self.attached(workspace, UseCase::ManagedServices).is_some(),
+            storage: storage.is_some(),
+            cluster_volumes: storage.is_some_and(KeyConfiguration::is_for_cluster_volumes),
+            default_storage: workspace.has_default_storage(),
+            serverless_only: workspace.is_serverless_only(),
+        });
+        let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
+        AffectedWorkspace {
+            workspace_id: workspace.workspace_id.to_string(),
+            name: workspace.workspace_name.clone(),
+            region: workspace.aws_region.clone(),
+            status: workspace.workspace_status.to_string(),
+            use_cases: UseCase::ALL
+                .into_iter()
+                .filter(|case| self.attached(workspace, *case).is_some())
+                .map(|case| case.name().to_owned())
+                .collect(),
+            data_that_stops: texts(stop.data),
+            compute_that_stops: texts(stop.compute),
+            goes_on: stop
+                .goes_on
+                .into_iter()
+                .map(|one| GoesOn {
+                    what: one.what.to_owned(),
+                    until: one.until.to_owned(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Until when a workspace may still need the key because another one took its place: 24 hours after the newest managed services
+    /// configuration that a workspace has instead. `now` and the answer in milliseconds since 1970. The account shows when a
+    /// configuration was made, and not when it was attached, so this is the least.
+    fn needed_until(
+        &self,
+        configurations: &BTreeMap<String, KeyConfiguration>,
+        workspaces: &BTreeMap<WorkspaceId, Workspace>,
+        now: i64,
+    ) -> Option<i64> {
+        let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
+        let oldest = self
+            .configurations
+            .iter()
+            .filter(|one| one.is_for(UseCase::ManagedServices))
+            .filter_map(|one| one.creation_time)
+            .min()?;
+        workspaces
+            .values()
+            .filter_map(|workspace| match workspace.key(UseCase::ManagedServices) {
+                AttachedKey::Known(id) => configurations.get(id.as_str()),
+                _ => None,
+            })
+            .filter(|one| {
+                let mut own = self.configurations.iter();
+                !own.any(|of_key| of_key.customer_managed_key_id == one.customer_managed_key_id)
+            })
+            .filter_map(|one| one.creation_time)
+            .filter(|created| *created > oldest)
+            .map(|created| created + hours)
+            .filter(|until| *until > now)
+            .max()
+    }
+}
+
+/// What stops when a key is taken away, read now.
+///
+/// # Errors
+/// When the Databricks account cannot be called or read: then the impact is not known.
+pub async fn impact(
+    client: &Client,
+    key: &AnyKey,
+    status: &KeyStatus,
+) -> Result<Impact, Diagnostics> {
+    let account = client.account().await?;
+    let failed = |error| {
+        diagnose::account(
+            "The provider could not find out which workspaces use the key",
+            &error,
+        )
+    };
+    let configurations: BTreeMap<String, KeyConfiguration> = account
+        .key_configurations()
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|one| (one.customer_managed_key_id.clone(), one))
+        .collect();
+    let workspaces: BTreeMap<WorkspaceId, Workspace> = account
+        .workspaces()
+        .await
+        .map_err(failed)?
+        .into_iter()
+        .map(|one| (one.workspace_id, one))
+        .collect();
+    let name = key.name();
+    let mut users = Users::of(&name, &configurations, &workspaces);
+    users.not_visible.push(NotVisible {
+        what: "Catalogs of Unity Catalog".to_owned(),
+        why:
+            "A catalog can use a key configuration too, and the account API does not list catalogs."
+                .to_owned(),
+    });
+    users
+        .not_visible
+        .extend(client.keys().other_users(key, account.id()).await);
+    let affected: Vec<AffectedWorkspace> = users
+        .workspaces
+        .iter()
+        .map(|workspace| users.affected(workspace))
+        .collect();
+    let until = users.needed_until(
+        &configurations,
+        &workspaces,
+        crate::provider::moments::now_in_milliseconds(),
+    );
+    Ok(Impact {
+        key: name.to_string(),
+        state: status.state.to_string(),
+        deletion_date: status.deletion_date.clone(),
+        disabled_since: status.disabled_since.clone(),
+        key_configurations: users
+            .configurations
+            .iter()
+            .map(|one| ConfigurationOfKey {
+                id: one.customer_managed_key_id.clone(),
+                use_cases: one.use_cases.clone(),
+            })
+            .collect(),
+        acknowledgement: affected
+            .iter()
+            .map(|one| one.workspace_id.clone())
+            .collect(),
+        workspaces: affected,
+        needed_until: until.and_then(crate::provider::moments::rfc3339),
+        not_visible: users.not_visible,
+    })
+}

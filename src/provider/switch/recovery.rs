@@ -1,0 +1,131 @@
+//! After a key came back: is it fit again, and do the workspaces that use it run?
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Impact, Say};
+use crate::preflight::{Finding, Stage};
+use crate::provider::attach::account::facts;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::keys::{AttachNeed, Case};
+use crate::vocabulary::{UseCase, WorkspaceId, WorkspaceStatus};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+/// The pause between two lists of workspaces.
+const PAUSE: Duration = Duration::from_secs(5);
+/// The first pause, which grows.
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Judges a key for every workspace that uses it, as the proof of an attach would.
+///
+/// # Errors
+/// When the account cannot be read.
+pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
+    let account = client.account().await?;
+    let failed = |error| diagnose::account("The workspaces could not be read", &error);
+    let configurations = account.key_configurations().await.map_err(failed)?;
+    let mut findings: Vec<Finding> = Vec::new();
+    for workspace in account.workspaces().await.map_err(failed)? {
+        if impact
+            .workspace(&workspace.workspace_id.to_string())
+            .is_none()
+        {
+            continue;
+        }
+        let facts = facts(&workspace);
+        for case in UseCase::ALL {
+            let attached = workspace.key(case);
+            let of_key = configurations.iter().find(|one| {
+                attached
+                    .known()
+                    .is_some_and(|id| id.as_str() == one.customer_managed_key_id)
+                    && impact
+                        .key_configurations
+                        .iter()
+                        .any(|own| own.id == one.customer_managed_key_id)
+            });
+            let Some(remote) = of_key else {
+                continue;
+            };
+            let need = AttachNeed {
+                account,
+                reads: client.reads(),
+                workspace: &workspace,
+                facts: &facts,
+                case,
+                stage: Stage::Apply,
+            };
+            let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
+            let examined = match key {
+                Some(key) => client.keys().examine(&[key]).await.concat(),
+                None => Vec::new(),
+            };
+            for finding in unknown.into_iter().chain(examined) {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Waits until every workspace that uses a key answers RUNNING.
+///
+/// # Errors
+/// When one of them has failed, or the time is up; the message names them.
+pub async fn wait_for_workspaces(
+    client: &Client,
+    impact: &Impact,
+    within: Duration,
+    say: Say<'_>,
+) -> Result<(), Diagnostics> {
+    let account = client.account().await?;
+    let deadline = Instant::now() + within;
+    let mut pause = FIRST_PAUSE;
+    let mut said = Vec::new();
+    loop {
+        let waiting: Vec<(WorkspaceId, String, WorkspaceStatus)> = match account.workspaces().await
+        {
+            Ok(all) => all
+                .into_iter()
+                .filter(|one| impact.workspace(&one.workspace_id.to_string()).is_some())
+                .filter(|one| one.workspace_status != WorkspaceStatus::Running)
+                .map(|one| (one.workspace_id, one.workspace_name, one.workspace_status))
+                .collect(),
+            Err(error) if Instant::now() >= deadline => {
+                return Err(diagnose::account("The workspaces could not be read", &error).into());
+            }
+            Err(_) => {
+                tokio::time::sleep(pause).await;
+                continue;
+            }
+        };
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<String> = waiting
+            .iter()
+            .map(|(id, name, status)| format!("{id} (\"{name}\") is {status}"))
+            .collect();
+        if Instant::now() >= deadline {
+            return Err(Diagnostic::error(
+                "Not every workspace is RUNNING again",
+                format!(
+                    "The key is restored. These workspaces are not RUNNING yet:\n  - {}\n\nWait, and look at them in the account console. A \
+                     workspace that stays in this status is a case for Databricks support.",
+                    named.join("\n  - ")
+                ),
+            )
+            .into());
+        }
+        if named != said {
+            say(format!("waiting for {}", named.join(", ")));
+            said = named;
+        }
+        tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
+        pause = (pause * 2).min(PAUSE);
+    }
+}

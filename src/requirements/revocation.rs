@@ -1,0 +1,109 @@
+//! What stops when a key is taken away, and what goes on for a while. As data.
+//!
+//! Sources: the Databricks documentation of customer-managed keys ("reading or writing fails at the end of the cache time interval",
+//! without a number; keys are needed 24 hours after a rotation), and of AWS: EBS volumes that are attached keep their data key until
+//! they are detached (AWS KMS Developer Guide, "How unusable KMS keys affect data keys").
+
+use std::time::Duration;
+
+use super::coverage::{Covered, KINDS, WorkspaceKeys};
+
+/// How long the former key of managed services is still needed after another one was attached.
+pub const NEEDED_AFTER_ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Something that goes on although the key is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GoesOn {
+    /// What.
+    pub what: &'static str,
+    /// Until when, in words.
+    pub until: &'static str,
+}
+
+/// Data keys in a cache.
+pub const CACHED: GoesOn = GoesOn {
+    what: "reads and writes with data keys that Databricks has in its cache",
+    until: "the end of the cache interval; Databricks does not publish its length",
+};
+
+/// Volumes that are attached.
+pub const ATTACHED_VOLUMES: GoesOn = GoesOn {
+    what: "running clusters of classic compute, on EBS volumes that are attached",
+    until: "the volumes are detached, which is when the cluster ends or restarts",
+};
+
+/// What stops in a workspace.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stop {
+    /// The kinds of data that nobody can read or write any more.
+    pub data: Vec<&'static str>,
+    /// The compute that stops or does not start.
+    pub compute: Vec<&'static str>,
+    /// What goes on for a while.
+    pub goes_on: Vec<GoesOn>,
+}
+
+/// What stops in a workspace without a key. `keys`: what the workspace has, and of its keys only those that are taken away.
+pub fn without_key(keys: WorkspaceKeys) -> Stop {
+    let is_lost = |covered| matches!(covered, Covered::ByManagedServices | Covered::ByStorage);
+    let data = KINDS
+        .iter()
+        .filter(|kind| is_lost(kind.in_workspace(keys)))
+        .map(|kind| kind.name)
+        .collect();
+    let mut stop = Stop {
+        data,
+        goes_on: vec![CACHED],
+        ..Stop::default()
+    };
+    if keys.storage {
+        stop.compute
+            .push("clusters, jobs and SQL warehouses that read or write the workspace storage");
+    }
+    if keys.storage && keys.cluster_volumes && !keys.serverless_only {
+        stop.compute
+            .push("new clusters of classic compute do not start");
+        stop.goes_on.push(ATTACHED_VOLUMES);
+    }
+    if keys.managed_services {
+        stop.compute
+            .push("jobs and queries that need notebooks, secrets or saved queries");
+    }
+    stop
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stops_is_what_the_key_covers() {
+        let managed = WorkspaceKeys {
+            managed_services: true,
+            ..WorkspaceKeys::default()
+        };
+        let storage = WorkspaceKeys {
+            storage: true,
+            ..WorkspaceKeys::default()
+        };
+        let volumes = WorkspaceKeys {
+            cluster_volumes: true,
+            ..storage
+        };
+        let stop = without_key(managed);
+        assert!(stop.data.contains(&"notebooks") && !stop.data.contains(&"DBFS root"));
+        assert_eq!(stop.goes_on, [CACHED]);
+        let stop = without_key(storage);
+        assert!(stop.data.contains(&"DBFS root") && !stop.data.contains(&"notebooks"));
+        assert_eq!((stop.compute.len(), stop.goes_on.len()), (1, 1));
+        let stop = without_key(volumes);
+        assert!(stop.data.contains(&"EBS volumes of classic compute"));
+        assert_eq!(stop.goes_on, [CACHED, ATTACHED_VOLUMES]);
+        let serverless = WorkspaceKeys {
+            serverless_only: true,
+            default_storage: true,
+            ..managed
+        };
+        assert!(without_key(serverless).data.contains(&"DBFS root"));
+    }
+}
