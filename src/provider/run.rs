@@ -9,6 +9,7 @@ use std::sync::Mutex;
 
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
+use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
 use crate::vocabulary::{UseCase, WorkspaceId};
 
 /// Something that only one resource of a configuration may have.
@@ -46,6 +47,7 @@ pub struct RunMemory {
     managed_configurations: Mutex<BTreeSet<String>>,
     vanished_workspaces: Mutex<BTreeSet<WorkspaceId>>,
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
+    rotated_away: Mutex<BTreeMap<String, i64>>,
 }
 
 impl RunMemory {
@@ -93,6 +95,21 @@ impl RunMemory {
     /// The key configurations that this run is about to create.
     pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
         lock(&self.planned_configurations).clone()
+    }
+
+    /// Effect: a workspace got another managed services key in the place of this one. `at`: when, in milliseconds since 1970.
+    pub fn key_was_rotated_away(&self, key: String, at: i64) {
+        let mut all = lock(&self.rotated_away);
+        let latest = all.entry(key).or_insert(at);
+        *latest = at.max(*latest);
+    }
+
+    /// Until when a key is still needed that was rotated away, in milliseconds since 1970; `None` when that is over, or when this run
+    /// knows of no rotation.
+    pub fn needed_until(&self, key: &str, now: i64) -> Option<i64> {
+        let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
+        let until = lock(&self.rotated_away).get(key)? + hours;
+        (until > now).then_some(until)
     }
 
     /// Effect: a workspace of the state turned out to be gone.

@@ -117,6 +117,30 @@ struct Raw {
     errored: bool,
     #[serde(default)]
     checks: Vec<PlanCheck>,
+    #[serde(default)]
+    action_invocations: Vec<Invocation>,
+}
+
+/// An action that the plan invokes (Terraform 1.14).
+#[derive(Clone, Debug, Deserialize)]
+pub struct Invocation {
+    /// `action.dbxcmk_disable_key.now`
+    pub address: String,
+    /// `dbxcmk_disable_key`
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its configuration, as far as it is known.
+    #[serde(default)]
+    config_values: Json,
+}
+
+impl Invocation {
+    /// A value of its configuration, by its path.
+    pub fn value(&self, pointer: &str) -> Option<&Json> {
+        self.config_values
+            .pointer(pointer)
+            .filter(|value| !value.is_null())
+    }
 }
 
 #[derive(Deserialize)]
@@ -218,6 +242,8 @@ pub struct Plan {
     pub changes: Vec<ResourceChange>,
     /// Checks that fail.
     pub failed_checks: Vec<PlanCheck>,
+    /// The actions that it invokes.
+    pub invocations: Vec<Invocation>,
     /// The configuration, for references.
     pub configuration: Json,
 }
@@ -259,6 +285,7 @@ impl Plan {
             errored: raw.errored,
             changes,
             failed_checks,
+            invocations: raw.action_invocations,
             configuration: raw.configuration.unwrap_or_default(),
         })
     }

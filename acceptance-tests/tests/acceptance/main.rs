@@ -34,3 +34,4 @@ mod review;
 mod second_opinion;
 mod services;
 mod surroundings;
+mod switch;

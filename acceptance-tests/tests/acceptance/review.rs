@@ -774,3 +774,89 @@ fn a_saved_plan_is_told_from_its_json() {
         "{text}"
     );
 }
+
+/// The kill switch in a plan: each row has an action or a change of a key, the findings of the review with their levels, and for which
+/// `--fail-on` it stops.
+#[test]
+fn what_takes_a_key_away_is_gated() {
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let invoked = |kind: &str| {
+        json!({ "format_version": "1.2", "terraform_version": "1.14.9", "planned_values": {}, "action_invocations": [{
+            "address": format!("action.{kind}.now"), "type": kind, "name": "now",
+            "config_values": { "aws": { "key_arn": key }, "acknowledged_workspace_ids": ["42"], "deletion_window_days": 7 },
+            "invoke_action_trigger": {} }] })
+        .to_string()
+    };
+    let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::414351767826:root"},"Action":"kms:*","Resource":"*"}]}"#;
+    let of_key = |enabled: bool, days: u32| json!({ "arn": key, "policy": policy, "is_enabled": enabled, "deletion_window_in_days": days });
+    let changed = |actions: &[&str], before: Json, after: Json| {
+        plan_of(vec![change("aws_kms_key.x", actions, before, after)])
+    };
+    let rows: [(&str, String, &[(&str, &str)]); 6] = [
+        (
+            "the action that disables",
+            invoked("dbxcmk_disable_key"),
+            &[("key-disabled", "error")],
+        ),
+        (
+            "the action that schedules a deletion",
+            invoked("dbxcmk_schedule_key_deletion"),
+            &[
+                ("key-deletion-window", "irreversible"),
+                ("key-deleted", "error"),
+            ],
+        ),
+        (
+            "the action that restores",
+            invoked("dbxcmk_restore_key"),
+            &[],
+        ),
+        (
+            "a key that is disabled",
+            changed(&["update"], of_key(true, 30), of_key(false, 30)),
+            &[("key-disabled", "error")],
+        ),
+        (
+            "a shorter window",
+            changed(&["update"], of_key(true, 30), of_key(true, 7)),
+            &[("key-deletion-window", "irreversible")],
+        ),
+        (
+            "a key that is deleted",
+            changed(&["delete"], of_key(true, 7), Json::Null),
+            &[
+                ("key-deletion-window", "irreversible"),
+                ("key-deleted", "error"),
+            ],
+        ),
+    ];
+    for (what, plan, expected) in rows {
+        let (text, _) = reviewed(&plan, &["--format", "json"]);
+        let report: Json = serde_json::from_str(&text).unwrap();
+        let mut found: Vec<(&str, &str)> = report["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| (one["id"].as_str().unwrap(), one["level"].as_str().unwrap()))
+            .filter(|(id, _)| id.starts_with("key-d"))
+            .collect();
+        found.sort_unstable();
+        let mut expected = expected.to_vec();
+        expected.sort_unstable();
+        assert_eq!(found, expected, "{what}: {text}");
+        for gate in ["error", "irreversible"] {
+            let stops = match gate {
+                "error" => expected.iter().any(|(_, level)| *level == "error"),
+                _ => !expected.is_empty(),
+            };
+            let (_, code) = reviewed(&plan, &["--fail-on", gate]);
+            assert_eq!(code, i32::from(stops), "{what}: --fail-on {gate}");
+        }
+        if let Some((id, _)) = expected.first() {
+            assert!(
+                text.contains("42") || !what.contains("action"),
+                "{id}: {text}"
+            );
+        }
+    }
+}

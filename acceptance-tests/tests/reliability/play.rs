@@ -358,7 +358,9 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
             signal: Signal::InterruptTwice | Signal::KillTerraform,
             ..
         } => "ends at once".to_owned(),
-        _ => told(run),
+        Mishap::Signal { .. } => told(run),
+        // How long a change takes on a busy machine is chance; that it takes long is said where somebody interrupts it.
+        _ => told(run).replace("; warns: *The change of the key policy took long*", ""),
     }
 }
 
@@ -382,9 +384,13 @@ fn told(run: &harness::Run) -> String {
     warnings.dedup();
     // Terraform's own words for an end that comes from outside say less than ours, where we have some.
     let outer = ["execution halted", "operation canceled"];
+    // Terraform has two words for a plugin that is gone; which one it uses depends on what the connection was doing.
+    let is_gone =
+        |summary: &&&str| ["Plugin did not respond", "Request cancelled"].contains(*summary);
     let first = errors
         .iter()
-        .find(|summary| **summary == "Plugin did not respond");
+        .find(is_gone)
+        .map(|_| &"Plugin did not respond");
     let first = first
         .or_else(|| errors.iter().find(|summary| !outer.contains(summary)))
         .or(errors.first());

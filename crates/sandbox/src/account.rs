@@ -274,6 +274,9 @@ fn delete(shared: &Shared, id: &str) -> Answer {
                 .as_ref()
                 .is_some_and(|update| own(&update.fields))
     };
+    for workspace in world.now.workspaces.values_mut() {
+        finish_update(workspace, shared.options.wait);
+    }
     if world.now.workspaces.values().any(uses) {
         return Answer::refusal(
             409,

@@ -5,6 +5,8 @@
 //! - `GET /_sandbox/workspaces`: the workspaces
 //! - `PATCH /_sandbox/workspaces/{id}`: changes fields of a workspace, or makes it; `has_running_compute` is a field here
 //! - `DELETE /_sandbox/workspaces/{id}`: the workspace is gone
+//! - `GET /_sandbox/workspaces/{id}/data`: which data of it can be read, and whether its compute runs
+//! - `DELETE /_sandbox/keys/{id}`: the window of a key whose deletion is scheduled is over
 
 use serde_json::{Value as Json, json};
 
@@ -60,6 +62,15 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
                 .ok()
                 .and_then(|id: u64| world.now.workspaces.remove(&id));
             Answer::json(if removed.is_some() { 200 } else { 404 }, &json!({}))
+        }
+        ("DELETE", ["keys", id]) => {
+            let before = world.now.keys.len();
+            world.now.keys.retain(|(_, own), key| {
+                let state = key.metadata.get("KeyState").and_then(Json::as_str);
+                own != id || state != Some("PendingDeletion")
+            });
+            let is_gone = world.now.keys.len() < before;
+            Answer::json(if is_gone { 200 } else { 404 }, &json!({}))
         }
         _ => Answer::json(404, &json!({ "message": "there is no such control" })),
     }

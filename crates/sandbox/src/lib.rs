@@ -7,6 +7,7 @@
 pub mod account;
 pub mod client;
 mod control;
+pub mod data;
 pub mod faults;
 mod http;
 pub mod iam;
@@ -53,6 +54,8 @@ pub struct Options {
     pub port: u16,
     /// How long what takes Databricks twenty minutes takes here.
     pub wait: Duration,
+    /// How long a data key stays in Databricks' cache.
+    pub cache: Duration,
     /// Where KMS is, when it is not the sandbox's own.
     pub kms_endpoint: Option<String>,
     /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
@@ -64,6 +67,7 @@ impl Default for Options {
         Self {
             port: 0,
             wait: Duration::from_millis(400),
+            cache: Duration::from_secs(2),
             kms_endpoint: None,
             tls: false,
         }

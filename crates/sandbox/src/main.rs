@@ -25,6 +25,9 @@ struct Arguments {
     /// Duration of a workspace update. Databricks needs up to 20 minutes.
     #[arg(long, value_name = "MILLISECONDS", default_value_t = 400)]
     wait: u64,
+    /// How long data keys stay in the cache of Databricks, after which data cannot be read without the key.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2000)]
+    cache: u64,
     /// Address of a KMS to use instead of the sandbox's own, for example LocalStack at http://localhost:4566.
     #[arg(long, value_name = "URL")]
     kms_endpoint: Option<String>,
@@ -47,6 +50,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let sandbox = Sandbox::start(Options {
         port: arguments.port,
         wait: Duration::from_millis(arguments.wait),
+        cache: Duration::from_millis(arguments.cache),
         kms_endpoint: arguments.kms_endpoint,
         tls: false,
     })?;

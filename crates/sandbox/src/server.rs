@@ -9,11 +9,12 @@ use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde_json::Value as Json;
 
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, control, iam, kms, sts};
+use crate::{Shared, account, control, data, iam, kms, sts};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -108,7 +109,13 @@ async fn handle(
         body,
     };
     if request.path.starts_with("/_sandbox") {
-        return wire(&control::answer(&shared, &request));
+        return wire(&match data_of(&request) {
+            Some(id) => match data::of_workspace(&shared, id).await {
+                Some(shown) => Answer::json(200, &shown),
+                None => Answer::json(404, &Json::Null),
+            },
+            None => control::answer(&shared, &request),
+        });
     }
     let _under_way = UnderWay::new(&shared, &request);
     let effect = meet(&mut shared.world().faults, &request);
@@ -249,4 +256,13 @@ impl hyper::body::Body for Sent {
     fn size_hint(&self) -> hyper::body::SizeHint {
         hyper::body::SizeHint::with_exact(u64::try_from(self.rest.len()).unwrap_or_default())
     }
+}
+
+/// The workspace whose data somebody asks for.
+fn data_of(request: &Request) -> Option<u64> {
+    let id = request
+        .path
+        .strip_prefix("/_sandbox/workspaces/")?
+        .strip_suffix("/data")?;
+    id.parse().ok().filter(|_| request.method == "GET")
 }

@@ -36,6 +36,8 @@ pub struct Workspace {
     pub has_running_compute: bool,
     /// An update on its way.
     pub update: Option<Update>,
+    /// Since when the key of a use case cannot be used, as far as somebody has looked.
+    pub without_key_since: BTreeMap<String, Instant>,
 }
 
 /// An update on its way.
@@ -169,6 +171,7 @@ impl Workspace {
             fields,
             has_running_compute: false,
             update: None,
+            without_key_since: BTreeMap::new(),
         }
     }
 

@@ -14,9 +14,15 @@ fn command(verb: &str, key: &KeyArn) -> String {
     )
 }
 
+/// Enables a key that this provider disabled, and cancels its deletion; a key that somebody else disabled needs a further flag, which
+/// the command says.
+fn restoring(key: &KeyArn) -> String {
+    format!("terraform-provider-dbxcmk key restore {key}")
+}
+
 /// What makes a disabled key usable again.
 pub fn enabling(key: &KeyArn) -> Remedy {
-    Remedy::say("Enable the key, then apply again:").run([command("enable-key", key)])
+    Remedy::say("Restore the key, then apply again:").run([restoring(key)])
 }
 
 /// What makes the key unusable now.
@@ -67,7 +73,7 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                  read its data until the key is enabled.",
             )
             .remedy(
-                Remedy::say("Enable the key, then plan again:").run([command("enable-key", key)]),
+                Remedy::say("Restore the key, then plan again:").run([restoring(key)]),
             ),
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {
             let date = description.deletion_date.as_deref();
@@ -79,12 +85,12 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                 .found(format!("{key} is in the state {state}{when}."))
                 .why("The key cannot be used. Once it is deleted, everything that was encrypted with it is lost permanently.")
                 .remedy(
-                    Remedy::say("To keep the key, cancel the deletion and enable it:")
-                        .run([
-                            command("cancel-key-deletion", key),
-                            command("enable-key", key),
-                        ])
-                        .and_say("Otherwise use another key."),
+                    Remedy::say(match date {
+                        Some(date) => format!("Until {date} the key can be restored. Cancel the deletion and enable it:"),
+                        None => "To keep the key, cancel the deletion and enable it:".to_owned(),
+                    })
+                    .run([restoring(key)])
+                    .and_say("Otherwise use another key."),
                 )
         }
         KeyState::PendingImport => Id::KmsKeyState

@@ -268,7 +268,10 @@ impl AwsKeys {
     /// A key as it is, with what the kill switch remembers of it.
     pub(super) async fn status(&self, key: &KeyArn) -> Result<KeyStatus, Diagnostics> {
         let read = switch::aws::status(&self.cloud, key).await;
-        read.map_err(|error| diagnose::aws_call("The key could not be read", key, &error).into())
+        read.map_err(|error| match error {
+            AwsError::NotFound(_) => switch::aws::gone(key).into(),
+            error => diagnose::aws_call("The key could not be read", key, &error).into(),
+        })
     }
 
     /// The other Databricks accounts that the policy of a key lets in.

@@ -231,6 +231,17 @@ impl<'a> Users<'a> {
     }
 }
 
+/// Until when a workspace may still need a key because another one took its place, as far as the account shows it. `now` and the answer
+/// in milliseconds since 1970.
+pub fn needed_until(
+    key: &Key,
+    configurations: &BTreeMap<String, KeyConfiguration>,
+    workspaces: &BTreeMap<WorkspaceId, Workspace>,
+    now: i64,
+) -> Option<i64> {
+    Users::of(key, configurations, workspaces).needed_until(configurations, workspaces, now)
+}
+
 /// What stops when a key is taken away, read now.
 ///
 /// # Errors

@@ -10,7 +10,7 @@ mod recovery;
 mod words;
 
 pub use desk::{Connection, Endpoints, KillSwitch};
-pub use impact::{AffectedWorkspace, Impact, NotVisible, impact};
+pub use impact::{AffectedWorkspace, Impact, NotVisible, impact, needed_until};
 pub use recovery::{judge_restored, wait_for_workspaces};
 pub use words::in_words;
 

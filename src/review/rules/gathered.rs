@@ -27,6 +27,11 @@ pub(super) struct Said<'a> {
 
 impl Gathered<'_> {
     pub(super) fn say(&mut self, change: &ResourceChange, said: Said<'_>) {
+        self.say_of(&change.address, said);
+    }
+
+    /// The same about something that is no resource.
+    pub(super) fn say_of(&mut self, address: &str, said: Said<'_>) {
         let Said {
             id,
             level,
@@ -37,7 +42,7 @@ impl Gathered<'_> {
         self.findings.push(ReviewFinding {
             id,
             level,
-            address: change.address.clone(),
+            address: address.to_owned(),
             summary,
             detail,
             remedy: remedy.to_owned(),

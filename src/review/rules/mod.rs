@@ -49,6 +49,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         aws::look(&mut gathered, change);
         databricks::look(&mut gathered, change);
     }
+    ours::invocations(&mut gathered);
     aws::overwritten(&mut gathered);
     whole_plan(&mut gathered);
     let Gathered {

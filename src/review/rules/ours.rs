@@ -6,6 +6,7 @@ use crate::review::catalog::Rule;
 use crate::review::plan::ResourceChange;
 use crate::review::report::Level;
 use crate::vocabulary::UseCase;
+use serde_json::Value as Json;
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
@@ -156,6 +157,72 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                     "With `force_destroy = true`, the provider removes the statements of `{key}` even if workspaces need them."
                 ),
                 remedy: "Set it only in the change right before the removal.",
+            },
+        );
+    }
+}
+
+/// The actions of the kill switch.
+pub(super) fn invocations(gathered: &mut Gathered<'_>) {
+    let plan = gathered.plan;
+    for one in &plan.invocations {
+        let deletes = one.kind == "dbxcmk_schedule_key_deletion";
+        if !deletes && one.kind != "dbxcmk_disable_key" {
+            continue;
+        }
+        let key = one.value("/aws/key_arn").and_then(Json::as_str);
+        let named = key.unwrap_or("a key that is known only after apply");
+        let mut users = gathered.links.users_of(named);
+        // Whom the author of the change expects to stop.
+        let acknowledged = one.value("/acknowledged_workspace_ids");
+        let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
+        users.extend(acknowledged.filter_map(Json::as_str).map(str::to_owned));
+        let stops = in_words(&users);
+        if !deletes {
+            gathered.say_of(
+                &one.address,
+                Said {
+                    id: Rule::KeyDisabled,
+                    level: Level::Error,
+                    summary: "This plan disables a key".to_owned(),
+                    detail: format!(
+                        "`{named}` is used by {stops}. While the key is disabled, reads and writes fail when the cached data keys expire, and \
+                         clusters do not start. Reverting this change does not restore the key."
+                    ),
+                    remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
+                             KEY`, or the action `dbxcmk_restore_key`.",
+                },
+            );
+            continue;
+        }
+        let days = one
+            .value("/deletion_window_days")
+            .and_then(Json::as_u64)
+            .unwrap_or(30);
+        gathered.say_of(
+            &one.address,
+            Said {
+                id: Rule::KeyDeleted,
+                level: Level::Error,
+                summary: "This plan schedules the deletion of a key".to_owned(),
+                detail: format!(
+                    "`{named}` is used by {stops}. From the apply on, nobody can use the key: data that was encrypted with it cannot be read, \
+                     and clusters do not start. Reverting this change does not restore the key."
+                ),
+                remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
+                         `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
+            },
+        );
+        gathered.say_of(
+            &one.address,
+            Said {
+                id: Rule::KeyDeletionWindow,
+                level: Level::Irreversible,
+                summary: format!("The deletion of a key is final after {days} days"),
+                detail: format!(
+                    "Until then `{named}` can be restored. After that, everything that was encrypted with it is lost permanently."
+                ),
+                remedy: "",
             },
         );
     }

@@ -6,6 +6,7 @@ mod proof;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value as Json, json};
 
 use self::proof::{Examined, examine, examine_planned};
 use super::{Timeouts, timeout};
@@ -19,6 +20,7 @@ use crate::provider::attach::{Failure, Orders, attach};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::moments::now_in_milliseconds;
 use crate::provider::run::{Claim, Claimed};
 use crate::requirements::transition;
 use crate::vocabulary::{Cloud, IdError, KeyConfigurationId, Tier, UseCase, WorkspaceId};
@@ -242,6 +244,43 @@ impl WorkspaceBindingResource {
             progress.save(truth);
         }
         all
+    }
+}
+
+/// Under which name the last rotation of managed services is remembered beside the state.
+const ROTATED: &str = "rotated";
+
+/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account does not show it.
+async fn former_key(
+    cx: &Context<Client>,
+    prior: &WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
+) -> Option<String> {
+    let of =
+        |model: &WorkspaceBindingModel| model.wanted(UseCase::ManagedServices).known().cloned();
+    let (before, after) = (of(prior)?, of(plan)?);
+    if before == after {
+        return None;
+    }
+    let client = cx.client();
+    let account = client.account().await.ok()?;
+    let former = client
+        .reads()
+        .configuration(account, &before)
+        .await
+        .ok()??;
+    former.cloud_and_key().map(|(_, key)| key)
+}
+
+/// Tells the run of the last rotation, so that nobody takes the former key away too early.
+fn remember_rotation(cx: &Context<Client>) {
+    let Some(rotated) = cx.private(ROTATED) else {
+        return;
+    };
+    let key = rotated.get("key").and_then(Json::as_str);
+    let at = rotated.get("at").and_then(Json::as_i64);
+    if let (Some(key), Some(at)) = (key, at) {
+        cx.client().run().key_was_rotated_away(key.to_owned(), at);
     }
 }
 
@@ -499,6 +538,7 @@ impl Resource for WorkspaceBindingResource {
         let Attr::Known(id) = state.workspace_id else {
             return Ok(None);
         };
+        remember_rotation(cx);
         let Some(account) = account_to_read(cx).await? else {
             return Ok(Some(state));
         };
@@ -539,11 +579,18 @@ impl Resource for WorkspaceBindingResource {
 
     async fn update(
         cx: &Context<Client>,
-        _: WorkspaceBindingModel,
+        prior: WorkspaceBindingModel,
         plan: WorkspaceBindingModel,
         progress: &Progress<WorkspaceBindingModel>,
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        Self::attach(cx, plan, true, progress).await
+        let former = former_key(cx, &prior, &plan).await;
+        let attached = Self::attach(cx, plan, true, progress).await?;
+        if let Some(key) = former {
+            let at = now_in_milliseconds();
+            cx.set_private(ROTATED, json!({ "key": key, "at": at }));
+            cx.client().run().key_was_rotated_away(key, at);
+        }
+        Ok(attached)
     }
 
     async fn delete(_: &Context<Client>, _: WorkspaceBindingModel) -> Result<(), Diagnostics> {

@@ -47,6 +47,19 @@ async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
     }
 }
 
+/// A key that KMS does not have.
+pub fn gone(key: &KeyArn) -> Diagnostic {
+    Diagnostic::error(
+        "The key does not exist",
+        format!(
+            "KMS has no key {key}. If its deletion was scheduled and the window is over, the key is deleted: nothing brings it back, and \
+             everything that was encrypted with it is lost permanently. Otherwise check the ARN, and that the credentials belong to \
+             account {}.",
+            key.account()
+        ),
+    )
+}
+
 /// An order under way.
 struct Work<'a> {
     cloud: &'a Aws,
@@ -283,17 +296,7 @@ impl Work<'_> {
     fn failed(&self, permission: &str, error: &AwsError) -> Diagnostics {
         let summary = format!("The provider could not {} the key", self.order.verb());
         if let AwsError::NotFound(_) = error {
-            return Diagnostic::error(
-                "The key does not exist",
-                format!(
-                    "KMS has no key {}.{} If its deletion was scheduled and the window has run out, the key is deleted, and everything that was \
-                     encrypted with it is lost permanently. Otherwise check the ARN, and that the credentials belong to account {}.",
-                    self.key,
-                    self.so_far_in_words(),
-                    self.key.account()
-                ),
-            )
-            .into();
+            return gone(self.key).into();
         }
         let inner = diagnose::aws_call(&summary, self.key, error);
         Diagnostic {

@@ -83,8 +83,8 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                      and clusters do not start. After {days} days KMS deletes it, and everything that was encrypted with it is lost \
                      permanently."
                 ),
-                remedy: "Remove the deletion from this change. If it is applied already, run `aws kms cancel-key-deletion`, then `aws \
-                        kms enable-key`.",
+                remedy: "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
+                        --enable-anyway`.",
             },
         );
         gathered.say(
@@ -97,6 +97,34 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                     "Until then you can cancel the deletion of `{key}`. The key is disabled afterwards; enable it to use it again."
                 ),
                 remedy: "",
+            },
+        );
+    }
+    let days = |value: Option<String>| {
+        value
+            .and_then(|days| days.parse::<u32>().ok())
+            .unwrap_or(30)
+    };
+    let window = (
+        days(change.before("deletion_window_in_days")),
+        days(change.after("deletion_window_in_days")),
+    );
+    if change.action == Action::Update && window.1 < window.0 {
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDeletionWindow,
+                level: Level::Irreversible,
+                summary: format!(
+                    "The waiting period for the deletion of a key is shortened from {} to {} days",
+                    window.0, window.1
+                ),
+                detail: format!(
+                    "`{key}` is used by {used}. When the key is destroyed, its deletion can be cancelled for {} days only. After that, \
+                     everything that was encrypted with it is lost permanently.",
+                    window.1
+                ),
+                remedy: "Keep `deletion_window_in_days = 30`.",
             },
         );
     }
