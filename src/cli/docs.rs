@@ -77,7 +77,13 @@ fn put(
         }
     }
     // A page of something that the provider no longer has.
-    for folder in ["resources", "data-sources", "functions", "list-resources"] {
+    for folder in [
+        "resources",
+        "data-sources",
+        "functions",
+        "list-resources",
+        "actions",
+    ] {
         let Ok(entries) = std::fs::read_dir(docs.join(folder)) else {
             continue;
         };
@@ -137,6 +143,22 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         page.push_str("\nLists need Terraform 1.14: `terraform query`, and `terraform query -generate-config-out=found.tf` for imports.\n");
         pages.insert(file("list-resources", list.name()), page);
     }
+    for action in Dbxcmk::actions() {
+        let example = example(
+            &examples
+                .join("actions")
+                .join(action.name())
+                .join("action.tf"),
+        )?;
+        let mut page = schema_page(action.name(), "Action", action.schema(), &example);
+        let _ = write!(
+            page,
+            "\nActions need Terraform 1.14: `terraform apply -invoke=action.{}.NAME`, or an `action_trigger` of a resource. With an older \
+             Terraform or OpenTofu, use the [key command](../guides/key-command.md).\n",
+            action.name()
+        );
+        pages.insert(file("actions", action.name()), page);
+    }
     for function in Dbxcmk::functions() {
         let example = example(
             &examples
@@ -192,7 +214,7 @@ const GUIDES: &str = "
 - Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
                       [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
 - [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
-- [Incident runbook](guides/incident-runbook.md) and [reliability](guides/reliability.md)
+- [Incident runbook](guides/incident-runbook.md), the [key command](guides/key-command.md), and [reliability](guides/reliability.md)
 - [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [Terraform versions](guides/terraform-versions.md)
 ";
 

@@ -184,11 +184,16 @@ fn every_error_of_a_resource_is_documented() {
             )
         })
         .collect();
-    let documented: BTreeSet<String> = ["key_configuration", "key_policy", "workspace_binding"]
+    let pages = [
+        "resources/key_configuration",
+        "resources/key_policy",
+        "resources/workspace_binding",
+        "guides/key-command",
+    ];
+    let documented: BTreeSet<String> = pages
         .iter()
         .flat_map(|name| {
-            let page =
-                std::fs::read_to_string(root.join(format!("docs/resources/{name}.md"))).unwrap();
+            let page = std::fs::read_to_string(root.join(format!("docs/{name}.md"))).unwrap();
             let (_, section) = page
                 .split_once("\n## Errors\n")
                 .expect("a section on errors");

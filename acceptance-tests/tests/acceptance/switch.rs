@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 
 use acceptance_tests::harness::providers::provider_binary;
-use acceptance_tests::harness::terraform;
+use acceptance_tests::harness::{checkout, terraform};
 use acceptance_tests::stage::{Over, Stage, over_both};
 use dbxcmk_sandbox::WORKSPACE;
 use dbxcmk_sandbox::faults::{Effect, Fault};
@@ -691,4 +691,140 @@ resource "dbxcmk_workspace_binding" "prod" {{
     let error = run.error("Databricks still needs the former key");
     assert!(error.detail.contains("force_destroy"), "{}", error.detail);
     assert!(stage.kms.policy(&old).contains("414351767826"));
+}
+
+/// The report in JSON has the form that the documentation describes.
+#[test]
+fn the_schema_of_the_report_is_true() {
+    let schema = std::fs::read_to_string(checkout().join("docs/schemas/key.schema.json")).unwrap();
+    let schema: Json = serde_json::from_str(&schema).unwrap();
+    let (stage, arn) = attached(Over::Sandbox);
+    let mut shown = vec![
+        key(&stage, &["status", &arn]).1,
+        key(&stage, &["disable", &arn]).1,
+        key(&stage, &["disable", &arn, "--acknowledge", ID]).1,
+        key(&stage, &["restore", &arn]).1,
+    ];
+    let gone = arn.replace("key/", "key/0");
+    shown.push(key(&stage, &["status", &gone]).1);
+    for report in shown {
+        crate::review::conforms(&report, &schema, "report");
+    }
+}
+
+/// The commands of a page of the documentation, with real values.
+fn commands(page: &str, arn: &str) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(checkout().join("docs/guides").join(page)).unwrap();
+    text.lines()
+        .map(str::trim)
+        .filter_map(|line| line.strip_prefix("terraform-provider-dbxcmk key "))
+        .map(|line| {
+            line.replace("KEY_ARN", arn)
+                .replace("WORKSPACE_ID", ID)
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect()
+        })
+        .collect()
+}
+
+/// Every command of the runbook and of the page on the command, in their order: each does what it says.
+#[test]
+fn the_commands_of_the_guides_run() {
+    for page in ["incident-runbook.md", "key-command.md"] {
+        let (stage, arn) = attached(Over::Sandbox);
+        let all = commands(page, &arn);
+        assert!(all.len() >= 5, "{page}: {all:?}");
+        for arguments in all {
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let (code, report) = key(&stage, &arguments);
+            assert_eq!(code, 0, "{page}: {arguments:?}: {report}");
+            let state = stage.kms.state(&arn);
+            let expected = match arguments[0] {
+                "restore" => "Enabled",
+                "disable" if arguments.contains(&"--schedule-deletion") => "PendingDeletion",
+                "disable" if arguments.contains(&"--acknowledge") => "Disabled",
+                _ => "Enabled",
+            };
+            assert_eq!(state, expected, "{page}: {arguments:?}");
+        }
+    }
+}
+
+/// The permissions of the page are those that the command needs, and no others; they are judged with our own engine as documents.
+#[test]
+fn the_permissions_of_the_page_are_what_the_command_calls() {
+    let text = std::fs::read_to_string(checkout().join("docs/guides/key-command.md")).unwrap();
+    let documents: Vec<&str> = text
+        .split("```json\n")
+        .skip(1)
+        .filter_map(|rest| rest.split("```").next())
+        .collect();
+    assert_eq!(documents.len(), 3);
+    let (stage, arn) = attached(Over::Sandbox);
+    let called = |arguments: &[&str]| -> Vec<String> {
+        let before = stage.sandbox.requests().len();
+        assert_eq!(key(&stage, arguments).0, 0, "{arguments:?}");
+        let mut all: Vec<String> = stage
+            .sandbox
+            .requests()
+            .into_iter()
+            .skip(before)
+            .filter_map(|one| {
+                one.operation
+                    .strip_prefix("KMS ")
+                    .map(|name| format!("kms:{name}"))
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    };
+    let status = called(&["status", &arn]);
+    let mut disable = called(&["disable", &arn, "--acknowledge", ID]);
+    let mut restore = called(&["restore", &arn]);
+    disable.extend(called(&[
+        "disable",
+        &arn,
+        "--acknowledge",
+        ID,
+        "--schedule-deletion",
+        "7",
+    ]));
+    restore.extend(called(&["restore", &arn]));
+    let listed = |document: &str| -> Vec<String> {
+        let json: Json = serde_json::from_str(document).unwrap();
+        let all = json["Statement"][0]["Action"].as_array().unwrap();
+        all.iter()
+            .map(|one| one.as_str().unwrap().to_owned())
+            .collect()
+    };
+    let allows = |document: &str, action: &str| {
+        let policy = kms_policy::Document::parse_identity(document).unwrap();
+        let request = kms_policy::Request {
+            caller: kms_policy::Caller::parse("arn:aws:iam::123456789012:role/oncall").unwrap(),
+            action: action.to_owned(),
+            resource: arn.clone(),
+            context: kms_policy::Context::closed(),
+        };
+        let identity = kms_policy::Identity {
+            policies: Some(std::slice::from_ref(&policy)),
+            ..kms_policy::Identity::default()
+        };
+        let delegating = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:root"},"Action":"kms:*","Resource":"*"}]}"#;
+        let delegating = kms_policy::Document::parse(delegating).unwrap();
+        kms_policy::authorize(&delegating, identity, &request).verdict
+            == kms_policy::Verdict::Allowed
+    };
+    for (further, calls) in [(None, &status), (Some(1), &disable), (Some(2), &restore)] {
+        for action in calls.iter() {
+            let granted = allows(documents[0], action)
+                || further.is_some_and(|at: usize| allows(documents[at], action));
+            assert!(granted, "{action} is not among the permissions");
+        }
+        let own = further.map_or(0, |at| at);
+        for action in listed(documents[own]) {
+            assert!(calls.contains(&action), "{action} is not needed");
+        }
+    }
 }

@@ -99,7 +99,7 @@ pub fn impact_unknown(why: &Trouble) -> Diagnostics {
     Diagnostic::error(
         "It is not known which workspaces stop",
         format!(
-            "The Databricks account could not be read, so nothing was changed. {}\n\n{}\n\nIf the key has to be disabled all the same, run the \
+            "The Databricks account could not be read, so nothing was changed. {}\n\n{}\n\nIf the key must be disabled all the same, run the \
              command with `--without-impact`.",
             why.summary, why.detail
         ),

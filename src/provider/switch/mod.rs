@@ -1,7 +1,7 @@
 //! The kill switch: taking Databricks' access to a key away, and giving it back.
 //!
-//! One implementation behind the command, the actions and the data source. [`impact`] says what stops; [`acknowledged`] makes sure
-//! that whoever orders it knows; each cloud carries an order out with its own means ([`aws`]), and every change is read back.
+//! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`acknowledged`] makes sure
+//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`]), and every change is read back.
 
 pub mod aws;
 mod desk;

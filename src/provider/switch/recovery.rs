@@ -114,7 +114,7 @@ pub async fn wait_for_workspaces(
             return Err(Diagnostic::error(
                 "Not every workspace is RUNNING again",
                 format!(
-                    "The key is restored. These workspaces are not RUNNING yet:\n  - {}\n\nWait, and look at them in the account console. A \
+                    "The key is restored. These workspaces are not RUNNING yet:\n  - {}\n\nWait, and check them in the account console. A \
                      workspace that stays in this status is a case for Databricks support.",
                     named.join("\n  - ")
                 ),

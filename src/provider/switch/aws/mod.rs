@@ -314,7 +314,7 @@ impl Work<'_> {
         let key = self.key;
         let detail = match reason {
             Refused::DisabledByOthers => format!(
-                "{key} is disabled, and this provider did not disable it ({}). Whoever did may have had a reason.\n\nFind out who it was (AWS \
+                "{key} is disabled, and this provider did not disable it ({}). The one who did may have had a reason.\n\nFind out who it was (AWS \
                  CloudTrail, event DisableKey). To enable the key all the same, use `--enable-anyway` (`enable_anyway = true` in the action).",
                 who(mark)
             ),
