@@ -14,6 +14,9 @@ fn command(verb: &str, key: &KeyArn) -> String {
     )
 }
 
+/// The same, where this program is not at hand.
+const BY_HAND: &str = "Or with the AWS command line:";
+
 /// Enables a key that this provider disabled, and cancels its deletion; a key that somebody else disabled needs a further flag, which
 /// the command says.
 fn restoring(key: &KeyArn) -> String {
@@ -22,7 +25,10 @@ fn restoring(key: &KeyArn) -> String {
 
 /// What makes a disabled key usable again.
 pub fn enabling(key: &KeyArn) -> Remedy {
-    Remedy::say("Restore the key, then apply again:").run([restoring(key)])
+    Remedy::say("Restore the key, then apply again:")
+        .run([restoring(key)])
+        .and_say(BY_HAND)
+        .run([command("enable-key", key)])
 }
 
 /// What makes the key unusable now.
@@ -73,7 +79,10 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                  read its data until the key is enabled.",
             )
             .remedy(
-                Remedy::say("Restore the key, then plan again:").run([restoring(key)]),
+                Remedy::say("Restore the key, then plan again:")
+                    .run([restoring(key)])
+                    .and_say(BY_HAND)
+                    .run([command("enable-key", key)]),
             ),
         KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {
             let date = description.deletion_date.as_deref();
@@ -90,6 +99,11 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                         None => "To keep the key, cancel the deletion and enable it:".to_owned(),
                     })
                     .run([restoring(key)])
+                    .and_say(BY_HAND)
+                    .run([
+                        command("cancel-key-deletion", key),
+                        command("enable-key", key),
+                    ])
                     .and_say("Otherwise use another key."),
                 )
         }
