@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use self::report::{Format, Report, Trouble};
 use crate::provider::{
-    Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, PATIENCE, Stopped,
-    in_words,
+    Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome, PATIENCE,
+    Stopped, in_words,
 };
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::printable::printable;
 
@@ -331,6 +331,19 @@ async fn stop(
     }
 }
 
+/// Somebody else changed the key as soon as it was restored.
+fn changed_again(key: &str, outcome: &Outcome, status: &KeyStatus) -> Diagnostics {
+    Diagnostic::error(
+        "Somebody else changed the key at the same time",
+        format!(
+            "After the command had done its work {key} was in the state {}; the next read shows {}. Another person or program works on \
+             the same key.\n\nFind out who it is (AWS CloudTrail), agree on what is to be, then run the command again.",
+            outcome.state, status.state
+        ),
+    )
+    .into()
+}
+
 async fn restore(arguments: &RestoreArguments) -> Ended {
     let seen = match look(&arguments.common).await {
         Ok(seen) => seen,
@@ -363,6 +376,10 @@ async fn restore(arguments: &RestoreArguments) -> Ended {
     report.came_to(&outcome);
     if let Ok(status) = switch.status(&key).await {
         report.saw(&status);
+        if status.state != outcome.state {
+            let why = changed_again(&report.key, &outcome, &status);
+            return failed(report, why);
+        }
     }
     if !outcome.complete {
         return (report, IN_PART);
