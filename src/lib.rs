@@ -6,6 +6,7 @@
 pub mod cli;
 mod clouds;
 mod databricks;
+mod network;
 mod preflight;
 mod provider;
 pub mod requirements;

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
-use crate::requirements::coverage::{Cover, KINDS};
+use crate::requirements::coverage::{Cover, kinds};
 use crate::requirements::transition;
 use crate::review::Rule;
 use crate::vocabulary::{Cloud, UseCase};
@@ -208,7 +208,7 @@ const GUIDES: &str = "
 ## Guides
 
 - [Installation](guides/installation.md), the [permissions](guides/permissions.md) that it needs, and [OpenTofu](guides/opentofu.md)
-- [Your first key](guides/first-key.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
+- [Your first key on AWS](guides/first-key.md) and [on Google Cloud](guides/first-key-google.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
 - [Authentication](guides/authentication.md), proxies and certificates; [GovCloud](guides/govcloud.md)
 - [Cluster volumes](guides/cluster-volumes.md), [rotation](guides/rotation.md), and [layouts](guides/layouts.md) for many workspaces and accounts
 - Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
@@ -272,26 +272,32 @@ fn coverage_page() -> String {
          keeps its encryption until it is written again.\n- A workspace with only serverless compute, or with default \
          storage, has no bucket in your account. Its managed services key covers the default storage, and a storage key \
          has no effect.\n- A key does not encrypt data directly: it encrypts data keys. While the key is disabled, \
-         Databricks cannot decrypt them after the cached ones expire.\n\n| Data | Location | Key | Notes \
-         |\n|---|---|---|---|\n",
+         Databricks cannot decrypt them after the cached ones expire.\n",
     );
-    for kind in KINDS {
-        let (key, more) = match kind.cover {
-            Cover::ManagedServices => ("managed services", kind.note.to_owned()),
-            Cover::Storage => ("storage", kind.note.to_owned()),
-            Cover::ClusterVolumes => (
-                "storage, with `reuse_key_for_cluster_volumes`",
-                kind.note.to_owned(),
-            ),
-            Cover::None(instead) => (
-                "**none of these**",
-                format!("{} {instead}", kind.note).trim().to_owned(),
-            ),
-        };
-        let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
+    for cloud in [Cloud::Aws, Cloud::Gcp] {
+        let _ = write!(
+            page,
+            "\n## On {}\n\n| Data | Location | Key | Notes |\n|---|---|---|---|\n",
+            cloud.in_words()
+        );
+        for kind in kinds(&cloud) {
+            let (key, more) = match kind.cover {
+                Cover::ManagedServices => ("managed services", kind.note.to_owned()),
+                Cover::Storage | Cover::Disks => ("storage", kind.note.to_owned()),
+                Cover::ClusterVolumes => (
+                    "storage, with `reuse_key_for_cluster_volumes`",
+                    kind.note.to_owned(),
+                ),
+                Cover::None(instead) => (
+                    "**none of these**",
+                    format!("{} {instead}", kind.note).trim().to_owned(),
+                ),
+            };
+            let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
+        }
     }
     page.push_str(
-        "\n## What can change\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n",
+        "\n## What can change\n\nOn AWS and Google Cloud:\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n",
     );
     let word = |may: bool| if may { "yes" } else { "no" };
     for case in UseCase::ALL {

@@ -39,7 +39,7 @@ enum Command {
     /// Exit code 0: done, or so before. 1: refused, and nothing was changed. 2: the arguments are not valid. 3: a call failed; the message
     /// says what was changed. 4: restored in part.
     #[command(subcommand)]
-    Key(key::KeyCommand),
+    Key(Box<key::KeyCommand>),
     /// Report which workspaces and keys a plan affects, for the review of a pull request.
     ///
     /// Exit code 0: reviewed. 1: a finding of a level that --fail-on names. 2: the input cannot be read or is not a plan.

@@ -90,6 +90,12 @@ impl ApiError {
             )
     }
 
+    /// Whether Databricks has no Google access token with which it could act on the key. The code is that of every bad request, so the
+    /// text decides. Source: terraform-provider-databricks issue 5999.
+    pub fn is_google_token_missing(&self) -> bool {
+        self.status == 400 && self.message.contains("Failed to get oauth access token")
+    }
+
     /// Whether running compute is in the way of a workspace update. The code (`INVALID_STATE`) is that of other states as well, so
     /// the text decides: "Please terminate all pool & cluster EC2 instances in your workspace subnets before attempting to update
     /// the workspace." Source: databricks/terraform-provider-databricks issue 4491.

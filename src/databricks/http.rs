@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::errors::{ApiError, Error};
-use super::proxies::Proxies;
+use crate::network::Proxies;
 use crate::vocabulary::is_loopback;
 
 /// The pause before the second try; it doubles with each further one.

@@ -31,12 +31,36 @@ pub struct KeyConfiguration {
     pub azure_key_info: Option<AzureKeyInfo>,
 }
 
-/// The Google key of a configuration; read, never written.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The Google key of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GcpKeyInfo {
-    /// The key's resource name.
+    /// The key's resource name, without a version.
     #[serde(default, deserialize_with = "super::or_default")]
     pub kms_key_id: String,
+    /// The service account of Databricks that uses the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gcp_service_account: Option<GcpServiceAccount>,
+    /// Whether the customer grants the access, and not Databricks with the caller's Google token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manual: Option<bool>,
+}
+
+/// A service account of Databricks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GcpServiceAccount {
+    /// Its e-mail address.
+    #[serde(default, deserialize_with = "super::or_default")]
+    pub service_account_email: String,
+}
+
+impl GcpKeyInfo {
+    /// The service account that the account shows.
+    pub fn service_account(&self) -> Option<&str> {
+        self.gcp_service_account
+            .as_ref()
+            .map(|account| account.service_account_email.as_str())
+            .filter(|email| !email.is_empty())
+    }
 }
 
 /// The Azure key of a configuration; read, never written.
@@ -112,8 +136,47 @@ impl AwsKeyInfo {
 pub struct NewKeyConfiguration {
     /// What it is for.
     pub use_cases: Vec<String>,
-    /// The AWS key.
-    pub aws_key_info: AwsKeyInfo,
+    /// The key.
+    #[serde(flatten)]
+    pub key: NewKey,
+}
+
+/// The key of a configuration that is made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub enum NewKey {
+    /// A key of AWS.
+    #[serde(rename = "aws_key_info")]
+    Aws(AwsKeyInfo),
+    /// A key of Google Cloud.
+    #[serde(rename = "gcp_key_info")]
+    Gcp(GcpKeyInfo),
+}
+
+impl NewKey {
+    /// The key, as its cloud names it.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Aws(key) => &key.key_arn,
+            Self::Gcp(key) => &key.kms_key_id,
+        }
+    }
+
+    /// Whether a configuration of the account has this key, in the same way.
+    fn is_of(&self, existing: &KeyConfiguration) -> bool {
+        let filled = |alias: &Option<String>| alias.clone().filter(|alias| !alias.is_empty());
+        match self {
+            Self::Aws(own) => existing.aws_key_info.as_ref().is_some_and(|key| {
+                key.key_arn == own.key_arn
+                    && filled(&key.key_alias) == filled(&own.key_alias)
+                    && key.is_reused_for_cluster_volumes() == own.is_reused_for_cluster_volumes()
+            }),
+            // Who grants the access is asked for once, and not shown by every version of the API.
+            Self::Gcp(own) => existing
+                .gcp_key_info
+                .as_ref()
+                .is_some_and(|key| key.kms_key_id == own.kms_key_id),
+        }
+    }
 }
 
 impl NewKeyConfiguration {
@@ -124,8 +187,14 @@ impl NewKeyConfiguration {
             account_id: None,
             creation_time: None,
             use_cases: self.use_cases.clone(),
-            aws_key_info: Some(self.aws_key_info.clone()),
-            gcp_key_info: None,
+            aws_key_info: match &self.key {
+                NewKey::Aws(key) => Some(key.clone()),
+                NewKey::Gcp(_) => None,
+            },
+            gcp_key_info: match &self.key {
+                NewKey::Gcp(key) => Some(key.clone()),
+                NewKey::Aws(_) => None,
+            },
             azure_key_info: None,
         }
     }
@@ -137,14 +206,7 @@ impl NewKeyConfiguration {
             cases.sort();
             cases
         };
-        let filled = |alias: &Option<String>| alias.clone().filter(|alias| !alias.is_empty());
-        existing.aws_key_info.as_ref().is_some_and(|key| {
-            key.key_arn == self.aws_key_info.key_arn
-                && filled(&key.key_alias) == filled(&self.aws_key_info.key_alias)
-                && key.is_reused_for_cluster_volumes()
-                    == self.aws_key_info.is_reused_for_cluster_volumes()
-                && sorted(&existing.use_cases) == sorted(&self.use_cases)
-        })
+        self.key.is_of(existing) && sorted(&existing.use_cases) == sorted(&self.use_cases)
     }
 }
 

@@ -6,7 +6,6 @@ pub mod auth;
 pub mod errors;
 mod http;
 pub mod key_configurations;
-mod proxies;
 pub mod tokens;
 pub mod transport;
 pub mod workspaces;

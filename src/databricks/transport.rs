@@ -30,8 +30,8 @@ use super::auth::AccountHost;
 use super::auth::Resolved;
 use super::errors::Error;
 use super::http::{broken, pause, read};
-use super::proxies::Proxies;
-use super::tokens::{Headers, Tokens};
+use super::tokens::{GoogleSource, Headers, Tokens};
+use crate::network::Proxies;
 use crate::vocabulary::AccountId;
 
 /// How long a connection may take to open.
@@ -56,6 +56,8 @@ pub struct Behaviour {
     pub ca_bundle: Option<PathBuf>,
     /// What the User-Agent says.
     pub user_agent: String,
+    /// Where Google's tokens come from, for the methods that need one.
+    pub google: GoogleSource,
     /// Ends when the user wants to stop: what is under way is finished, and nothing is tried again.
     pub stop: CancellationToken,
 }
@@ -69,6 +71,7 @@ impl Default for Behaviour {
             requests_per_second: 15,
             ca_bundle: None,
             user_agent: concat!("dbxcmk/", env!("CARGO_PKG_VERSION")).to_owned(),
+            google: GoogleSource::default(),
             stop: CancellationToken::new(),
         }
     }
@@ -135,6 +138,7 @@ impl Account {
             host.clone(),
             account.clone(),
             credential,
+            behaviour.google.clone(),
             patience,
             behaviour.stop.clone(),
         );

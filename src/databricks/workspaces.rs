@@ -25,6 +25,9 @@ pub struct Workspace {
     /// Its AWS region.
     #[serde(default)]
     pub aws_region: Option<String>,
+    /// Its region on Google Cloud.
+    #[serde(default)]
+    pub location: Option<String>,
     /// `ENTERPRISE`, `PREMIUM`, …
     #[serde(default)]
     pub pricing_tier: Option<Tier>,
@@ -43,12 +46,29 @@ pub struct Workspace {
     /// The customer's own network; without one, Databricks manages the network.
     #[serde(default)]
     pub network_id: Option<String>,
+    /// Its project on Google Cloud.
+    #[serde(default)]
+    pub cloud_resource_container: Option<CloudResourceContainer>,
     /// `HYBRID` or `SERVERLESS`.
     #[serde(default)]
     pub compute_mode: Option<String>,
     /// `CUSTOMER_HOSTED` or `DEFAULT_STORAGE`.
     #[serde(default)]
     pub storage_mode: Option<String>,
+}
+
+/// Where a workspace on Google Cloud lives.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct CloudResourceContainer {
+    /// Google Cloud's part of it.
+    #[serde(default)]
+    gcp: Option<GcpContainer>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+struct GcpContainer {
+    #[serde(default)]
+    project_id: Option<String>,
 }
 
 /// A role with which Databricks works in the customer's AWS account.
@@ -137,6 +157,18 @@ impl Workspace {
             UseCase::Storage => &self.storage_customer_managed_key_id,
         };
         AttachedKey::of(id.as_deref())
+    }
+
+    /// Its region, as its cloud names it.
+    pub fn region(&self) -> Option<&str> {
+        let own = self.aws_region.as_deref().or(self.location.as_deref());
+        own.filter(|region| !region.is_empty())
+    }
+
+    /// The project on Google Cloud in which it runs.
+    pub fn gcp_project(&self) -> Option<&str> {
+        let container = self.cloud_resource_container.as_ref()?.gcp.as_ref()?;
+        container.project_id.as_deref().filter(|id| !id.is_empty())
     }
 
     /// Whether it has serverless compute alone.

@@ -179,15 +179,39 @@ fn other_cloud(workspace: &WorkspaceFacts) -> Option<Finding> {
     let cloud = workspace
         .cloud
         .as_ref()
-        .filter(|cloud| **cloud != Cloud::Aws)?;
+        .filter(|cloud| ![Cloud::Aws, Cloud::Gcp].contains(*cloud))?;
     let finding = Id::WorkspaceCloud
         .error(Subject::Workspace)
         .found(format!(
-            "The {} runs in the cloud `{cloud}`, and the plan attaches an AWS key to it.",
+            "The {} runs in the cloud `{cloud}`.",
             workspace.in_words()
         ))
+        .why("The account API attaches keys only to workspaces on AWS and Google Cloud.")
+        .remedy("Use a workspace on AWS or Google Cloud.");
+    Some(finding)
+}
+
+/// A key of one cloud under a workspace of another.
+fn of_another_cloud(
+    workspace: &WorkspaceFacts,
+    subject: Subject,
+    cloud: &Cloud,
+    key: &str,
+) -> Option<Finding> {
+    let own = workspace.own_cloud();
+    if own == *cloud {
+        return None;
+    }
+    let finding = Id::WorkspaceCloud
+        .error(subject)
+        .found(format!(
+            "The {} runs on {}, and the plan attaches the key `{key}` of {} to it.",
+            workspace.in_words(),
+            own.in_words(),
+            cloud.in_words()
+        ))
         .why("A workspace can use only keys of its own cloud.")
-        .remedy("Use a workspace on AWS. This version of the provider does not attach keys of other clouds.");
+        .remedy("Create a key configuration with a key of the workspace's cloud, in the region of the workspace, and use that configuration.");
     Some(finding)
 }
 
@@ -222,7 +246,7 @@ fn tier(workspace: &WorkspaceFacts) -> Option<Finding> {
     let finding = Id::WorkspaceTier
         .error(Subject::Workspace)
         .found(format!("The {} has the tier {tier}.", workspace.in_words()))
-        .why("Customer-managed keys on AWS need the Enterprise tier. Databricks refuses the request on other tiers.")
+        .why("Customer-managed keys need the Enterprise tier. Databricks refuses the request on other tiers.")
         .remedy("Upgrade the account to Enterprise, or remove this workspace from the configuration.");
     Some(finding)
 }
@@ -288,19 +312,21 @@ fn key_of_configuration(
 ) -> Option<Finding> {
     let (subject, name, id) = (Subject::of(case), workspace.in_words(), &configuration.id);
     const ANOTHER: &str = "Find the configuration in the account console under Cloud resources > Encryption keys, and use one whose key is \
-                           an AWS KMS key.";
+                           a key of its cloud.";
     let finding = match &configuration.key {
         ConfigurationKey::Known { key, location } => {
-            return place(workspace, subject, key, location);
+            return of_another_cloud(workspace, subject, key.cloud(), key.as_str())
+                .or_else(|| place(workspace, subject, key, location));
         }
         ConfigurationKey::Elsewhere(cloud, key) => Id::WorkspaceCloud
             .error(subject)
             .found(format!(
-                "The key configuration {id} has the key `{key}` of {}, and the {name} runs on AWS.",
-                cloud.in_words()
+                "The key configuration {id} has the key `{key}` of {}, and the {name} runs on {}.",
+                cloud.in_words(),
+                workspace.own_cloud().in_words()
             ))
             .why("A workspace can use only keys of its own cloud.")
-            .remedy("Create a key configuration with an AWS KMS key in the region of the workspace, and use that configuration."),
+            .remedy("Create a key configuration with a key of the workspace's cloud, in the region of the workspace, and use that configuration."),
         ConfigurationKey::Unreadable(text) => Id::KeyConfigurationUnreadable
             .error(subject)
             .found(format!("The account shows the key configuration {id} with this key: {text}."))
@@ -308,7 +334,7 @@ fn key_of_configuration(
                 "The provider cannot prove anything about a key that it cannot read: not its state, not its region, and not that Databricks \
                  may use it. An attach often cannot be undone.",
             )
-            .remedy(Remedy::say(ANOTHER).and_say("If the ARN is correct there, report this as a bug of this provider.")),
+            .remedy(Remedy::say(ANOTHER).and_say("If the key is correct there, report this as a bug of this provider.")),
         ConfigurationKey::Missing => Id::KeyConfigurationUnreadable
             .error(subject)
             .found(format!("The account shows the key configuration {id} without a key."))
@@ -366,7 +392,8 @@ pub fn judge_planned_key(
 ) -> Option<Finding> {
     match key {
         ConfigurationKey::Known { key, location } => {
-            place(workspace, Subject::of(case), key, location)
+            of_another_cloud(workspace, Subject::of(case), key.cloud(), key.as_str())
+                .or_else(|| place(workspace, Subject::of(case), key, location))
         }
         _ => None,
     }

@@ -168,6 +168,36 @@ catalog! {
         "A statement allows `Principal: \"*\"` without a condition that says who.";
     PolicyDeletedPrincipal "policy-deleted-principal" Warning Allowed "The key policy names a principal that was deleted"
         "AWS shows it as `AROA…` or `AIDA…`. It matches nobody, not even a new role of the same name, and KMS rejects every change of the policy until it is removed.";
+    GcpKeyLocation "gcp-key-location" Error Refused "The Cloud KMS key is not in a region"
+        "Databricks refuses keys of multi-regions and of `global`. The key must be in the region of the workspace.";
+    GcpKeyPurpose "gcp-key-purpose" Error Refused "The Cloud KMS key is not for encryption"
+        "The purpose must be ENCRYPT_DECRYPT. It cannot be changed: create another key.";
+    GcpKeyPrimary "gcp-key-primary" Error Refused "The Cloud KMS key has no enabled primary version"
+        "New data cannot be encrypted without one. The message shows the commands that help.";
+    GcpKeyVersions "gcp-key-versions" Warning Refused "Old versions of the Cloud KMS key cannot be used"
+        "Data that a disabled or scheduled version encrypted cannot be read. Keep old versions enabled as long as data needs them.";
+    GcpKeyJustifications "gcp-key-justifications" Error Refused "The Cloud KMS key allows no access reason"
+        "A Key Access Justifications policy that is present and empty makes every use of the key fail.";
+    GcpKeyProtection "gcp-key-protection" Warning Allowed "The Cloud KMS key has a protection level that Databricks does not document"
+        "Databricks documents SOFTWARE and HSM. What an external key manager does is not visible to Cloud KMS.";
+    GcpKeyNoRotation "gcp-key-no-rotation" Warning Allowed "The Cloud KMS key is not rotated automatically"
+        "A workspace keeps its storage key permanently, so the only possible rotation is a new version of the same key: `rotation_period` on `google_kms_crypto_key`.";
+    GcpKeyShortWindow "gcp-key-short-window" Warning Allowed "Versions of the Cloud KMS key are destroyed soon after it was ordered"
+        "`destroy_scheduled_duration` is less than 7 days. It cannot be changed after the creation of the key.";
+    GcpKeyUnreadable "gcp-key-unreadable" ErrorAtApply Refused "The Cloud KMS key could not be read"
+        "Cloud KMS answers the same for a key that does not exist and for one that the identity may not read. Planning continues; an apply stops before the attach.";
+    GcpMemberMissing "gcp-member-missing" Error Refused "A service account that needs the Cloud KMS key may not use it"
+        "Every level from the key to the organization was read, and none grants it. The message names the service account and the command. `dbxcmk_key_policy` grants it.";
+    GcpMemberNotSeen "gcp-member-not-seen" Warning Refused "The provider sees no grant for a service account that needs the Cloud KMS key"
+        "The provider could not read every level above the key, so a grant may exist there.";
+    GcpMemberConditional "gcp-member-conditional" ErrorAtApply Refused "A service account may use the Cloud KMS key only under a condition"
+        "The provider decides conditions on `resource.name`, `resource.type` and `request.time`. The message quotes the one that it cannot decide.";
+    GcpMemberUnknownRole "gcp-member-unknown-role" ErrorAtApply Refused "A service account has a role whose permissions are not known"
+        "The role may contain the permissions to encrypt and decrypt. Grant roles/cloudkms.cryptoKeyEncrypterDecrypter, which does.";
+    GcpMemberDenied "gcp-member-denied" Warning Refused "A deny policy denies a service account the use of keys"
+        "A deny policy of the project, a folder or the organization names the service account. Whether such policies count for the use of keys is not documented, so this stops nothing.";
+    GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"
+        "The provider could not find out the project number of the workspace, or which service account Databricks uses. The message says which.";
     StorageKeyAlreadySet "storage-key-already-set" Error Refused "The storage key of a workspace cannot be changed"
         "It can be set only once. It cannot be replaced by another key, and it cannot be detached.";
     KeyConfigurationNotFound "key-configuration-not-found" Error Refused "The key configuration does not exist in this Databricks account"

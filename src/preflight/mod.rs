@@ -7,6 +7,7 @@
 pub mod aws;
 pub mod binding;
 mod catalog;
+pub mod gcp;
 mod remedy;
 
 pub use catalog::{Id, Silence, Silenced};

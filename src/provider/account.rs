@@ -12,13 +12,16 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::diagnose::Unavailable;
 use super::shared::{AsOf, Shared, Watched, lock};
+use crate::clouds::gcp::Gcp;
 use crate::databricks::auth::Surroundings;
 use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::tokens::{GoogleSource, GoogleToken, GoogleTokens};
 use crate::databricks::transport::Behaviour;
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, AuthError, Error, Settings};
 use crate::vocabulary::{AccountId, Deployment, KeyConfigurationId, WorkspaceId};
 use tfplugin::provider::Run;
+use tfplugin::resource::Boxed;
 
 /// The account that the provider block, the environment and a profile name. Nothing is called before it is needed.
 pub struct DatabricksAccount {
@@ -37,6 +40,7 @@ impl DatabricksAccount {
             settings: settings.completed(&Surroundings::OWN),
             unknown,
             behaviour: Behaviour {
+                google: GoogleSource(Some(Arc::new(Gcp::new(config.gcp().0)))),
                 stop: run.stop,
                 ..config.behaviour(&run.terraform_version)
             },
@@ -98,6 +102,26 @@ impl DatabricksAccount {
     /// What this run has read, for plans and refreshes.
     pub fn reads(&self) -> &AccountReads {
         &self.reads
+    }
+}
+
+impl GoogleTokens for Gcp {
+    fn access_token<'a>(&'a self, service_account: Option<&'a str>) -> Boxed<'a, GoogleToken> {
+        Box::pin(async move {
+            let token = self.access_token_of(service_account).await;
+            token.map_err(|error| error.to_string())
+        })
+    }
+
+    fn id_token<'a>(
+        &'a self,
+        service_account: &'a str,
+        audience: &'a str,
+    ) -> Boxed<'a, GoogleToken> {
+        Box::pin(async move {
+            let token = self.id_token_of(service_account, audience).await;
+            token.map_err(|error| error.to_string())
+        })
     }
 }
 

@@ -1,6 +1,10 @@
 //! Which data of a workspace which key encrypts, where it lies, and what no key of these reaches. As data.
 //!
-//! Source: the Databricks documentation of customer-managed keys for managed services and for workspace storage.
+//! Source: the Databricks documentation of customer-managed keys for managed services and for workspace storage. What is here is that
+//! of AWS; [`kinds`] has that of every cloud.
+
+use super::gcp;
+use crate::vocabulary::Cloud;
 
 /// What encrypts a kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +15,8 @@ pub enum Cover {
     Storage,
     /// The storage key, when its configuration is reused for cluster volumes.
     ClusterVolumes,
+    /// The storage key, in every workspace with classic compute.
+    Disks,
     /// No key of these; what to do instead.
     None(&'static str),
 }
@@ -31,7 +37,7 @@ pub struct DataKind {
 const CONTROL_PLANE: &str = "Databricks control plane";
 const BUCKET: &str = "workspace bucket";
 
-const fn managed(name: &'static str, note: &'static str) -> DataKind {
+pub(super) const fn managed(name: &'static str, note: &'static str) -> DataKind {
     DataKind {
         name,
         place: CONTROL_PLANE,
@@ -40,7 +46,7 @@ const fn managed(name: &'static str, note: &'static str) -> DataKind {
     }
 }
 
-const fn stored(name: &'static str, note: &'static str) -> DataKind {
+pub(super) const fn stored(name: &'static str, note: &'static str) -> DataKind {
     DataKind {
         name,
         place: BUCKET,
@@ -49,9 +55,17 @@ const fn stored(name: &'static str, note: &'static str) -> DataKind {
     }
 }
 
-const NEW_ONLY: &str = "Existing data keeps its encryption until it is written again.";
+pub(super) const NEW_ONLY: &str = "Existing data keeps its encryption until it is written again.";
 
-/// Every kind of data that a workspace has.
+/// Every kind of data that a workspace of a cloud has; a cloud that this version does not know is taken for AWS.
+pub fn kinds(cloud: &Cloud) -> &'static [DataKind] {
+    match cloud {
+        Cloud::Gcp => gcp::KINDS,
+        _ => KINDS,
+    }
+}
+
+/// Every kind of data that a workspace on AWS has.
 pub const KINDS: &[DataKind] = &[
     managed(
         "notebooks",
@@ -166,7 +180,9 @@ impl DataKind {
             Cover::Storage if keys.default_storage => Covered::Not(MANAGED),
             Cover::Storage if keys.storage => Covered::ByStorage,
             Cover::Storage => Covered::Not(STORAGE),
-            Cover::ClusterVolumes if keys.serverless_only => Covered::DoesNotApply,
+            Cover::ClusterVolumes | Cover::Disks if keys.serverless_only => Covered::DoesNotApply,
+            Cover::Disks if keys.storage => Covered::ByStorage,
+            Cover::Disks => Covered::Not(STORAGE),
             Cover::ClusterVolumes if keys.storage && keys.cluster_volumes => Covered::ByStorage,
             Cover::ClusterVolumes if keys.storage => Covered::Not(
                 "The storage key is attached with `reuse_key_for_cluster_volumes = false`, which cannot be changed. Encrypt EBS \
@@ -234,6 +250,31 @@ mod tests {
             count(without_volumes, |one| matches!(one, Covered::Not(_))),
             1
         );
+    }
+
+    /// On Google Cloud the storage key covers the disks as well, without a choice.
+    #[test]
+    fn the_disks_of_google_cloud_belong_to_the_storage() {
+        let covered = |keys: WorkspaceKeys| {
+            let mut own = kinds(&Cloud::Gcp).iter();
+            let disks = own.find(|kind| kind.cover == Cover::Disks);
+            disks.map(|kind| kind.in_workspace(keys))
+        };
+        let storage = WorkspaceKeys {
+            storage: true,
+            ..WorkspaceKeys::default()
+        };
+        assert_eq!(covered(storage), Some(Covered::ByStorage));
+        let serverless = WorkspaceKeys {
+            serverless_only: true,
+            ..storage
+        };
+        assert_eq!(covered(serverless), Some(Covered::DoesNotApply));
+        assert!(matches!(
+            covered(WorkspaceKeys::default()),
+            Some(Covered::Not(_))
+        ));
+        assert_eq!(kinds(&Cloud::Aws), KINDS);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod coverage;
+pub mod gcp;
 pub mod revocation;
 mod transition;
 

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::coverage::{Covered, KINDS, WorkspaceKeys};
+use super::coverage::{Covered, WorkspaceKeys, kinds};
+use crate::vocabulary::Cloud;
 
 /// How long the former key of managed services is still needed after another one was attached.
 pub const NEEDED_AFTER_ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
@@ -32,6 +33,19 @@ pub const ATTACHED_VOLUMES: GoesOn = GoesOn {
     until: "the volumes are detached, which is when the cluster ends or restarts",
 };
 
+/// Disks that are attached. Source: Google Cloud documentation, "Protect resources by using Cloud KMS keys": running machines go on,
+/// and do not start again (keyRevocationActionType NONE).
+pub const ATTACHED_DISKS: GoesOn = GoesOn {
+    what: "running clusters of classic compute, on persistent disks that are attached",
+    until: "the machines stop; they do not start again, and clusters do not grow",
+};
+
+/// Versions that were disabled a moment ago. Source: Cloud KMS documentation, "Resource consistency".
+pub const NOT_YET_DISABLED: GoesOn = GoesOn {
+    what: "uses of the key versions that were disabled",
+    until: "about a minute after the disabling, exceptionally up to 3 hours",
+};
+
 /// What stops in a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
@@ -44,9 +58,9 @@ pub struct Stop {
 }
 
 /// What stops in a workspace without a key. `keys`: what the workspace has, and of its keys only those that are taken away.
-pub fn without_key(keys: WorkspaceKeys) -> Stop {
+pub fn without_key(cloud: &Cloud, keys: WorkspaceKeys) -> Stop {
     let is_lost = |covered| matches!(covered, Covered::ByManagedServices | Covered::ByStorage);
-    let data = KINDS
+    let data = kinds(cloud)
         .iter()
         .filter(|kind| is_lost(kind.in_workspace(keys)))
         .map(|kind| kind.name)
@@ -60,10 +74,17 @@ pub fn without_key(keys: WorkspaceKeys) -> Stop {
         stop.compute
             .push("clusters, jobs and SQL warehouses that read or write the workspace storage");
     }
-    if keys.storage && keys.cluster_volumes && !keys.serverless_only {
+    let has_disks = *cloud == Cloud::Gcp || keys.cluster_volumes;
+    if keys.storage && has_disks && !keys.serverless_only {
         stop.compute
             .push("new clusters of classic compute do not start");
-        stop.goes_on.push(ATTACHED_VOLUMES);
+        stop.goes_on.push(match cloud {
+            Cloud::Gcp => ATTACHED_DISKS,
+            _ => ATTACHED_VOLUMES,
+        });
+    }
+    if *cloud == Cloud::Gcp {
+        stop.goes_on.push(NOT_YET_DISABLED);
     }
     if keys.managed_services {
         stop.compute
@@ -90,20 +111,27 @@ mod tests {
             cluster_volumes: true,
             ..storage
         };
-        let stop = without_key(managed);
+        let stop = without_key(&Cloud::Aws, managed);
         assert!(stop.data.contains(&"notebooks") && !stop.data.contains(&"DBFS root"));
         assert_eq!(stop.goes_on, [CACHED]);
-        let stop = without_key(storage);
+        let stop = without_key(&Cloud::Aws, storage);
         assert!(stop.data.contains(&"DBFS root") && !stop.data.contains(&"notebooks"));
         assert_eq!((stop.compute.len(), stop.goes_on.len()), (1, 1));
-        let stop = without_key(volumes);
+        let stop = without_key(&Cloud::Aws, volumes);
         assert!(stop.data.contains(&"EBS volumes of classic compute"));
         assert_eq!(stop.goes_on, [CACHED, ATTACHED_VOLUMES]);
+        let stop = without_key(&Cloud::Gcp, storage);
+        assert!(stop.data.contains(&"persistent disks of classic compute"));
+        assert_eq!(stop.goes_on, [CACHED, ATTACHED_DISKS, NOT_YET_DISABLED]);
         let serverless = WorkspaceKeys {
             serverless_only: true,
             default_storage: true,
             ..managed
         };
-        assert!(without_key(serverless).data.contains(&"DBFS root"));
+        assert!(
+            without_key(&Cloud::Aws, serverless)
+                .data
+                .contains(&"DBFS root")
+        );
     }
 }

@@ -3,9 +3,9 @@
 
 use serde_json::Value as Json;
 
-use super::aws;
 use super::plan::{Action, ResourceChange};
 use super::shape::Shape;
+use super::{aws, google};
 use kms_policy::nearest;
 
 /// A type, the attributes that are read of it, and the names that its nested attributes have in all.
@@ -31,6 +31,11 @@ pub const KINDS: &[ResourceKind] = &[
             ("aws.cross_account_role_arn", Shape::Text),
             ("aws.cluster_volumes", Shape::Flag),
             ("aws.include_grants", Shape::Flag),
+            ("gcp", Shape::Object),
+            ("gcp.kms_key_id", google::KEY),
+            ("gcp.databricks_service_accounts", Shape::Texts),
+            ("gcp.workspace_project_number", Shape::Text),
+            ("gcp.members", Shape::Texts),
             ("statements", Shape::Text),
             ("force_destroy", Shape::Flag),
         ],
@@ -42,6 +47,15 @@ pub const KINDS: &[ResourceKind] = &[
                     "cross_account_role_arn",
                     "cluster_volumes",
                     "include_grants",
+                ],
+            ),
+            (
+                "gcp",
+                &[
+                    "kms_key_id",
+                    "databricks_service_accounts",
+                    "workspace_project_number",
+                    "members",
                 ],
             ),
             ("timeouts", TIMEOUTS),
@@ -56,6 +70,9 @@ pub const KINDS: &[ResourceKind] = &[
             ("aws.key_arn", aws::KEY),
             ("aws.key_alias", Shape::Text),
             ("aws.reuse_key_for_cluster_volumes", Shape::Flag),
+            ("gcp", Shape::Object),
+            ("gcp.kms_key_id", google::KEY),
+            ("gcp.manual", Shape::Flag),
         ],
         nested: &[
             (
@@ -66,6 +83,10 @@ pub const KINDS: &[ResourceKind] = &[
                     "key_region",
                     "reuse_key_for_cluster_volumes",
                 ],
+            ),
+            (
+                "gcp",
+                &["kms_key_id", "manual", "location", "service_account_email"],
             ),
             ("timeouts", &["create", "delete"]),
         ],
@@ -128,7 +149,46 @@ pub const KINDS: &[ResourceKind] = &[
             ("use_cases", Shape::Texts),
             ("aws_key_info", Shape::Objects),
             ("aws_key_info.0.key_arn", aws::KEY),
+            ("gcp_key_info", Shape::Objects),
+            ("gcp_key_info.0.kms_key_id", google::KEY),
         ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_kms_crypto_key",
+        attributes: &[
+            ("id", Shape::Text),
+            ("rotation_period", Shape::Text),
+            ("destroy_scheduled_duration", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_kms_crypto_key_version",
+        attributes: &[("crypto_key", Shape::Text), ("state", Shape::Text)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_kms_crypto_key_iam_member",
+        attributes: &[
+            ("crypto_key_id", Shape::Text),
+            ("role", Shape::Text),
+            ("member", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_kms_crypto_key_iam_binding",
+        attributes: &[
+            ("crypto_key_id", Shape::Text),
+            ("role", Shape::Text),
+            ("members", Shape::Texts),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "google_kms_crypto_key_iam_policy",
+        attributes: &[("crypto_key_id", Shape::Text), ("policy_data", Shape::Text)],
         nested: &[],
     },
     ResourceKind {

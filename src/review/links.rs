@@ -5,16 +5,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::aws;
 use super::plan::{Plan, ResourceChange, by_configured, without_indexes};
+use super::{aws, google};
 use crate::vocabulary::{Key, UseCase};
 
 /// How deep references through modules are followed.
 const DEEPEST: u32 = 16;
 
 /// The types whose ARN a key configuration names.
-const KEY_TYPES: [&str; 4] = [
+const KEY_TYPES: [&str; 5] = [
     "dbxcmk_key_policy",
+    "google_kms_crypto_key",
     "aws_kms_key",
     "aws_kms_replica_key",
     "aws_kms_external_key",
@@ -113,6 +114,19 @@ pub const BINDINGS: [(&str, [(UseCase, &str); 2]); 2] = [
         ],
     ),
 ];
+
+/// The resources of hashicorp/google that speak of a key, and the attribute that names it.
+const GOOGLE_KEY_NAMES: [(&str, &str); 4] = [
+    ("google_kms_crypto_key_version", "crypto_key"),
+    ("google_kms_crypto_key_iam_member", "crypto_key_id"),
+    ("google_kms_crypto_key_iam_binding", "crypto_key_id"),
+    ("google_kms_crypto_key_iam_policy", "crypto_key_id"),
+];
+
+/// The key of this name, whatever its cloud.
+fn key_named(name: &str) -> Option<Key> {
+    aws::key(name).or_else(|| google::key(name))
+}
 
 struct Finder<'a> {
     plan: &'a Plan,
@@ -255,8 +269,12 @@ impl Links {
         for kind in ["aws_kms_key", "aws_kms_replica_key", "aws_kms_external_key"] {
             plan.of(kind).for_each(|change| links.add_resource(change));
         }
+        for change in plan.of("google_kms_crypto_key") {
+            links.add_named(change, "id");
+        }
         for change in plan.of("dbxcmk_key_policy") {
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
+            links.add_key_of(&finder, change, "gcp.kms_key_id", "gcp");
             links
                 .with_statements
                 .extend(links.key_of.get(&change.address).cloned());
@@ -264,12 +282,18 @@ impl Links {
         for change in plan.of("aws_kms_key_policy") {
             links.add_key_of(&finder, change, "key_id", "key_id");
         }
+        for (kind, attribute) in GOOGLE_KEY_NAMES {
+            for change in plan.of(kind) {
+                links.add_key_of(&finder, change, attribute, attribute);
+            }
+        }
         for change in plan.of("dbxcmk_key_configuration") {
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
+            links.add_key_of(&finder, change, "gcp.kms_key_id", "gcp");
             links.add_configuration(
                 change,
                 "id",
-                "aws.key_arn",
+                &["aws.key_arn", "gcp.kms_key_id"],
                 change.latest("aws.reuse_key_for_cluster_volumes"),
             );
         }
@@ -280,10 +304,16 @@ impl Links {
                 "aws_key_info.0.key_arn",
                 "aws_key_info/0/key_arn",
             );
+            links.add_key_of(
+                &finder,
+                change,
+                "gcp_key_info.0.kms_key_id",
+                "gcp_key_info/0/kms_key_id",
+            );
             links.add_configuration(
                 change,
                 "customer_managed_key_id",
-                "aws_key_info.0.key_arn",
+                &["aws_key_info.0.key_arn", "gcp_key_info.0.kms_key_id"],
                 None,
             );
         }
@@ -296,8 +326,13 @@ impl Links {
     }
 
     fn add_resource(&mut self, change: &ResourceChange) {
-        let arn = change.latest("arn");
-        let key = arn.as_deref().and_then(aws::key);
+        self.add_named(change, "arn");
+    }
+
+    /// A resource that makes a key, and has its name in an attribute.
+    fn add_named(&mut self, change: &ResourceChange, attribute: &str) {
+        let arn = change.latest(attribute);
+        let key = arn.as_deref().and_then(key_named);
         let name = arn.unwrap_or_else(|| change.address.clone());
         self.key_of.insert(change.address.clone(), name.clone());
         self.keys.insert(
@@ -322,7 +357,9 @@ impl Links {
         self.keys
             .values()
             .find(is_it)
-            .map_or_else(|| value.to_owned(), |key| key.name.clone())
+            .map(|key| key.name.clone())
+            .or_else(|| google::whole(value))
+            .unwrap_or_else(|| value.to_owned())
     }
 
     /// The key that a resource names by value, or refers to.
@@ -345,7 +382,7 @@ impl Links {
             }
         };
         self.keys.entry(name.clone()).or_insert_with(|| LinkedKey {
-            key: aws::key(&name),
+            key: key_named(&name),
             name: name.clone(),
             address: None,
         });
@@ -356,7 +393,7 @@ impl Links {
         &mut self,
         change: &ResourceChange,
         id: &str,
-        key_path: &str,
+        key_paths: &[&str],
         reuse: Option<String>,
     ) {
         let is_storage = change
@@ -372,7 +409,10 @@ impl Links {
             },
             address: Some(change.address.clone()),
             key: self.key_of.get(&change.address).cloned(),
-            key_before: change.before(key_path).map(|arn| self.name_of(&arn)),
+            key_before: key_paths
+                .iter()
+                .find_map(|path| change.before(path))
+                .map(|key| self.name_of(&key)),
             cluster_volumes: is_storage && reuse.as_deref() != Some("false"),
         };
         self.configurations

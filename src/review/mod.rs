@@ -11,6 +11,7 @@
 
 mod aws;
 mod catalog;
+mod google;
 mod kinds;
 mod links;
 mod plan;

@@ -6,6 +6,7 @@ pub mod aws;
 mod cloud;
 mod databricks;
 mod deployment;
+pub mod gcp;
 mod hosts;
 
 pub use cloud::{Cloud, Key, KeyState, Tier, WorkspaceStatus};

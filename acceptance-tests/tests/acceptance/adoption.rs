@@ -206,6 +206,25 @@ fn everything_that_is_there_is_listed() {
 }
 
 /// The state of databricks/databricks, in the form in which that provider writes it.
+/// Terraform asks for Databricks' own provider because a state names it, and asks nothing of it: ours stands in for it.
+pub fn stand_in_for_databricks(stage: &Stage) {
+    let stand_in = stage.workdir.path().join("stand-in");
+    std::fs::create_dir_all(&stand_in).unwrap();
+    std::os::unix::fs::symlink(
+        providers::provider_binary(),
+        stand_in.join("terraform-provider-databricks"),
+    )
+    .unwrap();
+    let overrides = providers::cli_configuration();
+    let line = format!(
+        "dev_overrides {{\n    \"databricks/databricks\" = \"{}\"",
+        stand_in.display()
+    );
+    stage
+        .workdir
+        .write("terraform.rc", &overrides.replace("dev_overrides {", &line));
+}
+
 #[test]
 fn a_key_configuration_of_databricks_own_provider_is_moved() {
     if !has("moved between types", (1, 8)) {
@@ -234,22 +253,7 @@ fn a_key_configuration_of_databricks_own_provider_is_moved() {
         }],
     });
     stage.workdir.write("terraform.tfstate", &state.to_string());
-    // Terraform asks for that provider because the state names it, and asks nothing of it: ours stands in for it.
-    let stand_in = stage.workdir.path().join("stand-in");
-    std::fs::create_dir_all(&stand_in).unwrap();
-    std::os::unix::fs::symlink(
-        providers::provider_binary(),
-        stand_in.join("terraform-provider-databricks"),
-    )
-    .unwrap();
-    let overrides = providers::cli_configuration();
-    let line = format!(
-        "dev_overrides {{\n    \"databricks/databricks\" = \"{}\"",
-        stand_in.display()
-    );
-    stage
-        .workdir
-        .write("terraform.rc", &overrides.replace("dev_overrides {", &line));
+    stand_in_for_databricks(&stage);
     // The steps of the guide, with this key; the resource of the workspace is the peer's own business.
     let guide =
         std::fs::read_to_string(checkout().join("docs/guides/migrate-from-databricks.md")).unwrap();

@@ -160,19 +160,33 @@ fn an_application_in_entra_is_let_in_with_both_tokens() {
     );
 }
 
+/// The key of a Google service account (PEM).
+pub struct GoogleKey {
+    pub public: String,
+    pub private: String,
+}
+
+pub fn google_key() -> GoogleKey {
+    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
+        .unwrap();
+    GoogleKey {
+        public: key.public_key_pem(),
+        private: key.serialize_pem(),
+    }
+}
+
 #[test]
 fn a_google_service_account_signs_for_itself() {
     let mut stage = stage();
-    let key = rcgen::KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, rcgen::RsaKeySize::_2048)
-        .unwrap();
+    let key = google_key();
     stage
         .sandbox
-        .with(|world| world.google_key = Some(key.public_key_pem()));
+        .with(|world| world.google_key = Some(key.public.clone()));
     let credentials = serde_json::json!({
         "type": "service_account",
         "client_email": "keys@project.iam.gserviceaccount.com",
         "private_key_id": "1",
-        "private_key": key.serialize_pem(),
+        "private_key": key.private,
         "token_uri": format!("{}/google/token", stage.sandbox.url()),
     });
     stage.workdir.write("google.json", &credentials.to_string());

@@ -518,7 +518,7 @@ mod faults {
         // Taking one over says what it is.
         stage.workdir.write(
             "import.tf",
-            "import {\n  to = dbxcmk_key_configuration.lakehouse\n  id = \"c2000000-0000-4000-8000-000000000001\"\n}\n",
+            "import {\n  to = dbxcmk_key_configuration.lakehouse\n  id = \"c2000000-0000-4000-8000-000000000002\"\n}\n",
         );
         let run = stage.workdir.refused_plan();
         assert!(

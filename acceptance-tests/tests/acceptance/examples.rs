@@ -164,6 +164,49 @@ fn the_complete_example_is_applied(over: Over) {
     stage.workdir.empty_plan();
 }
 
+/// The example for Google Cloud, and the way that the guide goes, with this key in the place of the resource that makes it.
+#[test]
+fn the_example_for_google_cloud_is_applied() {
+    use acceptance_tests::google::KEY;
+    use dbxcmk_sandbox::gcp;
+    let mut stage = Stage::on_google();
+    stage.workdir.configuration(&example("google/main.tf"));
+    stage
+        .workdir
+        .write("variables.tf", &example("google/variables.tf"));
+    for (name, value) in [
+        ("kms_key_id", KEY),
+        ("workspace_id", &gcp::WORKSPACE.to_string()),
+        ("workspace_project_number", gcp::PROJECT_NUMBER),
+        ("settle_time", "0s"),
+    ] {
+        stage.workdir.set(&format!("TF_VAR_{name}"), value);
+    }
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+
+    let guide =
+        std::fs::read_to_string(checkout().join("docs/guides/first-key-google.md")).unwrap();
+    let steps = crate::documentation::blocks(&guide, "terraform");
+    let [provider, _, resources, ..] = steps.as_slice() else {
+        panic!("the guide has other steps");
+    };
+    let stage = Stage::on_google();
+    let workspace = "db-1234567890123456@prod-gcp-us-east4.iam.gserviceaccount.com";
+    stage.google(|google| google.service_accounts.insert(workspace.to_owned()));
+    let resources = resources
+        .replace("google_kms_crypto_key.lakehouse.id", &format!("\"{KEY}\""))
+        .replace("\"1234567890123456\"", &format!("\"{}\"", gcp::WORKSPACE))
+        .replace("  depends_on", "  settle_time = \"0s\"\n\n  depends_on");
+    stage.configure(&resources);
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    // The provider block of the guide is checked without a call.
+    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    stage.workdir.configuration(&format!("{head}{provider}"));
+    stage.workdir.validate();
+}
+
 #[test]
 fn the_documentation_is_fresh() {
     let binary: PathBuf = acceptance_tests::harness::providers::provider_binary();

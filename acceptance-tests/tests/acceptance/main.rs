@@ -21,6 +21,7 @@ mod data_sources;
 mod documentation;
 mod examples;
 mod functions;
+mod google;
 mod iam;
 mod import;
 mod keys;

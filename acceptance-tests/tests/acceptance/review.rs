@@ -10,7 +10,7 @@ use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 /// What `review` printed, and its exit code.
-fn reviewed(plan: &str, arguments: &[&str]) -> (String, i32) {
+pub fn reviewed(plan: &str, arguments: &[&str]) -> (String, i32) {
     let mut child = Command::new(provider_binary())
         .arg("review")
         .args(arguments)
@@ -76,7 +76,7 @@ fn plan(workdir: &Workdir) -> String {
 }
 
 /// The plan of a change of which our own provider wants to hear nothing: the peer's resources alone.
-fn snapshot(name: &str, text: &str) {
+pub fn snapshot(name: &str, text: &str) {
     let directory = checkout().join("acceptance-tests/tests/acceptance/snapshots");
     insta::with_settings!({ snapshot_path => directory, prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, steady(text));
@@ -248,7 +248,7 @@ resource "aws_kms_key_policy" "whole" {{
 }
 
 /// A change as a plan has it.
-fn change(address: &str, actions: &[&str], before: Json, after: Json) -> Json {
+pub fn change(address: &str, actions: &[&str], before: Json, after: Json) -> Json {
     let kind = address.split('.').next().unwrap();
     json!({
         "address": address, "mode": "managed", "type": kind, "name": "x", "provider_name": "registry.terraform.io/x/x",
@@ -256,7 +256,7 @@ fn change(address: &str, actions: &[&str], before: Json, after: Json) -> Json {
     })
 }
 
-fn plan_of(changes: Vec<Json>) -> String {
+pub fn plan_of(changes: Vec<Json>) -> String {
     json!({ "format_version": "1.2", "terraform_version": "1.11.4", "resource_changes": changes })
         .to_string()
 }

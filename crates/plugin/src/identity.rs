@@ -9,9 +9,9 @@ use super::proto::tfplugin6 as pb;
 use super::types::Type;
 use super::value::Value;
 
-/// The identity of a resource: one text that Terraform keeps under a name.
+/// One text by which an object can be told from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Identity {
+pub struct IdentityAttribute {
     /// Its name.
     pub name: &'static str,
     /// Where the state has it, with dots.
@@ -20,22 +20,35 @@ pub struct Identity {
     pub description: &'static str,
 }
 
+/// The identity of a resource: texts that Terraform keeps under names. An object has exactly one of them; a resource has several where
+/// its objects are of several kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The attributes.
+    pub attributes: &'static [IdentityAttribute],
+}
+
 impl Identity {
     fn ty(&self) -> Type {
-        Type::object([(self.name, Type::String)])
+        Type::object(self.attributes.iter().map(|one| (one.name, Type::String)))
     }
 
     /// The schema that Terraform asks for.
     pub fn to_proto(&self) -> pb::ResourceIdentitySchema {
+        let is_only = self.attributes.len() == 1;
         pb::ResourceIdentitySchema {
             version: 0,
-            identity_attributes: vec![pb::resource_identity_schema::IdentityAttribute {
-                name: self.name.to_owned(),
-                r#type: Type::String.to_json_bytes(),
-                required_for_import: true,
-                optional_for_import: false,
-                description: self.description.to_owned(),
-            }],
+            identity_attributes: self
+                .attributes
+                .iter()
+                .map(|one| pb::resource_identity_schema::IdentityAttribute {
+                    name: one.name.to_owned(),
+                    r#type: Type::String.to_json_bytes(),
+                    required_for_import: is_only,
+                    optional_for_import: !is_only,
+                    description: one.description.to_owned(),
+                })
+                .collect(),
         }
     }
 
@@ -44,10 +57,19 @@ impl Identity {
     /// # Errors
     /// When the state has something else there: a fault of the provider.
     pub fn of(&self, state: &Value) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
-        let Some(text) = state.at(self.path).as_str() else {
+        let found: Vec<(&str, Option<&str>)> = self
+            .attributes
+            .iter()
+            .map(|one| (one.name, state.at(one.path).as_str()))
+            .collect();
+        if found.iter().all(|(_, text)| text.is_none()) {
             return Ok(None);
-        };
-        let value = Value::map([(self.name, Value::string(text))]);
+        }
+        let value = Value::map(
+            found
+                .into_iter()
+                .map(|(name, text)| (name, text.map_or(Value::Null, Value::string))),
+        );
         let data = codec::encode(&value, &self.ty()).map_err(|error| {
             Diagnostic::bug(format!(
                 "An identity does not have the type of its schema: {error}."
@@ -61,27 +83,37 @@ impl Identity {
     /// The text of an identity that the user gave.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is none, or when it has several texts.
     pub fn text(&self, data: &pb::ResourceIdentityData) -> Result<String, Diagnostics> {
+        let listed: Vec<String> = self
+            .attributes
+            .iter()
+            .map(|one| format!("`{}` ({})", one.name, one.description))
+            .collect();
+        let listed = listed.join(" or ");
         let malformed = |error: &CodecError| {
             Diagnostic::error(
                 "The identity cannot be read",
-                format!(
-                    "{error}. It has one attribute, `{}`: {}.",
-                    self.name, self.description
-                ),
+                format!("{error}. It has one attribute: {listed}."),
             )
         };
         let value = codec::decode_optional(data.identity_data.as_ref(), &self.ty())
             .map_err(|error| malformed(&error))?;
-        match value.get(self.name).as_str() {
-            Some(text) => Ok(text.to_owned()),
-            None => Err(Diagnostic::error(
+        let given: Vec<&str> = self
+            .attributes
+            .iter()
+            .filter_map(|one| value.get(one.name).as_str())
+            .collect();
+        match given.as_slice() {
+            [text] => Ok((*text).to_owned()),
+            [] => Err(Diagnostic::error(
                 "The identity is not complete",
-                format!(
-                    "Give `{}` in the `identity` of the import block: {}.",
-                    self.name, self.description
-                ),
+                format!("Give {listed} in the `identity` of the import block."),
+            )
+            .into()),
+            _ => Err(Diagnostic::error(
+                "The identity names several objects",
+                format!("Give only one of {listed} in the `identity` of the import block."),
             )
             .into()),
         }

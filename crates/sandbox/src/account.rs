@@ -14,8 +14,8 @@ use crate::faults::Effect;
 use crate::http::{Answer, Request};
 use crate::needs::USE_CASES;
 use crate::trial::try_key;
-use crate::world::{Objects, Update, Workspace};
-use crate::{ACCOUNT_ID, Shared, identities};
+use crate::world::{Objects, Update, Workspace, World};
+use crate::{ACCOUNT_ID, Shared, gcp, identities};
 
 /// A token that is accepted as it is.
 pub const TOKEN: &str = "dapi-sandbox-token";
@@ -85,7 +85,16 @@ fn is_authenticated(shared: &Shared, request: &Request) -> bool {
         .companions
         .get(token)
         .is_none_or(|(name, value)| request.header(&name.to_ascii_lowercase()) == value);
-    (token == TOKEN || world.tokens.contains(token)) && accompanied
+    let is_google = world.google_id_tokens.contains(token);
+    (token == TOKEN || world.tokens.contains(token))
+        && accompanied
+        && (!is_google || has_google_token(&world, request))
+}
+
+/// Whether a Google access token stands beside the credential.
+fn has_google_token(world: &World, request: &Request) -> bool {
+    let token = request.header("x-databricks-gcp-sa-access-token");
+    token == gcp::TOKEN || world.google_tokens.contains(token)
 }
 
 async fn resource(
@@ -127,7 +136,13 @@ async fn resource(
                 None => no_configuration(&id),
             })
         }
-        ("POST", ["customer-managed-keys"]) => create(shared, &request.json()),
+        ("POST", ["customer-managed-keys"]) => {
+            let body = request.json();
+            match body.get("gcp_key_info") {
+                Some(info) => create_on_google(shared, request, &body, info),
+                None => create(shared, &body),
+            }
+        }
         ("DELETE", ["customer-managed-keys", id]) => delete(shared, id),
         ("GET", ["workspaces"]) => read(&|objects| {
             Answer::json(
@@ -196,24 +211,10 @@ fn milliseconds_now() -> i64 {
 }
 
 fn create(shared: &Shared, body: &Json) -> Answer {
-    let Some(cases) = body
-        .get("use_cases")
-        .and_then(Json::as_array)
-        .filter(|cases| !cases.is_empty())
-    else {
-        return Answer::json(
-            400,
-            &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: use_cases" }),
-        );
+    let cases = match cases_of(body) {
+        Ok(cases) => cases,
+        Err(refused) => return refused,
     };
-    let known = |case: &Json| case.as_str().is_some_and(|case| USE_CASES.contains(&case));
-    if let Some(unknown) = cases.iter().find(|case| !known(case)) {
-        return Answer::plain_refusal(
-            400,
-            "MALFORMED_REQUEST",
-            &format!("Unknown use case {unknown}"),
-        );
-    }
     let Some(arn) = body.pointer("/aws_key_info/key_arn").and_then(Json::as_str) else {
         return Answer::json(
             400,
@@ -253,6 +254,119 @@ fn create(shared: &Shared, body: &Json) -> Answer {
     });
     let mut world = shared.world();
     world.about_to_write();
+    world.now.configurations.insert(id, made.clone());
+    Answer::json(201, &made)
+}
+
+/// The use cases of a new configuration, or the refusal.
+fn cases_of(body: &Json) -> Result<&Vec<Json>, Answer> {
+    let Some(cases) = body
+        .get("use_cases")
+        .and_then(Json::as_array)
+        .filter(|cases| !cases.is_empty())
+    else {
+        return Err(Answer::json(
+            400,
+            &json!({ "message": "MALFORMED_REQUEST: Missing required parameters: use_cases" }),
+        ));
+    };
+    let known = |case: &Json| case.as_str().is_some_and(|case| USE_CASES.contains(&case));
+    match cases.iter().find(|case| !known(case)) {
+        Some(unknown) => Err(Answer::plain_refusal(
+            400,
+            "MALFORMED_REQUEST",
+            &format!("Unknown use case {unknown}"),
+        )),
+        None => Ok(cases),
+    }
+}
+
+/// A configuration with a key of Google Cloud. Unless `manual`, Databricks grants its service account the use of the key with the
+/// caller's Google token. Which roles it grants is not documented; here it is the pair of which its documentation speaks.
+fn create_on_google(shared: &Shared, request: &Request, body: &Json, info: &Json) -> Answer {
+    let cases = match cases_of(body) {
+        Ok(cases) => cases,
+        Err(refused) => return refused,
+    };
+    let name = info
+        .get("kms_key_id")
+        .and_then(Json::as_str)
+        .unwrap_or_default();
+    let parts: Vec<&str> = name.split('/').collect();
+    let [
+        "projects",
+        _,
+        "locations",
+        location,
+        "keyRings",
+        _,
+        "cryptoKeys",
+        _,
+    ] = parts.as_slice()
+    else {
+        return Answer::plain_refusal(
+            400,
+            "MALFORMED_REQUEST",
+            &format!("Invalid KMS key: {name}"),
+        );
+    };
+    if !location.contains('-') {
+        return Answer::refusal(
+            400,
+            "INVALID_PARAMETER_VALUE",
+            &format!("The location {location} is not supported."),
+        );
+    }
+    let is_manual = info.get("manual").and_then(Json::as_bool).unwrap_or(false);
+    let mut world = shared.world();
+    if !is_manual {
+        let refused = || {
+            Answer::refusal(
+                400,
+                "BAD_REQUEST",
+                "Failed to get oauth access token. Please retry after logout and login again.",
+            )
+        };
+        if !has_google_token(&world, request) {
+            return refused();
+        }
+        let denied = &world.now.google.denied;
+        if denied.contains("cloudkms.cryptoKeys.setIamPolicy")
+            || !world.now.google.keys.contains_key(name)
+        {
+            return refused();
+        }
+    }
+    let id = uuid::Uuid::new_v4().to_string();
+    let number = world.now.configurations.len() + 1;
+    let email = format!("cmk-{number}@databricks-control-plane.iam.gserviceaccount.com");
+    world.about_to_write();
+    let google = &mut world.now.google;
+    google.service_accounts.insert(email.clone());
+    if !is_manual {
+        let policy = google.policies.entry(name.to_owned()).or_default();
+        let bindings = policy.fields.entry("bindings").or_insert_with(|| json!([]));
+        if let Some(bindings) = bindings.as_array_mut() {
+            for role in ["Encrypter", "Decrypter"] {
+                bindings.push(json!({
+                    "role": format!("roles/cloudkms.cryptoKey{role}"),
+                    "members": [format!("serviceAccount:{email}")],
+                }));
+            }
+        }
+        policy.generation += 1;
+    }
+    let made = json!({
+        "customer_managed_key_id": id,
+        "account_id": ACCOUNT_ID,
+        "creation_time": milliseconds_now(),
+        "use_cases": cases,
+        "gcp_key_info": {
+            "kms_key_id": name,
+            "gcp_service_account": { "service_account_email": email },
+            "manual": is_manual,
+        },
+    });
     world.now.configurations.insert(id, made.clone());
     Answer::json(201, &made)
 }
@@ -323,6 +437,35 @@ fn finish_update(workspace: &mut Workspace, wait: Duration) {
     {
         workspace.fields.extend(update.fields);
     }
+}
+
+/// Whether the key of a configuration can be used for a workspace, whatever its cloud.
+///
+/// # Errors
+/// Why not.
+pub async fn try_configuration(
+    shared: &Arc<Shared>,
+    workspace: u64,
+    configuration: &Json,
+    case: &str,
+) -> Result<(), String> {
+    if configuration.get("gcp_key_info").is_some() {
+        let project = shared
+            .world()
+            .now
+            .workspaces
+            .get(&workspace)
+            .and_then(|one| {
+                let container = one.fields.get("cloud_resource_container")?;
+                Some(container.pointer("/gcp/project_id")?.as_str()?.to_owned())
+            });
+        return gcp::try_key(shared, configuration, case, project.as_deref());
+    }
+    let arn = configuration
+        .pointer("/aws_key_info/key_arn")
+        .and_then(Json::as_str)
+        .unwrap_or_default();
+    try_key(shared, arn, case).await
 }
 
 async fn update(
@@ -411,19 +554,38 @@ async fn update(
                     &format!("Customer managed key {wanted} does not have the use case {case}."),
                 );
             }
-            let region = configuration.pointer("/aws_key_info/key_region");
-            if region != workspace.fields.get("aws_region") {
+            let is_google = configuration.get("gcp_key_info").is_some();
+            let on_google = workspace
+                .fields
+                .get("cloud")
+                .is_some_and(|cloud| cloud == "gcp");
+            if is_google != on_google {
+                return Answer::refusal(
+                    400,
+                    "INVALID_PARAMETER_VALUE",
+                    "The key must be in the same cloud as the workspace.",
+                );
+            }
+            let of_google = configuration
+                .pointer("/gcp_key_info/kms_key_id")
+                .and_then(Json::as_str)
+                .and_then(|name| name.split('/').nth(3))
+                .map(Json::from);
+            let (region, own) = match is_google {
+                true => (of_google.as_ref(), workspace.fields.get("location")),
+                false => (
+                    configuration.pointer("/aws_key_info/key_region"),
+                    workspace.fields.get("aws_region"),
+                ),
+            };
+            if region != own {
                 return Answer::refusal(
                     400,
                     "INVALID_PARAMETER_VALUE",
                     "The key must be in the same region as the workspace.",
                 );
             }
-            let arn = configuration
-                .pointer("/aws_key_info/key_arn")
-                .and_then(Json::as_str)
-                .unwrap_or_default();
-            trials.push((arn.to_owned(), case));
+            trials.push((configuration.clone(), case));
             changes.insert(name.to_owned(), Json::from(wanted));
         }
         if changes.is_empty() {
@@ -442,8 +604,8 @@ async fn update(
         Some(Effect::RevertAfter { milliseconds }) => Duration::from_millis(*milliseconds),
         _ => Duration::ZERO,
     };
-    for (arn, case) in trials {
-        if let Err(reason) = try_key(shared, &arn, case).await {
+    for (configuration, case) in trials {
+        if let Err(reason) = try_configuration(shared, number, &configuration, case).await {
             if case == MANAGED_SERVICES.0 {
                 return Answer::refusal(
                     400,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use serde_json::{Value as Json, json};
 
 use crate::Shared;
-use crate::trial::try_key;
+use crate::account::try_configuration;
 
 const FIELDS: [(&str, &str); 2] = [
     (
@@ -20,8 +20,8 @@ const FIELDS: [(&str, &str); 2] = [
     ("STORAGE", "storage_customer_managed_key_id"),
 ];
 
-/// The key of a workspace for a use case, and whether clusters' volumes are encrypted with it.
-fn key(shared: &Shared, id: u64, field: &str) -> Option<(String, bool)> {
+/// The key configuration of a workspace for a use case, and whether clusters' volumes are encrypted with its key.
+fn key(shared: &Shared, id: u64, field: &str) -> Option<(Json, bool)> {
     let world = shared.world();
     let workspace = world.now.workspaces.get(&id)?;
     // An update that is over and that nobody has read since stands here still.
@@ -31,16 +31,12 @@ fn key(shared: &Shared, id: u64, field: &str) -> Option<(String, bool)> {
         .filter(|update| update.stays && update.is_over(shared.options.wait))
         .and_then(|update| update.fields.get(field));
     let attached = landed.or_else(|| workspace.fields.get(field))?.as_str()?;
-    let info = world
-        .now
-        .configurations
-        .get(attached)?
-        .get("aws_key_info")?;
-    let reused = info
-        .get("reuse_key_for_cluster_volumes")
+    let configuration = world.now.configurations.get(attached)?;
+    let reused = configuration
+        .pointer("/aws_key_info/reuse_key_for_cluster_volumes")
         .and_then(Json::as_bool)
         .unwrap_or(true);
-    Some((info.get("key_arn")?.as_str()?.to_owned(), reused))
+    Some((configuration.clone(), reused))
 }
 
 /// What works in a workspace now; `None` when there is no such workspace.
@@ -49,10 +45,10 @@ pub async fn of_workspace(shared: &Arc<Shared>, id: u64) -> Option<Json> {
     let mut shown = json!({ "workspace_id": id });
     let mut starts = Ok(());
     for (case, field) in FIELDS {
-        let Some((arn, reused)) = key(shared, id, field) else {
+        let Some((configuration, reused)) = key(shared, id, field) else {
             continue;
         };
-        let tried = try_key(shared, &arn, case).await;
+        let tried = try_configuration(shared, id, &configuration, case).await;
         let state = {
             let mut world = shared.world();
             let workspace = world.workspace(id);

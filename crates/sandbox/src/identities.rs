@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value as Json, json};
 
 use crate::http::{Answer, Request};
-use crate::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Shared};
+use crate::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Shared, gcp};
 
 /// A foreign token that the account trusts.
 pub const OIDC_TOKEN: &str = "sandbox-oidc-token-of-a-job";
@@ -113,14 +113,8 @@ pub fn google(shared: &Shared, request: &Request) -> Answer {
     let Ok(claims) = jsonwebtoken::decode::<Json>(assertion, &key, &rules) else {
         return refused(401, "invalid_grant");
     };
-    if claims.claims.get("target_audience").is_some() {
-        let token = handed_out(shared, "google");
-        let companion = (
-            "X-Databricks-GCP-SA-Access-Token",
-            "sandbox-google-access-token".to_owned(),
-        );
-        shared.world().companions.insert(token.clone(), companion);
-        Answer::json(200, &json!({ "id_token": token }))
+    if let Some(audience) = claims.claims.get("target_audience").and_then(Json::as_str) {
+        Answer::json(200, &json!({ "id_token": gcp::id_token(shared, audience) }))
     } else {
         Answer::json(
             200,

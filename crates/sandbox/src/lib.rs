@@ -1,4 +1,4 @@
-//! A Databricks account API and an AWS KMS on the loopback, with the refusals and waits that the real ones have.
+//! A Databricks account API, an AWS KMS and a Google Cloud KMS on the loopback, with the refusals and waits that the real ones have.
 //!
 //! One port serves everything: the paths of the account API, KMS (AWS JSON 1.1) and STS (query protocol) on `/`, and
 //! `/_sandbox/…` to look inside and to set the stage. Like the real service, the sandbox tries a key as Databricks would
@@ -9,6 +9,7 @@ pub mod client;
 mod control;
 pub mod data;
 pub mod faults;
+pub mod gcp;
 mod http;
 pub mod iam;
 pub mod identities;
@@ -58,6 +59,8 @@ pub struct Options {
     pub cache: Duration,
     /// Where KMS is, when it is not the sandbox's own.
     pub kms_endpoint: Option<String>,
+    /// Whether there is a workspace on Google Cloud, too.
+    pub google: bool,
     /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
     pub tls: bool,
 }
@@ -69,6 +72,7 @@ impl Default for Options {
             wait: Duration::from_millis(400),
             cache: Duration::from_secs(2),
             kms_endpoint: None,
+            google: false,
             tls: false,
         }
     }
@@ -112,8 +116,12 @@ impl Sandbox {
             .build()
             .map_err(std::io::Error::other)?;
         let tls = options.tls.then(tls::Authority::new).transpose()?;
+        let mut world = World::new();
+        if options.google {
+            world.add_google();
+        }
         let shared = Arc::new(Shared {
-            world: Mutex::new(World::new()),
+            world: Mutex::new(world),
             options,
             address,
             http,
@@ -210,6 +218,20 @@ impl Sandbox {
             .kms_endpoint
             .clone()
             .unwrap_or_else(|| self.url());
+        if self.shared.options.google {
+            let url = self.url();
+            all.push(pair("GOOGLE_OAUTH_ACCESS_TOKEN", gcp::TOKEN));
+            all.push(pair("DATABRICKS_AUTH_TYPE", "oauth-m2m-gcp"));
+            for (name, version) in [
+                ("GOOGLE_KMS_CUSTOM_ENDPOINT", "v1/"),
+                ("GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT", "v3/"),
+                ("GOOGLE_IAM_CUSTOM_ENDPOINT", "v1/"),
+                ("GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT", "v1/"),
+                ("GOOGLE_STORAGE_CUSTOM_ENDPOINT", "storage/v1/"),
+            ] {
+                all.push(pair(name, &format!("{url}/{version}")));
+            }
+        }
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE};
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE, gcp};
 
-/// Serves a Databricks account API and an AWS KMS locally, to test Terraform modules.
+/// Serves a Databricks account API, an AWS KMS and a Google Cloud KMS locally, to test Terraform modules.
 ///
 /// With a command, it sets the environment, runs the command, and exits with its exit code:
 ///
@@ -31,6 +31,9 @@ struct Arguments {
     /// Address of a KMS to use instead of the sandbox's own, for example LocalStack at http://localhost:4566.
     #[arg(long, value_name = "URL")]
     kms_endpoint: Option<String>,
+    /// Add a workspace on Google Cloud, and set the environment for Google Cloud.
+    #[arg(long)]
+    google: bool,
     /// Command to run, with its arguments.
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -52,6 +55,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         wait: Duration::from_millis(arguments.wait),
         cache: Duration::from_millis(arguments.cache),
         kms_endpoint: arguments.kms_endpoint,
+        google: arguments.google,
         tls: false,
     })?;
     if let Some((program, rest)) = arguments.command.split_first() {
@@ -60,6 +64,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
             .envs(sandbox.environment())
             .env("SANDBOX_URL", sandbox.url())
             .env("SANDBOX_WORKSPACE", WORKSPACE.to_string())
+            .env("SANDBOX_GOOGLE_WORKSPACE", gcp::WORKSPACE.to_string())
             .status()
             .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         let code = status.code().and_then(|code| u8::try_from(code).ok());
@@ -78,6 +83,9 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         out,
         "# Workspaces: {WORKSPACE} (customer-managed VPC), {MANAGED_VPC_WORKSPACE} (Databricks-managed VPC)"
     )?;
+    if arguments.google {
+        writeln!(out, "# On Google Cloud: {}", gcp::WORKSPACE)?;
+    }
     out.flush()?;
     loop {
         std::thread::park();

@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, control, data, iam, kms, sts};
+use crate::{Shared, account, control, data, gcp, iam, kms, sts};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -126,6 +126,12 @@ async fn handle(
         query: request.query.clone(),
         body: request.json(),
         user_agent: request.header("user-agent").to_owned(),
+        answer: outcome
+            .as_ref()
+            .ok()
+            .filter(|_| gcp::is_google(&request.path))
+            .and_then(|answer| serde_json::from_str(&answer.body).ok())
+            .unwrap_or_default(),
         status: outcome.as_ref().map_or(0, |answer| answer.status),
     };
     shared.world().record.push(record);
@@ -205,6 +211,9 @@ async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>)
     }
     if let Some(action) = operation.strip_prefix("STS ") {
         return sts::answer(shared, request, action);
+    }
+    if gcp::is_google(&request.path) {
+        return gcp::answer(shared, request, effect.as_ref());
     }
     account::answer(shared, request, effect.as_ref()).await
 }

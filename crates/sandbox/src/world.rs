@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::faults::Fault;
+use crate::gcp::{self, Google};
 use crate::iam::Role;
 use crate::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
 
@@ -21,6 +22,8 @@ pub struct Record {
     pub query: BTreeMap<String, String>,
     /// The body; null when it is no JSON.
     pub body: Json,
+    /// What Google Cloud's part answered; null for the others.
+    pub answer: Json,
     /// Who says to be asking.
     pub user_agent: String,
     /// The status of the answer; 0 when there was none.
@@ -112,6 +115,8 @@ pub struct Objects {
     pub service_control_policies: Vec<String>,
     /// The actions of IAM that nobody may call.
     pub iam_denies: BTreeSet<String>,
+    /// What there is of Google Cloud.
+    pub google: Google,
 }
 
 /// Everything.
@@ -135,6 +140,10 @@ pub struct World {
     pub tokens: BTreeSet<String>,
     /// Tokens that are good only together with a header: its name and value.
     pub companions: BTreeMap<String, (&'static str, String)>,
+    /// Access tokens that Google handed out.
+    pub google_tokens: BTreeSet<String>,
+    /// ID tokens of Google, which the account takes only together with an access token.
+    pub google_id_tokens: BTreeSet<String>,
     /// How long a token lives, in seconds.
     pub token_life: u64,
     /// The public key (PEM) of the Google service account that is an account admin.
@@ -173,6 +182,23 @@ impl Workspace {
             update: None,
             without_key_since: BTreeMap::new(),
         }
+    }
+
+    /// A workspace on Google Cloud.
+    pub fn on_google(id: u64, name: &str) -> Self {
+        let mut workspace = Self::new(id, name, Some("c0ffee00-0000-4000-8000-000000000004"));
+        for field in ["aws_region", "credentials_id", "storage_configuration_id"] {
+            workspace.fields.remove(field);
+        }
+        let own = json!({
+            "cloud": "gcp",
+            "location": gcp::REGION,
+            "cloud_resource_container": { "gcp": { "project_id": gcp::PROJECT } },
+        });
+        workspace
+            .fields
+            .extend(own.as_object().cloned().unwrap_or_default());
+        workspace
     }
 
     /// Whether its network is the customer's, so that its status stays RUNNING during an update.
@@ -218,11 +244,23 @@ impl World {
             under_way: (0, 0),
             tokens: BTreeSet::new(),
             companions: BTreeMap::new(),
+            google_tokens: BTreeSet::new(),
+            google_id_tokens: BTreeSet::new(),
             token_life: 3600,
             google_key: None,
             sessions: BTreeMap::new(),
             unknown_principals: BTreeSet::new(),
         }
+    }
+
+    /// Adds what there is of Google Cloud: a workspace, and the project in which it runs.
+    pub fn add_google(&mut self) {
+        self.now.google = Google::new();
+        self.now.workspaces.insert(
+            gcp::WORKSPACE,
+            Workspace::on_google(gcp::WORKSPACE, "lakehouse-google"),
+        );
+        self.before = self.now.clone();
     }
 
     /// Remembers the objects as they are: the next thing that happens is a write.

@@ -18,6 +18,8 @@ use tfplugin::printable::printable;
 
 /// Refused; nothing was changed.
 const REFUSED: u8 = 1;
+/// The arguments are not possible.
+const USAGE: u8 = 2;
 /// A call failed.
 const FAILED: u8 = 3;
 /// Not everything is back.
@@ -39,7 +41,7 @@ pub enum KeyCommand {
 /// What every subcommand takes.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// The key: its ARN, or its ID or alias together with --region.
+    /// The key: its ARN, its ID or alias together with --region, or its name in Cloud KMS (projects/…).
     key: String,
     /// Output format: text or json.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -65,15 +67,27 @@ struct Common {
     /// File of certificates (PEM) to trust in addition to those of the system.
     #[arg(long)]
     ca_bundle: Option<String>,
-    /// Address of KMS.
+    /// Google service account to impersonate.
+    #[arg(long)]
+    impersonate_service_account: Option<String>,
+    /// Address of AWS KMS.
     #[arg(long, value_name = "URL")]
     endpoint_kms: Option<String>,
-    /// Address of STS.
+    /// Address of AWS STS.
     #[arg(long, value_name = "URL")]
     endpoint_sts: Option<String>,
-    /// Address of IAM.
+    /// Address of AWS IAM.
     #[arg(long, value_name = "URL")]
     endpoint_iam: Option<String>,
+    /// Address of Google Cloud KMS [default: GOOGLE_KMS_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_cloudkms: Option<String>,
+    /// Address of Google's Resource Manager [default: GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_resourcemanager: Option<String>,
+    /// Address of Google's IAM credentials [default: GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_iamcredentials: Option<String>,
 }
 
 impl Common {
@@ -90,7 +104,11 @@ impl Common {
                 kms: self.endpoint_kms.clone(),
                 sts: self.endpoint_sts.clone(),
                 iam: self.endpoint_iam.clone(),
+                cloudkms: self.endpoint_cloudkms.clone(),
+                resourcemanager: self.endpoint_resourcemanager.clone(),
+                iamcredentials: self.endpoint_iamcredentials.clone(),
             },
+            impersonate_service_account: self.impersonate_service_account.clone(),
         })
     }
 }
@@ -110,9 +128,10 @@ pub struct DisableArguments {
     /// ID of a workspace that stops. Repeat it for each of them; one missing or one too many is refused.
     #[arg(long, value_name = "ID")]
     acknowledge: Vec<String>,
-    /// Schedule the deletion of the key in so many days (7 to 30), instead of only disabling it.
-    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u8).range(7..=30))]
-    schedule_deletion: Option<u8>,
+    /// Schedule the deletion of the key, instead of only disabling it: on AWS in so many days (7 to 30) [default: 30], on Google Cloud
+    /// after the window of the key itself.
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, value_parser = clap::value_parser!(u8).range(1..=120))]
+    schedule_deletion: Option<Option<u8>>,
     /// Show what stops, and change nothing.
     #[arg(long)]
     dry_run: bool,
@@ -255,7 +274,20 @@ fn restoring(key: &str) -> String {
     format!("terraform-provider-dbxcmk key restore {key}")
 }
 
+/// AWS admits 7 to 30 days. Source: KMS API reference, ScheduleKeyDeletion.
+fn impossible_window(key: &str, days: Option<u8>) -> Option<Diagnostics> {
+    let days = days.filter(|days| !key.starts_with("projects/") && !(7..=30).contains(days))?;
+    let why = format!(
+        "`--schedule-deletion {days}` is not possible on AWS: the window has 7 to 30 days."
+    );
+    Some(Diagnostic::error("Invalid deletion window", why).into())
+}
+
 async fn disable(arguments: &DisableArguments) -> Ended {
+    let days = arguments.schedule_deletion.flatten();
+    if let Some(why) = impossible_window(&arguments.common.key, days) {
+        return (Report::of(&arguments.common.key).with_errors(why), USAGE);
+    }
     let seen = match look(&arguments.common).await {
         Ok(seen) => seen,
         Err(ended) => return ended,
@@ -278,7 +310,10 @@ async fn disable(arguments: &DisableArguments) -> Ended {
             let paste = |ids: &[String]| {
                 let days = arguments
                     .schedule_deletion
-                    .map(|days| format!(" --schedule-deletion {days}"))
+                    .map(|days| match days {
+                        Some(days) => format!(" --schedule-deletion {days}"),
+                        None => " --schedule-deletion".to_owned(),
+                    })
                     .unwrap_or_default();
                 format!("{}{days}", disabling(&report.key, ids))
             };

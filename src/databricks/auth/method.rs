@@ -52,6 +52,8 @@ methods! {
     AzureClientSecret "azure-client-secret";
     AzureCli "azure-cli";
     GoogleCredentials "google-credentials";
+    GoogleId "google-id";
+    OAuthM2mGcp "oauth-m2m-gcp";
 }
 
 impl fmt::Display for AuthType {
@@ -121,6 +123,18 @@ pub enum Credential {
     },
     /// The key of a Google service account, as JSON.
     GoogleCredentials(SecretString),
+    /// Application Default Credentials, with which a Google service account is impersonated.
+    GoogleId {
+        /// Its e-mail address.
+        service_account: String,
+    },
+    /// A service principal and its secret, and beside its token a Google access token.
+    OAuthM2mGcp {
+        /// The service principal.
+        client_id: String,
+        /// Its secret.
+        client_secret: SecretString,
+    },
 }
 
 /// Where a foreign token comes from.
@@ -219,6 +233,8 @@ impl Credential {
             Self::AzureClientSecret { .. } => AuthType::AzureClientSecret,
             Self::AzureCli { .. } => AuthType::AzureCli,
             Self::GoogleCredentials(_) => AuthType::GoogleCredentials,
+            Self::GoogleId { .. } => AuthType::GoogleId,
+            Self::OAuthM2mGcp { .. } => AuthType::OAuthM2mGcp,
         }
     }
 }
@@ -267,9 +283,17 @@ impl Settings {
                     && has(Name::AzureClientId)
                     && has(Name::AzureClientSecret)
             }
+            // Beside a client ID, Google's credentials are there for Google Cloud alone.
             AuthType::GoogleCredentials => {
-                host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleCredentials)
+                host.cloud() == Some(Cloud::Gcp)
+                    && has(Name::GoogleCredentials)
+                    && !has(Name::ClientId)
             }
+            AuthType::GoogleId => {
+                host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleServiceAccount)
+            }
+            // As in the official SDKs, only who asks for it gets it.
+            AuthType::OAuthM2mGcp => false,
             AuthType::DatabricksCli | AuthType::GitHubOidc | AuthType::AzureCli => false,
         }
     }
@@ -359,6 +383,13 @@ impl Settings {
                 tenant_id: self.text(Name::AzureTenantId),
                 environment: AzureEnvironment::of(self, host, around)?,
             },
+            AuthType::GoogleId => Credential::GoogleId {
+                service_account: text(Name::GoogleServiceAccount)?,
+            },
+            AuthType::OAuthM2mGcp => Credential::OAuthM2mGcp {
+                client_id: text(Name::ClientId)?,
+                client_secret: secret(Name::ClientSecret)?,
+            },
             AuthType::GoogleCredentials => {
                 let given = secret(Name::GoogleCredentials)?;
                 let inline = secrecy::ExposeSecret::expose_secret(&given)
@@ -418,7 +449,7 @@ mod tests {
     /// Each row: what is in the environment, and the method that is meant.
     #[test]
     fn what_is_configured_decides_and_what_lies_around_comes_last() {
-        let rows: [(&str, &[&[(&str, &str)]], Result<&str, AuthError>); 17] = [
+        let rows: [(&str, &[&[(&str, &str)]], Result<&str, AuthError>); 19] = [
             (AWS, &[&[TOKEN]], Ok("pat")),
             (AWS, &[&[ID, SECRET]], Ok("oauth-m2m")),
             (
@@ -474,6 +505,16 @@ mod tests {
                 "accounts.gcp.databricks.com",
                 &[&[("GOOGLE_CREDENTIALS", "{}")]],
                 Ok("google-credentials"),
+            ),
+            (
+                "accounts.gcp.databricks.com",
+                &[&[ID, SECRET, ("GOOGLE_CREDENTIALS", "{}")]],
+                Ok("oauth-m2m"),
+            ),
+            (
+                "accounts.gcp.databricks.com",
+                &[&[("DATABRICKS_GOOGLE_SERVICE_ACCOUNT", "x@y")]],
+                Ok("google-id"),
             ),
         ];
         for (host, parts, expected) in rows {

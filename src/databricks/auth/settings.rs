@@ -67,6 +67,7 @@ settings! {
     AzureClientSecret "azure_client_secret" "ARM_CLIENT_SECRET" false;
     AzureEnvironment "azure_environment" "ARM_ENVIRONMENT" false;
     GoogleCredentials "google_credentials" "GOOGLE_CREDENTIALS" false;
+    GoogleServiceAccount "google_service_account" "DATABRICKS_GOOGLE_SERVICE_ACCOUNT" false;
     GitHubRequestUrl "actions_id_token_request_url" "ACTIONS_ID_TOKEN_REQUEST_URL" false;
     GitHubRequestToken "actions_id_token_request_token" "ACTIONS_ID_TOKEN_REQUEST_TOKEN" false;
 }

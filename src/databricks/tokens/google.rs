@@ -1,4 +1,12 @@
 //! Tokens of a Google service account, for the account host of Google Cloud.
+//!
+//! With a key of the service account (`google-credentials`) everything is here. The other methods take Google's tokens from the
+//! identity with which the provider calls Google Cloud; who that is, is not this room's business: see [`GoogleTokens`].
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -13,6 +21,42 @@ const SCOPES: &str =
     "https://www.googleapis.com/auth/cloud-platform https://www.googleapis.com/auth/compute";
 /// How long an assertion is good; Google takes an hour at most.
 const ASSERTION_LIFE: i64 = 3600;
+
+/// A token of Google and how long it lives, or why there is none (without secrets).
+pub type GoogleToken = Result<(SecretString, Duration), String>;
+
+/// Where Google's tokens come from.
+pub trait GoogleTokens: Send + Sync {
+    /// An access token (scope cloud-platform), of a service account that is impersonated or of the identity itself.
+    fn access_token<'a>(
+        &'a self,
+        service_account: Option<&'a str>,
+    ) -> Pin<Box<dyn Future<Output = GoogleToken> + Send + 'a>>;
+
+    /// An ID token of a service account for an audience.
+    fn id_token<'a>(
+        &'a self,
+        service_account: &'a str,
+        audience: &'a str,
+    ) -> Pin<Box<dyn Future<Output = GoogleToken> + Send + 'a>>;
+}
+
+/// The source of Google's tokens, if there is one.
+#[derive(Clone, Default)]
+pub struct GoogleSource(pub Option<Arc<dyn GoogleTokens>>);
+
+impl std::fmt::Debug for GoogleSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("GoogleSource")
+    }
+}
+
+/// What to do when there is no Google token. Sources: Databricks documentation, "Configure customer-managed keys" on Google Cloud (the
+/// two permissions), and "Authentication with Google ID tokens" (two service accounts).
+const REMEDY: &str = "Databricks on Google Cloud acts on your keys with the Google access token of the caller. That identity needs \
+                      cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy on the key. Give the provider an identity of \
+                      Google Cloud: `gcloud auth application-default login`, GOOGLE_CREDENTIALS, or `gcp.impersonate_service_account`. To \
+                      impersonate a service account, the caller needs roles/iam.serviceAccountTokenCreator on it.";
 
 /// A service account's key, as Google hands it out.
 #[derive(Deserialize)]
@@ -38,6 +82,43 @@ struct Claims<'a> {
 }
 
 impl Tokens {
+    fn source(&self) -> Result<&dyn GoogleTokens, Error> {
+        let source = self.google.0.as_deref();
+        source.ok_or_else(|| self.failed("no identity of Google Cloud is configured", REMEDY))
+    }
+
+    /// The same as a service principal alone, with a Google access token beside it.
+    pub(super) async fn with_google_token(&self, mut fetched: Fetched) -> Result<Fetched, Error> {
+        let (token, life) = self
+            .source()?
+            .access_token(None)
+            .await
+            .map_err(|reason| self.failed(reason, REMEDY))?;
+        fetched.life = Some(fetched.life.map_or(life, |own| own.min(life)));
+        fetched.extra.push((ACCESS_HEADER, token));
+        Ok(fetched)
+    }
+
+    /// An ID token and an access token of a service account that is impersonated.
+    pub(super) async fn google_id(&self, service_account: &str) -> Result<Fetched, Error> {
+        let source = self.source()?;
+        let failed = |reason| self.failed(reason, REMEDY);
+        let host = self.host.to_string();
+        let (token, life) = source
+            .id_token(service_account, &host)
+            .await
+            .map_err(failed)?;
+        let (access, access_life) = source
+            .access_token(Some(service_account))
+            .await
+            .map_err(failed)?;
+        Ok(Fetched {
+            token,
+            life: Some(life.min(access_life)),
+            extra: vec![(ACCESS_HEADER, access)],
+        })
+    }
+
     /// An ID token for the account host, and an access token beside it.
     pub(super) async fn google(&self, key: &SecretString) -> Result<Fetched, Error> {
         let unusable = |reason: &str| {

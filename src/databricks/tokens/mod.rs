@@ -9,6 +9,8 @@ mod oauth;
 mod oidc;
 mod programs;
 
+pub use google::{GoogleSource, GoogleToken, GoogleTokens};
+
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -80,6 +82,7 @@ pub struct Tokens {
     host: AccountHost,
     account: AccountId,
     credential: Credential,
+    google: GoogleSource,
     patience: Duration,
     stop: CancellationToken,
     current: Mutex<Option<Headers>>,
@@ -94,6 +97,7 @@ impl Tokens {
         host: AccountHost,
         account: AccountId,
         credential: Credential,
+        google: GoogleSource,
         patience: Duration,
         stop: CancellationToken,
     ) -> Self {
@@ -102,6 +106,7 @@ impl Tokens {
             host,
             account,
             credential,
+            google,
             patience: patience.min(PATIENCE),
             stop,
             current: Mutex::new(None),
@@ -202,6 +207,14 @@ impl Tokens {
                     .await
             }
             Credential::GoogleCredentials(key) => self.google(key).await,
+            Credential::GoogleId { service_account } => self.google_id(service_account).await,
+            Credential::OAuthM2mGcp {
+                client_id,
+                client_secret,
+            } => {
+                let fetched = self.client_credentials(client_id, client_secret).await?;
+                self.with_google_token(fetched).await
+            }
             Credential::DatabricksCli { program } => {
                 programs::databricks(program, &self.host, &self.account)
                     .await

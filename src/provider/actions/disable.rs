@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
 use crate::provider::client::Client;
-use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::keys::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
 use crate::provider::switch::Order;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
@@ -20,6 +20,7 @@ pub struct DisableKeyAction;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct DisableKeyConfig {
     pub aws: Attr<NamedAwsKey>,
+    pub gcp: Attr<NamedGcpKey>,
     pub acknowledged_workspace_ids: Acknowledgement,
 }
 
@@ -40,11 +41,13 @@ impl Action for DisableKeyAction {
     }
 
     fn validate(config: &DisableKeyConfig) -> Diagnostics {
-        super::named_key(&config.aws)
+        check_named(&config.aws, &config.gcp)
+            .err()
+            .unwrap_or_default()
     }
 
     async fn plan(cx: &Context<Client>, config: DisableKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp)) else {
             return Ok(());
         };
         if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
@@ -58,7 +61,8 @@ impl Action for DisableKeyAction {
         config: DisableKeyConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
-        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        let key = named(&config.aws, &config.gcp)
+            .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         check(cx, &key, &config.acknowledged_workspace_ids).await?;
         carry_out(cx, &key, Order::Disable, events).await?;
         Ok(())

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::Unavailable;
-use crate::provider::keys::{AnyKey, NamedAwsKey};
+use crate::provider::keys::AnyKey;
 use crate::provider::resources::all_known;
 use crate::provider::switch::{
     Impact, Manner, Order, Outcome, PATIENCE, acknowledged, impact, in_words,
@@ -36,14 +36,6 @@ fn acknowledgement() -> Attribute {
             "IDs of exactly the workspaces that stop. `dbxcmk_revocation_impact` has them as `acknowledgement`; an error shows the set \
              to paste. An empty set if no workspace uses the key.",
         )
-}
-
-/// A key has to be named.
-fn named_key(aws: &Attr<NamedAwsKey>) -> Diagnostics {
-    match aws {
-        Attr::Null => Diagnostic::error("No key is named", "Set `aws = { key_arn = … }`.").into(),
-        _ => Diagnostics::new(),
-    }
 }
 
 /// The key, when everything is known that an action needs; puts the action off while the provider is not configured yet.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{carry_out, key_to_plan};
 use crate::preflight::Stage;
 use crate::provider::client::Client;
-use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::keys::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
 use crate::provider::switch::{Order, impact, judge_restored, wait_for_workspaces};
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
@@ -22,6 +22,7 @@ pub struct RestoreKeyAction;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct RestoreKeyConfig {
     pub aws: Attr<NamedAwsKey>,
+    pub gcp: Attr<NamedGcpKey>,
     pub enable_anyway: Attr<bool>,
     pub wait_for_workspaces: Attr<GoDuration>,
 }
@@ -58,11 +59,13 @@ impl Action for RestoreKeyAction {
     }
 
     fn validate(config: &RestoreKeyConfig) -> Diagnostics {
-        super::named_key(&config.aws)
+        check_named(&config.aws, &config.gcp)
+            .err()
+            .unwrap_or_default()
     }
 
     async fn plan(cx: &Context<Client>, config: RestoreKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp)) else {
             return Ok(());
         };
         let status = cx.client().keys().status(&key).await?;
@@ -86,7 +89,8 @@ impl Action for RestoreKeyAction {
         config: RestoreKeyConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
-        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        let key = named(&config.aws, &config.gcp)
+            .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         let client = cx.client();
         let outcome = carry_out(cx, &key, config.order(), events).await?;
         if !outcome.complete {
@@ -96,7 +100,10 @@ impl Action for RestoreKeyAction {
         let found = impact(client, &key, &status).await?;
         let findings = judge_restored(client, &found).await?;
         let ignored = Attr::Null;
-        let place = |_: &_| "aws.key_arn";
+        let place = |_: &_| match config.gcp {
+            Attr::Null => "aws.key_arn",
+            _ => "gcp.kms_key_id",
+        };
         for finding in client.report(findings, &ignored, Stage::Plan, place) {
             cx.warn(crate::provider::diagnose::as_warning(finding));
         }

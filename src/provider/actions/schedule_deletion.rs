@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
 use crate::provider::client::Client;
-use crate::provider::keys::{NamedAwsKey, attributes, named};
+use crate::provider::keys::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
 use crate::provider::switch::Order;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
@@ -21,6 +21,7 @@ pub struct ScheduleKeyDeletionAction;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct ScheduleKeyDeletionConfig {
     pub aws: Attr<NamedAwsKey>,
+    pub gcp: Attr<NamedGcpKey>,
     pub acknowledged_workspace_ids: Acknowledgement,
     pub deletion_window_days: Attr<u8>,
 }
@@ -28,7 +29,10 @@ pub struct ScheduleKeyDeletionConfig {
 impl ScheduleKeyDeletionConfig {
     fn order(&self) -> Order {
         Order::ScheduleDeletion {
-            days: self.deletion_window_days.known().copied().unwrap_or(30),
+            days: match (&self.gcp, self.deletion_window_days.known()) {
+                (Attr::Null, None) => Some(30),
+                (_, days) => days.copied(),
+            },
         }
     }
 }
@@ -55,7 +59,8 @@ impl Action for ScheduleKeyDeletionAction {
                     }
                     _ => Ok(()),
                 })
-                .describe("Days until the key is deleted: 7 to 30. Until then it can be restored. Default: `30`."),
+                .describe("Days until the key is deleted: 7 to 30. Until then it can be restored. Default: `30`. On Google Cloud, the key's own \
+                     `destroy_scheduled_duration` counts: leave it out there."),
         );
         Schema::new(
             "Schedules the deletion of a key: nobody can use it from now on, and after the window everything that was encrypted with it is \
@@ -66,14 +71,16 @@ impl Action for ScheduleKeyDeletionAction {
     }
 
     fn validate(config: &ScheduleKeyDeletionConfig) -> Diagnostics {
-        super::named_key(&config.aws)
+        check_named(&config.aws, &config.gcp)
+            .err()
+            .unwrap_or_default()
     }
 
     async fn plan(
         cx: &Context<Client>,
         config: ScheduleKeyDeletionConfig,
     ) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws)) else {
+        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp)) else {
             return Ok(());
         };
         if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
@@ -87,7 +94,8 @@ impl Action for ScheduleKeyDeletionAction {
         config: ScheduleKeyDeletionConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
-        let key = named(&config.aws).ok_or_else(|| Diagnostic::bug("The key is not known."))?;
+        let key = named(&config.aws, &config.gcp)
+            .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         check(cx, &key, &config.acknowledged_workspace_ids).await?;
         carry_out(cx, &key, config.order(), events).await?;
         Ok(())

@@ -75,7 +75,7 @@ pub fn facts(workspace: &Workspace) -> WorkspaceFacts {
             .workspace_status_message
             .clone()
             .unwrap_or_default(),
-        region: workspace.aws_region.clone(),
+        region: workspace.region().map(str::to_owned),
         pricing_tier: workspace.pricing_tier.clone(),
         cloud: workspace.cloud.clone(),
         serverless_only: workspace.is_serverless_only(),

@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{check_endpoint, text};
+use super::{check_services, text};
 use crate::clouds::aws::{AssumeRole, AwsSettings};
 use crate::vocabulary::aws::RoleArn;
-use kms_policy::nearest;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
@@ -44,26 +43,8 @@ pub struct AssumeRoleBlock {
 /// The services whose addresses `aws.endpoints` can set.
 const SERVICES: [&str; 3] = ["iam", "kms", "sts"];
 
-/// Whether every name of `aws.endpoints` is a service, and every value an address. It is a map, because Terraform ignores unknown
-/// names in an object.
 fn check_endpoints(value: &Value) -> Result<(), Problem> {
-    let Value::Map(endpoints) = value else {
-        return Ok(());
-    };
-    for (service, address) in endpoints {
-        if !SERVICES.contains(&service.as_str()) {
-            let hint = match nearest(service, &SERVICES) {
-                Some(near) => format!("; did you mean `{near}`?"),
-                None => format!(": it can be {}.", SERVICES.join(", ")),
-            };
-            return Err(Problem {
-                summary: "Unknown service in aws.endpoints".to_owned(),
-                detail: format!("`{service}` is not a service that the provider calls{hint}"),
-            });
-        }
-        check_endpoint(address)?;
-    }
-    Ok(())
+    check_services("aws", &SERVICES, value)
 }
 
 /// The attributes of the block.

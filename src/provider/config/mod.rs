@@ -1,19 +1,23 @@
 //! The provider block.
 
 mod aws;
+mod gcp;
 
 pub use aws::{AssumeRoleBlock, AwsBlock};
+pub use gcp::GcpBlock;
 
 use serde::{Deserialize, Serialize};
 
 use super::diagnose;
 use crate::clouds::aws::AwsSettings;
+use crate::clouds::gcp::GcpSettings;
 use crate::databricks;
 use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
 use crate::preflight::{Id, Silenced};
 use crate::vocabulary::AccountId;
+use kms_policy::nearest;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::duration::GoDuration;
@@ -41,10 +45,12 @@ pub struct Config {
     pub azure_client_secret: Attr<String>,
     pub azure_environment: Attr<String>,
     pub google_credentials: Attr<String>,
+    pub google_service_account: Attr<String>,
     pub preflight: Attr<String>,
     pub ignore_findings: IgnoreFindings,
     pub http: Attr<HttpBlock>,
     pub aws: Attr<AwsBlock>,
+    pub gcp: Attr<GcpBlock>,
 }
 
 /// `ignore_findings`, in the provider and in each resource.
@@ -108,6 +114,28 @@ fn check_endpoint(value: &Value) -> Result<(), Problem> {
     }
 }
 
+/// Whether every name of a block's `endpoints` is a service, and every value an address. It is a map, because Terraform ignores
+/// unknown names in an object.
+fn check_services(block: &str, services: &[&str], value: &Value) -> Result<(), Problem> {
+    let Value::Map(endpoints) = value else {
+        return Ok(());
+    };
+    for (service, address) in endpoints {
+        if !services.contains(&service.as_str()) {
+            let hint = match nearest(service, services) {
+                Some(near) => format!("; did you mean `{near}`?"),
+                None => format!(": it can be {}.", services.join(", ")),
+            };
+            return Err(Problem {
+                summary: format!("Unknown service in {block}.endpoints"),
+                detail: format!("`{service}` is not a service that the provider calls{hint}"),
+            });
+        }
+        check_endpoint(address)?;
+    }
+    Ok(())
+}
+
 /// The schema of the provider block.
 pub fn schema() -> Schema {
     Schema::new(
@@ -117,7 +145,7 @@ pub fn schema() -> Schema {
             Attribute::string("host")
                 .format::<HostText>("Invalid account host")
                 .describe(
-                    "Account host: `https://accounts.cloud.databricks.com`, or a government host. Default: environment variable \
+                    "Account host: `https://accounts.cloud.databricks.com`, `https://accounts.gcp.databricks.com`, or a government host. Default: environment variable \
                      `DATABRICKS_HOST`, then the profile.",
                 ),
             Attribute::string("account_id").format::<AccountId>("Invalid Databricks account ID").describe(
@@ -178,6 +206,10 @@ pub fn schema() -> Schema {
                 "JSON key of a Google service account, or the path of its file, for the account host on Google Cloud. Default: \
                  environment variable `GOOGLE_CREDENTIALS`.",
             ),
+            Attribute::string("google_service_account").describe(
+                "E-mail address of a Google service account to impersonate for the account host on Google Cloud (`google-id`), starting \
+                 from the identity of the `gcp` block. Default: environment variable `DATABRICKS_GOOGLE_SERVICE_ACCOUNT`.",
+            ),
             one_of("preflight", &["enforce", "warn"]).describe(
                 "What a finding of severity error does: `enforce` stops the plan or apply, `warn` reports it and continues. \
                  Default: `enforce`.",
@@ -200,13 +232,16 @@ pub fn schema() -> Schema {
                         .describe("Maximum number of requests to the account API per second. Default: `15`."),
                     Attribute::string("ca_bundle").describe(
                         "File of certificates (PEM) to trust in addition to those of the system, for example of a proxy that inspects \
-                        TLS.",
+                        TLS. It counts for Google Cloud, too.",
                     ),
                 ],
             )
             .describe("Settings for calls to the account API."),
             Attribute::object("aws", aws::attributes())
                 .describe("Settings for calls to AWS. Default: the default credential chain of the AWS tools."),
+            Attribute::object("gcp", gcp::attributes()).describe(
+                "Settings for calls to Google Cloud. Default: the environment of hashicorp/google, then Application Default Credentials.",
+            ),
         ],
     )
 }
@@ -241,6 +276,9 @@ pub fn validate(config: &Config) -> Diagnostics {
     let mut found = Diagnostics::new();
     if let Attr::Known(aws) = &config.aws {
         found.extend(aws.validate());
+    }
+    if let Attr::Known(gcp) = &config.gcp {
+        found.extend(gcp.validate());
     }
     found
 }
@@ -319,6 +357,7 @@ impl Config {
             (Name::AzureClientSecret, &self.azure_client_secret),
             (Name::AzureEnvironment, &self.azure_environment),
             (Name::GoogleCredentials, &self.google_credentials),
+            (Name::GoogleServiceAccount, &self.google_service_account),
         ];
         let settings = all.iter().fold(
             databricks::Settings::default(),
@@ -368,6 +407,21 @@ impl Config {
                 block.is_unknown(),
             ),
         }
+    }
+
+    /// What the clients of Google Cloud need, and whether some of it is not known yet.
+    pub fn gcp(&self) -> (GcpSettings, bool) {
+        let own = |name: &str| std::env::var(name).ok();
+        let (mut settings, is_unknown) = match &self.gcp {
+            Attr::Known(block) => block.settings(&own),
+            block => (GcpBlock::default().settings(&own).0, block.is_unknown()),
+        };
+        // A file that cannot be used was an error at configure.
+        let bundle = self.http.known().and_then(|http| http.ca_bundle.known());
+        settings.certificates = bundle
+            .and_then(|file| certificates(std::path::Path::new(file)).ok())
+            .unwrap_or_default();
+        (settings, is_unknown)
     }
 
     /// Looks at the files that the configuration and the environment name: what cannot be used shows now, and not as a broken

@@ -9,6 +9,7 @@ use crate::provider::config::one_of;
 use crate::provider::diagnose;
 use crate::provider::moments::rfc3339;
 use crate::vocabulary::UseCase;
+use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
 use tfplugin::diagnostics::Diagnostics;
@@ -62,7 +63,7 @@ impl DataSource for KeyConfigurationsDataSource {
                 .computed()
                 .describe("The key: an ARN on AWS, a resource name on Google Cloud, an address on Azure."),
             Attribute::string("key_alias").computed().describe("Alias of the key on AWS, if one was given."),
-            Attribute::string("key_region").computed().describe("Region of the key on AWS."),
+            Attribute::string("key_region").computed().describe("Region of the key, on AWS and Google Cloud."),
             Attribute::bool("reuse_key_for_cluster_volumes")
                 .computed()
                 .describe("Whether the key also encrypts the EBS volumes of clusters; null without the use case `STORAGE`."),
@@ -141,6 +142,12 @@ fn fits(one: &KeyConfiguration, wanted: &KeyConfigurationsModel) -> bool {
         })
 }
 
+/// Where a Google key is, as its name says.
+fn location_on_google(one: &KeyConfiguration) -> Option<String> {
+    let key: CryptoKeyName = one.gcp_key_info.as_ref()?.kms_key_id.parse().ok()?;
+    Some(key.location().to_owned())
+}
+
 fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
     let (cloud, key) = one
         .cloud_and_key()
@@ -159,8 +166,10 @@ fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
                 .unwrap_or_default(),
         ),
         key_region: text(
-            aws.and_then(|aws| aws.key_region.as_deref())
-                .unwrap_or_default(),
+            aws.and_then(|aws| aws.key_region.clone())
+                .or_else(|| location_on_google(one))
+                .unwrap_or_default()
+                .as_str(),
         ),
         reuse_key_for_cluster_volumes: aws
             .filter(|_| one.is_for(UseCase::Storage))

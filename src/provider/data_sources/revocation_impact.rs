@@ -6,7 +6,7 @@ use super::{account, incomplete, list, text};
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AnyKey, NamedAwsKey, attributes, key_of, named};
+use crate::provider::keys::{AnyKey, NamedAwsKey, NamedGcpKey, attributes, key_of, named};
 use crate::provider::switch::{AffectedWorkspace, Impact, impact};
 use crate::vocabulary::KeyConfigurationId;
 use tfplugin::bridge::Attr;
@@ -24,6 +24,7 @@ pub struct RevocationImpactDataSource;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct RevocationImpactModel {
     pub aws: Attr<NamedAwsKey>,
+    pub gcp: Attr<NamedGcpKey>,
     pub key_configuration_id: Attr<KeyConfigurationId>,
     pub id: Attr<String>,
     pub state: Attr<String>,
@@ -159,15 +160,20 @@ impl DataSource for RevocationImpactDataSource {
     }
 
     fn validate(config: &RevocationImpactModel) -> Diagnostics {
-        match (&config.aws, &config.key_configuration_id) {
-            (Attr::Null, Attr::Null) => Diagnostic::error(
+        let named = [
+            !config.aws.is_null(),
+            !config.gcp.is_null(),
+            !config.key_configuration_id.is_null(),
+        ];
+        match named.into_iter().filter(|is_named| *is_named).count() {
+            0 => Diagnostic::error(
                 "No key is named",
-                "Set `aws = { key_arn = … }`, or `key_configuration_id`.",
+                "Set `aws = { key_arn = … }`, `gcp = { kms_key_id = … }`, or `key_configuration_id`.",
             )
             .into(),
-            (Attr::Known(_), Attr::Known(_)) => Diagnostic::error(
+            2.. => Diagnostic::error(
                 "The key is named twice",
-                "Set either `aws` or `key_configuration_id`.",
+                "Set only one of `aws`, `gcp` and `key_configuration_id`.",
             )
             .on("key_configuration_id")
             .into(),
@@ -181,7 +187,7 @@ impl DataSource for RevocationImpactDataSource {
     ) -> Result<RevocationImpactModel, Diagnostics> {
         let client = cx.client();
         account(cx).await?;
-        let key = match (&model.key_configuration_id, named(&model.aws)) {
+        let key = match (&model.key_configuration_id, named(&model.aws, &model.gcp)) {
             (_, Some(key)) => key,
             (Attr::Known(id), None) => of_configuration(cx, id).await?,
             _ => return Err(incomplete()),

@@ -8,8 +8,8 @@ use crate::provider::attach::account::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 
-use crate::requirements::coverage::{Covered, KINDS, WorkspaceKeys};
-use crate::vocabulary::{KeyConfigurationId, UseCase, WorkspaceId};
+use crate::requirements::coverage::{Covered, WorkspaceKeys, kinds};
+use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
 use tfplugin::diagnostics::Diagnostics;
@@ -98,7 +98,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
                     .describe("Name of the workspace."),
                 Attribute::string("region")
                     .computed()
-                    .describe("AWS region of the workspace."),
+                    .describe("Region of the workspace."),
                 Attribute::string("managed_services_key_configuration_id")
                     .computed()
                     .describe("Key configuration for managed services."),
@@ -164,7 +164,8 @@ impl DataSource for WorkspaceEncryptionDataSource {
             ),
             None => (Attr::Null, Attr::Null),
         };
-        let rows = KINDS.iter().map(|kind| {
+        let cloud = workspace.cloud.clone().unwrap_or(Cloud::Aws);
+        let rows = kinds(&cloud).iter().map(|kind| {
             let covered = kind.in_workspace(keys);
             let (case, (configuration, key)) = match covered {
                 Covered::ByManagedServices => (Some(UseCase::ManagedServices), key(&managed)),
@@ -192,7 +193,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
         model.data = list(rows);
         model.id = Attr::Known(id.to_string());
         model.workspace_name = text(&workspace.workspace_name);
-        model.region = text(workspace.aws_region.as_deref().unwrap_or_default());
+        model.region = text(workspace.region().unwrap_or_default());
         (
             model.managed_services_key_configuration_id,
             model.managed_services_key,

@@ -3,10 +3,12 @@
 //! What the account API and its credentials say is here; [`aws()`] has what AWS says, [`Reporter`] what the proof finds.
 
 mod aws;
+mod gcp;
 mod report;
 
 pub use aws::{aws, aws_call, in_words};
-pub use report::{Reporter, as_warning, as_warnings, in_hcl, split};
+pub use gcp::gcp;
+pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
 
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
@@ -197,6 +199,15 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
             let code = refusal.code.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
             let said = format!("Databricks says: \"{}\" (HTTP {}{code}).", refusal.message, refusal.status);
             let advice = match refusal.status {
+                400 if refusal.is_google_token_missing() => {
+                    "Databricks had no usable Google access token, with which it grants its service account the use of the key. It takes the \
+                     identity from the header X-Databricks-GCP-SA-Access-Token, which the methods `oauth-m2m-gcp`, `google-id` and \
+                     `google-credentials` send. That identity needs cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy on \
+                     the key.\n\nSet `auth_type = \"oauth-m2m-gcp\"` (with `client_id` and `client_secret`) and give the provider an identity of \
+                     Google Cloud: `gcloud auth application-default login`, GOOGLE_CREDENTIALS, or `gcp.impersonate_service_account`, for which \
+                     the caller needs roles/iam.serviceAccountTokenCreator. Or set `gcp.manual = true`, and grant the use of the key with \
+                     `dbxcmk_key_policy`."
+                }
                 401 => "Databricks does not accept the credential. Check the client ID and secret (or the token), and that they belong \
                         to this account.",
                 403 => "This identity is not allowed to do this. Only account admins manage keys: make the service principal an account \

@@ -102,6 +102,11 @@ pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
     }
 }
 
+/// A finding of the offline check, as an error.
+pub fn offline(finding: Finding) -> Diagnostic {
+    in_full(&finding, false)
+}
+
 /// A finding with everything that there is to say. `softened`: it would have been an error but for `preflight = "warn"`.
 fn in_full(finding: &Finding, softened: bool) -> Diagnostic {
     let note = if softened {

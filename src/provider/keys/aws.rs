@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use tokio::sync::{OnceCell, OwnedMutexGuard, watch};
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::AttachNeed;
-use super::configured::resource_blocks;
+use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
@@ -47,34 +46,17 @@ pub struct AwsKeys {
     roles: Mutex<BTreeMap<RoleArn, Arc<OnceCell<RoleKnowledge>>>>,
     simulations: Mutex<BTreeMap<(RoleArn, KeyArn), Arc<OnceCell<Simulation>>>>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
-    policies: watch::Sender<PolicyProgress>,
-    expected_policies: std::sync::OnceLock<usize>,
+    walk: Arc<PolicyWalk>,
 }
-
-/// How far each `dbxcmk_key_policy` of the configuration is in this walk.
-#[derive(Clone, Debug, Default)]
-struct PolicyProgress {
-    keys: BTreeMap<KeyArn, PolicyStep>,
-    /// Those whose key is not known yet.
-    without_key: usize,
-}
-
-/// How far the `dbxcmk_key_policy` of a key is in this walk.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyStep {
-    /// It is planned, and an apply will put a policy.
-    WillPut,
-    /// It has put its policy, has failed to, or has nothing to put.
-    Done,
-}
-
-/// How long a proof waits for the `dbxcmk_key_policy` of its key. Terraform works on several resources at once, and the policy
-/// depends on nothing that waits; with `-parallelism=1` it cannot come before the proof ends.
-const PATIENCE: Duration = Duration::from_secs(3);
 
 impl AwsKeys {
     /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
-    pub fn new(settings: AwsSettings, is_known: bool, deployment: Option<Deployment>) -> Self {
+    pub(super) fn new(
+        settings: AwsSettings,
+        is_known: bool,
+        deployment: Option<Deployment>,
+        walk: Arc<PolicyWalk>,
+    ) -> Self {
         Self {
             cloud: Aws::new(settings),
             is_known,
@@ -85,8 +67,7 @@ impl AwsKeys {
             roles: Mutex::default(),
             simulations: Mutex::default(),
             states: Mutex::default(),
-            policies: watch::Sender::default(),
-            expected_policies: std::sync::OnceLock::new(),
+            walk,
         }
     }
 
@@ -120,29 +101,6 @@ impl AwsKeys {
         lock(&self.planned).insert(key.clone(), policy);
     }
 
-    /// Effect: the `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs
-    /// that wait for it go on.
-    pub fn policy_came_to(&self, key: Option<&KeyArn>, step: PolicyStep) {
-        self.policies.send_modify(|progress| match key {
-            Some(key) => {
-                progress.keys.insert(key.clone(), step);
-            }
-            None => progress.without_key += 1,
-        });
-    }
-
-    /// Whether a `dbxcmk_key_policy` of the configuration may still change what the proof of a key finds.
-    fn expects_policy(&self, key: &KeyArn, stage: Stage, progress: &PolicyProgress) -> bool {
-        let all = *self
-            .expected_policies
-            .get_or_init(|| resource_blocks("dbxcmk_key_policy"));
-        match (progress.keys.get(key), stage) {
-            (Some(PolicyStep::Done), _) | (Some(PolicyStep::WillPut), Stage::Plan) => false,
-            (Some(PolicyStep::WillPut), Stage::Apply) => true,
-            (None, _) => progress.keys.len() + progress.without_key < all,
-        }
-    }
-
     /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more. So the
     /// order in which Terraform visits the resources does not matter. Says whether it was waited for in vain.
     pub async fn facts_with_policy(
@@ -154,8 +112,9 @@ impl AwsKeys {
         let stage = question.stage;
         let role = self.role_of(question).await;
         let simulation = self.simulation_of(key, question).await;
-        let mut policies = self.policies.subscribe();
+        let mut policies = self.walk.subscribe();
         let patience = Instant::now() + PATIENCE;
+        let name: Key = key.clone().into();
         loop {
             let progress = policies.borrow_and_update().clone();
             let read = match stage {
@@ -167,7 +126,7 @@ impl AwsKeys {
                 simulation: simulation.clone(),
                 ..read
             };
-            if enough(&facts) || !self.expects_policy(key, stage, &progress) {
+            if enough(&facts) || !self.walk.expects(&name, stage, &progress) {
                 return (facts, false);
             }
             let next = tokio::time::timeout_at(patience, policies.changed()).await;

@@ -5,10 +5,16 @@
 
 mod aws;
 mod configured;
+mod gcp;
 mod named;
+mod walk;
 
-pub use aws::{AwsCase, AwsKeys, PolicyStep};
-pub use named::{NamedAwsKey, attributes, named};
+pub use aws::{AwsCase, AwsKeys};
+pub use gcp::{GcpCase, GcpKeys};
+pub use named::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
+pub use walk::{PolicyStep, PolicyWalk};
+
+use std::sync::Arc;
 
 use aws::AwsRead;
 use tokio::time::Instant;
@@ -23,6 +29,7 @@ use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::{Finding, Remedy, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::gcp::CryptoKeyName;
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
@@ -31,6 +38,8 @@ use tfplugin::diagnostics::Diagnostics;
 pub enum Case {
     /// A key of AWS KMS.
     Aws(AwsCase),
+    /// A key of Cloud KMS.
+    Gcp(GcpCase),
 }
 
 /// A key on its own, whatever it is used for.
@@ -38,6 +47,8 @@ pub enum Case {
 pub enum AnyKey {
     /// A key of AWS KMS.
     Aws(KeyArn),
+    /// A key of Cloud KMS.
+    Gcp(CryptoKeyName),
 }
 
 impl AnyKey {
@@ -45,6 +56,7 @@ impl AnyKey {
     pub fn name(&self) -> Key {
         match self {
             Self::Aws(arn) => arn.clone().into(),
+            Self::Gcp(name) => name.clone().into(),
         }
     }
 }
@@ -74,12 +86,16 @@ impl Case {
         need: &AttachNeed<'_>,
         remote: &KeyConfiguration,
     ) -> (Option<Self>, Vec<Finding>) {
-        match &remote.aws_key_info {
-            Some(info) => {
+        match (&remote.aws_key_info, &remote.gcp_key_info) {
+            (Some(info), _) => {
                 let (case, findings) = AwsCase::of_configuration(&keys.aws, need, info).await;
                 (case.map(Self::Aws), findings)
             }
-            None => (None, Vec::new()),
+            (None, Some(info)) => {
+                let case = GcpCase::of_configuration(&keys.gcp, need, info).await;
+                (case.map(Self::Gcp), Vec::new())
+            }
+            (None, None) => (None, Vec::new()),
         }
     }
 
@@ -87,6 +103,7 @@ impl Case {
     pub fn key(&self) -> Key {
         match self {
             Self::Aws(case) => case.name(),
+            Self::Gcp(case) => case.name(),
         }
     }
 
@@ -94,31 +111,51 @@ impl Case {
     pub fn enabling(&self) -> Remedy {
         match self {
             Self::Aws(case) => case.enabling(),
+            Self::Gcp(case) => case.enabling(),
         }
     }
 }
 
 /// The key of a key configuration, as the account shows it. What cannot be read is kept, so that it is judged.
 pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
-    match (&remote.aws_key_info, remote.cloud_and_key()) {
+    match (&remote.aws_key_info, &remote.gcp_key_info) {
         (Some(info), _) => aws::configuration_key(info),
-        (None, Some((cloud, key))) => ConfigurationKey::Elsewhere(cloud, key),
-        (None, None) => ConfigurationKey::Missing,
+        (None, Some(info)) => gcp::configuration_key(info),
+        (None, None) => match remote.cloud_and_key() {
+            Some((cloud, key)) => ConfigurationKey::Elsewhere(cloud, key),
+            None => ConfigurationKey::Missing,
+        },
     }
 }
 
 /// The keys of every cloud, as one provider configuration sees them.
 pub struct Keys {
     aws: AwsKeys,
+    gcp: GcpKeys,
+    policies: Arc<PolicyWalk>,
 }
 
 impl Keys {
     /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
     pub fn new(config: &Config, deployment: Option<Deployment>) -> Self {
-        let (settings, is_unknown) = config.aws();
+        let policies = Arc::new(PolicyWalk::new());
+        let (aws, is_aws_unknown) = config.aws();
+        let (gcp, is_gcp_unknown) = config.gcp();
         Self {
-            aws: AwsKeys::new(settings, !is_unknown, deployment),
+            aws: AwsKeys::new(aws, !is_aws_unknown, deployment, Arc::clone(&policies)),
+            gcp: GcpKeys::new(gcp, !is_gcp_unknown, Arc::clone(&policies)),
+            policies,
         }
+    }
+
+    /// Google Cloud.
+    pub fn gcp(&self) -> &GcpKeys {
+        &self.gcp
+    }
+
+    /// How far the key policies of the configuration are in this walk.
+    pub fn policies(&self) -> &PolicyWalk {
+        &self.policies
     }
 
     /// AWS.
@@ -130,12 +167,13 @@ impl Keys {
     pub fn is_known(&self, case: &Case) -> bool {
         match case {
             Case::Aws(_) => self.aws.is_known(),
+            Case::Gcp(_) => self.gcp.is_known(),
         }
     }
 
     /// The parts of the provider block that are not known yet, so that their clouds cannot be called.
     pub fn unknown(&self) -> Vec<&'static str> {
-        let clouds = [("aws", self.aws.is_known())];
+        let clouds = [("aws", self.aws.is_known()), ("gcp", self.gcp.is_known())];
         clouds
             .into_iter()
             .filter(|(_, is_known)| !is_known)
@@ -150,6 +188,7 @@ impl Keys {
         for case in cases {
             findings.push(match case {
                 Case::Aws(case) => self.aws.examine(case, &mut read).await,
+                Case::Gcp(case) => self.gcp.examine(case).await,
             });
         }
         findings
@@ -162,6 +201,7 @@ impl Keys {
     pub async fn status(&self, key: &AnyKey) -> Result<KeyStatus, Diagnostics> {
         match key {
             AnyKey::Aws(arn) => self.aws.status(arn).await,
+            AnyKey::Gcp(name) => self.gcp.status(name).await,
         }
     }
 
@@ -177,6 +217,9 @@ impl Keys {
     ) -> Result<Outcome, Stopped> {
         match key {
             AnyKey::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
+            AnyKey::Gcp(name) => {
+                switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await
+            }
         }
     }
 
@@ -184,6 +227,7 @@ impl Keys {
     pub async fn other_users(&self, key: &AnyKey, account: &AccountId) -> Vec<NotVisible> {
         match key {
             AnyKey::Aws(arn) => self.aws.other_users(arn, account).await,
+            AnyKey::Gcp(name) => self.gcp.other_users(name).await,
         }
     }
 
@@ -197,6 +241,13 @@ impl Keys {
         match case {
             Case::Aws(case) => {
                 let read = self.aws.state_after(&case.key, earliest).await;
+                AsOf {
+                    begun: read.begun,
+                    value: read.value.map_err(|error| error.to_string()),
+                }
+            }
+            Case::Gcp(case) => {
+                let read = self.gcp.state_after(&case.key, earliest).await;
                 AsOf {
                     begun: read.begun,
                     value: read.value.map_err(|error| error.to_string()),

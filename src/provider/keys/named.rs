@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AnyKey, Keys};
 use crate::provider::diagnose;
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
@@ -16,6 +17,13 @@ pub struct NamedAwsKey {
     pub key_arn: Attr<KeyArn>,
 }
 
+/// `gcp`
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NamedGcpKey {
+    pub kms_key_id: Attr<CryptoKeyName>,
+}
+
 /// The blocks that name a key, one for each cloud.
 pub fn attributes() -> Vec<Attribute> {
     let aws = vec![
@@ -24,17 +32,52 @@ pub fn attributes() -> Vec<Attribute> {
             .format::<KeyArn>("Invalid key ARN")
             .describe("ARN of the KMS key."),
     ];
-    vec![Attribute::object("aws", aws).describe("The AWS key.")]
+    let gcp = vec![
+        Attribute::string("kms_key_id")
+            .required()
+            .format::<CryptoKeyName>("Invalid key name")
+            .describe(
+                "Name of the Cloud KMS key, without a version (`google_kms_crypto_key.….id`).",
+            ),
+    ];
+    vec![
+        Attribute::object("aws", aws).describe("The AWS key."),
+        Attribute::object("gcp", gcp).describe("The Google Cloud key."),
+    ]
+}
+
+/// Whether the blocks name a key, and only one.
+///
+/// # Errors
+/// When they name none, or several.
+pub fn check_named(aws: &Attr<NamedAwsKey>, gcp: &Attr<NamedGcpKey>) -> Result<(), Diagnostics> {
+    match (aws, gcp) {
+        (Attr::Null, Attr::Null) => Err(Diagnostic::error(
+            "No key is named",
+            "Set `aws = { key_arn = … }` or `gcp = { kms_key_id = … }`.",
+        )
+        .into()),
+        (Attr::Known(_), Attr::Known(_)) => Err(Diagnostic::error(
+            "The key is named twice",
+            "Set either `aws` or `gcp`.",
+        )
+        .on("gcp")
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// The key that the blocks name; `None` while it is not known.
-pub fn named(aws: &Attr<NamedAwsKey>) -> Option<AnyKey> {
-    let key = aws.known()?.key_arn.known()?;
-    Some(AnyKey::Aws(key.clone()))
+pub fn named(aws: &Attr<NamedAwsKey>, gcp: &Attr<NamedGcpKey>) -> Option<AnyKey> {
+    match (aws.known(), gcp.known()) {
+        (Some(aws), _) => aws.key_arn.known().cloned().map(AnyKey::Aws),
+        (None, Some(gcp)) => gcp.kms_key_id.known().cloned().map(AnyKey::Gcp),
+        (None, None) => None,
+    }
 }
 
 impl Keys {
-    /// The key that a text names: an ARN, or on AWS the id or alias of a key.
+    /// The key that a text names: an ARN, the name of a Cloud KMS key, or on AWS the id or alias of a key.
     ///
     /// # Errors
     /// When there is no such key, or it cannot be looked up.
@@ -42,13 +85,19 @@ impl Keys {
         let not_a_key = |why: String| -> Diagnostics {
             Diagnostic::error(
                 "Not a key",
-                format!("`{named}` does not name a key: {why}.\n\nName it by its ARN, as arn:aws:kms:eu-central-1:123456789012:key/…"),
+                format!("`{named}` does not name a key: {why}.\n\nName it by its ARN, as arn:aws:kms:eu-central-1:123456789012:key/…, or by its name in Cloud KMS, as projects/…/locations/…/keyRings/…/cryptoKeys/…"),
             )
             .into()
         };
         if named.starts_with("arn:") {
             return match named.parse() {
                 Ok(arn) => Ok(AnyKey::Aws(arn)),
+                Err(error) => Err(not_a_key(format!("{error}"))),
+            };
+        }
+        if named.starts_with("projects/") {
+            return match named.parse() {
+                Ok(name) => Ok(AnyKey::Gcp(name)),
                 Err(error) => Err(not_a_key(format!("{error}"))),
             };
         }

@@ -1,11 +1,11 @@
-//! Every AWS key configuration of the account.
+//! Every key configuration of the account that this version can manage.
 
 use serde::{Deserialize, Serialize};
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::{self, as_warning};
 use crate::provider::resources::key_configuration::{
-    KeyConfigurationModel, KeyConfigurationResource, key_filter, label,
+    KeyConfigurationModel, KeyConfigurationResource, gcp_key_filter, key_filter, label,
 };
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
@@ -23,6 +23,7 @@ pub struct KeyConfigurationList;
 pub struct KeyConfigurationListConfig {
     pub use_case: Attr<UseCase>,
     pub key_arn: Attr<String>,
+    pub kms_key_id: Attr<String>,
 }
 
 impl ListResource for KeyConfigurationList {
@@ -31,7 +32,7 @@ impl ListResource for KeyConfigurationList {
 
     fn schema() -> Schema {
         Schema::new(
-            "The key configurations of the Databricks account whose keys are AWS keys.",
+            "The key configurations of the Databricks account whose keys are keys of AWS KMS or Google Cloud KMS.",
             vec![
                 Attribute::string("use_case")
                     .format::<UseCase>("Invalid use case")
@@ -39,6 +40,7 @@ impl ListResource for KeyConfigurationList {
                         "Only configurations for this use case: `MANAGED_SERVICES` or `STORAGE`.",
                     ),
                 key_filter(),
+                gcp_key_filter(),
             ],
         )
     }
@@ -62,7 +64,8 @@ impl ListResource for KeyConfigurationList {
                 continue;
             };
             let fits = config.use_case.known().is_none_or(|case| one.is_for(*case))
-                && config.key_arn.known().is_none_or(|wanted| wanted == key);
+                && config.key_arn.known().is_none_or(|wanted| wanted == key)
+                && config.kms_key_id.known().is_none_or(|wanted| wanted == key);
             if !fits {
                 continue;
             }

@@ -3,12 +3,15 @@
 use serde::{Deserialize, Serialize};
 
 use crate::provider::client::Client;
-use crate::provider::resources::key_policy::{KeyPolicyModel, KeyPolicyResource, list};
+use crate::provider::resources::key_policy::{
+    KeyPolicyModel, KeyPolicyResource, list, list_of_ring,
+};
+use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::list_resource::{ListResource, Listed};
 use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::schema::{Attribute, Problem, Schema};
 
 /// The list.
 pub struct KeyPolicyList;
@@ -18,6 +21,14 @@ pub struct KeyPolicyList;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyListConfig {
     pub region: Attr<String>,
+    pub key_ring: Attr<String>,
+}
+
+fn is_ring(text: &str) -> bool {
+    // A key of that ring has a name that can be read.
+    format!("{text}/cryptoKeys/x")
+        .parse::<CryptoKeyName>()
+        .is_ok()
 }
 
 impl ListResource for KeyPolicyList {
@@ -26,11 +37,20 @@ impl ListResource for KeyPolicyList {
 
     fn schema() -> Schema {
         Schema::new(
-            "The KMS keys of a region whose policies have documented statements for Databricks. A warning names keys whose policies \
-             cannot be read.",
+            "The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose \
+             policies have members for Databricks. A warning names keys whose policies cannot be read.",
             vec![
                 Attribute::string("region")
                     .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
+                Attribute::string("key_ring")
+                    .check(|value| match value.as_str() {
+                        Some(ring) if !is_ring(ring) => Err(Problem {
+                            summary: "Invalid key ring".to_owned(),
+                            detail: format!("`{ring}` is not the name of a key ring; expected projects/PROJECT/locations/LOCATION/keyRings/RING."),
+                        }),
+                        _ => Ok(()),
+                    })
+                    .describe("Key ring of Google Cloud KMS (`google_kms_key_ring.….id`), to list its keys instead of those of an AWS region."),
             ],
         )
     }
@@ -40,6 +60,9 @@ impl ListResource for KeyPolicyList {
         config: KeyPolicyListConfig,
         limit: usize,
     ) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+        if let Attr::Known(ring) = &config.key_ring {
+            return list_of_ring(cx, ring, limit).await;
+        }
         list(cx, config.region.known().map(String::as_str), limit).await
     }
 }

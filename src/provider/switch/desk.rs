@@ -9,7 +9,7 @@ use super::{
 };
 use crate::preflight::Finding;
 use crate::provider::client::Client;
-use crate::provider::config::{AssumeRoleBlock, AwsBlock, Config, HttpBlock};
+use crate::provider::config::{AssumeRoleBlock, AwsBlock, Config, GcpBlock, HttpBlock};
 use crate::provider::keys::AnyKey;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -25,6 +25,12 @@ pub struct Endpoints {
     pub sts: Option<String>,
     /// AWS IAM.
     pub iam: Option<String>,
+    /// Google Cloud KMS.
+    pub cloudkms: Option<String>,
+    /// Google's Resource Manager.
+    pub resourcemanager: Option<String>,
+    /// Google's IAM credentials.
+    pub iamcredentials: Option<String>,
 }
 
 /// Where to connect, and as whom; what is not given comes from the environment and the profiles.
@@ -42,6 +48,8 @@ pub struct Connection {
     pub aws_profile: Option<String>,
     /// A role to assume.
     pub assume_role: Option<String>,
+    /// A Google service account to impersonate.
+    pub impersonate_service_account: Option<String>,
     /// Certificates (PEM) to trust as well.
     pub ca_bundle: Option<String>,
     /// The addresses of services.
@@ -54,16 +62,22 @@ const ACCOUNT_PATIENCE: &str = "20s";
 impl Connection {
     fn config(&self) -> Config {
         let text = |value: &Option<String>| Attr::from(value.clone());
-        let endpoints = [
+        let given = |all: [(&str, &Option<String>); 3]| {
+            all.into_iter()
+                .filter(|(_, address)| address.is_some())
+                .map(|(service, address)| (service.to_owned(), text(address)))
+                .collect()
+        };
+        let of_aws = given([
             ("kms", &self.endpoints.kms),
             ("sts", &self.endpoints.sts),
             ("iam", &self.endpoints.iam),
-        ];
-        let endpoints = endpoints
-            .into_iter()
-            .filter(|(_, address)| address.is_some())
-            .map(|(service, address)| (service.to_owned(), text(address)))
-            .collect();
+        ]);
+        let of_gcp = given([
+            ("cloudkms", &self.endpoints.cloudkms),
+            ("resourcemanager", &self.endpoints.resourcemanager),
+            ("iamcredentials", &self.endpoints.iamcredentials),
+        ]);
         let role = self.assume_role.as_ref().map(|role| AssumeRoleBlock {
             role_arn: Attr::Known(role.clone()),
             ..AssumeRoleBlock::default()
@@ -83,8 +97,13 @@ impl Connection {
                 profile: text(&self.aws_profile),
                 ca_bundle: text(&self.ca_bundle),
                 assume_role: role.into(),
-                endpoints: Attr::Known(endpoints),
+                endpoints: Attr::Known(of_aws),
                 ..AwsBlock::default()
+            }),
+            gcp: Attr::Known(GcpBlock {
+                impersonate_service_account: text(&self.impersonate_service_account),
+                endpoints: Attr::Known(of_gcp),
+                ..GcpBlock::default()
             }),
             ..Config::default()
         }

@@ -13,7 +13,7 @@ use crate::provider::diagnose;
 use crate::provider::keys::{AnyKey, key_of};
 use crate::requirements::coverage::WorkspaceKeys;
 use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
-use crate::vocabulary::{AttachedKey, Key, UseCase, WorkspaceId};
+use crate::vocabulary::{AttachedKey, Cloud, Key, UseCase, WorkspaceId};
 use tfplugin::diagnostics::Diagnostics;
 
 /// Something that goes on for a while.
@@ -166,18 +166,20 @@ impl<'a> Users<'a> {
 
     fn affected(&self, workspace: &Workspace) -> AffectedWorkspace {
         let storage = self.attached(workspace, UseCase::Storage);
-        let stop = without_key(WorkspaceKeys {
+        let cloud = workspace.cloud.clone().unwrap_or(Cloud::Aws);
+        let keys = WorkspaceKeys {
             managed_services: self.attached(workspace, UseCase::ManagedServices).is_some(),
             storage: storage.is_some(),
             cluster_volumes: storage.is_some_and(KeyConfiguration::is_for_cluster_volumes),
             default_storage: workspace.has_default_storage(),
             serverless_only: workspace.is_serverless_only(),
-        });
+        };
+        let stop = without_key(&cloud, keys);
         let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
         AffectedWorkspace {
             workspace_id: workspace.workspace_id.to_string(),
             name: workspace.workspace_name.clone(),
-            region: workspace.aws_region.clone(),
+            region: workspace.region().map(str::to_owned),
             status: workspace.workspace_status.to_string(),
             use_cases: UseCase::ALL
                 .into_iter()

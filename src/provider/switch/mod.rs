@@ -1,10 +1,11 @@
 //! The kill switch: taking Databricks' access to a key away, and giving it back.
 //!
 //! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`acknowledged`] makes sure
-//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`]), and every change is read back.
+//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`]), and every change is read back.
 
 pub mod aws;
 mod desk;
+pub mod gcp;
 mod impact;
 mod recovery;
 mod words;
@@ -28,8 +29,8 @@ pub enum Order {
     Disable,
     /// The same, and it is deleted after a number of days (7 to 30 on AWS).
     ScheduleDeletion {
-        /// How many days.
-        days: u8,
+        /// How many days; `None` for what is usual: 30 on AWS, the key's own window on Google Cloud.
+        days: Option<u8>,
     },
     /// It can be used again.
     Restore {

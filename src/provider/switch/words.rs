@@ -14,8 +14,10 @@ pub fn in_words(order: Order, found: &Impact) -> String {
         ),
         Order::ScheduleDeletion { days } => write!(
             text,
-            " This schedules its deletion in {days} days. Until then it can be restored (`key restore`); after that, everything that was \
-             encrypted with it is lost permanently."
+            " This schedules its deletion{}. Until then it can be restored (`key restore`); after that, everything that was \
+             encrypted with it is lost permanently.",
+            days.map(|days| format!(" in {days} days"))
+                .unwrap_or_default()
         ),
         Order::Restore { .. } => Ok(()),
     };

@@ -3,6 +3,7 @@
 mod aws;
 mod databricks;
 mod gathered;
+mod google;
 mod ours;
 
 use crate::review::catalog::Rule;
@@ -48,6 +49,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         ours::look(&mut gathered, change);
         aws::look(&mut gathered, change);
         databricks::look(&mut gathered, change);
+        google::look(&mut gathered, change);
     }
     ours::invocations(&mut gathered);
     aws::overwritten(&mut gathered);

@@ -2,6 +2,7 @@
 
 use super::aws::policies;
 use super::gathered::{Gathered, Said, in_words};
+use super::google;
 use crate::review::catalog::Rule;
 use crate::review::plan::ResourceChange;
 use crate::review::report::Level;
@@ -136,13 +137,20 @@ fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    let lost = policies::of_statements(gathered, change);
-    policies::say_lost(
-        gathered,
-        change,
-        &lost,
-        "Keep the use cases, accounts and roles that workspaces need.",
-    );
+    let is_gcp = [change.state_before(), change.state_after()]
+        .iter()
+        .any(|state| state.get("gcp").is_some_and(Json::is_object));
+    if is_gcp {
+        google::lost_by_policy(gathered, change);
+    } else {
+        let lost = policies::of_statements(gathered, change);
+        policies::say_lost(
+            gathered,
+            change,
+            &lost,
+            "Keep the use cases, accounts and roles that workspaces need.",
+        );
+    }
     let (key, _) = gathered.key_and_users(change);
     if change.after("force_destroy").as_deref() == Some("true")
         && change.before("force_destroy").as_deref() != Some("true")
@@ -170,9 +178,10 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
         if !deletes && one.kind != "dbxcmk_disable_key" {
             continue;
         }
-        let key = one.value("/aws/key_arn").and_then(Json::as_str);
-        let named = key.unwrap_or("a key that is known only after apply");
-        let mut users = gathered.links.users_of(named);
+        let named = |pointer: &str| one.value(pointer).and_then(Json::as_str);
+        let key = named("/aws/key_arn").or_else(|| named("/gcp/kms_key_id"));
+        let name = key.unwrap_or("a key that is known only after apply");
+        let mut users = gathered.links.users_of(name);
         // Whom the author of the change expects to stop.
         let acknowledged = one.value("/acknowledged_workspace_ids");
         let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
@@ -186,7 +195,7 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
                     level: Level::Error,
                     summary: "This plan disables a key".to_owned(),
                     detail: format!(
-                        "`{named}` is used by {stops}. While the key is disabled, reads and writes fail when the cached data keys expire, and \
+                        "`{name}` is used by {stops}. While the key is disabled, reads and writes fail when the cached data keys expire, and \
                          clusters do not start. Reverting this change does not restore the key."
                     ),
                     remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
@@ -206,21 +215,25 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
                 level: Level::Error,
                 summary: "This plan schedules the deletion of a key".to_owned(),
                 detail: format!(
-                    "`{named}` is used by {stops}. From the apply on, nobody can use the key: data that was encrypted with it cannot be read, \
+                    "`{name}` is used by {stops}. From the apply on, nobody can use the key: data that was encrypted with it cannot be read, \
                      and clusters do not start. Reverting this change does not restore the key."
                 ),
                 remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
                          `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
             },
         );
+        let window = match named("/gcp/kms_key_id") {
+            Some(_) => "its destroy_scheduled_duration".to_owned(),
+            None => format!("{days} days"),
+        };
         gathered.say_of(
             &one.address,
             Said {
                 id: Rule::KeyDeletionWindow,
                 level: Level::Irreversible,
-                summary: format!("The deletion of a key is final after {days} days"),
+                summary: format!("The deletion of a key is final after {window}"),
                 detail: format!(
-                    "Until then `{named}` can be restored. After that, everything that was encrypted with it is lost permanently."
+                    "Until then `{name}` can be restored. After that, everything that was encrypted with it is lost permanently."
                 ),
                 remedy: "",
             },

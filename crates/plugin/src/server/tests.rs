@@ -12,7 +12,7 @@ use crate::codec::{decode_optional, encode};
 use crate::data_source::{self, AnyDataSource, DataSource};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::function::{Function, FunctionError, Parameter, Signature};
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentityAttribute};
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as _};
 use crate::provider::Provider;
 use crate::resource::{AnyResource, Change, Context, Plan, Progress, Resource, register};
@@ -130,9 +130,11 @@ impl Resource for Ball {
     type Model = Model;
     const NAME: &'static str = "toys_ball";
     const IDENTITY: Identity = Identity {
-        name: "id",
-        path: "id",
-        description: "the ID of the ball",
+        attributes: &[IdentityAttribute {
+            name: "id",
+            path: "id",
+            description: "the ID of the ball",
+        }],
     };
 
     fn schema() -> Schema {

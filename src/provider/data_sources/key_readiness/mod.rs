@@ -2,8 +2,10 @@
 //! blocks, postconditions, and whoever does not manage the key here.
 
 mod aws;
+mod gcp;
 
 pub use aws::KeyReadinessAws;
+pub use gcp::KeyReadinessGcp;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,7 @@ use crate::provider::resources::{all_known, known_set};
 use crate::vocabulary::{AccountId, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Nesting, Schema};
 use tfplugin::types::Type;
@@ -30,6 +32,7 @@ pub struct KeyReadinessModel {
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyReadinessAws>,
+    pub gcp: Attr<KeyReadinessGcp>,
     pub id: Attr<String>,
     pub ready: Attr<bool>,
     pub key_state: Attr<String>,
@@ -180,14 +183,15 @@ impl DataSource for KeyReadinessDataSource {
                 .describe("`Sid` of each statement that denies it or may deny it."),
         ];
         Schema::new(
-            "Whether a KMS key is ready for Databricks: its state, its kind, and what grants each permission that Databricks \
+            "Whether a key is ready for Databricks: its state, its kind, and what grants each permission that Databricks \
              needs. It does not fail because of what it finds, so you can use it in `check` blocks and postconditions. It \
-             reads only KMS and needs no Databricks credentials.",
+             reads only the key service and needs no Databricks credentials.",
             vec![
                 use_cases(),
                 account_ids(),
-                Attribute::object("aws", aws::attributes()).required().describe("The AWS key."),
-                Attribute::string("id").computed().describe("ARN of the key."),
+                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws` and `gcp`."),
+                Attribute::object("gcp", gcp::attributes()).describe("The Google Cloud key and the service accounts that use it."),
+                Attribute::string("id").computed().describe("ARN of the key, or its name in Cloud KMS."),
                 Attribute::bool("ready").computed().describe(
                     "Whether the proof is complete: no finding of severity `error`, nothing unreadable, and no permission that \
                      depends on IAM policies.",
@@ -208,11 +212,29 @@ impl DataSource for KeyReadinessDataSource {
     }
 
     fn validate(config: &KeyReadinessModel) -> Diagnostics {
-        config
-            .aws
-            .known()
-            .map(KeyReadinessAws::validate)
-            .unwrap_or_default()
+        match (&config.aws, &config.gcp) {
+            (Attr::Null, Attr::Null) => Diagnostic::error(
+                "Missing required argument",
+                "Set exactly one of `aws` (a key of AWS KMS) and `gcp` (a key of Google Cloud KMS).",
+            )
+            .on("aws")
+            .into(),
+            (Attr::Null, _) => match config.databricks_account_ids.is_null() {
+                true => Diagnostics::new(),
+                false => Diagnostic::error(
+                    "databricks_account_ids belongs to AWS",
+                    "On Google Cloud, service accounts use the key, not accounts. Remove `databricks_account_ids`, and name the service \
+                     accounts in `gcp.databricks_service_accounts`.",
+                )
+                .on("databricks_account_ids")
+                .into(),
+            },
+            (Attr::Known(aws), Attr::Null) => aws.validate(),
+            (_, Attr::Null) => Diagnostics::new(),
+            _ => Diagnostic::error("The key is named twice", "Set either `aws` or `gcp`.")
+                .on("gcp")
+                .into(),
+        }
     }
 
     async fn read(
@@ -220,15 +242,30 @@ impl DataSource for KeyReadinessDataSource {
         mut model: KeyReadinessModel,
     ) -> Result<KeyReadinessModel, Diagnostics> {
         let client = cx.client();
-        let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
+        let Some(cases) = all_known(&model.use_cases) else {
             return Err(incomplete());
         };
-        if !client.keys().aws().is_known() {
-            cx.defer();
-            return Err(Unavailable::NotYetKnown(vec!["aws"]).into());
-        }
-        let accounts = accounts(client, &model.databricks_account_ids)?;
-        let verdict = aws.examine(client, &accounts, cases).await?;
+        let not_yet_known = |block: &'static str, is_known: bool| match is_known {
+            true => Ok(()),
+            false => {
+                cx.defer();
+                Err(Diagnostics::from(Unavailable::NotYetKnown(vec![block])))
+            }
+        };
+        let verdict = match (&model.aws, &model.gcp) {
+            (Attr::Known(aws), _) => {
+                not_yet_known("aws", client.keys().aws().is_known())?;
+                let accounts = accounts(client, &model.databricks_account_ids)?;
+                let verdict = aws.examine(client, &accounts, cases).await?;
+                model.databricks_account_ids = known_set(accounts);
+                verdict
+            }
+            (_, Attr::Known(gcp)) => {
+                not_yet_known("gcp", client.keys().gcp().is_known())?;
+                gcp.examine(client, cases).await?
+            }
+            _ => return Err(incomplete()),
+        };
         model.ready = Attr::Known(verdict.is_ready());
         model.id = Attr::Known(verdict.key);
         model.key_state = verdict.state.into();
@@ -236,7 +273,6 @@ impl DataSource for KeyReadinessDataSource {
         model.requirements = list(verdict.requirements);
         model.not_examined = list(verdict.not_examined);
         model.findings = list(verdict.findings.into_iter().map(FindingModel::from));
-        model.databricks_account_ids = known_set(accounts);
         Ok(model)
     }
 }

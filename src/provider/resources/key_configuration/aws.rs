@@ -6,8 +6,10 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
-use super::{KeyConfigurationModel, known_set};
-use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration, NewKeyConfiguration};
+use super::{KeyConfigurationGcp, KeyConfigurationModel, known_set};
+use crate::databricks::key_configurations::{
+    AwsKeyInfo, GcpKeyInfo, KeyConfiguration, NewKey, NewKeyConfiguration,
+};
 use crate::preflight::Stage;
 use crate::preflight::aws::Question;
 use crate::provider::client::Client;
@@ -127,7 +129,7 @@ impl KeyConfigurationAws {
         let is_storage = use_cases.contains(&UseCase::Storage);
         Some(NewKeyConfiguration {
             use_cases: use_cases.iter().map(ToString::to_string).collect(),
-            aws_key_info: AwsKeyInfo {
+            key: NewKey::Aws(AwsKeyInfo {
                 key_arn: key.to_string(),
                 key_alias: self.key_alias.known().map(ToString::to_string),
                 key_region: Some(key.region().to_owned()),
@@ -137,7 +139,7 @@ impl KeyConfigurationAws {
                     .known()
                     .copied()
                     .filter(|_| is_storage),
-            },
+            }),
         })
     }
 
@@ -192,6 +194,7 @@ struct Peer {
     #[serde(default)]
     use_cases: Vec<String>,
     aws_key_info: Option<Vec<AwsKeyInfo>>,
+    gcp_key_info: Option<Vec<GcpKeyInfo>>,
 }
 
 /// Why a state cannot be moved from the resource of Databricks' own provider.
@@ -224,9 +227,32 @@ pub(super) fn moved(state: Json) -> Result<KeyConfigurationModel, Diagnostics> {
         ));
     };
     let id = parsed("customer_managed_key_id", &id)?;
-    let Some(key) = peer.aws_key_info.as_ref().and_then(|info| info.first()) else {
-        return Err(unusable("Its key is of another cloud than AWS"));
+    let first_gcp = peer.gcp_key_info.as_ref().and_then(|info| info.first());
+    let first_aws = peer.aws_key_info.as_ref().and_then(|info| info.first());
+    let aws = first_aws
+        .map(|key| -> Result<KeyConfigurationAws, Diagnostics> {
+            Ok(KeyConfigurationAws {
+                key_arn: Attr::Known(parsed("key_arn", &key.key_arn)?),
+                key_alias: readable_alias(key.key_alias.as_deref()),
+                key_region: filled(&key.key_region).into(),
+                reuse_key_for_cluster_volumes: Attr::Null,
+            })
+        })
+        .transpose()?;
+    let gcp = match (&aws, first_gcp) {
+        (None, Some(key)) => Some(KeyConfigurationGcp {
+            kms_key_id: Attr::Known(parsed("kms_key_id", &key.kms_key_id)?),
+            manual: Attr::Known(false),
+            location: Attr::Null,
+            service_account_email: Attr::Null,
+        }),
+        _ => None,
     };
+    if aws.is_none() && gcp.is_none() {
+        return Err(unusable(
+            "Its key is of another cloud than AWS and Google Cloud",
+        ));
+    }
     let account_id = filled(&peer.account_id)
         .map(|id| parsed("account_id", &id))
         .transpose()?;
@@ -240,12 +266,8 @@ pub(super) fn moved(state: Json) -> Result<KeyConfigurationModel, Diagnostics> {
             .and_then(rfc3339)
             .into(),
         use_cases: known_set(cases.collect::<Result<Vec<UseCase>, _>>()?),
-        aws: Attr::Known(KeyConfigurationAws {
-            key_arn: Attr::Known(parsed("key_arn", &key.key_arn)?),
-            key_alias: readable_alias(key.key_alias.as_deref()),
-            key_region: filled(&key.key_region).into(),
-            reuse_key_for_cluster_volumes: Attr::Null,
-        }),
+        aws: aws.into(),
+        gcp: gcp.into(),
         ..KeyConfigurationModel::named(id)
     })
 }

@@ -2,10 +2,12 @@
 
 mod aws;
 mod create;
+mod gcp;
 mod in_use;
 mod journal;
 
 pub use aws::KeyConfigurationAws;
+pub use gcp::KeyConfigurationGcp;
 
 use std::time::Duration;
 
@@ -27,7 +29,7 @@ use crate::provider::waiting::{Pause, pause};
 use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::identity::Identity;
+use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Schema};
 
@@ -48,6 +50,7 @@ pub struct KeyConfigurationModel {
     pub creation_time: Attr<String>,
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub aws: Attr<KeyConfigurationAws>,
+    pub gcp: Attr<KeyConfigurationGcp>,
     pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
@@ -61,6 +64,7 @@ impl KeyConfigurationModel {
             creation_time: Attr::Null,
             use_cases: Attr::Null,
             aws: Attr::Null,
+            gcp: Attr::Null,
             ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         }
@@ -87,14 +91,18 @@ impl KeyConfigurationModel {
 
     /// What the proof is asked about the key, when all of it is known.
     fn case(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<Case> {
-        self.aws
-            .known()?
-            .case(client, account, self.cases()?, stage)
+        match (self.aws.known(), self.gcp.known()) {
+            (Some(aws), _) => aws.case(client, account, self.cases()?, stage),
+            (None, gcp) => gcp?.case(self.cases()?, stage),
+        }
     }
 
     /// What creates it, when all of it is known.
     fn request(&self) -> Option<NewKeyConfiguration> {
-        self.aws.known()?.request(self.cases()?)
+        match (self.aws.known(), self.gcp.known()) {
+            (Some(aws), _) => aws.request(self.cases()?),
+            (None, gcp) => gcp?.request(self.cases()?),
+        }
     }
 
     /// Whether another object of the API is needed to have what `other` says.
@@ -103,18 +111,31 @@ impl KeyConfigurationModel {
             (Some(own), Some(other)) => own.is_same_object(other),
             (own, other) => own.is_none() && other.is_none(),
         };
-        same_key && self.cases() == other.cases()
+        let same_gcp_key = match (self.gcp.known(), other.gcp.known()) {
+            (Some(own), Some(other)) => own.is_same_object(other),
+            (own, other) => own.is_none() && other.is_none(),
+        };
+        same_key && same_gcp_key && self.cases() == other.cases()
     }
 }
 
 /// The name that people have for a configuration, and its key; `None` for a key that this version cannot manage.
 pub fn label(remote: &KeyConfiguration) -> Option<(&str, &str)> {
-    aws::label(remote)
+    let google = || {
+        let key = remote.gcp_key_info.as_ref()?.kms_key_id.as_str();
+        Some((key, key))
+    };
+    aws::label(remote).or_else(google)
 }
 
-/// The attribute by which configurations of a key are found.
+/// The attribute by which configurations of a key of AWS are found.
 pub fn key_filter() -> Attribute {
     aws::key_filter()
+}
+
+/// The attribute by which configurations of a key of Google Cloud are found.
+pub fn gcp_key_filter() -> Attribute {
+    gcp::key_filter()
 }
 
 /// The state from what the API shows; what it does not know stays as it was.
@@ -131,9 +152,9 @@ fn state(
             ),
         ))
     };
-    let Some(info) = &remote.aws_key_info else {
+    if remote.aws_key_info.is_none() && remote.gcp_key_info.is_none() {
         return Err(odd("a key of another cloud".to_owned()));
-    };
+    }
     let use_cases: Vec<UseCase> = remote
         .use_cases
         .iter()
@@ -154,7 +175,18 @@ fn state(
             .creation_time
             .and_then(rfc3339)
             .map_or_else(|| before.creation_time.clone(), Attr::Known),
-        aws: Attr::Known(KeyConfigurationAws::of(info, before, is_storage).map_err(odd)?),
+        aws: remote
+            .aws_key_info
+            .as_ref()
+            .map(|info| KeyConfigurationAws::of(info, before, is_storage).map_err(odd))
+            .transpose()?
+            .into(),
+        gcp: remote
+            .gcp_key_info
+            .as_ref()
+            .map(|info| KeyConfigurationGcp::of(info, before).map_err(odd))
+            .transpose()?
+            .into(),
         use_cases: known_set(use_cases),
         ignore_findings: before.ignore_findings.clone(),
         timeouts: before.timeouts.clone(),
@@ -162,8 +194,31 @@ fn state(
 }
 
 /// Every finding here is about the key.
-fn place(_: &Finding) -> &'static str {
-    "aws.key_arn"
+fn place(model: &KeyConfigurationModel) -> impl Fn(&Finding) -> &'static str {
+    let path = match model.gcp {
+        Attr::Null => "aws.key_arn",
+        _ => "gcp.kms_key_id",
+    };
+    move |_| path
+}
+
+/// Exactly one cloud.
+fn one_cloud(config: &KeyConfigurationModel) -> Result<(), Diagnostics> {
+    match (&config.aws, &config.gcp) {
+        (Attr::Null, Attr::Null) => Err(Diagnostic::error(
+            "Missing required argument",
+            "Set exactly one of `aws` (a key of AWS KMS) and `gcp` (a key of Google Cloud KMS).",
+        )
+        .on("aws")
+        .into()),
+        (Attr::Null, _) | (_, Attr::Null) => Ok(()),
+        _ => Err(Diagnostic::error(
+            "A key configuration has one key",
+            "Both `aws` and `gcp` are set. A key configuration has one key, of the cloud of its Databricks account. Remove one of them.",
+        )
+        .on("gcp")
+        .into()),
+    }
 }
 
 impl Resource for KeyConfigurationResource {
@@ -172,9 +227,11 @@ impl Resource for KeyConfigurationResource {
 
     const NAME: &'static str = "dbxcmk_key_configuration";
     const IDENTITY: Identity = Identity {
-        name: "id",
-        path: "id",
-        description: "the ID of the key configuration, a UUID",
+        attributes: &[IdentityAttribute {
+            name: "id",
+            path: "id",
+            description: "the ID of the key configuration, a UUID",
+        }],
     };
 
     fn schema() -> Schema {
@@ -192,7 +249,8 @@ impl Resource for KeyConfigurationResource {
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
                     .describe("What the key can be attached for: `MANAGED_SERVICES`, `STORAGE`, or both, in any order."),
-                Attribute::object("aws", aws::attributes()).required().describe("The AWS key."),
+                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws` and `gcp`."),
+                Attribute::object("gcp", gcp::attributes()).describe("The Google Cloud key."),
                 ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
             ],
@@ -200,8 +258,12 @@ impl Resource for KeyConfigurationResource {
     }
 
     fn validate(config: &KeyConfigurationModel) -> Diagnostics {
-        match (config.aws.known(), config.cases()) {
-            (Some(aws), Some(cases)) => aws.validate(&cases),
+        if let Err(found) = one_cloud(config) {
+            return found;
+        }
+        match (config.aws.known(), config.gcp.known(), config.cases()) {
+            (Some(aws), _, Some(cases)) => aws.validate(&cases),
+            (_, Some(gcp), _) => gcp.validate(),
             _ => Diagnostics::new(),
         }
     }
@@ -215,6 +277,10 @@ impl Resource for KeyConfigurationResource {
         let cases = plan.model.cases();
         if let Attr::Known(aws) = &mut plan.model.aws {
             aws.complete(change.config.aws.known(), cases.as_deref());
+        }
+        if let Attr::Known(gcp) = &mut plan.model.gcp {
+            let prior = change.prior.as_ref();
+            gcp.complete(prior.and_then(|prior| prior.gcp.known()));
         }
         let account = match client.account_id() {
             Ok(account) => account,
@@ -261,7 +327,7 @@ impl Resource for KeyConfigurationResource {
             findings,
             &plan.model.ignore_findings,
             Stage::Plan,
-            place,
+            place(&plan.model),
         )
     }
 
@@ -294,7 +360,13 @@ impl Resource for KeyConfigurationResource {
             .into());
         };
         let findings = client.keys().examine(&[case]).await.concat();
-        enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
+        enforce(
+            cx,
+            findings,
+            &plan.ignore_findings,
+            Stage::Apply,
+            place(&plan),
+        )?;
         let made = make(cx, account, &new, timeout(&plan.timeouts, "create", CREATE)).await;
         client.reads().forget_configurations();
         let made = made?;
@@ -324,7 +396,15 @@ impl Resource for KeyConfigurationResource {
         if state.creation_time.is_unknown() {
             state.creation_time = Attr::Null;
         }
+        if let Attr::Known(gcp) = &mut state.gcp
+            && gcp.service_account_email.is_unknown()
+        {
+            gcp.service_account_email = Attr::Null;
+        }
         progress.save(state.clone());
+        if let Attr::Known(gcp) = &state.gcp {
+            gcp.show_grant(cx).await;
+        }
         Ok(state)
     }
 
@@ -489,7 +569,7 @@ fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagno
             "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have \
              the same object twice, and nobody could tell them apart.\n\nKeep one of them, and refer to it from everywhere. If you need two, give \
              them different aliases (`key_alias`).",
-            new.aws_key_info.key_arn
+            new.key.name()
         ),
     )
     .on("aws.key_arn")

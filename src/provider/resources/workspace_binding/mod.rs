@@ -27,7 +27,7 @@ use crate::vocabulary::{Cloud, IdError, KeyConfigurationId, Tier, UseCase, Works
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
-use tfplugin::identity::Identity;
+use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::resource::{Change, Context, Plan, Progress, Resource};
 use tfplugin::schema::{Attribute, Schema};
 
@@ -135,7 +135,7 @@ impl WorkspaceBindingModel {
         };
         self.workspace_name = text(&workspace.workspace_name);
         self.workspace_status = text(workspace.workspace_status.as_str());
-        self.region = text(workspace.aws_region.as_deref().unwrap_or_default());
+        self.region = text(workspace.region().unwrap_or_default());
         self.pricing_tier = text(
             workspace
                 .pricing_tier
@@ -323,9 +323,11 @@ impl Resource for WorkspaceBindingResource {
 
     const NAME: &'static str = "dbxcmk_workspace_binding";
     const IDENTITY: Identity = Identity {
-        name: "workspace_id",
-        path: "workspace_id",
-        description: "the ID of the workspace, a number",
+        attributes: &[IdentityAttribute {
+            name: "workspace_id",
+            path: "workspace_id",
+            description: "the ID of the workspace, a number",
+        }],
     };
 
     fn schema() -> Schema {

@@ -17,6 +17,8 @@ use crate::vocabulary::aws::KeyArn;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Days until a deletion, unless the user says another number. Source: KMS API reference, ScheduleKeyDeletion.
+const LONGEST_WINDOW: u8 = 30;
 /// More than any order needs; somebody else may change the key at the same time.
 const MOST_STEPS: usize = 12;
 
@@ -170,6 +172,7 @@ impl Work<'_> {
                 let Order::ScheduleDeletion { days } = self.order else {
                     return Ok(());
                 };
+                let days = days.unwrap_or(LONGEST_WINDOW);
                 let answer = cloud.schedule_deletion(key, days).await;
                 let what = format!("scheduled the deletion in {days} days");
                 self.verified(
@@ -277,7 +280,8 @@ impl Work<'_> {
             (self.order, self.done.is_empty(), &seen.deletion_date)
         {
             notes.push(format!(
-                "The deletion was scheduled before, for {date}. The window of {days} days was not applied."
+                "The deletion was scheduled before, for {date}. The window of {} days was not applied.",
+                days.unwrap_or(LONGEST_WINDOW)
             ));
         }
         if self.order == Order::Disable && seen.state.is_being_deleted() {

@@ -186,7 +186,7 @@ mod tests {
             let restore = |enable_anyway| then(Order::Restore { enable_anyway });
             let found = (
                 then(Order::Disable),
-                then(Order::ScheduleDeletion { days: 30 }),
+                then(Order::ScheduleDeletion { days: Some(30) }),
                 restore(false),
                 restore(true),
             );
@@ -207,7 +207,7 @@ mod tests {
             for begins_marked in [false, true] {
                 for order in [
                     Order::Disable,
-                    Order::ScheduleDeletion { days: 7 },
+                    Order::ScheduleDeletion { days: Some(7) },
                     Order::Restore {
                         enable_anyway: false,
                     },

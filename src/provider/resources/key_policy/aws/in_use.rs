@@ -5,8 +5,7 @@ use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::moments::{now_in_milliseconds, rfc3339};
-use crate::provider::switch::needed_until;
+use crate::provider::resources::key_policy::in_use::refuse_after_rotation;
 use crate::requirements::aws::{PermissionChange, Usage, User, effects};
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Document;
@@ -122,7 +121,7 @@ pub(super) async fn refuse_removal_in_use(
     }
     let users = users_of(client, key, removal.lost).await?;
     if users.is_empty() {
-        return refuse_after_rotation(client, key, removal).await;
+        return refuse_after_rotation(client, &key.clone().into(), removal.what).await;
     }
     let lost: Vec<String> = removal
         .lost
@@ -139,45 +138,6 @@ pub(super) async fn refuse_removal_in_use(
             lost.join("\n"),
             users.join("\n"),
             removal.remedy
-        ),
-    )
-    .into())
-}
-
-/// Refuses to take from a key what Databricks still needs after a rotation.
-async fn refuse_after_rotation(
-    client: &Client,
-    key: &KeyArn,
-    removal: &Removal<'_>,
-) -> Result<(), Diagnostics> {
-    let now = now_in_milliseconds();
-    let account = client.account().await?;
-    let failed = |error| {
-        diagnose::account(
-            "The provider could not find out which workspaces use the key",
-            &error,
-        )
-    };
-    let configurations = client.reads().configurations(account).await;
-    let workspaces = client.reads().workspaces(account).await;
-    let shown = needed_until(
-        &key.clone().into(),
-        &*configurations.map_err(failed)?,
-        &*workspaces.map_err(failed)?,
-        now,
-    );
-    // Whether the account shows it depends on whether the former configuration is still there; this run may know more.
-    let known = client.run().needed_until(&key.to_string(), now);
-    let Some(until) = shown.max(known).and_then(rfc3339) else {
-        return Ok(());
-    };
-    Err(Diagnostic::error(
-        "Databricks still needs the former key",
-        format!(
-            "{} would take permissions on {key} away. A workspace got another managed services key less than 24 hours ago. If this is its \
-             former key, Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set `force_destroy = \
-             true` and apply that before.",
-            removal.what
         ),
     )
     .into())

@@ -28,7 +28,6 @@ use crate::vocabulary::aws::{ArnError, KeyArn, RoleArn};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::identity::Identity;
 use tfplugin::list_resource::Listed;
 use tfplugin::resource::{Change, Context, Plan, Private, Progress, Source};
 use tfplugin::schema::Attribute;
@@ -39,12 +38,6 @@ const SETTLE: Duration = Duration::from_secs(10 * 60);
 
 /// Private data of a state that was moved here: the region of its key, where the other provider knew it.
 const REGION_OF_KEY: &str = "region_of_key";
-
-pub(super) const IDENTITY: Identity = Identity {
-    name: "key_arn",
-    path: "aws.key_arn",
-    description: "the ARN of the key",
-};
 
 /// `aws`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -249,8 +242,8 @@ pub(super) async fn plan(
     } else {
         PolicyStep::Done
     };
-    let keys = cx.client().keys().aws();
-    keys.policy_came_to(plan.model.key(), step);
+    let key = plan.model.key().cloned().map(Into::into);
+    cx.client().keys().policies().came_to(key, step);
     outcome
 }
 
@@ -473,8 +466,8 @@ pub(super) async fn put(
         deadline: timeout(&plan.timeouts, operation, SETTLE),
     };
     let written = write(cx, &order).await;
-    let keys = cx.client().keys().aws();
-    keys.policy_came_to(Some(&key), PolicyStep::Done);
+    let policies = cx.client().keys().policies();
+    policies.came_to(Some(key.into()), PolicyStep::Done);
     let live = written?;
     // What the plan knew stays in its spelling.
     if plan.policy.known().is_none() {
@@ -510,7 +503,7 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
     let key: KeyArn = id.parse().map_err(|error: ArnError| {
         Diagnostic::error(
             "Not the ARN of a key",
-            format!("A dbxcmk_key_policy is imported by the ARN of its key, but {error}."),
+            format!("A dbxcmk_key_policy is imported by the ARN of its key, or on Google Cloud by the name of its key, but {error}."),
         )
     })?;
     Ok(KeyPolicyModel::named(key))

@@ -1,0 +1,247 @@
+//! Who calls Google Cloud, and who calls Databricks on Google Cloud: every way to be somebody.
+
+use acceptance_tests::google::{KEY, resources};
+use acceptance_tests::stage::{HEAD, Stage};
+use dbxcmk_sandbox::gcp;
+use dbxcmk_sandbox::identities::OIDC_TOKEN;
+use serde_json::json;
+
+/// A stage whose environment has no Google token yet.
+fn stage() -> Stage {
+    let mut stage = Stage::on_google();
+    stage.workdir.unset("GOOGLE_OAUTH_ACCESS_TOKEN");
+    // Nothing answers there: a machine that is not on Google Cloud.
+    stage.workdir.set("GCE_METADATA_HOST", "127.0.0.1:1");
+    stage.configure(&resources());
+    stage
+}
+
+fn works(stage: &Stage) {
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+/// The configuration with a `gcp` block in the provider.
+fn with_block(stage: &Stage, block: &str) {
+    let head = HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        &format!("provider \"dbxcmk\" {{\n  gcp = {{\n{block}\n  }}\n}}"),
+    );
+    stage
+        .workdir
+        .configuration(&format!("{head}{}", resources()));
+}
+
+#[test]
+fn without_an_identity_it_says_which_there_are() {
+    let stage = stage();
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Could not get a Databricks access token");
+    for words in [
+        "cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy",
+        "gcloud auth application-default login",
+        "roles/iam.serviceAccountTokenCreator",
+    ] {
+        assert!(error.detail.contains(words), "{words}: {}", error.detail);
+    }
+}
+
+#[test]
+fn an_access_token_in_the_block() {
+    let stage = stage();
+    with_block(&stage, &format!("    access_token = \"{}\"", gcp::TOKEN));
+    works(&stage);
+}
+
+#[test]
+fn the_metadata_server_of_a_machine() {
+    let mut stage = stage();
+    let host = stage.sandbox.url().replace("http://", "");
+    stage.workdir.set("GCE_METADATA_HOST", &host);
+    works(&stage);
+}
+
+#[test]
+fn a_key_of_a_service_account_and_impersonation() {
+    let mut stage = stage();
+    let keys = crate::authentication::google_key();
+    stage
+        .sandbox
+        .with(|world| world.google_key = Some(keys.public.clone()));
+    let credentials = json!({
+        "type": "service_account", "client_email": "terraform@acme-lakehouse.iam.gserviceaccount.com",
+        "private_key": keys.private, "private_key_id": "1",
+        "token_uri": format!("{}/google/token", stage.sandbox.url()),
+    });
+    // A path, as well as the JSON itself.
+    stage.workdir.write("key.json", &credentials.to_string());
+    let path = stage.workdir.path().join("key.json");
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", &path.display().to_string());
+    works(&stage);
+    with_block(
+        &stage,
+        "    impersonate_service_account = \"keys@acme-lakehouse.iam.gserviceaccount.com\"\n    impersonate_service_account_delegates = [\"between@acme-lakehouse.iam.gserviceaccount.com\"]",
+    );
+    stage.workdir.empty_plan();
+    let asked = stage.asked("keys@acme-lakehouse.iam.gserviceaccount.com:generateAccessToken");
+    assert_eq!(
+        asked[0]["delegates"],
+        json!(["projects/-/serviceAccounts/between@acme-lakehouse.iam.gserviceaccount.com"])
+    );
+    stage.google(|google| {
+        google
+            .denied
+            .insert("iam.serviceAccounts.getAccessToken".to_owned())
+    });
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown().contains("roles/iam.serviceAccountTokenCreator"),
+        "{}",
+        run.shown()
+    );
+}
+
+/// Workload identity federation: from a file, an address, and a program.
+#[test]
+fn another_providers_token_is_exchanged() {
+    let mut stage = stage();
+    let url = stage.sandbox.url();
+    let account = |source: serde_json::Value| {
+        json!({
+            "type": "external_account",
+            "audience": "//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/p/providers/x",
+            "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
+            "token_url": format!("{url}/v1/token"),
+            "service_account_impersonation_url":
+                format!("{url}/v1/projects/-/serviceAccounts/keys@acme-lakehouse.iam.gserviceaccount.com:generateAccessToken"),
+            "credential_source": source,
+        })
+        .to_string()
+    };
+    stage.workdir.write("token", OIDC_TOKEN);
+    let file = stage.workdir.path().join("token").display().to_string();
+    let program = stage.workdir.path().join("give");
+    std::fs::write(
+        &program,
+        format!("#!/bin/sh\necho '{}'\n", json!({ "version": 1, "success": true, "token_type": "urn:ietf:params:oauth:token-type:jwt", "id_token": OIDC_TOKEN })),
+    )
+    .unwrap();
+    std::fs::set_permissions(
+        &program,
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", &account(json!({ "file": file })));
+    works(&stage);
+    let github = json!({
+        "url": format!("{url}/github/token?audience={}&api-version=2.0", dbxcmk_sandbox::ACCOUNT_ID),
+        "headers": { "Authorization": format!("Bearer {}", dbxcmk_sandbox::identities::GITHUB_REQUEST_TOKEN) },
+        "format": { "type": "json", "subject_token_field_name": "value" },
+    });
+    stage.workdir.set("GOOGLE_CREDENTIALS", &account(github));
+    stage.workdir.empty_plan();
+    let executable = json!({ "executable": { "command": program.display().to_string() } });
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", &account(executable));
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown()
+            .contains("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"),
+        "{}",
+        run.shown()
+    );
+    stage
+        .workdir
+        .set("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES", "1");
+    stage.workdir.empty_plan();
+}
+
+/// `google-id`: the identity of the block impersonates a service account, for Databricks alone.
+#[test]
+fn databricks_takes_an_id_token_of_google() {
+    let mut stage = stage();
+    for name in ["CLIENT_ID", "CLIENT_SECRET"] {
+        stage.workdir.unset(&format!("DATABRICKS_{name}"));
+    }
+    stage.workdir.set("DATABRICKS_AUTH_TYPE", "google-id");
+    stage.workdir.set("GOOGLE_OAUTH_ACCESS_TOKEN", gcp::TOKEN);
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown().contains("google_service_account"),
+        "{}",
+        run.shown()
+    );
+    stage.workdir.set(
+        "DATABRICKS_GOOGLE_SERVICE_ACCOUNT",
+        "databricks@acme-lakehouse.iam.gserviceaccount.com",
+    );
+    works(&stage);
+    let asked = stage.asked(":generateIdToken");
+    assert_eq!(asked[0]["audience"], json!(stage.sandbox.url()));
+}
+
+/// Without a Google token Databricks cannot grant; what helps is said in full.
+#[test]
+fn a_missing_google_token_is_explained() {
+    let mut stage = stage();
+    stage.workdir.set("DATABRICKS_AUTH_TYPE", "oauth-m2m");
+    stage.workdir.set("GOOGLE_OAUTH_ACCESS_TOKEN", gcp::TOKEN);
+    stage.configure(&format!(
+        "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n  }}\n}}\n"
+    ));
+    let run = stage.workdir.failed_apply();
+    let error = run.error("The key configuration could not be created");
+    for words in [
+        "Failed to get oauth access token",
+        "auth_type = \"oauth-m2m-gcp\"",
+        "cloudkms.cryptoKeys.setIamPolicy",
+        "gcp.manual = true",
+    ] {
+        assert!(error.detail.contains(words), "{words}: {}", error.detail);
+    }
+}
+
+/// At the loudest level of logging, no token and no key shows anywhere.
+#[test]
+fn no_secret_is_written_anywhere_at_trace_level() {
+    let mut stage = stage();
+    let keys = crate::authentication::google_key();
+    stage
+        .sandbox
+        .with(|world| world.google_key = Some(keys.public.clone()));
+    let credentials = json!({
+        "type": "service_account", "client_email": "terraform@acme-lakehouse.iam.gserviceaccount.com",
+        "private_key": keys.private, "token_uri": format!("{}/google/token", stage.sandbox.url()),
+    });
+    stage
+        .workdir
+        .set("GOOGLE_CREDENTIALS", &credentials.to_string());
+    stage.workdir.set(
+        "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT",
+        "keys@acme-lakehouse.iam.gserviceaccount.com",
+    );
+    stage.workdir.set("TF_LOG", "TRACE");
+    let mut said = stage.workdir.apply().output;
+    said.push_str(&stage.workdir.empty_plan().output);
+    let state = stage.workdir.path().join("terraform.tfstate");
+    said.push_str(&std::fs::read_to_string(state).unwrap());
+    let mut secrets: Vec<String> = stage.sandbox.with(|world| {
+        world
+            .google_tokens
+            .iter()
+            .chain(&world.tokens)
+            .cloned()
+            .collect()
+    });
+    secrets.push(gcp::TOKEN.to_owned());
+    secrets.extend(keys.private.lines().skip(1).take(3).map(str::to_owned));
+    assert!(secrets.len() > 5, "{secrets:?}");
+    for secret in secrets {
+        assert!(!said.contains(&secret), "{secret} is written");
+    }
+}

@@ -1,0 +1,347 @@
+//! The IAM policy of a key: only what is ours changes, whoever else writes at the same time.
+
+use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE, resources};
+use acceptance_tests::stage::Stage;
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::gcp;
+use serde_json::{Value as Json, json};
+
+const ADDRESS: &str = "dbxcmk_key_policy.x";
+const DATABRICKS: &str = "serviceAccount:db-1@prod-gcp-us-east4.iam.gserviceaccount.com";
+
+fn policy(cases: &str, more: &str) -> String {
+    format!(
+        r#"
+resource "dbxcmk_key_policy" "x" {{
+  use_cases = [{cases}]
+  gcp = {{
+    kms_key_id                  = "{KEY}"
+    databricks_service_accounts = ["db-1@prod-gcp-us-east4.iam.gserviceaccount.com"]
+    workspace_project_number    = "123456789012"
+  }}
+  {more}
+}}
+"#
+    )
+}
+
+const BOTH: &str = "\"MANAGED_SERVICES\", \"STORAGE\"";
+
+fn stage() -> Stage {
+    let stage = Stage::on_google();
+    exists(&stage, DATABRICKS);
+    stage.configure(&policy(BOTH, ""));
+    stage
+}
+
+fn exists(stage: &Stage, member: &str) {
+    let email = member.trim_start_matches("serviceAccount:").to_owned();
+    stage.google(|google| google.service_accounts.insert(email));
+}
+
+fn fields(stage: &Stage) -> Json {
+    stage
+        .google(|google| Json::Object(google.policies.get(KEY).cloned().unwrap_or_default().fields))
+}
+
+/// What somebody else has in the policy.
+fn foreign(stage: &Stage) -> Vec<Json> {
+    let until = "request.time < timestamp(\"2030-01-01T00:00:00Z\")";
+    let bindings = vec![
+        json!({ "role": "roles/cloudkms.admin", "members": ["user:ann@example.com"] }),
+        json!({ "role": ROLE, "members": ["user:temporary@example.com"],
+            "condition": { "title": "until", "description": "for a while", "expression": until } }),
+    ];
+    stage.google(|google| {
+        let policy = google.policies.entry(KEY.to_owned()).or_default();
+        policy.fields.insert("bindings".to_owned(), json!(bindings));
+        policy.fields.insert("version".to_owned(), json!(3));
+        policy.fields.insert(
+            "auditConfigs".to_owned(),
+            json!([{ "service": "allServices" }]),
+        );
+        policy.generation += 1;
+    });
+    bindings
+}
+
+#[test]
+fn nothing_of_others_is_touched() {
+    let stage = stage();
+    let bindings = foreign(&stage);
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    let now = fields(&stage);
+    assert_eq!(now["bindings"][0], bindings[0]);
+    assert_eq!(now["bindings"][1], bindings[1]);
+    assert_eq!(now["auditConfigs"], json!([{ "service": "allServices" }]));
+    assert_eq!(now["version"], json!(3));
+    assert_eq!(stage.members(KEY, ROLE), [DATABRICKS, COMPUTE, STORAGE]);
+    let sets = stage.asked(":setIamPolicy");
+    assert!(
+        sets.iter().all(|body| body["policy"]["etag"].is_string()
+            && body["updateMask"] == "bindings,etag"),
+        "{sets:?}"
+    );
+    stage.workdir.destroy();
+    assert_eq!(fields(&stage)["bindings"], json!(bindings));
+}
+
+/// Who had the use of the key before keeps it when the resource goes.
+#[test]
+fn a_destroy_takes_away_only_what_was_added() {
+    let stage = stage();
+    stage.google(|google| {
+        let policy = google.policies.entry(KEY.to_owned()).or_default();
+        policy.fields.insert(
+            "bindings".to_owned(),
+            json!([{ "role": ROLE, "members": [COMPUTE] }]),
+        );
+    });
+    stage.workdir.apply();
+    let run = stage.workdir.destroy();
+    let warning = run.warning("Members that this resource did not add stay in the IAM policy");
+    assert!(warning.detail.contains(COMPUTE), "{}", warning.detail);
+    assert_eq!(stage.members(KEY, ROLE), [COMPUTE]);
+}
+
+#[test]
+fn what_somebody_took_away_is_put_back() {
+    let stage = stage();
+    stage.workdir.apply();
+    stage.google(|google| {
+        let policy = google.policies.get_mut(KEY).unwrap();
+        policy.fields.insert("bindings".to_owned(), json!([]));
+        policy.generation += 1;
+    });
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(ADDRESS), "update");
+    stage.workdir.apply();
+    assert_eq!(stage.members(KEY, ROLE).len(), 3);
+    stage.workdir.empty_plan();
+}
+
+/// Without the use case STORAGE the service agents need nothing; taking it away removes theirs.
+#[test]
+fn another_use_case_changes_the_members() {
+    let stage = stage();
+    stage.workdir.apply();
+    stage.configure(&policy("\"MANAGED_SERVICES\"", ""));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.after(ADDRESS, "/gcp/members"), json!([DATABRICKS]));
+    stage.workdir.apply();
+    assert_eq!(stage.members(KEY, ROLE), [DATABRICKS]);
+    stage.workdir.empty_plan();
+}
+
+/// The service agent of Cloud Storage is made when it is asked for; another one is waited for.
+#[test]
+fn a_service_account_that_is_not_there_yet_is_waited_for() {
+    let stage = stage();
+    let email = DATABRICKS.trim_start_matches("serviceAccount:").to_owned();
+    stage.google(|google| google.service_accounts.remove(&email));
+    stage.configure(&policy(BOTH, "timeouts = {\n    create = \"3s\"\n  }"));
+    let run = stage.workdir.failed_apply();
+    let error = run.error("A service account that needs the key does not exist");
+    for words in [
+        "Service account db-1@prod-gcp-us-east4.iam.gserviceaccount.com does not exist",
+        "gcloud services enable compute.googleapis.com --project 123456789012",
+        "gcloud storage service-agent",
+    ] {
+        assert!(error.detail.contains(words), "{words}: {}", error.detail);
+    }
+    stage.configure(&policy(BOTH, ""));
+    std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.workdir.apply());
+        assert!(stage.sandbox.has_been_asked(":setIamPolicy"));
+        exists(&stage, DATABRICKS);
+        apply.join().unwrap();
+    });
+    assert_eq!(stage.members(KEY, ROLE).len(), 3);
+    stage.workdir.empty_plan();
+}
+
+#[test]
+fn an_organization_that_admits_only_its_own_is_explained() {
+    let stage = stage();
+    stage.google(|google| google.is_domain_restricted = true);
+    let run = stage.workdir.failed_apply();
+    let error = run.error("The organization does not allow Databricks' service account");
+    assert!(
+        error.detail.contains("C01p0oudw")
+            && error.detail.contains("iam.allowedPolicyMemberDomains"),
+        "{}",
+        error.detail
+    );
+    assert_eq!(stage.members(KEY, ROLE), Vec::<String>::new());
+}
+
+/// The rights of the caller are asked for before anything is tried.
+#[test]
+fn a_caller_who_may_not_change_the_policy_is_refused_at_plan() {
+    let stage = stage();
+    stage.google(|google| {
+        google
+            .denied
+            .insert("cloudkms.cryptoKeys.setIamPolicy".to_owned())
+    });
+    let run = stage.workdir.refused_plan();
+    let error =
+        run.error("The identity that runs Terraform may not change the IAM policy of the key");
+    assert!(
+        error
+            .detail
+            .contains("It lacks cloudkms.cryptoKeys.setIamPolicy"),
+        "{}",
+        error.detail
+    );
+}
+
+/// What a workspace needs is not taken away, unless somebody says so.
+#[test]
+fn members_that_workspaces_need_stay() {
+    let stage = Stage::on_google();
+    stage.configure(&resources());
+    stage.workdir.apply();
+    let without_agents = resources().replace("workspace_project_number    = \"123456789012\"", "");
+    stage.configure(&without_agents);
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Workspaces need these members of the key's IAM policy");
+    assert!(
+        error.detail.contains(COMPUTE)
+            && error.detail.contains(&gcp::WORKSPACE.to_string())
+            && error.detail.contains("force_destroy = true"),
+        "{}",
+        error.detail
+    );
+    let forced = without_agents.replace(
+        "resource \"dbxcmk_key_policy\" \"lakehouse\" {",
+        "resource \"dbxcmk_key_policy\" \"lakehouse\" {\n  force_destroy = true",
+    );
+    stage.configure(&forced);
+    stage.workdir.apply();
+    assert_eq!(stage.members(KEY, ROLE).len(), 1);
+}
+
+/// Each row: a fault, how often, and on what; the apply succeeds all the same, and nothing is there twice.
+#[test]
+fn faults_are_outlived() {
+    let conflict = || {
+        Effect::Status {
+        status: 409,
+        body: json!({ "error": { "code": 409, "status": "ABORTED", "message": "There were concurrent policy changes." } })
+            .to_string(),
+        content_type: None,
+        retry_after: None,
+    }
+    };
+    for (operation, effect, times) in [
+        (":setIamPolicy", conflict(), 3),
+        (":setIamPolicy", Effect::status(503), 2),
+        (":setIamPolicy", Effect::DropBefore, 2),
+        (":setIamPolicy", Effect::DropAfter, 1),
+        (":getIamPolicy", Effect::status(429), 2),
+        (":getIamPolicy", Effect::StaleRead, 1),
+        (":getIamPolicy", Effect::Truncate, 1),
+        ("GET /v1/projects", Effect::status(500), 2),
+    ] {
+        let stage = stage();
+        stage
+            .sandbox
+            .inject(Fault::new(operation, effect.clone()).times(times));
+        stage.workdir.apply();
+        assert_eq!(
+            stage.members(KEY, ROLE),
+            [DATABRICKS, COMPUTE, STORAGE],
+            "{operation} {effect:?}"
+        );
+        stage.workdir.empty_plan();
+    }
+}
+
+/// Two processes write the same policy, over and over: nobody loses anything.
+#[test]
+fn two_writers_lose_nothing() {
+    const ROUNDS: usize = 1000;
+    let stage = stage();
+    stage.sandbox.with(|world| world.record.clear());
+    let url = stage.sandbox.url();
+    let script = format!(
+        r#"
+import json, urllib.request, urllib.error
+base = "{url}/v1/{KEY}"
+def call(path, body=None):
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(base + path, data=data, headers={{"Authorization": "Bearer {token}", "Content-Type": "application/json"}})
+    return json.load(urllib.request.urlopen(request))
+done = 0
+while done < {ROUNDS}:
+    policy = call(":getIamPolicy?options.requestedPolicyVersion=3")
+    bindings = policy.setdefault("bindings", [])
+    own = next((one for one in bindings if one["role"] == "roles/cloudkms.viewer"), None)
+    if own is None:
+        own = {{"role": "roles/cloudkms.viewer", "members": []}}
+        bindings.append(own)
+    own["members"].append("user:%04d@example.com" % done)
+    try:
+        call(":setIamPolicy", {{"policy": policy}})
+        done += 1
+    except urllib.error.HTTPError as error:
+        assert error.code == 409, error.read()
+"#,
+        token = gcp::TOKEN
+    );
+    stage.workdir.write("writer.py", &script);
+    let mut other = std::process::Command::new("python3")
+        .arg(stage.workdir.path().join("writer.py"))
+        .env("NO_PROXY", "127.0.0.1")
+        .spawn()
+        .unwrap();
+    // While the other one writes, ours comes and goes.
+    let mut rounds = 0;
+    loop {
+        stage.workdir.apply();
+        assert_eq!(stage.members(KEY, ROLE), [DATABRICKS, COMPUTE, STORAGE]);
+        stage.workdir.destroy();
+        assert_eq!(stage.members(KEY, ROLE), Vec::<String>::new());
+        rounds += 1;
+        if other.try_wait().unwrap().is_some() {
+            break;
+        }
+    }
+    assert!(other.wait().unwrap().success());
+    assert!(rounds >= 1);
+    let members = stage.members(KEY, "roles/cloudkms.viewer");
+    assert_eq!(members.len(), ROUNDS, "the other writer lost something");
+}
+
+/// A kill while the policy is written loses nothing: the next apply converges.
+#[test]
+fn a_kill_loses_nothing() {
+    let milliseconds = 60_000;
+    for effect in [
+        Effect::Delay { milliseconds },
+        Effect::DelayAfter { milliseconds },
+    ] {
+        let stage = stage();
+        stage
+            .sandbox
+            .inject(Fault::new(":setIamPolicy", effect.clone()));
+        let run = stage
+            .workdir
+            .begin(&["apply", "-auto-approve", "-input=false", "-json"]);
+        assert!(stage.sandbox.has_been_asked(":setIamPolicy"));
+        let orphans = run.providers();
+        run.kill();
+        run.finish(&orphans);
+        stage.sandbox.with(|world| world.faults.clear());
+        let _ = std::fs::remove_file(stage.workdir.path().join(".terraform.tfstate.lock.info"));
+        stage.workdir.apply();
+        assert_eq!(
+            stage.members(KEY, ROLE),
+            [DATABRICKS, COMPUTE, STORAGE],
+            "{effect:?}"
+        );
+        stage.workdir.empty_plan();
+    }
+}

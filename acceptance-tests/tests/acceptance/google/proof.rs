@@ -1,0 +1,384 @@
+//! What the proof of a binding finds on a key of Cloud KMS, each thing with a real Terraform.
+
+use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE};
+use acceptance_tests::stage::Stage;
+use dbxcmk_sandbox::gcp::{self, CryptoKey, Version};
+use serde_json::{Value as Json, json};
+
+const ID: &str = "c3000000-0000-4000-8000-000000000001";
+const DATABRICKS: &str = "serviceAccount:cmk-1@databricks-control-plane.iam.gserviceaccount.com";
+
+/// A key configuration that somebody made, and a binding that wants it.
+fn stage() -> Stage {
+    let stage = Stage::on_google();
+    stage.sandbox.with(|world| {
+        let made = json!({
+            "customer_managed_key_id": ID, "account_id": dbxcmk_sandbox::ACCOUNT_ID, "creation_time": 1_600_000_000_000_i64,
+            "use_cases": ["MANAGED_SERVICES", "STORAGE"],
+            "gcp_key_info": { "kms_key_id": KEY, "manual": true, "gcp_service_account": {
+                "service_account_email": "cmk-1@databricks-control-plane.iam.gserviceaccount.com" } },
+        });
+        world.now.configurations.insert(ID.to_owned(), made);
+    });
+    bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE]);
+    stage.configure(&format!(
+        r#"
+resource "dbxcmk_workspace_binding" "prod" {{
+  workspace_id                          = "{}"
+  managed_services_key_configuration_id = "{ID}"
+  storage_key_configuration_id          = "{ID}"
+  settle_time                           = "0s"
+}}
+"#,
+        gcp::WORKSPACE
+    ));
+    stage
+}
+
+/// Gives members roles on the key, and nothing else.
+fn bind(stage: &Stage, roles: &[&str], members: &[&str]) {
+    let bindings: Vec<Json> = roles
+        .iter()
+        .map(|role| json!({ "role": role, "members": members }))
+        .collect();
+    set(stage, KEY, json!(bindings));
+}
+
+fn set(stage: &Stage, name: &str, bindings: Json) {
+    stage.google(|google| {
+        let policy = google.policies.entry(name.to_owned()).or_default();
+        policy.fields.insert("bindings".to_owned(), bindings);
+        policy.generation += 1;
+    });
+}
+
+fn version(state: &str) -> Version {
+    Version {
+        state: state.to_owned(),
+        create_time: "2026-01-01T00:00:00Z".to_owned(),
+        destroy_time: (state == "DESTROY_SCHEDULED").then(|| "2026-12-24T00:00:00Z".to_owned()),
+    }
+}
+
+#[test]
+fn a_good_key_is_attached() {
+    let stage = stage();
+    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+/// The documented pair of roles is as good as the one role with both rights; so are grants above the key.
+#[test]
+fn every_way_of_granting_counts() {
+    let stage = stage();
+    let pair = [
+        "roles/cloudkms.cryptoKeyEncrypter",
+        "roles/cloudkms.cryptoKeyDecrypter",
+    ];
+    let all = [DATABRICKS, COMPUTE, STORAGE];
+    bind(&stage, &pair, &all);
+    stage.workdir.plan();
+    let ring = KEY.split_once("/cryptoKeys/").unwrap().0.to_owned();
+    for place in [
+        ring.as_str(),
+        "projects/acme-lakehouse",
+        gcp::FOLDER,
+        gcp::ORGANIZATION,
+    ] {
+        bind(&stage, &[], &[]);
+        set(&stage, place, json!([{ "role": ROLE, "members": all }]));
+        stage.workdir.plan();
+        set(&stage, place, json!([]));
+    }
+    // A role of one's own counts for what it contains, and a condition that holds is none.
+    let own = "projects/acme-lakehouse/roles/cmk";
+    stage.google(|google| {
+        let rights = ["useToEncrypt", "useToDecrypt"]
+            .map(|right| format!("cloudkms.cryptoKeyVersions.{right}"));
+        google.roles.insert(own.to_owned(), rights.to_vec());
+    });
+    bind(&stage, &[own], &all);
+    stage.workdir.plan();
+    let until = "request.time < timestamp(\"2099-01-01T00:00:00Z\")";
+    set(
+        &stage,
+        KEY,
+        json!([{ "role": ROLE, "members": all, "condition": { "title": "t", "expression": until } }]),
+    );
+    stage.workdir.plan();
+}
+
+/// Each row: what is done to the key, and the error that refuses the plan, with a word of what helps.
+#[test]
+fn what_makes_an_attach_fail_is_refused_at_plan() {
+    type Change = fn(&mut CryptoKey);
+    let rows: [(Change, &str, &str); 6] = [
+        (
+            |key| {
+                key.fields.insert("purpose".to_owned(), json!("MAC"));
+            },
+            "The Cloud KMS key is not for encryption",
+            "purpose = \"ENCRYPT_DECRYPT\"",
+        ),
+        (
+            |key| key.versions = vec![version("DISABLED")],
+            "The Cloud KMS key has no enabled primary version",
+            "gcloud kms keys versions enable 1 --key main --project acme-lakehouse --location us-east4 --keyring lakehouse",
+        ),
+        (
+            |key| key.versions = vec![version("DESTROY_SCHEDULED")],
+            "The Cloud KMS key has no enabled primary version",
+            "gcloud kms keys versions restore 1 --key main",
+        ),
+        (
+            |key| key.versions = vec![version("DESTROYED")],
+            "The Cloud KMS key has no enabled primary version",
+            "gcloud kms keys versions create --primary --key main",
+        ),
+        (
+            |key| key.primary = 0,
+            "The Cloud KMS key has no enabled primary version",
+            "versions create --primary",
+        ),
+        (
+            |key| {
+                key.fields
+                    .insert("keyAccessJustificationsPolicy".to_owned(), json!({}));
+            },
+            "The Cloud KMS key allows no access reason",
+            "key_access_justifications_policy",
+        ),
+    ];
+    for (change, summary, remedy) in rows {
+        let stage = stage();
+        stage.change_key(change);
+        let run = stage.workdir.refused_plan();
+        let error = run.error(summary);
+        assert!(error.detail.contains(remedy), "{summary}: {}", error.detail);
+        assert_eq!(stage.asked("PATCH").len(), 0);
+    }
+}
+
+/// Each row: who has what, and the error.
+#[test]
+fn who_may_not_use_the_key_is_named() {
+    let all = [DATABRICKS, COMPUTE, STORAGE];
+    let missing = "A service account that needs the Cloud KMS key may not use it";
+    let stage = stage();
+    for (index, lacking) in all.iter().enumerate() {
+        let mut rest = all.to_vec();
+        rest.remove(index);
+        bind(&stage, &[ROLE], &rest);
+        let run = stage.workdir.refused_plan();
+        let error = run.error(missing);
+        let email = lacking.trim_start_matches("serviceAccount:");
+        assert!(
+            error.detail.contains(email)
+                && error.detail.contains(&format!(
+                    "gcloud kms keys add-iam-policy-binding main --project acme-lakehouse --location us-east4 --keyring lakehouse --member {lacking} --role {ROLE}"
+                )),
+            "{}",
+            error.detail
+        );
+        assert_eq!(run.errors(), 1, "{}", run.shown());
+    }
+    // Half of the rights is not enough, and a grant for one who was deleted is none.
+    bind(&stage, &["roles/cloudkms.cryptoKeyEncrypter"], &all);
+    stage.workdir.refused_plan().error(missing);
+    let deleted = format!("deleted:{DATABRICKS}?uid=1");
+    bind(&stage, &[ROLE], &[&deleted, COMPUTE, STORAGE]);
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.error(missing).detail.contains("as deleted"),
+        "{}",
+        run.shown()
+    );
+}
+
+/// What was not read, or cannot be decided, is a warning at plan. At apply it stops what rests on it.
+#[test]
+fn what_cannot_be_decided_is_said() {
+    let stage = stage();
+    let all = [DATABRICKS, COMPUTE, STORAGE];
+    // The organization cannot be read: no grant seen is not no grant.
+    bind(&stage, &[], &[]);
+    stage.google(|google| {
+        google.unreadable.insert(gcp::ORGANIZATION.to_owned());
+    });
+    let plan = stage.workdir.plan();
+    let warning = plan
+        .run
+        .warning("The provider sees no grant for a service account that needs the Cloud KMS key");
+    assert!(
+        warning.detail.contains(gcp::ORGANIZATION),
+        "{}",
+        warning.detail
+    );
+    // A key that proves everything by itself needs nothing from above.
+    bind(&stage, &[ROLE], &all);
+    assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    // A condition that only the call decides.
+    let odd =
+        "resource.service == \"cloudkms.googleapis.com\" && request.auth.access_levels.size() > 0";
+    set(
+        &stage,
+        KEY,
+        json!([{ "role": ROLE, "members": all, "condition": { "title": "t", "expression": odd } }]),
+    );
+    let plan = stage.workdir.plan();
+    let warning = plan
+        .run
+        .warning("A service account may use the Cloud KMS key only under a condition");
+    assert!(warning.detail.contains(odd), "{}", warning.detail);
+    let run = stage.workdir.failed_apply();
+    run.error("A service account may use the Cloud KMS key only under a condition");
+    assert_eq!(stage.asked("PATCH").len(), 0, "nothing was attached");
+    // A role of one's own that cannot be read.
+    bind(&stage, &["projects/acme-lakehouse/roles/secret"], &all);
+    stage
+        .workdir
+        .plan()
+        .run
+        .warning("A service account has a role whose permissions are not known");
+    // A key that cannot be read at all.
+    bind(&stage, &[ROLE], &all);
+    stage.google(|google| {
+        google.denied.insert("cloudkms.cryptoKeys.get".to_owned());
+    });
+    stage
+        .workdir
+        .plan()
+        .run
+        .warning("The Cloud KMS key could not be read");
+    stage
+        .workdir
+        .failed_apply()
+        .error("The Cloud KMS key could not be read");
+    assert_eq!(stage.asked("PATCH").len(), 0, "nothing was attached");
+}
+
+/// What does not stop an attach is a warning, with what it means.
+#[test]
+fn what_may_be_trouble_later_is_a_warning() {
+    let stage = stage();
+    stage.change_key(|key| {
+        key.fields.remove("rotationPeriod");
+        key.fields.insert(
+            "versionTemplate".to_owned(),
+            json!({ "protectionLevel": "EXTERNAL", "algorithm": "EXTERNAL_SYMMETRIC_ENCRYPTION" }),
+        );
+        // Only the third page shows the last one.
+        key.versions = vec![
+            version("DISABLED"),
+            version("ENABLED"),
+            version("ENABLED"),
+            version("ENABLED"),
+            version("DESTROY_SCHEDULED"),
+        ];
+        key.primary = 4;
+    });
+    stage.google(|google| {
+        let rule = json!({ "rules": [{ "denyRule": {
+            "deniedPrincipals": ["principalSet://goog/public:all"],
+            "deniedPermissions": ["cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt"],
+        } }] });
+        google
+            .deny_policies
+            .insert(gcp::ORGANIZATION.to_owned(), vec![rule]);
+    });
+    let plan = stage.workdir.plan();
+    let versions = plan
+        .run
+        .warning("Old versions of the Cloud KMS key cannot be used");
+    assert!(
+        versions.detail.contains(
+            "version 1 is DISABLED, version 5 is DESTROY_SCHEDULED (destroyed on 2026-12-24"
+        ),
+        "{}",
+        versions.detail
+    );
+    for summary in [
+        "The Cloud KMS key is not rotated automatically",
+        "The Cloud KMS key has a protection level that Databricks does not document",
+        "A deny policy denies a service account the use of keys",
+    ] {
+        plan.run.warning(summary);
+    }
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+/// A workspace of another region or another cloud than the key.
+#[test]
+fn key_and_workspace_have_to_fit() {
+    let stage = stage();
+    stage.sandbox.with(|world| {
+        world
+            .workspace(gcp::WORKSPACE)
+            .fields
+            .insert("location".to_owned(), json!("us-central1"));
+    });
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown().contains("us-central1") && run.shown().contains("us-east4"),
+        "{}",
+        run.shown()
+    );
+    let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+    stage.workdir.configuration(&text.replace(
+        &gcp::WORKSPACE.to_string(),
+        &dbxcmk_sandbox::WORKSPACE.to_string(),
+    ));
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown()
+            .contains("runs on AWS, and the plan attaches the key"),
+        "{}",
+        run.shown()
+    );
+}
+
+/// The data source says the same, and what it did not examine.
+#[test]
+fn the_readiness_of_a_key_is_a_data_source() {
+    let stage = stage();
+    let body = format!(
+        r#"
+data "dbxcmk_key_readiness" "x" {{
+  use_cases = ["MANAGED_SERVICES", "STORAGE"]
+  gcp = {{
+    kms_key_id                  = "{KEY}"
+    databricks_service_accounts = ["cmk-1@databricks-control-plane.iam.gserviceaccount.com"]
+    workspace_project_number    = "123456789012"
+  }}
+}}
+"#
+    );
+    stage.configure(&body);
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+    assert_eq!(
+        (&state["ready"], &state["key_state"], &state["id"]),
+        (&json!(true), &json!("Enabled"), &json!(KEY))
+    );
+    let requirements = state["requirements"].as_array().unwrap();
+    assert_eq!(requirements.len(), 6);
+    assert!(
+        requirements.iter().all(|one| one["standing"] == "allowed"
+            && one["granted_by"][0] == format!("{ROLE} on the key"))
+    );
+    bind(&stage, &[ROLE], &[DATABRICKS]);
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+    assert_eq!(state["ready"], json!(false));
+    assert_eq!(state["findings"][0]["id"], json!("gcp-member-missing"));
+    let missing = state["requirements"].as_array().unwrap();
+    assert_eq!(
+        missing
+            .iter()
+            .filter(|one| one["standing"] == "missing")
+            .count(),
+        4
+    );
+}

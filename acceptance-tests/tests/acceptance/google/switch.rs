@@ -1,0 +1,301 @@
+//! The kill switch on Google Cloud: the command, the data source and the actions.
+
+use std::process::{Command, Stdio};
+
+use acceptance_tests::google::{KEY, resources};
+use acceptance_tests::harness::providers::provider_binary;
+use acceptance_tests::harness::terraform::has;
+use acceptance_tests::stage::Stage;
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::gcp::Version;
+use serde_json::{Value as Json, json};
+
+fn command(stage: &Stage, arguments: &[&str]) -> Command {
+    let mut command = Command::new(provider_binary());
+    command
+        .arg("key")
+        .args(arguments)
+        .args(["--format", "json"])
+        .envs(stage.sandbox.environment())
+        .env("HOME", stage.workdir.path())
+        .stdin(Stdio::null());
+    command
+}
+
+/// Runs the command: its exit code and its report.
+fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
+    let output = command(stage, arguments).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
+        panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
+    });
+    (output.status.code().unwrap(), report)
+}
+
+const ID: &str = "3456789012345678";
+
+/// A workspace that lives on a key with four versions, of which somebody has disabled the second and scheduled the third.
+fn attached() -> Stage {
+    let stage = Stage::on_google();
+    stage.change_key(|key| {
+        let version = |state: &str| Version {
+            state: state.to_owned(),
+            create_time: "2026-01-01T00:00:00Z".to_owned(),
+            destroy_time: (state == "DESTROY_SCHEDULED").then(|| "2026-12-24T00:00:00Z".to_owned()),
+        };
+        key.versions = ["ENABLED", "DISABLED", "DESTROY_SCHEDULED", "ENABLED"]
+            .map(version)
+            .to_vec();
+        key.primary = 4;
+        key.fields
+            .insert("labels".to_owned(), json!({ "team": "lakehouse" }));
+    });
+    stage.configure(&resources());
+    stage.workdir.apply();
+    stage
+}
+
+fn labels(stage: &Stage) -> Json {
+    stage.google(|google| google.keys[KEY].fields["labels"].clone())
+}
+
+const BEFORE: [&str; 4] = ["ENABLED", "DISABLED", "DESTROY_SCHEDULED", "ENABLED"];
+
+#[test]
+fn what_was_there_before_is_given_back() {
+    let stage = attached();
+    let (code, report) = key(&stage, &["status", KEY]);
+    assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
+    let workspace = &report["impact"]["workspaces"][0];
+    assert_eq!(workspace["workspace_id"], ID);
+    let stops = workspace["data_that_stops"].as_array().unwrap();
+    assert!(stops.contains(&json!("persistent disks of classic compute")));
+
+    let (code, report) = key(&stage, &["disable", KEY]);
+    assert_eq!(code, 1, "without the acknowledgement: {report}");
+    assert_eq!(stage.versions(), BEFORE);
+
+    let (code, report) = key(&stage, &["disable", KEY, "--acknowledge", ID]);
+    assert_eq!(
+        (code, &report["state"]),
+        (0, &json!("Disabled")),
+        "{report}"
+    );
+    assert_eq!(
+        stage.versions(),
+        ["DISABLED", "DISABLED", "DESTROY_SCHEDULED", "DISABLED"]
+    );
+    assert_eq!(labels(&stage)["dbxcmk-before"], "d2_s3");
+    assert_eq!(labels(&stage)["team"], "lakehouse");
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("exceptionally for up to 3 hours")
+            && notes.contains("rotated automatically"),
+        "{notes}"
+    );
+    // Said twice is done once.
+    let (code, report) = key(&stage, &["disable", KEY, "--acknowledge", ID]);
+    assert_eq!((code, &report["changed"]), (0, &json!(false)));
+    let (_, report) = key(&stage, &["status", KEY]);
+    assert!(report["disabled_since"].as_str().unwrap().ends_with('Z'));
+
+    let (code, report) = key(&stage, &["restore", KEY, "--wait", "30s"]);
+    assert_eq!((code, &report["state"]), (0, &json!("Enabled")), "{report}");
+    assert_eq!(stage.versions(), BEFORE);
+    assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+}
+
+#[test]
+fn a_scheduled_destruction_is_taken_back() {
+    let stage = attached();
+    let order = |days: Option<&'static str>| {
+        let mut all = vec!["disable", KEY, "--acknowledge", ID, "--schedule-deletion"];
+        all.extend(days);
+        all
+    };
+    let (code, report) = key(&stage, &order(Some("7")));
+    assert_eq!(code, 1);
+    assert!(
+        report["errors"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("which is 2592000s for"),
+        "{report}"
+    );
+    assert_eq!(stage.versions(), BEFORE);
+    let (code, report) = key(&stage, &order(Some("30")));
+    assert_eq!(
+        (code, &report["state"]),
+        (0, &json!("PendingDeletion")),
+        "{report}"
+    );
+    assert!(report["deletion_date"].is_string());
+    assert_eq!(stage.versions(), ["DESTROY_SCHEDULED"; 4]);
+    let (code, _) = key(&stage, &["restore", KEY]);
+    assert_eq!(code, 0);
+    assert_eq!(stage.versions(), BEFORE);
+    // The window of the key counts by itself.
+    let (code, _) = key(&stage, &order(None));
+    assert_eq!(code, 0);
+    // When it is over, nothing brings them back.
+    stage.change_key(|key| {
+        for version in &mut key.versions {
+            version.state = "DESTROYED".to_owned();
+        }
+    });
+    let (code, report) = key(&stage, &["restore", KEY]);
+    assert_eq!(code, 1);
+    assert!(
+        report["errors"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("Nothing brings them back"),
+        "{report}"
+    );
+}
+
+/// What somebody else disabled stays disabled, unless it is asked for.
+#[test]
+fn what_others_disabled_is_theirs() {
+    let stage = attached();
+    stage.change_key(|key| {
+        for version in &mut key.versions {
+            version.state = "DISABLED".to_owned();
+        }
+    });
+    let (code, report) = key(&stage, &["restore", KEY]);
+    assert_eq!(code, 1);
+    assert!(
+        report["errors"][0]["detail"]
+            .as_str()
+            .unwrap()
+            .contains("it has no label `dbxcmk-before`"),
+        "{report}"
+    );
+    let (code, _) = key(&stage, &["restore", KEY, "--enable-anyway"]);
+    assert_eq!(code, 0);
+    assert_eq!(stage.versions(), ["ENABLED"; 4]);
+    // Without the right to write labels it goes on, and says so.
+    stage.google(|google| {
+        google
+            .denied
+            .insert("cloudkms.cryptoKeys.update".to_owned())
+    });
+    let (code, report) = key(&stage, &["disable", KEY, "--acknowledge", ID]);
+    assert_eq!(code, 0);
+    assert!(report["notes"].to_string().contains("--enable-anyway"));
+    assert_eq!(stage.versions(), ["DISABLED"; 4]);
+}
+
+/// Each row: a fault in the middle. The same command again ends as ordered, and restoring gives back what was there.
+#[test]
+fn faults_and_kills_in_the_middle_lose_nothing() {
+    let version = |number: u8| format!("PATCH cryptoKeyVersions/{number}");
+    let milliseconds = 60_000;
+    for (operation, effect) in [
+        (version(1), Effect::status(403)),
+        (version(4), Effect::status(403)),
+        (version(4), Effect::DropAfter),
+        (version(1), Effect::Delay { milliseconds }),
+        (version(4), Effect::DelayAfter { milliseconds }),
+        (
+            "PATCH cryptoKeys/main".to_owned(),
+            Effect::DelayAfter { milliseconds },
+        ),
+    ] {
+        let stage = attached();
+        stage.sandbox.with(|world| world.arrived.clear());
+        let is_kill = matches!(effect, Effect::Delay { .. } | Effect::DelayAfter { .. });
+        stage.sandbox.inject(Fault::new(&operation, effect.clone()));
+        let order = ["disable", KEY, "--acknowledge", ID];
+        if is_kill {
+            let mut child = command(&stage, &order)
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap();
+            assert!(stage.sandbox.has_been_asked(&operation), "{operation}");
+            child.kill().unwrap();
+            child.wait().unwrap();
+        } else {
+            key(&stage, &order);
+        }
+        stage.sandbox.with(|world| world.faults.clear());
+        let (code, report) = key(&stage, &order);
+        assert_eq!(
+            (code, &report["state"]),
+            (0, &json!("Disabled")),
+            "{operation} {effect:?}: {report}"
+        );
+        let (code, _) = key(&stage, &["restore", KEY]);
+        assert_eq!(code, 0);
+        assert_eq!(stage.versions(), BEFORE, "{operation} {effect:?}");
+    }
+}
+
+#[test]
+fn the_impact_is_a_data_source_and_the_switch_an_action() {
+    if !has("actions", (1, 14)) {
+        return;
+    }
+    let stage = attached();
+    let actions = format!(
+        r#"{}
+data "dbxcmk_revocation_impact" "x" {{
+  gcp = {{
+    kms_key_id = "{KEY}"
+  }}
+  depends_on = [dbxcmk_workspace_binding.prod]
+}}
+
+action "dbxcmk_disable_key" "x" {{
+  config {{
+    gcp = {{
+      kms_key_id = "{KEY}"
+    }}
+    acknowledged_workspace_ids = ["{ID}"]
+  }}
+}}
+
+action "dbxcmk_schedule_key_deletion" "x" {{
+  config {{
+    gcp = {{
+      kms_key_id = "{KEY}"
+    }}
+    acknowledged_workspace_ids = ["{ID}"]
+  }}
+}}
+
+action "dbxcmk_restore_key" "x" {{
+  config {{
+    gcp = {{
+      kms_key_id = "{KEY}"
+    }}
+    wait_for_workspaces = "30s"
+  }}
+}}
+"#,
+        resources()
+    );
+    stage.configure(&actions);
+    stage.workdir.apply();
+    let impact = stage.workdir.state("data.dbxcmk_revocation_impact.x");
+    assert_eq!(impact["acknowledgement"], json!([ID]));
+    let invoke = |action: &str| {
+        let run = stage.workdir.run(&[
+            "apply",
+            "-json",
+            "-input=false",
+            "-auto-approve",
+            &format!("-invoke=action.{action}.x"),
+        ]);
+        assert!(run.success, "{}", run.shown());
+    };
+    invoke("dbxcmk_disable_key");
+    assert_eq!(stage.versions()[3], "DISABLED");
+    invoke("dbxcmk_restore_key");
+    assert_eq!(stage.versions(), BEFORE);
+    invoke("dbxcmk_schedule_key_deletion");
+    assert_eq!(stage.versions(), ["DESTROY_SCHEDULED"; 4]);
+    invoke("dbxcmk_restore_key");
+    assert_eq!(stage.versions(), BEFORE);
+}

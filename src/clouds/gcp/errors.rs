@@ -1,0 +1,161 @@
+//! What Google Cloud says when it refuses, and what that means for the reader.
+
+use serde::Deserialize;
+
+use crate::preflight::Unreadable;
+
+/// Why Google Cloud did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum GcpError {
+    /// The caller may not, or the thing does not exist: Cloud KMS answers the same for both.
+    #[error("{0}")]
+    Denied(String),
+    /// The API is not enabled in the project.
+    #[error("{0}")]
+    ApiDisabled(String),
+    /// It does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// Somebody else has changed it in the meantime.
+    #[error("{0}")]
+    Conflict(String),
+    /// Its state does not admit it, or an argument is not valid.
+    #[error("{0}")]
+    Precondition(String),
+    /// No credentials, or none that Google accepts.
+    #[error("{0}")]
+    Credentials(String),
+    /// Google Cloud could not be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer that cannot be read.
+    #[error("the answer cannot be read: {0}")]
+    Malformed(String),
+    /// Anything else.
+    #[error("{message} (HTTP {status})")]
+    Other {
+        /// The HTTP status.
+        status: u16,
+        /// Google's own words.
+        message: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+struct Body {
+    #[serde(default)]
+    error: Refusal,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    message: String,
+    status: String,
+    details: Vec<Detail>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Detail {
+    reason: String,
+}
+
+impl GcpError {
+    /// A refusal by its status and body. Source: Google Cloud APIs, "Errors".
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        let refusal = serde_json::from_str::<Body>(body).unwrap_or_default().error;
+        let message = if refusal.message.is_empty() {
+            body.chars().take(200).collect()
+        } else {
+            refusal.message
+        };
+        let is_disabled = refusal
+            .details
+            .iter()
+            .any(|detail| detail.reason == "SERVICE_DISABLED");
+        match (status, refusal.status.as_str()) {
+            (403, _) if is_disabled => Self::ApiDisabled(message),
+            (403, _) => Self::Denied(message),
+            (401, _) => Self::Credentials(format!("Google does not accept the token: {message}")),
+            (404, _) => Self::NotFound(message),
+            (409 | 412, _) => Self::Conflict(message),
+            (400, _) => Self::Precondition(message),
+            _ => Self::Other { status, message },
+        }
+    }
+
+    /// Whether a principal of a policy does not exist (yet): service agents and the workspace's own account exist only after they are
+    /// first needed. The code is that of every invalid argument, so the text decides: "Service account X does not exist." Source:
+    /// terraform-provider-google issues 7611 and 9969.
+    pub fn is_missing_member(&self) -> bool {
+        matches!(self, Self::Precondition(message) if message.contains("does not exist"))
+    }
+
+    /// Whether the organization allows only members of certain domains. Source: the constraint iam.allowedPolicyMemberDomains.
+    pub fn is_domain_restricted(&self) -> bool {
+        matches!(self, Self::Precondition(message) if message.contains("permitted customer"))
+    }
+}
+
+pub(super) fn unreadable(permission: &'static str, error: &GcpError) -> Unreadable {
+    let reason = match error {
+        GcpError::Denied(_) => {
+            format!(
+                "the identity that runs Terraform may not call {permission}, or it does not exist"
+            )
+        }
+        GcpError::NotFound(_) => "it does not exist".to_owned(),
+        other => other.to_string(),
+    };
+    Unreadable {
+        permission: Some(permission),
+        reason,
+        remedy: None,
+        is_missing: matches!(error, GcpError::NotFound(_)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what Google answers, and what it is understood as.
+    #[test]
+    fn refusals_are_understood() {
+        let body = |status: &str, message: &str, reason: &str| {
+            format!(
+                "{{\"error\":{{\"code\":1,\"message\":\"{message}\",\"status\":\"{status}\",\"details\":[{{\"reason\":\"{reason}\"}}]}}}}"
+            )
+        };
+        let missing = GcpError::of(
+            400,
+            &body("INVALID_ARGUMENT", "Service account x does not exist.", ""),
+        );
+        assert!(missing.is_missing_member());
+        let domain = GcpError::of(
+            400,
+            &body(
+                "FAILED_PRECONDITION",
+                "One or more users named in the policy do not belong to a permitted customer.",
+                "",
+            ),
+        );
+        assert!(domain.is_domain_restricted() && !domain.is_missing_member());
+        assert!(matches!(
+            GcpError::of(
+                409,
+                &body("ABORTED", "There were concurrent policy changes.", "")
+            ),
+            GcpError::Conflict(_)
+        ));
+        assert!(matches!(
+            GcpError::of(403, &body("PERMISSION_DENIED", "off", "SERVICE_DISABLED")),
+            GcpError::ApiDisabled(_)
+        ));
+        assert!(matches!(
+            GcpError::of(502, "<html>"),
+            GcpError::Other { status: 502, .. }
+        ));
+    }
+}

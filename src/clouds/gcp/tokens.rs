@@ -1,0 +1,524 @@
+//! Access tokens, as Application Default Credentials and the environment of hashicorp/google have them. Bodies that hold tokens are
+//! never quoted, in no error and no log.
+//!
+//! Sources: Google Cloud documentation, "How Application Default Credentials works", "Authenticate workloads"; AIP-4110 to AIP-4117;
+//! hashicorp/google, "Provider configuration reference".
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::GcpSettings;
+use super::errors::GcpError;
+
+/// What the token may be used for.
+const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
+/// How long an assertion is good; Google takes an hour at most.
+const ASSERTION_LIFE: i64 = 3600;
+/// How long before its end a token is not used any more.
+const MARGIN: Duration = Duration::from_secs(60);
+/// How deep credentials may be wrapped in others.
+const DEEPEST: u32 = 3;
+
+/// The tokens of one configuration.
+pub(super) struct Tokens {
+    http: reqwest::Client,
+    settings: GcpSettings,
+    current: Mutex<Option<(SecretString, Instant)>>,
+}
+
+/// A token and how long it lives.
+struct Fetched {
+    token: SecretString,
+    life: Duration,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Credentials {
+    ServiceAccount(ServiceAccountKey),
+    AuthorizedUser {
+        client_id: String,
+        client_secret: SecretString,
+        refresh_token: SecretString,
+        #[serde(default = "google_token_uri")]
+        token_uri: String,
+    },
+    ImpersonatedServiceAccount {
+        service_account_impersonation_url: String,
+        source_credentials: Box<Credentials>,
+        #[serde(default)]
+        delegates: Vec<String>,
+    },
+    ExternalAccount(Box<ExternalAccount>),
+}
+
+fn google_token_uri() -> String {
+    "https://oauth2.googleapis.com/token".to_owned()
+}
+
+#[derive(Deserialize)]
+struct ServiceAccountKey {
+    client_email: String,
+    private_key: SecretString,
+    private_key_id: Option<String>,
+    #[serde(default = "google_token_uri")]
+    token_uri: String,
+}
+
+#[derive(Deserialize)]
+struct ExternalAccount {
+    audience: String,
+    subject_token_type: String,
+    token_url: String,
+    service_account_impersonation_url: Option<String>,
+    credential_source: CredentialSource,
+}
+
+#[derive(Deserialize)]
+struct CredentialSource {
+    file: Option<PathBuf>,
+    url: Option<String>,
+    #[serde(default)]
+    headers: std::collections::BTreeMap<String, String>,
+    executable: Option<Executable>,
+    #[serde(default)]
+    format: SubjectFormat,
+}
+
+#[derive(Deserialize)]
+struct Executable {
+    command: String,
+}
+
+#[derive(Default, Deserialize)]
+struct SubjectFormat {
+    subject_token_field_name: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    scope: &'a str,
+    aud: &'a str,
+    iat: i64,
+    exp: i64,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    #[serde(default)]
+    expires_in: Option<u64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ImpersonatedAnswer {
+    access_token: SecretString,
+}
+
+fn credentials_error(reason: impl Into<String>) -> GcpError {
+    GcpError::Credentials(reason.into())
+}
+
+impl Tokens {
+    pub(super) fn new(http: reqwest::Client, settings: GcpSettings) -> Self {
+        Self {
+            http,
+            settings,
+            current: Mutex::new(None),
+        }
+    }
+
+    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait.
+    pub(super) async fn token(&self) -> Result<SecretString, GcpError> {
+        let mut current = self.current.lock().await;
+        if let Some((token, until)) = current.as_ref()
+            && *until > Instant::now()
+        {
+            return Ok(token.clone());
+        }
+        let own = self.own().await?;
+        let fetched = match &self.settings.impersonate_service_account {
+            None => own,
+            Some(email) => {
+                let base = self.settings.endpoint_iamcredentials();
+                let url = format!("{base}projects/-/serviceAccounts/{email}:generateAccessToken");
+                self.impersonate(&own.token, &url, &self.settings.delegates)
+                    .await?
+            }
+        };
+        let until = Instant::now() + fetched.life.saturating_sub(MARGIN);
+        *current = Some((fetched.token.clone(), until));
+        Ok(fetched.token)
+    }
+
+    /// A token, and how long it lives at least: of the configured identity, or of a service account that it impersonates.
+    pub(super) async fn of(
+        &self,
+        service_account: Option<&str>,
+    ) -> Result<(SecretString, Duration), GcpError> {
+        let token = self.token().await?;
+        let Some(email) = service_account else {
+            let current = self.current.lock().await;
+            let left = current
+                .as_ref()
+                .map(|(_, until)| until.saturating_duration_since(Instant::now()));
+            return Ok((token, left.unwrap_or_default()));
+        };
+        let base = self.settings.endpoint_iamcredentials();
+        let url = format!("{base}projects/-/serviceAccounts/{email}:generateAccessToken");
+        let fetched = self.impersonate(&token, &url, &[]).await?;
+        Ok((fetched.token, fetched.life))
+    }
+
+    /// An ID token of a service account, which the configured identity impersonates.
+    pub(super) async fn identity(
+        &self,
+        service_account: &str,
+        audience: &str,
+    ) -> Result<(SecretString, Duration), GcpError> {
+        #[derive(Deserialize)]
+        struct Answer {
+            token: SecretString,
+        }
+        let token = self.token().await?;
+        let base = self.settings.endpoint_iamcredentials();
+        let url = format!("{base}projects/-/serviceAccounts/{service_account}:generateIdToken");
+        let body = serde_json::json!({ "audience": audience, "includeEmail": true });
+        let text = self.ask_as(&token, &url, &body).await?;
+        let answer: Answer = serde_json::from_str(&text)
+            .map_err(|_| credentials_error("the answer to the impersonation has no token"))?;
+        Ok((answer.token, Duration::from_secs(3600)))
+    }
+
+    /// Sends a request for another identity's token.
+    async fn ask_as(
+        &self,
+        source: &SecretString,
+        url: &str,
+        body: &serde_json::Value,
+    ) -> Result<String, GcpError> {
+        let answer = self
+            .http
+            .post(safe(url)?)
+            .bearer_auth(source.expose_secret())
+            .header(reqwest::header::CONTENT_TYPE, "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await.map_err(unreachable)?;
+        if status != 200 {
+            return Err(credentials_error(format!(
+                "the service account could not be impersonated: {}. The caller needs roles/iam.serviceAccountTokenCreator on it",
+                GcpError::of(status, &text)
+            )));
+        }
+        Ok(text)
+    }
+
+    /// The token of the configured identity itself.
+    async fn own(&self) -> Result<Fetched, GcpError> {
+        if let Some(token) = &self.settings.access_token {
+            return Ok(Fetched {
+                token: token.clone(),
+                life: Duration::from_secs(3600),
+            });
+        }
+        match self.document()? {
+            Some(text) => {
+                let credentials: Credentials = serde_json::from_str(text.expose_secret()).map_err(|_| {
+                    credentials_error(
+                        "the credentials are not JSON of a kind that this version knows (service_account, authorized_user, \
+                         impersonated_service_account, external_account)",
+                    )
+                })?;
+                self.by(&credentials, 0).await
+            }
+            None => self.by_metadata().await,
+        }
+    }
+
+    /// The credentials as JSON: what is configured, else Application Default Credentials; `None` for the metadata server.
+    fn document(&self) -> Result<Option<SecretString>, GcpError> {
+        if let Some(given) = &self.settings.credentials {
+            let text = given.expose_secret();
+            if text.trim_start().starts_with('{') {
+                return Ok(Some(given.clone()));
+            }
+            return read_file(Path::new(text)).map(Some);
+        }
+        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
+            return read_file(Path::new(&path)).map(Some);
+        }
+        let home = variable("CLOUDSDK_CONFIG")
+            .map(PathBuf::from)
+            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config/gcloud")));
+        let file = home.map(|home| home.join("application_default_credentials.json"));
+        match file.filter(|file| file.exists()) {
+            Some(file) => read_file(&file).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn by(&self, credentials: &Credentials, depth: u32) -> Result<Fetched, GcpError> {
+        if depth > DEEPEST {
+            return Err(credentials_error("the credentials are wrapped too deep"));
+        }
+        match credentials {
+            Credentials::ServiceAccount(key) => self.by_key(key).await,
+            Credentials::AuthorizedUser {
+                client_id,
+                client_secret,
+                refresh_token,
+                token_uri,
+            } => {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("client_id", client_id),
+                    ("client_secret", client_secret.expose_secret()),
+                    ("refresh_token", refresh_token.expose_secret()),
+                ];
+                self.ask_form(token_uri, &form).await
+            }
+            Credentials::ImpersonatedServiceAccount {
+                service_account_impersonation_url,
+                source_credentials,
+                delegates,
+            } => {
+                let source = Box::pin(self.by(source_credentials, depth + 1)).await?;
+                self.impersonate(&source.token, service_account_impersonation_url, delegates)
+                    .await
+            }
+            Credentials::ExternalAccount(account) => self.by_external(account).await,
+        }
+    }
+
+    async fn by_key(&self, key: &ServiceAccountKey) -> Result<Fetched, GcpError> {
+        let signer =
+            jsonwebtoken::EncodingKey::from_rsa_pem(key.private_key.expose_secret().as_bytes())
+                .map_err(|_| {
+                    credentials_error("the private key of the service account cannot be read")
+                })?;
+        let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
+        header.kid = key.private_key_id.clone();
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let claims = Claims {
+            iss: &key.client_email,
+            scope: SCOPE,
+            aud: &key.token_uri,
+            iat: now,
+            exp: now + ASSERTION_LIFE,
+        };
+        let assertion = jsonwebtoken::encode(&header, &claims, &signer).map_err(|_| {
+            credentials_error("the private key of the service account does not sign")
+        })?;
+        let form = [
+            ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
+            ("assertion", assertion.as_str()),
+        ];
+        self.ask_form(&key.token_uri, &form).await
+    }
+
+    async fn by_external(&self, account: &ExternalAccount) -> Result<Fetched, GcpError> {
+        let subject = self.subject_token(&account.credential_source).await?;
+        let form = [
+            (
+                "grant_type",
+                "urn:ietf:params:oauth:grant-type:token-exchange",
+            ),
+            (
+                "requested_token_type",
+                "urn:ietf:params:oauth:token-type:access_token",
+            ),
+            ("audience", &account.audience),
+            ("scope", SCOPE),
+            ("subject_token_type", &account.subject_token_type),
+            ("subject_token", subject.expose_secret()),
+        ];
+        let fetched = self.ask_form(&account.token_url, &form).await?;
+        match &account.service_account_impersonation_url {
+            Some(url) => self.impersonate(&fetched.token, url, &[]).await,
+            None => Ok(fetched),
+        }
+    }
+
+    /// The token that the other identity provider gave out.
+    async fn subject_token(&self, source: &CredentialSource) -> Result<SecretString, GcpError> {
+        let text = if let Some(file) = &source.file {
+            read_file(file)?
+        } else if let Some(url) = &source.url {
+            let mut request = self.http.get(safe(url)?);
+            for (name, value) in &source.headers {
+                request = request.header(name, value);
+            }
+            let answer = request.send().await.map_err(unreachable)?;
+            SecretString::from(answer.text().await.map_err(unreachable)?)
+        } else if let Some(executable) = &source.executable {
+            return run(&executable.command).await;
+        } else {
+            return Err(credentials_error(
+                "the credential_source of the external account is neither a file nor an address nor an executable",
+            ));
+        };
+        match &source.format.subject_token_field_name {
+            None => Ok(SecretString::from(text.expose_secret().trim().to_owned())),
+            Some(field) => {
+                let json: serde_json::Value = serde_json::from_str(text.expose_secret())
+                    .map_err(|_| credentials_error("the subject token is not JSON"))?;
+                json.get(field)
+                    .and_then(serde_json::Value::as_str)
+                    .map(SecretString::from)
+                    .ok_or_else(|| {
+                        credentials_error(format!("the subject token has no field {field}"))
+                    })
+            }
+        }
+    }
+
+    async fn by_metadata(&self) -> Result<Fetched, GcpError> {
+        let host = std::env::var("GCE_METADATA_HOST")
+            .ok()
+            .filter(|host| !host.is_empty())
+            .unwrap_or_else(|| "metadata.google.internal".to_owned());
+        let url =
+            format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token");
+        let answer = self
+            .http
+            .get(&url)
+            .header("Metadata-Flavor", "Google")
+            .timeout(Duration::from_secs(3))
+            .send()
+            .await;
+        let Ok(answer) = answer else {
+            return Err(credentials_error(
+                "there are none in the provider block, the environment, `gcloud auth application-default login` or a metadata server",
+            ));
+        };
+        answered(answer).await
+    }
+
+    async fn impersonate(
+        &self,
+        source: &SecretString,
+        url: &str,
+        delegates: &[String],
+    ) -> Result<Fetched, GcpError> {
+        let named = |email: &String| match email.contains('/') {
+            true => email.clone(),
+            false => format!("projects/-/serviceAccounts/{email}"),
+        };
+        let delegates: Vec<String> = delegates.iter().map(named).collect();
+        let body =
+            serde_json::json!({ "scope": [SCOPE], "lifetime": "3600s", "delegates": delegates });
+        let text = self.ask_as(source, url, &body).await?;
+        let answer: ImpersonatedAnswer = serde_json::from_str(&text)
+            .map_err(|_| credentials_error("the answer to the impersonation has no token"))?;
+        Ok(Fetched {
+            token: answer.access_token,
+            life: Duration::from_secs(3600),
+        })
+    }
+
+    async fn ask_form(&self, url: &str, form: &[(&str, &str)]) -> Result<Fetched, GcpError> {
+        let answer = self
+            .http
+            .post(safe(url)?)
+            .form(form)
+            .send()
+            .await
+            .map_err(unreachable)?;
+        answered(answer).await
+    }
+}
+
+async fn answered(answer: reqwest::Response) -> Result<Fetched, GcpError> {
+    let status = answer.status().as_u16();
+    let text = answer.text().await.map_err(unreachable)?;
+    if status != 200 {
+        // The body of a refusal has no token; its words help.
+        let error: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let word = |name: &str| error.get(name).and_then(serde_json::Value::as_str);
+        let why = word("error_description")
+            .or(word("error"))
+            .unwrap_or_default();
+        return Err(credentials_error(format!(
+            "Google gives no token (HTTP {status}): {why}"
+        )));
+    }
+    let answer: TokenAnswer =
+        serde_json::from_str(&text).map_err(|_| credentials_error("the answer has no token"))?;
+    Ok(Fetched {
+        token: answer.access_token,
+        life: Duration::from_secs(answer.expires_in.unwrap_or(3600)),
+    })
+}
+
+/// Secrets go over TLS, or stay on this machine.
+fn safe(url: &str) -> Result<url::Url, GcpError> {
+    let parsed = url::Url::parse(url)
+        .map_err(|_| credentials_error(format!("`{url}` is not an address")))?;
+    let is_safe = parsed.scheme() == "https"
+        || (parsed.scheme() == "http" && crate::vocabulary::is_loopback(&parsed));
+    match is_safe {
+        true => Ok(parsed),
+        false => Err(credentials_error(format!(
+            "`{url}` would send a secret in the clear"
+        ))),
+    }
+}
+
+fn unreachable(error: reqwest::Error) -> GcpError {
+    GcpError::Unreachable(super::http::plain(&error))
+}
+
+fn read_file(path: &Path) -> Result<SecretString, GcpError> {
+    std::fs::read_to_string(path)
+        .map(SecretString::from)
+        .map_err(|error| credentials_error(format!("{} cannot be read: {error}", path.display())))
+}
+
+/// The subject token of a program. Source: AIP-4117; nothing is run unless the user allows it.
+async fn run(command: &str) -> Result<SecretString, GcpError> {
+    #[derive(Deserialize)]
+    struct Said {
+        success: bool,
+        id_token: Option<SecretString>,
+        saml_response: Option<SecretString>,
+        message: Option<String>,
+    }
+    if std::env::var("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref() != Ok("1") {
+        return Err(credentials_error(
+            "the external account runs a program, which needs GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
+        ));
+    }
+    let mut words = command.split_whitespace();
+    let program = words
+        .next()
+        .ok_or_else(|| credentials_error("the external account names no program"))?;
+    let output = tokio::process::Command::new(program)
+        .args(words)
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_secs(30), output)
+        .await
+        .map_err(|_| credentials_error(format!("{program} did not end within 30 seconds")))?
+        .map_err(|error| credentials_error(format!("{program} cannot be run: {error}")))?;
+    let said: Said = serde_json::from_slice(&output.stdout)
+        .map_err(|_| credentials_error(format!("{program} did not answer with JSON")))?;
+    match (said.success, said.id_token.or(said.saml_response)) {
+        (true, Some(token)) => Ok(token),
+        _ => Err(credentials_error(format!(
+            "{program} gives no token: {}",
+            said.message.unwrap_or_default()
+        ))),
+    }
+}

@@ -1,0 +1,152 @@
+//! Who may encrypt and decrypt with a key, as the allow policies from the key upward say. Sources: IAM documentation, "Policy
+//! inheritance" (the effective policy is the union), and "IAM roles reference".
+
+use super::condition::{Holds, holds};
+use super::facts::{Binding, CryptoKeyFacts};
+use crate::preflight::Fact;
+use crate::requirements::gcp::{Rights, rights_of};
+use crate::vocabulary::gcp::ServiceAccount;
+
+/// Whether somebody may encrypt and decrypt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Both, without a condition that is open.
+    Granted,
+    /// Only if these conditions hold, which nobody can decide here.
+    Conditional(Vec<String>),
+    /// Perhaps, as a member of these groups, whose members are not read.
+    Groups(Vec<String>),
+    /// Perhaps, by roles whose rights are not known.
+    UnknownRoles(Vec<String>),
+    /// Only a grant for an account of this name that was deleted.
+    Deleted,
+    /// Nothing that was read allows it.
+    None,
+}
+
+/// Whether a role lets encrypt and decrypt; `None` when its permissions are not known.
+fn rights_in(facts: &CryptoKeyFacts, role: &str) -> Option<Rights> {
+    rights_of(role).or_else(|| facts.roles.get(role).copied())
+}
+
+/// The groups and sets of identities that may use a key, so that somebody may be let in as one of them.
+fn groups(facts: &CryptoKeyFacts) -> Vec<String> {
+    let mut all: Vec<String> = bindings(facts)
+        .filter(|binding| {
+            rights_in(facts, &binding.role).is_none_or(|rights| rights.encrypt || rights.decrypt)
+        })
+        .flat_map(|binding| binding.members.iter())
+        .filter(|member| {
+            ["group:", "domain:", "principalSet:"]
+                .iter()
+                .any(|kind| member.starts_with(kind))
+        })
+        .cloned()
+        .collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whether a service account may encrypt and decrypt with a key.
+pub fn access(facts: &CryptoKeyFacts, account: &ServiceAccount) -> Access {
+    let is_planned = facts
+        .planned
+        .as_ref()
+        .is_some_and(|planned| planned.members.contains(account));
+    if is_planned {
+        return Access::Granted;
+    }
+    let member = account.member();
+    let deleted = format!("deleted:{member}?uid=");
+    let mut sure = Rights {
+        encrypt: false,
+        decrypt: false,
+    };
+    let mut maybe = sure;
+    let (mut conditions, mut roles, mut is_deleted) = (Vec::new(), Vec::new(), false);
+    for binding in bindings(facts) {
+        is_deleted |= binding.members.iter().any(|one| one.starts_with(&deleted));
+        let names =
+            |one: &String| *one == member || one == "allUsers" || one == "allAuthenticatedUsers";
+        if !binding.members.iter().any(names) {
+            continue;
+        }
+        let held = binding.condition.as_ref().map_or(Holds::Yes, |condition| {
+            holds(&condition.expression, &facts.name, facts.at)
+        });
+        let Some(rights) = rights_in(facts, &binding.role) else {
+            if held != Holds::No {
+                roles.push(binding.role.clone());
+            }
+            continue;
+        };
+        match held {
+            Holds::No => {}
+            Holds::Yes => {
+                sure.encrypt |= rights.encrypt;
+                sure.decrypt |= rights.decrypt;
+            }
+            Holds::Undetermined if rights.encrypt || rights.decrypt => {
+                maybe.encrypt |= rights.encrypt;
+                maybe.decrypt |= rights.decrypt;
+                conditions.extend(
+                    binding
+                        .condition
+                        .iter()
+                        .map(|condition| condition.expression.clone()),
+                );
+            }
+            Holds::Undetermined => {}
+        }
+    }
+    if sure.encrypt && sure.decrypt {
+        Access::Granted
+    } else if (sure.encrypt || maybe.encrypt) && (sure.decrypt || maybe.decrypt) {
+        Access::Conditional(conditions)
+    } else if !roles.is_empty() {
+        Access::UnknownRoles(roles)
+    } else if is_deleted {
+        Access::Deleted
+    } else {
+        match groups(facts) {
+            groups if groups.is_empty() => Access::None,
+            groups => Access::Groups(groups),
+        }
+    }
+}
+
+/// What gives a service account a right, in words: `roles/… on the key`. `encrypt`: which of the two rights.
+pub fn granted_by(facts: &CryptoKeyFacts, account: &ServiceAccount, encrypt: bool) -> Vec<String> {
+    let member = account.member();
+    let mut all = Vec::new();
+    for level in &facts.policies {
+        let Fact::Known(bindings) = &level.bindings else {
+            continue;
+        };
+        for binding in bindings {
+            let has_it = rights_in(facts, &binding.role).is_some_and(|rights| match encrypt {
+                true => rights.encrypt,
+                false => rights.decrypt,
+            });
+            let is_held = binding.condition.as_ref().is_none_or(|condition| {
+                holds(&condition.expression, &facts.name, facts.at) == Holds::Yes
+            });
+            if has_it && is_held && binding.members.contains(&member) {
+                all.push(format!("{} on {}", binding.role, level.of));
+            }
+        }
+    }
+    all
+}
+
+fn bindings(facts: &CryptoKeyFacts) -> impl Iterator<Item = &Binding> {
+    facts
+        .policies
+        .iter()
+        .filter_map(|level| match &level.bindings {
+            Fact::Known(bindings) => Some(bindings),
+            Fact::Unreadable(_) => None,
+        })
+        .flatten()
+}

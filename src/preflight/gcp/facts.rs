@@ -1,0 +1,159 @@
+//! What is known of a key of Cloud KMS.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::preflight::Fact;
+use crate::requirements::gcp::Rights;
+use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
+
+/// The state of a version. Source: Cloud KMS API, CryptoKeyVersionState.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VersionState {
+    /// `ENABLED`
+    Enabled,
+    /// `DISABLED`
+    Disabled,
+    /// `DESTROY_SCHEDULED`
+    DestroyScheduled,
+    /// `DESTROYED`
+    Destroyed,
+    /// Any other, as Google names it.
+    Other(String),
+}
+
+impl From<&str> for VersionState {
+    fn from(text: &str) -> Self {
+        match text {
+            "ENABLED" => Self::Enabled,
+            "DISABLED" => Self::Disabled,
+            "DESTROY_SCHEDULED" => Self::DestroyScheduled,
+            "DESTROYED" => Self::Destroyed,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+}
+
+impl VersionState {
+    /// As Google names it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Enabled => "ENABLED",
+            Self::Disabled => "DISABLED",
+            Self::DestroyScheduled => "DESTROY_SCHEDULED",
+            Self::Destroyed => "DESTROYED",
+            Self::Other(other) => other,
+        }
+    }
+}
+
+/// A version of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CryptoKeyVersion {
+    /// Its number.
+    pub number: String,
+    /// Its state.
+    pub state: VersionState,
+    /// When its material will be destroyed, if that is scheduled (RFC 3339).
+    pub destroy_time: Option<String>,
+}
+
+/// A key as Cloud KMS describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CryptoKey {
+    /// `ENCRYPT_DECRYPT`, `ASYMMETRIC_SIGN`, …
+    pub purpose: String,
+    /// `SOFTWARE`, `HSM`, `EXTERNAL`, …
+    pub protection_level: String,
+    /// The version that encrypts; none when the key has none.
+    pub primary: Option<CryptoKeyVersion>,
+    /// How often a new primary version is made, as `7776000s`; none when it is not.
+    pub rotation_period: Option<String>,
+    /// When the next one is made (RFC 3339).
+    pub next_rotation_time: Option<String>,
+    /// Whether a Key Access Justifications policy is set that allows no reason, so that every use fails.
+    pub allows_no_reason: bool,
+    /// How long a version stays restorable after its destruction was scheduled, as `2592000s`.
+    pub destroy_window: Option<String>,
+    /// Whether its versions can only be imported, so that Cloud KMS cannot rotate it.
+    pub import_only: bool,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// A rule of a deny policy, as far as it concerns the use of keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyRule {
+    /// The policy that has it.
+    pub policy: String,
+    /// What it denies, as `cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt`.
+    pub permissions: Vec<String>,
+    /// To whom.
+    pub principals: Vec<String>,
+    /// To whom not, all the same.
+    pub exceptions: Vec<String>,
+    /// Under which condition.
+    pub condition: Option<String>,
+}
+
+/// What the same plan is about to grant on a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlannedMembers {
+    /// Who gets the role with both rights.
+    pub members: Vec<ServiceAccount>,
+    /// Whether there are others whose names are known only after apply.
+    pub has_unknown: bool,
+}
+
+/// Whom a condition lets in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IamCondition {
+    /// Its title.
+    pub title: String,
+    /// The expression, in CEL.
+    pub expression: String,
+}
+
+/// A binding of an IAM allow policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Binding {
+    /// The role.
+    pub role: String,
+    /// Who has it.
+    pub members: Vec<String>,
+    /// Under which condition.
+    pub condition: Option<IamCondition>,
+}
+
+/// The IAM allow policy at one level: the key, its ring, its project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyLevel {
+    /// Which level, in words.
+    pub of: String,
+    /// Its bindings.
+    pub bindings: Fact<Vec<Binding>>,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CryptoKeyFacts {
+    /// Which key.
+    pub name: CryptoKeyName,
+    /// As Cloud KMS describes it.
+    pub key: Fact<CryptoKey>,
+    /// All its versions.
+    pub versions: Fact<Vec<CryptoKeyVersion>>,
+    /// The allow policies from the key upward.
+    pub policies: Vec<PolicyLevel>,
+    /// Whether every level up to the organization could be read.
+    pub is_read_to_the_top: bool,
+    /// What the custom roles of these policies let do, as far as they could be read.
+    pub roles: BTreeMap<String, Rights>,
+    /// The deny policies above the key.
+    pub denied: Fact<Vec<DenyRule>>,
+    /// What the same plan is about to grant.
+    pub planned: Option<PlannedMembers>,
+    /// When it was read.
+    pub at: OffsetDateTime,
+}

@@ -1,0 +1,170 @@
+//! On Google Cloud: a key of Cloud KMS and the IAM policies from it upward.
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
+use crate::preflight::gcp::{
+    Access, CryptoKeyFacts, Question, VersionState, access, granted_by, judge,
+};
+use crate::preflight::{Fact, Stage};
+use crate::provider::client::Client;
+use crate::provider::resources::all_known;
+use crate::provider::switch::gcp::state_of_primary;
+use crate::requirements::gcp::{Needer, USE_TO_DECRYPT, USE_TO_ENCRYPT, Usage};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::schema::Attribute;
+
+/// `gcp`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyReadinessGcp {
+    pub kms_key_id: Attr<CryptoKeyName>,
+    pub databricks_service_accounts: Attr<Vec<Attr<ServiceAccount>>>,
+    pub workspace_project_number: Attr<ProjectNumber>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+        Attribute::string("kms_key_id")
+            .required()
+            .format::<CryptoKeyName>("Invalid key name")
+            .describe("Name of the Cloud KMS key, without a version."),
+        Attribute::string_set("databricks_service_accounts")
+            .format::<ServiceAccount>("Invalid service account")
+            .describe("E-mail addresses of the service accounts of Databricks that use the key."),
+        Attribute::string("workspace_project_number")
+            .format::<ProjectNumber>("Invalid project number")
+            .describe(
+                "Number of the project of the workspace, whose service agents need the key for `STORAGE`.",
+            ),
+    ]
+}
+
+fn standing(facts: &CryptoKeyFacts, needer: &Needer) -> &'static str {
+    match access(facts, &needer.account) {
+        Access::Granted => "allowed",
+        Access::Conditional(_) => "undetermined",
+        Access::UnknownRoles(_) | Access::Groups(_) => "unknown",
+        Access::Deleted => "missing",
+        Access::None if facts.is_read_to_the_top => "missing",
+        Access::None => "unknown",
+    }
+}
+
+fn requirements(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<RequirementModel> {
+    let mut all = Vec::new();
+    for needer in usage.needers() {
+        for (action, encrypt) in [(USE_TO_ENCRYPT, true), (USE_TO_DECRYPT, false)] {
+            all.push(RequirementModel {
+                use_case: text(needer.use_case(usage).name()),
+                purpose: text(needer.what_for),
+                principal: text(&needer.account.member()),
+                databricks_account_id: Attr::Null,
+                action: text(action),
+                reason: text(&format!("Without it, {}.", needer.without_it)),
+                standing: text(standing(facts, &needer)),
+                granted_by: list(granted_by(facts, &needer.account, encrypt)),
+                denied_by: list(Vec::<String>::new()),
+            });
+        }
+    }
+    all
+}
+
+/// What the proof does not cover.
+fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> {
+    let one = |what: &str, why: &str, how: &str| NotExaminedModel {
+        what: text(what),
+        why: text(why),
+        how: text(how),
+    };
+    let mut all = Vec::new();
+    for level in &facts.policies {
+        if let Fact::Unreadable(why) = &level.bindings {
+            all.push(one(
+                &format!("The IAM policy of {}", level.of),
+                &why.reason,
+                "Allow the identity that runs Terraform to read it (roles/iam.securityReviewer).",
+            ));
+        }
+    }
+    if let Fact::Unreadable(why) = &facts.denied {
+        all.push(one(
+            "Deny policies",
+            &why.reason,
+            "Allow the identity that runs Terraform to read them (roles/iam.denyReviewer).",
+        ));
+    }
+    if usage.needers().is_empty() {
+        all.push(one(
+            "Who may use the key",
+            "No service account is named.",
+            "Set `databricks_service_accounts` and `workspace_project_number`.",
+        ));
+    }
+    all.push(one(
+        "Organization policies and VPC Service Controls",
+        "They decide about calls and not about keys, and no API says what they will decide.",
+        "Check gcp.restrictNonCmekServices and gcp.restrictCmekCryptoKeyProjects, and the ingress rules of the perimeter.",
+    ));
+    all
+}
+
+impl KeyReadinessGcp {
+    /// What the proof says about the key.
+    ///
+    /// # Errors
+    /// When something that it needs is not known.
+    pub(super) async fn examine(
+        &self,
+        client: &Client,
+        use_cases: Vec<UseCase>,
+    ) -> Result<KeyVerdict, Diagnostics> {
+        let key = self.kms_key_id.known().cloned().ok_or_else(incomplete)?;
+        let databricks = match &self.databricks_service_accounts {
+            Attr::Null => Vec::new(),
+            accounts => all_known(accounts).ok_or_else(incomplete)?,
+        };
+        if self.workspace_project_number.is_unknown() {
+            return Err(incomplete());
+        }
+        let question = Question {
+            usage: Usage {
+                use_cases,
+                databricks,
+                workspace_project: self.workspace_project_number.known().cloned(),
+                not_known: None,
+            },
+            stage: Stage::Plan,
+        };
+        let facts = client.keys().gcp().facts_for_plan(&key).await;
+        let needers = question.usage.needers();
+        let all_proven = !needers.is_empty()
+            && needers
+                .iter()
+                .all(|needer| standing(&facts, needer) == "allowed");
+        let is_usable = |key: &crate::preflight::gcp::CryptoKey| {
+            let primary = key.primary.as_ref();
+            primary.is_some_and(|version| version.state == VersionState::Enabled)
+        };
+        Ok(KeyVerdict {
+            key: key.to_string(),
+            state: match &facts.key {
+                Fact::Known(found) => Some(state_of_primary(found.primary.as_ref()).to_string()),
+                Fact::Unreadable(_) => None,
+            },
+            policy_source: match facts.planned {
+                Some(_) => "planned",
+                None => "live",
+            },
+            is_known: matches!((&facts.key, &facts.versions), (Fact::Known(key), Fact::Known(_)) if is_usable(key)),
+            findings: judge(&facts, &question),
+            requirements: requirements(&facts, &question.usage),
+            not_examined: not_examined(&facts, &question.usage),
+            all_proven,
+        })
+    }
+}

@@ -1,0 +1,60 @@
+//! What Google Cloud refuses, for the user.
+
+use crate::clouds::gcp::GcpError;
+use crate::vocabulary::gcp::CryptoKeyName;
+use tfplugin::diagnostics::Diagnostic;
+
+/// Why Google Cloud did not do something to a key. `summary` says what was wanted.
+pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
+    let detail = match error {
+        GcpError::Denied(message) => format!(
+            "Google Cloud refuses, or there is no such key: it answers the same for both. Google says: \"{message}\".\n\nCheck the name \
+             {key}. Then allow the identity that runs Terraform to administer the key:\n\n  gcloud kms keys add-iam-policy-binding {} \
+             --project {} --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin",
+            key.key(),
+            key.project(),
+            key.location(),
+            key.ring()
+        ),
+        GcpError::ApiDisabled(message) => format!(
+            "The Cloud KMS API is not enabled in the project {}. Google says: \"{message}\".\n\nEnable it:\n\n  gcloud services enable \
+             cloudkms.googleapis.com --project {}",
+            key.project(),
+            key.project()
+        ),
+        GcpError::NotFound(message) => format!(
+            "Cloud KMS has no key {key}. Google says: \"{message}\".\n\nCheck the name, its project and its location."
+        ),
+        GcpError::Conflict(message) => format!(
+            "Somebody else changes {key} at the same time, and did so at every try. Google says: \"{message}\".\n\nFind out who it is \
+             (Cloud Audit Logs), and apply again."
+        ),
+        GcpError::Precondition(message) => format!(
+            "The state of {key} does not allow this call, or Google does not accept a value. Google says: \"{message}\".\n\nTo see the \
+             versions, run:\n\n  gcloud kms keys versions list --key {} --project {} --location {} --keyring {}",
+            key.key(),
+            key.project(),
+            key.location(),
+            key.ring()
+        ),
+        GcpError::Credentials(reason) => credentials(reason),
+        GcpError::Unreachable(reason) => format!(
+            "Google Cloud could not be reached: {reason}.\n\nCheck the network, the proxy, and `gcp.endpoints` of the provider."
+        ),
+        GcpError::Malformed(reason) => format!(
+            "Google Cloud answered something that this version cannot read: {reason}.\n\nTry again; if it stays, report it as a bug of \
+             this provider."
+        ),
+        GcpError::Other { .. } => format!("Google Cloud says: \"{error}\"."),
+    };
+    Diagnostic::error(summary, detail)
+}
+
+/// Why there is no identity for Google Cloud, and how to give one.
+pub fn credentials(reason: &str) -> String {
+    format!(
+        "The provider found no usable Google Cloud credentials: {reason}.\n\nGive it one of these:\n  - `gcp.credentials`, or \
+         GOOGLE_CREDENTIALS: a JSON key or its file\n  - `gcloud auth application-default login`\n  - \
+         `gcp.impersonate_service_account`, together with one of these"
+    )
+}

@@ -1,0 +1,291 @@
+//! Keys of Cloud KMS as one run sees them: read once for a plan, with what the same plan is about to grant taken for granted; read
+//! anew for an apply.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::AttachNeed;
+use super::walk::{PATIENCE, PolicyWalk};
+use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
+use crate::databricks::key_configurations::GcpKeyInfo;
+use crate::preflight::binding::ConfigurationKey;
+use crate::preflight::gcp::{CryptoKeyFacts, PlannedMembers, Question, enabling, judge};
+use crate::preflight::{Finding, Id, Remedy, Stage};
+use crate::provider::diagnose;
+use crate::provider::shared::{AsOf, Watched, lock};
+use crate::provider::switch::{self, KeyStatus, NotVisible};
+use crate::requirements::gcp::Usage;
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber};
+use crate::vocabulary::{Key, KeyState};
+use tfplugin::diagnostics::Diagnostics;
+
+/// A key, and what is asked of it.
+#[derive(Clone, Debug)]
+pub struct GcpCase {
+    /// The key.
+    pub key: CryptoKeyName,
+    /// What it is to be used for.
+    pub question: Question,
+}
+
+/// The keys of Cloud KMS.
+pub struct GcpKeys {
+    cloud: Gcp,
+    is_known: bool,
+    facts: Mutex<BTreeMap<CryptoKeyName, Arc<OnceCell<CryptoKeyFacts>>>>,
+    above: Mutex<BTreeMap<String, Arc<OnceCell<Above>>>>,
+    planned: Mutex<BTreeMap<CryptoKeyName, PlannedMembers>>,
+    policy_locks: Mutex<BTreeMap<CryptoKeyName, Arc<tokio::sync::Mutex<()>>>>,
+    projects: Mutex<BTreeMap<String, Arc<OnceCell<Result<ProjectNumber, GcpError>>>>>,
+    states: Mutex<BTreeMap<CryptoKeyName, Arc<Watched<Result<KeyState, GcpError>>>>>,
+    walk: Arc<PolicyWalk>,
+}
+
+impl GcpKeys {
+    /// Nothing is read yet.
+    pub(super) fn new(settings: GcpSettings, is_known: bool, walk: Arc<PolicyWalk>) -> Self {
+        Self {
+            cloud: Gcp::new(settings),
+            is_known,
+            facts: Mutex::default(),
+            above: Mutex::default(),
+            planned: Mutex::default(),
+            policy_locks: Mutex::default(),
+            projects: Mutex::default(),
+            states: Mutex::default(),
+            walk,
+        }
+    }
+
+    /// Cloud KMS and what is around it.
+    pub fn cloud(&self) -> &Gcp {
+        &self.cloud
+    }
+
+    /// Whether Google Cloud can be called: not while the provider's `gcp` block still has unknown values in it.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Effect: the same configuration is about to grant these members the use of a key. From now on, whoever plans something for
+    /// this key takes that for granted.
+    pub fn will_grant(&self, key: &CryptoKeyName, members: PlannedMembers) {
+        lock(&self.planned).insert(key.clone(), members);
+    }
+
+    /// What was read of a key in this run is not true any more.
+    pub fn forget(&self, key: &CryptoKeyName) {
+        lock(&self.facts).remove(key);
+        lock(&self.planned).remove(key);
+    }
+
+    /// Held while the policy of a key is read, changed and set: two resources of one run may speak of the same key.
+    pub async fn lock_policy(&self, key: &CryptoKeyName) -> OwnedMutexGuard<()> {
+        let own = Arc::clone(lock(&self.policy_locks).entry(key.clone()).or_default());
+        own.lock_owned().await
+    }
+
+    /// What is known of a key for a plan: read once in a run, with what the same plan grants.
+    pub async fn facts_for_plan(&self, key: &CryptoKeyName) -> CryptoKeyFacts {
+        let cell = Arc::clone(lock(&self.facts).entry(key.clone()).or_default());
+        let read = cell
+            .get_or_init(|| async { self.cloud.facts(key, &self.above(key).await).await })
+            .await
+            .clone();
+        let planned = lock(&self.planned).get(key).cloned();
+        CryptoKeyFacts { planned, ..read }
+    }
+
+    /// What is above the key rings of a project, read once in a run.
+    async fn above(&self, key: &CryptoKeyName) -> Above {
+        let project = key.project();
+        let cell = Arc::clone(lock(&self.above).entry(project.to_owned()).or_default());
+        cell.get_or_init(|| self.cloud.above(project)).await.clone()
+    }
+
+    /// What is true of a key now. What is above it is read again only where it could change the verdict.
+    async fn judge_now(&self, key: &CryptoKeyName, question: &Question) -> Vec<Finding> {
+        self.forget(key);
+        let facts = self.cloud.facts(key, &self.above(key).await).await;
+        let findings = judge(&facts, question);
+        if !findings.iter().any(may_be_granted) {
+            return findings;
+        }
+        lock(&self.above).remove(key.project());
+        judge(
+            &self.cloud.facts(key, &self.above(key).await).await,
+            question,
+        )
+    }
+
+    /// The number of a project, asked for once in a run.
+    pub async fn project_number(&self, project: &str) -> Result<ProjectNumber, GcpError> {
+        let cell = Arc::clone(lock(&self.projects).entry(project.to_owned()).or_default());
+        cell.get_or_init(|| self.cloud.project_number(project))
+            .await
+            .clone()
+    }
+
+    /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So
+    /// the order in which Terraform visits the resources does not matter.
+    pub(super) async fn examine(&self, case: &GcpCase) -> Vec<Finding> {
+        let stage = case.question.stage;
+        let mut policies = self.walk.subscribe();
+        let patience = Instant::now() + PATIENCE;
+        let name: Key = case.key.clone().into();
+        loop {
+            let progress = policies.borrow_and_update().clone();
+            let findings = match stage {
+                Stage::Plan => judge(&self.facts_for_plan(&case.key).await, &case.question),
+                Stage::Apply => self.judge_now(&case.key, &case.question).await,
+            };
+            let may_change = findings.iter().any(may_be_granted);
+            if !may_change || !self.walk.expects(&name, stage, &progress) {
+                return findings;
+            }
+            if tokio::time::timeout_at(patience, policies.changed())
+                .await
+                .is_err()
+            {
+                return match stage {
+                    Stage::Apply => findings,
+                    // The policy of this plan may grant it; the apply examines it again.
+                    Stage::Plan => findings
+                        .into_iter()
+                        .filter(|one| !may_be_granted(one))
+                        .collect(),
+                };
+            }
+        }
+    }
+
+    /// A key as it is, with what the kill switch remembers of it.
+    pub(super) async fn status(&self, key: &CryptoKeyName) -> Result<KeyStatus, Diagnostics> {
+        let read = switch::gcp::status(&self.cloud, key).await;
+        read.map_err(|error| diagnose::gcp("The key could not be read", key, &error).into())
+    }
+
+    /// Who else may use a key, as far as its own policy says.
+    pub(super) async fn other_users(&self, key: &CryptoKeyName) -> Vec<NotVisible> {
+        let bindings = match self.cloud.policy(key).await {
+            Ok(policy) => policy.bindings(),
+            Err(error) => Err(error.to_string()),
+        };
+        match bindings {
+            Ok(bindings) => switch::gcp::others(&bindings),
+            Err(why) => vec![NotVisible {
+                what: "Other users of the key".to_owned(),
+                why: format!("The IAM policy of the key could not be read ({why})."),
+            }],
+        }
+    }
+
+    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
+    pub(super) async fn state_after(
+        &self,
+        key: &CryptoKeyName,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, GcpError>> {
+        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
+        watched
+            .after(earliest, || async {
+                self.cloud
+                    .key(key)
+                    .await
+                    .map(|found| switch::gcp::state_of_primary(found.primary.as_ref()))
+            })
+            .await
+    }
+}
+
+/// Whether a `dbxcmk_key_policy` may make a finding go away.
+fn may_be_granted(finding: &Finding) -> bool {
+    matches!(
+        finding.id,
+        Id::GcpMemberMissing
+            | Id::GcpMemberNotSeen
+            | Id::GcpMemberConditional
+            | Id::GcpMemberUnknownRole
+    )
+}
+
+/// The Google key of a key configuration, as the account shows it.
+pub(super) fn configuration_key(info: &GcpKeyInfo) -> ConfigurationKey {
+    match info.kms_key_id.parse::<CryptoKeyName>() {
+        Ok(key) => ConfigurationKey::Known {
+            location: key.location().to_owned(),
+            key: key.into(),
+        },
+        Err(error) => ConfigurationKey::Unreadable(error.to_string()),
+    }
+}
+
+impl GcpCase {
+    /// The key by its name.
+    pub(super) fn name(&self) -> Key {
+        self.key.clone().into()
+    }
+
+    /// What makes a key usable again that is not.
+    pub(super) fn enabling(&self) -> Remedy {
+        enabling(&self.key)
+    }
+
+    /// What a workspace would use the Google key of a key configuration for. `None` when the key cannot be named, which
+    /// [`crate::preflight::binding::judge`] says.
+    pub(super) async fn of_configuration(
+        keys: &GcpKeys,
+        need: &AttachNeed<'_>,
+        info: &GcpKeyInfo,
+    ) -> Option<Self> {
+        let key = info.kms_key_id.parse::<CryptoKeyName>().ok()?;
+        let mut not_known = Vec::new();
+        let databricks = match info.service_account().map(str::parse) {
+            Some(Ok(account)) => vec![account],
+            Some(Err(error)) => {
+                not_known.push(format!("the account shows a service account, but {error}"));
+                Vec::new()
+            }
+            // One that the same plan creates has none yet.
+            None if need.stage == Stage::Plan => Vec::new(),
+            None => {
+                not_known.push(
+                    "the account does not show which service account of Databricks uses the key"
+                        .to_owned(),
+                );
+                Vec::new()
+            }
+        };
+        let project = need.workspace.gcp_project();
+        let is_storage = need.case == crate::vocabulary::UseCase::Storage;
+        let workspace_project = match project {
+            Some(project) if is_storage && keys.is_known() => {
+                match keys.project_number(project).await {
+                    Ok(number) => Some(number),
+                    Err(error) => {
+                        not_known.push(format!(
+                            "the number of the project {project}, in which the workspace runs, could not be read ({error}), so its \
+                             service agents are not known"
+                        ));
+                        None
+                    }
+                }
+            }
+            _ => None,
+        };
+        let usage = Usage {
+            use_cases: vec![need.case],
+            databricks,
+            workspace_project,
+            not_known: (!not_known.is_empty()).then(|| not_known.join("; ")),
+        };
+        let question = Question {
+            usage,
+            stage: need.stage,
+        };
+        Some(Self { key, question })
+    }
+}

@@ -1,0 +1,587 @@
+//! On Google Cloud: the members of the IAM policy of a key.
+
+mod edit;
+mod write;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use self::edit::is_granted;
+use self::write::{Write, bindings, write};
+use super::KeyPolicyModel;
+use super::in_use::{User, refuse_after_rotation, users_of};
+use crate::clouds::gcp::GcpError;
+use crate::preflight::Stage;
+use crate::preflight::gcp::{Binding, PlannedMembers, Question, judge, location};
+use crate::provider::client::{Client, not_read};
+use crate::provider::diagnose::{self, as_warning, split};
+use crate::provider::keys::PolicyStep;
+use crate::provider::resources::{all_known, known_set, timeout};
+use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::list_resource::Listed;
+use tfplugin::resource::{Change, Context, Plan, Progress};
+use tfplugin::schema::Attribute;
+
+/// How long a service account may take to exist, and a new policy to show.
+const SETTLE: Duration = Duration::from_secs(10 * 60);
+/// Private data: the members that this resource added.
+const ADDED: &str = "added";
+/// The rights that changing the policy needs.
+const RIGHTS: [&str; 2] = [
+    "cloudkms.cryptoKeys.getIamPolicy",
+    "cloudkms.cryptoKeys.setIamPolicy",
+];
+
+/// `gcp`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyPolicyGcp {
+    pub kms_key_id: Attr<CryptoKeyName>,
+    pub databricks_service_accounts: Attr<Vec<Attr<ServiceAccount>>>,
+    pub workspace_project_number: Attr<ProjectNumber>,
+    pub members: Attr<Vec<Attr<String>>>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+        Attribute::string("kms_key_id")
+            .required()
+            .replaces()
+            .format::<CryptoKeyName>("Invalid key name")
+            .describe(
+                "Name of the Cloud KMS key without a version (`google_kms_crypto_key.….id`).",
+            ),
+        Attribute::string_set("databricks_service_accounts")
+            .format::<ServiceAccount>("Invalid service account")
+            .describe(
+                "E-mail addresses of the service accounts of Databricks that use the key: `service_account_email` of the \
+                 `dbxcmk_key_configuration`, and the service account of each workspace.",
+            ),
+        Attribute::string("workspace_project_number")
+            .format::<ProjectNumber>("Invalid project number")
+            .describe(
+                "Number of the project in which the workspace runs (`google_project.….number`). With the use case `STORAGE`, the service agents \
+                 of Compute Engine and Cloud Storage of this project get the key too.",
+            ),
+        Attribute::string_set("members").computed().describe(
+            "The members of the IAM policy that need the key. Known at plan if the attributes above are.",
+        ),
+    ]
+}
+
+/// A key policy of which nothing but its key is known.
+fn named(key: CryptoKeyName) -> KeyPolicyModel {
+    KeyPolicyModel {
+        id: Attr::Known(key.to_string()),
+        gcp: Attr::Known(KeyPolicyGcp {
+            kms_key_id: Attr::Known(key),
+            databricks_service_accounts: Attr::Null,
+            workspace_project_number: Attr::Null,
+            members: Attr::Null,
+        }),
+        ..KeyPolicyModel::unnamed()
+    }
+}
+
+fn set_of(all: &BTreeSet<String>) -> Attr<Vec<Attr<String>>> {
+    Attr::Known(all.iter().cloned().map(Attr::Known).collect())
+}
+
+impl KeyPolicyGcp {
+    fn usage(&self, use_cases: &Attr<Vec<Attr<UseCase>>>) -> Option<Usage> {
+        let databricks = match &self.databricks_service_accounts {
+            Attr::Null => Vec::new(),
+            accounts => all_known(accounts)?,
+        };
+        if self.workspace_project_number.is_unknown() {
+            return None;
+        }
+        Some(Usage {
+            use_cases: all_known(use_cases)?,
+            databricks,
+            workspace_project: self.workspace_project_number.known().cloned(),
+            not_known: None,
+        })
+    }
+
+    fn members(&self) -> BTreeSet<String> {
+        all_known(&self.members)
+            .unwrap_or_default()
+            .into_iter()
+            .collect()
+    }
+}
+
+fn members_of(usage: &Usage) -> BTreeSet<String> {
+    usage
+        .needers()
+        .iter()
+        .map(|needer| needer.account.member())
+        .collect()
+}
+
+fn parts(model: &KeyPolicyModel) -> Option<(&KeyPolicyGcp, &CryptoKeyName)> {
+    let gcp = model.gcp.known()?;
+    Some((gcp, gcp.kms_key_id.known()?))
+}
+
+/// What is wrong, offline.
+pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    let Attr::Known(gcp) = &config.gcp else {
+        return found;
+    };
+    if let Some(finding) = gcp.kms_key_id.known().and_then(location) {
+        found.push(diagnose::offline(finding).on("gcp.kms_key_id"));
+    }
+    if !config.databricks_account_ids.is_null() {
+        found.push(
+            Diagnostic::error(
+                "databricks_account_ids belongs to AWS",
+                "On Google Cloud, service accounts use the key, not accounts. Remove `databricks_account_ids`, and name the service accounts in \
+                 `gcp.databricks_service_accounts`.",
+            )
+            .on("databricks_account_ids"),
+        );
+    }
+    let no_accounts = match &gcp.databricks_service_accounts {
+        Attr::Null => true,
+        Attr::Known(all) => all.is_empty(),
+        Attr::Unknown => false,
+    };
+    let cases = all_known(&config.use_cases);
+    let is_storage = cases.is_none_or(|cases| cases.contains(&UseCase::Storage));
+    if no_accounts && (gcp.workspace_project_number.is_null() || !is_storage) {
+        found.push(
+            Diagnostic::error(
+                "Nobody is named who needs the key",
+                "Set `databricks_service_accounts` to the service accounts of Databricks (`dbxcmk_key_configuration.….gcp.service_account_email`), \
+                 and for the use case `STORAGE` also `workspace_project_number`.",
+            )
+            .on("gcp.databricks_service_accounts"),
+        );
+    }
+    found
+}
+
+pub(super) async fn plan(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &mut Plan<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
+    let outcome = plan_members(cx, change, plan).await;
+    let is_changing = plan.model.gcp.known().is_some_and(|gcp| {
+        let prior = change.prior.as_ref().and_then(|prior| prior.gcp.known());
+        prior.is_none_or(|prior| prior.members != gcp.members)
+    });
+    // Proofs of other resources may wait for this one, also when it failed.
+    let step = if outcome.is_ok() && is_changing {
+        PolicyStep::WillPut
+    } else {
+        PolicyStep::Done
+    };
+    let key = parts(&plan.model).map(|(_, key)| key.clone().into());
+    cx.client().keys().policies().came_to(key, step);
+    outcome
+}
+
+async fn plan_members(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &mut Plan<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
+    let (client, keys) = (cx.client(), cx.client().keys().gcp());
+    let cases = plan.model.use_cases.clone();
+    let may_be_destroyed = plan.model.may_be_destroyed();
+    let ignored = plan.model.ignore_findings.clone();
+    let Attr::Known(gcp) = &mut plan.model.gcp else {
+        return Ok(());
+    };
+    plan.model.id = gcp.kms_key_id.as_ref().map(ToString::to_string);
+    let usage = gcp.usage(&cases);
+    let wanted = usage.as_ref().map(members_of);
+    gcp.members = wanted.as_ref().map_or(Attr::Unknown, set_of);
+    let prior = change.prior.as_ref().and_then(|prior| prior.gcp.known());
+    let prior = prior.filter(|prior| prior.kms_key_id.known() == gcp.kms_key_id.known());
+    let (Some(usage), Some(wanted)) = (usage, wanted) else {
+        client.warn_of_later_proof(cx);
+        if let Some(key) = gcp.kms_key_id.known() {
+            let members = all_known_of(&gcp.databricks_service_accounts);
+            keys.will_grant(
+                key,
+                PlannedMembers {
+                    members,
+                    has_unknown: true,
+                },
+            );
+        }
+        return Ok(());
+    };
+    if prior.is_some_and(|prior| !prior.members.is_null() && prior.members() == wanted) {
+        return Ok(());
+    }
+    let Some(key) = gcp.kms_key_id.known().cloned() else {
+        client.warn_of_later_proof(cx);
+        return Ok(());
+    };
+    if !keys.is_known() {
+        client.warn_of_unknown_clouds(cx);
+        return Ok(());
+    }
+    let planned = PlannedMembers {
+        members: usage
+            .needers()
+            .into_iter()
+            .map(|needer| needer.account)
+            .collect(),
+        has_unknown: false,
+    };
+    keys.will_grant(&key, planned);
+    let facts = keys.facts_for_plan(&key).await;
+    let question = Question {
+        usage,
+        stage: Stage::Plan,
+    };
+    let findings = judge(&facts, &question);
+    let mut found = client.report(findings, &ignored, Stage::Plan, |_| "gcp.kms_key_id");
+    found.extend(may_change(cx, &key).await);
+    let lost: BTreeSet<String> = prior
+        .map(|prior| prior.members().difference(&wanted).cloned().collect())
+        .unwrap_or_default();
+    if !may_be_destroyed
+        && let Err(errors) = refuse_removal(client, &key, &lost, "This change").await
+    {
+        found.extend(errors);
+    }
+    split(cx, found)
+}
+
+fn all_known_of(accounts: &Attr<Vec<Attr<ServiceAccount>>>) -> Vec<ServiceAccount> {
+    accounts
+        .known()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.known().cloned())
+        .collect()
+}
+
+/// Whether the caller has what changing the policy needs. The answer "may fail open", so only a clear no counts.
+async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnostic> {
+    let own = cx
+        .client()
+        .keys()
+        .gcp()
+        .cloud()
+        .own_rights(key, &RIGHTS)
+        .await
+        .ok()?;
+    let missing: Vec<&str> = RIGHTS
+        .into_iter()
+        .filter(|right| !own.iter().any(|one| one == right))
+        .collect();
+    if missing.is_empty() {
+        return None;
+    }
+    Some(
+        Diagnostic::error(
+            "The identity that runs Terraform may not change the IAM policy of the key",
+            format!(
+                "It lacks {} on {key}, so the apply would fail.\n\nGrant it:\n\n  gcloud kms keys add-iam-policy-binding {} --project {} \
+                 --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin",
+                missing.join(" and "),
+                key.key(),
+                key.project(),
+                key.location(),
+                key.ring()
+            ),
+        )
+        .on("gcp.kms_key_id"),
+    )
+}
+
+/// Refuses to take from a workspace what it needs.
+async fn refuse_removal(
+    client: &Client,
+    key: &CryptoKeyName,
+    lost: &BTreeSet<String>,
+    what: &str,
+) -> Result<(), Diagnostics> {
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let only_agents = lost.iter().all(|member| agent_of(member).is_some());
+    let key_name = key.clone().into();
+    let users: Vec<User> = users_of(client, &key_name)
+        .await?
+        .into_iter()
+        // What only the service agents lose concerns the workspaces whose storage the key encrypts.
+        .filter(|user| !only_agents || user.cases.contains(&UseCase::Storage))
+        .collect();
+    if users.is_empty() {
+        return refuse_after_rotation(client, &key_name, what).await;
+    }
+    let lost: Vec<String> = lost.iter().map(|member| format!("  - {member}")).collect();
+    let users: Vec<String> = users.iter().map(User::in_words).collect();
+    Err(Diagnostic::error(
+        "Workspaces need these members of the key's IAM policy",
+        format!(
+            "{what} would take the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
+             clusters do not start. A key cannot be detached from a workspace.\n\nPut back what the configuration no longer names, or delete the \
+             workspaces first. To remove the members although the workspaces need them, set `force_destroy = true` and apply that before.",
+            lost.join("\n"),
+            users.join("\n")
+        ),
+    )
+    .into())
+}
+
+/// The same model, with what of the policy is recognised as for Databricks.
+fn adopting(mut state: KeyPolicyModel, live: &[Binding]) -> KeyPolicyModel {
+    let Attr::Known(gcp) = &mut state.gcp else {
+        return state;
+    };
+    let members: BTreeSet<String> = live
+        .iter()
+        .flat_map(|binding| binding.members.iter())
+        .filter(|member| is_needed(member) && is_granted(live, member))
+        .cloned()
+        .collect();
+    let project = members.iter().find_map(|member| agent_of(member));
+    let databricks: Vec<ServiceAccount> = members
+        .iter()
+        .filter(|member| is_of_databricks(member))
+        .filter_map(|member| member.strip_prefix("serviceAccount:")?.parse().ok())
+        .collect();
+    let mut cases = Vec::new();
+    if !databricks.is_empty() {
+        cases.push(UseCase::ManagedServices);
+        gcp.databricks_service_accounts = known_set(databricks);
+    }
+    if project.is_some() {
+        cases.push(UseCase::Storage);
+    }
+    if cases.is_empty() {
+        return state;
+    }
+    gcp.workspace_project_number = project.into();
+    gcp.members = set_of(&members);
+    state.use_cases = known_set(cases);
+    state
+}
+
+/// Every key of a key ring that service accounts which a workspace needs may use, up to `limit`.
+pub(super) async fn list(
+    cx: &Context<Client>,
+    ring: &str,
+    limit: usize,
+) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+    let cloud = cx.client().keys().gcp().cloud();
+    let all = cloud.keys_of_ring(ring).await.map_err(|error| {
+        Diagnostic::error(
+            "The keys could not be listed",
+            format!("Google says: \"{error}\". The identity that runs Terraform needs cloudkms.cryptoKeys.list on {ring}."),
+        )
+        .on("key_ring")
+    })?;
+    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    for key in all {
+        let read = match key {
+            Ok(key) => match cloud.policy(&key).await {
+                Ok(policy) => policy.bindings().map(|live| (key, live)),
+                Err(error) => Err(format!("{key}: {error}")),
+            },
+            Err(why) => Err(why),
+        };
+        match read {
+            Ok((key, live)) => {
+                let model = adopting(named(key.clone()), &live);
+                if model.gcp.known().is_some_and(|gcp| !gcp.members.is_null()) {
+                    found.push(Listed {
+                        name: key.to_string(),
+                        model,
+                    });
+                }
+            }
+            Err(why) => unread.push(format!("  - {why}")),
+        }
+        if found.len() >= limit {
+            break;
+        }
+    }
+    if !unread.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "The policies of some keys could not be read",
+            format!(
+                "The provider cannot tell whether these keys have members for Databricks, so the list does not include them:\n{}\n\nTo see \
+                 them, allow the identity that runs Terraform to call cloudkms.cryptoKeys.getIamPolicy.",
+                unread.join("\n")
+            ),
+        ));
+    }
+    Ok(found)
+}
+
+/// What this resource added, as far as its private data say.
+fn added(cx: &Context<Client>) -> BTreeSet<String> {
+    let list = cx.private(ADDED).unwrap_or_default();
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect()
+}
+
+pub(super) async fn plan_destroy(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+) -> Result<(), Diagnostics> {
+    match parts(state) {
+        Some((_, key)) if !state.may_be_destroyed() => {
+            refuse_removal(cx.client(), key, &added(cx), "Destroying this resource").await
+        }
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn read(
+    cx: &Context<Client>,
+    mut state: KeyPolicyModel,
+) -> Result<Option<KeyPolicyModel>, Diagnostics> {
+    let keys = cx.client().keys().gcp();
+    if !keys.is_known() {
+        cx.defer();
+        cx.warn(not_read(&diagnose::Unavailable::NotYetKnown(vec!["gcp"])));
+        return Ok(Some(state));
+    }
+    let Attr::Known(gcp) = &mut state.gcp else {
+        return Ok(None);
+    };
+    let Some(key) = gcp.kms_key_id.known().cloned() else {
+        return Ok(None);
+    };
+    let unread = |error: &GcpError| {
+        diagnose::gcp("The IAM policy of the key could not be read", &key, error)
+            .on("gcp.kms_key_id")
+    };
+    let policy = match keys.cloud().policy(&key).await {
+        Ok(policy) => policy,
+        Err(GcpError::NotFound(_)) => return Ok(None),
+        Err(error @ GcpError::Denied(_)) => {
+            cx.warn(as_warning(unread(&error)));
+            return Ok(Some(state));
+        }
+        Err(error) => return Err(unread(&error).into()),
+    };
+    let live = bindings(&key, &policy)?;
+    if gcp.members.is_null() {
+        return Ok(Some(adopting(state, &live)));
+    } else {
+        let there: BTreeSet<String> = gcp
+            .members()
+            .into_iter()
+            .filter(|member| is_granted(&live, member))
+            .collect();
+        gcp.members = set_of(&there);
+    }
+    Ok(Some(state))
+}
+
+pub(super) async fn put(
+    cx: &Context<Client>,
+    mut plan: KeyPolicyModel,
+    prior: Option<&KeyPolicyModel>,
+    progress: &Progress<KeyPolicyModel>,
+) -> Result<KeyPolicyModel, Diagnostics> {
+    let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
+    let deadline = timeout(
+        &plan.timeouts,
+        if prior.is_some() { "update" } else { "create" },
+        SETTLE,
+    );
+    let cases = plan.use_cases.clone();
+    let Attr::Known(gcp) = &mut plan.gcp else {
+        return Err(bug().into());
+    };
+    let (Some(key), Some(usage)) = (gcp.kms_key_id.known().cloned(), gcp.usage(&cases)) else {
+        return Err(bug().into());
+    };
+    let wanted = members_of(&usage);
+    if gcp.members.is_unknown() {
+        gcp.members = set_of(&wanted);
+    }
+    let own = added(cx);
+    let remove: BTreeSet<String> = own.difference(&wanted).cloned().collect();
+    let order = Write {
+        key: &key,
+        wanted: &wanted,
+        remove: &remove,
+        deadline,
+    };
+    let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
+    let outcome = write(cx, &order, &mut now).await;
+    cx.set_private(ADDED, json!(now));
+    let policies = cx.client().keys().policies();
+    policies.came_to(Some(key.clone().into()), PolicyStep::Done);
+    outcome?;
+    progress.save(plan.clone());
+    Ok(plan)
+}
+
+pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
+    let Some((gcp, key)) = parts(&state) else {
+        return Ok(());
+    };
+    let own = added(cx);
+    if !state.may_be_destroyed() {
+        refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
+    }
+    let left: Vec<String> = gcp
+        .members()
+        .difference(&own)
+        .map(|member| format!("  - {member}"))
+        .collect();
+    if !left.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "Members that this resource did not add stay in the IAM policy",
+            format!(
+                "They had the use of {key} before, from Databricks or somebody else:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
+                 remove-iam-policy-binding {} --project {} --location {} --keyring {} --member … --role …",
+                left.join("\n"),
+                key.key(),
+                key.project(),
+                key.location(),
+                key.ring()
+            ),
+        ));
+    }
+    if own.is_empty() {
+        return Ok(());
+    }
+    if let Err(GcpError::NotFound(_)) = cx.client().keys().gcp().cloud().key(key).await {
+        return Ok(());
+    }
+    let order = Write {
+        key,
+        wanted: &BTreeSet::new(),
+        remove: &own,
+        deadline: timeout(&state.timeouts, "delete", SETTLE),
+    };
+    write(cx, &order, &mut BTreeSet::new()).await
+}
+
+pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
+    let key: CryptoKeyName = id.parse().map_err(|error: GcpNameError| {
+        Diagnostic::error(
+            "Not the name of a key",
+            format!("A dbxcmk_key_policy of Google Cloud is imported by the name of its key, but {error}."),
+        )
+    })?;
+    Ok(named(key))
+}

@@ -1,0 +1,186 @@
+//! Reading and writing the IAM policy of a key, shared with whoever else writes it: read, change, set with the etag, and the whole of
+//! it again when somebody else was faster. Nothing is set without an etag, and nothing that changes nothing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::edit::{Edit, edited, is_granted};
+use crate::clouds::gcp::{GcpError, IamPolicy};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::waiting::{Deadline, Pause, pause};
+use crate::vocabulary::gcp::CryptoKeyName;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::spell;
+use tfplugin::resource::Context;
+
+/// The pauses between two tries.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// Databricks' customer id, which an organization with domain-restricted sharing has to allow. Source: public workspace templates for
+/// Databricks on Google Cloud.
+const CUSTOMER_ID: &str = "C01p0oudw";
+
+/// What is to be written.
+pub(super) struct Write<'a> {
+    /// The key.
+    pub(super) key: &'a CryptoKeyName,
+    /// Who has to be able to use it.
+    pub(super) wanted: &'a BTreeSet<String>,
+    /// From whom the role is taken.
+    pub(super) remove: &'a BTreeSet<String>,
+    /// When it has to be done.
+    pub(super) deadline: Deadline,
+}
+
+/// A policy, understood.
+pub(super) fn bindings(
+    key: &CryptoKeyName,
+    policy: &IamPolicy,
+) -> Result<Vec<crate::preflight::gcp::Binding>, Diagnostics> {
+    policy.bindings().map_err(|reason| malformed(key, &reason))
+}
+
+fn malformed(key: &CryptoKeyName, reason: &str) -> Diagnostics {
+    Diagnostic::error(
+        "The IAM policy of the key cannot be read",
+        format!(
+            "Google Cloud shows a policy of {key} that this version of the provider cannot read: {reason}. Nothing was changed.\n\nReport this as a \
+             bug of this provider, with the policy:\n\n  gcloud kms keys get-iam-policy {} --project {} --location {} --keyring {}",
+            key.key(),
+            key.project(),
+            key.location(),
+            key.ring()
+        ),
+    )
+    .on("gcp.kms_key_id")
+    .into()
+}
+
+/// Gives and takes the role, and waits until it shows. `added`: who was added, also when it fails afterwards.
+///
+/// # Errors
+/// When Google Cloud refuses, or it does not show in time.
+pub(super) async fn write(
+    cx: &Context<Client>,
+    write: &Write<'_>,
+    added: &mut BTreeSet<String>,
+) -> Result<(), Diagnostics> {
+    let (keys, key) = (cx.client().keys().gcp(), write.key);
+    let _alone = keys.lock_policy(key).await;
+    let failed = |error: &GcpError| -> Diagnostics {
+        diagnose::gcp("The IAM policy of the key could not be changed", key, error)
+            .on("gcp.kms_key_id")
+            .into()
+    };
+    let mut wait = PAUSES.0;
+    loop {
+        let before = match keys.cloud().policy(key).await {
+            Ok(policy) => policy,
+            Err(error) => return Err(failed(&error)),
+        };
+        let now = bindings(key, &before)?;
+        let edit = Edit {
+            add: write
+                .wanted
+                .iter()
+                .filter(|member| !is_granted(&now, member))
+                .cloned()
+                .collect(),
+            remove: write.remove.clone(),
+        };
+        let after = edited(&before, &edit).map_err(|reason| malformed(key, &reason))?;
+        if after == before {
+            return Ok(());
+        }
+        let error = match keys.cloud().set_policy(key, &after).await {
+            Ok(_) => {
+                added.extend(edit.add);
+                keys.forget(key);
+                // The next read shows it, or somebody else's policy in its place; then all of it is done again.
+                wait = PAUSES.0;
+                match pause(wait, cx.stop()).await {
+                    Pause::Over => continue,
+                    Pause::Stopped => return Ok(()),
+                }
+            }
+            Err(error) => error,
+        };
+        if error.is_missing_member() && is_storage_agent(&error) {
+            // Google creates that agent when somebody asks for it.
+            for number in write.wanted.iter().filter_map(|member| agent_of(member)) {
+                let touched = keys.cloud().touch_storage_agent(number).await;
+                tracing::debug!(
+                    number,
+                    is_there = touched.is_ok(),
+                    "asked for the service agent of Cloud Storage"
+                );
+            }
+        }
+        let again = error.is_missing_member() || matches!(error, GcpError::Conflict(_));
+        if !again {
+            return Err(if error.is_domain_restricted() {
+                domain_restricted(key, &error)
+            } else {
+                failed(&error)
+            });
+        }
+        if write.deadline.has_passed() {
+            return Err(if error.is_missing_member() {
+                missing(write, &error)
+            } else {
+                failed(&error)
+            });
+        }
+        tracing::info!(%key, %error, "the policy was not taken; reading it and trying again");
+        // Two writers that were refused together should not come together again.
+        if pause(wait.mul_f64(0.5 + fastrand::f64()), cx.stop()).await == Pause::Stopped {
+            return Err(failed(&error));
+        }
+        wait = (wait * 2).min(PAUSES.1);
+    }
+}
+
+fn is_storage_agent(error: &GcpError) -> bool {
+    error.to_string().contains("gs-project-accounts")
+}
+
+/// The number of the project whose service agent of Cloud Storage a member is.
+fn agent_of(member: &str) -> Option<&str> {
+    member
+        .strip_prefix("serviceAccount:service-")?
+        .strip_suffix("@gs-project-accounts.iam.gserviceaccount.com")
+}
+
+fn domain_restricted(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
+    Diagnostic::error(
+        "The organization does not allow Databricks' service account",
+        format!(
+            "An organization policy (iam.allowedPolicyMemberDomains or iam.managed.allowedPolicyMembers) lets only members of certain customers \
+             into IAM policies, and the one of {key} was not changed. Google says: \"{error}\".\n\nAllow Databricks' customer ID {CUSTOMER_ID} \
+             for the project {}:\n\n  gcloud resource-manager org-policies allow iam.allowedPolicyMemberDomains {CUSTOMER_ID} --project {}",
+            key.project(),
+            key.project()
+        ),
+    )
+    .on("gcp.databricks_service_accounts")
+    .into()
+}
+
+fn missing(write: &Write<'_>, error: &GcpError) -> Diagnostics {
+    let number = write.wanted.iter().find_map(|member| agent_of(member));
+    let number = number.unwrap_or("PROJECT_NUMBER");
+    Diagnostic::error(
+        "A service account that needs the key does not exist",
+        format!(
+            "Google Cloud did not accept it in the policy of {} within {}. Google says: \"{error}\".\n\nWhich one it is stands there:\n  - \
+             service-…@compute-system: enable Compute Engine in the project of the workspace:\n\n      gcloud services enable \
+             compute.googleapis.com --project {number}\n\n  - service-…@gs-project-accounts: ask for it once:\n\n      gcloud storage \
+             service-agent --project {number}\n\n  - a service account of Databricks: it exists only with its key configuration or its \
+             workspace. Check the address, and take it from `service_account_email` of the `dbxcmk_key_configuration`.\n\nThen apply again.",
+            write.key,
+            spell(write.deadline.length())
+        ),
+    )
+    .on("gcp.databricks_service_accounts")
+    .into()
+}

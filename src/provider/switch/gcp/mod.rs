@@ -1,0 +1,436 @@
+//! The kill switch of Cloud KMS: disabling every version, scheduling their destruction, and taking both back.
+
+mod steps;
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use time::macros::format_description;
+
+use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next};
+use super::{KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
+use crate::clouds::gcp::{Gcp, GcpError};
+use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState};
+use crate::provider::diagnose;
+use crate::requirements::gcp::rights_of;
+use crate::vocabulary::KeyState;
+use crate::vocabulary::gcp::CryptoKeyName;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+/// How the label writes a time: labels have no capitals and no colons.
+const SINCE_FORM: &[time::format_description::BorrowedFormatItem<'_>] =
+    format_description!("[year][month][day]t[hour][minute][second]z");
+
+/// The state of a key as far as its primary version says it.
+pub fn state_of_primary(primary: Option<&CryptoKeyVersion>) -> KeyState {
+    match primary.map(|version| &version.state) {
+        Some(VersionState::Enabled) => KeyState::Enabled,
+        Some(VersionState::DestroyScheduled) => KeyState::PendingDeletion,
+        Some(VersionState::Disabled) | None => KeyState::Disabled,
+        Some(other) => KeyState::Other(other.as_str().to_owned()),
+    }
+}
+
+/// The state of a key as all its versions say it, and when the first of them is destroyed.
+fn state_of(key: &CryptoKey, versions: &[CryptoKeyVersion]) -> (KeyState, Option<String>) {
+    let has = |state: VersionState| versions.iter().any(|one| one.state == state);
+    let state = if !has(VersionState::Enabled)
+        && !has(VersionState::Disabled)
+        && has(VersionState::DestroyScheduled)
+    {
+        KeyState::PendingDeletion
+    } else {
+        match state_of_primary(key.primary.as_ref()) {
+            // The primary alone is scheduled; others are there.
+            KeyState::PendingDeletion if !has(VersionState::Enabled) => KeyState::PendingDeletion,
+            KeyState::PendingDeletion => KeyState::Disabled,
+            state => state,
+        }
+    };
+    let deletion = match state {
+        KeyState::PendingDeletion => versions
+            .iter()
+            .filter_map(|one| one.destroy_time.clone())
+            .min(),
+        _ => None,
+    };
+    (state, deletion)
+}
+
+fn memory(key: &CryptoKey) -> Memory {
+    match key.labels.get(BEFORE) {
+        None => Memory::None,
+        Some(label) => match Before::parse(label) {
+            Some(before) => Memory::Known(before),
+            None => Memory::Unreadable(label.clone()),
+        },
+    }
+}
+
+/// Since when the label says that the key is taken away.
+fn since(key: &CryptoKey) -> Option<String> {
+    let label = key.labels.get(SINCE)?;
+    let at = time::PrimitiveDateTime::parse(label, SINCE_FORM).ok()?;
+    at.assume_utc().format(&Rfc3339).ok()
+}
+
+/// A key as it is, with what the switch remembers.
+///
+/// # Errors
+/// When Cloud KMS refuses or cannot be reached.
+pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpError> {
+    let key = cloud.key(name).await?;
+    let versions = cloud.versions(name).await?;
+    let (state, deletion_date) = state_of(&key, &versions);
+    let (disabled_since, memory_unreadable) = match memory(&key) {
+        Memory::None => (None, None),
+        Memory::Known(_) => (
+            Some(since(&key).unwrap_or_else(|| "an unknown time".to_owned())),
+            None,
+        ),
+        Memory::Unreadable(label) => (
+            None,
+            Some(format!(
+                "its label {BEFORE} is `{label}`, which this version cannot read"
+            )),
+        ),
+    };
+    Ok(KeyStatus {
+        state,
+        deletion_date,
+        disabled_since,
+        memory_unreadable,
+    })
+}
+
+/// Who else may use a key, as its own policy says.
+pub fn others(bindings: &[Binding]) -> Vec<NotVisible> {
+    let users: Vec<&str> = bindings
+        .iter()
+        .filter(|binding| {
+            rights_of(&binding.role).is_none_or(|rights| rights.encrypt || rights.decrypt)
+        })
+        .flat_map(|binding| &binding.members)
+        .map(String::as_str)
+        .collect();
+    if users.is_empty() {
+        return Vec::new();
+    }
+    vec![NotVisible {
+        what: format!("What else uses the key as {}", users.join(", ")),
+        why: "The IAM policy of the key lets them use it. What they encrypt with it is not visible from here.".to_owned(),
+    }]
+}
+
+/// An order under way.
+struct Work<'a> {
+    cloud: &'a Gcp,
+    name: &'a CryptoKeyName,
+    order: Order,
+    manner: Manner<'a>,
+    so_far: SoFar,
+    done: Vec<String>,
+    notes: Vec<String>,
+}
+
+/// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at
+/// the next look.
+///
+/// # Errors
+/// When it cannot be done, or stops half-way: the message says what was changed and what is true.
+pub async fn carry_out(
+    cloud: &Gcp,
+    name: &CryptoKeyName,
+    order: Order,
+    manner: Manner<'_>,
+) -> Result<Outcome, Stopped> {
+    let mut work = Work {
+        cloud,
+        name,
+        order,
+        manner,
+        so_far: SoFar::default(),
+        done: Vec::new(),
+        notes: Vec::new(),
+    };
+    let mut most = 12;
+    let mut steps = 0;
+    while steps < most {
+        steps += 1;
+        let (key, versions) = work.look().await.map_err(Stopped::Failed)?;
+        if steps == 1 {
+            work.refuse_other_window(&key)?;
+        }
+        // Each version takes two steps at most; somebody else may change them at the same time.
+        most = most.max(12 + 3 * versions.len());
+        let primary = key.primary.as_ref().map(|one| one.number.as_str());
+        match next(order, &versions, primary, &memory(&key), work.so_far) {
+            Step::Finish => return Ok(work.finished(&key, &versions, true)),
+            Step::StayDisabled => {
+                work.notes.push(format!(
+                    "The destruction is taken back. The versions stay disabled, because this provider did not disable them ({}). To enable \
+                     them, restore the key with `--enable-anyway` (`enable_anyway = true` in the action).",
+                    who(&memory(&key))
+                ));
+                return Ok(work.finished(&key, &versions, false));
+            }
+            Step::RefuseDisabledByOthers => {
+                let why = format!(
+                    "{name} has no enabled primary version, and this provider did not disable it ({}). The one who did may have had a \
+                     reason.\n\nFind out who it was (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use \
+                     `--enable-anyway` (`enable_anyway = true` in the action).",
+                    who(&memory(&key))
+                );
+                return Err(Stopped::Refused(work.refused(why)));
+            }
+            Step::RefuseDestroyed => {
+                let why = format!(
+                    "{name} has no version that could be used: all of them are destroyed. Nothing brings them back, and everything that was \
+                     encrypted with them is lost permanently."
+                );
+                return Err(Stopped::Refused(work.refused(why)));
+            }
+            step => work.take(step, &key).await.map_err(Stopped::Failed)?,
+        }
+    }
+    Err(Stopped::Failed(
+        Diagnostic::error(
+            "The key does not stay as it was ordered",
+            format!(
+                "Somebody else changes the versions of {name} at the same time.{}\n\nFind out who it is (Cloud Audit Logs), then run the \
+                 command again.",
+                work.so_far_in_words()
+            ),
+        )
+        .into(),
+    ))
+}
+
+/// Who disabled the versions, as far as the label says.
+fn who(memory: &Memory) -> String {
+    match memory {
+        Memory::Unreadable(label) => format!("its label `{BEFORE}` is `{label}`"),
+        _ => format!("it has no label `{BEFORE}`"),
+    }
+}
+
+/// The days of a duration in seconds, as `2592000s`.
+fn days_of(window: &str) -> Option<u64> {
+    let seconds: f64 = window.strip_suffix('s')?.parse().ok()?;
+    let days = seconds / 86_400.0;
+    (days.fract() == 0.0 && (0.0..=1000.0).contains(&days)).then_some(days as u64)
+}
+
+impl Work<'_> {
+    async fn look(&self) -> Result<(CryptoKey, Vec<CryptoKeyVersion>), Diagnostics> {
+        let failed = |error| self.failed("cloudkms.cryptoKeys.get", &error);
+        let key = self.cloud.key(self.name).await.map_err(failed)?;
+        let failed = |error| self.failed("cloudkms.cryptoKeyVersions.list", &error);
+        let versions = self.cloud.versions(self.name).await.map_err(failed)?;
+        Ok((key, versions))
+    }
+
+    /// The window belongs to the key, and no call can choose another.
+    fn refuse_other_window(&self, key: &CryptoKey) -> Result<(), Stopped> {
+        let Order::ScheduleDeletion { days: Some(days) } = self.order else {
+            return Ok(());
+        };
+        let own = key.destroy_window.as_deref();
+        if own.and_then(days_of) == Some(u64::from(days)) {
+            return Ok(());
+        }
+        let why = format!(
+            "Cloud KMS destroys versions after the key's own `destroy_scheduled_duration`, which is {} for {}. It cannot be changed after \
+             the creation of the key, and {days} days cannot be chosen for one destruction.\n\nLeave the number of days out.",
+            own.unwrap_or("not shown"),
+            self.name
+        );
+        Err(Stopped::Refused(self.refused(why)))
+    }
+
+    async fn take(&mut self, step: Step, key: &CryptoKey) -> Result<(), Diagnostics> {
+        let (cloud, name) = (self.cloud, self.name);
+        match step {
+            Step::Mark(before) => {
+                self.so_far.marked = true;
+                let at = OffsetDateTime::now_utc().format(SINCE_FORM);
+                let (Some(value), Ok(at)) = (before.label(), at) else {
+                    self.note(format!(
+                        "So many versions were disabled before that they do not fit into the label `{BEFORE}`. To restore the key later, \
+                         enable the versions that you need by hand."
+                    ));
+                    return Ok(());
+                };
+                let mut labels = key.labels.clone();
+                labels.insert(BEFORE.to_owned(), value);
+                labels.insert(SINCE.to_owned(), at);
+                match cloud.set_labels(name, &labels).await {
+                    Ok(()) => self.changed(format!("wrote the label `{BEFORE}`")),
+                    // Taking the key away does not wait for this.
+                    Err(error) => self.note(format!(
+                        "The label `{BEFORE}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
+                         (`enable_anyway = true` in the action)."
+                    )),
+                }
+            }
+            Step::Unmark => {
+                self.so_far.unmarked = true;
+                let labels: BTreeMap<String, String> = key
+                    .labels
+                    .iter()
+                    .filter(|(label, _)| ![BEFORE, SINCE].contains(&label.as_str()))
+                    .map(|(label, value)| (label.clone(), value.clone()))
+                    .collect();
+                match cloud.set_labels(name, &labels).await {
+                    Ok(()) => self.changed(format!("removed the label `{BEFORE}`")),
+                    Err(error) => self.note(format!(
+                        "The label `{BEFORE}` could not be removed ({error}). The versions are as they were before. Remove the \
+                         labels:\n\n  gcloud kms keys update {} --project {} --location {} --keyring {} --remove-labels {BEFORE},{SINCE}",
+                        name.key(),
+                        name.project(),
+                        name.location(),
+                        name.ring()
+                    )),
+                }
+            }
+            Step::Disable(number) => {
+                let answer = cloud.set_version_state(name, &number, false).await;
+                self.answered(
+                    "cloudkms.cryptoKeyVersions.update",
+                    format!("disabled version {number}"),
+                    answer,
+                )?;
+            }
+            Step::Enable(number) => {
+                let answer = cloud.set_version_state(name, &number, true).await;
+                self.answered(
+                    "cloudkms.cryptoKeyVersions.update",
+                    format!("enabled version {number}"),
+                    answer,
+                )?;
+            }
+            Step::Destroy(number) => {
+                let answer = cloud.destroy_version(name, &number).await;
+                self.answered(
+                    "cloudkms.cryptoKeyVersions.destroy",
+                    format!("scheduled the destruction of version {number}"),
+                    answer,
+                )?;
+            }
+            Step::Restore(number) => {
+                let answer = cloud.restore_version(name, &number).await;
+                self.so_far.restored |= answer.is_ok();
+                self.answered(
+                    "cloudkms.cryptoKeyVersions.restore",
+                    format!("took the destruction of version {number} back"),
+                    answer,
+                )?;
+            }
+            Step::Finish
+            | Step::StayDisabled
+            | Step::RefuseDisabledByOthers
+            | Step::RefuseDestroyed => {}
+        }
+        Ok(())
+    }
+
+    fn answered(
+        &mut self,
+        permission: &str,
+        what: String,
+        answer: Result<(), GcpError>,
+    ) -> Result<(), Diagnostics> {
+        match answer {
+            Ok(()) => self.changed(what),
+            // Somebody was faster; the next look shows what is true.
+            Err(GcpError::Precondition(_)) => {}
+            Err(error) => return Err(self.failed(permission, &error)),
+        }
+        Ok(())
+    }
+
+    fn changed(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        (self.manner.say)(what.clone());
+        self.done.push(what);
+    }
+
+    fn note(&mut self, note: String) {
+        (self.manner.say)(note.clone());
+        self.notes.push(note);
+    }
+
+    fn so_far_in_words(&self) -> String {
+        if self.done.is_empty() {
+            " Nothing was changed.".to_owned()
+        } else {
+            format!(" Done so far: {}.", self.done.join(", "))
+        }
+    }
+
+    fn finished(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
+        let mut notes = self.notes;
+        let (state, deletion_date) = state_of(key, versions);
+        let is_taking = !matches!(self.order, Order::Restore { .. });
+        if is_taking && !self.done.is_empty() {
+            notes.push(
+                "Cloud KMS can go on using a disabled version for about a minute, exceptionally for up to 3 hours. What was read shows the \
+                 versions as ordered; whether a use is still answered cannot be seen from here."
+                    .to_owned(),
+            );
+        }
+        if is_taking && key.rotation_period.is_some() {
+            let at = key
+                .next_rotation_time
+                .as_ref()
+                .map(|at| format!(" ({at})"))
+                .unwrap_or_default();
+            notes.push(format!(
+                "The key is rotated automatically: at the next rotation{at} Cloud KMS creates a new version, which is enabled. Data of \
+                 before stays unreadable; to keep new data out too, disable that version as well (run the command again)."
+            ));
+        }
+        let destroyed: Vec<&str> = versions
+            .iter()
+            .filter(|one| one.state == VersionState::Destroyed)
+            .map(|one| one.number.as_str())
+            .collect();
+        if !is_taking && !destroyed.is_empty() {
+            notes.push(format!(
+                "These versions are destroyed, and what they encrypted is lost permanently: {}.",
+                destroyed.join(", ")
+            ));
+        }
+        Outcome {
+            changed: !self.done.is_empty(),
+            state,
+            deletion_date,
+            complete,
+            notes,
+        }
+    }
+
+    /// A call that failed, with what is true now.
+    fn failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
+        let summary = format!("The provider could not {} the key", self.order.verb());
+        let inner = diagnose::gcp(&summary, self.name, error);
+        Diagnostic {
+            detail: format!(
+                "{}{}\n\nThe call needs {permission}. Run the same command again: it continues from the state of the key.",
+                inner.detail,
+                self.so_far_in_words().replacen(' ', "\n\n", 1)
+            ),
+            ..inner
+        }
+        .into()
+    }
+
+    fn refused(&self, why: String) -> Diagnostics {
+        Diagnostic::error(
+            format!("The provider does not {} the key", self.order.verb()),
+            format!("{why}{}", self.so_far_in_words().replacen(' ', "\n\n", 1)),
+        )
+        .into()
+    }
+}

@@ -1,0 +1,499 @@
+//! What to do next with a key of Cloud KMS, from what was just seen of its versions. Pure: no clock, no network.
+//!
+//! Cloud KMS has no state of a key: each version has one. So what the switch has to remember is which versions could not be used
+//! *before*, and that stands in a label of the key. Sources: Cloud KMS API, CryptoKeyVersionState; "Destroy and restore key
+//! versions" (a restored version is DISABLED); "Creating and managing labels" (63 characters: lower-case letters, digits, `_`, `-`).
+
+use std::collections::BTreeSet;
+
+use crate::preflight::gcp::{CryptoKeyVersion, VersionState};
+use crate::provider::switch::Order;
+
+/// The label that says which versions could not be used before.
+pub const BEFORE: &str = "dbxcmk-before";
+/// The label that says when the key was taken away.
+pub const SINCE: &str = "dbxcmk-since";
+/// How long the value of a label may be.
+const LONGEST: usize = 63;
+/// What the label says when every version could be used.
+const NONE: &str = "none";
+
+/// The versions that could not be used before the switch was used.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Before {
+    /// Disabled.
+    pub disabled: BTreeSet<u64>,
+    /// Scheduled for destruction.
+    pub scheduled: BTreeSet<u64>,
+}
+
+/// What the labels of a key say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Memory {
+    /// The switch was not used.
+    None,
+    /// It was, and this is what could not be used before.
+    Known(Before),
+    /// The label says something else, as it came.
+    Unreadable(String),
+}
+
+fn ranges(kind: char, numbers: &BTreeSet<u64>) -> Vec<String> {
+    let mut all: Vec<(u64, u64)> = Vec::new();
+    for number in numbers {
+        match all.last_mut() {
+            Some((_, last)) if *last + 1 == *number => *last = *number,
+            _ => all.push((*number, *number)),
+        }
+    }
+    all.into_iter()
+        .map(|(first, last)| match first == last {
+            true => format!("{kind}{first}"),
+            false => format!("{kind}{first}-{last}"),
+        })
+        .collect()
+}
+
+impl Before {
+    /// What cannot be used now.
+    pub fn of(versions: &[CryptoKeyVersion]) -> Self {
+        let in_state = |state: VersionState| {
+            versions
+                .iter()
+                .filter(|version| version.state == state)
+                .filter_map(|version| version.number.parse().ok())
+                .collect()
+        };
+        Self {
+            disabled: in_state(VersionState::Disabled),
+            scheduled: in_state(VersionState::DestroyScheduled),
+        }
+    }
+
+    /// The value of the label; `None` when it does not fit into one.
+    pub fn label(&self) -> Option<String> {
+        let mut parts = ranges('d', &self.disabled);
+        parts.extend(ranges('s', &self.scheduled));
+        let value = match parts.is_empty() {
+            true => NONE.to_owned(),
+            false => parts.join("_"),
+        };
+        (value.len() <= LONGEST).then_some(value)
+    }
+
+    /// What a label says.
+    pub fn parse(value: &str) -> Option<Self> {
+        let mut before = Self::default();
+        if value == NONE {
+            return Some(before);
+        }
+        for part in value.split('_') {
+            let (kind, range) = part.split_at_checked(1)?;
+            let (first, last) = range.split_once('-').unwrap_or((range, range));
+            let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
+            // A label is written by whoever may: no long list is made of a short text.
+            if first > last || last - first > 100_000 {
+                return None;
+            }
+            match kind {
+                "d" => before.disabled.extend(first..=last),
+                "s" => before.scheduled.extend(first..=last),
+                _ => return None,
+            }
+        }
+        Some(before)
+    }
+
+    fn has(&self, version: &CryptoKeyVersion) -> bool {
+        version.number.parse().is_ok_and(|number: u64| {
+            self.disabled.contains(&number) || self.scheduled.contains(&number)
+        })
+    }
+
+    fn was_scheduled(&self, version: &CryptoKeyVersion) -> bool {
+        version
+            .number
+            .parse()
+            .is_ok_and(|number: u64| self.scheduled.contains(&number))
+    }
+}
+
+/// What this order has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SoFar {
+    /// The labels were written, or could not be.
+    pub marked: bool,
+    /// The labels were removed, or could not be.
+    pub unmarked: bool,
+    /// The destruction of a version was taken back.
+    pub restored: bool,
+}
+
+/// What follows from what was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Write the labels, before anything is taken away.
+    Mark(Before),
+    /// Disable a version.
+    Disable(String),
+    /// Schedule the destruction of a version.
+    Destroy(String),
+    /// Take the scheduled destruction of a version back.
+    Restore(String),
+    /// Enable a version.
+    Enable(String),
+    /// Remove the labels.
+    Unmark,
+    /// It is as ordered.
+    Finish,
+    /// The destruction is taken back, and versions stay disabled as they were before.
+    StayDisabled,
+    /// Somebody else disabled it, or that cannot be told.
+    RefuseDisabledByOthers,
+    /// No version is left that could be used.
+    RefuseDestroyed,
+}
+
+/// What to do next. `primary`: the number of the version that encrypts.
+pub fn next(
+    order: Order,
+    versions: &[CryptoKeyVersion],
+    primary: Option<&str>,
+    memory: &Memory,
+    so_far: SoFar,
+) -> Step {
+    let in_state = |state: VersionState| versions.iter().filter(move |one| one.state == state);
+    match order {
+        Order::Disable => match in_state(VersionState::Enabled).next() {
+            None => Step::Finish,
+            Some(_) if must_mark(versions, memory, so_far) => Step::Mark(Before::of(versions)),
+            Some(version) => Step::Disable(version.number.clone()),
+        },
+        Order::ScheduleDeletion { .. } => {
+            let mut left = versions
+                .iter()
+                .filter(|one| matches!(one.state, VersionState::Enabled | VersionState::Disabled));
+            match left.next() {
+                None => Step::Finish,
+                Some(_) if must_mark(versions, memory, so_far) => Step::Mark(Before::of(versions)),
+                Some(version) => Step::Destroy(version.number.clone()),
+            }
+        }
+        Order::Restore { enable_anyway } => {
+            restore(enable_anyway, versions, primary, memory, so_far)
+        }
+    }
+}
+
+/// Whether the labels have to be written. Those of an order that did not come to its end stay; those that nothing is left of (every
+/// version that they do not name is enabled again) are of an earlier time.
+fn must_mark(versions: &[CryptoKeyVersion], memory: &Memory, so_far: SoFar) -> bool {
+    if so_far.marked {
+        return false;
+    }
+    match memory {
+        Memory::Known(before) => !versions.iter().any(|version| {
+            !before.has(version)
+                && matches!(
+                    version.state,
+                    VersionState::Disabled | VersionState::DestroyScheduled
+                )
+        }),
+        Memory::None | Memory::Unreadable(_) => true,
+    }
+}
+
+fn restore(
+    enable_anyway: bool,
+    versions: &[CryptoKeyVersion],
+    primary: Option<&str>,
+    memory: &Memory,
+    so_far: SoFar,
+) -> Step {
+    let of = |state: VersionState, wanted: &dyn Fn(&CryptoKeyVersion) -> bool| {
+        versions
+            .iter()
+            .find(|one| one.state == state && wanted(one))
+            .map(|one| one.number.clone())
+    };
+    let all = |_: &CryptoKeyVersion| true;
+    let is_usable = versions
+        .iter()
+        .any(|one| Some(one.number.as_str()) == primary && one.state == VersionState::Enabled);
+    let has_any = versions
+        .iter()
+        .any(|one| !matches!(one.state, VersionState::Destroyed | VersionState::Other(_)));
+    if !has_any {
+        return Step::RefuseDestroyed;
+    }
+    match memory {
+        Memory::Known(before) => {
+            let scheduled = |one: &CryptoKeyVersion| !before.was_scheduled(one);
+            let disabled = |one: &CryptoKeyVersion| enable_anyway || !before.has(one);
+            if let Some(number) = of(VersionState::DestroyScheduled, &scheduled) {
+                Step::Restore(number)
+            } else if let Some(number) = of(VersionState::Disabled, &disabled) {
+                Step::Enable(number)
+            } else if so_far.unmarked {
+                Step::Finish
+            } else {
+                Step::Unmark
+            }
+        }
+        // Nobody took this key away; old versions that somebody disabled are theirs.
+        Memory::None if is_usable && !enable_anyway => Step::Finish,
+        Memory::None | Memory::Unreadable(_) => {
+            if let Some(number) = of(VersionState::DestroyScheduled, &all) {
+                return Step::Restore(number);
+            }
+            match of(VersionState::Disabled, &all) {
+                Some(number) if enable_anyway => Step::Enable(number),
+                None if !matches!(memory, Memory::None) && !so_far.unmarked => Step::Unmark,
+                None => Step::Finish,
+                Some(_) if so_far.restored => Step::StayDisabled,
+                Some(_) => Step::RefuseDisabledByOthers,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn versions(states: &str) -> Vec<CryptoKeyVersion> {
+        states
+            .chars()
+            .zip(1..)
+            .map(|(state, number)| CryptoKeyVersion {
+                number: number.to_string(),
+                state: match state {
+                    'E' => VersionState::Enabled,
+                    'D' => VersionState::Disabled,
+                    'S' => VersionState::DestroyScheduled,
+                    _ => VersionState::Destroyed,
+                },
+                destroy_time: None,
+            })
+            .collect()
+    }
+
+    fn known(label: &str) -> Memory {
+        Before::parse(label).map_or_else(|| Memory::Unreadable(label.to_owned()), Memory::Known)
+    }
+
+    const RESTORE: Order = Order::Restore {
+        enable_anyway: false,
+    };
+    const ANYWAY: Order = Order::Restore {
+        enable_anyway: true,
+    };
+    const SCHEDULE: Order = Order::ScheduleDeletion { days: None };
+
+    /// Each row: the order, the states of the versions from 1 (the last one is the primary), the label, what was done, what follows.
+    #[test]
+    fn what_was_seen_decides_what_follows() {
+        let nothing = SoFar::default();
+        let marked = SoFar {
+            marked: true,
+            ..nothing
+        };
+        let unmarked = SoFar {
+            unmarked: true,
+            ..nothing
+        };
+        let restored = SoFar {
+            restored: true,
+            ..nothing
+        };
+        let none = Memory::None;
+        let before = |label: &str| Step::Mark(Before::parse(label).unwrap_or_default());
+        let number = |n: u8| n.to_string();
+        let rows = [
+            (Order::Disable, "EDE", none.clone(), nothing, before("d2")),
+            (
+                Order::Disable,
+                "EDE",
+                none.clone(),
+                marked,
+                Step::Disable(number(1)),
+            ),
+            (
+                Order::Disable,
+                "DDE",
+                known("d2"),
+                nothing,
+                Step::Disable(number(3)),
+            ),
+            (Order::Disable, "DDD", known("d2"), nothing, Step::Finish),
+            // The label is of an earlier time: everything that it does not name is enabled again.
+            (Order::Disable, "EEE", known("d2"), nothing, before("none")),
+            (SCHEDULE, "EDS", none.clone(), nothing, before("d2_s3")),
+            (
+                SCHEDULE,
+                "EDS",
+                known("d2_s3"),
+                marked,
+                Step::Destroy(number(1)),
+            ),
+            (
+                SCHEDULE,
+                "SDS",
+                known("d2_s3"),
+                nothing,
+                Step::Destroy(number(2)),
+            ),
+            (SCHEDULE, "SSX", known("d2"), nothing, Step::Finish),
+            (
+                RESTORE,
+                "SSS",
+                known("d2_s3"),
+                nothing,
+                Step::Restore(number(1)),
+            ),
+            (
+                RESTORE,
+                "DSS",
+                known("d2_s3"),
+                nothing,
+                Step::Restore(number(2)),
+            ),
+            (
+                RESTORE,
+                "DDS",
+                known("d2_s3"),
+                nothing,
+                Step::Enable(number(1)),
+            ),
+            (RESTORE, "EDS", known("d2_s3"), nothing, Step::Unmark),
+            (RESTORE, "EDS", known("d2_s3"), unmarked, Step::Finish),
+            (
+                ANYWAY,
+                "EDS",
+                known("d2_s3"),
+                nothing,
+                Step::Enable(number(2)),
+            ),
+            (RESTORE, "DDE", none.clone(), nothing, Step::Finish),
+            (
+                RESTORE,
+                "DDD",
+                none.clone(),
+                nothing,
+                Step::RefuseDisabledByOthers,
+            ),
+            (
+                RESTORE,
+                "DSD",
+                none.clone(),
+                nothing,
+                Step::Restore(number(2)),
+            ),
+            (RESTORE, "DDD", none.clone(), restored, Step::StayDisabled),
+            (
+                ANYWAY,
+                "DDD",
+                none.clone(),
+                nothing,
+                Step::Enable(number(1)),
+            ),
+            (
+                RESTORE,
+                "DDD",
+                known("?"),
+                nothing,
+                Step::RefuseDisabledByOthers,
+            ),
+            (ANYWAY, "EEE", known("?"), nothing, Step::Unmark),
+            (RESTORE, "XXX", none, nothing, Step::RefuseDestroyed),
+        ];
+        for (order, states, memory, so_far, expected) in rows {
+            let versions = versions(states);
+            let primary = versions.last().map(|one| one.number.clone());
+            let found = next(order, &versions, primary.as_deref(), &memory, so_far);
+            assert_eq!(found, expected, "{order:?} {states} {memory:?} {so_far:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_has_one_form() {
+        for (label, good) in [
+            ("none", true),
+            ("d1-3_d7_s9", true),
+            ("d3-1", false),
+            ("x1", false),
+            ("d", false),
+            ("", false),
+            ("d1-999999999", false),
+            ("dé", false),
+        ] {
+            assert_eq!(Before::parse(label).is_some(), good, "{label}");
+        }
+        let many = Before {
+            disabled: (0..60).map(|number| number * 2).collect(),
+            scheduled: BTreeSet::new(),
+        };
+        assert_eq!(many.label(), None, "it does not fit");
+    }
+
+    /// Carries steps out on states, as Cloud KMS would.
+    fn carried_out(order: Order, versions: &mut [CryptoKeyVersion], memory: &mut Memory) -> Step {
+        let mut so_far = SoFar::default();
+        for _ in 0..200 {
+            let primary = versions.last().map(|one| one.number.clone());
+            let step = next(order, versions, primary.as_deref(), memory, so_far);
+            let mut set = |number: &str, state: VersionState| {
+                for one in versions.iter_mut().filter(|one| one.number == number) {
+                    one.state = state.clone();
+                }
+            };
+            match &step {
+                Step::Mark(before) => {
+                    so_far.marked = true;
+                    *memory = before.label().map_or(Memory::None, |label| known(&label));
+                }
+                Step::Disable(number) => set(number, VersionState::Disabled),
+                Step::Destroy(number) => set(number, VersionState::DestroyScheduled),
+                Step::Restore(number) => {
+                    so_far.restored = true;
+                    set(number, VersionState::Disabled);
+                }
+                Step::Enable(number) => set(number, VersionState::Enabled),
+                Step::Unmark => {
+                    so_far.unmarked = true;
+                    *memory = Memory::None;
+                }
+                _ => return step,
+            }
+        }
+        Step::RefuseDestroyed
+    }
+
+    proptest! {
+        /// Whatever was there before, taking it away and giving it back ends with the same.
+        #[test]
+        fn what_was_there_before_is_given_back(states in "[EDSX]{0,8}E", schedule in any::<bool>()) {
+            let mut all = versions(&states);
+            let original = all.clone();
+            let mut memory = Memory::None;
+            let order = if schedule { SCHEDULE } else { Order::Disable };
+            prop_assert_eq!(carried_out(order, &mut all, &mut memory), Step::Finish);
+            prop_assert!(all.iter().all(|one| one.state != VersionState::Enabled));
+            prop_assert_eq!(carried_out(RESTORE, &mut all, &mut memory), Step::Finish);
+            prop_assert_eq!(all, original);
+            prop_assert_eq!(memory, Memory::None);
+        }
+
+        /// Whatever the label says, reading it ends.
+        #[test]
+        fn any_label_is_read_or_refused(label in "[a-z0-9_-]{0,63}") {
+            if let Some(before) = Before::parse(&label)
+                && let Some(again) = before.label()
+            {
+                prop_assert_eq!(Before::parse(&again), Some(before));
+            }
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What Databricks needs of a key of Cloud KMS: who has to be able to encrypt and decrypt with it. As data.
+//!
+//! Sources: the Databricks documentation of customer-managed keys on Google Cloud; Google Cloud documentation, "Service agents" and
+//! "Customer-managed encryption keys" of Compute Engine and Cloud Storage; IAM roles reference (Cloud KMS).
+
+use super::coverage::{Cover, DataKind, NEW_ONLY, managed, stored};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::gcp::{ProjectNumber, ServiceAccount};
+
+/// What the right to encrypt is called.
+pub const USE_TO_ENCRYPT: &str = "cloudkms.cryptoKeyVersions.useToEncrypt";
+/// What the right to decrypt is called.
+pub const USE_TO_DECRYPT: &str = "cloudkms.cryptoKeyVersions.useToDecrypt";
+/// The role with both.
+pub const ENCRYPTER_DECRYPTER: &str = "roles/cloudkms.cryptoKeyEncrypterDecrypter";
+
+/// The rights of the roles that have them; other predefined roles of Cloud KMS have neither. Source: IAM roles reference.
+const ROLES: &[(&str, bool, bool)] = &[
+    (ENCRYPTER_DECRYPTER, true, true),
+    ("roles/cloudkms.cryptoKeyEncrypter", true, false),
+    ("roles/cloudkms.cryptoKeyDecrypter", false, true),
+    ("roles/cloudkms.admin", false, false),
+    ("roles/cloudkms.viewer", false, false),
+    ("roles/cloudkms.publicKeyViewer", false, false),
+    ("roles/cloudkms.importer", false, false),
+    ("roles/cloudkms.signer", false, false),
+    ("roles/cloudkms.verifier", false, false),
+    ("roles/cloudkms.signerVerifier", false, false),
+    ("roles/viewer", false, false),
+    ("roles/browser", false, false),
+];
+
+/// What a role lets do with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Encrypt.
+    pub encrypt: bool,
+    /// Decrypt.
+    pub decrypt: bool,
+}
+
+/// What a predefined role lets do; `None` for a role that this table does not know, such as a custom role.
+pub fn rights_of(role: &str) -> Option<Rights> {
+    ROLES
+        .iter()
+        .find(|(name, _, _)| *name == role)
+        .map(|(_, encrypt, decrypt)| Rights {
+            encrypt: *encrypt,
+            decrypt: *decrypt,
+        })
+}
+
+/// Every kind of data that a workspace on Google Cloud has. Source: the Databricks documentation of customer-managed keys on Google
+/// Cloud.
+pub const KINDS: &[DataKind] = &[
+    managed(
+        "notebooks",
+        "Source and metadata. Revisions are stored in the workspace buckets.",
+    ),
+    managed(
+        "interactive notebook results",
+        "Results that are stored in the control plane; large results are stored in the workspace buckets.",
+    ),
+    managed("secrets", "Of the secret manager."),
+    managed(
+        "Git credentials",
+        "Personal access tokens and other credentials of Git folders.",
+    ),
+    managed("queries and query history", "Of Databricks SQL."),
+    managed("dashboards", "AI/BI dashboards."),
+    managed("vector search indexes", "And their metadata."),
+    stored(
+        "DBFS root",
+        "The bucket `databricks-<workspace ID>`, including FileStore. Mounts are not part of it.",
+    ),
+    stored("job results", NEW_ONLY),
+    stored("query results", NEW_ONLY),
+    stored("notebook revisions", NEW_ONLY),
+    stored(
+        "MLflow models",
+        "Of the workspace model registry; models in Unity Catalog are stored with the data of the catalog.",
+    ),
+    DataKind {
+        name: "persistent disks of classic compute",
+        place: "Google Cloud project of the workspace",
+        cover: Cover::Disks,
+        note: "New disks only. Running clusters keep the key with which they started.",
+    },
+    DataKind {
+        name: "Unity Catalog tables in other buckets",
+        place: "buckets of external locations and managed storage",
+        cover: Cover::None("Set a default key on the bucket (`default_kms_key_name`)."),
+        note: "A storage key covers only the workspace buckets.",
+    },
+    DataKind {
+        name: "DBFS mounts",
+        place: "the mounted buckets",
+        cover: Cover::None("Set a default key on the mounted bucket (`default_kms_key_name`)."),
+        note: "",
+    },
+    DataKind {
+        name: "disks of serverless compute",
+        place: "Databricks serverless compute plane",
+        cover: Cover::None(
+            "Databricks encrypts them, and they exist as long as the workload; customer-managed keys do not cover them.",
+        ),
+        note: "",
+    },
+];
+
+/// Somebody who needs the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Needer {
+    /// Who.
+    pub account: ServiceAccount,
+    /// For what, in words.
+    pub what_for: &'static str,
+    /// What happens without it.
+    pub without_it: &'static str,
+}
+
+impl Needer {
+    /// For which use case it needs the key: the service agents for storage, Databricks for what is used at all.
+    pub fn use_case(&self, usage: &Usage) -> UseCase {
+        let is_own = usage.databricks.contains(&self.account);
+        let storage_only = !usage.use_cases.contains(&UseCase::ManagedServices);
+        match is_own && !storage_only {
+            true => UseCase::ManagedServices,
+            false => UseCase::Storage,
+        }
+    }
+}
+
+/// Whether a member of an IAM policy is a service account that a workspace needs: a service agent of Google, or one of Databricks'
+/// projects. Sources: Google Cloud documentation, "Service agents"; databricks/terraform-provider-databricks (`prod-gcp-…`).
+pub fn is_needed(member: &str) -> bool {
+    agent_of(member).is_some() || is_of_databricks(member)
+}
+
+/// Whether a member is a service account of Databricks, as far as its name says it.
+pub fn is_of_databricks(member: &str) -> bool {
+    member.starts_with("serviceAccount:")
+        && member.ends_with(".iam.gserviceaccount.com")
+        && (member.contains("@prod-gcp-") || member.contains("databricks"))
+}
+
+/// The number of the project whose service agent of Compute Engine or Cloud Storage a member is.
+pub fn agent_of(member: &str) -> Option<ProjectNumber> {
+    let rest = member.strip_prefix("serviceAccount:service-")?;
+    let (number, domain) = rest.split_once('@')?;
+    let is_agent = [
+        "compute-system.iam.gserviceaccount.com",
+        "gs-project-accounts.iam.gserviceaccount.com",
+    ]
+    .contains(&domain);
+    number.parse().ok().filter(|_| is_agent)
+}
+
+/// Who needs a key of Cloud KMS.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// For what.
+    pub use_cases: Vec<UseCase>,
+    /// The service accounts of Databricks.
+    pub databricks: Vec<ServiceAccount>,
+    /// The project of the workspace, whose service agents encrypt disks and buckets.
+    pub workspace_project: Option<ProjectNumber>,
+    /// Why somebody who needs it as well is not known, in words.
+    pub not_known: Option<String>,
+}
+
+impl Usage {
+    /// Everybody who needs the key.
+    pub fn needers(&self) -> Vec<Needer> {
+        let mut all: Vec<Needer> = self
+            .databricks
+            .iter()
+            .map(|account| Needer {
+                account: account.clone(),
+                what_for: "Databricks' own use of the key",
+                without_it: "Databricks cannot read or write the data of the workspace",
+            })
+            .collect();
+        if let Some(number) = &self.workspace_project
+            && self.use_cases.contains(&UseCase::Storage)
+        {
+            all.push(Needer {
+                account: ServiceAccount::compute_agent(number),
+                what_for: "the persistent disks of classic compute",
+                without_it: "clusters do not start",
+            });
+            all.push(Needer {
+                account: ServiceAccount::storage_agent(number),
+                what_for: "the workspace buckets",
+                without_it: "the workspace cannot write to its buckets",
+            });
+        }
+        all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn storage_needs_the_agents_of_the_workspace() -> Result<(), Box<dyn std::error::Error>> {
+        let mut usage = Usage {
+            use_cases: vec![UseCase::ManagedServices],
+            databricks: vec!["db-1@prod-gcp-us-east4.iam.gserviceaccount.com".parse()?],
+            workspace_project: Some("123456789012".parse()?),
+            not_known: None,
+        };
+        assert_eq!(usage.needers().len(), 1);
+        usage.use_cases = UseCase::ALL.to_vec();
+        let members: Vec<String> = usage
+            .needers()
+            .iter()
+            .map(|one| one.account.to_string())
+            .collect();
+        assert_eq!(
+            members,
+            [
+                "db-1@prod-gcp-us-east4.iam.gserviceaccount.com",
+                "service-123456789012@compute-system.iam.gserviceaccount.com",
+                "service-123456789012@gs-project-accounts.iam.gserviceaccount.com"
+            ]
+        );
+        assert_eq!(
+            rights_of("roles/cloudkms.admin").map(|rights| rights.decrypt),
+            Some(false)
+        );
+        assert_eq!(rights_of("projects/p/roles/custom"), None);
+        Ok(())
+    }
+}

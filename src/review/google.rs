@@ -1,0 +1,29 @@
+//! Keys of Google Cloud KMS in a plan.
+
+use super::shape::Shape;
+use crate::vocabulary::Key;
+use crate::vocabulary::gcp::CryptoKeyName;
+
+/// The name of a key.
+pub(super) const KEY: Shape = Shape::Key(
+    |text| text.parse::<CryptoKeyName>().is_ok(),
+    "the name of a Cloud KMS key",
+);
+
+/// The key of this name, if it is one.
+pub(super) fn key(name: &str) -> Option<Key> {
+    name.parse::<CryptoKeyName>().ok().map(Key::from)
+}
+
+/// The whole name of a key that hashicorp/google names in short: `project/location/ring/key`. Source: hashicorp/google,
+/// google_kms_crypto_key_iam, "Import".
+pub(super) fn whole(name: &str) -> Option<String> {
+    let parts: Vec<&str> = name.split('/').collect();
+    let [project, location, ring, key] = parts.as_slice() else {
+        return None;
+    };
+    let name = format!("projects/{project}/locations/{location}/keyRings/{ring}/cryptoKeys/{key}");
+    name.parse::<CryptoKeyName>()
+        .ok()
+        .map(|key| key.to_string())
+}

@@ -1,0 +1,143 @@
+//! Resources of hashicorp/google on which a workspace's encryption depends: keys, their versions, and their IAM policies.
+
+mod members;
+
+pub(super) use members::lost_by_policy;
+
+use super::gathered::{Gathered, Said, in_words};
+use crate::review::catalog::Rule;
+use crate::review::plan::{Action, ResourceChange};
+use crate::review::report::Level;
+
+pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
+    match change.kind.as_str() {
+        "google_kms_crypto_key" => key(gathered, change),
+        "google_kms_crypto_key_version" => version(gathered, change),
+        "google_kms_crypto_key_iam_member"
+        | "google_kms_crypto_key_iam_binding"
+        | "google_kms_crypto_key_iam_policy" => members::look(gathered, change),
+        _ => {}
+    }
+}
+
+/// The days of a duration in seconds, as `2592000s`.
+fn days(window: Option<String>) -> Option<u64> {
+    let seconds: u64 = window?.strip_suffix('s')?.parse().ok()?;
+    Some(seconds / 86_400)
+}
+
+/// How long versions can be restored, in words. Source: Cloud KMS documentation: 30 days unless the key says otherwise.
+fn window(change: &ResourceChange) -> String {
+    let days = days(change.before("destroy_scheduled_duration")).unwrap_or(30);
+    format!("{days} days")
+}
+
+fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
+    let (key, users) = gathered.key_and_users(change);
+    if !gathered.links.is_for_databricks(&key) {
+        return;
+    }
+    let used = in_words(&users);
+    if change.action.destroys() {
+        let window = window(change);
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDeleted,
+                level: Level::Error,
+                summary: "A key that Databricks uses is deleted".to_owned(),
+                detail: format!(
+                    "`{key}` is used by {used}. hashicorp/google schedules the destruction of its versions: nobody can use them from then on, \
+                     and clusters do not start."
+                ),
+                remedy: "Remove the deletion from this change, and set `prevent_destroy = true`. If it is applied already, run \
+                         `terraform-provider-dbxcmk key restore KEY --enable-anyway`.",
+            },
+        );
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDeletionWindow,
+                level: Level::Irreversible,
+                summary: format!("The deletion of a key is final after {window}"),
+                detail: format!(
+                    "Until then the versions of `{key}` can be restored. After that, everything that was encrypted with them is lost \
+                     permanently."
+                ),
+                remedy: "",
+            },
+        );
+    }
+    let rotates = (
+        change.before("rotation_period"),
+        change.after("rotation_period"),
+    );
+    if change.action == Action::Update && matches!(rotates, (Some(_), None)) {
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyRotationTurnedOff,
+                level: Level::Warning,
+                summary: "Automatic rotation of a key is turned off".to_owned(),
+                detail: format!(
+                    "A workspace keeps its storage key permanently, so new versions are the only possible rotation of `{key}`."
+                ),
+                remedy: "Keep `rotation_period`.",
+            },
+        );
+    }
+}
+
+fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
+    let (key, users) = gathered.key_and_users(change);
+    if !gathered.links.is_for_databricks(&key) {
+        return;
+    }
+    let used = in_words(&users);
+    let state = (change.before("state"), change.after("state"));
+    let is_disabled = change.action == Action::Update
+        && state.0.as_deref() != Some("DISABLED")
+        && state.1.as_deref() == Some("DISABLED");
+    if is_disabled {
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDisabled,
+                level: Level::Error,
+                summary: "A version of a key that Databricks uses is disabled".to_owned(),
+                detail: format!(
+                    "`{key}` is used by {used}. What this version encrypted cannot be read while it is disabled. Old versions decrypt old \
+                     data."
+                ),
+                remedy: "Keep `state = \"ENABLED\"`, unless you want to revoke the access.",
+            },
+        );
+    }
+    if change.action.destroys() {
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDeleted,
+                level: Level::Error,
+                summary: "A version of a key that Databricks uses is destroyed".to_owned(),
+                detail: format!(
+                    "`{key}` is used by {used}. What this version encrypted cannot be read from then on. Old versions decrypt old data."
+                ),
+                remedy: "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
+                         --enable-anyway`.",
+            },
+        );
+        gathered.say(
+            change,
+            Said {
+                id: Rule::KeyDeletionWindow,
+                level: Level::Irreversible,
+                summary: "The destruction of a version is final when its waiting period ends".to_owned(),
+                detail: format!(
+                    "Until then the version of `{key}` can be restored. After that, everything that was encrypted with it is lost permanently."
+                ),
+                remedy: "",
+            },
+        );
+    }
+}

@@ -1,0 +1,329 @@
+//! Names of Google Cloud: keys of Cloud KMS, their locations, and service accounts.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::cloud::{Cloud, Key};
+use super::textual;
+
+/// Text that is not the name that was expected.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not {expected}{hint}")]
+pub struct GcpNameError {
+    text: String,
+    expected: &'static str,
+    hint: String,
+}
+
+impl GcpNameError {
+    fn new(text: &str, expected: &'static str, hint: impl Into<String>) -> Self {
+        Self {
+            text: text.to_owned(),
+            expected,
+            hint: hint.into(),
+        }
+    }
+}
+
+/// A key of Cloud KMS, without a version: `projects/P/locations/L/keyRings/R/cryptoKeys/K`. Source: Cloud KMS API, resource names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CryptoKeyName {
+    project: String,
+    location: String,
+    ring: String,
+    key: String,
+}
+
+const CRYPTO_KEY: &str = "the name of a Cloud KMS key";
+
+impl CryptoKeyName {
+    /// The project, by its id or number.
+    pub fn project(&self) -> &str {
+        &self.project
+    }
+
+    /// Where it is: `us-east4`, `europe`, `global`.
+    pub fn location(&self) -> &str {
+        &self.location
+    }
+
+    /// The key ring.
+    pub fn ring(&self) -> &str {
+        &self.ring
+    }
+
+    /// The last part of its name.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The name of its key ring.
+    pub fn ring_name(&self) -> String {
+        format!(
+            "projects/{}/locations/{}/keyRings/{}",
+            self.project, self.location, self.ring
+        )
+    }
+
+    /// Whether it is in one region. Keys of multi-regions and of `global` are not: Databricks needs the key in the region of the
+    /// workspace. Source: Cloud KMS locations; databricks-sdk-go issue 1083.
+    pub fn is_regional(&self) -> bool {
+        is_region(&self.location)
+    }
+}
+
+/// Whether a location is a region: `us-east4`, `me-central2`.
+pub fn is_region(location: &str) -> bool {
+    let Some((_, place)) = location.split_once('-') else {
+        return false;
+    };
+    let name = place.trim_end_matches(|c: char| c.is_ascii_digit());
+    !name.is_empty() && name.len() < place.len()
+}
+
+/// Ids of key rings and keys: letters, digits, `_` and `-`, 63 at most.
+fn is_id(text: &str) -> bool {
+    (1..=63).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+/// Project ids may have a domain in front of them: `example.com:project`.
+fn is_project(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':'))
+}
+
+impl FromStr for CryptoKeyName {
+    type Err = GcpNameError;
+
+    fn from_str(text: &str) -> Result<Self, GcpNameError> {
+        let odd = |hint: &str| GcpNameError::new(text, CRYPTO_KEY, hint);
+        const FORM: &str =
+            "; expected projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY";
+        let parts: Vec<&str> = text.split('/').collect();
+        let (project, location, ring, key) = match parts.as_slice() {
+            [
+                "projects",
+                project,
+                "locations",
+                location,
+                "keyRings",
+                ring,
+                "cryptoKeys",
+                key,
+            ] => (*project, *location, *ring, *key),
+            [.., "cryptoKeyVersions", _] => {
+                return Err(odd(
+                    ": it names a version. Use the name of the key (`google_kms_crypto_key.….id`), without `/cryptoKeyVersions/…`",
+                ));
+            }
+            ["projects", _, "locations", _, "keyRings", _] => {
+                return Err(odd(": it names a key ring"));
+            }
+            _ => return Err(odd(FORM)),
+        };
+        if !is_project(project) {
+            return Err(odd(": its project is not an ID or number of a project"));
+        }
+        if location.is_empty()
+            || !location
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-')
+        {
+            return Err(odd(": its location is not valid"));
+        }
+        if !is_id(ring) || !is_id(key) {
+            return Err(odd(
+                ": names of key rings and keys have 1 to 63 letters, digits, `_` and `-`",
+            ));
+        }
+        Ok(Self {
+            project: project.to_owned(),
+            location: location.to_owned(),
+            ring: ring.to_owned(),
+            key: key.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for CryptoKeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/cryptoKeys/{}", self.ring_name(), self.key)
+    }
+}
+
+impl From<CryptoKeyName> for Key {
+    fn from(key: CryptoKeyName) -> Self {
+        Self::of(Cloud::Gcp, key.to_string())
+    }
+}
+
+/// The e-mail address of a service account or a service agent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ServiceAccount(String);
+
+impl ServiceAccount {
+    /// The service agent of Compute Engine of a project, by the project's number. Source: Google Cloud documentation, service agents.
+    pub fn compute_agent(project_number: &ProjectNumber) -> Self {
+        Self(format!(
+            "service-{project_number}@compute-system.iam.gserviceaccount.com"
+        ))
+    }
+
+    /// The service agent of Cloud Storage of a project.
+    pub fn storage_agent(project_number: &ProjectNumber) -> Self {
+        Self(format!(
+            "service-{project_number}@gs-project-accounts.iam.gserviceaccount.com"
+        ))
+    }
+
+    /// As a member of an IAM policy.
+    pub fn member(&self) -> String {
+        format!("serviceAccount:{}", self.0)
+    }
+}
+
+impl FromStr for ServiceAccount {
+    type Err = GcpNameError;
+
+    fn from_str(text: &str) -> Result<Self, GcpNameError> {
+        let odd =
+            |hint: &str| GcpNameError::new(text, "the e-mail address of a service account", hint);
+        if let Some(email) = text.strip_prefix("serviceAccount:") {
+            return Err(odd(&format!(": leave `serviceAccount:` out, as {email}")));
+        }
+        match text.split_once('@') {
+            Some((name, domain))
+                if !name.is_empty()
+                    && domain.ends_with("gserviceaccount.com")
+                    && !text.contains(char::is_whitespace) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(odd("; expected NAME@PROJECT.iam.gserviceaccount.com")),
+        }
+    }
+}
+
+impl fmt::Display for ServiceAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The number of a project.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProjectNumber(String);
+
+impl FromStr for ProjectNumber {
+    type Err = GcpNameError;
+
+    fn from_str(text: &str) -> Result<Self, GcpNameError> {
+        if !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit()) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(GcpNameError::new(
+                text,
+                "the number of a project",
+                "; `gcloud projects describe PROJECT --format='value(projectNumber)'` shows it",
+            ))
+        }
+    }
+}
+
+impl fmt::Display for ProjectNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+textual!(CryptoKeyName, ServiceAccount, ProjectNumber);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: a text, and what it is or what is said of it.
+    #[test]
+    fn keys_have_a_form() {
+        let good = "projects/acme-prod/locations/us-east4/keyRings/lake_1/cryptoKeys/house-2";
+        let rows = [
+            (good, Ok(("acme-prod", "us-east4", true))),
+            (
+                "projects/example.com:p/locations/global/keyRings/r/cryptoKeys/k",
+                Ok(("example.com:p", "global", false)),
+            ),
+            (
+                "projects/p/locations/europe/keyRings/r/cryptoKeys/k",
+                Ok(("p", "europe", false)),
+            ),
+            (
+                "projects/p/locations/nam3/keyRings/r/cryptoKeys/k",
+                Ok(("p", "nam3", false)),
+            ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/1",
+                Err("it names a version"),
+            ),
+            (
+                "projects/p/locations/l/keyRings/r",
+                Err("it names a key ring"),
+            ),
+            (
+                "arn:aws:kms:eu-central-1:123456789012:key/x",
+                Err("expected projects/"),
+            ),
+            (
+                "projects//locations/l/keyRings/r/cryptoKeys/k",
+                Err("its project"),
+            ),
+            (
+                "projects/p/locations/l/keyRings/r r/cryptoKeys/k",
+                Err("1 to 63 letters"),
+            ),
+            ("", Err("expected projects/")),
+        ];
+        for (text, expected) in rows {
+            let found = text.parse::<CryptoKeyName>();
+            match (found, expected) {
+                (Ok(key), Ok((project, location, regional))) => {
+                    assert_eq!(
+                        (key.project(), key.location(), key.is_regional()),
+                        (project, location, regional),
+                        "{text}"
+                    );
+                    assert_eq!(key.to_string(), text);
+                }
+                (Err(error), Err(words)) => {
+                    assert!(error.to_string().contains(words), "{text}: {error}");
+                }
+                (found, expected) => {
+                    assert_eq!(found.is_ok(), expected.is_ok(), "{text}: {found:?}")
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn service_accounts_have_a_form() {
+        let number: Result<ProjectNumber, _> = "123456789012".parse();
+        let agent = number.map(|number| ServiceAccount::compute_agent(&number).member());
+        assert_eq!(
+            agent.as_deref(),
+            Ok("serviceAccount:service-123456789012@compute-system.iam.gserviceaccount.com")
+        );
+        for (text, good) in [
+            ("db-1@prod-gcp-us-east4.iam.gserviceaccount.com", true),
+            ("serviceAccount:x@y.iam.gserviceaccount.com", false),
+            ("ann@example.com", false),
+            ("@y.iam.gserviceaccount.com", false),
+        ] {
+            assert_eq!(text.parse::<ServiceAccount>().is_ok(), good, "{text}");
+        }
+        assert!("acme-prod".parse::<ProjectNumber>().is_err());
+    }
+}
