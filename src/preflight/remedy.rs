@@ -2,6 +2,7 @@
 //! flags on the command line.
 
 use super::Id;
+use crate::vocabulary::gcp::{ProjectNumber, ServiceAccount};
 use crate::vocabulary::{KeyConfigurationId, UseCase};
 
 /// What the tool at hand has for it.
@@ -38,6 +39,12 @@ pub enum Hint {
     AddUseCase(UseCase),
     /// Keep the storage key that is attached.
     KeepStorage(KeyConfigurationId),
+    /// Grant a service account of Databricks the use of a key of Cloud KMS.
+    GrantServiceAccount(ServiceAccount),
+    /// Grant the service agents of a project the use of a key of Cloud KMS.
+    GrantServiceAgents(ProjectNumber),
+    /// Let Cloud KMS make new versions of a key.
+    RotateVersions,
     /// Attach a managed services key alone.
     ManagedServicesAlone,
 }

@@ -48,8 +48,16 @@ pub enum Run {
     Destroy,
 }
 
+/// Whose key it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cloud {
+    Aws,
+    Google,
+}
+
 #[derive(Clone, Debug)]
 pub struct Case {
+    pub cloud: Cloud,
     pub section: &'static str,
     pub fault: String,
     pub place: String,
@@ -173,6 +181,7 @@ fn account_faults() -> Vec<(&'static str, Effect)> {
 
 fn case(section: &'static str, fault: &str, place: &str, mishap: Mishap) -> Case {
     Case {
+        cloud: Cloud::Aws,
         section,
         fault: fault.to_owned(),
         place: place.to_owned(),
@@ -412,14 +421,120 @@ fn kms() -> Vec<Case> {
     all
 }
 
-fn signals() -> Vec<Case> {
-    let section = "People and machines";
-    let points = [
+/// What Cloud KMS does. The account API is the same one, whatever the cloud.
+fn google() -> Vec<Case> {
+    let section = "Google Cloud KMS";
+    let refusal = |status: u16, code: &str, message: &str| {
+        let body = format!(
+            "{{\"error\":{{\"code\":{status},\"status\":\"{code}\",\"message\":\"{message}\"}}}}"
+        );
+        Effect::Status {
+            status,
+            body,
+            content_type: None,
+            retry_after: None,
+        }
+    };
+    let faults = [
         (
-            "before the policy is put",
-            Point::Before("KMS PutKeyPolicy"),
+            "403",
+            refusal(403, "PERMISSION_DENIED", "Permission denied."),
         ),
-        ("after the policy was put", Point::After("KMS PutKeyPolicy")),
+        (
+            "409",
+            refusal(409, "ABORTED", "There were concurrent policy changes."),
+        ),
+        ("429", refusal(429, "RESOURCE_EXHAUSTED", "Quota exceeded.")),
+        ("500", refusal(500, "INTERNAL", "Internal error.")),
+        ("503", refusal(503, "UNAVAILABLE", "Try again.")),
+        ("a reset before the request arrived", Effect::DropBefore),
+        (
+            "a reset after the request was carried out",
+            Effect::DropAfter,
+        ),
+        ("a truncated body", Effect::Truncate),
+        ("invalid JSON", Effect::Garble),
+    ];
+    let mut all = Vec::new();
+    for (place, operation, skip) in [
+        // What the plan and the proofs read comes first.
+        (
+            "reading the IAM policy to change it",
+            "GET cryptoKeys/main:getIamPolicy",
+            4,
+        ),
+        (
+            "setting the IAM policy",
+            "POST cryptoKeys/main:setIamPolicy",
+            0,
+        ),
+    ] {
+        for (fault, effect) in faults.clone() {
+            let strikes = Fault {
+                skip,
+                ..Fault::new(operation, effect)
+            };
+            all.push(case(section, fault, place, Mishap::Faults(vec![strikes])));
+        }
+    }
+    let stale = Fault {
+        skip: 5,
+        ..Fault::new("GET cryptoKeys/main:getIamPolicy", Effect::StaleRead).times(3)
+    };
+    let missing = "Service account x@p.iam.gserviceaccount.com does not exist.";
+    for (fault, place, faults) in [
+        (
+            "stale reads after a write",
+            "setting the IAM policy",
+            vec![stale],
+        ),
+        (
+            "a service account that does not exist yet",
+            "setting the IAM policy",
+            vec![
+                Fault::new(
+                    "POST cryptoKeys/main:setIamPolicy",
+                    refusal(400, "INVALID_ARGUMENT", missing),
+                )
+                .times(2),
+            ],
+        ),
+        (
+            "409, six times",
+            "setting the IAM policy",
+            vec![
+                Fault::new(
+                    "POST cryptoKeys/main:setIamPolicy",
+                    refusal(409, "ABORTED", "There were concurrent policy changes."),
+                )
+                .times(6),
+            ],
+        ),
+    ] {
+        all.push(case(section, fault, place, Mishap::Faults(faults)));
+    }
+    let signals = signals(
+        "People and machines, on Google Cloud",
+        "setIamPolicy",
+        [
+            "before the IAM policy is set",
+            "after the IAM policy was set",
+        ],
+    );
+    all.into_iter()
+        .chain(signals)
+        .map(|one| Case {
+            cloud: Cloud::Google,
+            ..one
+        })
+        .collect()
+}
+
+/// `put`: the operation that writes the policy of the key.
+fn signals(section: &'static str, put: &'static str, of_put: [&'static str; 2]) -> Vec<Case> {
+    let points = [
+        (of_put[0], Point::Before(put)),
+        (of_put[1], Point::After(put)),
         (
             "before the key configuration is created",
             Point::Before("POST /customer-managed-keys"),
@@ -461,6 +576,13 @@ const FOUND_OR_NOT: &[&str] = &[
     "done; warns: *The key configuration exists already*",
 ];
 
+/// The same on Google Cloud, where the configuration comes first: one that is not in the state is planned again, and who will use its
+/// key is not known then.
+const FOUND_OR_NOT_ON_GOOGLE: &[&str] = &[
+    "done",
+    "done; warns: *Part of the proof happens at apply*, *The key configuration exists already*",
+];
+
 impl Case {
     /// The outcomes of the next run that are all right, where there is more than one.
     pub fn next_outcomes(&self) -> &'static [&'static str] {
@@ -469,9 +591,10 @@ impl Case {
                 signal: Signal::InterruptTwice,
                 at,
             } => match at {
+                Point::Before("POST /customer-managed-keys") => &[],
+                _ if self.cloud == Cloud::Google => FOUND_OR_NOT_ON_GOOGLE,
                 // Nothing was made by then.
-                Point::Before("KMS PutKeyPolicy" | "POST /customer-managed-keys")
-                | Point::After("KMS PutKeyPolicy") => &[],
+                Point::Before("KMS PutKeyPolicy") | Point::After("KMS PutKeyPolicy") => &[],
                 _ => FOUND_OR_NOT,
             },
             _ => &[],
@@ -480,5 +603,10 @@ impl Case {
 }
 
 pub fn all() -> Vec<Case> {
-    [account(), databricks(), kms(), signals()].concat()
+    let of_aws = signals(
+        "People and machines",
+        "KMS PutKeyPolicy",
+        ["before the policy is put", "after the policy was put"],
+    );
+    [account(), databricks(), kms(), of_aws, google()].concat()
 }

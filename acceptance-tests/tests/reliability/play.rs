@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use acceptance_tests::google;
 use acceptance_tests::harness::background::Background;
 use acceptance_tests::harness::{self, Message};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
-use crate::cases::{Case, Mishap, Point, Run, Signal};
+use crate::cases::{Case, Cloud, Mishap, Point, Run, Signal};
 use acceptance_tests::stage::{HEAD, Over, Stage, policy};
 
 /// What a person saw.
@@ -30,11 +31,26 @@ const POLICY: &str = "dbxcmk_key_policy.lakehouse";
 const CONFIGURATION: &str = "dbxcmk_key_configuration.lakehouse";
 const BINDING: &str = "dbxcmk_workspace_binding.prod";
 
-fn configuration(key: &str, settle: &str) -> String {
-    let head = HEAD.replace(
+fn head() -> String {
+    HEAD.replace(
         "provider \"dbxcmk\" {}",
         "provider \"dbxcmk\" {\n  http = {\n    timeout       = \"3s\"\n    retry_timeout = \"8s\"\n  }\n}",
+    )
+}
+
+/// The same on Google Cloud.
+fn on_google(settle: &str) -> String {
+    let resources = google::resources().replace(
+        "settle_time                           = \"0s\"",
+        &format!(
+            "settle_time                           = \"{settle}\"\n  timeouts = {{\n    create = \"8s\"\n  }}"
+        ),
     );
+    format!("{}{resources}", head())
+}
+
+fn configuration(key: &str, settle: &str) -> String {
+    let head = head();
     format!(
         r#"{head}
 resource "dbxcmk_key_policy" "lakehouse" {{
@@ -68,12 +84,6 @@ resource "dbxcmk_workspace_binding" "prod" {{
 
 /// Plays a case.
 pub fn play(case: &Case) -> Seen {
-    let stage = Stage::new(Over::Sandbox);
-    let key = stage.kms.create_key(&json!({}));
-    stage
-        .kms
-        .call("EnableKeyRotation", &json!({ "KeyId": key }));
-    stage.kms.put_policy(&key, &policy(&key, &[FOREIGN]));
     let settle = if matches!(
         case.mishap,
         Mishap::Signal {
@@ -85,7 +95,32 @@ pub fn play(case: &Case) -> Seen {
     } else {
         "0s"
     };
-    stage.workdir.configuration(&configuration(&key, settle));
+    let (stage, key) = match case.cloud {
+        Cloud::Aws => {
+            let stage = Stage::new(Over::Sandbox);
+            let key = stage.kms.create_key(&json!({}));
+            stage
+                .kms
+                .call("EnableKeyRotation", &json!({ "KeyId": key }));
+            stage.kms.put_policy(&key, &policy(&key, &[FOREIGN]));
+            stage.workdir.configuration(&configuration(&key, settle));
+            (stage, key)
+        }
+        Cloud::Google => {
+            let stage = Stage::on_google();
+            stage.google(|cloud| {
+                // Both service agents are there, so that the first change of the policy is the one.
+                let agent = google::STORAGE.trim_start_matches("serviceAccount:");
+                cloud.service_accounts.insert(agent.to_owned());
+                let policy = cloud.policies.entry(google::KEY.to_owned()).or_default();
+                policy
+                    .fields
+                    .insert("bindings".to_owned(), json!([foreign_binding()]));
+            });
+            stage.workdir.configuration(&on_google(settle));
+            (stage, google::KEY.to_owned())
+        }
+    };
     match case.run {
         Run::Apply => {
             let run = met(
@@ -265,13 +300,32 @@ fn is_settling(stage: &Stage, terraform: &mut Background) -> bool {
     })
 }
 
-/// What holds at every moment, however a run ended.
-fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
-    assert!(
-        stage.configurations().len() <= 1,
-        "a key configuration is there twice: {:?}",
-        stage.configurations()
-    );
+/// Somebody else's binding in the IAM policy, which has to be there in the end.
+fn foreign_binding() -> Json {
+    json!({ "role": google::ROLE, "members": ["user:ann@example.com"], "condition": {
+        "title": "until", "expression": "request.time < timestamp(\"2030-01-01T00:00:00Z\")" } })
+}
+
+/// What holds of the policy of a key at every moment.
+fn the_policy_is_whole(stage: &Stage, key: &str) {
+    if key == google::KEY {
+        let bindings = stage.google(|google| {
+            google.policies[google::KEY].fields["bindings"]
+                .as_array()
+                .cloned()
+                .unwrap_or_default()
+        });
+        assert!(
+            bindings.contains(&foreign_binding()),
+            "somebody else's binding was touched: {bindings:?}"
+        );
+        let mut members = stage.members(key, google::ROLE);
+        let many = members.len();
+        members.sort();
+        members.dedup();
+        assert_eq!(members.len(), many, "a member is there twice: {members:?}");
+        return;
+    }
     let text = stage.kms.policy(key);
     assert!(
         text.contains(FOREIGN),
@@ -290,6 +344,16 @@ fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
         document.statements.len(),
         "a statement is there twice:\n{text}"
     );
+}
+
+/// What holds at every moment, however a run ended.
+fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
+    assert!(
+        stage.configurations().len() <= 1,
+        "a key configuration is there twice: {:?}",
+        stage.configurations()
+    );
+    the_policy_is_whole(stage, key);
     // The state claims nothing that is not there.
     let ids: Vec<Json> = stage
         .configurations()
@@ -331,7 +395,11 @@ fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
         "managed_services_customer_managed_key_id",
         "storage_customer_managed_key_id",
     ] {
-        assert_eq!(stage.workspace_field(WORKSPACE, field), id, "{field}");
+        let workspace = match key == google::KEY {
+            true => dbxcmk_sandbox::gcp::WORKSPACE,
+            false => WORKSPACE,
+        };
+        assert_eq!(stage.workspace_field(workspace, field), id, "{field}");
     }
     // A storage key is set once, whatever happened.
     let patched = stage

@@ -71,8 +71,14 @@ impl Gcp {
                     asked = retry_after(&answer);
                     match answer.text().await {
                         Ok(text) if (200..300).contains(&status) => {
-                            return serde_json::from_str(&text)
-                                .map_err(|error| GcpError::Malformed(error.to_string()));
+                            match serde_json::from_str(&text) {
+                                Ok(found) => return Ok(found),
+                                // What was broken on its way is asked for again, where asking changes nothing.
+                                Err(error) => (
+                                    GcpError::Malformed(error.to_string()),
+                                    method == Method::GET,
+                                ),
+                            }
                         }
                         Ok(text) => (
                             GcpError::of(status, &text),

@@ -12,8 +12,8 @@ pub use facts::{
     PolicyLevel, VersionState,
 };
 
-use super::{Fact, Finding, Id, Remedy, Stage, Subject};
-use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Needer, Usage};
+use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject};
+use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Needer, Usage, agent_of};
 use crate::vocabulary::gcp::CryptoKeyName;
 
 /// What is asked of a key.
@@ -162,6 +162,13 @@ fn kind(facts: &CryptoKeyFacts, key: &CryptoKey) -> Vec<Finding> {
                     name,
                 ),
             ],
+            _ if key.import_only => vec![gcloud(
+                &format!(
+                    "keys versions import --import-job … --algorithm … --target-key-file … --key {}",
+                    name.key()
+                ),
+                name,
+            )],
             _ => vec![gcloud(
                 &format!("keys versions create --primary --key {}", name.key()),
                 name,
@@ -206,7 +213,10 @@ fn kind(facts: &CryptoKeyFacts, key: &CryptoKey) -> Vec<Finding> {
                 .warning(Subject::Key)
                 .found(format!("Cloud KMS does not rotate {name} automatically."))
                 .why("A workspace keeps its storage key permanently, so the only possible rotation is a new version of the same key.")
-                .remedy("Set `rotation_period = \"7776000s\"` on the `google_kms_crypto_key`. Keep old versions enabled: they decrypt old data."),
+                .remedy(Remedy::hint(Hint::RotateVersions).run([format!(
+                    "{} --rotation-period 90d --next-rotation-time …",
+                    gcloud(&format!("keys update {}", name.key()), name)
+                )])),
         );
     }
     findings
@@ -323,8 +333,12 @@ fn not_examined(facts: &CryptoKeyFacts, question: &Question) -> Option<Finding> 
 /// Whether somebody who needs the key may use it.
 fn member(facts: &CryptoKeyFacts, needer: &Needer, stage: Stage) -> Option<Finding> {
     let key = &facts.name;
+    let hint = match agent_of(&needer.account.member()) {
+        Some(number) => Hint::GrantServiceAgents(number),
+        None => Hint::GrantServiceAccount(needer.account.clone()),
+    };
     let grant = || {
-        Remedy::say("Grant it, with `dbxcmk_key_policy`, or:").run([format!(
+        Remedy::hint(hint.clone()).run([format!(
             "{} --member {} --role {ENCRYPTER_DECRYPTER}",
             gcloud(&format!("keys add-iam-policy-binding {}", key.key()), key),
             needer.account.member()

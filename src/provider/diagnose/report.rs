@@ -185,6 +185,16 @@ pub fn in_hcl(hint: &Hint) -> String {
         Hint::KeepStorage(id) => {
             format!("Keep the configuration that is attached:\n\n  storage_key_configuration_id = \"{id}\"")
         }
+        Hint::GrantServiceAccount(account) => format!(
+            "Grant it with the `dbxcmk_key_policy` of the key:\n\n  gcp = {{\n    databricks_service_accounts = [\"{account}\"]\n  }}\n\nOr run:"
+        ),
+        Hint::GrantServiceAgents(number) => format!(
+            "Grant it with the `dbxcmk_key_policy` of the key (`use_cases` with \"STORAGE\"):\n\n  gcp = {{\n    workspace_project_number = \
+             \"{number}\"\n  }}\n\nOr run:"
+        ),
+        Hint::RotateVersions => "Let Cloud KMS rotate the key, and keep old versions enabled: they decrypt old data. On the \
+                                 `google_kms_crypto_key`:\n\n  rotation_period = \"7776000s\"\n\nOr run:"
+            .to_owned(),
         Hint::ManagedServicesAlone => {
             "Set only `managed_services_key_configuration_id`, and remove `storage_key_configuration_id`.".to_owned()
         }

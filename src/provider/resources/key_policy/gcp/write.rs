@@ -16,6 +16,8 @@ use tfplugin::resource::Context;
 
 /// The pauses between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// How many answers to a set may not be readable.
+const UNREADABLE: u32 = 3;
 /// Databricks' customer id, which an organization with domain-restricted sharing has to allow. Source: public workspace templates for
 /// Databricks on Google Cloud.
 const CUSTOMER_ID: &str = "C01p0oudw";
@@ -72,7 +74,7 @@ pub(super) async fn write(
             .on("gcp.kms_key_id")
             .into()
     };
-    let mut wait = PAUSES.0;
+    let (mut wait, mut unreadable) = (PAUSES.0, 0);
     loop {
         let before = match keys.cloud().policy(key).await {
             Ok(policy) => policy,
@@ -116,7 +118,12 @@ pub(super) async fn write(
                 );
             }
         }
-        let again = error.is_missing_member() || matches!(error, GcpError::Conflict(_));
+        // What became of a set whose answer cannot be read, the next look shows.
+        let is_unreadable = matches!(error, GcpError::Malformed(_));
+        unreadable += u32::from(is_unreadable);
+        let again = error.is_missing_member()
+            || matches!(error, GcpError::Conflict(_))
+            || (is_unreadable && unreadable < UNREADABLE);
         if !again {
             return Err(if error.is_domain_restricted() {
                 domain_restricted(key, &error)
@@ -134,10 +141,22 @@ pub(super) async fn write(
         tracing::info!(%key, %error, "the policy was not taken; reading it and trying again");
         // Two writers that were refused together should not come together again.
         if pause(wait.mul_f64(0.5 + fastrand::f64()), cx.stop()).await == Pause::Stopped {
-            return Err(failed(&error));
+            return Err(interrupted(key, &error));
         }
         wait = (wait * 2).min(PAUSES.1);
     }
+}
+
+fn interrupted(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
+    Diagnostic::error(
+        "The change of the IAM policy was interrupted",
+        format!(
+            "The provider waited to try again when the run was interrupted, so the IAM policy of {key} was not changed. Google had said: \
+             \"{error}\".\n\nApply again."
+        ),
+    )
+    .on("gcp.kms_key_id")
+    .into()
 }
 
 fn is_storage_agent(error: &GcpError) -> bool {
