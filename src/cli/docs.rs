@@ -8,8 +8,8 @@ use std::process::ExitCode;
 
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
-use crate::requirements::coverage::{Cover, kinds};
-use crate::requirements::transition;
+use crate::requirements::coverage::Cover;
+use crate::requirements::{kinds, transition};
 use crate::review::Rule;
 use crate::vocabulary::{Cloud, UseCase};
 use tfplugin::function::Signature;

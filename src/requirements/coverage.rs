@@ -1,10 +1,7 @@
 //! Which data of a workspace which key encrypts, where it lies, and what no key of these reaches. As data.
 //!
-//! Source: the Databricks documentation of customer-managed keys for managed services and for workspace storage. What is here is that
-//! of AWS; [`kinds`] has that of every cloud.
-
-use super::gcp;
-use crate::vocabulary::Cloud;
+//! Source: the Databricks documentation of customer-managed keys for managed services and for workspace storage. The data of
+//! AWS is here; [`super::kinds`] has that of every cloud.
 
 /// What encrypts a kind of data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,14 +53,6 @@ pub(super) const fn stored(name: &'static str, note: &'static str) -> DataKind {
 }
 
 pub(super) const NEW_ONLY: &str = "Existing data keeps its encryption until it is written again.";
-
-/// Every kind of data that a workspace of a cloud has; a cloud that this version does not know is taken for AWS.
-pub fn kinds(cloud: &Cloud) -> &'static [DataKind] {
-    match cloud {
-        Cloud::Gcp => gcp::KINDS,
-        _ => KINDS,
-    }
-}
 
 /// Every kind of data that a workspace on AWS has.
 pub const KINDS: &[DataKind] = &[
@@ -250,31 +239,6 @@ mod tests {
             count(without_volumes, |one| matches!(one, Covered::Not(_))),
             1
         );
-    }
-
-    /// On Google Cloud the storage key covers the disks as well, without a choice.
-    #[test]
-    fn the_disks_of_google_cloud_belong_to_the_storage() {
-        let covered = |keys: WorkspaceKeys| {
-            let mut own = kinds(&Cloud::Gcp).iter();
-            let disks = own.find(|kind| kind.cover == Cover::Disks);
-            disks.map(|kind| kind.in_workspace(keys))
-        };
-        let storage = WorkspaceKeys {
-            storage: true,
-            ..WorkspaceKeys::default()
-        };
-        assert_eq!(covered(storage), Some(Covered::ByStorage));
-        let serverless = WorkspaceKeys {
-            serverless_only: true,
-            ..storage
-        };
-        assert_eq!(covered(serverless), Some(Covered::DoesNotApply));
-        assert!(matches!(
-            covered(WorkspaceKeys::default()),
-            Some(Covered::Not(_))
-        ));
-        assert_eq!(kinds(&Cloud::Aws), KINDS);
     }
 
     #[test]

@@ -6,7 +6,8 @@
 
 use std::time::Duration;
 
-use super::coverage::{Covered, WorkspaceKeys, kinds};
+use super::coverage::{Covered, WorkspaceKeys};
+use super::kinds;
 use crate::vocabulary::Cloud;
 
 /// How long the former key of managed services is still needed after another one was attached.

@@ -8,7 +8,8 @@ use crate::provider::attach::account::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 
-use crate::requirements::coverage::{Covered, WorkspaceKeys, kinds};
+use crate::requirements::coverage::{Covered, WorkspaceKeys};
+use crate::requirements::kinds;
 use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;

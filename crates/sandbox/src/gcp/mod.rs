@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
-pub(crate) use self::tokens::id_token;
 pub use self::trial::try_key;
 use crate::Shared;
 use crate::faults::Effect;

@@ -1,36 +1,15 @@
 //! Who gives out Google's tokens: the metadata server, the exchange for federated identities, and impersonation.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value as Json, json};
 
 use super::{denied, refusal};
 use crate::Shared;
 use crate::http::{Answer, Request};
-use crate::identities::OIDC_TOKEN;
+use crate::identities::{OIDC_TOKEN, id_token};
 
 fn handed_out(shared: &Shared, kind: &str) -> String {
     let token = format!("sandbox-google-{kind}-{}", uuid::Uuid::new_v4());
     shared.world().google_tokens.insert(token.clone());
-    token
-}
-
-/// An ID token: three parts, as clients look into it. The account takes it only together with a Google access token.
-pub(crate) fn id_token(shared: &Shared, audience: &str) -> String {
-    let part = |json: &Json| URL_SAFE_NO_PAD.encode(json.to_string());
-    let token = format!(
-        "{}.{}.{}",
-        part(&json!({ "alg": "RS256", "typ": "JWT" })),
-        part(
-            &json!({ "aud": audience, "exp": 4_000_000_000_u64, "jti": uuid::Uuid::new_v4().to_string() })
-        ),
-        URL_SAFE_NO_PAD.encode("sandbox")
-    );
-    if audience.trim_end_matches('/') == format!("http://{}", shared.address) {
-        let mut world = shared.world();
-        world.tokens.insert(token.clone());
-        world.google_id_tokens.insert(token.clone());
-    }
     token
 }
 
