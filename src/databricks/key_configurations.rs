@@ -78,6 +78,11 @@ pub struct AzureKeyInfo {
 }
 
 impl KeyConfiguration {
+    /// Whether it is one that does not exist yet: only the account gives ids.
+    pub fn is_planned(&self) -> bool {
+        self.customer_managed_key_id.is_empty()
+    }
+
     /// Whether it may be attached for a use case.
     pub fn is_for(&self, case: UseCase) -> bool {
         self.use_cases.iter().any(|own| own == case.name())

@@ -234,12 +234,13 @@ impl GcpCase {
         enabling(&self.key)
     }
 
-    /// What a workspace would use the Google key of a key configuration for. `None` when the key cannot be named, which
+    /// What a workspace would use the Google key of a key configuration for. `is_planned`: the same plan creates it. `None` when the key cannot be named, which
     /// [`crate::preflight::binding::judge`] says.
     pub(super) async fn of_configuration(
         keys: &GcpKeys,
         need: &AttachNeed<'_>,
         info: &GcpKeyInfo,
+        is_planned: bool,
     ) -> Option<Self> {
         let key = info.kms_key_id.parse::<CryptoKeyName>().ok()?;
         let mut not_known = Vec::new();
@@ -250,7 +251,7 @@ impl GcpCase {
                 Vec::new()
             }
             // One that the same plan creates has none yet.
-            None if need.stage == Stage::Plan => Vec::new(),
+            None if is_planned => Vec::new(),
             None => {
                 not_known.push(
                     "the account does not show which service account of Databricks uses the key"

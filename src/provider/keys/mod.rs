@@ -92,7 +92,8 @@ impl Case {
                 (case.map(Self::Aws), findings)
             }
             (None, Some(info)) => {
-                let case = GcpCase::of_configuration(&keys.gcp, need, info).await;
+                let case =
+                    GcpCase::of_configuration(&keys.gcp, need, info, remote.is_planned()).await;
                 (case.map(Self::Gcp), Vec::new())
             }
             (None, None) => (None, Vec::new()),

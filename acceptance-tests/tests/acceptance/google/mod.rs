@@ -345,3 +345,118 @@ fn a_configuration_of_databricks_own_provider_is_moved() {
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "no-op");
 }
+
+/// A new version of the same key changes nothing; another key for managed services is attached in place; another storage key is
+/// refused.
+#[test]
+fn keys_are_rotated_as_the_platform_allows() {
+    let stage = Stage::on_google();
+    stage.configure(&resources());
+    stage.workdir.apply();
+    stage.change_key(|key| {
+        let next = key.versions[0].clone();
+        key.versions.push(next);
+        key.primary = 2;
+    });
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
+
+    let second = KEY.replace("/main", "/second");
+    stage.google(|google| {
+        let key = google.keys[KEY].clone();
+        google.keys.insert(second.clone(), key);
+    });
+    let more = resources()
+        .replace("\"lakehouse\" {", "\"second\" {")
+        .replace(".lakehouse.", ".second.")
+        .replace(KEY, &second);
+    let (more, _) = more
+        .split_once("resource \"dbxcmk_workspace_binding\"")
+        .unwrap();
+    let rotated = format!("{}{more}", resources()).replace(
+        "managed_services_key_configuration_id = dbxcmk_key_configuration.lakehouse.id",
+        "managed_services_key_configuration_id = dbxcmk_key_configuration.second.id",
+    );
+    let rotated = rotated.replace(
+        "depends_on = [dbxcmk_key_policy.lakehouse]",
+        "depends_on = [dbxcmk_key_policy.lakehouse, dbxcmk_key_policy.second]",
+    );
+    stage.configure(&rotated);
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions("dbxcmk_workspace_binding.prod"), "update");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    let id = stage
+        .workdir
+        .attribute("dbxcmk_key_configuration.second", "/id");
+    assert_eq!(
+        stage.workspace_field(gcp::WORKSPACE, "managed_services_customer_managed_key_id"),
+        Json::from(id)
+    );
+    stage.configure(&rotated.replace(
+        "storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id",
+        "storage_key_configuration_id          = dbxcmk_key_configuration.second.id",
+    ));
+    stage
+        .workdir
+        .refused_plan()
+        .error("The storage key of a workspace cannot be changed");
+}
+
+/// Nothing hangs on what the account may or may not show: neither on who grants nor on who uses the key.
+#[test]
+fn an_account_that_shows_less_is_enough() {
+    let stage = Stage::on_google();
+    let id = "c3000000-0000-4000-8000-000000000009";
+    stage.sandbox.with(|world| {
+        let made = serde_json::json!({
+            "customer_managed_key_id": id, "account_id": dbxcmk_sandbox::ACCOUNT_ID, "creation_time": 1_600_000_000_000_i64,
+            "use_cases": ["MANAGED_SERVICES"], "gcp_key_info": { "kms_key_id": KEY },
+        });
+        world.now.configurations.insert(id.to_owned(), made);
+    });
+    stage.configure(&configuration("", "MANAGED_SERVICES"));
+    stage
+        .workdir
+        .import("dbxcmk_key_configuration.lakehouse", id);
+    stage.workdir.empty_plan();
+    stage.configure(&format!(
+        "{}\nresource \"dbxcmk_workspace_binding\" \"prod\" {{\n  workspace_id = \"{}\"\n  managed_services_key_configuration_id = \
+         dbxcmk_key_configuration.lakehouse.id\n  settle_time = \"0s\"\n}}\n",
+        configuration("", "MANAGED_SERVICES"),
+        gcp::WORKSPACE
+    ));
+    // Who needs the key is not known: it is said, and stops nothing before Databricks does.
+    let run = stage.workdir.failed_apply();
+    run.warning("Not every service account that needs the Cloud KMS key was examined");
+}
+
+/// What is encrypted in a workspace on Google Cloud.
+#[test]
+fn what_is_encrypted_is_a_data_source() {
+    let stage = Stage::on_google();
+    stage.configure(&format!(
+        "{}\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = \"{}\"\n  depends_on   = [dbxcmk_workspace_binding.prod]\n}}\n\n\
+         data \"dbxcmk_key_configurations\" \"x\" {{\n  cloud      = \"gcp\"\n  depends_on = [dbxcmk_workspace_binding.prod]\n}}\n",
+        resources(),
+        gcp::WORKSPACE
+    ));
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_workspace_encryption.x");
+    assert_eq!(
+        (&state["region"], &state["storage_key"]),
+        (&Json::from("us-east4"), &Json::from(KEY))
+    );
+    let disks = state["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["kind"] == "persistent disks of classic compute")
+        .unwrap();
+    assert_eq!(
+        (&disks["covered"], &disks["covered_by"]),
+        (&Json::from(true), &Json::from("STORAGE"))
+    );
+    let state = stage.workdir.state("data.dbxcmk_key_configurations.x");
+    assert_eq!(state["key_configurations"][0]["key"], KEY);
+    assert_eq!(state["key_configurations"][0]["key_region"], "us-east4");
+}
