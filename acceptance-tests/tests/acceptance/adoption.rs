@@ -120,7 +120,10 @@ fn each_is_imported_by_its_identity() {
             .map(|one| one["instances"][0]["identity"].clone())
             .unwrap()
     };
-    assert_eq!(identity("dbxcmk_key_policy"), json!({ "key_arn": key }));
+    assert_eq!(
+        identity("dbxcmk_key_policy"),
+        json!({ "key_arn": key, "kms_key_id": null })
+    );
     assert_eq!(identity("dbxcmk_key_configuration"), json!({ "id": id }));
     assert_eq!(
         identity("dbxcmk_workspace_binding"),
@@ -172,7 +175,7 @@ fn everything_that_is_there_is_listed() {
     );
     assert_eq!(
         of("dbxcmk_key_policy")[0]["identity"],
-        json!({ "key_arn": key })
+        json!({ "key_arn": key, "kms_key_id": null })
     );
     let configuration = of("dbxcmk_key_configuration")[0];
     assert_eq!(configuration["identity"], json!({ "id": id }));
