@@ -283,7 +283,7 @@ fn what_is_there_is_listed_and_imported_by_its_identity() {
     let generated = std::fs::read_to_string(stage.workdir.path().join("generated.tf")).unwrap();
     assert!(
         generated.contains("workspace_project_number    = \"123456789012\"")
-            && !generated.contains("aws ="),
+            && !generated.contains("aws = {"),
         "{generated}"
     );
     stage.workdir.apply();
