@@ -288,14 +288,6 @@ fn what_is_there_is_listed_and_imported_by_its_identity() {
     );
     stage.workdir.apply();
     stage.workdir.empty_plan();
-    std::fs::remove_file(stage.workdir.path().join("generated.tf")).unwrap();
-    stage.configure(&import(""));
-    let run = stage.workdir.refused_plan();
-    assert!(
-        run.shown().contains("kms_key_id") && run.shown().contains("key_arn"),
-        "{}",
-        run.shown()
-    );
 }
 
 /// A lost answer of a create never makes two.
