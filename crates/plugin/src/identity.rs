@@ -143,3 +143,44 @@ impl Identity {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OF_TWO: Identity = Identity {
+        attributes: &[
+            IdentityAttribute {
+                name: "left",
+                path: "l.id",
+                description: "one kind",
+            },
+            IdentityAttribute {
+                name: "right",
+                path: "r.id",
+                description: "the other",
+            },
+        ],
+    };
+
+    fn given(left: Value, right: Value) -> Result<String, String> {
+        let value = Value::map([("left", left), ("right", right)]);
+        let data = pb::ResourceIdentityData {
+            identity_data: Some(codec::encode(&value, &OF_TWO.ty()).unwrap()),
+        };
+        OF_TWO.text(&data).map_err(|said| format!("{said:?}"))
+    }
+
+    #[test]
+    fn exactly_one_text_tells_an_object() {
+        assert_eq!(given(Value::string("a"), Value::Null), Ok("a".to_owned()));
+        assert_eq!(given(Value::Null, Value::string("b")), Ok("b".to_owned()));
+        let none = given(Value::Null, Value::Null).unwrap_err();
+        assert!(
+            none.contains("not complete") && none.contains("`left`") && none.contains("`right`"),
+            "{none}"
+        );
+        let both = given(Value::string("a"), Value::string("b")).unwrap_err();
+        assert!(both.contains("several objects"), "{both}");
+    }
+}
