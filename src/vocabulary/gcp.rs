@@ -6,6 +6,19 @@ use std::str::FromStr;
 use super::cloud::{Cloud, Key};
 use super::textual;
 
+/// The seconds of a duration as Google's APIs write it (`2592000s`); `None` when the text is none. Source: `google.protobuf.Duration` in
+/// JSON.
+pub fn seconds(duration: &str) -> Option<f64> {
+    let number: f64 = duration.strip_suffix('s')?.parse().ok()?;
+    (number.is_finite() && number >= 0.0).then_some(number)
+}
+
+/// The days of such a duration; `None` when it is none, or no whole number of days.
+pub fn whole_days(duration: &str) -> Option<u64> {
+    let days = seconds(duration)? / 86_400.0;
+    (days.fract() == 0.0 && days <= 1000.0).then_some(days as u64)
+}
+
 /// Text that is not the name that was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}{hint}")]

@@ -14,7 +14,7 @@ pub use facts::{
 
 use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject};
 use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Needer, Usage, agent_of};
-use crate::vocabulary::gcp::CryptoKeyName;
+use crate::vocabulary::gcp::{CryptoKeyName, seconds};
 
 /// What is asked of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,11 +105,6 @@ pub fn location(key: &CryptoKeyName) -> Option<Finding> {
 /// A window in which nobody may notice that a version was scheduled for destruction: less than 7 days, in seconds.
 const SHORT_WINDOW: f64 = 604_800.0;
 
-/// The seconds of a duration, as `2592000s`.
-fn seconds(duration: &str) -> Option<f64> {
-    duration.strip_suffix('s')?.parse().ok()
-}
-
 fn kind(facts: &CryptoKeyFacts, key: &CryptoKey) -> Vec<Finding> {
     let name = &facts.name;
     let mut findings = Vec::new();
@@ -194,15 +189,24 @@ fn kind(facts: &CryptoKeyFacts, key: &CryptoKey) -> Vec<Finding> {
                 .remedy("Use a key with the protection level SOFTWARE or HSM, or test the workspace with this key first."),
         );
     }
-    let window = key.destroy_window.as_deref().and_then(seconds);
-    if window.is_some_and(|window| window < SHORT_WINDOW) {
+    let short = key
+        .destroy_window
+        .as_deref()
+        .and_then(|shown| match seconds(shown) {
+            Some(window) if window >= SHORT_WINDOW => None,
+            Some(_) => Some(format!(
+                "Versions of {name} are destroyed {shown} after their destruction was scheduled."
+            )),
+            None => Some(format!(
+                "Cloud KMS shows `{shown}` as the time from the order to the destruction of a version of {name}, which is not a duration \
+                 such as `2592000s`. It may be less than 7 days."
+            )),
+        });
+    if let Some(found) = short {
         findings.push(
             Id::GcpKeyShortWindow
                 .warning(Subject::Key)
-                .found(format!(
-                    "Versions of {name} are destroyed {} after their destruction was scheduled.",
-                    key.destroy_window.as_deref().unwrap_or_default()
-                ))
+                .found(found)
                 .why("In that time somebody has to notice a mistake and restore the version. The duration cannot be changed after the creation of the key.")
                 .remedy("For a new key, keep the default `destroy_scheduled_duration = \"2592000s\"` (30 days)."),
         );

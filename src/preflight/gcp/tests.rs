@@ -109,7 +109,7 @@ fn what_is_wrong_with_a_key_is_found() -> Outcome {
             change(key);
         }
     }
-    let rows: [(&str, Change, Vec<(Id, Severity)>); 9] = [
+    let rows: [(&str, Change, Vec<(Id, Severity)>); 12] = [
         (
             "a key for signing",
             |facts| with(facts, |key| key.purpose = "ASYMMETRIC_SIGN".to_owned()),
@@ -162,6 +162,21 @@ fn what_is_wrong_with_a_key_is_found() -> Outcome {
             "an external key",
             |facts| with(facts, |key| key.protection_level = "EXTERNAL".to_owned()),
             vec![(Id::GcpKeyProtection, Severity::Warning)],
+        ),
+        (
+            "a week to restore",
+            |facts| with(facts, |key| key.destroy_window = Some("604800s".to_owned())),
+            Vec::new(),
+        ),
+        (
+            "a day to restore",
+            |facts| with(facts, |key| key.destroy_window = Some("86400s".to_owned())),
+            vec![(Id::GcpKeyShortWindow, Severity::Warning)],
+        ),
+        (
+            "a time to restore that nobody can read",
+            |facts| with(facts, |key| key.destroy_window = Some("soon".to_owned())),
+            vec![(Id::GcpKeyShortWindow, Severity::Warning)],
         ),
         (
             "no rotation",

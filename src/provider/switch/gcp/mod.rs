@@ -15,7 +15,7 @@ use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState};
 use crate::provider::diagnose;
 use crate::requirements::gcp::rights_of;
 use crate::vocabulary::KeyState;
-use crate::vocabulary::gcp::CryptoKeyName;
+use crate::vocabulary::gcp::{CryptoKeyName, whole_days};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// How the label writes a time: labels have no capitals and no colons.
@@ -215,13 +215,6 @@ fn who(memory: &Memory) -> String {
     }
 }
 
-/// The days of a duration in seconds, as `2592000s`.
-fn days_of(window: &str) -> Option<u64> {
-    let seconds: f64 = window.strip_suffix('s')?.parse().ok()?;
-    let days = seconds / 86_400.0;
-    (days.fract() == 0.0 && (0.0..=1000.0).contains(&days)).then_some(days as u64)
-}
-
 impl Work<'_> {
     async fn look(&self) -> Result<(CryptoKey, Vec<CryptoKeyVersion>), Diagnostics> {
         let failed = |error| self.failed("cloudkms.cryptoKeys.get", &error);
@@ -237,7 +230,7 @@ impl Work<'_> {
             return Ok(());
         };
         let own = key.destroy_window.as_deref();
-        if own.and_then(days_of) == Some(u64::from(days)) {
+        if own.and_then(whole_days) == Some(u64::from(days)) {
             return Ok(());
         }
         let why = format!(

@@ -8,6 +8,7 @@ use super::gathered::{Gathered, Said, in_words};
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
+use crate::vocabulary::gcp::whole_days;
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
@@ -20,16 +21,17 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
-/// The days of a duration in seconds, as `2592000s`.
-fn days(window: Option<String>) -> Option<u64> {
-    let seconds: u64 = window?.strip_suffix('s')?.parse().ok()?;
-    Some(seconds / 86_400)
-}
-
-/// How long versions can be restored, in words. Source: Cloud KMS documentation: 30 days unless the key says otherwise.
-fn window(change: &ResourceChange) -> String {
-    let days = days(change.before("destroy_scheduled_duration")).unwrap_or(30);
-    format!("{days} days")
+/// How long versions can be restored, in words; what is no whole number of days is quoted. Source: Cloud KMS documentation: 30 days
+/// unless the key says otherwise.
+fn window(shown: Option<&str>) -> String {
+    let Some(shown) = shown else {
+        return "30 days".to_owned();
+    };
+    match whole_days(shown) {
+        Some(1) => "1 day".to_owned(),
+        Some(days) => format!("{days} days"),
+        None => format!("`{shown}`"),
+    }
 }
 
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
@@ -39,7 +41,7 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
     let used = in_words(&users);
     if change.action.destroys() {
-        let window = window(change);
+        let window = window(change.before("destroy_scheduled_duration").as_deref());
         gathered.say(
             change,
             Said {
@@ -139,5 +141,24 @@ fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 remedy: "",
             },
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::window;
+
+    #[test]
+    fn a_time_to_restore_is_never_made_up() {
+        for (shown, expected) in [
+            (None, "30 days"),
+            (Some("2592000s"), "30 days"),
+            (Some("86400s"), "1 day"),
+            (Some("86399s"), "`86399s`"),
+            (Some("NaNs"), "`NaNs`"),
+            (Some("soon"), "`soon`"),
+        ] {
+            assert_eq!(window(shown), expected);
+        }
     }
 }
