@@ -238,6 +238,28 @@ fn the_role_and_the_deployment_are_asked_for_when_named() {
     assert!(out.contains("044793339203"), "{out}");
 }
 
+/// A use case that no key policy of AWS can be for is refused, not read as one without statements.
+#[test]
+fn managed_disks_are_of_another_cloud() {
+    let refused = run(
+        &[
+            "check",
+            "--use-case",
+            "MANAGED_DISKS",
+            "--account-id",
+            ACCOUNT,
+            "-",
+        ],
+        "{}",
+    );
+    assert_eq!(refused.status.code(), Some(2));
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(
+        said.contains("exists only on Azure; write STORAGE"),
+        "{said}"
+    );
+}
+
 #[test]
 fn machines_get_json() {
     let (code, out, _) = check(&policy(&[]), &["--format", "json"]);

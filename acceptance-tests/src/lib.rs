@@ -3,6 +3,7 @@
 //! [`dbxcmk_sandbox`] stands in for the Databricks account API and for AWS KMS; [`harness`] drives Terraform over a configuration
 //! and looks at what it planned and did; [`stage`] is both, set for a test; [`localstack`] finds the LocalStack that the suite was started with.
 
+pub mod azure;
 pub mod google;
 pub mod harness;
 pub mod kms;

@@ -284,6 +284,7 @@ fn coverage_page() -> String {
             let (key, more) = match kind.cover {
                 Cover::ManagedServices => ("managed services", kind.note.to_owned()),
                 Cover::Storage | Cover::Disks => ("storage", kind.note.to_owned()),
+                Cover::ManagedDisks => ("managed disks", kind.note.to_owned()),
                 Cover::ClusterVolumes => (
                     "storage, with `reuse_key_for_cluster_volumes`",
                     kind.note.to_owned(),
@@ -300,7 +301,7 @@ fn coverage_page() -> String {
         "\n## What can change\n\nOn AWS and Google Cloud:\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n",
     );
     let word = |may: bool| if may { "yes" } else { "no" };
-    for case in UseCase::ALL {
+    for case in UseCase::ACCOUNT {
         let may = transition(&Cloud::Aws, case);
         let _ = writeln!(
             page,

@@ -110,6 +110,7 @@ impl KeyFields {
         match case {
             UseCase::ManagedServices => self.managed_services.as_ref(),
             UseCase::Storage => self.storage.as_ref(),
+            UseCase::ManagedDisks => None,
         }
     }
 
@@ -155,6 +156,7 @@ impl Workspace {
         let id = match case {
             UseCase::ManagedServices => &self.managed_services_customer_managed_key_id,
             UseCase::Storage => &self.storage_customer_managed_key_id,
+            UseCase::ManagedDisks => &None,
         };
         AttachedKey::of(id.as_deref())
     }

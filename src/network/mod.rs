@@ -1,5 +1,7 @@
 //! How this machine reaches others: what every client of this program has in common, whomever it calls.
 
 mod proxies;
+mod rest;
 
 pub use proxies::Proxies;
+pub use rest::{Answer, Call, Refusal, client, plain, retry_after, safe, send};

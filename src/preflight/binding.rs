@@ -39,6 +39,8 @@ impl WorkspaceFacts {
         match case {
             UseCase::ManagedServices => &self.managed_services,
             UseCase::Storage => &self.storage,
+            // The account has none: disks have a key of their own only on Azure.
+            UseCase::ManagedDisks => &AttachedKey::None,
         }
     }
 
@@ -103,6 +105,7 @@ impl Subject {
         match case {
             UseCase::ManagedServices => Self::ManagedServicesConfiguration,
             UseCase::Storage => Self::StorageConfiguration,
+            UseCase::ManagedDisks => Self::ManagedDisksConfiguration,
         }
     }
 }

@@ -198,6 +198,48 @@ catalog! {
         "A deny policy of the project, a folder or the organization names the service account. Whether such policies count for the use of keys is not documented, so this stops nothing.";
     GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"
         "The provider could not find out the project number of the workspace, or which service account Databricks uses. The message says which.";
+    AzureKeyUnreadable "azure-key-unreadable" ErrorAtApply Refused "The key in the vault could not be read"
+        "Planning continues; an apply stops before the attach.";
+    AzureKeyNotFound "azure-key-not-found" Error Refused "The vault does not have the key"
+        "The identifier names a key, or a version of it, that does not exist.";
+    AzureKeyType "azure-key-type" Error Refused "The key in the vault is not an RSA key"
+        "Databricks wraps its data keys with RSA keys. The type cannot be changed: create another key.";
+    AzureKeySize "azure-key-size" Error Refused "The key in the vault has a size that a feature does not take"
+        "Managed disks take RSA keys of 2048, 3072 and 4096 bits.";
+    AzureKeyOfCertificate "azure-key-of-certificate" Error Refused "The key in the vault belongs to a certificate"
+        "It changes and ends with the certificate. Create a key of its own.";
+    AzureKeyDisabled "azure-key-disabled" Error Refused "The key in the vault is disabled"
+        "Unwrapping fails with a disabled key, so what was written cannot be read.";
+    AzureKeyExpired "azure-key-expired" Error Refused "The key in the vault is outside its dates"
+        "Outside its dates a key wraps nothing, so an attach fails. What was wrapped before can still be read.";
+    AzureKeyOperations "azure-key-operations" Error Refused "The key in the vault does not permit wrapping and unwrapping"
+        "The operations of the key (`key_opts`) must contain `wrapKey` and `unwrapKey`.";
+    AzureVaultUnreadable "azure-vault-unreadable" ErrorAtApply Refused "The vault of the key could not be read"
+        "The provider cannot see who may use the key, nor the network rules of the vault.";
+    AzureVaultUnprotected "azure-vault-unprotected" Warning Allowed "The vault has no soft delete or no purge protection"
+        "A key that is purged cannot be recovered. The documentation of Azure Databricks asks for both.";
+    AzureVaultTenant "azure-vault-tenant" Error Refused "The vault is in another tenant than the workspace"
+        "A workspace can use only keys of its own tenant.";
+    AzureVaultRegion "azure-vault-region" Error Refused "The vault is in another region than the workspace"
+        "For managed disks, the vault must be in the region of the workspace.";
+    AzureVaultNetwork "azure-vault-network" Error Refused "The network rules of the vault shut Databricks out"
+        "Azure Databricks, Azure Storage and Azure Disk Storage reach the key as trusted services of Microsoft.";
+    AzurePrincipalMissing "azure-principal-missing" Error Refused "A principal that needs the key may not use it"
+        "The message names the principal and the command. `dbxcmk_key_policy` grants it.";
+    AzurePrincipalNotSeen "azure-principal-not-seen" ErrorAtApply Refused "Who may use the key could not be read"
+        "Allow the identity that runs Terraform to read role assignments.";
+    AzurePrincipalDenied "azure-principal-denied" Error Refused "A deny assignment takes the key from a principal that needs it"
+        "Deny assignments come before role assignments.";
+    AzurePrincipalPerhapsDenied "azure-principal-perhaps-denied" Warning Allowed "A deny assignment may take the key from a principal that needs it"
+        "The provider does not read the members of groups and does not decide conditions.";
+    AzurePrincipalConditional "azure-principal-conditional" ErrorAtApply Refused "A principal may use the key only under a condition"
+        "The provider does not decide conditions of role assignments. The message quotes them.";
+    AzurePrincipalUnknownRole "azure-principal-unknown-role" ErrorAtApply Refused "A principal has a role whose permissions are not known"
+        "The role may contain the permissions. Grant Key Vault Crypto Service Encryption User, which does.";
+    AzureVersionPinned "azure-version-pinned" Warning Allowed "The workspace uses an older version of the key"
+        "The configuration names no version, and the vault has a newer one. A workspace pins a version: only managed disks can follow by themselves (`rotate_managed_disks_to_latest_version`).";
+    AzureDisksFedRamp "azure-disks-fedramp" Error Refused "The workspace cannot have a key for managed disks"
+        "Workspaces with FedRAMP compliance have no customer-managed keys for managed disks.";
     StorageKeyAlreadySet "storage-key-already-set" Error Refused "The storage key of a workspace cannot be changed"
         "It can be set only once. It cannot be replaced by another key, and it cannot be detached.";
     KeyConfigurationNotFound "key-configuration-not-found" Error Refused "The key configuration does not exist in this Databricks account"

@@ -5,6 +5,7 @@
 //! workspace without its key; `warning` means that it works and a person should know.
 
 pub mod aws;
+pub mod azure;
 pub mod binding;
 mod catalog;
 pub mod gcp;
@@ -48,6 +49,8 @@ pub enum Subject {
     ManagedServicesConfiguration,
     /// The key configuration for storage.
     StorageConfiguration,
+    /// The key configuration for managed disks.
+    ManagedDisksConfiguration,
     /// The workspace.
     Workspace,
 }

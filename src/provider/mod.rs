@@ -16,6 +16,7 @@ mod run;
 mod settled;
 mod shared;
 mod switch;
+mod vault_access;
 mod waiting;
 
 use tfplugin::action::{self, AnyAction};

@@ -10,13 +10,13 @@ use std::sync::Mutex;
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
-use crate::vocabulary::{UseCase, WorkspaceId};
+use crate::vocabulary::UseCase;
 
 /// Something that only one resource of a configuration may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claimed {
-    /// What a workspace has for a use case.
-    WorkspaceKey(WorkspaceId, UseCase),
+    /// What a workspace, by its id, has for a use case.
+    WorkspaceKey(String, UseCase),
     /// A new key configuration, by the request that creates it.
     NewConfiguration(String),
 }
@@ -45,7 +45,7 @@ pub struct RunMemory {
     claims: Mutex<BTreeMap<Claimed, Claim>>,
     reported: Mutex<BTreeSet<String>>,
     managed_configurations: Mutex<BTreeSet<String>>,
-    vanished_workspaces: Mutex<BTreeSet<WorkspaceId>>,
+    vanished_workspaces: Mutex<BTreeSet<String>>,
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
     rotated_away: Mutex<BTreeMap<String, i64>>,
 }
@@ -113,14 +113,14 @@ impl RunMemory {
     }
 
     /// Effect: a workspace of the state turned out to be gone.
-    pub fn workspace_vanished(&self, id: WorkspaceId) {
+    pub fn workspace_vanished(&self, id: String) {
         lock(&self.vanished_workspaces).insert(id);
     }
 
     /// Whether a workspace of the state turned out to be gone in this run. Planning it anew must not stop the run: Terraform
     /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
-    pub fn has_vanished(&self, id: WorkspaceId) -> bool {
-        lock(&self.vanished_workspaces).contains(&id)
+    pub fn has_vanished(&self, id: &str) -> bool {
+        lock(&self.vanished_workspaces).contains(id)
     }
 }
 

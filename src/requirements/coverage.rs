@@ -14,6 +14,8 @@ pub enum Cover {
     ClusterVolumes,
     /// The storage key, in every workspace with classic compute.
     Disks,
+    /// The key for managed disks, which only Azure has.
+    ManagedDisks,
     /// No key of these; what to do instead.
     None(&'static str),
 }
@@ -136,6 +138,8 @@ pub struct WorkspaceKeys {
     pub default_storage: bool,
     /// It has serverless compute alone.
     pub serverless_only: bool,
+    /// It has a key for managed disks.
+    pub managed_disks: bool,
 }
 
 /// Which key encrypts a kind of data in a workspace.
@@ -145,6 +149,8 @@ pub enum Covered {
     ByManagedServices,
     /// The storage key.
     ByStorage,
+    /// The key for managed disks.
+    ByManagedDisks,
     /// None yet; the use case whose key would.
     Not(&'static str),
     /// None ever; what to do instead.
@@ -157,7 +163,9 @@ impl DataKind {
     /// Which key encrypts it in a workspace.
     pub fn in_workspace(&self, keys: WorkspaceKeys) -> Covered {
         const MANAGED: &str = "Attach a key configuration for managed services.";
-        const STORAGE: &str = "Attach a key configuration for storage. It can be set once.";
+        const DISKS: &str = "Attach a key configuration for managed disks.";
+        const STORAGE: &str =
+            "Attach a key configuration for storage. On AWS and Google Cloud it can be set once.";
         const VOLUMES: &str = "Attach a key configuration for storage with `reuse_key_for_cluster_volumes = true`. It can be set once.";
         match self.cover {
             Cover::None(instead) => Covered::Never(instead),
@@ -169,7 +177,11 @@ impl DataKind {
             Cover::Storage if keys.default_storage => Covered::Not(MANAGED),
             Cover::Storage if keys.storage => Covered::ByStorage,
             Cover::Storage => Covered::Not(STORAGE),
-            Cover::ClusterVolumes | Cover::Disks if keys.serverless_only => Covered::DoesNotApply,
+            Cover::ClusterVolumes | Cover::Disks | Cover::ManagedDisks if keys.serverless_only => {
+                Covered::DoesNotApply
+            }
+            Cover::ManagedDisks if keys.managed_disks => Covered::ByManagedDisks,
+            Cover::ManagedDisks => Covered::Not(DISKS),
             Cover::Disks if keys.storage => Covered::ByStorage,
             Cover::Disks => Covered::Not(STORAGE),
             Cover::ClusterVolumes if keys.storage && keys.cluster_volumes => Covered::ByStorage,

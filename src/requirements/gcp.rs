@@ -212,7 +212,7 @@ mod tests {
             not_known: None,
         };
         assert_eq!(usage.needers().len(), 1);
-        usage.use_cases = UseCase::ALL.to_vec();
+        usage.use_cases = UseCase::ACCOUNT.to_vec();
         let members: Vec<String> = usage
             .needers()
             .iter()

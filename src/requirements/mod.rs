@@ -4,6 +4,7 @@
 //! Pure. One file a cloud. Sources: the Databricks documentation of customer-managed keys and its reference modules.
 
 pub mod aws;
+pub mod azure;
 pub mod coverage;
 pub mod gcp;
 pub mod revocation;
@@ -17,6 +18,7 @@ use crate::vocabulary::Cloud;
 pub fn kinds(cloud: &Cloud) -> &'static [coverage::DataKind] {
     match cloud {
         Cloud::Gcp => gcp::KINDS,
+        Cloud::Azure => azure::KINDS,
         _ => coverage::KINDS,
     }
 }
@@ -49,5 +51,26 @@ mod tests {
             Some(Covered::Not(_))
         ));
         assert_eq!(kinds(&Cloud::Aws), KINDS);
+    }
+
+    /// On Azure each of the three keys covers its own.
+    #[test]
+    fn each_key_of_azure_covers_its_own() {
+        let count = |keys: WorkspaceKeys, wanted: Covered| {
+            let all = kinds(&Cloud::Azure).iter();
+            all.filter(|kind| kind.in_workspace(keys) == wanted).count()
+        };
+        let disks = WorkspaceKeys {
+            managed_disks: true,
+            ..WorkspaceKeys::default()
+        };
+        assert_eq!(count(disks, Covered::ByManagedDisks), 1);
+        assert_eq!(count(disks, Covered::ByStorage), 0);
+        let storage = WorkspaceKeys {
+            storage: true,
+            ..WorkspaceKeys::default()
+        };
+        assert!(count(storage, Covered::ByStorage) > 3);
+        assert_eq!(count(storage, Covered::ByManagedDisks), 0);
     }
 }

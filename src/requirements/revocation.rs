@@ -47,6 +47,20 @@ pub const NOT_YET_DISABLED: GoesOn = GoesOn {
     until: "about a minute after the disabling, exceptionally up to 3 hours",
 };
 
+/// What a disabled key still does on Azure. Source: azure-sdk-for-python issue 45342 (on a live vault, a disabled key refuses to unwrap,
+/// decrypt and sign, and wraps, encrypts and verifies).
+pub const WRAPPING: GoesOn = GoesOn {
+    what: "wrapping new data keys with the disabled key, so that what is written then cannot be read until the key is back",
+    until: "the key is deleted, or access to it is taken away",
+};
+
+/// Storage accounts notice after a while that their key is gone. Source: the Azure Databricks documentation of customer-managed keys for
+/// the workspace storage ("blob calls give 403").
+pub const STORAGE_NOTICES: GoesOn = GoesOn {
+    what: "requests to the storage account of the workspace",
+    until: "Azure Storage notices that the key is gone; from then on blob calls are refused with 403",
+};
+
 /// What stops in a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
@@ -60,7 +74,12 @@ pub struct Stop {
 
 /// What stops in a workspace without a key. `keys`: what the workspace has, and of its keys only those that are taken away.
 pub fn without_key(cloud: &Cloud, keys: WorkspaceKeys) -> Stop {
-    let is_lost = |covered| matches!(covered, Covered::ByManagedServices | Covered::ByStorage);
+    let is_lost = |covered| {
+        matches!(
+            covered,
+            Covered::ByManagedServices | Covered::ByStorage | Covered::ByManagedDisks
+        )
+    };
     let data = kinds(cloud)
         .iter()
         .filter(|kind| is_lost(kind.in_workspace(keys)))
@@ -83,6 +102,18 @@ pub fn without_key(cloud: &Cloud, keys: WorkspaceKeys) -> Stop {
             Cloud::Gcp => ATTACHED_DISKS,
             _ => ATTACHED_VOLUMES,
         });
+    }
+    if *cloud == Cloud::Azure {
+        if keys.managed_disks {
+            stop.compute.extend([
+                "running virtual machines of classic compute shut down",
+                "new clusters of classic compute do not start",
+            ]);
+        }
+        if keys.storage {
+            stop.goes_on.push(STORAGE_NOTICES);
+        }
+        stop.goes_on.push(WRAPPING);
     }
     if *cloud == Cloud::Gcp {
         stop.goes_on.push(NOT_YET_DISABLED);
@@ -124,6 +155,18 @@ mod tests {
         let stop = without_key(&Cloud::Gcp, storage);
         assert!(stop.data.contains(&"persistent disks of classic compute"));
         assert_eq!(stop.goes_on, [CACHED, ATTACHED_DISKS, NOT_YET_DISABLED]);
+        let disks = WorkspaceKeys {
+            managed_disks: true,
+            ..WorkspaceKeys::default()
+        };
+        let stop = without_key(&Cloud::Azure, disks);
+        assert_eq!(stop.data, ["data disks of classic compute"]);
+        assert_eq!(
+            (stop.compute.len(), &stop.goes_on[..]),
+            (2, &[CACHED, WRAPPING][..])
+        );
+        let stop = without_key(&Cloud::Azure, storage);
+        assert!(stop.goes_on.contains(&STORAGE_NOTICES));
         let serverless = WorkspaceKeys {
             serverless_only: true,
             default_storage: true,

@@ -20,7 +20,8 @@ pub fn transition(cloud: &Cloud, case: UseCase) -> Transition {
     let (set, change, remove) = match (cloud, case) {
         (Cloud::Aws | Cloud::Gcp, UseCase::ManagedServices) => (true, true, false),
         (Cloud::Aws | Cloud::Gcp, UseCase::Storage) => (true, false, false),
-        (Cloud::Azure, UseCase::ManagedServices) => (true, true, false),
+        (Cloud::Aws | Cloud::Gcp, UseCase::ManagedDisks) => (false, false, false),
+        (Cloud::Azure, UseCase::ManagedServices | UseCase::ManagedDisks) => (true, true, false),
         (Cloud::Azure, UseCase::Storage) => (true, true, true),
         (Cloud::Other(_), _) => (false, false, false),
     };
@@ -49,6 +50,9 @@ mod tests {
         }
         let azure = transition(&Cloud::Azure, UseCase::Storage);
         assert!(azure.set && azure.change && azure.remove);
+        let disks = transition(&Cloud::Azure, UseCase::ManagedDisks);
+        assert!(disks.set && disks.change && !disks.remove);
+        assert!(!transition(&Cloud::Aws, UseCase::ManagedDisks).set);
         assert!(!transition(&Cloud::Other("moon".to_owned()), UseCase::Storage).set);
     }
 }

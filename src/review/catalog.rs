@@ -72,6 +72,8 @@ rules! {
         "`databricks_mws_workspaces` changes the keys. That resource does not prove that Databricks can use them, and it does not detect a revert.";
     KeysSetTwice "keys-set-twice" "Two resources set the keys of a workspace"
         "`databricks_mws_workspaces` and `dbxcmk_workspace_binding` set the keys of one workspace, and each undoes the change of the other.";
+    ManagedDisksKeyAttached "managed-disks-key-attached" "A workspace gets a key for managed disks"
+        "The key can be replaced later, but it cannot be removed.";
     ManagedServicesKeyAttached "managed-services-key-attached" "A workspace gets a managed services key"
         "The key can be replaced later, but it cannot be removed.";
     ManagedServicesKeyRotated "managed-services-key-rotated" "The managed services key of a workspace is rotated"
@@ -88,6 +90,8 @@ rules! {
         "A storage key can be set only once. It cannot be replaced or removed.";
     StorageKeyChanged "storage-key-changed" "The storage key of a workspace cannot be changed"
         "Databricks refuses to replace a storage key by another one.";
+    StorageKeyReset "storage-key-reset" "Workspace storage goes back to a key of Microsoft"
+        "Only on Azure: the storage account of the workspace is encrypted with a key that Microsoft manages from then on.";
     UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
         "Terraform ignores unknown names inside a nested attribute, so the default applies.";
     WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"

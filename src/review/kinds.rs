@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 
 use super::plan::{Action, ResourceChange};
 use super::shape::Shape;
-use super::{aws, google};
+use super::{aws, azure, google};
 use kms_policy::nearest;
 
 /// A type, the attributes that are read of it, and the names that its nested attributes have in all.
@@ -36,6 +36,11 @@ pub const KINDS: &[ResourceKind] = &[
             ("gcp.databricks_service_accounts", Shape::Texts),
             ("gcp.workspace_project_number", Shape::Text),
             ("gcp.members", Shape::Texts),
+            ("azure", Shape::Object),
+            ("azure.key_vault_key_id", azure::KEY),
+            ("azure.vault_resource_id", Shape::Text),
+            ("azure.workspace_resource_id", Shape::Text),
+            ("azure.principals", Shape::Texts),
             ("statements", Shape::Text),
             ("force_destroy", Shape::Flag),
         ],
@@ -58,6 +63,17 @@ pub const KINDS: &[ResourceKind] = &[
                     "members",
                 ],
             ),
+            (
+                "azure",
+                &[
+                    "key_vault_key_id",
+                    "vault_resource_id",
+                    "workspace_resource_id",
+                    "databricks_principal_id",
+                    "access_model",
+                    "principals",
+                ],
+            ),
             ("timeouts", TIMEOUTS),
         ],
     },
@@ -73,6 +89,8 @@ pub const KINDS: &[ResourceKind] = &[
             ("gcp", Shape::Object),
             ("gcp.kms_key_id", google::KEY),
             ("gcp.manual", Shape::Flag),
+            ("azure", Shape::Object),
+            ("azure.key_vault_key_id", azure::KEY),
         ],
         nested: &[
             (
@@ -88,6 +106,10 @@ pub const KINDS: &[ResourceKind] = &[
                 "gcp",
                 &["kms_key_id", "manual", "location", "service_account_email"],
             ),
+            (
+                "azure",
+                &["key_vault_key_id", "vault_uri", "key_name", "key_version"],
+            ),
             ("timeouts", &["create", "delete"]),
         ],
     },
@@ -97,9 +119,25 @@ pub const KINDS: &[ResourceKind] = &[
             ("workspace_id", Shape::Text),
             ("managed_services_key_configuration_id", Shape::Text),
             ("storage_key_configuration_id", Shape::Text),
+            ("managed_disks_key_configuration_id", Shape::Text),
+            ("azure", Shape::Object),
+            ("azure.workspace_resource_id", Shape::Text),
             ("workspace_name", Shape::Text),
         ],
-        nested: &[("timeouts", &["create", "update"])],
+        nested: &[
+            (
+                "azure",
+                &[
+                    "workspace_resource_id",
+                    "rotate_managed_disks_to_latest_version",
+                    "grant_managed_disks_access",
+                    "storage_principal_id",
+                    "managed_disks_principal_id",
+                    "disk_encryption_set_id",
+                ],
+            ),
+            ("timeouts", &["create", "update"]),
+        ],
     },
     ResourceKind {
         name: "aws_kms_key",
@@ -189,6 +227,77 @@ pub const KINDS: &[ResourceKind] = &[
     ResourceKind {
         name: "google_kms_crypto_key_iam_policy",
         attributes: &[("crypto_key_id", Shape::Text), ("policy_data", Shape::Text)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_key_vault",
+        attributes: &[
+            ("id", Shape::Text),
+            ("vault_uri", Shape::Text),
+            ("rbac_authorization_enabled", Shape::Flag),
+            ("enable_rbac_authorization", Shape::Flag),
+            ("network_acls", Shape::Objects),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_key_vault_managed_hardware_security_module",
+        attributes: &[("id", Shape::Text), ("hsm_uri", Shape::Text)],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_key_vault_key",
+        attributes: &[
+            ("id", Shape::Text),
+            ("versionless_id", Shape::Text),
+            ("key_opts", Shape::Texts),
+            ("expiration_date", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_key_vault_managed_hardware_security_module_key",
+        attributes: &[
+            ("versioned_id", Shape::Text),
+            ("key_opts", Shape::Texts),
+            ("expiration_date", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_key_vault_access_policy",
+        attributes: &[
+            ("key_vault_id", Shape::Text),
+            ("object_id", Shape::Text),
+            ("key_permissions", Shape::Texts),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_role_assignment",
+        attributes: &[
+            ("scope", Shape::Text),
+            ("principal_id", Shape::Text),
+            ("role_definition_name", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_databricks_workspace",
+        attributes: &[
+            ("id", Shape::Text),
+            ("name", Shape::Text),
+            ("managed_services_cmk_key_vault_key_id", Shape::Text),
+            ("managed_disk_cmk_key_vault_key_id", Shape::Text),
+        ],
+        nested: &[],
+    },
+    ResourceKind {
+        name: "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
+        attributes: &[
+            ("workspace_id", Shape::Text),
+            ("key_vault_key_id", Shape::Text),
+        ],
         nested: &[],
     },
     ResourceKind {

@@ -6,16 +6,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 use super::plan::{Plan, ResourceChange, by_configured, without_indexes};
-use super::{aws, google};
-use crate::vocabulary::{Key, UseCase};
+use super::{aws, azure, google};
+use crate::vocabulary::{Cloud, Key, UseCase};
 
 /// How deep references through modules are followed.
 const DEEPEST: u32 = 16;
 
 /// The types whose ARN a key configuration names.
-const KEY_TYPES: [&str; 5] = [
+const KEY_TYPES: [&str; 7] = [
     "dbxcmk_key_policy",
     "google_kms_crypto_key",
+    "azurerm_key_vault_key",
+    "azurerm_key_vault_managed_hardware_security_module_key",
     "aws_kms_key",
     "aws_kms_replica_key",
     "aws_kms_external_key",
@@ -92,26 +94,41 @@ pub struct Links {
 }
 
 /// The attributes in which a resource names key configurations for each use case: our own, and the peer's.
-pub const BINDINGS: [(&str, [(UseCase, &str); 2]); 2] = [
+pub const BINDINGS: [(&str, &[(UseCase, &str)]); 4] = [
     (
         "dbxcmk_workspace_binding",
-        [
+        &[
             (
                 UseCase::ManagedServices,
                 "managed_services_key_configuration_id",
             ),
             (UseCase::Storage, "storage_key_configuration_id"),
+            (UseCase::ManagedDisks, "managed_disks_key_configuration_id"),
         ],
     ),
     (
         "databricks_mws_workspaces",
-        [
+        &[
             (
                 UseCase::ManagedServices,
                 "managed_services_customer_managed_key_id",
             ),
             (UseCase::Storage, "storage_customer_managed_key_id"),
         ],
+    ),
+    (
+        "azurerm_databricks_workspace",
+        &[
+            (
+                UseCase::ManagedServices,
+                "managed_services_cmk_key_vault_key_id",
+            ),
+            (UseCase::ManagedDisks, "managed_disk_cmk_key_vault_key_id"),
+        ],
+    ),
+    (
+        "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
+        &[(UseCase::Storage, "key_vault_key_id")],
     ),
 ];
 
@@ -125,7 +142,9 @@ const GOOGLE_KEY_NAMES: [(&str, &str); 4] = [
 
 /// The key of this name, whatever its cloud.
 fn key_named(name: &str) -> Option<Key> {
-    aws::key(name).or_else(|| google::key(name))
+    aws::key(name)
+        .or_else(|| google::key(name))
+        .or_else(|| azure::key(name))
 }
 
 struct Finder<'a> {
@@ -272,7 +291,14 @@ impl Links {
         for change in plan.of("google_kms_crypto_key") {
             links.add_named(change, "id");
         }
+        for change in plan.of("azurerm_key_vault_key") {
+            links.add_named(change, "versionless_id");
+        }
+        for change in plan.of("azurerm_key_vault_managed_hardware_security_module_key") {
+            links.add_named(change, "versioned_id");
+        }
         for change in plan.of("dbxcmk_key_policy") {
+            links.add_key_of(&finder, change, "azure.key_vault_key_id", "azure");
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
             links.add_key_of(&finder, change, "gcp.kms_key_id", "gcp");
             links
@@ -288,12 +314,13 @@ impl Links {
             }
         }
         for change in plan.of("dbxcmk_key_configuration") {
+            links.add_key_of(&finder, change, "azure.key_vault_key_id", "azure");
             links.add_key_of(&finder, change, "aws.key_arn", "aws");
             links.add_key_of(&finder, change, "gcp.kms_key_id", "gcp");
             links.add_configuration(
                 change,
                 "id",
-                &["aws.key_arn", "gcp.kms_key_id"],
+                &["aws.key_arn", "gcp.kms_key_id", "azure.key_vault_key_id"],
                 change.latest("aws.reuse_key_for_cluster_volumes"),
             );
         }
@@ -319,7 +346,7 @@ impl Links {
         }
         for (kind, attributes) in BINDINGS {
             for change in plan.of(kind) {
-                links.add_workspace(&finder, change, &attributes);
+                links.add_workspace(&finder, change, attributes);
             }
         }
         links
@@ -333,7 +360,9 @@ impl Links {
     fn add_named(&mut self, change: &ResourceChange, attribute: &str) {
         let arn = change.latest(attribute);
         let key = arn.as_deref().and_then(key_named);
-        let name = arn.unwrap_or_else(|| change.address.clone());
+        let name = arn
+            .map(|name| azure::whole(&name).unwrap_or(name))
+            .unwrap_or_else(|| change.address.clone());
         self.key_of.insert(change.address.clone(), name.clone());
         self.keys.insert(
             name.clone(),
@@ -359,6 +388,7 @@ impl Links {
             .find(is_it)
             .map(|key| key.name.clone())
             .or_else(|| google::whole(value))
+            .or_else(|| azure::whole(value))
             .unwrap_or_else(|| value.to_owned())
     }
 
@@ -432,7 +462,8 @@ impl Links {
             name: id.to_owned(),
             id: Some(id.to_owned()),
             address: None,
-            key: None,
+            // On Azure the identifier of the key stands for its configuration.
+            key: azure::whole(id),
             key_before: None,
             cluster_volumes: false,
         };
@@ -444,7 +475,7 @@ impl Links {
         &mut self,
         finder: &Finder<'_>,
         change: &ResourceChange,
-        attributes: &[(UseCase, &str); 2],
+        attributes: &[(UseCase, &str)],
     ) {
         let mut keys = BTreeMap::new();
         for (case, attribute) in attributes {
@@ -473,7 +504,12 @@ impl Links {
         if keys.is_empty() && change.kind != "dbxcmk_workspace_binding" {
             return;
         }
-        let id = change.latest("workspace_id").or_else(|| {
+        let resource = change.latest("azure.workspace_resource_id").or_else(|| {
+            change
+                .latest("id")
+                .filter(|_| change.kind == "azurerm_databricks_workspace")
+        });
+        let id = change.latest("workspace_id").or(resource).or_else(|| {
             let referred = finder.referred(change, "workspace_id", &["databricks_mws_workspaces"]);
             referred.first().map(|one| {
                 one.latest("workspace_id")
@@ -556,6 +592,39 @@ impl Links {
         self.configurations_of(key)
             .flat_map(|one| self.users_of_configuration(&one.name))
             .collect()
+    }
+
+    /// The cloud of a workspace, by its keys; a workspace whose keys are not known is taken for one of AWS.
+    pub fn cloud_of(&self, workspace: &LinkedWorkspace) -> Cloud {
+        workspace
+            .keys
+            .values()
+            .flat_map(|step| [&step.after, &step.before])
+            .flatten()
+            .filter_map(|name| self.configurations.get(name)?.key.as_deref())
+            .find_map(key_named)
+            .map_or(Cloud::Aws, |key| key.cloud().clone())
+    }
+
+    /// The keys of a vault of the plan that Databricks uses or is to use.
+    pub fn keys_in_vault(&self, vault: &ResourceChange) -> Vec<String> {
+        let uri = vault
+            .before("vault_uri")
+            .or_else(|| vault.before("hsm_uri"));
+        let Some(uri) = uri else { return Vec::new() };
+        let own = self.keys.keys().filter(|key| azure::is_in(key, &uri));
+        own.filter(|key| self.is_for_databricks(key))
+            .cloned()
+            .collect()
+    }
+
+    /// The resource id of the vault of a key, as a `dbxcmk_key_policy` of the plan names it.
+    pub fn vault_of(&self, plan: &Plan, key: &str) -> Option<String> {
+        let is_its =
+            |one: &&ResourceChange| self.key_of.get(&one.address).is_some_and(|own| own == key);
+        plan.of("dbxcmk_key_policy")
+            .find(is_its)
+            .and_then(|one| one.latest("azure.vault_resource_id"))
     }
 
     /// Whether a key is one of those that Databricks uses or is to use.

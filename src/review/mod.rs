@@ -10,6 +10,7 @@
 //! - `report`: what comes of it. `render`: the report as Markdown, text, JSON and SARIF.
 
 mod aws;
+mod azure;
 mod catalog;
 mod google;
 mod kinds;

@@ -14,7 +14,7 @@ pub struct IdError {
     hint: String,
 }
 
-fn is_uuid(text: &str) -> bool {
+pub(super) fn is_uuid(text: &str) -> bool {
     text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
         && text
             .bytes()
@@ -191,19 +191,33 @@ impl FromStr for WorkspaceId {
 pub enum UseCase {
     /// Notebooks, secrets, queries and the like, in Databricks' control plane.
     ManagedServices,
-    /// The workspace's root bucket, and the EBS volumes of its classic compute.
+    /// The workspace's storage: its root bucket and the disks of its classic compute; on Azure its storage account ("DBFS root").
     Storage,
+    /// The managed disks of classic compute. Only on Azure, where they have a key of their own.
+    ManagedDisks,
 }
 
 impl UseCase {
-    /// Both, in the order of the API's documentation.
-    pub const ALL: [Self; 2] = [Self::ManagedServices, Self::Storage];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ManagedServices, Self::Storage, Self::ManagedDisks];
+    /// Those that a Databricks account knows, in the order of its API's documentation: AWS and Google Cloud.
+    pub const ACCOUNT: [Self; 2] = [Self::ManagedServices, Self::Storage];
 
     /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::ManagedServices => "MANAGED_SERVICES",
             Self::Storage => "STORAGE",
+            Self::ManagedDisks => "MANAGED_DISKS",
+        }
+    }
+
+    /// The attribute of a `dbxcmk_workspace_binding` that names the key for it.
+    pub fn attribute(self) -> &'static str {
+        match self {
+            Self::ManagedServices => "managed_services_key_configuration_id",
+            Self::Storage => "storage_key_configuration_id",
+            Self::ManagedDisks => "managed_disks_key_configuration_id",
         }
     }
 
@@ -212,6 +226,7 @@ impl UseCase {
         match self {
             Self::ManagedServices => "managed services",
             Self::Storage => "workspace storage",
+            Self::ManagedDisks => "managed disks",
         }
     }
 }
@@ -226,7 +241,8 @@ impl FromStr for UseCase {
                 "STORAGE" | "DBFS" | "EBS" | "WORKSPACE_STORAGE" => {
                     "; write `STORAGE` (cluster volumes are part of it, through `reuse_key_for_cluster_volumes`)"
                 }
-                _ => "; there are `MANAGED_SERVICES` and `STORAGE`",
+                "DISKS" | "MANAGED_DISK" => "; write `MANAGED_DISKS` (only on Azure)",
+                _ => "; there are `MANAGED_SERVICES` and `STORAGE`, and on Azure `MANAGED_DISKS`",
             };
             IdError { text: text.to_owned(), expected: "a use case", hint: hint.to_owned() }
         })

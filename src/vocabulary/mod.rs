@@ -3,13 +3,16 @@
 //! Everybody may use these; they use nobody. Each parses with a message that says what was expected, for people.
 
 pub mod aws;
+pub mod azure;
 mod cloud;
+mod configuration;
 mod databricks;
 mod deployment;
 pub mod gcp;
 mod hosts;
 
 pub use cloud::{Cloud, Key, KeyState, Tier, WorkspaceStatus};
+pub use configuration::{KeyReference, WorkspaceName};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
 pub use hosts::is_loopback;

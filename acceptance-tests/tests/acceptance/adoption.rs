@@ -23,7 +23,7 @@ fn existing(over: Over) -> (Stage, String, &'static str) {
     let usage = dbxcmk::requirements::aws::Usage::of(
         dbxcmk::vocabulary::Deployment::Commercial,
         [ACCOUNT_ID.parse().unwrap()],
-        dbxcmk::vocabulary::UseCase::ALL.to_vec(),
+        dbxcmk::vocabulary::UseCase::ACCOUNT.to_vec(),
     )
     .with_cross_account_role(Some(ROLE_ARN.parse().unwrap()));
     let statements: Vec<String> = usage

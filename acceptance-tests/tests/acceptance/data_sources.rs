@@ -218,6 +218,11 @@ fn a_policy_document_is_added_to_what_is_there() {
         .workdir
         .validated()
         .error("Nobody could administer the key");
+    stage.configure(&body.replace("\"STORAGE\"", "\"MANAGED_DISKS\""));
+    stage
+        .workdir
+        .validated()
+        .error("MANAGED_DISKS exists only on Azure");
     stage.configure(&body.replace("\"aws\"", "\"aws-cn\""));
     stage.workdir.validated().error("Invalid partition");
 }

@@ -104,6 +104,10 @@ fn what_is_wrong_is_told_with_its_argument() {
         "provider::dbxcmk::key_policy_statements([\"STORAGE\"], [\"{ACCOUNT}\"], null, \"aws-cn\")"
     ));
     assert!(text.contains("aws-us-gov-dod"), "{text}");
+    let text = complaint(&format!(
+        "provider::dbxcmk::key_policy_statements([\"MANAGED_DISKS\"], [\"{ACCOUNT}\"], null, null)"
+    ));
+    assert!(text.contains("only on Azure"), "{text}");
     let text = complaint("provider::dbxcmk::merge_key_policy(\"{nope\", \"[]\")");
     assert!(text.contains("policy"), "{text}");
 }

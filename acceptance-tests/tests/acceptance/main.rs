@@ -14,6 +14,7 @@
 
 mod adoption;
 mod authentication;
+mod azure;
 mod binding;
 mod closed;
 mod configuration;

@@ -63,7 +63,9 @@ pub fn account(shared: &Shared, request: &Request, account: &str) -> Answer {
 pub fn github(request: &Request) -> Answer {
     let knows = request.header("authorization") == format!("Bearer {GITHUB_REQUEST_TOKEN}");
     let audience = request.query.get("audience").map(String::as_str);
-    if knows && audience == Some(ACCOUNT_ID) && request.query.contains_key("api-version") {
+    // The account, or Microsoft Entra ID.
+    let is_known = [Some(ACCOUNT_ID), Some("api://AzureADTokenExchange")].contains(&audience);
+    if knows && is_known && request.query.contains_key("api-version") {
         Answer::json(200, &json!({ "value": OIDC_TOKEN }))
     } else {
         refused(403, "forbidden")

@@ -5,6 +5,7 @@
 //! before it keeps an attach, by rules of its own: it shares no code with the provider that is tried against it. Every request is recorded; faults are injected by rule.
 
 pub mod account;
+pub mod azure;
 pub mod client;
 mod control;
 pub mod data;
@@ -61,6 +62,8 @@ pub struct Options {
     pub kms_endpoint: Option<String>,
     /// Whether there is a workspace on Google Cloud, too.
     pub google: bool,
+    /// Whether there is a workspace on Azure, too, at an address of its own that speaks TLS.
+    pub azure: bool,
     /// Whether it speaks TLS, with a certificate of an authority that nobody knows.
     pub tls: bool,
 }
@@ -73,6 +76,7 @@ impl Default for Options {
             cache: Duration::from_secs(2),
             kms_endpoint: None,
             google: false,
+            azure: false,
             tls: false,
         }
     }
@@ -86,9 +90,17 @@ pub struct Shared {
     address: SocketAddr,
     http: reqwest::Client,
     tls: Option<tls::Authority>,
+    azure: Option<SocketAddr>,
 }
 
 impl Shared {
+    /// Where Azure is: `https://127.0.0.1:…`.
+    fn azure_url(&self) -> String {
+        self.azure
+            .map(|address| format!("https://{address}"))
+            .unwrap_or_default()
+    }
+
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,10 +127,22 @@ impl Sandbox {
             .no_proxy()
             .build()
             .map_err(std::io::Error::other)?;
-        let tls = options.tls.then(tls::Authority::new).transpose()?;
+        let has_authority = options.tls || options.azure;
+        let tls = has_authority.then(tls::Authority::new).transpose()?;
+        let azure_listener = match options.azure {
+            true => {
+                let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
+                listener.set_nonblocking(true)?;
+                Some(listener)
+            }
+            false => None,
+        };
         let mut world = World::new();
         if options.google {
             world.add_google();
+        }
+        if options.azure {
+            world.add_azure();
         }
         let shared = Arc::new(Shared {
             world: Mutex::new(world),
@@ -126,6 +150,10 @@ impl Sandbox {
             address,
             http,
             tls,
+            azure: azure_listener
+                .as_ref()
+                .map(std::net::TcpListener::local_addr)
+                .transpose()?,
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -135,7 +163,8 @@ impl Sandbox {
         let thread = std::thread::spawn(move || {
             runtime.block_on(async move {
                 tokio::select! {
-                    _ = server::serve(listener, served) => {}
+                    _ = server::serve(listener, Arc::clone(&served), served.options.tls) => {}
+                    _ = server::serve_if_any(azure_listener, Arc::clone(&served)) => {}
                     _ = stopped => {}
                 }
             });
@@ -149,12 +178,17 @@ impl Sandbox {
 
     /// Where it listens: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
-        let scheme = if self.shared.tls.is_some() {
+        let scheme = if self.shared.options.tls {
             "https"
         } else {
             "http"
         };
         format!("{scheme}://{}", self.shared.address)
+    }
+
+    /// Where Azure is: `https://127.0.0.1:…`.
+    pub fn azure_url(&self) -> String {
+        self.shared.azure_url()
     }
 
     /// The certificate (PEM) of the authority that nobody knows.
@@ -231,6 +265,13 @@ impl Sandbox {
             ] {
                 all.push(pair(name, &format!("{url}/{version}")));
             }
+        }
+        if self.shared.options.azure {
+            all.push(pair("ARM_TENANT_ID", azure::TENANT));
+            all.push(pair("ARM_SUBSCRIPTION_ID", azure::SUBSCRIPTION));
+            all.push(pair("ARM_CLIENT_ID", azure::CLIENT));
+            all.push(pair("ARM_CLIENT_SECRET", azure::SECRET));
+            all.push(pair("SANDBOX_AZURE_URL", &self.azure_url()));
         }
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));

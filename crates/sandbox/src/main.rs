@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE, gcp};
+use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, Options, Sandbox, WORKSPACE, azure, gcp};
 
-/// Serves a Databricks account API, an AWS KMS and a Google Cloud KMS locally, to test Terraform modules.
+/// Serves a Databricks account API, an AWS KMS, a Google Cloud KMS and Azure locally, to test Terraform modules.
 ///
 /// With a command, it sets the environment, runs the command, and exits with its exit code:
 ///
@@ -34,6 +34,9 @@ struct Arguments {
     /// Add a workspace on Google Cloud, and set the environment for Google Cloud.
     #[arg(long)]
     google: bool,
+    /// Add a workspace on Azure, at an address of its own that speaks TLS, and set the environment for Azure.
+    #[arg(long)]
+    azure: bool,
     /// Command to run, with its arguments.
     #[arg(last = true)]
     command: Vec<OsString>,
@@ -56,17 +59,26 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         cache: Duration::from_millis(arguments.cache),
         kms_endpoint: arguments.kms_endpoint,
         google: arguments.google,
+        azure: arguments.azure,
         tls: false,
     })?;
+    // A file, because that is what tools take; it has no secret in it.
+    let bundle = std::env::temp_dir().join(format!("dbxcmk-sandbox-{}.pem", std::process::id()));
+    if arguments.azure {
+        std::fs::write(&bundle, sandbox.authority())?;
+    }
     if let Some((program, rest)) = arguments.command.split_first() {
         let status = Command::new(program)
             .args(rest)
             .envs(sandbox.environment())
+            .env("SANDBOX_CA_BUNDLE", &bundle)
+            .env("SANDBOX_AZURE_WORKSPACE", azure::workspace_id())
             .env("SANDBOX_URL", sandbox.url())
             .env("SANDBOX_WORKSPACE", WORKSPACE.to_string())
             .env("SANDBOX_GOOGLE_WORKSPACE", gcp::WORKSPACE.to_string())
             .status()
             .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+        let _ = std::fs::remove_file(&bundle);
         let code = status.code().and_then(|code| u8::try_from(code).ok());
         return Ok(ExitCode::from(code.unwrap_or(1)));
     }
@@ -85,6 +97,10 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     )?;
     if arguments.google {
         writeln!(out, "# On Google Cloud: {}", gcp::WORKSPACE)?;
+    }
+    if arguments.azure {
+        writeln!(out, "export SANDBOX_CA_BUNDLE={}", bundle.display())?;
+        writeln!(out, "# On Azure: {}", azure::workspace_id())?;
     }
     out.flush()?;
     loop {

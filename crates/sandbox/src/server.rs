@@ -14,7 +14,7 @@ use serde_json::Value as Json;
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, control, data, gcp, iam, kms, sts};
+use crate::{Shared, account, azure, control, data, gcp, iam, kms, sts};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -29,14 +29,18 @@ impl std::fmt::Display for Broken {
 impl std::error::Error for Broken {}
 
 /// Serves until it is dropped.
-pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) -> std::io::Result<()> {
+pub async fn serve(
+    listener: std::net::TcpListener,
+    shared: Arc<Shared>,
+    speaks_tls: bool,
+) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
     loop {
         let (stream, _) = listener.accept().await?;
         let shared = Arc::clone(&shared);
         tokio::spawn(async move {
             // A client that goes away in the middle is its own business.
-            match &shared.tls {
+            match shared.tls.as_ref().filter(|_| speaks_tls) {
                 None => connection(TokioIo::new(stream), Arc::clone(&shared)).await,
                 Some(tls) => {
                     if let Ok(stream) = tls.acceptor.accept(stream).await {
@@ -45,6 +49,17 @@ pub async fn serve(listener: std::net::TcpListener, shared: Arc<Shared>) -> std:
                 }
             }
         });
+    }
+}
+
+/// The same over TLS for another address, if there is one; otherwise nothing, for good.
+pub async fn serve_if_any(
+    listener: Option<std::net::TcpListener>,
+    shared: Arc<Shared>,
+) -> std::io::Result<()> {
+    match listener {
+        Some(listener) => serve(listener, shared, true).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -129,7 +144,7 @@ async fn handle(
         answer: outcome
             .as_ref()
             .ok()
-            .filter(|_| gcp::is_google(&request.path))
+            .filter(|_| gcp::is_google(&request.path) || azure::is_azure(&request.path))
             .and_then(|answer| serde_json::from_str(&answer.body).ok())
             .unwrap_or_default(),
         status: outcome.as_ref().map_or(0, |answer| answer.status),
@@ -211,6 +226,9 @@ async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>)
     }
     if let Some(action) = operation.strip_prefix("STS ") {
         return sts::answer(shared, request, action);
+    }
+    if azure::is_azure(&request.path) {
+        return azure::answer(shared, request, effect.as_ref());
     }
     if gcp::is_google(&request.path) {
         return gcp::answer(shared, request, effect.as_ref());

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
@@ -30,17 +33,26 @@ impl Authority {
     pub fn new() -> std::io::Result<Self> {
         let failed = |error: rcgen::Error| std::io::Error::other(error);
         let mut params = CertificateParams::new(Vec::new()).map_err(failed)?;
+        // OpenSSL takes two certificates of one name for one that signed itself, and newer ones ask for the uses of the keys.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "Sandbox authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         let key = KeyPair::generate().map_err(failed)?;
         let authority = params.self_signed(&key).map_err(failed)?;
         let issuer = Issuer::new(params, key);
         let own_key = KeyPair::generate().map_err(failed)?;
-        let own = CertificateParams::new(vec![
+        let mut own = CertificateParams::new(vec![
             "127.0.0.1".to_owned(),
             "localhost".to_owned(),
             "accounts.sandbox.test".to_owned(),
         ])
         .map_err(failed)?;
+        own.distinguished_name.push(DnType::CommonName, "Sandbox");
+        own.use_authority_key_identifier_extension = true;
+        own.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+        own.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let own = own.signed_by(&own_key, &issuer).map_err(failed)?;
         let private =
             PrivateKeyDer::try_from(own_key.serialize_der()).map_err(std::io::Error::other)?;

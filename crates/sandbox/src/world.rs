@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use serde_json::{Value as Json, json};
 
+use crate::azure::AzureWorld;
 use crate::faults::Fault;
 use crate::gcp::{self, Google};
 use crate::iam::Role;
@@ -22,7 +23,7 @@ pub struct Record {
     pub query: BTreeMap<String, String>,
     /// The body; null when it is no JSON.
     pub body: Json,
-    /// What Google Cloud's part answered; null for the others.
+    /// What the part of Google Cloud or Azure answered; null for the others.
     pub answer: Json,
     /// Who says to be asking.
     pub user_agent: String,
@@ -117,6 +118,8 @@ pub struct Objects {
     pub iam_denies: BTreeSet<String>,
     /// What there is of Google Cloud.
     pub google: Google,
+    /// What there is of Azure.
+    pub azure: AzureWorld,
 }
 
 /// Everything.
@@ -260,6 +263,12 @@ impl World {
             gcp::WORKSPACE,
             Workspace::on_google(gcp::WORKSPACE, "lakehouse-google"),
         );
+        self.before = self.now.clone();
+    }
+
+    /// Adds what there is of Azure: a workspace, and a key in vaults of three kinds.
+    pub fn add_azure(&mut self) {
+        self.now.azure = AzureWorld::new();
         self.before = self.now.clone();
     }
 

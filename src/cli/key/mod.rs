@@ -12,6 +12,7 @@ use crate::provider::{
     Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome, PATIENCE,
     Stopped, in_words,
 };
+use crate::vocabulary::azure::PrincipalId;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::printable::printable;
@@ -41,7 +42,8 @@ pub enum KeyCommand {
 /// What every subcommand takes.
 #[derive(Debug, clap::Args)]
 struct Common {
-    /// The key: its ARN, its ID or alias together with --region, or its name in Cloud KMS (projects/…).
+    /// The key: its ARN, its ID or alias together with --region, its name in Cloud KMS (projects/…), or its identifier on Azure
+    /// (https://VAULT.vault.azure.net/keys/NAME).
     key: String,
     /// Output format: text or json.
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -88,6 +90,30 @@ struct Common {
     /// Address of Google's IAM credentials [default: GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT].
     #[arg(long, value_name = "URL")]
     endpoint_iamcredentials: Option<String>,
+    /// Tenant of Microsoft Entra ID [default: ARM_TENANT_ID].
+    #[arg(long)]
+    tenant_id: Option<String>,
+    /// Subscription of the workspaces, beside those that you see [default: ARM_SUBSCRIPTION_ID].
+    #[arg(long)]
+    subscription_id: Option<String>,
+    /// Azure cloud: public, usgovernment or china [default: ARM_ENVIRONMENT, then public].
+    #[arg(long, value_parser = ["public", "usgovernment", "china"])]
+    azure_environment: Option<String>,
+    /// Object ID of the application AzureDatabricks [default: looked up in Microsoft Graph].
+    #[arg(long, value_name = "ID")]
+    databricks_principal_id: Option<PrincipalId>,
+    /// Address of Azure Resource Manager.
+    #[arg(long, value_name = "URL")]
+    endpoint_resource_manager: Option<String>,
+    /// Address at which Microsoft Entra ID gives out tokens.
+    #[arg(long, value_name = "URL")]
+    endpoint_login: Option<String>,
+    /// Address of Microsoft Graph.
+    #[arg(long, value_name = "URL")]
+    endpoint_graph: Option<String>,
+    /// Address of Azure Key Vault: a request for https://NAME.vault.azure.net/PATH goes to URL/NAME/PATH.
+    #[arg(long, value_name = "URL")]
+    endpoint_key_vault: Option<String>,
 }
 
 impl Common {
@@ -107,7 +133,15 @@ impl Common {
                 cloudkms: self.endpoint_cloudkms.clone(),
                 resourcemanager: self.endpoint_resourcemanager.clone(),
                 iamcredentials: self.endpoint_iamcredentials.clone(),
+                resource_manager: self.endpoint_resource_manager.clone(),
+                login: self.endpoint_login.clone(),
+                graph: self.endpoint_graph.clone(),
+                key_vault: self.endpoint_key_vault.clone(),
             },
+            tenant_id: self.tenant_id.clone(),
+            subscription_id: self.subscription_id.clone(),
+            azure_environment: self.azure_environment.clone(),
+            databricks_principal_id: self.databricks_principal_id.clone(),
             impersonate_service_account: self.impersonate_service_account.clone(),
         })
     }
@@ -125,11 +159,11 @@ pub struct StatusArguments {
 pub struct DisableArguments {
     #[command(flatten)]
     common: Common,
-    /// ID of a workspace that stops. Repeat it for each of them; one missing or one too many is refused.
+    /// ID of a workspace that stops, on Azure also its resource ID. Repeat it for each of them; one missing or one too many is refused.
     #[arg(long, value_name = "ID")]
     acknowledge: Vec<String>,
     /// Schedule the deletion of the key, instead of only disabling it: on AWS in so many days (7 to 30) [default: 30], on Google Cloud
-    /// after the window of the key itself.
+    /// after the window of the key itself, on Azure after the retention of the vault.
     #[arg(long, value_name = "DAYS", num_args = 0..=1, value_parser = clap::value_parser!(u8).range(1..=120))]
     schedule_deletion: Option<Option<u8>>,
     /// Show what stops, and change nothing.
@@ -276,7 +310,8 @@ fn restoring(key: &str) -> String {
 
 /// AWS admits 7 to 30 days. Source: KMS API reference, ScheduleKeyDeletion.
 fn impossible_window(key: &str, days: Option<u8>) -> Option<Diagnostics> {
-    let days = days.filter(|days| !key.starts_with("projects/") && !(7..=30).contains(days))?;
+    let is_elsewhere = key.starts_with("projects/") || key.starts_with("https://");
+    let days = days.filter(|days| !is_elsewhere && !(7..=30).contains(days))?;
     let why = format!(
         "`--schedule-deletion {days}` is not possible on AWS: the window has 7 to 30 days."
     );
@@ -372,7 +407,7 @@ fn changed_again(key: &str, outcome: &Outcome, status: &KeyStatus) -> Diagnostic
         "Somebody else changed the key at the same time",
         format!(
             "After the command had done its work {key} was in the state {}; the next read shows {}. Another person or program works on \
-             the same key.\n\nFind out who it is (AWS CloudTrail), agree on what is to be, then run the command again.",
+             the same key.\n\nFind out who it is (the audit log of the cloud), agree on what is to be, then run the command again.",
             outcome.state, status.state
         ),
     )

@@ -13,7 +13,7 @@ use self::aws::{AwsArguments, examine};
 use super::input::read;
 use crate::preflight::aws::NotExamined;
 use crate::preflight::{Finding, Hint, Severity, Silenced};
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::{AccountId, IdError, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
 use kms_policy::{Caller, Context, Document, Identity, Part, Request, Source, authorize, evaluate};
 use tfplugin::printable::{printable, printable_line};
@@ -43,7 +43,7 @@ pub enum PolicyCommand {
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
     /// Use case of the key: MANAGED_SERVICES or STORAGE. Can be repeated.
-    #[arg(long = "use-case", required = true)]
+    #[arg(long = "use-case", required = true, value_parser = of_a_key_policy)]
     use_cases: Vec<UseCase>,
     /// ID of the Databricks account. Can be repeated.
     #[arg(long = "account-id", required = true)]
@@ -59,6 +59,16 @@ pub struct CheckArguments {
     /// Files with key policies; `-` for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+}
+
+/// A use case that a key policy can be for: managed disks have their key in Azure alone.
+fn of_a_key_policy(text: &str) -> Result<UseCase, String> {
+    match text.parse().map_err(|error: IdError| error.to_string())? {
+        UseCase::ManagedDisks => {
+            Err("MANAGED_DISKS exists only on Azure; write STORAGE".to_owned())
+        }
+        case => Ok(case),
+    }
 }
 
 /// Runs the subcommand.

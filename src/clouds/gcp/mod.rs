@@ -15,7 +15,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use self::tokens::Tokens;
-use crate::network::Proxies;
+use crate::network::{client, plain};
 
 /// How Google Cloud is called. What is not set comes from the environment.
 #[derive(Clone, Debug, Default)]
@@ -124,17 +124,8 @@ impl Gcp {
 
     fn connection(&self) -> Result<&Connection, GcpError> {
         let made = self.connection.get_or_init(|| {
-            let broken = |error: reqwest::Error| GcpError::Unreachable(http::plain(&error));
-            let http = Proxies::of_environment()
-                .on(reqwest::Client::builder())
-                .map_err(broken)?
-                .tls_certs_merge(self.settings.certificates.clone())
-                .redirect(reqwest::redirect::Policy::none())
-                .connect_timeout(Duration::from_secs(15))
-                .timeout(Duration::from_secs(60))
-                .user_agent(concat!("dbxcmk/", env!("CARGO_PKG_VERSION")))
-                .build()
-                .map_err(broken)?;
+            let http = client(&self.settings.certificates)
+                .map_err(|error| GcpError::Unreachable(plain(&error)))?;
             Ok(Connection {
                 tokens: Tokens::new(http.clone(), self.settings.clone()),
                 http,

@@ -462,22 +462,12 @@ async fn answered(answer: reqwest::Response) -> Result<Fetched, GcpError> {
     })
 }
 
-/// Secrets go over TLS, or stay on this machine.
 fn safe(url: &str) -> Result<url::Url, GcpError> {
-    let parsed = url::Url::parse(url)
-        .map_err(|_| credentials_error(format!("`{url}` is not an address")))?;
-    let is_safe = parsed.scheme() == "https"
-        || (parsed.scheme() == "http" && crate::vocabulary::is_loopback(&parsed));
-    match is_safe {
-        true => Ok(parsed),
-        false => Err(credentials_error(format!(
-            "`{url}` would send a secret in the clear"
-        ))),
-    }
+    crate::network::safe(url).map_err(credentials_error)
 }
 
 fn unreachable(error: reqwest::Error) -> GcpError {
-    GcpError::Unreachable(super::http::plain(&error))
+    GcpError::Unreachable(crate::network::plain(&error))
 }
 
 fn read_file(path: &Path) -> Result<SecretString, GcpError> {

@@ -12,7 +12,7 @@ const ADMIN: &str = r#"{"Sid":"Admin","Effect":"Allow","Principal":{"AWS":"12345
 
 fn question() -> Result<Question, Box<dyn std::error::Error>> {
     let account: AccountId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
-    let usage = Usage::of(Deployment::Commercial, [account], UseCase::ALL)
+    let usage = Usage::of(Deployment::Commercial, [account], UseCase::ACCOUNT)
         .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?));
     Ok(Question {
         usage,

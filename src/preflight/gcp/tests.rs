@@ -15,7 +15,7 @@ const STORAGE: &str = "service-123456789012@gs-project-accounts.iam.gserviceacco
 fn question(stage: Stage) -> Result<Question, Box<dyn std::error::Error>> {
     Ok(Question {
         usage: Usage {
-            use_cases: UseCase::ALL.to_vec(),
+            use_cases: UseCase::ACCOUNT.to_vec(),
             databricks: vec![DATABRICKS.parse()?],
             workspace_project: Some("123456789012".parse()?),
             not_known: None,

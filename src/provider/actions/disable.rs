@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
 use crate::provider::client::Client;
-use crate::provider::keys::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
+use crate::provider::keys::{
+    NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
+};
 use crate::provider::switch::Order;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
@@ -21,6 +23,7 @@ pub struct DisableKeyAction;
 pub struct DisableKeyConfig {
     pub aws: Attr<NamedAwsKey>,
     pub gcp: Attr<NamedGcpKey>,
+    pub azure: Attr<NamedAzureKey>,
     pub acknowledged_workspace_ids: Acknowledgement,
 }
 
@@ -41,13 +44,13 @@ impl Action for DisableKeyAction {
     }
 
     fn validate(config: &DisableKeyConfig) -> Diagnostics {
-        check_named(&config.aws, &config.gcp)
+        check_named(&config.aws, &config.gcp, &config.azure)
             .err()
             .unwrap_or_default()
     }
 
     async fn plan(cx: &Context<Client>, config: DisableKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp)) else {
+        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp, &config.azure)) else {
             return Ok(());
         };
         if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
@@ -61,7 +64,7 @@ impl Action for DisableKeyAction {
         config: DisableKeyConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
-        let key = named(&config.aws, &config.gcp)
+        let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         check(cx, &key, &config.acknowledged_workspace_ids).await?;
         carry_out(cx, &key, Order::Disable, events).await?;

@@ -18,7 +18,7 @@ use crate::provider::resources::all_known;
 use crate::provider::switch::{
     Impact, Manner, Order, Outcome, PATIENCE, acknowledged, impact, in_words,
 };
-use crate::vocabulary::WorkspaceId;
+use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -26,15 +26,15 @@ use tfplugin::resource::Context;
 use tfplugin::schema::Attribute;
 
 /// The ids of workspaces, as somebody acknowledges them.
-type Acknowledgement = Attr<Vec<Attr<WorkspaceId>>>;
+type Acknowledgement = Attr<Vec<Attr<WorkspaceName>>>;
 
 fn acknowledgement() -> Attribute {
     Attribute::string_set("acknowledged_workspace_ids")
         .required()
-        .format::<WorkspaceId>("Invalid workspace ID")
+        .format::<WorkspaceName>("Invalid workspace ID")
         .describe(
             "IDs of exactly the workspaces that stop. `dbxcmk_revocation_impact` has them as `acknowledgement`; an error shows the set \
-             to paste. An empty set if no workspace uses the key.",
+             to paste. On Azure a workspace can be named by its resource ID, too. An empty set if no workspace uses the key.",
         )
 }
 
@@ -59,7 +59,10 @@ async fn check(
     acknowledgement: &Acknowledgement,
 ) -> Result<Option<Impact>, Diagnostics> {
     let client = cx.client();
-    if let Err(reason @ Unavailable::NotYetKnown(_)) = client.account().await {
+    // On Azure, what uses a key is in Resource Manager and not in a Databricks account.
+    if !matches!(key, AnyKey::Azure(_))
+        && let Err(reason @ Unavailable::NotYetKnown(_)) = client.account().await
+    {
         cx.defer();
         return Err(reason.into());
     }

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{carry_out, key_to_plan};
 use crate::preflight::Stage;
 use crate::provider::client::Client;
-use crate::provider::keys::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
+use crate::provider::keys::{
+    NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
+};
 use crate::provider::switch::{Order, impact, judge_restored, wait_for_workspaces};
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
@@ -23,6 +25,7 @@ pub struct RestoreKeyAction;
 pub struct RestoreKeyConfig {
     pub aws: Attr<NamedAwsKey>,
     pub gcp: Attr<NamedGcpKey>,
+    pub azure: Attr<NamedAzureKey>,
     pub enable_anyway: Attr<bool>,
     pub wait_for_workspaces: Attr<GoDuration>,
 }
@@ -59,13 +62,13 @@ impl Action for RestoreKeyAction {
     }
 
     fn validate(config: &RestoreKeyConfig) -> Diagnostics {
-        check_named(&config.aws, &config.gcp)
+        check_named(&config.aws, &config.gcp, &config.azure)
             .err()
             .unwrap_or_default()
     }
 
     async fn plan(cx: &Context<Client>, config: RestoreKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp)) else {
+        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp, &config.azure)) else {
             return Ok(());
         };
         let status = cx.client().keys().status(&key).await?;
@@ -89,7 +92,7 @@ impl Action for RestoreKeyAction {
         config: RestoreKeyConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
-        let key = named(&config.aws, &config.gcp)
+        let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         let client = cx.client();
         let outcome = carry_out(cx, &key, config.order(), events).await?;
@@ -100,8 +103,9 @@ impl Action for RestoreKeyAction {
         let found = impact(client, &key, &status).await?;
         let findings = judge_restored(client, &found).await?;
         let ignored = Attr::Null;
-        let place = |_: &_| match config.gcp {
-            Attr::Null => "aws.key_arn",
+        let place = |_: &_| match (&config.gcp, &config.azure) {
+            (Attr::Null, Attr::Null) => "aws.key_arn",
+            (Attr::Null, _) => "azure.key_vault_key_id",
             _ => "gcp.kms_key_id",
         };
         for finding in client.report(findings, &ignored, Stage::Plan, place) {

@@ -164,6 +164,8 @@ impl AccountWorkspace<'_> {
 impl Platform for AccountWorkspace<'_> {
     type Workspace = Workspace;
 
+    const FAILED_IS_FINAL: bool = true;
+
     /// Bindings that wait at the same time share one list.
     async fn look(&self, earliest: Instant) -> AsOf<Result<Look<Workspace>, Diagnostics>> {
         let reads = self.client.reads();

@@ -4,6 +4,7 @@
 //! How a workspace is read and changed is a [`Platform`]; when a change counts as done is one [`Watch`].
 
 pub mod account;
+pub mod arm;
 
 use std::time::Duration;
 
@@ -60,6 +61,9 @@ pub enum Put {
 pub trait Platform {
     /// A workspace as the platform shows it.
     type Workspace: Clone;
+
+    /// Whether a workspace that has failed takes no change any more.
+    const FAILED_IS_FINAL: bool;
 
     /// What is attached and in what state, by a read that began after `earliest`.
     fn look(
@@ -184,7 +188,7 @@ async fn send<P: Platform>(
             Ok(found) => found,
             Err(errors) => return Err(Failure::new(errors, &now.workspace, false)),
         };
-        if now.condition == Condition::Failed {
+        if P::FAILED_IS_FINAL && now.condition == Condition::Failed {
             let failed = not_attached(
                 platform,
                 &now.workspace,

@@ -1,15 +1,18 @@
 //! The provider block.
 
 mod aws;
+mod azure;
 mod gcp;
 
 pub use aws::{AssumeRoleBlock, AwsBlock};
+pub use azure::AzureBlock;
 pub use gcp::GcpBlock;
 
 use serde::{Deserialize, Serialize};
 
 use super::diagnose;
 use crate::clouds::aws::AwsSettings;
+use crate::clouds::azure::AzureSettings;
 use crate::clouds::gcp::GcpSettings;
 use crate::databricks;
 use crate::databricks::auth::settings::Name;
@@ -51,6 +54,7 @@ pub struct Config {
     pub http: Attr<HttpBlock>,
     pub aws: Attr<AwsBlock>,
     pub gcp: Attr<GcpBlock>,
+    pub azure: Attr<AzureBlock>,
 }
 
 /// `ignore_findings`, in the provider and in each resource.
@@ -232,7 +236,7 @@ pub fn schema() -> Schema {
                         .describe("Maximum number of requests to the account API per second. Default: `15`."),
                     Attribute::string("ca_bundle").describe(
                         "File of certificates (PEM) to trust in addition to those of the system, for example of a proxy that inspects \
-                        TLS. It counts for Google Cloud, too.",
+                        TLS. It counts for Google Cloud and Azure, too.",
                     ),
                 ],
             )
@@ -241,6 +245,10 @@ pub fn schema() -> Schema {
                 .describe("Settings for calls to AWS. Default: the default credential chain of the AWS tools."),
             Attribute::object("gcp", gcp::attributes()).describe(
                 "Settings for calls to Google Cloud. Default: the environment of hashicorp/google, then Application Default Credentials.",
+            ),
+            Attribute::object("azure", azure::attributes()).describe(
+                "Settings for calls to Azure: Resource Manager, Key Vault and Microsoft Graph. Default: the environment of hashicorp/azurerm \
+                 (`ARM_…`), then the Azure command line.",
             ),
         ],
     )
@@ -279,6 +287,9 @@ pub fn validate(config: &Config) -> Diagnostics {
     }
     if let Attr::Known(gcp) = &config.gcp {
         found.extend(gcp.validate());
+    }
+    if let Attr::Known(azure) = &config.azure {
+        found.extend(azure.validate());
     }
     found
 }
@@ -424,6 +435,44 @@ impl Config {
         (settings, is_unknown)
     }
 
+    /// What the clients of Azure need, and whether some of it is not known yet. What the block does not say, the attributes `azure_…` of the
+    /// account host do.
+    pub fn azure(&self) -> (AzureSettings, bool) {
+        let own = |name: &str| std::env::var(name).ok();
+        let defaults = azure::Defaults {
+            tenant: text(&self.azure_tenant_id),
+            client: text(&self.azure_client_id),
+            secret: text(&self.azure_client_secret),
+            environment: text(&self.azure_environment),
+        };
+        let of_account = [
+            &self.azure_tenant_id,
+            &self.azure_client_id,
+            &self.azure_client_secret,
+            &self.azure_environment,
+        ];
+        let is_default_unknown = of_account.into_iter().any(Attr::is_unknown);
+        let (mut settings, is_unknown) = match &self.azure {
+            Attr::Known(block) => block.settings(&own, &defaults),
+            block => {
+                let (settings, _) = AzureBlock::default().settings(&own, &defaults);
+                (settings, block.is_unknown())
+            }
+        };
+        // A file that cannot be used was an error at configure.
+        let bundles = [
+            self.http.known().and_then(|http| http.ca_bundle.known()),
+            self.azure.known().and_then(|azure| azure.ca_bundle.known()),
+        ];
+        settings.certificates = bundles
+            .into_iter()
+            .flatten()
+            .filter_map(|file| certificates(std::path::Path::new(file)).ok())
+            .flatten()
+            .collect();
+        (settings, is_unknown || is_default_unknown)
+    }
+
     /// Looks at the files that the configuration and the environment name: what cannot be used shows now, and not as a broken
     /// connection later.
     ///
@@ -432,12 +481,14 @@ impl Config {
     pub fn check_files(&self) -> Result<(), Diagnostics> {
         let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
         let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());
+        let of_azure = self.azure.known().and_then(|azure| azure.ca_bundle.known());
         let variable = std::env::var("AWS_CA_BUNDLE")
             .ok()
             .filter(|file| !file.is_empty() && of_aws.is_none());
         let files = [
             (of_http, "`http.ca_bundle`", "http.ca_bundle"),
             (of_aws, "`aws.ca_bundle`", "aws.ca_bundle"),
+            (of_azure, "`azure.ca_bundle`", "azure.ca_bundle"),
             (
                 variable.as_ref(),
                 "the environment variable AWS_CA_BUNDLE",

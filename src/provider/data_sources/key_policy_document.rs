@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, use_cases};
 use crate::provider::client::Client;
-use crate::provider::resources::{all_known, known_set};
+use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::requirements::aws::{self as documents, DocumentError};
@@ -99,7 +99,8 @@ impl DataSource for KeyPolicyDocumentDataSource {
              manage the policy, for example in `aws_kms_key.policy`. This data source makes no API calls and needs no \
              credentials.",
             vec![
-                use_cases(),
+                use_cases()
+                    .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both."),
                 account_ids(),
                 Attribute::object("aws", aws)
                     .required()
@@ -118,6 +119,10 @@ impl DataSource for KeyPolicyDocumentDataSource {
     }
 
     fn validate(config: &KeyPolicyDocumentModel) -> Diagnostics {
+        let disks = all_known(&config.use_cases).and_then(|cases| refuse_managed_disks(&cases));
+        if let Some(refused) = disks {
+            return refused.into();
+        }
         let Some(aws) = config.aws.known() else {
             return Diagnostics::new();
         };
@@ -141,6 +146,9 @@ impl DataSource for KeyPolicyDocumentDataSource {
         let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
             return Err(incomplete());
         };
+        if let Some(refused) = refuse_managed_disks(&cases) {
+            return Err(refused.into());
+        }
         let accounts = accounts(client, &model.databricks_account_ids)?;
         let usage = Usage::of(
             (aws.partition.known().copied())

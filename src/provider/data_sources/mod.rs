@@ -63,7 +63,7 @@ fn use_cases() -> Attribute {
             "No use case",
             "Name at least one of `MANAGED_SERVICES` and `STORAGE`.",
         )
-        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both.")
+        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`.")
 }
 
 fn account_ids() -> Attribute {

@@ -6,7 +6,9 @@ use super::{account, incomplete, list, text};
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AnyKey, NamedAwsKey, NamedGcpKey, attributes, key_of, named};
+use crate::provider::keys::{
+    AnyKey, NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named,
+};
 use crate::provider::switch::{AffectedWorkspace, Impact, impact};
 use crate::vocabulary::KeyConfigurationId;
 use tfplugin::bridge::Attr;
@@ -25,6 +27,7 @@ pub struct RevocationImpactDataSource;
 pub struct RevocationImpactModel {
     pub aws: Attr<NamedAwsKey>,
     pub gcp: Attr<NamedGcpKey>,
+    pub azure: Attr<NamedAzureKey>,
     pub key_configuration_id: Attr<KeyConfigurationId>,
     pub id: Attr<String>,
     pub state: Attr<String>,
@@ -163,17 +166,18 @@ impl DataSource for RevocationImpactDataSource {
         let named = [
             !config.aws.is_null(),
             !config.gcp.is_null(),
+            !config.azure.is_null(),
             !config.key_configuration_id.is_null(),
         ];
         match named.into_iter().filter(|is_named| *is_named).count() {
             0 => Diagnostic::error(
                 "No key is named",
-                "Set `aws = { key_arn = … }`, `gcp = { kms_key_id = … }`, or `key_configuration_id`.",
+                "Set `aws = { key_arn = … }`, `gcp = { kms_key_id = … }`, `azure = { key_vault_key_id = … }`, or `key_configuration_id`.",
             )
             .into(),
             2.. => Diagnostic::error(
                 "The key is named twice",
-                "Set only one of `aws`, `gcp` and `key_configuration_id`.",
+                "Set only one of `aws`, `gcp`, `azure` and `key_configuration_id`.",
             )
             .on("key_configuration_id")
             .into(),
@@ -186,8 +190,13 @@ impl DataSource for RevocationImpactDataSource {
         mut model: RevocationImpactModel,
     ) -> Result<RevocationImpactModel, Diagnostics> {
         let client = cx.client();
-        account(cx).await?;
-        let key = match (&model.key_configuration_id, named(&model.aws, &model.gcp)) {
+        if model.azure.is_null() {
+            account(cx).await?;
+        }
+        let key = match (
+            &model.key_configuration_id,
+            named(&model.aws, &model.gcp, &model.azure),
+        ) {
             (_, Some(key)) => key,
             (Attr::Known(id), None) => of_configuration(cx, id).await?,
             _ => return Err(incomplete()),

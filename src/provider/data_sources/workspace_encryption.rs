@@ -8,12 +8,14 @@ use crate::provider::attach::account::{attached, required};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 
+use crate::provider::resources::workspace_binding::readable;
 use crate::requirements::coverage::{Covered, WorkspaceKeys};
 use crate::requirements::kinds;
-use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase, WorkspaceId};
+use crate::vocabulary::azure::WorkspaceResourceId;
+use crate::vocabulary::{Cloud, KeyConfigurationId, KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::resource::Context;
 use tfplugin::schema::{Attribute, Nesting, Schema};
 
@@ -25,14 +27,23 @@ pub struct WorkspaceEncryptionDataSource;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct WorkspaceEncryptionModel {
     pub workspace_id: Attr<WorkspaceId>,
+    pub azure: Attr<NamedWorkspace>,
     pub id: Attr<String>,
     pub workspace_name: Attr<String>,
     pub region: Attr<String>,
-    pub managed_services_key_configuration_id: Attr<KeyConfigurationId>,
+    pub managed_services_key_configuration_id: Attr<KeyReference>,
     pub managed_services_key: Attr<String>,
-    pub storage_key_configuration_id: Attr<KeyConfigurationId>,
+    pub storage_key_configuration_id: Attr<KeyReference>,
     pub storage_key: Attr<String>,
+    pub managed_disks_key: Attr<String>,
     pub data: Attr<Vec<Attr<Data>>>,
+}
+
+/// `azure`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NamedWorkspace {
+    pub workspace_resource_id: Attr<WorkspaceResourceId>,
 }
 
 /// One kind of data.
@@ -43,7 +54,7 @@ pub struct Data {
     pub place: Attr<String>,
     pub covered: Attr<bool>,
     pub covered_by: Attr<String>,
-    pub key_configuration_id: Attr<KeyConfigurationId>,
+    pub key_configuration_id: Attr<KeyReference>,
     pub key: Attr<String>,
     pub note: Attr<String>,
     pub instead: Attr<String>,
@@ -66,9 +77,9 @@ impl DataSource for WorkspaceEncryptionDataSource {
             Attribute::bool("covered").computed().describe(
                 "Whether a key of yours encrypts it; null where the workspace has no such data.",
             ),
-            Attribute::string("covered_by")
-                .computed()
-                .describe("`MANAGED_SERVICES` or `STORAGE`; null when it is not covered."),
+            Attribute::string("covered_by").computed().describe(
+                "`MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`; null when it is not covered.",
+            ),
             Attribute::string("key_configuration_id")
                 .computed()
                 .describe("The key configuration that covers it."),
@@ -88,9 +99,19 @@ impl DataSource for WorkspaceEncryptionDataSource {
              encrypts only data that was written after it was attached.",
             vec![
                 Attribute::string("workspace_id")
-                    .required()
+                    .optional_computed()
                     .format::<WorkspaceId>("Invalid workspace ID")
-                    .describe("ID of the workspace, a number."),
+                    .describe("ID of the workspace, a number. On Azure, set `azure` instead."),
+                Attribute::object(
+                    "azure",
+                    vec![
+                        Attribute::string("workspace_resource_id")
+                            .required()
+                            .format::<WorkspaceResourceId>("Invalid resource ID of a workspace")
+                            .describe("Resource ID of the workspace (`azurerm_databricks_workspace.….id`)."),
+                    ],
+                )
+                .describe("The workspace on Azure."),
                 Attribute::string("id")
                     .computed()
                     .describe("ID of the workspace."),
@@ -112,6 +133,9 @@ impl DataSource for WorkspaceEncryptionDataSource {
                 Attribute::string("storage_key")
                     .computed()
                     .describe("Its key."),
+                Attribute::string("managed_disks_key")
+                    .computed()
+                    .describe("The key for managed disks, on Azure."),
                 Attribute::nested("data", Nesting::List, data)
                     .computed()
                     .describe("Each kind of data."),
@@ -119,10 +143,35 @@ impl DataSource for WorkspaceEncryptionDataSource {
         )
     }
 
+    fn validate(config: &WorkspaceEncryptionModel) -> Diagnostics {
+        match (config.workspace_id.is_null(), config.azure.is_null()) {
+            (true, true) => Diagnostic::error(
+                "Missing required argument",
+                "Set `workspace_id`, or on Azure `azure = { workspace_resource_id = … }`.",
+            )
+            .on("workspace_id")
+            .into(),
+            (false, false) => Diagnostic::error(
+                "The workspace is named twice",
+                "Set either `workspace_id` or `azure`.",
+            )
+            .on("azure")
+            .into(),
+            _ => Diagnostics::new(),
+        }
+    }
+
     async fn read(
         cx: &Context<Client>,
         mut model: WorkspaceEncryptionModel,
     ) -> Result<WorkspaceEncryptionModel, Diagnostics> {
+        if let Attr::Known(named) = &model.azure {
+            let Attr::Known(id) = &named.workspace_resource_id else {
+                return Err(incomplete());
+            };
+            let id = id.clone();
+            return read_azure(cx, model, &id).await;
+        }
         let client = cx.client();
         let account = account(cx).await?;
         let Attr::Known(id) = model.workspace_id else {
@@ -157,41 +206,21 @@ impl DataSource for WorkspaceEncryptionDataSource {
                 .is_some_and(|configuration| configuration.is_for_cluster_volumes()),
             default_storage: workspace.has_default_storage(),
             serverless_only: workspace.is_serverless_only(),
+            managed_disks: false,
         };
         let key = |found: &Option<(KeyConfigurationId, Option<String>, _)>| match found {
             Some((id, key, _)) => (
-                Attr::Known(id.clone()),
+                Attr::Known(KeyReference::Configuration(id.clone())),
                 key.clone().map_or(Attr::Null, Attr::Known),
             ),
             None => (Attr::Null, Attr::Null),
         };
         let cloud = workspace.cloud.clone().unwrap_or(Cloud::Aws);
-        let rows = kinds(&cloud).iter().map(|kind| {
-            let covered = kind.in_workspace(keys);
-            let (case, (configuration, key)) = match covered {
-                Covered::ByManagedServices => (Some(UseCase::ManagedServices), key(&managed)),
-                Covered::ByStorage => (Some(UseCase::Storage), key(&storage)),
-                _ => (None, (Attr::Null, Attr::Null)),
-            };
-            Data {
-                kind: text(kind.name),
-                place: text(kind.place_in(keys)),
-                covered: if covered == Covered::DoesNotApply {
-                    Attr::Null
-                } else {
-                    Attr::Known(case.is_some())
-                },
-                covered_by: text(case.map(|case| case.name()).unwrap_or_default()),
-                key_configuration_id: configuration,
-                key,
-                note: text(kind.note),
-                instead: match covered {
-                    Covered::Not(instead) | Covered::Never(instead) => text(instead),
-                    _ => Attr::Null,
-                },
-            }
+        model.data = rows(&cloud, keys, |case| match case {
+            UseCase::ManagedServices => key(&managed),
+            UseCase::Storage => key(&storage),
+            UseCase::ManagedDisks => (Attr::Null, Attr::Null),
         });
-        model.data = list(rows);
         model.id = Attr::Known(id.to_string());
         model.workspace_name = text(&workspace.workspace_name);
         model.region = text(workspace.region().unwrap_or_default());
@@ -202,4 +231,88 @@ impl DataSource for WorkspaceEncryptionDataSource {
         (model.storage_key_configuration_id, model.storage_key) = key(&storage);
         Ok(model)
     }
+}
+
+/// Each kind of data, with the key that covers it.
+fn rows(
+    cloud: &Cloud,
+    keys: WorkspaceKeys,
+    key: impl Fn(UseCase) -> (Attr<KeyReference>, Attr<String>),
+) -> Attr<Vec<Attr<Data>>> {
+    list(kinds(cloud).iter().map(|kind| {
+        let covered = kind.in_workspace(keys);
+        let case = match covered {
+            Covered::ByManagedServices => Some(UseCase::ManagedServices),
+            Covered::ByStorage => Some(UseCase::Storage),
+            Covered::ByManagedDisks => Some(UseCase::ManagedDisks),
+            _ => None,
+        };
+        let (configuration, key) = case.map_or((Attr::Null, Attr::Null), &key);
+        Data {
+            kind: text(kind.name),
+            place: text(kind.place_in(keys)),
+            covered: if covered == Covered::DoesNotApply {
+                Attr::Null
+            } else {
+                Attr::Known(case.is_some())
+            },
+            covered_by: text(case.map(|case| case.name()).unwrap_or_default()),
+            key_configuration_id: configuration,
+            key,
+            note: text(kind.note),
+            instead: match covered {
+                Covered::Not(instead) | Covered::Never(instead) => text(instead),
+                _ => Attr::Null,
+            },
+        }
+    }))
+}
+
+/// The same for a workspace on Azure.
+async fn read_azure(
+    cx: &Context<Client>,
+    mut model: WorkspaceEncryptionModel,
+    id: &WorkspaceResourceId,
+) -> Result<WorkspaceEncryptionModel, Diagnostics> {
+    let azure = cx.client().keys().azure();
+    if !azure.is_known() {
+        cx.defer();
+        cx.client().warn_of_unknown_clouds(cx);
+        return Err(incomplete());
+    }
+    let workspace = azure
+        .workspace_for_plan(id)
+        .await
+        .map_err(|error| diagnose::arm("The workspace could not be read", id, &error))?;
+    let mut attached = Vec::new();
+    for case in UseCase::ALL {
+        attached.push((case, readable(&workspace, case)?));
+    }
+    let of = |case| attached.iter().find(|(own, _)| *own == case)?.1.clone();
+    let keys = WorkspaceKeys {
+        managed_services: of(UseCase::ManagedServices).is_some(),
+        storage: of(UseCase::Storage).is_some(),
+        managed_disks: of(UseCase::ManagedDisks).is_some(),
+        serverless_only: workspace.facts().serverless_only,
+        ..WorkspaceKeys::default()
+    };
+    let key = |case: UseCase| match of(case) {
+        Some(key) => {
+            let text = key.to_string();
+            (Attr::Known(KeyReference::VaultKey(key)), Attr::Known(text))
+        }
+        None => (Attr::Null, Attr::Null),
+    };
+    model.data = rows(&Cloud::Azure, keys, key);
+    model.id = Attr::Known(id.to_string());
+    model.workspace_id = workspace.number().into();
+    model.workspace_name = text(id.id().name());
+    model.region = text(workspace.location().unwrap_or_default());
+    (
+        model.managed_services_key_configuration_id,
+        model.managed_services_key,
+    ) = key(UseCase::ManagedServices);
+    (model.storage_key_configuration_id, model.storage_key) = key(UseCase::Storage);
+    model.managed_disks_key = key(UseCase::ManagedDisks).1;
+    Ok(model)
 }

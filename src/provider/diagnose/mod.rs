@@ -3,10 +3,12 @@
 //! What the account API and its credentials say is here; [`aws()`] has what AWS says, [`Reporter`] what the proof finds.
 
 mod aws;
+mod azure;
 mod gcp;
 mod report;
 
 pub use aws::{aws, aws_call, in_words};
+pub use azure::{arm, azure};
 pub use gcp::gcp;
 pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
 

@@ -139,6 +139,11 @@ impl AwsKeys {
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &KeyArn) {
         lock(&self.facts).remove(key);
+    }
+
+    /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
+    pub fn policy_was_put(&self, key: &KeyArn) {
+        self.forget(key);
         lock(&self.planned).remove(key);
     }
 

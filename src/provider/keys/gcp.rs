@@ -79,6 +79,11 @@ impl GcpKeys {
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &CryptoKeyName) {
         lock(&self.facts).remove(key);
+    }
+
+    /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
+    pub fn policy_was_put(&self, key: &CryptoKeyName) {
+        self.forget(key);
         lock(&self.planned).remove(key);
     }
 

@@ -4,14 +4,16 @@
 //! cloud examines its own.
 
 mod aws;
+mod azure;
 mod configured;
 mod gcp;
 mod named;
 mod walk;
 
 pub use aws::{AwsCase, AwsKeys};
+pub use azure::{AzureCase, AzureKeys, AzureUser};
 pub use gcp::{GcpCase, GcpKeys};
-pub use named::{NamedAwsKey, NamedGcpKey, attributes, check_named, named};
+pub use named::{NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named};
 pub use walk::{PolicyStep, PolicyWalk};
 
 use std::sync::Arc;
@@ -29,6 +31,7 @@ use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::{Finding, Remedy, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::gcp::CryptoKeyName;
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
@@ -40,6 +43,8 @@ pub enum Case {
     Aws(AwsCase),
     /// A key of Cloud KMS.
     Gcp(GcpCase),
+    /// A key of Key Vault or Managed HSM.
+    Azure(Box<AzureCase>),
 }
 
 /// A key on its own, whatever it is used for.
@@ -49,6 +54,8 @@ pub enum AnyKey {
     Aws(KeyArn),
     /// A key of Cloud KMS.
     Gcp(CryptoKeyName),
+    /// A key of Key Vault or Managed HSM, whichever version.
+    Azure(VaultKeyId),
 }
 
 impl AnyKey {
@@ -57,6 +64,7 @@ impl AnyKey {
         match self {
             Self::Aws(arn) => arn.clone().into(),
             Self::Gcp(name) => name.clone().into(),
+            Self::Azure(key) => key.clone().into(),
         }
     }
 }
@@ -105,6 +113,7 @@ impl Case {
         match self {
             Self::Aws(case) => case.name(),
             Self::Gcp(case) => case.name(),
+            Self::Azure(case) => case.name(),
         }
     }
 
@@ -113,6 +122,7 @@ impl Case {
         match self {
             Self::Aws(case) => case.enabling(),
             Self::Gcp(case) => case.enabling(),
+            Self::Azure(case) => case.enabling(),
         }
     }
 }
@@ -133,6 +143,7 @@ pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
 pub struct Keys {
     aws: AwsKeys,
     gcp: GcpKeys,
+    azure: AzureKeys,
     policies: Arc<PolicyWalk>,
 }
 
@@ -142,9 +153,11 @@ impl Keys {
         let policies = Arc::new(PolicyWalk::new());
         let (aws, is_aws_unknown) = config.aws();
         let (gcp, is_gcp_unknown) = config.gcp();
+        let (azure, is_azure_unknown) = config.azure();
         Self {
             aws: AwsKeys::new(aws, !is_aws_unknown, deployment, Arc::clone(&policies)),
             gcp: GcpKeys::new(gcp, !is_gcp_unknown, Arc::clone(&policies)),
+            azure: AzureKeys::new(azure, !is_azure_unknown, Arc::clone(&policies)),
             policies,
         }
     }
@@ -152,6 +165,11 @@ impl Keys {
     /// Google Cloud.
     pub fn gcp(&self) -> &GcpKeys {
         &self.gcp
+    }
+
+    /// Azure.
+    pub fn azure(&self) -> &AzureKeys {
+        &self.azure
     }
 
     /// How far the key policies of the configuration are in this walk.
@@ -169,12 +187,17 @@ impl Keys {
         match case {
             Case::Aws(_) => self.aws.is_known(),
             Case::Gcp(_) => self.gcp.is_known(),
+            Case::Azure(_) => self.azure.is_known(),
         }
     }
 
     /// The parts of the provider block that are not known yet, so that their clouds cannot be called.
     pub fn unknown(&self) -> Vec<&'static str> {
-        let clouds = [("aws", self.aws.is_known()), ("gcp", self.gcp.is_known())];
+        let clouds = [
+            ("aws", self.aws.is_known()),
+            ("gcp", self.gcp.is_known()),
+            ("azure", self.azure.is_known()),
+        ];
         clouds
             .into_iter()
             .filter(|(_, is_known)| !is_known)
@@ -190,6 +213,7 @@ impl Keys {
             findings.push(match case {
                 Case::Aws(case) => self.aws.examine(case, &mut read).await,
                 Case::Gcp(case) => self.gcp.examine(case).await,
+                Case::Azure(case) => self.azure.examine(case).await,
             });
         }
         findings
@@ -203,6 +227,7 @@ impl Keys {
         match key {
             AnyKey::Aws(arn) => self.aws.status(arn).await,
             AnyKey::Gcp(name) => self.gcp.status(name).await,
+            AnyKey::Azure(key) => self.azure.status(key).await,
         }
     }
 
@@ -221,6 +246,9 @@ impl Keys {
             AnyKey::Gcp(name) => {
                 switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await
             }
+            AnyKey::Azure(key) => {
+                switch::azure::carry_out(self.azure.cloud(), key, order, manner).await
+            }
         }
     }
 
@@ -229,6 +257,7 @@ impl Keys {
         match key {
             AnyKey::Aws(arn) => self.aws.other_users(arn, account).await,
             AnyKey::Gcp(name) => self.gcp.other_users(name).await,
+            AnyKey::Azure(key) => self.azure.other_users(key),
         }
     }
 
@@ -242,6 +271,13 @@ impl Keys {
         match case {
             Case::Aws(case) => {
                 let read = self.aws.state_after(&case.key, earliest).await;
+                AsOf {
+                    begun: read.begun,
+                    value: read.value.map_err(|error| error.to_string()),
+                }
+            }
+            Case::Azure(case) => {
+                let read = self.azure.state_after(&case.key, earliest).await;
                 AsOf {
                     begun: read.begun,
                     value: read.value.map_err(|error| error.to_string()),

@@ -15,6 +15,8 @@ use crate::vocabulary::Key;
 pub enum PolicyStep {
     /// It is planned, and an apply will put a policy.
     WillPut,
+    /// It is being put, which may take long.
+    Putting,
     /// It has put its policy, has failed to, or has nothing to put.
     Done,
 }
@@ -62,6 +64,11 @@ impl PolicyWalk {
         self.progress.subscribe()
     }
 
+    /// Whether the policy of a key is being put right now, so that its end can be waited for.
+    pub(super) fn is_putting(&self, key: &Key, progress: &PolicyProgress) -> bool {
+        progress.keys.get(key) == Some(&PolicyStep::Putting)
+    }
+
     /// Whether a `dbxcmk_key_policy` of the configuration may still change what the proof of a key finds.
     pub(super) fn expects(&self, key: &Key, stage: Stage, progress: &PolicyProgress) -> bool {
         let all = *self
@@ -69,7 +76,8 @@ impl PolicyWalk {
             .get_or_init(|| resource_blocks("dbxcmk_key_policy"));
         match (progress.keys.get(key), stage) {
             (Some(PolicyStep::Done), _) | (Some(PolicyStep::WillPut), Stage::Plan) => false,
-            (Some(PolicyStep::WillPut), Stage::Apply) => true,
+            (Some(PolicyStep::WillPut | PolicyStep::Putting), Stage::Apply) => true,
+            (Some(PolicyStep::Putting), Stage::Plan) => false,
             (None, _) => progress.keys.len() + progress.without_key < all,
         }
     }

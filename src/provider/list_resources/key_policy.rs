@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::provider::client::Client;
 use crate::provider::resources::key_policy::{
-    KeyPolicyModel, KeyPolicyResource, list, list_of_ring,
+    KeyPolicyModel, KeyPolicyResource, list, list_of_ring, list_of_vault,
 };
+use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -22,6 +23,8 @@ pub struct KeyPolicyList;
 pub struct KeyPolicyListConfig {
     pub region: Attr<String>,
     pub key_ring: Attr<String>,
+    pub vault_resource_id: Attr<VaultResourceId>,
+    pub workspace_resource_id: Attr<WorkspaceResourceId>,
 }
 
 fn is_ring(text: &str) -> bool {
@@ -38,7 +41,7 @@ impl ListResource for KeyPolicyList {
     fn schema() -> Schema {
         Schema::new(
             "The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose \
-             policies have members for Databricks. A warning names keys whose policies cannot be read.",
+             policies have members for Databricks, or the keys of a vault on Azure that AzureDatabricks or the workspace may use. A warning names keys whose policies cannot be read.",
             vec![
                 Attribute::string("region")
                     .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
@@ -51,6 +54,12 @@ impl ListResource for KeyPolicyList {
                         _ => Ok(()),
                     })
                     .describe("Key ring of Google Cloud KMS (`google_kms_key_ring.….id`), to list its keys instead of those of an AWS region."),
+                Attribute::string("vault_resource_id")
+                    .format::<VaultResourceId>("Invalid resource ID of a vault")
+                    .describe("Vault on Azure (`azurerm_key_vault.….id`), to list its keys instead."),
+                Attribute::string("workspace_resource_id")
+                    .format::<WorkspaceResourceId>("Invalid resource ID of a workspace")
+                    .describe("Workspace on Azure whose identities use the keys of the vault."),
             ],
         )
     }
@@ -62,6 +71,10 @@ impl ListResource for KeyPolicyList {
     ) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
         if let Attr::Known(ring) = &config.key_ring {
             return list_of_ring(cx, ring, limit).await;
+        }
+        if let Attr::Known(vault) = &config.vault_resource_id {
+            let workspace = config.workspace_resource_id.known();
+            return list_of_vault(cx, vault, workspace, limit).await;
         }
         list(cx, config.region.known().map(String::as_str), limit).await
     }

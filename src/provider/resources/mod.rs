@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::provider::waiting::Deadline;
+use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::Diagnostic;
 use tfplugin::duration::GoDuration;
 
 /// The `timeouts` object: each operation that the resource lists, by name.
@@ -34,4 +36,16 @@ pub fn all_known<T: Clone>(set: &Attr<Vec<Attr<T>>>) -> Option<Vec<T>> {
 /// A set of known elements.
 pub fn known_set<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
     Attr::Known(elements.into_iter().map(Attr::Known).collect())
+}
+
+/// Refuses, for a key of another cloud, the use case that exists on Azure alone.
+pub fn refuse_managed_disks(cases: &[UseCase]) -> Option<Diagnostic> {
+    cases.contains(&UseCase::ManagedDisks).then(|| {
+        Diagnostic::error(
+            "MANAGED_DISKS exists only on Azure",
+            "On AWS, the use case `STORAGE` covers the volumes of clusters (`reuse_key_for_cluster_volumes`), on Google Cloud their disks. Remove \
+             `MANAGED_DISKS`.",
+        )
+        .on("use_cases")
+    })
 }

@@ -9,8 +9,9 @@ use super::{
 };
 use crate::preflight::Finding;
 use crate::provider::client::Client;
-use crate::provider::config::{AssumeRoleBlock, AwsBlock, Config, GcpBlock, HttpBlock};
+use crate::provider::config::{AssumeRoleBlock, AwsBlock, AzureBlock, Config, GcpBlock, HttpBlock};
 use crate::provider::keys::AnyKey;
+use crate::vocabulary::azure::PrincipalId;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::duration::GoDuration;
@@ -31,6 +32,14 @@ pub struct Endpoints {
     pub resourcemanager: Option<String>,
     /// Google's IAM credentials.
     pub iamcredentials: Option<String>,
+    /// Azure Resource Manager.
+    pub resource_manager: Option<String>,
+    /// Where tokens of Microsoft Entra ID are given out.
+    pub login: Option<String>,
+    /// Microsoft Graph.
+    pub graph: Option<String>,
+    /// Azure Key Vault.
+    pub key_vault: Option<String>,
 }
 
 /// Where to connect, and as whom; what is not given comes from the environment and the profiles.
@@ -50,6 +59,14 @@ pub struct Connection {
     pub assume_role: Option<String>,
     /// A Google service account to impersonate.
     pub impersonate_service_account: Option<String>,
+    /// The tenant of Microsoft Entra ID.
+    pub tenant_id: Option<String>,
+    /// The subscription of the workspaces, beside those that the caller sees.
+    pub subscription_id: Option<String>,
+    /// The cloud of Microsoft.
+    pub azure_environment: Option<String>,
+    /// The object id of AzureDatabricks, where it cannot be looked up.
+    pub databricks_principal_id: Option<PrincipalId>,
     /// Certificates (PEM) to trust as well.
     pub ca_bundle: Option<String>,
     /// The addresses of services.
@@ -62,21 +79,27 @@ const ACCOUNT_PATIENCE: &str = "20s";
 impl Connection {
     fn config(&self) -> Config {
         let text = |value: &Option<String>| Attr::from(value.clone());
-        let given = |all: [(&str, &Option<String>); 3]| {
-            all.into_iter()
+        let given = |all: &[(&str, &Option<String>)]| {
+            all.iter()
                 .filter(|(_, address)| address.is_some())
-                .map(|(service, address)| (service.to_owned(), text(address)))
+                .map(|(service, address)| ((*service).to_owned(), text(address)))
                 .collect()
         };
-        let of_aws = given([
+        let of_aws = given(&[
             ("kms", &self.endpoints.kms),
             ("sts", &self.endpoints.sts),
             ("iam", &self.endpoints.iam),
         ]);
-        let of_gcp = given([
+        let of_gcp = given(&[
             ("cloudkms", &self.endpoints.cloudkms),
             ("resourcemanager", &self.endpoints.resourcemanager),
             ("iamcredentials", &self.endpoints.iamcredentials),
+        ]);
+        let of_azure = given(&[
+            ("resource_manager", &self.endpoints.resource_manager),
+            ("login", &self.endpoints.login),
+            ("graph", &self.endpoints.graph),
+            ("key_vault", &self.endpoints.key_vault),
         ]);
         let role = self.assume_role.as_ref().map(|role| AssumeRoleBlock {
             role_arn: Attr::Known(role.clone()),
@@ -104,6 +127,14 @@ impl Connection {
                 impersonate_service_account: text(&self.impersonate_service_account),
                 endpoints: Attr::Known(of_gcp),
                 ..GcpBlock::default()
+            }),
+            azure: Attr::Known(AzureBlock {
+                tenant_id: text(&self.tenant_id),
+                subscription_id: text(&self.subscription_id),
+                environment: text(&self.azure_environment),
+                databricks_principal_id: self.databricks_principal_id.clone().into(),
+                endpoints: Attr::Known(of_azure),
+                ..AzureBlock::default()
             }),
             ..Config::default()
         }

@@ -10,9 +10,10 @@ use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AnyKey, key_of};
+use crate::provider::keys::{AnyKey, AzureUser, key_of};
 use crate::requirements::coverage::WorkspaceKeys;
 use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
+use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Cloud, Key, UseCase, WorkspaceId};
 use tfplugin::diagnostics::Diagnostics;
 
@@ -35,10 +36,13 @@ pub struct ConfigurationOfKey {
 }
 
 /// A workspace that uses the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AffectedWorkspace {
     /// Its number.
     pub workspace_id: String,
+    /// On Azure its resource ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<String>,
     /// Its name.
     pub name: String,
     /// Its region; none when the account does not show it.
@@ -88,10 +92,105 @@ pub struct Impact {
 }
 
 impl Impact {
-    /// A workspace of these.
+    /// A workspace of these, by its number or by its resource ID.
     pub fn workspace(&self, id: &str) -> Option<&AffectedWorkspace> {
-        self.workspaces.iter().find(|one| one.workspace_id == id)
+        let is_named = |one: &&AffectedWorkspace| {
+            let resource = one.resource_id.as_ref();
+            one.workspace_id == id || resource.is_some_and(|own| own.eq_ignore_ascii_case(id))
+        };
+        self.workspaces.iter().find(is_named)
     }
+}
+
+/// What stops in a workspace that has these keys, and loses them.
+fn stopping(cloud: &Cloud, keys: WorkspaceKeys) -> AffectedWorkspace {
+    let stop = without_key(cloud, keys);
+    let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
+    let goes_on = stop.goes_on.into_iter().map(|one| GoesOn {
+        what: one.what.to_owned(),
+        until: one.until.to_owned(),
+    });
+    AffectedWorkspace {
+        data_that_stops: texts(stop.data),
+        compute_that_stops: texts(stop.compute),
+        goes_on: goes_on.collect(),
+        ..AffectedWorkspace::default()
+    }
+}
+
+/// A workspace on Azure that uses a key.
+fn affected_on_azure(user: &AzureUser) -> AffectedWorkspace {
+    let workspace = &user.workspace;
+    let has = |case| user.cases.contains(&case);
+    let keys = WorkspaceKeys {
+        managed_services: has(UseCase::ManagedServices),
+        storage: has(UseCase::Storage),
+        managed_disks: has(UseCase::ManagedDisks),
+        serverless_only: workspace.facts().serverless_only,
+        ..WorkspaceKeys::default()
+    };
+    let resource = workspace.id().to_string();
+    let number = workspace.number().map(|number| number.to_string());
+    AffectedWorkspace {
+        workspace_id: number.unwrap_or_else(|| resource.clone()),
+        resource_id: Some(resource),
+        name: workspace.id().id().name().to_owned(),
+        region: workspace.location().map(str::to_owned),
+        status: workspace.state().to_owned(),
+        use_cases: user
+            .cases
+            .iter()
+            .map(|case| case.name().to_owned())
+            .collect(),
+        ..stopping(&Cloud::Azure, keys)
+    }
+}
+
+/// What stops when a key of Azure is taken away.
+async fn impact_on_azure(
+    client: &Client,
+    key: &VaultKeyId,
+    status: &KeyStatus,
+) -> Result<Impact, Diagnostics> {
+    let azure = client.keys().azure();
+    let users = azure.users(key).await.map_err(|error| {
+        diagnose::azure(
+            "The provider could not find out which workspaces use the key",
+            key,
+            &error,
+        )
+    })?;
+    let workspaces: Vec<AffectedWorkspace> =
+        users.workspaces.iter().map(affected_on_azure).collect();
+    let mut not_visible = users.not_visible;
+    not_visible.push(NotVisible {
+        what: "Workspaces in subscriptions that the caller does not see".to_owned(),
+        why: "Azure lists only what the caller may read.".to_owned(),
+    });
+    not_visible.push(NotVisible {
+        what: "Catalogs of Unity Catalog on default storage".to_owned(),
+        why: "A catalog can have a key of its own, and Resource Manager does not list catalogs."
+            .to_owned(),
+    });
+    not_visible.extend(azure.other_users(key));
+    let until = client.run().needed_until(
+        &key.versionless().to_string(),
+        crate::provider::moments::now_in_milliseconds(),
+    );
+    Ok(Impact {
+        key: key.to_string(),
+        state: status.state.to_string(),
+        deletion_date: status.deletion_date.clone(),
+        disabled_since: status.disabled_since.clone(),
+        key_configurations: Vec::new(),
+        acknowledgement: workspaces
+            .iter()
+            .map(|one| one.workspace_id.clone())
+            .collect(),
+        workspaces,
+        needed_until: until.and_then(crate::provider::moments::rfc3339),
+        not_visible,
+    })
 }
 
 /// What the account shows of the users of a key.
@@ -124,7 +223,7 @@ impl<'a> Users<'a> {
             }
         }
         for workspace in workspaces.values() {
-            for case in UseCase::ALL {
+            for case in UseCase::ACCOUNT {
                 let id = match workspace.key(case) {
                     AttachedKey::Unreadable(text) => text,
                     AttachedKey::Known(id) if !configurations.contains_key(id.as_str()) => {
@@ -173,29 +272,20 @@ impl<'a> Users<'a> {
             cluster_volumes: storage.is_some_and(KeyConfiguration::is_for_cluster_volumes),
             default_storage: workspace.has_default_storage(),
             serverless_only: workspace.is_serverless_only(),
+            managed_disks: false,
         };
-        let stop = without_key(&cloud, keys);
-        let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
         AffectedWorkspace {
+            resource_id: None,
             workspace_id: workspace.workspace_id.to_string(),
             name: workspace.workspace_name.clone(),
             region: workspace.region().map(str::to_owned),
             status: workspace.workspace_status.to_string(),
-            use_cases: UseCase::ALL
+            use_cases: UseCase::ACCOUNT
                 .into_iter()
                 .filter(|case| self.attached(workspace, *case).is_some())
                 .map(|case| case.name().to_owned())
                 .collect(),
-            data_that_stops: texts(stop.data),
-            compute_that_stops: texts(stop.compute),
-            goes_on: stop
-                .goes_on
-                .into_iter()
-                .map(|one| GoesOn {
-                    what: one.what.to_owned(),
-                    until: one.until.to_owned(),
-                })
-                .collect(),
+            ..stopping(&cloud, keys)
         }
     }
 
@@ -253,6 +343,9 @@ pub async fn impact(
     key: &AnyKey,
     status: &KeyStatus,
 ) -> Result<Impact, Diagnostics> {
+    if let AnyKey::Azure(key) = key {
+        return impact_on_azure(client, key, status).await;
+    }
     let account = client.account().await?;
     let failed = |error| {
         diagnose::account(

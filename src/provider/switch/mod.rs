@@ -1,12 +1,14 @@
 //! The kill switch: taking Databricks' access to a key away, and giving it back.
 //!
 //! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`acknowledged`] makes sure
-//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`]), and every change is read back.
+//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`], [`mod@azure`]), and every change is read back.
 
 pub mod aws;
+pub mod azure;
 mod desk;
 pub mod gcp;
 mod impact;
+mod record;
 mod recovery;
 mod words;
 
@@ -121,7 +123,15 @@ pub fn acknowledged(
     how_to_paste: impl Fn(&[String]) -> String,
 ) -> Result<(), Diagnostics> {
     let needed: BTreeSet<String> = impact.acknowledgement.iter().cloned().collect();
-    if needed == *given {
+    // Who names a workspace by its resource ID means its number.
+    let given: BTreeSet<String> = given
+        .iter()
+        .map(|id| match impact.workspace(id) {
+            Some(one) => one.workspace_id.clone(),
+            None => id.clone(),
+        })
+        .collect();
+    if needed == given {
         return Ok(());
     }
     let list = |ids: Vec<&String>| {
@@ -133,7 +143,7 @@ pub fn acknowledged(
             .collect::<Vec<_>>()
             .join("\n")
     };
-    let missing: Vec<&String> = needed.difference(given).collect();
+    let missing: Vec<&String> = needed.difference(&given).collect();
     let extra: Vec<&String> = given.difference(&needed).collect();
     let mut found = String::new();
     if !missing.is_empty() {

@@ -5,11 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Impact, Say};
+use crate::preflight::azure::Question;
 use crate::preflight::{Finding, Stage};
 use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AttachNeed, Case};
+use crate::provider::keys::{AttachNeed, AzureCase, Case};
+use crate::requirements::azure::roles_of;
+use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -23,6 +26,9 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// # Errors
 /// When the account cannot be read.
 pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
+    if let Ok(key) = impact.key.parse::<VaultKeyId>() {
+        return judge_on_azure(client, &key).await;
+    }
     let account = client.account().await?;
     let failed = |error| diagnose::account("The workspaces could not be read", &error);
     let configurations = account.key_configurations().await.map_err(failed)?;
@@ -35,7 +41,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             continue;
         }
         let facts = facts(&workspace);
-        for case in UseCase::ALL {
+        for case in UseCase::ACCOUNT {
             let attached = workspace.key(case);
             let of_key = configurations.iter().find(|one| {
                 attached
@@ -72,7 +78,49 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
     Ok(findings)
 }
 
-/// Waits until every workspace that uses a key answers RUNNING.
+/// The same on Azure.
+async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding>, Diagnostics> {
+    let azure = client.keys().azure();
+    let users = azure
+        .users(key)
+        .await
+        .map_err(|error| diagnose::azure("The workspaces could not be read", key, &error))?;
+    let mut findings: Vec<Finding> = Vec::new();
+    for user in &users.workspaces {
+        let workspace = &user.workspace;
+        for case in &user.cases {
+            let attached = workspace.key(*case);
+            let Some(version) = attached.known() else {
+                continue;
+            };
+            let (needers, not_known) = azure
+                .needers(&[*case], Some(workspace), None, roles_of)
+                .await;
+            let question = Question {
+                cases: vec![*case],
+                needers,
+                not_known,
+                workspace: Some(workspace.id().clone()),
+                location: workspace.location().map(str::to_owned),
+                tenant: workspace.tenant().map(str::to_owned),
+                stage: Stage::Apply,
+            };
+            let one = Case::Azure(Box::new(AzureCase {
+                key: version.clone(),
+                vault: None,
+                question,
+            }));
+            for finding in client.keys().examine(&[one]).await.concat() {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// Waits until every workspace that uses a key answers RUNNING. On Azure a workspace has no such status.
 ///
 /// # Errors
 /// When one of them has failed, or the time is up; the message names them.
@@ -82,6 +130,9 @@ pub async fn wait_for_workspaces(
     within: Duration,
     say: Say<'_>,
 ) -> Result<(), Diagnostics> {
+    if impact.key.parse::<VaultKeyId>().is_ok() {
+        return Ok(());
+    }
     let account = client.account().await?;
     let deadline = Instant::now() + within;
     let mut pause = FIRST_PAUSE;

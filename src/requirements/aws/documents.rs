@@ -67,7 +67,7 @@ mod tests {
         Ok(Usage::of(
             Deployment::Commercial,
             ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            UseCase::ALL,
+            UseCase::ACCOUNT,
         ))
     }
 

@@ -153,7 +153,7 @@ mod tests {
         let usage = Usage::of(
             Deployment::Commercial,
             ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            UseCase::ALL,
+            UseCase::ACCOUNT,
         )
         .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?));
         let key: KeyArn =

@@ -312,7 +312,7 @@ mod tests {
 
     fn usage(account: &str) -> Result<Usage, Box<dyn std::error::Error>> {
         Ok(
-            Usage::of(Deployment::Commercial, [account.parse()?], UseCase::ALL)
+            Usage::of(Deployment::Commercial, [account.parse()?], UseCase::ACCOUNT)
                 .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?)),
         )
     }
@@ -393,7 +393,7 @@ mod tests {
         assert_eq!(found.statements, texts(&wanted.grants()));
         assert_eq!(
             found.use_cases.into_iter().collect::<Vec<_>>(),
-            UseCase::ALL
+            UseCase::ACCOUNT
         );
         assert_eq!(
             found.accounts.into_iter().collect::<Vec<_>>(),

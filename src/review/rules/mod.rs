@@ -1,6 +1,7 @@
 //! What a reviewer should know, one file for each provider whose resources matter; and the report that comes of it.
 
 mod aws;
+mod azure;
 mod databricks;
 mod gathered;
 mod google;
@@ -12,10 +13,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use self::gathered::{Gathered, Said};
 use super::kinds;
 use super::links::{Links, Step};
-use super::plan::{Plan, ResourceChange};
+use super::plan::{Plan, ResourceChange, at};
 use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, WorkspaceLine};
 use crate::requirements::transition;
 use crate::vocabulary::{Cloud, UseCase};
+use serde_json::Value as Json;
 
 /// What a plan does not have, so that no review of it can see it.
 const NOT_EXAMINED: [&str; 5] = [
@@ -50,6 +52,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         aws::look(&mut gathered, change);
         databricks::look(&mut gathered, change);
         google::look(&mut gathered, change);
+        azure::look(&mut gathered, change);
     }
     ours::invocations(&mut gathered);
     aws::overwritten(&mut gathered);
@@ -126,6 +129,17 @@ fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
+/// The texts of a list or set, in a state of a resource.
+fn texts(state: &Json, path: &str) -> BTreeSet<String> {
+    at(state, path)
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(Json::as_str)
+        .map(str::to_owned)
+        .collect()
+}
+
 /// What concerns no single resource.
 fn whole_plan(gathered: &mut Gathered<'_>) {
     let mut push = |id, level, address: &str, summary: &str, detail: String, remedy: &str| {
@@ -170,19 +184,21 @@ fn described(links: &Links, configuration: &str) -> String {
         .get(configuration)
         .and_then(|one| one.key.clone());
     match key {
-        Some(key) => format!("{configuration} · {key}"),
-        None => configuration.to_owned(),
+        // The ID of a configuration on Azure is the identifier of its key.
+        Some(key) if key != configuration => format!("{configuration} · {key}"),
+        _ => configuration.to_owned(),
     }
 }
 
-fn step_in_words(step: &Step, case: UseCase) -> &'static str {
-    let may = transition(&Cloud::Aws, case);
+fn step_in_words(step: &Step, case: UseCase, cloud: &Cloud) -> &'static str {
+    let may = transition(cloud, case);
     match (&step.before, &step.after) {
         (None, Some(_)) if !may.change => "attached, permanently",
         (None, Some(_)) => "attached",
         (Some(old), Some(new)) if old == new => "as before",
         (Some(_), Some(_)) if may.change => "rotated",
         (Some(_), Some(_)) => "changed, which Databricks refuses",
+        (Some(_), None) if may.remove => "taken back",
         (Some(_), None) => "no longer managed; the key stays attached",
         (None, None) => "none",
     }
@@ -191,6 +207,7 @@ fn step_in_words(step: &Step, case: UseCase) -> &'static str {
 fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
     let mut lines = Vec::new();
     for workspace in &links.workspaces {
+        let cloud = links.cloud_of(workspace);
         for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
             let shown = |name: &Option<String>| name.as_deref().map(|name| described(links, name));
             lines.push(WorkspaceLine {
@@ -199,7 +216,7 @@ fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
                 use_case: case.name(),
                 before: shown(&step.before),
                 after: shown(&step.after),
-                step: step_in_words(step, *case),
+                step: step_in_words(step, *case, &cloud),
             });
         }
     }
@@ -238,6 +255,7 @@ fn kinds_of_data(case: UseCase, cluster_volumes: bool) -> Vec<&'static str> {
         UseCase::ManagedServices => vec!["notebooks, secrets, queries"],
         UseCase::Storage if cluster_volumes => vec!["workspace bucket", "EBS volumes of clusters"],
         UseCase::Storage => vec!["workspace bucket"],
+        UseCase::ManagedDisks => vec!["managed disks of clusters"],
     }
 }
 
@@ -284,6 +302,7 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
                 let label = match case {
                     UseCase::ManagedServices => "managed services",
                     UseCase::Storage => "storage",
+                    UseCase::ManagedDisks => "managed disks",
                 };
                 edges.insert(Edge {
                     from: name.to_owned(),

@@ -1,6 +1,7 @@
 //! Our own resources: what is attached for good, what is given up, and what a policy change means.
 
 use super::aws::policies;
+use super::azure;
 use super::gathered::{Gathered, Said, in_words};
 use super::google;
 use crate::review::catalog::Rule;
@@ -16,6 +17,13 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         "dbxcmk_key_policy" => key_policy(gathered, change),
         _ => {}
     }
+}
+
+/// Whether a resource has the block of a cloud.
+fn is_on(change: &ResourceChange, block: &str) -> bool {
+    [change.state_before(), change.state_after()]
+        .iter()
+        .any(|state| state.get(block).is_some_and(Json::is_object))
 }
 
 fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
@@ -44,7 +52,15 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         );
         return;
     }
+    let is_azure = is_on(change, "azure");
     for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
+        if is_azure {
+            let (before, after) = (step.before.as_deref(), step.after.as_deref());
+            if let Some(said) = azure::step(*case, before, after, &workspace.name) {
+                gathered.say(change, said);
+            }
+            continue;
+        }
         match (case, &step.before, &step.after) {
             (UseCase::Storage, None, Some(after)) => gathered.say(
                 change,
@@ -106,7 +122,8 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    if !change.action.destroys() {
+    // On Azure there is no remote object that could be lost.
+    if !change.action.destroys() || is_on(change, "azure") {
         return;
     }
     // What the plan attaches to another one first is free then; what it only creates does not use it yet.
@@ -137,11 +154,10 @@ fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    let is_gcp = [change.state_before(), change.state_after()]
-        .iter()
-        .any(|state| state.get("gcp").is_some_and(Json::is_object));
-    if is_gcp {
+    if is_on(change, "gcp") {
         google::lost_by_policy(gathered, change);
+    } else if is_on(change, "azure") {
+        azure::lost_by_policy(gathered, change);
     } else {
         let lost = policies::of_statements(gathered, change);
         policies::say_lost(
@@ -179,9 +195,12 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
             continue;
         }
         let named = |pointer: &str| one.value(pointer).and_then(Json::as_str);
-        let key = named("/aws/key_arn").or_else(|| named("/gcp/kms_key_id"));
+        let key = named("/aws/key_arn")
+            .or_else(|| named("/gcp/kms_key_id"))
+            .or_else(|| named("/azure/key_vault_key_id"));
         let name = key.unwrap_or("a key that is known only after apply");
-        let mut users = gathered.links.users_of(name);
+        let whole = crate::review::azure::whole(name);
+        let mut users = gathered.links.users_of(whole.as_deref().unwrap_or(name));
         // Whom the author of the change expects to stop.
         let acknowledged = one.value("/acknowledged_workspace_ids");
         let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
@@ -224,6 +243,9 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
         );
         let window = match named("/gcp/kms_key_id") {
             Some(_) => "its destroy_scheduled_duration".to_owned(),
+            None if named("/azure/key_vault_key_id").is_some() => {
+                "the retention of its vault".to_owned()
+            }
             None => format!("{days} days"),
         };
         gathered.say_of(

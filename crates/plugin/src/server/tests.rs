@@ -130,11 +130,12 @@ impl Resource for Ball {
     type Model = Model;
     const NAME: &'static str = "toys_ball";
     const IDENTITY: Identity = Identity {
-        attributes: &[IdentityAttribute {
+        kinds: &[&[IdentityAttribute {
             name: "id",
             path: "id",
             description: "the ID of the ball",
-        }],
+            optional: false,
+        }]],
     };
 
     fn schema() -> Schema {

@@ -2,9 +2,11 @@
 //! blocks, postconditions, and whoever does not manage the key here.
 
 mod aws;
+mod azure;
 mod gcp;
 
 pub use aws::KeyReadinessAws;
+pub use azure::KeyReadinessAzure;
 pub use gcp::KeyReadinessGcp;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +15,7 @@ use super::{account_ids, accounts, incomplete, list, text, use_cases};
 use crate::preflight::{Finding, Severity};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, in_hcl};
-use crate::provider::resources::{all_known, known_set};
+use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
 use crate::vocabulary::{AccountId, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::data_source::DataSource;
@@ -33,6 +35,7 @@ pub struct KeyReadinessModel {
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyReadinessAws>,
     pub gcp: Attr<KeyReadinessGcp>,
+    pub azure: Attr<KeyReadinessAzure>,
     pub id: Attr<String>,
     pub ready: Attr<bool>,
     pub key_state: Attr<String>,
@@ -161,7 +164,7 @@ impl DataSource for KeyReadinessDataSource {
                 .describe("How to have them examined, or how to check them yourself."),
         ];
         let requirement = vec![
-            Attribute::string("use_case").computed().describe("`MANAGED_SERVICES` or `STORAGE`."),
+            Attribute::string("use_case").computed().describe("`MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`."),
             Attribute::string("purpose").computed().describe("What it is for, in words."),
             Attribute::string("principal").computed().describe("Who needs it, as a key policy names them."),
             Attribute::string("databricks_account_id")
@@ -189,9 +192,10 @@ impl DataSource for KeyReadinessDataSource {
             vec![
                 use_cases(),
                 account_ids(),
-                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws` and `gcp`."),
+                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws`, `gcp` and `azure`."),
                 Attribute::object("gcp", gcp::attributes()).describe("The Google Cloud key and the service accounts that use it."),
-                Attribute::string("id").computed().describe("ARN of the key, or its name in Cloud KMS."),
+                Attribute::object("azure", azure::attributes()).describe("The Azure key and the workspace whose identities use it."),
+                Attribute::string("id").computed().describe("ARN of the key, its name in Cloud KMS, or its identifier on Azure."),
                 Attribute::bool("ready").computed().describe(
                     "Whether the proof is complete: no finding of severity `error`, nothing unreadable, and no permission that \
                      depends on IAM policies.",
@@ -212,28 +216,52 @@ impl DataSource for KeyReadinessDataSource {
     }
 
     fn validate(config: &KeyReadinessModel) -> Diagnostics {
-        match (&config.aws, &config.gcp) {
-            (Attr::Null, Attr::Null) => Diagnostic::error(
+        let blocks = [
+            ("aws", config.aws.is_null()),
+            ("gcp", config.gcp.is_null()),
+            ("azure", config.azure.is_null()),
+        ];
+        let mut set = blocks.into_iter().filter(|(_, is_null)| !is_null);
+        let (first, second) = (set.next(), set.next());
+        if let Some((last, _)) = second {
+            return Diagnostic::error(
+                "The key is named twice",
+                "Set only one of `aws`, `gcp` and `azure`.",
+            )
+            .on(last)
+            .into();
+        }
+        let Some((cloud, _)) = first else {
+            return Diagnostic::error(
                 "Missing required argument",
-                "Set exactly one of `aws` (a key of AWS KMS) and `gcp` (a key of Google Cloud KMS).",
+                "Set exactly one of `aws` (a key of AWS KMS), `gcp` (a key of Google Cloud KMS) and `azure` (a key of Azure).",
             )
             .on("aws")
-            .into(),
-            (Attr::Null, _) => match config.databricks_account_ids.is_null() {
-                true => Diagnostics::new(),
-                false => Diagnostic::error(
-                    "databricks_account_ids belongs to AWS",
+            .into();
+        };
+        if cloud != "azure"
+            && let Some(refused) =
+                all_known(&config.use_cases).and_then(|cases| refuse_managed_disks(&cases))
+        {
+            return refused.into();
+        }
+        if cloud != "aws" && !config.databricks_account_ids.is_null() {
+            let instead = match cloud {
+                "gcp" => {
                     "On Google Cloud, service accounts use the key, not accounts. Remove `databricks_account_ids`, and name the service \
-                     accounts in `gcp.databricks_service_accounts`.",
-                )
+                     accounts in `gcp.databricks_service_accounts`."
+                }
+                _ => {
+                    "On Azure, principals of the tenant use the key, not accounts. Remove `databricks_account_ids`."
+                }
+            };
+            return Diagnostic::error("databricks_account_ids belongs to AWS", instead)
                 .on("databricks_account_ids")
-                .into(),
-            },
-            (Attr::Known(aws), Attr::Null) => aws.validate(),
-            (_, Attr::Null) => Diagnostics::new(),
-            _ => Diagnostic::error("The key is named twice", "Set either `aws` or `gcp`.")
-                .on("gcp")
-                .into(),
+                .into();
+        }
+        match &config.aws {
+            Attr::Known(aws) => aws.validate(),
+            _ => Diagnostics::new(),
         }
     }
 
@@ -264,7 +292,13 @@ impl DataSource for KeyReadinessDataSource {
                 not_yet_known("gcp", client.keys().gcp().is_known())?;
                 gcp.examine(client, cases).await?
             }
-            _ => return Err(incomplete()),
+            _ => match &model.azure {
+                Attr::Known(azure) => {
+                    not_yet_known("azure", client.keys().azure().is_known())?;
+                    azure.examine(client, cases).await?
+                }
+                _ => return Err(incomplete()),
+            },
         };
         model.ready = Attr::Known(verdict.is_ready());
         model.id = Attr::Known(verdict.key);

@@ -3,7 +3,7 @@
 use crate::provider::functions::{all_parsed, parameter, parsed, wrong};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
-use crate::vocabulary::Deployment;
+use crate::vocabulary::{Deployment, UseCase};
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
@@ -59,6 +59,12 @@ impl Function for KeyPolicyStatementsFunction {
             return Err(wrong(
                 0,
                 "there is no use case; name at least one of `MANAGED_SERVICES` and `STORAGE`",
+            ));
+        }
+        if use_cases.contains(&UseCase::ManagedDisks) {
+            return Err(wrong(
+                0,
+                "`MANAGED_DISKS` exists only on Azure; on AWS, `STORAGE` covers the volumes of clusters",
             ));
         }
         if accounts.is_empty() {

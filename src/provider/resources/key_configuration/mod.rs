@@ -1,12 +1,14 @@
 //! `dbxcmk_key_configuration`: a key as the Databricks account knows it. The API cannot change one, only make and remove it.
 
 mod aws;
+mod azure;
 mod create;
 mod gcp;
 mod in_use;
 mod journal;
 
 pub use aws::KeyConfigurationAws;
+pub use azure::KeyConfigurationAzure;
 pub use gcp::KeyConfigurationGcp;
 
 use std::time::Duration;
@@ -15,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::create::{announce, make};
 use self::in_use::{Ending, refuse_while_in_use, users};
-use super::{Timeouts, all_known, known_set, timeout};
+use super::{Timeouts, all_known, known_set, refuse_managed_disks, timeout};
 use crate::databricks::Error;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
 use crate::preflight::{Finding, Stage};
@@ -26,10 +28,11 @@ use crate::provider::keys::Case;
 use crate::provider::moments::rfc3339;
 use crate::provider::run::{Claim, Claimed, PlannedConfiguration};
 use crate::provider::waiting::{Pause, pause};
-use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, UseCase};
+use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, KeyReference, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
+use tfplugin::path::Path;
 use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Schema};
 
@@ -45,19 +48,20 @@ pub struct KeyConfigurationResource;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationModel {
-    pub id: Attr<KeyConfigurationId>,
+    pub id: Attr<KeyReference>,
     pub account_id: Attr<AccountId>,
     pub creation_time: Attr<String>,
     pub use_cases: Attr<Vec<Attr<UseCase>>>,
     pub aws: Attr<KeyConfigurationAws>,
     pub gcp: Attr<KeyConfigurationGcp>,
+    pub azure: Attr<KeyConfigurationAzure>,
     pub ignore_findings: IgnoreFindings,
     pub timeouts: Timeouts,
 }
 
 impl KeyConfigurationModel {
     /// A configuration of which nothing but its id is known.
-    fn named(id: KeyConfigurationId) -> Self {
+    fn named(id: KeyReference) -> Self {
         Self {
             id: Attr::Known(id),
             account_id: Attr::Null,
@@ -65,6 +69,7 @@ impl KeyConfigurationModel {
             use_cases: Attr::Null,
             aws: Attr::Null,
             gcp: Attr::Null,
+            azure: Attr::Null,
             ignore_findings: Attr::Null,
             timeouts: Attr::Null,
         }
@@ -78,8 +83,20 @@ impl KeyConfigurationModel {
         let id: Result<KeyConfigurationId, _> = remote.customer_managed_key_id.parse();
         state(
             remote,
-            &Self::named(id.map_err(|error| Diagnostic::bug(error.to_string()))?),
+            &Self::named(KeyReference::Configuration(
+                id.map_err(|error| Diagnostic::bug(error.to_string()))?,
+            )),
         )
+    }
+
+    /// Its id in the Databricks account, when it is known.
+    fn configuration_id(&self) -> Option<&KeyConfigurationId> {
+        self.id.known()?.configuration()
+    }
+
+    /// Whether its key is one of Azure, so that it has no remote object.
+    fn is_azure(&self) -> bool {
+        !self.azure.is_null()
     }
 
     /// Its use cases in their order, when they are known.
@@ -166,7 +183,9 @@ fn state(
         id: remote
             .customer_managed_key_id
             .parse()
-            .map_or(Attr::Unknown, Attr::Known),
+            .map_or(Attr::Unknown, |id| {
+                Attr::Known(KeyReference::Configuration(id))
+            }),
         account_id: match remote.account_id.as_deref().map(str::parse) {
             Some(Ok(account)) => Attr::Known(account),
             _ => before.account_id.clone(),
@@ -187,6 +206,7 @@ fn state(
             .map(|info| KeyConfigurationGcp::of(info, before).map_err(odd))
             .transpose()?
             .into(),
+        azure: Attr::Null,
         use_cases: known_set(use_cases),
         ignore_findings: before.ignore_findings.clone(),
         timeouts: before.timeouts.clone(),
@@ -195,8 +215,9 @@ fn state(
 
 /// Every finding here is about the key.
 fn place(model: &KeyConfigurationModel) -> impl Fn(&Finding) -> &'static str {
-    let path = match model.gcp {
-        Attr::Null => "aws.key_arn",
+    let path = match (&model.gcp, &model.azure) {
+        (Attr::Null, Attr::Null) => "aws.key_arn",
+        (Attr::Null, _) => "azure.key_vault_key_id",
         _ => "gcp.kms_key_id",
     };
     move |_| path
@@ -204,19 +225,31 @@ fn place(model: &KeyConfigurationModel) -> impl Fn(&Finding) -> &'static str {
 
 /// Exactly one cloud.
 fn one_cloud(config: &KeyConfigurationModel) -> Result<(), Diagnostics> {
-    match (&config.aws, &config.gcp) {
-        (Attr::Null, Attr::Null) => Err(Diagnostic::error(
+    let blocks = [
+        ("aws", config.aws.is_null()),
+        ("gcp", config.gcp.is_null()),
+        ("azure", config.azure.is_null()),
+    ];
+    let set: Vec<&str> = blocks
+        .into_iter()
+        .filter(|(_, is_null)| !is_null)
+        .map(|(block, _)| block)
+        .collect();
+    match set.as_slice() {
+        [] => Err(Diagnostic::error(
             "Missing required argument",
-            "Set exactly one of `aws` (a key of AWS KMS) and `gcp` (a key of Google Cloud KMS).",
+            "Set exactly one of `aws` (a key of AWS KMS), `gcp` (a key of Google Cloud KMS) and `azure` (a key of Azure).",
         )
         .on("aws")
         .into()),
-        (Attr::Null, _) | (_, Attr::Null) => Ok(()),
-        _ => Err(Diagnostic::error(
+        [_] => Ok(()),
+        [first, .., last] => Err(Diagnostic::error(
             "A key configuration has one key",
-            "Both `aws` and `gcp` are set. A key configuration has one key, of the cloud of its Databricks account. Remove one of them.",
+            format!(
+                "Both `{first}` and `{last}` are set. A key configuration has one key, of the cloud of its workspaces. Remove one of them."
+            ),
         )
-        .on("gcp")
+        .on(last)
         .into()),
     }
 }
@@ -227,11 +260,12 @@ impl Resource for KeyConfigurationResource {
 
     const NAME: &'static str = "dbxcmk_key_configuration";
     const IDENTITY: Identity = Identity {
-        attributes: &[IdentityAttribute {
+        kinds: &[&[IdentityAttribute {
             name: "id",
             path: "id",
-            description: "the ID of the key configuration, a UUID",
-        }],
+            description: "the ID of the key configuration, a UUID; on Azure the identifier of the key",
+            optional: false,
+        }]],
     };
 
     fn schema() -> Schema {
@@ -240,17 +274,23 @@ impl Resource for KeyConfigurationResource {
              policy that Databricks can use the key. The API cannot change a configuration, so every change except that of the alias \
              replaces it. The provider never deletes a configuration that a workspace uses.",
             vec![
-                Attribute::string("id").computed().stable().describe("ID of the configuration, a UUID."),
+                Attribute::string("id").computed().stable().describe("ID of the configuration, a UUID; on Azure the identifier of the key."),
                 Attribute::string("account_id").computed().stable().describe("ID of its Databricks account."),
                 Attribute::string("creation_time").computed().stable().describe("Time of its creation (RFC 3339)."),
                 Attribute::string_set("use_cases")
                     .required()
-                    .replaces()
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
-                    .describe("What the key can be attached for: `MANAGED_SERVICES`, `STORAGE`, or both, in any order."),
-                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws` and `gcp`."),
+                    .describe(
+                        "What the key can be attached for: `MANAGED_SERVICES`, `STORAGE`, or both, in any order; on Azure also `MANAGED_DISKS`. A \
+                         change replaces the configuration, except on Azure.",
+                    ),
+                Attribute::object("aws", aws::attributes()).describe("The AWS key. Set exactly one of `aws`, `gcp` and `azure`."),
                 Attribute::object("gcp", gcp::attributes()).describe("The Google Cloud key."),
+                Attribute::object("azure", azure::attributes()).describe(
+                    "The Azure key. Azure Databricks has no key configurations, so nothing is created: the resource checks the key and describes \
+                     it for bindings. It needs no Databricks account.",
+                ),
                 ignore_findings("this resource"),
                 Attribute::timeouts(&[("create", "10m"), ("delete", "15m")]),
             ],
@@ -260,6 +300,13 @@ impl Resource for KeyConfigurationResource {
     fn validate(config: &KeyConfigurationModel) -> Diagnostics {
         if let Err(found) = one_cloud(config) {
             return found;
+        }
+        let elsewhere = config
+            .cases()
+            .filter(|_| !config.is_azure())
+            .and_then(|cases| refuse_managed_disks(&cases));
+        if let Some(refused) = elsewhere {
+            return refused.into();
         }
         match (config.aws.known(), config.gcp.known(), config.cases()) {
             (Some(aws), _, Some(cases)) => aws.validate(&cases),
@@ -273,8 +320,14 @@ impl Resource for KeyConfigurationResource {
         change: &Change<KeyConfigurationModel>,
         plan: &mut Plan<KeyConfigurationModel>,
     ) -> Result<(), Diagnostics> {
+        if plan.model.is_azure() {
+            return azure::plan(cx, change, plan).await;
+        }
         let client = cx.client();
         let cases = plan.model.cases();
+        if let Some(refused) = cases.as_deref().and_then(refuse_managed_disks) {
+            return Err(refused.into());
+        }
         if let Attr::Known(aws) = &mut plan.model.aws {
             aws.complete(change.config.aws.known(), cases.as_deref());
         }
@@ -292,7 +345,17 @@ impl Resource for KeyConfigurationResource {
             Err(reason) => return Err(reason.into()),
         };
         let prior = change.prior.as_ref();
-        if let Some(id) = prior.and_then(|prior| prior.id.known()) {
+        if let Some(prior) = prior
+            && (prior.is_azure() || prior.cases() != cases)
+        {
+            let path = if prior.is_azure() {
+                "azure"
+            } else {
+                "use_cases"
+            };
+            plan.replace.push(Path::of(path));
+        }
+        if let Some(id) = prior.and_then(KeyConfigurationModel::configuration_id) {
             client.run().manages_configuration(id.as_str());
         }
         let stays = prior.is_some_and(|prior| prior.is_same_object(&plan.model));
@@ -302,7 +365,7 @@ impl Resource for KeyConfigurationResource {
                 plan_creation(cx, &plan.model, &account).await?;
             }
             Some(prior) if !stays => {
-                if let Attr::Known(id) = &prior.id {
+                if let Some(id) = prior.configuration_id() {
                     let using = users(client, client.account().await?, id).await;
                     refuse_while_in_use(id, Ending::Replaced, using)?;
                 }
@@ -335,7 +398,7 @@ impl Resource for KeyConfigurationResource {
         cx: &Context<Client>,
         state: &KeyConfigurationModel,
     ) -> Result<(), Diagnostics> {
-        let Attr::Known(id) = &state.id else {
+        let Some(id) = state.configuration_id() else {
             return Ok(());
         };
         let client = cx.client();
@@ -348,6 +411,9 @@ impl Resource for KeyConfigurationResource {
         plan: KeyConfigurationModel,
         progress: &Progress<KeyConfigurationModel>,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
+        if plan.is_azure() {
+            return azure::create(cx, plan).await;
+        }
         let client = cx.client();
         let account = client.account().await?;
         let (Some(new), Some(case)) = (
@@ -387,11 +453,11 @@ impl Resource for KeyConfigurationResource {
         let mut state = match state(&complete, &plan) {
             Ok(state) => state,
             Err(_) => KeyConfigurationModel {
-                id: Attr::Known(id.clone()),
+                id: Attr::Known(KeyReference::Configuration(id.clone())),
                 ..plan.clone()
             },
         };
-        state.id = Attr::Known(id);
+        state.id = Attr::Known(KeyReference::Configuration(id));
         state.use_cases = plan.use_cases.clone();
         if state.creation_time.is_unknown() {
             state.creation_time = Attr::Null;
@@ -412,7 +478,10 @@ impl Resource for KeyConfigurationResource {
         cx: &Context<Client>,
         before: KeyConfigurationModel,
     ) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
-        let Attr::Known(id) = &before.id else {
+        if before.is_azure() {
+            return azure::read(cx, before).await;
+        }
+        let Some(id) = before.configuration_id() else {
             return Ok(None);
         };
         let Some(account) = account_to_read(cx).await? else {
@@ -444,20 +513,24 @@ impl Resource for KeyConfigurationResource {
     }
 
     async fn update(
-        _: &Context<Client>,
+        cx: &Context<Client>,
         _: KeyConfigurationModel,
         plan: KeyConfigurationModel,
         _: &Progress<KeyConfigurationModel>,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
+        if plan.is_azure() {
+            return azure::update(cx, plan).await;
+        }
         // Only the alias and the timeouts can change in place, and both live here alone.
         Ok(plan)
     }
 
     async fn delete(cx: &Context<Client>, state: KeyConfigurationModel) -> Result<(), Diagnostics> {
-        let account = cx.client().account().await?;
-        let Attr::Known(id) = &state.id else {
+        let Some(id) = state.configuration_id() else {
+            // On Azure there is no remote object.
             return Ok(());
         };
+        let account = cx.client().account().await?;
         let deadline = timeout(&state.timeouts, "delete", DELETE);
         cx.client().reads().forget_configurations();
         let mut wait = Duration::from_millis(500);
@@ -502,13 +575,18 @@ impl Resource for KeyConfigurationResource {
         _: &Context<Client>,
         id: &str,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
+        if id.starts_with("https://") {
+            return azure::import(id);
+        }
         let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {
             Diagnostic::error(
                 "Not the ID of a key configuration",
                 format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
             )
         })?;
-        Ok(KeyConfigurationModel::named(id))
+        Ok(KeyConfigurationModel::named(KeyReference::Configuration(
+            id,
+        )))
     }
 
     fn move_state(

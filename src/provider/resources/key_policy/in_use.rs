@@ -50,7 +50,7 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
     };
     let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
     let users = workspaces.values().filter_map(|workspace| {
-        let cases: Vec<UseCase> = UseCase::ALL
+        let cases: Vec<UseCase> = UseCase::ACCOUNT
             .into_iter()
             .filter(|case| {
                 let attached = workspace.key(*case);

@@ -1,19 +1,22 @@
 //! `dbxcmk_key_policy`: the access with which Databricks may use a key. It owns that and nothing else of the key.
 
 mod aws;
+mod azure;
 mod gcp;
 mod in_use;
 
 pub use aws::KeyPolicyAws;
+pub use azure::KeyPolicyAzure;
 pub use gcp::KeyPolicyGcp;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timeouts, known_set};
+use super::{Timeouts, all_known, known_set, refuse_managed_disks};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
+use crate::vocabulary::{AccountId, Cloud, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
@@ -34,6 +37,7 @@ pub struct KeyPolicyModel {
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyPolicyAws>,
     pub gcp: Attr<KeyPolicyGcp>,
+    pub azure: Attr<KeyPolicyAzure>,
     pub force_destroy: Attr<bool>,
     pub statements: Attr<String>,
     pub policy: Attr<String>,
@@ -50,6 +54,7 @@ impl KeyPolicyModel {
             databricks_account_ids: Attr::Null,
             aws: Attr::Null,
             gcp: Attr::Null,
+            azure: Attr::Null,
             force_destroy: Attr::Known(false),
             statements: Attr::Null,
             policy: Attr::Null,
@@ -58,9 +63,13 @@ impl KeyPolicyModel {
         }
     }
 
-    /// Whether its key is one of Google Cloud.
-    fn is_gcp(&self) -> bool {
-        !self.gcp.is_null()
+    /// Whose key it is.
+    fn cloud(&self) -> Cloud {
+        match (&self.gcp, &self.azure) {
+            (Attr::Null, Attr::Null) => Cloud::Aws,
+            (Attr::Null, _) => Cloud::Azure,
+            _ => Cloud::Gcp,
+        }
     }
 
     fn may_be_destroyed(&self) -> bool {
@@ -78,6 +87,19 @@ pub async fn list_of_ring(
     limit: usize,
 ) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
     gcp::list(cx, ring, limit).await
+}
+
+/// Every key of a vault that Databricks may use, up to `limit`. `workspace`: whose identities count as well.
+///
+/// # Errors
+/// When the keys cannot be listed.
+pub async fn list_of_vault(
+    cx: &Context<Client>,
+    vault: &VaultResourceId,
+    workspace: Option<&WorkspaceResourceId>,
+    limit: usize,
+) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+    azure::list(cx, vault, workspace, limit).await
 }
 
 /// Every key of a region whose policy has statements for Databricks, up to `limit`.
@@ -98,35 +120,58 @@ impl Resource for KeyPolicyResource {
 
     const NAME: &'static str = "dbxcmk_key_policy";
     const IDENTITY: Identity = Identity {
-        attributes: &[
-            IdentityAttribute {
+        kinds: &[
+            &[IdentityAttribute {
                 name: "key_arn",
                 path: "aws.key_arn",
                 description: "the ARN of the key",
-            },
-            IdentityAttribute {
+                optional: false,
+            }],
+            &[IdentityAttribute {
                 name: "kms_key_id",
                 path: "gcp.kms_key_id",
                 description: "the name of the key in Google Cloud KMS",
-            },
+                optional: false,
+            }],
+            &[
+                IdentityAttribute {
+                    name: "key_vault_key_id",
+                    path: "azure.key_vault_key_id",
+                    description: "the identifier of the key on Azure",
+                    optional: false,
+                },
+                IdentityAttribute {
+                    name: "vault_resource_id",
+                    path: "azure.vault_resource_id",
+                    description: "the resource ID of its vault",
+                    optional: false,
+                },
+                IdentityAttribute {
+                    name: "workspace_resource_id",
+                    path: "azure.workspace_resource_id",
+                    description: "the resource ID of the workspace whose identities use it",
+                    optional: true,
+                },
+            ],
         ],
     };
 
     fn schema() -> Schema {
         Schema::new(
             "Allows Databricks to use a key: on AWS it adds the documented statements to the key policy, on Google Cloud it adds the service \
-             accounts to the IAM policy of the key, and keeps them there. It owns nothing else \
+             accounts to the IAM policy of the key, on Azure it gives AzureDatabricks and the identities of the workspace access in the way that \
+             the vault has it, and keeps them there. It owns nothing else \
              of the policy. It leaves statements of others exactly as they are, and adopts documented statements that are there already. It \
              refuses a plan when the policy would lock you out, when KMS would reject it, or when a workspace would lose access to its \
              key.\n\nDo not combine it with `aws_kms_key_policy`, or with `policy` of `aws_kms_key`, on the same key: those write the whole \
              policy on every change. Let `aws_kms_key` ignore changes of `policy`.",
             vec![
-                Attribute::string("id").computed().stable().describe("ARN of the key, or its name in Cloud KMS."),
+                Attribute::string("id").computed().stable().describe("ARN of the key, its name in Cloud KMS, or its identifier on Azure."),
                 Attribute::string_set("use_cases")
                     .required()
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
-                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both."),
+                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`."),
                 Attribute::string_set("databricks_account_ids")
                     .optional_computed()
                     .stable()
@@ -134,8 +179,9 @@ impl Resource for KeyPolicyResource {
                     .not_empty("No Databricks account", "Name at least one account, or remove the attribute.")
                     .describe("Databricks accounts that may use the key. Default: the account of the provider."),
                 Attribute::object("aws", aws::attributes())
-                    .describe("The AWS key and the role that uses it. Set exactly one of `aws` and `gcp`."),
+                    .describe("The AWS key and the role that uses it. Set exactly one of `aws`, `gcp` and `azure`."),
                 Attribute::object("gcp", gcp::attributes()).describe("The Google Cloud key and the service accounts that use it."),
+                Attribute::object("azure", azure::attributes()).describe("The Azure key and the workspace whose identities use it."),
                 Attribute::bool("force_destroy").default_value(Value::Bool(false)).quiet().describe(
                     "Whether to remove the statements even if workspaces need them. Those workspaces lose access to the key. Default: \
                      `false`.",
@@ -157,21 +203,40 @@ impl Resource for KeyPolicyResource {
     }
 
     fn validate(config: &KeyPolicyModel) -> Diagnostics {
-        match (&config.aws, &config.gcp) {
-            (Attr::Null, Attr::Null) => Diagnostic::error(
+        let blocks = [
+            ("aws", config.aws.is_null()),
+            ("gcp", config.gcp.is_null()),
+            ("azure", config.azure.is_null()),
+        ];
+        let mut set = blocks.into_iter().filter(|(_, is_null)| !is_null);
+        let (Some((first, _)), second) = (set.next(), set.next()) else {
+            return Diagnostic::error(
                 "Missing required argument",
-                "Set exactly one of `aws` (a key of AWS KMS) and `gcp` (a key of Google Cloud KMS).",
+                "Set exactly one of `aws` (a key of AWS KMS), `gcp` (a key of Google Cloud KMS) and `azure` (a key of Azure).",
             )
             .on("aws")
-            .into(),
-            (Attr::Null, _) => gcp::validate(config),
-            (_, Attr::Null) => aws::validate(config),
-            _ => Diagnostic::error(
+            .into();
+        };
+        if let Some((second, _)) = second {
+            return Diagnostic::error(
                 "A key policy has one key",
-                "Both `aws` and `gcp` are set. Use one dbxcmk_key_policy for each key.",
+                format!(
+                    "Both `{first}` and `{second}` are set. Use one dbxcmk_key_policy for each key."
+                ),
             )
-            .on("gcp")
-            .into(),
+            .on(second)
+            .into();
+        }
+        if first != "azure"
+            && let Some(refused) =
+                all_known(&config.use_cases).and_then(|cases| refuse_managed_disks(&cases))
+        {
+            return refused.into();
+        }
+        match config.cloud() {
+            Cloud::Gcp => gcp::validate(config),
+            Cloud::Azure => azure::validate(config),
+            _ => aws::validate(config),
         }
     }
 
@@ -180,11 +245,16 @@ impl Resource for KeyPolicyResource {
         change: &Change<KeyPolicyModel>,
         plan: &mut Plan<KeyPolicyModel>,
     ) -> Result<(), Diagnostics> {
-        if change.config.is_gcp() {
+        let cloud = change.config.cloud();
+        if cloud != Cloud::Aws {
             plan.model.databricks_account_ids = Attr::Null;
             plan.model.statements = Attr::Null;
             plan.model.policy = Attr::Null;
-            return gcp::plan(cx, change, plan).await;
+        }
+        match cloud {
+            Cloud::Gcp => return gcp::plan(cx, change, plan).await,
+            Cloud::Azure => return azure::plan(cx, change, plan).await,
+            _ => {}
         }
         if change.config.databricks_account_ids.is_null() {
             plan.model.databricks_account_ids = match cx.client().account_id() {
@@ -200,9 +270,10 @@ impl Resource for KeyPolicyResource {
     }
 
     async fn plan_destroy(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<(), Diagnostics> {
-        match state.is_gcp() {
-            true => gcp::plan_destroy(cx, state).await,
-            false => aws::plan_destroy(cx, state).await,
+        match state.cloud() {
+            Cloud::Gcp => gcp::plan_destroy(cx, state).await,
+            Cloud::Azure => azure::plan_destroy(cx, state).await,
+            _ => aws::plan_destroy(cx, state).await,
         }
     }
 
@@ -211,9 +282,10 @@ impl Resource for KeyPolicyResource {
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
     ) -> Result<KeyPolicyModel, Diagnostics> {
-        match plan.is_gcp() {
-            true => gcp::put(cx, plan, None, progress).await,
-            false => aws::put(cx, plan, None, progress).await,
+        match plan.cloud() {
+            Cloud::Gcp => gcp::put(cx, plan, None, progress).await,
+            Cloud::Azure => azure::put(cx, plan, None, progress).await,
+            _ => aws::put(cx, plan, None, progress).await,
         }
     }
 
@@ -221,9 +293,10 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: KeyPolicyModel,
     ) -> Result<Option<KeyPolicyModel>, Diagnostics> {
-        match state.is_gcp() {
-            true => gcp::read(cx, state).await,
-            false => aws::read(cx, state).await,
+        match state.cloud() {
+            Cloud::Gcp => gcp::read(cx, state).await,
+            Cloud::Azure => azure::read(cx, state).await,
+            _ => aws::read(cx, state).await,
         }
     }
 
@@ -233,20 +306,25 @@ impl Resource for KeyPolicyResource {
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
     ) -> Result<KeyPolicyModel, Diagnostics> {
-        match plan.is_gcp() {
-            true => gcp::put(cx, plan, Some(&prior), progress).await,
-            false => aws::put(cx, plan, Some(&prior), progress).await,
+        match plan.cloud() {
+            Cloud::Gcp => gcp::put(cx, plan, Some(&prior), progress).await,
+            Cloud::Azure => azure::put(cx, plan, Some(&prior), progress).await,
+            _ => aws::put(cx, plan, Some(&prior), progress).await,
         }
     }
 
     async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
-        match state.is_gcp() {
-            true => gcp::delete(cx, state).await,
-            false => aws::delete(cx, state).await,
+        match state.cloud() {
+            Cloud::Gcp => gcp::delete(cx, state).await,
+            Cloud::Azure => azure::delete(cx, state).await,
+            _ => aws::delete(cx, state).await,
         }
     }
 
     async fn import_state(_: &Context<Client>, id: &str) -> Result<KeyPolicyModel, Diagnostics> {
+        if id.starts_with("https://") {
+            return azure::import(id);
+        }
         match id.starts_with("projects/") {
             true => gcp::import(id),
             false => aws::import(id),

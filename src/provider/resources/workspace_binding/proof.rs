@@ -1,6 +1,6 @@
 //! Everything there is to say about the attaches that a binding wants: the workspace, the configurations, the keys.
 
-use super::{WorkspaceBindingModel, attribute};
+use super::WorkspaceBindingModel;
 use crate::databricks::Account;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{
@@ -51,8 +51,8 @@ pub(super) async fn examine(
     let about = facts(workspace);
     let mut examined = Examined::default();
     let mut subjects = Vec::new();
-    for case in UseCase::ALL {
-        let Attr::Known(id) = model.wanted(case) else {
+    for case in UseCase::ACCOUNT {
+        let Attr::Known(id) = &model.configuration(case) else {
             continue;
         };
         let remote = match stage {
@@ -60,7 +60,8 @@ pub(super) async fn examine(
             Stage::Apply => account.find_key_configuration(id).await,
         };
         let remote = remote.map_err(|error| {
-            diagnose::account("The key configuration could not be read", &error).on(attribute(case))
+            diagnose::account("The key configuration could not be read", &error)
+                .on(case.attribute())
         })?;
         let configuration = remote.as_ref().map(|remote| ConfigurationFacts {
             id: id.clone(),

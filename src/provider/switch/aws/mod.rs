@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use self::steps::{Mark, Refused, SoFar, Step, TAG, next};
+use super::record::Record;
 use super::{KeyStatus, Manner, Order, Outcome, Stopped};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::KeyDescription;
@@ -66,12 +67,8 @@ pub fn gone(key: &KeyArn) -> Diagnostic {
 struct Work<'a> {
     cloud: &'a Aws,
     key: &'a KeyArn,
-    order: Order,
-    manner: Manner<'a>,
     so_far: SoFar,
-    /// What was changed, in words.
-    done: Vec<String>,
-    notes: Vec<String>,
+    record: Record<'a>,
 }
 
 /// Carries an order out: looks, does the next step, waits until it shows, and looks again. What somebody else does to the key at the
@@ -88,11 +85,8 @@ pub async fn carry_out(
     let mut work = Work {
         cloud,
         key,
-        order,
-        manner,
         so_far: SoFar::default(),
-        done: Vec::new(),
-        notes: Vec::new(),
+        record: Record::new(order, manner),
     };
     for _ in 0..MOST_STEPS {
         let seen = match cloud.describe(key).await {
@@ -103,7 +97,7 @@ pub async fn carry_out(
         match next(order, &seen.state, &mark, work.so_far) {
             Step::Finish => return Ok(work.finished(seen, true)),
             Step::StayDisabled => {
-                work.notes.push(format!(
+                work.record.notes.push(format!(
                     "The deletion is cancelled. The key stays disabled, because this provider did not disable it ({}). To enable it, \
                      restore it with `--enable-anyway` (`enable_anyway = true` in the action).",
                     who(&mark)
@@ -116,14 +110,9 @@ pub async fn carry_out(
             step => work.take(step).await.map_err(Stopped::Failed)?,
         }
     }
-    Err(Stopped::Failed(Diagnostic::error(
-        "The key does not stay as it was ordered",
-        format!(
-            "Somebody else changes {key} at the same time.{}\n\nFind out who it is (AWS CloudTrail), then run the command again.",
-            work.so_far_in_words()
-        ),
-    )
-    .into()))
+    Err(Stopped::Failed(
+        work.record.restless(&key.to_string(), "AWS CloudTrail"),
+    ))
 }
 
 /// Who disabled a key, as far as its tag says.
@@ -141,9 +130,9 @@ impl Work<'_> {
             Step::Mark => {
                 self.so_far.marked = true;
                 match cloud.set_tag(key, TAG, &now()).await {
-                    Ok(()) => self.changed(format!("wrote the tag `{TAG}`")),
+                    Ok(()) => self.record.changed(format!("wrote the tag `{TAG}`")),
                     // Taking the key away does not wait for this.
-                    Err(error) => self.note(format!(
+                    Err(error) => self.record.note(format!(
                         "The tag `{TAG}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
                          (`enable_anyway = true` in the action)."
                     )),
@@ -152,8 +141,8 @@ impl Work<'_> {
             Step::Unmark => {
                 self.so_far.unmarked = true;
                 match cloud.remove_tag(key, TAG).await {
-                    Ok(()) => self.changed(format!("removed the tag `{TAG}`")),
-                    Err(error) => self.note(format!(
+                    Ok(()) => self.record.changed(format!("removed the tag `{TAG}`")),
+                    Err(error) => self.record.note(format!(
                         "The tag `{TAG}` could not be removed ({error}). The key is enabled. Remove the tag:\n\n  aws kms \
                          untag-resource --key-id {} --tag-keys {TAG} --region {}",
                         key.key_id(),
@@ -169,7 +158,7 @@ impl Work<'_> {
                 .await?;
             }
             Step::ScheduleDeletion => {
-                let Order::ScheduleDeletion { days } = self.order else {
+                let Order::ScheduleDeletion { days } = self.record.order else {
                     return Ok(());
                 };
                 let days = days.unwrap_or(LONGEST_WINDOW);
@@ -206,17 +195,6 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn changed(&mut self, what: impl Into<String>) {
-        let what = what.into();
-        (self.manner.say)(what.clone());
-        self.done.push(what);
-    }
-
-    fn note(&mut self, note: String) {
-        (self.manner.say)(note.clone());
-        self.notes.push(note);
-    }
-
     /// Waits until a change shows. A state that has changed under the call is looked at anew.
     async fn verified(
         &mut self,
@@ -226,12 +204,12 @@ impl Work<'_> {
         shows: impl Fn(&KeyState) -> bool,
     ) -> Result<(), Diagnostics> {
         match answer {
-            Ok(()) => self.changed(what),
+            Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
             Err(AwsError::InvalidState(_)) => return Ok(()),
             Err(error) => return Err(self.failed(permission, &error)),
         }
-        let deadline = Instant::now() + self.manner.patience;
+        let deadline = Instant::now() + self.record.manner.patience;
         let mut pause = PAUSES.0;
         loop {
             match self.cloud.describe(self.key).await {
@@ -244,8 +222,8 @@ impl Work<'_> {
                              changed it at the same time. To see the state, run:\n\n  aws kms describe-key --key-id {} --region {}",
                             self.key,
                             seen.state,
-                            self.manner.patience.as_secs(),
-                            self.so_far_in_words(),
+                            self.record.manner.patience.as_secs(),
+                            self.record.so_far_in_words(),
                             self.key.key_id(),
                             self.key.region()
                         ),
@@ -266,29 +244,23 @@ impl Work<'_> {
         }
     }
 
-    fn so_far_in_words(&self) -> String {
-        if self.done.is_empty() {
-            " Nothing was changed.".to_owned()
-        } else {
-            format!(" Done so far: {}.", self.done.join(", "))
-        }
-    }
-
     fn finished(self, seen: KeyDescription, complete: bool) -> Outcome {
-        let mut notes = self.notes;
-        if let (Order::ScheduleDeletion { days }, true, Some(date)) =
-            (self.order, self.done.is_empty(), &seen.deletion_date)
-        {
+        let mut notes = self.record.notes;
+        if let (Order::ScheduleDeletion { days }, true, Some(date)) = (
+            self.record.order,
+            self.record.done.is_empty(),
+            &seen.deletion_date,
+        ) {
             notes.push(format!(
                 "The deletion was scheduled before, for {date}. The window of {} days was not applied.",
                 days.unwrap_or(LONGEST_WINDOW)
             ));
         }
-        if self.order == Order::Disable && seen.state.is_being_deleted() {
+        if self.record.order == Order::Disable && seen.state.is_being_deleted() {
             notes.push("The key is pending deletion, which is more than disabled.".to_owned());
         }
         Outcome {
-            changed: !self.done.is_empty(),
+            changed: !self.record.done.is_empty(),
             state: seen.state,
             deletion_date: seen.deletion_date,
             complete,
@@ -296,22 +268,13 @@ impl Work<'_> {
         }
     }
 
-    /// A call that failed, with what is true now.
     fn failed(&self, permission: &str, error: &AwsError) -> Diagnostics {
-        let summary = format!("The provider could not {} the key", self.order.verb());
         if let AwsError::NotFound(_) = error {
             return gone(self.key).into();
         }
-        let inner = diagnose::aws_call(&summary, self.key, error);
-        Diagnostic {
-            detail: format!(
-                "{}{}\n\nThe call was {permission}. Run the same command again: it continues from the state of the key.",
-                inner.detail,
-                self.so_far_in_words().replacen(' ', "\n\n", 1)
-            ),
-            ..inner
-        }
-        .into()
+        let inner = diagnose::aws_call(&self.record.could_not(), self.key, error);
+        self.record
+            .failed(inner, &format!("The call was {permission}."))
     }
 
     fn refused(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> Diagnostics {
@@ -342,13 +305,6 @@ impl Work<'_> {
                 seen.state
             ),
         };
-        Diagnostic::error(
-            format!("The provider does not {} the key", self.order.verb()),
-            format!(
-                "{detail}{}",
-                self.so_far_in_words().replacen(' ', "\n\n", 1)
-            ),
-        )
-        .into()
+        self.record.refused(&detail)
     }
 }

@@ -9,6 +9,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next};
+use super::record::Record;
 use super::{KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState};
@@ -16,7 +17,7 @@ use crate::provider::diagnose;
 use crate::requirements::gcp::rights_of;
 use crate::vocabulary::KeyState;
 use crate::vocabulary::gcp::{CryptoKeyName, whole_days};
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::diagnostics::Diagnostics;
 
 /// How the label writes a time: labels have no capitals and no colons.
 const SINCE_FORM: &[time::format_description::BorrowedFormatItem<'_>] =
@@ -127,11 +128,8 @@ pub fn others(bindings: &[Binding]) -> Vec<NotVisible> {
 struct Work<'a> {
     cloud: &'a Gcp,
     name: &'a CryptoKeyName,
-    order: Order,
-    manner: Manner<'a>,
     so_far: SoFar,
-    done: Vec<String>,
-    notes: Vec<String>,
+    record: Record<'a>,
 }
 
 /// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at
@@ -148,11 +146,8 @@ pub async fn carry_out(
     let mut work = Work {
         cloud,
         name,
-        order,
-        manner,
         so_far: SoFar::default(),
-        done: Vec::new(),
-        notes: Vec::new(),
+        record: Record::new(order, manner),
     };
     let mut most = 12;
     let mut steps = 0;
@@ -168,7 +163,7 @@ pub async fn carry_out(
         match next(order, &versions, primary, &memory(&key), work.so_far) {
             Step::Finish => return Ok(work.finished(&key, &versions, true)),
             Step::StayDisabled => {
-                work.notes.push(format!(
+                work.record.notes.push(format!(
                     "The destruction is taken back. The versions stay disabled, because this provider did not disable them ({}). To enable \
                      them, restore the key with `--enable-anyway` (`enable_anyway = true` in the action).",
                     who(&memory(&key))
@@ -182,29 +177,22 @@ pub async fn carry_out(
                      `--enable-anyway` (`enable_anyway = true` in the action).",
                     who(&memory(&key))
                 );
-                return Err(Stopped::Refused(work.refused(why)));
+                return Err(Stopped::Refused(work.record.refused(&why)));
             }
             Step::RefuseDestroyed => {
                 let why = format!(
                     "{name} has no version that could be used: all of them are destroyed. Nothing brings them back, and everything that was \
                      encrypted with them is lost permanently."
                 );
-                return Err(Stopped::Refused(work.refused(why)));
+                return Err(Stopped::Refused(work.record.refused(&why)));
             }
             step => work.take(step, &key).await.map_err(Stopped::Failed)?,
         }
     }
-    Err(Stopped::Failed(
-        Diagnostic::error(
-            "The key does not stay as it was ordered",
-            format!(
-                "Somebody else changes the versions of {name} at the same time.{}\n\nFind out who it is (Cloud Audit Logs), then run the \
-                 command again.",
-                work.so_far_in_words()
-            ),
-        )
-        .into(),
-    ))
+    Err(Stopped::Failed(work.record.restless(
+        &format!("the versions of {name}"),
+        "Cloud Audit Logs",
+    )))
 }
 
 /// Who disabled the versions, as far as the label says.
@@ -226,7 +214,7 @@ impl Work<'_> {
 
     /// The window belongs to the key, and no call can choose another.
     fn refuse_other_window(&self, key: &CryptoKey) -> Result<(), Stopped> {
-        let Order::ScheduleDeletion { days: Some(days) } = self.order else {
+        let Order::ScheduleDeletion { days: Some(days) } = self.record.order else {
             return Ok(());
         };
         let own = key.destroy_window.as_deref();
@@ -239,7 +227,7 @@ impl Work<'_> {
             own.unwrap_or("not shown"),
             self.name
         );
-        Err(Stopped::Refused(self.refused(why)))
+        Err(Stopped::Refused(self.record.refused(&why)))
     }
 
     async fn take(&mut self, step: Step, key: &CryptoKey) -> Result<(), Diagnostics> {
@@ -249,7 +237,7 @@ impl Work<'_> {
                 self.so_far.marked = true;
                 let at = OffsetDateTime::now_utc().format(SINCE_FORM);
                 let (Some(value), Ok(at)) = (before.label(), at) else {
-                    self.note(format!(
+                    self.record.note(format!(
                         "So many versions were disabled before that they do not fit into the label `{BEFORE}`. To restore the key later, \
                          enable the versions that you need by hand."
                     ));
@@ -259,9 +247,9 @@ impl Work<'_> {
                 labels.insert(BEFORE.to_owned(), value);
                 labels.insert(SINCE.to_owned(), at);
                 match cloud.set_labels(name, &labels).await {
-                    Ok(()) => self.changed(format!("wrote the label `{BEFORE}`")),
+                    Ok(()) => self.record.changed(format!("wrote the label `{BEFORE}`")),
                     // Taking the key away does not wait for this.
-                    Err(error) => self.note(format!(
+                    Err(error) => self.record.note(format!(
                         "The label `{BEFORE}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
                          (`enable_anyway = true` in the action)."
                     )),
@@ -276,8 +264,8 @@ impl Work<'_> {
                     .map(|(label, value)| (label.clone(), value.clone()))
                     .collect();
                 match cloud.set_labels(name, &labels).await {
-                    Ok(()) => self.changed(format!("removed the label `{BEFORE}`")),
-                    Err(error) => self.note(format!(
+                    Ok(()) => self.record.changed(format!("removed the label `{BEFORE}`")),
+                    Err(error) => self.record.note(format!(
                         "The label `{BEFORE}` could not be removed ({error}). The versions are as they were before. Remove the \
                          labels:\n\n  gcloud kms keys update {} --project {} --location {} --keyring {} --remove-labels {BEFORE},{SINCE}",
                         name.key(),
@@ -335,7 +323,7 @@ impl Work<'_> {
         answer: Result<(), GcpError>,
     ) -> Result<(), Diagnostics> {
         match answer {
-            Ok(()) => self.changed(what),
+            Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
             Err(GcpError::Precondition(_)) => {}
             Err(error) => return Err(self.failed(permission, &error)),
@@ -343,30 +331,11 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn changed(&mut self, what: impl Into<String>) {
-        let what = what.into();
-        (self.manner.say)(what.clone());
-        self.done.push(what);
-    }
-
-    fn note(&mut self, note: String) {
-        (self.manner.say)(note.clone());
-        self.notes.push(note);
-    }
-
-    fn so_far_in_words(&self) -> String {
-        if self.done.is_empty() {
-            " Nothing was changed.".to_owned()
-        } else {
-            format!(" Done so far: {}.", self.done.join(", "))
-        }
-    }
-
     fn finished(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
-        let mut notes = self.notes;
+        let mut notes = self.record.notes;
         let (state, deletion_date) = state_of(key, versions);
-        let is_taking = !matches!(self.order, Order::Restore { .. });
-        if is_taking && !self.done.is_empty() {
+        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        if is_taking && !self.record.done.is_empty() {
             notes.push(
                 "Cloud KMS can go on using a disabled version for about a minute, exceptionally for up to 3 hours. What was read shows the \
                  versions as ordered; whether a use is still answered cannot be seen from here."
@@ -396,7 +365,7 @@ impl Work<'_> {
             ));
         }
         Outcome {
-            changed: !self.done.is_empty(),
+            changed: !self.record.done.is_empty(),
             state,
             deletion_date,
             complete,
@@ -404,26 +373,9 @@ impl Work<'_> {
         }
     }
 
-    /// A call that failed, with what is true now.
     fn failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
-        let summary = format!("The provider could not {} the key", self.order.verb());
-        let inner = diagnose::gcp(&summary, self.name, error);
-        Diagnostic {
-            detail: format!(
-                "{}{}\n\nThe call needs {permission}. Run the same command again: it continues from the state of the key.",
-                inner.detail,
-                self.so_far_in_words().replacen(' ', "\n\n", 1)
-            ),
-            ..inner
-        }
-        .into()
-    }
-
-    fn refused(&self, why: String) -> Diagnostics {
-        Diagnostic::error(
-            format!("The provider does not {} the key", self.order.verb()),
-            format!("{why}{}", self.so_far_in_words().replacen(' ', "\n\n", 1)),
-        )
-        .into()
+        let inner = diagnose::gcp(&self.record.could_not(), self.name, error);
+        self.record
+            .failed(inner, &format!("The call needs {permission}."))
     }
 }

@@ -306,7 +306,7 @@ fn compare(
             accounts.into_iter().collect()
         },
         if recognised.use_cases.is_empty() {
-            UseCase::ALL.to_vec()
+            UseCase::ACCOUNT.to_vec()
         } else {
             recognised.use_cases.into_iter().collect()
         },

@@ -184,7 +184,7 @@ pub(super) async fn write(
         refuse_lockout(keys, &after, key).await?;
         match keys.cloud().put_policy(key, after.text()).await {
             Ok(()) => {
-                keys.forget(key);
+                keys.policy_was_put(key);
                 if started.elapsed() > SLOW_PUT {
                     cx.warn(slow_put(key, started.elapsed()));
                 }

@@ -97,7 +97,7 @@ pub(super) async fn write(
         let error = match keys.cloud().set_policy(key, &after).await {
             Ok(_) => {
                 added.extend(edit.add);
-                keys.forget(key);
+                keys.policy_was_put(key);
                 // The next read shows it, or somebody else's policy in its place; then all of it is done again.
                 wait = PAUSES.0;
                 match pause(wait, cx.stop()).await {

@@ -1,0 +1,368 @@
+//! What happens to keys of a workspace over time: rotation, drift, removal, import, and others who write the same things.
+
+use acceptance_tests::azure::{
+    OWN_VAULT, ROLE, SECOND, first_version, managed_services, resources,
+};
+use acceptance_tests::harness::terraform::has;
+use acceptance_tests::stage::Stage;
+use dbxcmk_sandbox::azure::{
+    DATABRICKS, POLICY_VAULT, TENANT, VERSION, key_id, vault_id, workspace_id,
+};
+use serde_json::{Value as Json, json};
+
+const BINDING: &str = "dbxcmk_workspace_binding.prod";
+
+/// A versionless identifier plans stable when the vault rotates; a workspace stays at its version, which is said once; and it moves when a
+/// version is named.
+#[test]
+fn a_versionless_identifier_pins_a_version() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    stage.new_version(OWN_VAULT, SECOND);
+    let run = stage.workdir.empty_plan();
+    let pinned: Vec<&str> = run
+        .warnings()
+        .into_iter()
+        .filter(|summary| summary.contains("older version"))
+        .collect();
+    assert_eq!(pinned.len(), 1, "{}", run.shown());
+    let warning = run.warning("The workspace uses an older version of the key");
+    assert!(
+        warning.detail.contains(SECOND) && warning.detail.contains(VERSION),
+        "{}",
+        warning.detail
+    );
+    assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
+    // Named, the new version is set in place.
+    let named = format!("{}/{SECOND}", key_id(OWN_VAULT));
+    let main = resources(OWN_VAULT).replace(
+        &format!(
+            "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
+            key_id(OWN_VAULT)
+        ),
+        &format!("  azure = {{\n    key_vault_key_id = \"{named}\"\n  }}"),
+    );
+    stage.configure_azure(&main);
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
+    stage.workdir.apply();
+    assert_eq!(stage.arm_versions(), [SECOND, SECOND, SECOND]);
+    let run = stage.workdir.empty_plan();
+    assert_eq!(run.warnings(), Vec::<&str>::new());
+}
+
+/// Managed disks that follow new versions by themselves: a version that Azure has moved is no change.
+#[test]
+fn managed_disks_may_follow_by_themselves() {
+    let stage = Stage::on_azure();
+    let rotating = resources(OWN_VAULT)
+        .replace(&key_id(OWN_VAULT), &first_version(OWN_VAULT))
+        .replace(
+            "  azure = {\n    workspace_resource_id = ",
+            "  azure = {\n    rotate_managed_disks_to_latest_version = true\n    workspace_resource_id = ",
+        );
+    stage.configure_azure(&rotating);
+    stage.workdir.apply();
+    assert_eq!(
+        stage.arm_workspace().pointer(
+            "/properties/encryption/entities/managedDisk/rotationToLatestKeyVersionEnabled"
+        ),
+        Some(&Json::Bool(true))
+    );
+    stage.new_version(OWN_VAULT, SECOND);
+    stage.azure(|azure| {
+        let shown = &mut azure.workspace().unwrap().shown;
+        shown["properties"]["encryption"]["entities"]["managedDisk"]["keyVaultProperties"]["keyVersion"] = json!(SECOND);
+    });
+    stage.workdir.empty_plan();
+    // Turned off, it is one.
+    stage.configure_azure(&rotating.replace("latest_version = true", "latest_version = false"));
+    assert_eq!(stage.workdir.plan().actions(BINDING), "update");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
+}
+
+/// Only the key of workspace storage can be taken back, and that is said.
+#[test]
+fn storage_goes_back_and_the_others_stay() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    let without = |attribute: &str| {
+        let lines = resources(OWN_VAULT);
+        let lines: Vec<&str> = lines
+            .lines()
+            .filter(|line| !line.trim_start().starts_with(attribute))
+            .collect();
+        lines.join("\n")
+    };
+    for attribute in [
+        "managed_services_key_configuration_id",
+        "managed_disks_key_configuration_id",
+    ] {
+        stage.configure_azure(&without(attribute));
+        let run = stage.workdir.refused_plan();
+        let error = run.error("A key cannot be detached from a workspace");
+        assert!(error.detail.contains(attribute), "{}", error.detail);
+    }
+    stage.configure_azure(&without("storage_key_configuration_id"));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    plan.run
+        .warning("Workspace storage goes back to a key of Microsoft");
+    stage.workdir.apply();
+    assert_eq!(
+        stage.arm_text("/properties/parameters/encryption/value/keySource"),
+        "Default"
+    );
+    assert_eq!(stage.arm_versions()[..2], [VERSION, VERSION]);
+    stage.workdir.empty_plan();
+}
+
+/// What somebody else changes is seen, and put back.
+#[test]
+fn drift_is_put_back() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    stage
+        .workdir
+        .run(&["apply", "-refresh-only", "-auto-approve"]);
+    // The key of the storage account is taken away.
+    stage.azure(|azure| {
+        let shown = &mut azure.workspace().unwrap().shown;
+        shown["properties"]["parameters"]["encryption"]["value"] =
+            json!({ "keySource": "Default" });
+    });
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    // The access of AzureDatabricks is taken away.
+    stage.azure(|azure| {
+        azure
+            .role_assignments
+            .retain(|_, one| one["properties"]["principalId"] != DATABRICKS);
+    });
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "update");
+    stage.workdir.apply();
+    assert!(stage.can_use(OWN_VAULT, DATABRICKS));
+    stage.workdir.empty_plan();
+    // The vault changes its model of access: the same access is given in the new one.
+    stage.azure(|azure| {
+        azure.vault(OWN_VAULT).unwrap()["properties"]["enableRbacAuthorization"] = json!(false);
+    });
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "update");
+    stage.workdir.apply();
+    assert!(stage.can_use(OWN_VAULT, DATABRICKS));
+    stage.workdir.empty_plan();
+}
+
+/// Objects that are there are imported, and the plan afterwards is empty; nothing is written.
+#[test]
+fn what_is_there_is_imported() {
+    for vault in [OWN_VAULT, POLICY_VAULT] {
+        let stage = Stage::on_azure();
+        let named = resources(vault).replace(
+            &format!(
+                "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
+                key_id(vault)
+            ),
+            &format!(
+                "  azure = {{\n    key_vault_key_id = \"{}\"\n  }}",
+                first_version(vault)
+            ),
+        );
+        stage.configure_azure(&named);
+        stage.workdir.apply();
+        for address in [
+            BINDING,
+            "dbxcmk_key_policy.lakehouse",
+            "dbxcmk_key_configuration.lakehouse",
+        ] {
+            stage.workdir.forget(address);
+        }
+        let before = stage.asked_times("PUT");
+        stage
+            .workdir
+            .import("dbxcmk_key_configuration.lakehouse", &first_version(vault));
+        let policy = format!("{},{},{}", key_id(vault), vault_id(vault), workspace_id());
+        stage.workdir.import("dbxcmk_key_policy.lakehouse", &policy);
+        stage.workdir.import(BINDING, &workspace_id());
+        let plan = stage.workdir.plan();
+        assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
+        // Use cases are not known to Azure: they are filled in place.
+        assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "update");
+        // `settle_time`, which only tells the provider how to wait, is of the configuration alone.
+        assert_eq!(plan.actions(BINDING), "update");
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+        assert_eq!(stage.asked_times("PUT"), before, "nothing was written");
+    }
+}
+
+/// Lists, and imports by identity.
+#[test]
+fn what_is_there_is_listed_and_imported_by_its_identity() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    if has("terraform query", (1, 14)) {
+        let subscription = dbxcmk_sandbox::azure::SUBSCRIPTION;
+        stage.workdir.write(
+            "x.tfquery.hcl",
+            &format!(
+                "list \"dbxcmk_key_policy\" \"all\" {{\n  provider = dbxcmk\n  config {{\n    vault_resource_id = \"{}\"\n  }}\n}}\n\n\
+                 list \"dbxcmk_workspace_binding\" \"all\" {{\n  provider = dbxcmk\n  config {{\n    azure_subscription_id = \"{subscription}\"\n  }}\n}}\n",
+                vault_id(OWN_VAULT)
+            ),
+        );
+        let run = stage.workdir.run(&["query", "-json"]);
+        assert!(run.success, "{}", run.output);
+        assert!(
+            run.output
+                .contains(&format!("\"key_vault_key_id\":\"{}\"", key_id(OWN_VAULT)))
+                && run
+                    .output
+                    .contains(&format!("\"workspace_resource_id\":\"{}\"", workspace_id())),
+            "{}",
+            run.output
+        );
+        std::fs::remove_file(stage.workdir.path().join("x.tfquery.hcl")).unwrap();
+    }
+    if !has("import by identity", (1, 12)) {
+        return;
+    }
+    for address in [BINDING, "dbxcmk_key_policy.lakehouse"] {
+        stage.workdir.forget(address);
+    }
+    stage.configure_azure(&format!(
+        "import {{\n  to = dbxcmk_key_policy.x\n  identity = {{\n    key_vault_key_id = \"{}\"\n    vault_resource_id = \"{}\"\n    \
+         workspace_resource_id = \"{workspace}\"\n  }}\n}}\n\nimport {{\n  to = dbxcmk_workspace_binding.x\n  identity = {{\n    \
+         workspace_resource_id = \"{workspace}\"\n  }}\n}}\n",
+        key_id(OWN_VAULT),
+        vault_id(OWN_VAULT),
+        workspace = workspace_id()
+    ));
+    let run = stage.workdir.run(&[
+        "plan",
+        "-json",
+        "-input=false",
+        "-generate-config-out=generated.tf",
+    ]);
+    assert!(run.success, "{}", run.shown());
+    let generated = std::fs::read_to_string(stage.workdir.path().join("generated.tf")).unwrap();
+    assert!(
+        generated.contains("azure = {") && !generated.contains("aws = {"),
+        "{generated}"
+    );
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}
+
+/// Access that was there before stays after a destroy, and is named.
+#[test]
+fn a_destroy_takes_only_what_was_given() {
+    let policy = format!(
+        "\nresource \"dbxcmk_key_policy\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  azure = {{\n    key_vault_key_id = \"{}\"\n    \
+         vault_resource_id = \"{}\"\n  }}\n}}\n",
+        key_id(POLICY_VAULT),
+        vault_id(POLICY_VAULT)
+    );
+    let stage = Stage::on_azure();
+    let foreign = json!({ "tenantId": TENANT, "objectId": "0e000000-0000-4000-8000-000000000001",
+        "permissions": { "keys": ["get"], "secrets": ["list"], "certificates": [] } });
+    stage.allow_databricks(POLICY_VAULT);
+    stage.azure(|azure| {
+        let shown = azure.vault(POLICY_VAULT).unwrap();
+        shown["properties"]["accessPolicies"]
+            .as_array_mut()
+            .unwrap()
+            .push(foreign.clone());
+    });
+    stage.configure_azure(&policy);
+    stage.workdir.apply();
+    assert_eq!(stage.asked_times("PUT"), 0, "it was there");
+    let run = stage.workdir.destroy();
+    run.warning("Access that this resource did not give stays");
+    assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
+    // What this resource gives, it takes; what others have stays as it is.
+    stage.azure(|azure| {
+        let shown = azure.vault(POLICY_VAULT).unwrap();
+        shown["properties"]["accessPolicies"] = json!([foreign.clone()]);
+    });
+    stage.workdir.apply();
+    assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
+    stage.workdir.destroy();
+    assert!(!stage.can_use(POLICY_VAULT, DATABRICKS));
+    let left = stage
+        .azure(|azure| azure.vault(POLICY_VAULT).unwrap()["properties"]["accessPolicies"].clone());
+    assert_eq!(left, json!([foreign]));
+    // Somebody else's role assignment is never touched.
+    let stage = Stage::on_azure();
+    stage.assign(&vault_id(OWN_VAULT), ROLE, DATABRICKS);
+    stage.configure_azure(&policy.replace(POLICY_VAULT, OWN_VAULT));
+    stage.workdir.apply();
+    stage.workdir.destroy();
+    assert!(stage.can_use(OWN_VAULT, DATABRICKS));
+}
+
+/// A workspace without classic compute needs managed services alone; the second workspace of a vault is another policy.
+#[test]
+fn managed_services_alone_need_one_call() {
+    let stage = Stage::on_azure();
+    stage.allow_databricks(OWN_VAULT);
+    stage.configure_azure(&managed_services(&key_id(OWN_VAULT)));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(stage.asked_times("PUT"), 1);
+    assert_eq!(stage.arm_versions(), [VERSION, "", ""]);
+    let id = stage.workdir.attribute(BINDING, "/workspace_id");
+    assert_eq!(id, dbxcmk_sandbox::azure::WORKSPACE.to_string());
+    let run = stage.workdir.destroy();
+    run.warning("The keys stay attached to the workspace");
+    assert_eq!(stage.arm_versions(), [VERSION, "", ""]);
+}
+
+/// Two bindings of one workspace are refused, however they write its id.
+#[test]
+fn a_workspace_is_bound_once() {
+    let stage = Stage::on_azure();
+    stage.allow_databricks(OWN_VAULT);
+    let twice = managed_services(&key_id(OWN_VAULT));
+    let (_, binding) = twice
+        .split_once("resource \"dbxcmk_workspace_binding\"")
+        .unwrap();
+    let second = format!(
+        "resource \"dbxcmk_workspace_binding\"{}",
+        binding.replace("\"prod\"", "\"again\"")
+    );
+    stage.configure_azure(&format!(
+        "{twice}{}",
+        second.replace("/resourceGroups/", "/resourcegroups/")
+    ));
+    stage
+        .workdir
+        .refused_plan()
+        .error("The workspace is bound twice");
+}
+
+/// An id that is written in another case is the same, and no change.
+#[test]
+fn equal_in_meaning_is_no_change() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    stage.configure_azure(
+        &resources(OWN_VAULT)
+            .replace("/resourceGroups/", "/resourcegroups/")
+            .replace("Microsoft.KeyVault/vaults", "microsoft.keyvault/vaults"),
+    );
+    stage.workdir.empty_plan();
+}

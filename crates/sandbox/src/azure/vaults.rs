@@ -1,0 +1,208 @@
+//! Vaults and Managed HSMs in Resource Manager, with their access policies.
+
+use serde_json::{Value as Json, json};
+
+use super::{
+    HSM, POLICY_VAULT, REGION, SUBSCRIPTION, TENANT, denied, not_found, refusal, vault_id,
+};
+use crate::Shared;
+use crate::http::{Answer, Request};
+
+/// A vault with soft delete and purge protection; which model of access it has follows from its name.
+pub(super) fn new(name: &str) -> Json {
+    let domain = if name == HSM { "managedhsm" } else { "vault" };
+    let mut properties = json!({
+        "tenantId": TENANT,
+        "vaultUri": format!("https://{name}.{domain}.azure.net/"),
+        "hsmUri": format!("https://{name}.{domain}.azure.net/"),
+        "enableSoftDelete": true,
+        "softDeleteRetentionInDays": 90,
+        "enablePurgeProtection": true,
+        "enableRbacAuthorization": name != POLICY_VAULT,
+        "accessPolicies": [],
+        "networkAcls": { "bypass": "AzureServices", "defaultAction": "Deny", "ipRules": [], "virtualNetworkRules": [] },
+        "publicNetworkAccess": "Enabled",
+        "provisioningState": "Succeeded",
+        "sku": { "family": "A", "name": "premium" },
+    });
+    if name == HSM {
+        for field in [
+            "vaultUri",
+            "enableRbacAuthorization",
+            "accessPolicies",
+            "sku",
+        ] {
+            properties.as_object_mut().map(|all| all.remove(field));
+        }
+    } else {
+        properties.as_object_mut().map(|all| all.remove("hsmUri"));
+    }
+    let kind = if name == HSM { "managedHSMs" } else { "vaults" };
+    json!({
+        "id": vault_id(name), "name": name, "type": format!("Microsoft.KeyVault/{kind}"), "location": REGION,
+        "tags": {}, "properties": properties,
+    })
+}
+
+/// Answers one request.
+pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
+    let lower = path.to_ascii_lowercase();
+    for kind in ["vaults", "managedhsms"] {
+        if lower == format!("/subscriptions/{SUBSCRIPTION}/providers/microsoft.keyvault/{kind}") {
+            return list(shared, kind);
+        }
+    }
+    let (id, operation) = match lower.split_once("/accesspolicies/") {
+        Some((id, operation)) => (id.to_owned(), Some(operation.to_owned())),
+        None => (lower, None),
+    };
+    match (request.method.as_str(), operation) {
+        ("GET", None) => {
+            if let Some(refused) = denied(shared, "Microsoft.KeyVault/vaults/read", path) {
+                return refused;
+            }
+            match shared.world().now.azure.shown_vault(&id) {
+                Some(vault) => Answer::json(200, &vault),
+                None => not_found(path),
+            }
+        }
+        ("PUT", Some(operation)) => {
+            if let Some(refused) = denied(
+                shared,
+                "Microsoft.KeyVault/vaults/accessPolicies/write",
+                path,
+            ) {
+                return refused;
+            }
+            change_policies(shared, request, &id, &operation)
+        }
+        _ => refusal(405, "MethodNotAllowed", "The method is not allowed here."),
+    }
+}
+
+fn list(shared: &Shared, kind: &str) -> Answer {
+    let mut world = shared.world();
+    if world
+        .now
+        .azure
+        .denied
+        .contains("Microsoft.KeyVault/vaults/read")
+    {
+        return Answer::json(200, &json!({ "value": [] }));
+    }
+    let all: Vec<Json> = world
+        .now
+        .azure
+        .vaults
+        .values_mut()
+        .filter(|vault| {
+            let own = vault.get("type").and_then(Json::as_str).unwrap_or_default();
+            own.to_ascii_lowercase().ends_with(kind)
+        })
+        .map(|vault| vault.clone())
+        .collect();
+    Answer::json(200, &json!({ "value": all }))
+}
+
+/// Adds permissions to those that a principal has, or takes them away. Source: Vaults - Update Access Policy.
+fn change_policies(shared: &Shared, request: &Request, id: &str, operation: &str) -> Answer {
+    let body = request.json();
+    let Some(given) = body
+        .pointer("/properties/accessPolicies")
+        .and_then(Json::as_array)
+    else {
+        return refusal(
+            400,
+            "BadRequest",
+            "The parameter properties.accessPolicies is missing.",
+        );
+    };
+    let mut world = shared.world();
+    let azure = &mut world.now.azure;
+    azure.remember_access();
+    let principals = azure.principals.clone();
+    let Some(all) = azure
+        .vaults
+        .get_mut(id)
+        .and_then(|vault| vault.pointer_mut("/properties/accessPolicies"))
+        .and_then(Json::as_array_mut)
+    else {
+        return not_found(id);
+    };
+    for policy in given {
+        let text = |name: &str| {
+            policy
+                .get(name)
+                .and_then(Json::as_str)
+                .unwrap_or_default()
+                .to_ascii_lowercase()
+        };
+        let (tenant, principal) = (text("tenantId"), text("objectId"));
+        if tenant != TENANT {
+            return refusal(
+                400,
+                "BadRequest",
+                "An invalid value was provided for 'accessPolicies.tenantId'.",
+            );
+        }
+        if !principals.contains(&principal) && operation == "add" {
+            return refusal(
+                400,
+                "BadRequest",
+                "An invalid value was provided for 'accessPolicies.objectId'.",
+            );
+        }
+        let named: Vec<String> = policy
+            .pointer("/permissions/keys")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect();
+        let position = all.iter().position(|own| {
+            own.get("objectId")
+                .and_then(Json::as_str)
+                .is_some_and(|own| own.eq_ignore_ascii_case(&principal))
+        });
+        let before: Vec<String> = position
+            .and_then(|at| all.get(at))
+            .and_then(|own| own.pointer("/permissions/keys"))
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect();
+        let has =
+            |list: &[String], one: &String| list.iter().any(|own| own.eq_ignore_ascii_case(one));
+        let after: Vec<String> = match operation {
+            "remove" => before
+                .iter()
+                .filter(|one| !has(&named, one))
+                .cloned()
+                .collect(),
+            "replace" => named.clone(),
+            _ => {
+                let mut after = before.clone();
+                after.extend(named.iter().filter(|one| !has(&before, one)).cloned());
+                after
+            }
+        };
+        match (position, after.is_empty()) {
+            (Some(at), true) => {
+                all.remove(at);
+            }
+            (Some(at), false) => {
+                if let Some(permissions) = all.get_mut(at).and_then(|own| own.get_mut("permissions")) {
+                    permissions["keys"] = json!(after);
+                }
+            }
+            (None, true) => {}
+            (None, false) => all.push(json!({
+                "tenantId": TENANT, "objectId": principal, "permissions": { "keys": after, "secrets": [], "certificates": [] },
+            })),
+        }
+    }
+    let shown = json!({ "id": format!("{id}/accessPolicies/"), "type": "Microsoft.KeyVault/vaults/accessPolicies",
+        "properties": { "accessPolicies": given } });
+    Answer::json(200, &shown)
+}

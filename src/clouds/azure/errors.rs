@@ -1,0 +1,194 @@
+//! What Azure says when it refuses, and what that means for the reader.
+
+use serde::Deserialize;
+
+use crate::preflight::{Remedy, Unreadable};
+
+/// Why Azure did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum AzureError {
+    /// The caller may not.
+    #[error("{0}")]
+    Denied(String),
+    /// The network rules of a vault do not let the caller in.
+    #[error("{0}")]
+    Firewall(String),
+    /// It does not exist.
+    #[error("{0}")]
+    NotFound(String),
+    /// A principal that does not exist (yet), for a role assignment.
+    #[error("{0}")]
+    PrincipalNotFound(String),
+    /// Somebody else changes it at the same time, or it exists already.
+    #[error("{message} ({code})")]
+    Conflict {
+        /// Azure's code.
+        code: String,
+        /// Azure's words.
+        message: String,
+    },
+    /// A request that Azure does not accept.
+    #[error("{message} ({code})")]
+    Refused {
+        /// Azure's code.
+        code: String,
+        /// Azure's words.
+        message: String,
+    },
+    /// No credentials, or none that Azure accepts.
+    #[error("{0}")]
+    Credentials(String),
+    /// Azure could not be reached.
+    #[error("{0}")]
+    Unreachable(String),
+    /// An answer that cannot be read.
+    #[error("the answer cannot be read: {0}")]
+    Malformed(String),
+    /// Anything else.
+    #[error("{message} (HTTP {status})")]
+    Other {
+        /// The HTTP status.
+        status: u16,
+        /// Azure's words.
+        message: String,
+    },
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Body {
+    error: Refusal,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Refusal {
+    code: String,
+    message: String,
+    innererror: Inner,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Inner {
+    code: String,
+}
+
+impl AzureError {
+    /// A refusal by its status and body. Sources: Azure Resource Manager, "Common API details"; Key Vault REST API, errors.
+    pub(super) fn of(status: u16, body: &str) -> Self {
+        let refusal = serde_json::from_str::<Body>(body).unwrap_or_default().error;
+        let inner = refusal.innererror.code;
+        let message = match refusal.message.is_empty() {
+            true => body.chars().take(200).collect(),
+            false => refusal.message,
+        };
+        match (status, refusal.code.as_str(), inner.as_str()) {
+            (403, _, "ForbiddenByFirewall") => Self::Firewall(message),
+            (403, ..) => Self::Denied(message),
+            (401, ..) => Self::Credentials(format!("Azure does not accept the token: {message}")),
+            (404, ..) => Self::NotFound(message),
+            (400, "PrincipalNotFound", _) => Self::PrincipalNotFound(message),
+            (409 | 412, code, inner) => Self::Conflict {
+                code: match inner.is_empty() {
+                    true => code.to_owned(),
+                    false => inner.to_owned(),
+                },
+                message,
+            },
+            (_, code @ "ConcurrentUpdateError", _) => Self::Conflict {
+                code: code.to_owned(),
+                message,
+            },
+            (400, code, _) => Self::Refused {
+                code: code.to_owned(),
+                message,
+            },
+            _ => Self::Other { status, message },
+        }
+    }
+
+    /// What an operation that took long came to.
+    pub fn of_operation(code: &str, message: &str) -> Self {
+        match code {
+            "ConcurrentUpdateError" => Self::Conflict {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            },
+            code => Self::Refused {
+                code: code.to_owned(),
+                message: message.to_owned(),
+            },
+        }
+    }
+}
+
+impl AzureError {
+    /// Why something could not be read, for a proof.
+    pub fn unreadable(&self) -> Unreadable {
+        let reason = match self {
+            Self::Denied(message) => {
+                format!("the identity that runs Terraform may not read it (\"{message}\")")
+            }
+            Self::Firewall(message) => {
+                format!("the network rules of the vault do not let this machine in (\"{message}\")")
+            }
+            Self::NotFound(message) => format!("it does not exist (\"{message}\")"),
+            other => other.to_string(),
+        };
+        let remedy = match self {
+            Self::Firewall(_) => Some(Remedy::say(
+                "Run Terraform in a network that the vault lets in, or let this machine in (`network_acls { ip_rules = […] }`).",
+            )),
+            Self::Credentials(_) => Some(Remedy::say(
+                "Give the provider an identity of Azure: the `azure` block, the ARM_ environment variables, or `az login`.",
+            )),
+            _ => None,
+        };
+        Unreadable {
+            permission: None,
+            reason,
+            remedy,
+            is_missing: matches!(self, Self::NotFound(_)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what Azure answers, and what it is understood as.
+    #[test]
+    fn refusals_are_understood() {
+        let body = |code: &str, inner: &str| {
+            format!(
+                "{{\"error\":{{\"code\":\"{code}\",\"message\":\"m\",\"innererror\":{{\"code\":\"{inner}\"}}}}}}"
+            )
+        };
+        assert!(matches!(
+            AzureError::of(403, &body("Forbidden", "ForbiddenByFirewall")),
+            AzureError::Firewall(_)
+        ));
+        assert!(matches!(
+            AzureError::of(403, &body("Forbidden", "ForbiddenByRbac")),
+            AzureError::Denied(_)
+        ));
+        assert!(matches!(
+            AzureError::of(400, &body("PrincipalNotFound", "")),
+            AzureError::PrincipalNotFound(_)
+        ));
+        assert!(matches!(
+            AzureError::of(409, &body("RoleAssignmentExists", "")),
+            AzureError::Conflict { .. }
+        ));
+        assert!(matches!(
+            AzureError::of(502, "<html>"),
+            AzureError::Other { status: 502, .. }
+        ));
+        assert!(matches!(
+            AzureError::of_operation("ConcurrentUpdateError", "m"),
+            AzureError::Conflict { .. }
+        ));
+    }
+}

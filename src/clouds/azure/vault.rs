@@ -1,0 +1,312 @@
+//! Keys of Key Vault and Managed HSM, by the data plane.
+
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+use time::OffsetDateTime;
+
+use super::arm::parsed;
+use super::errors::AzureError;
+use super::{Audience, Azure};
+use crate::preflight::azure::VaultKey;
+use crate::vocabulary::azure::{VaultKeyId, VaultKind, VaultResourceId};
+
+/// The version of the API. Source: Key Vault REST API.
+pub(super) const VERSION: &str = "2025-07-01";
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Bundle {
+    key: RawKey,
+    attributes: Attributes,
+    managed: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawKey {
+    kid: String,
+    kty: String,
+    key_ops: Vec<String>,
+    n: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Attributes {
+    enabled: bool,
+    nbf: Option<i64>,
+    exp: Option<i64>,
+    created: Option<i64>,
+    recovery_level: String,
+    recoverable_days: Option<u32>,
+}
+
+/// The size of an RSA key by its modulus; the service does not say it.
+fn bits(modulus: &str) -> Option<u32> {
+    let bytes = URL_SAFE_NO_PAD.decode(modulus.trim_end_matches('=')).ok()?;
+    let significant = bytes.iter().skip_while(|byte| **byte == 0).count();
+    u32::try_from(significant * 8).ok().filter(|bits| *bits > 0)
+}
+
+fn moment(seconds: Option<i64>) -> Option<OffsetDateTime> {
+    seconds
+        .filter(|seconds| *seconds > 0)
+        .and_then(|seconds| OffsetDateTime::from_unix_timestamp(seconds).ok())
+}
+
+impl TryFrom<Bundle> for VaultKey {
+    type Error = AzureError;
+
+    fn try_from(raw: Bundle) -> Result<Self, AzureError> {
+        let id: VaultKeyId = raw
+            .key
+            .kid
+            .parse()
+            .map_err(|error| AzureError::Malformed(format!("{error}")))?;
+        let version = id
+            .version()
+            .ok_or_else(|| AzureError::Malformed("the key has no version".to_owned()))?;
+        Ok(Self {
+            version: version.to_owned(),
+            bits: bits(&raw.key.n),
+            kind: raw.key.kty,
+            enabled: raw.attributes.enabled,
+            not_before: moment(raw.attributes.nbf),
+            expires: moment(raw.attributes.exp),
+            operations: raw.key.key_ops,
+            recovery_level: raw.attributes.recovery_level,
+            recoverable_days: raw.attributes.recoverable_days,
+            of_certificate: raw.managed,
+        })
+    }
+}
+
+fn audience(key: &VaultKeyId) -> Audience {
+    match key.kind() {
+        VaultKind::KeyVault => Audience::KeyVault,
+        VaultKind::ManagedHsm => Audience::ManagedHsm,
+    }
+}
+
+/// A version of a key in a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyVersion {
+    /// Which key and version.
+    pub id: VaultKeyId,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// When it was made.
+    pub created: Option<OffsetDateTime>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What is changed of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VersionChange {
+    /// Whether it is enabled afterwards.
+    pub enabled: bool,
+    /// All its tags afterwards.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// A key that was deleted and can be recovered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedKey {
+    /// When it was deleted.
+    pub deleted: Option<OffsetDateTime>,
+    /// When it is purged.
+    pub purged: Option<OffsetDateTime>,
+}
+
+#[derive(Deserialize)]
+struct RawItem {
+    kid: String,
+    attributes: Attributes,
+    #[serde(default)]
+    tags: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawDeleted {
+    deleted_date: Option<i64>,
+    scheduled_purge_date: Option<i64>,
+}
+
+impl From<RawDeleted> for DeletedKey {
+    fn from(raw: RawDeleted) -> Self {
+        Self {
+            deleted: moment(raw.deleted_date),
+            purged: moment(raw.scheduled_purge_date),
+        }
+    }
+}
+
+impl Azure {
+    async fn on_key(
+        &self,
+        key: &VaultKeyId,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Result<Json, AzureError> {
+        let url = format!("{}{path}?api-version={VERSION}", key.vault_uri());
+        Ok(self.call(audience(key), method, &url, body).await?.body)
+    }
+
+    fn path(key: &VaultKeyId) -> String {
+        match key.version() {
+            Some(version) => format!("keys/{}/{version}", key.name()),
+            None => format!("keys/{}", key.name()),
+        }
+    }
+
+    /// A key: the version that its identifier names, or the current one.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn key(&self, key: &VaultKeyId) -> Result<VaultKey, AzureError> {
+        let found = self
+            .on_key(key, Method::GET, &Self::path(key), None)
+            .await?;
+        parsed::<Bundle>(found)?.try_into()
+    }
+
+    /// Every version of a key, the oldest first.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn key_versions(&self, key: &VaultKeyId) -> Result<Vec<KeyVersion>, AzureError> {
+        let url = format!(
+            "{}keys/{}/versions?api-version={VERSION}",
+            key.vault_uri(),
+            key.name()
+        );
+        let all = self.list(audience(key), url).await?;
+        let read = |item: Json| {
+            let raw: RawItem = parsed(item)?;
+            Ok(KeyVersion {
+                id: raw
+                    .kid
+                    .parse()
+                    .map_err(|error| AzureError::Malformed(format!("{error}")))?,
+                enabled: raw.attributes.enabled,
+                created: moment(raw.attributes.created),
+                tags: raw.tags.unwrap_or_default(),
+            })
+        };
+        let mut versions = all
+            .into_iter()
+            .map(read)
+            .collect::<Result<Vec<KeyVersion>, AzureError>>()?;
+        versions.sort_by(|one, other| (one.created, &one.id).cmp(&(other.created, &other.id)));
+        Ok(versions)
+    }
+
+    /// The keys of a vault, by identifiers without a version.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn keys_of_vault(
+        &self,
+        vault: &VaultResourceId,
+    ) -> Result<Vec<Result<VaultKeyId, String>>, AzureError> {
+        let audience = match vault.vault_kind() {
+            VaultKind::KeyVault => Audience::KeyVault,
+            VaultKind::ManagedHsm => Audience::ManagedHsm,
+        };
+        let domain = self
+            .settings
+            .cloud
+            .address(audience)
+            .trim_start_matches("https://");
+        let url = format!(
+            "https://{}.{domain}/keys?api-version={VERSION}",
+            vault.id().name().to_ascii_lowercase()
+        );
+        let all = self.list(audience, url).await?;
+        let read = |item: Json| {
+            let kid = item.get("kid").and_then(Json::as_str).unwrap_or_default();
+            kid.parse().map_err(|error| format!("{error}"))
+        };
+        Ok(all.into_iter().map(read).collect())
+    }
+
+    /// Enables or disables a version, and sets its tags.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn change_version(
+        &self,
+        version: &VaultKeyId,
+        change: &VersionChange,
+    ) -> Result<(), AzureError> {
+        tracing::info!(%version, enabled = change.enabled, "changing a version of a key");
+        let body = json!({ "attributes": { "enabled": change.enabled }, "tags": change.tags });
+        self.on_key(version, Method::PATCH, &Self::path(version), Some(&body))
+            .await
+            .map(|_| ())
+    }
+
+    /// Deletes a key, with all its versions; it can be recovered until its purge date.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn delete_key(&self, key: &VaultKeyId) -> Result<DeletedKey, AzureError> {
+        tracing::info!(%key, "deleting a key");
+        let path = format!("keys/{}", key.name());
+        let found = self.on_key(key, Method::DELETE, &path, None).await?;
+        Ok(parsed::<RawDeleted>(found)?.into())
+    }
+
+    /// A deleted key; `None` when there is none of this name.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn deleted_key(&self, key: &VaultKeyId) -> Result<Option<DeletedKey>, AzureError> {
+        let path = format!("deletedkeys/{}", key.name());
+        match self.on_key(key, Method::GET, &path, None).await {
+            Ok(found) => Ok(Some(parsed::<RawDeleted>(found)?.into())),
+            Err(AzureError::NotFound(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Recovers a deleted key.
+    ///
+    /// # Errors
+    /// When the vault refuses or cannot be reached.
+    pub async fn recover_key(&self, key: &VaultKeyId) -> Result<(), AzureError> {
+        tracing::info!(%key, "recovering a key");
+        let path = format!("deletedkeys/{}/recover", key.name());
+        self.on_key(key, Method::POST, &path, None)
+            .await
+            .map(|_| ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_read_as_the_vault_shows_it() -> Result<(), Box<dyn std::error::Error>> {
+        let modulus = URL_SAFE_NO_PAD.encode([0x80_u8; 256]);
+        let bundle: Bundle = serde_json::from_value(serde_json::json!({
+            "key": { "kid": "https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef", "kty": "RSA",
+                "key_ops": ["wrapKey", "unwrapKey"], "n": modulus, "e": "AQAB" },
+            "attributes": { "enabled": true, "exp": 1_800_000_000, "recoveryLevel": "CustomizedRecoverable+Purgeable" },
+        }))?;
+        let key = VaultKey::try_from(bundle)?;
+        assert_eq!((key.bits, key.enabled), (Some(2048), true));
+        assert!(key.expires.is_some() && !key.is_purge_protected());
+        assert_eq!(bits(""), None);
+        Ok(())
+    }
+}

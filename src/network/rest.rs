@@ -1,0 +1,179 @@
+//! Calls to services that speak JSON over HTTP: retries of what may be sent again, and no secret in any message.
+
+use std::future::Future;
+use std::time::Duration;
+
+use reqwest::Method;
+use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value as Json;
+
+use super::Proxies;
+
+/// The first pause between two tries; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+
+/// A client for the services of a cloud. `certificates`: what is trusted besides the system's.
+///
+/// # Errors
+/// When the environment names a proxy that cannot be used, or there is no TLS.
+pub fn client(certificates: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
+    Proxies::of_environment()
+        .on(reqwest::Client::builder())?
+        .tls_certs_merge(certificates.to_vec())
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(Duration::from_secs(15))
+        .timeout(Duration::from_secs(60))
+        .user_agent(concat!("dbxcmk/", env!("CARGO_PKG_VERSION")))
+        .build()
+}
+
+/// What happened to a request, without anything that it carried.
+pub fn plain(error: &reqwest::Error) -> String {
+    let what = if error.is_timeout() {
+        "no answer came in time"
+    } else if error.is_connect() {
+        "the host could not be reached"
+    } else {
+        "the connection broke"
+    };
+    match error.url() {
+        Some(url) => format!(
+            "{what}: {}{}",
+            url.host_str().unwrap_or_default(),
+            url.path()
+        ),
+        None => what.to_owned(),
+    }
+}
+
+/// An address that a secret may be sent to: over TLS, or on this machine.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn safe(text: &str) -> Result<url::Url, String> {
+    let parsed = url::Url::parse(text).map_err(|_| format!("`{text}` is not an address"))?;
+    let is_safe = parsed.scheme() == "https"
+        || (parsed.scheme() == "http" && crate::vocabulary::is_loopback(&parsed));
+    match is_safe {
+        true => Ok(parsed),
+        false => Err(format!("`{text}` would send a secret in the clear")),
+    }
+}
+
+/// An answer of success.
+#[derive(Debug)]
+pub struct Answer {
+    /// From 200 to 299.
+    pub status: u16,
+    /// Its headers.
+    pub headers: HeaderMap,
+    /// Null where there is no body.
+    pub body: Json,
+}
+
+/// The errors of a service.
+pub trait Refusal: Sized {
+    /// What a refusal means.
+    fn of(status: u16, body: &str) -> Self;
+    /// It could not be reached, and why.
+    fn unreachable(why: String) -> Self;
+    /// Its answer cannot be read, and why.
+    fn malformed(why: String) -> Self;
+}
+
+/// One call.
+#[derive(Debug)]
+pub struct Call<'a> {
+    /// The method.
+    pub method: Method,
+    /// Where it goes.
+    pub url: &'a str,
+    /// What is sent.
+    pub body: Option<&'a Json>,
+    /// Whose call it is, for the log.
+    pub service: &'static str,
+    /// How often it is tried.
+    pub tries: u32,
+    /// How long is waited at most when the service asks for it.
+    pub longest_asked: Duration,
+}
+
+/// How long a service asks to wait, in seconds.
+pub fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
+    let seconds: u64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds).min(longest))
+}
+
+/// Sends a call. What is sent twice must do the same as sent once.
+///
+/// # Errors
+/// When the service refuses, or cannot be reached.
+pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
+    http: &reqwest::Client,
+    call: &Call<'_>,
+    token: impl Fn() -> F,
+) -> Result<Answer, E> {
+    let mut pause = FIRST_PAUSE;
+    let mut attempt = 1;
+    loop {
+        let token = token().await?;
+        tracing::debug!(method = %call.method, url = call.url, attempt, "calling {}", call.service);
+        let mut request = http
+            .request(call.method.clone(), call.url)
+            .bearer_auth(token.expose_secret());
+        if let Some(body) = call.body {
+            request = request
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.to_string());
+        }
+        let mut asked = None;
+        let outcome = match request.send().await {
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let headers = answer.headers().clone();
+                asked = retry_after(&headers, call.longest_asked);
+                match answer.text().await {
+                    Ok(text) if (200..300).contains(&status) => match read(&text) {
+                        Ok(body) => {
+                            return Ok(Answer {
+                                status,
+                                headers,
+                                body,
+                            });
+                        }
+                        // What was broken on its way is asked for again, where asking changes nothing.
+                        Err(error) => (E::malformed(error.to_string()), call.method == Method::GET),
+                    },
+                    Ok(text) => (
+                        E::of(status, &text),
+                        matches!(status, 408 | 429 | 500..=599),
+                    ),
+                    Err(error) => (E::unreachable(plain(&error)), true),
+                }
+            }
+            Err(error) => (E::unreachable(plain(&error)), true),
+        };
+        let (error, again) = outcome;
+        if !again || attempt >= call.tries {
+            return Err(error);
+        }
+        attempt += 1;
+        let own = pause.mul_f64(0.75 + 0.5 * fastrand::f64());
+        tokio::time::sleep(asked.map_or(own, |asked| own.max(asked))).await;
+        pause *= 2;
+    }
+}
+
+fn read(text: &str) -> Result<Json, serde_json::Error> {
+    match text.trim().is_empty() {
+        true => Ok(Json::Null),
+        false => serde_json::from_str(text),
+    }
+}

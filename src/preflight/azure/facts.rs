@@ -1,0 +1,158 @@
+//! What is known of a key in Key Vault or Managed HSM, of its vault, and of who may use it.
+
+use std::collections::BTreeMap;
+
+use time::OffsetDateTime;
+
+use crate::preflight::Fact;
+use crate::requirements::azure::Rights;
+use crate::vocabulary::UseCase;
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
+
+/// A version of a key, as the vault shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultKey {
+    /// Which version it is.
+    pub version: String,
+    /// `RSA`, `RSA-HSM`, `EC`, `oct-HSM`, …
+    pub kind: String,
+    /// The size of an RSA key in bits.
+    pub bits: Option<u32>,
+    /// Whether it is enabled.
+    pub enabled: bool,
+    /// Before which time it cannot be used to wrap.
+    pub not_before: Option<OffsetDateTime>,
+    /// After which time it cannot be used to wrap.
+    pub expires: Option<OffsetDateTime>,
+    /// What it may be used for: `wrapKey`, `unwrapKey`, …
+    pub operations: Vec<String>,
+    /// `Recoverable`, `CustomizedRecoverable+Purgeable`, …
+    pub recovery_level: String,
+    /// How many days a deleted key can be recovered.
+    pub recoverable_days: Option<u32>,
+    /// Whether it belongs to a certificate.
+    pub of_certificate: bool,
+}
+
+impl VaultKey {
+    /// Whether a deleted key cannot be purged before its retention ends. Source: Key Vault REST API, DeletionRecoveryLevel.
+    pub fn is_purge_protected(&self) -> bool {
+        !self.recovery_level.is_empty() && !self.recovery_level.contains("Purgeable")
+    }
+}
+
+/// How a vault decides who may use its keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AccessModel {
+    /// By role assignments of Azure, and the deny assignments that count at the key.
+    RoleAssignments(Fact<Vec<DenyAssignment>>),
+    /// By access policies of the vault.
+    AccessPolicies(Vec<AccessPolicy>),
+    /// By local roles of the Managed HSM.
+    LocalRoles,
+}
+
+/// A role assignment that counts for a key: at the key, the vault, or above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assignment {
+    /// Where it is.
+    pub scope: String,
+    /// The name of its role, or its id where the name is not known.
+    pub role: String,
+    /// What its role lets do with keys; `None` when its permissions are not known.
+    pub rights: Option<Rights>,
+    /// The group by which it counts; none when it names the principal itself.
+    pub group: Option<String>,
+    /// Its condition (ABAC), if it has one.
+    pub condition: Option<String>,
+}
+
+/// A deny assignment that counts for a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyAssignment {
+    /// What people call it.
+    pub name: String,
+    /// What it denies.
+    pub denied: Rights,
+    /// To whom: object ids; the id of zeros is everybody.
+    pub principals: Vec<String>,
+    /// To whom not.
+    pub except: Vec<String>,
+    /// Whether groups are among them, whose members are not read.
+    pub has_groups: bool,
+    /// Its condition, if it has one.
+    pub condition: Option<String>,
+}
+
+/// An access policy of a vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessPolicy {
+    /// To whom.
+    pub principal: String,
+    /// What on keys.
+    pub keys: Vec<String>,
+}
+
+/// The network rules of a vault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Network {
+    /// Whether what no rule names is let in.
+    pub allows_by_default: bool,
+    /// Whether trusted services of Microsoft are let in all the same.
+    pub lets_trusted_services_in: bool,
+    /// Whether a network security perimeter decides.
+    pub is_secured_by_perimeter: bool,
+}
+
+/// A vault or a Managed HSM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Vault {
+    /// Its region.
+    pub location: String,
+    /// Its tenant.
+    pub tenant: String,
+    /// `standard` or `premium`; that of a Managed HSM is another.
+    pub sku: String,
+    /// Whether deleted keys can be recovered.
+    pub soft_delete: bool,
+    /// How many days they can.
+    pub retention_days: Option<u32>,
+    /// Whether deleted keys cannot be purged before.
+    pub purge_protection: bool,
+    /// Who is let in.
+    pub network: Network,
+    /// How it decides who may use its keys.
+    pub access: AccessModel,
+}
+
+/// Whom a `dbxcmk_key_policy` of the same configuration is about to grant the use of a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlannedAccess {
+    /// For what.
+    pub cases: Vec<UseCase>,
+    /// Those that are known.
+    pub principals: Vec<PrincipalId>,
+    /// The workspace whose identities it grants, as far as it is known.
+    pub workspace: Option<WorkspaceResourceId>,
+    /// Whether something of it is not known yet, so that it may grant more.
+    pub has_unknown: bool,
+}
+
+/// What is known of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultKeyFacts {
+    /// Which key, as it is configured.
+    pub id: VaultKeyId,
+    /// The version that it names, or the current one.
+    pub key: Fact<VaultKey>,
+    /// The resource id of its vault, when one is known.
+    pub vault_id: Option<VaultResourceId>,
+    /// Its vault.
+    pub vault: Fact<Vault>,
+    /// The assignments of roles that count for each principal that was asked about; of a vault with access policies there are none.
+    pub assignments: BTreeMap<PrincipalId, Fact<Vec<Assignment>>>,
+    /// Whom the same configuration is about to grant the use of the key.
+    pub planned: Option<PlannedAccess>,
+    /// When it was read.
+    pub at: OffsetDateTime,
+}

@@ -1,0 +1,268 @@
+//! The platform of Azure: the keys of a workspace are part of the workspace itself in Resource Manager, and every change of them sends the
+//! whole of it.
+//!
+//! Source: Microsoft.Databricks REST API (a PUT is long-running, `ConcurrentUpdateError`); Azure RBAC documentation ("up to 10 minutes"
+//! until a role assignment takes effect).
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Look, Platform, Put};
+use crate::clouds::azure::{ArmWorkspace, AzureError, Progress, Tracked, WantedKeys};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::settled::Condition;
+use crate::provider::shared::AsOf;
+use crate::provider::waiting::{Deadline, Pause, pause};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tokio_util::sync::CancellationToken;
+
+/// How long new keys are watched once they show, unless the user says so. Azure says when an update is over.
+pub const SETTLE: Duration = Duration::from_secs(60);
+/// How many looks in a row at an operation may fail.
+const UNSEEN: u32 = 5;
+/// The pauses between two looks at an operation, where Azure does not say it.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
+
+/// What Azure refuses whatever access the key has: waiting does not help.
+const NOT_ABOUT_ACCESS: [&str; 7] = [
+    "DiskEncryptionPropertiesRequired",
+    "LinkedInvalidPropertyId",
+    "VirtualNetworkIdChangeNotAllowed",
+    "InvalidEncryptionEntitiesKeyVaultValue",
+    "MissingSubscriptionRegistration",
+    "InvalidRequestContent",
+    "InvalidParameter",
+];
+
+/// One workspace of Resource Manager.
+pub struct ArmPlatform<'a> {
+    /// Whose reads are shared.
+    pub client: &'a Client,
+    /// Which workspace.
+    pub id: WorkspaceResourceId,
+    /// The keys that it has to have in the end, with their versions.
+    pub wanted: WantedKeys,
+    /// The keys whose access this run may have granted a moment ago.
+    pub keys: Vec<VaultKeyId>,
+    /// When it has to be done.
+    pub deadline: Deadline,
+    /// Ends when Terraform wants to stop.
+    pub stop: CancellationToken,
+}
+
+/// What became of an operation.
+enum Ended {
+    /// It succeeded, or nobody waits for it any more: the workspace shows what is true.
+    Over,
+    /// It failed.
+    Failed(AzureError),
+}
+
+/// Waits until an operation is over.
+async fn ended(
+    client: &Client,
+    id: &WorkspaceResourceId,
+    tracked: &Tracked,
+    deadline: Deadline,
+    stop: &CancellationToken,
+) -> Ended {
+    let cloud = client.keys().azure().cloud();
+    let (mut unseen, mut own) = (0, PAUSES.0);
+    loop {
+        let asked = match cloud.look_at(id, tracked).await {
+            Ok((Progress::Running, asked)) => {
+                unseen = 0;
+                asked
+            }
+            Ok((Progress::Succeeded, _)) => return Ended::Over,
+            Ok((Progress::Failed(code, message), _)) => {
+                return Ended::Failed(AzureError::of_operation(&code, &message));
+            }
+            Err(error) => {
+                tracing::warn!(workspace = %id, %error, "the operation could not be looked at; looking again");
+                unseen += 1;
+                if unseen >= UNSEEN {
+                    return Ended::Over;
+                }
+                None
+            }
+        };
+        if deadline.has_passed() {
+            return Ended::Over;
+        }
+        if pause(asked.unwrap_or(own), stop).await == Pause::Stopped {
+            return Ended::Over;
+        }
+        own = (own * 2).min(PAUSES.1);
+    }
+}
+
+/// Sends a whole workspace and waits until Azure has carried it out. Whoever calls holds the lock of the workspace.
+///
+/// # Errors
+/// When Azure refuses, also after a while.
+pub async fn send(
+    client: &Client,
+    id: &WorkspaceResourceId,
+    body: &serde_json::Value,
+    deadline: Deadline,
+    stop: &CancellationToken,
+) -> Result<(), AzureError> {
+    let azure = client.keys().azure();
+    let sent = azure.cloud().put_workspace(id, body).await;
+    azure.forget_workspace(id);
+    let Some(tracked) = sent? else {
+        return Ok(());
+    };
+    let outcome = ended(client, id, &tracked, deadline, stop).await;
+    azure.forget_workspace(id);
+    match outcome {
+        Ended::Over => Ok(()),
+        Ended::Failed(error) => Err(error),
+    }
+}
+
+impl ArmPlatform<'_> {
+    /// What a workspace shows of what is wanted.
+    pub fn seen(&self, workspace: ArmWorkspace) -> Look<ArmWorkspace> {
+        let condition = match workspace.progress() {
+            Progress::Succeeded => Condition::Ready,
+            Progress::Running => Condition::Changing,
+            Progress::Failed(..) => Condition::Failed,
+        };
+        Look {
+            has_all: workspace.has_all(&self.wanted),
+            condition,
+            is_busy: condition == Condition::Changing,
+            status: workspace.state().to_owned(),
+            workspace,
+        }
+    }
+
+    fn changes_disks(&self, now: &ArmWorkspace) -> bool {
+        self.wanted
+            .set
+            .get(&UseCase::ManagedDisks)
+            .is_some_and(|key| !now.has(UseCase::ManagedDisks, key, self.wanted.rotate_disks))
+    }
+
+    async fn changed(&self, now: &ArmWorkspace) -> Result<(), AzureError> {
+        let send = async |body: serde_json::Value| {
+            send(self.client, &self.id, &body, self.deadline, &self.stop).await
+        };
+        let needs_identity = self.wanted.set.contains_key(&UseCase::Storage)
+            && !matches!(now.storage_principal(), Ok(Some(_)));
+        if needs_identity {
+            send(now.prepared()?).await?;
+            let now = self
+                .client
+                .keys()
+                .azure()
+                .cloud()
+                .workspace(&self.id)
+                .await?;
+            return send(now.with_keys(&self.wanted)?).await;
+        }
+        send(now.with_keys(&self.wanted)?).await
+    }
+
+    fn refused(&self, error: &AzureError, now: &ArmWorkspace) -> Put {
+        let code = match error {
+            AzureError::Conflict { .. } => return Put::Busy,
+            AzureError::Refused { code, .. } => code.as_str(),
+            _ => "",
+        };
+        let diagnostic = diagnose::arm(
+            "The keys of the workspace could not be changed",
+            &self.id,
+            error,
+        );
+        let is_answered = matches!(error, AzureError::Refused { .. });
+        if NOT_ABOUT_ACCESS.contains(&code) || !is_answered {
+            return Put::Refused(diagnostic.into(), false);
+        }
+        if self.changes_disks(now) {
+            // Azure has no code of its own for compute that runs, so both reasons are named.
+            let compute = Diagnostic {
+                detail: format!(
+                    "{}\n\nThe change sets the key for managed disks. For that, all clusters, instance pools and classic SQL warehouses of the \
+                     workspace must be terminated. If compute runs, stop it, and apply again:\n\n  databricks clusters list\n  databricks \
+                     instance-pools list\n  databricks warehouses list",
+                    diagnostic.detail
+                ),
+                ..diagnostic
+            };
+            return Put::Compute(compute.on("azure.workspace_resource_id"));
+        }
+        Put::Refused(diagnostic.into(), true)
+    }
+}
+
+impl Platform for ArmPlatform<'_> {
+    type Workspace = ArmWorkspace;
+
+    /// A failed update leaves the state Failed behind, and the next one mends it.
+    const FAILED_IS_FINAL: bool = false;
+
+    async fn look(&self, _: Instant) -> AsOf<Result<Look<ArmWorkspace>, Diagnostics>> {
+        let begun = Instant::now();
+        let found = self.client.keys().azure().cloud().workspace(&self.id).await;
+        AsOf {
+            begun,
+            value: match found {
+                Ok(workspace) => Ok(self.seen(workspace)),
+                Err(error) => {
+                    Err(
+                        diagnose::arm("The workspace could not be read", &self.id, &error)
+                            .on("azure.workspace_resource_id")
+                            .into(),
+                    )
+                }
+            },
+        }
+    }
+
+    async fn put(&self, now: &ArmWorkspace) -> Put {
+        let Err(error) = self.changed(now).await else {
+            return Put::Accepted;
+        };
+        let put = self.refused(&error, now);
+        let may_be_late = matches!(put, Put::Compute(_) | Put::Refused(_, true));
+        // Access that was granted a moment ago takes a while until every part of Azure knows it, although it shows.
+        if may_be_late && self.client.keys().azure().has_granted_lately(&self.keys) {
+            tracing::info!(workspace = %self.id, %error, "Azure does not take the key yet; access was granted a moment ago");
+            return Put::Busy;
+        }
+        put
+    }
+
+    fn name(&self) -> String {
+        format!("workspace {}", self.id)
+    }
+
+    fn what_is_true(&self, now: &ArmWorkspace) -> String {
+        let each: Vec<String> = UseCase::ALL
+            .iter()
+            .map(|case| format!("  - {}: {}", case.in_words(), now.key(*case)))
+            .collect();
+        format!(
+            "The workspace {} (\"{}\") is in the state {} and has these keys:\n{}",
+            self.id,
+            self.id.id().name(),
+            now.state(),
+            each.join("\n")
+        )
+    }
+
+    fn status_message<'a>(&self, _: &'a ArmWorkspace) -> Option<&'a str> {
+        None
+    }
+
+    fn usual_time(&self, _: &ArmWorkspace) -> &'static str {
+        " Azure takes about 10 to 15 minutes for a change of keys."
+    }
+}

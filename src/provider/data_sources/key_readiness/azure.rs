@@ -1,0 +1,234 @@
+//! On Azure: a key of Key Vault or Managed HSM, its vault, and who may use it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
+use crate::preflight::azure::{
+    Access, Question, Unknown, VaultKeyFacts, access, granted_by, judge,
+};
+use crate::preflight::{Fact, Stage};
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::requirements::azure::{Needer, PERMISSIONS, Role, roles_of, without_it};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
+use crate::vocabulary::{KeyState, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::schema::Attribute;
+
+/// `azure`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyReadinessAzure {
+    pub key_vault_key_id: Attr<VaultKeyId>,
+    pub vault_resource_id: Attr<VaultResourceId>,
+    pub workspace_resource_id: Attr<WorkspaceResourceId>,
+    pub databricks_principal_id: Attr<PrincipalId>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+        Attribute::string("key_vault_key_id")
+            .required()
+            .format::<VaultKeyId>("Invalid key identifier")
+            .describe("Identifier of the key in Key Vault or Managed HSM."),
+        Attribute::string("vault_resource_id")
+            .format::<VaultResourceId>("Invalid resource ID of a vault")
+            .describe(
+                "Resource ID of the vault. Default: looked up in the subscription of the workspace and in `azure.subscription_id`.",
+            ),
+        Attribute::string("workspace_resource_id")
+            .format::<WorkspaceResourceId>("Invalid resource ID of a workspace")
+            .describe("Resource ID of the workspace whose identities need the key, for `STORAGE` and `MANAGED_DISKS`."),
+        Attribute::string("databricks_principal_id")
+            .format::<PrincipalId>("Invalid object ID")
+            .describe("Object ID of the application AzureDatabricks. Default: looked up in Microsoft Graph."),
+    ]
+}
+
+fn standing(facts: &VaultKeyFacts, principal: &PrincipalId) -> &'static str {
+    let Fact::Known(vault) = &facts.vault else {
+        return "unknown";
+    };
+    match access(facts, vault, principal) {
+        Access::Granted => "allowed",
+        Access::Conditional(_) | Access::PerhapsDenied(_) => "undetermined",
+        Access::UnknownRoles(_) | Access::Unread(_) => "unknown",
+        Access::Denied(_) => "denied",
+        Access::Missing(_) => "missing",
+    }
+}
+
+fn requirement(case: UseCase, role: Role, action: &str, standing: &str) -> RequirementModel {
+    RequirementModel {
+        use_case: text(case.name()),
+        purpose: text(case.in_words()),
+        principal: text(role.in_words()),
+        databricks_account_id: Attr::Null,
+        action: text(action),
+        reason: text(&format!("Without it, {}.", without_it(case))),
+        standing: text(standing),
+        granted_by: list(Vec::<String>::new()),
+        denied_by: list(Vec::<String>::new()),
+    }
+}
+
+fn requirements(
+    facts: &VaultKeyFacts,
+    needers: &[Needer],
+    not_known: &[(Role, UseCase, Unknown)],
+) -> Vec<RequirementModel> {
+    let mut all = Vec::new();
+    for needer in needers {
+        for action in PERMISSIONS {
+            let one = requirement(
+                needer.case,
+                needer.role,
+                action,
+                standing(facts, &needer.principal),
+            );
+            let denied = match &facts.vault {
+                Fact::Known(vault) => match access(facts, vault, &needer.principal) {
+                    Access::Denied(name) | Access::PerhapsDenied(name) => vec![name],
+                    _ => Vec::new(),
+                },
+                Fact::Unreadable(_) => Vec::new(),
+            };
+            all.push(RequirementModel {
+                principal: text(&format!(
+                    "{} ({})",
+                    needer.role.in_words(),
+                    needer.principal
+                )),
+                granted_by: list(granted_by(facts, &needer.principal)),
+                denied_by: list(denied),
+                ..one
+            });
+        }
+    }
+    for (role, case, why) in not_known {
+        let standing = match why {
+            Unknown::Unread(_) => "unknown",
+            Unknown::NotYetMade | Unknown::NotInTenant => "missing",
+        };
+        for action in PERMISSIONS {
+            all.push(requirement(*case, *role, action, standing));
+        }
+    }
+    all
+}
+
+/// What the proof does not cover.
+fn not_examined(facts: &VaultKeyFacts) -> Vec<NotExaminedModel> {
+    let one = |what: &str, why: &str, how: &str| NotExaminedModel {
+        what: text(what),
+        why: text(why),
+        how: text(how),
+    };
+    let mut all = Vec::new();
+    if let Fact::Unreadable(why) = &facts.vault {
+        all.push(one(
+            "The vault: its network rules and who may use its keys",
+            &why.reason,
+            "Set `vault_resource_id`, and allow the identity that runs Terraform to read the vault (role Reader).",
+        ));
+    }
+    all.push(one(
+        "Azure Policy, and the firewall of the virtual networks",
+        "They decide about requests and not about keys, and no API says what they will decide.",
+        "Check the policies that are assigned to the resource group, and the service endpoints of the networks of the workspace.",
+    ));
+    all
+}
+
+impl KeyReadinessAzure {
+    /// What the proof says about the key.
+    ///
+    /// # Errors
+    /// When something that it needs is not known, or the workspace cannot be read.
+    pub(super) async fn examine(
+        &self,
+        client: &Client,
+        cases: Vec<UseCase>,
+    ) -> Result<KeyVerdict, Diagnostics> {
+        let azure = client.keys().azure();
+        let key = self
+            .key_vault_key_id
+            .known()
+            .cloned()
+            .ok_or_else(incomplete)?;
+        let is_unknown = self.vault_resource_id.is_unknown()
+            || self.workspace_resource_id.is_unknown()
+            || self.databricks_principal_id.is_unknown();
+        if is_unknown {
+            return Err(incomplete());
+        }
+        let workspace =
+            match self.workspace_resource_id.known() {
+                None => None,
+                Some(id) => Some(azure.workspace_for_plan(id).await.map_err(|error| {
+                    diagnose::arm("The workspace could not be read", id, &error)
+                })?),
+            };
+        let (needers, not_known) = azure
+            .needers(
+                &cases,
+                workspace.as_ref(),
+                self.databricks_principal_id.known(),
+                roles_of,
+            )
+            .await;
+        let principals: Vec<PrincipalId> = needers
+            .iter()
+            .map(|needer| needer.principal.clone())
+            .collect();
+        let facts = azure
+            .facts(
+                &key,
+                self.vault_resource_id.known(),
+                self.workspace_resource_id.known(),
+                &principals,
+                Stage::Plan,
+            )
+            .await;
+        let all_proven = not_known.is_empty()
+            && needers
+                .iter()
+                .all(|needer| standing(&facts, &needer.principal) == "allowed");
+        let question = Question {
+            cases,
+            needers,
+            not_known,
+            workspace: self.workspace_resource_id.known().cloned(),
+            location: workspace
+                .as_ref()
+                .and_then(|workspace| workspace.location().map(str::to_owned)),
+            tenant: workspace
+                .as_ref()
+                .and_then(|workspace| workspace.tenant().map(str::to_owned)),
+            stage: Stage::Plan,
+        };
+        Ok(KeyVerdict {
+            key: key.to_string(),
+            state: match &facts.key {
+                Fact::Known(found) => Some(
+                    match found.enabled {
+                        true => KeyState::Enabled,
+                        false => KeyState::Disabled,
+                    }
+                    .to_string(),
+                ),
+                Fact::Unreadable(_) => None,
+            },
+            policy_source: match facts.planned {
+                Some(_) => "planned",
+                None => "live",
+            },
+            is_known: matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_))),
+            findings: judge(&facts, &question),
+            requirements: requirements(&facts, &question.needers, &question.not_known),
+            not_examined: not_examined(&facts),
+            all_proven,
+        })
+    }
+}

@@ -1,0 +1,592 @@
+//! Keys of Key Vault and Managed HSM as one run sees them: read once for a plan, with what the same plan is about to grant taken for
+//! granted; read anew for an apply.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::time::Instant;
+
+use super::walk::{PATIENCE, PolicyWalk};
+use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
+use crate::preflight::azure::{
+    AccessModel, AttachedVaultKey, PlannedAccess, Question, Unknown, Vault, VaultKeyFacts,
+    enabling, judge,
+};
+use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable};
+use crate::provider::diagnose;
+use crate::provider::shared::{AsOf, Watched, lock};
+use crate::provider::switch::{self, KeyStatus, NotVisible};
+use crate::requirements::azure::{AZURE_DATABRICKS, Needer, Role};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
+use crate::vocabulary::{Key, KeyState, UseCase};
+use tfplugin::diagnostics::Diagnostics;
+
+/// A key, and what is asked of it.
+#[derive(Clone, Debug)]
+pub struct AzureCase {
+    /// The key.
+    pub key: VaultKeyId,
+    /// The vault, when it is named.
+    pub vault: Option<VaultResourceId>,
+    /// What it is to be used for.
+    pub question: Question,
+}
+
+/// How long access may take until it is in effect everywhere. Source: Azure RBAC documentation, "Troubleshoot Azure RBAC".
+const TAKES_EFFECT: Duration = Duration::from_secs(10 * 60);
+
+type Once<T> = Arc<OnceCell<T>>;
+
+/// The keys of Azure.
+pub struct AzureKeys {
+    cloud: Azure,
+    is_known: bool,
+    keys: Mutex<BTreeMap<VaultKeyId, Once<VaultKeyFactsBase>>>,
+    grants: Mutex<BTreeMap<(VaultKeyId, PrincipalId), Once<GrantFact>>>,
+    workspaces: Mutex<BTreeMap<WorkspaceResourceId, Once<Result<ArmWorkspace, AzureError>>>>,
+    databricks: OnceCell<Result<Option<PrincipalId>, AzureError>>,
+    vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
+    planned: Mutex<BTreeMap<VaultKeyId, PlannedAccess>>,
+    granted: Mutex<BTreeMap<VaultKeyId, Instant>>,
+    vault_locks: Mutex<BTreeMap<VaultKeyId, Arc<tokio::sync::Mutex<()>>>>,
+    workspace_locks: Mutex<BTreeMap<WorkspaceResourceId, Arc<tokio::sync::Mutex<()>>>>,
+    states: Mutex<BTreeMap<VaultKeyId, Arc<Watched<Result<KeyState, AzureError>>>>>,
+    walk: Arc<PolicyWalk>,
+}
+
+type GrantFact = Fact<Vec<crate::preflight::azure::Assignment>>;
+
+/// What is known of a key without regard to who asks.
+#[derive(Clone, Debug)]
+struct VaultKeyFactsBase {
+    key: Fact<crate::preflight::azure::VaultKey>,
+    vault_id: Option<VaultResourceId>,
+    vault: Fact<Vault>,
+}
+
+fn fact<T>(read: Result<T, AzureError>) -> Fact<T> {
+    match read {
+        Ok(value) => Fact::Known(value),
+        Err(error) => Fact::Unreadable(error.unreadable()),
+    }
+}
+
+/// The vault of a key, for what counts of all its keys.
+fn of_vault(key: &VaultKeyId) -> VaultKeyId {
+    key.versionless()
+}
+
+impl AzureKeys {
+    /// Nothing is read yet.
+    pub(super) fn new(settings: AzureSettings, is_known: bool, walk: Arc<PolicyWalk>) -> Self {
+        Self {
+            cloud: Azure::new(settings),
+            is_known,
+            keys: Mutex::default(),
+            grants: Mutex::default(),
+            workspaces: Mutex::default(),
+            databricks: OnceCell::new(),
+            vaults: Mutex::default(),
+            planned: Mutex::default(),
+            granted: Mutex::default(),
+            vault_locks: Mutex::default(),
+            workspace_locks: Mutex::default(),
+            states: Mutex::default(),
+            walk,
+        }
+    }
+
+    /// Azure.
+    pub fn cloud(&self) -> &Azure {
+        &self.cloud
+    }
+
+    /// Whether Azure can be called: not while the provider's `azure` block still has unknown values in it.
+    pub fn is_known(&self) -> bool {
+        self.is_known
+    }
+
+    /// Effect: the same configuration is about to grant the use of a key. From now on, whoever plans something for this key takes that for
+    /// granted.
+    pub fn will_grant(&self, key: &VaultKeyId, planned: PlannedAccess) {
+        lock(&self.planned).insert(of_vault(key), planned);
+    }
+
+    /// Effect: the key is in this vault.
+    pub fn is_in_vault(&self, key: &VaultKeyId, vault: VaultResourceId) {
+        lock(&self.vaults).insert(of_vault(key), vault);
+    }
+
+    /// Effect: somebody got access to the key just now.
+    pub fn granted(&self, key: &VaultKeyId) {
+        lock(&self.granted).insert(of_vault(key), Instant::now());
+    }
+
+    /// Whether this run gave somebody access to one of these keys so lately that parts of Azure may not know it.
+    pub fn has_granted_lately(&self, keys: &[VaultKeyId]) -> bool {
+        let granted = lock(&self.granted);
+        keys.iter()
+            .filter_map(|key| granted.get(&of_vault(key)))
+            .any(|at| at.elapsed() < TAKES_EFFECT)
+    }
+
+    /// What was read of a key in this run is not true any more.
+    pub fn forget(&self, key: &VaultKeyId) {
+        lock(&self.keys).retain(|own, _| !own.is_same_key(key));
+        lock(&self.grants).retain(|(own, _), _| !own.is_same_key(key));
+    }
+
+    /// Effect: the access that this run had planned for a key is given, so that from now on the vault itself shows it.
+    pub fn access_was_given(&self, key: &VaultKeyId) {
+        self.forget(key);
+        lock(&self.planned).remove(&of_vault(key));
+    }
+
+    /// What was read of a workspace in this run is not true any more.
+    pub fn forget_workspace(&self, id: &WorkspaceResourceId) {
+        lock(&self.workspaces).remove(id);
+    }
+
+    /// Held while access to a key is changed: two resources of one run may speak of the same vault, and its access policies are one list.
+    pub async fn lock_vault(&self, key: &VaultKeyId) -> OwnedMutexGuard<()> {
+        // One lock for each vault, not for each key of it.
+        let vault = VaultKeyId::any_of(key);
+        let own = Arc::clone(lock(&self.vault_locks).entry(vault).or_default());
+        own.lock_owned().await
+    }
+
+    /// Held while a workspace is read, changed and sent: two resources of one run may change the same one.
+    pub async fn lock_workspace(&self, id: &WorkspaceResourceId) -> OwnedMutexGuard<()> {
+        let own = Arc::clone(lock(&self.workspace_locks).entry(id.clone()).or_default());
+        own.lock_owned().await
+    }
+
+    /// A workspace for a plan, read once in a run.
+    ///
+    /// # Errors
+    /// When Azure refuses or cannot be reached.
+    pub async fn workspace_for_plan(
+        &self,
+        id: &WorkspaceResourceId,
+    ) -> Result<ArmWorkspace, AzureError> {
+        let cell = Arc::clone(lock(&self.workspaces).entry(id.clone()).or_default());
+        cell.get_or_init(|| self.cloud.workspace(id)).await.clone()
+    }
+
+    /// The object id of the application AzureDatabricks in the tenant: the one that is configured, or the one that Graph shows; `None` when
+    /// the tenant has none.
+    ///
+    /// # Errors
+    /// When Graph refuses or cannot be reached.
+    pub async fn databricks(&self) -> Result<Option<PrincipalId>, AzureError> {
+        if let Some(own) = &self.cloud.settings().databricks_principal {
+            return Ok(Some(own.clone()));
+        }
+        self.databricks
+            .get_or_init(|| self.cloud.principal_of(AZURE_DATABRICKS))
+            .await
+            .clone()
+    }
+
+    /// The vault of a key: the one that was named, one that a resource of this run has named, or the one that is found in the subscription
+    /// of the workspace or of the provider.
+    async fn vault_of(
+        &self,
+        key: &VaultKeyId,
+        named: Option<&VaultResourceId>,
+        workspace: Option<&WorkspaceResourceId>,
+    ) -> Result<VaultResourceId, String> {
+        if let Some(named) = named {
+            return Ok(named.clone());
+        }
+        if let Some(known) = lock(&self.vaults).get(&of_vault(key)) {
+            return Ok(known.clone());
+        }
+        let mut subscriptions: Vec<String> = workspace
+            .map(|workspace| workspace.id().subscription().to_owned())
+            .into_iter()
+            .chain(self.cloud.settings().subscription.clone())
+            .collect();
+        subscriptions.dedup();
+        let mut refused = Vec::new();
+        for subscription in &subscriptions {
+            match self.cloud.find_vault(subscription, key).await {
+                Ok(Some(found)) => {
+                    self.is_in_vault(key, found.clone());
+                    return Ok(found);
+                }
+                Ok(None) => {}
+                Err(error) => refused.push(format!("{subscription}: {error}")),
+            }
+        }
+        Err(match (subscriptions.is_empty(), refused.is_empty()) {
+            (true, _) => format!(
+                "it is not known in which subscription {} is (`azure.subscription_id`)",
+                key.vault()
+            ),
+            (false, true) => format!(
+                "{} was not found in the subscription {}",
+                key.vault(),
+                subscriptions.join(" or ")
+            ),
+            (false, false) => format!(
+                "{} was looked for, and Azure refused: {}",
+                key.vault(),
+                refused.join("; ")
+            ),
+        })
+    }
+
+    async fn read_base(
+        &self,
+        key: &VaultKeyId,
+        named: Option<&VaultResourceId>,
+        workspace: Option<&WorkspaceResourceId>,
+    ) -> VaultKeyFactsBase {
+        let (found, vault_id) =
+            tokio::join!(self.cloud.key(key), self.vault_of(key, named, workspace));
+        let (vault_id, vault) = match vault_id {
+            Ok(id) => {
+                let vault = fact(self.cloud.vault(&id, key.name()).await);
+                (Some(id), vault)
+            }
+            Err(reason) => (
+                None,
+                Fact::Unreadable(Unreadable {
+                    permission: None,
+                    reason,
+                    remedy: None,
+                    is_missing: false,
+                }),
+            ),
+        };
+        VaultKeyFactsBase {
+            key: fact(found),
+            vault_id,
+            vault,
+        }
+    }
+
+    /// The roles that a principal has at a key.
+    async fn roles(
+        &self,
+        key: &VaultKeyId,
+        vault: &VaultResourceId,
+        model: &AccessModel,
+        principal: &PrincipalId,
+    ) -> GrantFact {
+        match model {
+            AccessModel::AccessPolicies(_) => Fact::Known(Vec::new()),
+            AccessModel::RoleAssignments(_) => fact(
+                self.cloud
+                    .role_assignments(vault, key.name(), principal)
+                    .await,
+            ),
+            AccessModel::LocalRoles => fact(self.cloud.local_roles(key, principal).await),
+        }
+    }
+
+    /// What is known of a key for those who are asked about: read once in a run for a plan, and now for an apply.
+    pub async fn facts(
+        &self,
+        key: &VaultKeyId,
+        named: Option<&VaultResourceId>,
+        workspace: Option<&WorkspaceResourceId>,
+        principals: &[PrincipalId],
+        stage: Stage,
+    ) -> VaultKeyFacts {
+        if stage == Stage::Apply {
+            self.forget(key);
+        }
+        let cell = Arc::clone(lock(&self.keys).entry(key.clone()).or_default());
+        let base = cell
+            .get_or_init(|| self.read_base(key, named, workspace))
+            .await
+            .clone();
+        let mut assignments = BTreeMap::new();
+        if let (Some(id), Fact::Known(vault)) = (&base.vault_id, &base.vault) {
+            for principal in principals {
+                let of = (of_vault(key), principal.clone());
+                let cell = Arc::clone(lock(&self.grants).entry(of).or_default());
+                let roles = cell
+                    .get_or_init(|| self.roles(key, id, &vault.access, principal))
+                    .await;
+                assignments.insert(principal.clone(), roles.clone());
+            }
+        }
+        VaultKeyFacts {
+            id: key.clone(),
+            key: base.key,
+            vault_id: base.vault_id,
+            vault: base.vault,
+            assignments,
+            planned: match stage {
+                Stage::Plan => lock(&self.planned).get(&of_vault(key)).cloned(),
+                // Right before an attach, only what is there counts.
+                Stage::Apply => None,
+            },
+            at: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So the order
+    /// in which Terraform visits the resources does not matter.
+    pub(super) async fn examine(&self, case: &AzureCase) -> Vec<Finding> {
+        let question = &case.question;
+        let principals: Vec<PrincipalId> = question
+            .needers
+            .iter()
+            .map(|needer| needer.principal.clone())
+            .collect();
+        let mut policies = self.walk.subscribe();
+        let patience = Instant::now() + PATIENCE;
+        let name: Key = case.key.versionless().into();
+        loop {
+            let progress = policies.borrow_and_update().clone();
+            let facts = self
+                .facts(
+                    &case.key,
+                    case.vault.as_ref(),
+                    question.workspace.as_ref(),
+                    &principals,
+                    question.stage,
+                )
+                .await;
+            let findings = judge(&facts, question);
+            let may_change = findings.iter().any(may_be_granted);
+            if !may_change || !self.walk.expects(&name, question.stage, &progress) {
+                return findings;
+            }
+            if self.walk.is_putting(&name, &progress) {
+                // It prepares the workspace, which takes minutes, and comes to its end.
+                let _ = policies.changed().await;
+                continue;
+            }
+            if tokio::time::timeout_at(patience, policies.changed())
+                .await
+                .is_err()
+            {
+                return match question.stage {
+                    Stage::Apply => findings,
+                    // The policy of this plan may grant it; the apply examines it again.
+                    Stage::Plan => findings
+                        .into_iter()
+                        .filter(|one| !may_be_granted(one))
+                        .collect(),
+                };
+            }
+        }
+    }
+
+    /// A key as it is, with what the kill switch remembers of it.
+    pub(super) async fn status(&self, key: &VaultKeyId) -> Result<KeyStatus, Diagnostics> {
+        let read = switch::azure::status(&self.cloud, key).await;
+        read.map_err(|error| diagnose::azure("The key could not be read", key, &error).into())
+    }
+
+    /// Who else may use a key, as far as the vault shows it.
+    pub fn other_users(&self, key: &VaultKeyId) -> Vec<NotVisible> {
+        vec![NotVisible {
+            what: "Other users of the key".to_owned(),
+            why: format!(
+                "Each principal with a role on the key or an access policy of the vault {} may have encrypted something with it. The provider \
+                 cannot see that.",
+                key.vault()
+            ),
+        }]
+    }
+
+    /// The workspaces that use a key, in every subscription that the caller sees.
+    ///
+    /// # Errors
+    /// When no subscription can be listed, or the workspaces of none.
+    pub async fn users(&self, key: &VaultKeyId) -> Result<AzureUsers, AzureError> {
+        let own = self.cloud.settings().subscription.clone();
+        let mut users = AzureUsers::default();
+        let mut subscriptions = match (self.cloud.subscriptions().await, &own) {
+            (Ok(all), _) => all,
+            (Err(error), None) => return Err(error),
+            (Err(error), Some(_)) => {
+                users.not_visible.push(NotVisible {
+                    what: "Workspaces in other subscriptions".to_owned(),
+                    why: format!("The subscriptions could not be listed ({error})."),
+                });
+                Vec::new()
+            }
+        };
+        subscriptions.extend(own);
+        subscriptions.sort();
+        subscriptions.dedup();
+        let mut last = None;
+        let mut any = false;
+        for subscription in subscriptions {
+            match self.cloud.workspaces(&subscription).await {
+                Ok(all) => {
+                    any = true;
+                    all.into_iter().for_each(|one| users.take(key, one));
+                }
+                Err(error) => {
+                    users.not_visible.push(NotVisible {
+                        what: format!("Workspaces in the subscription {subscription}"),
+                        why: format!("They could not be listed ({error})."),
+                    });
+                    last = Some(error);
+                }
+            }
+        }
+        match last {
+            Some(error) if !any => Err(error),
+            _ => Ok(users),
+        }
+    }
+
+    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
+    pub(super) async fn state_after(
+        &self,
+        key: &VaultKeyId,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, AzureError>> {
+        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
+        watched
+            .after(earliest, || async {
+                self.cloud.key(key).await.map(|found| match found.enabled {
+                    true => KeyState::Enabled,
+                    false => KeyState::Disabled,
+                })
+            })
+            .await
+    }
+
+    /// Who needs a key for some use cases of a workspace, by what is known of the workspace and the tenant. `roles`: which roles count for
+    /// a use case.
+    pub async fn needers(
+        &self,
+        cases: &[UseCase],
+        workspace: Option<&ArmWorkspace>,
+        databricks: Option<&PrincipalId>,
+        roles: fn(UseCase) -> &'static [Role],
+    ) -> (Vec<Needer>, Vec<(Role, UseCase, Unknown)>) {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for case in cases {
+            for role in roles(*case) {
+                let found = match role {
+                    Role::AzureDatabricks => match databricks {
+                        Some(own) => Ok(own.clone()),
+                        None => match self.databricks().await {
+                            Ok(Some(found)) => Ok(found),
+                            Ok(None) => Err(Unknown::NotInTenant),
+                            Err(error) => Err(Unknown::Unread(format!(
+                                "Microsoft Graph does not show it: {error}"
+                            ))),
+                        },
+                    },
+                    Role::StorageAccount | Role::DiskEncryptionSet => {
+                        of_workspace(*role, workspace)
+                    }
+                };
+                match found {
+                    Ok(principal) => known.push(Needer {
+                        role: *role,
+                        principal,
+                        case: *case,
+                    }),
+                    Err(why) => unknown.push((*role, *case, why)),
+                }
+            }
+        }
+        (known, unknown)
+    }
+}
+
+/// A workspace that uses a key.
+#[derive(Clone, Debug)]
+pub struct AzureUser {
+    /// The workspace.
+    pub workspace: ArmWorkspace,
+    /// For what.
+    pub cases: Vec<UseCase>,
+}
+
+/// Who uses a key.
+#[derive(Clone, Debug, Default)]
+pub struct AzureUsers {
+    /// The workspaces.
+    pub workspaces: Vec<AzureUser>,
+    /// What may use it, and cannot be seen.
+    pub not_visible: Vec<NotVisible>,
+}
+
+impl AzureUsers {
+    fn take(&mut self, key: &VaultKeyId, found: Result<ArmWorkspace, AzureError>) {
+        let workspace = match found {
+            Ok(workspace) => workspace,
+            Err(error) => {
+                self.not_visible.push(NotVisible {
+                    what: "A workspace".to_owned(),
+                    why: format!("It cannot be read ({error}). It may have this key."),
+                });
+                return;
+            }
+        };
+        let mut cases = Vec::new();
+        for case in UseCase::ALL {
+            match workspace.key(case) {
+                AttachedVaultKey::Known(own) if own.is_same_key(key) => cases.push(case),
+                AttachedVaultKey::Unreadable(text) => self.not_visible.push(NotVisible {
+                    what: format!("The workspace {}", workspace.id()),
+                    why: format!(
+                        "It shows this as its key for {}: {text}. It may be this key.",
+                        case.in_words()
+                    ),
+                }),
+                AttachedVaultKey::Known(_) | AttachedVaultKey::None => {}
+            }
+        }
+        if !cases.is_empty() {
+            self.workspaces.push(AzureUser { workspace, cases });
+        }
+    }
+}
+
+/// An identity of a workspace.
+fn of_workspace(role: Role, workspace: Option<&ArmWorkspace>) -> Result<PrincipalId, Unknown> {
+    let Some(workspace) = workspace else {
+        return Err(Unknown::Unread("the workspace is not known".to_owned()));
+    };
+    let shown = match role {
+        Role::StorageAccount => workspace.storage_principal(),
+        _ => workspace.disks_principal(),
+    };
+    match shown {
+        Ok(Some(principal)) => Ok(principal),
+        Ok(None) => Err(Unknown::NotYetMade),
+        Err(why) => Err(Unknown::Unread(why)),
+    }
+}
+
+/// Whether a `dbxcmk_key_policy` may make a finding go away.
+fn may_be_granted(finding: &Finding) -> bool {
+    matches!(
+        finding.id,
+        Id::AzurePrincipalMissing
+            | Id::AzurePrincipalNotSeen
+            | Id::AzurePrincipalConditional
+            | Id::AzurePrincipalUnknownRole
+            | Id::AzureVaultUnreadable
+    )
+}
+
+impl AzureCase {
+    /// The key by its name.
+    pub(super) fn name(&self) -> Key {
+        self.key.clone().into()
+    }
+
+    /// What makes a key usable again that is not.
+    pub(super) fn enabling(&self) -> Remedy {
+        enabling(&self.key)
+    }
+}

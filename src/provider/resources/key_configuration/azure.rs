@@ -1,0 +1,236 @@
+//! The `azure` attribute of a key configuration. Azure Databricks has no key configurations: this one has no remote object. It is a checked
+//! description of a key, to which bindings refer.
+
+use serde::{Deserialize, Serialize};
+
+use super::{KeyConfigurationModel, place};
+use crate::preflight::Stage;
+use crate::preflight::azure::Question;
+use crate::provider::client::{Client, enforce};
+use crate::provider::diagnose::{self, as_warnings};
+use crate::provider::keys::{AzureCase, Case};
+use crate::vocabulary::KeyReference;
+use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::path::Path;
+use tfplugin::resource::{Change, Context, Plan};
+use tfplugin::schema::Attribute;
+
+/// `azure`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct KeyConfigurationAzure {
+    pub key_vault_key_id: Attr<VaultKeyId>,
+    pub vault_uri: Attr<String>,
+    pub key_name: Attr<String>,
+    pub key_version: Attr<String>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+        Attribute::string("key_vault_key_id")
+            .required()
+            .replaces()
+            .format::<VaultKeyId>("Invalid key identifier")
+            .describe(
+                "Identifier of the key in Key Vault or Managed HSM, with a version (`azurerm_key_vault_key.….id`) or without \
+                 (`….versionless_id`). A workspace pins a version: with a versionless identifier it gets the one that is current at the attach, \
+                 and stays there when the vault rotates the key. Only managed disks can follow by themselves \
+                 (`rotate_managed_disks_to_latest_version` of the binding).",
+            ),
+        Attribute::string("vault_uri")
+            .computed()
+            .stable()
+            .describe("Address of the vault."),
+        Attribute::string("key_name")
+            .computed()
+            .stable()
+            .describe("Name of the key."),
+        Attribute::string("key_version").computed().stable().describe(
+            "Version of the key: the one that the identifier names, or the one that was current when this resource was created.",
+        ),
+    ]
+}
+
+fn named(key: VaultKeyId) -> KeyConfigurationAzure {
+    KeyConfigurationAzure {
+        vault_uri: Attr::Known(key.vault_uri()),
+        key_name: Attr::Known(key.name().to_owned()),
+        key_version: key.version().map(str::to_owned).into(),
+        key_vault_key_id: Attr::Known(key),
+    }
+}
+
+fn key_of(model: &KeyConfigurationModel) -> Option<&VaultKeyId> {
+    model.azure.known()?.key_vault_key_id.known()
+}
+
+fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<Case> {
+    Some(Case::Azure(Box::new(AzureCase {
+        key: key_of(model)?.clone(),
+        vault: None,
+        question: Question {
+            cases: model.cases()?,
+            needers: Vec::new(),
+            not_known: Vec::new(),
+            workspace: None,
+            location: None,
+            tenant: None,
+            stage,
+        },
+    })))
+}
+
+/// The current version of a key, as far as it can be read.
+async fn current(client: &Client, key: &VaultKeyId) -> Attr<String> {
+    let azure = client.keys().azure();
+    if !azure.is_known() {
+        return Attr::Unknown;
+    }
+    let facts = azure.facts(key, None, None, &[], Stage::Plan).await;
+    match facts.key {
+        crate::preflight::Fact::Known(found) => Attr::Known(found.version),
+        crate::preflight::Fact::Unreadable(_) => Attr::Unknown,
+    }
+}
+
+pub(super) async fn plan(
+    cx: &Context<Client>,
+    change: &Change<KeyConfigurationModel>,
+    plan: &mut Plan<KeyConfigurationModel>,
+) -> Result<(), Diagnostics> {
+    let client = cx.client();
+    plan.model.account_id = Attr::Null;
+    plan.model.creation_time = Attr::Null;
+    let prior = change.prior.as_ref();
+    let prior_key = prior.and_then(key_of);
+    if prior.is_some_and(|prior| !prior.is_azure()) {
+        plan.replace.push(Path::of("azure"));
+    }
+    let stays = prior_key.is_some() && prior_key == key_of(&plan.model);
+    let Attr::Known(azure) = &mut plan.model.azure else {
+        return Ok(());
+    };
+    let Some(key) = azure.key_vault_key_id.known().cloned() else {
+        client.warn_of_later_proof(cx);
+        return Ok(());
+    };
+    plan.model.id = Attr::Known(KeyReference::VaultKey(key.clone()));
+    azure.vault_uri = Attr::Known(key.vault_uri());
+    azure.key_name = Attr::Known(key.name().to_owned());
+    let before = prior
+        .filter(|_| stays)
+        .and_then(|prior| prior.azure.known());
+    let before = before.and_then(|before| before.key_version.known());
+    azure.key_version = match (key.version(), before) {
+        (Some(version), _) => Attr::Known(version.to_owned()),
+        (None, Some(before)) => Attr::Known(before.clone()),
+        (None, None) => current(client, &key).await,
+    };
+    if change.quiet {
+        return Ok(());
+    }
+    let Some(case) = case(&plan.model, Stage::Plan) else {
+        return Ok(());
+    };
+    if !client.can_prove(cx, &case) {
+        return Ok(());
+    }
+    let mut findings = client.keys().examine(&[case]).await.concat();
+    if stays {
+        findings = as_warnings(findings);
+    }
+    enforce(
+        cx,
+        findings,
+        &plan.model.ignore_findings,
+        Stage::Plan,
+        place(&plan.model),
+    )
+}
+
+pub(super) async fn create(
+    cx: &Context<Client>,
+    mut plan: KeyConfigurationModel,
+) -> Result<KeyConfigurationModel, Diagnostics> {
+    let client = cx.client();
+    let (Some(case), Some(key)) = (case(&plan, Stage::Apply), key_of(&plan).cloned()) else {
+        return Err(Diagnostic::bug(
+            "A key configuration was applied before its configuration was known.",
+        )
+        .into());
+    };
+    let findings = client.keys().examine(&[case]).await.concat();
+    enforce(
+        cx,
+        findings,
+        &plan.ignore_findings,
+        Stage::Apply,
+        place(&plan),
+    )?;
+    settle(cx, &mut plan, &key).await?;
+    Ok(plan)
+}
+
+/// Fills in what was not known at plan.
+async fn settle(
+    cx: &Context<Client>,
+    model: &mut KeyConfigurationModel,
+    key: &VaultKeyId,
+) -> Result<(), Diagnostics> {
+    let Attr::Known(azure) = &mut model.azure else {
+        return Ok(());
+    };
+    if azure.key_version.is_unknown() {
+        let found = cx.client().keys().azure().cloud().key(key).await;
+        let found = found.map_err(|error| {
+            diagnose::azure("The key could not be read", key, &error).on("azure.key_vault_key_id")
+        })?;
+        azure.key_version = Attr::Known(found.version);
+    }
+    Ok(())
+}
+
+/// There is no remote object: the state is what the configuration says. After an import, what it does not know yet is looked up.
+pub(super) async fn read(
+    cx: &Context<Client>,
+    mut state: KeyConfigurationModel,
+) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
+    let Some(key) = key_of(&state).cloned() else {
+        return Ok(None);
+    };
+    let Attr::Known(azure) = &mut state.azure else {
+        return Ok(None);
+    };
+    if azure.key_version.is_null() && cx.client().keys().azure().is_known() {
+        azure.key_version = match current(cx.client(), &key).await {
+            Attr::Known(version) => Attr::Known(version),
+            _ => Attr::Null,
+        };
+    }
+    Ok(Some(state))
+}
+
+pub(super) async fn update(
+    cx: &Context<Client>,
+    mut plan: KeyConfigurationModel,
+) -> Result<KeyConfigurationModel, Diagnostics> {
+    if let Some(key) = key_of(&plan).cloned() {
+        settle(cx, &mut plan, &key).await?;
+    }
+    Ok(plan)
+}
+
+pub(super) fn import(id: &str) -> Result<KeyConfigurationModel, Diagnostics> {
+    let key: VaultKeyId = id.parse().map_err(|error: AzureNameError| {
+        Diagnostic::error(
+            "Not the identifier of a key",
+            format!("A dbxcmk_key_configuration on Azure is imported by the identifier of its key, but {error}."),
+        )
+    })?;
+    Ok(KeyConfigurationModel {
+        azure: Attr::Known(named(key.clone())),
+        ..KeyConfigurationModel::named(KeyReference::VaultKey(key))
+    })
+}

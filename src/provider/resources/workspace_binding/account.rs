@@ -1,0 +1,393 @@
+//! The binding of a workspace on AWS or Google Cloud: two fields of the workspace in the Databricks account.
+
+use serde_json::{Value as Json, json};
+
+use super::proof::{Examined, examine, examine_planned};
+use super::{
+    ATTACH, ROTATED, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
+};
+use crate::databricks::Account;
+use crate::databricks::workspaces::{KeyFields, Workspace};
+use crate::preflight::Stage;
+use crate::provider::attach::account::{
+    AccountWorkspace, attached, required, settle_time, workspace,
+};
+use crate::provider::attach::{Failure, Orders, attach as attach_to};
+use crate::provider::client::{Client, account_to_read, enforce};
+use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::moments::now_in_milliseconds;
+use crate::provider::resources::timeout;
+use crate::requirements::transition;
+use crate::vocabulary::{
+    Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
+};
+use tfplugin::bridge::Attr;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::GoDuration;
+use tfplugin::resource::{Change, Context, Plan, Progress};
+
+/// A binding of which nothing but its workspace is known.
+fn named(workspace_id: WorkspaceId) -> WorkspaceBindingModel {
+    WorkspaceBindingModel {
+        id: Attr::Known(workspace_id.to_string()),
+        workspace_id: Attr::Known(workspace_id),
+        ..WorkspaceBindingModel::unnamed()
+    }
+}
+
+fn reference(id: Option<KeyConfigurationId>) -> Attr<KeyReference> {
+    id.map(KeyReference::Configuration).into()
+}
+
+impl WorkspaceBindingModel {
+    /// The binding of everything that a workspace has.
+    ///
+    /// # Errors
+    /// When the account shows a key that cannot be read.
+    pub fn of(workspace: &Workspace) -> Result<Self, Diagnostics> {
+        named(workspace.workspace_id)
+            .showing(workspace)
+            .with_all_keys_of(workspace)
+    }
+
+    /// The key configuration for a use case. What is none was refused before.
+    pub(super) fn configuration(&self, case: UseCase) -> Attr<KeyConfigurationId> {
+        match self.wanted(case) {
+            Attr::Null => Attr::Null,
+            Attr::Unknown => Attr::Unknown,
+            Attr::Known(reference) => reference
+                .configuration()
+                .map_or(Attr::Unknown, |id| Attr::Known(id.clone())),
+        }
+    }
+
+    /// The key configurations that the workspace has to have.
+    fn keys(&self) -> KeyFields {
+        let one = |case| self.configuration(case).known().cloned();
+        KeyFields {
+            managed_services: one(UseCase::ManagedServices),
+            storage: one(UseCase::Storage),
+        }
+    }
+
+    /// The keys that this workspace has.
+    fn with_all_keys_of(mut self, workspace: &Workspace) -> Result<Self, Diagnostics> {
+        self.managed_services_key_configuration_id =
+            reference(attached(workspace, UseCase::ManagedServices)?);
+        self.storage_key_configuration_id = reference(attached(workspace, UseCase::Storage)?);
+        Ok(self)
+    }
+
+    /// The keys that this workspace has, as far as this binding names them.
+    fn with_keys_of(self, workspace: &Workspace) -> Result<Self, Diagnostics> {
+        let (managed_services, storage) = (
+            self.managed_services_key_configuration_id.is_null(),
+            self.storage_key_configuration_id.is_null(),
+        );
+        let mut all = self.with_all_keys_of(workspace)?;
+        // A field that this binding does not name belongs to somebody else.
+        if managed_services {
+            all.managed_services_key_configuration_id = Attr::Null;
+        }
+        if storage {
+            all.storage_key_configuration_id = Attr::Null;
+        }
+        Ok(all)
+    }
+
+    /// What this workspace shows, in the user's words where they said something.
+    fn showing(mut self, workspace: &Workspace) -> Self {
+        self.workspace_name = text(&workspace.workspace_name);
+        self.workspace_status = text(workspace.workspace_status.as_str());
+        self.region = text(workspace.region().unwrap_or_default());
+        self.pricing_tier = text(
+            workspace
+                .pricing_tier
+                .as_ref()
+                .map(Tier::as_str)
+                .unwrap_or_default(),
+        );
+        self
+    }
+}
+
+/// Attaches what is not attached yet, and waits until it is there to stay. `existing`: whether the binding is in the state
+/// already, so that what is true can be written there whatever happens.
+pub(super) async fn attach(
+    cx: &Context<Client>,
+    plan: WorkspaceBindingModel,
+    existing: bool,
+    progress: &Progress<WorkspaceBindingModel>,
+) -> Result<WorkspaceBindingModel, Diagnostics> {
+    plan.refuse_vault_keys()?;
+    let client = cx.client();
+    let account = client.account().await?;
+    let Attr::Known(id) = plan.workspace_id else {
+        return Err(Diagnostic::bug(
+            "A workspace binding was applied before its workspace was known.",
+        )
+        .into());
+    };
+    let operation = if existing { "update" } else { "create" };
+    let deadline = timeout(&plan.timeouts, operation, ATTACH);
+    let before = workspace(account, id).await?;
+    let Examined { findings, keys } =
+        examine(client, account, &before, &plan, Stage::Apply).await?;
+    let missing = plan.keys().missing_in(&before);
+    // What is attached already cannot be stopped any more, only reported.
+    let findings = if missing.is_empty() {
+        as_warnings(findings)
+    } else {
+        findings
+    };
+    enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
+    let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
+    let orders = Orders {
+        keys,
+        deadline,
+        wait_for_compute: length(&plan.wait_for_compute).unwrap_or_default(),
+        settle_time: length(&plan.settle_time).unwrap_or_else(|| settle_time(&missing)),
+    };
+    let platform = AccountWorkspace {
+        client,
+        account,
+        id,
+        wanted: plan.keys(),
+    };
+    let look = platform.seen(before);
+    match attach_to(cx, &platform, look, &orders).await {
+        Ok(now) => Ok(WorkspaceBindingModel {
+            id: Attr::Known(id.to_string()),
+            ..plan.showing(&now)
+        }),
+        Err(failure) => Err(explained(cx, account, plan, *failure, existing, progress).await),
+    }
+}
+
+/// A failed attach, for the user and for the state. A new binding stays out of the state: written there together with an
+/// error, Terraform would replace it. The next apply finds what is true in the workspace itself.
+async fn explained(
+    cx: &Context<Client>,
+    account: &Account,
+    plan: WorkspaceBindingModel,
+    failure: Failure<Workspace>,
+    existing: bool,
+    progress: &Progress<WorkspaceBindingModel>,
+) -> Diagnostics {
+    let mut all = failure.diagnostics;
+    if failure.is_about_the_key
+        && let Ok(examined) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
+    {
+        all.extend(cx.client().report(
+            examined.findings,
+            &plan.ignore_findings,
+            Stage::Apply,
+            place,
+        ));
+    }
+    // Without a key that can be read, the state stays what it was.
+    if existing && let Ok(truth) = plan.showing(&failure.now).with_keys_of(&failure.now) {
+        progress.save(truth);
+    }
+    all
+}
+/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account does not show it.
+async fn former_key(
+    cx: &Context<Client>,
+    prior: &WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
+) -> Option<String> {
+    let of = |model: &WorkspaceBindingModel| {
+        model
+            .configuration(UseCase::ManagedServices)
+            .known()
+            .cloned()
+    };
+    let (before, after) = (of(prior)?, of(plan)?);
+    if before == after {
+        return None;
+    }
+    let client = cx.client();
+    let account = client.account().await.ok()?;
+    let former = client
+        .reads()
+        .configuration(account, &before)
+        .await
+        .ok()??;
+    former.cloud_and_key().map(|(_, key)| key)
+}
+
+/// Tells the run of the last rotation, so that nobody takes the former key away too early.
+pub(super) fn remember_rotation(cx: &Context<Client>) {
+    let Some(rotated) = cx.private(ROTATED) else {
+        return;
+    };
+    let key = rotated.get("key").and_then(Json::as_str);
+    let at = rotated.get("at").and_then(Json::as_i64);
+    if let (Some(key), Some(at)) = (key, at) {
+        cx.client().run().key_was_rotated_away(key.to_owned(), at);
+    }
+}
+
+pub(super) async fn plan(
+    cx: &Context<Client>,
+    change: &Change<WorkspaceBindingModel>,
+    plan: &mut Plan<WorkspaceBindingModel>,
+) -> Result<(), Diagnostics> {
+    plan.model.refuse_vault_keys()?;
+    let client = cx.client();
+    plan.model.id = plan.model.workspace_id.as_ref().map(ToString::to_string);
+    let same_workspace =
+        |prior: &&WorkspaceBindingModel| prior.workspace_id == plan.model.workspace_id;
+    let prior = change.prior.as_ref().filter(same_workspace);
+    for case in UseCase::ACCOUNT {
+        let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
+            continue;
+        };
+        if plan.model.wanted(case).is_null() && !transition(&Cloud::Aws, case).remove {
+            return Err(cannot_detach(case, &before.to_string()));
+        }
+    }
+    let Attr::Known(id) = plan.model.workspace_id else {
+        return Ok(());
+    };
+    if change.quiet {
+        return Ok(());
+    }
+    let account = match client.account().await {
+        Ok(account) => account,
+        Err(Unavailable::NotYetKnown(unknown)) => {
+            client.warn_unproven(cx, &unknown);
+            cx.defer();
+            return Ok(());
+        }
+        Err(reason) => return Err(reason.into()),
+    };
+    // A binding that moves to another workspace is planned once more, as a new one.
+    if prior.is_some() || change.prior.is_none() {
+        refuse_second_binding(client, &id.to_string(), &plan.model, prior.is_none())?;
+    }
+    let now = match required(account, id, client.reads().workspace(account, id).await) {
+        Ok(now) => now,
+        Err(_) if client.run().has_vanished(&id.to_string()) => {
+            cx.warn(
+                Diagnostic::warning(
+                    "The workspace no longer exists",
+                    format!(
+                        "The account {} no longer has workspace {id}, to which this binding attached keys. Remove this binding from the \
+                    configuration; an apply with it will fail.",
+                        account.id()
+                    ),
+                )
+                .on("workspace_id"),
+            );
+            return Ok(());
+        }
+        Err(errors) => return Err(errors),
+    };
+    client.warn_of_unknown_clouds(cx);
+    let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
+        .await?
+        .findings;
+    for case in UseCase::ACCOUNT
+        .into_iter()
+        .filter(|case| plan.model.wanted(*case).is_unknown())
+    {
+        for finding in examine_planned(cx, account, &now, case).await {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+    }
+    let missing = plan.model.keys().missing_in(&now);
+    let comes =
+        |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
+    let attaches = UseCase::ACCOUNT.iter().any(comes);
+    let findings = if attaches {
+        findings
+    } else {
+        as_warnings(findings)
+    };
+    enforce(
+        cx,
+        findings,
+        &plan.model.ignore_findings,
+        Stage::Plan,
+        place,
+    )
+}
+
+pub(super) async fn read(
+    cx: &Context<Client>,
+    state: WorkspaceBindingModel,
+) -> Result<Option<WorkspaceBindingModel>, Diagnostics> {
+    let Attr::Known(id) = state.workspace_id else {
+        return Ok(None);
+    };
+    remember_rotation(cx);
+    let Some(account) = account_to_read(cx).await? else {
+        return Ok(Some(state));
+    };
+    let found = cx
+        .client()
+        .reads()
+        .workspace(account, id)
+        .await
+        .map_err(|error| {
+            diagnose::account("The workspace could not be read", &error).on("workspace_id")
+        })?;
+    let Some(workspace) = found else {
+        cx.client().run().workspace_vanished(id.to_string());
+        return Ok(None);
+    };
+    let imported = UseCase::ACCOUNT
+        .iter()
+        .all(|case| state.wanted(*case).is_null());
+    let mut state = state.showing(&workspace);
+    state = if imported {
+        state.with_all_keys_of(&workspace)?
+    } else {
+        state.with_keys_of(&workspace)?
+    };
+    if imported
+        && UseCase::ACCOUNT
+            .iter()
+            .all(|case| state.wanted(*case).is_null())
+    {
+        return Err(Diagnostic::error(
+            "The workspace has no keys",
+            format!("Workspace {id} has neither a managed services key nor a storage key, so there is no binding to import. Create one instead."),
+        )
+        .into());
+    }
+    Ok(Some(state))
+}
+
+pub(super) async fn update(
+    cx: &Context<Client>,
+    prior: WorkspaceBindingModel,
+    plan: WorkspaceBindingModel,
+    progress: &Progress<WorkspaceBindingModel>,
+) -> Result<WorkspaceBindingModel, Diagnostics> {
+    let former = former_key(cx, &prior, &plan).await;
+    let attached = attach(cx, plan, true, progress).await?;
+    if let Some(key) = former {
+        let at = now_in_milliseconds();
+        cx.set_private(ROTATED, json!({ "key": key, "at": at }));
+        cx.client().run().key_was_rotated_away(key, at);
+    }
+    Ok(attached)
+}
+
+/// A first state from the number of a workspace.
+pub(super) fn import(id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
+    let workspace_id: WorkspaceId = id.parse().map_err(|error: IdError| {
+        Diagnostic::error(
+            "Not the ID of a workspace",
+            format!(
+                "A dbxcmk_workspace_binding is imported by the ID of its workspace (on Azure by its resource ID), but {error}."
+            ),
+        )
+    })?;
+    Ok(named(workspace_id))
+}

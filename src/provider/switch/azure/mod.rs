@@ -1,0 +1,334 @@
+//! The kill switch of Key Vault and Managed HSM: disabling every version, deleting the key so that it can be recovered, and taking both
+//! back.
+
+mod steps;
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
+
+use self::steps::{Seen, SoFar, Step, TAG, is_ours, next, tagged, untagged};
+use super::record::Record;
+use super::{KeyStatus, Manner, Order, Outcome, Stopped};
+use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
+use crate::provider::diagnose;
+use crate::vocabulary::KeyState;
+use crate::vocabulary::azure::VaultKeyId;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+
+/// The pauses between two looks while the vault deletes or recovers a key.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+
+fn rfc3339(moment: Option<OffsetDateTime>) -> Option<String> {
+    moment.and_then(|moment| moment.format(&Rfc3339).ok())
+}
+
+/// The state of a key: that of its newest version, which everybody uses who names none.
+fn state_of(versions: &[KeyVersion]) -> KeyState {
+    match versions.last() {
+        Some(newest) if newest.enabled => KeyState::Enabled,
+        _ => KeyState::Disabled,
+    }
+}
+
+/// A key as it is there, and when it is purged if it is deleted.
+async fn look(
+    cloud: &Azure,
+    key: &VaultKeyId,
+) -> Result<(Seen, Option<DeletedKey>), (&'static str, AzureError)> {
+    match cloud.key_versions(key).await {
+        // A key that does not exist has no versions, and some vaults say so by an empty list.
+        Ok(versions) if !versions.is_empty() => return Ok((Seen::There(versions), None)),
+        Ok(_) | Err(AzureError::NotFound(_)) => {}
+        Err(error) => return Err(("keys/list", error)),
+    }
+    match cloud.deleted_key(key).await {
+        Ok(Some(deleted)) => Ok((Seen::Deleted, Some(deleted))),
+        Ok(None) => Ok((Seen::Gone, None)),
+        Err(error) => Err(("deletedkeys/get", error)),
+    }
+}
+
+fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
+    let none = KeyStatus {
+        state: KeyState::PendingDeletion,
+        deletion_date: None,
+        disabled_since: None,
+        memory_unreadable: None,
+    };
+    match seen {
+        Seen::There(versions) => KeyStatus {
+            state: state_of(versions),
+            disabled_since: versions
+                .iter()
+                .filter(|one| is_ours(one))
+                .filter_map(|one| one.tags.get(TAG).cloned())
+                .min(),
+            ..none
+        },
+        Seen::Deleted => KeyStatus {
+            deletion_date: deleted.and_then(|one| rfc3339(one.purged)),
+            ..none
+        },
+        Seen::Gone => none,
+    }
+}
+
+/// A key as it is, with what the switch remembers.
+///
+/// # Errors
+/// When the vault refuses or cannot be reached, or has no such key.
+pub async fn status(cloud: &Azure, key: &VaultKeyId) -> Result<KeyStatus, AzureError> {
+    match look(cloud, key).await {
+        Ok((Seen::Gone, _)) => Err(AzureError::NotFound(format!(
+            "the vault {} has no key {}, and no deleted one either",
+            key.vault(),
+            key.name()
+        ))),
+        Ok((seen, deleted)) => Ok(described(&seen, deleted.as_ref())),
+        Err((_, error)) => Err(error),
+    }
+}
+
+struct Work<'a> {
+    cloud: &'a Azure,
+    key: &'a VaultKeyId,
+    so_far: SoFar,
+    record: Record<'a>,
+}
+
+/// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at the
+/// next look.
+///
+/// # Errors
+/// When it cannot be done, or stops half-way: the message says what was changed and what is true.
+pub async fn carry_out(
+    cloud: &Azure,
+    key: &VaultKeyId,
+    order: Order,
+    manner: Manner<'_>,
+) -> Result<Outcome, Stopped> {
+    let mut work = Work {
+        cloud,
+        key,
+        so_far: SoFar::default(),
+        record: Record::new(order, manner),
+    };
+    let deadline = Instant::now() + manner.patience;
+    let (mut most, mut steps, mut pause) = (12, 0, PAUSES.0);
+    while steps < most {
+        let (seen, deleted) = look(cloud, key)
+            .await
+            .map_err(|(permission, error)| Stopped::Failed(work.failed(permission, &error)))?;
+        if let Seen::There(versions) = &seen {
+            most = most.max(12 + 3 * versions.len());
+        }
+        match next(order, &seen, work.so_far) {
+            Step::Finish => return Ok(work.finished(&seen, deleted.as_ref(), true)),
+            Step::StayDisabled => {
+                work.record.notes.push(format!(
+                    "The key is recovered. Its newest version stays disabled, because this provider did not disable it (it has no tag \
+                     `{TAG}`). To enable every version, restore the key with `--enable-anyway` (`enable_anyway = true` in the action)."
+                ));
+                return Ok(work.finished(&seen, deleted.as_ref(), false));
+            }
+            Step::RefuseDisabledByOthers => {
+                let why = format!(
+                    "The newest version of {key} is disabled, and this provider did not disable it (it has no tag `{TAG}`). The one who did may \
+                     have had a reason.\n\nFind out who it was (diagnostic logs of the vault, KeyUpdate). To enable every version all the same, \
+                     use `--enable-anyway` (`enable_anyway = true` in the action)."
+                );
+                return Err(Stopped::Refused(work.record.refused(&why)));
+            }
+            Step::RefuseGone => {
+                let why = format!(
+                    "The vault {} has no key {}, and no deleted one of this name that could be recovered. If it was purged, everything that was \
+                     encrypted with it is lost permanently.",
+                    key.vault(),
+                    key.name()
+                );
+                return Err(Stopped::Refused(work.record.refused(&why)));
+            }
+            Step::Wait if Instant::now() >= deadline => {
+                return Err(Stopped::Failed(
+                    Diagnostic::error(
+                        "The change of the key does not show",
+                        format!(
+                            "The vault accepted the call, and {key} does not show it after {} seconds.{}\n\nRun the same command again: it \
+                             continues from the state of the key.",
+                            manner.patience.as_secs(),
+                            work.record.so_far_in_words()
+                        ),
+                    )
+                    .into(),
+                ));
+            }
+            Step::Wait => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSES.1);
+            }
+            step => {
+                steps += 1;
+                work.take(step).await?;
+            }
+        }
+    }
+    Err(Stopped::Failed(work.record.restless(
+        &format!("the versions of {key}"),
+        "diagnostic logs of the vault",
+    )))
+}
+
+impl Work<'_> {
+    async fn take(&mut self, step: Step) -> Result<(), Stopped> {
+        let (cloud, key) = (self.cloud, self.key);
+        match step {
+            Step::Disable(version, has_room) => {
+                let at = rfc3339(OffsetDateTime::now_utc().replace_nanosecond(0).ok());
+                let change = VersionChange {
+                    enabled: false,
+                    tags: match has_room {
+                        true => tagged(&version, &at.unwrap_or_default()),
+                        false => version.tags.clone(),
+                    },
+                };
+                if !has_room {
+                    self.record.note(format!(
+                        "The version {} has as many tags as it can have, so the tag `{TAG}` was not written. To restore it later, use \
+                         `--enable-anyway` (`enable_anyway = true` in the action).",
+                        short(&version)
+                    ));
+                }
+                let answer = cloud.change_version(&version.id, &change).await;
+                self.answered(
+                    "keys/update",
+                    format!("disabled version {}", short(&version)),
+                    answer,
+                )
+            }
+            Step::Enable(version) => {
+                let change = VersionChange {
+                    enabled: true,
+                    tags: untagged(&version),
+                };
+                let answer = cloud.change_version(&version.id, &change).await;
+                self.answered(
+                    "keys/update",
+                    format!("enabled version {}", short(&version)),
+                    answer,
+                )
+            }
+            Step::Delete => {
+                self.refuse_what_cannot_come_back().await?;
+                let answer = cloud.delete_key(key).await;
+                self.so_far.deleted |= answer.is_ok();
+                self.answered(
+                    "keys/delete",
+                    "deleted the key".to_owned(),
+                    answer.map(|_| ()),
+                )
+            }
+            Step::Recover => {
+                let answer = cloud.recover_key(key).await;
+                self.so_far.recovered |= answer.is_ok();
+                self.answered(
+                    "deletedkeys/recover",
+                    "recovered the key".to_owned(),
+                    answer,
+                )
+            }
+            Step::Wait
+            | Step::Finish
+            | Step::StayDisabled
+            | Step::RefuseDisabledByOthers
+            | Step::RefuseGone => Ok(()),
+        }
+    }
+
+    /// A deletion that cannot be taken back, or whose time was chosen and is not the vault's.
+    async fn refuse_what_cannot_come_back(&self) -> Result<(), Stopped> {
+        let Order::ScheduleDeletion { days } = self.record.order else {
+            return Ok(());
+        };
+        let found = self
+            .cloud
+            .key(&self.key.versionless())
+            .await
+            .map_err(|error| Stopped::Failed(self.failed("keys/get", &error)))?;
+        if found.recovery_level == "Purgeable" || found.recovery_level.is_empty() {
+            let why = format!(
+                "The vault of {} has no soft delete (recovery level `{}`): the deletion could not be taken back, and everything that was \
+                 encrypted with the key would be lost at once. To take the key away so that it can come back, disable it:\n\n  \
+                 terraform-provider-dbxcmk key disable {}",
+                self.key, found.recovery_level, self.key
+            );
+            return Err(Stopped::Refused(self.record.refused(&why)));
+        }
+        match (days, found.recoverable_days) {
+            (Some(wanted), own) if own != Some(u32::from(wanted)) => {
+                let why = format!(
+                    "Azure keeps a deleted key as long as its vault says (`soft_delete_retention_days`), which is {} for {}. It cannot be \
+                     changed after the creation of the vault, and {wanted} days cannot be chosen for one deletion.\n\nLeave the number of days \
+                     out.",
+                    own.map_or_else(|| "not shown".to_owned(), |days| format!("{days} days")),
+                    self.key
+                );
+                Err(Stopped::Refused(self.record.refused(&why)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn answered(
+        &mut self,
+        permission: &str,
+        what: String,
+        answer: Result<(), AzureError>,
+    ) -> Result<(), Stopped> {
+        match answer {
+            Ok(()) => self.record.changed(what),
+            // Somebody was faster, or the vault is still at it; the next look shows what is true.
+            Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
+            Err(error) => return Err(Stopped::Failed(self.failed(permission, &error))),
+        }
+        Ok(())
+    }
+
+    fn failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
+        let inner = diagnose::azure(&self.record.could_not(), self.key, error);
+        self.record.failed(
+            inner,
+            &format!("The call needs the permission {permission}."),
+        )
+    }
+
+    fn finished(self, seen: &Seen, deleted: Option<&DeletedKey>, complete: bool) -> Outcome {
+        let status = described(seen, deleted);
+        let mut notes = self.record.notes;
+        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        if is_taking && matches!(seen, Seen::There(_)) && !self.record.done.is_empty() {
+            notes.push(
+                "A disabled key refuses to unwrap, decrypt and sign; wrapping still works, so what is written from now on cannot be read until \
+                 the key is back. If the vault rotates the key automatically, the new version is enabled: run the command again then."
+                    .to_owned(),
+            );
+        }
+        if self.record.order == Order::Disable && matches!(seen, Seen::Deleted) {
+            notes.push("The key is deleted, which is more than disabled.".to_owned());
+        }
+        Outcome {
+            changed: !self.record.done.is_empty(),
+            state: status.state,
+            deletion_date: status.deletion_date,
+            complete,
+            notes,
+        }
+    }
+}
+
+/// A version, for people.
+fn short(version: &KeyVersion) -> String {
+    version.id.version().unwrap_or_default().to_owned()
+}

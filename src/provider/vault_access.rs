@@ -1,0 +1,255 @@
+//! Giving a principal the access to a key that Databricks needs, as the vault has it: a role at the key, an access policy, or a local role.
+//! It is looked for first, so that what is there at any level is left alone; and it is waited for, because Azure shows it late.
+
+use std::time::Duration;
+
+use super::client::Client;
+use super::diagnose;
+use super::waiting::{Deadline, Pause, pause};
+use crate::clouds::azure::{AccessChange, AzureError};
+use crate::preflight::azure::{Access, AccessModel, Vault, access};
+use crate::preflight::{Fact, Stage};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::duration::spell;
+use tfplugin::resource::Context;
+
+/// The pauses between two looks.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
+/// How many looks in a row have to show it: parts of Azure answer from copies of different age.
+const IN_A_ROW: u32 = 3;
+
+/// Where access is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The key.
+    pub key: &'a VaultKeyId,
+    /// Its vault.
+    pub vault: &'a VaultResourceId,
+}
+
+fn failed(place: Place<'_>, error: &AzureError) -> Diagnostics {
+    diagnose::azure(
+        "The access to the key could not be changed",
+        place.key,
+        error,
+    )
+    .on("azure.key_vault_key_id")
+    .into()
+}
+
+async fn put(
+    client: &Client,
+    place: Place<'_>,
+    vault: &Vault,
+    principal: &PrincipalId,
+) -> Result<bool, AzureError> {
+    let cloud = client.keys().azure().cloud();
+    match &vault.access {
+        AccessModel::RoleAssignments(_) => {
+            cloud
+                .assign_role(place.vault, place.key.name(), principal)
+                .await
+        }
+        AccessModel::AccessPolicies(_) => cloud
+            .change_access_policy(place.vault, &vault.tenant, principal, AccessChange::Add)
+            .await
+            .map(|()| true),
+        AccessModel::LocalRoles => cloud.assign_local_role(place.key, principal).await,
+    }
+}
+
+/// Gives a principal access, and waits until it shows. `who`: who it is, in words. Says whether this gave it: `false` when it was there.
+///
+/// # Errors
+/// When Azure refuses, or it does not show in time.
+pub async fn grant(
+    cx: &Context<Client>,
+    place: Place<'_>,
+    principal: &PrincipalId,
+    who: &str,
+    deadline: Deadline,
+) -> Result<bool, Diagnostics> {
+    let client = cx.client();
+    let azure = client.keys().azure();
+    let _alone = azure.lock_vault(place.key).await;
+    let (mut given, mut row, mut wait) = (false, 0, PAUSES.0);
+    // Access that is there already is not waited for.
+    let mut sent_at = None;
+    loop {
+        let facts = azure
+            .facts(
+                place.key,
+                Some(place.vault),
+                None,
+                std::slice::from_ref(principal),
+                Stage::Apply,
+            )
+            .await;
+        let vault = match &facts.vault {
+            Fact::Known(vault) => vault,
+            Fact::Unreadable(why) => {
+                return Err(Diagnostic::error(
+                    "The vault could not be read",
+                    format!(
+                        "{}: {}. So the provider cannot tell how it decides who may use {}.\n\nAllow the identity that runs Terraform to read the \
+                         vault (role Reader).",
+                        place.vault, why.reason, place.key
+                    ),
+                )
+                .on("azure.vault_resource_id")
+                .into());
+            }
+        };
+        let pending: Option<AzureError> = match access(&facts, vault, principal) {
+            Access::Granted | Access::PerhapsDenied(_) if sent_at.is_none() => return Ok(false),
+            Access::Granted | Access::PerhapsDenied(_) => {
+                row += 1;
+                if row >= IN_A_ROW {
+                    azure.granted(place.key);
+                    return Ok(given);
+                }
+                wait = PAUSES.0;
+                None
+            }
+            Access::Denied(name) => return Err(denied(place, who, principal, &name)),
+            // What is there and was sent a moment ago shows late; it is sent again after a while, which changes nothing where it is there.
+            _ if sent_at.is_some_and(|at: tokio::time::Instant| at.elapsed() < PAUSES.1 * 3) => {
+                row = 0;
+                None
+            }
+            _ => {
+                row = 0;
+                match put(client, place, vault, principal).await {
+                    Ok(made) => {
+                        given |= made;
+                        sent_at = Some(tokio::time::Instant::now());
+                        None
+                    }
+                    // A new principal, or another change of the vault: both pass.
+                    Err(
+                        error @ (AzureError::PrincipalNotFound(_) | AzureError::Conflict { .. }),
+                    ) => Some(error),
+                    Err(error) => return Err(failed(place, &error)),
+                }
+            }
+        };
+        if deadline.has_passed() {
+            return Err(match pending {
+                Some(error) => failed(place, &error),
+                None => late(place, who, principal, deadline),
+            });
+        }
+        if pause(wait, cx.stop()).await == Pause::Stopped {
+            return Err(interrupted(place, who, principal, sent_at.is_some()));
+        }
+        wait = (wait * 2).min(PAUSES.1);
+    }
+}
+
+fn denied(place: Place<'_>, who: &str, principal: &PrincipalId, name: &str) -> Diagnostics {
+    Diagnostic::error(
+        "A deny assignment takes the key from a principal that needs it",
+        format!(
+            "The deny assignment \"{name}\" takes the use of {} from {who} ({principal}). Deny assignments come before role assignments, so granting \
+             would change nothing.\n\nAsk the person who manages it to exclude this principal, and apply again.",
+            place.key
+        ),
+    )
+    .on("azure.key_vault_key_id")
+    .into()
+}
+
+fn late(place: Place<'_>, who: &str, principal: &PrincipalId, deadline: Deadline) -> Diagnostics {
+    Diagnostic::error(
+        "The new access to the key does not show",
+        format!(
+            "Azure accepted the access of {who} ({principal}) to {}, and did not show it within {}. Somebody else may have written the access of \
+             the vault at the same time: `access_policy` blocks of `azurerm_key_vault` write all of them.\n\nCheck it, and apply again.",
+            place.key,
+            spell(deadline.length())
+        ),
+    )
+    .on("azure.key_vault_key_id")
+    .into()
+}
+
+fn interrupted(
+    place: Place<'_>,
+    who: &str,
+    principal: &PrincipalId,
+    was_sent: bool,
+) -> Diagnostics {
+    let truth = match was_sent {
+        true => "Azure accepted it; whether it shows already was not waited for.",
+        false => "It was not granted yet.",
+    };
+    Diagnostic::error(
+        "Granting access to the key was interrupted",
+        format!(
+            "The run was interrupted while {who} ({principal}) got access to {}. {truth}\n\nApply again.",
+            place.key
+        ),
+    )
+    .on("azure.key_vault_key_id")
+    .into()
+}
+
+/// Takes the access that this provider gave to a principal. What somebody else gave is left alone.
+///
+/// # Errors
+/// When Azure refuses.
+pub async fn revoke(
+    client: &Client,
+    place: Place<'_>,
+    principal: &PrincipalId,
+) -> Result<(), Diagnostics> {
+    let azure = client.keys().azure();
+    let _alone = azure.lock_vault(place.key).await;
+    let vault = match azure.cloud().vault(place.vault, place.key.name()).await {
+        Ok(vault) => vault,
+        // Its assignments and policies went with it.
+        Err(AzureError::NotFound(_)) => return Ok(()),
+        Err(error) => return Err(failed(place, &error)),
+    };
+    let cloud = azure.cloud();
+    let outcome = match &vault.access {
+        AccessModel::RoleAssignments(_) => {
+            cloud
+                .unassign_role(place.vault, place.key.name(), principal)
+                .await
+        }
+        AccessModel::AccessPolicies(_) => {
+            cloud
+                .change_access_policy(place.vault, &vault.tenant, principal, AccessChange::Remove)
+                .await
+        }
+        AccessModel::LocalRoles => cloud.unassign_local_role(place.key, principal).await,
+    };
+    azure.forget(place.key);
+    outcome.map_err(|error| failed(place, &error))
+}
+
+/// Whether the access of a principal is this provider's own, where that can be told: role assignments have a name, access policies do not.
+///
+/// # Errors
+/// When Azure refuses.
+pub async fn is_own(
+    client: &Client,
+    place: Place<'_>,
+    vault: &Vault,
+    principal: &PrincipalId,
+) -> Result<Option<bool>, AzureError> {
+    let cloud = client.keys().azure().cloud();
+    match &vault.access {
+        AccessModel::RoleAssignments(_) => cloud
+            .has_own_role(place.vault, place.key.name(), principal)
+            .await
+            .map(Some),
+        AccessModel::LocalRoles => cloud
+            .has_own_local_role(place.key, principal)
+            .await
+            .map(Some),
+        AccessModel::AccessPolicies(_) => Ok(None),
+    }
+}
