@@ -208,7 +208,7 @@ const GUIDES: &str = "
 ## Guides
 
 - [Installation](guides/installation.md), the [permissions](guides/permissions.md) that it needs, and [OpenTofu](guides/opentofu.md)
-- [Your first key on AWS](guides/first-key.md) and [on Google Cloud](guides/first-key-google.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
+- [Your first key on AWS](guides/first-key.md), [on Google Cloud](guides/first-key-google.md) and [on Azure](guides/first-key-azure.md), and what it [encrypts and what not](guides/what-is-encrypted.md)
 - [Authentication](guides/authentication.md), proxies and certificates; [GovCloud](guides/govcloud.md)
 - [Cluster volumes](guides/cluster-volumes.md), [rotation](guides/rotation.md), and [layouts](guides/layouts.md) for many workspaces and accounts
 - Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
@@ -274,7 +274,7 @@ fn coverage_page() -> String {
          has no effect.\n- A key does not encrypt data directly: it encrypts data keys. While the key is disabled, \
          Databricks cannot decrypt them after the cached ones expire.\n",
     );
-    for cloud in [Cloud::Aws, Cloud::Gcp] {
+    for cloud in [Cloud::Aws, Cloud::Gcp, Cloud::Azure] {
         let _ = write!(
             page,
             "\n## On {}\n\n| Data | Location | Key | Notes |\n|---|---|---|---|\n",
@@ -297,19 +297,28 @@ fn coverage_page() -> String {
             let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
         }
     }
-    page.push_str(
-        "\n## What can change\n\nOn AWS and Google Cloud:\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n",
-    );
+    page.push_str("\n## What can change\n");
     let word = |may: bool| if may { "yes" } else { "no" };
-    for case in UseCase::ACCOUNT {
-        let may = transition(&Cloud::Aws, case);
-        let _ = writeln!(
+    // What AWS has, Google Cloud has too.
+    let tables = [
+        ("AWS and Google Cloud", Cloud::Aws, &UseCase::ACCOUNT[..]),
+        ("Azure", Cloud::Azure, &UseCase::ALL[..]),
+    ];
+    for (clouds, cloud, cases) in tables {
+        let _ = write!(
             page,
-            "| `{case}` | {} | {} | {} |",
-            word(may.set),
-            word(may.change),
-            word(may.remove)
+            "\nOn {clouds}:\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n"
         );
+        for case in cases {
+            let may = transition(&cloud, *case);
+            let _ = writeln!(
+                page,
+                "| `{case}` | {} | {} | {} |",
+                word(may.set),
+                word(may.change),
+                word(may.remove)
+            );
+        }
     }
     page.push_str(
         "\nCatalogs on default storage can have a key of their own, which you set in the catalog and not here. That is another \
@@ -335,6 +344,19 @@ fn resource_page(name: &str, schema: &Schema, examples: &Path) -> std::io::Resul
         example(&examples.join("import.tf"))?,
         example(&examples.join("import-by-identity.tf"))?
     );
+    for (cloud, file) in [
+        ("Google Cloud", "import-google.tf"),
+        ("Azure", "import-azure.tf"),
+    ] {
+        let path = examples.join(file);
+        if path.exists() {
+            let _ = write!(
+                page,
+                "\nOn {cloud}:\n\n```terraform\n{}\n```\n",
+                example(&path)?
+            );
+        }
+    }
     let _ = write!(
         page,
         "\n## Errors\n\n{}\n",

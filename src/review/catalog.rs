@@ -87,7 +87,7 @@ rules! {
     ResourceUnreadable "resource-unreadable" "A resource cannot be read"
         "The plan shows a value that this version cannot read, so the review does not cover the resource.";
     StorageKeyAttached "storage-key-attached" "A workspace gets its storage key, permanently"
-        "A storage key can be set only once. It cannot be replaced or removed.";
+        "On AWS and Google Cloud, a storage key can be set only once: it cannot be replaced or removed.";
     StorageKeyChanged "storage-key-changed" "The storage key of a workspace cannot be changed"
         "Databricks refuses to replace a storage key by another one.";
     StorageKeyReset "storage-key-reset" "Workspace storage goes back to a key of Microsoft"

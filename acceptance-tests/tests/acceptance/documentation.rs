@@ -188,6 +188,7 @@ fn every_error_of_a_resource_is_documented() {
                     "diagnose::account(",
                     "diagnose::aws(",
                     "diagnose::gcp(",
+                    "diagnose::azure(",
                 ],
             )
         })

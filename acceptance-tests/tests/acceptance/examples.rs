@@ -125,6 +125,30 @@ fn the_import_examples_are_what_import_takes() {
             _ => id.parse::<dbxcmk::vocabulary::WorkspaceId>().is_ok(),
         };
         assert!(known, "{id}");
+        // Those of other clouds, as long as these have another form.
+        for cloud in ["google", "azure"] {
+            let path = format!("resources/{name}/import-{cloud}.tf");
+            if !checkout().join("examples").join(&path).exists() {
+                continue;
+            }
+            let block = example(&path);
+            assert!(
+                block.contains(&format!("to = {name}.{resource}")),
+                "{block}"
+            );
+            let (_, rest) = block.split_once("id = \"").unwrap();
+            let (id, _) = rest.split_once('"').unwrap();
+            let known = match (name, cloud) {
+                ("dbxcmk_workspace_binding", _) => id
+                    .parse::<dbxcmk::vocabulary::azure::WorkspaceResourceId>()
+                    .is_ok(),
+                (_, "google") => id.parse::<dbxcmk::vocabulary::gcp::CryptoKeyName>().is_ok(),
+                _ => id.split(',').next().is_some_and(|key| {
+                    key.parse::<dbxcmk::vocabulary::azure::VaultKeyId>().is_ok()
+                }),
+            };
+            assert!(known, "{id}");
+        }
     }
 }
 
@@ -205,6 +229,95 @@ fn the_example_for_google_cloud_is_applied() {
     let head = HEAD.replace("provider \"dbxcmk\" {}", "");
     stage.workdir.configuration(&format!("{head}{provider}"));
     stage.workdir.validate();
+}
+
+/// The example for Azure, and the way that the guide goes, with this key and this workspace in the place of what makes them.
+#[test]
+fn the_example_for_azure_is_applied() {
+    use acceptance_tests::azure::provider;
+    use dbxcmk_sandbox::azure::{VAULT, VERSION, key_id, vault_id, workspace_id};
+    let named = [
+        ("key_vault_key_id", key_id(VAULT)),
+        ("vault_resource_id", vault_id(VAULT)),
+        ("workspace_resource_id", workspace_id()),
+        ("settle_time", "0s".to_owned()),
+    ];
+    // Where these services are stands in a file beside the example.
+    let is_here = |stage: &Stage| {
+        let head = provider(&stage.sandbox, stage.workdir.path(), "");
+        let (_, block) = head.split_once("provider \"dbxcmk\"").unwrap();
+        stage
+            .workdir
+            .write("here_override.tf", &format!("provider \"dbxcmk\"{block}"));
+    };
+    let mut stage = Stage::on_azure();
+    stage.workdir.configuration(&example("azure/main.tf"));
+    stage
+        .workdir
+        .write("variables.tf", &example("azure/variables.tf"));
+    is_here(&stage);
+    for (name, value) in &named {
+        stage.workdir.set(&format!("TF_VAR_{name}"), value);
+    }
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
+
+    let guide = std::fs::read_to_string(checkout().join("docs/guides/first-key-azure.md")).unwrap();
+    let steps = crate::documentation::blocks(&guide, "terraform");
+    let [provider_block, _, resources, ..] = steps.as_slice() else {
+        panic!("the guide has other steps");
+    };
+    let stage = Stage::on_azure();
+    let around = |text: &str| {
+        text.replace(
+            "azurerm_key_vault_key.lakehouse.versionless_id",
+            &format!("\"{}\"", key_id(VAULT)),
+        )
+        .replace(
+            "azurerm_key_vault.lakehouse.id",
+            &format!("\"{}\"", vault_id(VAULT)),
+        )
+        .replace(
+            "azurerm_databricks_workspace.prod.id",
+            &format!("\"{}\"", workspace_id()),
+        )
+        .replace("  depends_on", "  settle_time = \"0s\"\n\n  depends_on")
+    };
+    let head = HEAD.replace("provider \"dbxcmk\" {}", "");
+    stage
+        .workdir
+        .configuration(&format!("{head}{provider_block}{}", around(resources)));
+    is_here(&stage);
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
+
+    // What the guide imports is what there is now.
+    if has("import blocks", (1, 5)) {
+        let imports = steps
+            .iter()
+            .find(|block| block.contains("import {"))
+            .expect("a step that imports");
+        std::fs::remove_file(stage.workdir.path().join("terraform.tfstate")).unwrap();
+        let whole = format!(
+            "{head}{provider_block}{}{}",
+            around(resources),
+            around(imports)
+        );
+        stage.workdir.configuration(&whole);
+        let plan = stage.workdir.plan();
+        for address in [
+            "dbxcmk_key_policy.lakehouse",
+            "dbxcmk_workspace_binding.prod",
+        ] {
+            let action = plan.actions(address);
+            assert!(
+                action == "no-op" || action == "update",
+                "{address}: {action}"
+            );
+        }
+    }
 }
 
 #[test]

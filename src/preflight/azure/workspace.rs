@@ -62,7 +62,7 @@ impl ArmWorkspaceFacts {
     }
 
     fn show(&self) -> Remedy {
-        Remedy::say("Look at the workspace:")
+        Remedy::say("Read the workspace:")
             .run([format!("az databricks workspace show --ids {}", self.id)])
     }
 }

@@ -83,7 +83,7 @@ async fn ended(
                 return Ended::Failed(AzureError::of_operation(&code, &message));
             }
             Err(error) => {
-                tracing::warn!(workspace = %id, %error, "the operation could not be looked at; looking again");
+                tracing::warn!(workspace = %id, %error, "the operation could not be read; reading again");
                 unseen += 1;
                 if unseen >= UNSEEN {
                     return Ended::Over;

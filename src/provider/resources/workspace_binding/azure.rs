@@ -197,7 +197,7 @@ pub fn readable(now: &ArmWorkspace, case: UseCase) -> Result<Option<VaultKeyId>,
         AttachedVaultKey::Unreadable(text) => Err(Diagnostic::error(
             "The key of the workspace cannot be read",
             format!(
-                "The workspace {} shows this as its key for {}: {text}. The provider does not treat it as empty.\n\nLook at the workspace:\n\n  az \
+                "The workspace {} shows this as its key for {}: {text}. The provider does not treat it as empty.\n\nRead the workspace:\n\n  az \
                  databricks workspace show --ids {}\n\nIf the key is correct there, report this as a bug of this provider.",
                 now.id(),
                 case.in_words(),

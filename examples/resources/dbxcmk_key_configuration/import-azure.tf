@@ -1,0 +1,4 @@
+import {
+  to = dbxcmk_key_configuration.lakehouse
+  id = "https://acme-lakehouse.vault.azure.net/keys/main"
+}
