@@ -11,6 +11,7 @@
 
 pub mod background;
 pub mod providers;
+pub mod python;
 pub mod terraform;
 
 use std::path::{Path, PathBuf};

@@ -5,6 +5,7 @@ use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{DATABRICKS, HSM, POLICY_VAULT, VERSION};
 use serde_json::Value as Json;
 
+mod clients;
 mod life;
 mod proof;
 mod review;

@@ -41,7 +41,7 @@ fn command(stage: &Stage, arguments: &[&str]) -> Command {
 }
 
 /// Runs the command, without any setting of a Databricks account: its exit code and its report.
-fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
+pub(super) fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
     let output = command(stage, arguments).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {

@@ -4,43 +4,19 @@
 use std::process::Command;
 
 use acceptance_tests::google::{KEY, resources};
-use acceptance_tests::harness::checkout;
+use acceptance_tests::harness;
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::{Options, Sandbox, gcp};
 use serde_json::json;
 
-/// Runs a script with Google's clients at hand; what it printed.
+/// Google's clients are not to look for a certificate of this machine.
 fn python(script: &str, arguments: &[&str], sandbox: &Sandbox) -> String {
-    let root = checkout();
-    let installed = Command::new(root.join("scripts/venv"))
-        .args([
-            "google-clients",
-            "acceptance-tests/google-clients/requirements.txt",
-        ])
-        .status();
-    assert!(
-        installed.is_ok_and(|status| status.success()),
-        "Google's clients could not be installed"
-    );
-    let output = Command::new(root.join(".local/google-clients/bin/python"))
-        .arg(root.join("acceptance-tests/google-clients").join(script))
-        .args(arguments)
-        .env_remove("DATABRICKS_TOKEN")
-        .env("HOME", std::env::temp_dir().join("no-such-home"))
-        .envs(sandbox.environment())
-        .env("SANDBOX_URL", sandbox.url())
-        .env("GOOGLE_API_USE_CLIENT_CERTIFICATE", "false")
-        .env("GOOGLE_API_USE_MTLS_ENDPOINT", "never")
-        .output()
-        .unwrap();
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{text}");
-    text
+    let environment = [
+        ("GOOGLE_API_USE_CLIENT_CERTIFICATE", "false"),
+        ("GOOGLE_API_USE_MTLS_ENDPOINT", "never"),
+    ];
+    harness::python::python("google-clients", script, arguments, sandbox, &environment)
 }
 
 /// One test, so that the clients are installed once.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::{AzureWorld, DATABRICKS, denied, not_found, object, refusal};
+use super::{AzureWorld, DATABRICKS, SUBSCRIPTION, denied, not_found, object, refusal};
 use crate::Shared;
 use crate::http::{Answer, Request};
 
@@ -63,6 +63,37 @@ pub(super) fn answer(shared: &Shared, request: &Request, scope: &str, rest: &str
             "The resource type could not be found.",
         ),
     }
+}
+
+/// The built-in role for keys that services encrypt with, by its id. Source: "Azure built-in roles for Security", Key Vault Crypto Service
+/// Encryption User.
+pub(super) fn encryption_user() -> (&'static str, Json) {
+    let id = "e147488a-f6f5-4113-8e2d-b22465e65bf6";
+    let definition = json!({
+        "id": format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{id}"),
+        "type": "Microsoft.Authorization/roleDefinitions",
+        "name": id,
+        "properties": {
+            "roleName": "Key Vault Crypto Service Encryption User",
+            "type": "BuiltInRole",
+            "assignableScopes": ["/"],
+            "permissions": [{
+                "actions": [
+                    "Microsoft.EventGrid/eventSubscriptions/write",
+                    "Microsoft.EventGrid/eventSubscriptions/read",
+                    "Microsoft.EventGrid/eventSubscriptions/delete",
+                ],
+                "notActions": [],
+                "dataActions": [
+                    "Microsoft.KeyVault/vaults/keys/read",
+                    "Microsoft.KeyVault/vaults/keys/wrap/action",
+                    "Microsoft.KeyVault/vaults/keys/unwrap/action",
+                ],
+                "notDataActions": [],
+            }],
+        },
+    });
+    (id, definition)
 }
 
 fn full_id(scope: &str, rest: &str) -> String {

@@ -119,12 +119,17 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     let (vault, rest) = path.split_once('/').unwrap_or((path, ""));
     let vault = vault.to_ascii_lowercase();
     let audience = format!("https://{}.azure.net", domain(&vault));
-    if request.header("authorization").is_empty() {
-        let mut challenge = refusal(
+    let refused = if request.header("authorization").is_empty() {
+        Some(refusal(
             401,
             "Unauthorized",
             "AKV10000: Request is missing a Bearer or PoP token.",
-        );
+        ))
+    } else {
+        login::is_for(shared, request, &audience).err()
+    };
+    // Who comes without a token, or with one for something else, learns which one to bring.
+    if let Some(mut challenge) = refused {
         challenge.headers.push((
             "www-authenticate".to_owned(),
             format!(
@@ -133,9 +138,6 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
             ),
         ));
         return challenge;
-    }
-    if let Err(refused) = login::is_for(shared, request, &audience) {
-        return refused;
     }
     let mut world = shared.world();
     let azure = &mut world.now.azure;

@@ -36,7 +36,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     }
     // What the official clients ask before anything else.
     if path.ends_with("/.well-known/openid-configuration") || path.contains("common/discovery") {
-        let base = format!("{}/login/{TENANT}", shared.azure_url());
+        let base = format!("{}/{TENANT}", shared.azure_url());
         return Answer::json(
             200,
             &json!({

@@ -170,6 +170,8 @@ impl AzureWorld {
             world.add_key(name, KEY, VERSION);
         }
         world.add_workspace(&workspace_id(), WORKSPACE);
+        let (id, definition) = authorization::encryption_user();
+        world.role_definitions.insert(id.to_owned(), definition);
         world
     }
 
@@ -274,6 +276,13 @@ pub fn is_azure(path: &str) -> bool {
     ["/login/", "/arm/", "/vault/", "/graph/"]
         .iter()
         .any(|start| path.starts_with(start))
+        || is_login_of_a_host(path)
+}
+
+/// The official clients take no more than a host for the login, and then the tenant.
+fn is_login_of_a_host(path: &str) -> bool {
+    path.strip_prefix('/')
+        .is_some_and(|rest| rest.starts_with(TENANT) || rest.starts_with("common/discovery"))
 }
 
 /// Answers one request.
@@ -282,6 +291,9 @@ pub fn answer(shared: &Shared, request: &Request, effect: Option<&Effect>) -> An
     workspaces::tick(shared);
     if let Some(rest) = path.strip_prefix("/login/") {
         return login::answer(shared, request, rest);
+    }
+    if is_login_of_a_host(&path) {
+        return login::answer(shared, request, path.trim_start_matches('/'));
     }
     if let Some(rest) = path.strip_prefix("/vault/") {
         return keys::answer(shared, request, rest);
