@@ -53,6 +53,7 @@ pub enum Run {
 pub enum Cloud {
     Aws,
     Google,
+    Azure,
 }
 
 #[derive(Clone, Debug)]
@@ -81,6 +82,11 @@ const ACCOUNT_PLACES: [(&str, &str, u32); 4] = [
         0,
     ),
 ];
+
+/// What is done on Azure, as the sandbox knows it.
+const GIVE: &str = "PUT /arm/ roleAssignments";
+const SEND: &str = "PUT /arm/ Microsoft.Databricks/workspaces";
+const WATCH: &str = "GET /arm/ Microsoft.Databricks/operations";
 
 const PAGE: &str = "<!doctype html><html><head><title>Sign In</title></head><body></body></html>";
 
@@ -530,6 +536,96 @@ fn google() -> Vec<Case> {
         .collect()
 }
 
+/// What Resource Manager and Key Vault do.
+fn azure() -> Vec<Case> {
+    let section = "Azure";
+    let refusal = |status: u16, code: &str, message: &str| Effect::Status {
+        status,
+        body: format!("{{\"error\":{{\"code\":\"{code}\",\"message\":\"{message}\"}}}}"),
+        content_type: None,
+        retry_after: None,
+    };
+    let faults = [
+        (
+            "403",
+            refusal(
+                403,
+                "AuthorizationFailed",
+                "The client does not have authorization.",
+            ),
+        ),
+        (
+            "409",
+            refusal(
+                409,
+                "ConcurrentUpdateError",
+                "Another operation is in progress.",
+            ),
+        ),
+        ("429", refusal(429, "TooManyRequests", "Too many requests.")),
+        (
+            "500",
+            refusal(500, "InternalServerError", "Internal error."),
+        ),
+        ("503", refusal(503, "ServerBusy", "Try again.")),
+        ("a reset before the request arrived", Effect::DropBefore),
+        (
+            "a reset after the request was carried out",
+            Effect::DropAfter,
+        ),
+        ("a truncated body", Effect::Truncate),
+        ("invalid JSON", Effect::Garble),
+    ];
+    let mut all = Vec::new();
+    for (place, operation) in [
+        ("giving access to the key", GIVE),
+        ("sending the workspace", SEND),
+        ("watching the operation", WATCH),
+    ] {
+        for (fault, effect) in faults.clone() {
+            let strikes = vec![Fault::new(operation, effect)];
+            all.push(case(section, fault, place, Mishap::Faults(strikes)));
+        }
+    }
+    let missing = refusal(
+        400,
+        "PrincipalNotFound",
+        "Principal does not exist in the directory.",
+    );
+    for (fault, place, strikes) in [
+        (
+            "a principal that Azure does not know yet",
+            "giving access to the key",
+            Fault::new(GIVE, missing).times(2),
+        ),
+        (
+            "an update that is silently undone",
+            "sending the workspace",
+            Fault {
+                skip: 1,
+                ..Fault::new(SEND, Effect::Revert)
+            },
+        ),
+    ] {
+        all.push(case(section, fault, place, Mishap::Faults(vec![strikes])));
+    }
+    let points = [
+        ("before access is given", Point::Before(GIVE)),
+        ("after access was given", Point::After(GIVE)),
+        ("before the workspace is sent", Point::Before(SEND)),
+        ("after the workspace was sent", Point::After(SEND)),
+        ("while the workspace is updated", Point::Before(WATCH)),
+    ];
+    let signals = every_signal("People and machines, on Azure", &points);
+    all.into_iter()
+        .chain(signals)
+        .map(|one| Case {
+            cloud: Cloud::Azure,
+            ..one
+        })
+        .collect()
+}
+
 /// `put`: the operation that writes the policy of the key.
 fn signals(section: &'static str, put: &'static str, of_put: [&'static str; 2]) -> Vec<Case> {
     let points = [
@@ -554,6 +650,10 @@ fn signals(section: &'static str, put: &'static str, of_put: [&'static str; 2]) 
         ("while the workspace is updated", Point::Waiting),
         ("while the keys settle", Point::Settling),
     ];
+    every_signal(section, &points)
+}
+
+fn every_signal(section: &'static str, points: &[(&'static str, Point)]) -> Vec<Case> {
     let signals = [
         ("Ctrl-C", Signal::InterruptOnce),
         ("Ctrl-C twice", Signal::InterruptTwice),
@@ -562,7 +662,7 @@ fn signals(section: &'static str, put: &'static str, of_put: [&'static str; 2]) 
     ];
     let mut all = Vec::new();
     for (fault, signal) in signals {
-        for (place, at) in points {
+        for (place, at) in points.iter().copied() {
             all.push(case(section, fault, place, Mishap::Signal { signal, at }));
         }
     }
@@ -591,6 +691,8 @@ impl Case {
                 signal: Signal::InterruptTwice,
                 at,
             } => match at {
+                // There is no object that could be there twice.
+                _ if self.cloud == Cloud::Azure => &[],
                 Point::Before("POST /customer-managed-keys") => &[],
                 _ if self.cloud == Cloud::Google => FOUND_OR_NOT_ON_GOOGLE,
                 // Nothing was made by then.
@@ -608,5 +710,5 @@ pub fn all() -> Vec<Case> {
         "KMS PutKeyPolicy",
         ["before the policy is put", "after the policy was put"],
     );
-    [account(), databricks(), kms(), of_aws, google()].concat()
+    [account(), databricks(), kms(), of_aws, google(), azure()].concat()
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use acceptance_tests::google;
 use acceptance_tests::harness::background::Background;
 use acceptance_tests::harness::{self, Message};
+use acceptance_tests::{azure, google};
+use dbxcmk_sandbox::azure::{DATABRICKS, VERSION, key_id, vault_id};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
@@ -48,6 +49,10 @@ fn on_google(settle: &str) -> String {
     );
     format!("{}{resources}", head())
 }
+
+/// Somebody else's role on the vault, which has to be there in the end: Key Vault Reader.
+const FOREIGN_ROLE: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
+const ANN: &str = "a1100000-0000-4000-8000-000000000007";
 
 fn configuration(key: &str, settle: &str) -> String {
     let head = head();
@@ -120,6 +125,17 @@ pub fn play(case: &Case) -> Seen {
             stage.workdir.configuration(&on_google(settle));
             (stage, google::KEY.to_owned())
         }
+        Cloud::Azure => {
+            let stage = Stage::on_azure();
+            stage.assign(&vault_id(azure::OWN_VAULT), FOREIGN_ROLE, ANN);
+            // All of it takes a few seconds here, on a machine that is not busy.
+            let timeouts = "  timeouts = {\n    create = \"30s\"\n  }\n";
+            let resources = azure::resources(azure::OWN_VAULT)
+                .replace("  settle_time", &format!("{timeouts}  settle_time"))
+                .replacen("  azure = {", &format!("{timeouts}  azure = {{"), 1);
+            stage.configure_azure(&resources);
+            (stage, key_id(azure::OWN_VAULT))
+        }
     };
     match case.run {
         Run::Apply => {
@@ -129,11 +145,11 @@ pub fn play(case: &Case) -> Seen {
                 &["apply", "-json", "-input=false", "-auto-approve"],
             );
             mend(&stage, &case.mishap);
-            nothing_twice_nothing_lost(&stage, &key);
+            nothing_twice_nothing_lost(&stage, case.cloud, &key);
             let next = stage
                 .workdir
                 .run(&["apply", "-json", "-input=false", "-auto-approve"]);
-            everything_is_there(&stage, &key, &next);
+            everything_is_there(&stage, case.cloud, &key, &next);
             Seen {
                 run: told_of(&run, &case.mishap),
                 next: told(&next),
@@ -307,8 +323,43 @@ fn foreign_binding() -> Json {
 }
 
 /// What holds of the policy of a key at every moment.
-fn the_policy_is_whole(stage: &Stage, key: &str) {
-    if key == google::KEY {
+fn the_policy_is_whole(stage: &Stage, cloud: Cloud, key: &str) {
+    if cloud == Cloud::Azure {
+        let mut given: Vec<(String, String, String)> = stage.azure(|azure| {
+            let field = |one: &Json, name: &str| {
+                let value = &one["properties"][name];
+                value.as_str().unwrap_or_default().to_ascii_lowercase()
+            };
+            azure
+                .role_assignments
+                .values()
+                .map(|one| {
+                    (
+                        field(one, "scope"),
+                        field(one, "roleDefinitionId"),
+                        field(one, "principalId"),
+                    )
+                })
+                .collect()
+        });
+        assert!(
+            given
+                .iter()
+                .any(|(_, role, principal)| role.ends_with(FOREIGN_ROLE) && principal == ANN),
+            "somebody else's role was touched: {given:?}"
+        );
+        let many = given.len();
+        given.sort();
+        given.dedup();
+        assert_eq!(given.len(), many, "a role is given twice: {given:?}");
+        let lost = stage.azure(|azure| azure.lost.clone());
+        assert!(
+            lost.is_empty(),
+            "a field of the workspace was lost: {lost:?}"
+        );
+        return;
+    }
+    if cloud == Cloud::Google {
         let bindings = stage.google(|google| {
             google.policies[google::KEY].fields["bindings"]
                 .as_array()
@@ -347,13 +398,13 @@ fn the_policy_is_whole(stage: &Stage, key: &str) {
 }
 
 /// What holds at every moment, however a run ended.
-fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
+fn nothing_twice_nothing_lost(stage: &Stage, cloud: Cloud, key: &str) {
     assert!(
         stage.configurations().len() <= 1,
         "a key configuration is there twice: {:?}",
         stage.configurations()
     );
-    the_policy_is_whole(stage, key);
+    the_policy_is_whole(stage, cloud, key);
     // The state claims nothing that is not there.
     let ids: Vec<Json> = stage
         .configurations()
@@ -371,7 +422,7 @@ fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
                 "{} is tainted and would be replaced",
                 resource["type"]
             );
-            if resource["type"] == "dbxcmk_key_configuration" {
+            if resource["type"] == "dbxcmk_key_configuration" && cloud != Cloud::Azure {
                 assert!(
                     ids.contains(&instance["attributes"]["id"]),
                     "the state has a key configuration that is not there"
@@ -381,12 +432,22 @@ fn nothing_twice_nothing_lost(stage: &Stage, key: &str) {
     }
 }
 
-fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
+fn everything_is_there(stage: &Stage, cloud: Cloud, key: &str, next: &harness::Run) {
     assert!(next.success, "the next apply failed:\n{}", next.shown());
-    nothing_twice_nothing_lost(stage, key);
+    nothing_twice_nothing_lost(stage, cloud, key);
     let mut addresses = stage.workdir.addresses();
     addresses.sort();
     assert_eq!(addresses, [CONFIGURATION, POLICY, BINDING]);
+    if cloud == Cloud::Azure {
+        assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION]);
+        let storage = stage.arm_text("/properties/storageAccountIdentity/principalId");
+        let disks = stage.arm_text("/properties/managedDiskIdentity/principalId");
+        for principal in [DATABRICKS, &storage, &disks] {
+            assert!(stage.can_use(azure::OWN_VAULT, principal), "{principal}");
+        }
+        stage.workdir.empty_plan();
+        return;
+    }
     let configurations = stage.configurations();
     assert_eq!(configurations.len(), 1, "{configurations:?}");
     let id = configurations[0]["customer_managed_key_id"].clone();
@@ -395,7 +456,7 @@ fn everything_is_there(stage: &Stage, key: &str, next: &harness::Run) {
         "managed_services_customer_managed_key_id",
         "storage_customer_managed_key_id",
     ] {
-        let workspace = match key == google::KEY {
+        let workspace = match cloud == Cloud::Google {
             true => dbxcmk_sandbox::gcp::WORKSPACE,
             false => WORKSPACE,
         };

@@ -15,7 +15,7 @@ const HEAD: &str = "---
 page_title: \"Reliability - dbxcmk\"
 subcategory: \"\"
 description: |-
-  What happens when the account API, KMS, the network, a machine or a person interrupts an apply.
+  What happens when the account API, a cloud, the network, a machine or a person interrupts an apply.
 ---
 
 # Reliability
@@ -26,8 +26,9 @@ the row says (once, unless the row says otherwise), and then applies again.
 
 After each failure, the test checks:
 
-- No key configuration and no statement of the key policy exists twice.
-- Statements of others in the key policy are byte for byte unchanged.
+- No key configuration, no statement of the key policy, and no role assignment exists twice.
+- Statements of others in the key policy are byte for byte unchanged; on Azure, so are role assignments of others and all other fields of the
+  workspace.
 - The state contains only what exists, and marks nothing for replacement.
 - The next apply succeeds, the workspace has its keys, and the plan after it shows no changes.
 - The storage key, which can be set only once, was never set to another key.
