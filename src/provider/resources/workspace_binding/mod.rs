@@ -319,8 +319,7 @@ impl Resource for WorkspaceBindingResource {
             (true, false) => found.push(
                 Diagnostic::error(
                     "Missing required argument",
-                    "The argument \"workspace_id\" is required on AWS and Google Cloud. For a workspace on Azure, set `azure = { \
-                     workspace_resource_id = … }` instead.",
+                    "Set `workspace_id`. For a workspace on Azure, set `azure = { workspace_resource_id = … }` instead.",
                 )
                 .on("workspace_id"),
             ),
