@@ -1,5 +1,10 @@
 //! `key status|disable|restore`: the kill switch, when Terraform is not at hand.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "these texts are the help of the command line, too, where they stand as they are"
+)]
+
 mod report;
 
 use std::collections::BTreeSet;

@@ -86,18 +86,18 @@ pub(super) fn attributes() -> Vec<Attribute> {
         .sensitive(),
         said(
             "client_certificate",
-            "Certificate of the application and its private key, base64: PEM (not PKCS#12).",
+            "Certificate of the application and its private key, as base64 of PKCS#12 (`.pfx`) or PEM.",
             "`ARM_CLIENT_CERTIFICATE`",
         )
         .sensitive(),
         said(
             "client_certificate_path",
-            "File with the same, as PEM.",
+            "File with the certificate of the application and its private key: PKCS#12 (`.pfx`) or PEM.",
             "`ARM_CLIENT_CERTIFICATE_PATH`",
         ),
         said(
             "client_certificate_password",
-            "Password of the private key, as hashicorp/azurerm has it. The provider reads only private keys without a password, and says so.",
+            "Password of the PKCS#12 file. A private key in PEM must not have one.",
             "`ARM_CLIENT_CERTIFICATE_PASSWORD`",
         )
         .sensitive(),
@@ -180,15 +180,44 @@ pub(super) struct Defaults {
     pub(super) environment: Option<String>,
 }
 
-/// The private key and the certificate of a PEM text.
-fn certificate(pem: &str) -> Result<AzureCredential, String> {
+/// The private key and the certificate of a file: PKCS#12, as hashicorp/azurerm has it, or PEM.
+fn certificate(file: &[u8], password: &str) -> Result<AzureCredential, String> {
+    match std::str::from_utf8(file) {
+        Ok(text) if text.contains("-----BEGIN ") => from_pem(text),
+        _ => from_pkcs12(file, password),
+    }
+}
+
+fn from_pkcs12(file: &[u8], password: &str) -> Result<AzureCredential, String> {
+    use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
+    let store = KeyStore::from_pkcs12(file, password, Pkcs12ImportPolicy::Relaxed)
+        .map_err(|error| {
+            format!(
+                "the client certificate is neither PEM nor PKCS#12 that `client_certificate_password` (ARM_CLIENT_CERTIFICATE_PASSWORD) opens: \
+                 {error}"
+            )
+        })?;
+    let (_, chain) = store
+        .private_key_chain()
+        .ok_or("the client certificate comes without its private key")?;
+    let certificate = chain
+        .certs()
+        .first()
+        .ok_or("the private key of the client certificate comes without a certificate")?;
+    let key = STANDARD.encode(chain.key().as_der());
+    Ok(AzureCredential::ClientCertificate {
+        certificate: certificate.as_der().to_vec(),
+        private_key: SecretString::from(format!(
+            "-----BEGIN PRIVATE KEY-----\n{key}\n-----END PRIVATE KEY-----\n"
+        )),
+    })
+}
+
+fn from_pem(pem: &str) -> Result<AzureCredential, String> {
     use rustls::pki_types::CertificateDer;
     use rustls::pki_types::pem::PemObject;
-    let certificate = CertificateDer::from_pem_slice(pem.as_bytes()).map_err(|_| {
-        "the client certificate is not PEM with a CERTIFICATE in it. Convert a PKCS#12 file: openssl pkcs12 -in client.pfx -nodes -out \
-         client.pem"
-            .to_owned()
-    })?;
+    let certificate = CertificateDer::from_pem_slice(pem.as_bytes())
+        .map_err(|_| "the client certificate is PEM without a CERTIFICATE in it".to_owned())?;
     let label = |block: &str| block.split("-----").next().unwrap_or_default().to_owned();
     let key = pem
         .split("-----BEGIN ")
@@ -196,8 +225,8 @@ fn certificate(pem: &str) -> Result<AzureCredential, String> {
         .ok_or("the client certificate comes without its private key")?;
     if label(key).starts_with("ENCRYPTED") || key.contains("Proc-Type: 4,ENCRYPTED") {
         return Err(
-            "the private key of the client certificate has a password, which this provider does not read. Take it off: openssl pkey -in \
-             client.pem -out plain.pem, and put the certificate behind it"
+            "the private key in the PEM file has a password, which this provider reads only of PKCS#12. Convert the file: openssl pkcs12 -export \
+             -in client.pem -out client.pfx"
                 .to_owned(),
         );
     }
@@ -297,26 +326,29 @@ impl AzureBlock {
     ) -> AzureCredential {
         let or =
             |attribute: &Attr<String>, names: &[&str]| text(attribute).or_else(|| first(names));
-        let pem = match or(&self.client_certificate, &["ARM_CLIENT_CERTIFICATE"]) {
+        let file = match or(&self.client_certificate, &["ARM_CLIENT_CERTIFICATE"]) {
             Some(encoded) => Some(
                 STANDARD
                     .decode(encoded.trim())
-                    .map_err(|_| "`client_certificate` is not base64".to_owned())
-                    .and_then(|bytes| {
-                        String::from_utf8(bytes).map_err(|_| {
-                            "the client certificate is not PEM. Convert a PKCS#12 file: openssl pkcs12 -in client.pfx -nodes -out client.pem"
-                                .to_owned()
-                        })
-                    }),
+                    .map_err(|_| "`client_certificate` is not base64".to_owned()),
             ),
-            None => or(&self.client_certificate_path, &["ARM_CLIENT_CERTIFICATE_PATH"]).map(|path| {
-                std::fs::read_to_string(&path)
-                    .map_err(|error| format!("the client certificate {path} cannot be read: {error}"))
+            None => or(
+                &self.client_certificate_path,
+                &["ARM_CLIENT_CERTIFICATE_PATH"],
+            )
+            .map(|path| {
+                std::fs::read(&path).map_err(|error| {
+                    format!("the client certificate {path} cannot be read: {error}")
+                })
             }),
         };
-        if let Some(pem) = pem {
-            return pem
-                .and_then(|pem| certificate(&pem))
+        if let Some(file) = file {
+            let password = or(
+                &self.client_certificate_password,
+                &["ARM_CLIENT_CERTIFICATE_PASSWORD"],
+            );
+            return file
+                .and_then(|file| certificate(&file, password.as_deref().unwrap_or_default()))
                 .unwrap_or_else(AzureCredential::Unusable);
         }
         let secret = or(&self.client_secret, &["ARM_CLIENT_SECRET"])
@@ -532,14 +564,14 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_pem_with_its_key() {
+    fn a_certificate_comes_with_its_key() {
         let key = rcgen::KeyPair::generate().expect("a key");
         let own = rcgen::CertificateParams::new(vec!["x".to_owned()])
             .and_then(|params| params.self_signed(&key))
             .expect("a certificate");
         let pem = format!("{}{}", own.pem(), key.serialize_pem());
         assert!(
-            matches!(certificate(&pem), Ok(AzureCredential::ClientCertificate { private_key, .. })
+            matches!(certificate(pem.as_bytes(), ""), Ok(AzureCredential::ClientCertificate { private_key, .. })
                 if private_key.expose_secret() == key.serialize_pem()),
             "the key is taken out"
         );
@@ -548,8 +580,9 @@ mod tests {
             (own.pem(), "without its private key"),
             (key.serialize_pem(), "CERTIFICATE"),
             (encrypted, "has a password"),
+            ("nope".to_owned(), "neither PEM nor PKCS#12"),
         ] {
-            let refused = certificate(&pem).expect_err("it is refused");
+            let refused = certificate(pem.as_bytes(), "").expect_err("it is refused");
             assert!(refused.contains(words), "{refused}");
         }
     }

@@ -90,6 +90,29 @@ fn a_certificate_proves_who_it_is() {
         .workdir
         .set("ARM_CLIENT_CERTIFICATE", &STANDARD.encode(pem));
     stage.workdir.empty_plan();
+    // As hashicorp/azurerm takes it: PKCS#12 with a password (AES), as base64; and one of an older tool without (3DES), as a file.
+    let pfx = include_bytes!("certificate.pfx");
+    stage
+        .workdir
+        .set("ARM_CLIENT_CERTIFICATE", &STANDARD.encode(pfx));
+    let run = stage.workdir.refused_plan();
+    assert!(
+        run.shown().contains("ARM_CLIENT_CERTIFICATE_PASSWORD"),
+        "{}",
+        run.shown()
+    );
+    stage
+        .workdir
+        .set("ARM_CLIENT_CERTIFICATE_PASSWORD", "own-words");
+    stage.workdir.empty_plan();
+    stage.workdir.unset("ARM_CLIENT_CERTIFICATE");
+    stage.workdir.unset("ARM_CLIENT_CERTIFICATE_PASSWORD");
+    let legacy = stage.workdir.path().join("legacy.pfx");
+    std::fs::write(&legacy, include_bytes!("certificate-legacy.pfx")).unwrap();
+    stage
+        .workdir
+        .set("ARM_CLIENT_CERTIFICATE_PATH", &legacy.display().to_string());
+    stage.workdir.empty_plan();
     stage.azure(|azure| azure.certificates.clear());
     let run = stage.workdir.refused_plan();
     assert!(run.shown().contains("AADSTS7000215"), "{}", run.shown());
