@@ -103,6 +103,15 @@ impl ApiError {
         self.message.contains("terminate all") && self.message.contains("instances")
     }
 
+    /// Whether there are too many requests.
+    pub fn is_too_many(&self) -> bool {
+        self.status == 429
+            || matches!(
+                self.code.as_deref(),
+                Some("RESOURCE_EXHAUSTED" | "REQUEST_LIMIT_EXCEEDED")
+            )
+    }
+
     /// Whether the API was not ready to take the request, so that it may be sent again.
     pub fn is_busy(&self) -> bool {
         matches!(self.status, 429 | 503)

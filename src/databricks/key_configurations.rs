@@ -83,6 +83,16 @@ impl KeyConfiguration {
         self.customer_managed_key_id.is_empty()
     }
 
+    /// Whether everything is there that the account shows of a configuration. An answer to a create may be only a part of it.
+    pub fn is_whole(&self) -> bool {
+        let has_key = match (&self.aws_key_info, &self.gcp_key_info) {
+            (Some(aws), _) => !aws.key_arn.is_empty() && aws.key_region.is_some(),
+            (_, Some(gcp)) => !gcp.kms_key_id.is_empty() && gcp.service_account().is_some(),
+            _ => false,
+        };
+        has_key && self.creation_time.is_some() && !self.use_cases.is_empty()
+    }
+
     /// Whether it may be attached for a use case.
     pub fn is_for(&self, case: UseCase) -> bool {
         self.use_cases.iter().any(|own| own == case.name())

@@ -6,6 +6,7 @@ pub mod auth;
 pub mod errors;
 mod http;
 pub mod key_configurations;
+mod pace;
 pub mod tokens;
 pub mod transport;
 pub mod workspaces;

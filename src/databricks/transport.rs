@@ -28,8 +28,9 @@ use url::Url;
 
 use super::auth::AccountHost;
 use super::auth::Resolved;
-use super::errors::Error;
+use super::errors::{ApiError, Error};
 use super::http::{broken, pause, read};
+use super::pace::Pace;
 use super::tokens::{GoogleSource, Headers, Tokens};
 use crate::network::Proxies;
 use crate::vocabulary::AccountId;
@@ -50,8 +51,8 @@ pub struct Behaviour {
     pub timeout: Duration,
     /// How long a call may go on trying.
     pub retry_timeout: Duration,
-    /// How many requests may be sent in a second.
-    pub requests_per_second: u32,
+    /// How many requests may be sent in a second at most; `None`: as many as the API takes.
+    pub requests_per_second: Option<u32>,
     /// A file of certificates (PEM) that are trusted besides those of the system.
     pub ca_bundle: Option<PathBuf>,
     /// What the User-Agent says.
@@ -67,20 +68,13 @@ impl Default for Behaviour {
         Self {
             timeout: Duration::from_secs(60),
             retry_timeout: Duration::from_secs(300),
-            // As the official SDKs and provider have it; Databricks publishes no limit.
-            requests_per_second: 15,
+            requests_per_second: None,
             ca_bundle: None,
             user_agent: concat!("dbxcmk/", env!("CARGO_PKG_VERSION")).to_owned(),
             google: GoogleSource::default(),
             stop: CancellationToken::new(),
         }
     }
-}
-
-/// How many requests may go at once, and since when that is true. Below zero: how many are waiting for their turn.
-struct Pace {
-    saved: f64,
-    at: Instant,
 }
 
 /// A Databricks account, ready to be called.
@@ -142,10 +136,7 @@ impl Account {
             patience,
             behaviour.stop.clone(),
         );
-        let pace = Pace {
-            saved: f64::from(behaviour.requests_per_second.max(1)),
-            at: Instant::now(),
-        };
+        let pace = Pace::new(behaviour.requests_per_second, Instant::now());
         let (pace, under_way) = (Mutex::new(pace), Semaphore::new(AT_ONCE));
         Ok(Self {
             http,
@@ -241,11 +232,15 @@ impl Account {
             attempt += 1;
             self.keep_pace().await;
             let headers = self.tokens.headers().await?;
+            let sent = Instant::now();
             let outcome = self
                 .once(&method, &url, body.clone(), &headers, attempt)
                 .await;
             let mut error = match outcome.and_then(|body| understand(&body)) {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.pace.lock().await.was_answered();
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             tracing::debug!(%method, %url, attempt, %error, "the account API did not do it");
@@ -277,6 +272,15 @@ impl Account {
                 _ => false,
             };
             let wait = pause(attempt, &error);
+            if error.api().is_some_and(ApiError::is_too_many) {
+                let mut pace = self.pace.lock().await;
+                pace.was_turned_away(sent, Instant::now(), wait);
+                tracing::info!(
+                    rate = pace.rate(),
+                    ?wait,
+                    "the account API wants fewer requests per second"
+                );
+            }
             if !again || Instant::now() + wait > deadline {
                 return Err(error);
             }
@@ -347,20 +351,10 @@ impl Account {
         }
     }
 
-    /// Waits for its turn. A second's worth of requests may go at once; after that they leave evenly.
+    /// Waits for its turn.
     async fn keep_pace(&self) {
-        let rate = f64::from(self.behaviour.requests_per_second.max(1));
-        let wait = {
-            let mut pace = self.pace.lock().await;
-            let now = Instant::now();
-            let saved = pace.saved + now.duration_since(pace.at).as_secs_f64() * rate;
-            *pace = Pace {
-                saved: saved.min(rate) - 1.0,
-                at: now,
-            };
-            (-pace.saved / rate).max(0.0)
-        };
-        tokio::time::sleep(Duration::from_secs_f64(wait)).await;
+        let wait = self.pace.lock().await.take_turn(Instant::now());
+        tokio::time::sleep(wait).await;
     }
 }
 

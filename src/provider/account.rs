@@ -3,7 +3,7 @@
 //! Reads of a run are shared, and forgotten when the provider writes. Only plans and refreshes use them: what an apply is about
 //! to rest on is always read anew.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::config::Config;
 use super::diagnose::Unavailable;
-use super::shared::{AsOf, Shared, Watched, lock};
+use super::shared::{AsOf, Shared, Watched, live, lock};
 use crate::clouds::gcp::Gcp;
 use crate::databricks::auth::Surroundings;
 use crate::databricks::key_configurations::KeyConfiguration;
@@ -129,12 +129,22 @@ fn by_id(all: Vec<Workspace>) -> BTreeMap<WorkspaceId, Workspace> {
     all.into_iter().map(|one| (one.workspace_id, one)).collect()
 }
 
+/// Every workspace of the account.
+type Workspaces = Arc<BTreeMap<WorkspaceId, Workspace>>;
+
+/// How many of the last lists of workspaces are kept.
+const LISTS: usize = 3;
+
 /// What one run has read of the account.
 #[derive(Default)]
 pub struct AccountReads {
-    workspaces: Shared<BTreeMap<WorkspaceId, Workspace>>,
-    watched_workspaces: Watched<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>>,
+    workspaces: Shared<Workspaces>,
+    changed_workspaces: Mutex<Option<Instant>>,
+    watched_workspaces: Watched<Result<Workspaces, Error>>,
+    last_lists: Mutex<VecDeque<AsOf<Workspaces>>>,
     configurations: Shared<BTreeMap<String, KeyConfiguration>>,
+    made: Mutex<BTreeMap<String, KeyConfiguration>>,
+    removed: Mutex<BTreeSet<String>>,
     roles: Mutex<BTreeMap<String, Arc<Shared<Option<String>>>>>,
 }
 
@@ -143,13 +153,14 @@ impl AccountReads {
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
-    pub async fn workspaces(
-        &self,
-        account: &Account,
-    ) -> Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error> {
+    pub async fn workspaces(&self, account: &Account) -> Result<Workspaces, Error> {
+        let changed = *lock(&self.changed_workspaces);
+        let earliest = changed.map_or_else(live, |changed| changed.max(live()));
+        let read = || async { self.workspaces_after(account, earliest).await.value };
         self.workspaces
-            .get(|| async { account.workspaces().await.map(by_id) })
+            .get(read)
             .await
+            .map(|all| Workspaces::clone(&all))
     }
 
     /// Every workspace of the account, as a list that began after `earliest` shows it. Any number of bindings that wait share
@@ -158,9 +169,37 @@ impl AccountReads {
         &self,
         account: &Account,
         earliest: Instant,
-    ) -> AsOf<Result<Arc<BTreeMap<WorkspaceId, Workspace>>, Error>> {
+    ) -> AsOf<Result<Workspaces, Error>> {
         let fetch = || async { account.workspaces().await.map(|all| Arc::new(by_id(all))) };
-        self.watched_workspaces.after(earliest, fetch).await
+        let list = self.watched_workspaces.after(earliest, fetch).await;
+        if let Ok(all) = &list.value {
+            let mut last = lock(&self.last_lists);
+            if last.back().is_none_or(|one| one.begun < list.begun) {
+                last.push_back(AsOf {
+                    begun: list.begun,
+                    value: Arc::clone(all),
+                });
+                if last.len() > LISTS {
+                    last.pop_front();
+                }
+            }
+        }
+        list
+    }
+
+    /// A workspace as a list shows it that is young enough for an apply; `None` when it is not in the list, which may lag behind, or
+    /// when there is no list. Resources that are applied side by side share the list.
+    pub async fn listed_workspace(&self, account: &Account, id: WorkspaceId) -> Option<Workspace> {
+        let list = self.workspaces_after(account, live()).await;
+        list.value.ok()?.get(&id).cloned()
+    }
+
+    /// Whether the last lists of this run, the last of them young, have all shown the same of a workspace.
+    pub fn has_long_been(&self, id: WorkspaceId, so: impl Fn(&Workspace) -> bool) -> bool {
+        let last = lock(&self.last_lists);
+        last.len() == LISTS
+            && last.back().is_some_and(|list| list.begun > live())
+            && last.iter().all(|list| list.value.get(&id).is_some_and(&so))
     }
 
     /// A workspace; `None` when the account has none of this number.
@@ -197,7 +236,8 @@ impl AccountReads {
             .await
     }
 
-    /// A key configuration; `None` when the account has none of this id.
+    /// A key configuration; `None` when the account has none of this id. Nothing of a configuration can be changed, so what this run
+    /// has once read or made of it is true as long as it exists, and an apply may rest on it, too.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
@@ -206,10 +246,31 @@ impl AccountReads {
         account: &Account,
         id: &KeyConfigurationId,
     ) -> Result<Option<KeyConfiguration>, Error> {
-        match self.configurations(account).await?.get(id.as_str()) {
-            Some(found) => Ok(Some(found.clone())),
-            None => account.find_key_configuration(id).await,
+        let made = lock(&self.made).get(id.as_str()).cloned();
+        if made.is_some() {
+            return Ok(made);
         }
+        let is_removed = lock(&self.removed).contains(id.as_str());
+        match self.configurations(account).await?.get(id.as_str()) {
+            Some(found) if !is_removed => Ok(Some(found.clone())),
+            _ => account.find_key_configuration(id).await,
+        }
+    }
+
+    /// The key configurations that were there before this run made any, but for those that it has removed.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn configurations_before(
+        &self,
+        account: &Account,
+        fits: impl Fn(&KeyConfiguration) -> bool,
+    ) -> Result<Vec<KeyConfiguration>, Error> {
+        let all = self.configurations(account).await?;
+        let removed = lock(&self.removed);
+        let there =
+            |one: &&KeyConfiguration| fits(one) && !removed.contains(&one.customer_managed_key_id);
+        Ok(all.values().filter(there).cloned().collect())
     }
 
     /// The cross-account role of a workspace; many workspaces share one.
@@ -231,11 +292,18 @@ impl AccountReads {
 
     /// We changed a workspace.
     pub fn forget_workspaces(&self) {
+        *lock(&self.changed_workspaces) = Some(Instant::now());
         self.workspaces.forget();
     }
 
-    /// We made or removed a key configuration.
-    pub fn forget_configurations(&self) {
-        self.configurations.forget();
+    /// We made a key configuration.
+    pub fn made_configuration(&self, made: KeyConfiguration) {
+        lock(&self.made).insert(made.customer_managed_key_id.clone(), made);
+    }
+
+    /// We removed a key configuration.
+    pub fn removed_configuration(&self, id: &KeyConfigurationId) {
+        lock(&self.made).remove(id.as_str());
+        lock(&self.removed).insert(id.as_str().to_owned());
     }
 }

@@ -1,7 +1,9 @@
 //! Values that several operations of a run need at the same time: read by one of them, for all.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
@@ -74,5 +76,41 @@ impl<T: Clone> Watched<T> {
         };
         *last = Some(read.clone());
         read
+    }
+}
+
+/// How old a read may be for an apply to rest on it: no older than one slow call makes any read, and old enough that resources which
+/// Terraform applies side by side share it.
+const LIVE: Duration = Duration::from_secs(5);
+
+/// The moment after which a read has to begin so that an apply may rest on it.
+pub(super) fn live() -> Instant {
+    let now = Instant::now();
+    now.checked_sub(LIVE).unwrap_or(now)
+}
+
+/// What applies rest on, by its name.
+pub(super) struct Live<K, T>(Mutex<BTreeMap<K, Arc<Watched<T>>>>);
+
+impl<K, T> Default for Live<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord + Clone, T: Clone> Live<K, T> {
+    /// What is true now, give or take a few seconds.
+    pub(super) async fn get<F: Future<Output = T>>(
+        &self,
+        name: &K,
+        fetch: impl FnOnce() -> F,
+    ) -> T {
+        let watched = Arc::clone(lock(&self.0).entry(name.clone()).or_default());
+        watched.after(live(), fetch).await.value
+    }
+
+    /// What was read before is not true any more.
+    pub(super) fn forget(&self, name: &K) {
+        lock(&self.0).remove(name);
     }
 }

@@ -16,6 +16,7 @@ mod adoption;
 mod authentication;
 mod azure;
 mod binding;
+mod calls;
 mod closed;
 mod configuration;
 mod data_sources;

@@ -66,20 +66,23 @@ pub struct Case {
     pub run: Run,
 }
 
-/// The places of the account API where a fault strikes: in words, as the sandbox knows them, and how many such requests pass
-/// before.
-const ACCOUNT_PLACES: [(&str, &str, u32); 4] = [
+/// The places of the account API where a fault strikes: in words, as the sandbox knows them, and what has to come before.
+const ACCOUNT_PLACES: [(&str, &str, Option<&str>); 4] = [
     (
         "creating the key configuration",
         "POST /customer-managed-keys",
-        0,
+        None,
     ),
-    ("attaching the keys", "PATCH /workspaces/", 0),
-    ("watching the workspace", "GET /workspaces", 3),
+    ("attaching the keys", "PATCH /workspaces/", None),
+    (
+        "watching the workspace",
+        "GET /workspaces",
+        Some("PATCH /workspaces/"),
+    ),
     (
         "listing key configurations",
         "GET /customer-managed-keys",
-        0,
+        None,
     ),
 ];
 
@@ -203,10 +206,10 @@ fn one(operation: &str, effect: Effect) -> Mishap {
 fn account() -> Vec<Case> {
     let section = "The account API";
     let mut all = Vec::new();
-    for (place, operation, skip) in ACCOUNT_PLACES {
+    for (place, operation, after) in ACCOUNT_PLACES {
         for (fault, effect) in account_faults() {
             let strikes = Fault {
-                skip,
+                after: after.map(str::to_owned),
                 ..Fault::new(operation, effect)
             };
             all.push(case(section, fault, place, Mishap::Faults(vec![strikes])));
@@ -314,17 +317,10 @@ fn databricks() -> Vec<Case> {
             section,
             "stale reads after a write",
             "watching the workspace",
-            Mishap::Faults(vec![Fault {
-                skip: 3,
-                ..Fault::new("GET /workspaces", Effect::StaleRead).times(4)
-            }]),
-        ),
-        case(
-            section,
-            "stale reads after a write",
-            "creating the key configuration",
             Mishap::Faults(vec![
-                Fault::new("GET /customer-managed-keys/", Effect::StaleRead).times(2),
+                Fault::new("GET /workspaces", Effect::StaleRead)
+                    .times(4)
+                    .after("PATCH /workspaces/"),
             ]),
         ),
         case(

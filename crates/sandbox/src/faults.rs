@@ -9,6 +9,9 @@ use crate::http::Request;
 pub struct Fault {
     /// Part of the operation: `PATCH`, `/customer-managed-keys`, `KMS PutKeyPolicy`. Every word has to occur.
     pub operation: String,
+    /// Part of an operation that has to come first: until then nothing meets it.
+    #[serde(default)]
+    pub after: Option<String>,
     /// How many fitting requests pass unharmed first.
     #[serde(default)]
     pub skip: u32,
@@ -107,6 +110,7 @@ impl Fault {
     pub fn new(operation: &str, effect: Effect) -> Self {
         Self {
             operation: operation.to_owned(),
+            after: None,
             skip: 0,
             times: 1,
             effect,
@@ -120,17 +124,29 @@ impl Fault {
         self
     }
 
-    fn fits(&self, request: &Request) -> bool {
-        let operation = request.operation();
-        self.operation
-            .split_whitespace()
-            .all(|word| operation.contains(word))
+    /// The same fault, once a request of this kind has come.
+    #[must_use]
+    pub fn after(mut self, operation: &str) -> Self {
+        self.after = Some(operation.to_owned());
+        self
     }
+}
+
+fn fits(words: &str, operation: &str) -> bool {
+    words
+        .split_whitespace()
+        .all(|word| operation.contains(word))
 }
 
 /// The effect that a request meets; used-up faults go away.
 pub fn meet(faults: &mut Vec<Fault>, request: &Request) -> Option<Effect> {
-    let position = faults.iter().position(|fault| fault.fits(request))?;
+    let operation = request.operation();
+    let is_next = |fault: &Fault| fault.after.is_none() && fits(&fault.operation, &operation);
+    let position = faults.iter().position(is_next);
+    for fault in &mut *faults {
+        fault.after = fault.after.take().filter(|first| !fits(first, &operation));
+    }
+    let position = position?;
     let fault = faults.get_mut(position)?;
     if fault.skip > 0 {
         fault.skip -= 1;

@@ -184,6 +184,14 @@ impl Platform for AccountWorkspace<'_> {
         }
     }
 
+    /// As many lists in a row as a single binding would wait for.
+    fn has_long_had_all(&self) -> bool {
+        self.client.reads().has_long_been(self.id, |workspace| {
+            workspace.workspace_status == WorkspaceStatus::Running
+                && self.wanted.missing_in(workspace).is_empty()
+        })
+    }
+
     async fn put(&self, now: &Workspace) -> Put {
         let outcome = self
             .account

@@ -233,7 +233,8 @@ pub fn schema() -> Schema {
                             }),
                             _ => Ok(()),
                         })
-                        .describe("Maximum number of requests to the account API per second. Default: `15`."),
+                        .describe("Maximum number of requests to the account API per second. Default: no fixed limit: the provider starts with 15 per second, \
+                             sends more while the account API answers, and fewer when it refuses some."),
                     Attribute::string("ca_bundle").describe(
                         "File of certificates (PEM) to trust in addition to those of the system, for example of a proxy that inspects \
                         TLS. It counts for Google Cloud and Azure, too.",
@@ -394,7 +395,7 @@ impl Config {
                 behaviour.retry_timeout = timeout.length();
             }
             if let Attr::Known(rate) = &http.requests_per_second {
-                behaviour.requests_per_second = *rate;
+                behaviour.requests_per_second = Some(*rate);
             }
             behaviour.ca_bundle = http.ca_bundle.known().map(Into::into);
         }

@@ -18,7 +18,7 @@ use crate::preflight::aws::{
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
 use crate::provider::diagnose;
-use crate::provider::shared::{AsOf, Watched, lock};
+use crate::provider::shared::{AsOf, Live, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::aws::{Usage, accounts_let_in};
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
@@ -46,6 +46,9 @@ pub struct AwsKeys {
     roles: Mutex<BTreeMap<RoleArn, Arc<OnceCell<RoleKnowledge>>>>,
     simulations: Mutex<BTreeMap<(RoleArn, KeyArn), Arc<OnceCell<Simulation>>>>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
+    live: Live<KeyArn, KeyFacts>,
+    live_roles: Live<RoleArn, RoleKnowledge>,
+    live_simulations: Live<(RoleArn, KeyArn), Simulation>,
     walk: Arc<PolicyWalk>,
 }
 
@@ -67,6 +70,9 @@ impl AwsKeys {
             roles: Mutex::default(),
             simulations: Mutex::default(),
             states: Mutex::default(),
+            live: Live::default(),
+            live_roles: Live::default(),
+            live_simulations: Live::default(),
             walk,
         }
     }
@@ -139,6 +145,7 @@ impl AwsKeys {
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &KeyArn) {
         lock(&self.facts).remove(key);
+        self.live.forget(key);
     }
 
     /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
@@ -172,7 +179,7 @@ impl AwsKeys {
             return RoleKnowledge::NotAsked;
         };
         if question.stage == Stage::Apply {
-            return self.cloud.role(role).await;
+            return self.live_roles.get(role, || self.cloud.role(role)).await;
         }
         let cell = Arc::clone(lock(&self.roles).entry(role.clone()).or_default());
         cell.get_or_init(|| self.cloud.role(role)).await.clone()
@@ -187,20 +194,24 @@ impl AwsKeys {
         if calls.is_empty() {
             return Simulation::NotAsked;
         }
-        if question.stage == Stage::Apply {
-            return self.cloud.simulate(role, key, &calls).await;
-        }
         let own = (role.clone(), key.clone());
+        if question.stage == Stage::Apply {
+            let ask = || self.cloud.simulate(role, key, &calls);
+            return self.live_simulations.get(&own, ask).await;
+        }
         let cell = Arc::clone(lock(&self.simulations).entry(own).or_default());
         cell.get_or_init(|| self.cloud.simulate(role, key, &calls))
             .await
             .clone()
     }
 
-    /// What is true of a key now.
+    /// What is true of a key now. Resources that are applied side by side share what was just read.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
-        self.forget(key);
-        self.cloud.facts(key).await
+        let facts = self.live.get(key, || self.cloud.facts(key)).await;
+        // Terraform plans each resource once more right before it applies it.
+        let known = Arc::new(OnceCell::new_with(Some(facts.clone())));
+        lock(&self.facts).insert(key.clone(), known);
+        facts
     }
 
     /// What the proof says about a key. `read`: what the same examination has read before.

@@ -241,7 +241,7 @@ impl Keys {
         order: Order,
         manner: Manner<'_>,
     ) -> Result<Outcome, Stopped> {
-        match key {
+        let outcome = match key {
             AnyKey::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
             AnyKey::Gcp(name) => {
                 switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await
@@ -249,7 +249,14 @@ impl Keys {
             AnyKey::Azure(key) => {
                 switch::azure::carry_out(self.azure.cloud(), key, order, manner).await
             }
+        };
+        // Also what stopped half-way has changed the key.
+        match key {
+            AnyKey::Aws(arn) => self.aws.forget(arn),
+            AnyKey::Gcp(name) => self.gcp.forget(name),
+            AnyKey::Azure(key) => self.azure.forget(key),
         }
+        outcome
     }
 
     /// Who else may use a key, as far as its own access rules say, beside this Databricks account.

@@ -111,8 +111,10 @@ pub async fn make(
         ))
     };
     let request = request(account.id(), new)?;
-    let before = account
-        .key_configurations()
+    // One list serves every create of a run: two resources of a run that describe the same object were refused at plan.
+    let reads = cx.client().reads();
+    let before = reads
+        .configurations_before(account, |one| new.matches(one))
         .await
         .map_err(|error| failed(&error))?;
     match there(before.iter(), new, &request, |id| {
@@ -128,7 +130,6 @@ pub async fn make(
     let journal = Journal::here();
     let known = before
         .iter()
-        .filter(|one| new.matches(one))
         .map(|one| one.customer_managed_key_id.clone())
         .collect();
     let note = match journal.begin(&request, known) {

@@ -434,12 +434,10 @@ impl Resource for KeyConfigurationResource {
             place(&plan),
         )?;
         let made = make(cx, account, &new, timeout(&plan.timeouts, "create", CREATE)).await;
-        client.reads().forget_configurations();
         let made = made?;
         client
             .run()
             .manages_configuration(&made.customer_managed_key_id);
-        // The first answer may be partial; the object itself is complete. Not being able to read it is no reason to lose it.
         let id: KeyConfigurationId = made.customer_managed_key_id.parse().map_err(|_| {
             Diagnostic::error(
                 "Databricks answered with an invalid ID",
@@ -449,7 +447,12 @@ impl Resource for KeyConfigurationResource {
                 ),
             )
         })?;
-        let complete = account.key_configuration(&id).await.unwrap_or(made);
+        // The answer to a create is the object. Where it is only a part of it, not being able to read the rest is no reason to lose it.
+        let complete = match made.is_whole() {
+            true => made,
+            false => account.key_configuration(&id).await.unwrap_or(made),
+        };
+        client.reads().made_configuration(complete.clone());
         let mut state = match state(&complete, &plan) {
             Ok(state) => state,
             Err(_) => KeyConfigurationModel {
@@ -532,7 +535,7 @@ impl Resource for KeyConfigurationResource {
         };
         let account = cx.client().account().await?;
         let deadline = timeout(&state.timeouts, "delete", DELETE);
-        cx.client().reads().forget_configurations();
+        cx.client().reads().removed_configuration(id);
         let mut wait = Duration::from_millis(500);
         loop {
             let error = match account.delete_key_configuration(id).await {

@@ -55,10 +55,7 @@ pub(super) async fn examine(
         let Attr::Known(id) = &model.configuration(case) else {
             continue;
         };
-        let remote = match stage {
-            Stage::Plan => client.reads().configuration(account, id).await,
-            Stage::Apply => account.find_key_configuration(id).await,
-        };
+        let remote = client.reads().configuration(account, id).await;
         let remote = remote.map_err(|error| {
             diagnose::account("The key configuration could not be read", &error)
                 .on(case.attribute())
