@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::errors::{ApiError, Error};
-use crate::network::Proxies;
+use crate::network::{NoBody, Proxies, body};
 use crate::vocabulary::is_loopback;
 
 /// The pause before the second try; it doubles with each further one.
@@ -110,7 +110,10 @@ pub async fn read(response: Response) -> Result<String, Error> {
     if matches!(status, 301..=308) && header(LOCATION).is_some() {
         return Err(Error::LoginPage);
     }
-    let body = response.text().await.map_err(broken)?;
+    let body = body(response).await.map_err(|why| match why {
+        NoBody::Broken(error) => broken(error),
+        NoBody::TooLong => Error::Malformed(NoBody::TOO_LONG.to_owned()),
+    })?;
     if (200..300).contains(&status) {
         return if is_page || body.trim_start().starts_with('<') {
             Err(Error::LoginPage)

@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 
-use super::Proxies;
+use super::{NoBody, Proxies, body};
 
 /// The first pause between two tries; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
@@ -139,7 +139,7 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                 let status = answer.status().as_u16();
                 let headers = answer.headers().clone();
                 asked = retry_after(&headers, call.longest_asked);
-                match answer.text().await {
+                match body(answer).await {
                     Ok(text) if (200..300).contains(&status) => match read(&text) {
                         Ok(body) => {
                             return Ok(Answer {
@@ -155,7 +155,8 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                         E::of(status, &text),
                         matches!(status, 408 | 429 | 500..=599),
                     ),
-                    Err(error) => (E::unreachable(plain(&error)), true),
+                    Err(NoBody::Broken(error)) => (E::unreachable(plain(&error)), true),
+                    Err(NoBody::TooLong) => (E::malformed(NoBody::TOO_LONG.to_owned()), false),
                 }
             }
             Err(error) => (E::unreachable(plain(&error)), true),

@@ -136,16 +136,30 @@ type Workspaces = Arc<BTreeMap<WorkspaceId, Workspace>>;
 const LISTS: usize = 3;
 
 /// What one run has read of the account.
-#[derive(Default)]
 pub struct AccountReads {
-    workspaces: Shared<Workspaces>,
-    changed_workspaces: Mutex<Option<Instant>>,
-    watched_workspaces: Watched<Result<Workspaces, Error>>,
+    started: Instant,
+    workspaces: Watched<Result<Workspaces, Error>>,
+    changed_workspaces: Mutex<BTreeMap<WorkspaceId, Instant>>,
     last_lists: Mutex<VecDeque<AsOf<Workspaces>>>,
     configurations: Shared<BTreeMap<String, KeyConfiguration>>,
     made: Mutex<BTreeMap<String, KeyConfiguration>>,
     removed: Mutex<BTreeSet<String>>,
     roles: Mutex<BTreeMap<String, Arc<Shared<Option<String>>>>>,
+}
+
+impl Default for AccountReads {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+            workspaces: Watched::default(),
+            changed_workspaces: Mutex::default(),
+            last_lists: Mutex::default(),
+            configurations: Shared::default(),
+            made: Mutex::default(),
+            removed: Mutex::default(),
+            roles: Mutex::default(),
+        }
+    }
 }
 
 impl AccountReads {
@@ -154,13 +168,22 @@ impl AccountReads {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn workspaces(&self, account: &Account) -> Result<Workspaces, Error> {
-        let changed = *lock(&self.changed_workspaces);
-        let earliest = changed.map_or_else(live, |changed| changed.max(live()));
-        let read = || async { self.workspaces_after(account, earliest).await.value };
-        self.workspaces
-            .get(read)
-            .await
-            .map(|all| Workspaces::clone(&all))
+        let changed = lock(&self.changed_workspaces).values().max().copied();
+        self.workspaces_since(account, changed).await
+    }
+
+    /// A list of this run that is younger than a change. A failure is not kept.
+    async fn workspaces_since(
+        &self,
+        account: &Account,
+        changed: Option<Instant>,
+    ) -> Result<Workspaces, Error> {
+        let earliest = changed.map_or(self.started, |changed| changed.max(self.started));
+        let list = self.workspaces_after(account, earliest).await;
+        match list.value {
+            Err(_) if list.begun < live() => self.workspaces_after(account, live()).await.value,
+            value => value,
+        }
     }
 
     /// Every workspace of the account, as a list that began after `earliest` shows it. Any number of bindings that wait share
@@ -171,7 +194,7 @@ impl AccountReads {
         earliest: Instant,
     ) -> AsOf<Result<Workspaces, Error>> {
         let fetch = || async { account.workspaces().await.map(|all| Arc::new(by_id(all))) };
-        let list = self.watched_workspaces.after(earliest, fetch).await;
+        let list = self.workspaces.after(earliest, fetch).await;
         if let Ok(all) = &list.value {
             let mut last = lock(&self.last_lists);
             if last.back().is_none_or(|one| one.begun < list.begun) {
@@ -211,18 +234,35 @@ impl AccountReads {
         account: &Account,
         id: WorkspaceId,
     ) -> Result<Option<Workspace>, Error> {
-        match self.workspaces(account).await?.get(&id) {
+        let changed = lock(&self.changed_workspaces).get(&id).copied();
+        match self.workspaces_since(account, changed).await?.get(&id) {
             Some(found) => Ok(Some(found.clone())),
             // A list may lag behind; what is missing in it is asked for by its number before it counts as gone.
             None => account.find_workspace(id).await,
         }
     }
 
-    /// Every key configuration of the account.
+    /// Every key configuration of the account, with those that this run has made and without those that it has removed.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn configurations(
+        &self,
+        account: &Account,
+    ) -> Result<Arc<BTreeMap<String, KeyConfiguration>>, Error> {
+        let mut all = self.listed_configurations(account).await?;
+        let (made, removed) = (lock(&self.made), lock(&self.removed));
+        if !made.is_empty() || !removed.is_empty() {
+            let all = Arc::make_mut(&mut all);
+            all.extend(made.clone());
+            all.retain(|id, _| !removed.contains(id));
+        }
+        Ok(all)
+    }
+
+    /// The key configurations as the run's one list has them. Nothing is written before it is read where it is written, so that
+    /// those that this run makes are not in it.
+    async fn listed_configurations(
         &self,
         account: &Account,
     ) -> Result<Arc<BTreeMap<String, KeyConfiguration>>, Error> {
@@ -251,7 +291,7 @@ impl AccountReads {
             return Ok(made);
         }
         let is_removed = lock(&self.removed).contains(id.as_str());
-        match self.configurations(account).await?.get(id.as_str()) {
+        match self.listed_configurations(account).await?.get(id.as_str()) {
             Some(found) if !is_removed => Ok(Some(found.clone())),
             _ => account.find_key_configuration(id).await,
         }
@@ -266,7 +306,7 @@ impl AccountReads {
         account: &Account,
         fits: impl Fn(&KeyConfiguration) -> bool,
     ) -> Result<Vec<KeyConfiguration>, Error> {
-        let all = self.configurations(account).await?;
+        let all = self.listed_configurations(account).await?;
         let removed = lock(&self.removed);
         let there =
             |one: &&KeyConfiguration| fits(one) && !removed.contains(&one.customer_managed_key_id);
@@ -290,10 +330,9 @@ impl AccountReads {
             .map(|role| role.as_ref().clone())
     }
 
-    /// We changed a workspace.
-    pub fn forget_workspaces(&self) {
-        *lock(&self.changed_workspaces) = Some(Instant::now());
-        self.workspaces.forget();
+    /// We changed a workspace, or its change has come to its end: what was read of it before is not true any more.
+    pub fn forget_workspace(&self, id: WorkspaceId) {
+        lock(&self.changed_workspaces).insert(id, Instant::now());
     }
 
     /// We made a key configuration.

@@ -14,11 +14,11 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// A value that is fetched by whoever asks first, while the others wait. A failure is not kept.
-pub(super) struct Shared<T>(Mutex<Arc<OnceCell<Arc<T>>>>);
+pub(super) struct Shared<T>(OnceCell<Arc<T>>);
 
 impl<T> Default for Shared<T> {
     fn default() -> Self {
-        Self(Mutex::new(Arc::new(OnceCell::new())))
+        Self(OnceCell::new())
     }
 }
 
@@ -27,15 +27,10 @@ impl<T> Shared<T> {
         &self,
         fetch: impl FnOnce() -> F,
     ) -> Result<Arc<T>, E> {
-        let cell = Arc::clone(&lock(&self.0));
-        cell.get_or_try_init(|| async { fetch().await.map(Arc::new) })
-            .await
-            .cloned()
-    }
-
-    /// The next one fetches again; who is waiting already still gets what is on its way.
-    pub(super) fn forget(&self) {
-        *lock(&self.0) = Arc::new(OnceCell::new());
+        let fetched = self
+            .0
+            .get_or_try_init(|| async { fetch().await.map(Arc::new) });
+        fetched.await.cloned()
     }
 }
 

@@ -1,10 +1,28 @@
-//! The official clients of the clouds, which are written in Python: installed once, and run against a sandbox.
+//! Programs of others that are written in Python, such as the official clients of the clouds: installed once, under the checkout.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use dbxcmk_sandbox::Sandbox;
 
 use super::checkout;
+
+/// A Python that has the packages of the `requirements.txt` of a folder of `acceptance-tests/`.
+///
+/// # Panics
+/// When they cannot be installed.
+pub fn installed(folder: &str) -> PathBuf {
+    let root = checkout();
+    let done = Command::new(root.join("scripts/venv"))
+        .arg(folder)
+        .arg(format!("acceptance-tests/{folder}/requirements.txt"))
+        .status();
+    assert!(
+        done.is_ok_and(|status| status.success()),
+        "the packages of {folder} could not be installed"
+    );
+    root.join(format!(".local/{folder}/bin/python"))
+}
 
 /// Runs a script of a folder of `acceptance-tests/`, with the packages of its `requirements.txt` at hand; what it printed.
 ///
@@ -17,17 +35,13 @@ pub fn python(
     sandbox: &Sandbox,
     environment: &[(&str, &str)],
 ) -> String {
-    let root = checkout();
-    let installed = Command::new(root.join("scripts/venv"))
-        .arg(folder)
-        .arg(format!("acceptance-tests/{folder}/requirements.txt"))
-        .status();
-    assert!(
-        installed.is_ok_and(|status| status.success()),
-        "the packages of {folder} could not be installed"
-    );
-    let output = Command::new(root.join(format!(".local/{folder}/bin/python")))
-        .arg(root.join("acceptance-tests").join(folder).join(script))
+    let output = Command::new(installed(folder))
+        .arg(
+            checkout()
+                .join("acceptance-tests")
+                .join(folder)
+                .join(script),
+        )
         .args(arguments)
         .env_remove("DATABRICKS_TOKEN")
         .env("HOME", std::env::temp_dir().join("no-such-home"))

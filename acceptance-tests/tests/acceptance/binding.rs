@@ -245,7 +245,7 @@ mod the_account {
         let key = key_of(&stage);
         let run = std::thread::scope(|scope| {
             let apply = scope.spawn(|| stage.workdir.failed_apply());
-            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
             stage.kms.call("DisableKey", &json!({ "KeyId": key }));
             apply.join().unwrap()
         });
@@ -264,7 +264,7 @@ mod the_account {
         settling(&stage, "120s");
         let run = std::thread::scope(|scope| {
             let apply = scope.spawn(|| stage.workdir.failed_apply());
-            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
             stage.sandbox.with(|world| {
                 world
                     .workspace(WORKSPACE)
@@ -357,8 +357,7 @@ mod the_account {
         );
         let run = std::thread::scope(|scope| {
             let apply = scope.spawn(|| stage.workdir.apply());
-            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
-            std::thread::sleep(std::time::Duration::from_millis(500));
+            assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
             stage
                 .sandbox
                 .with(|world| world.workspace(WORKSPACE).has_running_compute = false);

@@ -127,35 +127,18 @@ fn bindings_that_attach_share_what_they_wait_for() {
 fn a_part_of_an_answer_is_completed() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    let id = "c1000000-0000-4000-8000-000000000001";
-    stage.sandbox.with(|world| {
-        let configuration = json!({ "customer_managed_key_id": id, "account_id": dbxcmk_sandbox::ACCOUNT_ID, "use_cases": ["STORAGE"],
-            "creation_time": 1_700_000_000_000_u64, "aws_key_info": { "key_arn": key, "key_region": dbxcmk_sandbox::REGION } });
-        world.now.configurations.insert(id.to_owned(), configuration);
-    });
+    let fields = vec!["customer_managed_key_id".to_owned()];
     stage.sandbox.inject(Fault::new(
         "POST /customer-managed-keys",
-        Effect::Status {
-            status: 201,
-            body: json!({ "customer_managed_key_id": id, "use_cases": ["MANAGED_SERVICES"] })
-                .to_string(),
-            content_type: None,
-            retry_after: None,
-        },
+        Effect::Part { fields },
     ));
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
     ));
     let asked = asked(&stage);
-    let own = format!("/customer-managed-keys/{id}");
-    assert_eq!(
-        many(&asked, |one| one.starts_with("GET") && one.ends_with(&own)),
-        1
-    );
+    let one = |one: &str| one.starts_with("GET") && one.contains("/customer-managed-keys/");
+    assert_eq!(many(&asked, one), 1);
     let state = stage.workdir.state("dbxcmk_key_configuration.x");
-    assert_eq!(
-        state["creation_time"],
-        json!(1_700_000_000_000_u64),
-        "{state}"
-    );
+    assert!(state["creation_time"].is_string(), "{state}");
+    stage.workdir.empty_plan();
 }

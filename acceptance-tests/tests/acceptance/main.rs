@@ -24,6 +24,7 @@ mod documentation;
 mod examples;
 mod functions;
 mod google;
+mod hooks;
 mod iam;
 mod import;
 mod keys;

@@ -68,6 +68,11 @@ pub enum Effect {
     Truncate,
     /// It is carried out; the answer is no JSON.
     Garble,
+    /// It is carried out; the answer has only these fields of what it is to have.
+    Part {
+        /// Names of fields of the answer.
+        fields: Vec<String>,
+    },
     /// A read shows what was true before the last write.
     StaleRead,
     /// A workspace update is accepted and silently undone.
@@ -132,7 +137,8 @@ impl Fault {
     }
 }
 
-fn fits(words: &str, operation: &str) -> bool {
+/// Whether an operation has all these words.
+pub(crate) fn fits(words: &str, operation: &str) -> bool {
     words
         .split_whitespace()
         .all(|word| operation.contains(word))

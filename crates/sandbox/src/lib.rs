@@ -202,13 +202,22 @@ impl Sandbox {
 
     /// Waits until a request has come that has all these words; `false` when none comes within a minute.
     pub fn has_been_asked(&self, words: &str) -> bool {
-        let fits = |operation: &String| {
-            words
-                .split_whitespace()
-                .all(|word| operation.contains(word))
-        };
+        self.comes_to_be(|world| world.arrived.iter().any(|one| faults::fits(words, one)))
+    }
+
+    /// The same, until one has been carried out or refused.
+    pub fn has_answered(&self, words: &str) -> bool {
+        self.comes_to_be(|world| {
+            world
+                .record
+                .iter()
+                .any(|one| faults::fits(words, &one.operation))
+        })
+    }
+
+    fn comes_to_be(&self, so: impl Fn(&World) -> bool) -> bool {
         (0..6000).any(|_| {
-            let found = self.with(|world| world.arrived.iter().any(fits));
+            let found = self.with(|world| so(world));
             if !found {
                 std::thread::sleep(Duration::from_millis(10));
             }

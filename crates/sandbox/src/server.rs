@@ -213,6 +213,14 @@ async fn carry_out(
             whole.body.truncate(whole.body.len() / 2);
             Ok(whole)
         }
+        Some(Effect::Part { fields }) => {
+            let mut whole = answer(shared, request, None).await;
+            if let Ok(Json::Object(mut object)) = serde_json::from_str(&whole.body) {
+                object.retain(|name, _| fields.contains(name));
+                whole.body = Json::Object(object).to_string();
+            }
+            Ok(whole)
+        }
     }
 }
 

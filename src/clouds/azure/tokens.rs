@@ -17,6 +17,7 @@ use tokio::time::Instant;
 
 use super::errors::AzureError;
 use super::{Audience, AzureCredential, AzureSettings};
+use crate::network::{NoBody, body};
 
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -78,6 +79,10 @@ struct Claims<'a> {
 
 fn credentials_error(reason: impl Into<String>) -> AzureError {
     AzureError::Credentials(reason.into())
+}
+
+fn no_body(why: NoBody) -> AzureError {
+    AzureError::Unreachable(why.plain())
 }
 
 fn unreachable(error: reqwest::Error) -> AzureError {
@@ -293,7 +298,7 @@ impl Tokens {
             .await
             .map_err(unreachable)?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(unreachable)?;
+        let text = body(answer).await.map_err(no_body)?;
         serde_json::from_str::<Given>(&text)
             .map(|given| given.value)
             .map_err(|_| {
@@ -379,7 +384,7 @@ async fn answered(answer: reqwest::Response) -> Result<Fetched, AzureError> {
         error_description: String,
     }
     let status = answer.status().as_u16();
-    let text = answer.text().await.map_err(unreachable)?;
+    let text = body(answer).await.map_err(no_body)?;
     if status == 429 || status >= 500 {
         return Err(AzureError::Other {
             status,

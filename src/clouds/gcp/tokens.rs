@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::GcpSettings;
 use super::errors::GcpError;
+use crate::network::{NoBody, body};
 
 /// What the token may be used for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -214,7 +215,7 @@ impl Tokens {
             .await
             .map_err(unreachable)?;
         let status = answer.status().as_u16();
-        let text = answer.text().await.map_err(unreachable)?;
+        let text = crate::network::body(answer).await.map_err(no_body)?;
         if status != 200 {
             return Err(credentials_error(format!(
                 "the service account could not be impersonated: {}. The caller needs roles/iam.serviceAccountTokenCreator on it",
@@ -361,7 +362,7 @@ impl Tokens {
                 request = request.header(name, value);
             }
             let answer = request.send().await.map_err(unreachable)?;
-            SecretString::from(answer.text().await.map_err(unreachable)?)
+            SecretString::from(body(answer).await.map_err(no_body)?)
         } else if let Some(executable) = &source.executable {
             return run(&executable.command).await;
         } else {
@@ -442,7 +443,7 @@ impl Tokens {
 
 async fn answered(answer: reqwest::Response) -> Result<Fetched, GcpError> {
     let status = answer.status().as_u16();
-    let text = answer.text().await.map_err(unreachable)?;
+    let text = body(answer).await.map_err(no_body)?;
     if status != 200 {
         // The body of a refusal has no token; its words help.
         let error: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
@@ -464,6 +465,10 @@ async fn answered(answer: reqwest::Response) -> Result<Fetched, GcpError> {
 
 fn safe(url: &str) -> Result<url::Url, GcpError> {
     crate::network::safe(url).map_err(credentials_error)
+}
+
+fn no_body(why: NoBody) -> GcpError {
+    GcpError::Unreachable(why.plain())
 }
 
 fn unreachable(error: reqwest::Error) -> GcpError {

@@ -197,7 +197,7 @@ impl Platform for AccountWorkspace<'_> {
             .account
             .set_keys(self.id, &self.wanted.missing_in(now))
             .await;
-        self.client.reads().forget_workspaces();
+        self.client.reads().forget_workspace(self.id);
         let Err(error) = outcome else {
             return Put::Accepted;
         };

@@ -161,7 +161,12 @@ pub(super) async fn attach(
         wanted: plan.keys(),
     };
     let look = platform.seen(before);
-    match attach_to(cx, &platform, look, &orders).await {
+    let attached = attach_to(cx, &platform, look, &orders).await;
+    if !missing.is_empty() {
+        // Others may have read it while it was on its way.
+        client.reads().forget_workspace(id);
+    }
+    match attached {
         Ok(now) => Ok(WorkspaceBindingModel {
             id: Attr::Known(id.to_string()),
             ..plan.showing(&now)
