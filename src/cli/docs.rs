@@ -114,7 +114,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     let file = |folder: &str, name: &str| {
         Path::new(folder).join(format!("{}.md", name.trim_start_matches("dbxcmk_")))
     };
-    for resource in Dbxcmk::resources() {
+    for resource in Dbxcmk.resources() {
         let page = resource_page(
             resource.name(),
             resource.schema(),
@@ -122,7 +122,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         )?;
         pages.insert(file("resources", resource.name()), page);
     }
-    for source in Dbxcmk::data_sources() {
+    for source in Dbxcmk.data_sources() {
         let example = example(
             &examples
                 .join("data-sources")
@@ -132,7 +132,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         let page = schema_page(source.name(), "Data Source", source.schema(), &example);
         pages.insert(file("data-sources", source.name()), page);
     }
-    for list in Dbxcmk::list_resources() {
+    for list in Dbxcmk.list_resources() {
         let example = example(
             &examples
                 .join("list-resources")
@@ -143,7 +143,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         page.push_str("\nLists need Terraform 1.14: `terraform query`, and `terraform query -generate-config-out=found.tf` for imports.\n");
         pages.insert(file("list-resources", list.name()), page);
     }
-    for action in Dbxcmk::actions() {
+    for action in Dbxcmk.actions() {
         let example = example(
             &examples
                 .join("actions")
@@ -159,16 +159,16 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
         );
         pages.insert(file("actions", action.name()), page);
     }
-    for function in Dbxcmk::functions() {
+    for function in Dbxcmk.functions() {
         let example = example(
             &examples
                 .join("functions")
-                .join(function.name())
+                .join(function.name().as_ref())
                 .join("function.tf"),
         )?;
         pages.insert(
-            file("functions", function.name()),
-            function_page(function.name(), &function.signature(), &example),
+            file("functions", &function.name()),
+            function_page(&function.name(), &function.signature(), &example),
         );
     }
     Ok(pages)
@@ -186,7 +186,7 @@ fn front_matter(title: &str, description: &str) -> String {
 }
 
 fn provider_page(examples: &Path) -> std::io::Result<String> {
-    let schema = Dbxcmk::schema();
+    let schema = Dbxcmk.schema();
     let mut page = front_matter("dbxcmk Provider", &schema.description);
     let _ = write!(page, "\n# dbxcmk Provider\n\n{}\n", schema.description);
     let _ = write!(
@@ -376,7 +376,7 @@ fn schema_page(name: &str, kind: &str, schema: &Schema, example: &str) -> String
 }
 
 fn function_page(name: &str, signature: &Signature, example: &str) -> String {
-    let mut page = front_matter(&format!("{name} function - dbxcmk"), signature.summary);
+    let mut page = front_matter(&format!("{name} function - dbxcmk"), &signature.summary);
     let parameters: Vec<String> = signature
         .parameters
         .iter()
@@ -451,7 +451,7 @@ fn attributes<'a>(
         if own.is_empty() {
             continue;
         }
-        own.sort_by_key(|attribute| attribute.name);
+        own.sort_by(|one, other| one.name.cmp(&other.name));
         let _ = write!(page, "\n{} {title}\n\n", "#".repeat(level));
         for attribute in own {
             let _ = writeln!(page, "{}", line(attribute, parent, nested));
@@ -465,7 +465,7 @@ fn line<'a>(
     nested: &mut Vec<(String, &'a [Attribute])>,
 ) -> String {
     let path = if parent.is_empty() {
-        attribute.name.to_owned()
+        attribute.name.to_string()
     } else {
         format!("{parent}.{}", attribute.name)
     };

@@ -12,10 +12,10 @@ use serde_json::{Value as Json, json};
 use super::sources::{Source, files, labels};
 use crate::provider::{Client, Dbxcmk};
 use kms_policy::nearest;
-use tfplugin::data_source::AnyDataSource;
+use tfplugin::data_source;
 use tfplugin::printable::{printable, printable_line};
 use tfplugin::provider::Provider;
-use tfplugin::resource::AnyResource;
+use tfplugin::resource;
 use tfplugin::schema::{Attribute, Kind, Schema};
 
 /// A name that does not exist was found.
@@ -49,8 +49,8 @@ struct Unknown {
 /// The schemas of everything that the provider offers.
 struct Schemas {
     provider: Schema,
-    resources: Vec<Box<dyn AnyResource<Client>>>,
-    data_sources: Vec<Box<dyn AnyDataSource<Client>>>,
+    resources: Vec<resource::Registered<Client>>,
+    data_sources: Vec<data_source::Registered<Client>>,
 }
 
 impl Schemas {
@@ -109,9 +109,9 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
         }
     }
     let schemas = Schemas {
-        provider: Dbxcmk::schema(),
-        resources: Dbxcmk::resources(),
-        data_sources: Dbxcmk::data_sources(),
+        provider: Dbxcmk.schema(),
+        resources: Dbxcmk.resources(),
+        data_sources: Dbxcmk.data_sources(),
     };
     let mut lines = Vec::new();
     let mut all = Vec::new();
@@ -219,8 +219,10 @@ fn in_expression(
                     }
                     Some(_) => {}
                     None => {
-                        let names: Vec<&str> =
-                            attributes.iter().map(|attribute| attribute.name).collect();
+                        let names: Vec<&str> = attributes
+                            .iter()
+                            .map(|attribute| attribute.name.as_ref())
+                            .collect();
                         let line = source.line(key);
                         let near = nearest(name, &names).map(|near| format!("{path}.{near}"));
                         found.push(Unknown {
@@ -271,7 +273,7 @@ mod tests {
     /// A review knows the names inside of our nested attributes by a list of its own; here the schemas say whether it is right.
     #[test]
     fn a_review_knows_every_name_inside_of_a_nested_attribute() {
-        for resource in Dbxcmk::resources() {
+        for resource in Dbxcmk.resources() {
             let known = kind(resource.name())
                 .expect("a review knows our own types")
                 .nested;
@@ -279,7 +281,7 @@ mod tests {
                 let Kind::Nested(_, inner) = &attribute.kind else {
                     continue;
                 };
-                let mut names: Vec<&str> = inner.iter().map(|one| one.name).collect();
+                let mut names: Vec<&str> = inner.iter().map(|one| one.name.as_ref()).collect();
                 let own = known
                     .iter()
                     .find(|(name, _)| *name == attribute.name)

@@ -30,13 +30,13 @@ pub struct ServeArguments {
 
 /// Serves the Terraform that started this process.
 pub fn plugin() -> ExitCode {
-    serve::plugin::<Dbxcmk>(BY_HAND)
+    serve::plugin(Dbxcmk, BY_HAND)
 }
 
 /// Serves a debugger.
 pub fn run(arguments: &ServeArguments) -> ExitCode {
     if arguments.debug {
-        return serve::debug::<Dbxcmk>(SOURCE);
+        return serve::debug(Dbxcmk, SOURCE);
     }
     let _ = writeln!(
         std::io::stderr(),

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::config::Config;
 use super::diagnose::Unavailable;
-use super::shared::{AsOf, Shared, Watched, live, lock};
+use super::shared::{AsOf, Shared, Watched, live, lock, long_failed};
 use crate::clouds::gcp::Gcp;
 use crate::databricks::auth::Surroundings;
 use crate::databricks::key_configurations::KeyConfiguration;
@@ -20,8 +20,8 @@ use crate::databricks::transport::Behaviour;
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, AuthError, Error, Settings};
 use crate::vocabulary::{AccountId, Deployment, KeyConfigurationId, WorkspaceId};
+use tfplugin::Boxed;
 use tfplugin::provider::Run;
-use tfplugin::resource::Boxed;
 
 /// The account that the provider block, the environment and a profile name. Nothing is called before it is needed.
 pub struct DatabricksAccount {
@@ -181,7 +181,9 @@ impl AccountReads {
         let earliest = changed.map_or(self.started, |changed| changed.max(self.started));
         let list = self.workspaces_after(account, earliest).await;
         match list.value {
-            Err(_) if list.begun < live() => self.workspaces_after(account, live()).await.value,
+            Err(_) if list.begun < long_failed() => {
+                self.workspaces_after(account, long_failed()).await.value
+            }
             value => value,
         }
     }
@@ -213,7 +215,9 @@ impl AccountReads {
     /// A workspace as a list shows it that is young enough for an apply; `None` when it is not in the list, which may lag behind, or
     /// when there is no list. Resources that are applied side by side share the list.
     pub async fn listed_workspace(&self, account: &Account, id: WorkspaceId) -> Option<Workspace> {
-        let list = self.workspaces_after(account, live()).await;
+        let changed = lock(&self.changed_workspaces).get(&id).copied();
+        let earliest = changed.map_or(live(), |changed| changed.max(live()));
+        let list = self.workspaces_after(account, earliest).await;
         list.value.ok()?.get(&id).cloned()
     }
 

@@ -7,10 +7,12 @@ use super::keys::{Case, Keys};
 use super::run::RunMemory;
 use crate::databricks::Account;
 use crate::preflight::{Finding, Stage};
+use crate::provider::diagnose::later;
 use crate::vocabulary::AccountId;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::provider::Run;
-use tfplugin::resource::Context;
 
 /// The configured provider: the Databricks account, the keys of each cloud, and what the resources of one run know of each
 /// other.
@@ -136,21 +138,16 @@ pub fn enforce(
     split(cx, cx.client().report(findings, ignored, stage, place))
 }
 
-/// The account, to read an object of the state; `None` while the provider's own configuration is not known, so that the object
+/// The account, to read an object of the state; put off while the provider's own configuration is not known, so that the object
 /// stays what the state says.
 ///
 /// # Errors
 /// When it is not known where or who.
-pub async fn account_to_read(cx: &Context<Client>) -> Result<Option<&Account>, Diagnostics> {
-    match cx.client().account().await {
-        Ok(account) => Ok(Some(account)),
-        Err(reason @ Unavailable::NotYetKnown(_)) => {
-            cx.defer();
-            cx.warn(not_read(&reason));
-            Ok(None)
-        }
-        Err(reason) => Err(reason.into()),
-    }
+pub async fn account_to_read(cx: &Context<Client>) -> Result<&Account, Unfinished> {
+    cx.client().account().await.map_err(|reason| match reason {
+        Unavailable::NotYetKnown(_) => later(not_read(&reason)),
+        reason => reason.into(),
+    })
 }
 
 /// A state that could not be compared with what is there, because the provider is not configured yet.

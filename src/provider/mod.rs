@@ -19,14 +19,14 @@ mod switch;
 mod vault_access;
 mod waiting;
 
-use tfplugin::action::{self, AnyAction};
-use tfplugin::data_source::{self, AnyDataSource};
+use tfplugin::action;
+use tfplugin::data_source;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::function::Function;
-use tfplugin::list_resource::{self, AnyListResource};
+use tfplugin::list_resource;
 use tfplugin::provider::{Provider, Run};
-use tfplugin::resource::{AnyResource, register};
-use tfplugin::schema::Schema;
+use tfplugin::resource::{self, register};
+use tfplugin::schema::{Name, Schema};
 
 pub use client::Client;
 pub use keys::AnyKey;
@@ -46,17 +46,20 @@ impl Provider for Dbxcmk {
     type Client = Client;
     type Config = config::Config;
 
-    const NAME: &'static str = "dbxcmk";
+    fn name(&self) -> Name {
+        "dbxcmk".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         config::schema()
     }
 
-    fn validate(config: &config::Config) -> Diagnostics {
+    fn validate(&self, config: &config::Config) -> Diagnostics {
         config::validate(config)
     }
 
     async fn configure(
+        &self,
         config: config::Config,
         run: Run,
     ) -> Result<(Client, Diagnostics), Diagnostics> {
@@ -64,45 +67,43 @@ impl Provider for Dbxcmk {
         Ok((Client::new(&config, run), Diagnostics::new()))
     }
 
-    fn resources() -> Vec<Box<dyn AnyResource<Client>>> {
+    fn resources(&self) -> Vec<resource::Registered<Client>> {
         vec![
-            register::<resources::key_configuration::KeyConfigurationResource>(),
-            register::<resources::key_policy::KeyPolicyResource>(),
-            register::<resources::workspace_binding::WorkspaceBindingResource>(),
+            register(resources::key_configuration::KeyConfigurationResource),
+            register(resources::key_policy::KeyPolicyResource),
+            register(resources::workspace_binding::WorkspaceBindingResource),
         ]
     }
 
-    fn data_sources() -> Vec<Box<dyn AnyDataSource<Client>>> {
+    fn data_sources(&self) -> Vec<data_source::Registered<Client>> {
         vec![
-            data_source::register::<data_sources::key_configurations::KeyConfigurationsDataSource>(
-            ),
-            data_source::register::<data_sources::key_policy_document::KeyPolicyDocumentDataSource>(
-            ),
-            data_source::register::<data_sources::key_readiness::KeyReadinessDataSource>(),
-            data_source::register::<data_sources::revocation_impact::RevocationImpactDataSource>(),
-            data_source::register::<
+            data_source::register(data_sources::key_configurations::KeyConfigurationsDataSource),
+            data_source::register(data_sources::key_policy_document::KeyPolicyDocumentDataSource),
+            data_source::register(data_sources::key_readiness::KeyReadinessDataSource),
+            data_source::register(data_sources::revocation_impact::RevocationImpactDataSource),
+            data_source::register(
                 data_sources::workspace_encryption::WorkspaceEncryptionDataSource,
-            >(),
+            ),
         ]
     }
 
-    fn list_resources() -> Vec<Box<dyn AnyListResource<Client>>> {
+    fn list_resources(&self) -> Vec<list_resource::Registered<Client>> {
         vec![
-            list_resource::register::<list_resources::key_configuration::KeyConfigurationList>(),
-            list_resource::register::<list_resources::key_policy::KeyPolicyList>(),
-            list_resource::register::<list_resources::workspace_binding::WorkspaceBindingList>(),
+            list_resource::register(list_resources::key_configuration::KeyConfigurationList),
+            list_resource::register(list_resources::key_policy::KeyPolicyList),
+            list_resource::register(list_resources::workspace_binding::WorkspaceBindingList),
         ]
     }
 
-    fn actions() -> Vec<Box<dyn AnyAction<Client>>> {
+    fn actions(&self) -> Vec<action::Registered<Client>> {
         vec![
-            action::register::<actions::DisableKeyAction>(),
-            action::register::<actions::RestoreKeyAction>(),
-            action::register::<actions::ScheduleKeyDeletionAction>(),
+            action::register(actions::DisableKeyAction),
+            action::register(actions::RestoreKeyAction),
+            action::register(actions::ScheduleKeyDeletionAction),
         ]
     }
 
-    fn functions() -> Vec<Box<dyn Function>> {
+    fn functions(&self) -> Vec<Box<dyn Function>> {
         vec![
             Box::new(functions::KeyPolicyAllowsFunction),
             Box::new(functions::KeyPolicyStatementsFunction),

@@ -74,14 +74,27 @@ impl<T: Clone> Watched<T> {
     }
 }
 
-/// How old a read may be for an apply to rest on it: no older than one slow call makes any read, and old enough that resources which
-/// Terraform applies side by side share it.
-const LIVE: Duration = Duration::from_secs(5);
+/// How old a read may be for an apply to rest on it: old enough that the resources which Terraform applies side by side share it, however
+/// many they are. What the provider itself changed meanwhile is forgotten at once, and a workspace is read on its own before its keys are
+/// changed.
+const LIVE: Duration = Duration::from_secs(60);
+
+/// How long a read that failed stands: those who wait for it fail with it, the next one tries again.
+const FAILED: Duration = Duration::from_secs(5);
 
 /// The moment after which a read has to begin so that an apply may rest on it.
 pub(super) fn live() -> Instant {
+    ago(LIVE)
+}
+
+/// The moment before which a read that failed is tried again.
+pub(super) fn long_failed() -> Instant {
+    ago(FAILED)
+}
+
+fn ago(time: Duration) -> Instant {
     let now = Instant::now();
-    now.checked_sub(LIVE).unwrap_or(now)
+    now.checked_sub(time).unwrap_or(now)
 }
 
 /// What applies rest on, by its name.
@@ -94,7 +107,7 @@ impl<K, T> Default for Live<K, T> {
 }
 
 impl<K: Ord + Clone, T: Clone> Live<K, T> {
-    /// What is true now, give or take a few seconds.
+    /// What is true now, give or take what an apply may rest on.
     pub(super) async fn get<F: Future<Output = T>>(
         &self,
         name: &K,

@@ -10,9 +10,9 @@ use crate::clouds::azure::{AccessChange, AzureError};
 use crate::preflight::azure::{Access, AccessModel, Vault, access};
 use crate::preflight::{Fact, Stage};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
-use tfplugin::resource::Context;
 
 /// The pauses between two looks.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));

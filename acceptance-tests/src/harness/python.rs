@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Mutex, PoisonError};
 
 use dbxcmk_sandbox::Sandbox;
 
@@ -12,6 +13,9 @@ use super::checkout;
 /// # Panics
 /// When they cannot be installed.
 pub fn installed(folder: &str) -> PathBuf {
+    // Tests that run side by side install one after the other.
+    static INSTALLING: Mutex<()> = Mutex::new(());
+    let _installing = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let root = checkout();
     let done = Command::new(root.join("scripts/venv"))
         .arg(folder)

@@ -45,8 +45,8 @@ fn a_hundred_configurations_are_a_hundred_creates() {
     assert!(others.len() <= 2, "{others:#?}");
     for operation in ["KMS DescribeKey", "KMS GetKeyPolicy", "KMS ListGrants"] {
         let reads = many(&asked, |one| one == operation);
-        // One at plan. At apply it is read again after a few seconds, which a busy machine takes.
-        assert!((2..=6).contains(&reads), "{operation}: {reads}");
+        // One at plan. At apply one more, and again after a minute, should a very busy machine take so long.
+        assert!((2..=4).contains(&reads), "{operation}: {reads}");
     }
 }
 
@@ -83,7 +83,7 @@ fn a_thousand_bindings_are_adopted_by_a_few_lists() {
         |one: &str| one.contains("/workspaces/") || one.contains("/customer-managed-keys/");
     assert_eq!(many(&asked, of_one), 0, "no workspace is read on its own");
     let account = many(&asked, is_account);
-    // Plan: workspaces, configurations and credentials. Apply: the same, and lists until it is seen to stay; one every few seconds.
+    // Plan: workspaces, configurations and credentials. Apply: the same, and lists until it is seen to stay.
     assert!(account <= 20, "{account}");
     assert_eq!(stage.workdir.addresses().len(), 1000);
 }

@@ -1,15 +1,16 @@
 //! What an action implements: something that is done when somebody says so, and that leaves no state (Terraform 1.14).
 
 use std::future::Future;
-use std::marker::PhantomData;
 
 use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedSender;
 
+use super::boxed::Boxed;
 use super::bridge::from_value;
+use super::context::Context;
+use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
-use super::resource::{Boxed, Context};
-use super::schema::Schema;
+use super::schema::{Name, Schema};
 use super::typed::{misfit, validated};
 use super::value::Value;
 
@@ -19,7 +20,7 @@ pub struct Events(UnboundedSender<String>);
 
 impl Events {
     /// A place for what is said; who does not listen any more misses it.
-    pub fn to(sender: UnboundedSender<String>) -> Self {
+    pub(crate) fn to(sender: UnboundedSender<String>) -> Self {
         Self(sender)
     }
 
@@ -35,98 +36,100 @@ pub trait Action: Send + Sync + 'static {
     type Client: Send + Sync + 'static;
     /// Its configuration in types.
     type Config: DeserializeOwned + Send + Sync + 'static;
+
     /// The type's name in Terraform.
-    const NAME: &'static str;
+    fn name(&self) -> Name;
 
     /// Its description.
-    fn schema() -> Schema;
+    fn schema(&self) -> Schema;
 
     /// Offline checks across attributes.
-    fn validate(config: &Self::Config) -> Diagnostics {
+    fn validate(&self, config: &Self::Config) -> Diagnostics {
         let _ = config;
         Diagnostics::new()
     }
 
     /// Checks before anything is done; values may still be unknown. Warnings show in the plan. Nothing is done here.
     fn plan(
+        &self,
         cx: &Context<Self::Client>,
         config: Self::Config,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send {
         let _ = (cx, config);
         async { Ok(()) }
     }
 
     /// Does it. Everything is known.
     fn invoke(
+        &self,
         cx: &Context<Self::Client>,
         config: Self::Config,
         events: &Events,
     ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 }
 
-/// What comes of a plan.
-#[derive(Debug)]
-pub struct PlannedAction {
-    /// What to tell the user.
-    pub diagnostics: Diagnostics,
-    /// Whether it is put off to a later run.
-    pub deferred: bool,
+pub(crate) struct PlannedAction {
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) deferred: Option<Reason>,
 }
 
-/// An action whose types are forgotten, as the server keeps it.
-pub trait AnyAction<C>: Send + Sync {
-    /// The type's name in Terraform.
-    fn name(&self) -> &'static str;
-    /// Its description.
-    fn schema(&self) -> &Schema;
-    /// Offline checks.
-    fn validate(&self, config: &Value) -> Diagnostics;
-    /// Checks before anything is done.
+pub(crate) trait Erased<C>: Send + Sync {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
     fn plan<'a>(&'a self, cx: Context<C>, config: &'a Value) -> Boxed<'a, PlannedAction>;
-    /// Does it.
     fn invoke<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<C>,
         config: &'a Value,
         events: &'a Events,
     ) -> Boxed<'a, Diagnostics>;
 }
 
+/// An action of a provider.
+pub struct Registered<C> {
+    pub(crate) name: Name,
+    pub(crate) schema: Schema,
+    pub(crate) erased: Box<dyn Erased<C>>,
+}
+
 /// Registers an action with its provider.
-pub fn register<A: Action>() -> Box<dyn AnyAction<A::Client>> {
-    Box::new(Registered::<A> {
-        schema: A::schema(),
-        action: PhantomData,
-    })
+pub fn register<A: Action>(action: A) -> Registered<A::Client> {
+    Registered {
+        name: action.name(),
+        schema: action.schema(),
+        erased: Box::new(action),
+    }
 }
 
-struct Registered<A> {
-    schema: Schema,
-    action: PhantomData<fn() -> A>,
-}
-
-impl<A: Action> AnyAction<A::Client> for Registered<A> {
-    fn name(&self) -> &'static str {
-        A::NAME
+impl<C> Registered<C> {
+    /// The type's name in Terraform.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    fn schema(&self) -> &Schema {
+    /// Its description.
+    pub fn schema(&self) -> &Schema {
         &self.schema
     }
+}
 
-    fn validate(&self, config: &Value) -> Diagnostics {
-        validated(&self.schema, config, A::validate)
+impl<A: Action> Erased<A::Client> for A {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+        validated(schema, config, |model| Action::validate(self, model))
     }
 
     fn plan<'a>(&'a self, cx: Context<A::Client>, config: &'a Value) -> Boxed<'a, PlannedAction> {
         Box::pin(async move {
             let result = match from_value::<A::Config>(config) {
-                Ok(config) => A::plan(&cx, config).await,
-                Err(error) => Err(misfit(&error)),
+                Ok(config) => Action::plan(self, &cx, config).await,
+                Err(error) => Err(misfit(&error).into()),
             };
-            let (mut diagnostics, _, deferred) = cx.finish_deferred();
-            if let Err(errors) = result {
-                diagnostics.extend(errors);
+            let (mut diagnostics, _) = cx.finish();
+            let mut deferred = None;
+            if let Err(unfinished) = result {
+                let (reasons, later) = unfinished.into_parts();
+                diagnostics.extend(reasons);
+                deferred = later;
             }
             PlannedAction {
                 diagnostics,
@@ -137,15 +140,16 @@ impl<A: Action> AnyAction<A::Client> for Registered<A> {
 
     fn invoke<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<A::Client>,
         config: &'a Value,
         events: &'a Events,
     ) -> Boxed<'a, Diagnostics> {
         Box::pin(async move {
-            let missing = self.schema.missing(config);
+            let missing = schema.missing(config);
             let result = match from_value::<A::Config>(config) {
                 _ if missing.has_errors() => Err(missing),
-                Ok(config) => A::invoke(&cx, config, events).await,
+                Ok(config) => Action::invoke(self, &cx, config, events).await,
                 Err(error) => Err(misfit(&error)),
             };
             let (mut diagnostics, _) = cx.finish();

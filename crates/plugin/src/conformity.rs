@@ -3,11 +3,12 @@
 
 use super::path::Path;
 use super::schema::{Attribute, Kind, Nesting, Schema};
+use super::types::Type;
 use super::value::Value;
 
 /// Where a plan breaks Terraform's rules: configured values must be planned as they are, or as the prior state spells them;
 /// only computed attributes may differ from the configuration.
-pub fn plan_violations(
+pub(crate) fn plan_violations(
     schema: &Schema,
     config: &Value,
     prior: Option<&Value>,
@@ -34,7 +35,7 @@ fn check_plan(
     out: &mut Vec<String>,
 ) {
     for attribute in attributes {
-        let name = attribute.name;
+        let name = attribute.name.as_ref();
         let (given, before, after) = (config.get(name), prior.get(name), planned.get(name));
         let path = path.attribute(name);
         if attribute.write_only {
@@ -51,9 +52,52 @@ fn check_plan(
             (Kind::Nested(Nesting::Single, inner), Value::Map(_)) if after.as_map().is_some() => {
                 check_plan(inner, given, before, after, &path, out);
             }
-            // Elements of nested collections may carry computed attributes of their own; Terraform compares them one by one,
-            // and no resource here has them.
-            (Kind::Nested(Nesting::List | Nesting::Set | Nesting::Map, _), _) => {}
+            (Kind::Nested(Nesting::Map, inner), Value::Map(elements))
+                if after
+                    .as_map()
+                    .is_some_and(|after| after.keys().eq(elements.keys())) =>
+            {
+                for (key, given) in elements {
+                    let (before, after, path) = (before.get(key), after.get(key), path.key(key));
+                    check_element(inner, given, before, after, &path, attribute, out);
+                }
+            }
+            (Kind::Nested(Nesting::List, inner), Value::List(elements))
+                if length(after) == Some(elements.len()) =>
+            {
+                for (index, given) in elements.iter().enumerate() {
+                    let (before, after) = (element(before, index), element(after, index));
+                    let path = path.index(index);
+                    check_element(inner, given, before, after, &path, attribute, out);
+                }
+            }
+            (Kind::Nested(Nesting::Set, inner), Value::List(elements))
+                if length(after) == Some(elements.len()) =>
+            {
+                // Which element is which shows in what it was planned as: one for each has to fit.
+                let mut left: Vec<&Value> = list(after).iter().collect();
+                for given in elements {
+                    let fits = |planned: &&Value| {
+                        let fits_with = |before: &Value| {
+                            let mut wrong = Vec::new();
+                            check_element(
+                                inner, given, before, planned, &path, attribute, &mut wrong,
+                            );
+                            wrong.is_empty()
+                        };
+                        fits_with(&Value::Null) || list(before).iter().any(fits_with)
+                    };
+                    match left.iter().position(fits) {
+                        Some(at) => {
+                            left.swap_remove(at);
+                        }
+                        None => out.push(format!(
+                            "{path} has the element {} in the configuration, and none like it in the plan",
+                            shown(attribute, given)
+                        )),
+                    }
+                }
+            }
             (_, Value::Unknown(_)) if after.is_unknown() => {}
             _ if after == given || (!given.is_null() && !before.is_null() && after == before) => {}
             _ => out.push(format!(
@@ -65,8 +109,47 @@ fn check_plan(
     }
 }
 
+fn list(value: &Value) -> &[Value] {
+    match value {
+        Value::List(elements) => elements,
+        _ => &[],
+    }
+}
+
+fn length(value: &Value) -> Option<usize> {
+    match value {
+        Value::List(elements) => Some(elements.len()),
+        _ => None,
+    }
+}
+
+fn element(value: &Value, index: usize) -> &Value {
+    list(value).get(index).unwrap_or(&Value::Null)
+}
+
+/// The same for one element of a nested collection.
+fn check_element(
+    inner: &[Attribute],
+    given: &Value,
+    before: &Value,
+    after: &Value,
+    path: &Path,
+    attribute: &Attribute,
+    out: &mut Vec<String>,
+) {
+    if given.as_map().is_some() && after.as_map().is_some() {
+        check_plan(inner, given, before, after, path, out);
+    } else if after != given {
+        out.push(format!(
+            "{path} is configured as {} but was planned as {}",
+            shown(attribute, given),
+            shown(attribute, after)
+        ));
+    }
+}
+
 /// Where a new state breaks Terraform's rules: everything is known, and what was planned as known is the same.
-pub fn state_violations(schema: &Schema, planned: &Value, state: &Value) -> Vec<String> {
+pub(crate) fn state_violations(schema: &Schema, planned: &Value, state: &Value) -> Vec<String> {
     let mut violations = Vec::new();
     check_state(
         &schema.attributes,
@@ -86,15 +169,15 @@ fn check_state(
     out: &mut Vec<String>,
 ) {
     for attribute in attributes {
-        let (wanted, got) = (planned.get(attribute.name), state.get(attribute.name));
-        let path = path.attribute(attribute.name);
+        let (wanted, got) = (planned.get(&attribute.name), state.get(&attribute.name));
+        let path = path.attribute(&attribute.name);
         if !got.is_wholly_known() {
             out.push(format!("{path} is still unknown after apply"));
         } else if let (Kind::Nested(Nesting::Single, inner), Value::Map(_), Value::Map(_)) =
             (&attribute.kind, wanted, got)
         {
             check_state(inner, wanted, got, &path, out);
-        } else if !agrees(wanted, got) {
+        } else if !agrees(&attribute.ty(), wanted, got) {
             out.push(format!(
                 "{path} was planned as {} but became {}",
                 shown(attribute, wanted),
@@ -105,23 +188,38 @@ fn check_state(
 }
 
 /// Whether `got` is what `wanted` promised; an unknown promised nothing.
-fn agrees(wanted: &Value, got: &Value) -> bool {
-    match (wanted, got) {
-        (Value::Unknown(_), _) => true,
-        (Value::Map(wanted), Value::Map(got)) => {
-            wanted.len() == got.len()
-                && wanted
-                    .iter()
-                    .all(|(name, wanted)| got.get(name).is_some_and(|got| agrees(wanted, got)))
+fn agrees(ty: &Type, wanted: &Value, got: &Value) -> bool {
+    match (ty, wanted, got) {
+        (_, Value::Unknown(_), _) => true,
+        // Where an element of a set ends up depends on what it turned out to be, and two may turn out to be the same.
+        (Type::Set(element), Value::List(wanted), Value::List(got)) => {
+            let agree = |wanted: &Value| got.iter().any(|got| agrees(element, wanted, got));
+            let promised = |got: &Value| wanted.iter().any(|wanted| agrees(element, wanted, got));
+            wanted.iter().all(agree) && got.iter().all(promised) && got.len() <= wanted.len()
         }
-        (Value::List(wanted), Value::List(got)) => {
-            wanted.len() == got.len()
-                && wanted
-                    .iter()
-                    .zip(got)
-                    .all(|(wanted, got)| agrees(wanted, got))
+        (_, Value::Map(wanted), Value::Map(got)) => {
+            let inner = |name: &str| match ty {
+                Type::Map(element) => element.as_ref(),
+                Type::Object { attributes, .. } => attributes.get(name).unwrap_or(&Type::Dynamic),
+                _ => &Type::Dynamic,
+            };
+            let agree = |(name, wanted): (&String, &Value)| {
+                got.get(name)
+                    .is_some_and(|got| agrees(inner(name), wanted, got))
+            };
+            wanted.len() == got.len() && wanted.iter().all(agree)
         }
-        (wanted, got) => wanted == got,
+        (_, Value::List(wanted), Value::List(got)) => {
+            let inner = |index: usize| match ty {
+                Type::List(element) => element.as_ref(),
+                Type::Tuple(elements) => elements.get(index).unwrap_or(&Type::Dynamic),
+                _ => &Type::Dynamic,
+            };
+            let mut pairs = wanted.iter().zip(got).enumerate();
+            wanted.len() == got.len()
+                && pairs.all(|(index, (wanted, got))| agrees(inner(index), wanted, got))
+        }
+        (_, wanted, got) => wanted == got,
     }
 }
 

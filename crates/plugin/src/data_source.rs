@@ -1,15 +1,16 @@
 //! What a data source implements: configuration in, a wholly known state out.
 
 use std::future::Future;
-use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::boxed::Boxed;
 use super::bridge::{from_value, to_value};
+use super::context::Context;
+use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
-use super::resource::{Boxed, Context, Outcome};
-use super::schema::Schema;
+use super::schema::{Name, Schema};
 use super::typed::{misfit, validated};
 use super::value::Value;
 
@@ -19,82 +20,98 @@ pub trait DataSource: Send + Sync + 'static {
     type Client: Send + Sync + 'static;
     /// Configuration and result in types.
     type Model: Serialize + DeserializeOwned + Send + Sync + 'static;
+
     /// The type's name in Terraform.
-    const NAME: &'static str;
+    fn name(&self) -> Name;
 
     /// Its description.
-    fn schema() -> Schema;
+    fn schema(&self) -> Schema;
 
     /// Offline checks across attributes.
-    fn validate(config: &Self::Model) -> Diagnostics {
+    fn validate(&self, config: &Self::Model) -> Diagnostics {
         let _ = config;
         Diagnostics::new()
     }
 
     /// Looks it up.
     fn read(
+        &self,
         cx: &Context<Self::Client>,
         config: Self::Model,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Self::Model, Unfinished>> + Send;
 }
 
-/// A data source whose types are forgotten, as the server keeps it.
-pub trait AnyDataSource<C>: Send + Sync {
-    /// The type's name in Terraform.
-    fn name(&self) -> &'static str;
-    /// Its description.
-    fn schema(&self) -> &Schema;
-    /// Offline checks.
-    fn validate(&self, config: &Value) -> Diagnostics;
-    /// Looks it up.
-    fn read<'a>(&'a self, cx: Context<C>, config: &'a Value) -> Boxed<'a, Outcome>;
+pub(crate) struct Data {
+    pub(crate) value: Value,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) deferred: Option<Reason>,
+}
+
+pub(crate) trait Erased<C>: Send + Sync {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
+    fn read<'a>(&'a self, schema: &'a Schema, cx: Context<C>, config: &'a Value)
+    -> Boxed<'a, Data>;
+}
+
+/// A data source of a provider.
+pub struct Registered<C> {
+    pub(crate) name: Name,
+    pub(crate) schema: Schema,
+    pub(crate) erased: Box<dyn Erased<C>>,
 }
 
 /// Registers a data source with its provider.
-pub fn register<D: DataSource>() -> Box<dyn AnyDataSource<D::Client>> {
-    Box::new(Registered::<D> {
-        schema: D::schema(),
-        source: PhantomData,
-    })
+pub fn register<D: DataSource>(source: D) -> Registered<D::Client> {
+    Registered {
+        name: source.name(),
+        schema: source.schema(),
+        erased: Box::new(source),
+    }
 }
 
-struct Registered<D> {
-    schema: Schema,
-    source: PhantomData<fn() -> D>,
-}
-
-impl<D: DataSource> AnyDataSource<D::Client> for Registered<D> {
-    fn name(&self) -> &'static str {
-        D::NAME
+impl<C> Registered<C> {
+    /// The type's name in Terraform.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    fn schema(&self) -> &Schema {
+    /// Its description.
+    pub fn schema(&self) -> &Schema {
         &self.schema
     }
+}
 
-    fn validate(&self, config: &Value) -> Diagnostics {
-        validated(&self.schema, config, D::validate)
+impl<D: DataSource> Erased<D::Client> for D {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+        validated(schema, config, |model| DataSource::validate(self, model))
     }
 
-    fn read<'a>(&'a self, cx: Context<D::Client>, config: &'a Value) -> Boxed<'a, Outcome> {
+    fn read<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<D::Client>,
+        config: &'a Value,
+    ) -> Boxed<'a, Data> {
         Box::pin(async move {
-            let missing = self.schema.missing(config);
+            let missing = schema.missing(config);
             let result = match from_value::<D::Model>(config) {
-                _ if missing.has_errors() => Err(missing),
-                Ok(model) => D::read(&cx, model).await,
-                Err(error) => Err(misfit(&error)),
+                _ if missing.has_errors() => Err(missing.into()),
+                Ok(model) => DataSource::read(self, &cx, model).await,
+                Err(error) => Err(misfit(&error).into()),
             };
-            let result = result.and_then(|model| to_value(&model).map_err(|error| misfit(&error)));
-            let (mut diagnostics, private, deferred) = cx.finish_deferred();
-            let state = result
-                .map(|value| value.canonical(&self.schema.ty()))
-                .unwrap_or_else(|errors| {
-                    diagnostics.extend(errors);
-                    Value::Null
-                });
-            Outcome {
-                state,
-                private,
+            let result =
+                result.and_then(|model| to_value(&model).map_err(|error| misfit(&error).into()));
+            let (mut diagnostics, _) = cx.finish();
+            let (value, deferred) = match result {
+                Ok(value) => (value.canonical(&schema.ty()), None),
+                Err(unfinished) => {
+                    let (reasons, deferred) = unfinished.into_parts();
+                    diagnostics.extend(reasons);
+                    (Value::Null, deferred)
+                }
+            };
+            Data {
+                value,
                 diagnostics,
                 deferred,
             }

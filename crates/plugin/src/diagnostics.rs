@@ -10,6 +10,7 @@ use super::proto::tfplugin6;
 
 /// Whether a diagnostic stops Terraform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Severity {
     /// Shown; the run goes on.
     Warning,
@@ -19,6 +20,7 @@ pub enum Severity {
 
 /// One message to the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Diagnostic {
     /// Whether it stops the run.
     pub severity: Severity,
@@ -49,6 +51,27 @@ impl Diagnostic {
             detail: detail.into(),
             path: Path::root(),
         }
+    }
+
+    /// The same diagnostic with another detail.
+    #[must_use]
+    pub fn with_detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+
+    /// The same diagnostic, whether it stops Terraform or not.
+    #[must_use]
+    pub fn with_severity(mut self, severity: Severity) -> Self {
+        self.severity = severity;
+        self
+    }
+
+    /// The same diagnostic with another summary.
+    #[must_use]
+    pub fn with_summary(mut self, summary: impl Into<String>) -> Self {
+        self.summary = summary.into();
+        self
     }
 
     /// The same diagnostic, about one attribute.
@@ -93,16 +116,16 @@ impl Diagnostic {
 }
 
 /// The provider that this process serves.
-static NAME: OnceLock<&'static str> = OnceLock::new();
+static NAME: OnceLock<String> = OnceLock::new();
 
 /// Says which provider this process serves, for messages that speak of it. The first one counts.
-pub(crate) fn serves(name: &'static str) {
-    let _ = NAME.set(name);
+pub(crate) fn serves(name: &str) {
+    let _ = NAME.set(name.to_owned());
 }
 
 /// The provider that this process serves, as messages call it.
 pub(crate) fn name() -> &'static str {
-    NAME.get().copied().unwrap_or("Terraform")
+    NAME.get().map_or("Terraform", String::as_str)
 }
 
 impl fmt::Display for Diagnostic {
@@ -152,8 +175,26 @@ impl Diagnostics {
     }
 
     /// The messages that go over the wire.
-    pub fn to_proto(&self) -> Vec<tfplugin6::Diagnostic> {
+    pub(crate) fn to_proto(&self) -> Vec<tfplugin6::Diagnostic> {
         self.0.iter().map(Diagnostic::to_proto).collect()
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Diagnostics {
+    /// What came over the wire, as a test sees it.
+    pub(crate) fn from_proto(all: Vec<tfplugin6::Diagnostic>) -> Self {
+        use tfplugin6::diagnostic::Severity as Wire;
+        let one = |said: tfplugin6::Diagnostic| {
+            let is_warning = said.severity() == Wire::Warning;
+            let path = said.attribute.map(Path::from_proto).unwrap_or_default();
+            match is_warning {
+                true => Diagnostic::warning(said.summary, said.detail),
+                false => Diagnostic::error(said.summary, said.detail),
+            }
+            .at(path)
+        };
+        all.into_iter().map(one).collect()
     }
 }
 

@@ -1,57 +1,114 @@
 //! What tells one object from all others, apart from its state: for imports by identity and for lists (Terraform 1.12).
 
-use serde_json::Value as Json;
-
 use super::codec::json::decode_lenient;
 use super::codec::{self, CodecError};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::proto::tfplugin6 as pb;
+use super::schema::Name;
+use super::stored::RawState;
 use super::types::Type;
 use super::value::Value;
 
 /// One text by which an object can be told from others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct IdentityAttribute {
     /// Its name.
-    pub name: &'static str,
+    pub name: Name,
     /// Where the state has it, with dots.
-    pub path: &'static str,
+    pub path: Name,
     /// What it is.
-    pub description: &'static str,
+    pub description: Name,
     /// Whether an object may lack it.
     pub optional: bool,
 }
 
+impl IdentityAttribute {
+    /// A text that every object has, under the same name as in the state.
+    pub fn new(name: impl Into<Name>, description: impl Into<Name>) -> Self {
+        let name = name.into();
+        Self {
+            path: name.clone(),
+            name,
+            description: description.into(),
+            optional: false,
+        }
+    }
+
+    /// Where the state has it, with dots.
+    #[must_use]
+    pub fn path(mut self, dotted: impl Into<Name>) -> Self {
+        self.path = dotted.into();
+        self
+    }
+
+    /// An object may lack it.
+    #[must_use]
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+}
+
 /// The identity of a resource: texts that Terraform keeps under names. Where the objects of a resource are of several kinds, each kind has
 /// texts of its own, and an object has those of exactly one kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
-    /// The attributes of each kind. An object is of the first kind whose attributes it has.
-    pub kinds: &'static [&'static [IdentityAttribute]],
+    kinds: Vec<Vec<IdentityAttribute>>,
 }
 
 impl Identity {
-    fn attributes(&self) -> impl Iterator<Item = &'static IdentityAttribute> + use<> {
-        self.kinds.iter().flat_map(|kind| kind.iter())
+    /// Objects without an identity: they are imported by their ID alone.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Objects of one kind, told from each other by these texts.
+    pub fn new(attributes: impl IntoIterator<Item = IdentityAttribute>) -> Self {
+        Self::none().or(attributes)
+    }
+
+    /// Objects of a further kind. An object is of the first kind whose attributes it has.
+    #[must_use]
+    pub fn or(mut self, attributes: impl IntoIterator<Item = IdentityAttribute>) -> Self {
+        self.kinds.push(attributes.into_iter().collect());
+        self
+    }
+
+    /// The attributes of each kind.
+    pub fn kinds(&self) -> impl Iterator<Item = &[IdentityAttribute]> {
+        self.kinds.iter().map(Vec::as_slice)
+    }
+
+    /// Whether the objects have none.
+    pub fn is_none(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = &IdentityAttribute> {
+        self.kinds.iter().flatten()
     }
 
     fn ty(&self) -> Type {
-        Type::object(self.attributes().map(|one| (one.name, Type::String)))
+        Type::object(
+            self.attributes()
+                .map(|one| (one.name.clone(), Type::String)),
+        )
     }
 
     /// The schema that Terraform asks for.
-    pub fn to_proto(&self) -> pb::ResourceIdentitySchema {
+    pub(crate) fn to_proto(&self) -> pb::ResourceIdentitySchema {
         let is_only = self.kinds.len() == 1;
         pb::ResourceIdentitySchema {
             version: 0,
             identity_attributes: self
                 .attributes()
                 .map(|one| pb::resource_identity_schema::IdentityAttribute {
-                    name: one.name.to_owned(),
+                    name: one.name.clone().into_owned(),
                     r#type: Type::String.to_json_bytes(),
                     required_for_import: is_only && !one.optional,
                     optional_for_import: !is_only || one.optional,
-                    description: one.description.to_owned(),
+                    description: one.description.clone().into_owned(),
                 })
                 .collect(),
         }
@@ -61,9 +118,12 @@ impl Identity {
     ///
     /// # Errors
     /// When the state has something else there: a fault of the provider.
-    pub fn of(&self, state: &Value) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
-        let text = |one: &IdentityAttribute| state.at(one.path).as_str();
-        let is_of = |kind: &&&[IdentityAttribute]| {
+    pub(crate) fn of(
+        &self,
+        state: &Value,
+    ) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
+        let text = |one: &IdentityAttribute| state.at(&one.path).as_str();
+        let is_of = |kind: &&Vec<IdentityAttribute>| {
             kind.iter().all(|one| one.optional || text(one).is_some())
         };
         let Some(own) = self.kinds.iter().find(is_of) else {
@@ -72,7 +132,7 @@ impl Identity {
         let value = Value::map(self.attributes().map(|one| {
             let is_own = own.iter().any(|other| other.name == one.name);
             let text = text(one).filter(|_| is_own);
-            (one.name, text.map_or(Value::Null, Value::string))
+            (one.name.clone(), text.map_or(Value::Null, Value::string))
         }));
         let data = codec::encode(&value, &self.ty()).map_err(|error| {
             Diagnostic::bug(format!(
@@ -88,8 +148,8 @@ impl Identity {
     ///
     /// # Errors
     /// When it is none, or names objects of several kinds.
-    pub fn text(&self, data: &pb::ResourceIdentityData) -> Result<String, Diagnostics> {
-        let in_words = |kind: &&[IdentityAttribute]| {
+    pub(crate) fn text(&self, data: &pb::ResourceIdentityData) -> Result<String, Diagnostics> {
+        let in_words = |kind: &Vec<IdentityAttribute>| {
             let each: Vec<String> = kind
                 .iter()
                 .map(|one| {
@@ -109,8 +169,8 @@ impl Identity {
         };
         let value = codec::decode_optional(data.identity_data.as_ref(), &self.ty())
             .map_err(|error| malformed(&error))?;
-        let given = |one: &IdentityAttribute| value.get(one.name).as_str().map(str::to_owned);
-        let named: Vec<&&[IdentityAttribute]> = self
+        let given = |one: &IdentityAttribute| value.get(&one.name).as_str().map(str::to_owned);
+        let named: Vec<&Vec<IdentityAttribute>> = self
             .kinds
             .iter()
             .filter(|kind| kind.iter().any(|one| given(one).is_some()))
@@ -136,7 +196,7 @@ impl Identity {
     ///
     /// # Errors
     /// When it is none.
-    pub fn upgraded(&self, raw: &Json) -> Result<pb::ResourceIdentityData, Diagnostics> {
+    pub(crate) fn upgraded(&self, raw: &RawState) -> Result<pb::ResourceIdentityData, Diagnostics> {
         let unreadable = |error: CodecError| {
             Diagnostic::error(
                 "The identity in the state cannot be read",
@@ -145,7 +205,7 @@ impl Identity {
                 ),
             )
         };
-        let value = decode_lenient(raw, &self.ty()).map_err(unreadable)?;
+        let value = decode_lenient(raw.json(), &self.ty()).map_err(unreadable)?;
         let data = codec::encode(&value, &self.ty()).map_err(|error| {
             Diagnostic::bug(format!(
                 "An identity does not have the type of its schema: {error}."
@@ -161,42 +221,28 @@ impl Identity {
 mod tests {
     use super::*;
 
-    const fn attribute(
-        name: &'static str,
-        path: &'static str,
-        optional: bool,
-    ) -> IdentityAttribute {
-        IdentityAttribute {
-            name,
-            path,
-            description: "a text",
-            optional,
-        }
+    fn of_two() -> Identity {
+        let attribute = |name, path| IdentityAttribute::new(name, "a text").path(path);
+        Identity::new([attribute("left", "l.id")]).or([
+            attribute("right", "r.id"),
+            attribute("part", "r.part"),
+            attribute("more", "r.more").optional(),
+        ])
     }
 
-    const OF_TWO: Identity = Identity {
-        kinds: &[
-            &[attribute("left", "l.id", false)],
-            &[
-                attribute("right", "r.id", false),
-                attribute("part", "r.part", false),
-                attribute("more", "r.more", true),
-            ],
-        ],
-    };
-
     fn given(texts: &[(&'static str, &str)]) -> Result<String, String> {
-        let all = OF_TWO.attributes().map(|one| {
+        let identity = of_two();
+        let all = identity.attributes().map(|one| {
             let text = texts.iter().find(|(name, _)| *name == one.name);
             (
-                one.name,
+                one.name.clone(),
                 text.map_or(Value::Null, |(_, text)| Value::string(*text)),
             )
         });
         let data = pb::ResourceIdentityData {
-            identity_data: Some(codec::encode(&Value::map(all), &OF_TWO.ty()).unwrap()),
+            identity_data: Some(codec::encode(&Value::map(all), &of_two().ty()).unwrap()),
         };
-        OF_TWO.text(&data).map_err(|said| format!("{said:?}"))
+        of_two().text(&data).map_err(|said| format!("{said:?}"))
     }
 
     #[test]
@@ -232,12 +278,12 @@ mod tests {
                 ]),
             ),
         ]);
-        let found = OF_TWO.of(&state).unwrap().unwrap();
-        assert_eq!(OF_TWO.text(&found).unwrap(), "b,c");
+        let found = of_two().of(&state).unwrap().unwrap();
+        assert_eq!(of_two().text(&found).unwrap(), "b,c");
         let unknown = Value::map([
             ("l", Value::Null),
             ("r", Value::map([("id", Value::string("b"))])),
         ]);
-        assert!(OF_TWO.of(&unknown).unwrap().is_none());
+        assert!(of_two().of(&unknown).unwrap().is_none());
     }
 }

@@ -1,24 +1,60 @@
 //! What a list resource implements: every object of a kind that there is, for `terraform query` (Terraform 1.14).
 
 use std::future::Future;
-use std::marker::PhantomData;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::Sender;
 
+use super::boxed::Boxed;
 use super::bridge::{from_value, to_value};
+use super::context::Context;
 use super::diagnostics::Diagnostics;
-use super::resource::{Boxed, Context, Resource};
-use super::schema::Schema;
+use super::resource::Resource;
+use super::schema::{Name, Schema};
 use super::typed::misfit;
 use super::value::Value;
 
 /// One object of a list.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Listed<M> {
     /// What people call it.
     pub name: String,
     /// Its state, as a read would give it.
     pub model: M,
+}
+
+impl<M> Listed<M> {
+    /// An object, and what people call it.
+    pub fn new(name: impl Into<String>, model: M) -> Self {
+        Self {
+            name: name.into(),
+            model,
+        }
+    }
+}
+
+/// Where a list puts what it finds. Terraform shows each object when it comes.
+#[derive(Debug)]
+pub struct Found<M> {
+    objects: Sender<Listed<M>>,
+    left: AtomicUsize,
+}
+
+impl<M> Found<M> {
+    /// Shows one more object. Waits while Terraform is busy with those before; the answer is whether more are wanted.
+    pub async fn show(&self, object: Listed<M>) -> bool {
+        if self.is_enough() || self.objects.send(object).await.is_err() {
+            return false;
+        }
+        self.left.fetch_sub(1, Ordering::Relaxed) > 1
+    }
+
+    /// Whether nobody wants more: there are as many as Terraform asked for, or it is gone.
+    pub fn is_enough(&self) -> bool {
+        self.left.load(Ordering::Relaxed) == 0 || self.objects.is_closed()
+    }
 }
 
 /// A list of the objects of a resource. It has the resource's name.
@@ -28,99 +64,111 @@ pub trait ListResource: Send + Sync + 'static {
     /// What it is asked for, in types.
     type Config: DeserializeOwned + Send + Sync + 'static;
 
-    /// What it can be asked for.
-    fn schema() -> Schema;
+    /// The resource's name in Terraform.
+    fn name(&self) -> Name;
 
-    /// The objects, as many as are wanted at most.
+    /// What it can be asked for.
+    fn schema(&self) -> Schema;
+
+    /// Finds the objects; what was shown before a failure stays shown.
     fn list(
+        &self,
         cx: &Context<<Self::Of as Resource>::Client>,
         config: Self::Config,
+        found: &Found<<Self::Of as Resource>::Model>,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+}
+
+/// One object of a list as a value, or what there is to say at the end.
+pub(crate) enum Shown {
+    Object(String, Value),
+    Said(Diagnostics),
+}
+
+pub(crate) trait Erased<C>: Send + Sync {
+    fn list<'a>(
+        &'a self,
+        cx: Context<C>,
+        config: &'a Value,
         limit: usize,
-    ) -> impl Future<Output = Result<Vec<Listed<<Self::Of as Resource>::Model>>, Diagnostics>> + Send;
+        shown: Sender<Shown>,
+    ) -> Boxed<'a, ()>;
 }
 
-/// The answer to a list.
-#[derive(Debug)]
-pub struct List {
-    /// Each object's name and state.
-    pub objects: Vec<(String, Value)>,
-    /// What to tell the user.
-    pub diagnostics: Diagnostics,
-}
-
-/// A list whose types are forgotten, as the server keeps it.
-pub trait AnyListResource<C>: Send + Sync {
-    /// The name, which is that of the resource.
-    fn name(&self) -> &'static str;
-    /// What it can be asked for.
-    fn schema(&self) -> &Schema;
-    /// Offline checks.
-    fn validate(&self, config: &Value) -> Diagnostics;
-    /// The objects.
-    fn list<'a>(&'a self, cx: Context<C>, config: &'a Value, limit: usize) -> Boxed<'a, List>;
+/// A list of a provider.
+pub struct Registered<C> {
+    pub(crate) name: Name,
+    pub(crate) schema: Schema,
+    pub(crate) erased: Box<dyn Erased<C>>,
 }
 
 /// Registers a list with its provider.
-pub fn register<L: ListResource>() -> Box<dyn AnyListResource<<L::Of as Resource>::Client>> {
-    Box::new(Registered::<L> {
-        schema: L::schema(),
-        of: PhantomData,
-    })
+pub fn register<L: ListResource>(list: L) -> Registered<<L::Of as Resource>::Client> {
+    Registered {
+        name: list.name(),
+        schema: list.schema(),
+        erased: Box::new(list),
+    }
 }
 
-struct Registered<L> {
-    schema: Schema,
-    of: PhantomData<fn() -> L>,
-}
-
-impl<L: ListResource> AnyListResource<<L::Of as Resource>::Client> for Registered<L> {
-    fn name(&self) -> &'static str {
-        L::Of::NAME
+impl<C> Registered<C> {
+    /// The name, which is that of the resource.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
-    fn schema(&self) -> &Schema {
+    /// What it can be asked for.
+    pub fn schema(&self) -> &Schema {
         &self.schema
     }
+}
 
-    fn validate(&self, config: &Value) -> Diagnostics {
-        self.schema.validate(config)
-    }
-
+impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
     fn list<'a>(
         &'a self,
         cx: Context<<L::Of as Resource>::Client>,
         config: &'a Value,
         limit: usize,
-    ) -> Boxed<'a, List> {
+        shown: Sender<Shown>,
+    ) -> Boxed<'a, ()> {
         Box::pin(async move {
-            let found = match from_value::<L::Config>(config) {
-                Ok(config) => L::list(&cx, config, limit).await,
-                Err(error) => Err(misfit(&error)),
-            };
-            let ty = L::Of::schema().ty();
-            let shown = found.and_then(|found| {
-                let one = |one: Listed<_>| {
-                    Ok((
-                        one.name,
-                        to_value(&one.model)
-                            .map_err(|error| misfit(&error))?
-                            .canonical(&ty),
-                    ))
-                };
-                found
-                    .into_iter()
-                    .take(limit)
-                    .map(one)
-                    .collect::<Result<Vec<_>, Diagnostics>>()
-            });
-            let (mut diagnostics, _) = cx.finish();
-            let objects = shown.unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
-                Vec::new()
-            });
-            List {
+            let (objects, mut all) = tokio::sync::mpsc::channel(1);
+            let found = Found {
                 objects,
-                diagnostics,
+                left: AtomicUsize::new(limit),
+            };
+            // Found drops when the list ends, and so ends what passes its objects on.
+            let listing = async {
+                match from_value::<L::Config>(config) {
+                    Ok(config) => {
+                        let ended = ListResource::list(self, &cx, config, &found).await;
+                        drop(found);
+                        ended
+                    }
+                    Err(error) => Err(misfit(&error)),
+                }
+            };
+            let showing = shown.clone();
+            let passing = async move {
+                while let Some(Listed { name, model }) = all.recv().await {
+                    let event = match to_value(&model) {
+                        Ok(value) => Shown::Object(name, value),
+                        Err(error) => Shown::Said(misfit(&error)),
+                    };
+                    if showing.send(event).await.is_err() {
+                        break;
+                    }
+                }
+                // Nobody listens any more: the list ends with its next object.
+                drop(all);
+            };
+            let (ended, ()) = tokio::join!(listing, passing);
+            let (mut diagnostics, _) = cx.finish();
+            if let Err(errors) = ended {
+                diagnostics.extend(errors);
+            }
+            if !diagnostics.is_empty() {
+                let _ = shown.send(Shown::Said(diagnostics)).await;
             }
         })
     }

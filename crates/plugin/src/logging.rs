@@ -14,7 +14,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::LookupSpan;
 
 /// How much is logged: TF_LOG_PROVIDER before TF_LOG, nothing when neither is set.
-pub fn level(get: impl Fn(&str) -> Option<String>) -> LevelFilter {
+pub(crate) fn level(get: impl Fn(&str) -> Option<String>) -> LevelFilter {
     let wanted = ["TF_LOG_PROVIDER", "TF_LOG"]
         .iter()
         .find_map(|name| get(name).filter(|value| !value.is_empty()));
@@ -30,11 +30,14 @@ pub fn level(get: impl Fn(&str) -> Option<String>) -> LevelFilter {
 }
 
 /// Starts logging. Without a level there is no subscriber at all, and a disabled event costs one comparison.
-pub fn start(level: LevelFilter, module: &'static str) {
+pub(crate) fn start(level: LevelFilter, module: &str) {
     if level == LevelFilter::OFF {
         return;
     }
-    let subscriber = tracing_subscriber::registry().with(GoPlugin { module, level });
+    let subscriber = tracing_subscriber::registry().with(GoPlugin {
+        module: module.to_owned(),
+        level,
+    });
     // A second start, in tests, keeps the first subscriber.
     let _ = tracing::subscriber::set_global_default(subscriber);
     std::panic::set_hook(Box::new(|info| {
@@ -47,7 +50,7 @@ pub fn start(level: LevelFilter, module: &'static str) {
 const OURS: [&str; 1] = [env!("CARGO_CRATE_NAME")];
 
 struct GoPlugin {
-    module: &'static str,
+    module: String,
     level: LevelFilter,
 }
 
@@ -84,7 +87,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
         *metadata.level() <= self.level
             && OURS
                 .iter()
-                .chain([&self.module])
+                .copied()
+                .chain([self.module.as_str()])
                 .any(|own| metadata.target().split("::").next() == Some(own))
     }
 
@@ -119,7 +123,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
             "@message".to_owned(),
             fields.0.remove("message").unwrap_or_default(),
         );
-        line.insert("@module".to_owned(), Json::from(self.module));
+        line.insert("@module".to_owned(), Json::from(self.module.as_str()));
         line.insert(
             "@timestamp".to_owned(),
             Json::from(OffsetDateTime::now_utc().format(format).unwrap_or_default()),

@@ -6,6 +6,7 @@ use super::proto::tfplugin6::{AttributePath, attribute_path};
 
 /// One step from a value to a part of it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum Step {
     /// An attribute of an object.
     Attribute(String),
@@ -77,8 +78,21 @@ impl Path {
         self.0.is_empty()
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) fn from_proto(path: AttributePath) -> Self {
+        use attribute_path::step::Selector;
+        let steps = path.steps.into_iter().filter_map(|step| {
+            Some(match step.selector? {
+                Selector::AttributeName(name) => Step::Attribute(name),
+                Selector::ElementKeyString(key) => Step::Key(key),
+                Selector::ElementKeyInt(index) => Step::Index(index),
+            })
+        });
+        Self(steps.collect())
+    }
+
     /// The message that goes over the wire.
-    pub fn to_proto(&self) -> AttributePath {
+    pub(crate) fn to_proto(&self) -> AttributePath {
         use attribute_path::step::Selector;
         let steps = self.0.iter().map(|step| {
             let selector = match step {

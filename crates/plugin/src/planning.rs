@@ -7,24 +7,26 @@
 //!   is stable;
 //! - an attribute that cannot change in place asks for a replacement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::Path;
-use super::schema::{Attribute, Kind, Nesting, Schema};
+use super::schema::{Attribute, Kind, Nesting, Schema, object_type};
 use super::value::Value;
 
 /// The plan before the resource has had its say. `prior` is `None` for a creation.
-pub fn propose(schema: &Schema, config: &Value, prior: Option<&Value>) -> Value {
+pub(crate) fn propose(schema: &Schema, config: &Value, prior: Option<&Value>) -> Value {
+    let ty = schema.ty();
     let planned = carry_over(&schema.attributes, config, prior);
+    // In canonical order, so that sets can be compared; what is forgotten is found in the order of the configuration.
+    let shown = planned.clone().canonical(&ty);
     match prior {
-        Some(prior) if without_quiet(schema, &planned) == without_quiet(schema, prior) => planned,
-        _ => forget_computed(&schema.attributes, config, planned),
+        Some(prior) if without_quiet(schema, &shown) == without_quiet(schema, prior) => shown,
+        _ => forget_computed(&schema.attributes, config, planned).canonical(&ty),
     }
-    .canonical(&schema.ty())
 }
 
 /// Whether two states differ in what only tells the provider how to work, and in nothing else.
-pub fn differs_quietly(schema: &Schema, prior: &Value, planned: &Value) -> bool {
+pub(crate) fn differs_quietly(schema: &Schema, prior: &Value, planned: &Value) -> bool {
     prior != planned && without_quiet(schema, prior) == without_quiet(schema, planned)
 }
 
@@ -36,7 +38,7 @@ fn without_quiet(schema: &Schema, value: &Value) -> Value {
         schema
             .attributes
             .iter()
-            .any(|attribute| attribute.quiet && attribute.name == name)
+            .any(|attribute| attribute.quiet && attribute.name == name.as_str())
     };
     Value::Map(
         entries
@@ -48,7 +50,7 @@ fn without_quiet(schema: &Schema, value: &Value) -> Value {
 }
 
 /// The paths that ask for another object: attributes that replace and differ from the prior state.
-pub fn replacements(schema: &Schema, prior: &Value, planned: &Value) -> Vec<Path> {
+pub(crate) fn replacements(schema: &Schema, prior: &Value, planned: &Value) -> Vec<Path> {
     let mut paths = Vec::new();
     collect_replacements(
         &schema.attributes,
@@ -68,24 +70,89 @@ fn collect_replacements(
     paths: &mut Vec<Path>,
 ) {
     for attribute in attributes {
-        let (before, after) = (prior.get(attribute.name), planned.get(attribute.name));
-        let path = path.attribute(attribute.name);
+        let (before, after) = (prior.get(&attribute.name), planned.get(&attribute.name));
+        let path = path.attribute(&attribute.name);
         if attribute.replaces && before != after {
             paths.push(path);
-        } else if let Kind::Nested(Nesting::Single, inner) = &attribute.kind {
+            continue;
+        }
+        let Kind::Nested(nesting, inner) = &attribute.kind else {
+            continue;
+        };
+        match (nesting, before, after) {
             // An object that appears or goes away as a whole is a change of each of its attributes.
-            collect_replacements(inner, before, after, &path, paths);
+            (Nesting::Single, ..) => collect_replacements(inner, before, after, &path, paths),
+            (Nesting::Map, ..) => {
+                let keys = [before, after].into_iter().filter_map(Value::as_map);
+                let keys: BTreeSet<&String> = keys.flat_map(BTreeMap::keys).collect();
+                for key in keys {
+                    let (before, after) = (before.get(key), after.get(key));
+                    collect_replacements(inner, before, after, &path.key(key), paths);
+                }
+            }
+            (Nesting::List, ..) => {
+                let (before, after) = (elements(before), elements(after));
+                for index in 0..before.len().max(after.len()) {
+                    let at = |all: &'_ [Value]| all.get(index).cloned().unwrap_or(Value::Null);
+                    let path = path.index(index);
+                    collect_replacements(inner, &at(before), &at(after), &path, paths);
+                }
+            }
+            // Which element became which nobody knows; Terraform is told of the whole set.
+            (Nesting::Set, ..) => {
+                let replacing = |all: &Value| -> BTreeSet<Value> {
+                    let elements = elements(all).iter();
+                    elements.map(|one| only_replacing(inner, one)).collect()
+                };
+                if replacing(before) != replacing(after) {
+                    paths.push(path);
+                }
+            }
         }
     }
+}
+
+fn elements(value: &Value) -> &[Value] {
+    match value {
+        Value::List(elements) => elements,
+        _ => &[],
+    }
+}
+
+/// The attributes of an object that ask for another one when they change.
+fn only_replacing(attributes: &[Attribute], value: &Value) -> Value {
+    let kept = attributes.iter().filter_map(|attribute| {
+        let value = value.get(&attribute.name);
+        let kept = match &attribute.kind {
+            _ if attribute.replaces => value.clone(),
+            Kind::Nested(Nesting::Single, inner) => only_replacing(inner, value),
+            Kind::Nested(Nesting::Map, inner) => Value::map(
+                value
+                    .as_map()
+                    .into_iter()
+                    .flatten()
+                    .map(|(key, one)| (key, only_replacing(inner, one))),
+            ),
+            Kind::Nested(_, inner) => Value::List(
+                elements(value)
+                    .iter()
+                    .map(|one| only_replacing(inner, one))
+                    .collect(),
+            ),
+            Kind::Value(_) => return None,
+        };
+        Some((attribute.name.clone(), kept))
+    });
+    Value::map(kept)
 }
 
 /// Configuration over prior state: computed attributes without a configured value keep the prior one.
 fn carry_over(attributes: &[Attribute], config: &Value, prior: Option<&Value>) -> Value {
     let planned = attributes.iter().map(|attribute| {
-        let before = prior.map(|prior| prior.get(attribute.name));
+        let before = prior.map(|prior| prior.get(&attribute.name));
         (
-            attribute.name,
-            carry_over_one(attribute, config.get(attribute.name), before),
+            attribute.name.clone(),
+            carry_over_one(attribute, config.get(&attribute.name), before),
         )
     });
     Value::map(planned)
@@ -134,10 +201,21 @@ fn carry_over_one(attribute: &Attribute, config: &Value, prior: Option<&Value>) 
             });
             Value::Map(planned.collect())
         }
-        // The elements of a set have no identity over time: each one is planned as new.
+        // An element of a set has no place by which it could be known: the one that was written the same way is the same one.
         (Kind::Nested(Nesting::Set, inner), Value::List(elements)) => {
+            let mut left: Vec<&Value> = match prior {
+                Some(Value::List(prior)) => prior.iter().collect(),
+                _ => Vec::new(),
+            };
+            let ty = object_type(inner);
             let planned = elements.iter().map(|config| match config {
-                Value::Map(_) => carry_over(inner, config, None),
+                Value::Map(_) => {
+                    let is_same = |before: &&Value| {
+                        carry_over(inner, config, Some(before)).canonical(&ty) == **before
+                    };
+                    let before = left.iter().position(is_same).map(|at| left.swap_remove(at));
+                    carry_over(inner, config, before)
+                }
                 other => other.clone(),
             });
             Value::List(planned.collect())
@@ -156,7 +234,7 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
     };
     let by_name: BTreeMap<&str, &Attribute> = attributes
         .iter()
-        .map(|attribute| (attribute.name, attribute))
+        .map(|attribute| (attribute.name.as_ref(), attribute))
         .collect();
     let entries = entries.into_iter().map(|(name, value)| {
         let Some(attribute) = by_name.get(name.as_str()) else {
@@ -174,6 +252,23 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
             }
             (Kind::Nested(Nesting::Single, inner), value @ Value::Map(_)) => {
                 forget_computed(inner, given, value)
+            }
+            (Kind::Nested(Nesting::Map, inner), Value::Map(elements)) => {
+                let forget = |(key, value): (String, Value)| {
+                    let value = forget_computed(inner, given.get(&key), value);
+                    (key, value)
+                };
+                Value::Map(elements.into_iter().map(forget).collect())
+            }
+            // What is planned stands in the order of the configuration still.
+            (Kind::Nested(_, inner), Value::List(elements)) => {
+                let given = |index: usize| match given {
+                    Value::List(given) => given.get(index).unwrap_or(&Value::Null),
+                    _ => &Value::Null,
+                };
+                let elements = elements.into_iter().enumerate();
+                let forget = |(index, value)| forget_computed(inner, given(index), value);
+                Value::List(elements.map(forget).collect())
             }
             (_, value) => value,
         };

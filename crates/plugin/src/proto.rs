@@ -1,6 +1,12 @@
 //! The generated messages and services of `proto/`.
 
-#![allow(missing_docs, unreachable_pub, clippy::all, clippy::pedantic)]
+#![allow(
+    dead_code,
+    missing_docs,
+    unreachable_pub,
+    clippy::all,
+    clippy::pedantic
+)]
 
 /// The Terraform plugin protocol, version 6.
 pub mod tfplugin6 {

@@ -1,117 +1,29 @@
 //! What a managed resource implements, and the generic life of one: everything that Terraform demands of each of them.
 
-use std::collections::BTreeMap;
 use std::future::Future;
-use std::marker::PhantomData;
-use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value as Json;
-use tokio_util::sync::CancellationToken;
 
+use super::boxed::Boxed;
 use super::bridge::{from_value, to_value};
 use super::codec::json::decode_lenient;
 use super::conformity::{plan_violations, state_violations};
+use super::context::Context;
+use super::deferral::{Reason, Unfinished};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::identity::Identity;
 use super::path::Path;
 use super::planning::{differs_quietly, propose, replacements};
-use super::schema::Schema;
+use super::schema::{Name, Schema};
+use super::stored::{Private, RawState};
 use super::typed::{misfit, validated};
 use super::value::Value;
 
-/// A future that can be kept in a trait object.
-pub type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
-
-/// Bytes that Terraform keeps beside the state and hands back, by name. Not for secrets: they are stored in plain text.
-pub type Private = BTreeMap<String, Json>;
-
-/// What every operation gets: the configured client, the wish to stop, and places for warnings and private data.
-#[derive(Debug)]
-pub struct Context<C> {
-    client: Arc<C>,
-    stop: CancellationToken,
-    warnings: Mutex<Diagnostics>,
-    private: Mutex<Private>,
-    deferred: AtomicBool,
-}
-
-impl<C> Context<C> {
-    /// A context for one operation.
-    pub fn new(client: Arc<C>, stop: CancellationToken, private: Private) -> Self {
-        Self {
-            client,
-            stop,
-            warnings: Mutex::default(),
-            private: Mutex::new(private),
-            deferred: AtomicBool::new(false),
-        }
-    }
-
-    /// What the provider's configuration was made into.
-    pub fn client(&self) -> &C {
-        &self.client
-    }
-
-    /// Ends when Terraform wants the operation to stop: the next safe point is the place to return what is true so far.
-    pub fn stop(&self) -> &CancellationToken {
-        &self.stop
-    }
-
-    /// Shows the user something that does not stop the run.
-    pub fn warn(&self, diagnostic: Diagnostic) {
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(diagnostic);
-    }
-
-    /// What an earlier operation on the same object left in private.
-    pub fn private(&self, name: &str) -> Option<Json> {
-        self.private
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
-    }
-
-    /// Leaves something in private for the next operation on the same object.
-    pub fn set_private(&self, name: &str, value: Json) {
-        self.private
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), value);
-    }
-
-    /// Nothing more can be said before the provider's own configuration is known. Where Terraform allows it, the change is
-    /// put off to a later run.
-    pub fn defer(&self) {
-        self.deferred.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn finish(self) -> (Diagnostics, Private) {
-        let (warnings, private, _) = self.finish_deferred();
-        (warnings, private)
-    }
-
-    pub(super) fn finish_deferred(self) -> (Diagnostics, Private, bool) {
-        let warnings = self
-            .warnings
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let private = self
-            .private
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        (warnings, private, self.deferred.into_inner())
-    }
-}
-
 /// A change that is being planned.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Change<M> {
     /// What the user wrote.
     pub config: M,
@@ -126,6 +38,7 @@ pub struct Change<M> {
 
 /// A plan that a resource may still refine.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Plan<M> {
     /// The planned state; computed attributes may be filled in, configured ones may not be touched.
     pub model: M,
@@ -158,38 +71,48 @@ pub trait Resource: Send + Sync + 'static {
     type Client: Send + Sync + 'static;
     /// Configuration, plan and state in types.
     type Model: Serialize + DeserializeOwned + Send + Sync + 'static;
+
     /// The type's name in Terraform.
-    const NAME: &'static str;
+    fn name(&self) -> Name;
+
     /// What tells one object from all others.
-    const IDENTITY: Identity;
+    fn identity(&self) -> Identity {
+        Identity::none()
+    }
 
     /// Its description.
-    fn schema() -> Schema;
+    fn schema(&self) -> Schema;
 
     /// Offline checks across attributes. What is unknown is passed over; there is no network here.
-    fn validate(config: &Self::Model) -> Diagnostics {
+    fn validate(&self, config: &Self::Model) -> Diagnostics {
         let _ = config;
         Diagnostics::new()
     }
 
     /// Refines the generic plan, and refuses what cannot end well.
     fn plan(
+        &self,
         cx: &Context<Self::Client>,
         change: &Change<Self::Model>,
         plan: &mut Plan<Self::Model>,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send {
+        let _ = (cx, change, plan);
+        async { Ok(()) }
+    }
 
     /// The place for a warning or a refusal before anything is destroyed.
     fn plan_destroy(
+        &self,
         cx: &Context<Self::Client>,
         state: &Self::Model,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send {
         let _ = (cx, state);
         async { Ok(()) }
     }
 
     /// Makes the object.
     fn create(
+        &self,
         cx: &Context<Self::Client>,
         plan: Self::Model,
         progress: &Progress<Self::Model>,
@@ -197,12 +120,14 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Looks at the object; `None` when it is gone.
     fn read(
+        &self,
         cx: &Context<Self::Client>,
         state: Self::Model,
-    ) -> impl Future<Output = Result<Option<Self::Model>, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Option<Self::Model>, Unfinished>> + Send;
 
     /// Changes the object in place.
     fn update(
+        &self,
         cx: &Context<Self::Client>,
         prior: Self::Model,
         plan: Self::Model,
@@ -211,54 +136,83 @@ pub trait Resource: Send + Sync + 'static {
 
     /// Removes the object.
     fn delete(
+        &self,
         cx: &Context<Self::Client>,
         state: Self::Model,
     ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
 
-    /// A first state from the id that the user gave; Terraform reads the object afterwards.
+    /// A first state from the id that the user gave, or from the texts of an identity, joined by commas; Terraform reads the object
+    /// afterwards.
     fn import_state(
+        &self,
         cx: &Context<Self::Client>,
         id: &str,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send {
+        let _ = (cx, id);
+        let name = self.name();
+        async move {
+            Err(Diagnostic::error(
+                format!("A {name} cannot be imported"),
+                "This version of the provider does not import objects of that type.",
+            )
+            .into())
+        }
+    }
 
     /// A first state from the state of another provider's resource (`moved`, Terraform 1.8), and private data for the read that
     /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
     /// nothing can be looked up here.
-    fn move_state(source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
+    fn move_state(&self, source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
         let _ = source;
         None
     }
 
-    /// A state of an older version in the form of the current one.
-    fn upgrade(version: i64, state: Json) -> Result<Json, Diagnostics> {
-        let current = Self::schema().version;
+    /// A state of an older version in the form of the current one, which `current` is.
+    ///
+    /// # Errors
+    /// When it cannot be brought into that form.
+    fn upgrade(
+        &self,
+        version: i64,
+        current: i64,
+        state: RawState,
+    ) -> Result<RawState, Diagnostics> {
         if version == current {
-            Ok(state)
-        } else {
-            Err(Diagnostic::error(
-                format!("The state of {} is of another version", Self::NAME),
-                format!(
-                    "It was written in version {version} of its form, this provider knows version {current}. Use the provider \
-                     version that wrote it, or a newer one than this."
-                ),
-            )
-            .into())
+            return Ok(state);
         }
+        Err(Diagnostic::error(
+            format!("The state of {} is of another version", self.name()),
+            format!(
+                "It was written in version {version} of its form, this provider knows version {current}. Use the provider \
+                 version that wrote it, or a newer one than this."
+            ),
+        )
+        .into())
     }
 }
 
 /// A resource of another provider whose object is to be taken over.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Source {
     /// The provider's address: `registry.terraform.io/hashicorp/aws`.
     pub provider: String,
     /// The type's name.
     pub type_name: String,
     /// Its state, in that type's own form.
-    pub state: Json,
+    pub state: RawState,
 }
 
 impl Source {
+    /// A state of another provider's resource.
+    pub fn new(provider: impl Into<String>, type_name: impl Into<String>, state: RawState) -> Self {
+        Self {
+            provider: provider.into(),
+            type_name: type_name.into(),
+            state,
+        }
+    }
+
     /// Whether it is a resource of this provider, whichever registry serves it. An address may lack its host and namespace: some
     /// versions of OpenTofu pass the bare name.
     pub fn is_of(&self, namespace: &str, name: &str) -> bool {
@@ -282,83 +236,94 @@ fn cannot_move(target: &str, source: &Source) -> Diagnostics {
     .into()
 }
 
-/// The answer to a plan.
-#[derive(Debug)]
-pub struct Planned {
-    /// The planned state.
-    pub state: Value,
-    /// The attributes that ask for another object.
-    pub replace: Vec<Path>,
-    /// Private data for apply.
-    pub private: Private,
-    /// What to tell the user.
-    pub diagnostics: Diagnostics,
-    /// Whether it should be put off.
-    pub deferred: bool,
+pub(crate) struct Planned {
+    pub(crate) state: Value,
+    pub(crate) replace: Vec<Path>,
+    pub(crate) private: Private,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) deferred: Option<Reason>,
 }
 
-/// The answer to an apply, a read or an import: the state as it now is.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The state; null when the object is not there.
-    pub state: Value,
-    /// Private data for the next operation.
-    pub private: Private,
-    /// What to tell the user.
-    pub diagnostics: Diagnostics,
-    /// Whether it should be put off.
-    pub deferred: bool,
+/// The answer to an apply, a read or an import: the state as it now is; null when the object is not there.
+pub(crate) struct Outcome {
+    pub(crate) state: Value,
+    pub(crate) private: Private,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) deferred: Option<Reason>,
 }
 
 /// A resource whose types are forgotten, as the server keeps it.
-pub trait AnyResource<C>: Send + Sync {
-    /// The type's name in Terraform.
-    fn name(&self) -> &'static str;
-    /// Its description.
-    fn schema(&self) -> &Schema;
-    /// Offline checks.
-    fn validate(&self, config: &Value) -> Diagnostics;
+pub(crate) trait Erased<C>: Send + Sync {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
     /// Plans a creation, a change, or (configuration null) a destruction.
     fn plan<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<C>,
         config: &'a Value,
         prior: &'a Value,
     ) -> Boxed<'a, Planned>;
-    /// Carries a plan out.
     fn apply<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<C>,
         prior: &'a Value,
         planned: &'a Value,
     ) -> Boxed<'a, Outcome>;
-    /// Looks at the object.
-    fn read<'a>(&'a self, cx: Context<C>, state: &'a Value) -> Boxed<'a, Outcome>;
-    /// What tells one object from all others.
-    fn identity(&self) -> Identity;
-    /// A first state from an id.
-    fn import_state<'a>(&'a self, cx: Context<C>, id: &'a str) -> Boxed<'a, Outcome>;
-    /// A first state from the state of another provider's resource.
-    ///
-    /// # Errors
-    /// When its type cannot be taken over, or this very state cannot.
-    fn move_state(&self, source: &Source) -> Result<(Value, Private), Diagnostics>;
-    /// A state of an older version in the current form.
-    fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics>;
+    fn read<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<C>,
+        state: &'a Value,
+    ) -> Boxed<'a, Outcome>;
+    fn import_state<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<C>,
+        id: &'a str,
+    ) -> Boxed<'a, Outcome>;
+    fn move_state(&self, schema: &Schema, source: &Source)
+    -> Result<(Value, Private), Diagnostics>;
+    fn upgrade(&self, schema: &Schema, version: i64, state: RawState)
+    -> Result<Value, Diagnostics>;
+}
+
+/// A resource of a provider.
+pub struct Registered<C> {
+    pub(crate) name: Name,
+    pub(crate) schema: Schema,
+    pub(crate) identity: Identity,
+    pub(crate) erased: Box<dyn Erased<C>>,
 }
 
 /// Registers a resource with its provider.
-pub fn register<R: Resource>() -> Box<dyn AnyResource<R::Client>> {
-    Box::new(Registered::<R> {
-        schema: R::schema(),
-        resource: PhantomData,
-    })
+pub fn register<R: Resource>(resource: R) -> Registered<R::Client> {
+    Registered {
+        name: resource.name(),
+        schema: resource.schema(),
+        identity: resource.identity(),
+        erased: Box::new(Typed(resource)),
+    }
 }
 
-struct Registered<R> {
-    schema: Schema,
-    resource: PhantomData<fn() -> R>,
+impl<C> Registered<C> {
+    /// The type's name in Terraform.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its description.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// What tells one object from all others.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
 }
+
+struct Typed<R>(R);
 
 fn differences(name: &str, what: &str, violations: &[String]) -> Diagnostic {
     Diagnostic::bug(format!(
@@ -382,48 +347,49 @@ fn without_unknowns(value: Value) -> Value {
     }
 }
 
-impl<R: Resource> Registered<R> {
-    fn write(&self, model: &R::Model) -> Result<Value, Diagnostics> {
+impl<R: Resource> Typed<R> {
+    fn write(schema: &Schema, model: &R::Model) -> Result<Value, Diagnostics> {
         to_value(model)
-            .map(|value| value.canonical(&self.schema.ty()))
+            .map(|value| value.canonical(&schema.ty()))
             .map_err(|error| misfit(&error))
     }
 
     async fn try_plan(
         &self,
+        schema: &Schema,
         cx: &Context<R::Client>,
         config: &Value,
         prior: &Value,
-    ) -> Result<(Value, Vec<Path>), Diagnostics> {
+    ) -> Result<(Value, Vec<Path>), Unfinished> {
         let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
         if config.is_null() {
-            R::plan_destroy(cx, &read(prior)?).await?;
+            self.0.plan_destroy(cx, &read(prior)?).await?;
             return Ok((Value::Null, Vec::new()));
         }
-        let missing = self.schema.missing(config);
+        let missing = schema.missing(config);
         if missing.has_errors() {
-            return Err(missing);
+            return Err(missing.into());
         }
         let before = (!prior.is_null()).then_some(prior);
-        let proposed = propose(&self.schema, config, before);
+        let proposed = propose(schema, config, before);
         let change = Change {
             config: read(config)?,
             prior: before.map(read).transpose()?,
             differs: before.is_none_or(|before| *before != proposed),
-            quiet: before.is_some_and(|before| differs_quietly(&self.schema, before, &proposed)),
+            quiet: before.is_some_and(|before| differs_quietly(schema, before, &proposed)),
         };
         let mut plan = Plan {
             model: read(&proposed)?,
             replace: Vec::new(),
         };
-        R::plan(cx, &change, &mut plan).await?;
-        let planned = self.write(&plan.model)?.with_refinements_of(&proposed);
-        let violations = plan_violations(&self.schema, config, before, &planned);
+        self.0.plan(cx, &change, &mut plan).await?;
+        let planned = Self::write(schema, &plan.model)?.with_refinements_of(&proposed);
+        let violations = plan_violations(schema, config, before, &planned);
         if !violations.is_empty() {
-            return Err(differences(R::NAME, "The plan", &violations).into());
+            return Err(differences(&self.0.name(), "The plan", &violations).into());
         }
         let mut replace = before
-            .map(|before| replacements(&self.schema, before, &planned))
+            .map(|before| replacements(schema, before, &planned))
             .unwrap_or_default();
         replace.extend(plan.replace);
         Ok((planned, replace))
@@ -431,6 +397,7 @@ impl<R: Resource> Registered<R> {
 
     async fn try_apply(
         &self,
+        schema: &Schema,
         cx: &Context<R::Client>,
         prior: &Value,
         planned: &Value,
@@ -438,46 +405,58 @@ impl<R: Resource> Registered<R> {
     ) -> Result<Value, Diagnostics> {
         let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
         if planned.is_null() {
-            R::delete(cx, read(prior)?).await?;
+            self.0.delete(cx, read(prior)?).await?;
             return Ok(Value::Null);
         }
-        if !prior.is_null() && differs_quietly(&self.schema, prior, planned) {
+        if !prior.is_null() && differs_quietly(schema, prior, planned) {
             return Ok(planned.clone());
         }
         let model = if prior.is_null() {
-            R::create(cx, read(planned)?, progress).await?
+            self.0.create(cx, read(planned)?, progress).await?
         } else {
-            R::update(cx, read(prior)?, read(planned)?, progress).await?
+            self.0
+                .update(cx, read(prior)?, read(planned)?, progress)
+                .await?
         };
-        self.write(&model)
+        Self::write(schema, &model)
     }
 }
 
-impl<R: Resource> AnyResource<R::Client> for Registered<R> {
-    fn name(&self) -> &'static str {
-        R::NAME
-    }
-
-    fn schema(&self) -> &Schema {
-        &self.schema
-    }
-
-    fn validate(&self, config: &Value) -> Diagnostics {
-        validated(&self.schema, config, R::validate)
+impl<R: Resource> Erased<R::Client> for Typed<R> {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+        validated(schema, config, |model| self.0.validate(model))
     }
 
     fn plan<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<R::Client>,
         config: &'a Value,
         prior: &'a Value,
     ) -> Boxed<'a, Planned> {
         Box::pin(async move {
-            let result = self.try_plan(&cx, config, prior).await;
-            let (mut diagnostics, private, deferred) = cx.finish_deferred();
-            let (state, replace) = result.unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
-                (prior.clone(), Vec::new())
+            let result = self.try_plan(schema, &cx, config, prior).await;
+            let (mut diagnostics, private) = cx.finish();
+            let mut deferred = None;
+            let (state, replace) = result.unwrap_or_else(|unfinished| {
+                let (reasons, later) = unfinished.into_parts();
+                diagnostics.extend(reasons);
+                deferred = later;
+                // Without an error, Terraform goes on with what the configuration says.
+                if deferred.is_some() && !diagnostics.has_errors() {
+                    let before = (!prior.is_null()).then_some(prior);
+                    let proposed = match config {
+                        Value::Null => Value::Null,
+                        config => propose(schema, config, before),
+                    };
+                    let replace = before
+                        .filter(|_| !proposed.is_null())
+                        .map(|before| replacements(schema, before, &proposed))
+                        .unwrap_or_default();
+                    (proposed, replace)
+                } else {
+                    (prior.clone(), Vec::new())
+                }
             });
             Planned {
                 state,
@@ -491,27 +470,35 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
 
     fn apply<'a>(
         &'a self,
+        schema: &'a Schema,
         cx: Context<R::Client>,
         prior: &'a Value,
         planned: &'a Value,
     ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
             let progress = Progress::new();
-            let result = self.try_apply(&cx, prior, planned, &progress).await;
+            let result = self.try_apply(schema, &cx, prior, planned, &progress).await;
             let (mut diagnostics, private) = cx.finish();
             let state = match result {
                 Ok(state) => {
                     if !planned.is_null() {
-                        let violations = state_violations(&self.schema, planned, &state);
+                        let violations = state_violations(schema, planned, &state);
                         if !violations.is_empty() {
-                            diagnostics.push(differences(R::NAME, "The new state", &violations));
+                            diagnostics.push(differences(
+                                &self.0.name(),
+                                "The new state",
+                                &violations,
+                            ));
                         }
                     }
                     state
                 }
                 Err(errors) => {
                     diagnostics.extend(errors);
-                    match progress.into_saved().map(|model| self.write(&model)) {
+                    match progress
+                        .into_saved()
+                        .map(|model| Self::write(schema, &model))
+                    {
                         Some(Ok(saved)) => saved,
                         Some(Err(errors)) => {
                             diagnostics.extend(errors);
@@ -525,22 +512,32 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 state: without_unknowns(state),
                 private,
                 diagnostics,
-                deferred: false,
+                deferred: None,
             }
         })
     }
 
-    fn read<'a>(&'a self, cx: Context<R::Client>, state: &'a Value) -> Boxed<'a, Outcome> {
+    fn read<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<R::Client>,
+        state: &'a Value,
+    ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
             let result = match from_value::<R::Model>(state) {
-                Ok(model) => R::read(&cx, model).await,
-                Err(error) => Err(misfit(&error)),
+                Ok(model) => self.0.read(&cx, model).await,
+                Err(error) => Err(misfit(&error).into()),
             };
-            let result =
-                result.and_then(|model| model.map_or(Ok(Value::Null), |model| self.write(&model)));
-            let (mut diagnostics, private, deferred) = cx.finish_deferred();
-            let state = result.unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
+            let result = result.and_then(|model| match model {
+                Some(model) => Ok(Self::write(schema, &model)?),
+                None => Ok(Value::Null),
+            });
+            let (mut diagnostics, private) = cx.finish();
+            let mut deferred = None;
+            let state = result.unwrap_or_else(|unfinished: Unfinished| {
+                let (reasons, later) = unfinished.into_parts();
+                diagnostics.extend(reasons);
+                deferred = later;
                 state.clone()
             });
             Outcome {
@@ -552,11 +549,18 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
         })
     }
 
-    fn import_state<'a>(&'a self, cx: Context<R::Client>, id: &'a str) -> Boxed<'a, Outcome> {
+    fn import_state<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<R::Client>,
+        id: &'a str,
+    ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let result = R::import_state(&cx, id)
+            let result = self
+                .0
+                .import_state(&cx, id)
                 .await
-                .and_then(|model| self.write(&model));
+                .and_then(|model| Self::write(schema, &model));
             let (mut diagnostics, private) = cx.finish();
             let state = result.unwrap_or_else(|errors| {
                 diagnostics.extend(errors);
@@ -566,26 +570,33 @@ impl<R: Resource> AnyResource<R::Client> for Registered<R> {
                 state,
                 private,
                 diagnostics,
-                deferred: false,
+                deferred: None,
             }
         })
     }
 
-    fn identity(&self) -> Identity {
-        R::IDENTITY
+    fn move_state(
+        &self,
+        schema: &Schema,
+        source: &Source,
+    ) -> Result<(Value, Private), Diagnostics> {
+        let (model, private) = self
+            .0
+            .move_state(source)
+            .unwrap_or_else(|| Err(cannot_move(&self.0.name(), source)))?;
+        Ok((Self::write(schema, &model)?, private))
     }
 
-    fn move_state(&self, source: &Source) -> Result<(Value, Private), Diagnostics> {
-        let (model, private) =
-            R::move_state(source).unwrap_or_else(|| Err(cannot_move(R::NAME, source)))?;
-        Ok((self.write(&model)?, private))
-    }
-
-    fn upgrade(&self, version: i64, state: Json) -> Result<Value, Diagnostics> {
-        let state = R::upgrade(version, state)?;
-        decode_lenient(&state, &self.schema.ty()).map_err(|error| {
+    fn upgrade(
+        &self,
+        schema: &Schema,
+        version: i64,
+        state: RawState,
+    ) -> Result<Value, Diagnostics> {
+        let state = self.0.upgrade(version, schema.version, state)?;
+        decode_lenient(state.json(), &schema.ty()).map_err(|error| {
             Diagnostic::error(
-                format!("The state of {} cannot be read", R::NAME),
+                format!("The state of {} cannot be read", self.0.name()),
                 format!(
                     "It does not have the form that version {version} had: {error}.\n\nIf the state was edited by hand, restore it \
                      from its backup; otherwise import the object again."
@@ -615,11 +626,8 @@ mod tests {
             ("a/b/hashicorp/aws", false),
             ("", false),
         ] {
-            let source = Source {
-                provider: provider.to_owned(),
-                type_name: String::new(),
-                state: Json::Null,
-            };
+            let state = RawState::from_json_text("null").unwrap();
+            let source = Source::new(provider, "", state);
             assert_eq!(source.is_of("hashicorp", "aws"), expected, "{provider}");
         }
     }

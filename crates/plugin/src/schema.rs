@@ -1,6 +1,7 @@
 //! One description of a block, from which come Terraform's schema, the codec's type, the offline checks, the rules of
 //! planning and the documentation: they cannot drift apart.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,15 +12,33 @@ use super::proto::tfplugin6;
 use super::types::Type;
 use super::value::Value;
 
+/// A name that is written in the program or made at run time.
+pub type Name = Cow<'static, str>;
+
 /// The description of a provider's, resource's or data source's configuration.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Schema {
     /// The version of the state's form; a higher one than before needs an upgrade.
     pub version: i64,
     /// What it is for, in Markdown.
     pub description: String,
-    /// Its attributes, in the order in which the documentation shows them.
+    /// Its attributes and blocks, in the order in which the documentation shows them.
     pub attributes: Vec<Attribute>,
+    /// Why it should not be used any more.
+    pub deprecated: Option<String>,
+    rules: Vec<Rule>,
+}
+
+/// An offline check of a whole configuration, across attributes.
+struct Rule(Box<RuleFn>);
+
+type RuleFn = dyn Fn(&Value) -> Option<Diagnostic> + Send + Sync;
+
+impl fmt::Debug for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Rule")
+    }
 }
 
 /// How the elements of a nested attribute are kept.
@@ -42,6 +61,13 @@ pub enum Kind {
     Value(Type),
     /// Objects that have attributes of their own.
     Nested(Nesting, Vec<Attribute>),
+}
+
+/// How a block is written, and how often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Times {
+    least: i64,
+    most: i64,
 }
 
 /// Who gives an attribute its value.
@@ -70,6 +96,7 @@ impl fmt::Debug for Check {
 
 /// What a check found, for the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Problem {
     /// What is wrong, in one line.
     pub summary: String,
@@ -77,14 +104,25 @@ pub struct Problem {
     pub detail: String,
 }
 
+impl Problem {
+    /// What is wrong in one line, and what was found and what to do.
+    pub fn new(summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        Self {
+            summary: summary.into(),
+            detail: detail.into(),
+        }
+    }
+}
+
 /// Whether two values of an attribute mean the same.
 pub type SameMeaning = fn(&Value, &Value) -> bool;
 
-/// One attribute.
+/// One attribute, or one block.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Attribute {
     /// Its name.
-    pub name: &'static str,
+    pub name: Name,
     /// What it holds.
     pub kind: Kind,
     /// What it is for, in Markdown.
@@ -109,12 +147,14 @@ pub struct Attribute {
     pub same_meaning: Option<SameMeaning>,
     /// Offline checks.
     pub checks: Vec<Check>,
+    /// For a block: how often it is written. `None` for an attribute.
+    block: Option<Times>,
 }
 
 impl Attribute {
-    fn new(name: &'static str, kind: Kind) -> Self {
+    fn new(name: impl Into<Name>, kind: Kind) -> Self {
         Self {
-            name,
+            name: name.into(),
             kind,
             description: String::new(),
             presence: Presence::Optional,
@@ -127,46 +167,79 @@ impl Attribute {
             default: None,
             same_meaning: None,
             checks: Vec::new(),
+            block: None,
         }
     }
 
     /// An attribute of any plain type.
-    pub fn of(name: &'static str, ty: Type) -> Self {
+    pub fn of(name: impl Into<Name>, ty: Type) -> Self {
         Self::new(name, Kind::Value(ty))
     }
 
     /// Text.
-    pub fn string(name: &'static str) -> Self {
+    pub fn string(name: impl Into<Name>) -> Self {
         Self::of(name, Type::String)
     }
 
     /// True or false.
-    pub fn bool(name: &'static str) -> Self {
+    pub fn bool(name: impl Into<Name>) -> Self {
         Self::of(name, Type::Bool)
     }
 
     /// A number.
-    pub fn number(name: &'static str) -> Self {
+    pub fn number(name: impl Into<Name>) -> Self {
         Self::of(name, Type::Number)
     }
 
     /// A set of texts.
-    pub fn string_set(name: &'static str) -> Self {
+    pub fn string_set(name: impl Into<Name>) -> Self {
         Self::of(name, Type::set(Type::String))
     }
 
     /// One object with attributes of its own.
-    pub fn object(name: &'static str, attributes: Vec<Attribute>) -> Self {
+    pub fn object(name: impl Into<Name>, attributes: Vec<Attribute>) -> Self {
         Self::new(name, Kind::Nested(Nesting::Single, attributes))
     }
 
     /// Objects, each with attributes of its own.
-    pub fn nested(name: &'static str, nesting: Nesting, attributes: Vec<Attribute>) -> Self {
+    pub fn nested(name: impl Into<Name>, nesting: Nesting, attributes: Vec<Attribute>) -> Self {
         Self::new(name, Kind::Nested(nesting, attributes))
     }
 
+    /// A block: `name { … }` instead of `name = { … }`, for those who have it so already. A new schema is better off with
+    /// [`Attribute::nested`], which can also be null, unknown or computed. Blocks stand in schemas and in other blocks, not in nested
+    /// attributes. A list, set or map of blocks that nobody writes is empty and not null.
+    pub fn block(name: impl Into<Name>, nesting: Nesting, attributes: Vec<Attribute>) -> Self {
+        Self {
+            block: Some(Times::default()),
+            ..Self::new(name, Kind::Nested(nesting, attributes))
+        }
+    }
+
+    /// How often a block must and may be written; a greatest number of 0 means any. Terraform itself sees to it.
+    #[must_use]
+    pub fn times(mut self, least: u16, most: u16) -> Self {
+        self.block = Some(Times {
+            least: least.into(),
+            most: most.into(),
+        });
+        self
+    }
+
+    /// Whether it is written as a block.
+    pub fn is_block(&self) -> bool {
+        self.block.is_some()
+    }
+
+    /// It never enters plan or state: the provider sees it in the configuration alone (Terraform 1.11).
+    #[must_use]
+    pub fn write_only(mut self) -> Self {
+        self.write_only = true;
+        self
+    }
+
     /// A duration in Go's spelling.
-    pub fn duration(name: &'static str) -> Self {
+    pub fn duration(name: impl Into<Name>) -> Self {
         let same: SameMeaning = |left, right| {
             let length = |value: &Value| {
                 value
@@ -186,7 +259,7 @@ impl Attribute {
         let attributes = operations
             .iter()
             .map(|(operation, default)| {
-                Self::duration(operation).describe(format!(
+                Self::duration(*operation).describe(format!(
                     "How long {operation} may take. Default: `{default}`."
                 ))
             })
@@ -293,10 +366,7 @@ impl Attribute {
     {
         self.check(move |value| {
             let one = |value: &Value| match value.as_str().map(T::from_str) {
-                Some(Err(error)) => Err(Problem {
-                    summary: summary.to_owned(),
-                    detail: sentence(&error.to_string()),
-                }),
+                Some(Err(error)) => Err(Problem::new(summary, sentence(&error.to_string()))),
                 _ => Ok(()),
             };
             match value {
@@ -310,10 +380,7 @@ impl Attribute {
     #[must_use]
     pub fn not_empty(self, summary: &'static str, detail: &'static str) -> Self {
         self.check(move |value| match value {
-            Value::List(elements) if elements.is_empty() => Err(Problem {
-                summary: summary.to_owned(),
-                detail: detail.to_owned(),
-            }),
+            Value::List(elements) if elements.is_empty() => Err(Problem::new(summary, detail)),
             _ => Ok(()),
         })
     }
@@ -363,7 +430,7 @@ impl Attribute {
             }
         };
         tfplugin6::schema::Attribute {
-            name: self.name.to_owned(),
+            name: self.name.clone().into_owned(),
             r#type: ty,
             nested_type: nested,
             description: self.description.clone(),
@@ -443,8 +510,8 @@ fn each_object(nesting: Nesting, value: &Value, path: &Path, mut visit: impl FnM
 fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
     for attribute in attributes {
         attribute.missing(
-            object.get(attribute.name),
-            &path.attribute(attribute.name),
+            object.get(&attribute.name),
+            &path.attribute(&attribute.name),
             found,
         );
     }
@@ -453,19 +520,19 @@ fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut
 fn validate_all(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
     for attribute in attributes {
         attribute.validate(
-            object.get(attribute.name),
-            &path.attribute(attribute.name),
+            object.get(&attribute.name),
+            &path.attribute(&attribute.name),
             found,
         );
     }
 }
 
 /// The object type of these attributes.
-pub fn object_type(attributes: &[Attribute]) -> Type {
+pub(crate) fn object_type(attributes: &[Attribute]) -> Type {
     Type::object(
         attributes
             .iter()
-            .map(|attribute| (attribute.name, attribute.ty())),
+            .map(|attribute| (attribute.name.clone(), attribute.ty())),
     )
 }
 
@@ -489,7 +556,33 @@ impl Schema {
             version: 0,
             description: description.into(),
             attributes,
+            deprecated: None,
+            rules: Vec::new(),
         }
+    }
+
+    /// A later version of the state's form; states of earlier ones go through `upgrade` of the resource.
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Why it should not be used any more.
+    #[must_use]
+    pub fn deprecated(mut self, why: impl Into<String>) -> Self {
+        self.deprecated = Some(why.into());
+        self
+    }
+
+    /// An offline check across attributes; [`crate::validators`] has the usual ones.
+    #[must_use]
+    pub fn rule(
+        mut self,
+        rule: impl Fn(&Value) -> Option<Diagnostic> + Send + Sync + 'static,
+    ) -> Self {
+        self.rules.push(Rule(Box::new(rule)));
+        self
     }
 
     /// The type of the whole block.
@@ -509,20 +602,58 @@ impl Schema {
     pub fn validate(&self, config: &Value) -> Diagnostics {
         let mut found = self.missing(config);
         validate_all(&self.attributes, config, &Path::root(), &mut found);
+        found.extend(self.rules.iter().filter_map(|rule| (rule.0)(config)));
         found
     }
 
     /// The message that Terraform asks for.
-    pub fn to_proto(&self) -> tfplugin6::Schema {
+    pub(crate) fn to_proto(&self) -> tfplugin6::Schema {
+        let block = tfplugin6::schema::Block {
+            version: self.version,
+            description: self.description.clone(),
+            deprecated: self.deprecated.is_some(),
+            deprecation_message: self.deprecated.clone().unwrap_or_default(),
+            ..block_to_proto(&self.attributes)
+        };
         tfplugin6::Schema {
             version: self.version,
-            block: Some(tfplugin6::schema::Block {
-                version: self.version,
-                attributes: self.attributes.iter().map(Attribute::to_proto).collect(),
-                description: self.description.clone(),
-                description_kind: tfplugin6::StringKind::Markdown.into(),
-                ..tfplugin6::schema::Block::default()
-            }),
+            block: Some(block),
         }
+    }
+}
+
+fn block_to_proto(attributes: &[Attribute]) -> tfplugin6::schema::Block {
+    use tfplugin6::schema::NestedBlock;
+    use tfplugin6::schema::nested_block::NestingMode;
+    let nested = |attribute: &Attribute| {
+        let (times, Kind::Nested(nesting, inner)) = (attribute.block?, &attribute.kind) else {
+            return None;
+        };
+        let mode = match nesting {
+            Nesting::Single => NestingMode::Single,
+            Nesting::List => NestingMode::List,
+            Nesting::Set => NestingMode::Set,
+            Nesting::Map => NestingMode::Map,
+        };
+        let block = tfplugin6::schema::Block {
+            description: attribute.description.clone(),
+            deprecated: attribute.deprecated.is_some(),
+            deprecation_message: attribute.deprecated.clone().unwrap_or_default(),
+            ..block_to_proto(inner)
+        };
+        Some(NestedBlock {
+            type_name: attribute.name.clone().into_owned(),
+            block: Some(block),
+            nesting: mode.into(),
+            min_items: times.least,
+            max_items: times.most,
+        })
+    };
+    let plain = attributes.iter().filter(|one| !one.is_block());
+    tfplugin6::schema::Block {
+        attributes: plain.map(Attribute::to_proto).collect(),
+        block_types: attributes.iter().filter_map(nested).collect(),
+        description_kind: tfplugin6::StringKind::Markdown.into(),
+        ..tfplugin6::schema::Block::default()
     }
 }

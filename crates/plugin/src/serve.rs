@@ -10,6 +10,7 @@ use tonic::transport::Server as Transport;
 
 use super::diagnostics::{name, serves};
 use super::handshake::{Address, Environment, HandshakeError, line};
+#[cfg(feature = "logging")]
 use super::logging;
 use super::proto::go_plugin::grpc_broker_server::GrpcBrokerServer;
 use super::proto::go_plugin::grpc_controller_server::GrpcControllerServer;
@@ -34,7 +35,7 @@ const ORPHANED: Duration = Duration::from_secs(20);
 
 /// Why the plugin could not be served.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
+enum ServeError {
     /// Started in a way that Terraform does not.
     #[error(transparent)]
     Handshake(#[from] HandshakeError),
@@ -53,8 +54,9 @@ pub enum ServeError {
 }
 
 /// Serves `P` to the Terraform that started this process. `by_hand` is what a person reads who started it themselves.
-pub fn plugin<P: Provider>(by_hand: &str) -> ExitCode {
-    serves(P::NAME);
+pub fn plugin(provider: impl Provider, by_hand: &str) -> ExitCode {
+    let own = provider.name();
+    serves(&own);
     let environment = match Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
         Err(HandshakeError::NoCookie) => {
@@ -63,18 +65,21 @@ pub fn plugin<P: Provider>(by_hand: &str) -> ExitCode {
         }
         Err(error) => return failed(&error.into()),
     };
-    logging::start(logging::level(|name| std::env::var(name).ok()), P::NAME);
-    match runtime().and_then(|runtime| runtime.block_on(serve::<P>(&environment))) {
+    #[cfg(feature = "logging")]
+    logging::start(logging::level(|name| std::env::var(name).ok()), &own);
+    match runtime().and_then(|runtime| runtime.block_on(serve(provider, &environment))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
 }
 
 /// Serves `P` to a debugger: prints what to set for Terraform, and runs until it is interrupted.
-pub fn debug<P: Provider>(source: &str) -> ExitCode {
-    serves(P::NAME);
-    logging::start(logging::level(|name| std::env::var(name).ok()), P::NAME);
-    match runtime().and_then(|runtime| runtime.block_on(reattachable::<P>(source))) {
+pub fn debug(provider: impl Provider, source: &str) -> ExitCode {
+    let own = provider.name();
+    serves(&own);
+    #[cfg(feature = "logging")]
+    logging::start(logging::level(|name| std::env::var(name).ok()), &own);
+    match runtime().and_then(|runtime| runtime.block_on(reattachable(provider, source))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
@@ -101,7 +106,7 @@ fn say(text: &str) -> std::io::Result<()> {
     out.flush()
 }
 
-async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError> {
+async fn serve(provider: impl Provider, environment: &Environment) -> Result<(), ServeError> {
     // Ctrl-C reaches the whole process group; Terraform then calls StopProvider. Installing a handler is what keeps the
     // signal from ending the process.
     #[cfg(unix)]
@@ -127,7 +132,7 @@ async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError>
     let (incoming, open) = listener.incoming(tls.map(|tls| tls.config));
     let (stop, end) = (CancellationToken::new(), CancellationToken::new());
     let gone = alone(open, parent);
-    let server = Server::<P>::new(stop.clone());
+    let server = Server::new(provider, stop.clone());
     let operations = server.operations();
     let router = router(server, &end, true).await;
     let serving = router.serve_with_incoming_shutdown(incoming, end.clone().cancelled_owned());
@@ -148,7 +153,7 @@ async fn serve<P: Provider>(environment: &Environment) -> Result<(), ServeError>
     Ok(())
 }
 
-async fn reattachable<P: Provider>(source: &str) -> Result<(), ServeError> {
+async fn reattachable(provider: impl Provider, source: &str) -> Result<(), ServeError> {
     let listener = Listener::bind(&Environment::default()).await?;
     let address = match listener.address() {
         Address::Unix(path) => path.display().to_string(),
@@ -169,7 +174,7 @@ async fn reattachable<P: Provider>(source: &str) -> Result<(), ServeError> {
     ))?;
     let (incoming, _open) = listener.incoming(None);
     let end = CancellationToken::new();
-    let router = router(Server::<P>::new(CancellationToken::new()), &end, false).await;
+    let router = router(Server::new(provider, CancellationToken::new()), &end, false).await;
     let serving = router.serve_with_incoming_shutdown(incoming, async {
         interrupted().await;
         end.cancel();

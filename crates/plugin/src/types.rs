@@ -79,7 +79,7 @@ impl Type {
     }
 
     /// The JSON form that schemas carry.
-    pub fn to_json(&self) -> Json {
+    pub(crate) fn to_json(&self) -> Json {
         match self {
             Self::String => Json::from("string"),
             Self::Number => Json::from("number"),

@@ -10,9 +10,10 @@ use crate::provider::keys::{
 use crate::provider::switch::Order;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::Schema;
+use tfplugin::schema::{Name, Schema};
 
 /// The action.
 pub struct DisableKeyAction;
@@ -31,9 +32,11 @@ impl Action for DisableKeyAction {
     type Client = Client;
     type Config = DisableKeyConfig;
 
-    const NAME: &'static str = "dbxcmk_disable_key";
+    fn name(&self) -> Name {
+        "dbxcmk_disable_key".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let mut all = attributes();
         all.push(acknowledgement());
         Schema::new(
@@ -43,14 +46,15 @@ impl Action for DisableKeyAction {
         )
     }
 
-    fn validate(config: &DisableKeyConfig) -> Diagnostics {
+    fn validate(&self, config: &DisableKeyConfig) -> Diagnostics {
         check_named(&config.aws, &config.gcp, &config.azure)
             .err()
             .unwrap_or_default()
     }
 
-    async fn plan(cx: &Context<Client>, config: DisableKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp, &config.azure)) else {
+    async fn plan(&self, cx: &Context<Client>, config: DisableKeyConfig) -> Result<(), Unfinished> {
+        let named = named(&config.aws, &config.gcp, &config.azure);
+        let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
         if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
@@ -60,13 +64,16 @@ impl Action for DisableKeyAction {
     }
 
     async fn invoke(
+        &self,
         cx: &Context<Client>,
         config: DisableKeyConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, &config.acknowledged_workspace_ids).await?;
+        check(cx, &key, &config.acknowledged_workspace_ids)
+            .await
+            .map_err(Unfinished::into_diagnostics)?;
         carry_out(cx, &key, Order::Disable, events).await?;
         Ok(())
     }

@@ -9,7 +9,9 @@ pub use disable::DisableKeyAction;
 pub use restore::RestoreKeyAction;
 pub use schedule_deletion::ScheduleKeyDeletionAction;
 
+use crate::provider::diagnose::later;
 use std::collections::BTreeSet;
+use tfplugin::deferral::Unfinished;
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::Unavailable;
@@ -21,8 +23,8 @@ use crate::provider::switch::{
 use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
 use tfplugin::schema::Attribute;
 
 /// The ids of workspaces, as somebody acknowledges them.
@@ -39,17 +41,16 @@ fn acknowledgement() -> Attribute {
 }
 
 /// The key, when everything is known that an action needs; puts the action off while the provider is not configured yet.
-fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Option<AnyKey> {
+fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKey>, Unfinished> {
     let client = cx.client();
     if !client.keys().unknown().is_empty() {
-        cx.defer();
         client.warn_of_unknown_clouds(cx);
-        return None;
+        return Err(later(Diagnostics::new()));
     }
     if key.is_none() {
         client.warn_of_later_proof(cx);
     }
-    key
+    Ok(key)
 }
 
 /// What taking a key away stops, after a check that exactly that is acknowledged.
@@ -57,13 +58,12 @@ async fn check(
     cx: &Context<Client>,
     key: &AnyKey,
     acknowledgement: &Acknowledgement,
-) -> Result<Option<Impact>, Diagnostics> {
+) -> Result<Option<Impact>, Unfinished> {
     let client = cx.client();
     // On Azure, what uses a key is in Resource Manager and not in a Databricks account.
     if !matches!(key, AnyKey::Azure(_))
         && let Err(reason @ Unavailable::NotYetKnown(_)) = client.account().await
     {
-        cx.defer();
         return Err(reason.into());
     }
     let status = client.keys().status(key).await?;

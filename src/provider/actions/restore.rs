@@ -11,10 +11,11 @@ use crate::provider::keys::{
 use crate::provider::switch::{Order, impact, judge_restored, wait_for_workspaces};
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::schema::{Attribute, Name, Schema};
 
 /// The action.
 pub struct RestoreKeyAction;
@@ -42,9 +43,11 @@ impl Action for RestoreKeyAction {
     type Client = Client;
     type Config = RestoreKeyConfig;
 
-    const NAME: &'static str = "dbxcmk_restore_key";
+    fn name(&self) -> Name {
+        "dbxcmk_restore_key".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let mut all = attributes();
         all.extend([
             Attribute::bool("enable_anyway").describe(
@@ -61,14 +64,15 @@ impl Action for RestoreKeyAction {
         )
     }
 
-    fn validate(config: &RestoreKeyConfig) -> Diagnostics {
+    fn validate(&self, config: &RestoreKeyConfig) -> Diagnostics {
         check_named(&config.aws, &config.gcp, &config.azure)
             .err()
             .unwrap_or_default()
     }
 
-    async fn plan(cx: &Context<Client>, config: RestoreKeyConfig) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp, &config.azure)) else {
+    async fn plan(&self, cx: &Context<Client>, config: RestoreKeyConfig) -> Result<(), Unfinished> {
+        let named = named(&config.aws, &config.gcp, &config.azure);
+        let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
         let status = cx.client().keys().status(&key).await?;
@@ -88,6 +92,7 @@ impl Action for RestoreKeyAction {
     }
 
     async fn invoke(
+        &self,
         cx: &Context<Client>,
         config: RestoreKeyConfig,
         events: &Events,

@@ -10,9 +10,10 @@ use crate::provider::keys::{
 use crate::provider::switch::Order;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::schema::{Attribute, Name, Problem, Schema};
 use tfplugin::value::Value;
 
 /// The action.
@@ -44,9 +45,11 @@ impl Action for ScheduleKeyDeletionAction {
     type Client = Client;
     type Config = ScheduleKeyDeletionConfig;
 
-    const NAME: &'static str = "dbxcmk_schedule_key_deletion";
+    fn name(&self) -> Name {
+        "dbxcmk_schedule_key_deletion".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let mut all = attributes();
         all.push(acknowledgement());
         all.push(
@@ -55,10 +58,7 @@ impl Action for ScheduleKeyDeletionAction {
                     Value::Number(days)
                         if !days.as_i64().is_some_and(|days| (7..=30).contains(&days)) =>
                     {
-                        Err(Problem {
-                            summary: "Invalid deletion window".to_owned(),
-                            detail: format!("`{days}` is not a whole number of days from 7 to 30."),
-                        })
+                        Err(Problem::new("Invalid deletion window", format!("`{days}` is not a whole number of days from 7 to 30.")))
                     }
                     _ => Ok(()),
                 })
@@ -73,17 +73,19 @@ impl Action for ScheduleKeyDeletionAction {
         )
     }
 
-    fn validate(config: &ScheduleKeyDeletionConfig) -> Diagnostics {
+    fn validate(&self, config: &ScheduleKeyDeletionConfig) -> Diagnostics {
         check_named(&config.aws, &config.gcp, &config.azure)
             .err()
             .unwrap_or_default()
     }
 
     async fn plan(
+        &self,
         cx: &Context<Client>,
         config: ScheduleKeyDeletionConfig,
-    ) -> Result<(), Diagnostics> {
-        let Some(key) = key_to_plan(cx, named(&config.aws, &config.gcp, &config.azure)) else {
+    ) -> Result<(), Unfinished> {
+        let named = named(&config.aws, &config.gcp, &config.azure);
+        let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
         if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
@@ -93,13 +95,16 @@ impl Action for ScheduleKeyDeletionAction {
     }
 
     async fn invoke(
+        &self,
         cx: &Context<Client>,
         config: ScheduleKeyDeletionConfig,
         events: &Events,
     ) -> Result<(), Diagnostics> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, &config.acknowledged_workspace_ids).await?;
+        check(cx, &key, &config.acknowledged_workspace_ids)
+            .await
+            .map_err(Unfinished::into_diagnostics)?;
         carry_out(cx, &key, config.order(), events).await?;
         Ok(())
     }

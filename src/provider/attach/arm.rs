@@ -17,7 +17,7 @@ use crate::provider::shared::AsOf;
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::diagnostics::Diagnostics;
 use tokio_util::sync::CancellationToken;
 
 /// How long new keys are watched once they show, unless the user says so. Azure says when an update is over.
@@ -187,14 +187,14 @@ impl ArmPlatform<'_> {
         }
         if self.changes_disks(now) {
             // Azure has no code of its own for compute that runs, so both reasons are named.
-            let compute = Diagnostic {
-                detail: format!(
+            let compute = {
+                let detail = format!(
                     "{}\n\nThe change sets the key for managed disks. For that, all clusters, instance pools and classic SQL warehouses of the \
                      workspace must be terminated. If compute runs, stop it, and apply again:\n\n  databricks clusters list\n  databricks \
                      instance-pools list\n  databricks warehouses list",
                     diagnostic.detail
-                ),
-                ..diagnostic
+                );
+                diagnostic.with_detail(detail)
             };
             return Put::Compute(compute.on("azure.workspace_resource_id"));
         }

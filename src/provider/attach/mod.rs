@@ -19,9 +19,9 @@ use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch
 use super::shared::AsOf;
 use super::waiting::{Deadline, Pause, pause};
 use crate::vocabulary::KeyState;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
-use tfplugin::resource::Context;
 
 /// How many reads in a row have to show the wanted value: a failed update reverts without a word.
 const READS_IN_A_ROW: u32 = 3;
@@ -342,9 +342,9 @@ fn unwatched<P: Platform>(platform: &P, errors: Diagnostics) -> Diagnostics {
          resumes waiting and does not send the request again.",
         platform.name()
     );
-    let note = |error: Diagnostic| Diagnostic {
-        detail: format!("{accepted}\n\n{}", error.detail),
-        ..error
+    let note = |error: Diagnostic| {
+        let detail = format!("{accepted}\n\n{}", error.detail);
+        error.with_detail(detail)
     };
     errors.into_iter().map(note).collect()
 }
@@ -470,8 +470,8 @@ fn with_wait_for_compute(diagnostic: Diagnostic, orders: &Orders) -> Diagnostic 
             spell(orders.wait_for_compute)
         )
     };
-    Diagnostic {
-        detail: format!("{}\n\n{waited}", diagnostic.detail),
-        ..diagnostic
+    {
+        let detail = format!("{}\n\n{waited}", diagnostic.detail);
+        diagnostic.with_detail(detail)
     }
 }

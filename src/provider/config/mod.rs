@@ -91,10 +91,10 @@ pub struct HttpBlock {
 /// An attribute that has one of a few values.
 pub fn one_of(name: &'static str, choices: &'static [&'static str]) -> Attribute {
     Attribute::string(name).check(move |value| match value.as_str() {
-        Some(text) if !choices.contains(&text) => Err(Problem {
-            summary: format!("Invalid value for {name}"),
-            detail: format!("`{text}` is not one of: {}.", choices.join(", ")),
-        }),
+        Some(text) if !choices.contains(&text) => Err(Problem::new(
+            format!("Invalid value for {name}"),
+            format!("`{text}` is not one of: {}.", choices.join(", ")),
+        )),
         _ => Ok(()),
     })
 }
@@ -107,12 +107,12 @@ fn check_endpoint(value: &Value) -> Result<(), Problem> {
                 .ok()
                 .is_none_or(|url| !matches!(url.scheme(), "http" | "https")) =>
         {
-            Err(Problem {
-                summary: "Invalid endpoint".to_owned(),
-                detail: format!(
+            Err(Problem::new(
+                "Invalid endpoint",
+                format!(
                     "`{text}` is not the address of a service. Use for example `http://localhost:4566`."
                 ),
-            })
+            ))
         }
         _ => Ok(()),
     }
@@ -130,10 +130,10 @@ fn check_services(block: &str, services: &[&str], value: &Value) -> Result<(), P
                 Some(near) => format!("; did you mean `{near}`?"),
                 None => format!(": it can be {}.", services.join(", ")),
             };
-            return Err(Problem {
-                summary: format!("Unknown service in {block}.endpoints"),
-                detail: format!("`{service}` is not a service that the provider calls{hint}"),
-            });
+            return Err(Problem::new(
+                format!("Unknown service in {block}.endpoints"),
+                format!("`{service}` is not a service that the provider calls{hint}"),
+            ));
         }
         check_endpoint(address)?;
     }
@@ -227,10 +227,7 @@ pub fn schema() -> Schema {
                         .describe("How long the provider retries a call to the account API. Default: `5m`."),
                     Attribute::number("requests_per_second")
                         .check(|value| match value {
-                            Value::Number(number) if !number.as_i64().is_some_and(|rate| (1..=1000).contains(&rate)) => Err(Problem {
-                                summary: "Invalid number of requests".to_owned(),
-                                detail: format!("`{number}` is not a whole number from 1 to 1000."),
-                            }),
+                            Value::Number(number) if !number.as_i64().is_some_and(|rate| (1..=1000).contains(&rate)) => Err(Problem::new("Invalid number of requests", format!("`{number}` is not a whole number from 1 to 1000."))),
                             _ => Ok(()),
                         })
                         .describe("Maximum number of requests to the account API per second. Default: no fixed limit: the provider starts with 15 per second, \

@@ -11,10 +11,10 @@ use crate::provider::moments::rfc3339;
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
-use tfplugin::diagnostics::Diagnostics;
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::deferral::Unfinished;
+use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
 /// The data source.
@@ -51,9 +51,11 @@ impl DataSource for KeyConfigurationsDataSource {
     type Client = Client;
     type Model = KeyConfigurationsModel;
 
-    const NAME: &'static str = "dbxcmk_key_configurations";
+    fn name(&self) -> Name {
+        "dbxcmk_key_configurations".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let texts = || Type::list(Type::String);
         let one = vec![
             Attribute::string("id").computed().describe("Id of the configuration, a UUID."),
@@ -97,9 +99,10 @@ impl DataSource for KeyConfigurationsDataSource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         mut model: KeyConfigurationsModel,
-    ) -> Result<KeyConfigurationsModel, Diagnostics> {
+    ) -> Result<KeyConfigurationsModel, Unfinished> {
         let client = cx.client();
         let account = account(cx).await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);

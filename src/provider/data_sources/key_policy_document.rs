@@ -13,10 +13,11 @@ use crate::vocabulary::aws::RoleArn;
 use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::schema::{Attribute, Name, Problem, Schema};
 use tfplugin::value::Value;
 
 /// The data source.
@@ -62,16 +63,15 @@ impl DataSource for KeyPolicyDocumentDataSource {
     type Client = Client;
     type Model = KeyPolicyDocumentModel;
 
-    const NAME: &'static str = "dbxcmk_key_policy_document";
+    fn name(&self) -> Name {
+        "dbxcmk_key_policy_document".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let aws = vec![
             Attribute::string("account_id")
                 .check(|value: &Value| match value.as_str() {
-                    Some(text) if !is_account(text) => Err(Problem {
-                        summary: "Invalid AWS account ID".to_owned(),
-                        detail: format!("`{text}` is not the ID of an AWS account. Use 12 digits, as \"123456789012\"."),
-                    }),
+                    Some(text) if !is_account(text) => Err(Problem::new("Invalid AWS account ID", format!("`{text}` is not the ID of an AWS account. Use 12 digits, as \"123456789012\"."))),
                     _ => Ok(()),
                 })
                 .describe(
@@ -118,7 +118,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
         )
     }
 
-    fn validate(config: &KeyPolicyDocumentModel) -> Diagnostics {
+    fn validate(&self, config: &KeyPolicyDocumentModel) -> Diagnostics {
         let disks = all_known(&config.use_cases).and_then(|cases| refuse_managed_disks(&cases));
         if let Some(refused) = disks {
             return refused.into();
@@ -139,12 +139,13 @@ impl DataSource for KeyPolicyDocumentDataSource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         mut model: KeyPolicyDocumentModel,
-    ) -> Result<KeyPolicyDocumentModel, Diagnostics> {
+    ) -> Result<KeyPolicyDocumentModel, Unfinished> {
         let client = cx.client();
         let (Attr::Known(aws), Some(cases)) = (&model.aws, all_known(&model.use_cases)) else {
-            return Err(incomplete());
+            return Err(incomplete().into());
         };
         if let Some(refused) = refuse_managed_disks(&cases) {
             return Err(refused.into());
@@ -162,7 +163,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
         let source = match (&aws.source_policy, &aws.account_id) {
             (Attr::Known(source), _) => source.clone(),
             (_, Attr::Known(account)) => documents::administration(usage.deployment, account),
-            _ => return Err(incomplete()),
+            _ => return Err(incomplete().into()),
         };
         let whole = documents::with_grants(&source, &grants).map_err(|error| unusable(&error))?;
         let statements: Vec<String> = grants.into_iter().map(|grant| grant.statement).collect();

@@ -7,13 +7,13 @@ pub mod revocation_impact;
 pub mod workspace_encryption;
 
 use super::client::Client;
-use super::diagnose::Unavailable;
 use super::resources::all_known;
 use crate::databricks::Account;
 use crate::vocabulary::{AccountId, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
 use tfplugin::schema::Attribute;
 
 /// A list of known elements.
@@ -46,12 +46,8 @@ fn accounts(
 }
 
 /// The account; while the provider's own configuration is not known, the data is put off where Terraform allows it.
-async fn account(cx: &Context<Client>) -> Result<&Account, Diagnostics> {
-    let found = cx.client().account().await;
-    if matches!(found, Err(Unavailable::NotYetKnown(_))) {
-        cx.defer();
-    }
-    Ok(found?)
+async fn account(cx: &Context<Client>) -> Result<&Account, Unfinished> {
+    Ok(cx.client().account().await?)
 }
 
 /// What several data sources are asked for: use cases, and accounts.

@@ -12,10 +12,11 @@ use crate::provider::keys::{
 use crate::provider::switch::{AffectedWorkspace, Impact, impact};
 use crate::vocabulary::KeyConfigurationId;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
 /// The data source.
@@ -93,9 +94,11 @@ impl DataSource for RevocationImpactDataSource {
     type Client = Client;
     type Model = RevocationImpactModel;
 
-    const NAME: &'static str = "dbxcmk_revocation_impact";
+    fn name(&self) -> Name {
+        "dbxcmk_revocation_impact".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let goes_on = vec![
             computed("what", "What goes on."),
             computed("until", "Until when, in words."),
@@ -162,7 +165,7 @@ impl DataSource for RevocationImpactDataSource {
         )
     }
 
-    fn validate(config: &RevocationImpactModel) -> Diagnostics {
+    fn validate(&self, config: &RevocationImpactModel) -> Diagnostics {
         let named = [
             !config.aws.is_null(),
             !config.gcp.is_null(),
@@ -186,9 +189,10 @@ impl DataSource for RevocationImpactDataSource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         mut model: RevocationImpactModel,
-    ) -> Result<RevocationImpactModel, Diagnostics> {
+    ) -> Result<RevocationImpactModel, Unfinished> {
         let client = cx.client();
         if model.azure.is_null() {
             account(cx).await?;
@@ -199,7 +203,7 @@ impl DataSource for RevocationImpactDataSource {
         ) {
             (_, Some(key)) => key,
             (Attr::Known(id), None) => of_configuration(cx, id).await?,
-            _ => return Err(incomplete()),
+            _ => return Err(incomplete().into()),
         };
         let status = client.keys().status(&key).await?;
         show(&mut model, impact(client, &key, &status).await?);
@@ -211,7 +215,7 @@ impl DataSource for RevocationImpactDataSource {
 async fn of_configuration(
     cx: &Context<Client>,
     id: &KeyConfigurationId,
-) -> Result<AnyKey, Diagnostics> {
+) -> Result<AnyKey, Unfinished> {
     let account = account(cx).await?;
     let found = account
         .find_key_configuration(id)
@@ -226,15 +230,21 @@ async fn of_configuration(
         return Err(refused(format!(
             "The account {} has no key configuration {id}.",
             account.id()
-        )));
+        ))
+        .into());
     };
     match key_of(&found) {
-        ConfigurationKey::Known { key, .. } => cx.client().keys().find(key.as_str(), None).await,
-        ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}."))),
+        ConfigurationKey::Known { key, .. } => {
+            Ok(cx.client().keys().find(key.as_str(), None).await?)
+        }
+        ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}.")).into()),
         ConfigurationKey::Elsewhere(cloud, key) => Err(refused(format!(
             "Its key {key} is of another cloud ({cloud}), which this version does not support."
-        ))),
-        ConfigurationKey::Missing => Err(refused("The account shows no key for it.".to_owned())),
+        ))
+        .into()),
+        ConfigurationKey::Missing => {
+            Err(refused("The account shows no key for it.".to_owned()).into())
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! `dbxcmk_workspace_encryption`: for a workspace, each kind of data, where it lies, which key encrypts it, and what is not
 //! encrypted by a key of the customer and what to do instead.
 
+use crate::provider::diagnose::later;
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
@@ -14,10 +15,11 @@ use crate::requirements::kinds;
 use crate::vocabulary::azure::WorkspaceResourceId;
 use crate::vocabulary::{Cloud, KeyConfigurationId, KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 
 /// The data source.
 pub struct WorkspaceEncryptionDataSource;
@@ -64,9 +66,11 @@ impl DataSource for WorkspaceEncryptionDataSource {
     type Client = Client;
     type Model = WorkspaceEncryptionModel;
 
-    const NAME: &'static str = "dbxcmk_workspace_encryption";
+    fn name(&self) -> Name {
+        "dbxcmk_workspace_encryption".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let data = vec![
             Attribute::string("kind")
                 .computed()
@@ -143,7 +147,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
         )
     }
 
-    fn validate(config: &WorkspaceEncryptionModel) -> Diagnostics {
+    fn validate(&self, config: &WorkspaceEncryptionModel) -> Diagnostics {
         match (config.workspace_id.is_null(), config.azure.is_null()) {
             (true, true) => Diagnostic::error(
                 "Missing required argument",
@@ -162,12 +166,13 @@ impl DataSource for WorkspaceEncryptionDataSource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         mut model: WorkspaceEncryptionModel,
-    ) -> Result<WorkspaceEncryptionModel, Diagnostics> {
+    ) -> Result<WorkspaceEncryptionModel, Unfinished> {
         if let Attr::Known(named) = &model.azure {
             let Attr::Known(id) = &named.workspace_resource_id else {
-                return Err(incomplete());
+                return Err(incomplete().into());
             };
             let id = id.clone();
             return read_azure(cx, model, &id).await;
@@ -175,7 +180,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
         let client = cx.client();
         let account = account(cx).await?;
         let Attr::Known(id) = model.workspace_id else {
-            return Err(incomplete());
+            return Err(incomplete().into());
         };
         let workspace = required(account, id, client.reads().workspace(account, id).await)?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
@@ -273,12 +278,11 @@ async fn read_azure(
     cx: &Context<Client>,
     mut model: WorkspaceEncryptionModel,
     id: &WorkspaceResourceId,
-) -> Result<WorkspaceEncryptionModel, Diagnostics> {
+) -> Result<WorkspaceEncryptionModel, Unfinished> {
     let azure = cx.client().keys().azure();
     if !azure.is_known() {
-        cx.defer();
         cx.client().warn_of_unknown_clouds(cx);
-        return Err(incomplete());
+        return Err(later(incomplete()));
     }
     let workspace = azure
         .workspace_for_plan(id)

@@ -14,6 +14,7 @@ pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
 
 use crate::databricks::auth::{AuthType, account_host_of};
 use crate::databricks::{AuthError, Error};
+use tfplugin::deferral::{Deferral, Reason, Unfinished};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// Why the account cannot be called at all.
@@ -31,6 +32,20 @@ impl From<Unavailable> for Diagnostics {
     fn from(reason: Unavailable) -> Self {
         unavailable(&reason).into()
     }
+}
+
+impl From<Unavailable> for Unfinished {
+    fn from(reason: Unavailable) -> Self {
+        match reason {
+            Unavailable::NotYetKnown(_) => later(reason),
+            reason => Self::Failed(reason.into()),
+        }
+    }
+}
+
+/// Nothing can be said before the provider's own configuration is known.
+pub fn later(otherwise: impl Into<Diagnostics>) -> Unfinished {
+    Deferral::new(Reason::ProviderConfigUnknown, otherwise).into()
 }
 
 const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  host       = \"https://accounts.cloud.databricks.com\"\n  account_id = \"…\"   # or \
@@ -178,7 +193,8 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
         Error::Auth(error) => return auth(error),
         Error::Token(error) => {
             let inner = account(summary, error);
-            return Diagnostic { detail: format!("The provider could not get a Databricks access token, so it did not send the request.\n\n{}", inner.detail), ..inner };
+            let detail = format!("The provider could not get a Databricks access token, so it did not send the request.\n\n{}", inner.detail);
+            return inner.with_detail(detail);
         }
         Error::Certificates { file, reason } => certificates("`http.ca_bundle`", file, reason),
         Error::LoginPage => "The host answered with a login page instead of data: it does not accept the credential, or it is not an account \

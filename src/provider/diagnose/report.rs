@@ -3,8 +3,8 @@
 use crate::preflight::{self, Finding, Hint, Id, Stage};
 use crate::provider::config::{Config, IgnoreFindings, silenced};
 use crate::provider::run::RunMemory;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics, Severity};
-use tfplugin::resource::Context;
 
 /// How the provider block wants findings to be reported.
 #[derive(Debug)]
@@ -96,10 +96,7 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
 
 /// The same, as a warning: it is about one of several objects, and no reason to hide the others.
 pub fn as_warning(diagnostic: Diagnostic) -> Diagnostic {
-    Diagnostic {
-        severity: Severity::Warning,
-        ..diagnostic
-    }
+    diagnostic.with_severity(Severity::Warning)
 }
 
 /// A finding of the offline check, as an error.
@@ -125,10 +122,7 @@ fn in_full(finding: &Finding, softened: bool) -> Diagnostic {
         preflight::Severity::Warning => Severity::Warning,
         preflight::Severity::Error => Severity::Error,
     };
-    Diagnostic {
-        severity,
-        ..Diagnostic::error(finding.summary.clone(), detail)
-    }
+    Diagnostic::error(finding.summary.clone(), detail).with_severity(severity)
 }
 
 /// A finding that another resource of this run has said in full.

@@ -15,22 +15,13 @@ use tfplugin::types::Type;
 use tfplugin::value::Value;
 
 /// A parameter that has to be known.
-const fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
-    Parameter {
-        name,
-        ty,
-        description,
-        allow_null: false,
-        allow_unknown: false,
-    }
+fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
+    Parameter::new(name, ty).describe(description)
 }
 
 /// An error about an argument.
 fn wrong(index: usize, error: impl fmt::Display) -> FunctionError {
-    FunctionError {
-        text: tfplugin::schema::sentence(&error.to_string()),
-        argument: Some(index),
-    }
+    FunctionError::new(tfplugin::schema::sentence(&error.to_string())).argument(index)
 }
 
 /// A text argument, in types.

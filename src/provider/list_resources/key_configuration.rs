@@ -9,10 +9,10 @@ use crate::provider::resources::key_configuration::{
 };
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
-use tfplugin::list_resource::{ListResource, Listed};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::list_resource::{Found, ListResource, Listed};
+use tfplugin::schema::{Attribute, Name, Schema};
 
 /// The list.
 pub struct KeyConfigurationList;
@@ -30,7 +30,11 @@ impl ListResource for KeyConfigurationList {
     type Of = KeyConfigurationResource;
     type Config = KeyConfigurationListConfig;
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "dbxcmk_key_configuration".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "The key configurations of the Databricks account whose keys are keys of AWS KMS or Google Cloud KMS.",
             vec![
@@ -46,10 +50,11 @@ impl ListResource for KeyConfigurationList {
     }
 
     async fn list(
+        &self,
         cx: &Context<Client>,
         config: KeyConfigurationListConfig,
-        limit: usize,
-    ) -> Result<Vec<Listed<KeyConfigurationModel>>, Diagnostics> {
+        found: &Found<KeyConfigurationModel>,
+    ) -> Result<(), Diagnostics> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
@@ -58,7 +63,6 @@ impl ListResource for KeyConfigurationList {
             .configurations(account)
             .await
             .map_err(failed)?;
-        let mut found = Vec::new();
         for one in all.values() {
             let Some((name, key)) = label(one) else {
                 continue;
@@ -71,20 +75,17 @@ impl ListResource for KeyConfigurationList {
             }
             match KeyConfigurationModel::of(one) {
                 Ok(model) => {
-                    found.push(Listed {
-                        name: format!("{name} ({})", one.use_cases.join(", ")),
-                        model,
-                    });
+                    let name = format!("{name} ({})", one.use_cases.join(", "));
+                    if !found.show(Listed::new(name, model)).await {
+                        break;
+                    }
                 }
                 // What this version cannot manage is reported, and is no reason to hide the others.
                 Err(unreadable) => unreadable
                     .into_iter()
                     .for_each(|one| cx.warn(as_warning(one))),
             }
-            if found.len() >= limit {
-                break;
-            }
         }
-        Ok(found)
+        Ok(())
     }
 }

@@ -9,10 +9,10 @@ use crate::provider::resources::key_policy::{
 use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
-use tfplugin::list_resource::{ListResource, Listed};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::list_resource::{Found, ListResource};
+use tfplugin::schema::{Attribute, Name, Problem, Schema};
 
 /// The list.
 pub struct KeyPolicyList;
@@ -38,7 +38,11 @@ impl ListResource for KeyPolicyList {
     type Of = KeyPolicyResource;
     type Config = KeyPolicyListConfig;
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "dbxcmk_key_policy".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose \
              policies have members for Databricks, or the keys of a vault on Azure that AzureDatabricks or the workspace may use. A warning names keys whose policies cannot be read.",
@@ -47,10 +51,7 @@ impl ListResource for KeyPolicyList {
                     .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
                 Attribute::string("key_ring")
                     .check(|value| match value.as_str() {
-                        Some(ring) if !is_ring(ring) => Err(Problem {
-                            summary: "Invalid key ring".to_owned(),
-                            detail: format!("`{ring}` is not the name of a key ring; expected projects/PROJECT/locations/LOCATION/keyRings/RING."),
-                        }),
+                        Some(ring) if !is_ring(ring) => Err(Problem::new("Invalid key ring", format!("`{ring}` is not the name of a key ring; expected projects/PROJECT/locations/LOCATION/keyRings/RING."))),
                         _ => Ok(()),
                     })
                     .describe("Key ring of Google Cloud KMS (`google_kms_key_ring.….id`), to list its keys instead of those of an AWS region."),
@@ -65,17 +66,18 @@ impl ListResource for KeyPolicyList {
     }
 
     async fn list(
+        &self,
         cx: &Context<Client>,
         config: KeyPolicyListConfig,
-        limit: usize,
-    ) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+        found: &Found<KeyPolicyModel>,
+    ) -> Result<(), Diagnostics> {
         if let Attr::Known(ring) = &config.key_ring {
-            return list_of_ring(cx, ring, limit).await;
+            return list_of_ring(cx, ring, found).await;
         }
         if let Attr::Known(vault) = &config.vault_resource_id {
             let workspace = config.workspace_resource_id.known();
-            return list_of_vault(cx, vault, workspace, limit).await;
+            return list_of_vault(cx, vault, workspace, found).await;
         }
-        list(cx, config.region.known().map(String::as_str), limit).await
+        list(cx, config.region.known().map(String::as_str), found).await
     }
 }

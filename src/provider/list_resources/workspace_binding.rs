@@ -10,10 +10,10 @@ use crate::provider::resources::workspace_binding::{
 };
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::list_resource::{ListResource, Listed};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::list_resource::{Found, ListResource, Listed};
+use tfplugin::schema::{Attribute, Name, Schema};
 
 /// The list.
 pub struct WorkspaceBindingList;
@@ -30,7 +30,11 @@ impl ListResource for WorkspaceBindingList {
     type Of = WorkspaceBindingResource;
     type Config = WorkspaceBindingListConfig;
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "dbxcmk_workspace_binding".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "The workspaces of the Databricks account that have a key; with `azure_subscription_id` those of a subscription on Azure.",
             vec![
@@ -44,12 +48,13 @@ impl ListResource for WorkspaceBindingList {
     }
 
     async fn list(
+        &self,
         cx: &Context<Client>,
         config: WorkspaceBindingListConfig,
-        limit: usize,
-    ) -> Result<Vec<Listed<WorkspaceBindingModel>>, Diagnostics> {
+        found: &Found<WorkspaceBindingModel>,
+    ) -> Result<(), Diagnostics> {
         if let Attr::Known(subscription) = &config.azure_subscription_id {
-            return on_azure(cx, subscription, limit).await;
+            return on_azure(cx, subscription, found).await;
         }
         let client = cx.client();
         let account = client.account().await?;
@@ -64,17 +69,13 @@ impl ListResource for WorkspaceBindingList {
                     .known()
                     .is_none_or(|id| workspace.uses(id))
         });
-        let mut found = Vec::new();
         for workspace in bound {
-            if found.len() >= limit {
-                break;
-            }
             match binding_of(workspace) {
                 Ok(model) => {
-                    found.push(Listed {
-                        name: format!("{} ({})", workspace.workspace_name, workspace.workspace_id),
-                        model,
-                    });
+                    let name = format!("{} ({})", workspace.workspace_name, workspace.workspace_id);
+                    if !found.show(Listed::new(name, model)).await {
+                        break;
+                    }
                 }
                 // What this version cannot read is reported, and is no reason to hide the others.
                 Err(unreadable) => unreadable
@@ -82,7 +83,7 @@ impl ListResource for WorkspaceBindingList {
                     .for_each(|one| cx.warn(as_warning(one))),
             }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -90,8 +91,8 @@ impl ListResource for WorkspaceBindingList {
 async fn on_azure(
     cx: &Context<Client>,
     subscription: &str,
-    limit: usize,
-) -> Result<Vec<Listed<WorkspaceBindingModel>>, Diagnostics> {
+    found: &Found<WorkspaceBindingModel>,
+) -> Result<(), Diagnostics> {
     let cloud = cx.client().keys().azure().cloud();
     let all = cloud.workspaces(subscription).await.map_err(|error| {
         Diagnostic::error(
@@ -100,11 +101,7 @@ async fn on_azure(
         )
         .on("azure_subscription_id")
     })?;
-    let mut found = Vec::new();
     for workspace in all {
-        if found.len() >= limit {
-            break;
-        }
         let workspace = match workspace {
             Ok(workspace) => workspace,
             Err(error) => {
@@ -122,14 +119,16 @@ async fn on_azure(
             continue;
         }
         match binding_of_arm(&workspace) {
-            Ok(model) => found.push(Listed {
-                name: workspace.id().id().name().to_owned(),
-                model,
-            }),
+            Ok(model) => {
+                let name = workspace.id().id().name();
+                if !found.show(Listed::new(name, model)).await {
+                    break;
+                }
+            }
             Err(unreadable) => unreadable
                 .into_iter()
                 .for_each(|one| cx.warn(as_warning(one))),
         }
     }
-    Ok(found)
+    Ok(())
 }

@@ -150,10 +150,7 @@ pub struct KillSwitch {
 impl KillSwitch {
     /// Nothing is called yet.
     pub fn new(connection: &Connection) -> Self {
-        let run = Run {
-            terraform_version: String::new(),
-            stop: tokio_util::sync::CancellationToken::new(),
-        };
+        let run = Run::new("", tfplugin::CancellationToken::new());
         Self {
             client: Client::new(&connection.config(), run),
             region: connection.region.clone(),

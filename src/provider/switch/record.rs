@@ -59,14 +59,14 @@ impl<'a> Record<'a> {
 
     /// A call that failed, with what is true now. `call`: what it was or needed, as a sentence.
     pub(super) fn failed(&self, inner: Diagnostic, call: &str) -> Diagnostics {
-        Diagnostic {
-            detail: format!(
+        {
+let detail = format!(
                 "{}{}\n\n{call} Run the same command again: it continues from the state of the key.",
                 inner.detail,
                 self.so_far_as_paragraph()
-            ),
-            ..inner
-        }
+            );
+inner.with_detail(detail)
+}
         .into()
     }
 

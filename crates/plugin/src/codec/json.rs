@@ -139,10 +139,12 @@ fn from_json(
 ///
 /// # Errors
 /// When the value is not of the type, or holds an unknown, for which JSON has no form.
+#[cfg(any(test, feature = "fuzzing"))]
 pub fn encode(value: &Value, ty: &Type) -> Result<Vec<u8>, CodecError> {
     Ok(to_json(value, ty)?.to_string().into_bytes())
 }
 
+#[cfg(any(test, feature = "fuzzing"))]
 fn to_json(value: &Value, ty: &Type) -> Result<Json, CodecError> {
     Ok(match (value, ty) {
         (Value::Null, _) => Json::Null,

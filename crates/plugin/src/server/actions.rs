@@ -34,7 +34,7 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_action_config::Response {
-            diagnostics: action.validate(&config).to_proto(),
+            diagnostics: action.erased.validate(action.schema(), &config).to_proto(),
         })
     }
 
@@ -45,7 +45,7 @@ impl<P: Provider> Inner<P> {
         let action = self.action(&request.action_type)?;
         let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        let planned = action.plan(self.context(&[])?, &config).await;
+        let planned = action.erased.plan(self.context(&[])?, &config).await;
         Ok(pb::plan_action::Response {
             diagnostics: planned.diagnostics.to_proto(),
             deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
@@ -70,6 +70,10 @@ impl<P: Provider> Inner<P> {
         let action = self.action(&request.action_type)?;
         let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        Ok(action.invoke(self.context(&[])?, &config, events).await)
+        let cx = self.context(&[])?;
+        Ok(action
+            .erased
+            .invoke(action.schema(), cx, &config, events)
+            .await)
     }
 }

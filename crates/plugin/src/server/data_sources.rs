@@ -16,7 +16,7 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), &source.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_data_resource_config::Response {
-            diagnostics: source.validate(&config).to_proto(),
+            diagnostics: source.erased.validate(source.schema(), &config).to_proto(),
         })
     }
 
@@ -28,7 +28,8 @@ impl<P: Provider> Inner<P> {
         let ty = source.schema().ty();
         let config = codec::decode_optional(request.config.as_ref(), &ty)
             .map_err(|error| undecodable("a configuration", &error))?;
-        let outcome = source.read(self.context(&[])?, &config).await;
+        let cx = self.context(&[])?;
+        let outcome = source.erased.read(source.schema(), cx, &config).await;
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
         if deferred.is_some() {
             // What it will say is for a later run; why it cannot be said now is in the reason.
@@ -41,7 +42,7 @@ impl<P: Provider> Inner<P> {
             });
         }
         let state =
-            codec::encode(&outcome.state, &ty).map_err(|error| unwritable("The data", &error))?;
+            codec::encode(&outcome.value, &ty).map_err(|error| unwritable("The data", &error))?;
         Ok(pb::read_data_source::Response {
             state: Some(state),
             diagnostics: outcome.diagnostics.to_proto(),

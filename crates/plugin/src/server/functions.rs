@@ -23,7 +23,7 @@ impl<P: Provider> Inner<P> {
     pub(super) fn function_signatures(&self) -> HashMap<String, pb::Function> {
         let functions = self.catalogue().functions.iter();
         functions
-            .map(|(name, function)| ((*name).to_owned(), function.signature().to_proto()))
+            .map(|(name, (signature, _))| (name.clone(), signature.to_proto()))
             .collect()
     }
 
@@ -41,13 +41,13 @@ impl<P: Provider> Inner<P> {
         &self,
         request: &pb::call_function::Request,
     ) -> pb::call_function::Response {
-        let Some(function) = self.catalogue().functions.get(request.name.as_str()) else {
+        let Some((signature, function)) = self.catalogue().functions.get(request.name.as_str())
+        else {
             return failed(
                 format!("The provider has no function \"{}\".", request.name),
                 None,
             );
         };
-        let signature = function.signature();
         let mut arguments = Vec::with_capacity(request.arguments.len());
         for (index, argument) in request.arguments.iter().enumerate() {
             let Some(parameter) = signature.parameter(index) else {

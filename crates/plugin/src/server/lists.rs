@@ -1,24 +1,63 @@
-//! List resources: every object of a kind, one event each.
+//! List resources: every object of a kind, one event each, as they are found.
 
-use super::answers::Answer;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{self, Poll};
+
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+use tonic::Status;
+
 use super::{Inner, undecodable, unwritable};
 use crate::codec;
-use crate::diagnostics::Diagnostics;
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::list_resource::Shown;
 use crate::proto::tfplugin6 as pb;
 use crate::provider::Provider;
 
 /// As many as Terraform asks for when it does not say how many.
 const USUAL_LIMIT: usize = 10_000;
+/// How many events are ready before Terraform has taken them.
+pub(super) const AHEAD: usize = 16;
+
+fn said(diagnostics: &Diagnostics) -> pb::list_resource::Event {
+    pb::list_resource::Event {
+        diagnostic: diagnostics.to_proto(),
+        ..pb::list_resource::Event::default()
+    }
+}
 
 /// The events of one list.
-pub(super) struct Events(pub(super) Vec<pb::list_resource::Event>);
+pub(crate) struct Events {
+    events: Receiver<pb::list_resource::Event>,
+    work: Option<JoinHandle<()>>,
+}
 
-impl Answer for Events {
-    fn failed(errors: Diagnostics) -> Self {
-        Self(vec![pb::list_resource::Event {
-            diagnostic: errors.to_proto(),
-            ..pb::list_resource::Event::default()
-        }])
+impl Events {
+    pub(super) fn new(events: Receiver<pb::list_resource::Event>, work: JoinHandle<()>) -> Self {
+        Self {
+            events,
+            work: Some(work),
+        }
+    }
+}
+
+impl tokio_stream::Stream for Events {
+    type Item = Result<pb::list_resource::Event, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(event) = task::ready!(self.events.poll_recv(cx)) {
+            return Poll::Ready(Some(Ok(event)));
+        }
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(None);
+        };
+        let ended = task::ready!(Pin::new(work).poll(cx));
+        self.work = None;
+        Poll::Ready(ended.err().map(|error| {
+            let bug = Diagnostic::bug(format!("ListResource ended without an answer: {error}."));
+            Ok(said(&bug.into()))
+        }))
     }
 }
 
@@ -31,15 +70,25 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), &list.schema().ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_list_resource_config::Response {
-            diagnostics: list.validate(&config).to_proto(),
+            diagnostics: list.schema().validate(&config).to_proto(),
         })
     }
 
-    pub(super) async fn list_resource(&self, request: &pb::list_resource::Request) -> Events {
-        self.try_list(request).await.unwrap_or_else(Answer::failed)
+    pub(super) async fn list_resource(
+        &self,
+        request: &pb::list_resource::Request,
+        events: Sender<pb::list_resource::Event>,
+    ) {
+        if let Err(errors) = self.try_list(request, &events).await {
+            let _ = events.send(said(&errors)).await;
+        }
     }
 
-    async fn try_list(&self, request: &pb::list_resource::Request) -> Result<Events, Diagnostics> {
+    async fn try_list(
+        &self,
+        request: &pb::list_resource::Request,
+        events: &Sender<pb::list_resource::Event>,
+    ) -> Result<(), Diagnostics> {
         let list = self.list(&request.type_name)?;
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema().ty();
@@ -49,26 +98,36 @@ impl<P: Provider> Inner<P> {
             .ok()
             .filter(|limit| *limit > 0)
             .unwrap_or(USUAL_LIMIT);
-        let found = list.list(self.context(&[])?, &config, limit).await;
-        let mut events = Vec::with_capacity(found.objects.len());
-        for (name, state) in found.objects {
+        let event = |name: String, state: crate::value::Value| {
+            let state = state.canonical(&ty);
             let object = request
                 .include_resource_object
                 .then(|| codec::encode(&state, &ty))
                 .transpose();
-            events.push(pb::list_resource::Event {
+            Ok::<_, Diagnostics>(pb::list_resource::Event {
                 identity: resource.identity().of(&state)?,
                 display_name: name,
                 resource_object: object.map_err(|error| unwritable("A listed object", &error))?,
                 diagnostic: Vec::new(),
-            });
-        }
-        if !found.diagnostics.is_empty() {
-            events.push(pb::list_resource::Event {
-                diagnostic: found.diagnostics.to_proto(),
-                ..Default::default()
-            });
-        }
-        Ok(Events(events))
+            })
+        };
+        let (show, mut shown) = channel(1);
+        let listing = list.erased.list(self.context(&[])?, &config, limit, show);
+        let passing = async {
+            while let Some(one) = shown.recv().await {
+                let event = match one {
+                    Shown::Object(name, state) => {
+                        event(name, state).unwrap_or_else(|errors| said(&errors))
+                    }
+                    Shown::Said(diagnostics) => said(&diagnostics),
+                };
+                // Terraform is gone: the list ends with its next object.
+                if events.send(event).await.is_err() {
+                    shown.close();
+                }
+            }
+        };
+        tokio::join!(listing, passing);
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod actions;
 mod answers;
 mod data_sources;
+mod ephemeral;
 mod functions;
 mod lists;
 mod provider;
@@ -30,19 +31,23 @@ use tonic::{Request, Response, Status, Streaming};
 use tracing::Instrument;
 
 use self::answers::Answer;
-use super::action::{AnyAction, Events};
-use super::data_source::AnyDataSource;
+use super::action::Events;
+use super::boxed::Boxed;
+use super::context::Context;
+use super::deferral::Reason;
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::function::Function;
-use super::list_resource::AnyListResource;
+use super::function::{Function, Signature};
 use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
-use super::resource::{AnyResource, Boxed, Context, Private};
 use super::schema::Schema;
+use super::stored::Private;
+#[cfg(feature = "testing")]
+use super::types::Type;
+use super::{action, data_source, ephemeral as ephemeral_resource, list_resource, resource};
 use crate::codec::CodecError;
 
 /// Serves one provider. Cloning shares it.
-pub struct Server<P: Provider>(Arc<Inner<P>>);
+pub(crate) struct Server<P: Provider>(Arc<Inner<P>>);
 
 impl<P: Provider> Clone for Server<P> {
     fn clone(&self) -> Self {
@@ -53,15 +58,19 @@ impl<P: Provider> Clone for Server<P> {
 /// What a provider offers, made when it is first asked for: a handshake must not wait for it.
 struct Catalogue<C> {
     provider: Schema,
-    resources: BTreeMap<&'static str, Box<dyn AnyResource<C>>>,
-    data_sources: BTreeMap<&'static str, Box<dyn AnyDataSource<C>>>,
-    functions: BTreeMap<&'static str, Box<dyn Function>>,
-    lists: BTreeMap<&'static str, Box<dyn AnyListResource<C>>>,
-    actions: BTreeMap<&'static str, Box<dyn AnyAction<C>>>,
+    resources: BTreeMap<String, resource::Registered<C>>,
+    data_sources: BTreeMap<String, data_source::Registered<C>>,
+    ephemeral: BTreeMap<String, ephemeral_resource::Registered<C>>,
+    functions: BTreeMap<String, (Signature, Box<dyn Function>)>,
+    lists: BTreeMap<String, list_resource::Registered<C>>,
+    actions: BTreeMap<String, action::Registered<C>>,
 }
 
 struct Inner<P: Provider> {
+    provider: P,
     catalogue: OnceLock<Catalogue<P::Client>>,
+    /// All schemas as Terraform asks for them: made once, whoever asks how often.
+    schemas: OnceLock<pb::get_provider_schema::Response>,
     client: RwLock<Option<Arc<P::Client>>>,
     stop: CancellationToken,
     operations: TaskTracker,
@@ -69,8 +78,10 @@ struct Inner<P: Provider> {
 
 impl<P: Provider> Server<P> {
     /// A server whose operations stop at their next safe point when `stop` is cancelled.
-    pub fn new(stop: CancellationToken) -> Self {
+    pub(crate) fn new(provider: P, stop: CancellationToken) -> Self {
         Self(Arc::new(Inner {
+            provider,
+            schemas: OnceLock::new(),
             catalogue: OnceLock::new(),
             client: RwLock::new(None),
             stop,
@@ -79,7 +90,7 @@ impl<P: Provider> Server<P> {
     }
 
     /// The operations that are under way.
-    pub fn operations(&self) -> TaskTracker {
+    pub(crate) fn operations(&self) -> TaskTracker {
         self.0.operations.clone()
     }
 
@@ -112,55 +123,52 @@ impl<P: Provider> Server<P> {
 impl<P: Provider> Inner<P> {
     fn catalogue(&self) -> &Catalogue<P::Client> {
         self.catalogue.get_or_init(|| Catalogue {
-            provider: P::schema(),
-            resources: P::resources()
+            provider: self.provider.schema(),
+            resources: named(self.provider.resources(), |one| one.name()),
+            data_sources: named(self.provider.data_sources(), |one| one.name()),
+            ephemeral: named(self.provider.ephemeral_resources(), |one| one.name()),
+            functions: self
+                .provider
+                .functions()
                 .into_iter()
-                .map(|resource| (resource.name(), resource))
+                .map(|function| {
+                    (
+                        function.name().into_owned(),
+                        (function.signature(), function),
+                    )
+                })
                 .collect(),
-            data_sources: P::data_sources()
-                .into_iter()
-                .map(|source| (source.name(), source))
-                .collect(),
-            functions: P::functions()
-                .into_iter()
-                .map(|function| (function.name(), function))
-                .collect(),
-            lists: P::list_resources()
-                .into_iter()
-                .map(|list| (list.name(), list))
-                .collect(),
-            actions: P::actions()
-                .into_iter()
-                .map(|action| (action.name(), action))
-                .collect(),
+            lists: named(self.provider.list_resources(), |one| one.name()),
+            actions: named(self.provider.actions(), |one| one.name()),
         })
     }
 
-    fn resource(&self, name: &str) -> Result<&dyn AnyResource<P::Client>, Diagnostics> {
+    fn resource(&self, name: &str) -> Result<&resource::Registered<P::Client>, Diagnostics> {
         let resource = self.catalogue().resources.get(name);
-        resource
-            .map(AsRef::as_ref)
-            .ok_or_else(|| not_offered("resource type", name))
+        resource.ok_or_else(|| not_offered("resource type", name))
     }
 
-    fn data_source(&self, name: &str) -> Result<&dyn AnyDataSource<P::Client>, Diagnostics> {
+    fn data_source(&self, name: &str) -> Result<&data_source::Registered<P::Client>, Diagnostics> {
         let source = self.catalogue().data_sources.get(name);
-        source
-            .map(AsRef::as_ref)
-            .ok_or_else(|| not_offered("data source", name))
+        source.ok_or_else(|| not_offered("data source", name))
     }
 
-    fn list(&self, name: &str) -> Result<&dyn AnyListResource<P::Client>, Diagnostics> {
+    fn ephemeral(
+        &self,
+        name: &str,
+    ) -> Result<&ephemeral_resource::Registered<P::Client>, Diagnostics> {
+        let resource = self.catalogue().ephemeral.get(name);
+        resource.ok_or_else(|| not_offered("ephemeral resource", name))
+    }
+
+    fn list(&self, name: &str) -> Result<&list_resource::Registered<P::Client>, Diagnostics> {
         let list = self.catalogue().lists.get(name);
-        list.map(AsRef::as_ref)
-            .ok_or_else(|| not_offered("list resource", name))
+        list.ok_or_else(|| not_offered("list resource", name))
     }
 
-    fn action(&self, name: &str) -> Result<&dyn AnyAction<P::Client>, Diagnostics> {
+    fn action(&self, name: &str) -> Result<&action::Registered<P::Client>, Diagnostics> {
         let action = self.catalogue().actions.get(name);
-        action
-            .map(AsRef::as_ref)
-            .ok_or_else(|| not_offered("action", name))
+        action.ok_or_else(|| not_offered("action", name))
     }
 
     fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
@@ -172,16 +180,15 @@ impl<P: Provider> Inner<P> {
         let client = client.ok_or_else(|| {
             Diagnostic::bug("Terraform used the provider before it configured it.")
         })?;
-        let private: Private = match private {
-            [] => Private::new(),
-            bytes => serde_json::from_slice(bytes).map_err(|error| {
-                Diagnostic::bug(format!(
-                    "The private data of the resource cannot be read: {error}."
-                ))
-            })?,
-        };
+        let private = Private::from_bytes(private)?;
         Ok(Context::new(client, self.stop.child_token(), private))
     }
+}
+
+/// What a provider registered, by its name.
+fn named<T>(all: Vec<T>, name: impl Fn(&T) -> &str) -> BTreeMap<String, T> {
+    let named = all.into_iter().map(|one| (name(&one).to_owned(), one));
+    named.collect()
 }
 
 fn not_offered(kind: &str, name: &str) -> Diagnostics {
@@ -213,20 +220,12 @@ fn unwritable(what: &str, error: &CodecError) -> Diagnostics {
 }
 
 /// Whether an answer is put off: the resource wants it, and this Terraform allows it.
-fn deferred(wanted: bool, client: Option<&pb::ClientCapabilities>) -> Option<pb::Deferred> {
+fn deferred(
+    wanted: Option<Reason>,
+    client: Option<&pb::ClientCapabilities>,
+) -> Option<pb::Deferred> {
     let allowed = client.is_some_and(|client| client.deferral_allowed);
-    (wanted && allowed).then(|| pb::Deferred {
-        reason: pb::deferred::Reason::ProviderConfigUnknown.into(),
-    })
-}
-
-fn private_bytes(private: &Private) -> Vec<u8> {
-    // A map of JSON values can always be written.
-    if private.is_empty() {
-        Vec::new()
-    } else {
-        serde_json::to_vec(private).unwrap_or_default()
-    }
+    wanted.filter(|_| allowed).map(Reason::to_proto)
 }
 
 /// Each RPC that takes a request and gives an answer. Spelled out the way `async_trait` would, since that attribute is
@@ -251,7 +250,7 @@ macro_rules! delegate {
 }
 
 /// What an action says, and how it ends.
-pub struct ActionEvents {
+pub(crate) struct ActionEvents {
     lines: mpsc::UnboundedReceiver<String>,
     work: Option<JoinHandle<Diagnostics>>,
 }
@@ -328,8 +327,7 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         .await
     }
 
-    type ListResourceStream =
-        tokio_stream::Iter<std::vec::IntoIter<Result<pb::list_resource::Event, Status>>>;
+    type ListResourceStream = lists::Events;
 
     async fn list_resource(
         &self,
@@ -337,16 +335,16 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
     ) -> Result<Response<Self::ListResourceStream>, Status> {
         let inner = Arc::clone(&self.0);
         let request = request.into_inner();
-        let of = request.type_name.clone();
-        let events = self
-            .answer("ListResource", of, async move {
-                inner.list_resource(&request).await
-            })
-            .await?
-            .into_inner();
-        Ok(Response::new(tokio_stream::iter(
-            events.0.into_iter().map(Ok).collect::<Vec<_>>(),
-        )))
+        let span = tracing::info_span!(
+            "rpc",
+            tf_rpc = "ListResource",
+            tf_resource_type = request.type_name
+        );
+        // Few at a time: a list of many objects is never in memory as a whole.
+        let (show, events) = mpsc::channel(lists::AHEAD);
+        let work = async move { inner.list_resource(&request, show).await };
+        let work = self.0.operations.spawn(work.instrument(span));
+        Ok(Response::new(lists::Events::new(events, work)))
     }
 
     type InvokeActionStream = ActionEvents;
@@ -398,5 +396,35 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         tracing::info!("Terraform asks to stop; operations end at their next safe point");
         self.0.stop.cancel();
         Ok(Response::new(pb::stop_provider::Response::default()))
+    }
+}
+
+/// What a test that serves a provider by itself has to know of it.
+#[cfg(feature = "testing")]
+impl<P: Provider> Server<P> {
+    pub(crate) fn resource_type(&self, name: &str) -> Result<Type, Diagnostics> {
+        Ok(self.0.resource(name)?.schema().ty())
+    }
+
+    pub(crate) fn data_source_type(&self, name: &str) -> Result<Type, Diagnostics> {
+        Ok(self.0.data_source(name)?.schema().ty())
+    }
+
+    pub(crate) fn action_type(&self, name: &str) -> Result<Type, Diagnostics> {
+        Ok(self.0.action(name)?.schema().ty())
+    }
+
+    pub(crate) fn list_type(&self, name: &str) -> Result<Type, Diagnostics> {
+        Ok(self.0.list(name)?.schema().ty())
+    }
+
+    pub(crate) fn ephemeral_type(&self, name: &str) -> Result<Type, Diagnostics> {
+        Ok(self.0.ephemeral(name)?.schema().ty())
+    }
+
+    pub(crate) fn signature(&self, name: &str) -> Result<Signature, Diagnostics> {
+        let function = self.0.catalogue().functions.get(name);
+        let (signature, _) = function.ok_or_else(|| not_offered("function", name))?;
+        Ok(signature.clone())
     }
 }

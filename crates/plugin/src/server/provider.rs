@@ -24,11 +24,11 @@ impl<P: Provider> Inner<P> {
         _: pb::get_metadata::Request,
     ) -> Result<pb::get_metadata::Response, Diagnostics> {
         use pb::get_metadata::{
-            ActionMetadata, DataSourceMetadata, FunctionMetadata, ListResourceMetadata,
-            ResourceMetadata,
+            ActionMetadata, DataSourceMetadata, EphemeralResourceMetadata, FunctionMetadata,
+            ListResourceMetadata, ResourceMetadata,
         };
         let catalogue = self.catalogue();
-        let owned = |name: &&'static str| (*name).to_owned();
+        let owned = String::clone;
         Ok(pb::get_metadata::Response {
             server_capabilities: Some(capabilities()),
             resources: catalogue
@@ -42,6 +42,13 @@ impl<P: Provider> Inner<P> {
                 .data_sources
                 .keys()
                 .map(|name| DataSourceMetadata {
+                    type_name: owned(name),
+                })
+                .collect(),
+            ephemeral_resources: catalogue
+                .ephemeral
+                .keys()
+                .map(|name| EphemeralResourceMetadata {
                     type_name: owned(name),
                 })
                 .collect(),
@@ -72,33 +79,38 @@ impl<P: Provider> Inner<P> {
         &self,
         _: pb::get_provider_schema::Request,
     ) -> Result<pb::get_provider_schema::Response, Diagnostics> {
+        Ok(self.schemas.get_or_init(|| self.all_schemas()).clone())
+    }
+
+    fn all_schemas(&self) -> pb::get_provider_schema::Response {
         let catalogue = self.catalogue();
-        let resources = catalogue
-            .resources
-            .iter()
-            .map(|(name, resource)| ((*name).to_owned(), resource.schema().to_proto()));
-        let sources = catalogue
-            .data_sources
-            .iter()
-            .map(|(name, source)| ((*name).to_owned(), source.schema().to_proto()));
-        let lists = catalogue
-            .lists
-            .iter()
-            .map(|(name, list)| ((*name).to_owned(), list.schema().to_proto()));
+        let resources = catalogue.resources.iter();
+        let sources = catalogue.data_sources.iter();
+        let ephemeral = catalogue.ephemeral.iter();
+        let lists = catalogue.lists.iter();
         let actions = catalogue.actions.iter().map(|(name, action)| {
             let schema = Some(action.schema().to_proto());
-            ((*name).to_owned(), pb::ActionSchema { schema })
+            (name.clone(), pb::ActionSchema { schema })
         });
-        Ok(pb::get_provider_schema::Response {
+        pb::get_provider_schema::Response {
             action_schemas: actions.collect(),
             provider: Some(catalogue.provider.to_proto()),
-            resource_schemas: resources.collect(),
-            data_source_schemas: sources.collect(),
+            resource_schemas: resources
+                .map(|(name, one)| (name.clone(), one.schema().to_proto()))
+                .collect(),
+            data_source_schemas: sources
+                .map(|(name, one)| (name.clone(), one.schema().to_proto()))
+                .collect(),
+            ephemeral_resource_schemas: ephemeral
+                .map(|(name, one)| (name.clone(), one.schema().to_proto()))
+                .collect(),
             functions: self.function_signatures(),
-            list_resource_schemas: lists.collect(),
+            list_resource_schemas: lists
+                .map(|(name, one)| (name.clone(), one.schema().to_proto()))
+                .collect(),
             server_capabilities: Some(capabilities()),
             ..pb::get_provider_schema::Response::default()
-        })
+        }
     }
 
     pub(super) async fn identity_schemas(
@@ -107,7 +119,8 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::get_resource_identity_schemas::Response, Diagnostics> {
         let resources = self.catalogue().resources.iter();
         let identity_schemas = resources
-            .map(|(name, resource)| ((*name).to_owned(), resource.identity().to_proto()))
+            .filter(|(_, resource)| !resource.identity().is_none())
+            .map(|(name, resource)| (name.clone(), resource.identity().to_proto()))
             .collect();
         Ok(pb::get_resource_identity_schemas::Response {
             identity_schemas,
@@ -124,7 +137,7 @@ impl<P: Provider> Inner<P> {
             .map_err(|error| undecodable("a provider configuration", &error))?;
         let mut found = schema.validate(&config);
         if !found.has_errors() {
-            found.extend(P::validate(&self.provider_config(&config)?));
+            found.extend(self.provider.validate(&self.provider_config(&config)?));
         }
         Ok(pb::validate_provider_config::Response {
             diagnostics: found.to_proto(),
@@ -138,11 +151,11 @@ impl<P: Provider> Inner<P> {
         let schema = &self.catalogue().provider;
         let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
-        let run = Run {
-            terraform_version: request.terraform_version,
-            stop: self.stop.clone(),
-        };
-        let (client, warnings) = P::configure(self.provider_config(&config)?, run).await?;
+        let run = Run::new(request.terraform_version, self.stop.clone());
+        let (client, warnings) = self
+            .provider
+            .configure(self.provider_config(&config)?, run)
+            .await?;
         *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
         Ok(pb::configure_provider::Response {
             diagnostics: warnings.to_proto(),

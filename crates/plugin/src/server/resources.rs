@@ -1,12 +1,13 @@
 //! Managed resources: from validation to import.
 
-use super::{Inner, deferred, private_bytes, undecodable, unwritable};
+use super::{Inner, deferred, undecodable, unwritable};
 use crate::codec;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::proto::tfplugin6 as pb;
 use crate::provider::Provider;
 use crate::resource::Source;
 use crate::schema::{Attribute, Kind, Nesting, Presence};
+use crate::stored::RawState;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -32,7 +33,10 @@ impl<P: Provider> Inner<P> {
             "a configuration",
         )?;
         Ok(pb::validate_resource_config::Response {
-            diagnostics: resource.validate(&config).to_proto(),
+            diagnostics: resource
+                .erased
+                .validate(resource.schema(), &config)
+                .to_proto(),
         })
     }
 
@@ -42,13 +46,15 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::upgrade_resource_state::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let raw = request.raw_state.unwrap_or_default();
-        let json = serde_json::from_slice(&raw.json).map_err(|error| {
+        let json = RawState::from_bytes(&raw.json).map_err(|error| {
             Diagnostic::error(
                 format!("The state of {} cannot be read", request.type_name),
                 format!("It is not JSON: {error}. States of Terraform 0.11 and older are not supported; restore a newer one."),
             )
         })?;
-        let state = resource.upgrade(request.version, json)?;
+        let state = resource
+            .erased
+            .upgrade(resource.schema(), request.version, json)?;
         Ok(pb::upgrade_resource_state::Response {
             upgraded_state: write(&state, &resource.schema().ty(), "The upgraded state")?,
             diagnostics: Vec::new(),
@@ -62,11 +68,12 @@ impl<P: Provider> Inner<P> {
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema().ty();
         let state = read(request.current_state.as_ref(), &ty, "a state")?;
-        let outcome = resource.read(self.context(&request.private)?, &state).await;
+        let cx = self.context(&request.private)?;
+        let outcome = resource.erased.read(resource.schema(), cx, &state).await;
         Ok(pb::read_resource::Response {
             new_state: write(&outcome.state, &ty, "The state that was read")?,
             diagnostics: outcome.diagnostics.to_proto(),
-            private: private_bytes(&outcome.private),
+            private: outcome.private.to_bytes(),
             deferred: deferred(outcome.deferred, request.client_capabilities.as_ref()),
             // An object that is gone keeps the identity by which Terraform knew it.
             new_identity: resource
@@ -85,7 +92,13 @@ impl<P: Provider> Inner<P> {
         let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
         let config = read(request.config.as_ref(), &ty, "a configuration")?;
         let planned = resource
-            .plan(self.context(&request.prior_private)?, &config, &prior)
+            .erased
+            .plan(
+                resource.schema(),
+                self.context(&request.prior_private)?,
+                &config,
+                &prior,
+            )
             .await;
         // What is to be replaced gets another identity, which nobody knows yet.
         let identity = if planned.replace.is_empty() {
@@ -100,7 +113,7 @@ impl<P: Provider> Inner<P> {
                 .iter()
                 .map(crate::path::Path::to_proto)
                 .collect(),
-            planned_private: private_bytes(&planned.private),
+            planned_private: planned.private.to_bytes(),
             diagnostics: planned.diagnostics.to_proto(),
             deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
             planned_identity: identity,
@@ -125,11 +138,17 @@ impl<P: Provider> Inner<P> {
             let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
             let planned = read(request.planned_state.as_ref(), &ty, "a planned state")?;
             let outcome = resource
-                .apply(self.context(&request.planned_private)?, &prior, &planned)
+                .erased
+                .apply(
+                    resource.schema(),
+                    self.context(&request.planned_private)?,
+                    &prior,
+                    &planned,
+                )
                 .await;
             Ok::<_, Diagnostics>(pb::apply_resource_change::Response {
                 new_state: write(&outcome.state, &ty, "The new state")?,
-                private: private_bytes(&outcome.private),
+                private: outcome.private.to_bytes(),
                 diagnostics: outcome.diagnostics.to_proto(),
                 new_identity: resource.identity().of(&outcome.state)?,
                 ..pb::apply_resource_change::Response::default()
@@ -155,7 +174,11 @@ impl<P: Provider> Inner<P> {
             )
             .into());
         }
-        let outcome = resource.import_state(self.context(&[])?, &id).await;
+        let cx = self.context(&[])?;
+        let outcome = resource
+            .erased
+            .import_state(resource.schema(), cx, &id)
+            .await;
         let imported = if outcome.diagnostics.has_errors() {
             Vec::new()
         } else {
@@ -166,7 +189,7 @@ impl<P: Provider> Inner<P> {
                     &resource.schema().ty(),
                     "The imported state",
                 )?,
-                private: private_bytes(&outcome.private),
+                private: outcome.private.to_bytes(),
                 identity: resource.identity().of(&outcome.state)?,
             }]
         };
@@ -183,7 +206,7 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::upgrade_resource_identity::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let raw = request.raw_identity.unwrap_or_default();
-        let json = serde_json::from_slice(&raw.json).map_err(|error| {
+        let json = RawState::from_bytes(&raw.json).map_err(|error| {
             Diagnostic::error(
                 "The identity in the state cannot be read",
                 format!("It is not JSON: {error}. If the state was edited by hand, restore it from its backup."),
@@ -202,22 +225,22 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::move_resource_state::Response, Diagnostics> {
         let resource = self.resource(&request.target_type_name)?;
         let raw = request.source_state.unwrap_or_default();
-        let state = serde_json::from_slice(&raw.json).map_err(|error| {
+        let state = RawState::from_bytes(&raw.json).map_err(|error| {
             Diagnostic::error(
                 format!("The state of {} cannot be read", request.source_type_name),
                 format!("It is not JSON: {error}."),
             )
         })?;
-        let source = Source {
-            provider: request.source_provider_address,
-            type_name: request.source_type_name,
+        let source = Source::new(
+            request.source_provider_address,
+            request.source_type_name,
             state,
-        };
-        let (state, private) = resource.move_state(&source)?;
+        );
+        let (state, private) = resource.erased.move_state(resource.schema(), &source)?;
         Ok(pb::move_resource_state::Response {
             target_state: write(&state, &resource.schema().ty(), "The state that was moved")?,
             diagnostics: Vec::new(),
-            target_private: private_bytes(&private),
+            target_private: private.to_bytes(),
             target_identity: resource.identity().of(&state)?,
         })
     }
@@ -240,21 +263,27 @@ impl<P: Provider> Inner<P> {
 
 /// What of a state a person writes.
 fn as_written(attributes: &[Attribute], state: &Value) -> Value {
-    let Some(entries) = state.as_map() else {
+    if state.as_map().is_none() {
         return Value::Null;
-    };
+    }
     let written = attributes.iter().map(|attribute| {
-        let value = entries.get(attribute.name).unwrap_or(&Value::Null);
+        let value = state.get(&attribute.name);
         let is_given =
             attribute.presence != Presence::Computed && attribute.default.as_ref() != Some(value);
         let value = match (&attribute.kind, value) {
             _ if !is_given => Value::Null,
-            (Kind::Nested(Nesting::Single, inner), value) if !value.is_null() => {
-                as_written(inner, value)
+            (Kind::Nested(Nesting::Single, inner), value) => as_written(inner, value),
+            (Kind::Nested(Nesting::Map, inner), Value::Map(entries)) => Value::map(
+                entries
+                    .iter()
+                    .map(|(key, one)| (key, as_written(inner, one))),
+            ),
+            (Kind::Nested(_, inner), Value::List(elements)) => {
+                Value::List(elements.iter().map(|one| as_written(inner, one)).collect())
             }
             (_, value) => value.clone(),
         };
-        (attribute.name, value)
+        (attribute.name.clone(), value)
     });
     Value::map(written)
 }

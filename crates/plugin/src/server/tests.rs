@@ -6,17 +6,20 @@ use tokio_util::sync::CancellationToken;
 use tonic::Request;
 
 use super::Server;
-use crate::action::{self, Action, AnyAction, Events};
+use crate::action::{self, Action, Events};
 use crate::bridge::Attr;
 use crate::codec::{decode_optional, encode};
-use crate::data_source::{self, AnyDataSource, DataSource};
+use crate::context::Context;
+use crate::data_source::{self, DataSource};
+use crate::deferral::{Deferral, Reason, Unfinished};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::function::{Function, FunctionError, Parameter, Signature};
 use crate::identity::{Identity, IdentityAttribute};
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as _};
 use crate::provider::Provider;
-use crate::resource::{AnyResource, Change, Context, Plan, Progress, Resource, register};
-use crate::schema::{Attribute, Schema};
+use crate::resource::{self, Change, Plan, Progress, Resource};
+use crate::schema::{Attribute, Name, Schema};
+use crate::stored::RawState;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -30,13 +33,17 @@ struct Config {
 impl Provider for Toys {
     type Client = String;
     type Config = Config;
-    const NAME: &'static str = "toys";
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "toys".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new("Toys.", vec![Attribute::string("prefix")])
     }
 
     async fn configure(
+        &self,
         config: Config,
         _: crate::provider::Run,
     ) -> Result<(String, Diagnostics), Diagnostics> {
@@ -46,20 +53,20 @@ impl Provider for Toys {
         ))
     }
 
-    fn resources() -> Vec<Box<dyn AnyResource<String>>> {
-        vec![register::<Ball>()]
+    fn resources(&self) -> Vec<resource::Registered<String>> {
+        vec![resource::register(Ball)]
     }
 
-    fn data_sources() -> Vec<Box<dyn AnyDataSource<String>>> {
-        vec![data_source::register::<Shelf>()]
+    fn data_sources(&self) -> Vec<data_source::Registered<String>> {
+        vec![data_source::register(Shelf)]
     }
 
-    fn functions() -> Vec<Box<dyn Function>> {
+    fn functions(&self) -> Vec<Box<dyn Function>> {
         vec![Box::new(Shout)]
     }
 
-    fn actions() -> Vec<Box<dyn AnyAction<String>>> {
-        vec![action::register::<Throw>()]
+    fn actions(&self) -> Vec<action::Registered<String>> {
+        vec![action::register(Throw)]
     }
 }
 
@@ -74,22 +81,25 @@ struct ThrowConfig {
 impl Action for Throw {
     type Client = String;
     type Config = ThrowConfig;
-    const NAME: &'static str = "toys_throw";
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "toys_throw".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new("Throws.", vec![Attribute::string("at").required()])
     }
 
-    fn validate(config: &ThrowConfig) -> Diagnostics {
+    fn validate(&self, config: &ThrowConfig) -> Diagnostics {
         match config.at.known().map(String::as_str) {
             Some("itself") => Diagnostic::error("No", "It cannot.").on("at").into(),
             _ => Diagnostics::new(),
         }
     }
 
-    async fn plan(cx: &Context<String>, config: ThrowConfig) -> Result<(), Diagnostics> {
+    async fn plan(&self, cx: &Context<String>, config: ThrowConfig) -> Result<(), Unfinished> {
         match config.at.known().map(String::as_str) {
-            None => cx.defer(),
+            None => return Err(later(Diagnostics::new())),
             Some("a window") => cx.warn(Diagnostic::warning("Glass", "It may break.")),
             Some("nothing") => return Err(Diagnostic::error("Nothing there", "Aim.").into()),
             Some(_) => {}
@@ -98,6 +108,7 @@ impl Action for Throw {
     }
 
     async fn invoke(
+        &self,
         cx: &Context<String>,
         config: ThrowConfig,
         events: &Events,
@@ -128,38 +139,35 @@ struct Model {
 impl Resource for Ball {
     type Client = String;
     type Model = Model;
-    const NAME: &'static str = "toys_ball";
-    const IDENTITY: Identity = Identity {
-        kinds: &[&[IdentityAttribute {
-            name: "id",
-            path: "id",
-            description: "the ID of the ball",
-            optional: false,
-        }]],
-    };
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "toys_ball".into()
+    }
+
+    fn identity(&self) -> Identity {
+        Identity::new([IdentityAttribute::new("id", "the ID of the ball")])
+    }
+
+    fn schema(&self) -> Schema {
         let attributes = vec![
             Attribute::string("name").required(),
             Attribute::string("size").replaces(),
             Attribute::string("id").computed().stable(),
             Attribute::string("secret").sensitive(),
         ];
-        Schema {
-            version: 2,
-            ..Schema::new("A ball.", attributes)
-        }
+        Schema::new("A ball.", attributes).version(2)
     }
 
     async fn plan(
-        cx: &Context<String>,
+        &self,
+        _: &Context<String>,
         _: &Change<Model>,
         plan: &mut Plan<Model>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         match plan.model.name.known().map(String::as_str) {
             Some("panics-at-plan") => panic!("as its name says"),
             Some("renames-at-plan") => plan.model.name = Attr::Known("other".to_owned()),
-            Some("waits-for-a-later-plan") => cx.defer(),
+            Some("waits-for-a-later-plan") => return Err(later(Diagnostics::new())),
             Some("leaks-at-plan") => plan.model.secret = Attr::Known("other".to_owned()),
             _ => {}
         }
@@ -167,13 +175,14 @@ impl Resource for Ball {
     }
 
     async fn create(
+        &self,
         cx: &Context<String>,
         mut plan: Model,
         progress: &Progress<Model>,
     ) -> Result<Model, Diagnostics> {
         let name = plan.name.known().cloned().unwrap_or_default();
         plan.id = Attr::Known(format!("{}{name}", cx.client()));
-        cx.set_private("made", json!(true));
+        cx.set_private("made", &true);
         match name.as_str() {
             "fails-half-way" => {
                 progress.save(plan.clone());
@@ -192,16 +201,13 @@ impl Resource for Ball {
         }
     }
 
-    async fn read(cx: &Context<String>, state: Model) -> Result<Option<Model>, Diagnostics> {
-        assert_eq!(
-            cx.private("made"),
-            Some(json!(true)),
-            "private data comes back"
-        );
+    async fn read(&self, cx: &Context<String>, state: Model) -> Result<Option<Model>, Unfinished> {
+        assert_eq!(cx.private("made"), Some(true), "private data comes back");
         Ok((state.name.known().map(String::as_str) != Some("gone")).then_some(state))
     }
 
     async fn update(
+        &self,
         _: &Context<String>,
         _: Model,
         _: Model,
@@ -210,11 +216,11 @@ impl Resource for Ball {
         Err(Diagnostic::error("It cannot be changed", "It stays as it was.").into())
     }
 
-    async fn delete(_: &Context<String>, _: Model) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Context<String>, _: Model) -> Result<(), Diagnostics> {
         Ok(())
     }
 
-    async fn import_state(_: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
+    async fn import_state(&self, _: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
         Ok(Model {
             name: Attr::Known(id.to_owned()),
             size: Attr::Null,
@@ -223,17 +229,23 @@ impl Resource for Ball {
         })
     }
 
-    fn upgrade(
-        version: i64,
-        mut state: serde_json::Value,
-    ) -> Result<serde_json::Value, Diagnostics> {
-        if version < 2 {
-            // Version 1 called it `label`.
-            let label = state.get("label").cloned().unwrap_or_default();
-            state["name"] = label;
+    fn upgrade(&self, version: i64, _: i64, state: RawState) -> Result<RawState, Diagnostics> {
+        if version >= 2 {
+            return Ok(state);
         }
-        Ok(state)
+        // Version 1 called it `label`.
+        let mut fields: serde_json::Map<String, serde_json::Value> = state
+            .read()
+            .map_err(|text| Diagnostic::error("No object", text))?;
+        let label = fields.remove("label").unwrap_or_default();
+        fields.insert("name".to_owned(), label);
+        RawState::write(&fields).map_err(|text| Diagnostic::error("No object", text).into())
     }
+}
+
+/// Nothing can be said yet.
+fn later(otherwise: impl Into<Diagnostics>) -> Unfinished {
+    Deferral::new(Reason::ProviderConfigUnknown, otherwise).into()
 }
 
 struct Shelf;
@@ -247,9 +259,12 @@ struct ShelfModel {
 impl DataSource for Shelf {
     type Client = String;
     type Model = ShelfModel;
-    const NAME: &'static str = "toys_shelf";
 
-    fn schema() -> Schema {
+    fn name(&self) -> Name {
+        "toys_shelf".into()
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "A shelf.",
             vec![
@@ -259,14 +274,16 @@ impl DataSource for Shelf {
         )
     }
 
-    async fn read(cx: &Context<String>, mut config: ShelfModel) -> Result<ShelfModel, Diagnostics> {
+    async fn read(
+        &self,
+        cx: &Context<String>,
+        mut config: ShelfModel,
+    ) -> Result<ShelfModel, Unfinished> {
         if config.at == "a-later-run" {
-            cx.defer();
-            return Err(Diagnostic::error(
+            return Err(later(Diagnostic::error(
                 "Nobody can look",
                 "The provider is not configured yet.",
-            )
-            .into());
+            )));
         }
         config.holds = Attr::Known(format!("{}{}", cx.client(), config.at));
         Ok(config)
@@ -276,40 +293,24 @@ impl DataSource for Shelf {
 struct Shout;
 
 impl Function for Shout {
-    fn name(&self) -> &'static str {
-        "shout"
+    fn name(&self) -> Name {
+        "shout".into()
     }
 
     fn signature(&self) -> Signature {
-        let text = Parameter {
-            name: "text",
-            ty: Type::String,
-            description: "",
-            allow_null: false,
-            allow_unknown: false,
-        };
-        Signature {
-            parameters: vec![text],
-            variadic: None,
-            result: Type::String,
-            summary: "",
-            description: "",
-        }
+        Signature::new(vec![Parameter::new("text", Type::String)], Type::String)
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
         match arguments.first().and_then(Value::as_str) {
-            Some("") => Err(FunctionError {
-                text: "There is nothing to shout.".to_owned(),
-                argument: Some(0),
-            }),
+            Some("") => Err(FunctionError::new("There is nothing to shout.").argument(0)),
             text => Ok(Value::string(text.unwrap_or_default().to_uppercase())),
         }
     }
 }
 
 fn ty() -> Type {
-    Ball::schema().ty()
+    Ball.schema().ty()
 }
 
 fn ball(name: &str, size: Value, id: Value, secret: Value) -> Value {
@@ -338,9 +339,9 @@ fn said(diagnostics: &[pb::Diagnostic]) -> String {
 }
 
 async fn server() -> Server<Toys> {
-    let server = Server::<Toys>::new(CancellationToken::new());
+    let server = Server::new(Toys, CancellationToken::new());
     let config = Value::map([("prefix", Value::string("p-"))]);
-    let config = encode(&config, &Toys::schema().ty()).expect("a configuration");
+    let config = encode(&config, &Provider::schema(&Toys).ty()).expect("a configuration");
     let request = pb::configure_provider::Request {
         config: Some(config),
         ..Default::default()
@@ -531,7 +532,7 @@ async fn old_states_are_upgraded_and_odd_ones_refused() {
 #[tokio::test]
 async fn data_sources_and_functions_answer() {
     let server = server().await;
-    let shelf = Shelf::schema().ty();
+    let shelf = Shelf.schema().ty();
     let config = Value::map([("at", Value::string("left")), ("holds", Value::Null)]);
     let request = pb::read_data_source::Request {
         type_name: "toys_shelf".to_owned(),
@@ -582,7 +583,7 @@ async fn invoked(server: &Server<Toys>, action: &str, config: &Value) -> (Vec<St
     use tokio_stream::StreamExt as _;
     let request = pb::invoke_action::Request {
         action_type: action.to_owned(),
-        config: Some(encode(config, &Throw::schema().ty()).expect("a configuration")),
+        config: Some(encode(config, &Throw.schema().ty()).expect("a configuration")),
         ..Default::default()
     };
     let mut events = server
@@ -606,7 +607,7 @@ async fn invoked(server: &Server<Toys>, action: &str, config: &Value) -> (Vec<St
 async fn an_action_is_checked_planned_and_done() {
     let server = server().await;
     let at = |target: &str| Value::map([("at", Value::string(target))]);
-    let wire = |value: &Value| Some(encode(value, &Throw::schema().ty()).expect("a config"));
+    let wire = |value: &Value| Some(encode(value, &Throw.schema().ty()).expect("a config"));
     let validated = async |value: &Value| {
         let request = pb::validate_action_config::Request {
             action_type: "toys_throw".to_owned(),

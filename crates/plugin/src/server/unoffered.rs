@@ -1,10 +1,7 @@
-//! The families of the protocol that this provider does not offer yet: ephemeral resources and state stores. Terraform
-//! calls most of these only for what the schema lists, so the answers are for a Terraform that asks all the same: clear
-//! diagnostics, never a raw gRPC error.
-//!
-//! When one of them gets its first implementation, it gets a trait beside `resource.rs` and a file beside `resources.rs`.
+//! The family of the protocol that this crate does not offer yet: state stores. Terraform calls these only for what the schema
+//! lists, so the answers are for a Terraform that asks all the same: clear diagnostics, never a raw gRPC error.
 
-use super::{Inner, not_offered};
+use super::Inner;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::proto::tfplugin6 as pb;
 use crate::provider::Provider;
@@ -26,17 +23,6 @@ pub(super) fn state_chunk(
     }
 }
 
-macro_rules! not_offered {
-    ($($handler:ident $module:ident $kind:literal;)*) => {$(
-        pub(super) async fn $handler(
-            &self,
-            request: pb::$module::Request,
-        ) -> Result<pb::$module::Response, Diagnostics> {
-            Err(not_offered($kind, super::answers::Subject::subject(&request)))
-        }
-    )*};
-}
-
 macro_rules! no_state_store {
     ($($handler:ident $module:ident;)*) => {$(
         pub(super) async fn $handler(
@@ -49,13 +35,6 @@ macro_rules! no_state_store {
 }
 
 impl<P: Provider> Inner<P> {
-    not_offered! {
-        validate_ephemeral validate_ephemeral_resource_config "ephemeral resource";
-        open_ephemeral open_ephemeral_resource "ephemeral resource";
-        renew_ephemeral renew_ephemeral_resource "ephemeral resource";
-        close_ephemeral close_ephemeral_resource "ephemeral resource";
-    }
-
     no_state_store! {
         validate_state_store validate_state_store_config;
         configure_state_store configure_state_store;

@@ -18,10 +18,11 @@ use crate::provider::diagnose::{Unavailable, in_hcl};
 use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
 use crate::vocabulary::{AccountId, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
-use tfplugin::schema::{Attribute, Nesting, Schema};
+use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
 /// The data source.
@@ -129,9 +130,11 @@ impl DataSource for KeyReadinessDataSource {
     type Client = Client;
     type Model = KeyReadinessModel;
 
-    const NAME: &'static str = "dbxcmk_key_readiness";
+    fn name(&self) -> Name {
+        "dbxcmk_key_readiness".into()
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         let finding = vec![
             Attribute::string("id")
                 .computed()
@@ -215,7 +218,7 @@ impl DataSource for KeyReadinessDataSource {
         )
     }
 
-    fn validate(config: &KeyReadinessModel) -> Diagnostics {
+    fn validate(&self, config: &KeyReadinessModel) -> Diagnostics {
         let blocks = [
             ("aws", config.aws.is_null()),
             ("gcp", config.gcp.is_null()),
@@ -266,19 +269,17 @@ impl DataSource for KeyReadinessDataSource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         mut model: KeyReadinessModel,
-    ) -> Result<KeyReadinessModel, Diagnostics> {
+    ) -> Result<KeyReadinessModel, Unfinished> {
         let client = cx.client();
         let Some(cases) = all_known(&model.use_cases) else {
-            return Err(incomplete());
+            return Err(incomplete().into());
         };
         let not_yet_known = |block: &'static str, is_known: bool| match is_known {
             true => Ok(()),
-            false => {
-                cx.defer();
-                Err(Diagnostics::from(Unavailable::NotYetKnown(vec![block])))
-            }
+            false => Err(Unfinished::from(Unavailable::NotYetKnown(vec![block]))),
         };
         let verdict = match (&model.aws, &model.gcp) {
             (Attr::Known(aws), _) => {
@@ -297,7 +298,7 @@ impl DataSource for KeyReadinessDataSource {
                     not_yet_known("azure", client.keys().azure().is_known())?;
                     azure.examine(client, cases).await?
                 }
-                _ => return Err(incomplete()),
+                _ => return Err(incomplete().into()),
             },
         };
         model.ready = Attr::Known(verdict.is_ready());

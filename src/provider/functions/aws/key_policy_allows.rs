@@ -3,7 +3,8 @@
 use crate::provider::functions::{parameter, parsed, text, wrong};
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::{Caller, Context, Document, Request, Verdict, evaluate, kms_action};
-use tfplugin::function::{Function, FunctionError, Parameter, Signature};
+use tfplugin::function::{Function, FunctionError, Signature};
+use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
@@ -12,14 +13,13 @@ use tfplugin::value::Value;
 pub struct KeyPolicyAllowsFunction;
 
 impl Function for KeyPolicyAllowsFunction {
-    fn name(&self) -> &'static str {
-        "key_policy_allows"
+    fn name(&self) -> Name {
+        "key_policy_allows".into()
     }
 
     fn signature(&self) -> Signature {
         let texts = || Type::list(Type::String);
-        Signature {
-            parameters: vec![
+        Signature::new(vec![
                 parameter("policy", Type::String, "A key policy, as JSON."),
                 parameter(
                     "key_arn",
@@ -32,30 +32,24 @@ impl Function for KeyPolicyAllowsFunction {
                     "Who asks: the ARN of a role, user, session or account root.",
                 ),
                 parameter("action", Type::String, "For what, as `kms:Decrypt`."),
-                Parameter {
-                    allow_null: true,
-                    ..parameter(
+                parameter(
                         "context",
                         Type::map(Type::String),
                         "Context keys of the request, as `{ \"kms:ViaService\" = \"ec2.eu-central-1.amazonaws.com\" }`. What is not named is not \
                          known; null for none.",
-                    )
-                },
-            ],
-            variadic: None,
-            result: Type::object([
+                    ).allow_null(),
+            ], Type::object([
                 ("allowed", Type::Bool),
                 ("verdict", Type::String),
                 ("delegated", Type::Bool),
                 ("statements", texts()),
                 ("undetermined_keys", texts()),
-            ]),
-            summary: "Whether a key policy allows a request, and by what",
-            description: "Decides a request against a key policy as AWS does. `verdict` is `allowed`, `denied_explicit`, `denied_implicit`, or \
+            ]))
+.summary("Whether a key policy allows a request, and by what")
+.describe("Decides a request against a key policy as AWS does. `verdict` is `allowed`, `denied_explicit`, `denied_implicit`, or \
                           `undetermined` when it depends on context keys that are not given (`undetermined_keys`). `delegated`: the policy allows \
                           the account, and its IAM policies decide. `statements`: the `Sid` of each statement that made the decision, or `#` and \
-                          its number where it has none.",
-        }
+                          its number where it has none.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

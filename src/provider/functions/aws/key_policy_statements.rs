@@ -5,6 +5,7 @@ use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::vocabulary::{Deployment, UseCase};
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
+use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
@@ -13,17 +14,13 @@ use tfplugin::value::Value;
 pub struct KeyPolicyStatementsFunction;
 
 impl Function for KeyPolicyStatementsFunction {
-    fn name(&self) -> &'static str {
-        "key_policy_statements"
+    fn name(&self) -> Name {
+        "key_policy_statements".into()
     }
 
     fn signature(&self) -> Signature {
-        let nullable = |parameter: Parameter| Parameter {
-            allow_null: true,
-            ..parameter
-        };
-        Signature {
-            parameters: vec![
+        let nullable = Parameter::allow_null;
+        Signature::new(vec![
                 parameter(
                     "use_cases",
                     Type::set(Type::String),
@@ -44,13 +41,10 @@ impl Function for KeyPolicyStatementsFunction {
                     Type::String,
                     "Databricks deployment: `aws`, `aws-us-gov` or `aws-us-gov-dod`; null for `aws`.",
                 )),
-            ],
-            variadic: None,
-            result: Type::String,
-            summary: "The key policy statements that Databricks needs",
-            description: "The documented statements with which Databricks may use a KMS key, as a JSON list. The same as \
-                          `dbxcmk_key_policy` puts.",
-        }
+            ], Type::String)
+.summary("The key policy statements that Databricks needs")
+.describe("The documented statements with which Databricks may use a KMS key, as a JSON list. The same as \
+                          `dbxcmk_key_policy` puts.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

@@ -6,6 +6,7 @@ use crate::provider::functions::{parameter, text, wrong};
 use crate::requirements::aws::{document_of, statements_of};
 use kms_policy::{Document, Edit};
 use tfplugin::function::{Function, FunctionError, Signature};
+use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
@@ -14,23 +15,19 @@ use tfplugin::value::Value;
 pub struct MergeKeyPolicyFunction;
 
 impl Function for MergeKeyPolicyFunction {
-    fn name(&self) -> &'static str {
-        "merge_key_policy"
+    fn name(&self) -> Name {
+        "merge_key_policy".into()
     }
 
     fn signature(&self) -> Signature {
-        Signature {
-            parameters: vec![
+        Signature::new(vec![
                 parameter("policy", Type::String, "A key policy, as JSON."),
                 parameter("statements", Type::String, "Statements, as a JSON list."),
-            ],
-            variadic: None,
-            result: Type::String,
-            summary: "A key policy with statements in it",
-            description: "Adds statements to a key policy. One that means the same as one of the policy is not added again; one with the Sid of \
+            ], Type::String)
+.summary("A key policy with statements in it")
+.describe("Adds statements to a key policy. One that means the same as one of the policy is not added again; one with the Sid of \
                           another statement of the policy takes its place. Everything else stays byte for byte as it is. What KMS would not take \
-                          is an error.",
-        }
+                          is an error.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

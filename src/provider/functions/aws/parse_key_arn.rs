@@ -3,6 +3,7 @@
 use crate::provider::functions::{parameter, parsed};
 use crate::vocabulary::aws::KeyArn;
 use tfplugin::function::{Function, FunctionError, Signature};
+use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
@@ -11,24 +12,20 @@ use tfplugin::value::Value;
 pub struct ParseArnFunction;
 
 impl Function for ParseArnFunction {
-    fn name(&self) -> &'static str {
-        "parse_key_arn"
+    fn name(&self) -> Name {
+        "parse_key_arn".into()
     }
 
     fn signature(&self) -> Signature {
-        Signature {
-            parameters: vec![parameter("arn", Type::String, "ARN of a KMS key.")],
-            variadic: None,
-            result: Type::object([
+        Signature::new(vec![parameter("arn", Type::String, "ARN of a KMS key.")], Type::object([
                 ("partition", Type::String),
                 ("region", Type::String),
                 ("account_id", Type::String),
                 ("key_id", Type::String),
                 ("multi_region", Type::Bool),
-            ]),
-            summary: "The parts of a KMS key's ARN",
-            description: "Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.",
-        }
+            ]))
+.summary("The parts of a KMS key's ARN")
+.describe("Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.")
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {

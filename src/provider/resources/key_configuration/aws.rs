@@ -2,9 +2,9 @@
 
 use std::fmt::Display;
 use std::str::FromStr;
+use tfplugin::stored::RawState;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value as Json;
 
 use super::{KeyConfigurationGcp, KeyConfigurationModel, known_set};
 use crate::databricks::key_configurations::{
@@ -217,8 +217,9 @@ fn parsed<T: FromStr<Err: Display>>(name: &str, text: &str) -> Result<T, Diagnos
 ///
 /// # Errors
 /// When something of it cannot be read.
-pub(super) fn moved(state: Json) -> Result<KeyConfigurationModel, Diagnostics> {
-    let peer: Peer = serde_json::from_value(state)
+pub(super) fn moved(state: &RawState) -> Result<KeyConfigurationModel, Diagnostics> {
+    let peer: Peer = state
+        .read()
         .map_err(|error| unusable(&format!("It has another form ({error})")))?;
     let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let Some(id) = filled(&peer.customer_managed_key_id) else {
@@ -283,6 +284,8 @@ pub(super) fn label(remote: &KeyConfiguration) -> Option<(&str, &str)> {
 mod tests {
     use serde_json::json;
 
+    use serde_json::Value as Json;
+
     use super::*;
 
     /// Each row: a field of the peer's state, what stands in it, and what the refusal says.
@@ -301,7 +304,7 @@ mod tests {
             if let Some(field) = state.pointer_mut(pointer) {
                 *field = value;
             }
-            super::moved(state)
+            super::moved(&RawState::write(&state).unwrap())
         };
         assert!(moved("", Json::Null).is_err());
         assert!(moved("/none", Json::Null).is_ok());

@@ -2,6 +2,7 @@
 //! description of a key, to which bindings refer.
 
 use serde::{Deserialize, Serialize};
+use tfplugin::deferral::Unfinished;
 
 use super::{KeyConfigurationModel, place};
 use crate::preflight::Stage;
@@ -12,9 +13,10 @@ use crate::provider::keys::{AzureCase, Case};
 use crate::vocabulary::KeyReference;
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::path::Path;
-use tfplugin::resource::{Change, Context, Plan};
+use tfplugin::resource::{Change, Plan};
 use tfplugin::schema::Attribute;
 
 /// `azure`
@@ -99,7 +101,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<KeyConfigurationModel>,
     plan: &mut Plan<KeyConfigurationModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     let client = cx.client();
     plan.model.account_id = Attr::Null;
     plan.model.creation_time = Attr::Null;
@@ -141,13 +143,13 @@ pub(super) async fn plan(
     if stays {
         findings = as_warnings(findings);
     }
-    enforce(
+    Ok(enforce(
         cx,
         findings,
         &plan.model.ignore_findings,
         Stage::Plan,
         place(&plan.model),
-    )
+    )?)
 }
 
 pub(super) async fn create(
@@ -196,7 +198,7 @@ async fn settle(
 pub(super) async fn read(
     cx: &Context<Client>,
     mut state: KeyConfigurationModel,
-) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
+) -> Result<Option<KeyConfigurationModel>, Unfinished> {
     let Some(key) = key_of(&state).cloned() else {
         return Ok(None);
     };

@@ -12,8 +12,8 @@ use crate::provider::diagnose;
 use crate::provider::moments::rfc3339;
 use crate::provider::waiting::Deadline;
 use crate::vocabulary::AccountId;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
 
 /// What is there already of what is to be made.
 enum There {

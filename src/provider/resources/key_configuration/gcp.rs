@@ -13,8 +13,8 @@ use crate::requirements::gcp::{Usage, rights_of};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::resource::Context;
 use tfplugin::schema::Attribute;
 use tfplugin::value::Value;
 

@@ -11,6 +11,7 @@ pub use aws::KeyConfigurationAws;
 pub use azure::KeyConfigurationAzure;
 pub use gcp::KeyConfigurationGcp;
 
+use crate::provider::diagnose::later;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -30,11 +31,14 @@ use crate::provider::run::{Claim, Claimed, PlannedConfiguration};
 use crate::provider::waiting::{Pause, pause};
 use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, KeyReference, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::path::Path;
-use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::resource::{Change, Plan, Progress, Resource, Source};
+use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::stored::Private;
 
 /// How long a create may take.
 const CREATE: Duration = Duration::from_secs(10 * 60);
@@ -258,17 +262,18 @@ impl Resource for KeyConfigurationResource {
     type Client = Client;
     type Model = KeyConfigurationModel;
 
-    const NAME: &'static str = "dbxcmk_key_configuration";
-    const IDENTITY: Identity = Identity {
-        kinds: &[&[IdentityAttribute {
-            name: "id",
-            path: "id",
-            description: "the ID of the key configuration, a UUID; on Azure the identifier of the key",
-            optional: false,
-        }]],
-    };
+    fn name(&self) -> Name {
+        "dbxcmk_key_configuration".into()
+    }
 
-    fn schema() -> Schema {
+    fn identity(&self) -> Identity {
+        Identity::new([IdentityAttribute::new(
+            "id",
+            "the ID of the key configuration, a UUID; on Azure the identifier of the key",
+        )])
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "A customer-managed key as the Databricks account knows it. Before the provider creates it, it proves from the key's state and \
              policy that Databricks can use the key. The API cannot change a configuration, so every change except that of the alias \
@@ -297,7 +302,7 @@ impl Resource for KeyConfigurationResource {
         )
     }
 
-    fn validate(config: &KeyConfigurationModel) -> Diagnostics {
+    fn validate(&self, config: &KeyConfigurationModel) -> Diagnostics {
         if let Err(found) = one_cloud(config) {
             return found;
         }
@@ -316,10 +321,11 @@ impl Resource for KeyConfigurationResource {
     }
 
     async fn plan(
+        &self,
         cx: &Context<Client>,
         change: &Change<KeyConfigurationModel>,
         plan: &mut Plan<KeyConfigurationModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         if plan.model.is_azure() {
             return azure::plan(cx, change, plan).await;
         }
@@ -339,8 +345,7 @@ impl Resource for KeyConfigurationResource {
             Ok(account) => account,
             Err(Unavailable::NotYetKnown(unknown)) => {
                 client.warn_unproven(cx, &unknown);
-                cx.defer();
-                return Ok(());
+                return Err(later(Diagnostics::new()));
             }
             Err(reason) => return Err(reason.into()),
         };
@@ -385,28 +390,30 @@ impl Resource for KeyConfigurationResource {
         if stays {
             findings = as_warnings(findings);
         }
-        enforce(
+        Ok(enforce(
             cx,
             findings,
             &plan.model.ignore_findings,
             Stage::Plan,
             place(&plan.model),
-        )
+        )?)
     }
 
     async fn plan_destroy(
+        &self,
         cx: &Context<Client>,
         state: &KeyConfigurationModel,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let Some(id) = state.configuration_id() else {
             return Ok(());
         };
         let client = cx.client();
         let using = users(client, client.account().await?, id).await;
-        refuse_while_in_use(id, Ending::Destroyed, using)
+        Ok(refuse_while_in_use(id, Ending::Destroyed, using)?)
     }
 
     async fn create(
+        &self,
         cx: &Context<Client>,
         plan: KeyConfigurationModel,
         progress: &Progress<KeyConfigurationModel>,
@@ -478,18 +485,17 @@ impl Resource for KeyConfigurationResource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         before: KeyConfigurationModel,
-    ) -> Result<Option<KeyConfigurationModel>, Diagnostics> {
+    ) -> Result<Option<KeyConfigurationModel>, Unfinished> {
         if before.is_azure() {
             return azure::read(cx, before).await;
         }
         let Some(id) = before.configuration_id() else {
             return Ok(None);
         };
-        let Some(account) = account_to_read(cx).await? else {
-            return Ok(Some(before));
-        };
+        let account = account_to_read(cx).await?;
         cx.client().run().manages_configuration(id.as_str());
         if let Attr::Known(own) = before.account_id.as_ref()
             && own != account.id()
@@ -512,10 +518,11 @@ impl Resource for KeyConfigurationResource {
             .map_err(|error| {
                 diagnose::account("The key configuration could not be read", &error)
             })?;
-        found.map(|remote| state(&remote, &before)).transpose()
+        Ok(found.map(|remote| state(&remote, &before)).transpose()?)
     }
 
     async fn update(
+        &self,
         cx: &Context<Client>,
         _: KeyConfigurationModel,
         plan: KeyConfigurationModel,
@@ -528,7 +535,11 @@ impl Resource for KeyConfigurationResource {
         Ok(plan)
     }
 
-    async fn delete(cx: &Context<Client>, state: KeyConfigurationModel) -> Result<(), Diagnostics> {
+    async fn delete(
+        &self,
+        cx: &Context<Client>,
+        state: KeyConfigurationModel,
+    ) -> Result<(), Diagnostics> {
         let Some(id) = state.configuration_id() else {
             // On Azure there is no remote object.
             return Ok(());
@@ -575,6 +586,7 @@ impl Resource for KeyConfigurationResource {
     }
 
     async fn import_state(
+        &self,
         _: &Context<Client>,
         id: &str,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
@@ -593,11 +605,12 @@ impl Resource for KeyConfigurationResource {
     }
 
     fn move_state(
+        &self,
         source: &Source,
     ) -> Option<Result<(KeyConfigurationModel, Private), Diagnostics>> {
         let is_peer = source.is_of("databricks", "databricks")
             && source.type_name == "databricks_mws_customer_managed_keys";
-        is_peer.then(|| aws::moved(source.state.clone()).map(|model| (model, Private::new())))
+        is_peer.then(|| aws::moved(&source.state).map(|model| (model, Private::new())))
     }
 }
 

@@ -1,11 +1,12 @@
 //! On Azure: the access of AzureDatabricks, of the workspace's storage account and of its disk encryption set to a key, as its vault decides
 //! it.
 
+use crate::provider::diagnose::later;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
+use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::KeyPolicyModel;
 use crate::clouds::azure::{ArmWorkspace, AzureError};
@@ -28,9 +29,10 @@ use crate::vocabulary::azure::{
 };
 use crate::vocabulary::{Key, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::list_resource::Listed;
-use tfplugin::resource::{Change, Context, Plan, Progress};
+use tfplugin::list_resource::{Found, Listed};
+use tfplugin::resource::{Change, Plan, Progress};
 use tfplugin::schema::Attribute;
 
 /// How long preparing the workspace and granting may take: Azure takes about 10 to 15 minutes for an update of a workspace.
@@ -212,7 +214,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     let outcome = plan_access(cx, change, plan).await;
     let is_changing = plan.model.azure.known().is_some_and(|azure| {
         let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
@@ -226,7 +228,7 @@ pub(super) async fn plan(
     };
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
     cx.client().keys().policies().came_to(key, step);
-    outcome
+    Ok(outcome?)
 }
 
 async fn plan_access(
@@ -386,14 +388,14 @@ async fn refuse_removal(
             key,
             &error,
         );
-        Diagnostic {
-            detail: format!(
+        {
+let detail = format!(
                 "{}\n\n{what} would take access to {key} away. To do that without knowing who needs it, set `force_destroy = true` and apply that \
                  before.",
                 inner.detail
-            ),
-            ..inner
-        }
+            );
+inner.with_detail(detail)
+}
     })?;
     let mut named = Vec::new();
     for user in &users.workspaces {
@@ -450,21 +452,18 @@ async fn refuse_removal(
 
 /// What this resource added, as far as its private data say.
 fn added(cx: &Context<Client>) -> BTreeSet<PrincipalId> {
-    let list = cx.private(ADDED).unwrap_or_default();
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| one.as_str()?.parse().ok())
-        .collect()
+    let list: Vec<String> = cx.private(ADDED).unwrap_or_default();
+    list.iter().filter_map(|one| one.parse().ok()).collect()
 }
 
 pub(super) async fn plan_destroy(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     match parts(state) {
         Some((_, key, _)) if !state.may_be_destroyed() => {
-            refuse_removal(cx.client(), key, &added(cx), "Destroying this resource").await
+            let what = "Destroying this resource";
+            Ok(refuse_removal(cx.client(), key, &added(cx), what).await?)
         }
         _ => Ok(()),
     }
@@ -488,13 +487,12 @@ fn granted(facts: &VaultKeyFacts, needers: &[Needer]) -> BTreeSet<PrincipalId> {
 pub(super) async fn read(
     cx: &Context<Client>,
     mut state: KeyPolicyModel,
-) -> Result<Option<KeyPolicyModel>, Diagnostics> {
+) -> Result<Option<KeyPolicyModel>, Unfinished> {
     let client = cx.client();
     let keys = client.keys().azure();
     if !keys.is_known() {
-        cx.defer();
-        cx.warn(not_read(&Unavailable::NotYetKnown(vec!["azure"])));
-        return Ok(Some(state));
+        let reason = Unavailable::NotYetKnown(vec!["azure"]);
+        return Err(later(not_read(&reason)));
     }
     let Some((azure, key, vault)) = parts(&state) else {
         return Ok(None);
@@ -598,7 +596,7 @@ async fn adopt(
     };
     let mut own = added(cx);
     let before = own.len();
-    let awaits_disks = cx.private(AWAITS_DISKS) == Some(json!(true));
+    let awaits_disks = cx.private(AWAITS_DISKS) == Some(true);
     for principal in there {
         if own.contains(principal) {
             continue;
@@ -616,7 +614,7 @@ async fn adopt(
         }
     }
     if own.len() != before {
-        cx.set_private(ADDED, json!(own));
+        cx.set_private(ADDED, &own);
     }
 }
 
@@ -785,7 +783,7 @@ async fn put_access(
         let given = grant(cx, place, principal, needer.role.in_words(), deadline).await;
         if given == Ok(true) {
             own.insert(principal.clone());
-            cx.set_private(ADDED, json!(own));
+            cx.set_private(ADDED, &own);
         }
         given?;
     }
@@ -803,7 +801,7 @@ async fn put_access(
     // What an interrupted run has given is recognised by its name.
     let there = wanted.keys().cloned().collect();
     adopt(cx, &facts, &key, &vault_id, &there, &needers).await;
-    cx.set_private(AWAITS_DISKS, json!(awaits_disks));
+    cx.set_private(AWAITS_DISKS, &awaits_disks);
     let mut own = added(cx);
     let lost: Vec<PrincipalId> = own
         .iter()
@@ -813,7 +811,7 @@ async fn put_access(
     for principal in lost {
         revoke(client, place, &principal).await?;
         own.remove(&principal);
-        cx.set_private(ADDED, json!(own));
+        cx.set_private(ADDED, &own);
     }
     let model = name_of(&vault.access).to_owned();
     if let Attr::Known(azure) = &mut plan.azure {
@@ -888,7 +886,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     for principal in own.clone() {
         revoke(cx.client(), place, &principal).await?;
         own.remove(&principal);
-        cx.set_private(ADDED, json!(own));
+        cx.set_private(ADDED, &own);
     }
     Ok(())
 }
@@ -931,13 +929,13 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
     })
 }
 
-/// Every key of a vault that AzureDatabricks or an identity of the workspace may use, up to `limit`.
+/// Every key of a vault that AzureDatabricks or an identity of the workspace may use.
 pub(super) async fn list(
     cx: &Context<Client>,
     vault: &VaultResourceId,
     workspace: Option<&WorkspaceResourceId>,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
     let keys = cx.client().keys().azure();
     let listed = keys.cloud().keys_of_vault(vault).await.map_err(|error| {
         Diagnostic::error(
@@ -948,7 +946,7 @@ pub(super) async fn list(
         )
         .on("vault_resource_id")
     })?;
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let mut unread = Vec::new();
     for key in listed {
         let key = match key {
             Ok(key) => key.versionless(),
@@ -959,20 +957,15 @@ pub(super) async fn list(
         };
         let workspace = workspace.map(|id| format!(",{id}")).unwrap_or_default();
         let first = import(&format!("{key},{vault}{workspace}"))?;
-        let Some(model) = read(cx, first).await? else {
+        let read = read(cx, first).await;
+        let Some(model) = read.map_err(Unfinished::into_diagnostics)? else {
             continue;
         };
-        if model
+        let is_one = model
             .azure
             .known()
-            .is_some_and(|azure| !azure.principals().is_empty())
-        {
-            found.push(Listed {
-                name: key.to_string(),
-                model,
-            });
-        }
-        if found.len() >= limit {
+            .is_some_and(|azure| !azure.principals().is_empty());
+        if is_one && !found.show(Listed::new(key.to_string(), model)).await {
             break;
         }
     }
@@ -982,5 +975,5 @@ pub(super) async fn list(
             format!("The list does not include them:\n{}", unread.join("\n")),
         ));
     }
-    Ok(found)
+    Ok(())
 }

@@ -18,11 +18,14 @@ use crate::provider::diagnose;
 use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{AccountId, Cloud, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
-use tfplugin::list_resource::Listed;
-use tfplugin::resource::{Change, Context, Plan, Private, Progress, Resource, Source};
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::list_resource::Found;
+use tfplugin::resource::{Change, Plan, Progress, Resource, Source};
+use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::stored::Private;
 use tfplugin::value::Value;
 
 /// The resource.
@@ -77,19 +80,19 @@ impl KeyPolicyModel {
     }
 }
 
-/// Every key of a Google key ring whose policy has members for Databricks, up to `limit`.
+/// Every key of a Google key ring whose policy has members for Databricks.
 ///
 /// # Errors
 /// When the keys cannot be listed.
 pub async fn list_of_ring(
     cx: &Context<Client>,
     ring: &str,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
-    gcp::list(cx, ring, limit).await
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
+    gcp::list(cx, ring, found).await
 }
 
-/// Every key of a vault that Databricks may use, up to `limit`. `workspace`: whose identities count as well.
+/// Every key of a vault that Databricks may use. `workspace`: whose identities count as well.
 ///
 /// # Errors
 /// When the keys cannot be listed.
@@ -97,66 +100,51 @@ pub async fn list_of_vault(
     cx: &Context<Client>,
     vault: &VaultResourceId,
     workspace: Option<&WorkspaceResourceId>,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
-    azure::list(cx, vault, workspace, limit).await
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
+    azure::list(cx, vault, workspace, found).await
 }
 
-/// Every key of a region whose policy has statements for Databricks, up to `limit`.
+/// Every key of a region whose policy has statements for Databricks.
 ///
 /// # Errors
 /// When the keys cannot be listed.
 pub async fn list(
     cx: &Context<Client>,
     region: Option<&str>,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
-    aws::list(cx, region, limit).await
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
+    aws::list(cx, region, found).await
 }
 
 impl Resource for KeyPolicyResource {
     type Client = Client;
     type Model = KeyPolicyModel;
 
-    const NAME: &'static str = "dbxcmk_key_policy";
-    const IDENTITY: Identity = Identity {
-        kinds: &[
-            &[IdentityAttribute {
-                name: "key_arn",
-                path: "aws.key_arn",
-                description: "the ARN of the key",
-                optional: false,
-            }],
-            &[IdentityAttribute {
-                name: "kms_key_id",
-                path: "gcp.kms_key_id",
-                description: "the name of the key in Google Cloud KMS",
-                optional: false,
-            }],
-            &[
-                IdentityAttribute {
-                    name: "key_vault_key_id",
-                    path: "azure.key_vault_key_id",
-                    description: "the identifier of the key on Azure",
-                    optional: false,
-                },
-                IdentityAttribute {
-                    name: "vault_resource_id",
-                    path: "azure.vault_resource_id",
-                    description: "the resource ID of its vault",
-                    optional: false,
-                },
-                IdentityAttribute {
-                    name: "workspace_resource_id",
-                    path: "azure.workspace_resource_id",
-                    description: "the resource ID of the workspace whose identities use it",
-                    optional: true,
-                },
-            ],
-        ],
-    };
+    fn name(&self) -> Name {
+        "dbxcmk_key_policy".into()
+    }
+    fn identity(&self) -> Identity {
+        Identity::new([IdentityAttribute::new("key_arn", "the ARN of the key").path("aws.key_arn")])
+            .or([
+                IdentityAttribute::new("kms_key_id", "the name of the key in Google Cloud KMS")
+                    .path("gcp.kms_key_id"),
+            ])
+            .or([
+                IdentityAttribute::new("key_vault_key_id", "the identifier of the key on Azure")
+                    .path("azure.key_vault_key_id"),
+                IdentityAttribute::new("vault_resource_id", "the resource ID of its vault")
+                    .path("azure.vault_resource_id"),
+                IdentityAttribute::new(
+                    "workspace_resource_id",
+                    "the resource ID of the workspace whose identities use it",
+                )
+                .path("azure.workspace_resource_id")
+                .optional(),
+            ])
+    }
 
-    fn schema() -> Schema {
+    fn schema(&self) -> Schema {
         Schema::new(
             "Allows Databricks to use a key: on AWS it adds the documented statements to the key policy, on Google Cloud it adds the service \
              accounts to the IAM policy of the key, on Azure it gives AzureDatabricks and the identities of the workspace access in the way that \
@@ -202,7 +190,7 @@ impl Resource for KeyPolicyResource {
         )
     }
 
-    fn validate(config: &KeyPolicyModel) -> Diagnostics {
+    fn validate(&self, config: &KeyPolicyModel) -> Diagnostics {
         let blocks = [
             ("aws", config.aws.is_null()),
             ("gcp", config.gcp.is_null()),
@@ -241,10 +229,11 @@ impl Resource for KeyPolicyResource {
     }
 
     async fn plan(
+        &self,
         cx: &Context<Client>,
         change: &Change<KeyPolicyModel>,
         plan: &mut Plan<KeyPolicyModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let cloud = change.config.cloud();
         if cloud != Cloud::Aws {
             plan.model.databricks_account_ids = Attr::Null;
@@ -269,7 +258,11 @@ impl Resource for KeyPolicyResource {
         aws::plan(cx, change, plan).await
     }
 
-    async fn plan_destroy(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<(), Diagnostics> {
+    async fn plan_destroy(
+        &self,
+        cx: &Context<Client>,
+        state: &KeyPolicyModel,
+    ) -> Result<(), Unfinished> {
         match state.cloud() {
             Cloud::Gcp => gcp::plan_destroy(cx, state).await,
             Cloud::Azure => azure::plan_destroy(cx, state).await,
@@ -278,6 +271,7 @@ impl Resource for KeyPolicyResource {
     }
 
     async fn create(
+        &self,
         cx: &Context<Client>,
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
@@ -290,9 +284,10 @@ impl Resource for KeyPolicyResource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         state: KeyPolicyModel,
-    ) -> Result<Option<KeyPolicyModel>, Diagnostics> {
+    ) -> Result<Option<KeyPolicyModel>, Unfinished> {
         match state.cloud() {
             Cloud::Gcp => gcp::read(cx, state).await,
             Cloud::Azure => azure::read(cx, state).await,
@@ -301,6 +296,7 @@ impl Resource for KeyPolicyResource {
     }
 
     async fn update(
+        &self,
         cx: &Context<Client>,
         prior: KeyPolicyModel,
         plan: KeyPolicyModel,
@@ -313,7 +309,7 @@ impl Resource for KeyPolicyResource {
         }
     }
 
-    async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
+    async fn delete(&self, cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
         match state.cloud() {
             Cloud::Gcp => gcp::delete(cx, state).await,
             Cloud::Azure => azure::delete(cx, state).await,
@@ -321,7 +317,11 @@ impl Resource for KeyPolicyResource {
         }
     }
 
-    async fn import_state(_: &Context<Client>, id: &str) -> Result<KeyPolicyModel, Diagnostics> {
+    async fn import_state(
+        &self,
+        _: &Context<Client>,
+        id: &str,
+    ) -> Result<KeyPolicyModel, Diagnostics> {
         if id.starts_with("https://") {
             return azure::import(id);
         }
@@ -331,7 +331,10 @@ impl Resource for KeyPolicyResource {
         }
     }
 
-    fn move_state(source: &Source) -> Option<Result<(KeyPolicyModel, Private), Diagnostics>> {
+    fn move_state(
+        &self,
+        source: &Source,
+    ) -> Option<Result<(KeyPolicyModel, Private), Diagnostics>> {
         aws::move_state(source)
     }
 }

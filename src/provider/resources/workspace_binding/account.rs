@@ -1,6 +1,8 @@
 //! The binding of a workspace on AWS or Google Cloud: two fields of the workspace in the Databricks account.
 
-use serde_json::{Value as Json, json};
+use super::Rotation;
+use crate::provider::diagnose::later;
+use tfplugin::deferral::Unfinished;
 
 use super::proof::{Examined, examine, examine_planned};
 use super::{
@@ -22,9 +24,10 @@ use crate::vocabulary::{
     Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
 };
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
-use tfplugin::resource::{Change, Context, Plan, Progress};
+use tfplugin::resource::{Change, Plan, Progress};
 
 /// A binding of which nothing but its workspace is known.
 fn named(workspace_id: WorkspaceId) -> WorkspaceBindingModel {
@@ -230,13 +233,8 @@ async fn former_key(
 
 /// Tells the run of the last rotation, so that nobody takes the former key away too early.
 pub(super) fn remember_rotation(cx: &Context<Client>) {
-    let Some(rotated) = cx.private(ROTATED) else {
-        return;
-    };
-    let key = rotated.get("key").and_then(Json::as_str);
-    let at = rotated.get("at").and_then(Json::as_i64);
-    if let (Some(key), Some(at)) = (key, at) {
-        cx.client().run().key_was_rotated_away(key.to_owned(), at);
+    if let Some(Rotation { key, at }) = cx.private(ROTATED) {
+        cx.client().run().key_was_rotated_away(key, at);
     }
 }
 
@@ -244,7 +242,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
     plan: &mut Plan<WorkspaceBindingModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     plan.model.refuse_vault_keys()?;
     let client = cx.client();
     plan.model.id = plan.model.workspace_id.as_ref().map(ToString::to_string);
@@ -256,7 +254,7 @@ pub(super) async fn plan(
             continue;
         };
         if plan.model.wanted(case).is_null() && !transition(&Cloud::Aws, case).remove {
-            return Err(cannot_detach(case, &before.to_string()));
+            return Err(cannot_detach(case, &before.to_string()).into());
         }
     }
     let Attr::Known(id) = plan.model.workspace_id else {
@@ -269,8 +267,7 @@ pub(super) async fn plan(
         Ok(account) => account,
         Err(Unavailable::NotYetKnown(unknown)) => {
             client.warn_unproven(cx, &unknown);
-            cx.defer();
-            return Ok(());
+            return Err(later(Diagnostics::new()));
         }
         Err(reason) => return Err(reason.into()),
     };
@@ -294,7 +291,7 @@ pub(super) async fn plan(
             );
             return Ok(());
         }
-        Err(errors) => return Err(errors),
+        Err(errors) => return Err(errors.into()),
     };
     client.warn_of_unknown_clouds(cx);
     let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
@@ -319,26 +316,24 @@ pub(super) async fn plan(
     } else {
         as_warnings(findings)
     };
-    enforce(
+    Ok(enforce(
         cx,
         findings,
         &plan.model.ignore_findings,
         Stage::Plan,
         place,
-    )
+    )?)
 }
 
 pub(super) async fn read(
     cx: &Context<Client>,
     state: WorkspaceBindingModel,
-) -> Result<Option<WorkspaceBindingModel>, Diagnostics> {
+) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
     let Attr::Known(id) = state.workspace_id else {
         return Ok(None);
     };
     remember_rotation(cx);
-    let Some(account) = account_to_read(cx).await? else {
-        return Ok(Some(state));
-    };
+    let account = account_to_read(cx).await?;
     let found = cx
         .client()
         .reads()
@@ -384,7 +379,13 @@ pub(super) async fn update(
     let attached = attach(cx, plan, true, progress).await?;
     if let Some(key) = former {
         let at = now_in_milliseconds();
-        cx.set_private(ROTATED, json!({ "key": key, "at": at }));
+        cx.set_private(
+            ROTATED,
+            &Rotation {
+                key: key.clone(),
+                at,
+            },
+        );
         cx.client().run().key_was_rotated_away(key, at);
     }
     Ok(attached)

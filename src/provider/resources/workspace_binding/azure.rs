@@ -1,9 +1,11 @@
 //! The binding of a workspace on Azure: the keys in the workspace itself, a resource of Resource Manager.
 
+use super::Rotation;
+use crate::provider::diagnose::later;
 use std::collections::BTreeMap;
+use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{ATTACH, ROTATED, WorkspaceBindingModel, cannot_detach, refuse_second_binding, text};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
@@ -23,9 +25,10 @@ use crate::requirements::transition;
 use crate::vocabulary::azure::{AzureNameError, PrincipalId, VaultKeyId, WorkspaceResourceId};
 use crate::vocabulary::{Cloud, KeyReference, UseCase};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
-use tfplugin::resource::{Change, Context, Plan, Progress};
+use tfplugin::resource::{Change, Plan, Progress};
 use tfplugin::schema::Attribute;
 use tfplugin::value::Value;
 
@@ -400,7 +403,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
     plan: &mut Plan<WorkspaceBindingModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     let client = cx.client();
     let azure = client.keys().azure();
     if let Attr::Known(block) = &plan.model.azure {
@@ -426,8 +429,7 @@ pub(super) async fn plan(
     let (id, rotates) = (id.clone(), block.rotates());
     if !azure.is_known() {
         client.warn_of_unknown_clouds(cx);
-        cx.defer();
-        return Ok(());
+        return Err(later(Diagnostics::new()));
     }
     if prior.is_some() || change.prior.is_none() {
         refuse_second_binding(client, &id.to_string(), &plan.model, prior.is_none())?;
@@ -447,7 +449,7 @@ pub(super) async fn plan(
             );
             return Ok(());
         }
-        Err(error) => return Err(unread(&id, &error)),
+        Err(error) => return Err(unread(&id, &error).into()),
     };
     let missing = missing(&plan.model, rotates, &now);
     if change.differs {
@@ -471,13 +473,13 @@ pub(super) async fn plan(
     } else {
         findings
     };
-    enforce(
+    Ok(enforce(
         cx,
         findings,
         &plan.model.ignore_findings,
         Stage::Plan,
         place,
-    )
+    )?)
 }
 
 /// What a plan knows of what the workspace will show.
@@ -563,14 +565,14 @@ async fn versions(
                 let found = found.map_err(|error| {
                     let inner =
                         diagnose::azure("The current version of the key could not be read", key, &error);
-                    Diagnostic {
-                        detail: format!(
+                    {
+let detail = format!(
                             "{}\n\nA workspace pins a version, and {key} names none. If this machine cannot reach the vault, name the version \
                              (`azurerm_key_vault_key.….id`).",
                             inner.detail
-                        ),
-                        ..inner
-                    }
+                        );
+inner.with_detail(detail)
+}
                     .on(case.attribute())
                 })?;
                 key.with_version(&found.version)
@@ -777,7 +779,13 @@ fn remember_former(
         && !before.is_same_key(after)
     {
         let (key, at) = (before.versionless().to_string(), now_in_milliseconds());
-        cx.set_private(ROTATED, json!({ "key": key, "at": at }));
+        cx.set_private(
+            ROTATED,
+            &Rotation {
+                key: key.clone(),
+                at,
+            },
+        );
         cx.client().run().key_was_rotated_away(key, at);
     }
 }
@@ -814,7 +822,7 @@ async fn explained(
 pub(super) async fn read(
     cx: &Context<Client>,
     state: WorkspaceBindingModel,
-) -> Result<Option<WorkspaceBindingModel>, Diagnostics> {
+) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
     let client = cx.client();
     let azure = client.keys().azure();
     super::account::remember_rotation(cx);
@@ -822,9 +830,8 @@ pub(super) async fn read(
         return Ok(None);
     };
     if !azure.is_known() {
-        cx.defer();
-        cx.warn(not_read(&Unavailable::NotYetKnown(vec!["azure"])));
-        return Ok(Some(state));
+        let reason = Unavailable::NotYetKnown(vec!["azure"]);
+        return Err(later(not_read(&reason)));
     }
     let id = id.clone();
     let now = match azure.workspace_for_plan(&id).await {
@@ -833,7 +840,7 @@ pub(super) async fn read(
             client.run().workspace_vanished(id.to_string());
             return Ok(None);
         }
-        Err(error) => return Err(unread(&id, &error)),
+        Err(error) => return Err(unread(&id, &error).into()),
     };
     let imported = UseCase::ALL
         .iter()

@@ -24,16 +24,27 @@ use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::run::{Claim, Claimed};
 use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::identity::{Identity, IdentityAttribute};
-use tfplugin::resource::{Change, Context, Plan, Progress, Resource};
-use tfplugin::schema::{Attribute, Schema};
+use tfplugin::resource::{Change, Plan, Progress, Resource};
+use tfplugin::schema::{Attribute, Name, Schema};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
 /// Under which name the last rotation of managed services is remembered beside the state.
 const ROTATED: &str = "rotated";
+
+/// The last rotation of managed services.
+#[derive(Debug, Serialize, Deserialize)]
+struct Rotation {
+    /// The key that the workspace had before.
+    key: String,
+    /// When, in milliseconds since 1970.
+    at: i64,
+}
 
 /// The resource.
 pub struct WorkspaceBindingResource;
@@ -217,25 +228,23 @@ impl Resource for WorkspaceBindingResource {
     type Client = Client;
     type Model = WorkspaceBindingModel;
 
-    const NAME: &'static str = "dbxcmk_workspace_binding";
-    const IDENTITY: Identity = Identity {
-        kinds: &[
-            &[IdentityAttribute {
-                name: "workspace_resource_id",
-                path: "azure.workspace_resource_id",
-                description: "the resource ID of a workspace on Azure",
-                optional: false,
-            }],
-            &[IdentityAttribute {
-                name: "workspace_id",
-                path: "workspace_id",
-                description: "the ID of the workspace, a number",
-                optional: false,
-            }],
-        ],
-    };
+    fn name(&self) -> Name {
+        "dbxcmk_workspace_binding".into()
+    }
 
-    fn schema() -> Schema {
+    fn identity(&self) -> Identity {
+        Identity::new([IdentityAttribute::new(
+            "workspace_resource_id",
+            "the resource ID of a workspace on Azure",
+        )
+        .path("azure.workspace_resource_id")])
+        .or([IdentityAttribute::new(
+            "workspace_id",
+            "the ID of the workspace, a number",
+        )])
+    }
+
+    fn schema(&self) -> Schema {
         Schema::new(
             "Attaches key configurations to a workspace. Before the provider attaches anything, it proves that the \
              workspace, the configurations, the states of the keys and their policies fit together. Then it waits until the \
@@ -303,7 +312,7 @@ impl Resource for WorkspaceBindingResource {
         )
     }
 
-    fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
+    fn validate(&self, config: &WorkspaceBindingModel) -> Diagnostics {
         let mut found = Diagnostics::new();
         let none = UseCase::ALL
             .iter()
@@ -342,10 +351,11 @@ impl Resource for WorkspaceBindingResource {
     }
 
     async fn plan(
+        &self,
         cx: &Context<Client>,
         change: &Change<WorkspaceBindingModel>,
         plan: &mut Plan<WorkspaceBindingModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         match plan.model.is_azure() {
             true => azure::plan(cx, change, plan).await,
             false => account::plan(cx, change, plan).await,
@@ -353,9 +363,10 @@ impl Resource for WorkspaceBindingResource {
     }
 
     async fn plan_destroy(
+        &self,
         cx: &Context<Client>,
         state: &WorkspaceBindingModel,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let attached: Vec<String> = UseCase::ALL
             .iter()
             .filter_map(|case| {
@@ -382,6 +393,7 @@ impl Resource for WorkspaceBindingResource {
     }
 
     async fn create(
+        &self,
         cx: &Context<Client>,
         plan: WorkspaceBindingModel,
         progress: &Progress<WorkspaceBindingModel>,
@@ -393,9 +405,10 @@ impl Resource for WorkspaceBindingResource {
     }
 
     async fn read(
+        &self,
         cx: &Context<Client>,
         state: WorkspaceBindingModel,
-    ) -> Result<Option<WorkspaceBindingModel>, Diagnostics> {
+    ) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
         match state.is_azure() {
             true => azure::read(cx, state).await,
             false => account::read(cx, state).await,
@@ -403,6 +416,7 @@ impl Resource for WorkspaceBindingResource {
     }
 
     async fn update(
+        &self,
         cx: &Context<Client>,
         prior: WorkspaceBindingModel,
         plan: WorkspaceBindingModel,
@@ -414,12 +428,17 @@ impl Resource for WorkspaceBindingResource {
         }
     }
 
-    async fn delete(_: &Context<Client>, _: WorkspaceBindingModel) -> Result<(), Diagnostics> {
+    async fn delete(
+        &self,
+        _: &Context<Client>,
+        _: WorkspaceBindingModel,
+    ) -> Result<(), Diagnostics> {
         // There is no detach: what can be done is to forget. The plan has said so.
         Ok(())
     }
 
     async fn import_state(
+        &self,
         _: &Context<Client>,
         id: &str,
     ) -> Result<WorkspaceBindingModel, Diagnostics> {

@@ -14,8 +14,8 @@ use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, Case, key_of};
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
-use tfplugin::resource::Context;
 
 /// What the proof of a binding came to.
 #[derive(Default)]

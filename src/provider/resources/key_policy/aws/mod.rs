@@ -3,7 +3,9 @@
 mod in_use;
 mod write;
 
+use crate::provider::diagnose::later;
 use std::time::Duration;
+use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,10 +29,12 @@ use crate::vocabulary::UseCase;
 use crate::vocabulary::aws::{ArnError, KeyArn, RoleArn};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::list_resource::Listed;
-use tfplugin::resource::{Change, Context, Plan, Private, Progress, Source};
+use tfplugin::list_resource::{Found, Listed};
+use tfplugin::resource::{Change, Plan, Progress, Source};
 use tfplugin::schema::Attribute;
+use tfplugin::stored::Private;
 use tfplugin::value::Value;
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
@@ -234,7 +238,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     let outcome = plan_statements(cx, change, plan).await;
     // Proofs of other resources may wait for this one, also when it failed.
     let step = if outcome.is_ok() && plan.model.policy.is_unknown() {
@@ -244,7 +248,7 @@ pub(super) async fn plan(
     };
     let key = plan.model.key().cloned().map(Into::into);
     cx.client().keys().policies().came_to(key, step);
-    outcome
+    Ok(outcome?)
 }
 
 async fn plan_statements(
@@ -357,9 +361,9 @@ async fn prove(
 pub(super) async fn plan_destroy(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     match state.key() {
-        Some(key) => refuse_destruction_in_use(cx.client(), state, key).await,
+        Some(key) => Ok(refuse_destruction_in_use(cx.client(), state, key).await?),
         None => Ok(()),
     }
 }
@@ -410,12 +414,11 @@ fn unread(key: &KeyArn, error: &AwsError) -> Diagnostic {
 pub(super) async fn read(
     cx: &Context<Client>,
     mut state: KeyPolicyModel,
-) -> Result<Option<KeyPolicyModel>, Diagnostics> {
+) -> Result<Option<KeyPolicyModel>, Unfinished> {
     let keys = cx.client().keys().aws();
     if !keys.is_known() {
-        cx.defer();
-        cx.warn(not_read(&diagnose::Unavailable::NotYetKnown(vec!["aws"])));
-        return Ok(Some(state));
+        let reason = diagnose::Unavailable::NotYetKnown(vec!["aws"]);
+        return Err(later(not_read(&reason)));
     }
     if state.key().is_none() {
         state = KeyPolicyModel::named(key_of(cx, &state).await?);
@@ -436,7 +439,7 @@ pub(super) async fn read(
     if state.statements.is_null() {
         state = state.adopting(keys, &live, &key);
     }
-    state.seen(&live).map(Some)
+    Ok(Some(state.seen(&live)?))
 }
 
 pub(super) async fn put(
@@ -515,20 +518,16 @@ pub(super) fn move_state(
     if !source.is_of("hashicorp", "aws") || source.type_name != "aws_kms_key_policy" {
         return None;
     }
-    let text = |name: &str| {
-        source
-            .state
-            .get(name)
-            .and_then(serde_json::Value::as_str)
-            .filter(|text| !text.is_empty())
-    };
+    let text = |name: &str| source.state.text(name).filter(|text| !text.is_empty());
     let named = text("key_id").or(text("id")).unwrap_or_default();
     let mut private = Private::new();
     let model = match named.parse() {
         Ok(key) => KeyPolicyModel::named(key),
         // That resource names the key by its id alone; the read that follows asks KMS for the rest.
         Err(_) => {
-            private.extend(text("region").map(|region| (REGION_OF_KEY.to_owned(), region.into())));
+            if let Some(region) = text("region") {
+                private.set(REGION_OF_KEY, &region);
+            }
             KeyPolicyModel {
                 id: Attr::Known(named.to_owned()),
                 ..KeyPolicyModel::unnamed()
@@ -541,9 +540,9 @@ pub(super) fn move_state(
 /// The key of a state that was moved here from a resource which names it by its id alone.
 async fn key_of(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<KeyArn, Diagnostics> {
     let named = state.id.known().map(String::as_str).unwrap_or_default();
-    let region = cx.private(REGION_OF_KEY);
-    let region = region.as_ref().and_then(serde_json::Value::as_str);
-    let found = cx.client().keys().aws().cloud().arn_of(named, region).await;
+    let region: Option<String> = cx.private(REGION_OF_KEY);
+    let cloud = cx.client().keys().aws().cloud();
+    let found = cloud.arn_of(named, region.as_deref()).await;
     found.map_err(|error| {
         Diagnostic::error(
             "The key of the aws_kms_key_policy was not found",
@@ -557,12 +556,12 @@ async fn key_of(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<KeyArn, 
     })
 }
 
-/// Every key of a region whose policy has statements for Databricks, up to `limit`.
+/// Every key of a region whose policy has statements for Databricks.
 pub(super) async fn list(
     cx: &Context<Client>,
     region: Option<&str>,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
     let keys = cx.client().keys().aws();
     let all = keys.cloud().keys(region).await.map_err(|error| {
         Diagnostic::error(
@@ -570,7 +569,7 @@ pub(super) async fn list(
             format!("AWS says: \"{error}\". The identity that runs Terraform needs kms:ListKeys, and a region (`region`)."),
         )
     })?;
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let mut unread = Vec::new();
     for key in all {
         let key = match key {
             Ok(key) => key,
@@ -587,17 +586,12 @@ pub(super) async fn list(
             Ok(live) => {
                 let mut model = KeyPolicyModel::named(key.clone()).adopting(keys, &live, &key);
                 model.policy = Attr::Known(live.text().to_owned());
-                if model.statements.known().is_some_and(|list| list != "[]") {
-                    found.push(Listed {
-                        name: key.to_string(),
-                        model,
-                    });
+                let is_one = model.statements.known().is_some_and(|list| list != "[]");
+                if is_one && !found.show(Listed::new(key.to_string(), model)).await {
+                    break;
                 }
             }
             Err(reason) => unread.push(format!("  - {key}: {reason}")),
-        }
-        if found.len() >= limit {
-            break;
         }
     }
     if !unread.is_empty() {
@@ -610,5 +604,5 @@ pub(super) async fn list(
             ),
         ));
     }
-    Ok(found)
+    Ok(())
 }

@@ -18,9 +18,9 @@ use crate::requirements::aws::{
 };
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::{Document, StatementChange, Verdict, describe, difference, lockout};
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
-use tfplugin::resource::Context;
 
 /// How many reads in a row have to show the new policy: over a second and a half, which is longer than another writer has
 /// between its read and its put, so that a policy that was put over ours is seen.

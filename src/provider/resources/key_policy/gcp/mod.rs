@@ -3,11 +3,12 @@
 mod edit;
 mod write;
 
+use crate::provider::diagnose::later;
 use std::collections::BTreeSet;
 use std::time::Duration;
+use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use self::edit::is_granted;
 use self::write::{Write, bindings, write};
@@ -24,9 +25,10 @@ use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::list_resource::Listed;
-use tfplugin::resource::{Change, Context, Plan, Progress};
+use tfplugin::list_resource::{Found, Listed};
+use tfplugin::resource::{Change, Plan, Progress};
 use tfplugin::schema::Attribute;
 
 /// How long a service account may take to exist, and a new policy to show.
@@ -175,7 +177,7 @@ pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     let outcome = plan_members(cx, change, plan).await;
     let is_changing = plan.model.gcp.known().is_some_and(|gcp| {
         let prior = change.prior.as_ref().and_then(|prior| prior.gcp.known());
@@ -189,7 +191,7 @@ pub(super) async fn plan(
     };
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
     cx.client().keys().policies().came_to(key, step);
-    outcome
+    Ok(outcome?)
 }
 
 async fn plan_members(
@@ -376,12 +378,12 @@ fn adopting(mut state: KeyPolicyModel, live: &[Binding]) -> KeyPolicyModel {
     state
 }
 
-/// Every key of a key ring that service accounts which a workspace needs may use, up to `limit`.
+/// Every key of a key ring that service accounts which a workspace needs may use.
 pub(super) async fn list(
     cx: &Context<Client>,
     ring: &str,
-    limit: usize,
-) -> Result<Vec<Listed<KeyPolicyModel>>, Diagnostics> {
+    found: &Found<KeyPolicyModel>,
+) -> Result<(), Diagnostics> {
     let cloud = cx.client().keys().gcp().cloud();
     let all = cloud.keys_of_ring(ring).await.map_err(|error| {
         Diagnostic::error(
@@ -390,7 +392,7 @@ pub(super) async fn list(
         )
         .on("key_ring")
     })?;
-    let (mut found, mut unread) = (Vec::new(), Vec::new());
+    let mut unread = Vec::new();
     for key in all {
         let read = match key {
             Ok(key) => match cloud.policy(&key).await {
@@ -402,17 +404,12 @@ pub(super) async fn list(
         match read {
             Ok((key, live)) => {
                 let model = adopting(named(key.clone()), &live);
-                if model.gcp.known().is_some_and(|gcp| !gcp.members.is_null()) {
-                    found.push(Listed {
-                        name: key.to_string(),
-                        model,
-                    });
+                let is_one = model.gcp.known().is_some_and(|gcp| !gcp.members.is_null());
+                if is_one && !found.show(Listed::new(key.to_string(), model)).await {
+                    break;
                 }
             }
             Err(why) => unread.push(format!("  - {why}")),
-        }
-        if found.len() >= limit {
-            break;
         }
     }
     if !unread.is_empty() {
@@ -425,26 +422,22 @@ pub(super) async fn list(
             ),
         ));
     }
-    Ok(found)
+    Ok(())
 }
 
 /// What this resource added, as far as its private data say.
 fn added(cx: &Context<Client>) -> BTreeSet<String> {
-    let list = cx.private(ADDED).unwrap_or_default();
-    list.as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|one| one.as_str().map(str::to_owned))
-        .collect()
+    cx.private(ADDED).unwrap_or_default()
 }
 
 pub(super) async fn plan_destroy(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Diagnostics> {
+) -> Result<(), Unfinished> {
     match parts(state) {
         Some((_, key)) if !state.may_be_destroyed() => {
-            refuse_removal(cx.client(), key, &added(cx), "Destroying this resource").await
+            let what = "Destroying this resource";
+            Ok(refuse_removal(cx.client(), key, &added(cx), what).await?)
         }
         _ => Ok(()),
     }
@@ -453,12 +446,11 @@ pub(super) async fn plan_destroy(
 pub(super) async fn read(
     cx: &Context<Client>,
     mut state: KeyPolicyModel,
-) -> Result<Option<KeyPolicyModel>, Diagnostics> {
+) -> Result<Option<KeyPolicyModel>, Unfinished> {
     let keys = cx.client().keys().gcp();
     if !keys.is_known() {
-        cx.defer();
-        cx.warn(not_read(&diagnose::Unavailable::NotYetKnown(vec!["gcp"])));
-        return Ok(Some(state));
+        let reason = diagnose::Unavailable::NotYetKnown(vec!["gcp"]);
+        return Err(later(not_read(&reason)));
     }
     let Attr::Known(gcp) = &mut state.gcp else {
         return Ok(None);
@@ -526,7 +518,7 @@ pub(super) async fn put(
     };
     let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
     let outcome = write(cx, &order, &mut now).await;
-    cx.set_private(ADDED, json!(now));
+    cx.set_private(ADDED, &now);
     let policies = cx.client().keys().policies();
     policies.came_to(Some(key.clone().into()), PolicyStep::Done);
     outcome?;

@@ -10,9 +10,9 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::vocabulary::gcp::CryptoKeyName;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
-use tfplugin::resource::Context;
 
 /// The pauses between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));

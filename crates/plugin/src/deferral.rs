@@ -1,0 +1,97 @@
+//! Why an operation ends without a result: it failed, or nothing can be said in this run.
+
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::proto::tfplugin6 as pb;
+
+/// What nothing can be said without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A part of the provider's configuration is not known yet.
+    ProviderConfigUnknown,
+    /// A part of the configuration of the resource is not known yet.
+    ResourceConfigUnknown,
+    /// Something that the object hangs on is not there yet.
+    AbsentPrerequisite,
+}
+
+/// An operation that is to be put off to a later run. Terraform says whether it can do that; where it cannot, the diagnostics say
+/// why there is no answer: with an error among them the operation fails, with warnings alone Terraform goes on with what it has
+/// (a plan as the configuration says, a state as it was).
+#[derive(Clone, Debug)]
+pub struct Deferral {
+    reason: Reason,
+    otherwise: Diagnostics,
+}
+
+impl Deferral {
+    /// Puts an operation off. `otherwise` is what a Terraform says that does not put off.
+    pub fn new(reason: Reason, otherwise: impl Into<Diagnostics>) -> Self {
+        Self {
+            reason,
+            otherwise: otherwise.into(),
+        }
+    }
+
+    /// What a Terraform says that does not put off.
+    pub fn otherwise(&self) -> &Diagnostics {
+        &self.otherwise
+    }
+}
+
+/// The end of an operation that has no result.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Unfinished {
+    /// It failed.
+    Failed(Diagnostics),
+    /// It is to be put off.
+    Deferred(Deferral),
+}
+
+impl From<Diagnostics> for Unfinished {
+    fn from(errors: Diagnostics) -> Self {
+        Self::Failed(errors)
+    }
+}
+
+impl From<Diagnostic> for Unfinished {
+    fn from(error: Diagnostic) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<Deferral> for Unfinished {
+    fn from(deferral: Deferral) -> Self {
+        Self::Deferred(deferral)
+    }
+}
+
+impl Unfinished {
+    /// Why, for an operation that cannot be put off.
+    pub fn into_diagnostics(self) -> Diagnostics {
+        self.into_parts().0
+    }
+
+    /// Why, and whether it could be put off.
+    pub(crate) fn into_parts(self) -> (Diagnostics, Option<Reason>) {
+        match self {
+            Self::Failed(errors) => (errors, None),
+            Self::Deferred(deferral) => (deferral.otherwise, Some(deferral.reason)),
+        }
+    }
+}
+
+impl Reason {
+    pub(crate) fn to_proto(self) -> pb::Deferred {
+        use pb::deferred::Reason as Wire;
+        let reason = match self {
+            Self::ProviderConfigUnknown => Wire::ProviderConfigUnknown,
+            Self::ResourceConfigUnknown => Wire::ResourceConfigUnknown,
+            Self::AbsentPrerequisite => Wire::AbsentPrereq,
+        };
+        pb::Deferred {
+            reason: reason.into(),
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! What an ephemeral resource implements: something that is there while Terraform works, and in no plan and no state (Terraform
+//! 1.10): a token, a tunnel, a lease.
+
+use std::future::Future;
+use std::time::SystemTime;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::boxed::Boxed;
+use super::bridge::{from_value, to_value};
+use super::context::Context;
+use super::deferral::{Reason, Unfinished};
+use super::diagnostics::{Diagnostic, Diagnostics};
+use super::schema::{Name, Schema};
+use super::stored::Private;
+use super::typed::{misfit, validated};
+use super::value::Value;
+
+/// An ephemeral resource. What [`Context::set_private`] leaves when it is opened comes back when it is renewed and closed.
+pub trait EphemeralResource: Send + Sync + 'static {
+    /// What the provider's configuration is made into.
+    type Client: Send + Sync + 'static;
+    /// Configuration and result in types.
+    type Model: Serialize + DeserializeOwned + Send + Sync + 'static;
+
+    /// The type's name in Terraform.
+    fn name(&self) -> Name;
+
+    /// Its description.
+    fn schema(&self) -> Schema;
+
+    /// Offline checks across attributes.
+    fn validate(&self, config: &Self::Model) -> Diagnostics {
+        let _ = config;
+        Diagnostics::new()
+    }
+
+    /// Opens it. Everything is known.
+    fn open(
+        &self,
+        cx: &Context<Self::Client>,
+        config: Self::Model,
+    ) -> impl Future<Output = Result<Opened<Self::Model>, Unfinished>> + Send;
+
+    /// Keeps it open, and says when it wants to be renewed the next time. Terraform asks at the time that the last answer gave.
+    fn renew(
+        &self,
+        cx: &Context<Self::Client>,
+    ) -> impl Future<Output = Result<Option<SystemTime>, Diagnostics>> + Send {
+        let _ = cx;
+        async { Ok(None) }
+    }
+
+    /// Closes it.
+    fn close(
+        &self,
+        cx: &Context<Self::Client>,
+    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+        let _ = cx;
+        async { Ok(()) }
+    }
+}
+
+/// What was opened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Opened<M> {
+    /// The result.
+    pub model: M,
+    /// When it wants to be renewed.
+    pub renew_at: Option<SystemTime>,
+}
+
+impl<M> Opened<M> {
+    /// Something that stays open until it is closed.
+    pub fn new(model: M) -> Self {
+        Self {
+            model,
+            renew_at: None,
+        }
+    }
+
+    /// Something that wants to be renewed at a time.
+    #[must_use]
+    pub fn renew_at(mut self, at: SystemTime) -> Self {
+        self.renew_at = Some(at);
+        self
+    }
+}
+
+pub(crate) struct OpenedValue {
+    pub(crate) value: Value,
+    pub(crate) renew_at: Option<SystemTime>,
+    pub(crate) private: Private,
+    pub(crate) diagnostics: Diagnostics,
+    pub(crate) deferred: Option<Reason>,
+}
+
+pub(crate) struct Renewed {
+    pub(crate) renew_at: Option<SystemTime>,
+    pub(crate) private: Private,
+    pub(crate) diagnostics: Diagnostics,
+}
+
+pub(crate) trait Erased<C>: Send + Sync {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
+    fn open<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<C>,
+        config: &'a Value,
+    ) -> Boxed<'a, OpenedValue>;
+    fn renew(&self, cx: Context<C>) -> Boxed<'_, Renewed>;
+    fn close(&self, cx: Context<C>) -> Boxed<'_, Diagnostics>;
+}
+
+/// An ephemeral resource of a provider.
+pub struct Registered<C> {
+    pub(crate) name: Name,
+    pub(crate) schema: Schema,
+    pub(crate) erased: Box<dyn Erased<C>>,
+}
+
+/// Registers an ephemeral resource with its provider.
+pub fn register<E: EphemeralResource>(resource: E) -> Registered<E::Client> {
+    Registered {
+        name: resource.name(),
+        schema: resource.schema(),
+        erased: Box::new(resource),
+    }
+}
+
+impl<C> Registered<C> {
+    /// The type's name in Terraform.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its description.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+}
+
+impl<E: EphemeralResource> Erased<E::Client> for E {
+    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+        validated(schema, config, |model| {
+            EphemeralResource::validate(self, model)
+        })
+    }
+
+    fn open<'a>(
+        &'a self,
+        schema: &'a Schema,
+        cx: Context<E::Client>,
+        config: &'a Value,
+    ) -> Boxed<'a, OpenedValue> {
+        Box::pin(async move {
+            let missing = schema.missing(config);
+            let result = match from_value::<E::Model>(config) {
+                _ if missing.has_errors() => Err(missing.into()),
+                Ok(model) => EphemeralResource::open(self, &cx, model).await,
+                Err(error) => Err(misfit(&error).into()),
+            };
+            let result = result.and_then(|opened| {
+                let value = to_value(&opened.model).map_err(|error| misfit(&error))?;
+                let value = value.canonical(&schema.ty());
+                if value.is_wholly_known() {
+                    Ok((value, opened.renew_at))
+                } else {
+                    Err(Diagnostic::bug("What was opened has a value that is not known.").into())
+                }
+            });
+            let (mut diagnostics, private) = cx.finish();
+            let (value, renew_at, deferred) = match result {
+                Ok((value, renew_at)) => (value, renew_at, None),
+                Err(unfinished) => {
+                    let (reasons, deferred) = unfinished.into_parts();
+                    diagnostics.extend(reasons);
+                    (Value::Null, None, deferred)
+                }
+            };
+            OpenedValue {
+                value,
+                renew_at,
+                private,
+                diagnostics,
+                deferred,
+            }
+        })
+    }
+
+    fn renew(&self, cx: Context<E::Client>) -> Boxed<'_, Renewed> {
+        Box::pin(async move {
+            let result = EphemeralResource::renew(self, &cx).await;
+            let (mut diagnostics, private) = cx.finish();
+            let renew_at = result.unwrap_or_else(|errors| {
+                diagnostics.extend(errors);
+                None
+            });
+            Renewed {
+                renew_at,
+                private,
+                diagnostics,
+            }
+        })
+    }
+
+    fn close(&self, cx: Context<E::Client>) -> Boxed<'_, Diagnostics> {
+        Box::pin(async move {
+            let result = EphemeralResource::close(self, &cx).await;
+            let (mut diagnostics, _) = cx.finish();
+            if let Err(errors) = result {
+                diagnostics.extend(errors);
+            }
+            diagnostics
+        })
+    }
+}

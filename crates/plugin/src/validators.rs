@@ -1,0 +1,206 @@
+//! The usual offline checks. Those of one value are given to [`Attribute::check`](crate::schema::Attribute::check), those across
+//! attributes to [`Schema::rule`](crate::schema::Schema::rule). What is null or unknown is passed over: a check speaks of what is
+//! there. A text that has a format of its own is better checked by [`Attribute::format`](crate::schema::Attribute::format).
+
+use std::fmt::Display;
+
+use super::diagnostics::Diagnostic;
+use super::schema::Problem;
+use super::value::Value;
+
+/// The text is one of these.
+pub fn one_of<T: Display>(
+    allowed: impl IntoIterator<Item = T>,
+) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+    let allowed: Vec<String> = allowed.into_iter().map(|one| one.to_string()).collect();
+    move |value| match value.as_str() {
+        Some(text) if !allowed.iter().any(|one| one == text) => Err(Problem::new(
+            "Value out of range",
+            format!(
+                "The value is {text:?}; it must be one of {}.",
+                listed(&allowed)
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The number is a whole one between these bounds, both of them included.
+pub fn between(least: i64, most: i64) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+    move |value| match value {
+        Value::Number(number)
+            if !number
+                .as_i64()
+                .is_some_and(|own| (least..=most).contains(&own)) =>
+        {
+            Err(Problem::new(
+                "Value out of range",
+                format!("The value is {number}; it must be a whole number from {least} to {most}."),
+            ))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The text has as many characters as these bounds say, or the collection as many elements.
+pub fn length(least: usize, most: usize) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+    move |value| {
+        let (own, what) = match value {
+            Value::String(text) => (text.chars().count(), "characters"),
+            Value::List(elements) => (elements.len(), "elements"),
+            Value::Map(entries) => (entries.len(), "elements"),
+            _ => return Ok(()),
+        };
+        if (least..=most).contains(&own) {
+            Ok(())
+        } else {
+            Err(Problem::new(
+                "Wrong length",
+                format!("There are {own} {what}; there must be from {least} to {most}."),
+            ))
+        }
+    }
+}
+
+/// Each element of a list, set or map passes a check.
+pub fn each(
+    check: impl Fn(&Value) -> Result<(), Problem> + Send + Sync,
+) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+    move |value| match value {
+        Value::List(elements) => elements.iter().try_for_each(&check),
+        Value::Map(entries) => entries.values().try_for_each(&check),
+        _ => Ok(()),
+    }
+}
+
+/// Exactly one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+pub fn exactly_one_of(
+    paths: &'static [&'static str],
+) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
+    move |config| match set(paths, config)?.as_slice() {
+        [_] => None,
+        [] => Some(Diagnostic::error(
+            "Missing argument",
+            format!("One of {} is required.", listed(paths)),
+        )),
+        [first, ..] => Some(too_many(paths, first)),
+    }
+}
+
+/// At most one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+pub fn conflicting(
+    paths: &'static [&'static str],
+) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
+    move |config| match set(paths, config)?.as_slice() {
+        [first, _, ..] => Some(too_many(paths, first)),
+        _ => None,
+    }
+}
+
+/// At least one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+pub fn at_least_one_of(
+    paths: &'static [&'static str],
+) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
+    move |config| {
+        set(paths, config)?.is_empty().then(|| {
+            Diagnostic::error(
+                "Missing argument",
+                format!("At least one of {} is required.", listed(paths)),
+            )
+        })
+    }
+}
+
+/// These attributes (dotted paths) are set together, or none of them. While one is unknown, nothing is said.
+pub fn required_together(
+    paths: &'static [&'static str],
+) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
+    move |config| {
+        let set = set(paths, config)?;
+        let (first, missing) = (set.first()?, paths.iter().find(|path| !set.contains(path))?);
+        let text = format!(
+            "`{first}` is set and `{missing}` is not: {} are set together, or none of them.",
+            listed(paths)
+        );
+        Some(Diagnostic::error("Missing argument", text).on(first))
+    }
+}
+
+/// The paths that have a value; `None` while it is not known of one of them.
+fn set(paths: &[&'static str], config: &Value) -> Option<Vec<&'static str>> {
+    let mut set = Vec::new();
+    for path in paths {
+        match config.at(path) {
+            Value::Unknown(_) => return None,
+            Value::Null => {}
+            _ => set.push(*path),
+        }
+    }
+    Some(set)
+}
+
+fn too_many(paths: &[&str], first: &str) -> Diagnostic {
+    Diagnostic::error(
+        "Too many arguments",
+        format!("Only one of {} can be set.", listed(paths)),
+    )
+    .on(first)
+}
+
+fn listed<T: AsRef<str>>(names: &[T]) -> String {
+    let quoted: Vec<String> = names
+        .iter()
+        .map(|one| format!("`{}`", one.as_ref()))
+        .collect();
+    quoted.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_checked_and_what_is_not_known_is_not() {
+        let number = |n: i64| Value::Number(n.into());
+        let texts = |all: &[&str]| Value::List(all.iter().map(|one| Value::string(*one)).collect());
+        assert!(one_of(["a", "b"])(&Value::string("b")).is_ok());
+        let wrong = one_of(["a", "b"])(&Value::string("c")).unwrap_err();
+        assert_eq!(
+            wrong.detail,
+            "The value is \"c\"; it must be one of `a`, `b`."
+        );
+        assert!(between(1, 3)(&number(3)).is_ok() && between(1, 3)(&number(4)).is_err());
+        let half = Value::Number("1.5".parse().unwrap());
+        assert!(between(1, 3)(&half).is_err());
+        assert!(length(1, 2)(&Value::string("äö")).is_ok());
+        assert!(length(1, 2)(&texts(&["a", "b", "c"])).is_err());
+        assert!(each(one_of(["a"]))(&texts(&["a", "a"])).is_ok());
+        assert!(each(one_of(["a"]))(&texts(&["a", "b"])).is_err());
+        for open in [Value::Null, Value::unknown()] {
+            assert!(one_of(["a"])(&open).is_ok() && between(1, 2)(&open).is_ok());
+            assert!(length(1, 2)(&open).is_ok() && each(one_of(["a"]))(&open).is_ok());
+        }
+    }
+
+    #[test]
+    fn attributes_are_checked_together() {
+        let (one, unset) = (Value::string("x"), Value::Null);
+        let of = |a: &Value, b: &Value| Value::map([("a", a.clone()), ("b", b.clone())]);
+        const BOTH: &[&str] = &["a", "b"];
+        // Each row: the two values, and whether each rule speaks.
+        for (a, b, exactly, conflict, least, together) in [
+            (&one, &unset, false, false, false, true),
+            (&one, &one, true, true, false, false),
+            (&unset, &unset, true, false, true, false),
+        ] {
+            let config = of(a, b);
+            assert_eq!(exactly_one_of(BOTH)(&config).is_some(), exactly);
+            assert_eq!(conflicting(BOTH)(&config).is_some(), conflict);
+            assert_eq!(at_least_one_of(BOTH)(&config).is_some(), least);
+            assert_eq!(required_together(BOTH)(&config).is_some(), together);
+        }
+        let open = of(&one, &Value::unknown());
+        assert!(exactly_one_of(BOTH)(&open).is_none() && conflicting(BOTH)(&open).is_none());
+        assert!(at_least_one_of(BOTH)(&open).is_none() && required_together(BOTH)(&open).is_none());
+    }
+}
