@@ -32,6 +32,7 @@ mod lifecycle;
 mod offline;
 mod order;
 mod planned;
+mod plugin;
 mod policy;
 mod protocol;
 mod review;

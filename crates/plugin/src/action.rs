@@ -11,7 +11,7 @@ use super::context::Context;
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
 use super::schema::{Name, Schema};
-use super::typed::{misfit, validated};
+use super::typed::{misfit, validated_once_known};
 use super::value::Value;
 
 /// What an action says while it is at work, line by line.
@@ -49,7 +49,8 @@ pub trait Action: Send + Sync + 'static {
         Diagnostics::new()
     }
 
-    /// Checks before anything is done; values may still be unknown. Warnings show in the plan. Nothing is done here.
+    /// Checks before anything is done; values may still be unknown, and where the model does not bear that, this waits until they are
+    /// known. Warnings show in the plan. Nothing is done here.
     fn plan(
         &self,
         cx: &Context<Self::Client>,
@@ -115,13 +116,15 @@ impl<C> Registered<C> {
 
 impl<A: Action> Erased<A::Client> for A {
     fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
-        validated(schema, config, |model| Action::validate(self, model))
+        validated_once_known(schema, config, |model| Action::validate(self, model))
     }
 
     fn plan<'a>(&'a self, cx: Context<A::Client>, config: &'a Value) -> Boxed<'a, PlannedAction> {
         Box::pin(async move {
             let result = match from_value::<A::Config>(config) {
                 Ok(config) => Action::plan(self, &cx, config).await,
+                // A model that does not bear unknown values has nothing to say before they are known.
+                Err(_) if !config.is_wholly_known() => Ok(()),
                 Err(error) => Err(misfit(&error).into()),
             };
             let (mut diagnostics, _) = cx.finish();

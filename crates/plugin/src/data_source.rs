@@ -11,7 +11,7 @@ use super::context::Context;
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
 use super::schema::{Name, Schema};
-use super::typed::{misfit, validated};
+use super::typed::{misfit, validated_once_known};
 use super::value::Value;
 
 /// A data source. Terraform reads it only when its whole configuration is known.
@@ -83,7 +83,7 @@ impl<C> Registered<C> {
 
 impl<D: DataSource> Erased<D::Client> for D {
     fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
-        validated(schema, config, |model| DataSource::validate(self, model))
+        validated_once_known(schema, config, |model| DataSource::validate(self, model))
     }
 
     fn read<'a>(

@@ -14,7 +14,7 @@ use super::deferral::{Reason, Unfinished};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::schema::{Name, Schema};
 use super::stored::Private;
-use super::typed::{misfit, validated};
+use super::typed::{misfit, validated_once_known};
 use super::value::Value;
 
 /// An ephemeral resource. What [`Context::set_private`] leaves when it is opened comes back when it is renewed and closed.
@@ -145,7 +145,7 @@ impl<C> Registered<C> {
 
 impl<E: EphemeralResource> Erased<E::Client> for E {
     fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
-        validated(schema, config, |model| {
+        validated_once_known(schema, config, |model| {
             EphemeralResource::validate(self, model)
         })
     }

@@ -100,9 +100,11 @@ fn collect_replacements(
             }
             // Which element became which nobody knows; Terraform is told of the whole set.
             (Nesting::Set, ..) => {
-                let replacing = |all: &Value| -> BTreeSet<Value> {
+                let replacing = |all: &Value| {
                     let elements = elements(all).iter();
-                    elements.map(|one| only_replacing(inner, one)).collect()
+                    let mut kept: Vec<_> = elements.map(|one| only_replacing(inner, one)).collect();
+                    kept.sort();
+                    kept
                 };
                 if replacing(before) != replacing(after) {
                     paths.push(path);
@@ -391,6 +393,112 @@ mod tests {
         assert_eq!(
             replacements(&schema(), &prior, &planned),
             vec![Path::of("aws.key")]
+        );
+    }
+
+    fn collections() -> Schema {
+        let inner = || {
+            vec![
+                Attribute::string("name").required(),
+                Attribute::string("kind").replaces(),
+                Attribute::string("id").computed(),
+            ]
+        };
+        Schema::new(
+            "",
+            vec![
+                Attribute::nested("list", Nesting::List, inner()),
+                Attribute::block("set", Nesting::Set, inner()),
+                Attribute::nested("map", Nesting::Map, inner()),
+            ],
+        )
+    }
+
+    fn element(name: &str, kind: &str, id: Value) -> Value {
+        Value::map([
+            ("name", Value::string(name)),
+            ("kind", Value::string(kind)),
+            ("id", id),
+        ])
+    }
+
+    /// The same elements in each kind of collection: names, kinds, and the ids that are computed.
+    fn of(elements: &[(&str, &str, Value)]) -> Value {
+        let all = || {
+            elements
+                .iter()
+                .map(|(name, kind, id)| element(name, kind, id.clone()))
+        };
+        let keyed = elements
+            .iter()
+            .map(|(name, kind, id)| (*name, element(name, kind, id.clone())));
+        Value::map([
+            ("list", Value::List(all().collect())),
+            ("set", Value::List(all().collect())),
+            ("map", Value::map(keyed)),
+        ])
+        .canonical(&collections().ty())
+    }
+
+    #[test]
+    fn elements_keep_what_was_computed_while_nothing_changes() {
+        // By their ids, the elements of the set stand in another order than by what is configured.
+        let prior = of(&[
+            ("a", "k", Value::string("9")),
+            ("b", "k", Value::string("1")),
+        ]);
+        let config = of(&[("a", "k", Value::Null), ("b", "k", Value::Null)]);
+        assert_eq!(propose(&collections(), &config, Some(&prior)), prior);
+        let more = of(&[
+            ("a", "k", Value::Null),
+            ("b", "k", Value::Null),
+            ("c", "k", Value::Null),
+        ]);
+        let planned = propose(&collections(), &more, Some(&prior));
+        for collection in ["list", "set"] {
+            let elements = elements(planned.get(collection));
+            assert_eq!(elements.len(), 3);
+            assert!(
+                elements.iter().all(|one| one.get("id").is_unknown()),
+                "something changes, so nothing is known"
+            );
+        }
+        assert!(planned.at("map.a.id").is_unknown() && planned.at("map.c.id").is_unknown());
+        assert_eq!(
+            replacements(&collections(), &prior, &planned),
+            vec![
+                Path::of("list").index(2).attribute("kind"),
+                Path::of("set"),
+                Path::of("map").key("c").attribute("kind"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_replaces_inside_a_collection_asks_for_another_object() {
+        let prior = of(&[
+            ("a", "k", Value::string("1")),
+            ("b", "k", Value::string("2")),
+        ]);
+        // Another name is a change in place, another kind is not.
+        let renamed = of(&[("a", "k", Value::Null), ("z", "k", Value::Null)]);
+        let planned = propose(&collections(), &renamed, Some(&prior));
+        let asked = replacements(&collections(), &prior, &planned);
+        assert!(
+            asked
+                .iter()
+                .all(|path| path.steps().len() == 3 && path.to_string().starts_with("map")),
+            "a key of a map that goes or comes takes its attributes along: {asked:?}"
+        );
+        let changed = of(&[("a", "l", Value::Null), ("b", "k", Value::Null)]);
+        let planned = propose(&collections(), &changed, Some(&prior));
+        assert_eq!(
+            replacements(&collections(), &prior, &planned),
+            vec![
+                Path::of("list").index(0).attribute("kind"),
+                Path::of("set"),
+                Path::of("map").key("a").attribute("kind"),
+            ]
         );
     }
 

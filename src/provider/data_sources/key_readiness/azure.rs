@@ -161,7 +161,7 @@ impl KeyReadinessAzure {
             || self.workspace_resource_id.is_unknown()
             || self.databricks_principal_id.is_unknown();
         if is_unknown {
-            return Err(incomplete().into());
+            return Err(incomplete());
         }
         let workspace =
             match self.workspace_resource_id.known() {

@@ -129,7 +129,7 @@ impl KeyReadinessGcp {
             accounts => all_known(accounts).ok_or_else(incomplete)?,
         };
         if self.workspace_project_number.is_unknown() {
-            return Err(incomplete().into());
+            return Err(incomplete());
         }
         let question = Question {
             usage: Usage {

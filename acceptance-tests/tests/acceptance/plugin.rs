@@ -1,0 +1,279 @@
+//! The providers that `crates/plugin` shows to authors of other providers, driven by a real Terraform.
+
+use std::path::PathBuf;
+
+use acceptance_tests::harness::{Workdir, checkout, terraform};
+use serde_json::{Value as Json, json};
+
+/// The binary of an example, which is built beside the tests.
+fn example(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let file = format!("examples/{name}{}", std::env::consts::EXE_SUFFIX);
+    test.ancestors()
+        .map(|directory| directory.join(&file))
+        .find(|path| path.is_file())
+        .unwrap_or_else(|| {
+            panic!("the example {name} is not built: cargo build --examples --workspace")
+        })
+}
+
+/// A directory whose Terraform uses an example as `example/NAME`.
+fn workdir(name: &str) -> Workdir {
+    let mut workdir = Workdir::without_services();
+    let own = workdir.path().join("provider");
+    std::fs::create_dir(&own).unwrap();
+    let binary = own.join(format!(
+        "terraform-provider-{name}{}",
+        std::env::consts::EXE_SUFFIX
+    ));
+    std::fs::copy(example(name), binary).unwrap();
+    let configuration = format!(
+        "provider_installation {{\n  dev_overrides {{\n    \"example/{name}\" = \"{}\"\n  }}\n  direct {{}}\n}}\n",
+        own.display()
+    );
+    workdir.write("example.rc", &configuration);
+    let path = workdir.path().join("example.rc").display().to_string();
+    workdir.set("TF_CLI_CONFIG_FILE", &path);
+    workdir
+}
+
+fn required(name: &str, more: &str) -> String {
+    format!(
+        "terraform {{\n  required_providers {{\n    {name} = {{\n      source = \"example/{name}\"\n    }}\n  }}\n}}\n\n{more}\n"
+    )
+}
+
+/// The README's provider is the example, and its configuration gives the greeting.
+#[test]
+fn the_readme_runs() {
+    let readme = std::fs::read_to_string(checkout().join("crates/plugin/README.md")).unwrap();
+    let block = |language: &str| {
+        let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
+        rest.split_once("```").unwrap().0.to_owned()
+    };
+    let code = std::fs::read_to_string(checkout().join("crates/plugin/examples/hello.rs")).unwrap();
+    assert_eq!(block("rust"), code);
+    if !terraform::has("provider functions", (1, 8)) {
+        return;
+    }
+    let workdir = workdir("hello");
+    workdir.configuration(&block("hcl"));
+    workdir.apply();
+    let output = workdir.run(&["output", "-raw", "greeting"]);
+    assert_eq!(output.stdout, "Hello, Terraform!");
+}
+
+#[test]
+fn a_resource_that_does_nothing() {
+    let workdir = workdir("null");
+    let of = |value: &str| {
+        required(
+            "null",
+            &format!(
+                "resource \"null_resource\" \"x\" {{\n  triggers = {{\n    a = \"{value}\"\n  }}\n}}"
+            ),
+        )
+    };
+    workdir.configuration(&of("1"));
+    workdir.validate();
+    workdir.apply();
+    workdir.empty_plan();
+    let first = workdir.state("null_resource.x");
+    workdir.configuration(&of("2"));
+    let plan = workdir.plan();
+    assert_eq!(plan.actions("null_resource.x"), "delete, create");
+    assert!(plan.is_unknown("null_resource.x", "/id"));
+    workdir.apply();
+    assert_ne!(workdir.state("null_resource.x")["id"], first["id"]);
+    workdir.destroy();
+}
+
+fn article(price: i64, pieces: i64) -> String {
+    format!(
+        r#"resource "shop_article" "tea" {{
+  name  = "tea"
+  price = {price}
+
+  label {{
+    text = "green"
+  }}
+
+  stock {{
+    place  = "cellar"
+    pieces = {pieces}
+  }}
+
+  stock {{
+    place  = "attic"
+    pieces = 7
+  }}
+
+  reviews = [{{ stars = 5 }}, {{ stars = 4 }}]
+  prices = {{
+    EUR = {{ amount = 3 }}
+  }}
+}}"#
+    )
+}
+
+fn shop(workdir: &Workdir, more: &str) {
+    let directory = workdir.path().join("shop");
+    std::fs::create_dir_all(&directory).unwrap();
+    let provider = format!(
+        "provider \"shop\" {{\n  directory = \"{}\"\n}}\n\n{more}",
+        directory.display()
+    );
+    workdir.configuration(&required("shop", &provider));
+}
+
+/// Blocks in lists and sets, and objects in lists and maps: what the provider computes in them stays while nothing changes, and is
+/// unknown while something does.
+#[test]
+fn objects_inside_keep_what_was_computed() {
+    const TEA: &str = "shop_article.tea";
+    let workdir = workdir("shop");
+    shop(&workdir, &article(4, 1));
+    workdir.validate();
+    workdir.apply();
+    workdir.empty_plan();
+    let state = workdir.state(TEA);
+    let shelves = |state: &Json| -> Vec<Json> {
+        let stock = state["stock"].as_array().unwrap();
+        let mut shelves: Vec<Json> = stock.iter().map(|one| one["shelf"].clone()).collect();
+        shelves.sort_by_key(Json::to_string);
+        shelves
+    };
+    assert_eq!(shelves(&state), [json!("attic-tea"), json!("cellar-tea")]);
+    assert_eq!(state["reviews"][1]["id"], "review-1");
+    assert_eq!(state["prices"]["EUR"]["code"], "eur");
+    shop(&workdir, &article(4, 2));
+    let plan = workdir.plan();
+    assert_eq!(plan.actions(TEA), "update");
+    assert_eq!(plan.after(TEA, "/number"), "no-tea", "it is stable");
+    for computed in ["/reviews/0/id", "/prices/EUR/code"] {
+        assert!(plan.is_unknown(TEA, computed), "{computed}");
+    }
+    workdir.apply();
+    workdir.empty_plan();
+    // Somebody else changed the price.
+    std::fs::write(
+        workdir.path().join("shop/tea.json"),
+        r#"{"name":"tea","price":9}"#,
+    )
+    .unwrap();
+    assert_eq!(workdir.plan().actions(TEA), "update");
+    workdir.apply();
+    shop(&workdir, &article(0, 2));
+    let refused = workdir.validated();
+    let error = refused.error("Value out of range");
+    assert!(
+        error.detail.contains("from 1 to 1000000"),
+        "{}",
+        error.detail
+    );
+    shop(
+        &workdir,
+        "resource \"shop_article\" \"tea\" {\n  name = \"tea\"\n}\n",
+    );
+    workdir.validated().error("Missing argument");
+    shop(&workdir, "");
+    workdir.apply();
+    assert!(!workdir.path().join("shop/tea.json").exists());
+}
+
+#[test]
+fn a_data_source_and_a_function() {
+    if !terraform::has("provider functions", (1, 8)) {
+        return;
+    }
+    let workdir = workdir("shop");
+    let more = format!(
+        "{}\n\ndata \"shop_price\" \"tea\" {{\n  name = shop_article.tea.name\n}}\n\noutput \"gross\" {{\n  value = \
+         provider::shop::gross(data.shop_price.tea.price, 19)\n}}\n",
+        article(100, 1)
+    );
+    shop(&workdir, &more);
+    workdir.apply();
+    assert_eq!(workdir.run(&["output", "-raw", "gross"]).stdout, "119");
+    workdir.empty_plan();
+}
+
+/// What is opened is closed, and is in no state.
+#[test]
+fn an_ephemeral_resource() {
+    if !terraform::has("ephemeral resources", (1, 10)) {
+        return;
+    }
+    let workdir = workdir("shop");
+    let open = "ephemeral \"shop_discount\" \"x\" {\n  percent = 15\n}\n\nprovider \"shop\" {\n  alias     = \"inner\"\n  directory = \
+                ephemeral.shop_discount.x.code == \"15-percent-off\" ? \"DIRECTORY\" : \"/nowhere\"\n}\n\nresource \"shop_article\" \"tea\" {\n  \
+                provider = shop.inner\n  name     = \"tea\"\n  price    = 1\n}\n";
+    let directory = workdir.path().join("shop").display().to_string();
+    shop(&workdir, &open.replace("DIRECTORY", &directory));
+    workdir.apply();
+    let files: Vec<_> = std::fs::read_dir(workdir.path().join("shop"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name())
+        .collect();
+    assert_eq!(files, ["tea.json"], "the lease is closed");
+    let state = std::fs::read_to_string(workdir.path().join("terraform.tfstate")).unwrap();
+    assert!(!state.contains("percent-off"));
+}
+
+#[test]
+fn an_action() {
+    if !terraform::has("actions", (1, 14)) || terraform::is_opentofu() {
+        return;
+    }
+    let workdir = workdir("shop");
+    shop(
+        &workdir,
+        "action \"shop_ring\" \"x\" {\n  config {\n    times = 2\n  }\n}\n",
+    );
+    let run = workdir.run(&[
+        "apply",
+        "-auto-approve",
+        "-input=false",
+        "-no-color",
+        "-invoke=action.shop_ring.x",
+    ]);
+    assert!(
+        run.success && run.output.contains("ring 2"),
+        "{}",
+        run.output
+    );
+    assert!(workdir.path().join("shop/bell.json").exists());
+}
+
+#[test]
+fn a_list_and_an_import() {
+    let workdir = workdir("shop");
+    shop(
+        &workdir,
+        "resource \"shop_article\" \"tea\" {\n  name  = \"tea\"\n  price = 3\n}\n",
+    );
+    std::fs::write(
+        workdir.path().join("shop/tea.json"),
+        r#"{"name":"tea","price":3}"#,
+    )
+    .unwrap();
+    workdir.import("shop_article.tea", "tea");
+    workdir.empty_plan();
+    if !terraform::has("terraform query", (1, 14)) {
+        return;
+    }
+    for name in ["oil", "salt"] {
+        let text = format!(r#"{{"name":"{name}","price":1}}"#);
+        std::fs::write(workdir.path().join(format!("shop/{name}.json")), text).unwrap();
+    }
+    workdir.write(
+        "all.tfquery.hcl",
+        "list \"shop_article\" \"all\" {\n  provider = shop\n  limit    = 2\n}\n",
+    );
+    let run = workdir.run(&["query", "-no-color"]);
+    assert!(run.success, "{}", run.output);
+    let shown = ["oil", "salt", "tea"]
+        .iter()
+        .filter(|name| run.output.contains(&format!("name={name}")));
+    assert_eq!(shown.count(), 2, "as many as asked for: {}", run.output);
+}
