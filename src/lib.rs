@@ -6,6 +6,9 @@
 pub mod cli;
 mod clouds;
 mod databricks;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 mod network;
 mod preflight;
 mod provider;

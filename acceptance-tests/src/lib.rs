@@ -4,6 +4,7 @@
 //! and looks at what it planned and did; [`stage`] is both, set for a test; [`localstack`] finds the LocalStack that the suite was started with.
 
 pub mod azure;
+pub mod fuzz;
 pub mod google;
 pub mod harness;
 pub mod kms;

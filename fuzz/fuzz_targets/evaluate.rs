@@ -1,8 +1,7 @@
-//! Any line, answered as `policy evaluate` answers it: a decision or an error, never a panic.
+//! Any bytes for one parser; see `src/fuzzing.rs`.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|line: &str| {
-    let _ = dbxcmk::cli::policy::decide(line);
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let target = dbxcmk::fuzzing::TARGETS.iter().find(|one| one.name == "evaluate").expect("a target");
+    let _ = (target.run)(input);
 });

@@ -1,13 +1,7 @@
-//! Any text, reviewed as a plan: a report in every form, or a sentence that refuses it.
+//! Any bytes for one parser; see `src/fuzzing.rs`.
 #![no_main]
 
-use dbxcmk::review::render::{LARGEST_COMMENT, json, markdown, sarif, text};
-use dbxcmk::review::review;
-use libfuzzer_sys::fuzz_target;
-
-fuzz_target!(|input: &str| {
-    if let Ok(report) = review(input) {
-        assert!(markdown(&report).chars().count() <= LARGEST_COMMENT);
-        let _ = (json(&report), sarif(&report, &|_| None, "main.tf"), text(&report));
-    }
+libfuzzer_sys::fuzz_target!(|input: &[u8]| {
+    let target = dbxcmk::fuzzing::TARGETS.iter().find(|one| one.name == "review").expect("a target");
+    let _ = (target.run)(input);
 });

@@ -215,7 +215,8 @@ const GUIDES: &str = "
                       [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
 - [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
 - [Incident runbook](guides/incident-runbook.md), the [key command](guides/key-command.md), and [reliability](guides/reliability.md)
-- [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md)
+- [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md), [performance](performance.md)
+- [Threat model](guides/threat-model.md)
 ";
 
 /// The guide on findings: every one that there is.

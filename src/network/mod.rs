@@ -1,9 +1,11 @@
 //! How this machine reaches others: what every client of this program has in common, whomever it calls.
 
 mod body;
+mod pages;
 mod proxies;
 mod rest;
 
 pub use body::{NoBody, body};
+pub use pages::Pages;
 pub use proxies::Proxies;
 pub use rest::{Answer, Call, Refusal, client, plain, retry_after, safe, send};

@@ -53,17 +53,23 @@ pub fn has(feature: &str, since: (u32, u32)) -> bool {
         } else {
             format!("{feature} needs Terraform {}.{}\n", since.0, since.1)
         };
-        // What a test prints is seen only when it fails: the suite's own file is shown at its end.
-        if let Some(file) = std::env::var_os(PASSED_OVER).filter(|file| !file.is_empty()) {
-            let opened = std::fs::OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(file);
-            let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
-            written.expect("what is passed over can be written down");
-        }
+        passed_over(&line);
     }
     there
+}
+
+/// Counts a test, or a part of one, that cannot run here.
+pub fn passed_over(what: &str) {
+    // What a test prints is seen only when it fails: the suite's own file is shown at its end.
+    if let Some(file) = std::env::var_os(PASSED_OVER).filter(|file| !file.is_empty()) {
+        let opened = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(file);
+        let line = format!("{}\n", what.trim_end());
+        let written = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.expect("what is passed over can be written down");
+    }
 }
 
 /// A command that runs Terraform.

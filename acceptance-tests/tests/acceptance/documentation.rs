@@ -22,9 +22,14 @@ fn pages() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     files(&root.join("docs"), "md", &mut found);
     found.extend(
-        ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-            .iter()
-            .map(|name| root.join(name)),
+        [
+            "README.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "SECURITY.md",
+        ]
+        .iter()
+        .map(|name| root.join(name)),
     );
     found.sort();
     found
@@ -325,4 +330,40 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
         })
         .collect();
     assert_eq!(of_iam, listed(&documents[2]), "for roles");
+}
+
+/// Each promise of the threat model names tests that there are.
+#[test]
+fn every_promise_of_the_threat_model_has_its_test() {
+    fn sources(directory: &Path, all: &mut String) {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" {
+                sources(&path, all);
+            } else if name.ends_with(".rs") {
+                all.push_str(&std::fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut all = String::new();
+    sources(&checkout(), &mut all);
+    let page = std::fs::read_to_string(checkout().join("docs/guides/threat-model.md")).unwrap();
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && line.contains('`'));
+    let mut promises = 0;
+    for row in rows {
+        let tests = row.trim_end_matches([' ', '|']).rsplit('|').next().unwrap();
+        let named: Vec<&str> = tests.split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "no test: {row}");
+        for test in named {
+            promises += 1;
+            assert!(
+                all.contains(&format!("fn {test}(")),
+                "there is no test {test}"
+            );
+        }
+    }
+    assert!(promises > 15, "{promises}");
 }

@@ -10,7 +10,7 @@ use super::bridge::from_value;
 use super::context::Context;
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
-use super::schema::{Name, Schema};
+use super::schema::{Described, Name, Schema};
 use super::typed::{misfit, validated_once_known};
 use super::value::Value;
 
@@ -75,11 +75,11 @@ pub(crate) struct PlannedAction {
 }
 
 pub(crate) trait Erased<C>: Send + Sync {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
     fn plan<'a>(&'a self, cx: Context<C>, config: &'a Value) -> Boxed<'a, PlannedAction>;
     fn invoke<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         config: &'a Value,
         events: &'a Events,
@@ -89,7 +89,7 @@ pub(crate) trait Erased<C>: Send + Sync {
 /// An action of a provider.
 pub struct Registered<C> {
     pub(crate) name: Name,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Described,
     pub(crate) erased: Box<dyn Erased<C>>,
 }
 
@@ -97,7 +97,7 @@ pub struct Registered<C> {
 pub fn register<A: Action>(action: A) -> Registered<A::Client> {
     Registered {
         name: action.name(),
-        schema: action.schema(),
+        schema: action.schema().into(),
         erased: Box::new(action),
     }
 }
@@ -115,7 +115,7 @@ impl<C> Registered<C> {
 }
 
 impl<A: Action> Erased<A::Client> for A {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
         validated_once_known(schema, config, |model| Action::validate(self, model))
     }
 
@@ -143,7 +143,7 @@ impl<A: Action> Erased<A::Client> for A {
 
     fn invoke<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<A::Client>,
         config: &'a Value,
         events: &'a Events,

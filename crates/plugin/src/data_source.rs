@@ -10,7 +10,7 @@ use super::bridge::{from_value, to_value};
 use super::context::Context;
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
-use super::schema::{Name, Schema};
+use super::schema::{Described, Name, Schema};
 use super::typed::{misfit, validated_once_known};
 use super::value::Value;
 
@@ -48,15 +48,19 @@ pub(crate) struct Data {
 }
 
 pub(crate) trait Erased<C>: Send + Sync {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
-    fn read<'a>(&'a self, schema: &'a Schema, cx: Context<C>, config: &'a Value)
-    -> Boxed<'a, Data>;
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
+    fn read<'a>(
+        &'a self,
+        schema: &'a Described,
+        cx: Context<C>,
+        config: &'a Value,
+    ) -> Boxed<'a, Data>;
 }
 
 /// A data source of a provider.
 pub struct Registered<C> {
     pub(crate) name: Name,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Described,
     pub(crate) erased: Box<dyn Erased<C>>,
 }
 
@@ -64,7 +68,7 @@ pub struct Registered<C> {
 pub fn register<D: DataSource>(source: D) -> Registered<D::Client> {
     Registered {
         name: source.name(),
-        schema: source.schema(),
+        schema: source.schema().into(),
         erased: Box::new(source),
     }
 }
@@ -82,13 +86,13 @@ impl<C> Registered<C> {
 }
 
 impl<D: DataSource> Erased<D::Client> for D {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
         validated_once_known(schema, config, |model| DataSource::validate(self, model))
     }
 
     fn read<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<D::Client>,
         config: &'a Value,
     ) -> Boxed<'a, Data> {
@@ -103,7 +107,7 @@ impl<D: DataSource> Erased<D::Client> for D {
                 result.and_then(|model| to_value(&model).map_err(|error| misfit(&error).into()));
             let (mut diagnostics, _) = cx.finish();
             let (value, deferred) = match result {
-                Ok(value) => (value.canonical(&schema.ty()), None),
+                Ok(value) => (value.canonical(schema.ty()), None),
                 Err(unfinished) => {
                     let (reasons, deferred) = unfinished.into_parts();
                     diagnostics.extend(reasons);

@@ -12,7 +12,7 @@ use super::bridge::{from_value, to_value};
 use super::context::Context;
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::schema::{Name, Schema};
+use super::schema::{Described, Name, Schema};
 use super::stored::Private;
 use super::typed::{misfit, validated_once_known};
 use super::value::Value;
@@ -104,10 +104,10 @@ pub(crate) struct Renewed {
 }
 
 pub(crate) trait Erased<C>: Send + Sync {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
     fn open<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         config: &'a Value,
     ) -> Boxed<'a, OpenedValue>;
@@ -118,7 +118,7 @@ pub(crate) trait Erased<C>: Send + Sync {
 /// An ephemeral resource of a provider.
 pub struct Registered<C> {
     pub(crate) name: Name,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Described,
     pub(crate) erased: Box<dyn Erased<C>>,
 }
 
@@ -126,7 +126,7 @@ pub struct Registered<C> {
 pub fn register<E: EphemeralResource>(resource: E) -> Registered<E::Client> {
     Registered {
         name: resource.name(),
-        schema: resource.schema(),
+        schema: resource.schema().into(),
         erased: Box::new(resource),
     }
 }
@@ -144,7 +144,7 @@ impl<C> Registered<C> {
 }
 
 impl<E: EphemeralResource> Erased<E::Client> for E {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
         validated_once_known(schema, config, |model| {
             EphemeralResource::validate(self, model)
         })
@@ -152,7 +152,7 @@ impl<E: EphemeralResource> Erased<E::Client> for E {
 
     fn open<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<E::Client>,
         config: &'a Value,
     ) -> Boxed<'a, OpenedValue> {
@@ -165,7 +165,7 @@ impl<E: EphemeralResource> Erased<E::Client> for E {
             };
             let result = result.and_then(|opened| {
                 let value = to_value(&opened.model).map_err(|error| misfit(&error))?;
-                let value = value.canonical(&schema.ty());
+                let value = value.canonical(schema.ty());
                 if value.is_wholly_known() {
                     Ok((value, opened.renew_at))
                 } else {

@@ -11,7 +11,7 @@ use super::bridge::{from_value, to_value};
 use super::context::Context;
 use super::diagnostics::Diagnostics;
 use super::resource::Resource;
-use super::schema::{Name, Schema};
+use super::schema::{Described, Name, Schema};
 use super::typed::misfit;
 use super::value::Value;
 
@@ -98,7 +98,7 @@ pub(crate) trait Erased<C>: Send + Sync {
 /// A list of a provider.
 pub struct Registered<C> {
     pub(crate) name: Name,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Described,
     pub(crate) erased: Box<dyn Erased<C>>,
 }
 
@@ -106,7 +106,7 @@ pub struct Registered<C> {
 pub fn register<L: ListResource>(list: L) -> Registered<<L::Of as Resource>::Client> {
     Registered {
         name: list.name(),
-        schema: list.schema(),
+        schema: list.schema().into(),
         erased: Box::new(list),
     }
 }

@@ -10,18 +10,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::Path;
-use super::schema::{Attribute, Kind, Nesting, Schema, object_type};
+use super::schema::{Attribute, Described, Kind, Nesting, Schema, object_type};
 use super::value::Value;
 
 /// The plan before the resource has had its say. `prior` is `None` for a creation.
-pub(crate) fn propose(schema: &Schema, config: &Value, prior: Option<&Value>) -> Value {
+pub(crate) fn propose(schema: &Described, config: &Value, prior: Option<&Value>) -> Value {
     let ty = schema.ty();
     let planned = carry_over(&schema.attributes, config, prior);
     // In canonical order, so that sets can be compared; what is forgotten is found in the order of the configuration.
-    let shown = planned.clone().canonical(&ty);
+    let shown = planned.clone().canonical(ty);
     match prior {
         Some(prior) if without_quiet(schema, &shown) == without_quiet(schema, prior) => shown,
-        _ => forget_computed(&schema.attributes, config, planned).canonical(&ty),
+        _ => forget_computed(&schema.attributes, config, planned).canonical(ty),
     }
 }
 
@@ -283,8 +283,8 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
 mod tests {
     use super::*;
 
-    fn schema() -> Schema {
-        Schema::new(
+    fn schema() -> Described {
+        Described::from(Schema::new(
             "",
             vec![
                 Attribute::string("name").required(),
@@ -303,7 +303,7 @@ mod tests {
                     ],
                 ),
             ],
-        )
+        ))
     }
 
     fn config(name: &str, key: &str) -> Value {
@@ -396,7 +396,7 @@ mod tests {
         );
     }
 
-    fn collections() -> Schema {
+    fn collections() -> Described {
         let inner = || {
             vec![
                 Attribute::string("name").required(),
@@ -404,14 +404,14 @@ mod tests {
                 Attribute::string("id").computed(),
             ]
         };
-        Schema::new(
+        Described::from(Schema::new(
             "",
             vec![
                 Attribute::nested("list", Nesting::List, inner()),
                 Attribute::block("set", Nesting::Set, inner()),
                 Attribute::nested("map", Nesting::Map, inner()),
             ],
-        )
+        ))
     }
 
     fn element(name: &str, kind: &str, id: Value) -> Value {

@@ -16,7 +16,7 @@ use super::diagnostics::{Diagnostic, Diagnostics};
 use super::identity::Identity;
 use super::path::Path;
 use super::planning::{differs_quietly, propose, replacements};
-use super::schema::{Name, Schema};
+use super::schema::{Described, Name, Schema};
 use super::stored::{Private, RawState};
 use super::typed::{misfit, validated};
 use super::value::Value;
@@ -254,44 +254,51 @@ pub(crate) struct Outcome {
 
 /// A resource whose types are forgotten, as the server keeps it.
 pub(crate) trait Erased<C>: Send + Sync {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics;
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
     /// Plans a creation, a change, or (configuration null) a destruction.
     fn plan<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         config: &'a Value,
         prior: &'a Value,
     ) -> Boxed<'a, Planned>;
     fn apply<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         prior: &'a Value,
         planned: &'a Value,
     ) -> Boxed<'a, Outcome>;
     fn read<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         state: &'a Value,
     ) -> Boxed<'a, Outcome>;
     fn import_state<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<C>,
         id: &'a str,
     ) -> Boxed<'a, Outcome>;
-    fn move_state(&self, schema: &Schema, source: &Source)
-    -> Result<(Value, Private), Diagnostics>;
-    fn upgrade(&self, schema: &Schema, version: i64, state: RawState)
-    -> Result<Value, Diagnostics>;
+    fn move_state(
+        &self,
+        schema: &Described,
+        source: &Source,
+    ) -> Result<(Value, Private), Diagnostics>;
+    fn upgrade(
+        &self,
+        schema: &Described,
+        version: i64,
+        state: RawState,
+    ) -> Result<Value, Diagnostics>;
 }
 
 /// A resource of a provider.
 pub struct Registered<C> {
     pub(crate) name: Name,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Described,
     pub(crate) identity: Identity,
     pub(crate) erased: Box<dyn Erased<C>>,
 }
@@ -300,7 +307,7 @@ pub struct Registered<C> {
 pub fn register<R: Resource>(resource: R) -> Registered<R::Client> {
     Registered {
         name: resource.name(),
-        schema: resource.schema(),
+        schema: resource.schema().into(),
         identity: resource.identity(),
         erased: Box::new(Typed(resource)),
     }
@@ -348,15 +355,15 @@ fn without_unknowns(value: Value) -> Value {
 }
 
 impl<R: Resource> Typed<R> {
-    fn write(schema: &Schema, model: &R::Model) -> Result<Value, Diagnostics> {
+    fn write(schema: &Described, model: &R::Model) -> Result<Value, Diagnostics> {
         to_value(model)
-            .map(|value| value.canonical(&schema.ty()))
+            .map(|value| value.canonical(schema.ty()))
             .map_err(|error| misfit(&error))
     }
 
     async fn try_plan(
         &self,
-        schema: &Schema,
+        schema: &Described,
         cx: &Context<R::Client>,
         config: &Value,
         prior: &Value,
@@ -397,7 +404,7 @@ impl<R: Resource> Typed<R> {
 
     async fn try_apply(
         &self,
-        schema: &Schema,
+        schema: &Described,
         cx: &Context<R::Client>,
         prior: &Value,
         planned: &Value,
@@ -423,13 +430,13 @@ impl<R: Resource> Typed<R> {
 }
 
 impl<R: Resource> Erased<R::Client> for Typed<R> {
-    fn validate(&self, schema: &Schema, config: &Value) -> Diagnostics {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
         validated(schema, config, |model| self.0.validate(model))
     }
 
     fn plan<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<R::Client>,
         config: &'a Value,
         prior: &'a Value,
@@ -470,7 +477,7 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
 
     fn apply<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<R::Client>,
         prior: &'a Value,
         planned: &'a Value,
@@ -519,7 +526,7 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
 
     fn read<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<R::Client>,
         state: &'a Value,
     ) -> Boxed<'a, Outcome> {
@@ -551,7 +558,7 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
 
     fn import_state<'a>(
         &'a self,
-        schema: &'a Schema,
+        schema: &'a Described,
         cx: Context<R::Client>,
         id: &'a str,
     ) -> Boxed<'a, Outcome> {
@@ -577,7 +584,7 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
 
     fn move_state(
         &self,
-        schema: &Schema,
+        schema: &Described,
         source: &Source,
     ) -> Result<(Value, Private), Diagnostics> {
         let (model, private) = self
@@ -589,12 +596,12 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
 
     fn upgrade(
         &self,
-        schema: &Schema,
+        schema: &Described,
         version: i64,
         state: RawState,
     ) -> Result<Value, Diagnostics> {
         let state = self.0.upgrade(version, schema.version, state)?;
-        decode_lenient(state.json(), &schema.ty()).map_err(|error| {
+        decode_lenient(state.json(), schema.ty()).map_err(|error| {
             Diagnostic::error(
                 format!("The state of {} cannot be read", self.0.name()),
                 format!(

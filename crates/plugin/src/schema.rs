@@ -622,6 +622,37 @@ impl Schema {
     }
 }
 
+/// A schema and the type that follows from it, which every message needs: made once.
+#[derive(Debug)]
+pub(crate) struct Described {
+    schema: Schema,
+    ty: Type,
+}
+
+impl From<Schema> for Described {
+    fn from(schema: Schema) -> Self {
+        Self {
+            ty: schema.ty(),
+            schema,
+        }
+    }
+}
+
+impl std::ops::Deref for Described {
+    type Target = Schema;
+
+    fn deref(&self) -> &Schema {
+        &self.schema
+    }
+}
+
+impl Described {
+    /// The type of the whole block.
+    pub(crate) fn ty(&self) -> &Type {
+        &self.ty
+    }
+}
+
 fn block_to_proto(attributes: &[Attribute]) -> tfplugin6::schema::Block {
     use tfplugin6::schema::NestedBlock;
     use tfplugin6::schema::nested_block::NestingMode;

@@ -144,3 +144,26 @@ impl MutualTls {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Who did not start the plugin has another certificate, however well it is made.
+    #[test]
+    fn nobody_but_the_announced_client_gets_in() -> Result<(), Box<dyn std::error::Error>> {
+        let provider = aws_lc_rs::default_provider();
+        let (own, _) = own_certificate()?;
+        let (other, _) = own_certificate()?;
+        let client = PinnedClient {
+            certificate: own.clone(),
+            algorithms: provider.signature_verification_algorithms,
+        };
+        let now = UnixTime::now();
+        assert!(client.verify_client_cert(&own, &[], now).is_ok());
+        assert!(client.verify_client_cert(&other, &[], now).is_err());
+        assert!(client.client_auth_mandatory());
+        assert!(MutualTls::new("no certificate").is_err());
+        Ok(())
+    }
+}

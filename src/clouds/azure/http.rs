@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::errors::AzureError;
 use super::{Audience, Azure};
-use crate::network::{Answer, Call, Refusal, send};
+use crate::network::{Answer, Call, Pages, Refusal, send};
 
 /// How long is waited at most when Azure asks for it.
 pub(super) const LONGEST_ASKED: Duration = Duration::from_secs(60);
@@ -58,8 +58,9 @@ impl Azure {
         audience: Audience,
         first: String,
     ) -> Result<Vec<Json>, AzureError> {
-        let (mut all, mut next) = (Vec::new(), Some(first));
+        let (mut all, mut next, mut pages) = (Vec::new(), Some(first), Pages::default());
         while let Some(url) = next {
+            pages.next(&url).map_err(AzureError::Malformed)?;
             let page = self.call(audience, Method::GET, &url, None).await?.body;
             let values = page.get("value").and_then(Json::as_array);
             all.extend(

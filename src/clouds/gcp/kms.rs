@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::Gcp;
 use super::errors::{GcpError, unreadable};
+use crate::network::Pages;
 use crate::preflight::Fact;
 use crate::preflight::gcp::{
     Binding, CryptoKey, CryptoKeyFacts, CryptoKeyVersion, DenyRule, IamCondition, PolicyLevel,
@@ -191,8 +192,9 @@ impl Gcp {
             self.settings.endpoint_cloudkms()
         );
         let mut all = Vec::new();
-        let mut token = String::new();
+        let (mut token, mut pages) = (String::new(), Pages::default());
         loop {
+            pages.next(&token).map_err(GcpError::Malformed)?;
             let page: KeyPage = self
                 .call(Method::GET, &format!("{base}{}", paged(&token)), None)
                 .await?;
@@ -240,8 +242,9 @@ impl Gcp {
             self.settings.endpoint_cloudkms()
         );
         let mut all = Vec::new();
-        let mut token = String::new();
+        let (mut token, mut pages) = (String::new(), Pages::default());
         loop {
+            pages.next(&token).map_err(GcpError::Malformed)?;
             let page: VersionPage = self
                 .call(Method::GET, &format!("{base}{}", paged(&token)), None)
                 .await?;

@@ -31,10 +31,10 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_action_config::Request,
     ) -> Result<pb::validate_action_config::Response, Diagnostics> {
         let action = self.action(&request.action_type)?;
-        let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_action_config::Response {
-            diagnostics: action.erased.validate(action.schema(), &config).to_proto(),
+            diagnostics: action.erased.validate(&action.schema, &config).to_proto(),
         })
     }
 
@@ -43,7 +43,7 @@ impl<P: Provider> Inner<P> {
         request: pb::plan_action::Request,
     ) -> Result<pb::plan_action::Response, Diagnostics> {
         let action = self.action(&request.action_type)?;
-        let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         let planned = action.erased.plan(self.context(&[])?, &config).await;
         Ok(pb::plan_action::Response {
@@ -68,12 +68,12 @@ impl<P: Provider> Inner<P> {
         events: &Events,
     ) -> Result<Diagnostics, Diagnostics> {
         let action = self.action(&request.action_type)?;
-        let config = codec::decode_optional(request.config.as_ref(), &action.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         let cx = self.context(&[])?;
         Ok(action
             .erased
-            .invoke(action.schema(), cx, &config, events)
+            .invoke(&action.schema, cx, &config, events)
             .await)
     }
 }

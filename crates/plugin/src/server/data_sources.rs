@@ -13,10 +13,10 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_data_resource_config::Request,
     ) -> Result<pb::validate_data_resource_config::Response, Diagnostics> {
         let source = self.data_source(&request.type_name)?;
-        let config = codec::decode_optional(request.config.as_ref(), &source.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), source.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_data_resource_config::Response {
-            diagnostics: source.erased.validate(source.schema(), &config).to_proto(),
+            diagnostics: source.erased.validate(&source.schema, &config).to_proto(),
         })
     }
 
@@ -25,11 +25,11 @@ impl<P: Provider> Inner<P> {
         request: pb::read_data_source::Request,
     ) -> Result<pb::read_data_source::Response, Diagnostics> {
         let source = self.data_source(&request.type_name)?;
-        let ty = source.schema().ty();
+        let ty = source.schema.ty();
         let config = codec::decode_optional(request.config.as_ref(), &ty)
             .map_err(|error| undecodable("a configuration", &error))?;
         let cx = self.context(&[])?;
-        let outcome = source.erased.read(source.schema(), cx, &config).await;
+        let outcome = source.erased.read(&source.schema, cx, &config).await;
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
         if deferred.is_some() {
             // What it will say is for a later run; why it cannot be said now is in the reason.

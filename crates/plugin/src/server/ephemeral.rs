@@ -18,9 +18,9 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_ephemeral_resource_config::Request,
     ) -> Result<pb::validate_ephemeral_resource_config::Response, Diagnostics> {
         let resource = self.ephemeral(&request.type_name)?;
-        let config = codec::decode_optional(request.config.as_ref(), &resource.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), resource.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        let found = resource.erased.validate(resource.schema(), &config);
+        let found = resource.erased.validate(&resource.schema, &config);
         Ok(pb::validate_ephemeral_resource_config::Response {
             diagnostics: found.to_proto(),
         })
@@ -31,11 +31,11 @@ impl<P: Provider> Inner<P> {
         request: pb::open_ephemeral_resource::Request,
     ) -> Result<pb::open_ephemeral_resource::Response, Diagnostics> {
         let resource = self.ephemeral(&request.type_name)?;
-        let ty = resource.schema().ty();
+        let ty = resource.schema.ty();
         let config = codec::decode_optional(request.config.as_ref(), &ty)
             .map_err(|error| undecodable("a configuration", &error))?;
         let cx = self.context(&[])?;
-        let opened = resource.erased.open(resource.schema(), cx, &config).await;
+        let opened = resource.erased.open(&resource.schema, cx, &config).await;
         let deferred = deferred(opened.deferred, request.client_capabilities.as_ref());
         let result = codec::encode(&opened.value, &ty)
             .map_err(|error| unwritable("What was opened", &error))?;

@@ -67,7 +67,7 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_list_resource_config::Request,
     ) -> Result<pb::validate_list_resource_config::Response, Diagnostics> {
         let list = self.list(&request.type_name)?;
-        let config = codec::decode_optional(request.config.as_ref(), &list.schema().ty())
+        let config = codec::decode_optional(request.config.as_ref(), list.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_list_resource_config::Response {
             diagnostics: list.schema().validate(&config).to_proto(),
@@ -91,8 +91,8 @@ impl<P: Provider> Inner<P> {
     ) -> Result<(), Diagnostics> {
         let list = self.list(&request.type_name)?;
         let resource = self.resource(&request.type_name)?;
-        let ty = resource.schema().ty();
-        let config = codec::decode_optional(request.config.as_ref(), &list.schema().ty())
+        let ty = resource.schema.ty();
+        let config = codec::decode_optional(request.config.as_ref(), list.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         let limit = usize::try_from(request.limit)
             .ok()

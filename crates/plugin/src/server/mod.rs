@@ -39,7 +39,7 @@ use super::diagnostics::{Diagnostic, Diagnostics};
 use super::function::{Function, Signature};
 use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
-use super::schema::Schema;
+use super::schema::Described;
 use super::stored::Private;
 #[cfg(feature = "testing")]
 use super::types::Type;
@@ -57,7 +57,7 @@ impl<P: Provider> Clone for Server<P> {
 
 /// What a provider offers, made when it is first asked for: a handshake must not wait for it.
 struct Catalogue<C> {
-    provider: Schema,
+    provider: Described,
     resources: BTreeMap<String, resource::Registered<C>>,
     data_sources: BTreeMap<String, data_source::Registered<C>>,
     ephemeral: BTreeMap<String, ephemeral_resource::Registered<C>>,
@@ -123,7 +123,7 @@ impl<P: Provider> Server<P> {
 impl<P: Provider> Inner<P> {
     fn catalogue(&self) -> &Catalogue<P::Client> {
         self.catalogue.get_or_init(|| Catalogue {
-            provider: self.provider.schema(),
+            provider: self.provider.schema().into(),
             resources: named(self.provider.resources(), |one| one.name()),
             data_sources: named(self.provider.data_sources(), |one| one.name()),
             ephemeral: named(self.provider.ephemeral_resources(), |one| one.name()),
@@ -403,23 +403,23 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
 #[cfg(feature = "testing")]
 impl<P: Provider> Server<P> {
     pub(crate) fn resource_type(&self, name: &str) -> Result<Type, Diagnostics> {
-        Ok(self.0.resource(name)?.schema().ty())
+        Ok(self.0.resource(name)?.schema.ty().clone())
     }
 
     pub(crate) fn data_source_type(&self, name: &str) -> Result<Type, Diagnostics> {
-        Ok(self.0.data_source(name)?.schema().ty())
+        Ok(self.0.data_source(name)?.schema.ty().clone())
     }
 
     pub(crate) fn action_type(&self, name: &str) -> Result<Type, Diagnostics> {
-        Ok(self.0.action(name)?.schema().ty())
+        Ok(self.0.action(name)?.schema.ty().clone())
     }
 
     pub(crate) fn list_type(&self, name: &str) -> Result<Type, Diagnostics> {
-        Ok(self.0.list(name)?.schema().ty())
+        Ok(self.0.list(name)?.schema.ty().clone())
     }
 
     pub(crate) fn ephemeral_type(&self, name: &str) -> Result<Type, Diagnostics> {
-        Ok(self.0.ephemeral(name)?.schema().ty())
+        Ok(self.0.ephemeral(name)?.schema.ty().clone())
     }
 
     pub(crate) fn signature(&self, name: &str) -> Result<Signature, Diagnostics> {

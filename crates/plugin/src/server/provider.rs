@@ -133,7 +133,7 @@ impl<P: Provider> Inner<P> {
         request: pb::validate_provider_config::Request,
     ) -> Result<pb::validate_provider_config::Response, Diagnostics> {
         let schema = &self.catalogue().provider;
-        let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
+        let config = codec::decode_optional(request.config.as_ref(), schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
         let mut found = schema.validate(&config);
         if !found.has_errors() {
@@ -149,7 +149,7 @@ impl<P: Provider> Inner<P> {
         request: pb::configure_provider::Request,
     ) -> Result<pb::configure_provider::Response, Diagnostics> {
         let schema = &self.catalogue().provider;
-        let config = codec::decode_optional(request.config.as_ref(), &schema.ty())
+        let config = codec::decode_optional(request.config.as_ref(), schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
         let run = Run::new(request.terraform_version, self.stop.clone());
         let (client, warnings) = self

@@ -29,13 +29,13 @@ impl<P: Provider> Inner<P> {
         let resource = self.resource(&request.type_name)?;
         let config = read(
             request.config.as_ref(),
-            &resource.schema().ty(),
+            resource.schema.ty(),
             "a configuration",
         )?;
         Ok(pb::validate_resource_config::Response {
             diagnostics: resource
                 .erased
-                .validate(resource.schema(), &config)
+                .validate(&resource.schema, &config)
                 .to_proto(),
         })
     }
@@ -54,9 +54,9 @@ impl<P: Provider> Inner<P> {
         })?;
         let state = resource
             .erased
-            .upgrade(resource.schema(), request.version, json)?;
+            .upgrade(&resource.schema, request.version, json)?;
         Ok(pb::upgrade_resource_state::Response {
-            upgraded_state: write(&state, &resource.schema().ty(), "The upgraded state")?,
+            upgraded_state: write(&state, resource.schema.ty(), "The upgraded state")?,
             diagnostics: Vec::new(),
         })
     }
@@ -66,10 +66,10 @@ impl<P: Provider> Inner<P> {
         request: pb::read_resource::Request,
     ) -> Result<pb::read_resource::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let ty = resource.schema().ty();
+        let ty = resource.schema.ty();
         let state = read(request.current_state.as_ref(), &ty, "a state")?;
         let cx = self.context(&request.private)?;
-        let outcome = resource.erased.read(resource.schema(), cx, &state).await;
+        let outcome = resource.erased.read(&resource.schema, cx, &state).await;
         Ok(pb::read_resource::Response {
             new_state: write(&outcome.state, &ty, "The state that was read")?,
             diagnostics: outcome.diagnostics.to_proto(),
@@ -88,13 +88,13 @@ impl<P: Provider> Inner<P> {
         request: pb::plan_resource_change::Request,
     ) -> Result<pb::plan_resource_change::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let ty = resource.schema().ty();
+        let ty = resource.schema.ty();
         let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
         let config = read(request.config.as_ref(), &ty, "a configuration")?;
         let planned = resource
             .erased
             .plan(
-                resource.schema(),
+                &resource.schema,
                 self.context(&request.prior_private)?,
                 &config,
                 &prior,
@@ -134,13 +134,13 @@ impl<P: Provider> Inner<P> {
         };
         let attempt = async {
             let resource = self.resource(&request.type_name)?;
-            let ty = resource.schema().ty();
+            let ty = resource.schema.ty();
             let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
             let planned = read(request.planned_state.as_ref(), &ty, "a planned state")?;
             let outcome = resource
                 .erased
                 .apply(
-                    resource.schema(),
+                    &resource.schema,
                     self.context(&request.planned_private)?,
                     &prior,
                     &planned,
@@ -177,18 +177,14 @@ impl<P: Provider> Inner<P> {
         let cx = self.context(&[])?;
         let outcome = resource
             .erased
-            .import_state(resource.schema(), cx, &id)
+            .import_state(&resource.schema, cx, &id)
             .await;
         let imported = if outcome.diagnostics.has_errors() {
             Vec::new()
         } else {
             vec![pb::import_resource_state::ImportedResource {
                 type_name: request.type_name.clone(),
-                state: write(
-                    &outcome.state,
-                    &resource.schema().ty(),
-                    "The imported state",
-                )?,
+                state: write(&outcome.state, resource.schema.ty(), "The imported state")?,
                 private: outcome.private.to_bytes(),
                 identity: resource.identity().of(&outcome.state)?,
             }]
@@ -236,9 +232,9 @@ impl<P: Provider> Inner<P> {
             request.source_type_name,
             state,
         );
-        let (state, private) = resource.erased.move_state(resource.schema(), &source)?;
+        let (state, private) = resource.erased.move_state(&resource.schema, &source)?;
         Ok(pb::move_resource_state::Response {
-            target_state: write(&state, &resource.schema().ty(), "The state that was moved")?,
+            target_state: write(&state, resource.schema.ty(), "The state that was moved")?,
             diagnostics: Vec::new(),
             target_private: private.to_bytes(),
             target_identity: resource.identity().of(&state)?,
@@ -251,7 +247,7 @@ impl<P: Provider> Inner<P> {
         request: pb::generate_resource_config::Request,
     ) -> Result<pb::generate_resource_config::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let ty = resource.schema().ty();
+        let ty = resource.schema.ty();
         let state = read(request.state.as_ref(), &ty, "a state")?;
         let config = as_written(&resource.schema().attributes, &state).canonical(&ty);
         Ok(pb::generate_resource_config::Response {
