@@ -324,7 +324,7 @@ mod tests {
                 Value::map([("key", Value::string(key)), ("region", Value::Null)]),
             ),
         ])
-        .canonical(&schema().ty())
+        .canonical(schema().ty())
     }
 
     fn state(name: &str, key: &str) -> Value {
@@ -437,7 +437,7 @@ mod tests {
             ("set", Value::List(all().collect())),
             ("map", Value::map(keyed)),
         ])
-        .canonical(&collections().ty())
+        .canonical(collections().ty())
     }
 
     #[test]

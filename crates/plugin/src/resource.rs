@@ -167,6 +167,12 @@ pub trait Resource: Send + Sync + 'static {
         None
     }
 
+    /// What of a state a person would write, for a configuration that Terraform generates (Terraform 1.14). What the provider gives by itself
+    /// is left out anyway; this is for arguments that cannot stand together.
+    fn written(&self, state: Self::Model) -> Self::Model {
+        state
+    }
+
     /// A state of an older version in the form of the current one, which `current` is.
     ///
     /// # Errors
@@ -287,6 +293,7 @@ pub(crate) trait Erased<C>: Send + Sync {
         schema: &Described,
         source: &Source,
     ) -> Result<(Value, Private), Diagnostics>;
+    fn written(&self, schema: &Described, state: &Value) -> Result<Value, Diagnostics>;
     fn upgrade(
         &self,
         schema: &Described,
@@ -592,6 +599,11 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
             .move_state(source)
             .unwrap_or_else(|| Err(cannot_move(&self.0.name(), source)))?;
         Ok((Self::write(schema, &model)?, private))
+    }
+
+    fn written(&self, schema: &Described, state: &Value) -> Result<Value, Diagnostics> {
+        let model = from_value::<R::Model>(state).map_err(|error| misfit(&error))?;
+        Self::write(schema, &self.0.written(model))
     }
 
     fn upgrade(

@@ -33,8 +33,9 @@ pub struct ScheduleKeyDeletionConfig {
 impl ScheduleKeyDeletionConfig {
     fn order(&self) -> Order {
         Order::ScheduleDeletion {
-            days: match (&self.gcp, self.deletion_window_days.known()) {
-                (Attr::Null, None) => Some(30),
+            // Elsewhere it is not chosen for one deletion.
+            days: match (&self.aws, self.deletion_window_days.known()) {
+                (Attr::Known(_), None) => Some(30),
                 (_, days) => days.copied(),
             },
         }
@@ -63,7 +64,7 @@ impl Action for ScheduleKeyDeletionAction {
                     _ => Ok(()),
                 })
                 .describe("Days until the key is deleted: 7 to 30. Until then it can be restored. Default: `30`. On Google Cloud, the key's own \
-                     `destroy_scheduled_duration` counts: leave it out there."),
+                     `destroy_scheduled_duration` counts, and on Azure the `soft_delete_retention_days` of its vault: leave it out there."),
         );
         Schema::new(
             "Schedules the deletion of a key: nobody can use it from now on, and after the window everything that was encrypted with it is \

@@ -19,14 +19,42 @@ use crate::requirements::transition;
 use crate::vocabulary::{Cloud, UseCase};
 use serde_json::Value as Json;
 
-/// What a plan does not have, so that no review of it can see it.
-const NOT_EXAMINED: [&str; 5] = [
-    "the present state and policy of each key (`terraform plan` examines them)",
-    "IAM policies of cross-account roles (`terraform plan` examines them)",
-    "policies of the AWS organization (SCPs and RCPs)",
-    "VPC endpoint policies",
-    "IAM policies of Databricks",
-];
+/// What a plan does not have, so that no review of it can see it: on every cloud, and on one of them.
+const NOT_EXAMINED: &str =
+    "the present state and policy of each key (`terraform plan` examines them)";
+
+fn not_examined_on(cloud: &Cloud) -> &'static [&'static str] {
+    match cloud {
+        Cloud::Aws => aws::NOT_EXAMINED,
+        Cloud::Gcp => google::NOT_EXAMINED,
+        Cloud::Azure => azure::NOT_EXAMINED,
+        _ => &[],
+    }
+}
+
+/// What no review of this plan can see, for the clouds that it speaks of.
+fn not_examined(report: &Report, links: &Links) -> Vec<&'static str> {
+    if report.keys.is_empty() && report.workspaces.is_empty() {
+        return Vec::new();
+    }
+    let of_workspaces = links.workspaces.iter().map(|one| links.cloud_of(one));
+    let of_keys = report.keys.iter().map(|line| cloud_of_key(&line.key));
+    let clouds: BTreeSet<Cloud> = of_workspaces.chain(of_keys).collect();
+    let own = clouds.iter().flat_map(not_examined_on).copied();
+    std::iter::once(NOT_EXAMINED).chain(own).collect()
+}
+
+/// The cloud of a key, by its name or by the resource that makes it.
+fn cloud_of_key(key: &str) -> Cloud {
+    let is_named = |starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
+    if is_named(&["https://", "azurerm_"]) || key.contains(".azurerm_") {
+        Cloud::Azure
+    } else if is_named(&["projects/", "google_"]) || key.contains(".google_") {
+        Cloud::Gcp
+    } else {
+        Cloud::Aws
+    }
+}
 
 /// The form of the report.
 const VERSION: u32 = 1;
@@ -79,9 +107,7 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
         findings,
         ..Report::default()
     };
-    if !(report.keys.is_empty() && report.workspaces.is_empty()) {
-        report.not_examined = NOT_EXAMINED.to_vec();
-    }
+    report.not_examined = not_examined(&report, links);
     (report.nodes, report.edges) = diagram(plan, links);
     report.verdict = report.in_one_line();
     report

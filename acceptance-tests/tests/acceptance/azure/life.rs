@@ -256,8 +256,23 @@ fn what_is_there_is_listed_and_imported_by_its_identity() {
         "-input=false",
         "-generate-config-out=generated.tf",
     ]);
-    assert!(run.success, "{}", run.shown());
-    let generated = std::fs::read_to_string(stage.workdir.path().join("generated.tf")).unwrap();
+    let file = stage.workdir.path().join("generated.tf");
+    let generated = std::fs::read_to_string(&file).unwrap();
+    if has("configuration that the provider generates", (1, 14)) {
+        assert!(run.success, "{}", run.shown());
+    } else {
+        // An older Terraform writes everything that can be written; the error says what to take out.
+        let error = run.error("The workspace is named twice");
+        assert!(
+            error.detail.contains("Remove `workspace_id`"),
+            "{}",
+            error.detail
+        );
+        let lines = generated
+            .lines()
+            .filter(|line| !line.trim_start().starts_with("workspace_id "));
+        std::fs::write(&file, lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+    }
     assert!(
         generated.contains("azure = {") && !generated.contains("aws = {"),
         "{generated}"

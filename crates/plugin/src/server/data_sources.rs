@@ -26,14 +26,14 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::read_data_source::Response, Diagnostics> {
         let source = self.data_source(&request.type_name)?;
         let ty = source.schema.ty();
-        let config = codec::decode_optional(request.config.as_ref(), &ty)
+        let config = codec::decode_optional(request.config.as_ref(), ty)
             .map_err(|error| undecodable("a configuration", &error))?;
         let cx = self.context(&[])?;
         let outcome = source.erased.read(&source.schema, cx, &config).await;
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
         if deferred.is_some() {
             // What it will say is for a later run; why it cannot be said now is in the reason.
-            let later = codec::encode(&Value::unknown(), &ty)
+            let later = codec::encode(&Value::unknown(), ty)
                 .map_err(|error| unwritable("The data", &error))?;
             return Ok(pb::read_data_source::Response {
                 state: Some(later),
@@ -42,7 +42,7 @@ impl<P: Provider> Inner<P> {
             });
         }
         let state =
-            codec::encode(&outcome.value, &ty).map_err(|error| unwritable("The data", &error))?;
+            codec::encode(&outcome.value, ty).map_err(|error| unwritable("The data", &error))?;
         Ok(pb::read_data_source::Response {
             state: Some(state),
             diagnostics: outcome.diagnostics.to_proto(),

@@ -32,12 +32,12 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::open_ephemeral_resource::Response, Diagnostics> {
         let resource = self.ephemeral(&request.type_name)?;
         let ty = resource.schema.ty();
-        let config = codec::decode_optional(request.config.as_ref(), &ty)
+        let config = codec::decode_optional(request.config.as_ref(), ty)
             .map_err(|error| undecodable("a configuration", &error))?;
         let cx = self.context(&[])?;
         let opened = resource.erased.open(&resource.schema, cx, &config).await;
         let deferred = deferred(opened.deferred, request.client_capabilities.as_ref());
-        let result = codec::encode(&opened.value, &ty)
+        let result = codec::encode(&opened.value, ty)
             .map_err(|error| unwritable("What was opened", &error))?;
         let diagnostics = match deferred {
             Some(_) => Vec::new(),

@@ -99,10 +99,10 @@ impl<P: Provider> Inner<P> {
             .filter(|limit| *limit > 0)
             .unwrap_or(USUAL_LIMIT);
         let event = |name: String, state: crate::value::Value| {
-            let state = state.canonical(&ty);
+            let state = state.canonical(ty);
             let object = request
                 .include_resource_object
-                .then(|| codec::encode(&state, &ty))
+                .then(|| codec::encode(&state, ty))
                 .transpose();
             Ok::<_, Diagnostics>(pb::list_resource::Event {
                 identity: resource.identity().of(&state)?,

@@ -67,11 +67,11 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::read_resource::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema.ty();
-        let state = read(request.current_state.as_ref(), &ty, "a state")?;
+        let state = read(request.current_state.as_ref(), ty, "a state")?;
         let cx = self.context(&request.private)?;
         let outcome = resource.erased.read(&resource.schema, cx, &state).await;
         Ok(pb::read_resource::Response {
-            new_state: write(&outcome.state, &ty, "The state that was read")?,
+            new_state: write(&outcome.state, ty, "The state that was read")?,
             diagnostics: outcome.diagnostics.to_proto(),
             private: outcome.private.to_bytes(),
             deferred: deferred(outcome.deferred, request.client_capabilities.as_ref()),
@@ -89,8 +89,8 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::plan_resource_change::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema.ty();
-        let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
-        let config = read(request.config.as_ref(), &ty, "a configuration")?;
+        let prior = read(request.prior_state.as_ref(), ty, "a prior state")?;
+        let config = read(request.config.as_ref(), ty, "a configuration")?;
         let planned = resource
             .erased
             .plan(
@@ -107,7 +107,7 @@ impl<P: Provider> Inner<P> {
             None
         };
         Ok(pb::plan_resource_change::Response {
-            planned_state: write(&planned.state, &ty, "The plan")?,
+            planned_state: write(&planned.state, ty, "The plan")?,
             requires_replace: planned
                 .replace
                 .iter()
@@ -135,8 +135,8 @@ impl<P: Provider> Inner<P> {
         let attempt = async {
             let resource = self.resource(&request.type_name)?;
             let ty = resource.schema.ty();
-            let prior = read(request.prior_state.as_ref(), &ty, "a prior state")?;
-            let planned = read(request.planned_state.as_ref(), &ty, "a planned state")?;
+            let prior = read(request.prior_state.as_ref(), ty, "a prior state")?;
+            let planned = read(request.planned_state.as_ref(), ty, "a planned state")?;
             let outcome = resource
                 .erased
                 .apply(
@@ -147,7 +147,7 @@ impl<P: Provider> Inner<P> {
                 )
                 .await;
             Ok::<_, Diagnostics>(pb::apply_resource_change::Response {
-                new_state: write(&outcome.state, &ty, "The new state")?,
+                new_state: write(&outcome.state, ty, "The new state")?,
                 private: outcome.private.to_bytes(),
                 diagnostics: outcome.diagnostics.to_proto(),
                 new_identity: resource.identity().of(&outcome.state)?,
@@ -248,10 +248,11 @@ impl<P: Provider> Inner<P> {
     ) -> Result<pb::generate_resource_config::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema.ty();
-        let state = read(request.state.as_ref(), &ty, "a state")?;
-        let config = as_written(&resource.schema().attributes, &state).canonical(&ty);
+        let state = read(request.state.as_ref(), ty, "a state")?;
+        let state = resource.erased.written(&resource.schema, &state)?;
+        let config = as_written(&resource.schema().attributes, &state).canonical(ty);
         Ok(pb::generate_resource_config::Response {
-            config: write(&config, &ty, "The generated configuration")?,
+            config: write(&config, ty, "The generated configuration")?,
             diagnostics: Vec::new(),
         })
     }

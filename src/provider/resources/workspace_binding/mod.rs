@@ -437,6 +437,17 @@ impl Resource for WorkspaceBindingResource {
         Ok(())
     }
 
+    /// On Azure, the resource ID names the workspace, and its number is only read.
+    fn written(&self, state: WorkspaceBindingModel) -> WorkspaceBindingModel {
+        match state.azure {
+            Attr::Known(_) => WorkspaceBindingModel {
+                workspace_id: Attr::Null,
+                ..state
+            },
+            _ => state,
+        }
+    }
+
     async fn import_state(
         &self,
         _: &Context<Client>,

@@ -9,6 +9,14 @@ use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::Deployment;
 
+/// What a plan does not have of this cloud, so that no review of it can see it.
+pub(super) const NOT_EXAMINED: &[&str] = &[
+    "IAM policies of cross-account roles (`terraform plan` examines them)",
+    "policies of the AWS organization (SCPs and RCPs)",
+    "VPC endpoint policies",
+    "IAM policies of Databricks",
+];
+
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
         "aws_kms_key" | "aws_kms_replica_key" | "aws_kms_external_key" => key(gathered, change),

@@ -12,6 +12,13 @@ use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::UseCase;
 
+/// What a plan does not have of this cloud, so that no review of it can see it.
+pub(super) const NOT_EXAMINED: &[&str] = &[
+    "role and deny assignments above the keys (`terraform plan` examines them)",
+    "firewalls and private endpoints of the vaults",
+    "Azure Policy",
+];
+
 /// The attributes of `azurerm_databricks_workspace` that name keys. Source: the schema of hashicorp/azurerm.
 const WORKSPACE_KEYS: [&str; 2] = [
     "managed_services_cmk_key_vault_key_id",

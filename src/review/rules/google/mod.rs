@@ -10,6 +10,13 @@ use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::gcp::whole_days;
 
+/// What a plan does not have of this cloud, so that no review of it can see it.
+pub(super) const NOT_EXAMINED: &[&str] = &[
+    "IAM and deny policies above the keys (`terraform plan` examines them)",
+    "organization policies",
+    "VPC Service Controls",
+];
+
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
         "google_kms_crypto_key" => key(gathered, change),
