@@ -357,7 +357,8 @@ fn main() {
         binary: provider_binary(),
     };
     let own_binary = own.binary.clone();
-    let beside = own.binary.parent().expect("a directory");
+    let this = std::env::current_exe().expect("a program knows where it is");
+    let beside = this.parent().expect("a directory");
     let floor = Contender {
         name: "floor",
         source: "example/floor",

@@ -1,4 +1,4 @@
-//! `make fuzz`: many inputs for each parser. fuzz [INPUTS] [TARGET ...]
+//! `make fuzz`: many inputs for each parser: `fuzz INPUTS TARGET ...`
 
 #![allow(clippy::print_stdout, reason = "a program that reports")]
 
