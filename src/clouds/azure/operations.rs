@@ -11,6 +11,7 @@ use serde_json::Value as Json;
 
 use super::errors::AzureError;
 use super::http::LONGEST_ASKED;
+use super::workspace::find;
 use super::{ArmWorkspace, Audience, Azure};
 use crate::network::{Answer, retry_after};
 use crate::vocabulary::azure::WorkspaceResourceId;
@@ -65,8 +66,7 @@ pub fn tracked(status: u16, headers: &HeaderMap, body: &Json) -> Option<Tracked>
 
 /// How a resource stands, by its provisioning state. Source: Microsoft.Databricks REST API, ProvisioningState (an open list).
 pub fn state_of(resource: &Json) -> Progress {
-    let state = resource
-        .pointer("/properties/provisioningState")
+    let state = find(resource, "/properties/provisioningState")
         .and_then(Json::as_str)
         .unwrap_or("Succeeded");
     match state {

@@ -44,7 +44,7 @@ fn entity(case: UseCase) -> &'static str {
 }
 
 fn text<'a>(json: &'a Json, pointer: &str) -> Option<&'a str> {
-    json.pointer(pointer)
+    find(json, pointer)
         .and_then(Json::as_str)
         .filter(|text| !text.is_empty())
 }
@@ -55,6 +55,24 @@ fn member<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
         .iter()
         .find(|(own, _)| own.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
+}
+
+/// What stands at a path, whatever the case of the names on the way.
+pub(super) fn find<'a>(json: &'a Json, pointer: &str) -> Option<&'a Json> {
+    let names = pointer.split('/').skip(1);
+    names
+        .into_iter()
+        .try_fold(json, |at, name| member(at, name))
+}
+
+/// The name that a member of an object has, where it has one; another one beside it would leave two of them.
+fn own_name(object: &Map<String, Json>, name: &str) -> String {
+    let own = object.keys().find(|own| own.eq_ignore_ascii_case(name));
+    own.cloned().unwrap_or_else(|| name.to_owned())
+}
+
+fn put(object: &mut Map<String, Json>, name: &str, value: Json) {
+    object.insert(own_name(object, name), value);
 }
 
 /// The key that an object of the API names; nothing of it may be passed over.
@@ -93,7 +111,7 @@ impl ArmWorkspace {
     /// # Errors
     /// When the answer is no workspace.
     pub fn new(id: WorkspaceResourceId, json: Json) -> Result<Self, AzureError> {
-        match json.get("properties").is_some_and(Json::is_object) {
+        match member(&json, "properties").is_some_and(Json::is_object) {
             true => Ok(Self { id, json }),
             false => Err(AzureError::Malformed(
                 "the workspace has no `properties`".to_owned(),
@@ -123,7 +141,7 @@ impl ArmWorkspace {
 
     /// The number that Databricks knows it by.
     pub fn number(&self) -> Option<WorkspaceId> {
-        let shown = self.json.pointer("/properties/workspaceId")?;
+        let shown = find(&self.json, "/properties/workspaceId")?;
         match shown {
             Json::String(text) => text.parse().ok(),
             Json::Number(number) => number.to_string().parse().ok(),
@@ -179,8 +197,8 @@ impl ArmWorkspace {
     /// The key of a use case.
     pub fn key(&self, case: UseCase) -> AttachedVaultKey {
         let shown = match case {
-            UseCase::Storage => self.json.pointer("/properties/parameters/encryption/value"),
-            case => self.json.pointer(&format!("{ENTITIES}/{}", entity(case))),
+            UseCase::Storage => find(&self.json, "/properties/parameters/encryption/value"),
+            case => find(&self.json, &format!("{ENTITIES}/{}", entity(case))),
         };
         match shown {
             None | Some(Json::Null) => AttachedVaultKey::None,
@@ -190,17 +208,19 @@ impl ArmWorkspace {
 
     /// Whether managed disks follow new versions of their key.
     pub fn rotates_disks(&self) -> bool {
-        self.json.pointer(&format!(
-            "{ENTITIES}/managedDisk/rotationToLatestKeyVersionEnabled"
-        )) == Some(&Json::Bool(true))
+        find(
+            &self.json,
+            &format!("{ENTITIES}/managedDisk/rotationToLatestKeyVersionEnabled"),
+        ) == Some(&Json::Bool(true))
     }
 
     /// What the proof has to know of it.
     pub fn facts(&self) -> ArmWorkspaceFacts {
         let is_true = |parameter: &str| {
-            self.json
-                .pointer(&format!("/properties/parameters/{parameter}/value"))
-                == Some(&Json::Bool(true))
+            find(
+                &self.json,
+                &format!("/properties/parameters/{parameter}/value"),
+            ) == Some(&Json::Bool(true))
         };
         ArmWorkspaceFacts {
             id: self.id.clone(),
@@ -258,11 +278,13 @@ impl ArmWorkspace {
                 case => {
                     let entities =
                         object_at(&mut changed, &["properties", "encryption", "entities"])?;
-                    let own = entities.entry(entity(*case)).or_insert_with(|| json!({}));
+                    let name = own_name(entities, entity(*case));
+                    let own = entities.entry(name).or_insert_with(|| json!({}));
                     let own = own.as_object_mut().ok_or_else(malformed)?;
-                    own.insert("keySource".to_owned(), json!("Microsoft.Keyvault"));
-                    own.insert(
-                        "keyVaultProperties".to_owned(),
+                    put(own, "keySource", json!("Microsoft.Keyvault"));
+                    put(
+                        own,
+                        "keyVaultProperties",
                         json!({
                             "keyVaultUri": key.vault_uri(),
                             "keyName": key.name(),
@@ -270,8 +292,9 @@ impl ArmWorkspace {
                         }),
                     );
                     if *case == UseCase::ManagedDisks {
-                        own.insert(
-                            "rotationToLatestKeyVersionEnabled".to_owned(),
+                        put(
+                            own,
+                            "rotationToLatestKeyVersionEnabled",
                             Json::Bool(wanted.rotate_disks),
                         );
                     }
@@ -300,15 +323,17 @@ impl ArmWorkspace {
     fn sendable(&self) -> Result<Json, AzureError> {
         let mut changed = self.json.clone();
         let properties = object_at(&mut changed, &["properties"])?;
-        if !properties.contains_key("computeMode") {
+        let has = |name: &str| properties.contains_key(&own_name(properties, name));
+        if !has("computeMode") {
             // Versions of the API before 2026-01-01 did not have it; the managed resource group tells which it is.
-            let mode = match properties.contains_key("managedResourceGroupId") {
+            let mode = match has("managedResourceGroupId") {
                 true => "Hybrid",
                 false => "Serverless",
             };
             properties.insert("computeMode".to_owned(), json!(mode));
         }
-        if let Some(Json::Object(parameters)) = properties.get_mut("parameters") {
+        let parameters = own_name(properties, "parameters");
+        if let Some(Json::Object(parameters)) = properties.get_mut(&parameters) {
             // An empty id of a resource is refused as an invalid one (LinkedInvalidPropertyId).
             parameters.retain(|name, parameter| {
                 !(name.eq_ignore_ascii_case("customVirtualNetworkId")
@@ -331,7 +356,7 @@ fn object_at<'a>(
     let mut at = json;
     for name in path {
         let object = at.as_object_mut().ok_or_else(malformed)?;
-        at = object.entry(*name).or_insert(Json::Null);
+        at = object.entry(own_name(object, name)).or_insert(Json::Null);
         if at.is_null() {
             *at = json!({});
         }
@@ -341,12 +366,13 @@ fn object_at<'a>(
 
 /// Sets the value of a parameter; its `type` and whatever else it has stay.
 fn set_value(parameters: &mut Map<String, Json>, name: &str, value: Json) {
-    match parameters.get_mut(name) {
+    let name = own_name(parameters, name);
+    match parameters.get_mut(&name) {
         Some(Json::Object(parameter)) => {
-            parameter.insert("value".to_owned(), value);
+            put(parameter, "value", value);
         }
         _ => {
-            parameters.insert(name.to_owned(), json!({ "value": value }));
+            parameters.insert(name, json!({ "value": value }));
         }
     }
 }
@@ -487,6 +513,36 @@ mod tests {
                     .prop_map(|map| json!(map)),
             ]
         })
+    }
+
+    /// Resource Manager does not regard the case of names, so that a second member in another case would be the same one twice.
+    #[test]
+    fn names_in_another_case_are_the_same() {
+        let id: WorkspaceResourceId =
+            "/subscriptions/11111111-2222-4333-8444-555555555555/resourceGroups/g/providers/\
+                                       Microsoft.Databricks/workspaces/w"
+                .parse()
+                .unwrap();
+        let json = json!({ "Properties": { "Parameters": { "Encryption": { "Value": { "keySource": "Default" } } }, "encryption": { "Entities": {
+            "ManagedServices": { "KeySource": "Microsoft.Keyvault", "keyVAultProperties": { "keyName": "old" } } } } } });
+        let key: VaultKeyId = "https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef"
+            .parse()
+            .unwrap();
+        let set = [UseCase::ManagedServices, UseCase::Storage].map(|case| (case, key.clone()));
+        let wanted = WantedKeys {
+            set: set.into(),
+            ..WantedKeys::default()
+        };
+        let changed = ArmWorkspace::new(id.clone(), json)
+            .unwrap()
+            .with_keys(&wanted)
+            .unwrap();
+        assert_eq!(
+            changed.to_string().matches("anaged").count(),
+            1,
+            "{changed}"
+        );
+        assert!(ArmWorkspace::new(id, changed).unwrap().has_all(&wanted));
     }
 
     proptest! {
