@@ -16,24 +16,6 @@ pub(super) fn misfit(error: &BridgeError) -> Diagnostics {
     .into()
 }
 
-/// The same for what is read, opened or invoked only once it is known: its model need not bear a value that is unknown still, and then
-/// nothing is said.
-pub(super) fn validated_once_known<M: DeserializeOwned>(
-    schema: &Schema,
-    config: &Value,
-    check: impl FnOnce(&M) -> Diagnostics,
-) -> Diagnostics {
-    let found = schema.validate(config);
-    if found.has_errors() {
-        return found;
-    }
-    match from_value(config) {
-        Ok(model) => check(&model),
-        Err(_) if !config.is_wholly_known() => Diagnostics::new(),
-        Err(error) => misfit(&error),
-    }
-}
-
 /// Offline checks: those of the schema, and `check` for what passes them.
 pub(super) fn validated<M: DeserializeOwned>(
     schema: &Schema,
@@ -45,4 +27,18 @@ pub(super) fn validated<M: DeserializeOwned>(
         return found;
     }
     from_value(config).map_or_else(|error| misfit(&error), |model| check(&model))
+}
+
+/// The same for what is read, opened or invoked only once it is known: its model need not bear a value that is unknown still, and then
+/// nothing more is said than what the schema finds.
+pub(super) fn validated_once_known<M: DeserializeOwned>(
+    schema: &Schema,
+    config: &Value,
+    check: impl FnOnce(&M) -> Diagnostics,
+) -> Diagnostics {
+    if config.is_wholly_known() || from_value::<M>(config).is_ok() {
+        validated(schema, config, check)
+    } else {
+        schema.validate(config)
+    }
 }

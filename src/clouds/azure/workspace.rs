@@ -139,7 +139,8 @@ impl ArmWorkspace {
         text(&self.json, "/properties/provisioningState").unwrap_or("Succeeded")
     }
 
-    /// The number that Databricks knows it by.
+    /// The number that Databricks knows it by, where Azure shows one that can be read. Where there is none,
+    /// the resource ID stands for the workspace.
     pub fn number(&self) -> Option<WorkspaceId> {
         let shown = find(&self.json, "/properties/workspaceId")?;
         match shown {

@@ -136,6 +136,24 @@ pub async fn attach<P: Platform>(
     before: Look<P::Workspace>,
     orders: &Orders,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
+    let attached = sent_and_watched(cx, platform, before, orders).await;
+    if attached
+        .as_ref()
+        .is_err_and(|failure| failure.is_about_the_key)
+    {
+        // What explains it is the key as it is now, and not as it was before the attach.
+        let keys = cx.client().keys();
+        orders.keys.iter().for_each(|case| keys.forget(case));
+    }
+    attached
+}
+
+async fn sent_and_watched<P: Platform>(
+    cx: &Context<Client>,
+    platform: &P,
+    before: Look<P::Workspace>,
+    orders: &Orders,
+) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
     let (now, was_sent) = send(cx, platform, before, orders).await?;
     if !was_sent && platform.has_long_had_all() {
         return Ok(now.workspace);

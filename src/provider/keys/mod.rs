@@ -259,6 +259,15 @@ impl Keys {
         outcome
     }
 
+    /// What was read of the key of a case in this run is not true any more.
+    pub fn forget(&self, case: &Case) {
+        match case {
+            Case::Aws(case) => self.aws.forget(&case.key),
+            Case::Gcp(case) => self.gcp.forget(&case.key),
+            Case::Azure(case) => self.azure.forget(&case.key),
+        }
+    }
+
     /// Who else may use a key, as far as its own access rules say, beside this Databricks account.
     pub async fn other_users(&self, key: &AnyKey, account: &AccountId) -> Vec<NotVisible> {
         match key {
