@@ -258,6 +258,39 @@ mod the_account {
         );
     }
 
+    /// Between the last proof and the moment at which Databricks uses the key there is always a gap: what happens in it is seen, and the
+    /// refusal is explained by the key as it is then, not by what the proof read.
+    #[test]
+    fn a_key_that_is_disabled_after_its_last_proof_explains_the_refusal() {
+        let stage = ready();
+        let key = key_of(&stage);
+        stage.sandbox.inject(Fault::new(
+            "PATCH /workspaces/",
+            Effect::Delay {
+                milliseconds: 5_000,
+            },
+        ));
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.failed_apply());
+            // The update is there, so the proof is over; it is carried out later.
+            assert!(stage.sandbox.has_been_asked("PATCH /workspaces/"));
+            stage.kms.call("DisableKey", &json!({ "KeyId": key }));
+            apply.join().unwrap()
+        });
+        let said = run.shown();
+        assert!(
+            said.contains("is in the state Disabled") && said.contains("aws kms enable-key"),
+            "{said}"
+        );
+        assert_eq!(stage.workspace_field(WORKSPACE, STORAGE_FIELD), Json::Null);
+        // The state claims no key that is not there, and the next apply attaches it.
+        stage.workdir.refused_plan();
+        stage.kms.call("EnableKey", &json!({ "KeyId": key }));
+        assert_eq!(stage.workdir.plan().actions(BINDING), "create");
+        stage.workdir.apply();
+        stage.workdir.empty_plan();
+    }
+
     #[test]
     fn a_workspace_that_fails_while_the_key_settles_ends_the_wait() {
         let stage = ready();

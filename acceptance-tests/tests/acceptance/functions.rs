@@ -28,7 +28,9 @@ fn value(expression: &str) -> Json {
 fn complaint(expression: &str) -> String {
     let run = workdir(expression).refused_plan();
     // Terraform wraps what a function says.
-    run.shown().split_whitespace().collect::<Vec<_>>().join(" ")
+    let text = run.shown().split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(!text.contains(".."), "two full stops: {text}");
+    text
 }
 
 #[test]
@@ -110,6 +112,8 @@ fn what_is_wrong_is_told_with_its_argument() {
     assert!(text.contains("only on Azure"), "{text}");
     let text = complaint("provider::dbxcmk::merge_key_policy(\"{nope\", \"[]\")");
     assert!(text.contains("policy"), "{text}");
+    let text = complaint("provider::dbxcmk::parse_key_arn(null)");
+    assert!(text.contains("must not be null"), "{text}");
 }
 
 #[test]

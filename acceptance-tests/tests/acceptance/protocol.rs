@@ -169,6 +169,13 @@ fn a_debugger_gets_what_to_set_and_terraform_finds_it() {
         .to_owned();
     let mut stage = stage;
     stage.workdir.set("TF_REATTACH_PROVIDERS", &value);
+    // There is no other way to the provider.
+    stage.workdir.write(
+        "none.rc",
+        "provider_installation {\n  filesystem_mirror {\n    path = \"none\"\n  }\n}\n",
+    );
+    let none = stage.workdir.path().join("none.rc").display().to_string();
+    stage.workdir.set("TF_CLI_CONFIG_FILE", &none);
     let key = stage.good_key();
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"

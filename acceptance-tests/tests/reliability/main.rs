@@ -22,7 +22,7 @@ use cases::Case;
 use play::Seen;
 
 /// How many plays run at once. Most of a play is waiting.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 12;
 
 /// Plays every case, and gives what was seen in the order of the cases. A play that goes wrong does not keep the others from
 /// being played.

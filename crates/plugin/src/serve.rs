@@ -153,21 +153,33 @@ async fn serve(provider: impl Provider, environment: &Environment) -> Result<(),
     Ok(())
 }
 
+/// The names under which the provider is looked for: what has Terraform's registry in its name has OpenTofu's in OpenTofu.
+fn names(source: &str) -> Vec<String> {
+    let at = |host: &str, rest: &str| format!("{host}/{rest}");
+    match source.strip_prefix("registry.terraform.io/") {
+        Some(rest) => vec![source.to_owned(), at("registry.opentofu.org", rest)],
+        None => vec![source.to_owned()],
+    }
+}
+
 async fn reattachable(provider: impl Provider, source: &str) -> Result<(), ServeError> {
     let listener = Listener::bind(&Environment::default()).await?;
     let address = match listener.address() {
         Address::Unix(path) => path.display().to_string(),
         Address::Tcp(address) => address.to_string(),
     };
-    let reattach = serde_json::json!({
-        source: {
-            "Protocol": "grpc",
-            "ProtocolVersion": super::handshake::PROTOCOL,
-            "Pid": std::process::id(),
-            "Test": true,
-            "Addr": {"Network": listener.address().network(), "String": address},
-        }
+    let how = serde_json::json!({
+        "Protocol": "grpc",
+        "ProtocolVersion": super::handshake::PROTOCOL,
+        "Pid": std::process::id(),
+        "Test": true,
+        "Addr": {"Network": listener.address().network(), "String": address},
     });
+    let reattach: serde_json::Map<String, serde_json::Value> = names(source)
+        .into_iter()
+        .map(|name| (name, how.clone()))
+        .collect();
+    let reattach = serde_json::Value::Object(reattach);
     say(&format!(
         "The provider runs until you press Ctrl-C. In another terminal, set this and run Terraform as usual:\n\n    export \
          TF_REATTACH_PROVIDERS='{reattach}'\n"
@@ -252,4 +264,18 @@ fn parent_process() -> Option<u32> {
     return Some(std::os::unix::process::parent_id());
     #[cfg(not(unix))]
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_debugger_is_found_by_terraform_and_by_opentofu() {
+        assert_eq!(
+            names("registry.terraform.io/a/b"),
+            ["registry.terraform.io/a/b", "registry.opentofu.org/a/b"]
+        );
+        assert_eq!(names("example.com/a/b"), ["example.com/a/b"]);
+    }
 }

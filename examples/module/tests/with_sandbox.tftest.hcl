@@ -32,7 +32,7 @@ run "the_workspace_can_have_it" {
   }
 
   assert {
-    condition     = dbxcmk_workspace_binding.this["prod"].storage_key_configuration_id == run.the_key_is_made_and_proven.key_configuration_id
+    condition     = dbxcmk_workspace_binding.this["prod"].storage_key_configuration_id == dbxcmk_key_configuration.this.id
     error_message = "The workspace has to get the key of this module."
   }
 }

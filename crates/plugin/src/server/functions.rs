@@ -7,8 +7,11 @@ use crate::codec;
 use crate::diagnostics::Diagnostics;
 use crate::proto::tfplugin6 as pb;
 use crate::provider::Provider;
+use crate::value::Value;
 
 fn failed(text: String, argument: Option<usize>) -> pb::call_function::Response {
+    // Whoever shows it ends the sentence.
+    let text = text.trim_end_matches('.').to_owned();
     let function_argument = argument.and_then(|index| i64::try_from(index).ok());
     pb::call_function::Response {
         result: None,
@@ -60,7 +63,17 @@ impl<P: Provider> Inner<P> {
                     Some(index),
                 );
             };
-            match codec::decode(argument, &parameter.ty) {
+            // OpenTofu sends null as a message with nothing in it.
+            let is_null = argument.msgpack.is_empty() && argument.json.is_empty();
+            let read = if is_null {
+                Ok(Value::Null)
+            } else {
+                codec::decode(argument, &parameter.ty)
+            };
+            match read {
+                Ok(Value::Null) if !parameter.allow_null => {
+                    return failed("The argument must not be null".to_owned(), Some(index));
+                }
                 Ok(value) => arguments.push(value),
                 Err(error) => {
                     return failed(

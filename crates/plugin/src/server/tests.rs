@@ -575,6 +575,17 @@ async fn data_sources_and_functions_answer() {
             .and_then(|error| error.function_argument),
         Some(0)
     );
+    // OpenTofu sends null as a message with nothing in it.
+    let request = pb::call_function::Request {
+        name: "shout".to_owned(),
+        arguments: vec![pb::DynamicValue::default()],
+    };
+    let answer = server.call_function(Request::new(request)).await;
+    let refused = answer.expect("an answer").into_inner().error;
+    assert_eq!(
+        refused.map(|error| (error.text, error.function_argument)),
+        Some(("The argument must not be null".to_owned(), Some(0)))
+    );
 }
 
 /// What an action said, line by line, and how it ended.
