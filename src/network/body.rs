@@ -4,7 +4,7 @@ use reqwest::Response;
 
 /// The longest body that is read, in bytes: a list of some ten thousand workspaces has less. What is longer comes from something that is
 /// not the service, and would fill the memory.
-const LONGEST: usize = 64 * 1024 * 1024;
+pub const LONGEST: usize = 64 * 1024 * 1024;
 
 /// Why there is no body.
 #[derive(Debug)]
@@ -48,27 +48,32 @@ async fn no_longer_than(longest: usize, mut response: Response) -> Result<String
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
+/// Somebody who answers without an end.
+///
+/// # Panics
+/// When there is no port.
+#[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test")]
+pub async fn endless() -> String {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("its address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            let _ = stream.read(&mut request).await;
+            let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
+        }
+    });
+    format!("http://{address}/")
+}
+
 #[cfg(test)]
 mod tests {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::net::TcpListener;
-
     use super::*;
-
-    /// Somebody who answers without an end.
-    async fn endless() -> String {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("its address");
-        tokio::spawn(async move {
-            while let Ok((mut stream, _)) = listener.accept().await {
-                let mut request = [0; 1024];
-                let _ = stream.read(&mut request).await;
-                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
-                while stream.write_all(&[b'x'; 4096]).await.is_ok() {}
-            }
-        });
-        format!("http://{address}/")
-    }
 
     #[tokio::test]
     async fn an_answer_without_an_end_ends() {

@@ -5,7 +5,9 @@ mod pages;
 mod proxies;
 mod rest;
 
-pub use body::{NoBody, body};
+#[cfg(test)]
+pub use body::endless;
+pub use body::{LONGEST, NoBody, body};
 pub use pages::Pages;
 pub use proxies::Proxies;
 pub use rest::{Answer, Call, Refusal, client, plain, retry_after, safe, send};

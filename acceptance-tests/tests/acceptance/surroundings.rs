@@ -299,6 +299,36 @@ fn a_proxy_of_the_environment_is_used() {
     );
 }
 
+/// A proxy that looks into what goes through it has an authority of its own: both are in use at once.
+#[test]
+fn a_proxy_and_an_authority_of_the_company_go_together_for_aws() {
+    let sandbox = Sandbox::start(Options {
+        tls: true,
+        ..Options::default()
+    })
+    .unwrap();
+    let mut workdir = Workdir::new(&sandbox);
+    workdir.write("authority.pem", sandbox.authority());
+    let block = "provider \"dbxcmk\" {\n  http = {\n    ca_bundle = \"authority.pem\"\n  }\n  aws = {\n    ca_bundle = \"authority.pem\"\n  }\n}";
+    let head = HEAD.replace("provider \"dbxcmk\" {}", block);
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/00000000-0000-4000-8000-000000000000";
+    workdir.configuration(&format!(
+        "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+    ));
+    workdir.set(
+        "HTTPS_PROXY",
+        &tunnel(sandbox.url().trim_start_matches("https://").to_owned()),
+    );
+    workdir.set("NO_PROXY", "localhost");
+    // Nobody knows these names but the proxy.
+    workdir.set("DATABRICKS_HOST", "https://accounts.sandbox.test");
+    for service in ["KMS", "STS", "IAM"] {
+        let name = format!("AWS_ENDPOINT_URL_{service}");
+        workdir.set(&name, "https://aws.sandbox.test");
+    }
+    workdir.refused_plan().error("The key does not exist");
+}
+
 /// A proxy that leads every CONNECT to one address; it ends with the test's process.
 fn tunnel(to: String) -> String {
     use std::io::{Read as _, Write as _};
@@ -314,10 +344,11 @@ fn tunnel(to: String) -> String {
                 {
                     head.push(byte[0]);
                 }
+                let head = String::from_utf8_lossy(&head);
+                let asked = head.lines().next().unwrap_or_default();
                 assert!(
-                    head.starts_with(b"CONNECT accounts.sandbox.test:443"),
-                    "{}",
-                    String::from_utf8_lossy(&head)
+                    asked.starts_with("CONNECT ") && asked.contains(".sandbox.test:443 "),
+                    "{head}"
                 );
                 let mut server = std::net::TcpStream::connect(to).unwrap();
                 client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").unwrap();

@@ -46,7 +46,7 @@ impl Authority {
         let mut own = CertificateParams::new(vec![
             "127.0.0.1".to_owned(),
             "localhost".to_owned(),
-            "accounts.sandbox.test".to_owned(),
+            "*.sandbox.test".to_owned(),
         ])
         .map_err(failed)?;
         own.distinguished_name.push(DnType::CommonName, "Sandbox");

@@ -11,11 +11,12 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_kms::config::SharedHttpClient;
 use aws_sdk_kms::config::{Credentials, SharedCredentialsProvider};
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::{Connector, tls};
+use aws_smithy_http_client::tls;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
 use super::errors::{AwsError, understand};
+use super::http;
 use crate::vocabulary::is_loopback;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
@@ -130,11 +131,9 @@ impl Connection {
                     .connect_timeout(CONNECT)
                     .operation_attempt_timeout(ATTEMPT)
                     .build();
-                let mut loader =
-                    aws_config::defaults(BehaviorVersion::latest()).timeout_config(timeouts);
-                if let Some(client) = self.http_client() {
-                    loader = loader.http_client(client);
-                }
+                let mut loader = aws_config::defaults(BehaviorVersion::latest())
+                    .timeout_config(timeouts)
+                    .http_client(self.usual());
                 if let Some(region) = &settings.region {
                     loader = loader.region(Region::new(region.clone()));
                 }
@@ -188,35 +187,14 @@ impl Connection {
             .ok()
     }
 
-    /// An HTTP client that trusts the certificates which were named; `None` where the SDK's own does.
-    fn http_client(&self) -> Option<SharedHttpClient> {
-        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
-        let client = aws_smithy_http_client::Builder::new().tls_provider(provider);
-        self.trusted()
-            .map(|context| client.tls_context(context).build_https())
+    /// An HTTP client that goes through the proxy of the environment, if there is one.
+    fn usual(&self) -> SharedHttpClient {
+        http::client(self.trusted(), ProxyConfig::from_env())
     }
 
     /// An HTTP client without a proxy: what runs on this machine is not asked for through one, whatever the environment says.
     pub(super) fn direct(&self) -> SharedHttpClient {
-        let trusted = self.trusted();
-        aws_smithy_http_client::Builder::new().build_with_connector_fn(
-            move |settings, components| {
-                let mut connector = Connector::builder().proxy_config(ProxyConfig::disabled());
-                if let Some(settings) = settings {
-                    connector = connector.connector_settings(settings.clone());
-                }
-                if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
-                    connector = connector.sleep_impl(sleep);
-                }
-                let connector = connector.tls_provider(tls::Provider::Rustls(
-                    tls::rustls_provider::CryptoMode::AwsLc,
-                ));
-                match trusted.clone() {
-                    Some(context) => connector.tls_context(context).build(),
-                    None => connector.build(),
-                }
-            },
-        )
+        http::client(self.trusted(), ProxyConfig::disabled())
     }
 
     async fn assume(&self, config: SdkConfig, role: &AssumeRole) -> SdkConfig {

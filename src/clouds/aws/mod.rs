@@ -2,6 +2,7 @@
 
 mod connection;
 mod errors;
+mod http;
 mod iam;
 mod kms;
 

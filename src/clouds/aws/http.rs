@@ -1,0 +1,102 @@
+//! The HTTP client of AWS's SDKs: which certificates it trusts, which proxy it goes through, and answers no longer than any honest one.
+
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::{Builder, Connector, tls};
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpClient,
+    SharedHttpConnector,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+
+use crate::network::{LONGEST, NoBody};
+
+/// A client that trusts these certificates, or else those of the system. Nothing is made before the first call.
+pub(super) fn client(trusted: Option<tls::TlsContext>, proxy: ProxyConfig) -> SharedHttpClient {
+    let any = Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        let provider = tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc);
+        let connector = connector.tls_provider(provider);
+        match trusted.clone() {
+            Some(context) => connector.tls_context(context).build(),
+            None => connector.build(),
+        }
+    });
+    SharedHttpClient::new(Bounded {
+        any,
+        longest: LONGEST,
+    })
+}
+
+/// A client whose answers end. The SDK reads all of an answer into memory, however long it is.
+#[derive(Debug)]
+struct Bounded<A> {
+    any: A,
+    /// In bytes.
+    longest: usize,
+}
+
+impl HttpClient for Bounded<SharedHttpClient> {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        SharedHttpConnector::new(Bounded {
+            any: self.any.http_connector(settings, components),
+            longest: self.longest,
+        })
+    }
+}
+
+impl HttpConnector for Bounded<SharedHttpConnector> {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let (call, longest) = (self.any.call(request), self.longest);
+        HttpConnectorFuture::new(async move {
+            let mut response = call.await?;
+            let body = std::mem::replace(response.body_mut(), SdkBody::taken());
+            let limited = Limited::new(body, longest).map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    NoBody::TOO_LONG.into()
+                } else {
+                    error
+                }
+            });
+            *response.body_mut() = SdkBody::from_body_1_x(limited);
+            Ok(response)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
+
+    use super::*;
+    use crate::network::endless;
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_ends() {
+        let client = SharedHttpClient::new(Bounded {
+            any: client(None, ProxyConfig::disabled()),
+            longest: 1 << 20,
+        });
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("eu-central-1"))
+            .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+            .endpoint_url(endless().await)
+            .http_client(client)
+            .build();
+        let kms = aws_sdk_kms::Client::from_conf(config);
+        let answer = kms.describe_key().key_id("x").send().await;
+        let error =
+            super::super::errors::understand("kms:DescribeKey", answer.expect_err("it has no end"));
+        let said = error.to_string();
+        assert!(said.contains(NoBody::TOO_LONG), "{said}");
+    }
+}
