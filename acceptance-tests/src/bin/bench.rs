@@ -336,6 +336,7 @@ fn review(binary: &Path) -> f64 {
 
 fn main() {
     let mut sizes = vec![10, 100, 1000, 5000];
+    let mut commands = "plan,apply,destroy".to_owned();
     let mut out = checkout().join("target/bench.json");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -347,8 +348,11 @@ fn main() {
                     .map(|one| one.parse().expect("sizes are numbers, separated by commas"))
                     .collect();
             }
+            "--commands" => commands = value,
             "--json" => out = PathBuf::from(value),
-            other => panic!("{other}: expected --sizes 10,100 or --json FILE"),
+            other => panic!(
+                "{other}: expected --sizes 10,100, --commands plan,apply,destroy or --json FILE"
+            ),
         }
     }
     let own = Contender {
@@ -426,7 +430,10 @@ fn main() {
     {
         bench.measure(contender, "none", 0, "", &["schema"]);
     }
-    let all = ["plan", "apply", "destroy"];
+    let all: Vec<&'static str> = ["plan", "apply", "destroy"]
+        .into_iter()
+        .filter(|one| commands.split(',').any(|asked| asked == *one))
+        .collect();
     for &number in &sizes {
         let data = format!(
             "resource \"terraform_data\" \"all\" {{\n  count = {number}\n  input = \"x\"\n}}"
