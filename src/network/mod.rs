@@ -1,6 +1,7 @@
 //! How this machine reaches others: what every client of this program has in common, whomever it calls.
 
 mod body;
+mod lives;
 mod pages;
 mod proxies;
 mod rest;
@@ -8,6 +9,7 @@ mod rest;
 #[cfg(test)]
 pub use body::endless;
 pub use body::{LONGEST, NoBody, body};
+pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
 pub use rest::{Answer, Call, Refusal, client, plain, retry_after, safe, send};

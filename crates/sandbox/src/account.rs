@@ -343,6 +343,10 @@ fn create_on_google(shared: &Shared, request: &Request, body: &Json, info: &Json
     world.about_to_write();
     let google = &mut world.now.google;
     google.service_accounts.insert(email.clone());
+    let shown = google
+        .shown_service_account
+        .clone()
+        .unwrap_or_else(|| email.clone());
     if !is_manual {
         let policy = google.policies.entry(name.to_owned()).or_default();
         let bindings = policy.fields.entry("bindings").or_insert_with(|| json!([]));
@@ -363,7 +367,7 @@ fn create_on_google(shared: &Shared, request: &Request, body: &Json, info: &Json
         "use_cases": cases,
         "gcp_key_info": {
             "kms_key_id": name,
-            "gcp_service_account": { "service_account_email": email },
+            "gcp_service_account": { "service_account_email": shown },
             "manual": is_manual,
         },
     });

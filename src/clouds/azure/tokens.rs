@@ -11,7 +11,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
@@ -49,22 +49,8 @@ struct Fetched {
 struct Answer {
     access_token: SecretString,
     /// Seconds, as a number or as text.
-    #[serde(default, deserialize_with = "seconds")]
+    #[serde(default, deserialize_with = "crate::network::seconds")]
     expires_in: Option<u64>,
-}
-
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Seconds {
-        Number(u64),
-        Text(String),
-    }
-    Ok(match Option::<Seconds>::deserialize(deserializer)? {
-        None => None,
-        Some(Seconds::Number(number)) => Some(number),
-        Some(Seconds::Text(text)) => text.parse().ok(),
-    })
 }
 
 #[derive(Serialize)]

@@ -14,7 +14,7 @@ pub use google::{GoogleSource, GoogleToken, GoogleTokens};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -306,7 +306,7 @@ struct Sent {
     id_token: Option<SecretString>,
     value: Option<SecretString>,
     /// Seconds; Entra ID's older endpoint writes them as text.
-    #[serde(default, deserialize_with = "seconds")]
+    #[serde(default, deserialize_with = "crate::network::seconds")]
     expires_in: Option<u64>,
 }
 
@@ -331,21 +331,6 @@ impl Answer {
             extra: Vec::new(),
         }
     }
-}
-
-/// A life that cannot be read is taken for the usual one: a token that ends earlier is refused once (401) and fetched anew.
-fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum Seconds {
-        Number(u64),
-        Text(String),
-    }
-    Ok(match Option::<Seconds>::deserialize(deserializer)? {
-        None => None,
-        Some(Seconds::Number(number)) => Some(number),
-        Some(Seconds::Text(text)) => text.parse().ok(),
-    })
 }
 
 /// How long a token lives that ends at a moment; one that has ended is fetched anew by the next request.

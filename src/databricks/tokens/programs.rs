@@ -30,7 +30,11 @@ struct DatabricksToken {
 struct AzureToken {
     access_token: SecretString,
     /// Seconds since 1970, as a number or as text.
-    #[serde(rename = "expires_on", default, deserialize_with = "super::seconds")]
+    #[serde(
+        rename = "expires_on",
+        default,
+        deserialize_with = "crate::network::seconds"
+    )]
     expires_on: Option<u64>,
 }
 

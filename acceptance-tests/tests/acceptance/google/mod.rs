@@ -106,6 +106,21 @@ fn databricks_grants_itself_what_it_needs() {
     stage.workdir.destroy();
 }
 
+/// What cannot be read is said, not passed over.
+#[test]
+fn a_service_account_that_cannot_be_read_is_said() {
+    let stage = Stage::on_google();
+    stage.google(|cloud| cloud.shown_service_account = Some("nobody".to_owned()));
+    stage.configure(&configuration("", "MANAGED_SERVICES"));
+    let run = stage.workdir.apply();
+    let warning = run.warning("What Databricks granted itself is not known");
+    assert!(
+        warning.detail.contains("`nobody` is not"),
+        "{}",
+        warning.detail
+    );
+}
+
 fn configuration(manual: &str, case: &str) -> String {
     format!(
         r#"

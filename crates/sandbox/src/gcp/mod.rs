@@ -85,6 +85,8 @@ pub struct Google {
     pub service_accounts: BTreeSet<String>,
     /// Permissions that nobody has.
     pub denied: BTreeSet<String>,
+    /// What the account shows as the service account of a new key configuration, in place of the right one.
+    pub shown_service_account: Option<String>,
     /// The resources whose policies nobody may read.
     pub unreadable: BTreeSet<String>,
     /// Whether the organization lets only its own members into policies.

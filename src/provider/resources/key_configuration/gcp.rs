@@ -144,17 +144,24 @@ impl KeyConfigurationGcp {
     /// After Databricks has granted itself the use of the key: what stands in the key's policy now.
     pub(super) async fn show_grant(&self, cx: &Context<Client>) {
         let keys = cx.client().keys().gcp();
-        let (Some(key), Some(email)) = (
-            self.kms_key_id.known(),
-            self.service_account_email
-                .known()
-                .and_then(|email| email.parse::<ServiceAccount>().ok()),
-        ) else {
+        let (Some(key), Some(email)) =
+            (self.kms_key_id.known(), self.service_account_email.known())
+        else {
             return;
         };
         if self.manual.known() != Some(&false) || !keys.is_known() {
             return;
         }
+        let email: ServiceAccount = match email.parse() {
+            Ok(email) => email,
+            Err(error) => {
+                cx.warn(Diagnostic::warning(
+                    "What Databricks granted itself is not known",
+                    format!("The account shows a service account for {key}, but {error}."),
+                ));
+                return;
+            }
+        };
         keys.forget(key);
         let bindings = match keys.cloud().policy(key).await {
             Ok(policy) => policy.bindings(),
