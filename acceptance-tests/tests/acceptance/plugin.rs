@@ -5,10 +5,14 @@ use std::path::PathBuf;
 use acceptance_tests::harness::{Workdir, checkout, terraform};
 use serde_json::{Value as Json, json};
 
-/// The binary of an example, which is built beside the tests.
+/// The binary of an example, which is built beside the tests, or in `DBXCMK_EXAMPLES` with other features.
 fn example(name: &str) -> PathBuf {
+    let name = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    if let Some(directory) = std::env::var_os("DBXCMK_EXAMPLES") {
+        return PathBuf::from(directory).join(name);
+    }
     let test = std::env::current_exe().unwrap();
-    let file = format!("examples/{name}{}", std::env::consts::EXE_SUFFIX);
+    let file = format!("examples/{name}");
     test.ancestors()
         .map(|directory| directory.join(&file))
         .find(|path| path.is_file())

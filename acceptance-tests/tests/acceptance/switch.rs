@@ -321,6 +321,30 @@ fn a_fault_in_the_middle_loses_nothing() {
     }
 }
 
+/// Somebody else takes the change back as soon as KMS has accepted it: the change is made again, tag and all.
+#[test]
+fn what_somebody_else_takes_back_is_done_again() {
+    let (stage, arn) = attached(Over::Sandbox);
+    stage.sandbox.inject(Fault::new(
+        "KMS DisableKey",
+        Effect::Status {
+            status: 200,
+            body: "{}".to_owned(),
+            content_type: Some("application/x-amz-json-1.1".to_owned()),
+            retry_after: None,
+        },
+    ));
+    let (code, report) = key(&stage, &["disable", &arn, "--acknowledge", ID]);
+    assert_eq!((code, &report["state"]), (0, &json!("Disabled")));
+    assert_eq!(stage.asked("KMS DisableKey").len(), 2);
+    assert_eq!(stage.asked("KMS TagResource").len(), 2);
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("Somebody else may have changed it"),
+        "{notes}"
+    );
+}
+
 /// Killed at each step: the key is in one of the states that a step leaves, and the same command again ends as ordered.
 #[test]
 fn a_kill_at_each_step_loses_nothing() {

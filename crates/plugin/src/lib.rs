@@ -16,6 +16,7 @@ pub mod bridge;
 mod codec;
 mod conformity;
 pub mod context;
+mod crypto;
 pub mod data_source;
 pub mod deferral;
 pub mod diagnostics;

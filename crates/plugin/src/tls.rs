@@ -2,7 +2,7 @@
 //!
 //! Terraform's certificate is self-signed, ECDSA P-521 and a CA, which no ordinary verifier accepts for a client. The
 //! verifier here compares the certificate with the one that Terraform announced, byte for byte, and leaves the proof that
-//! the client holds its key to rustls and aws-lc.
+//! the client holds its key to rustls.
 
 use std::sync::Arc;
 
@@ -11,10 +11,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
 };
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{
-    CryptoProvider, WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature,
-    verify_tls13_signature,
-};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
@@ -22,6 +19,8 @@ use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName as Name, ServerConfig,
     SignatureScheme,
 };
+
+use super::crypto;
 
 /// Why TLS could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +126,7 @@ impl MutualTls {
     /// # Errors
     /// When the client's certificate is none.
     pub fn new(client_certificate: &str) -> Result<Self, TlsError> {
-        let provider: Arc<CryptoProvider> = Arc::new(aws_lc_rs::default_provider());
+        let provider = Arc::new(crypto::provider());
         let client = PinnedClient {
             certificate: CertificateDer::from_pem_slice(client_certificate.as_bytes())?,
             algorithms: provider.signature_verification_algorithms,
@@ -152,7 +151,7 @@ mod tests {
     /// Who did not start the plugin has another certificate, however well it is made.
     #[test]
     fn nobody_but_the_announced_client_gets_in() -> Result<(), Box<dyn std::error::Error>> {
-        let provider = aws_lc_rs::default_provider();
+        let provider = crypto::provider();
         let (own, _) = own_certificate()?;
         let (other, _) = own_certificate()?;
         let client = PinnedClient {

@@ -59,15 +59,12 @@ impl<'a> Record<'a> {
 
     /// A call that failed, with what is true now. `call`: what it was or needed, as a sentence.
     pub(super) fn failed(&self, inner: Diagnostic, call: &str) -> Diagnostics {
-        {
-let detail = format!(
-                "{}{}\n\n{call} Run the same command again: it continues from the state of the key.",
-                inner.detail,
-                self.so_far_as_paragraph()
-            );
-inner.with_detail(detail)
-}
-        .into()
+        let detail = format!(
+            "{}{}\n\n{call} Run the same command again: it continues from the state of the key.",
+            inner.detail,
+            self.so_far_as_paragraph()
+        );
+        inner.with_detail(detail).into()
     }
 
     /// Why it is not done.

@@ -20,8 +20,11 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Days until a deletion, unless the user says another number. Source: KMS API reference, ScheduleKeyDeletion.
 const LONGEST_WINDOW: u8 = 30;
+/// After this time a change that does not show is ordered again, and each time later. Usually a change shows within seconds, so that
+/// somebody else has probably taken it back. Each of the calls may be repeated: KMS accepts it, or says that the key is so already.
+const AGAIN: Duration = Duration::from_secs(5);
 /// More than any order needs; somebody else may change the key at the same time.
-const MOST_STEPS: usize = 12;
+const MOST_STEPS: usize = 20;
 
 /// A key as it is, with what the switch remembers.
 ///
@@ -69,10 +72,14 @@ struct Work<'a> {
     key: &'a KeyArn,
     so_far: SoFar,
     record: Record<'a>,
+    /// Until when a change has to show.
+    deadline: Instant,
+    /// After which time it is ordered again.
+    again: Duration,
 }
 
 /// Carries an order out: looks, does the next step, waits until it shows, and looks again. What somebody else does to the key at the
-/// same time is seen at the next look.
+/// same time is seen at the next look, and a change that does not show is ordered again.
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
@@ -87,6 +94,8 @@ pub async fn carry_out(
         key,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
+        deadline: Instant::now() + manner.patience,
+        again: AGAIN,
     };
     for _ in 0..MOST_STEPS {
         let seen = match cloud.describe(key).await {
@@ -195,7 +204,7 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Waits until a change shows. A state that has changed under the call is looked at anew.
+    /// Waits until a change shows. A state that has changed under the call is looked at anew, and so is a change that does not show.
     async fn verified(
         &mut self,
         permission: &str,
@@ -209,12 +218,12 @@ impl Work<'_> {
             Err(AwsError::InvalidState(_)) => return Ok(()),
             Err(error) => return Err(self.failed(permission, &error)),
         }
-        let deadline = Instant::now() + self.record.manner.patience;
+        let look_anew = Instant::now() + self.again;
         let mut pause = PAUSES.0;
         loop {
             match self.cloud.describe(self.key).await {
                 Ok(seen) if shows(&seen.state) => return Ok(()),
-                Ok(seen) if Instant::now() >= deadline => {
+                Ok(seen) if Instant::now() >= self.deadline => {
                     return Err(Diagnostic::error(
                         "The change of the key does not show",
                         format!(
@@ -230,8 +239,20 @@ impl Work<'_> {
                     )
                     .into());
                 }
+                Ok(seen) if Instant::now() >= look_anew => {
+                    self.record.note(format!(
+                        "KMS accepted the call ({what}), and the key is still in the state {} after {} seconds. Somebody else may have \
+                         changed it at the same time. The provider makes the call again.",
+                        seen.state,
+                        self.again.as_secs()
+                    ));
+                    self.again *= 2;
+                    // Who took the change back may have removed the tag too.
+                    self.so_far.marked = false;
+                    return Ok(());
+                }
                 Ok(_) => {}
-                Err(error) if Instant::now() >= deadline => {
+                Err(error) if Instant::now() >= self.deadline => {
                     return Err(self.failed("kms:DescribeKey", &error));
                 }
                 Err(error @ (AwsError::AccessDenied { .. } | AwsError::Credentials { .. })) => {
