@@ -6,10 +6,12 @@ mod errors;
 mod graph;
 mod hsm;
 mod http;
+mod names;
 mod operations;
 mod tokens;
 mod vault;
 mod workspace;
+mod workspaces;
 
 pub use arm::{AccessChange, assignment_name};
 pub use errors::AzureError;

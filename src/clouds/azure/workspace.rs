@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value as Json, json};
 
 use super::errors::AzureError;
+use super::names::{find, member, own_name};
 use super::operations::{Progress, state_of};
 use crate::preflight::azure::{ArmWorkspaceFacts, AttachedVaultKey};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
@@ -47,28 +48,6 @@ fn text<'a>(json: &'a Json, pointer: &str) -> Option<&'a str> {
     find(json, pointer)
         .and_then(Json::as_str)
         .filter(|text| !text.is_empty())
-}
-
-/// A member of an object, whatever the case of its name: Resource Manager does not regard it.
-fn member<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
-    json.as_object()?
-        .iter()
-        .find(|(own, _)| own.eq_ignore_ascii_case(name))
-        .map(|(_, value)| value)
-}
-
-/// What stands at a path, whatever the case of the names on the way.
-pub(super) fn find<'a>(json: &'a Json, pointer: &str) -> Option<&'a Json> {
-    let names = pointer.split('/').skip(1);
-    names
-        .into_iter()
-        .try_fold(json, |at, name| member(at, name))
-}
-
-/// The name that a member of an object has, where it has one; another one beside it would leave two of them.
-fn own_name(object: &Map<String, Json>, name: &str) -> String {
-    let own = object.keys().find(|own| own.eq_ignore_ascii_case(name));
-    own.cloned().unwrap_or_else(|| name.to_owned())
 }
 
 fn put(object: &mut Map<String, Json>, name: &str, value: Json) {
