@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use crate::preflight::{Fact, Stage};
+
 /// Locks a mutex of plain data. Nothing is left half-way in one, so a panic elsewhere is no reason to give up.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -60,9 +62,28 @@ impl<T: Clone> Watched<T> {
         earliest: Instant,
         fetch: impl FnOnce() -> F,
     ) -> AsOf<T> {
+        self.read(|last| last.begun > earliest, fetch).await
+    }
+
+    /// A read that began before this moment is not enough any more.
+    async fn forget_before(&self, moment: Instant) {
         let mut last = self.0.lock().await;
-        if let Some(young) = last.as_ref().filter(|last| last.begun > earliest) {
-            return young.clone();
+        if last.as_ref().is_some_and(|last| last.begun < moment) {
+            *last = None;
+        }
+    }
+
+    /// The last read, if it will do, or a new one.
+    async fn read<F: Future<Output = T>>(
+        &self,
+        will_do: impl FnOnce(&AsOf<T>) -> bool,
+        fetch: impl FnOnce() -> F,
+    ) -> AsOf<T> {
+        let mut last = self.0.lock().await;
+        if let Some(last) = last.as_ref()
+            && will_do(last)
+        {
+            return last.clone();
         }
         let begun = Instant::now();
         let read = AsOf {
@@ -97,28 +118,117 @@ fn ago(time: Duration) -> Instant {
     now.checked_sub(time).unwrap_or(now)
 }
 
-/// What applies rest on, by its name.
-pub(super) struct Live<K, T>(Mutex<BTreeMap<K, Arc<Watched<T>>>>);
+/// Something that a proof reads.
+pub(super) trait Readable: Clone {
+    /// Whether it could not be read, or not all of it.
+    fn is_unreadable(&self) -> bool;
+}
 
-impl<K, T> Default for Live<K, T> {
+impl<T: Clone> Readable for Fact<T> {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
+    }
+}
+
+/// What proofs read, by its name, and at which stage: a plan rests on a read of the same run, an apply on one that is young enough.
+pub(super) struct Staged<K, T>(Mutex<BTreeMap<K, Arc<Watched<(Stage, T)>>>>);
+
+impl<K, T> Default for Staged<K, T> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Ord + Clone, T: Clone> Live<K, T> {
-    /// What is true now, give or take what an apply may rest on.
+impl<K: Ord + Clone, T: Readable> Staged<K, T> {
+    /// What is known of it at this stage. Terraform plans each resource once more right before it applies it: one read serves both,
+    /// unless it failed.
     pub(super) async fn get<F: Future<Output = T>>(
         &self,
+        stage: Stage,
         name: &K,
         fetch: impl FnOnce() -> F,
     ) -> T {
         let watched = Arc::clone(lock(&self.0).entry(name.clone()).or_default());
-        watched.after(live(), fetch).await.value
+        let will_do = |last: &AsOf<(Stage, T)>| match (stage, &last.value) {
+            (Stage::Plan, _) => true,
+            (Stage::Apply, (read_at, value)) if value.is_unreadable() => {
+                *read_at == Stage::Apply && last.begun > long_failed()
+            }
+            (Stage::Apply, _) => last.begun > live(),
+        };
+        let read = watched.read(will_do, || async { (stage, fetch().await) });
+        read.await.value.1
+    }
+
+    /// What was read before this moment is not enough any more.
+    pub(super) async fn forget_before(&self, moment: Instant, name: &K) {
+        let watched = lock(&self.0).get(name).cloned();
+        if let Some(watched) = watched {
+            watched.forget_before(moment).await;
+        }
     }
 
     /// What was read before is not true any more.
     pub(super) fn forget(&self, name: &K) {
         lock(&self.0).remove(name);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::preflight::Unreadable;
+
+    /// A service that counts how often it is asked, and gives the same answer to all.
+    async fn asked(
+        staged: &Staged<&'static str, Fact<u32>>,
+        stage: Stage,
+        answer: &Fact<u32>,
+        times: &AtomicU32,
+    ) -> u32 {
+        let fetch = || async {
+            times.fetch_add(1, Ordering::Relaxed);
+            answer.clone()
+        };
+        assert_eq!(staged.get(stage, &"key", fetch).await, *answer);
+        times.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test]
+    async fn an_apply_shares_the_read_of_its_plan_unless_that_failed() {
+        let (staged, times, good) = (Staged::default(), AtomicU32::new(0), Fact::Known(1));
+        for stage in [Stage::Plan, Stage::Plan, Stage::Apply, Stage::Apply] {
+            assert_eq!(asked(&staged, stage, &good, &times).await, 1, "{stage:?}");
+        }
+        staged.forget(&"key");
+        let moment = Instant::now();
+        assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
+        staged.forget_before(moment, &"key").await;
+        assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
+        staged.forget_before(Instant::now(), &"key").await;
+        assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 3);
+
+        let (staged, times) = (Staged::default(), AtomicU32::new(0));
+        let bad = Fact::Unreadable(Unreadable {
+            permission: None,
+            reason: "away".to_owned(),
+            remedy: None,
+            is_missing: false,
+        });
+        let rows = [
+            (Stage::Plan, 1),
+            (Stage::Plan, 1),
+            (Stage::Apply, 2),
+            (Stage::Apply, 2),
+        ];
+        for (stage, reads) in rows {
+            assert_eq!(
+                asked(&staged, stage, &bad, &times).await,
+                reads,
+                "{stage:?}"
+            );
+        }
     }
 }

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use acceptance_tests::harness::providers::{aws_directory, provider_binary};
 use acceptance_tests::harness::{Workdir, checkout, terraform};
 use acceptance_tests::stage::{Over, Stage};
+use dbxcmk_sandbox::account::TOKEN;
 use serde_json::{Value as Json, json};
 
 /// How many attributes a `dbxcmk_workspace_binding` has at its outermost level and inside: the floor has as many.
@@ -119,15 +120,18 @@ fn used(directory: &Path) -> (Duration, u64) {
 struct Bench {
     stage: Stage,
     rows: Vec<Row>,
+    /// Who is measured; nobody named is everybody.
+    only: Vec<String>,
 }
 
 impl Bench {
-    fn new(most: usize) -> Self {
+    fn new(most: usize, only: Vec<String>) -> Self {
         let stage = Stage::new(Over::Sandbox);
         stage.workspaces(u64::try_from(most).unwrap_or(u64::MAX));
         Self {
             stage,
             rows: Vec::new(),
+            only,
         }
     }
 
@@ -140,6 +144,9 @@ impl Bench {
         body: &str,
         commands: &[&'static str],
     ) {
+        if !self.only.is_empty() && !self.only.iter().any(|one| one == contender.name) {
+            return;
+        }
         let directory = tempfile::tempdir().expect("a directory");
         let mut workdir = Workdir::new(&self.stage.sandbox);
         let mut overrides = String::new();
@@ -344,6 +351,7 @@ fn review(binary: &Path) -> f64 {
 fn main() {
     let mut sizes = vec![10, 100, 1000, 5000];
     let mut commands = "plan,apply,destroy".to_owned();
+    let mut only = Vec::new();
     let mut out = checkout().join("target/bench.json");
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
@@ -356,9 +364,16 @@ fn main() {
                     .collect();
             }
             "--commands" => commands = value,
+            "--only" => {
+                only = value
+                    .split(',')
+                    .filter(|one| !one.is_empty())
+                    .map(str::to_owned)
+                    .collect()
+            }
             "--json" => out = PathBuf::from(value),
             other => panic!(
-                "{other}: expected --sizes 10,100, --commands plan,apply,destroy or --json FILE"
+                "{other}: expected --sizes 10,100, --commands plan,apply,destroy, --only dbxcmk,floor or --json FILE"
             ),
         }
     }
@@ -390,11 +405,13 @@ fn main() {
         binary: PathBuf::new(),
     };
     // Another provider that makes key configurations, such as databricks/databricks.
-    let peer = std::env::var_os("BENCH_PROVIDER").map(|path| Contender {
-        name: "databricks/databricks",
-        source: "databricks/databricks",
-        binary: PathBuf::from(path),
-    });
+    let peer = std::env::var_os("BENCH_PROVIDER")
+        .filter(|path| !path.is_empty())
+        .map(|path| Contender {
+            name: "databricks/databricks",
+            source: "databricks/databricks",
+            binary: PathBuf::from(path),
+        });
 
     println!("{}\n", terraform::description());
     println!("| provider | handshake, median | least | binary |\n|---|--:|--:|--:|");
@@ -418,7 +435,7 @@ fn main() {
     println!("\n{HEAD}");
 
     let most = sizes.iter().copied().max().unwrap_or(1);
-    let mut bench = Bench::new(most);
+    let mut bench = Bench::new(most, only);
     let key = bench.stage.good_key();
     let id = "c1000000-0000-4000-8000-000000000001";
     let account = dbxcmk_sandbox::ACCOUNT_ID;
@@ -472,9 +489,13 @@ fn main() {
             );
             bench.measure(&own, "key_configuration", number, &own_keys, &all);
             if let Some(peer) = &peer {
+                // For OAuth it would look for the endpoints of a workspace: an address that is not Databricks' own is one for it.
+                let provider = format!(
+                    "provider \"databricks\" {{\n  auth_type = \"pat\"\n  token = \"{TOKEN}\"\n}}"
+                );
                 let keys = format!(
-                    "resource \"databricks_mws_customer_managed_keys\" \"all\" {{\n  count = {number}\n  account_id = \"{account}\"\n  use_cases = \
-                     [\"MANAGED_SERVICES\"]\n  aws_key_info {{\n    key_arn = \"{key}\"\n    key_alias = \"alias/peer-${{count.index}}\"\n  }}\n}}"
+                    "{provider}\n\nresource \"databricks_mws_customer_managed_keys\" \"all\" {{\n  count = {number}\n  account_id = \"{account}\"\n  \
+                     use_cases = [\"MANAGED_SERVICES\"]\n  aws_key_info {{\n    key_arn = \"{key}\"\n    key_alias = \"alias/peer-${{count.index}}\"\n  }}\n}}"
                 );
                 bench.measure(peer, "key_configuration", number, &keys, &all);
             }

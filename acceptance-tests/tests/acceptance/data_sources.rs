@@ -21,6 +21,44 @@ fn readiness(key: &str, more: &str) -> String {
 
 const READINESS: &str = "data.dbxcmk_key_readiness.x";
 
+/// Grants and rotation are read where they can change what is said, and not elsewhere.
+#[test]
+fn what_else_of_a_key_is_read_where_it_matters() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let role = format!("    cross_account_role_arn = \"{ROLE_ARN}\"\n");
+    let read = |configuration: &str| {
+        stage.sandbox.with(|world| world.record.clear());
+        stage.configure(configuration);
+        stage.workdir.apply();
+        ["KMS ListGrants", "KMS GetKeyRotationStatus"].map(|one| stage.asked(one).len())
+    };
+    let services = readiness(&key, "").replace(", \"STORAGE\"", "");
+    assert_eq!(read(&services), [0, 0]);
+    assert_eq!(read(&readiness(&key, "")), [0, 1]);
+    // The policies do not let the role use the key.
+    assert_eq!(read(&readiness(&key, &role)), [1, 1]);
+    let operations = [
+        "Decrypt",
+        "GenerateDataKey",
+        "GenerateDataKeyWithoutPlaintext",
+        "CreateGrant",
+        "DescribeKey",
+    ];
+    stage.kms.call(
+        "CreateGrant",
+        &json!({ "KeyId": key, "GranteePrincipal": ROLE_ARN, "Operations": operations }),
+    );
+    stage.workdir.apply();
+    let state = stage.workdir.state(READINESS);
+    let requirements = state["requirements"].as_array().unwrap();
+    let of_role = requirements
+        .iter()
+        .filter(|one| one["purpose"] == "cluster volumes (EBS)");
+    let standings: Vec<&Json> = of_role.map(|one| &one["standing"]).collect();
+    assert_eq!(standings, vec![&json!("granted"); 5]);
+}
+
 fn readiness_says_what_is_granted_by_what(over: Over) {
     let mut stage = Stage::new(over);
     let key = stage.good_key();

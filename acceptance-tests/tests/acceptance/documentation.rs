@@ -279,12 +279,21 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
         all.map(|action| kms_policy::kms_action(action.as_str().unwrap()).unwrap())
             .collect()
     };
+    // The policy does not let the role in, so that grants count.
+    let of_a_role = |key: &str| {
+        format!(
+            "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
+             cross_account_role_arn = \"{}\"\n  }}\n}}\n",
+            dbxcmk_sandbox::ROLE_ARN
+        )
+    };
     // What the sandbox was asked of KMS by a plan and an apply that have everything.
     let stage = acceptance_tests::stage::Stage::new(acceptance_tests::stage::Over::Sandbox);
     let key = stage.kms.create_key(&serde_json::json!({}));
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_policy\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n\nresource \
-         \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = dbxcmk_key_policy.x.aws.key_arn\n  }}\n}}\n"
+         \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = dbxcmk_key_policy.x.aws.key_arn\n  }}\n}}\n{}",
+        of_a_role(&key)
     ));
     let asked = |since: usize| -> BTreeSet<String> {
         let all = stage.sandbox.requests().into_iter().skip(since);
@@ -312,11 +321,7 @@ fn the_permissions_of_the_guide_are_what_the_provider_calls() {
         }
     });
     let before = stage.sandbox.requests().len();
-    stage.configure(&format!(
-        "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  aws = {{\n    key_arn = \"{key}\"\n    \
-         cross_account_role_arn = \"{}\"\n  }}\n}}\n",
-        dbxcmk_sandbox::ROLE_ARN
-    ));
+    stage.configure(&of_a_role(&key));
     stage.workdir.plan();
     let of_iam: BTreeSet<String> = stage
         .sandbox

@@ -3,7 +3,7 @@
 use dbxcmk_sandbox::WORKSPACE;
 use serde_json::json;
 
-use acceptance_tests::stage::{Over, Stage, policy};
+use acceptance_tests::stage::{HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, policy};
 
 const LATER: &str = "Part of the proof happens at apply";
 
@@ -151,4 +151,37 @@ fn what_has_to_wait_is_said_once() {
     let run = stage.workdir.plan().run;
     let said = run.warnings().into_iter().filter(|one| *one == LATER);
     assert_eq!(said.count(), 1, "{}", run.shown());
+}
+
+/// Another provider puts a key policy between two of our resources, in one apply: the second is judged by what the key has then.
+#[test]
+fn a_policy_that_another_provider_puts_in_between_is_seen() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.kms.create_key(&json!({}));
+    stage
+        .kms
+        .put_policy(&key, &policy(&key, &[MANAGED_SERVICES]));
+    let whole = policy(&key, &[MANAGED_SERVICES, STORAGE]);
+    stage.workdir.write("policy.json", &whole);
+    stage.workdir.configuration(&format!(
+        r#"{HEAD_WITH_AWS}
+resource "dbxcmk_key_configuration" "services" {{
+  use_cases = ["MANAGED_SERVICES"]
+  aws       = {{ key_arn = "{key}" }}
+}}
+
+resource "aws_kms_key_policy" "lakehouse" {{
+  key_id     = dbxcmk_key_configuration.services.aws.key_arn
+  policy     = file("policy.json")
+  depends_on = [dbxcmk_key_configuration.services]
+}}
+
+resource "dbxcmk_key_configuration" "storage" {{
+  use_cases = ["STORAGE"]
+  aws       = {{ key_arn = replace(aws_kms_key_policy.lakehouse.id, "/^.*$/", "{key}") }}
+}}
+"#
+    ));
+    stage.workdir.apply();
+    assert_eq!(stage.configurations().len(), 2);
 }

@@ -46,8 +46,8 @@ pub(super) fn examine(
         description: Fact::Known(KeyDescription::good()),
         policy: Fact::Known(policy.text().to_owned()),
         policy_source: PolicySource::Given(called),
-        grants: Fact::Known(Vec::new()),
-        rotates: Fact::Known(true),
+        grants: None,
+        rotates: None,
         role: RoleKnowledge::NotAsked,
         simulation: Simulation::NotAsked,
     };

@@ -203,7 +203,7 @@ impl Aws {
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.
-    pub async fn grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, AwsError> {
+    pub(super) async fn list_grants(&self, key: &KeyArn) -> Result<Vec<KmsGrant>, AwsError> {
         let kms = self.kms(key).await;
         let mut pages = kms
             .list_grants()
@@ -232,7 +232,7 @@ impl Aws {
     ///
     /// # Errors
     /// When KMS refuses or cannot be reached.
-    pub async fn rotates(&self, key: &KeyArn) -> Result<bool, AwsError> {
+    pub(super) async fn rotation_status(&self, key: &KeyArn) -> Result<bool, AwsError> {
         let answer = self
             .kms(key)
             .await

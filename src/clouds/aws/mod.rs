@@ -17,10 +17,14 @@ use tokio::sync::{Mutex, OnceCell};
 
 use self::connection::{Connection, is_on_this_machine};
 use self::errors::unreadable;
-use crate::preflight::aws::{KeyFacts, PolicySource, RoleKnowledge, Simulation};
+use crate::preflight::aws::{KeyFacts, KmsGrant, PolicySource, RoleKnowledge, Simulation};
 use crate::preflight::{Fact, Unreadable};
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Caller;
+
+fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
+    outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
+}
 
 /// AWS, as one provider configuration sees it.
 #[derive(Debug)]
@@ -73,17 +77,19 @@ impl Aws {
         caller.await.cloned()
     }
 
-    /// Everything that preflight wants to know of a key, read now.
+    /// The grants on a key, read now.
+    pub async fn grants(&self, key: &KeyArn) -> Fact<Vec<KmsGrant>> {
+        fact(self.list_grants(key).await)
+    }
+
+    /// Whether the material of a key is rotated automatically, read now.
+    pub async fn rotates(&self, key: &KeyArn) -> Fact<bool> {
+        fact(self.rotation_status(key).await)
+    }
+
+    /// What preflight wants to know of every key, read now.
     pub async fn facts(&self, key: &KeyArn) -> KeyFacts {
-        let (description, policy, grants, rotates) = tokio::join!(
-            self.describe(key),
-            self.policy(key),
-            self.grants(key),
-            self.rotates(key)
-        );
-        fn fact<T>(outcome: Result<T, AwsError>) -> Fact<T> {
-            outcome.map_or_else(|error| Fact::Unreadable(unreadable(&error)), Fact::Known)
-        }
+        let (description, policy) = tokio::join!(self.describe(key), self.policy(key));
         // Credentials of another account get the same answer about a key that is there.
         let is_missing = matches!(description, Err(AwsError::NotFound(_)))
             && self
@@ -108,8 +114,8 @@ impl Aws {
             description,
             policy: fact(policy),
             policy_source: PolicySource::Live,
-            grants: fact(grants),
-            rotates: fact(rotates),
+            grants: None,
+            rotates: None,
             role: RoleKnowledge::NotAsked,
             simulation: Simulation::NotAsked,
         }

@@ -71,10 +71,10 @@ pub struct KeyFacts {
     pub policy: Fact<String>,
     /// Where that policy comes from.
     pub policy_source: PolicySource,
-    /// Its grants. They only add, so what could not be read is as if there were none.
-    pub grants: Fact<Vec<KmsGrant>>,
-    /// Whether its material is rotated automatically.
-    pub rotates: Fact<bool>,
+    /// Its grants, where they were worth a read ([`super::grants_matter`]). They only add, so what is not known is as if there were none.
+    pub grants: Option<Fact<Vec<KmsGrant>>>,
+    /// Whether its material is rotated automatically, where that was worth a read ([`super::rotation_matters`]).
+    pub rotates: Option<Fact<bool>>,
     /// The role that launches clusters, where the question is about one.
     pub role: RoleKnowledge,
     /// What AWS itself says of that role's use of the key.

@@ -15,10 +15,10 @@ pub use facts::{
     KeyDescription, KeyFacts, KmsGrant, NamedPolicy, PolicySource, RoleFacts, RoleKnowledge,
     Simulated, SimulatedDecision, Simulation,
 };
-pub use proof::{NotExamined, Requirement, not_examined, proof};
+pub use proof::{NotExamined, Requirement, grants_matter, not_examined, proof};
 pub use role::iam_allows;
 pub use simulation::{CallToSimulate, calls_to_simulate};
-pub use state::enabling;
+pub use state::{enabling, rotation_matters};
 
 use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable};
 use crate::requirements::aws::Usage;

@@ -551,7 +551,7 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 /// Whether a grant allows a named role what the policy does not. (Which role of Databricks' account will call is not known, so no
 /// grant proves anything for Databricks itself.)
 pub(super) fn is_granted(facts: &KeyFacts, user: &User, action: &str) -> bool {
-    let (User::CrossAccountRole(role), Fact::Known(grants)) = (user, &facts.grants) else {
+    let (User::CrossAccountRole(role), Some(Fact::Known(grants))) = (user, &facts.grants) else {
         return false;
     };
     let operation = action.trim_start_matches("kms:");

@@ -99,7 +99,7 @@ pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
             how: allow_examining(role),
         });
     }
-    if let Fact::Unreadable(reason) = &facts.grants {
+    if let Some(Fact::Unreadable(reason)) = &facts.grants {
         all.push(NotExamined {
             what: "Grants on the key".to_owned(),
             why: format!("The provider could not read them: {}.", reason.reason),
@@ -140,6 +140,13 @@ pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
         how: how.into(),
     }));
     all
+}
+
+/// Whether the grants on a key can change what is said of it: they count for a named role alone, and only where the policies do not
+/// let it in.
+pub fn grants_matter(facts: &KeyFacts, question: &Question) -> bool {
+    let is_open = |one: &Requirement| one.account.is_none() && !one.standing.is_proven();
+    question.usage.cross_account_role.is_some() && proof(facts, question).iter().any(is_open)
 }
 
 /// Every action that is needed, and what grants it.

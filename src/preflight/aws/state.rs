@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::facts::{KeyDescription, KeyFacts};
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Stage, Subject};
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -158,10 +158,8 @@ pub(super) fn future(
                 .remedy(Remedy::hint(Hint::Silence(Id::KmsKeyReplica))),
         );
     }
-    // A managed services key can be exchanged for another one.
-    let is_kept = question.usage.use_cases.contains(&UseCase::Storage);
-    if is_kept
-        && facts.rotates == Fact::Known(false)
+    if rotation_matters(question)
+        && facts.rotates == Some(Fact::Known(false))
         && description.spec == "SYMMETRIC_DEFAULT"
         && description.replica_of.is_none()
     {
@@ -179,4 +177,10 @@ pub(super) fn future(
         );
     }
     findings
+}
+
+/// Whether it matters that the material of a key is rotated: a managed services key can be exchanged for another one. An apply gives no
+/// advice.
+pub fn rotation_matters(question: &Question) -> bool {
+    question.stage == Stage::Plan && question.usage.use_cases.contains(&UseCase::Storage)
 }

@@ -34,8 +34,8 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
             all.join(",")
         )),
         policy_source: PolicySource::Live,
-        grants: Fact::Known(Vec::new()),
-        rotates: Fact::Known(true),
+        grants: None,
+        rotates: None,
         role: RoleKnowledge::NotAsked,
         simulation: Simulation::NotAsked,
     })
@@ -294,7 +294,7 @@ fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
         (
             "no rotation",
             KeyFacts {
-                rotates: Fact::Known(false),
+                rotates: Some(Fact::Known(false)),
                 ..facts(&documented()?)?
             },
             Id::KmsKeyNoRotation,
@@ -361,11 +361,12 @@ fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
         "CreateGrant",
         "DescribeKey",
     ];
-    facts.grants = Fact::Known(vec![KmsGrant {
+    assert!(grants_matter(&facts, &question()?));
+    facts.grants = Some(Fact::Known(vec![KmsGrant {
         grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
         operations: operations.map(str::to_owned).to_vec(),
         constrained: false,
-    }]);
+    }]));
     let findings = judge(&facts, &question()?);
     assert_eq!(
         findings

@@ -1,10 +1,11 @@
-//! AWS KMS keys as one run sees them: read once for a plan, with what the same plan is about to put taken for put; read anew
-//! for an apply.
+//! AWS KMS keys as one run sees them: read once for a plan, with what the same plan is about to put taken for put; for an apply read
+//! within the last minute.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::AttachNeed;
@@ -12,13 +13,13 @@ use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
-    KeyFacts, PolicySource, Question, RoleKnowledge, Simulation, calls_to_simulate, enabling,
-    judge, policy_not_planned_yet,
+    KeyFacts, KmsGrant, PolicySource, Question, RoleKnowledge, Simulation, calls_to_simulate,
+    enabling, grants_matter, judge, policy_not_planned_yet, rotation_matters,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
+use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage};
 use crate::provider::diagnose;
-use crate::provider::shared::{AsOf, Live, Watched, lock};
+use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::aws::{Usage, accounts_let_in};
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
@@ -40,16 +41,17 @@ pub struct AwsKeys {
     cloud: Aws,
     is_known: bool,
     deployment: Option<Deployment>,
-    facts: Mutex<BTreeMap<KeyArn, Arc<OnceCell<KeyFacts>>>>,
+    facts: Staged<KeyArn, KeyFacts>,
+    grants: Staged<KeyArn, Fact<Vec<KmsGrant>>>,
+    rotations: Staged<KeyArn, Fact<bool>>,
     planned: Mutex<BTreeMap<KeyArn, String>>,
     policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
-    roles: Mutex<BTreeMap<RoleArn, Arc<OnceCell<RoleKnowledge>>>>,
-    simulations: Mutex<BTreeMap<(RoleArn, KeyArn), Arc<OnceCell<Simulation>>>>,
+    roles: Staged<RoleArn, RoleKnowledge>,
+    simulations: Staged<(RoleArn, KeyArn), Simulation>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
-    live: Live<KeyArn, KeyFacts>,
-    live_roles: Live<RoleArn, RoleKnowledge>,
-    live_simulations: Live<(RoleArn, KeyArn), Simulation>,
     walk: Arc<PolicyWalk>,
+    /// Whether this process applies: Terraform plans in another one.
+    is_applying: AtomicBool,
 }
 
 impl AwsKeys {
@@ -64,16 +66,16 @@ impl AwsKeys {
             cloud: Aws::new(settings),
             is_known,
             deployment,
-            facts: Mutex::default(),
+            facts: Staged::default(),
+            grants: Staged::default(),
+            rotations: Staged::default(),
             planned: Mutex::default(),
             policy_locks: Mutex::default(),
-            roles: Mutex::default(),
-            simulations: Mutex::default(),
+            roles: Staged::default(),
+            simulations: Staged::default(),
             states: Mutex::default(),
-            live: Live::default(),
-            live_roles: Live::default(),
-            live_simulations: Live::default(),
             walk,
+            is_applying: AtomicBool::new(false),
         }
     }
 
@@ -116,22 +118,16 @@ impl AwsKeys {
         enough: impl Fn(&KeyFacts) -> bool,
     ) -> (KeyFacts, bool) {
         let stage = question.stage;
-        let role = self.role_of(question).await;
-        let simulation = self.simulation_of(key, question).await;
         let mut policies = self.walk.subscribe();
         let patience = Instant::now() + PATIENCE;
         let name: Key = key.clone().into();
         loop {
             let progress = policies.borrow_and_update().clone();
-            let read = match stage {
+            let facts = match stage {
                 Stage::Plan => self.facts_for_plan(key).await,
                 Stage::Apply => self.facts_now(key).await,
             };
-            let facts = KeyFacts {
-                role: role.clone(),
-                simulation: simulation.clone(),
-                ..read
-            };
+            let facts = self.for_question(facts, question).await;
             if enough(&facts) || !self.walk.expects(&name, stage, &progress) {
                 return (facts, false);
             }
@@ -144,8 +140,9 @@ impl AwsKeys {
 
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &KeyArn) {
-        lock(&self.facts).remove(key);
-        self.live.forget(key);
+        self.facts.forget(key);
+        self.grants.forget(key);
+        self.rotations.forget(key);
     }
 
     /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
@@ -163,8 +160,8 @@ impl AwsKeys {
 
     /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
     pub async fn facts_for_plan(&self, key: &KeyArn) -> KeyFacts {
-        let cell = Arc::clone(lock(&self.facts).entry(key.clone()).or_default());
-        let mut facts = cell.get_or_init(|| self.cloud.facts(key)).await.clone();
+        let read = self.facts.get(Stage::Plan, key, || self.cloud.facts(key));
+        let mut facts = read.await;
         let planned = lock(&self.planned).get(key).cloned();
         if let Some(policy) = planned {
             facts.policy = Fact::Known(policy);
@@ -173,20 +170,46 @@ impl AwsKeys {
         facts
     }
 
-    /// What is known of the role that a question is about: for a plan read once in a run, for an apply read now.
+    /// The facts of a key with what else this question asks: of the role, of AWS's policy simulator, and of the key itself what could
+    /// change the answer.
+    pub async fn for_question(&self, facts: KeyFacts, question: &Question) -> KeyFacts {
+        let (key, stage) = (facts.arn.clone(), question.stage);
+        let rotation = async || {
+            let read = || self.cloud.rotates(&key);
+            match rotation_matters(question) {
+                true => Some(self.rotations.get(stage, &key, read).await),
+                false => None,
+            }
+        };
+        let (role, simulation, rotates) = tokio::join!(
+            self.role_of(question),
+            self.simulation_of(&key, question),
+            rotation()
+        );
+        let mut facts = KeyFacts {
+            role,
+            simulation,
+            rotates,
+            ..facts
+        };
+        if grants_matter(&facts, question) {
+            let read = || self.cloud.grants(&key);
+            facts.grants = Some(self.grants.get(stage, &key, read).await);
+        }
+        facts
+    }
+
+    /// What is known of the role that a question is about.
     pub async fn role_of(&self, question: &Question) -> RoleKnowledge {
         let Some(role) = &question.usage.cross_account_role else {
             return RoleKnowledge::NotAsked;
         };
-        if question.stage == Stage::Apply {
-            return self.live_roles.get(role, || self.cloud.role(role)).await;
-        }
-        let cell = Arc::clone(lock(&self.roles).entry(role.clone()).or_default());
-        cell.get_or_init(|| self.cloud.role(role)).await.clone()
+        let read = || self.cloud.role(role);
+        self.roles.get(question.stage, role, read).await
     }
 
-    /// What AWS's policy simulator says of the role that a question is about: for a plan asked once in a run, for an apply now.
-    pub async fn simulation_of(&self, key: &KeyArn, question: &Question) -> Simulation {
+    /// What AWS's policy simulator says of the role that a question is about.
+    async fn simulation_of(&self, key: &KeyArn, question: &Question) -> Simulation {
         let Some(role) = &question.usage.cross_account_role else {
             return Simulation::NotAsked;
         };
@@ -195,34 +218,49 @@ impl AwsKeys {
             return Simulation::NotAsked;
         }
         let own = (role.clone(), key.clone());
-        if question.stage == Stage::Apply {
-            let ask = || self.cloud.simulate(role, key, &calls);
-            return self.live_simulations.get(&own, ask).await;
-        }
-        let cell = Arc::clone(lock(&self.simulations).entry(own).or_default());
-        cell.get_or_init(|| self.cloud.simulate(role, key, &calls))
-            .await
-            .clone()
+        let ask = || self.cloud.simulate(role, key, &calls);
+        self.simulations.get(question.stage, &own, ask).await
     }
 
-    /// What is true of a key now. Resources that are applied side by side share what was just read.
+    /// What is true of a key now. Resources that are applied side by side share what was just read, and so do the plan and the apply of
+    /// one resource.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
-        let facts = self.live.get(key, || self.cloud.facts(key)).await;
-        // Terraform plans each resource once more right before it applies it.
-        let known = Arc::new(OnceCell::new_with(Some(facts.clone())));
-        lock(&self.facts).insert(key.clone(), known);
-        facts
+        self.is_applying.store(true, Ordering::Relaxed);
+        let read = || self.cloud.facts(key);
+        self.facts.get(Stage::Apply, key, read).await
     }
 
     /// What the proof says about a key. `read`: what the same examination has read before.
+    ///
+    /// Who is refused while Terraform applies reads the key once more: what was read for another resource may be older than what this
+    /// one has waited for, such as a key policy of another provider.
     pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
+        let begun = Instant::now();
+        let findings = self.examine_once(case, read).await;
+        let is_refused = findings.iter().any(|one| one.severity == Severity::Error);
+        if !is_refused || !self.is_applying.load(Ordering::Relaxed) {
+            return findings;
+        }
+        read.0.remove(&case.key);
+        self.forget_before(begun, case).await;
+        self.examine_once(case, read).await
+    }
+
+    async fn forget_before(&self, moment: Instant, case: &AwsCase) {
+        let key = &case.key;
+        self.facts.forget_before(moment, key).await;
+        self.grants.forget_before(moment, key).await;
+        if let Some(role) = &case.question.usage.cross_account_role {
+            let own = (role.clone(), key.clone());
+            self.roles.forget_before(moment, role).await;
+            self.simulations.forget_before(moment, &own).await;
+        }
+    }
+
+    async fn examine_once(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
         let stage = case.question.stage;
         if let Some(facts) = read.0.get(&case.key) {
-            let facts = KeyFacts {
-                role: self.role_of(&case.question).await,
-                simulation: self.simulation_of(&case.key, &case.question).await,
-                ..facts.clone()
-            };
+            let facts = self.for_question(facts.clone(), &case.question).await;
             return judge(&facts, &case.question);
         }
         let enough = |facts: &KeyFacts| !judge(facts, &case.question).iter().any(may_be_granted);
@@ -289,6 +327,24 @@ impl AwsKeys {
                 self.cloud.describe(key).await.map(|key| key.state)
             })
             .await
+    }
+}
+
+impl Readable for KeyFacts {
+    fn is_unreadable(&self) -> bool {
+        self.description.is_unreadable() || self.policy.is_unreadable()
+    }
+}
+
+impl Readable for RoleKnowledge {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_) | Self::Missing)
+    }
+}
+
+impl Readable for Simulation {
+    fn is_unreadable(&self) -> bool {
+        matches!(self, Self::Unreadable(_))
     }
 }
 

@@ -76,13 +76,14 @@ impl KeyReadinessAws {
             requirements.iter().all(|one| one.standing.is_proven())
         };
         let facts = match &self.policy {
-            Attr::Known(policy) => KeyFacts {
-                policy: Fact::Known(policy.clone()),
-                policy_source: PolicySource::Given("`aws.policy`".to_owned()),
-                role: keys.role_of(&question).await,
-                simulation: keys.simulation_of(&key, &question).await,
-                ..keys.facts_for_plan(&key).await
-            },
+            Attr::Known(policy) => {
+                let given = KeyFacts {
+                    policy: Fact::Known(policy.clone()),
+                    policy_source: PolicySource::Given("`aws.policy`".to_owned()),
+                    ..keys.facts_for_plan(&key).await
+                };
+                keys.for_question(given, &question).await
+            }
             _ => keys.facts_with_policy(&key, &question, is_proven).await.0,
         };
         let requirements = proof(&facts, &question);

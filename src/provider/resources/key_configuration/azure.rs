@@ -4,11 +4,11 @@
 use serde::{Deserialize, Serialize};
 use tfplugin::deferral::Unfinished;
 
-use super::{KeyConfigurationModel, place};
+use super::{KeyConfigurationModel, place, prove_at_plan};
 use crate::preflight::Stage;
 use crate::preflight::azure::Question;
 use crate::provider::client::{Client, enforce};
-use crate::provider::diagnose::{self, as_warnings};
+use crate::provider::diagnose;
 use crate::provider::keys::{AzureCase, Case};
 use crate::vocabulary::KeyReference;
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
@@ -133,23 +133,8 @@ pub(super) async fn plan(
     if change.quiet {
         return Ok(());
     }
-    let Some(case) = case(&plan.model, Stage::Plan) else {
-        return Ok(());
-    };
-    if !client.can_prove(cx, &case) {
-        return Ok(());
-    }
-    let mut findings = client.keys().examine(&[case]).await.concat();
-    if stays {
-        findings = as_warnings(findings);
-    }
-    Ok(enforce(
-        cx,
-        findings,
-        &plan.model.ignore_findings,
-        Stage::Plan,
-        place(&plan.model),
-    )?)
+    let case = case(&plan.model, Stage::Plan);
+    prove_at_plan(cx, &plan.model, case, stays).await
 }
 
 pub(super) async fn create(

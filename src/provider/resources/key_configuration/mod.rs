@@ -217,6 +217,25 @@ fn state(
     })
 }
 
+/// Proves the key at plan, as far as it is known. Of a configuration that stays, findings only warn.
+async fn prove_at_plan(
+    cx: &Context<Client>,
+    model: &KeyConfigurationModel,
+    case: Option<Case>,
+    stays: bool,
+) -> Result<(), Unfinished> {
+    let client = cx.client();
+    let Some(case) = case.filter(|case| client.can_prove(cx, case)) else {
+        return Ok(());
+    };
+    let mut findings = client.keys().examine(&[case]).await.concat();
+    if stays {
+        findings = as_warnings(findings);
+    }
+    let ignored = &model.ignore_findings;
+    Ok(enforce(cx, findings, ignored, Stage::Plan, place(model))?)
+}
+
 /// Every finding here is about the key.
 fn place(model: &KeyConfigurationModel) -> impl Fn(&Finding) -> &'static str {
     let path = match (&model.gcp, &model.azure) {
@@ -380,23 +399,8 @@ impl Resource for KeyConfigurationResource {
         if change.quiet {
             return Ok(());
         }
-        let Some(case) = plan.model.case(client, &account, Stage::Plan) else {
-            return Ok(());
-        };
-        if !client.can_prove(cx, &case) {
-            return Ok(());
-        }
-        let mut findings = client.keys().examine(&[case]).await.concat();
-        if stays {
-            findings = as_warnings(findings);
-        }
-        Ok(enforce(
-            cx,
-            findings,
-            &plan.model.ignore_findings,
-            Stage::Plan,
-            place(&plan.model),
-        )?)
+        let case = plan.model.case(client, &account, Stage::Plan);
+        prove_at_plan(cx, &plan.model, case, stays).await
     }
 
     async fn plan_destroy(

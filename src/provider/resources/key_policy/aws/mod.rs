@@ -336,8 +336,7 @@ async fn prove(
     let mut planned = keys.facts_for_plan(key).await;
     planned.policy_source = PolicySource::Planned;
     let question = asked(usage);
-    planned.role = keys.role_of(&question).await;
-    planned.simulation = keys.simulation_of(key, &question).await;
+    let planned = keys.for_question(planned, &question).await;
     let findings = judge(&planned, &question);
     let mut found = client.report(
         findings,
