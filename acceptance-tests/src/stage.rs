@@ -8,7 +8,9 @@
     reason = "for tests: what does not go as told has to fail the test"
 )]
 
-use crate::harness::Workdir;
+use std::time::Duration;
+
+use crate::harness::{Run, Workdir};
 use crate::kms::Kms;
 use crate::localstack;
 use dbxcmk_sandbox::{ACCOUNT_ID, Options, REGION, Sandbox, WORKSPACE};
@@ -164,6 +166,36 @@ pub const MANAGED_SERVICES: &str = r#"{"Sid": "ManagedServices", "Effect": "Allo
 pub const STORAGE: &str = r#"{"Sid": "Storage", "Effect": "Allow", "Principal": {"AWS": "arn:aws:iam::414351767826:root"},
   "Action": ["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"], "Resource": "*",
   "Condition": {"StringEquals": {"aws:PrincipalTag/DatabricksAccountId": "ACCOUNT"}}}"#;
+
+/// A resource that comes between others of one apply, and stays there until [`Stage::apply_around`] lets it go on. What depends on its id
+/// is not known at plan.
+pub fn between(before: &str) -> String {
+    format!(
+        r#"
+resource "terraform_data" "between" {{
+  depends_on = [{before}]
+
+  provisioner "local-exec" {{
+    working_dir = path.module
+    command     = "touch reached; while [ ! -f go ]; do sleep 0.1; done"
+  }}
+}}
+"#
+    )
+}
+
+impl Stage {
+    /// Applies, and does something as soon as the apply has come to [`between`].
+    pub fn apply_around(&self, change: impl FnOnce()) -> Run {
+        let mut apply = self.workdir.begin(&["apply", "-auto-approve", "-no-color"]);
+        while apply.is_running() && !self.workdir.path().join("reached").exists() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        change();
+        self.workdir.write("go", "");
+        apply.finish(&[])
+    }
+}
 
 /// A policy that lets the key's account administer it, and has further statements.
 pub fn policy(key: &str, statements: &[&str]) -> String {

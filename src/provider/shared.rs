@@ -65,12 +65,10 @@ impl<T: Clone> Watched<T> {
         self.read(|last| last.begun > earliest, fetch).await
     }
 
-    /// A read that began before this moment is not enough any more.
-    async fn forget_before(&self, moment: Instant) {
+    /// A read that began before this moment is not enough any more; whether there was one.
+    async fn forget_before(&self, moment: Instant) -> bool {
         let mut last = self.0.lock().await;
-        if last.as_ref().is_some_and(|last| last.begun < moment) {
-            *last = None;
-        }
+        last.take_if(|last| last.begun < moment).is_some()
     }
 
     /// The last read, if it will do, or a new one.
@@ -160,11 +158,12 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
         read.await.value.1
     }
 
-    /// What was read before this moment is not enough any more.
-    pub(super) async fn forget_before(&self, moment: Instant, name: &K) {
+    /// What was read before this moment is not enough any more; whether there was something.
+    pub(super) async fn forget_before(&self, moment: Instant, name: &K) -> bool {
         let watched = lock(&self.0).get(name).cloned();
-        if let Some(watched) = watched {
-            watched.forget_before(moment).await;
+        match watched {
+            Some(watched) => watched.forget_before(moment).await,
+            None => false,
         }
     }
 
@@ -205,9 +204,9 @@ mod tests {
         staged.forget(&"key");
         let moment = Instant::now();
         assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
-        staged.forget_before(moment, &"key").await;
+        assert!(!staged.forget_before(moment, &"key").await);
         assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
-        staged.forget_before(Instant::now(), &"key").await;
+        assert!(staged.forget_before(Instant::now(), &"key").await);
         assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 3);
 
         let (staged, times) = (Staged::default(), AtomicU32::new(0));

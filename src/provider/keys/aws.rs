@@ -2,7 +2,6 @@
 //! within the last minute.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use tokio::sync::OwnedMutexGuard;
@@ -17,7 +16,7 @@ use crate::preflight::aws::{
     enabling, grants_matter, judge, policy_not_planned_yet, rotation_matters,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage};
+use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
@@ -50,8 +49,6 @@ pub struct AwsKeys {
     simulations: Staged<(RoleArn, KeyArn), Simulation>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     walk: Arc<PolicyWalk>,
-    /// Whether this process applies: Terraform plans in another one.
-    is_applying: AtomicBool,
 }
 
 impl AwsKeys {
@@ -75,7 +72,6 @@ impl AwsKeys {
             simulations: Staged::default(),
             states: Mutex::default(),
             walk,
-            is_applying: AtomicBool::new(false),
         }
     }
 
@@ -225,39 +221,25 @@ impl AwsKeys {
     /// What is true of a key now. Resources that are applied side by side share what was just read, and so do the plan and the apply of
     /// one resource.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
-        self.is_applying.store(true, Ordering::Relaxed);
         let read = || self.cloud.facts(key);
         self.facts.get(Stage::Apply, key, read).await
     }
 
-    /// What the proof says about a key. `read`: what the same examination has read before.
-    ///
-    /// Who is refused while Terraform applies reads the key once more: what was read for another resource may be older than what this
-    /// one has waited for, such as a key policy of another provider.
-    pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
-        let begun = Instant::now();
-        let findings = self.examine_once(case, read).await;
-        let is_refused = findings.iter().any(|one| one.severity == Severity::Error);
-        if !is_refused || !self.is_applying.load(Ordering::Relaxed) {
-            return findings;
-        }
-        read.0.remove(&case.key);
-        self.forget_before(begun, case).await;
-        self.examine_once(case, read).await
-    }
-
-    async fn forget_before(&self, moment: Instant, case: &AwsCase) {
+    /// Effect: what was read before this moment for such a case is not enough any more. `false` when there was nothing of the kind.
+    pub(super) async fn forget_before(&self, moment: Instant, case: &AwsCase) -> bool {
         let key = &case.key;
-        self.facts.forget_before(moment, key).await;
-        self.grants.forget_before(moment, key).await;
+        let mut is_forgotten = self.facts.forget_before(moment, key).await;
+        is_forgotten |= self.grants.forget_before(moment, key).await;
         if let Some(role) = &case.question.usage.cross_account_role {
             let own = (role.clone(), key.clone());
-            self.roles.forget_before(moment, role).await;
-            self.simulations.forget_before(moment, &own).await;
+            is_forgotten |= self.roles.forget_before(moment, role).await;
+            is_forgotten |= self.simulations.forget_before(moment, &own).await;
         }
+        is_forgotten
     }
 
-    async fn examine_once(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
+    /// What the proof says about a key. `read`: what the same examination has read before.
+    pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
         let stage = case.question.stage;
         if let Some(facts) = read.0.get(&case.key) {
             let facts = self.for_question(facts.clone(), &case.question).await;

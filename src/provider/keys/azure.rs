@@ -139,6 +139,15 @@ impl AzureKeys {
         lock(&self.grants).retain(|(own, _), _| !own.is_same_key(key));
     }
 
+    /// Effect: what was read for such a case is not enough any more. `false` for an apply, which reads everything itself.
+    pub(super) fn forget_read(&self, case: &AzureCase) -> bool {
+        if case.question.stage == Stage::Apply {
+            return false;
+        }
+        self.forget(&case.key);
+        true
+    }
+
     /// Effect: the access that this run had planned for a key is given, so that from now on the vault itself shows it.
     pub fn access_was_given(&self, key: &VaultKeyId) {
         self.forget(key);

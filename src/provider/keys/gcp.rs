@@ -81,6 +81,16 @@ impl GcpKeys {
         lock(&self.facts).remove(key);
     }
 
+    /// Effect: what was read for such a case is not enough any more. `false` for an apply, which reads everything itself.
+    pub(super) fn forget_read(&self, case: &GcpCase) -> bool {
+        if case.question.stage == Stage::Apply {
+            return false;
+        }
+        self.forget(&case.key);
+        lock(&self.above).remove(case.key.project());
+        true
+    }
+
     /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
     pub fn policy_was_put(&self, key: &CryptoKeyName) {
         self.forget(key);

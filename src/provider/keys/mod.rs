@@ -17,6 +17,7 @@ pub use named::{NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named
 pub use walk::{PolicyStep, PolicyWalk};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws::AwsRead;
 use tokio::time::Instant;
@@ -28,7 +29,7 @@ use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
-use crate::preflight::{Finding, Remedy, Stage};
+use crate::preflight::{Finding, Remedy, Severity, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
@@ -117,6 +118,15 @@ impl Case {
         }
     }
 
+    /// When it is asked.
+    fn stage(&self) -> Stage {
+        match self {
+            Self::Aws(case) => case.question.stage,
+            Self::Gcp(case) => case.question.stage,
+            Self::Azure(case) => case.question.stage,
+        }
+    }
+
     /// What makes a key usable again that is not.
     pub fn enabling(&self) -> Remedy {
         match self {
@@ -145,6 +155,8 @@ pub struct Keys {
     gcp: GcpKeys,
     azure: AzureKeys,
     policies: Arc<PolicyWalk>,
+    /// Whether this process applies: Terraform plans in another one.
+    is_applying: AtomicBool,
 }
 
 impl Keys {
@@ -159,6 +171,7 @@ impl Keys {
             gcp: GcpKeys::new(gcp, !is_gcp_unknown, Arc::clone(&policies)),
             azure: AzureKeys::new(azure, !is_azure_unknown, Arc::clone(&policies)),
             policies,
+            is_applying: AtomicBool::new(false),
         }
     }
 
@@ -206,7 +219,40 @@ impl Keys {
     }
 
     /// What the proof says about each case. One key in several cases is read once.
+    ///
+    /// Who is refused while Terraform applies is examined once more: what was read for another resource may be older than what this one
+    /// has waited for, such as a key policy that another provider puts.
     pub async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        let begun = Instant::now();
+        if cases.iter().any(|case| case.stage() == Stage::Apply) {
+            self.is_applying.store(true, Ordering::Relaxed);
+        }
+        let findings = self.examine_once(cases).await;
+        if !self.is_applying.load(Ordering::Relaxed) {
+            return findings;
+        }
+        let mut is_old = false;
+        for (case, found) in cases.iter().zip(&findings) {
+            if found.iter().any(|one| one.severity == Severity::Error) {
+                is_old |= self.forget_read(begun, case).await;
+            }
+        }
+        if is_old {
+            return self.examine_once(cases).await;
+        }
+        findings
+    }
+
+    /// Effect: what was read for such a case before this moment is not enough any more. `false` when there was nothing of the kind.
+    async fn forget_read(&self, moment: Instant, case: &Case) -> bool {
+        match case {
+            Case::Aws(case) => self.aws.forget_before(moment, case).await,
+            Case::Gcp(case) => self.gcp.forget_read(case),
+            Case::Azure(case) => self.azure.forget_read(case),
+        }
+    }
+
+    async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
         let mut read = AwsRead::default();
         let mut findings = Vec::new();
         for case in cases {

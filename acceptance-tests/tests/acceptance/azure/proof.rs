@@ -1,7 +1,7 @@
 //! What is refused before it happens, and what is only said.
 
 use acceptance_tests::azure::{OWN_VAULT, ROLE, first_version, managed_services, resources};
-use acceptance_tests::stage::Stage;
+use acceptance_tests::stage::{Stage, between};
 use dbxcmk_sandbox::azure::{DATABRICKS, POLICY_VAULT, key_id, vault_id, workspace_id};
 use serde_json::{Value as Json, json};
 
@@ -587,4 +587,23 @@ fn what_azure_refuses_itself_is_explained() {
         stage.workdir.addresses(),
         ["dbxcmk_key_configuration.lakehouse"]
     );
+}
+
+/// Another provider gives access to the key between two of our resources, in one apply.
+#[test]
+fn what_another_provider_grants_in_between_is_seen() {
+    for vault in [OWN_VAULT, POLICY_VAULT] {
+        let stage = Stage::on_azure();
+        let id =
+            "replace(terraform_data.between.id, \"/^.*$/\", dbxcmk_key_configuration.lakehouse.id)";
+        let binding = managed_services(&key_id(vault)).replace(
+            "= dbxcmk_key_configuration.lakehouse.id",
+            &format!("= {id}"),
+        );
+        let held = between("dbxcmk_key_configuration.lakehouse");
+        stage.configure_azure(&format!("{binding}{held}"));
+        let run = stage.apply_around(|| stage.allow_databricks(vault));
+        assert!(run.success, "{vault}: {}", run.output);
+        stage.workdir.empty_plan();
+    }
 }

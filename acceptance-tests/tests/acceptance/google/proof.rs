@@ -1,7 +1,7 @@
 //! What the proof of a binding finds on a key of Cloud KMS, each thing with a real Terraform.
 
 use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE};
-use acceptance_tests::stage::Stage;
+use acceptance_tests::stage::{Stage, between};
 use dbxcmk_sandbox::gcp::{self, CryptoKey, Version};
 use serde_json::{Value as Json, json};
 
@@ -381,4 +381,40 @@ data "dbxcmk_key_readiness" "x" {{
             .count(),
         4
     );
+}
+
+/// Another provider grants the use of the key between two of our resources, in one apply.
+#[test]
+fn what_another_provider_grants_in_between_is_seen() {
+    let stage = Stage::on_google();
+    let id =
+        "replace(terraform_data.between.id, \"/^.*$/\", dbxcmk_key_configuration.lakehouse.id)";
+    stage.configure(&format!(
+        r#"
+resource "dbxcmk_key_configuration" "lakehouse" {{
+  use_cases = ["MANAGED_SERVICES"]
+  gcp = {{
+    kms_key_id = "{KEY}"
+    manual     = true
+  }}
+}}
+
+resource "dbxcmk_workspace_binding" "prod" {{
+  workspace_id                          = "{}"
+  managed_services_key_configuration_id = {id}
+  settle_time                           = "0s"
+}}
+{}"#,
+        gcp::WORKSPACE,
+        between("dbxcmk_key_configuration.lakehouse")
+    ));
+    let run = stage.apply_around(|| {
+        let made = stage.configurations();
+        let email = &made[0]["gcp_key_info"]["gcp_service_account"]["service_account_email"];
+        let member = format!("serviceAccount:{}", email.as_str().unwrap());
+        let binding = json!([{ "role": ROLE, "members": [member] }]);
+        set(&stage, "projects/acme-lakehouse", binding);
+    });
+    assert!(run.success, "{}", run.output);
+    stage.workdir.empty_plan();
 }
