@@ -12,10 +12,8 @@ pub(super) fn member<'a>(json: &'a Json, name: &str) -> Option<&'a Json> {
 
 /// What stands at a path, whatever the case of the names on the way.
 pub(super) fn find<'a>(json: &'a Json, pointer: &str) -> Option<&'a Json> {
-    let names = pointer.split('/').skip(1);
-    names
-        .into_iter()
-        .try_fold(json, |at, name| member(at, name))
+    let mut names = pointer.split('/').skip(1);
+    names.try_fold(json, member)
 }
 
 /// The name that a member of an object has, where it has one; another one beside it would leave two of them.

@@ -145,7 +145,7 @@ fn fits(one: &KeyConfiguration, wanted: &KeyConfigurationsModel) -> bool {
         })
 }
 
-/// Where a Google key is, as its name says.
+/// Where a Google key is, as its name says. A name that says nothing of it is shown as it is, without a region.
 fn location_on_google(one: &KeyConfiguration) -> Option<String> {
     let key: CryptoKeyName = one.gcp_key_info.as_ref()?.kms_key_id.parse().ok()?;
     Some(key.location().to_owned())

@@ -450,10 +450,33 @@ inner.with_detail(detail)
     .into())
 }
 
-/// What this resource added, as far as its private data say.
+/// What this resource added, as far as its private data say. What cannot be read there is not taken away, and said.
 fn added(cx: &Context<Client>) -> BTreeSet<PrincipalId> {
-    let list: Vec<String> = cx.private(ADDED).unwrap_or_default();
-    list.iter().filter_map(|one| one.parse().ok()).collect()
+    let (principals, unreadable) = read_principals(cx.private(ADDED).unwrap_or_default());
+    if !unreadable.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "Access to the key may stay",
+            format!(
+                "The state of this resource lists whom it gave access to the key. The provider cannot read these entries, and does not take their \
+                 access away: {}.\n\nThe provider did not write them: find out who changed the state. Check who has access to the key in the Azure \
+                 portal.",
+                unreadable.join(", ")
+            ),
+        ));
+    }
+    principals
+}
+
+/// The principals in a list, and the entries that are none.
+fn read_principals(list: Vec<String>) -> (BTreeSet<PrincipalId>, Vec<String>) {
+    let (mut principals, mut unreadable) = (BTreeSet::new(), Vec::new());
+    for one in list {
+        match one.parse() {
+            Ok(principal) => drop(principals.insert(principal)),
+            Err(_) => unreadable.push(format!("`{one}`")),
+        }
+    }
+    (principals, unreadable)
 }
 
 pub(super) async fn plan_destroy(
@@ -976,4 +999,20 @@ pub(super) async fn list(
         ));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An entry that is no principal is named, and takes nothing else with it.
+    #[test]
+    fn what_was_added_is_read_or_named() {
+        let own = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
+        let list = [own, "somebody", ""].map(str::to_owned).to_vec();
+        let (principals, unreadable) = read_principals(list);
+        let principals: Vec<String> = principals.iter().map(ToString::to_string).collect();
+        assert_eq!(principals, [own]);
+        assert_eq!(unreadable, ["`somebody`", "``"]);
+    }
 }
