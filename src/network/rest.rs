@@ -95,6 +95,9 @@ pub struct Call<'a> {
     pub service: &'static str,
     /// How often it is tried.
     pub tries: u32,
+    /// Whether it may be sent again when it is not certain that it was not taken. What is refused for being one too many is sent again
+    /// in any case.
+    pub same_twice: bool,
     /// How long is waited at most when the service asks for it.
     pub longest_asked: Duration,
 }
@@ -111,7 +114,7 @@ pub fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(longest))
 }
 
-/// Sends a call. What is sent twice must do the same as sent once.
+/// Sends a call, again where it may be.
 ///
 /// # Errors
 /// When the service refuses, or cannot be reached.
@@ -153,13 +156,13 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                     },
                     Ok(text) => (
                         E::of(status, &text),
-                        matches!(status, 408 | 429 | 500..=599),
+                        status == 429 || (call.same_twice && matches!(status, 408 | 500..=599)),
                     ),
-                    Err(NoBody::Broken(error)) => (E::unreachable(plain(&error)), true),
+                    Err(NoBody::Broken(error)) => (E::unreachable(plain(&error)), call.same_twice),
                     Err(NoBody::TooLong) => (E::malformed(NoBody::TOO_LONG.to_owned()), false),
                 }
             }
-            Err(error) => (E::unreachable(plain(&error)), true),
+            Err(error) => (E::unreachable(plain(&error)), call.same_twice),
         };
         let (error, again) = outcome;
         if !again || attempt >= call.tries {

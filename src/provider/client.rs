@@ -2,12 +2,11 @@
 
 use super::account::{AccountReads, DatabricksAccount};
 use super::config::{Config, IgnoreFindings};
-use super::diagnose::{self, Reporter, Unavailable, split};
+use super::diagnose::{self, Reporter, Unavailable, later, split};
 use super::keys::{Case, Keys};
 use super::run::RunMemory;
 use crate::databricks::Account;
 use crate::preflight::{Finding, Stage};
-use crate::provider::diagnose::later;
 use crate::vocabulary::AccountId;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;

@@ -15,6 +15,7 @@
 mod adoption;
 mod authentication;
 mod azure;
+mod beside_state;
 mod binding;
 mod calls;
 mod closed;

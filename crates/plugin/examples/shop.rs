@@ -459,7 +459,10 @@ impl EphemeralResource for Discount {
     }
 
     async fn close(&self, cx: &Context<Client>) -> Result<(), Diagnostics> {
-        match cx.private::<PathBuf>("lease") {
+        let lease: Option<PathBuf> = cx
+            .private("lease")
+            .map_err(|why| Diagnostic::error("The discount could not be closed", why))?;
+        match lease {
             Some(lease) => std::fs::remove_file(lease)
                 .map_err(|error| failed("The discount could not be closed", error)),
             None => Ok(()),

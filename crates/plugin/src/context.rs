@@ -46,8 +46,11 @@ impl<C> Context<C> {
             .push(diagnostic);
     }
 
-    /// What an earlier operation on the same object left in private; `None` when there is nothing, or something of another form.
-    pub fn private<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
+    /// What an earlier operation on the same object left in private; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it has another form, because another version left it or somebody changed the state; the text says where.
+    pub fn private<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
         self.private
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

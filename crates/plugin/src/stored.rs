@@ -18,9 +18,13 @@ impl Private {
         Self::default()
     }
 
-    /// What was left under a name; `None` when there is nothing, or something of another form.
-    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Option<T> {
-        T::deserialize(self.0.get(name)?).ok()
+    /// What was left under a name; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// When it has another form; the text says where.
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+        let left = self.0.get(name).map(T::deserialize).transpose();
+        left.map_err(|error| error.to_string())
     }
 
     /// Leaves something under a name. What has no JSON form (a map whose keys are no texts) is not kept.
@@ -122,13 +126,14 @@ mod tests {
         private.set("at", &7_i64);
         let mut back = Private::from_bytes(&private.to_bytes()).unwrap();
         assert_eq!(
-            back.get::<Vec<String>>("members").unwrap(),
-            ["a".to_owned(), "b".to_owned()]
+            back.get::<Vec<String>>("members"),
+            Ok(Some(vec!["a".to_owned(), "b".to_owned()]))
         );
-        assert_eq!(back.get::<i64>("at"), Some(7));
-        assert_eq!(back.get::<i64>("members"), None);
+        assert_eq!(back.get::<i64>("at"), Ok(Some(7)));
+        // What has another form is not taken for nothing.
+        assert!(back.get::<i64>("members").is_err());
         back.remove("at");
-        assert_eq!(back.get::<i64>("at"), None);
+        assert_eq!(back.get::<i64>("at"), Ok(None));
         assert!(Private::from_bytes(b"[").is_err());
     }
 

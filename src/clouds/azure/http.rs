@@ -44,6 +44,7 @@ impl Azure {
             body,
             service: "Azure",
             tries: 6,
+            same_twice: true,
             longest_asked: LONGEST_ASKED,
         };
         send(&connection.http, &call, || {

@@ -92,6 +92,15 @@ impl GcpError {
         matches!(self, Self::Precondition(message) if message.contains("does not exist"))
     }
 
+    /// Whether what was sent may have been done all the same.
+    pub fn may_have_been_done(&self) -> bool {
+        match self {
+            Self::Unreachable(_) | Self::Malformed(_) => true,
+            Self::Other { status, .. } => *status == 408 || *status >= 500,
+            _ => false,
+        }
+    }
+
     /// Whether the organization allows only members of certain domains. Source: the constraint iam.allowedPolicyMemberDomains.
     pub fn is_domain_restricted(&self) -> bool {
         matches!(self, Self::Precondition(message) if message.contains("permitted customer"))

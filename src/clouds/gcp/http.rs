@@ -32,6 +32,26 @@ impl Gcp {
         url: &str,
         body: Option<&Json>,
     ) -> Result<T, GcpError> {
+        self.send(method, url, body, true).await
+    }
+
+    /// Calls a method of which the second answer would not tell what became of the first: what may have been taken is not sent again.
+    pub(super) async fn call_once<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Json>,
+    ) -> Result<T, GcpError> {
+        self.send(method, url, body, false).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        url: &str,
+        body: Option<&Json>,
+        same_twice: bool,
+    ) -> Result<T, GcpError> {
         let connection = self.connection()?;
         let call = Call {
             method,
@@ -39,6 +59,7 @@ impl Gcp {
             body,
             service: "Google Cloud",
             tries: 7,
+            same_twice,
             longest_asked: Duration::from_secs(30),
         };
         let answer = send(&connection.http, &call, || connection.tokens.token()).await?;

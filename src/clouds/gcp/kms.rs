@@ -277,7 +277,8 @@ impl Gcp {
         self.call(Method::GET, &url, None).await.map(IamPolicy)
     }
 
-    /// Writes the allow policy of a key, only over the one that was read: its etag goes along.
+    /// Writes the allow policy of a key, only over the one that was read: its etag goes along. It is not sent again when the answer is
+    /// lost: the second one would say that somebody has written in the meantime, and not who.
     ///
     /// # Errors
     /// [`GcpError::Conflict`] when somebody else has written in the meantime; else when Google Cloud refuses or cannot be reached.
@@ -294,7 +295,7 @@ impl Gcp {
         tracing::info!(key = %key, "writing the IAM policy of the key");
         let url = format!("{}{key}:setIamPolicy", self.settings.endpoint_cloudkms());
         let body = json!({ "policy": policy.0, "updateMask": "bindings,etag" });
-        self.call(Method::POST, &url, Some(&body))
+        self.call_once(Method::POST, &url, Some(&body))
             .await
             .map(IamPolicy)
     }

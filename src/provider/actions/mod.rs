@@ -9,12 +9,10 @@ pub use disable::DisableKeyAction;
 pub use restore::RestoreKeyAction;
 pub use schedule_deletion::ScheduleKeyDeletionAction;
 
-use crate::provider::diagnose::later;
 use std::collections::BTreeSet;
-use tfplugin::deferral::Unfinished;
 
 use crate::provider::client::Client;
-use crate::provider::diagnose::Unavailable;
+use crate::provider::diagnose::{Unavailable, later};
 use crate::provider::keys::AnyKey;
 use crate::provider::resources::all_known;
 use crate::provider::switch::{
@@ -24,6 +22,7 @@ use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 

@@ -1,13 +1,12 @@
 //! `dbxcmk_workspace_encryption`: for a workspace, each kind of data, where it lies, which key encrypts it, and what is not
 //! encrypted by a key of the customer and what to do instead.
 
-use crate::provider::diagnose::later;
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
 use crate::provider::attach::account::{attached, required};
 use crate::provider::client::Client;
-use crate::provider::diagnose;
+use crate::provider::diagnose::{self, later};
 
 use crate::provider::resources::workspace_binding::readable;
 use crate::requirements::coverage::{Covered, WorkspaceKeys};

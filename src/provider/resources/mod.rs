@@ -5,11 +5,16 @@ pub mod key_policy;
 pub mod workspace_binding;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
+
+use crate::provider::client::Client;
 use crate::provider::waiting::Deadline;
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 use tfplugin::duration::GoDuration;
 
@@ -36,6 +41,30 @@ pub fn all_known<T: Clone>(set: &Attr<Vec<Attr<T>>>) -> Option<Vec<T>> {
 /// A set of known elements.
 pub fn known_set<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
     Attr::Known(elements.into_iter().map(Attr::Known).collect())
+}
+
+/// What an earlier operation on an object left in private under a name. What cannot be read there is said once a run, with what `follows`
+/// from it, and then is as nothing.
+pub fn remembered<T: DeserializeOwned>(
+    cx: &Context<Client>,
+    name: &str,
+    object: impl Display,
+    follows: &str,
+) -> Option<T> {
+    cx.private(name).unwrap_or_else(|why| {
+        let is_first = format!("private {name} of {object}");
+        if cx.client().run().is_first_report(is_first) {
+            cx.warn(Diagnostic::warning(
+                "Part of the state cannot be read",
+                format!(
+                    "Beside the attributes of {object}, the state has an entry `{name}` that this version of the provider cannot read: \
+                     {why}. {follows}\n\nA newer version of the provider wrote it, or somebody changed the state. Use that version, or restore \
+                     the state from its backup."
+                ),
+            ));
+        }
+        None
+    })
 }
 
 /// Refuses, for a key of another cloud, the use case that exists on Azure alone.

@@ -223,7 +223,8 @@ fn members_that_workspaces_need_stay() {
     assert_eq!(stage.members(KEY, ROLE).len(), 1);
 }
 
-/// Each row: a fault, how often, and on what; the apply succeeds all the same, and nothing is there twice.
+/// Each row: a fault, how often, and on what; the apply succeeds all the same, nothing is there twice, and a destroy takes back all of it,
+/// also what was written when the answer was lost.
 #[test]
 fn faults_are_outlived() {
     let conflict = || {
@@ -240,12 +241,17 @@ fn faults_are_outlived() {
         (":setIamPolicy", Effect::status(503), 2),
         (":setIamPolicy", Effect::DropBefore, 2),
         (":setIamPolicy", Effect::DropAfter, 1),
+        (":setIamPolicy", Effect::Truncate, 1),
+        (":setIamPolicy", Effect::Garble, 1),
+        (":setIamPolicy", Effect::StatusAfter { status: 503 }, 1),
         (":getIamPolicy", Effect::status(429), 2),
         (":getIamPolicy", Effect::StaleRead, 1),
         (":getIamPolicy", Effect::Truncate, 1),
         ("GET /v1/projects", Effect::status(500), 2),
     ] {
         let stage = stage();
+        // Or the first set, which meets the fault, would be refused for it.
+        exists(&stage, STORAGE);
         stage
             .sandbox
             .inject(Fault::new(operation, effect.clone()).times(times));
@@ -256,7 +262,45 @@ fn faults_are_outlived() {
             "{operation} {effect:?}"
         );
         stage.workdir.empty_plan();
+        stage.workdir.destroy();
+        assert_eq!(
+            stage.members(KEY, ROLE),
+            Vec::<String>::new(),
+            "{operation} {effect:?}"
+        );
     }
+}
+
+/// A change that fails forgets nobody: who was to be removed is removed by the next apply.
+#[test]
+fn a_failed_change_forgets_nobody() {
+    let stage = stage();
+    let other = "serviceAccount:db-2@prod-gcp-us-east4.iam.gserviceaccount.com";
+    exists(&stage, other);
+    let forced = policy(BOTH, "force_destroy = true");
+    let both = forced.replace(
+        "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
+        "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\", \"db-2@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
+    );
+    stage.configure(&both);
+    stage.workdir.apply();
+    assert!(stage.members(KEY, ROLE).contains(&other.to_owned()));
+    stage.configure(&forced);
+    stage
+        .sandbox
+        .inject(Fault::new(":setIamPolicy", Effect::status(403)));
+    stage
+        .workdir
+        .failed_apply()
+        .error("The IAM policy of the key could not be changed");
+    assert!(stage.members(KEY, ROLE).contains(&other.to_owned()));
+    stage.workdir.apply();
+    assert_eq!(
+        stage.members(KEY, ROLE),
+        [DATABRICKS, COMPUTE, STORAGE],
+        "who was to be removed is still there"
+    );
+    stage.workdir.empty_plan();
 }
 
 /// Two processes write the same policy, over and over: nobody loses anything.

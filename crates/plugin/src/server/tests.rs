@@ -202,7 +202,11 @@ impl Resource for Ball {
     }
 
     async fn read(&self, cx: &Context<String>, state: Model) -> Result<Option<Model>, Unfinished> {
-        assert_eq!(cx.private("made"), Some(true), "private data comes back");
+        assert_eq!(
+            cx.private("made"),
+            Ok(Some(true)),
+            "private data comes back"
+        );
         Ok((state.name.known().map(String::as_str) != Some("gone")).then_some(state))
     }
 

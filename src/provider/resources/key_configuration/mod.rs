@@ -11,7 +11,6 @@ pub use aws::KeyConfigurationAws;
 pub use azure::KeyConfigurationAzure;
 pub use gcp::KeyConfigurationGcp;
 
-use crate::provider::diagnose::later;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -24,7 +23,7 @@ use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguratio
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
-use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
 use crate::provider::keys::Case;
 use crate::provider::moments::rfc3339;
 use crate::provider::run::{Claim, Claimed, PlannedConfiguration};

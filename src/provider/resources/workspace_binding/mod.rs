@@ -5,7 +5,7 @@
 
 mod account;
 mod azure;
-mod proof;
+mod examined;
 
 pub use azure::WorkspaceBindingAzure;
 pub use azure::readable;
@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use self::examined::Examined;
 use super::Timeouts;
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;

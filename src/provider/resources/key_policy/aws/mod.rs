@@ -3,9 +3,7 @@
 mod in_use;
 mod write;
 
-use crate::provider::diagnose::later;
 use std::time::Duration;
-use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +16,9 @@ use crate::clouds::aws::AwsError;
 use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
-use crate::provider::diagnose::{self, as_warning, split};
+use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{AwsKeys, PolicyStep};
-use crate::provider::resources::{all_known, known_set, timeout};
+use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::aws::{
     GrantingStatement, PermissionChange, Usage, list_of, mean_the_same, recognise, statements_of,
     still_there,
@@ -30,6 +28,7 @@ use crate::vocabulary::aws::{ArnError, KeyArn, RoleArn};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, Listed};
 use tfplugin::resource::{Change, Plan, Progress, Source};
@@ -539,7 +538,9 @@ pub(super) fn move_state(
 /// The key of a state that was moved here from a resource which names it by its id alone.
 async fn key_of(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<KeyArn, Diagnostics> {
     let named = state.id.known().map(String::as_str).unwrap_or_default();
-    let region: Option<String> = cx.private(REGION_OF_KEY);
+    let follows =
+        "It names the region of the key, which the provider now takes from its own configuration.";
+    let region: Option<String> = remembered(cx, REGION_OF_KEY, named, follows);
     let cloud = cx.client().keys().aws().cloud();
     let found = cloud.arn_of(named, region.as_deref()).await;
     found.map_err(|error| {

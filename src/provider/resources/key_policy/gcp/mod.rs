@@ -3,10 +3,8 @@
 mod edit;
 mod write;
 
-use crate::provider::diagnose::later;
 use std::collections::BTreeSet;
 use std::time::Duration;
-use tfplugin::deferral::Unfinished;
 
 use serde::{Deserialize, Serialize};
 
@@ -18,14 +16,15 @@ use crate::clouds::gcp::GcpError;
 use crate::preflight::Stage;
 use crate::preflight::gcp::{Binding, PlannedMembers, Question, judge, location};
 use crate::provider::client::{Client, not_read};
-use crate::provider::diagnose::{self, as_warning, split};
+use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::PolicyStep;
-use crate::provider::resources::{all_known, known_set, timeout};
+use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, Listed};
 use tfplugin::resource::{Change, Plan, Progress};
@@ -426,8 +425,9 @@ pub(super) async fn list(
 }
 
 /// What this resource added, as far as its private data say.
-fn added(cx: &Context<Client>) -> BTreeSet<String> {
-    cx.private(ADDED).unwrap_or_default()
+fn added(cx: &Context<Client>, key: &CryptoKeyName) -> BTreeSet<String> {
+    let follows = "It names the members that this resource added to the IAM policy of the key. The provider removes none of them.";
+    remembered(cx, ADDED, key, follows).unwrap_or_default()
 }
 
 pub(super) async fn plan_destroy(
@@ -437,7 +437,7 @@ pub(super) async fn plan_destroy(
     match parts(state) {
         Some((_, key)) if !state.may_be_destroyed() => {
             let what = "Destroying this resource";
-            Ok(refuse_removal(cx.client(), key, &added(cx), what).await?)
+            Ok(refuse_removal(cx.client(), key, &added(cx, key), what).await?)
         }
         _ => Ok(()),
     }
@@ -508,7 +508,7 @@ pub(super) async fn put(
     if gcp.members.is_unknown() {
         gcp.members = set_of(&wanted);
     }
-    let own = added(cx);
+    let own = added(cx, &key);
     let remove: BTreeSet<String> = own.difference(&wanted).cloned().collect();
     let order = Write {
         key: &key,
@@ -518,6 +518,10 @@ pub(super) async fn put(
     };
     let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
     let outcome = write(cx, &order, &mut now).await;
+    if outcome.is_err() {
+        // Whom it could not remove, it removes the next time.
+        now.extend(remove.iter().cloned());
+    }
     cx.set_private(ADDED, &now);
     let policies = cx.client().keys().policies();
     policies.came_to(Some(key.clone().into()), PolicyStep::Done);
@@ -530,7 +534,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let Some((gcp, key)) = parts(&state) else {
         return Ok(());
     };
-    let own = added(cx);
+    let own = added(cx, key);
     if !state.may_be_destroyed() {
         refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
     }
@@ -543,7 +547,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         cx.warn(Diagnostic::warning(
             "Members that this resource did not add stay in the IAM policy",
             format!(
-                "They had the use of {key} before, from Databricks or somebody else:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
+                "As far as the state says, they had the use of {key} before, from Databricks or somebody else:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
                  remove-iam-policy-binding {} --project {} --location {} --keyring {} --member … --role …",
                 left.join("\n"),
                 key.key(),

@@ -16,8 +16,8 @@ use tfplugin::duration::spell;
 
 /// The pauses between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-/// How many answers to a set may not be readable.
-const UNREADABLE: u32 = 3;
+/// How often a set is made of which nobody says what became of it.
+const TRIES: u32 = 7;
 /// Databricks' customer id, which an organization with domain-restricted sharing has to allow. Source: public workspace templates for
 /// Databricks on Google Cloud.
 const CUSTOMER_ID: &str = "C01p0oudw";
@@ -74,13 +74,17 @@ pub(super) async fn write(
             .on("gcp.kms_key_id")
             .into()
     };
-    let (mut wait, mut unreadable) = (PAUSES.0, 0);
+    let (mut wait, mut tries) = (PAUSES.0, 0);
+    // Whom a set without an answer may have granted.
+    let mut perhaps: BTreeSet<String> = BTreeSet::new();
     loop {
         let before = match keys.cloud().policy(key).await {
             Ok(policy) => policy,
             Err(error) => return Err(failed(&error)),
         };
         let now = bindings(key, &before)?;
+        let shown = perhaps.iter().filter(|member| is_granted(&now, member));
+        added.extend(shown.cloned());
         let edit = Edit {
             add: write
                 .wanted
@@ -118,12 +122,14 @@ pub(super) async fn write(
                 );
             }
         }
-        // What became of a set whose answer cannot be read, the next look shows.
-        let is_unreadable = matches!(error, GcpError::Malformed(_));
-        unreadable += u32::from(is_unreadable);
+        // What became of a set without an answer, the next look shows.
+        if error.may_have_been_done() {
+            perhaps.extend(edit.add);
+            tries += 1;
+        }
         let again = error.is_missing_member()
             || matches!(error, GcpError::Conflict(_))
-            || (is_unreadable && unreadable < UNREADABLE);
+            || (error.may_have_been_done() && tries < TRIES);
         if !again {
             return Err(if error.is_domain_restricted() {
                 domain_restricted(key, &error)

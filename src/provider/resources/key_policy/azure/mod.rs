@@ -1,28 +1,29 @@
 //! On Azure: the access of AzureDatabricks, of the workspace's storage account and of its disk encryption set to a key, as its vault decides
 //! it.
 
-use crate::provider::diagnose::later;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-use tfplugin::deferral::Unfinished;
+mod in_use;
+mod own;
+mod write;
+
+pub(super) use self::write::{delete, put};
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use self::in_use::refuse_removal;
+use self::own::{added, adopt};
 use super::KeyPolicyModel;
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
     Access, AccessModel, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
 };
 use crate::preflight::{Fact, Stage};
-use crate::provider::attach::arm::send;
 use crate::provider::client::{Client, not_read};
-use crate::provider::diagnose::{self, Unavailable, as_warning, split};
+use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::PolicyStep;
-use crate::provider::moments::{now_in_milliseconds, rfc3339};
 use crate::provider::resources::workspace_binding::same;
-use crate::provider::resources::{all_known, known_set, timeout};
-use crate::provider::vault_access::{Place, grant, is_own, revoke};
-use crate::provider::waiting::{Deadline, Pause, pause};
+use crate::provider::resources::{all_known, known_set};
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::azure::{
     AzureNameError, PrincipalId, VaultKeyId, VaultKind, VaultResourceId, WorkspaceResourceId,
@@ -30,18 +31,11 @@ use crate::vocabulary::azure::{
 use crate::vocabulary::{Key, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, Listed};
-use tfplugin::resource::{Change, Plan, Progress};
+use tfplugin::resource::{Change, Plan};
 use tfplugin::schema::Attribute;
-
-/// How long preparing the workspace and granting may take: Azure takes about 10 to 15 minutes for an update of a workspace.
-const SETTLE: Duration = Duration::from_secs(60 * 60);
-/// Private data: the principals to whom this resource gave access.
-const ADDED: &str = "added";
-/// Private data: whether the disk encryption set did not exist yet when this resource granted the others, so that its access comes from the
-/// binding and is this resource's from then on.
-const AWAITS_DISKS: &str = "awaits_disks";
 
 /// `azure`
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -190,7 +184,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     found
 }
 
-/// The workspace that a policy names, for a plan; none when it names none, or when it is gone.
+/// The workspace that a policy names, for a plan; none when it names none.
 async fn workspace(
     client: &Client,
     azure: &KeyPolicyAzure,
@@ -362,121 +356,13 @@ async fn plan_access(
     let lost: BTreeSet<PrincipalId> = prior
         .map(|prior| prior.principals().difference(&wanted).cloned().collect())
         .unwrap_or_default();
-    let own: BTreeSet<PrincipalId> = added(cx).intersection(&lost).cloned().collect();
+    let own: BTreeSet<PrincipalId> = added(cx, &key).intersection(&lost).cloned().collect();
     if !may_be_destroyed
         && let Err(errors) = refuse_removal(client, &key, &own, "This change").await
     {
         found.extend(errors);
     }
     split(cx, found)
-}
-
-/// Refuses to take from a workspace what it needs.
-async fn refuse_removal(
-    client: &Client,
-    key: &VaultKeyId,
-    lost: &BTreeSet<PrincipalId>,
-    what: &str,
-) -> Result<(), Diagnostics> {
-    if lost.is_empty() {
-        return Ok(());
-    }
-    let keys = client.keys().azure();
-    let users = keys.users(key).await.map_err(|error| {
-        let inner = diagnose::azure(
-            "The provider could not find out which workspaces use the key",
-            key,
-            &error,
-        );
-        {
-let detail = format!(
-                "{}\n\n{what} would take access to {key} away. To do that without knowing who needs it, set `force_destroy = true` and apply that \
-                 before.",
-                inner.detail
-            );
-inner.with_detail(detail)
-}
-    })?;
-    let mut named = Vec::new();
-    for user in &users.workspaces {
-        let (needers, _) = keys
-            .needers(&user.cases, Some(&user.workspace), None, roles_of)
-            .await;
-        // Whoever is not known by now, because Graph is closed, may be among them.
-        let is_certain = user
-            .cases
-            .iter()
-            .all(|case| needers.iter().any(|needer| needer.case == *case));
-        let needs = needers
-            .iter()
-            .any(|needer| lost.contains(&needer.principal));
-        if needs || !is_certain {
-            let cases: Vec<&str> = user.cases.iter().map(|case| case.in_words()).collect();
-            named.push(format!(
-                "  - {} ({})",
-                user.workspace.id(),
-                cases.join(", ")
-            ));
-        }
-    }
-    if named.is_empty() {
-        let until = client
-            .run()
-            .needed_until(&key.versionless().to_string(), now_in_milliseconds());
-        return match until.and_then(rfc3339) {
-            None => Ok(()),
-            Some(until) => Err(Diagnostic::error(
-                "Databricks still needs the former key",
-                format!(
-                    "{what} would take access to {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
-                     Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the access now all the same, set `force_destroy \
-                     = true` and apply that before."
-                ),
-            )
-            .into()),
-        };
-    }
-    let lost: Vec<String> = lost.iter().map(|one| format!("  - {one}")).collect();
-    Err(Diagnostic::error(
-        "Workspaces need this access to the key",
-        format!(
-            "{what} would take the use of {key} from these principals:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to their \
-             data, or their clusters do not start.\n\nPut back what the configuration no longer names, give the workspaces another key first, or \
-             delete them. To remove the access although the workspaces need it, set `force_destroy = true` and apply that before.",
-            lost.join("\n"),
-            named.join("\n")
-        ),
-    )
-    .into())
-}
-
-/// What this resource added, as far as its private data say. What cannot be read there is not taken away, and said.
-fn added(cx: &Context<Client>) -> BTreeSet<PrincipalId> {
-    let (principals, unreadable) = read_principals(cx.private(ADDED).unwrap_or_default());
-    if !unreadable.is_empty() {
-        cx.warn(Diagnostic::warning(
-            "Access to the key may stay",
-            format!(
-                "The state of this resource lists whom it gave access to the key. The provider cannot read these entries, and does not take their \
-                 access away: {}.\n\nThe provider did not write them: find out who changed the state. Check who has access to the key in the Azure \
-                 portal.",
-                unreadable.join(", ")
-            ),
-        ));
-    }
-    principals
-}
-
-/// The principals in a list, and the entries that are none.
-fn read_principals(list: Vec<String>) -> (BTreeSet<PrincipalId>, Vec<String>) {
-    let (mut principals, mut unreadable) = (BTreeSet::new(), Vec::new());
-    for one in list {
-        match one.parse() {
-            Ok(principal) => drop(principals.insert(principal)),
-            Err(_) => unreadable.push(format!("`{one}`")),
-        }
-    }
-    (principals, unreadable)
 }
 
 pub(super) async fn plan_destroy(
@@ -486,7 +372,7 @@ pub(super) async fn plan_destroy(
     match parts(state) {
         Some((_, key, _)) if !state.may_be_destroyed() => {
             let what = "Destroying this resource";
-            Ok(refuse_removal(cx.client(), key, &added(cx), what).await?)
+            Ok(refuse_removal(cx.client(), key, &added(cx, key), what).await?)
         }
         _ => Ok(()),
     }
@@ -600,320 +486,6 @@ pub(super) async fn read(
     Ok(Some(state))
 }
 
-/// Takes over the access that is this provider's: assignments that carry its name, and the access of the disk encryption set, which the
-/// binding has given after this resource gave the others.
-async fn adopt(
-    cx: &Context<Client>,
-    facts: &VaultKeyFacts,
-    key: &VaultKeyId,
-    vault_id: &VaultResourceId,
-    there: &BTreeSet<PrincipalId>,
-    needers: &[Needer],
-) {
-    let Fact::Known(vault) = &facts.vault else {
-        return;
-    };
-    let place = Place {
-        key,
-        vault: vault_id,
-    };
-    let mut own = added(cx);
-    let before = own.len();
-    let awaits_disks = cx.private(AWAITS_DISKS) == Some(true);
-    for principal in there {
-        if own.contains(principal) {
-            continue;
-        }
-        let is_disks = needers
-            .iter()
-            .any(|one| one.principal == *principal && one.role == Role::DiskEncryptionSet);
-        let is_ours = match is_own(cx.client(), place, vault, principal).await {
-            Ok(Some(is_ours)) => is_ours,
-            Ok(None) => is_disks && awaits_disks,
-            Err(_) => false,
-        };
-        if is_ours {
-            own.insert(principal.clone());
-        }
-    }
-    if own.len() != before {
-        cx.set_private(ADDED, &own);
-    }
-}
-
-/// The workspace with an identity of its storage account: prepared, if it has none.
-async fn prepared(
-    cx: &Context<Client>,
-    id: &WorkspaceResourceId,
-    deadline: Deadline,
-) -> Result<ArmWorkspace, Diagnostics> {
-    let client = cx.client();
-    let keys = client.keys().azure();
-    let _alone = keys.lock_workspace(id).await;
-    let refused = |error: &AzureError| -> Diagnostics {
-        diagnose::arm(
-            "The workspace could not be prepared for encryption",
-            id,
-            error,
-        )
-        .on("azure.workspace_resource_id")
-        .into()
-    };
-    let (mut wait, mut was_sent) = (Duration::from_millis(500), false);
-    loop {
-        let now = keys
-            .cloud()
-            .workspace(id)
-            .await
-            .map_err(|error| unread(id, &error))?;
-        let is_busy = now.progress() == crate::clouds::azure::Progress::Running;
-        match now.storage_principal() {
-            Ok(Some(_)) => return Ok(now),
-            Err(why) => {
-                return Err(Diagnostic::error(
-                    "The identity of the storage account cannot be read",
-                    format!(
-                        "The workspace {id} shows an identity of its storage account, but {why}."
-                    ),
-                )
-                .on("azure.workspace_resource_id")
-                .into());
-            }
-            Ok(None) if !was_sent && !is_busy => {
-                tracing::info!(workspace = %id, "preparing the workspace for encryption");
-                let body = now.prepared().map_err(|error| refused(&error))?;
-                match send(client, id, &body, deadline, cx.stop()).await {
-                    Ok(()) => {
-                        was_sent = true;
-                        wait = Duration::from_millis(500);
-                        if !cx.stop().is_cancelled() {
-                            continue;
-                        }
-                    }
-                    // Somebody else changes the workspace; it is tried again.
-                    Err(AzureError::Conflict { .. }) => {}
-                    Err(error) => return Err(refused(&error)),
-                }
-            }
-            Ok(None) => {}
-        }
-        if deadline.has_passed() {
-            return Err(Diagnostic::error(
-                "The workspace was not prepared in time",
-                format!(
-                    "Azure did not show an identity of the storage account of {id} in time; the workspace is in the state {}.\n\nApply again: the \
-                     provider continues from what is there. To wait longer, set `timeouts`.",
-                    now.state()
-                ),
-            )
-            .on("azure.workspace_resource_id")
-            .into());
-        }
-        if pause(wait, cx.stop()).await == Pause::Stopped {
-            return Err(Diagnostic::error(
-                "Preparing the workspace was interrupted",
-                format!(
-                    "The run was interrupted while the storage account of {id} got its identity. Azure carries a request that it has accepted out \
-                     without Terraform.\n\nApply again."
-                ),
-            )
-            .into());
-        }
-        wait = (wait * 2).min(Duration::from_secs(10));
-    }
-}
-
-pub(super) async fn put(
-    cx: &Context<Client>,
-    plan: KeyPolicyModel,
-    prior: Option<&KeyPolicyModel>,
-    progress: &Progress<KeyPolicyModel>,
-) -> Result<KeyPolicyModel, Diagnostics> {
-    let policies = cx.client().keys().policies();
-    let key = parts(&plan).map(|(_, key, _)| key_name(key));
-    policies.came_to(key.clone(), PolicyStep::Putting);
-    let azure = cx.client().keys().azure();
-    let own = parts(&plan)
-        .map(|(parts, key, _)| (key.clone(), parts.workspace_resource_id.known().cloned()));
-    let outcome = put_access(cx, plan, prior).await;
-    if let Some((key, workspace)) = own {
-        azure.access_was_given(&key);
-        // It may have been prepared by a run that was interrupted, while this one watched.
-        workspace.iter().for_each(|id| azure.forget_workspace(id));
-    }
-    policies.came_to(key, PolicyStep::Done);
-    let state = outcome?;
-    progress.save(state.clone());
-    Ok(state)
-}
-
-async fn put_access(
-    cx: &Context<Client>,
-    mut plan: KeyPolicyModel,
-    prior: Option<&KeyPolicyModel>,
-) -> Result<KeyPolicyModel, Diagnostics> {
-    let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
-    let client = cx.client();
-    let keys = client.keys().azure();
-    let operation = if prior.is_some() { "update" } else { "create" };
-    let deadline = timeout(&plan.timeouts, operation, SETTLE);
-    let cases = all_known(&plan.use_cases).ok_or_else(bug)?;
-    let Some((azure, key, vault_id)) = parts(&plan) else {
-        return Err(bug().into());
-    };
-    let (key, vault_id) = (key.clone(), vault_id.clone());
-    keys.is_in_vault(&key, vault_id.clone());
-    let workspace = match azure.workspace_resource_id.known() {
-        None => None,
-        Some(id) if cases.contains(&UseCase::Storage) => Some(prepared(cx, id, deadline).await?),
-        Some(id) => Some(
-            keys.cloud()
-                .workspace(id)
-                .await
-                .map_err(|error| unread(id, &error))?,
-        ),
-    };
-    let (needers, not_known) = keys
-        .needers(
-            &cases,
-            workspace.as_ref(),
-            azure.databricks_principal_id.known(),
-            roles_of,
-        )
-        .await;
-    let mut awaits_disks = false;
-    let mut open = Vec::new();
-    for unknown in not_known {
-        match unknown {
-            (Role::DiskEncryptionSet, _, Unknown::NotYetMade) => awaits_disks = true,
-            other => open.push(other),
-        }
-    }
-    let place = Place {
-        key: &key,
-        vault: &vault_id,
-    };
-    if !open.is_empty() {
-        refuse_unknown(cx, &plan, place, open).await?;
-    }
-    // A principal that needs the key for several use cases is granted once.
-    let wanted: BTreeMap<PrincipalId, &Needer> = needers
-        .iter()
-        .map(|needer| (needer.principal.clone(), needer))
-        .collect();
-    let mut own = added(cx);
-    for (principal, needer) in &wanted {
-        let given = grant(cx, place, principal, needer.role.in_words(), deadline).await;
-        if given == Ok(true) {
-            own.insert(principal.clone());
-            cx.set_private(ADDED, &own);
-        }
-        given?;
-    }
-    let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
-    let facts = keys
-        .facts(&key, Some(&vault_id), None, &principals, Stage::Apply)
-        .await;
-    let Fact::Known(vault) = &facts.vault else {
-        return Err(Diagnostic::error(
-            "The vault could not be read",
-            format!("{vault_id} was read a moment ago, and cannot be read now. The access to {key} is given. Apply again."),
-        )
-        .into());
-    };
-    // What an interrupted run has given is recognised by its name.
-    let there = wanted.keys().cloned().collect();
-    adopt(cx, &facts, &key, &vault_id, &there, &needers).await;
-    cx.set_private(AWAITS_DISKS, &awaits_disks);
-    let mut own = added(cx);
-    let lost: Vec<PrincipalId> = own
-        .iter()
-        .filter(|one| !wanted.contains_key(one))
-        .cloned()
-        .collect();
-    for principal in lost {
-        revoke(client, place, &principal).await?;
-        own.remove(&principal);
-        cx.set_private(ADDED, &own);
-    }
-    let model = name_of(&vault.access).to_owned();
-    if let Attr::Known(azure) = &mut plan.azure {
-        if azure.principals.is_unknown() {
-            azure.principals = known_set(principals);
-        }
-        if azure.access_model.is_unknown() {
-            azure.access_model = Attr::Known(model);
-        }
-    }
-    Ok(plan)
-}
-
-/// Refuses to grant while it is not known to whom.
-async fn refuse_unknown(
-    cx: &Context<Client>,
-    plan: &KeyPolicyModel,
-    place: Place<'_>,
-    open: Vec<(Role, UseCase, Unknown)>,
-) -> Result<(), Diagnostics> {
-    let client = cx.client();
-    let facts = client
-        .keys()
-        .azure()
-        .facts(place.key, Some(place.vault), None, &[], Stage::Apply)
-        .await;
-    let question = Question {
-        cases: Vec::new(),
-        needers: Vec::new(),
-        not_known: open,
-        workspace: None,
-        location: None,
-        tenant: None,
-        stage: Stage::Apply,
-    };
-    let findings = judge(&facts, &question);
-    let found = client.report(
-        findings,
-        &plan.ignore_findings,
-        Stage::Apply,
-        |_| "azure.databricks_principal_id",
-    );
-    // Nobody can be granted who is not known, whatever `preflight` says.
-    Err(found)
-}
-
-pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
-    let Some((azure, key, vault)) = parts(&state) else {
-        return Ok(());
-    };
-    let mut own = added(cx);
-    if !state.may_be_destroyed() {
-        refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
-    }
-    let left: Vec<String> = azure
-        .principals()
-        .difference(&own)
-        .map(|one| format!("  - {one}"))
-        .collect();
-    if !left.is_empty() {
-        cx.warn(Diagnostic::warning(
-            "Access that this resource did not give stays",
-            format!(
-                "These principals had the use of {key} before:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
-                 --include-inherited --output table",
-                left.join("\n"),
-                key.name()
-            ),
-        ));
-    }
-    let place = Place { key, vault };
-    for principal in own.clone() {
-        revoke(cx.client(), place, &principal).await?;
-        own.remove(&principal);
-        cx.set_private(ADDED, &own);
-    }
-    Ok(())
-}
-
 /// A first state from `KEY,VAULT` or `KEY,VAULT,WORKSPACE`.
 pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
     let odd = |why: String| -> Diagnostics {
@@ -999,20 +571,4 @@ pub(super) async fn list(
         ));
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// An entry that is no principal is named, and takes nothing else with it.
-    #[test]
-    fn what_was_added_is_read_or_named() {
-        let own = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";
-        let list = [own, "somebody", ""].map(str::to_owned).to_vec();
-        let (principals, unreadable) = read_principals(list);
-        let principals: Vec<String> = principals.iter().map(ToString::to_string).collect();
-        assert_eq!(principals, [own]);
-        assert_eq!(unreadable, ["`somebody`", "``"]);
-    }
 }

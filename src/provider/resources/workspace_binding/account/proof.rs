@@ -1,5 +1,6 @@
 //! Everything there is to say about the attaches that a binding wants: the workspace, the configurations, the keys.
 
+use super::Examined;
 use super::WorkspaceBindingModel;
 use crate::databricks::Account;
 use crate::databricks::workspaces::Workspace;
@@ -16,29 +17,6 @@ use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
-
-/// What the proof of a binding came to.
-#[derive(Default)]
-pub(super) struct Examined {
-    /// What it found, errors first.
-    pub(super) findings: Vec<Finding>,
-    /// The keys that are to be attached.
-    pub(super) keys: Vec<Case>,
-}
-
-impl Examined {
-    /// One key under both fields: what concerns the key as a whole is said once.
-    fn add(&mut self, finding: Finding) {
-        let said = self.findings.iter().any(|other| {
-            other.id == finding.id
-                && other.summary == finding.summary
-                && other.found == finding.found
-        });
-        if !said {
-            self.findings.push(finding);
-        }
-    }
-}
 
 /// Everything there is to say about the wanted attaches.
 pub(super) async fn examine(
@@ -100,10 +78,7 @@ pub(super) async fn examine(
             examined.add(Finding { subject, ..finding });
         }
     }
-    examined
-        .findings
-        .sort_by_key(|finding| std::cmp::Reverse(finding.severity));
-    Ok(examined)
+    Ok(examined.errors_first())
 }
 
 /// What there is to say about an attach of a configuration that the same plan creates, so that its id is not known yet. The run

@@ -1,12 +1,13 @@
 //! The binding of a workspace on AWS or Google Cloud: two fields of the workspace in the Databricks account.
 
-use super::Rotation;
-use crate::provider::diagnose::later;
-use tfplugin::deferral::Unfinished;
+mod proof;
 
-use super::proof::{Examined, examine, examine_planned};
+use std::fmt::Display;
+
+use self::proof::{examine, examine_planned};
 use super::{
-    ATTACH, ROTATED, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
+    ATTACH, Examined, ROTATED, Rotation, WorkspaceBindingModel, cannot_detach, place,
+    refuse_second_binding, text,
 };
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
@@ -16,15 +17,16 @@ use crate::provider::attach::account::{
 };
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, account_to_read, enforce};
-use crate::provider::diagnose::{self, Unavailable, as_warnings};
+use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
 use crate::provider::moments::now_in_milliseconds;
-use crate::provider::resources::timeout;
+use crate::provider::resources::{remembered, timeout};
 use crate::requirements::transition;
 use crate::vocabulary::{
     Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
 };
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::resource::{Change, Plan, Progress};
@@ -232,8 +234,9 @@ async fn former_key(
 }
 
 /// Tells the run of the last rotation, so that nobody takes the former key away too early.
-pub(super) fn remember_rotation(cx: &Context<Client>) {
-    if let Some(Rotation { key, at }) = cx.private(ROTATED) {
+pub(super) fn remember_rotation(cx: &Context<Client>, workspace: impl Display) {
+    let follows = "It names the key that the workspace had before, which Databricks needs for 24 hours: keep access to it that long.";
+    if let Some(Rotation { key, at }) = remembered(cx, ROTATED, workspace, follows) {
         cx.client().run().key_was_rotated_away(key, at);
     }
 }
@@ -332,7 +335,7 @@ pub(super) async fn read(
     let Attr::Known(id) = state.workspace_id else {
         return Ok(None);
     };
-    remember_rotation(cx);
+    remember_rotation(cx, format!("the binding of workspace {id}"));
     let account = account_to_read(cx).await?;
     let found = cx
         .client()

@@ -1,0 +1,305 @@
+//! Preparing the workspace, giving access and taking it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::in_use::refuse_removal;
+use super::own::{ADDED, AWAITS_DISKS, added, adopt};
+use super::{key_name, name_of, parts, unread};
+use crate::clouds::azure::{ArmWorkspace, AzureError};
+use crate::preflight::azure::{Question, Unknown, judge};
+use crate::preflight::{Fact, Stage};
+use crate::provider::attach::arm::send;
+use crate::provider::client::Client;
+use crate::provider::diagnose;
+use crate::provider::keys::PolicyStep;
+use crate::provider::resources::key_policy::KeyPolicyModel;
+use crate::provider::resources::{all_known, known_set, timeout};
+use crate::provider::vault_access::{Place, grant, revoke};
+use crate::provider::waiting::{Deadline, Pause, pause};
+use crate::requirements::azure::{Needer, Role, roles_of};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::azure::{PrincipalId, WorkspaceResourceId};
+use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::Progress;
+
+/// How long preparing the workspace and granting may take: Azure takes about 10 to 15 minutes for an update of a workspace.
+const SETTLE: Duration = Duration::from_secs(60 * 60);
+
+/// The workspace with an identity of its storage account: prepared, if it has none.
+async fn prepared(
+    cx: &Context<Client>,
+    id: &WorkspaceResourceId,
+    deadline: Deadline,
+) -> Result<ArmWorkspace, Diagnostics> {
+    let client = cx.client();
+    let keys = client.keys().azure();
+    let _alone = keys.lock_workspace(id).await;
+    let refused = |error: &AzureError| -> Diagnostics {
+        diagnose::arm(
+            "The workspace could not be prepared for encryption",
+            id,
+            error,
+        )
+        .on("azure.workspace_resource_id")
+        .into()
+    };
+    let (mut wait, mut was_sent) = (Duration::from_millis(500), false);
+    loop {
+        let now = keys
+            .cloud()
+            .workspace(id)
+            .await
+            .map_err(|error| unread(id, &error))?;
+        let is_busy = now.progress() == crate::clouds::azure::Progress::Running;
+        match now.storage_principal() {
+            Ok(Some(_)) => return Ok(now),
+            Err(why) => {
+                return Err(Diagnostic::error(
+                    "The identity of the storage account cannot be read",
+                    format!(
+                        "The workspace {id} shows an identity of its storage account, but {why}."
+                    ),
+                )
+                .on("azure.workspace_resource_id")
+                .into());
+            }
+            Ok(None) if !was_sent && !is_busy => {
+                tracing::info!(workspace = %id, "preparing the workspace for encryption");
+                let body = now.prepared().map_err(|error| refused(&error))?;
+                match send(client, id, &body, deadline, cx.stop()).await {
+                    Ok(()) => {
+                        was_sent = true;
+                        wait = Duration::from_millis(500);
+                        if !cx.stop().is_cancelled() {
+                            continue;
+                        }
+                    }
+                    // Somebody else changes the workspace; it is tried again.
+                    Err(AzureError::Conflict { .. }) => {}
+                    Err(error) => return Err(refused(&error)),
+                }
+            }
+            Ok(None) => {}
+        }
+        if deadline.has_passed() {
+            return Err(Diagnostic::error(
+                "The workspace was not prepared in time",
+                format!(
+                    "Azure did not show an identity of the storage account of {id} in time; the workspace is in the state {}.\n\nApply again: the \
+                     provider continues from what is there. To wait longer, set `timeouts`.",
+                    now.state()
+                ),
+            )
+            .on("azure.workspace_resource_id")
+            .into());
+        }
+        if pause(wait, cx.stop()).await == Pause::Stopped {
+            return Err(Diagnostic::error(
+                "Preparing the workspace was interrupted",
+                format!(
+                    "The run was interrupted while the storage account of {id} got its identity. Azure carries a request that it has accepted out \
+                     without Terraform.\n\nApply again."
+                ),
+            )
+            .into());
+        }
+        wait = (wait * 2).min(Duration::from_secs(10));
+    }
+}
+
+pub(in super::super) async fn put(
+    cx: &Context<Client>,
+    plan: KeyPolicyModel,
+    prior: Option<&KeyPolicyModel>,
+    progress: &Progress<KeyPolicyModel>,
+) -> Result<KeyPolicyModel, Diagnostics> {
+    let policies = cx.client().keys().policies();
+    let key = parts(&plan).map(|(_, key, _)| key_name(key));
+    policies.came_to(key.clone(), PolicyStep::Putting);
+    let azure = cx.client().keys().azure();
+    let own = parts(&plan)
+        .map(|(parts, key, _)| (key.clone(), parts.workspace_resource_id.known().cloned()));
+    let outcome = put_access(cx, plan, prior).await;
+    if let Some((key, workspace)) = own {
+        azure.access_was_given(&key);
+        // It may have been prepared by a run that was interrupted, while this one watched.
+        workspace.iter().for_each(|id| azure.forget_workspace(id));
+    }
+    policies.came_to(key, PolicyStep::Done);
+    let state = outcome?;
+    progress.save(state.clone());
+    Ok(state)
+}
+
+async fn put_access(
+    cx: &Context<Client>,
+    mut plan: KeyPolicyModel,
+    prior: Option<&KeyPolicyModel>,
+) -> Result<KeyPolicyModel, Diagnostics> {
+    let bug = || Diagnostic::bug("A key policy was applied before its configuration was known.");
+    let client = cx.client();
+    let keys = client.keys().azure();
+    let operation = if prior.is_some() { "update" } else { "create" };
+    let deadline = timeout(&plan.timeouts, operation, SETTLE);
+    let cases = all_known(&plan.use_cases).ok_or_else(bug)?;
+    let Some((azure, key, vault_id)) = parts(&plan) else {
+        return Err(bug().into());
+    };
+    let (key, vault_id) = (key.clone(), vault_id.clone());
+    keys.is_in_vault(&key, vault_id.clone());
+    let workspace = match azure.workspace_resource_id.known() {
+        None => None,
+        Some(id) if cases.contains(&UseCase::Storage) => Some(prepared(cx, id, deadline).await?),
+        Some(id) => Some(
+            keys.cloud()
+                .workspace(id)
+                .await
+                .map_err(|error| unread(id, &error))?,
+        ),
+    };
+    let (needers, not_known) = keys
+        .needers(
+            &cases,
+            workspace.as_ref(),
+            azure.databricks_principal_id.known(),
+            roles_of,
+        )
+        .await;
+    let mut awaits_disks = false;
+    let mut open = Vec::new();
+    for unknown in not_known {
+        match unknown {
+            (Role::DiskEncryptionSet, _, Unknown::NotYetMade) => awaits_disks = true,
+            other => open.push(other),
+        }
+    }
+    let place = Place {
+        key: &key,
+        vault: &vault_id,
+    };
+    if !open.is_empty() {
+        refuse_unknown(cx, &plan, place, open).await?;
+    }
+    // A principal that needs the key for several use cases is granted once.
+    let wanted: BTreeMap<PrincipalId, &Needer> = needers
+        .iter()
+        .map(|needer| (needer.principal.clone(), needer))
+        .collect();
+    let mut own = added(cx, &key);
+    for (principal, needer) in &wanted {
+        let given = grant(cx, place, principal, needer.role.in_words(), deadline).await;
+        if given == Ok(true) {
+            own.insert(principal.clone());
+            cx.set_private(ADDED, &own);
+        }
+        given?;
+    }
+    let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
+    let facts = keys
+        .facts(&key, Some(&vault_id), None, &principals, Stage::Apply)
+        .await;
+    let Fact::Known(vault) = &facts.vault else {
+        return Err(Diagnostic::error(
+            "The vault could not be read",
+            format!("{vault_id} was read a moment ago, and cannot be read now. The access to {key} is given. Apply again."),
+        )
+        .into());
+    };
+    // What an interrupted run has given is recognised by its name.
+    let there = wanted.keys().cloned().collect();
+    adopt(cx, &facts, &key, &vault_id, &there, &needers).await;
+    cx.set_private(AWAITS_DISKS, &awaits_disks);
+    let mut own = added(cx, &key);
+    let lost: Vec<PrincipalId> = own
+        .iter()
+        .filter(|one| !wanted.contains_key(one))
+        .cloned()
+        .collect();
+    for principal in lost {
+        revoke(client, place, &principal).await?;
+        own.remove(&principal);
+        cx.set_private(ADDED, &own);
+    }
+    let model = name_of(&vault.access).to_owned();
+    if let Attr::Known(azure) = &mut plan.azure {
+        if azure.principals.is_unknown() {
+            azure.principals = known_set(principals);
+        }
+        if azure.access_model.is_unknown() {
+            azure.access_model = Attr::Known(model);
+        }
+    }
+    Ok(plan)
+}
+
+/// Refuses to grant while it is not known to whom.
+async fn refuse_unknown(
+    cx: &Context<Client>,
+    plan: &KeyPolicyModel,
+    place: Place<'_>,
+    open: Vec<(Role, UseCase, Unknown)>,
+) -> Result<(), Diagnostics> {
+    let client = cx.client();
+    let facts = client
+        .keys()
+        .azure()
+        .facts(place.key, Some(place.vault), None, &[], Stage::Apply)
+        .await;
+    let question = Question {
+        cases: Vec::new(),
+        needers: Vec::new(),
+        not_known: open,
+        workspace: None,
+        location: None,
+        tenant: None,
+        stage: Stage::Apply,
+    };
+    let findings = judge(&facts, &question);
+    let found = client.report(
+        findings,
+        &plan.ignore_findings,
+        Stage::Apply,
+        |_| "azure.databricks_principal_id",
+    );
+    // Nobody can be granted who is not known, whatever `preflight` says.
+    Err(found)
+}
+
+pub(in super::super) async fn delete(
+    cx: &Context<Client>,
+    state: KeyPolicyModel,
+) -> Result<(), Diagnostics> {
+    let Some((azure, key, vault)) = parts(&state) else {
+        return Ok(());
+    };
+    let mut own = added(cx, key);
+    if !state.may_be_destroyed() {
+        refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
+    }
+    let left: Vec<String> = azure
+        .principals()
+        .difference(&own)
+        .map(|one| format!("  - {one}"))
+        .collect();
+    if !left.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "Access that this resource did not give stays",
+            format!(
+                "As far as the state says, these principals had the use of {key} before:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
+                 --include-inherited --output table",
+                left.join("\n"),
+                key.name()
+            ),
+        ));
+    }
+    let place = Place { key, vault };
+    for principal in own.clone() {
+        revoke(cx.client(), place, &principal).await?;
+        own.remove(&principal);
+        cx.set_private(ADDED, &own);
+    }
+    Ok(())
+}

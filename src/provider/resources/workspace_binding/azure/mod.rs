@@ -1,0 +1,449 @@
+//! The binding of a workspace on Azure: the keys in the workspace itself, a resource of Resource Manager.
+
+mod attach;
+mod proof;
+
+pub(super) use self::attach::attach;
+
+use serde::{Deserialize, Serialize};
+
+use self::proof::{examine, place};
+use super::{Examined, WorkspaceBindingModel, cannot_detach, refuse_second_binding, text};
+use crate::clouds::azure::{ArmWorkspace, AzureError};
+use crate::preflight::azure::AttachedVaultKey;
+use crate::preflight::{Finding, Id, Stage};
+use crate::provider::client::{Client, enforce, not_read};
+use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
+use crate::requirements::transition;
+use crate::vocabulary::azure::{AzureNameError, PrincipalId, VaultKeyId, WorkspaceResourceId};
+use crate::vocabulary::{Cloud, KeyReference, UseCase};
+use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use tfplugin::resource::{Change, Plan};
+use tfplugin::schema::Attribute;
+use tfplugin::value::Value;
+
+/// `azure`
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct WorkspaceBindingAzure {
+    pub workspace_resource_id: Attr<WorkspaceResourceId>,
+    pub rotate_managed_disks_to_latest_version: Attr<bool>,
+    pub grant_managed_disks_access: Attr<bool>,
+    pub storage_principal_id: Attr<PrincipalId>,
+    pub managed_disks_principal_id: Attr<PrincipalId>,
+    pub disk_encryption_set_id: Attr<String>,
+}
+
+pub(super) fn attributes() -> Vec<Attribute> {
+    vec![
+        Attribute::string("workspace_resource_id")
+            .required()
+            .replaces()
+            .format::<WorkspaceResourceId>("Invalid resource ID of a workspace")
+            .same_meaning(|one, other| {
+                same::<WorkspaceResourceId>(one, other)
+            })
+            .describe("Resource ID of the workspace (`azurerm_databricks_workspace.….id`)."),
+        Attribute::bool("rotate_managed_disks_to_latest_version")
+            .default_value(Value::Bool(false))
+            .describe(
+                "Whether managed disks follow new versions of their key, within an hour of their creation. The provider does not plan a \
+                 change for a version that Azure set by itself. Default: `false`.",
+            ),
+        Attribute::bool("grant_managed_disks_access")
+            .default_value(Value::Bool(true))
+            .describe(
+                "Whether the provider gives the disk encryption set, which the first attach creates, the use of the key. With `false`, clusters do \
+                 not start until somebody else does. Default: `true`.",
+            ),
+        Attribute::string("storage_principal_id")
+            .computed()
+            .describe("Object ID of the identity of the workspace's storage account."),
+        Attribute::string("managed_disks_principal_id")
+            .computed()
+            .describe("Object ID of the identity of the disk encryption set."),
+        Attribute::string("disk_encryption_set_id")
+            .computed()
+            .describe("Resource ID of the disk encryption set."),
+    ]
+}
+
+/// Whether two texts mean the same.
+pub(in crate::provider::resources) fn same<T: std::str::FromStr + PartialEq>(
+    one: &Value,
+    other: &Value,
+) -> bool {
+    let read = |value: &Value| value.as_str().and_then(|text| text.parse::<T>().ok());
+    match (read(one), read(other)) {
+        (Some(one), Some(other)) => one == other,
+        _ => false,
+    }
+}
+
+fn azure_of(
+    model: &WorkspaceBindingModel,
+) -> Option<(&WorkspaceBindingAzure, &WorkspaceResourceId)> {
+    let azure = model.azure.known()?;
+    Some((azure, azure.workspace_resource_id.known()?))
+}
+
+impl WorkspaceBindingAzure {
+    fn rotates(&self) -> bool {
+        self.rotate_managed_disks_to_latest_version.known() == Some(&true)
+    }
+
+    fn grants(&self) -> bool {
+        self.grant_managed_disks_access.known() != Some(&false)
+    }
+}
+
+/// What is wrong, offline.
+pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
+    let mut found = Diagnostics::new();
+    for case in UseCase::ALL {
+        if let Attr::Known(KeyReference::Configuration(id)) = config.wanted(case) {
+            found.push(
+                Diagnostic::error(
+                    "A key configuration of a Databricks account is named for a workspace on Azure",
+                    format!(
+                        "`{}` is the key configuration {id} of a Databricks account. On Azure, a workspace has keys of Key Vault or Managed \
+                         HSM.\n\nUse the `id` of a `dbxcmk_key_configuration` with `azure = {{ key_vault_key_id = … }}`.",
+                        case.attribute()
+                    ),
+                )
+                .on(case.attribute()),
+            );
+        }
+    }
+    let has_disks = !config.managed_disks_key_configuration_id.is_null();
+    let rotates = config
+        .azure
+        .known()
+        .is_some_and(WorkspaceBindingAzure::rotates);
+    if rotates && !has_disks {
+        found.push(
+            Diagnostic::error(
+                "Only managed disks rotate by themselves",
+                "`rotate_managed_disks_to_latest_version` is true, and the binding has no `managed_disks_key_configuration_id`. Set it, or remove \
+                 the attribute.",
+            )
+            .on("azure.rotate_managed_disks_to_latest_version"),
+        );
+    }
+    found
+}
+
+/// The key of a use case, when it is known.
+fn key_of(model: &WorkspaceBindingModel, case: UseCase) -> Option<&VaultKeyId> {
+    model.wanted(case).known()?.vault_key()
+}
+
+/// The use cases whose key has to change, or is not known yet.
+fn missing(model: &WorkspaceBindingModel, rotates: bool, now: &ArmWorkspace) -> Vec<UseCase> {
+    UseCase::ALL
+        .into_iter()
+        .filter(|case| match model.wanted(*case) {
+            Attr::Null => false,
+            Attr::Unknown => true,
+            Attr::Known(_) => key_of(model, *case).is_none_or(|key| !now.has(*case, key, rotates)),
+        })
+        .collect()
+}
+
+fn unread(id: &WorkspaceResourceId, error: &AzureError) -> Diagnostics {
+    diagnose::arm("The workspace could not be read", id, error)
+        .on("azure.workspace_resource_id")
+        .into()
+}
+
+/// The same model with what a workspace shows of itself.
+fn showing(mut model: WorkspaceBindingModel, now: &ArmWorkspace) -> WorkspaceBindingModel {
+    model.id = Attr::Known(now.id().to_string());
+    model.workspace_id = now.number().into();
+    model.workspace_name = text(now.id().id().name());
+    model.workspace_status = text(now.state());
+    model.region = text(now.location().unwrap_or_default());
+    model.pricing_tier = text(now.tier());
+    if let Attr::Known(azure) = &mut model.azure {
+        azure.storage_principal_id = now.storage_principal().ok().flatten().into();
+        azure.managed_disks_principal_id = now.disks_principal().ok().flatten().into();
+        azure.disk_encryption_set_id = now.disk_encryption_set().map(str::to_owned).into();
+    }
+    model
+}
+
+/// A key that a workspace shows, for a state or a result.
+///
+/// # Errors
+/// When it shows something else in its place, which is not the same as none.
+pub fn readable(now: &ArmWorkspace, case: UseCase) -> Result<Option<VaultKeyId>, Diagnostics> {
+    match now.key(case) {
+        AttachedVaultKey::None => Ok(None),
+        AttachedVaultKey::Known(key) => Ok(Some(key)),
+        AttachedVaultKey::Unreadable(text) => Err(Diagnostic::error(
+            "The key of the workspace cannot be read",
+            format!(
+                "The workspace {} shows this as its key for {}: {text}. The provider does not treat it as empty.\n\nRead the workspace:\n\n  az \
+                 databricks workspace show --ids {}\n\nIf the key is correct there, report this as a bug of this provider.",
+                now.id(),
+                case.in_words(),
+                now.id()
+            ),
+        )
+        .on("azure.workspace_resource_id")
+        .into()),
+    }
+}
+
+/// The keys that a workspace has, as far as this binding names them, in the user's words where they mean the same.
+fn with_keys(
+    mut model: WorkspaceBindingModel,
+    now: &ArmWorkspace,
+    all: bool,
+) -> Result<WorkspaceBindingModel, Diagnostics> {
+    let rotates = model
+        .azure
+        .known()
+        .is_some_and(WorkspaceBindingAzure::rotates);
+    for case in UseCase::ALL {
+        if !all && model.wanted(case).is_null() {
+            continue;
+        }
+        let shown = readable(now, case)?;
+        let is_as_named = key_of(&model, case).is_some_and(|own| now.has(case, own, rotates));
+        if !is_as_named {
+            *model.wanted_mut(case) = shown.map(KeyReference::VaultKey).into();
+        }
+    }
+    Ok(model)
+}
+
+fn named(id: WorkspaceResourceId) -> WorkspaceBindingModel {
+    WorkspaceBindingModel {
+        id: Attr::Known(id.to_string()),
+        azure: Attr::Known(WorkspaceBindingAzure {
+            workspace_resource_id: Attr::Known(id),
+            rotate_managed_disks_to_latest_version: Attr::Known(false),
+            grant_managed_disks_access: Attr::Known(true),
+            storage_principal_id: Attr::Null,
+            managed_disks_principal_id: Attr::Null,
+            disk_encryption_set_id: Attr::Null,
+        }),
+        ..WorkspaceBindingModel::unnamed()
+    }
+}
+
+/// The binding of everything that a workspace has.
+pub(super) fn binding_of(now: &ArmWorkspace) -> Result<WorkspaceBindingModel, Diagnostics> {
+    let mut model = with_keys(showing(named(now.id().clone()), now), now, true)?;
+    if let Attr::Known(azure) = &mut model.azure {
+        azure.rotate_managed_disks_to_latest_version = Attr::Known(now.rotates_disks());
+    }
+    Ok(model)
+}
+
+pub(super) async fn plan(
+    cx: &Context<Client>,
+    change: &Change<WorkspaceBindingModel>,
+    plan: &mut Plan<WorkspaceBindingModel>,
+) -> Result<(), Unfinished> {
+    let client = cx.client();
+    let azure = client.keys().azure();
+    if let Attr::Known(block) = &plan.model.azure {
+        plan.model.id = block
+            .workspace_resource_id
+            .as_ref()
+            .map(ToString::to_string);
+    }
+    let same_workspace =
+        |prior: &&WorkspaceBindingModel| match (azure_of(prior), azure_of(&plan.model)) {
+            (Some((_, own)), Some((_, planned))) => own == planned,
+            _ => false,
+        };
+    let prior = change.prior.as_ref().filter(same_workspace);
+    let resets_storage = refuse_or_warn_removal(cx, prior, &plan.model)?;
+    if change.quiet {
+        return Ok(());
+    }
+    let Some((block, id)) = azure_of(&plan.model) else {
+        client.warn_of_later_proof(cx);
+        return Ok(());
+    };
+    let (id, rotates) = (id.clone(), block.rotates());
+    if !azure.is_known() {
+        client.warn_of_unknown_clouds(cx);
+        return Err(later(Diagnostics::new()));
+    }
+    if prior.is_some() || change.prior.is_none() {
+        refuse_second_binding(client, &id.to_string(), &plan.model, prior.is_none())?;
+    }
+    let now = match azure.workspace_for_plan(&id).await {
+        Ok(now) => now,
+        Err(AzureError::NotFound(_)) if client.run().has_vanished(&id.to_string()) => {
+            cx.warn(
+                Diagnostic::warning(
+                    "The workspace no longer exists",
+                    format!(
+                        "Azure no longer has the workspace {id}, to which this binding attached keys. Remove this binding from the configuration; an \
+                         apply with it will fail."
+                    ),
+                )
+                .on("azure.workspace_resource_id"),
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(unread(&id, &error).into()),
+    };
+    let missing = missing(&plan.model, rotates, &now);
+    if change.differs {
+        plan_computed(&mut plan.model, &now);
+    }
+    let Examined { findings, .. } = examine(client, &plan.model, &now, Stage::Plan).await;
+    if UseCase::ALL
+        .iter()
+        .any(|case| plan.model.wanted(*case).is_unknown())
+    {
+        client.warn_of_later_proof(cx);
+    }
+    let findings = if missing.is_empty() && !resets_storage {
+        let advice = findings.iter().filter(|one| one.is_advice()).cloned();
+        let advice: Vec<Finding> = advice
+            .filter(|one| one.id == Id::AzureVersionPinned)
+            .collect();
+        let mut all = as_warnings(findings);
+        all.extend(advice);
+        all
+    } else {
+        findings
+    };
+    Ok(enforce(
+        cx,
+        findings,
+        &plan.model.ignore_findings,
+        Stage::Plan,
+        place,
+    )?)
+}
+
+/// What a plan knows of what the workspace will show.
+fn plan_computed(model: &mut WorkspaceBindingModel, now: &ArmWorkspace) {
+    model.workspace_id = now.number().map_or(Attr::Unknown, Attr::Known);
+    model.workspace_name = text(now.id().id().name());
+    model.region = text(now.location().unwrap_or_default());
+    model.pricing_tier = text(now.tier());
+    model.workspace_status = Attr::Unknown;
+    if let Attr::Known(azure) = &mut model.azure {
+        // What is not there yet may come with this apply, from this resource or from another one.
+        let known = |shown: Result<Option<PrincipalId>, String>| match shown {
+            Ok(Some(principal)) => Attr::Known(principal),
+            _ => Attr::Unknown,
+        };
+        azure.storage_principal_id = known(now.storage_principal());
+        azure.managed_disks_principal_id = known(now.disks_principal());
+        azure.disk_encryption_set_id = now
+            .disk_encryption_set()
+            .map_or(Attr::Unknown, |id| Attr::Known(id.to_owned()));
+    }
+}
+
+/// Keys that the configuration does not name any more: that of workspace storage goes back to Microsoft's, the others cannot be removed.
+fn refuse_or_warn_removal(
+    cx: &Context<Client>,
+    prior: Option<&WorkspaceBindingModel>,
+    planned: &WorkspaceBindingModel,
+) -> Result<bool, Diagnostics> {
+    let mut resets = false;
+    for case in UseCase::ALL {
+        let Some(Attr::Known(before)) = prior.map(|prior| prior.wanted(case)) else {
+            continue;
+        };
+        if !planned.wanted(case).is_null() {
+            continue;
+        }
+        if !transition(&Cloud::Azure, case).remove {
+            return Err(cannot_detach(case, &before.to_string()));
+        }
+        resets = true;
+        cx.warn(
+            Diagnostic::warning(
+                "Workspace storage goes back to a key of Microsoft",
+                format!(
+                    "The configuration no longer names `{}`. This apply takes the key {before} from the storage account of the workspace, which is \
+                     then encrypted with a key that Microsoft manages.\n\nTo keep the key, restore the attribute:\n\n  {} = \"{before}\"",
+                    case.attribute(),
+                    case.attribute()
+                ),
+            )
+            .on(case.attribute()),
+        );
+    }
+    Ok(resets)
+}
+
+pub(super) async fn read(
+    cx: &Context<Client>,
+    state: WorkspaceBindingModel,
+) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
+    let client = cx.client();
+    let azure = client.keys().azure();
+    let Some((_, id)) = azure_of(&state) else {
+        return Ok(None);
+    };
+    super::account::remember_rotation(cx, format!("the binding of {id}"));
+    if !azure.is_known() {
+        let reason = Unavailable::NotYetKnown(vec!["azure"]);
+        return Err(later(not_read(&reason)));
+    }
+    let id = id.clone();
+    let now = match azure.workspace_for_plan(&id).await {
+        Ok(now) => now,
+        Err(AzureError::NotFound(_)) => {
+            client.run().workspace_vanished(id.to_string());
+            return Ok(None);
+        }
+        Err(error) => return Err(unread(&id, &error).into()),
+    };
+    let imported = UseCase::ALL
+        .iter()
+        .all(|case| state.wanted(*case).is_null());
+    if !imported {
+        let mut state = with_keys(showing(state, &now), &now, false)?;
+        let has_disks = !state.managed_disks_key_configuration_id.is_null();
+        if let Attr::Known(azure) = &mut state.azure
+            && has_disks
+        {
+            azure.rotate_managed_disks_to_latest_version = Attr::Known(now.rotates_disks());
+        }
+        return Ok(Some(state));
+    }
+    let found = binding_of(&now)?;
+    if UseCase::ALL
+        .iter()
+        .all(|case| found.wanted(*case).is_null())
+    {
+        return Err(Diagnostic::error(
+            "The workspace has no keys",
+            format!("The workspace {id} has no key of its own, so there is no binding to import. Create one instead."),
+        )
+        .into());
+    }
+    Ok(Some(WorkspaceBindingModel {
+        ignore_findings: state.ignore_findings,
+        timeouts: state.timeouts,
+        ..found
+    }))
+}
+
+/// A first state from the resource id of a workspace.
+pub(super) fn import(id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
+    let id: WorkspaceResourceId = id.parse().map_err(|error: AzureNameError| {
+        Diagnostic::error(
+            "Not the resource ID of a workspace",
+            format!("A dbxcmk_workspace_binding on Azure is imported by the resource ID of its workspace, but {error}."),
+        )
+    })?;
+    Ok(named(id))
+}
