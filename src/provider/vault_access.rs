@@ -59,7 +59,8 @@ async fn put(
     }
 }
 
-/// Gives a principal access, and waits until it shows. `who`: who it is, in words. Says whether this gave it: `false` when it was there.
+/// Gives a principal access, and waits until it shows. `who`: who it is, in words. `given`: set when this gave it, also when it fails
+/// afterwards; what was there already is not given.
 ///
 /// # Errors
 /// When Azure refuses, or it does not show in time.
@@ -69,11 +70,12 @@ pub async fn grant(
     principal: &PrincipalId,
     who: &str,
     deadline: Deadline,
-) -> Result<bool, Diagnostics> {
+    given: &mut bool,
+) -> Result<(), Diagnostics> {
     let client = cx.client();
     let azure = client.keys().azure();
     let _alone = azure.lock_vault(place.key).await;
-    let (mut given, mut row, mut wait) = (false, 0, PAUSES.0);
+    let (mut row, mut wait) = (0, PAUSES.0);
     // Access that is there already is not waited for.
     let mut sent_at = None;
     loop {
@@ -102,12 +104,12 @@ pub async fn grant(
             }
         };
         let pending: Option<AzureError> = match access(&facts, vault, principal) {
-            Access::Granted | Access::PerhapsDenied(_) if sent_at.is_none() => return Ok(false),
+            Access::Granted | Access::PerhapsDenied(_) if sent_at.is_none() => return Ok(()),
             Access::Granted | Access::PerhapsDenied(_) => {
                 row += 1;
                 if row >= IN_A_ROW {
                     azure.granted(place.key);
-                    return Ok(given);
+                    return Ok(());
                 }
                 wait = PAUSES.0;
                 None
@@ -122,7 +124,7 @@ pub async fn grant(
                 row = 0;
                 match put(client, place, vault, principal).await {
                     Ok(made) => {
-                        given |= made;
+                        *given |= made;
                         sent_at = Some(tokio::time::Instant::now());
                         None
                     }

@@ -8,6 +8,7 @@ use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{
     DATABRICKS, POLICY_VAULT, TENANT, VERSION, key_id, vault_id, workspace_id,
 };
+use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
 const BINDING: &str = "dbxcmk_workspace_binding.prod";
@@ -380,4 +381,51 @@ fn equal_in_meaning_is_no_change() {
             .replace("Microsoft.KeyVault/vaults", "microsoft.keyvault/vaults"),
     );
     stage.workdir.empty_plan();
+}
+
+/// Access that was given by a change that failed afterwards is this resource's, also in a vault whose access policies carry no mark.
+#[test]
+fn what_a_failed_change_has_given_is_taken_back() {
+    let stage = Stage::on_azure();
+    let policy = |cases: &str| {
+        format!(
+            r#"
+resource "dbxcmk_key_policy" "x" {{
+  use_cases = [{cases}]
+  azure = {{
+    key_vault_key_id      = "{}"
+    vault_resource_id     = "{}"
+    workspace_resource_id = "{}"
+  }}
+}}
+"#,
+            key_id(POLICY_VAULT),
+            vault_id(POLICY_VAULT),
+            workspace_id()
+        )
+    };
+    let policies = || {
+        stage.azure(|azure| {
+            let vault = azure.vault(POLICY_VAULT).unwrap();
+            let all = vault["properties"]["accessPolicies"].as_array().unwrap();
+            all.len()
+        })
+    };
+    stage.configure_azure(&policy("\"MANAGED_SERVICES\""));
+    stage.workdir.apply();
+    assert_eq!(policies(), 1);
+    stage.configure_azure(&policy("\"MANAGED_SERVICES\", \"STORAGE\""));
+    let vault = format!("GET /arm{}", vault_id(POLICY_VAULT));
+    stage
+        .sandbox
+        .inject(Fault::new(&vault, Effect::status(403)).after("accessPolicies/add"));
+    stage
+        .workdir
+        .failed_apply()
+        .error("The vault could not be read");
+    assert_eq!(policies(), 2);
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    stage.workdir.destroy();
+    assert_eq!(policies(), 0);
 }

@@ -190,12 +190,13 @@ async fn put_access(
         .collect();
     let mut own = added(cx, &key);
     for (principal, needer) in &wanted {
-        let given = grant(cx, place, principal, needer.role.in_words(), deadline).await;
-        if given == Ok(true) {
+        let (who, mut given) = (needer.role.in_words(), false);
+        let outcome = grant(cx, place, principal, who, deadline, &mut given).await;
+        if given {
             own.insert(principal.clone());
             cx.set_private(ADDED, &own);
         }
-        given?;
+        outcome?;
     }
     let principals: Vec<PrincipalId> = wanted.keys().cloned().collect();
     let facts = keys

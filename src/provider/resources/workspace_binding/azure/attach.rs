@@ -248,9 +248,9 @@ async fn grant_disks(
         principal,
         Role::DiskEncryptionSet.in_words(),
         deadline,
+        &mut false,
     )
     .await
-    .map(|_| ())
     .map_err(|errors| {
         errors
             .into_iter()
