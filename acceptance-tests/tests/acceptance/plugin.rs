@@ -56,7 +56,8 @@ fn the_readme_runs() {
         rest.split_once("```").unwrap().0.to_owned()
     };
     let code = std::fs::read_to_string(checkout().join("crates/plugin/examples/hello.rs")).unwrap();
-    assert_eq!(block("rust"), code);
+    let (_, program) = code.split_once("\n\n").unwrap();
+    assert_eq!(block("rust"), program);
     if !terraform::has("provider functions", (1, 8)) {
         return;
     }

@@ -22,27 +22,12 @@ impl Provider for Hello {
     }
 
     fn functions(&self) -> Vec<Box<dyn Function>> {
-        vec![Box::new(Greet)]
-    }
-}
-
-struct Greet;
-
-impl Function for Greet {
-    fn name(&self) -> Name {
-        "greet".into()
-    }
-
-    fn signature(&self) -> Signature {
-        Signature::new(vec![Parameter::new("name", Type::String)], Type::String)
-    }
-
-    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
-        let name = arguments
-            .first()
-            .and_then(Value::as_str)
-            .unwrap_or_default();
-        Ok(Value::string(format!("Hello, {name}!")))
+        let signature = Signature::new(vec![Parameter::new("name", Type::String)], Type::String);
+        let greet = |arguments: &[Value]| {
+            let name = arguments.first().and_then(Value::as_str);
+            Ok(Value::string(format!("Hello, {}!", name.unwrap_or("you"))))
+        };
+        vec![function::from_fn("greet", signature, greet)]
     }
 }
 

@@ -156,6 +156,39 @@ pub trait Function: Send + Sync {
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError>;
 }
 
+/// A function whose calls a closure answers. The arguments have the types of the signature.
+pub fn from_fn(
+    name: impl Into<Name>,
+    signature: Signature,
+    call: impl Fn(&[Value]) -> Result<Value, FunctionError> + Send + Sync + 'static,
+) -> Box<dyn Function> {
+    Box::new(FromFn {
+        name: name.into(),
+        signature,
+        call,
+    })
+}
+
+struct FromFn<F> {
+    name: Name,
+    signature: Signature,
+    call: F,
+}
+
+impl<F: Fn(&[Value]) -> Result<Value, FunctionError> + Send + Sync> Function for FromFn<F> {
+    fn name(&self) -> Name {
+        self.name.clone()
+    }
+
+    fn signature(&self) -> Signature {
+        self.signature.clone()
+    }
+
+    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
+        (self.call)(arguments)
+    }
+}
+
 fn parameter_proto(parameter: &Parameter) -> tfplugin6::function::Parameter {
     tfplugin6::function::Parameter {
         name: parameter.name.clone().into_owned(),

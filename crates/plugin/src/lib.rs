@@ -6,9 +6,18 @@
 //! Everything that Terraform demands of *every* resource (unknown values, replacement, conformity of plans and states) is done here
 //! once. The [`prelude`] has what every provider needs.
 //!
-//! Invariants: nothing but the handshake line is ever written to standard output; bytes from outside give an
-//! error, never a panic; a plan or a state that Terraform would refuse does not leave the process without
-//! saying so.
+//! - Planning is done once for all resources: unknown values, defaults, replacement, sets, drift, quiet attributes. A plan or a state
+//!   that Terraform would refuse is reported with what differs, as a bug of the provider, before Terraform sees it.
+//! - [`bridge::Attr`] stands for what may be null or unknown in a serde model.
+//! - Nothing but the handshake line is ever written to standard output. Bytes from outside give an error and never a panic; a panic of
+//!   the provider becomes a diagnostic.
+//! - Feature `aws_lc_rs` (on) or `ring`: the cryptography of mutual TLS. Terraform's certificates use the curve P-521, which *ring*
+//!   cannot verify: the crate `p521` does it there. Feature `logging` (on): logs as `TF_LOG` asks for them. Feature `testing`: a server
+//!   for tests, without Terraform.
+//! - State stores are the one part of the protocol that is not offered yet.
+//!
+//! `examples/null.rs` has a resource; `examples/shop.rs` has blocks and nested objects, a data source, an ephemeral resource, a list, a
+//! function and an action.
 
 pub mod action;
 mod boxed;
@@ -78,7 +87,9 @@ pub mod prelude {
     pub use crate::stored::{Private, RawState};
     pub use crate::types::Type;
     pub use crate::value::Value;
-    pub use crate::{action, data_source, ephemeral, list_resource, resource, serve, validators};
+    pub use crate::{
+        action, data_source, ephemeral, function, list_resource, resource, serve, validators,
+    };
 }
 
 /// The parsers of what comes over the wire, for fuzzing alone: no part of what this crate promises.

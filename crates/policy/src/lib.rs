@@ -18,6 +18,7 @@ mod lockout;
 mod merge;
 mod pattern;
 mod principal;
+mod reader;
 mod template;
 mod truth;
 

@@ -4,10 +4,11 @@
 mod errors;
 mod http;
 mod kms;
+mod policies;
 mod tokens;
 
 pub use errors::GcpError;
-pub use kms::{Above, IamPolicy};
+pub use policies::{Above, IamPolicy};
 
 use std::sync::OnceLock;
 use std::time::Duration;

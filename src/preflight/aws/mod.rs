@@ -2,6 +2,7 @@
 
 mod facts;
 mod lint;
+mod near;
 mod paste;
 mod permissions;
 mod proof;

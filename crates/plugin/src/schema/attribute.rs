@@ -1,45 +1,15 @@
-//! One description of a block, from which come Terraform's schema, the codec's type, the offline checks, the rules of
-//! planning and the documentation: they cannot drift apart.
+//! One attribute or block: what it holds, who gives it its value, and how it is checked offline.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use super::diagnostics::{Diagnostic, Diagnostics};
-use super::duration::GoDuration;
-use super::path::Path;
-use super::proto::tfplugin6;
-use super::types::Type;
-use super::value::Value;
-
-/// A name that is written in the program or made at run time.
-pub type Name = Cow<'static, str>;
-
-/// The description of a provider's, resource's or data source's configuration.
-#[derive(Debug, Default)]
-#[non_exhaustive]
-pub struct Schema {
-    /// The version of the state's form; a higher one than before needs an upgrade.
-    pub version: i64,
-    /// What it is for, in Markdown.
-    pub description: String,
-    /// Its attributes and blocks, in the order in which the documentation shows them.
-    pub attributes: Vec<Attribute>,
-    /// Why it should not be used any more.
-    pub deprecated: Option<String>,
-    rules: Vec<Rule>,
-}
-
-/// An offline check of a whole configuration, across attributes.
-struct Rule(Box<RuleFn>);
-
-type RuleFn = dyn Fn(&Value) -> Option<Diagnostic> + Send + Sync;
-
-impl fmt::Debug for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Rule")
-    }
-}
+use super::{Name, object_type};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::duration::GoDuration;
+use crate::path::Path;
+use crate::proto::tfplugin6;
+use crate::types::Type;
+use crate::value::Value;
 
 /// How the elements of a nested attribute are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,9 +35,9 @@ pub enum Kind {
 
 /// How a block is written, and how often.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Times {
-    least: i64,
-    most: i64,
+pub(super) struct Times {
+    pub(super) least: i64,
+    pub(super) most: i64,
 }
 
 /// Who gives an attribute its value.
@@ -148,7 +118,7 @@ pub struct Attribute {
     /// Offline checks.
     pub checks: Vec<Check>,
     /// For a block: how often it is written. `None` for an attribute.
-    block: Option<Times>,
+    pub(super) block: Option<Times>,
 }
 
 impl Attribute {
@@ -409,7 +379,7 @@ impl Attribute {
         )
     }
 
-    fn to_proto(&self) -> tfplugin6::schema::Attribute {
+    pub(super) fn to_proto(&self) -> tfplugin6::schema::Attribute {
         use tfplugin6::schema::object::NestingMode;
         let (ty, nested) = match &self.kind {
             Kind::Value(ty) => (ty.to_json_bytes(), None),
@@ -507,7 +477,12 @@ fn each_object(nesting: Nesting, value: &Value, path: &Path, mut visit: impl FnM
     }
 }
 
-fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
+pub(super) fn missing_in(
+    attributes: &[Attribute],
+    object: &Value,
+    path: &Path,
+    found: &mut Diagnostics,
+) {
     for attribute in attributes {
         attribute.missing(
             object.get(&attribute.name),
@@ -517,7 +492,12 @@ fn missing_in(attributes: &[Attribute], object: &Value, path: &Path, found: &mut
     }
 }
 
-fn validate_all(attributes: &[Attribute], object: &Value, path: &Path, found: &mut Diagnostics) {
+pub(super) fn validate_all(
+    attributes: &[Attribute],
+    object: &Value,
+    path: &Path,
+    found: &mut Diagnostics,
+) {
     for attribute in attributes {
         attribute.validate(
             object.get(&attribute.name),
@@ -525,15 +505,6 @@ fn validate_all(attributes: &[Attribute], object: &Value, path: &Path, found: &m
             found,
         );
     }
-}
-
-/// The object type of these attributes.
-pub(crate) fn object_type(attributes: &[Attribute]) -> Type {
-    Type::object(
-        attributes
-            .iter()
-            .map(|attribute| (attribute.name.clone(), attribute.ty())),
-    )
 }
 
 /// An error message as a sentence: library errors begin in lower case and end without a full stop.
@@ -547,144 +518,4 @@ pub fn sentence(text: &str) -> String {
         sentence.push('.');
     }
     sentence
-}
-
-impl Schema {
-    /// A schema of the first version.
-    pub fn new(description: impl Into<String>, attributes: Vec<Attribute>) -> Self {
-        Self {
-            version: 0,
-            description: description.into(),
-            attributes,
-            deprecated: None,
-            rules: Vec::new(),
-        }
-    }
-
-    /// A later version of the state's form; states of earlier ones go through `upgrade` of the resource.
-    #[must_use]
-    pub fn version(mut self, version: i64) -> Self {
-        self.version = version;
-        self
-    }
-
-    /// Why it should not be used any more.
-    #[must_use]
-    pub fn deprecated(mut self, why: impl Into<String>) -> Self {
-        self.deprecated = Some(why.into());
-        self
-    }
-
-    /// An offline check across attributes; [`crate::validators`] has the usual ones.
-    #[must_use]
-    pub fn rule(
-        mut self,
-        rule: impl Fn(&Value) -> Option<Diagnostic> + Send + Sync + 'static,
-    ) -> Self {
-        self.rules.push(Rule(Box::new(rule)));
-        self
-    }
-
-    /// The type of the whole block.
-    pub fn ty(&self) -> Type {
-        object_type(&self.attributes)
-    }
-
-    /// What is null in a configuration and must not be. Terraform itself misses an explicit `null`, and what was unknown when the
-    /// configuration was validated can turn out to be one.
-    pub fn missing(&self, config: &Value) -> Diagnostics {
-        let mut found = Diagnostics::new();
-        missing_in(&self.attributes, config, &Path::root(), &mut found);
-        found
-    }
-
-    /// Every offline check on what is known of a configuration.
-    pub fn validate(&self, config: &Value) -> Diagnostics {
-        let mut found = self.missing(config);
-        validate_all(&self.attributes, config, &Path::root(), &mut found);
-        found.extend(self.rules.iter().filter_map(|rule| (rule.0)(config)));
-        found
-    }
-
-    /// The message that Terraform asks for.
-    pub(crate) fn to_proto(&self) -> tfplugin6::Schema {
-        let block = tfplugin6::schema::Block {
-            version: self.version,
-            description: self.description.clone(),
-            deprecated: self.deprecated.is_some(),
-            deprecation_message: self.deprecated.clone().unwrap_or_default(),
-            ..block_to_proto(&self.attributes)
-        };
-        tfplugin6::Schema {
-            version: self.version,
-            block: Some(block),
-        }
-    }
-}
-
-/// A schema and the type that follows from it, which every message needs: made once.
-#[derive(Debug)]
-pub(crate) struct Described {
-    schema: Schema,
-    ty: Type,
-}
-
-impl From<Schema> for Described {
-    fn from(schema: Schema) -> Self {
-        Self {
-            ty: schema.ty(),
-            schema,
-        }
-    }
-}
-
-impl std::ops::Deref for Described {
-    type Target = Schema;
-
-    fn deref(&self) -> &Schema {
-        &self.schema
-    }
-}
-
-impl Described {
-    /// The type of the whole block.
-    pub(crate) fn ty(&self) -> &Type {
-        &self.ty
-    }
-}
-
-fn block_to_proto(attributes: &[Attribute]) -> tfplugin6::schema::Block {
-    use tfplugin6::schema::NestedBlock;
-    use tfplugin6::schema::nested_block::NestingMode;
-    let nested = |attribute: &Attribute| {
-        let (times, Kind::Nested(nesting, inner)) = (attribute.block?, &attribute.kind) else {
-            return None;
-        };
-        let mode = match nesting {
-            Nesting::Single => NestingMode::Single,
-            Nesting::List => NestingMode::List,
-            Nesting::Set => NestingMode::Set,
-            Nesting::Map => NestingMode::Map,
-        };
-        let block = tfplugin6::schema::Block {
-            description: attribute.description.clone(),
-            deprecated: attribute.deprecated.is_some(),
-            deprecation_message: attribute.deprecated.clone().unwrap_or_default(),
-            ..block_to_proto(inner)
-        };
-        Some(NestedBlock {
-            type_name: attribute.name.clone().into_owned(),
-            block: Some(block),
-            nesting: mode.into(),
-            min_items: times.least,
-            max_items: times.most,
-        })
-    };
-    let plain = attributes.iter().filter(|one| !one.is_block());
-    tfplugin6::schema::Block {
-        attributes: plain.map(Attribute::to_proto).collect(),
-        block_types: attributes.iter().filter_map(nested).collect(),
-        description_kind: tfplugin6::StringKind::Markdown.into(),
-        ..tfplugin6::schema::Block::default()
-    }
 }
