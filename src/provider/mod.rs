@@ -5,6 +5,7 @@ mod actions;
 mod attach;
 mod client;
 mod config;
+mod configured;
 mod data_sources;
 mod diagnose;
 mod functions;

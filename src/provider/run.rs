@@ -7,6 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
+use tokio::sync::watch;
+
+use super::configured::{PATIENCE, resource_blocks};
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
@@ -48,6 +51,7 @@ pub struct RunMemory {
     vanished_workspaces: Mutex<BTreeSet<String>>,
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
     rotated_away: Mutex<BTreeMap<String, i64>>,
+    bindings: watch::Sender<BTreeSet<String>>,
 }
 
 impl RunMemory {
@@ -110,6 +114,22 @@ impl RunMemory {
         let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
         let until = lock(&self.rotated_away).get(key)? + hours;
         (until > now).then_some(until)
+    }
+
+    /// Effect: the binding of a workspace has come in this walk, so that this run knows what its state says of a rotation.
+    pub fn binding_has_come(&self, workspace: String) {
+        self.bindings.send_modify(|all| {
+            all.insert(workspace);
+        });
+    }
+
+    /// Waits until the bindings of the configuration have come. `false` when one did not come in time: then nobody knows what its state
+    /// says.
+    pub async fn bindings_have_come(&self) -> bool {
+        let expected = resource_blocks("dbxcmk_workspace_binding");
+        let mut come = self.bindings.subscribe();
+        let all = come.wait_for(|come| come.len() >= expected);
+        matches!(tokio::time::timeout(PATIENCE, all).await, Ok(Ok(_)))
     }
 
     /// Effect: a workspace of the state turned out to be gone.

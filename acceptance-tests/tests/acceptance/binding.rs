@@ -541,6 +541,7 @@ mod the_account {
         let run = stage.workdir.failed_apply();
         run.error("The workspace did not show the keys in time");
         stage.sandbox.with(|world| world.faults.clear());
+        stage.configure(&text.replace("create = \"1s\"", "create = \"10m\""));
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }

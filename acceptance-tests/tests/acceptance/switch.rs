@@ -717,6 +717,72 @@ resource "dbxcmk_workspace_binding" "prod" {{
     assert!(stage.kms.policy(&old).contains("414351767826"));
 }
 
+/// The same when the apply that rotates ends with an error after Databricks took the new key, and although the account has no
+/// configuration of the former one any more.
+#[test]
+fn the_former_key_is_kept_after_an_apply_that_failed() {
+    let stage = Stage::new(Over::Sandbox);
+    let (old, new) = (stage.kms.create_key(&json!({})), stage.good_key());
+    let policy = format!(
+        r#"
+resource "dbxcmk_key_policy" "old" {{
+  use_cases = ["MANAGED_SERVICES"]
+  aws = {{
+    key_arn = "{old}"
+  }}
+}}
+"#
+    );
+    let configuration = |name: &str, key: &str| {
+        format!(
+            r#"
+resource "dbxcmk_key_configuration" "{name}" {{
+  use_cases = ["MANAGED_SERVICES"]
+  aws = {{
+    key_arn = {key}
+  }}
+}}
+"#
+        )
+    };
+    let binding = |name: &str, settle: &str| {
+        format!(
+            r#"
+resource "dbxcmk_workspace_binding" "prod" {{
+  workspace_id                          = "{WORKSPACE}"
+  managed_services_key_configuration_id = dbxcmk_key_configuration.{name}.id
+  settle_time                           = "{settle}"
+}}
+"#
+        )
+    };
+    let former = configuration("old", "dbxcmk_key_policy.old.aws.key_arn");
+    let latter = configuration("new", &format!("\"{new}\""));
+    stage.configure(&format!("{policy}{former}{}", binding("old", "0s")));
+    stage.workdir.apply();
+    stage.configure(&format!(
+        "{policy}{former}{latter}{}",
+        binding("new", "120s")
+    ));
+    stage.sandbox.with(|world| world.record.clear());
+    let run = std::thread::scope(|scope| {
+        let apply = scope.spawn(|| stage.workdir.failed_apply());
+        assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
+        stage.kms.call("DisableKey", &json!({ "KeyId": new }));
+        apply.join().unwrap()
+    });
+    run.error("A key became unusable while the workspace was taking it");
+    stage.kms.call("EnableKey", &json!({ "KeyId": new }));
+    stage.configure(&format!("{policy}{latter}{}", binding("new", "0s")));
+    stage.workdir.apply();
+    assert_eq!(stage.configurations().len(), 1);
+    stage.configure(&format!("{latter}{}", binding("new", "0s")));
+    stage
+        .workdir
+        .refused_plan()
+        .error("Databricks still needs the former key");
+}
+
 /// The report in JSON has the form that the documentation describes.
 #[test]
 fn the_schema_of_the_report_is_true() {

@@ -8,7 +8,6 @@ use super::condition::Condition;
 use super::json::Place;
 use super::language::{Effect, Version};
 use super::principal::Principal;
-use super::reader::{Grammar, Reader};
 
 /// The largest key policy that KMS takes, in bytes.
 pub const LARGEST: usize = 32_768;
@@ -87,43 +86,6 @@ impl fmt::Display for Document {
 }
 
 impl Document {
-    /// Reads a policy.
-    ///
-    /// # Errors
-    /// When it is not JSON, or not what the grammar of policies asks for; the error names the place.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        Reader {
-            text,
-            grammar: Grammar::Resource,
-        }
-        .document()
-    }
-
-    /// Reads a policy that is attached to an identity, or limits one: an IAM policy, a permissions boundary, a session policy. Its
-    /// statements name no principal; they are about whoever has the policy.
-    ///
-    /// # Errors
-    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
-    pub fn parse_identity(text: &str) -> Result<Self, PolicyError> {
-        Reader {
-            text,
-            grammar: Grammar::Identity,
-        }
-        .document()
-    }
-
-    /// Reads the trust policy of a role. Its statements name no resource; they are about the role that has it.
-    ///
-    /// # Errors
-    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
-    pub fn parse_trust(text: &str) -> Result<Self, PolicyError> {
-        Reader {
-            text,
-            grammar: Grammar::Trust,
-        }
-        .document()
-    }
-
     /// The text, as it was read.
     pub fn text(&self) -> &str {
         &self.text

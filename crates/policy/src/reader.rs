@@ -6,9 +6,48 @@ use super::json::{self, Kind, Node, Place};
 use super::language::{Effect, Version};
 use super::principal::Principal;
 
+impl Document {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not what the grammar of policies asks for; the error names the place.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        Reader {
+            text,
+            grammar: Grammar::Resource,
+        }
+        .document()
+    }
+
+    /// Reads a policy that is attached to an identity, or limits one: an IAM policy, a permissions boundary, a session policy. Its
+    /// statements name no principal; they are about whoever has the policy.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
+    pub fn parse_identity(text: &str) -> Result<Self, PolicyError> {
+        Reader {
+            text,
+            grammar: Grammar::Identity,
+        }
+        .document()
+    }
+
+    /// Reads the trust policy of a role. Its statements name no resource; they are about the role that has it.
+    ///
+    /// # Errors
+    /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
+    pub fn parse_trust(text: &str) -> Result<Self, PolicyError> {
+        Reader {
+            text,
+            grammar: Grammar::Trust,
+        }
+        .document()
+    }
+}
+
 /// Which elements a statement has to have.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Grammar {
+enum Grammar {
     /// Principals and resources.
     Resource,
     /// Resources alone.
@@ -17,9 +56,9 @@ pub(super) enum Grammar {
     Trust,
 }
 
-pub(super) struct Reader<'a> {
-    pub(super) text: &'a str,
-    pub(super) grammar: Grammar,
+struct Reader<'a> {
+    text: &'a str,
+    grammar: Grammar,
 }
 
 impl Reader<'_> {
@@ -34,7 +73,7 @@ impl Reader<'_> {
         }
     }
 
-    pub(super) fn document(&self) -> Result<Document, PolicyError> {
+    fn document(&self) -> Result<Document, PolicyError> {
         let root =
             json::parse(self.text).map_err(|fault| self.error_at(fault.offset, fault.message))?;
         let Kind::Object(members) = &root.kind else {

@@ -114,6 +114,8 @@ pub struct Failure<W> {
     pub now: W,
     /// Whether the platform turned the key down, so that what preflight says about the key now explains it.
     pub is_about_the_key: bool,
+    /// Whether the platform had taken the change, so that the workspace may have the new keys whatever it shows.
+    pub was_sent: bool,
 }
 
 impl<W: Clone> Failure<W> {
@@ -122,6 +124,7 @@ impl<W: Clone> Failure<W> {
             diagnostics: diagnostics.into(),
             now: now.clone(),
             is_about_the_key,
+            was_sent: false,
         })
     }
 }
@@ -163,7 +166,11 @@ async fn sent_and_watched<P: Platform>(
     } else {
         Duration::ZERO
     };
-    settled(cx, platform, now.workspace, orders, hold).await
+    let settled = settled(cx, platform, now.workspace, orders, hold).await;
+    settled.map_err(|mut failure| {
+        failure.was_sent = was_sent;
+        failure
+    })
 }
 
 /// Sends the keys that are missing, when the workspace can take them. Says whether anything was sent.

@@ -5,7 +5,6 @@
 
 mod aws;
 mod azure;
-mod configured;
 mod gcp;
 mod named;
 mod walk;

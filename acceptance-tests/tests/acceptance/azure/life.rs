@@ -429,3 +429,50 @@ resource "dbxcmk_key_policy" "x" {{
     stage.workdir.destroy();
     assert_eq!(policies(), 0);
 }
+
+/// After a rotation of managed services, Databricks needs the former key for 24 hours. On Azure, only the state of the binding says so: a
+/// plan waits for it, and where Terraform does not let it come, the plan says that.
+#[test]
+fn the_former_key_of_a_rotation_is_kept() {
+    let stage = Stage::on_azure();
+    let policy = format!(
+        r#"
+resource "dbxcmk_key_policy" "old" {{
+  use_cases = ["MANAGED_SERVICES"]
+  azure = {{
+    key_vault_key_id  = "{}"
+    vault_resource_id = "{}"
+  }}
+}}
+"#,
+        key_id(OWN_VAULT),
+        vault_id(OWN_VAULT)
+    );
+    stage.allow_databricks(POLICY_VAULT);
+    let before = managed_services(&key_id(OWN_VAULT)).replace(
+        "  settle_time",
+        "  depends_on  = [dbxcmk_key_policy.old]\n  settle_time",
+    );
+    stage.configure_azure(&format!("{policy}{before}"));
+    stage.workdir.apply();
+    let after = managed_services(&key_id(POLICY_VAULT));
+    stage.configure_azure(&format!("{policy}{after}"));
+    stage.workdir.apply();
+    stage.configure_azure(&after);
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Databricks still needs the former key");
+    assert!(
+        error.detail.contains(&key_id(OWN_VAULT)) && error.detail.contains("force_destroy"),
+        "{}",
+        error.detail
+    );
+    // One resource at a time: Terraform alone decides which of them comes first.
+    let run = stage
+        .workdir
+        .run(&["plan", "-input=false", "-json", "-parallelism=1"]);
+    if run.success {
+        run.warning("Whether Databricks still needs the key is not known");
+    } else {
+        run.error("Databricks still needs the former key");
+    }
+}

@@ -1,6 +1,7 @@
 //! Which workspaces use a key, whatever its cloud, and whether one may still need its former key.
 
 use crate::databricks::workspaces::Workspace;
+use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
@@ -8,6 +9,7 @@ use crate::provider::keys::key_of;
 use crate::provider::moments::{now_in_milliseconds, rfc3339};
 use crate::provider::switch::needed_until;
 use crate::vocabulary::{Key, UseCase};
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 const UNKNOWN_USERS: &str = "The provider could not find out which workspaces use the key";
@@ -70,11 +72,12 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
 /// # Errors
 /// When that is so, or the account cannot be read.
 pub(super) async fn refuse_after_rotation(
-    client: &Client,
+    cx: &Context<Client>,
     key: &Key,
     what: &str,
+    stage: Stage,
 ) -> Result<(), Diagnostics> {
-    let now = now_in_milliseconds();
+    let (client, now) = (cx.client(), now_in_milliseconds());
     let account = client.account().await?;
     let failed = |error| diagnose::account(UNKNOWN_USERS, &error);
     let configurations = client.reads().configurations(account).await;
@@ -85,9 +88,12 @@ pub(super) async fn refuse_after_rotation(
         &*workspaces.map_err(failed)?,
         now,
     );
-    // Whether the account shows it depends on whether the former configuration is still there; this run may know more.
-    let known = client.run().needed_until(key.as_str(), now);
-    let Some(until) = shown.max(known).and_then(rfc3339) else {
+    // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
+    let until = match shown {
+        Some(shown) => Some(shown),
+        None => needed_by_bindings(cx, key.as_str(), what, stage).await,
+    };
+    let Some(until) = until.and_then(rfc3339) else {
         return Ok(());
     };
     Err(Diagnostic::error(
@@ -99,4 +105,31 @@ pub(super) async fn refuse_after_rotation(
         ),
     )
     .into())
+}
+
+/// Until when a key is still needed that a workspace had before, as the state of its binding says it; in milliseconds since 1970. A plan
+/// waits for the bindings of the configuration; an apply does not read them.
+pub(super) async fn needed_by_bindings(
+    cx: &Context<Client>,
+    key: &str,
+    what: &str,
+    stage: Stage,
+) -> Option<i64> {
+    let (run, now) = (cx.client().run(), now_in_milliseconds());
+    let known = run.needed_until(key, now);
+    if known.is_some() || stage == Stage::Apply {
+        return known;
+    }
+    if !run.bindings_have_come().await && run.is_first_report(format!("bindings of {key}")) {
+        cx.warn(Diagnostic::warning(
+            "Whether Databricks still needs the key is not known",
+            format!(
+                "{what} would take permissions on {key} away. After a rotation of managed services, Databricks needs the former key for 24 hours. \
+                 The state of a binding says when that was, and Terraform did not plan all bindings of this configuration in time.\n\nIf no \
+                 workspace got another key in the last 24 hours, go on. Otherwise apply this later. Terraform plans several resources at once \
+                 unless it runs with `-parallelism=1`."
+            ),
+        ));
+    }
+    run.needed_until(key, now)
 }

@@ -16,12 +16,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::examined::Examined;
-use super::Timeouts;
+use super::{Timeouts, remembered};
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::{Finding, Subject};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
+use crate::provider::moments::now_in_milliseconds;
 use crate::provider::run::{Claim, Claimed};
 use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
@@ -45,6 +46,31 @@ struct Rotation {
     key: String,
     /// When, in milliseconds since 1970.
     at: i64,
+}
+
+/// Remembers the key that a rotation of managed services has taken from a workspace: Databricks needs it for 24 hours.
+fn remember_former(cx: &Context<Client>, key: String) {
+    let at = now_in_milliseconds();
+    let rotation = Rotation {
+        key: key.clone(),
+        at,
+    };
+    cx.set_private(ROTATED, &rotation);
+    cx.client().run().key_was_rotated_away(key, at);
+}
+
+/// Tells the run what the state of a binding says of the last rotation, so that nobody takes the former key away too early.
+fn recall_former(cx: &Context<Client>, state: &WorkspaceBindingModel) {
+    let Attr::Known(workspace) = &state.id else {
+        return;
+    };
+    let follows = "It names the key that the workspace had before, which Databricks needs for 24 hours: keep access to it that long.";
+    if let Some(Rotation { key, at }) =
+        remembered(cx, ROTATED, format!("the binding of {workspace}"), follows)
+    {
+        cx.client().run().key_was_rotated_away(key, at);
+    }
+    cx.client().run().binding_has_come(workspace.clone());
 }
 
 /// The resource.
@@ -357,10 +383,12 @@ impl Resource for WorkspaceBindingResource {
         change: &Change<WorkspaceBindingModel>,
         plan: &mut Plan<WorkspaceBindingModel>,
     ) -> Result<(), Unfinished> {
-        match plan.model.is_azure() {
+        let outcome = match plan.model.is_azure() {
             true => azure::plan(cx, change, plan).await,
             false => account::plan(cx, change, plan).await,
-        }
+        };
+        recall_former(cx, &plan.model);
+        outcome
     }
 
     async fn plan_destroy(
@@ -401,7 +429,7 @@ impl Resource for WorkspaceBindingResource {
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
         match plan.is_azure() {
             true => azure::attach(cx, plan, None, progress).await,
-            false => account::attach(cx, plan, false, progress).await,
+            false => account::attach(cx, plan, None, progress).await,
         }
     }
 
@@ -410,6 +438,7 @@ impl Resource for WorkspaceBindingResource {
         cx: &Context<Client>,
         state: WorkspaceBindingModel,
     ) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
+        recall_former(cx, &state);
         match state.is_azure() {
             true => azure::read(cx, state).await,
             false => account::read(cx, state).await,
@@ -425,7 +454,7 @@ impl Resource for WorkspaceBindingResource {
     ) -> Result<WorkspaceBindingModel, Diagnostics> {
         match plan.is_azure() {
             true => azure::attach(cx, plan, Some(&prior), progress).await,
-            false => account::update(cx, prior, plan, progress).await,
+            false => account::attach(cx, plan, Some(&prior), progress).await,
         }
     }
 

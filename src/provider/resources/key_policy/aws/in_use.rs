@@ -3,12 +3,14 @@
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
+use crate::preflight::Stage;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::resources::key_policy::in_use::refuse_after_rotation;
 use crate::requirements::aws::{PermissionChange, Usage, User, effects};
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Document;
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// The workspaces that need what is lost on a key now, in words; empty when there are none.
@@ -108,20 +110,22 @@ pub(super) struct Removal<'a> {
     pub(super) lost: &'a [PermissionChange],
     /// What to do about it first.
     pub(super) remedy: &'a str,
+    /// When.
+    pub(super) stage: Stage,
 }
 
 /// Refuses to take from a workspace what it needs.
 pub(super) async fn refuse_removal_in_use(
-    client: &Client,
+    cx: &Context<Client>,
     key: &KeyArn,
     removal: &Removal<'_>,
 ) -> Result<(), Diagnostics> {
     if removal.lost.is_empty() {
         return Ok(());
     }
-    let users = users_of(client, key, removal.lost).await?;
+    let users = users_of(cx.client(), key, removal.lost).await?;
     if users.is_empty() {
-        return refuse_after_rotation(client, &key.clone().into(), removal.what).await;
+        return refuse_after_rotation(cx, &key.clone().into(), removal.what, removal.stage).await;
     }
     let lost: Vec<String> = removal
         .lost

@@ -348,8 +348,9 @@ async fn prove(
             what: "This change",
             lost: &lost,
             remedy: UNDO_THE_CHANGE,
+            stage: Stage::Plan,
         };
-        if let Err(errors) = refuse_removal_in_use(client, key, &removal).await {
+        if let Err(errors) = refuse_removal_in_use(cx, key, &removal).await {
             found.extend(errors);
         }
     }
@@ -361,17 +362,19 @@ pub(super) async fn plan_destroy(
     state: &KeyPolicyModel,
 ) -> Result<(), Unfinished> {
     match state.key() {
-        Some(key) => Ok(refuse_destruction_in_use(cx.client(), state, key).await?),
+        Some(key) => Ok(refuse_destruction_in_use(cx, state, key, Stage::Plan).await?),
         None => Ok(()),
     }
 }
 
 /// Refuses a destruction that takes from a workspace what it needs.
 async fn refuse_destruction_in_use(
-    client: &Client,
+    cx: &Context<Client>,
     state: &KeyPolicyModel,
     key: &KeyArn,
+    stage: Stage,
 ) -> Result<(), Diagnostics> {
+    let client = cx.client();
     let own = state.own_statements()?;
     if state.may_be_destroyed() || own.is_empty() {
         return Ok(());
@@ -401,8 +404,9 @@ async fn refuse_destruction_in_use(
         what: "Destroying this resource",
         lost: &lost,
         remedy: DELETE_THE_WORKSPACES,
+        stage,
     };
-    refuse_removal_in_use(client, key, &removal).await
+    refuse_removal_in_use(cx, key, &removal).await
 }
 
 fn unread(key: &KeyArn, error: &AwsError) -> Diagnostic {
@@ -482,7 +486,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let Some(key) = state.key().cloned() else {
         return Ok(());
     };
-    refuse_destruction_in_use(cx.client(), &state, &key).await?;
+    refuse_destruction_in_use(cx, &state, &key, Stage::Apply).await?;
     match cx.client().keys().aws().cloud().describe(&key).await {
         // A key that is gone, or about to be, takes its policy along.
         Err(AwsError::NotFound(_)) => return Ok(()),

@@ -3,11 +3,14 @@
 use std::collections::BTreeSet;
 
 use crate::clouds::azure::AzureError;
+use crate::preflight::Stage;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::moments::{now_in_milliseconds, rfc3339};
+use crate::provider::moments::rfc3339;
+use crate::provider::resources::key_policy::in_use::needed_by_bindings;
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// Refuses to take from a workspace what it needs. `what`: what takes it, as `This change`.
@@ -15,15 +18,16 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 /// # Errors
 /// When that is so, or the workspaces cannot be read.
 pub(super) async fn refuse_removal(
-    client: &Client,
+    cx: &Context<Client>,
     key: &VaultKeyId,
     lost: &BTreeSet<PrincipalId>,
     what: &str,
+    stage: Stage,
 ) -> Result<(), Diagnostics> {
     if lost.is_empty() {
         return Ok(());
     }
-    let keys = client.keys().azure();
+    let keys = cx.client().keys().azure();
     let users = keys
         .users(key)
         .await
@@ -51,9 +55,8 @@ pub(super) async fn refuse_removal(
         }
     }
     if named.is_empty() {
-        let until = client
-            .run()
-            .needed_until(&key.versionless().to_string(), now_in_milliseconds());
+        let former = key.versionless().to_string();
+        let until = needed_by_bindings(cx, &former, what, stage).await;
         return match until.and_then(rfc3339) {
             None => Ok(()),
             Some(until) => Err(Diagnostic::error(

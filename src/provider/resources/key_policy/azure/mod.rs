@@ -358,7 +358,7 @@ async fn plan_access(
         .unwrap_or_default();
     let own: BTreeSet<PrincipalId> = added(cx, &key).intersection(&lost).cloned().collect();
     if !may_be_destroyed
-        && let Err(errors) = refuse_removal(client, &key, &own, "This change").await
+        && let Err(errors) = refuse_removal(cx, &key, &own, "This change", Stage::Plan).await
     {
         found.extend(errors);
     }
@@ -372,7 +372,7 @@ pub(super) async fn plan_destroy(
     match parts(state) {
         Some((_, key, _)) if !state.may_be_destroyed() => {
             let what = "Destroying this resource";
-            Ok(refuse_removal(cx.client(), key, &added(cx, key), what).await?)
+            Ok(refuse_removal(cx, key, &added(cx, key), what, Stage::Plan).await?)
         }
         _ => Ok(()),
     }

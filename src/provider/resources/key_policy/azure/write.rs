@@ -278,7 +278,7 @@ pub(in super::super) async fn delete(
     };
     let mut own = added(cx, key);
     if !state.may_be_destroyed() {
-        refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
+        refuse_removal(cx, key, &own, "Destroying this resource", Stage::Apply).await?;
     }
     let left: Vec<String> = azure
         .principals()

@@ -257,7 +257,7 @@ async fn plan_members(
         .map(|prior| prior.members().difference(&wanted).cloned().collect())
         .unwrap_or_default();
     if !may_be_destroyed
-        && let Err(errors) = refuse_removal(client, &key, &lost, "This change").await
+        && let Err(errors) = refuse_removal(cx, &key, &lost, "This change", Stage::Plan).await
     {
         found.extend(errors);
     }
@@ -309,24 +309,25 @@ async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnos
 
 /// Refuses to take from a workspace what it needs.
 async fn refuse_removal(
-    client: &Client,
+    cx: &Context<Client>,
     key: &CryptoKeyName,
     lost: &BTreeSet<String>,
     what: &str,
+    stage: Stage,
 ) -> Result<(), Diagnostics> {
     if lost.is_empty() {
         return Ok(());
     }
     let only_agents = lost.iter().all(|member| agent_of(member).is_some());
     let key_name = key.clone().into();
-    let users: Vec<User> = users_of(client, &key_name)
+    let users: Vec<User> = users_of(cx.client(), &key_name)
         .await?
         .into_iter()
         // What only the service agents lose concerns the workspaces whose storage the key encrypts.
         .filter(|user| !only_agents || user.cases.contains(&UseCase::Storage))
         .collect();
     if users.is_empty() {
-        return refuse_after_rotation(client, &key_name, what).await;
+        return refuse_after_rotation(cx, &key_name, what, stage).await;
     }
     let lost: Vec<String> = lost.iter().map(|member| format!("  - {member}")).collect();
     let users: Vec<String> = users.iter().map(User::in_words).collect();
@@ -437,7 +438,7 @@ pub(super) async fn plan_destroy(
     match parts(state) {
         Some((_, key)) if !state.may_be_destroyed() => {
             let what = "Destroying this resource";
-            Ok(refuse_removal(cx.client(), key, &added(cx, key), what).await?)
+            Ok(refuse_removal(cx, key, &added(cx, key), what, Stage::Plan).await?)
         }
         _ => Ok(()),
     }
@@ -536,7 +537,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     };
     let own = added(cx, key);
     if !state.may_be_destroyed() {
-        refuse_removal(cx.client(), key, &own, "Destroying this resource").await?;
+        refuse_removal(cx, key, &own, "Destroying this resource", Stage::Apply).await?;
     }
     let left: Vec<String> = gcp
         .members()

@@ -2,12 +2,10 @@
 
 mod proof;
 
-use std::fmt::Display;
-
 use self::proof::{examine, examine_planned};
 use super::{
-    ATTACH, Examined, ROTATED, Rotation, WorkspaceBindingModel, cannot_detach, place,
-    refuse_second_binding, text,
+    ATTACH, Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding,
+    remember_former, text,
 };
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
@@ -18,8 +16,7 @@ use crate::provider::attach::account::{
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
-use crate::provider::moments::now_in_milliseconds;
-use crate::provider::resources::{remembered, timeout};
+use crate::provider::resources::timeout;
 use crate::requirements::transition;
 use crate::vocabulary::{
     Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
@@ -116,12 +113,40 @@ impl WorkspaceBindingModel {
     }
 }
 
-/// Attaches what is not attached yet, and waits until it is there to stay. `existing`: whether the binding is in the state
-/// already, so that what is true can be written there whatever happens.
+/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account has no
+/// configuration of it any more.
+async fn former_key(
+    client: &Client,
+    account: &Account,
+    prior: &WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
+) -> Result<Option<String>, Diagnostics> {
+    let (before, after) = (
+        prior.configuration(UseCase::ManagedServices),
+        plan.configuration(UseCase::ManagedServices),
+    );
+    let (Attr::Known(before), Attr::Known(after)) = (&before, &after) else {
+        return Ok(None);
+    };
+    if before == after {
+        return Ok(None);
+    }
+    let former = client.reads().configuration(account, before).await;
+    let former = former.map_err(|error| {
+        diagnose::account("The key configuration could not be read", &error)
+            .on(UseCase::ManagedServices.attribute())
+    })?;
+    Ok(former
+        .and_then(|former| former.cloud_and_key())
+        .map(|(_, key)| key))
+}
+
+/// Attaches what is not attached yet, and waits until it is there to stay. `prior`: the binding in the state, where what is true can be
+/// written whatever happens.
 pub(super) async fn attach(
     cx: &Context<Client>,
     plan: WorkspaceBindingModel,
-    existing: bool,
+    prior: Option<&WorkspaceBindingModel>,
     progress: &Progress<WorkspaceBindingModel>,
 ) -> Result<WorkspaceBindingModel, Diagnostics> {
     plan.refuse_vault_keys()?;
@@ -133,8 +158,12 @@ pub(super) async fn attach(
         )
         .into());
     };
-    let operation = if existing { "update" } else { "create" };
+    let operation = if prior.is_some() { "update" } else { "create" };
     let deadline = timeout(&plan.timeouts, operation, ATTACH);
+    let former = match prior {
+        Some(prior) => former_key(client, account, prior, &plan).await?,
+        None => None,
+    };
     // What has its keys already is not changed, so that a list that others have just read will do. What is to be changed is read on its
     // own.
     let listed = client.reads().listed_workspace(account, id).await;
@@ -171,12 +200,21 @@ pub(super) async fn attach(
         // Others may have read it while it was on its way.
         client.reads().forget_workspace(id);
     }
+    let may_have_changed = attached
+        .as_ref()
+        .err()
+        .is_none_or(|failure| failure.was_sent);
+    if may_have_changed && let Some(key) = former {
+        remember_former(cx, key);
+    }
     match attached {
         Ok(now) => Ok(WorkspaceBindingModel {
             id: Attr::Known(id.to_string()),
             ..plan.showing(&now)
         }),
-        Err(failure) => Err(explained(cx, account, plan, *failure, existing, progress).await),
+        Err(failure) => {
+            Err(explained(cx, account, plan, *failure, prior.is_some(), progress).await)
+        }
     }
 }
 
@@ -207,40 +245,6 @@ async fn explained(
     }
     all
 }
-/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account does not show it.
-async fn former_key(
-    cx: &Context<Client>,
-    prior: &WorkspaceBindingModel,
-    plan: &WorkspaceBindingModel,
-) -> Option<String> {
-    let of = |model: &WorkspaceBindingModel| {
-        model
-            .configuration(UseCase::ManagedServices)
-            .known()
-            .cloned()
-    };
-    let (before, after) = (of(prior)?, of(plan)?);
-    if before == after {
-        return None;
-    }
-    let client = cx.client();
-    let account = client.account().await.ok()?;
-    let former = client
-        .reads()
-        .configuration(account, &before)
-        .await
-        .ok()??;
-    former.cloud_and_key().map(|(_, key)| key)
-}
-
-/// Tells the run of the last rotation, so that nobody takes the former key away too early.
-pub(super) fn remember_rotation(cx: &Context<Client>, workspace: impl Display) {
-    let follows = "It names the key that the workspace had before, which Databricks needs for 24 hours: keep access to it that long.";
-    if let Some(Rotation { key, at }) = remembered(cx, ROTATED, workspace, follows) {
-        cx.client().run().key_was_rotated_away(key, at);
-    }
-}
-
 pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,
@@ -335,7 +339,6 @@ pub(super) async fn read(
     let Attr::Known(id) = state.workspace_id else {
         return Ok(None);
     };
-    remember_rotation(cx, format!("the binding of workspace {id}"));
     let account = account_to_read(cx).await?;
     let found = cx
         .client()
@@ -370,28 +373,6 @@ pub(super) async fn read(
         .into());
     }
     Ok(Some(state))
-}
-
-pub(super) async fn update(
-    cx: &Context<Client>,
-    prior: WorkspaceBindingModel,
-    plan: WorkspaceBindingModel,
-    progress: &Progress<WorkspaceBindingModel>,
-) -> Result<WorkspaceBindingModel, Diagnostics> {
-    let former = former_key(cx, &prior, &plan).await;
-    let attached = attach(cx, plan, true, progress).await?;
-    if let Some(key) = former {
-        let at = now_in_milliseconds();
-        cx.set_private(
-            ROTATED,
-            &Rotation {
-                key: key.clone(),
-                at,
-            },
-        );
-        cx.client().run().key_was_rotated_away(key, at);
-    }
-    Ok(attached)
 }
 
 /// A first state from the number of a workspace.

@@ -11,10 +11,9 @@ use crate::provider::attach::arm::{ArmPlatform, SETTLE};
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose::{self, as_warnings};
-use crate::provider::moments::now_in_milliseconds;
 use crate::provider::resources::timeout;
 use crate::provider::resources::workspace_binding::{
-    ATTACH, Examined, ROTATED, Rotation, WorkspaceBindingModel,
+    ATTACH, Examined, WorkspaceBindingModel, remember_former,
 };
 use crate::provider::vault_access::{Place, grant};
 use crate::provider::waiting::{Deadline, Pause, pause};
@@ -145,11 +144,17 @@ pub(in super::super) async fn attach(
     let look = platform.seen(before);
     let outcome = attach_to(cx, &platform, look, &orders).await;
     azure.forget_workspace(&id);
+    let may_have_changed = outcome
+        .as_ref()
+        .err()
+        .is_none_or(|failure| failure.was_sent);
+    if may_have_changed && let Some(key) = prior.and_then(|prior| former_key(prior, &plan)) {
+        remember_former(cx, key);
+    }
     let now = match outcome {
         Ok(now) => now,
         Err(failure) => return Err(explained(cx, plan, *failure, prior.is_some(), progress).await),
     };
-    remember_former(cx, prior, &plan);
     let now = match disks_key {
         Some(key) if grants => {
             match give_disks(cx, now.clone(), &id, &key, deadline).await {
@@ -167,6 +172,13 @@ pub(in super::super) async fn attach(
         _ => now,
     };
     Ok(showing(plan, &now))
+}
+
+/// The key that a rotation of managed services takes from a workspace.
+fn former_key(prior: &WorkspaceBindingModel, plan: &WorkspaceBindingModel) -> Option<String> {
+    let before = key_of(prior, UseCase::ManagedServices)?;
+    let after = key_of(plan, UseCase::ManagedServices)?;
+    (!before.is_same_key(after)).then(|| before.versionless().to_string())
 }
 
 /// Gives the disk encryption set that the attach has made the use of the key.
@@ -257,29 +269,6 @@ async fn grant_disks(
             .map(|error| error.on("managed_disks_key_configuration_id"))
             .collect()
     })
-}
-
-/// Remembers the key that a rotation of managed services takes from a workspace: Databricks needs it for 24 hours.
-fn remember_former(
-    cx: &Context<Client>,
-    prior: Option<&WorkspaceBindingModel>,
-    plan: &WorkspaceBindingModel,
-) {
-    let before = prior.and_then(|prior| key_of(prior, UseCase::ManagedServices));
-    let after = key_of(plan, UseCase::ManagedServices);
-    if let (Some(before), Some(after)) = (before, after)
-        && !before.is_same_key(after)
-    {
-        let (key, at) = (before.versionless().to_string(), now_in_milliseconds());
-        cx.set_private(
-            ROTATED,
-            &Rotation {
-                key: key.clone(),
-                at,
-            },
-        );
-        cx.client().run().key_was_rotated_away(key, at);
-    }
 }
 
 /// A failed attach, for the user and for the state.

@@ -392,7 +392,6 @@ pub(super) async fn read(
     let Some((_, id)) = azure_of(&state) else {
         return Ok(None);
     };
-    super::account::remember_rotation(cx, format!("the binding of {id}"));
     if !azure.is_known() {
         let reason = Unavailable::NotYetKnown(vec!["azure"]);
         return Err(later(not_read(&reason)));
