@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -52,6 +53,7 @@ pub struct RunMemory {
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
     rotated_away: Mutex<BTreeMap<String, i64>>,
     bindings: watch::Sender<BTreeSet<String>>,
+    is_refreshing: AtomicBool,
 }
 
 impl RunMemory {
@@ -130,6 +132,16 @@ impl RunMemory {
         let mut come = self.bindings.subscribe();
         let all = come.wait_for(|come| come.len() >= expected);
         matches!(tokio::time::timeout(PATIENCE, all).await, Ok(Ok(_)))
+    }
+
+    /// Effect: this walk reads what is there. The one that plans a `terraform destroy` does not, and shows nothing but what it destroys.
+    pub fn refreshes(&self) {
+        self.is_refreshing.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether this walk reads what is there.
+    pub fn is_refreshing(&self) -> bool {
+        self.is_refreshing.load(Ordering::Relaxed)
     }
 
     /// Effect: a workspace of the state turned out to be gone.

@@ -120,7 +120,9 @@ pub(super) async fn needed_by_bindings(
     if known.is_some() || stage == Stage::Apply {
         return known;
     }
-    if !run.bindings_have_come().await && run.is_first_report(format!("bindings of {key}")) {
+    let have_come = run.bindings_have_come().await;
+    // Where nothing but what is destroyed comes, a binding that does not come is not there any more.
+    if !have_come && run.is_refreshing() && run.is_first_report(format!("bindings of {key}")) {
         cx.warn(Diagnostic::warning(
             "Whether Databricks still needs the key is not known",
             format!(

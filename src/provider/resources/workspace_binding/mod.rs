@@ -405,6 +405,7 @@ impl Resource for WorkspaceBindingResource {
                     .map(|id| format!("  - {}: {id}", case.in_words()))
             })
             .collect();
+        recall_former(cx, state);
         let workspace = state.id.known().map(String::as_str).unwrap_or_default();
         cx.warn(
             Diagnostic::warning(
