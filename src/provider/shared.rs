@@ -158,6 +158,12 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
         read.await.value.1
     }
 
+    /// Whether it has been read. A read that is under way does not count.
+    pub(super) fn has_been_read(&self, name: &K) -> bool {
+        let watched = lock(&self.0).get(name).cloned();
+        watched.is_some_and(|watched| watched.0.try_lock().is_ok_and(|last| last.is_some()))
+    }
+
     /// What was read before this moment is not enough any more; whether there was something.
     pub(super) async fn forget_before(&self, moment: Instant, name: &K) -> bool {
         let watched = lock(&self.0).get(name).cloned();
@@ -204,6 +210,7 @@ mod tests {
         staged.forget(&"key");
         let moment = Instant::now();
         assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
+        assert!(staged.has_been_read(&"key") && !staged.has_been_read(&"another"));
         assert!(!staged.forget_before(moment, &"key").await);
         assert_eq!(asked(&staged, Stage::Apply, &good, &times).await, 2);
         assert!(staged.forget_before(Instant::now(), &"key").await);

@@ -153,7 +153,8 @@ fn what_has_to_wait_is_said_once() {
     assert_eq!(said.count(), 1, "{}", run.shown());
 }
 
-/// Another provider puts a key policy between two of our resources, in one apply: the second is judged by what the key has then.
+/// Another provider puts a key policy between our resources, in one apply: all that come after it, at the same time, are judged by what the
+/// key has then.
 #[test]
 fn a_policy_that_another_provider_puts_in_between_is_seen() {
     let stage = Stage::new(Over::Sandbox);
@@ -163,6 +164,27 @@ fn a_policy_that_another_provider_puts_in_between_is_seen() {
         .put_policy(&key, &policy(&key, &[MANAGED_SERVICES]));
     let whole = policy(&key, &[MANAGED_SERVICES, STORAGE]);
     stage.workdir.write("policy.json", &whole);
+    let after: String = [
+        ("one", "\"STORAGE\"", true),
+        ("two", "\"STORAGE\"", false),
+        ("three", "\"MANAGED_SERVICES\", \"STORAGE\"", true),
+        ("four", "\"MANAGED_SERVICES\", \"STORAGE\"", false),
+    ]
+    .into_iter()
+    .map(|(name, cases, reuse)| {
+        format!(
+            r#"
+resource "dbxcmk_key_configuration" "{name}" {{
+  use_cases = [{cases}]
+  aws = {{
+    key_arn                       = replace(aws_kms_key_policy.lakehouse.id, "/^.*$/", "{key}")
+    reuse_key_for_cluster_volumes = {reuse}
+  }}
+}}
+"#
+        )
+    })
+    .collect();
     stage.workdir.configuration(&format!(
         r#"{HEAD_WITH_AWS}
 resource "dbxcmk_key_configuration" "services" {{
@@ -175,13 +197,8 @@ resource "aws_kms_key_policy" "lakehouse" {{
   policy     = file("policy.json")
   depends_on = [dbxcmk_key_configuration.services]
 }}
-
-resource "dbxcmk_key_configuration" "storage" {{
-  use_cases = ["STORAGE"]
-  aws       = {{ key_arn = replace(aws_kms_key_policy.lakehouse.id, "/^.*$/", "{key}") }}
-}}
-"#
+{after}"#
     ));
     stage.workdir.apply();
-    assert_eq!(stage.configurations().len(), 2);
+    assert_eq!(stage.configurations().len(), 5);
 }

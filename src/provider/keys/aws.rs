@@ -226,6 +226,18 @@ impl AwsKeys {
         self.facts.get(Stage::Apply, key, read).await
     }
 
+    /// Whether something of such a case has been read already, so that its proof may rest on that.
+    pub(super) fn has_been_read(&self, case: &AwsCase) -> bool {
+        let key = &case.key;
+        let of_role = case.question.usage.cross_account_role.as_ref();
+        self.facts.has_been_read(key)
+            || self.grants.has_been_read(key)
+            || of_role.is_some_and(|role| {
+                let own = (role.clone(), key.clone());
+                self.roles.has_been_read(role) || self.simulations.has_been_read(&own)
+            })
+    }
+
     /// Effect: what was read before this moment for such a case is not enough any more. `false` when there was nothing of the kind.
     pub(super) async fn forget_before(&self, moment: Instant, case: &AwsCase) -> bool {
         let key = &case.key;

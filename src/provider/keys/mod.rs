@@ -226,13 +226,16 @@ impl Keys {
         if cases.iter().any(|case| case.stage() == Stage::Apply) {
             self.is_applying.store(true, Ordering::Relaxed);
         }
+        // Another resource that is refused at the same time may replace what this one rests on before this one is refused.
+        let rests: Vec<bool> = cases.iter().map(|case| self.has_been_read(case)).collect();
         let findings = self.examine_once(cases).await;
         if !self.is_applying.load(Ordering::Relaxed) {
             return findings;
         }
         let mut is_old = false;
-        for (case, found) in cases.iter().zip(&findings) {
+        for ((case, found), rests) in cases.iter().zip(&findings).zip(rests) {
             if found.iter().any(|one| one.severity == Severity::Error) {
+                is_old |= rests;
                 is_old |= self.forget_read(begun, case).await;
             }
         }
@@ -240,6 +243,15 @@ impl Keys {
             return self.examine_once(cases).await;
         }
         findings
+    }
+
+    /// Whether the proof of a case may rest on what was read before.
+    fn has_been_read(&self, case: &Case) -> bool {
+        match case {
+            Case::Aws(case) => self.aws.has_been_read(case),
+            // They tell by themselves when they are to forget it.
+            Case::Gcp(_) | Case::Azure(_) => false,
+        }
     }
 
     /// Effect: what was read for such a case before this moment is not enough any more. `false` when there was nothing of the kind.
