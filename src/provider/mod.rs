@@ -5,7 +5,6 @@ mod actions;
 mod attach;
 mod client;
 mod config;
-mod configured;
 mod data_sources;
 mod diagnose;
 mod functions;

@@ -6,11 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::watch;
-
-use super::configured::{PATIENCE, resource_blocks};
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
@@ -52,8 +48,7 @@ pub struct RunMemory {
     vanished_workspaces: Mutex<BTreeSet<String>>,
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
     rotated_away: Mutex<BTreeMap<String, i64>>,
-    bindings: watch::Sender<BTreeSet<String>>,
-    is_refreshing: AtomicBool,
+    taken_away: Mutex<BTreeSet<String>>,
 }
 
 impl RunMemory {
@@ -118,30 +113,15 @@ impl RunMemory {
         (until > now).then_some(until)
     }
 
-    /// Effect: the binding of a workspace has come in this walk, so that this run knows what its state says of a rotation.
-    pub fn binding_has_come(&self, workspace: String) {
-        self.bindings.send_modify(|all| {
-            all.insert(workspace);
-        });
+    /// Effect: a plan of this run takes permissions on a key away that no workspace has now. A binding that comes later, and whose state
+    /// says that its workspace had the key until a moment ago, refuses that.
+    pub fn takes_away(&self, key: &str) {
+        lock(&self.taken_away).insert(key.to_owned());
     }
 
-    /// Waits until the bindings of the configuration have come. `false` when one did not come in time: then nobody knows what its state
-    /// says.
-    pub async fn bindings_have_come(&self) -> bool {
-        let expected = resource_blocks("dbxcmk_workspace_binding");
-        let mut come = self.bindings.subscribe();
-        let all = come.wait_for(|come| come.len() >= expected);
-        matches!(tokio::time::timeout(PATIENCE, all).await, Ok(Ok(_)))
-    }
-
-    /// Effect: this walk reads what is there. The one that plans a `terraform destroy` does not, and shows nothing but what it destroys.
-    pub fn refreshes(&self) {
-        self.is_refreshing.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether this walk reads what is there.
-    pub fn is_refreshing(&self) -> bool {
-        self.is_refreshing.load(Ordering::Relaxed)
+    /// Whether a plan of this run takes permissions on a key away.
+    pub fn is_taken_away(&self, key: &str) -> bool {
+        lock(&self.taken_away).contains(key)
     }
 
     /// Effect: a workspace of the state turned out to be gone.

@@ -8,7 +8,7 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::AttachNeed;
-use super::walk::PolicyWalk;
+use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
@@ -17,7 +17,6 @@ use crate::preflight::aws::{
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
-use crate::provider::configured::PATIENCE;
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};

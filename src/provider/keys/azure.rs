@@ -9,14 +9,13 @@ use time::OffsetDateTime;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::walk::PolicyWalk;
+use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
     AccessModel, AttachedVaultKey, PlannedAccess, Question, Unknown, Vault, VaultKeyFacts,
     enabling, judge,
 };
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable};
-use crate::provider::configured::PATIENCE;
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};

@@ -8,13 +8,12 @@ use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::AttachNeed;
-use super::walk::PolicyWalk;
+use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
 use crate::databricks::key_configurations::GcpKeyInfo;
 use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::gcp::{CryptoKeyFacts, PlannedMembers, Question, enabling, judge};
 use crate::preflight::{Finding, Id, Remedy, Stage};
-use crate::provider::configured::PATIENCE;
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};

@@ -5,6 +5,7 @@
 
 mod aws;
 mod azure;
+mod configured;
 mod gcp;
 mod named;
 mod walk;

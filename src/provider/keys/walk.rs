@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::configured::resource_blocks;
 use crate::preflight::Stage;
-use crate::provider::configured::resource_blocks;
 use crate::vocabulary::Key;
 
 /// How far the `dbxcmk_key_policy` of a key is in this walk.
@@ -27,6 +28,10 @@ pub(super) struct PolicyProgress {
     /// Those whose key is not known yet.
     without_key: usize,
 }
+
+/// How long a proof waits for the `dbxcmk_key_policy` of its key. Terraform works on several resources at once, and the policy
+/// depends on nothing that waits; with `-parallelism=1` it cannot come before the proof ends.
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The progress of all of them, whatever their cloud.
 pub struct PolicyWalk {

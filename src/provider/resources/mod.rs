@@ -2,6 +2,7 @@
 
 pub mod key_configuration;
 pub mod key_policy;
+mod rotation;
 pub mod workspace_binding;
 
 use std::collections::BTreeMap;

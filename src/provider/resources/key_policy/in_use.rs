@@ -7,6 +7,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::key_of;
 use crate::provider::moments::{now_in_milliseconds, rfc3339};
+use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::provider::switch::needed_until;
 use crate::vocabulary::{Key, UseCase};
 use tfplugin::context::Context;
@@ -89,12 +90,8 @@ pub(super) async fn refuse_after_rotation(
         now,
     );
     // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
-    let until = match shown {
-        Some(shown) => Some(shown),
-        None => needed_by_bindings(cx, key.as_str(), what, stage).await,
-    };
-    let Some(until) = until.and_then(rfc3339) else {
-        return Ok(());
+    let Some(until) = shown.and_then(rfc3339) else {
+        return refuse_to_take_former(cx, key.as_str(), stage);
     };
     Err(Diagnostic::error(
         "Databricks still needs the former key",
@@ -105,33 +102,4 @@ pub(super) async fn refuse_after_rotation(
         ),
     )
     .into())
-}
-
-/// Until when a key is still needed that a workspace had before, as the state of its binding says it; in milliseconds since 1970. A plan
-/// waits for the bindings of the configuration; an apply does not read them.
-pub(super) async fn needed_by_bindings(
-    cx: &Context<Client>,
-    key: &str,
-    what: &str,
-    stage: Stage,
-) -> Option<i64> {
-    let (run, now) = (cx.client().run(), now_in_milliseconds());
-    let known = run.needed_until(key, now);
-    if known.is_some() || stage == Stage::Apply {
-        return known;
-    }
-    let have_come = run.bindings_have_come().await;
-    // Where nothing but what is destroyed comes, a binding that does not come is not there any more.
-    if !have_come && run.is_refreshing() && run.is_first_report(format!("bindings of {key}")) {
-        cx.warn(Diagnostic::warning(
-            "Whether Databricks still needs the key is not known",
-            format!(
-                "{what} would take permissions on {key} away. After a rotation of managed services, Databricks needs the former key for 24 hours. \
-                 The state of a binding says when that was, and Terraform did not plan all bindings of this configuration in time.\n\nIf no \
-                 workspace got another key in the last 24 hours, go on. Otherwise apply this later. Terraform plans several resources at once \
-                 unless it runs with `-parallelism=1`."
-            ),
-        ));
-    }
-    run.needed_until(key, now)
 }

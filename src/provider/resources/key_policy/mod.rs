@@ -288,7 +288,6 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: KeyPolicyModel,
     ) -> Result<Option<KeyPolicyModel>, Unfinished> {
-        cx.client().run().refreshes();
         match state.cloud() {
             Cloud::Gcp => gcp::read(cx, state).await,
             Cloud::Azure => azure::read(cx, state).await,

@@ -16,13 +16,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::examined::Examined;
-use super::{Timeouts, remembered};
+use super::Timeouts;
+use super::rotation::recall_former;
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::{Finding, Subject};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
-use crate::provider::moments::now_in_milliseconds;
 use crate::provider::run::{Claim, Claimed};
 use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
@@ -36,43 +36,6 @@ use tfplugin::schema::{Attribute, Name, Schema};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
-/// Under which name the last rotation of managed services is remembered beside the state.
-const ROTATED: &str = "rotated";
-
-/// The last rotation of managed services.
-#[derive(Debug, Serialize, Deserialize)]
-struct Rotation {
-    /// The key that the workspace had before.
-    key: String,
-    /// When, in milliseconds since 1970.
-    at: i64,
-}
-
-/// Remembers the key that a rotation of managed services has taken from a workspace: Databricks needs it for 24 hours.
-fn remember_former(cx: &Context<Client>, key: String) {
-    let at = now_in_milliseconds();
-    let rotation = Rotation {
-        key: key.clone(),
-        at,
-    };
-    cx.set_private(ROTATED, &rotation);
-    cx.client().run().key_was_rotated_away(key, at);
-}
-
-/// Tells the run what the state of a binding says of the last rotation, so that nobody takes the former key away too early.
-fn recall_former(cx: &Context<Client>, state: &WorkspaceBindingModel) {
-    let Attr::Known(workspace) = &state.id else {
-        return;
-    };
-    let follows = "It names the key that the workspace had before, which Databricks needs for 24 hours: keep access to it that long.";
-    if let Some(Rotation { key, at }) =
-        remembered(cx, ROTATED, format!("the binding of {workspace}"), follows)
-    {
-        cx.client().run().key_was_rotated_away(key, at);
-    }
-    cx.client().run().binding_has_come(workspace.clone());
-}
-
 /// The resource.
 pub struct WorkspaceBindingResource;
 
@@ -136,6 +99,11 @@ impl WorkspaceBindingModel {
     /// Whether its workspace is one of Azure.
     fn is_azure(&self) -> bool {
         !self.azure.is_null()
+    }
+
+    /// What names its workspace, as far as it is known: the number, on Azure the resource ID.
+    fn name(&self) -> &str {
+        self.id.known().map(String::as_str).unwrap_or_default()
     }
 
     /// On AWS and Google Cloud, a workspace has key configurations and not keys.
@@ -383,12 +351,11 @@ impl Resource for WorkspaceBindingResource {
         change: &Change<WorkspaceBindingModel>,
         plan: &mut Plan<WorkspaceBindingModel>,
     ) -> Result<(), Unfinished> {
-        let outcome = match plan.model.is_azure() {
+        recall_former(cx, plan.model.name())?;
+        match plan.model.is_azure() {
             true => azure::plan(cx, change, plan).await,
             false => account::plan(cx, change, plan).await,
-        };
-        recall_former(cx, &plan.model);
-        outcome
+        }
     }
 
     async fn plan_destroy(
@@ -405,8 +372,8 @@ impl Resource for WorkspaceBindingResource {
                     .map(|id| format!("  - {}: {id}", case.in_words()))
             })
             .collect();
-        recall_former(cx, state);
-        let workspace = state.id.known().map(String::as_str).unwrap_or_default();
+        let workspace = state.name();
+        recall_former(cx, workspace)?;
         cx.warn(
             Diagnostic::warning(
                 "The keys stay attached to the workspace",
@@ -439,7 +406,7 @@ impl Resource for WorkspaceBindingResource {
         cx: &Context<Client>,
         state: WorkspaceBindingModel,
     ) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
-        recall_former(cx, &state);
+        recall_former(cx, state.name())?;
         match state.is_azure() {
             true => azure::read(cx, state).await,
             false => account::read(cx, state).await,

@@ -6,8 +6,7 @@ use crate::clouds::azure::AzureError;
 use crate::preflight::Stage;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::moments::rfc3339;
-use crate::provider::resources::key_policy::in_use::needed_by_bindings;
+use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 use tfplugin::context::Context;
@@ -55,20 +54,7 @@ pub(super) async fn refuse_removal(
         }
     }
     if named.is_empty() {
-        let former = key.versionless().to_string();
-        let until = needed_by_bindings(cx, &former, what, stage).await;
-        return match until.and_then(rfc3339) {
-            None => Ok(()),
-            Some(until) => Err(Diagnostic::error(
-                "Databricks still needs the former key",
-                format!(
-                    "{what} would take access to {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
-                     Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the access now all the same, set `force_destroy \
-                     = true` and apply that before."
-                ),
-            )
-            .into()),
-        };
+        return refuse_to_take_former(cx, &key.versionless().to_string(), stage);
     }
     let lost: Vec<String> = lost.iter().map(|one| format!("  - {one}")).collect();
     Err(Diagnostic::error(

@@ -4,8 +4,7 @@ mod proof;
 
 use self::proof::{examine, examine_planned};
 use super::{
-    ATTACH, Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding,
-    remember_former, text,
+    ATTACH, Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
 };
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
@@ -16,6 +15,7 @@ use crate::provider::attach::account::{
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
+use crate::provider::resources::rotation::remember_former;
 use crate::provider::resources::timeout;
 use crate::requirements::transition;
 use crate::vocabulary::{

@@ -11,10 +11,9 @@ use crate::provider::attach::arm::{ArmPlatform, SETTLE};
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose::{self, as_warnings};
+use crate::provider::resources::rotation::remember_former;
 use crate::provider::resources::timeout;
-use crate::provider::resources::workspace_binding::{
-    ATTACH, Examined, WorkspaceBindingModel, remember_former,
-};
+use crate::provider::resources::workspace_binding::{ATTACH, Examined, WorkspaceBindingModel};
 use crate::provider::vault_access::{Place, grant};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::Role;

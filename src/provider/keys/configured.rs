@@ -5,17 +5,12 @@
 //! only whether the proof waits, never what it says.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use serde_json::Value as Json;
 
-/// How long one resource waits for what another one of the same configuration says. Terraform works on several resources at once; with
-/// `-parallelism=1` the other one cannot come before the first has ended.
-pub const PATIENCE: Duration = Duration::from_secs(3);
-
 /// The number of `resource` blocks of a type in the module in which Terraform works and in those that it calls. What cannot be
 /// read has none: then nobody is waited for.
-pub fn resource_blocks(kind: &str) -> usize {
+pub(super) fn resource_blocks(kind: &str) -> usize {
     let data = std::env::var_os("TF_DATA_DIR").filter(|value| !value.is_empty());
     let data = data.map_or_else(|| PathBuf::from(".terraform"), PathBuf::from);
     blocks_below(Path::new("."), &data, kind)
