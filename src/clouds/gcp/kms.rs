@@ -55,13 +55,23 @@ struct VersionPage {
     next_page_token: String,
 }
 
-impl From<RawVersion> for CryptoKeyVersion {
-    fn from(raw: RawVersion) -> Self {
-        Self {
-            number: raw.name.rsplit('/').next().unwrap_or_default().to_owned(),
+impl TryFrom<RawVersion> for CryptoKeyVersion {
+    type Error = GcpError;
+
+    /// The kill switch remembers versions by their numbers, so that one without a number is not passed over.
+    fn try_from(raw: RawVersion) -> Result<Self, GcpError> {
+        let number = raw.name.rsplit('/').next().unwrap_or_default();
+        if !number.parse::<u64>().is_ok_and(|number| number > 0) {
+            let name = &raw.name;
+            return Err(GcpError::Malformed(format!(
+                "the version `{name}` has no number"
+            )));
+        }
+        Ok(Self {
+            number: number.to_owned(),
             state: VersionState::from(raw.state.as_str()),
             destroy_time: raw.destroy_time,
-        }
+        })
     }
 }
 
@@ -118,7 +128,7 @@ impl Gcp {
         Ok(CryptoKey {
             purpose: raw.purpose,
             protection_level: raw.version_template.protection_level,
-            primary: raw.primary.map(CryptoKeyVersion::from),
+            primary: raw.primary.map(CryptoKeyVersion::try_from).transpose()?,
             rotation_period: raw.rotation_period,
             next_rotation_time: raw.next_rotation_time,
             allows_no_reason: raw
@@ -146,11 +156,9 @@ impl Gcp {
             let page: VersionPage = self
                 .call(Method::GET, &format!("{base}{}", paged(&token)), None)
                 .await?;
-            all.extend(
-                page.crypto_key_versions
-                    .into_iter()
-                    .map(CryptoKeyVersion::from),
-            );
+            for version in page.crypto_key_versions {
+                all.push(version.try_into()?);
+            }
             if page.next_page_token.is_empty() {
                 return Ok(all);
             }
@@ -331,4 +339,39 @@ fn paged(token: &str) -> String {
     }
     let encoded = percent_encoding::utf8_percent_encode(token, percent_encoding::NON_ALPHANUMERIC);
     format!("&pageToken={encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_has_a_number() {
+        for (name, number) in [
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/12",
+                Some("12"),
+            ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/0",
+                None,
+            ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k/cryptoKeyVersions/first",
+                None,
+            ),
+            ("", None),
+        ] {
+            let raw = RawVersion {
+                name: name.to_owned(),
+                ..RawVersion::default()
+            };
+            let read = CryptoKeyVersion::try_from(raw).ok();
+            assert_eq!(
+                read.as_ref().map(|version| version.number.as_str()),
+                number,
+                "{name}"
+            );
+        }
+    }
 }

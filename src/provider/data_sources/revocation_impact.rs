@@ -142,7 +142,7 @@ impl DataSource for RevocationImpactDataSource {
             computed(
                 "needed_until",
                 "After a rotation of managed services, Databricks needs the former key for 24 hours. Until when that is at least (RFC \
-                 3339); null when no rotation of the last 24 hours is visible.",
+                 3339); null when no rotation of the last 24 hours is visible. Azure shows none: see `not_visible`.",
             ),
             Attribute::nested("key_configurations", Nesting::List, configuration)
                 .computed()

@@ -172,11 +172,12 @@ async fn impact_on_azure(
         why: "A catalog can have a key of its own, and Resource Manager does not list catalogs."
             .to_owned(),
     });
+    not_visible.push(NotVisible {
+        what: "Workspaces that had this key until less than 24 hours ago".to_owned(),
+        why: "After a rotation of managed services, Databricks needs the former key for 24 hours, and Azure does not show former keys."
+            .to_owned(),
+    });
     not_visible.extend(azure.other_users(key));
-    let until = client.run().needed_until(
-        &key.versionless().to_string(),
-        crate::provider::moments::now_in_milliseconds(),
-    );
     Ok(Impact {
         key: key.to_string(),
         state: status.state.to_string(),
@@ -188,7 +189,7 @@ async fn impact_on_azure(
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces,
-        needed_until: until.and_then(crate::provider::moments::rfc3339),
+        needed_until: None,
         not_visible,
     })
 }
