@@ -271,36 +271,58 @@ fn faults_are_outlived() {
     }
 }
 
-/// A change that fails forgets nobody: who was to be removed is removed by the next apply.
+/// A change that fails forgets nobody: whom it has added is removed by the destroy, and who was to be removed by the next apply. Each row:
+/// the faults that it meets.
 #[test]
 fn a_failed_change_forgets_nobody() {
-    let stage = stage();
-    let other = "serviceAccount:db-2@prod-gcp-us-east4.iam.gserviceaccount.com";
-    exists(&stage, other);
-    let forced = policy(BOTH, "force_destroy = true");
-    let both = forced.replace(
+    let refused = || vec![Fault::new(":setIamPolicy", Effect::status(403))];
+    // Nobody says, and nobody can see, what became of it.
+    let lost = || {
+        vec![
+            Fault::new(":setIamPolicy", Effect::DropAfter),
+            Fault::new(":getIamPolicy", Effect::status(403)).after(":setIamPolicy"),
+        ]
+    };
+    let other = "serviceAccount:db-2@prod-gcp-us-east4.iam.gserviceaccount.com".to_owned();
+    let one = policy(BOTH, "force_destroy = true");
+    let two = one.replace(
         "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
         "[\"db-1@prod-gcp-us-east4.iam.gserviceaccount.com\", \"db-2@prod-gcp-us-east4.iam.gserviceaccount.com\"]",
     );
-    stage.configure(&both);
-    stage.workdir.apply();
-    assert!(stage.members(KEY, ROLE).contains(&other.to_owned()));
-    stage.configure(&forced);
-    stage
-        .sandbox
-        .inject(Fault::new(":setIamPolicy", Effect::status(403)));
-    stage
-        .workdir
-        .failed_apply()
-        .error("The IAM policy of the key could not be changed");
-    assert!(stage.members(KEY, ROLE).contains(&other.to_owned()));
-    stage.workdir.apply();
-    assert_eq!(
-        stage.members(KEY, ROLE),
-        [DATABRICKS, COMPUTE, STORAGE],
-        "who was to be removed is still there"
-    );
-    stage.workdir.empty_plan();
+    for faults in [refused, lost] {
+        let stage = stage();
+        exists(&stage, &other);
+        exists(&stage, STORAGE);
+        let fails = |configuration: &str| {
+            stage.configure(configuration);
+            stage.sandbox.with(|world| world.faults.clear());
+            faults()
+                .into_iter()
+                .for_each(|fault| stage.sandbox.inject(fault));
+            stage
+                .workdir
+                .failed_apply()
+                .error("The IAM policy of the key could not be changed");
+            stage.sandbox.with(|world| world.faults.clear());
+        };
+        stage.configure(&one);
+        stage.workdir.apply();
+        fails(&two);
+        stage.workdir.apply();
+        assert!(stage.members(KEY, ROLE).contains(&other));
+        fails(&one);
+        stage.workdir.apply();
+        assert_eq!(
+            stage.members(KEY, ROLE),
+            [DATABRICKS, COMPUTE, STORAGE],
+            "who was to be removed is still there"
+        );
+        stage.workdir.empty_plan();
+        fails(&two);
+        stage.workdir.apply();
+        stage.workdir.destroy();
+        assert_eq!(stage.members(KEY, ROLE), Vec::<String>::new());
+    }
 }
 
 /// Two processes write the same policy, over and over: nobody loses anything.

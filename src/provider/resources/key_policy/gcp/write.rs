@@ -67,6 +67,22 @@ pub(super) async fn write(
     write: &Write<'_>,
     added: &mut BTreeSet<String>,
 ) -> Result<(), Diagnostics> {
+    let mut perhaps = BTreeSet::new();
+    let outcome = written(cx, write, added, &mut perhaps).await;
+    if outcome.is_err() {
+        // Nobody has seen whether they were granted. If they were, it was by this.
+        added.extend(perhaps);
+    }
+    outcome
+}
+
+/// `perhaps`: whom a set without an answer may have granted.
+async fn written(
+    cx: &Context<Client>,
+    write: &Write<'_>,
+    added: &mut BTreeSet<String>,
+    perhaps: &mut BTreeSet<String>,
+) -> Result<(), Diagnostics> {
     let (keys, key) = (cx.client().keys().gcp(), write.key);
     let _alone = keys.lock_policy(key).await;
     let failed = |error: &GcpError| -> Diagnostics {
@@ -75,8 +91,6 @@ pub(super) async fn write(
             .into()
     };
     let (mut wait, mut tries) = (PAUSES.0, 0);
-    // Whom a set without an answer may have granted.
-    let mut perhaps: BTreeSet<String> = BTreeSet::new();
     loop {
         let before = match keys.cloud().policy(key).await {
             Ok(policy) => policy,
