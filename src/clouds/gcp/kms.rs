@@ -194,7 +194,8 @@ impl Gcp {
         policy: &IamPolicy,
     ) -> Result<IamPolicy, GcpError> {
         if policy.etag().is_none() {
-            return Err(GcpError::Malformed(
+            // Nothing is sent, so that nothing can have been done.
+            return Err(GcpError::Precondition(
                 "the policy has no etag, so it is not written".to_owned(),
             ));
         }

@@ -318,6 +318,14 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
         state["workspaces"][0]["use_cases"],
         json!(["MANAGED_SERVICES", "STORAGE", "MANAGED_DISKS"])
     );
+    // Azure does not show former keys, and that is said.
+    assert_eq!(state["needed_until"], Json::Null);
+    assert!(
+        state["not_visible"]
+            .to_string()
+            .contains("had this key until less than 24 hours ago"),
+        "{state}"
+    );
     if !has("actions", (1, 14)) {
         return;
     }

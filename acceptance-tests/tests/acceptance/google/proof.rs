@@ -381,6 +381,20 @@ data "dbxcmk_key_readiness" "x" {{
             .count(),
         4
     );
+    // A deny policy that has a rule of an unknown kind is not taken for one without rules.
+    stage.google(|google| {
+        google.deny_policies.insert(
+            gcp::ORGANIZATION.to_owned(),
+            vec![json!({ "rules": [{ "description": "of another kind" }] })],
+        );
+    });
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+    let not_examined = state["not_examined"].to_string();
+    assert!(
+        not_examined.contains("Deny policies") && not_examined.contains("unknown kind"),
+        "{not_examined}"
+    );
 }
 
 /// Another provider grants the use of the key between two of our resources, in one apply.
