@@ -534,6 +534,11 @@ fn a_thousand_bindings_read_each_key_and_each_role_once() {
     for number in 0..10 {
         let key = stage.kms.create_key(&json!({}));
         let role = format!("arn:aws:iam::123456789012:role/clusters-{number}");
+        let own = Role {
+            arn: role.clone(),
+            ..Role::cross_account()
+        };
+        stage.sandbox.with(|world| world.now.roles.push(own));
         let statement = names_role().replace(ROLE_ARN, &role);
         stage.kms.put_policy(
             &key,
@@ -544,9 +549,6 @@ fn a_thousand_bindings_read_each_key_and_each_role_once() {
                 "use_cases": ["MANAGED_SERVICES", "STORAGE"],
                 "aws_key_info": { "key_arn": key, "key_region": dbxcmk_sandbox::REGION } });
             world.now.configurations.insert(id(number), configuration);
-            let mut own = Role::cross_account();
-            own.arn.clone_from(&role);
-            world.now.roles.push(own);
             let credentials = json!({ "credentials_id": id(number), "credentials_name": role, "account_id": account,
                 "aws_credentials": { "sts_role": { "role_arn": role } } });
             world.now.credentials.insert(id(number), credentials);

@@ -349,6 +349,8 @@ mod with_others {
 
 /// AWS refuses what LocalStack takes, so these are for the sandbox's KMS alone.
 mod what_aws_refuses {
+    use dbxcmk_sandbox::iam::Role;
+
     use super::*;
 
     #[test]
@@ -356,6 +358,8 @@ mod what_aws_refuses {
         let stage = Stage::new(Over::Sandbox);
         let only = r#"{"Version": "2012-10-17", "Statement": [{"Sid": "Admins", "Effect": "Allow", "Principal": {"AWS":
           "arn:aws:iam::123456789012:role/admins"}, "Action": "kms:*", "Resource": "*"}]}"#;
+        let admins = Role::named("arn:aws:iam::123456789012:role/admins");
+        stage.sandbox.with(|world| world.now.roles.push(admins));
         let key = stage
             .kms
             .create_key(&json!({ "Policy": only, "BypassPolicyLockoutSafetyCheck": true }));
@@ -399,9 +403,7 @@ mod what_aws_refuses {
     fn a_role_that_does_not_exist_is_told() {
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
-        stage
-            .sandbox
-            .with(|world| world.unknown_principals.insert(ROLE_ARN.to_owned()));
+        stage.sandbox.with(|world| world.now.roles.clear());
         stage.configure(&resource(
             &key,
             "  timeouts = {\n    create = \"2s\"\n  }\n",

@@ -1,11 +1,11 @@
 //! Faults by rule: which request meets which mishap, and how often.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::http::Request;
 
 /// A mishap and the requests that meet it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Fault {
     /// Part of the operation: `PATCH`, `/customer-managed-keys`, `KMS PutKeyPolicy`. Every word has to occur.
     pub operation: String,
@@ -28,7 +28,7 @@ fn once() -> u32 {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "effect", rename_all = "snake_case")]
 pub enum Effect {
     /// It is refused with this status.

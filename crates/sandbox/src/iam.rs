@@ -1,7 +1,7 @@
-//! IAM: roles and their policies, read only.
+//! IAM: roles and their policies. Roles can be made, with inline policies, and taken away.
 //!
-//! Source: IAM API reference, GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListRolePolicies, GetRolePolicy. Policy
-//! documents are percent-encoded (RFC 3986).
+//! Source: IAM API reference, GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListRolePolicies, GetRolePolicy, CreateRole,
+//! DeleteRole, UpdateAssumeRolePolicy, PutRolePolicy, DeleteRolePolicy. Policy documents are percent-encoded (RFC 3986).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -43,6 +43,17 @@ impl Role {
                 "databricks".to_owned(),
                 r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ec2:RunInstances","ec2:CreateVolume","ec2:AttachVolume"],"Resource":"*"}]}"#.to_owned(),
             )]),
+            attached: BTreeMap::new(),
+            boundary: None,
+        }
+    }
+
+    /// A role that may do nothing, and that nobody may take on.
+    pub fn named(arn: &str) -> Self {
+        Self {
+            arn: arn.to_owned(),
+            trust: r#"{"Version":"2012-10-17","Statement":[]}"#.to_owned(),
+            inline: BTreeMap::new(),
             attached: BTreeMap::new(),
             boundary: None,
         }
@@ -178,16 +189,135 @@ fn simulate(role: &Role, organization: &[String], form: &BTreeMap<String, String
     )
 }
 
+/// What a role is, as GetRole and CreateRole show it.
+fn shown(role: &Role) -> String {
+    let boundary = role
+        .boundary
+        .iter()
+        .map(|(arn, _)| {
+            format!(
+                "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType><PermissionsBoundaryArn>{arn}\
+                 </PermissionsBoundaryArn></PermissionsBoundary>"
+            )
+        })
+        .collect::<String>();
+    let path = role
+        .arn
+        .split_once(":role")
+        .and_then(|(_, rest)| rest.strip_suffix(role.name()))
+        .unwrap_or("/");
+    format!(
+        "<Role><Path>{path}</Path><RoleName>{}</RoleName><RoleId>AROASANDBOXSANDBOX00</RoleId><Arn>{}</Arn><CreateDate>\
+         2024-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument><MaxSessionDuration>3600\
+         </MaxSessionDuration>{boundary}</Role>",
+        role.name(),
+        role.arn,
+        encoded(&role.trust)
+    )
+}
+
+/// Makes a role.
+fn create(roles: &mut Vec<Role>, account: &str, form: &BTreeMap<String, String>) -> Answer {
+    let given = |name: &str| form.get(name).cloned().unwrap_or_default();
+    let path = form.get("Path").map_or("/", String::as_str);
+    let name = given("RoleName");
+    let trust = given("AssumeRolePolicyDocument");
+    if name.is_empty() || serde_json::from_str::<Json>(&trust).is_err() {
+        return refusal(
+            400,
+            "MalformedPolicyDocument",
+            "A role needs a name and a trust policy in JSON.",
+        );
+    }
+    let arn = format!("arn:aws:iam::{account}:role{path}{name}");
+    let role = Role {
+        trust,
+        ..Role::named(&arn)
+    };
+    // Names are unique within the account, whatever the path.
+    let is_taken = |own: &Role| own.name() == name && own.arn.split(':').nth(4) == Some(account);
+    if roles.iter().any(is_taken) {
+        return refusal(
+            409,
+            "EntityAlreadyExists",
+            &format!("Role with name {name} already exists."),
+        );
+    }
+    let answer = result("CreateRole", &shown(&role));
+    roles.push(role);
+    answer
+}
+
+/// Changes a role, or takes it away; `None` for what is no change.
+fn change(
+    roles: &mut Vec<Role>,
+    account: &str,
+    action: &str,
+    form: &BTreeMap<String, String>,
+) -> Option<Answer> {
+    let given = |name: &str| form.get(name).cloned().unwrap_or_default();
+    const CHANGES: [&str; 6] = [
+        "DeleteRole",
+        "UpdateAssumeRolePolicy",
+        "PutRolePolicy",
+        "DeleteRolePolicy",
+        "TagRole",
+        "UntagRole",
+    ];
+    if action == "CreateRole" {
+        return Some(create(roles, account, form));
+    }
+    if !CHANGES.contains(&action) {
+        return None;
+    }
+    let name = given("RoleName");
+    let own = |role: &Role| role.name() == name && role.arn.split(':').nth(4) == Some(account);
+    let Some(at) = roles.iter().position(own) else {
+        let message = format!("The role with name {name} cannot be found.");
+        return Some(refusal(404, "NoSuchEntity", &message));
+    };
+    let role = roles.get_mut(at)?;
+    match action {
+        "DeleteRole" if !(role.inline.is_empty() && role.attached.is_empty()) => {
+            return Some(refusal(
+                409,
+                "DeleteConflict",
+                "Cannot delete entity, must delete policies first.",
+            ));
+        }
+        "DeleteRole" => {
+            roles.remove(at);
+        }
+        "UpdateAssumeRolePolicy" => role.trust = given("PolicyDocument"),
+        "PutRolePolicy" => {
+            role.inline
+                .insert(given("PolicyName"), given("PolicyDocument"));
+        }
+        "DeleteRolePolicy" if role.inline.remove(&given("PolicyName")).is_none() => {
+            return Some(refusal(
+                404,
+                "NoSuchEntity",
+                "The role policy cannot be found.",
+            ));
+        }
+        _ => {}
+    }
+    Some(result(action, ""))
+}
+
 /// Answers one call.
 pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
     let form = request.form();
     let given = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
     let own = caller(shared, request);
     let account = own.split(':').nth(4).unwrap_or_default().to_owned();
-    let world = shared.world();
+    let mut world = shared.world();
     if world.now.iam_denies.contains(action) {
         let message = format!("User: {own} is not authorized to perform: iam:{action}");
         return refusal(403, "AccessDenied", &message);
+    }
+    if let Some(answer) = change(&mut world.now.roles, &account, action, &form) {
+        return answer;
     }
     // Names are those of the caller's own account.
     let role = world.now.roles.iter().find(|role| {
@@ -201,32 +331,24 @@ pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
         })
     };
     match (action, role) {
-        ("GetRole" | "ListAttachedRolePolicies" | "ListRolePolicies" | "GetRolePolicy", None) => {
+        (
+            "GetRole"
+            | "ListAttachedRolePolicies"
+            | "ListRolePolicies"
+            | "GetRolePolicy"
+            | "ListRoleTags"
+            | "ListInstanceProfilesForRole",
+            None,
+        ) => {
             let message = format!("The role with name {} cannot be found.", given("RoleName"));
             refusal(404, "NoSuchEntity", &message)
         }
-        ("GetRole", Some(role)) => {
-            let boundary = role
-                .boundary
-                .iter()
-                .map(|(arn, _)| {
-                    format!(
-                        "<PermissionsBoundary><PermissionsBoundaryType>Policy</PermissionsBoundaryType><PermissionsBoundaryArn>{arn}\
-                         </PermissionsBoundaryArn></PermissionsBoundary>"
-                    )
-                })
-                .collect::<String>();
-            result(
-                action,
-                &format!(
-                    "<Role><Path>/</Path><RoleName>{}</RoleName><RoleId>AROASANDBOXSANDBOX00</RoleId><Arn>{}</Arn><CreateDate>\
-                     2024-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument>{boundary}</Role>",
-                    role.name(),
-                    role.arn,
-                    encoded(&role.trust)
-                ),
-            )
-        }
+        ("GetRole", Some(role)) => result(action, &shown(role)),
+        ("ListRoleTags", Some(_)) => result(action, "<Tags/><IsTruncated>false</IsTruncated>"),
+        ("ListInstanceProfilesForRole", Some(_)) => result(
+            action,
+            "<InstanceProfiles/><IsTruncated>false</IsTruncated>",
+        ),
         ("ListAttachedRolePolicies", Some(role)) => {
             let members = role.attached.keys().map(|arn| {
                 format!(

@@ -103,6 +103,16 @@ impl Call<'_> {
             Some(arn) => {
                 let parts: Vec<&str> = arn.splitn(5, ':').collect();
                 match parts.as_slice() {
+                    // The keys of other accounts are not here. Source: ansible issue 60773 and terraform-provider-aws issue 30272, which
+                    // have the text for a key that the account in the ARN does not have.
+                    [_, "kms", region, account, _]
+                        if *region == self.region && *account != AWS_ACCOUNT =>
+                    {
+                        return refuse(
+                            "NotFoundException",
+                            format!("Key '{named}' does not exist"),
+                        );
+                    }
                     [_, "kms", region, _, rest] if *region == self.region => {
                         ((*region).to_owned(), (*rest).to_owned())
                     }
@@ -352,10 +362,10 @@ impl Call<'_> {
         }
         let policy =
             Policy::parse(text).map_err(|malformed| Refusal(MALFORMED, malformed.to_string()))?;
-        let unknown = self.shared.world().unknown_principals.clone();
+        // "The principals in the key policy must exist and be visible to AWS KMS": AWS KMS API Reference, PutKeyPolicy.
         if policy
             .principals()
-            .any(|principal| policy::is_gone(principal) || unknown.contains(principal))
+            .any(|principal| policy::is_gone(principal) || !self.exists(principal))
         {
             return refuse(
                 MALFORMED,
@@ -372,6 +382,17 @@ impl Call<'_> {
             );
         }
         Ok(())
+    }
+
+    /// Whether IAM has a principal. What other accounts have is not known here, and taken for there.
+    fn exists(&self, principal: &str) -> bool {
+        let Some(own) = principal.strip_prefix(&format!("arn:aws:iam::{AWS_ACCOUNT}:")) else {
+            return true;
+        };
+        let world = self.shared.world();
+        let is_role = || world.now.roles.iter().any(|role| role.arn == principal);
+        let is_caller = || Caller::of(&self.caller).arn == principal;
+        !(own.starts_with("role/") || own.starts_with("user/")) || is_role() || is_caller()
     }
 
     fn put_key_policy(&self) -> Outcome {

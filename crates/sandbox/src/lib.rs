@@ -19,6 +19,8 @@ pub mod needs;
 pub mod policy;
 mod server;
 mod sts;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod trial;
 pub mod world;
@@ -200,7 +202,8 @@ impl Sandbox {
             .unwrap_or_default()
     }
 
-    /// Waits until a request has come that has all these words; `false` when none comes within a minute.
+    /// Waits until a request has come that has all these words; `false` when none comes within five minutes, which are seconds on a
+    /// machine with nothing else to do.
     pub fn has_been_asked(&self, words: &str) -> bool {
         self.comes_to_be(|world| world.arrived.iter().any(|one| faults::fits(words, one)))
     }
@@ -216,7 +219,7 @@ impl Sandbox {
     }
 
     fn comes_to_be(&self, so: impl Fn(&World) -> bool) -> bool {
-        (0..6000).any(|_| {
+        (0..30_000).any(|_| {
             let found = self.with(|world| so(world));
             if !found {
                 std::thread::sleep(Duration::from_millis(10));

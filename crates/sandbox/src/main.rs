@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -52,12 +53,28 @@ fn main() -> ExitCode {
     }
 }
 
+/// What a command, or another terminal, works with.
+fn environment(sandbox: &Sandbox, arguments: &Arguments, bundle: &Path) -> Vec<(String, String)> {
+    let pair = |name: &str, value: String| (name.to_owned(), value);
+    let mut all = sandbox.environment();
+    all.push(pair("SANDBOX_URL", sandbox.url()));
+    all.push(pair("SANDBOX_WORKSPACE", WORKSPACE.to_string()));
+    if arguments.google {
+        all.push(pair("SANDBOX_GOOGLE_WORKSPACE", gcp::WORKSPACE.to_string()));
+    }
+    if arguments.azure {
+        all.push(pair("SANDBOX_AZURE_WORKSPACE", azure::workspace_id()));
+        all.push(pair("SANDBOX_CA_BUNDLE", bundle.display().to_string()));
+    }
+    all
+}
+
 fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let sandbox = Sandbox::start(Options {
         port: arguments.port,
         wait: Duration::from_millis(arguments.wait),
         cache: Duration::from_millis(arguments.cache),
-        kms_endpoint: arguments.kms_endpoint,
+        kms_endpoint: arguments.kms_endpoint.clone(),
         google: arguments.google,
         azure: arguments.azure,
         tls: false,
@@ -67,15 +84,11 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
     if arguments.azure {
         std::fs::write(&bundle, sandbox.authority())?;
     }
+    let variables = environment(&sandbox, &arguments, &bundle);
     if let Some((program, rest)) = arguments.command.split_first() {
         let status = Command::new(program)
             .args(rest)
-            .envs(sandbox.environment())
-            .env("SANDBOX_CA_BUNDLE", &bundle)
-            .env("SANDBOX_AZURE_WORKSPACE", azure::workspace_id())
-            .env("SANDBOX_URL", sandbox.url())
-            .env("SANDBOX_WORKSPACE", WORKSPACE.to_string())
-            .env("SANDBOX_GOOGLE_WORKSPACE", gcp::WORKSPACE.to_string())
+            .envs(variables)
             .status()
             .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
         let _ = std::fs::remove_file(&bundle);
@@ -88,7 +101,7 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         "# The sandbox runs at {} until you press Ctrl-C. Set this in another terminal:",
         sandbox.url()
     )?;
-    for (name, value) in sandbox.environment() {
+    for (name, value) in variables {
         writeln!(out, "export {name}={value}")?;
     }
     writeln!(
@@ -99,7 +112,6 @@ fn run(arguments: Arguments) -> Result<ExitCode, Box<dyn std::error::Error>> {
         writeln!(out, "# On Google Cloud: {}", gcp::WORKSPACE)?;
     }
     if arguments.azure {
-        writeln!(out, "export SANDBOX_CA_BUNDLE={}", bundle.display())?;
         writeln!(out, "# On Azure: {}", azure::workspace_id())?;
     }
     out.flush()?;

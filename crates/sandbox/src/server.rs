@@ -141,6 +141,7 @@ async fn handle(
         query: request.query.clone(),
         body: request.json(),
         user_agent: request.header("user-agent").to_owned(),
+        access_key: sts::access_key(&request),
         answer: outcome
             .as_ref()
             .ok()

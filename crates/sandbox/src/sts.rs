@@ -5,8 +5,8 @@ use crate::{AWS_ACCOUNT, Shared};
 
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// The access key that a request was signed with.
-fn access_key(request: &Request) -> String {
+/// The access key that a request was signed with; empty for one that was not.
+pub(crate) fn access_key(request: &Request) -> String {
     let authorization = request.header("authorization");
     let credential = authorization
         .split("Credential=")

@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::needs::{ACCOUNT_TAG, DATABRICKS, actions};
 use crate::policy::{Call, Caller, Policy};
-use crate::{ACCOUNT_ID, Shared, client};
+use crate::{ACCOUNT_ID, AWS_ACCOUNT, Shared, client};
 
 /// Whether Databricks can use a key for a use case, or why not.
 ///
@@ -44,10 +44,12 @@ async fn facts(shared: &Arc<Shared>, key_arn: &str) -> Result<(String, String), 
     let id = key_arn.rsplit('/').next().unwrap_or_default().to_owned();
     let Some(endpoint) = &shared.options.kms_endpoint else {
         let world = shared.world();
+        let is_own = key_arn.split(':').nth(4) == Some(AWS_ACCOUNT);
         let key = world
             .now
             .keys
             .get(&(region, id))
+            .filter(|_| is_own)
             .ok_or_else(|| format!("NotFoundException: {key_arn}"))?;
         let state = key
             .metadata

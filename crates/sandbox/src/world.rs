@@ -27,6 +27,8 @@ pub struct Record {
     pub answer: Json,
     /// Who says to be asking.
     pub user_agent: String,
+    /// The AWS access key that signed it; empty for the other services.
+    pub access_key: String,
     /// The status of the answer; 0 when there was none.
     pub status: u16,
 }
@@ -153,8 +155,6 @@ pub struct World {
     pub google_key: Option<String>,
     /// The sessions of assumed roles, by access key.
     pub sessions: BTreeMap<String, String>,
-    /// Principals that KMS does not know.
-    pub unknown_principals: BTreeSet<String>,
 }
 
 const CREDENTIALS: &str = "c0ffee00-0000-4000-8000-000000000001";
@@ -252,7 +252,6 @@ impl World {
             token_life: 3600,
             google_key: None,
             sessions: BTreeMap::new(),
-            unknown_principals: BTreeSet::new(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! Keys: the data plane of Key Vault and Managed HSM. Source: Key Vault REST API 2025-07-01; azure-sdk-for-python issue 45342 for what a
-//! disabled key still does.
+//! disabled key still does; "About keys" of the Key Vault documentation, azure-sdk-for-net issue 7677 and azure-docs issue 84096 for what
+//! one outside its dates does.
 
 use std::collections::BTreeMap;
 
@@ -65,6 +66,66 @@ impl VersionOfKey {
             managed: false,
             recovery_level: "Recoverable".to_owned(),
         }
+    }
+
+    /// Why an operation is refused; `None` when it is not. A disabled key still wraps. A key outside its dates wraps nothing, and still
+    /// unwraps.
+    pub fn refuses(&self, operation: &str) -> Option<(&'static str, String)> {
+        let now = now();
+        let is_outside = self.expires.is_some_and(|end| end <= now)
+            || self.not_before.is_some_and(|start| start > now);
+        if !self.enabled && operation != "wrapKey" {
+            let why = format!("Operation {operation} is not allowed on a disabled key.");
+            return Some(("KeyDisabled", why));
+        }
+        if is_outside && operation == "wrapKey" {
+            let why = format!("Operation {operation} is not allowed on a key outside its dates.");
+            return Some(("KeyOperationForbidden", why));
+        }
+        if !self.operations.iter().any(|own| own == operation) {
+            let why = format!("Operation {operation} is not permitted on this key by its key_ops.");
+            return Some(("KeyOperationForbidden", why));
+        }
+        None
+    }
+
+    /// Takes over what a request says of operations, dates, state and tags.
+    fn take(&mut self, body: &Json) -> Result<(), Answer> {
+        if let Some(operations) = body.get("key_ops").and_then(Json::as_array) {
+            let texts = operations.iter().filter_map(Json::as_str);
+            self.operations = texts.map(str::to_owned).collect();
+        }
+        let attribute = |name: &str| body.pointer(&format!("/attributes/{name}"));
+        if let Some(enabled) = attribute("enabled").and_then(Json::as_bool) {
+            self.enabled = enabled;
+        }
+        let moment = |name: &str, own: Option<i64>| attribute(name).and_then(Json::as_i64).or(own);
+        let (start, end) = (moment("nbf", self.not_before), moment("exp", self.expires));
+        if start.zip(end).is_some_and(|(start, end)| end <= start) {
+            return Err(refusal(
+                400,
+                "BadParameter",
+                "The expiration of a key is later than its activation.",
+            ));
+        }
+        (self.not_before, self.expires) = (start, end);
+        let Some(tags) = body.get("tags").and_then(Json::as_object) else {
+            return Ok(());
+        };
+        let is_short = |value: &Json| value.as_str().is_some_and(|text| text.len() <= 256);
+        if tags.len() > 15 || !tags.values().all(is_short) {
+            return Err(refusal(
+                400,
+                "BadParameter",
+                "A key can have 15 tags of 256 characters.",
+            ));
+        }
+        let text = |value: &Json| value.as_str().unwrap_or_default().to_owned();
+        self.tags = tags
+            .iter()
+            .map(|(name, value)| (name.clone(), text(value)))
+            .collect();
+        Ok(())
     }
 
     fn attributes(&self) -> Json {
@@ -220,6 +281,20 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
         ("POST", ["keys", name, "create" | "rotate"]) => {
             create(azure, request, &vault, name, &base(name))
         }
+        ("POST", ["keys", name, version, operation @ ("wrapkey" | "unwrapkey")]) => {
+            let operation = if *operation == "wrapkey" {
+                "wrapKey"
+            } else {
+                "unwrapKey"
+            };
+            wrap(
+                azure,
+                request,
+                (&vault, name, version),
+                operation,
+                &base(name),
+            )
+        }
         ("DELETE", ["keys", name]) => delete(azure, &vault, name, &base(name)),
         ("GET", ["deletedkeys", name]) => deleted(azure, &vault, name, &base(name)),
         ("POST", ["deletedkeys", name, "recover"]) => recover(azure, &vault, name, &base(name)),
@@ -320,25 +395,8 @@ fn patch(
     let Some(found) = key.versions.iter_mut().find(|one| one.name == wanted) else {
         return key_not_found(name);
     };
-    if let Some(enabled) = body.pointer("/attributes/enabled").and_then(Json::as_bool) {
-        found.enabled = enabled;
-    }
-    if let Some(tags) = body.get("tags").and_then(Json::as_object) {
-        if tags.len() > 15
-            || tags
-                .values()
-                .any(|value| value.as_str().is_none_or(|text| text.len() > 256))
-        {
-            return refusal(
-                400,
-                "BadParameter",
-                "A key can have 15 tags of 256 characters.",
-            );
-        }
-        found.tags = tags
-            .iter()
-            .map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned()))
-            .collect();
+    if let Err(refused) = found.take(&body) {
+        return refused;
     }
     Answer::json(200, &found.bundle(base))
 }
@@ -367,8 +425,24 @@ fn create(
             .filter(char::is_ascii_hexdigit)
             .collect::<String>()
     );
-    let mut new = VersionOfKey::new(vault == HSM, &version);
+    let is_rotation = request.path.ends_with("/rotate");
+    let former = of(azure, vault, name).and_then(|key| key.versions.last().cloned());
+    let mut new = match (is_rotation, former) {
+        (true, None) => return key_not_found(name),
+        // A rotation keeps type, size and operations; the dates of a new version come from the rotation policy.
+        (true, Some(former)) => VersionOfKey {
+            name: version,
+            enabled: true,
+            not_before: None,
+            expires: None,
+            ..former
+        },
+        (false, _) => VersionOfKey::new(vault == HSM, &version),
+    };
     new.created = now();
+    if let Err(refused) = new.take(&body) {
+        return refused;
+    }
     if let Some(kind) = body.get("kty").and_then(Json::as_str) {
         new.kind = kind.to_owned();
     }
@@ -381,6 +455,27 @@ fn create(
         .or_default();
     key.versions.push(new.clone());
     Answer::json(200, &new.bundle(base))
+}
+
+/// Wraps and unwraps. There is no cryptography here: what is wrapped comes out as it went in.
+fn wrap(
+    azure: &mut AzureWorld,
+    request: &Request,
+    (vault, name, version): (&str, &str, &str),
+    operation: &str,
+    base: &str,
+) -> Answer {
+    let found = there(azure, vault, name)
+        .and_then(|key| key.versions.iter().find(|one| one.name == version).cloned());
+    let Some(found) = found else {
+        return key_not_found(name);
+    };
+    if let Some((code, why)) = found.refuses(operation) {
+        return refusal_within(403, "Forbidden", code, &why);
+    }
+    let value = request.json().get("value").cloned().unwrap_or_default();
+    let kid = format!("{base}/{version}");
+    Answer::json(200, &json!({ "kid": kid, "value": value }))
 }
 
 fn deleted_bundle(key: &AzureKey, vault: &str, name: &str, base: &str) -> Json {

@@ -285,6 +285,11 @@ fn is_login_of_a_host(path: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(TENANT) || rest.starts_with("common/discovery"))
 }
 
+/// Carries out what is due.
+pub(crate) fn carry_on(shared: &Shared) {
+    workspaces::tick(shared);
+}
+
 /// Answers one request.
 pub fn answer(shared: &Shared, request: &Request, effect: Option<&Effect>) -> Answer {
     let path = decoded(&request.path);

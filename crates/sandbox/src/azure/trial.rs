@@ -188,24 +188,9 @@ pub fn try_key(azure: &AzureWorld, key_id: &str, principal: &str) -> Result<(), 
             ));
         }
     }
-    let now = time::OffsetDateTime::now_utc().unix_timestamp();
-    if found.expires.is_some_and(|end| end <= now)
-        || found.not_before.is_some_and(|start| start > now)
-    {
-        return Err(format!(
-            "KeyOperationForbidden: the key {name} is outside its dates, and wraps nothing."
-        ));
-    }
-    if !found.enabled {
-        return Err(format!(
-            "KeyDisabled: Operation unwrapKey is not allowed on a disabled key ({name})."
-        ));
-    }
     for operation in ["wrapKey", "unwrapKey"] {
-        if !found.operations.iter().any(|own| own == operation) {
-            return Err(format!(
-                "KeyOperationForbidden: {operation} is not in key_ops of {name}."
-            ));
+        if let Some((code, why)) = found.refuses(operation) {
+            return Err(format!("{code}: {why} ({name})"));
         }
     }
     if !found.kind.starts_with("RSA") {
