@@ -12,9 +12,16 @@ const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 /// The proxies of an environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
-    https: Option<String>,
-    http: Option<String>,
+    https: Option<Named>,
+    http: Option<Named>,
     except: String,
+}
+
+/// A proxy, and the variable that names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named {
+    variable: &'static str,
+    address: String,
 }
 
 impl Proxies {
@@ -24,18 +31,33 @@ impl Proxies {
     }
 
     fn of(variable: &dyn Fn(&str) -> Option<String>) -> Self {
-        let first = |names: [&str; 2]| {
-            names
-                .into_iter()
-                .filter_map(variable)
-                .find(|value| !value.trim().is_empty())
+        let first = |names: [&'static str; 2]| {
+            names.into_iter().find_map(|name| {
+                let address = variable(name).filter(|value| !value.trim().is_empty())?;
+                Some(Named {
+                    variable: name,
+                    address,
+                })
+            })
         };
         let all = first(["ALL_PROXY", "all_proxy"]);
         Self {
             https: first(["HTTPS_PROXY", "https_proxy"]).or_else(|| all.clone()),
             http: first(["HTTP_PROXY", "http_proxy"]).or(all),
-            except: first(["NO_PROXY", "no_proxy"]).unwrap_or_default(),
+            except: first(["NO_PROXY", "no_proxy"])
+                .map(|named| named.address)
+                .unwrap_or_default(),
         }
+    }
+
+    /// The variable whose proxy is not an address, and what it says, without what may be a secret.
+    pub fn malformed(&self) -> Option<(&'static str, String)> {
+        let wrong = [&self.https, &self.http]
+            .into_iter()
+            .flatten()
+            .find(|named| Proxy::all(&named.address).is_err())?;
+        let shown = wrong.address.rsplit('@').next().unwrap_or_default();
+        Some((wrong.variable, shown.to_owned()))
     }
 
     /// A client that uses them. Without any in the environment, those of the system are used.
@@ -49,10 +71,10 @@ impl Proxies {
         let except = || NoProxy::from_string(&format!("{},{LOOPBACK}", self.except));
         let mut builder = builder.no_proxy();
         if let Some(proxy) = &self.https {
-            builder = builder.proxy(Proxy::https(proxy)?.no_proxy(except()));
+            builder = builder.proxy(Proxy::https(&proxy.address)?.no_proxy(except()));
         }
         if let Some(proxy) = &self.http {
-            builder = builder.proxy(Proxy::http(proxy)?.no_proxy(except()));
+            builder = builder.proxy(Proxy::http(&proxy.address)?.no_proxy(except()));
         }
         Ok(builder)
     }
@@ -73,7 +95,8 @@ impl Proxies {
         } else {
             &self.http
         }
-        .as_ref()?;
+        .as_ref()
+        .map(|named| &named.address)?;
         let shown = if proxy.contains("://") {
             proxy.clone()
         } else {
@@ -90,6 +113,22 @@ impl Proxies {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_variable_of_a_proxy_that_is_no_address_is_named() {
+        let rows = [
+            ("HTTP_PROXY", "::bad", Some("::bad")),
+            ("https_proxy", "http://user:secret@[bad", Some("[bad")),
+            ("ALL_PROXY", "proxy:3128", None),
+            ("HTTPS_PROXY", "http://user:secret@proxy:3128", None),
+            ("HTTPS_PROXY", " ", None),
+        ];
+        for (variable, address, expected) in rows {
+            let proxies = Proxies::of(&|name| (name == variable).then(|| address.to_owned()));
+            let expected = expected.map(|shown| (variable, shown.to_owned()));
+            assert_eq!(proxies.malformed(), expected, "{variable}={address}");
+        }
+    }
 
     /// Each row: the environment, the address, and the proxy that a message names.
     #[test]

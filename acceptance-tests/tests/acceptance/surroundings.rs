@@ -1,6 +1,7 @@
 //! The provider block, the environment and the profile; what is missing is told before anything is done.
 
 use acceptance_tests::harness::Workdir;
+use acceptance_tests::harness::providers::provider_binary;
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{ACCOUNT_ID, CLIENT_ID, CLIENT_SECRET, Options, Sandbox};
 
@@ -13,12 +14,6 @@ fn stage() -> Stage {
         "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
     ));
     stage
-}
-
-fn without_databricks(stage: &mut Stage) {
-    for name in ["HOST", "ACCOUNT_ID", "CLIENT_ID", "CLIENT_SECRET"] {
-        stage.workdir.unset(&format!("DATABRICKS_{name}"));
-    }
 }
 
 fn with_provider(stage: &Stage, block: &str) {
@@ -45,7 +40,7 @@ fn what_is_missing_is_told_with_what_to_set() {
         ),
         (
             "DATABRICKS_CLIENT_SECRET",
-            "Half a Databricks credential is configured",
+            "Incomplete Databricks credential: `client_secret` is missing",
         ),
     ];
     for (name, summary) in rows {
@@ -84,7 +79,15 @@ fn a_token_and_a_service_principal_together_are_one_too_many() {
 #[test]
 fn a_profile_says_where_and_who() {
     let mut stage = stage();
-    without_databricks(&mut stage);
+    // The profile that the provider block names wins over an environment that would lead elsewhere.
+    for (name, value) in [
+        ("HOST", "https://accounts.gcp.databricks.com"),
+        ("ACCOUNT_ID", "00000000-0000-4000-8000-000000000000"),
+        ("CLIENT_SECRET", "of-somebody-else"),
+        ("TOKEN", "of-somebody-else"),
+    ] {
+        stage.workdir.set(&format!("DATABRICKS_{name}"), value);
+    }
     let file = format!(
         "[DEFAULT]\nhost = https://accounts.cloud.databricks.com\n\n[sandbox]\nhost          = {} # the sandbox\naccount_id    = \
          {ACCOUNT_ID}\nclient_id     = {CLIENT_ID}\nclient_secret = {CLIENT_SECRET}\n",
@@ -104,7 +107,114 @@ fn a_profile_says_where_and_who() {
             .refused_plan()
             .error("The Databricks profile does not exist")
             .detail
-            .contains("[nope]")
+            .contains("[nope], which `profile` names")
+    );
+    std::fs::remove_file(stage.workdir.path().join(".databrickscfg")).unwrap();
+    let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+    stage
+        .workdir
+        .write("main.tf", &text.replace("  profile = \"nope\"", ""));
+    stage.workdir.set("DATABRICKS_CONFIG_PROFILE", "nope");
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The Databricks configuration file cannot be read");
+    assert!(
+        error.detail.contains(
+            "The profile `nope`, which the environment variable DATABRICKS_CONFIG_PROFILE names"
+        ),
+        "{}",
+        error.detail
+    );
+}
+
+/// A profile of AWS that is named signs the calls or is an error, whatever access key the environment has; the sandbox sees whose key signed.
+#[test]
+fn a_profile_of_aws_that_is_named_wins_over_the_environment_or_fails() {
+    let mut stage = stage();
+    let files = "[default]\naws_access_key_id = AKIADEFAULT\naws_secret_access_key = x\n[profile other]\naws_access_key_id = AKIAOTHER\n\
+                 aws_secret_access_key = x\n[profile empty]\nregion = eu-central-1\n";
+    stage.workdir.write("aws-config", files);
+    let file = stage.workdir.path().join("aws-config");
+    let file = file.display().to_string();
+    stage.workdir.set("AWS_CONFIG_FILE", &file);
+    stage
+        .workdir
+        .set("AWS_SHARED_CREDENTIALS_FILE", "/no/credentials");
+    let signed = |stage: &Stage| {
+        let record = stage
+            .sandbox
+            .with(|world| std::mem::take(&mut world.record));
+        let keys = record
+            .iter()
+            .filter(|one| one.operation.starts_with("KMS "))
+            .map(|one| one.access_key.clone());
+        keys.collect::<std::collections::BTreeSet<_>>()
+    };
+    let only = |key: &str| std::collections::BTreeSet::from([key.to_owned()]);
+    signed(&stage);
+    let key = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    // Each row: the flags, the variables, and the access key that signs, or the words of the error.
+    let environment = "AKIASANDBOXSANDBOX00";
+    let rows: [(&[&str], &[(&str, &str)], Result<&str, &str>); 6] = [
+        (&[], &[], Ok(environment)),
+        (&["--aws-profile", "other"], &[], Ok("AKIAOTHER")),
+        (&["--aws-profile", "default"], &[], Ok("AKIADEFAULT")),
+        (
+            &["--aws-profile", "nope"],
+            &[],
+            Err("The profile `nope` is set"),
+        ),
+        (&["--aws-profile", "empty"], &[], Err("(profile `empty`)")),
+        // As with AWS's own tools, this variable names what is used when nothing else is configured.
+        (&[], &[("AWS_PROFILE", "other")], Ok(environment)),
+    ];
+    for (flags, variables, expected) in rows {
+        let output = std::process::Command::new(provider_binary())
+            .args(["key", "status", key, "--format", "json"])
+            .args(flags)
+            .envs(stage.sandbox.environment())
+            .env("HOME", stage.workdir.path())
+            .env("AWS_CONFIG_FILE", &file)
+            .env("AWS_SHARED_CREDENTIALS_FILE", "/no/credentials")
+            .envs(variables.iter().copied())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        match expected {
+            Ok(key) => assert_eq!(signed(&stage), only(key), "{flags:?}: {said}"),
+            Err(words) => {
+                assert!(said.contains(words), "{flags:?}: {said}");
+                assert!(signed(&stage).is_empty(), "{flags:?}");
+            }
+        }
+    }
+    with_provider(&stage, "  aws = {\n    profile = \"other\"\n  }");
+    stage.workdir.apply();
+    assert_eq!(signed(&stage), only("AKIAOTHER"));
+    let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+    stage.workdir.write(
+        "main.tf",
+        &text.replace("profile = \"other\"", "profile = \"nope\""),
+    );
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The AWS profile does not exist");
+    assert!(
+        error.detail.contains(&file) && error.detail.contains("/no/credentials does not exist"),
+        "{}",
+        error.detail
+    );
+    // An access key in the block needs no profile.
+    let own = "profile    = \"nope\"\n    access_key = \"AKIAOWN\"\n    secret_key = \"x\"";
+    let text = text.replace("profile = \"other\"", own);
+    stage.workdir.write("main.tf", &text);
+    stage.workdir.empty_plan();
+    assert_eq!(signed(&stage), only("AKIAOWN"));
+    stage.workdir.set("HTTP_PROXY", "::bad");
+    let run = stage.workdir.refused_plan();
+    let error = run.error("The proxy is not an address");
+    assert!(
+        error.detail.contains("HTTP_PROXY is `::bad`"),
+        "{}",
+        error.detail
     );
 }
 

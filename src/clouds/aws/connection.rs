@@ -16,7 +16,7 @@ use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::OnceCell;
 
 use super::errors::{AwsError, understand};
-use super::http;
+use super::{http, profile};
 use crate::vocabulary::is_loopback;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
 
@@ -105,7 +105,7 @@ impl Connection {
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
         R: std::fmt::Debug + Send + Sync + 'static,
     {
-        match understand(permission, error) {
+        match understand(permission, error, self.settings.profile.is_some()) {
             AwsError::Credentials { reason, source, .. } => {
                 let variable = || {
                     std::env::var("AWS_PROFILE")
@@ -132,7 +132,7 @@ impl Connection {
                     .operation_attempt_timeout(ATTEMPT)
                     .build();
                 let mut loader = aws_config::defaults(BehaviorVersion::latest())
-                    .timeout_config(timeouts)
+                    .timeout_config(timeouts.clone())
                     .http_client(self.usual());
                 if let Some(region) = &settings.region {
                     loader = loader.region(Region::new(region.clone()));
@@ -140,7 +140,11 @@ impl Connection {
                 if let Some(profile) = &settings.profile {
                     loader = loader.profile_name(profile);
                 }
-                if let (Some(id), Some(secret)) = (&settings.access_key, &settings.secret_key) {
+                let key = settings
+                    .access_key
+                    .as_ref()
+                    .zip(settings.secret_key.as_ref());
+                if let Some((id, secret)) = key {
                     let token = settings
                         .token
                         .as_ref()
@@ -153,7 +157,16 @@ impl Connection {
                         "provider",
                     ));
                 }
-                let config = loader.load().await;
+                let mut config = loader.load().await;
+                // The loader's own chain would begin with the environment.
+                if let Some(profile) = settings.profile.as_deref().filter(|_| key.is_none()) {
+                    let region = config.region().cloned();
+                    let own = profile::credentials(profile, region, self.usual(), timeouts);
+                    config = config
+                        .to_builder()
+                        .credentials_provider(SharedCredentialsProvider::new(own))
+                        .build();
+                }
                 match &settings.assume_role {
                     None => config,
                     Some(role) => self.assume(config, role).await,

@@ -69,7 +69,12 @@ impl AwsError {
     }
 }
 
-pub(super) fn understand<E, R>(permission: &'static str, error: SdkError<E, R>) -> AwsError
+/// What an error means. `names_profile`: whether the credentials are those of a profile that the configuration names.
+pub(super) fn understand<E, R>(
+    permission: &'static str,
+    error: SdkError<E, R>,
+    names_profile: bool,
+) -> AwsError
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     R: std::fmt::Debug + Send + Sync + 'static,
@@ -103,7 +108,7 @@ where
             message,
             source: Some(Arc::new(error)),
         },
-        None => match cause::<CredentialsError>(&error).map(of_credentials) {
+        None => match cause(&error).map(|error| of_credentials(error, names_profile)) {
             Some(reason) => AwsError::Credentials {
                 reason,
                 profile: None,
@@ -132,8 +137,11 @@ fn cause<'a, T: std::error::Error + 'static>(
 }
 
 /// Why no credentials could be had, without the SDK's own words where ours say it.
-fn of_credentials(error: &CredentialsError) -> String {
+fn of_credentials(error: &CredentialsError, names_profile: bool) -> String {
     match error {
+        CredentialsError::CredentialsNotLoaded(_) if names_profile => {
+            "the profile, the container and the instance have none".to_owned()
+        }
         CredentialsError::CredentialsNotLoaded(_) => {
             "the environment, the profile, the web identity, the container and the instance have none".to_owned()
         }

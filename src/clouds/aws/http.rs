@@ -94,8 +94,11 @@ mod tests {
             .build();
         let kms = aws_sdk_kms::Client::from_conf(config);
         let answer = kms.describe_key().key_id("x").send().await;
-        let error =
-            super::super::errors::understand("kms:DescribeKey", answer.expect_err("it has no end"));
+        let error = super::super::errors::understand(
+            "kms:DescribeKey",
+            answer.expect_err("it has no end"),
+            false,
+        );
         let said = error.to_string();
         assert!(said.contains(NoBody::TOO_LONG), "{said}");
     }

@@ -5,9 +5,11 @@ mod errors;
 mod http;
 mod iam;
 mod kms;
+mod profile;
 
 pub use connection::{AssumeRole, AwsSettings};
 pub use errors::{AwsError, credentials_remedy};
+pub use profile::missing as missing_profile;
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -239,6 +239,39 @@ impl Credential {
     }
 }
 
+/// Whether settings have what this method needs. `has_token`: whether the usual variable has an OIDC token.
+fn configures(
+    method: AuthType,
+    host: &AccountHost,
+    has: &dyn Fn(Name) -> bool,
+    has_token: bool,
+) -> bool {
+    match method {
+        AuthType::Pat => has(Name::Token),
+        AuthType::OAuthM2m => has(Name::ClientId) && has(Name::ClientSecret),
+        AuthType::EnvOidc => has(Name::OidcTokenEnv) || has_token,
+        AuthType::FileOidc => has(Name::OidcTokenFile),
+        AuthType::AzureClientSecret => {
+            host.cloud() == Some(Cloud::Azure)
+                && has(Name::AzureClientId)
+                && has(Name::AzureClientSecret)
+        }
+        // Beside a client ID, Google's credentials are there for Google Cloud alone.
+        AuthType::GoogleCredentials => {
+            host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleCredentials) && !has(Name::ClientId)
+        }
+        AuthType::GoogleId => host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleServiceAccount),
+        // As in the official SDKs, only who asks for it gets it.
+        AuthType::OAuthM2mGcp => false,
+        AuthType::DatabricksCli | AuthType::GitHubOidc | AuthType::AzureCli => false,
+    }
+}
+
+/// Whether `auth_type` of the environment means a method that the configuration sets.
+fn refines(wanted: AuthType, own: AuthType) -> bool {
+    wanted == own || (wanted, own) == (AuthType::OAuthM2mGcp, AuthType::OAuthM2m)
+}
+
 impl Settings {
     /// The one credential that is meant.
     ///
@@ -250,16 +283,33 @@ impl Settings {
         account: &AccountId,
         around: &Surroundings<'_>,
     ) -> Result<Credential, AuthError> {
-        if let Some(wanted) = self.get(Name::AuthType) {
-            return self.by(wanted.parse()?, host, account, around);
+        let wanted: Option<AuthType> = self.get(Name::AuthType).map(str::parse).transpose()?;
+        let configured = |has: &dyn Fn(Name) -> bool, has_token: bool| -> Vec<AuthType> {
+            let all = AuthType::ALL.iter().copied();
+            all.filter(|method| configures(*method, host, has, has_token))
+                .collect()
+        };
+        // What the configuration sets does not compete with what the environment has.
+        let own = configured(&|name| self.is_named(name), false);
+        let chooses = |wanted: AuthType| {
+            self.is_named(Name::AuthType) || own.iter().any(|one| refines(wanted, *one))
+        };
+        if let Some(wanted) = wanted.filter(|wanted| own.is_empty() || chooses(*wanted)) {
+            self.leaves_nothing_out(wanted, &own)?;
+            return self.by(wanted, host, account, around);
         }
-        let configured: Vec<AuthType> = AuthType::ALL
-            .iter()
-            .copied()
-            .filter(|method| self.configures(*method, host, around))
-            .collect();
-        match configured.as_slice() {
-            [one] => self.by(*one, host, account, around),
+        let methods = match own.is_empty() {
+            false => own.clone(),
+            true => configured(
+                &|name| self.get(name).is_some(),
+                around.get(USUAL_OIDC_VARIABLE).is_some(),
+            ),
+        };
+        match methods.as_slice() {
+            [one] => {
+                self.leaves_nothing_out(*one, &own)?;
+                self.by(*one, host, account, around)
+            }
             [] => self.ambient(host, account, around),
             several => {
                 let names: Vec<&str> = several.iter().map(|method| method.name()).collect();
@@ -268,33 +318,21 @@ impl Settings {
         }
     }
 
-    /// Whether somebody set what this method needs.
-    fn configures(&self, method: AuthType, host: &AccountHost, around: &Surroundings<'_>) -> bool {
-        let has = |name| self.get(name).is_some();
+    /// Refuses to pass over half a service principal that the configuration names, for a credential of the environment.
+    fn leaves_nothing_out(&self, method: AuthType, own: &[AuthType]) -> Result<(), AuthError> {
+        let is_of_environment = own.is_empty() && !self.is_named(Name::AuthType);
         match method {
-            AuthType::Pat => has(Name::Token),
-            AuthType::OAuthM2m => has(Name::ClientId) && has(Name::ClientSecret),
-            AuthType::EnvOidc => {
-                has(Name::OidcTokenEnv) || around.get(USUAL_OIDC_VARIABLE).is_some()
+            AuthType::Pat | AuthType::AzureClientSecret | AuthType::GoogleId
+                if is_of_environment && self.is_named(Name::ClientSecret) =>
+            {
+                Err(AuthError::Half("client_secret", "client_id"))
             }
-            AuthType::FileOidc => has(Name::OidcTokenFile),
-            AuthType::AzureClientSecret => {
-                host.cloud() == Some(Cloud::Azure)
-                    && has(Name::AzureClientId)
-                    && has(Name::AzureClientSecret)
+            AuthType::Pat | AuthType::AzureClientSecret | AuthType::GoogleId
+                if is_of_environment && self.is_named(Name::ClientId) =>
+            {
+                Err(AuthError::Half("client_id", "client_secret"))
             }
-            // Beside a client ID, Google's credentials are there for Google Cloud alone.
-            AuthType::GoogleCredentials => {
-                host.cloud() == Some(Cloud::Gcp)
-                    && has(Name::GoogleCredentials)
-                    && !has(Name::ClientId)
-            }
-            AuthType::GoogleId => {
-                host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleServiceAccount)
-            }
-            // As in the official SDKs, only who asks for it gets it.
-            AuthType::OAuthM2mGcp => false,
-            AuthType::DatabricksCli | AuthType::GitHubOidc | AuthType::AzureCli => false,
+            _ => Ok(()),
         }
     }
 
@@ -400,7 +438,7 @@ impl Settings {
                 }
                 let path = around.expanded(secrecy::ExposeSecret::expose_secret(&given));
                 let read = (around.file)(&path);
-                let key = read.map_err(|error| AuthError::File {
+                let key = read.map_err(|error| AuthError::GoogleKey {
                     file: path.display().to_string(),
                     reason: error.to_string(),
                 })?;
@@ -520,6 +558,106 @@ mod tests {
         for (host, parts, expected) in rows {
             let variables = parts.concat();
             assert_eq!(chosen(host, &variables), expected, "{host} {variables:?}");
+        }
+    }
+
+    /// Each row: what the provider block sets, what is in the environment, and the method that is meant.
+    #[test]
+    fn what_the_provider_block_names_wins_over_the_environment_or_fails() {
+        let principal = [(Name::ClientId, "own"), (Name::ClientSecret, "own")];
+        let azure = [
+            (Name::AzureTenantId, "own"),
+            (Name::AzureClientId, "own"),
+            (Name::AzureClientSecret, "own"),
+        ];
+        let entra = "accounts.azuredatabricks.net";
+        let google = "accounts.gcp.databricks.com";
+        let gcp = ("DATABRICKS_AUTH_TYPE", "oauth-m2m-gcp");
+        let pat = ("DATABRICKS_AUTH_TYPE", "pat");
+        type Row<'a> = (
+            &'a str,
+            &'a [(Name, &'a str)],
+            &'a [(&'a str, &'a str)],
+            Result<&'a str, AuthError>,
+        );
+        let rows: [Row<'_>; 15] = [
+            (AWS, &[(Name::Token, "own")], &[ID, SECRET], Ok("pat")),
+            (AWS, &principal, &[TOKEN], Ok("oauth-m2m")),
+            (
+                AWS,
+                &principal,
+                &[TOKEN, ("DATABRICKS_OIDC_TOKEN", "x")],
+                Ok("oauth-m2m"),
+            ),
+            (AWS, &principal, &[TOKEN, pat], Ok("oauth-m2m")),
+            (google, &principal, &[TOKEN, gcp], Ok("oauth-m2m-gcp")),
+            (
+                AWS,
+                &[(Name::OidcTokenEnv, "OWN")],
+                &[TOKEN, ID],
+                Ok("env-oidc"),
+            ),
+            (
+                AWS,
+                &[(Name::OidcTokenFile, "/own")],
+                &[ID, SECRET],
+                Ok("file-oidc"),
+            ),
+            (entra, &azure, &[ID, SECRET], Ok("azure-client-secret")),
+            (
+                google,
+                &[(Name::GoogleCredentials, "{}")],
+                &[ID, SECRET],
+                Ok("google-credentials"),
+            ),
+            (
+                google,
+                &[(Name::GoogleServiceAccount, "x@y")],
+                &[ID, SECRET],
+                Ok("google-id"),
+            ),
+            (
+                AWS,
+                &[(Name::AuthType, "oauth-m2m")],
+                &[TOKEN, ID, SECRET],
+                Ok("oauth-m2m"),
+            ),
+            (
+                AWS,
+                &[(Name::AuthType, "oauth-m2m"), (Name::Token, "own")],
+                &[ID, SECRET],
+                Ok("oauth-m2m"),
+            ),
+            // Half of what is named is not passed over for something else.
+            (
+                AWS,
+                &[(Name::ClientSecret, "own")],
+                &[TOKEN],
+                Err(AuthError::Half("client_secret", "client_id")),
+            ),
+            (
+                AWS,
+                &[(Name::ClientId, "own")],
+                &[TOKEN, pat],
+                Err(AuthError::Half("client_id", "client_secret")),
+            ),
+            // The environment completes what the block begins.
+            (AWS, &[(Name::ClientId, "own")], &[SECRET], Ok("oauth-m2m")),
+        ];
+        for (host, block, variables, expected) in rows {
+            let found = surrounded(variables, None, |around| {
+                let settings = block
+                    .iter()
+                    .fold(Settings::default(), |all, (name, value)| {
+                        all.with(*name, Some(*value))
+                    })
+                    .completed(around)?;
+                let account = ACCOUNT.parse().map_err(|_| AuthError::NoAccount)?;
+                settings
+                    .credential(&AccountHost::parse(host)?, &account, around)
+                    .map(|credential| credential.auth_type().name())
+            });
+            assert_eq!(found, expected, "{host} {block:?} {variables:?}");
         }
     }
 

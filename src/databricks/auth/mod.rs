@@ -64,10 +64,22 @@ pub enum AuthError {
         file: String,
         /// The profile.
         profile: String,
+        /// What names the profile.
+        named_by: &'static str,
     },
     /// The configuration file cannot be read.
     #[error("the file {file} cannot be read: {reason}")]
     File {
+        /// The file.
+        file: String,
+        /// Why.
+        reason: String,
+        /// The profile that it should have, and what names it.
+        profile: Option<(String, &'static str)>,
+    },
+    /// The key of a Google service account cannot be read.
+    #[error("the file {file} cannot be read: {reason}")]
+    GoogleKey {
         /// The file.
         file: String,
         /// Why.

@@ -1,9 +1,9 @@
 //! Every setting of Databricks unified authentication, by its name.
 //!
-//! Precedence: attribute, then environment, then the profile of the configuration file. The file is read only when a
-//! profile is named, or when neither a host nor a credential was given elsewhere.
+//! Precedence: attribute, then the profile that an attribute names, then environment, then the profile of the environment or the default
+//! one. That last file is read only when the environment names a profile, or when neither a host nor a credential was given elsewhere.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
@@ -74,7 +74,11 @@ settings! {
 
 /// The settings that are given. All of them are kept as secrets: which of them is one depends on the method.
 #[derive(Clone, Debug, Default)]
-pub struct Settings(BTreeMap<Name, SecretString>);
+pub struct Settings {
+    all: BTreeMap<Name, SecretString>,
+    /// Those that the configuration sets, itself or by the profile that it names: what the environment has does not compete with them.
+    named: BTreeSet<Name>,
+}
 
 /// The places that settings come from besides the configuration.
 #[derive(Clone, Copy)]
@@ -123,6 +127,14 @@ impl Surroundings<'_> {
     }
 }
 
+/// What names the profile.
+fn named_by(is_attribute: bool) -> &'static str {
+    match is_attribute {
+        true => "`profile`",
+        false => "the environment variable DATABRICKS_CONFIG_PROFILE",
+    }
+}
+
 impl Settings {
     /// These settings and one more; nothing, and an empty text, change nothing.
     #[must_use]
@@ -131,19 +143,19 @@ impl Settings {
             .map(Into::into)
             .filter(|value| !value.expose_secret().is_empty())
         {
-            self.0.insert(name, value);
+            self.all.insert(name, value);
         }
         self
     }
 
     /// The value of a setting.
     pub fn get(&self, name: Name) -> Option<&str> {
-        self.0.get(&name).map(ExposeSecret::expose_secret)
+        self.all.get(&name).map(ExposeSecret::expose_secret)
     }
 
     /// The value of a setting that must not be printed.
     pub fn secret(&self, name: Name) -> Option<SecretString> {
-        self.0.get(&name).cloned()
+        self.all.get(&name).cloned()
     }
 
     /// The value of a setting, as text of its own.
@@ -151,11 +163,20 @@ impl Settings {
         self.get(name).map(str::to_owned)
     }
 
+    fn has(&self, name: Name) -> bool {
+        self.all.contains_key(&name)
+    }
+
+    /// Whether the configuration sets it, itself or by the profile that it names.
+    pub(super) fn is_named(&self, name: Name) -> bool {
+        self.named.contains(&name)
+    }
+
     fn fill(&mut self, name: Name, value: impl FnOnce() -> Option<String>) {
-        if !self.0.contains_key(&name)
+        if !self.has(name)
             && let Some(value) = value().filter(|value| !value.is_empty())
         {
-            self.0.insert(name, value.into());
+            self.all.insert(name, value.into());
         }
     }
 
@@ -165,19 +186,32 @@ impl Settings {
     /// When a profile is named that cannot be read.
     pub fn completed(&self, around: &Surroundings<'_>) -> Result<Self, AuthError> {
         let mut all = self.clone();
+        let names_profile = self.has(Name::Profile) || self.has(Name::ConfigFile);
+        if names_profile {
+            for name in [Name::Profile, Name::ConfigFile] {
+                all.fill(name, || around.get(name.variable()));
+            }
+            all.add_profile(around, self.has(Name::Profile))?;
+        }
+        all.named = all.all.keys().copied().collect();
         for name in Name::ALL {
             all.fill(*name, || around.get(name.variable()));
         }
         let nothing_given = !Name::ALL
             .iter()
-            .any(|name| name.identifies() && all.0.contains_key(name));
-        if all.0.contains_key(&Name::Profile) || nothing_given {
-            all.add_profile(around)?;
+            .any(|name| name.identifies() && all.has(*name));
+        if !names_profile && (all.has(Name::Profile) || nothing_given) {
+            all.add_profile(around, false)?;
         }
         Ok(all)
     }
 
-    fn add_profile(&mut self, around: &Surroundings<'_>) -> Result<(), AuthError> {
+    /// `is_attribute`: whether an attribute names the profile, and not the environment.
+    fn add_profile(
+        &mut self,
+        around: &Surroundings<'_>,
+        is_attribute: bool,
+    ) -> Result<(), AuthError> {
         let named = self.text(Name::Profile);
         let named_file = self.text(Name::ConfigFile);
         let path = around.expanded(named_file.as_deref().unwrap_or("~/.databrickscfg"));
@@ -192,15 +226,21 @@ impl Settings {
                 return Ok(());
             }
             Err(error) => {
+                let reason = match error.kind() {
+                    std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
+                    _ => error.to_string(),
+                };
                 return Err(AuthError::File {
                     file,
-                    reason: error.to_string(),
+                    reason,
+                    profile: named.map(|name| (name, named_by(is_attribute))),
                 });
             }
         };
         let ini = ini::Ini::load_from_str(&text).map_err(|error| AuthError::File {
             file: file.clone(),
             reason: error.msg.to_string(),
+            profile: named.clone().map(|name| (name, named_by(is_attribute))),
         })?;
         let settings_default = ini
             .get_from(Some("__settings__"), "default_profile")
@@ -211,7 +251,11 @@ impl Settings {
             .unwrap_or_else(|| "DEFAULT".to_owned());
         let Some(section) = ini.section(Some(profile.as_str())) else {
             return if named.is_some() {
-                Err(AuthError::NoProfile { file, profile })
+                Err(AuthError::NoProfile {
+                    file,
+                    profile,
+                    named_by: named_by(is_attribute),
+                })
             } else {
                 Ok(())
             };
@@ -319,19 +363,70 @@ pub(super) mod tests {
 
     #[test]
     fn a_profile_that_is_named_must_exist() {
-        let named = Settings::default().with(Name::Profile, Some("nope"));
-        assert!(matches!(
-            complete(&named, &[], Some("[DEFAULT]\n")),
-            Err(AuthError::NoProfile { .. })
-        ));
-        assert!(matches!(
-            complete(&named, &[], None),
-            Err(AuthError::File { .. })
-        ));
+        let attribute = Settings::default().with(Name::Profile, Some("nope"));
+        let variable = [("DATABRICKS_CONFIG_PROFILE", "nope")];
+        let rows = [
+            (attribute, [].as_slice(), "`profile`"),
+            (
+                Settings::default(),
+                variable.as_slice(),
+                "the environment variable DATABRICKS_CONFIG_PROFILE",
+            ),
+        ];
+        for (settings, variables, expected) in rows {
+            let empty = complete(&settings, variables, Some("[DEFAULT]\n"));
+            assert!(
+                matches!(&empty, Err(AuthError::NoProfile { profile, named_by, .. }) if profile == "nope" && *named_by == expected),
+                "{empty:?}"
+            );
+            let none = complete(&settings, variables, None);
+            assert!(
+                matches!(&none, Err(AuthError::File { profile: Some((profile, named_by)), .. }) if profile == "nope" && *named_by == expected),
+                "{none:?}"
+            );
+        }
         assert!(
             complete(&Settings::default(), &[], None).is_ok(),
             "no file is no error when none is asked for"
         );
+    }
+
+    /// Each row: what the provider block sets, and what the setting is then; the environment says otherwise in each.
+    #[test]
+    fn the_environment_does_not_win_over_what_the_provider_block_names() -> Result<(), AuthError> {
+        let file =
+            "[DEFAULT]\nhost = default\n[other]\nhost = profile\naccount_id = 7\ntoken = profile\n";
+        let environment: Vec<(&str, &str)> = Name::ALL
+            .iter()
+            .map(|name| (name.variable(), "environment"))
+            .filter(|(name, _)| !name.starts_with("DATABRICKS_CONFIG_"))
+            .collect();
+        for name in Name::ALL {
+            if [Name::Profile, Name::ConfigFile].contains(name) {
+                continue;
+            }
+            let block = Settings::default().with(*name, Some("block"));
+            let found = complete(&block, &environment, Some(file))?;
+            assert_eq!(found.get(*name), Some("block"), "{name:?}");
+        }
+        let other = Settings::default().with(Name::Profile, Some("other"));
+        let with_host = other.clone().with(Name::Host, Some("block"));
+        let in_file = Settings::default().with(Name::ConfigFile, Some("/own"));
+        let rows = [
+            (&other, Name::Host, "profile"),
+            (&other, Name::AccountId, "7"),
+            (&other, Name::Token, "profile"),
+            // What the profile does not say, the environment may.
+            (&other, Name::Audience, "environment"),
+            (&with_host, Name::Host, "block"),
+            (&with_host, Name::Token, "profile"),
+            (&in_file, Name::Host, "default"),
+        ];
+        for (block, name, expected) in rows {
+            let found = complete(block, &environment, Some(file))?;
+            assert_eq!(found.get(name), Some(expected), "{name:?} of {block:?}");
+        }
+        Ok(())
     }
 
     #[test]

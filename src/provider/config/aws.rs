@@ -66,7 +66,10 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "Region for calls that do not depend on a key (STS). The provider calls KMS in the region of the key. Default: \
              the region that the AWS tools use.",
         ),
-        Attribute::string("profile").describe("Profile of the shared AWS configuration."),
+        Attribute::string("profile").describe(
+            "Profile of the shared AWS configuration. It must exist, and wins over an access key in the environment. Default: the default \
+             credential chain of the AWS tools.",
+        ),
         Attribute::string("access_key").describe("Access key ID. Prefer the environment, a profile, or a role."),
         Attribute::string("secret_key").sensitive().describe("Secret of the access key."),
         Attribute::string("token").sensitive().describe("Session token of a temporary access key."),

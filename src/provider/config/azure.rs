@@ -54,8 +54,7 @@ fn check_endpoints(value: &Value) -> Result<(), Problem> {
 /// The attributes of the block.
 pub(super) fn attributes() -> Vec<Attribute> {
     let said = |name: &'static str, what: &str, variables: &str| {
-        Attribute::string(name)
-            .describe(format!("{what} Default: environment variable {variables}."))
+        Attribute::string(name).describe(format!("{what} Default: {variables}."))
     };
     let switch = |name: &'static str, what: &str, variable: &str, default: &str| {
         Attribute::bool(name).describe(format!(
@@ -66,39 +65,39 @@ pub(super) fn attributes() -> Vec<Attribute> {
         said(
             "tenant_id",
             "Tenant of Microsoft Entra ID.",
-            "`ARM_TENANT_ID`, then `azure_tenant_id`",
+            "`azure_tenant_id`, then environment variable `ARM_TENANT_ID`",
         ),
         said(
             "subscription_id",
             "Subscription in which to look for vaults, beside that of the workspace.",
-            "`ARM_SUBSCRIPTION_ID`",
+            "environment variable `ARM_SUBSCRIPTION_ID`",
         ),
         said(
             "client_id",
             "Client ID of an application, or of a user-assigned managed identity.",
-            "`ARM_CLIENT_ID` or `ARM_CLIENT_ID_FILE_PATH`, then `azure_client_id`",
+            "`azure_client_id`, then environment variable `ARM_CLIENT_ID` or `ARM_CLIENT_ID_FILE_PATH`",
         ),
         said(
             "client_secret",
             "Secret of the application.",
-            "`ARM_CLIENT_SECRET` or `ARM_CLIENT_SECRET_FILE_PATH`, then `azure_client_secret`",
+            "`azure_client_secret`, then environment variable `ARM_CLIENT_SECRET` or `ARM_CLIENT_SECRET_FILE_PATH`",
         )
         .sensitive(),
         said(
             "client_certificate",
             "Certificate of the application and its private key, as base64 of PKCS#12 (`.pfx`) or PEM.",
-            "`ARM_CLIENT_CERTIFICATE`",
+            "environment variable `ARM_CLIENT_CERTIFICATE`",
         )
         .sensitive(),
         said(
             "client_certificate_path",
             "File with the certificate of the application and its private key: PKCS#12 (`.pfx`) or PEM.",
-            "`ARM_CLIENT_CERTIFICATE_PATH`",
+            "environment variable `ARM_CLIENT_CERTIFICATE_PATH`",
         ),
         said(
             "client_certificate_password",
             "Password of the PKCS#12 file. A private key in PEM must not have one.",
-            "`ARM_CLIENT_CERTIFICATE_PASSWORD`",
+            "environment variable `ARM_CLIENT_CERTIFICATE_PASSWORD`",
         )
         .sensitive(),
         switch(
@@ -107,27 +106,27 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "ARM_USE_OIDC",
             "false",
         ),
-        said("oidc_token", "The token.", "`ARM_OIDC_TOKEN`").sensitive(),
+        said("oidc_token", "The token.", "environment variable `ARM_OIDC_TOKEN`").sensitive(),
         said(
             "oidc_token_file_path",
             "File with the token.",
-            "`ARM_OIDC_TOKEN_FILE_PATH`",
+            "environment variable `ARM_OIDC_TOKEN_FILE_PATH`",
         ),
         said(
             "oidc_request_url",
-            "Address at which the CI system gives out tokens.",
-            "`ARM_OIDC_REQUEST_URL`, `ACTIONS_ID_TOKEN_REQUEST_URL` or `SYSTEM_OIDCREQUESTURI`",
+            "URL where the CI system issues OIDC tokens.",
+            "environment variable `ARM_OIDC_REQUEST_URL`, `ACTIONS_ID_TOKEN_REQUEST_URL` or `SYSTEM_OIDCREQUESTURI`",
         ),
         said(
             "oidc_request_token",
-            "What it is asked with.",
-            "`ARM_OIDC_REQUEST_TOKEN`, `ACTIONS_ID_TOKEN_REQUEST_TOKEN` or `SYSTEM_ACCESSTOKEN`",
+            "Bearer token for `oidc_request_url`.",
+            "environment variable `ARM_OIDC_REQUEST_TOKEN`, `ACTIONS_ID_TOKEN_REQUEST_TOKEN` or `SYSTEM_ACCESSTOKEN`",
         )
         .sensitive(),
         said(
             "ado_pipeline_service_connection_id",
             "Service connection of Azure DevOps.",
-            "`ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID` or `ARM_OIDC_AZURE_SERVICE_CONNECTION_ID`",
+            "environment variable `ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID` or `ARM_OIDC_AZURE_SERVICE_CONNECTION_ID`",
         ),
         switch(
             "use_msi",
@@ -138,7 +137,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
         said(
             "msi_endpoint",
             "Address of the metadata service.",
-            "`ARM_MSI_ENDPOINT`",
+            "environment variable `ARM_MSI_ENDPOINT`",
         ),
         switch(
             "use_cli",
@@ -153,7 +152,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "false",
         ),
         one_of("environment", &["public", "usgovernment", "china"]).describe(
-            "Azure cloud: `public`, `usgovernment` or `china`. Default: environment variable `ARM_ENVIRONMENT`, then `azure_environment`, then \
+            "Azure cloud: `public`, `usgovernment` or `china`. Default: `azure_environment`, then environment variable `ARM_ENVIRONMENT`, then \
              `public`.",
         ),
         Attribute::string("databricks_principal_id")
@@ -178,6 +177,32 @@ pub(super) struct Defaults {
     pub(super) client: Option<String>,
     pub(super) secret: Option<String>,
     pub(super) environment: Option<String>,
+}
+
+/// How the caller proves who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Method {
+    Certificate,
+    Secret,
+    Oidc,
+    Aks,
+    ManagedIdentity,
+}
+
+/// What the file that a variable names holds.
+fn in_file(
+    first: &dyn Fn(&[&str]) -> Option<String>,
+    variable: &str,
+) -> Result<Option<String>, String> {
+    let Some(path) = first(&[variable]) else {
+        return Ok(None);
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
+        Err(error) => Err(format!(
+            "the file {path}, which {variable} names, cannot be read: {error}"
+        )),
+    }
 }
 
 /// The private key and the certificate of a file: PKCS#12, as hashicorp/azurerm has it, or PEM.
@@ -265,37 +290,41 @@ impl AzureBlock {
                 .iter()
                 .find_map(|name| variable(name).filter(|value| !value.is_empty()))
         };
-        let in_file = |names: &[&str]| {
-            let path = first(names)?;
-            std::fs::read_to_string(path)
-                .ok()
-                .map(|text| text.trim().to_owned())
+        // What the block says, or the attributes of the account host, wins over the environment.
+        let or = |attribute: &Attr<String>, default: &Option<String>, name: &str| {
+            let own = text(attribute).or_else(|| default.clone());
+            own.or_else(|| first(&[name]))
         };
-        let or =
-            |attribute: &Attr<String>, names: &[&str]| text(attribute).or_else(|| first(names));
         let is_on = |attribute: &Attr<bool>, name: &str, default: bool| match attribute.known() {
             Some(value) => *value,
             None => first(&[name]).map_or(default, |value| {
                 matches!(value.to_ascii_lowercase().as_str(), "true" | "1")
             }),
         };
-        let environment =
-            or(&self.environment, &["ARM_ENVIRONMENT"]).or_else(|| defaults.environment.clone());
+        let environment = or(&self.environment, &defaults.environment, "ARM_ENVIRONMENT");
         let cloud = environment.as_deref().map(AzureCloud::named);
-        let tenant = or(&self.tenant_id, &["ARM_TENANT_ID"]).or_else(|| defaults.tenant.clone());
-        let client = or(&self.client_id, &["ARM_CLIENT_ID"])
-            .or_else(|| in_file(&["ARM_CLIENT_ID_FILE_PATH"]))
-            .or_else(|| defaults.client.clone());
+        let tenant = or(&self.tenant_id, &defaults.tenant, "ARM_TENANT_ID");
+        let named = or(&self.client_id, &defaults.client, "ARM_CLIENT_ID");
+        let (client, unreadable) = match named.map_or_else(
+            || in_file(&first, "ARM_CLIENT_ID_FILE_PATH"),
+            |id| Ok(Some(id)),
+        ) {
+            Ok(client) => (client, None),
+            Err(why) => (None, Some(why)),
+        };
         let is_aks = is_on(
             &self.use_aks_workload_identity,
             "ARM_USE_AKS_WORKLOAD_IDENTITY",
             false,
         );
-        let credential = match (cloud, environment) {
-            (Some(None), Some(word)) => AzureCredential::Unusable(format!(
+        let credential = match (cloud, environment, unreadable) {
+            (Some(None), Some(word), _) => AzureCredential::Unusable(format!(
                 "`{word}` is not a cloud of Microsoft: `environment` (ARM_ENVIRONMENT) is public, usgovernment or china"
             )),
-            _ => self.credential(&first, &in_file, &is_on, is_aks, defaults),
+            (_, _, Some(why)) => AzureCredential::Unusable(why),
+            _ => self
+                .credential(&first, &is_on, is_aks, defaults)
+                .unwrap_or_else(AzureCredential::Unusable),
         };
         let endpoints = self.endpoints.known();
         let address = |service: &str| endpoints.and_then(|all| all.get(service)).and_then(text);
@@ -303,7 +332,7 @@ impl AzureBlock {
             cloud: cloud.flatten().unwrap_or_default(),
             tenant: tenant.or_else(|| first(&["AZURE_TENANT_ID"]).filter(|_| is_aks)),
             client: client.or_else(|| first(&["AZURE_CLIENT_ID"]).filter(|_| is_aks)),
-            subscription: or(&self.subscription_id, &["ARM_SUBSCRIPTION_ID"]),
+            subscription: or(&self.subscription_id, &None, "ARM_SUBSCRIPTION_ID"),
             databricks_principal: self.databricks_principal_id.known().cloned(),
             credential,
             resource_manager: address("resource_manager"),
@@ -315,108 +344,191 @@ impl AzureBlock {
         (settings, self.is_unknown())
     }
 
-    /// In the order of hashicorp/azurerm: certificate, secret, a foreign token, managed identity, command line.
+    /// The method that the block itself names, in the order of hashicorp/azurerm. `use_cli` names none: it is a permission, for when
+    /// nothing else is configured.
+    fn named(&self, uses_oidc: bool) -> Option<Method> {
+        let has = |all: &[&Attr<String>]| all.iter().any(|one| one.known().is_some());
+        let is_true = |one: &Attr<bool>| one.known() == Some(&true);
+        let token = [
+            &self.oidc_token,
+            &self.oidc_token_file_path,
+            &self.oidc_request_url,
+            &self.ado_pipeline_service_connection_id,
+        ];
+        let rows = [
+            (
+                has(&[&self.client_certificate, &self.client_certificate_path]),
+                Method::Certificate,
+            ),
+            (has(&[&self.client_secret]), Method::Secret),
+            (
+                is_true(&self.use_oidc) || (uses_oidc && has(&token)),
+                Method::Oidc,
+            ),
+            (is_true(&self.use_aks_workload_identity), Method::Aks),
+            (is_true(&self.use_msi), Method::ManagedIdentity),
+        ];
+        rows.into_iter()
+            .find_map(|(is_named, method)| is_named.then_some(method))
+    }
+
+    /// What the block names wins over the environment; then what is configured, in the order of hashicorp/azurerm.
     fn credential(
         &self,
         first: &dyn Fn(&[&str]) -> Option<String>,
-        in_file: &dyn Fn(&[&str]) -> Option<String>,
         is_on: &dyn Fn(&Attr<bool>, &str, bool) -> bool,
         is_aks: bool,
         defaults: &Defaults,
-    ) -> AzureCredential {
-        let or =
-            |attribute: &Attr<String>, names: &[&str]| text(attribute).or_else(|| first(names));
-        let file = match or(&self.client_certificate, &["ARM_CLIENT_CERTIFICATE"]) {
-            Some(encoded) => Some(
-                STANDARD
-                    .decode(encoded.trim())
-                    .map_err(|_| "`client_certificate` is not base64".to_owned()),
-            ),
-            None => or(
-                &self.client_certificate_path,
-                &["ARM_CLIENT_CERTIFICATE_PATH"],
-            )
-            .map(|path| {
-                std::fs::read(&path).map_err(|error| {
-                    format!("the client certificate {path} cannot be read: {error}")
-                })
-            }),
-        };
-        if let Some(file) = file {
-            let password = or(
-                &self.client_certificate_password,
-                &["ARM_CLIENT_CERTIFICATE_PASSWORD"],
-            );
-            return file
-                .and_then(|file| certificate(&file, password.as_deref().unwrap_or_default()))
-                .unwrap_or_else(AzureCredential::Unusable);
-        }
-        let secret = or(&self.client_secret, &["ARM_CLIENT_SECRET"])
-            .or_else(|| in_file(&["ARM_CLIENT_SECRET_FILE_PATH"]))
-            .or_else(|| defaults.secret.clone());
-        if let Some(secret) = secret {
-            return AzureCredential::ClientSecret(secret.into());
-        }
-        if is_on(&self.use_oidc, "ARM_USE_OIDC", false) {
-            if let Some(token) = or(&self.oidc_token, &["ARM_OIDC_TOKEN"]) {
-                return AzureCredential::OidcToken(token.into());
-            }
-            if let Some(file) = or(&self.oidc_token_file_path, &["ARM_OIDC_TOKEN_FILE_PATH"]) {
-                return AzureCredential::OidcTokenFile(PathBuf::from(file));
-            }
-            let service_connection = or(
-                &self.ado_pipeline_service_connection_id,
-                &[
-                    "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
-                    "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID",
-                ],
-            );
-            let url = or(
-                &self.oidc_request_url,
-                &[
-                    "ARM_OIDC_REQUEST_URL",
-                    "ACTIONS_ID_TOKEN_REQUEST_URL",
-                    "SYSTEM_OIDCREQUESTURI",
-                ],
-            );
-            let token = or(
-                &self.oidc_request_token,
-                &[
-                    "ARM_OIDC_REQUEST_TOKEN",
-                    "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
-                    "SYSTEM_ACCESSTOKEN",
-                ],
-            );
-            return match (url, token) {
-                (Some(url), Some(token)) => AzureCredential::OidcRequest {
-                    url,
-                    token: token.into(),
-                    service_connection,
-                },
-                _ => AzureCredential::Unusable(
-                    "`use_oidc` is set, and there is no token: set `oidc_token`, `oidc_token_file_path`, or `oidc_request_url` and \
-                     `oidc_request_token` (in GitHub Actions, give the job the permission `id-token: write`)"
-                        .to_owned(),
+    ) -> Result<AzureCredential, String> {
+        let uses_oidc = is_on(&self.use_oidc, "ARM_USE_OIDC", false);
+        let of_environment = || {
+            let is_set = |names: &[&str]| first(names).is_some();
+            let rows = [
+                (defaults.secret.is_some(), Method::Secret),
+                (
+                    is_set(&["ARM_CLIENT_CERTIFICATE", "ARM_CLIENT_CERTIFICATE_PATH"]),
+                    Method::Certificate,
                 ),
-            };
-        }
-        if is_aks {
-            return match first(&["AZURE_FEDERATED_TOKEN_FILE"]) {
-                Some(file) => AzureCredential::OidcTokenFile(PathBuf::from(file)),
-                None => AzureCredential::Unusable(
+                (
+                    is_set(&["ARM_CLIENT_SECRET", "ARM_CLIENT_SECRET_FILE_PATH"]),
+                    Method::Secret,
+                ),
+                (uses_oidc, Method::Oidc),
+                (is_aks, Method::Aks),
+                (
+                    is_on(&self.use_msi, "ARM_USE_MSI", false),
+                    Method::ManagedIdentity,
+                ),
+            ];
+            rows.into_iter()
+                .find_map(|(is_set, method)| is_set.then_some(method))
+        };
+        match self.named(uses_oidc).or_else(of_environment) {
+            Some(Method::Certificate) => self.certificate(first),
+            Some(Method::Secret) => self.secret(first, defaults),
+            Some(Method::Oidc) => self.oidc(first),
+            Some(Method::Aks) => match first(&["AZURE_FEDERATED_TOKEN_FILE"]) {
+                Some(file) => Ok(AzureCredential::OidcTokenFile(PathBuf::from(file))),
+                None => Err(
                     "`use_aks_workload_identity` is set, and AZURE_FEDERATED_TOKEN_FILE is not: the pod has no workload identity".to_owned(),
                 ),
-            };
+            },
+            Some(Method::ManagedIdentity) => Ok(AzureCredential::ManagedIdentity {
+                endpoint: text(&self.msi_endpoint).or_else(|| first(&["ARM_MSI_ENDPOINT"])),
+            }),
+            None => self.command_line(is_on(&self.use_cli, "ARM_USE_CLI", true)),
         }
-        if is_on(&self.use_msi, "ARM_USE_MSI", false) {
-            return AzureCredential::ManagedIdentity {
-                endpoint: or(&self.msi_endpoint, &["ARM_MSI_ENDPOINT"]),
-            };
+    }
+
+    /// The login of the command line, unless the block has a token that would be passed over for it.
+    fn command_line(&self, may_be_used: bool) -> Result<AzureCredential, String> {
+        let token = [
+            ("oidc_token", &self.oidc_token),
+            ("oidc_token_file_path", &self.oidc_token_file_path),
+        ];
+        let idle = token.iter().find(|(_, value)| value.known().is_some());
+        match idle.filter(|_| self.use_oidc.known().is_none()) {
+            Some((name, _)) => Err(format!(
+                "`{name}` is set and `use_oidc` is not: set `use_oidc = true` (ARM_USE_OIDC) to use the token, or `use_oidc = false` to \
+                 ignore it"
+            )),
+            None if may_be_used => Ok(AzureCredential::Cli),
+            None => Err("no credential is configured, and `use_cli` is false".to_owned()),
         }
-        match is_on(&self.use_cli, "ARM_USE_CLI", true) {
-            true => AzureCredential::Cli,
-            false => AzureCredential::Unusable(
-                "no credential is configured, and `use_cli` is false".to_owned(),
+    }
+
+    fn certificate(
+        &self,
+        first: &dyn Fn(&[&str]) -> Option<String>,
+    ) -> Result<AzureCredential, String> {
+        let read = |path: String| {
+            std::fs::read(&path)
+                .map_err(|error| format!("the client certificate {path} cannot be read: {error}"))
+        };
+        let decoded = |encoded: String| {
+            STANDARD
+                .decode(encoded.trim())
+                .map_err(|_| "`client_certificate` is not base64".to_owned())
+        };
+        let own = text(&self.client_certificate).map(decoded);
+        let own = own.or_else(|| text(&self.client_certificate_path).map(read));
+        let file = own
+            .or_else(|| first(&["ARM_CLIENT_CERTIFICATE"]).map(decoded))
+            .or_else(|| first(&["ARM_CLIENT_CERTIFICATE_PATH"]).map(read))
+            .unwrap_or_else(|| Err("no client certificate is configured".to_owned()))?;
+        let password = text(&self.client_certificate_password)
+            .or_else(|| first(&["ARM_CLIENT_CERTIFICATE_PASSWORD"]));
+        certificate(&file, password.as_deref().unwrap_or_default())
+    }
+
+    fn secret(
+        &self,
+        first: &dyn Fn(&[&str]) -> Option<String>,
+        defaults: &Defaults,
+    ) -> Result<AzureCredential, String> {
+        let own = text(&self.client_secret).or_else(|| defaults.secret.clone());
+        let known = own.or_else(|| first(&["ARM_CLIENT_SECRET"]));
+        let secret = match known {
+            Some(secret) => Some(secret),
+            None => in_file(first, "ARM_CLIENT_SECRET_FILE_PATH")?,
+        };
+        secret
+            .map(|secret| AzureCredential::ClientSecret(secret.into()))
+            .ok_or_else(|| "no client secret is configured".to_owned())
+    }
+
+    /// A token of another provider. What the block has of it wins over what the environment has.
+    fn oidc(&self, first: &dyn Fn(&[&str]) -> Option<String>) -> Result<AzureCredential, String> {
+        let or =
+            |attribute: &Attr<String>, names: &[&str]| text(attribute).or_else(|| first(names));
+        let token = |token: String| AzureCredential::OidcToken(token.into());
+        let file = |file: String| AzureCredential::OidcTokenFile(PathBuf::from(file));
+        let own = text(&self.oidc_token).map(token);
+        if let Some(own) = own.or_else(|| text(&self.oidc_token_file_path).map(file)) {
+            return Ok(own);
+        }
+        let asks = self.oidc_request_url.known().is_some()
+            || self.ado_pipeline_service_connection_id.known().is_some();
+        if !asks {
+            let of_environment = first(&["ARM_OIDC_TOKEN"]).map(token);
+            let or_file = || first(&["ARM_OIDC_TOKEN_FILE_PATH"]).map(file);
+            if let Some(found) = of_environment.or_else(or_file) {
+                return Ok(found);
+            }
+        }
+        let service_connection = or(
+            &self.ado_pipeline_service_connection_id,
+            &[
+                "ARM_ADO_PIPELINE_SERVICE_CONNECTION_ID",
+                "ARM_OIDC_AZURE_SERVICE_CONNECTION_ID",
+            ],
+        );
+        let url = or(
+            &self.oidc_request_url,
+            &[
+                "ARM_OIDC_REQUEST_URL",
+                "ACTIONS_ID_TOKEN_REQUEST_URL",
+                "SYSTEM_OIDCREQUESTURI",
+            ],
+        );
+        let token = or(
+            &self.oidc_request_token,
+            &[
+                "ARM_OIDC_REQUEST_TOKEN",
+                "ACTIONS_ID_TOKEN_REQUEST_TOKEN",
+                "SYSTEM_ACCESSTOKEN",
+            ],
+        );
+        match (url, token) {
+            (Some(url), Some(token)) => Ok(AzureCredential::OidcRequest {
+                url,
+                token: token.into(),
+                service_connection,
+            }),
+            _ => Err(
+                "`use_oidc` is set, and there is no token: set `oidc_token`, `oidc_token_file_path`, or `oidc_request_url` and \
+                 `oidc_request_token` (in GitHub Actions, give the job the permission `id-token: write`)"
+                    .to_owned(),
             ),
         }
     }
@@ -550,17 +662,193 @@ mod tests {
         );
         assert_eq!(
             (found.tenant.as_deref(), found.cloud),
-            (Some("t"), AzureCloud::China)
-        );
-        assert_eq!(
-            settings(&AzureBlock::default(), &[]).tenant.as_deref(),
-            Some("default-tenant")
+            (Some("default-tenant"), AzureCloud::China)
         );
         let unknown = AzureBlock {
             endpoints: Attr::Known([("graph".to_owned(), Attr::Unknown)].into()),
             ..AzureBlock::default()
         };
         assert!(unknown.settings(&|_| None, &Defaults::default()).1);
+    }
+
+    /// Each row: what the block sets, what is in the environment, and which credential follows. `own` in it is the block's, `env` the
+    /// environment's.
+    #[test]
+    fn what_the_block_names_wins_over_the_environment_or_fails() {
+        let own = || Attr::Known("own".to_owned());
+        let none = AzureBlock::default;
+        let secret = || AzureBlock {
+            client_secret: own(),
+            ..none()
+        };
+        let path = || AzureBlock {
+            client_certificate_path: Attr::Known("/no/own".to_owned()),
+            ..none()
+        };
+        let inline = || AzureBlock {
+            client_certificate: Attr::Known("own!".to_owned()),
+            ..none()
+        };
+        let oidc = |block: AzureBlock| AzureBlock {
+            use_oidc: Attr::Known(true),
+            ..block
+        };
+        let token = || AzureBlock {
+            oidc_token: own(),
+            ..none()
+        };
+        let token_file = || AzureBlock {
+            oidc_token_file_path: own(),
+            ..none()
+        };
+        let request = || AzureBlock {
+            oidc_request_url: own(),
+            oidc_request_token: own(),
+            ..none()
+        };
+        let devops = || AzureBlock {
+            ado_pipeline_service_connection_id: own(),
+            ..none()
+        };
+        let aks = || AzureBlock {
+            use_aks_workload_identity: Attr::Known(true),
+            ..none()
+        };
+        let msi = || AzureBlock {
+            use_msi: Attr::Known(true),
+            msi_endpoint: own(),
+            ..none()
+        };
+        let cli = |value| AzureBlock {
+            use_cli: Attr::Known(value),
+            ..none()
+        };
+        let off = |block: AzureBlock| AzureBlock {
+            use_oidc: Attr::Known(false),
+            use_msi: Attr::Known(false),
+            use_aks_workload_identity: Attr::Known(false),
+            ..block
+        };
+        let all: &[(&str, &str)] = &[
+            ("ARM_CLIENT_CERTIFICATE", "env!"),
+            ("ARM_CLIENT_CERTIFICATE_PATH", "/no/env"),
+            ("ARM_CLIENT_SECRET", "env"),
+            ("ARM_USE_OIDC", "true"),
+            ("ARM_OIDC_TOKEN", "env"),
+            ("ARM_OIDC_TOKEN_FILE_PATH", "env"),
+            ("ARM_OIDC_REQUEST_URL", "env"),
+            ("ARM_OIDC_REQUEST_TOKEN", "env"),
+            ("ARM_USE_AKS_WORKLOAD_IDENTITY", "true"),
+            ("AZURE_FEDERATED_TOKEN_FILE", "pod"),
+            ("ARM_USE_MSI", "true"),
+            ("ARM_MSI_ENDPOINT", "env"),
+            ("ARM_USE_CLI", "true"),
+        ];
+        let tokens = all.get(3..8).unwrap_or_default();
+        let flags: &[(&str, &str)] = &[
+            ("ARM_USE_OIDC", "true"),
+            ("ARM_USE_AKS_WORKLOAD_IDENTITY", "true"),
+            ("ARM_USE_MSI", "true"),
+        ];
+        let no_cli: &[(&str, &str)] = &[("ARM_USE_CLI", "false")];
+        let shown = |credential: &AzureCredential| match credential {
+            AzureCredential::ClientSecret(secret) => format!("secret {}", secret.expose_secret()),
+            AzureCredential::OidcToken(token) => format!("token {}", token.expose_secret()),
+            AzureCredential::OidcTokenFile(file) => format!("file {}", file.display()),
+            AzureCredential::OidcRequest {
+                url,
+                service_connection,
+                ..
+            } => format!(
+                "asks {url} {}",
+                service_connection.as_deref().unwrap_or_default()
+            ),
+            AzureCredential::ManagedIdentity { endpoint } => {
+                format!("msi {}", endpoint.as_deref().unwrap_or_default())
+            }
+            AzureCredential::Cli => "cli".to_owned(),
+            AzureCredential::ClientCertificate { .. } => "certificate".to_owned(),
+            AzureCredential::Unusable(why) => why.clone(),
+        };
+        let rows: [(AzureBlock, &[(&str, &str)], &str); 19] = [
+            (secret(), all, "secret own"),
+            (path(), all, "/no/own"),
+            (inline(), all, "not base64"),
+            (oidc(token()), all, "token own"),
+            (token(), tokens, "token own"),
+            (oidc(token_file()), all, "file own"),
+            (oidc(request()), all, "asks own"),
+            (oidc(devops()), all, "asks env own"),
+            (oidc(none()), all, "token env"),
+            (aks(), all, "file pod"),
+            (msi(), all, "msi own"),
+            (off(none()), flags, "cli"),
+            (cli(false), &[], "`use_cli` is false"),
+            (cli(true), no_cli, "cli"),
+            // The command line is for when nothing else is configured.
+            (cli(true), &[("ARM_CLIENT_SECRET", "env")], "secret env"),
+            // A token that is named and not used would leave the caller somebody else.
+            (token(), &[], "`use_oidc` is not"),
+            (token_file(), &[], "`use_oidc` is not"),
+            (off(token()), &[], "cli"),
+            (
+                none(),
+                &[("ARM_CLIENT_SECRET_FILE_PATH", "/no/env")],
+                "ARM_CLIENT_SECRET_FILE_PATH names",
+            ),
+        ];
+        for (block, variables, expected) in rows {
+            let found = shown(&settings(&block, variables).credential);
+            assert!(
+                found.contains(expected),
+                "{found} is not {expected}: {block:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn who_is_asked_and_where_is_what_the_block_says() {
+        let arm = |name: &str| name.starts_with("ARM_").then(|| "env".to_owned());
+        let own = || Attr::Known("own".to_owned());
+        let block = AzureBlock {
+            tenant_id: own(),
+            client_id: own(),
+            subscription_id: own(),
+            environment: Attr::Known("china".to_owned()),
+            ..AzureBlock::default()
+        };
+        let of_account = Defaults {
+            tenant: Some("account".to_owned()),
+            client: Some("account".to_owned()),
+            secret: Some("account".to_owned()),
+            environment: Some("usgovernment".to_owned()),
+        };
+        let shown = |block: &AzureBlock, defaults: &Defaults| {
+            let found = block.settings(&arm, defaults).0;
+            let secret = match &found.credential {
+                AzureCredential::ClientSecret(secret) => secret.expose_secret().to_owned(),
+                other => format!("{other:?}"),
+            };
+            let client = found.client.unwrap_or_default();
+            (
+                found.tenant.unwrap_or_default(),
+                client,
+                secret,
+                found.cloud,
+            )
+        };
+        let (tenant, client, secret, cloud) = shown(&block, &of_account);
+        assert_eq!(
+            [tenant.as_str(), client.as_str(), secret.as_str()],
+            ["own", "own", "account"]
+        );
+        assert_eq!(cloud, AzureCloud::China);
+        let (tenant, client, secret, cloud) = shown(&AzureBlock::default(), &of_account);
+        assert_eq!(
+            [tenant.as_str(), client.as_str(), secret.as_str()],
+            ["account"; 3]
+        );
+        assert_eq!(cloud, AzureCloud::UsGovernment);
     }
 
     #[test]

@@ -11,13 +11,14 @@ pub use gcp::GcpBlock;
 use serde::{Deserialize, Serialize};
 
 use super::diagnose;
-use crate::clouds::aws::AwsSettings;
+use crate::clouds::aws::{AwsSettings, missing_profile};
 use crate::clouds::azure::AzureSettings;
 use crate::clouds::gcp::GcpSettings;
 use crate::databricks;
 use crate::databricks::auth::settings::Name;
 use crate::databricks::auth::{AccountHost, AuthType, account_host_of};
 use crate::databricks::transport::certificates;
+use crate::network::Proxies;
 use crate::preflight::{Id, Silenced};
 use crate::vocabulary::AccountId;
 use kms_policy::nearest;
@@ -166,8 +167,8 @@ pub fn schema() -> Schema {
                 "Access token. Default: environment variable `DATABRICKS_TOKEN`, then the profile.",
             ),
             Attribute::string("profile").describe(
-                "Profile of the Databricks configuration file. Default: environment variable `DATABRICKS_CONFIG_PROFILE`, then the \
-                 file's own default.",
+                "Profile of the Databricks configuration file. A profile that is set here must exist, and wins over the environment. Default: \
+                 environment variable `DATABRICKS_CONFIG_PROFILE`, then the file's own default.",
             ),
             Attribute::string("config_file").describe(
                 "Databricks configuration file. Default: environment variable `DATABRICKS_CONFIG_FILE`, then `~/.databrickscfg`.",
@@ -475,7 +476,8 @@ impl Config {
     /// connection later.
     ///
     /// # Errors
-    /// When a file of certificates cannot be read, or has none.
+    /// When a file of certificates cannot be read, or has none; when the AWS profile that is named does not exist; when a proxy is not an
+    /// address.
     pub fn check_files(&self) -> Result<(), Diagnostics> {
         let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
         let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());
@@ -494,6 +496,18 @@ impl Config {
             ),
         ];
         let mut found = Diagnostics::new();
+        if let Some((variable, proxy)) = Proxies::of_environment().malformed() {
+            found.push(diagnose::malformed_proxy(variable, &proxy));
+        }
+        let aws = self.aws.known();
+        let profile = aws
+            .filter(|aws| aws.access_key.is_null())
+            .and_then(|aws| aws.profile.known());
+        if let Some(profile) = profile
+            && let Some(why) = missing_profile(profile)
+        {
+            found.push(diagnose::missing_profile(profile, &why).on("aws.profile"));
+        }
         for (file, named_by, path) in files {
             if let Some(Err(error)) = file.map(|file| certificates(std::path::Path::new(file))) {
                 let diagnostic = diagnose::unusable_certificates(named_by, &error);

@@ -9,6 +9,18 @@ pub fn in_words(error: &AwsError) -> String {
     error.to_string()
 }
 
+/// A profile that the configuration names and that is not there. `why` says it of each file.
+pub fn missing_profile(profile: &str, why: &str) -> Diagnostic {
+    Diagnostic::error(
+        "The AWS profile does not exist",
+        format!(
+            "The profile `{profile}` is set, and {why}. The provider does not use other credentials in its place, also not those of the \
+             environment.\n\nName a profile that exists (`aws.profile` of the provider, `--aws-profile` of the `key` command), or create \
+             this one:\n\n  aws configure list-profiles\n  aws configure sso --profile {profile}"
+        ),
+    )
+}
+
 /// Why AWS did not do something to a key itself; what is denied is named alone.
 pub fn aws_call(summary: &str, key: &KeyArn, error: &AwsError) -> Diagnostic {
     match error {

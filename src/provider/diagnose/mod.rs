@@ -7,7 +7,7 @@ mod azure;
 mod gcp;
 mod report;
 
-pub use aws::{aws, aws_call, in_words};
+pub use aws::{aws, aws_call, in_words, missing_profile};
 pub use azure::{arm, azure};
 pub use gcp::gcp;
 pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
@@ -91,18 +91,23 @@ fn auth(error: &AuthError) -> Diagnostic {
                  an OIDC token, the login of the Databricks command line."
             ),
         ),
-        AuthError::Half(has, lacks) => (
-            "Half a Databricks credential is configured",
-            format!(
-                "There is a `{has}` but no `{lacks}`. A service principal needs both; set `{lacks}` (DATABRICKS_{}) as well.",
-                lacks.to_uppercase()
-            ),
-        ),
+        AuthError::Half(has, lacks) => {
+            return Diagnostic::error(
+                format!("Incomplete Databricks credential: `{lacks}` is missing"),
+                format!(
+                    "`{has}` is set and `{lacks}` is not. A service principal needs both: set `{lacks}` (DATABRICKS_{}) as well, or remove \
+                     `{has}` (DATABRICKS_{}).",
+                    lacks.to_uppercase(),
+                    has.to_uppercase()
+                ),
+            );
+        }
         AuthError::Several(methods) => (
             "More than one Databricks credential is configured",
             format!(
                 "The provider found {methods}. Remove one of them, or choose one with `auth_type` in the provider block (or \
-                 DATABRICKS_AUTH_TYPE). The provider combines the provider block, the environment and the profile."
+                 DATABRICKS_AUTH_TYPE). A whole credential in the provider block, or in the `profile` that it names, wins over the \
+                 environment."
             ),
         ),
         AuthError::Method(method) => (
@@ -155,16 +160,38 @@ fn auth(error: &AuthError) -> Diagnostic {
             "The Databricks account ID is not valid",
             format!("{reason}."),
         ),
-        AuthError::NoProfile { file, profile } => (
+        AuthError::NoProfile {
+            file,
+            profile,
+            named_by,
+        } => (
             "The Databricks profile does not exist",
             format!(
-                "The file {file} has no section [{profile}]. Name an existing one with `profile` (or DATABRICKS_CONFIG_PROFILE)."
+                "The file {file} has no section [{profile}], which {named_by} names. Name an existing one with `profile` (or \
+                 DATABRICKS_CONFIG_PROFILE)."
             ),
         ),
-        AuthError::File { file, reason } => (
+        AuthError::File {
+            file,
+            reason,
+            profile: Some((profile, named_by)),
+        } => (
+            "The Databricks configuration file cannot be read",
+            format!(
+                "The profile `{profile}`, which {named_by} names, must be in the file {file}: {reason}. Correct the file, name another with \
+                 `config_file` (or DATABRICKS_CONFIG_FILE), or remove the name of the profile."
+            ),
+        ),
+        AuthError::File { file, reason, .. } => (
             "The Databricks configuration file cannot be read",
             format!(
                 "{file}: {reason}. Correct the file, or name another with `config_file` (or DATABRICKS_CONFIG_FILE)."
+            ),
+        ),
+        AuthError::GoogleKey { file, reason } => (
+            "The key of the Google service account cannot be read",
+            format!(
+                "`google_credentials` (or GOOGLE_CREDENTIALS) is not JSON, so it must be the path of a file. {file}: {reason}."
             ),
         ),
     };
@@ -175,6 +202,17 @@ fn certificates(named_by: &str, file: &str, reason: &str) -> String {
     format!(
         "The file {file}, which {named_by} names, cannot be used: {reason}. It must contain certificates in PEM form \
          (`-----BEGIN CERTIFICATE-----`)."
+    )
+}
+
+/// A proxy of the environment that is not an address.
+pub fn malformed_proxy(variable: &str, proxy: &str) -> Diagnostic {
+    Diagnostic::error(
+        "The proxy is not an address",
+        format!(
+            "The environment variable {variable} is `{proxy}`, so no request can be sent. Set it to the address of the proxy, for example \
+             `http://proxy.example.com:3128`, or unset it."
+        ),
     )
 }
 

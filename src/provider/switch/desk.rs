@@ -145,23 +145,27 @@ impl Connection {
 pub struct KillSwitch {
     client: Client,
     region: Option<String>,
+    configured: Result<(), Diagnostics>,
 }
 
 impl KillSwitch {
     /// Nothing is called yet.
     pub fn new(connection: &Connection) -> Self {
         let run = Run::new("", tfplugin::CancellationToken::new());
+        let config = connection.config();
         Self {
-            client: Client::new(&connection.config(), run),
+            client: Client::new(&config, run),
             region: connection.region.clone(),
+            configured: config.check_files(),
         }
     }
 
     /// The key that a text names.
     ///
     /// # Errors
-    /// When there is no such key, or it cannot be looked up.
+    /// When there is no such key, or it cannot be looked up, or a file that was named cannot be used.
     pub async fn find(&self, named: &str) -> Result<AnyKey, Diagnostics> {
+        self.configured.clone()?;
         self.client.keys().find(named, self.region.as_deref()).await
     }
 
