@@ -296,7 +296,7 @@ fn signalled(stage: &Stage, signal: Signal, at: Point, arguments: &[&str]) -> ha
 /// The keys show three times in a row, and then they are watched: more lists than that say that they settle.
 fn is_settling(stage: &Stage, terraform: &mut Background) -> bool {
     const LISTS: usize = 6;
-    (0..6000).any(|_| {
+    (0..30_000).any(|_| {
         let lists = stage.sandbox.with(|world| {
             let sent = world
                 .arrived
