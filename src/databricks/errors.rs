@@ -103,6 +103,11 @@ impl ApiError {
         self.message.contains("terminate all") && self.message.contains("instances")
     }
 
+    /// Whether the account or the workspace lacks a feature, which is not a missing permission.
+    pub fn is_feature_missing(&self) -> bool {
+        self.code.as_deref() == Some("FEATURE_DISABLED")
+    }
+
     /// Whether there are too many requests.
     pub fn is_too_many(&self) -> bool {
         self.status == 429

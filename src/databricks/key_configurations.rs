@@ -83,6 +83,13 @@ impl KeyConfiguration {
         self.customer_managed_key_id.is_empty()
     }
 
+    /// Whether its id is one, so that it can be read and deleted by it.
+    pub fn has_readable_id(&self) -> bool {
+        self.customer_managed_key_id
+            .parse::<KeyConfigurationId>()
+            .is_ok()
+    }
+
     /// Whether everything is there that the account shows of a configuration. An answer to a create may be only a part of it.
     pub fn is_whole(&self) -> bool {
         let has_key = match (&self.aws_key_info, &self.gcp_key_info) {

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use super::errors::Error;
 use super::transport::Account;
 use crate::vocabulary::{
-    AttachedKey, Cloud, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
+    AttachedKey, Cloud, ComputeMode, KeyConfigurationId, StorageMode, Tier, UseCase, WorkspaceId,
+    WorkspaceStatus, WorkspaceStorage,
 };
 
 /// A workspace as the API shows it. Fields that are not known here are passed over.
@@ -40,21 +41,24 @@ pub struct Workspace {
     /// The cross-account role's configuration.
     #[serde(default)]
     pub credentials_id: Option<String>,
-    /// Whose cloud it runs in: `aws`, `gcp`, `azure`.
-    #[serde(default)]
-    pub cloud: Option<Cloud>,
+    /// Whose cloud it runs in, if the API says so: `aws`, `gcp`, `azure`. See [`Workspace::cloud`].
+    #[serde(default, rename = "cloud")]
+    shown_cloud: Option<Cloud>,
     /// The customer's own network; without one, Databricks manages the network.
     #[serde(default)]
     pub network_id: Option<String>,
     /// Its project on Google Cloud.
     #[serde(default)]
     pub cloud_resource_container: Option<CloudResourceContainer>,
-    /// `HYBRID` or `SERVERLESS`.
+    /// The configuration of its bucket on AWS.
     #[serde(default)]
-    pub compute_mode: Option<String>,
-    /// `CUSTOMER_HOSTED` or `DEFAULT_STORAGE`.
+    pub storage_configuration_id: Option<String>,
+    /// Which compute it has.
     #[serde(default)]
-    pub storage_mode: Option<String>,
+    pub compute_mode: Option<ComputeMode>,
+    /// Where it keeps its own data.
+    #[serde(default)]
+    pub storage_mode: Option<StorageMode>,
 }
 
 /// Where a workspace on Google Cloud lives.
@@ -167,6 +171,20 @@ impl Workspace {
         own.filter(|region| !region.is_empty())
     }
 
+    /// Whose cloud it runs in. Where the API does not say so, only one cloud has a field of that kind; `None`: not known, which is not AWS.
+    pub fn cloud(&self) -> Option<Cloud> {
+        let has = |region: &Option<String>| region.as_deref().is_some_and(|own| !own.is_empty());
+        let shown = self
+            .shown_cloud
+            .clone()
+            .filter(|cloud| *cloud != Cloud::default());
+        shown.or(match (has(&self.aws_region), has(&self.location)) {
+            (true, false) => Some(Cloud::Aws),
+            (false, true) => Some(Cloud::Gcp),
+            _ => None,
+        })
+    }
+
     /// The project on Google Cloud in which it runs.
     pub fn gcp_project(&self) -> Option<&str> {
         let container = self.cloud_resource_container.as_ref()?.gcp.as_ref()?;
@@ -175,12 +193,44 @@ impl Workspace {
 
     /// Whether it has serverless compute alone.
     pub fn is_serverless_only(&self) -> bool {
-        self.compute_mode.as_deref() == Some("SERVERLESS")
+        self.compute_mode == Some(ComputeMode::Serverless)
     }
 
     /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
     pub fn has_default_storage(&self) -> bool {
-        self.is_serverless_only() || self.storage_mode.as_deref() == Some("DEFAULT_STORAGE")
+        self.storage() == WorkspaceStorage::Databricks
+    }
+
+    /// Where its own data lies. Older workspaces show no modes; a bucket, a network or credentials of the customer's say the same.
+    pub fn storage(&self) -> WorkspaceStorage {
+        let is_there = |field: &Option<String>| field.as_deref().is_some_and(|own| !own.is_empty());
+        let unknown =
+            |name: &str, word: &str| WorkspaceStorage::Unknown(format!("`{name}` is `{word}`"));
+        match (&self.compute_mode, &self.storage_mode) {
+            (Some(ComputeMode::Serverless), _) | (_, Some(StorageMode::DefaultStorage)) => {
+                WorkspaceStorage::Databricks
+            }
+            (Some(ComputeMode::Other(word)), _) if !word.is_empty() => {
+                unknown("compute_mode", word)
+            }
+            (_, Some(StorageMode::Other(word))) if !word.is_empty() => {
+                unknown("storage_mode", word)
+            }
+            (Some(ComputeMode::Hybrid), _) | (_, Some(StorageMode::CustomerHosted)) => {
+                WorkspaceStorage::Customer
+            }
+            _ if is_there(&self.storage_configuration_id)
+                || is_there(&self.credentials_id)
+                || is_there(&self.network_id)
+                || self.gcp_project().is_some() =>
+            {
+                WorkspaceStorage::Customer
+            }
+            _ => WorkspaceStorage::Unknown(
+                "it shows neither `compute_mode` nor `storage_mode`, and no bucket of yours"
+                    .to_owned(),
+            ),
+        }
     }
 
     /// Whether it uses a key configuration, for anything.
@@ -279,6 +329,75 @@ impl Account {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// What the API does not show is read from what it shows, and is not known otherwise.
+    #[test]
+    fn cloud_and_storage_of_a_workspace() -> Result<(), Box<dyn std::error::Error>> {
+        use WorkspaceStorage::{Customer, Databricks};
+        let (aws, gcp) = (Some(Cloud::Aws), Some(Cloud::Gcp));
+        let unknown = |why: &str| WorkspaceStorage::Unknown(why.to_owned());
+        let nothing =
+            unknown("it shows neither `compute_mode` nor `storage_mode`, and no bucket of yours");
+        let rows = [
+            (
+                r#""cloud": "aws", "compute_mode": "HYBRID""#,
+                aws.clone(),
+                Customer,
+            ),
+            (
+                r#""cloud": null, "aws_region": "eu-central-1", "storage_configuration_id": "x""#,
+                aws.clone(),
+                Customer,
+            ),
+            (
+                r#""cloud": "", "location": "us-east4", "cloud_resource_container": {"gcp": {"project_id": "p"}}"#,
+                gcp,
+                Customer,
+            ),
+            (
+                r#""compute_mode": null, "storage_mode": null"#,
+                None,
+                nothing.clone(),
+            ),
+            (
+                r#""aws_region": "eu-central-1", "location": "us-east4""#,
+                None,
+                nothing.clone(),
+            ),
+            (
+                r#""cloud": "moon", "aws_region": "eu-central-1""#,
+                Some(Cloud::from("moon")),
+                nothing,
+            ),
+            (
+                r#""aws_region": "a", "compute_mode": "SERVERLESS", "credentials_id": "x""#,
+                aws.clone(),
+                Databricks,
+            ),
+            (
+                r#""aws_region": "a", "compute_mode": "HYBRID", "storage_mode": "DEFAULT_STORAGE""#,
+                aws.clone(),
+                Databricks,
+            ),
+            (
+                r#""aws_region": "a", "compute_mode": "EDGE", "credentials_id": "x""#,
+                aws.clone(),
+                unknown("`compute_mode` is `EDGE`"),
+            ),
+            (
+                r#""aws_region": "a", "compute_mode": "HYBRID", "storage_mode": "SHARED""#,
+                aws,
+                unknown("`storage_mode` is `SHARED`"),
+            ),
+        ];
+        for (fields, cloud, storage) in rows {
+            let workspace: Workspace =
+                serde_json::from_str(&format!("{{\"workspace_id\": 1, {fields}}}"))?;
+            assert_eq!(workspace.cloud(), cloud, "{fields}");
+            assert_eq!(workspace.storage(), storage, "{fields}");
+        }
+        Ok(())
+    }
 
     #[test]
     fn only_what_changes_is_sent_and_named() -> Result<(), Box<dyn std::error::Error>> {

@@ -4,6 +4,7 @@ use super::{Finding, Hint, Id, Remedy, Severity, Stage, Subject};
 use crate::requirements::transition;
 use crate::vocabulary::{
     AttachedKey, Cloud, Key, KeyConfigurationId, Tier, UseCase, WorkspaceId, WorkspaceStatus,
+    WorkspaceStorage,
 };
 
 /// What is known of a workspace.
@@ -25,8 +26,8 @@ pub struct WorkspaceFacts {
     pub cloud: Option<Cloud>,
     /// Whether it has serverless compute alone.
     pub serverless_only: bool,
-    /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
-    pub default_storage: bool,
+    /// Where its own data lies.
+    pub own_storage: WorkspaceStorage,
     /// The configuration that encrypts its managed services now.
     pub managed_services: AttachedKey,
     /// The configuration that encrypts its storage now.
@@ -48,9 +49,9 @@ impl WorkspaceFacts {
         format!("workspace {} (\"{}\")", self.id, self.name)
     }
 
-    /// Whose keys it can use; a workspace whose cloud the account does not show is one of AWS, as it was before there were others.
+    /// Whose keys it can use. A cloud that is not known is not AWS: nothing is allowed there, and [`other_cloud`] says so.
     fn own_cloud(&self) -> Cloud {
-        self.cloud.clone().unwrap_or(Cloud::Aws)
+        self.cloud.clone().unwrap_or_default()
     }
 
     fn show(&self) -> Remedy {
@@ -116,12 +117,13 @@ pub fn judge_workspace(
     workspace: &WorkspaceFacts,
     case: UseCase,
     wanted: Option<&KeyConfigurationId>,
+    stage: Stage,
 ) -> Vec<Finding> {
     [
         unreadable_key(workspace, case),
         key_already_set(workspace, case, wanted),
         other_cloud(workspace),
-        default_storage(workspace, case),
+        own_storage(workspace, case, stage),
         tier(workspace),
         status(workspace),
     ]
@@ -155,7 +157,8 @@ fn key_already_set(
     wanted: Option<&KeyConfigurationId>,
 ) -> Option<Finding> {
     let attached = workspace.attached(case).known()?;
-    if Some(attached) == wanted || transition(&workspace.own_cloud(), case).change {
+    let is_known = matches!(workspace.cloud, Some(Cloud::Aws | Cloud::Gcp));
+    if !is_known || Some(attached) == wanted || transition(&workspace.own_cloud(), case).change {
         return None;
     }
     let finding = Id::StorageKeyAlreadySet
@@ -179,10 +182,26 @@ fn key_already_set(
 }
 
 fn other_cloud(workspace: &WorkspaceFacts) -> Option<Finding> {
-    let cloud = workspace
-        .cloud
-        .as_ref()
-        .filter(|cloud| ![Cloud::Aws, Cloud::Gcp].contains(*cloud))?;
+    let cloud = match &workspace.cloud {
+        Some(Cloud::Aws | Cloud::Gcp) => return None,
+        Some(cloud) => cloud,
+        None => {
+            return Some(
+                Id::WorkspaceCloud
+                    .error(Subject::Workspace)
+                    .summary("The cloud of the workspace is not known")
+                    .found(format!(
+                        "The account does not show in which cloud the {} runs: it has no `cloud`, and not exactly one of `aws_region` and `location`.",
+                        workspace.in_words()
+                    ))
+                    .why(
+                        "A workspace can use only keys of its own cloud, and what can be undone differs between clouds. The provider does not \
+                         guess.",
+                    )
+                    .remedy(workspace.show()),
+            );
+        }
+    };
     let finding = Id::WorkspaceCloud
         .error(Subject::Workspace)
         .found(format!(
@@ -201,8 +220,9 @@ fn of_another_cloud(
     cloud: &Cloud,
     key: &str,
 ) -> Option<Finding> {
-    let own = workspace.own_cloud();
-    if own == *cloud {
+    // A workspace whose own cloud is not known, or is none of these, has said so.
+    let own = workspace.cloud.as_ref()?;
+    if own == cloud || !matches!(own, Cloud::Aws | Cloud::Gcp) {
         return None;
     }
     let finding = Id::WorkspaceCloud
@@ -218,9 +238,31 @@ fn of_another_cloud(
     Some(finding)
 }
 
-fn default_storage(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
-    if case != UseCase::Storage || !(workspace.serverless_only || workspace.default_storage) {
+fn own_storage(workspace: &WorkspaceFacts, case: UseCase, stage: Stage) -> Option<Finding> {
+    if case != UseCase::Storage {
         return None;
+    }
+    match &workspace.own_storage {
+        WorkspaceStorage::Customer => return None,
+        WorkspaceStorage::Databricks => {}
+        WorkspaceStorage::Unknown(why) => {
+            return Some(
+                Id::WorkspaceStorageUnknown
+                    .unread(Subject::of(case), stage)
+                    .found(format!(
+                        "The account does not show whether the {} has a workspace bucket in your cloud account: {why}.",
+                        workspace.in_words()
+                    ))
+                    .why(
+                        "A storage key can be set only once and cannot be removed. Without a workspace bucket of yours it would encrypt \
+                         nothing.",
+                    )
+                    .remedy(workspace.show().and_say(
+                        "If the workspace has only serverless compute or default storage, set only `managed_services_key_configuration_id`. \
+                         If it has a bucket of yours, use a version of the provider that knows these values.",
+                    )),
+            );
+        }
     }
     let what = if workspace.serverless_only {
         "has only serverless compute"
@@ -242,10 +284,40 @@ fn default_storage(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding>
 }
 
 fn tier(workspace: &WorkspaceFacts) -> Option<Finding> {
-    let tier = workspace
+    let Some(tier) = workspace
         .pricing_tier
         .as_ref()
-        .filter(|tier| tier.lacks_customer_managed_keys())?;
+        .filter(|tier| tier.is_known())
+    else {
+        let shown = workspace
+            .pricing_tier
+            .as_ref()
+            .map(Tier::as_str)
+            .filter(|word| !word.is_empty());
+        let found = match shown {
+            Some(word) => format!(
+                "The {} has the tier `{word}`, which this version does not know.",
+                workspace.in_words()
+            ),
+            None => format!(
+                "The account shows no pricing tier for the {}.",
+                workspace.in_words()
+            ),
+        };
+        return Some(
+            Id::WorkspaceTierUnknown
+                .warning(Subject::Workspace)
+                .found(found)
+                .why(
+                    "Customer-managed keys need the Enterprise tier. On a tier without them, Databricks refuses the attach and changes \
+                     nothing.",
+                )
+                .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
+        );
+    };
+    if !tier.lacks_customer_managed_keys() {
+        return None;
+    }
     let finding = Id::WorkspaceTier
         .error(Subject::Workspace)
         .found(format!("The {} has the tier {tier}.", workspace.in_words()))
@@ -276,9 +348,9 @@ fn status(workspace: &WorkspaceFacts) -> Option<Finding> {
 }
 
 /// Everything there is to say about one attach to a workspace.
-pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>) -> Vec<Finding> {
+pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>, stage: Stage) -> Vec<Finding> {
     let case = attach.case;
-    let mut findings = judge_workspace(workspace, case, Some(attach.id));
+    let mut findings = judge_workspace(workspace, case, Some(attach.id), stage);
     let Some(configuration) = attach.configuration else {
         findings.push(
             Id::KeyConfigurationNotFound
@@ -497,3 +569,6 @@ pub fn role_unknown(workspace: &WorkspaceFacts, why: &UnknownRole, stage: Stage)
          key; if it may not, clusters do not start.",
     )
 }
+
+#[cfg(test)]
+mod tests;

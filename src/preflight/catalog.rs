@@ -254,6 +254,10 @@ catalog! {
         "The key is also for cluster volumes, so the role that launches clusters must be allowed to use it, and the provider cannot read which role that is. Always an error where the account shows something that is not the ARN of a role.";
     WorkspaceTier "workspace-tier" Error Refused "The workspace's pricing tier does not include customer-managed keys"
         "On AWS they need the Enterprise tier.";
+    WorkspaceTierUnknown "workspace-tier-unknown" Warning Allowed "The workspace's pricing tier is not known"
+        "The account shows no pricing tier for the workspace, or one that this version does not know. Databricks refuses an attach on a tier without customer-managed keys, and changes nothing then.";
+    WorkspaceStorageUnknown "workspace-storage-unknown" ErrorAtApply Refused "Where the workspace keeps its data is not known"
+        "A storage key can be set only once, and it encrypts only a workspace bucket of yours. The account shows neither that the workspace has one nor that it has none, or a compute or storage mode that this version does not know.";
     WorkspaceStatus "workspace-status" Error Refused "The workspace is not running"
         "Databricks attaches keys only to running workspaces.";
     WorkspaceCloud "workspace-cloud" Error Refused "The workspace is in another cloud than the key"
@@ -308,6 +312,13 @@ impl FromStr for Silenced {
             Silence::Allowed => Ok(Self(id)),
             Silence::Refused => Err(SilenceError::Refused(id)),
         }
+    }
+}
+
+impl Id {
+    /// Whether it is about a date that comes nearer, so that it is worth saying again of a key that is in use.
+    pub fn comes_nearer(self) -> bool {
+        matches!(self, Self::KmsKeyExpires)
     }
 }
 

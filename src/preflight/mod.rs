@@ -93,6 +93,11 @@ impl Id {
         self.finding(subject, unread_severity(stage))
     }
 
+    /// A finding that weighs what the facts say.
+    pub fn weighing(self, severity: Severity, subject: Subject) -> Finding {
+        self.finding(subject, severity)
+    }
+
     fn finding(self, subject: Subject, severity: Severity) -> Finding {
         debug_assert!(
             self.weight().admits(severity),

@@ -153,7 +153,7 @@ pub async fn account_to_read(cx: &Context<Client>) -> Result<&Account, Unfinishe
 pub fn not_read(reason: &Unavailable) -> Diagnostic {
     let detail = diagnose::unavailable(reason).detail;
     Diagnostic::warning(
-        "The object was not read",
+        "Refresh skipped: the provider configuration is not known yet",
         format!("The provider keeps the values in state. {detail}"),
     )
 }

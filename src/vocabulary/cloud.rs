@@ -140,8 +140,33 @@ open_words! {
     }
 }
 
+open_words! {
+    /// Which compute a workspace has. Source: the account API.
+    ComputeMode {
+        /// Classic compute in the customer's cloud account, and serverless compute.
+        Hybrid "HYBRID",
+        /// Serverless compute alone.
+        Serverless "SERVERLESS",
+    }
+}
+
+open_words! {
+    /// Where a workspace keeps its own data. Source: the account API.
+    StorageMode {
+        /// In a bucket of the customer.
+        CustomerHosted "CUSTOMER_HOSTED",
+        /// In storage of Databricks.
+        DefaultStorage "DEFAULT_STORAGE",
+    }
+}
+
 impl Tier {
-    /// Whether it is known to lack customer-managed keys on AWS. A tier that is not known here may have them.
+    /// Whether this version knows what it includes. `UNKNOWN` is a word of the API itself.
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Self::Other(_))
+    }
+
+    /// Whether it is known to lack customer-managed keys on AWS and Google Cloud. A tier that is not known here may have them.
     pub fn lacks_customer_managed_keys(&self) -> bool {
         matches!(
             self,
@@ -180,8 +205,16 @@ impl Cloud {
             Self::Aws => "AWS",
             Self::Gcp => "Google Cloud",
             Self::Azure => "Azure",
+            Self::Other(word) if word.is_empty() => "a cloud that is not known",
             Self::Other(word) => word,
         }
+    }
+}
+
+/// A cloud that is not known.
+impl Default for Cloud {
+    fn default() -> Self {
+        Self::Other(String::new())
     }
 }
 
@@ -237,6 +270,17 @@ impl std::fmt::Display for Key {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.name)
     }
+}
+
+/// Where a workspace keeps its own data: results, the DBFS root, system data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkspaceStorage {
+    /// In a bucket of the customer, which a storage key encrypts.
+    Customer,
+    /// In storage of Databricks.
+    Databricks,
+    /// It does not show, and why.
+    Unknown(String),
 }
 
 #[cfg(test)]

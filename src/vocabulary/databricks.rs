@@ -92,7 +92,13 @@ impl FromStr for KeyConfigurationId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        uuid(text, "the ID of a key configuration", UUID_HINT).map(Self)
+        let hint = if text.starts_with("arn:") || text.starts_with("projects/") {
+            "it is the name of a key. Refer to the key configuration of that key: `dbxcmk_key_configuration.….id`"
+        } else {
+            "it is a UUID such as `7d0b9f34-52c6-4e1b-8a90-1f2e3d4c5b6a`. Refer to it as `dbxcmk_key_configuration.….id`, or find it in the \
+             account console under Cloud resources > Encryption keys"
+        };
+        uuid(text, "the ID of a key configuration", hint).map(Self)
     }
 }
 

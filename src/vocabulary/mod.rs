@@ -11,7 +11,9 @@ mod deployment;
 pub mod gcp;
 mod hosts;
 
-pub use cloud::{Cloud, Key, KeyState, Tier, WorkspaceStatus};
+pub use cloud::{
+    Cloud, ComputeMode, Key, KeyState, StorageMode, Tier, WorkspaceStatus, WorkspaceStorage,
+};
 pub use configuration::{KeyReference, WorkspaceName};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};

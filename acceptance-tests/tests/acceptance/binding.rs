@@ -258,6 +258,92 @@ mod the_account {
         );
     }
 
+    /// A key of which nothing is known is not a good one, whether or not something is about to change.
+    #[test]
+    fn a_key_that_cannot_be_read_is_said_by_every_plan() {
+        let stage = ready();
+        stage.workdir.apply();
+        for (operation, summary) in [
+            ("KMS DescribeKey", "The key's state could not be read"),
+            ("KMS GetKeyPolicy", "The key policy could not be read"),
+        ] {
+            stage.sandbox.inject(Fault {
+                times: 100,
+                ..Fault::new(
+                    operation,
+                    Effect::aws("AccessDeniedException", "not authorized to perform it"),
+                )
+            });
+            stage.workdir.empty_plan().warning(summary);
+            stage.sandbox.with(|world| world.faults.clear());
+        }
+    }
+
+    /// Whatever state a key gets into while the workspace takes it, the apply does not say that all is well.
+    #[test]
+    fn every_state_of_a_key_is_seen_while_it_settles() {
+        let denied = || Fault {
+            times: 1000,
+            ..Fault::new(
+                "KMS DescribeKey",
+                Effect::aws("AccessDeniedException", "not authorized to perform it"),
+            )
+        };
+        let gone = || Fault {
+            times: 1000,
+            ..Fault::new(
+                "KMS DescribeKey",
+                Effect::aws("NotFoundException", "Key is not found"),
+            )
+        };
+        type Change = Box<dyn Fn(&Stage, &str)>;
+        let rows: [(&str, Change); 2] = [
+            (
+                "PendingDeletion",
+                Box::new(|stage, key| {
+                    let order = json!({ "KeyId": key, "PendingWindowInDays": 7 });
+                    stage.kms.call("ScheduleKeyDeletion", &order);
+                }),
+            ),
+            (
+                "deleted",
+                Box::new(move |stage, _| stage.sandbox.inject(gone())),
+            ),
+        ];
+        for (state, change) in rows {
+            let stage = ready();
+            settling(&stage, "120s");
+            let key = key_of(&stage);
+            let run = std::thread::scope(|scope| {
+                let apply = scope.spawn(|| stage.workdir.failed_apply());
+                assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
+                change(&stage, &key);
+                apply.join().unwrap()
+            });
+            let error = run.error("A key became unusable while the workspace was taking it");
+            assert!(
+                error.detail.contains(&format!("is in the state {state}")),
+                "{}",
+                error.detail
+            );
+        }
+        let stage = ready();
+        settling(&stage, "3s");
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.apply());
+            assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
+            stage.sandbox.inject(denied());
+            apply.join().unwrap()
+        });
+        let warning =
+            run.warning("The state of a key could not be read at the end of `settle_time`");
+        assert!(
+            warning.detail.contains(&key_of(&stage)) && warning.detail.contains("kms:DescribeKey"),
+            "{}",
+            warning.detail
+        );
+    }
+
     /// Between the last proof and the moment at which Databricks uses the key there is always a gap: what happens in it is seen, and the
     /// refusal is explained by the key as it is then, not by what the proof read.
     #[test]

@@ -79,6 +79,75 @@ fn a_key_that_cannot_be_read_is_not_attached() {
     }
 }
 
+/// The account does not show it, or shows something new: said, and stopped where an attach could not be undone.
+#[test]
+fn what_is_not_known_of_a_workspace_is_said() {
+    let unknown = "The workspace's pricing tier is not known";
+    let nowhere = "Where the workspace keeps its data is not known";
+    let cloudless = "The cloud of the workspace is not known";
+    for (fields, summary, stops_plan, stops_apply) in [
+        (json!({ "pricing_tier": null }), unknown, false, false),
+        (json!({ "pricing_tier": "GALACTIC" }), unknown, false, false),
+        (json!({ "compute_mode": "EDGE" }), nowhere, false, true),
+        (
+            json!({ "cloud": null, "aws_region": null }),
+            cloudless,
+            true,
+            true,
+        ),
+    ] {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.good_key();
+        stage.configure(&format!(
+            "{}{}",
+            storage_configuration(&key),
+            binding("storage").replace(&format!("\"{ID}\""), "dbxcmk_key_configuration.one.id")
+        ));
+        stage.sandbox.with(|world| {
+            let workspace = world.workspace(WORKSPACE);
+            for (name, value) in fields.as_object().unwrap() {
+                workspace.fields.insert(name.clone(), value.clone());
+            }
+        });
+        if stops_plan {
+            stage.workdir.refused_plan().error(summary);
+        } else {
+            stage.workdir.plan().run.warning(summary);
+        }
+        if stops_apply {
+            stage.workdir.failed_apply().error(summary);
+            assert_eq!(stage.asked("PATCH /workspaces/").len(), 0, "{summary}");
+        } else {
+            stage.workdir.apply();
+        }
+    }
+}
+
+/// Nothing here is the provider's fault, and the message says what is.
+#[test]
+fn a_state_that_this_version_did_not_write_is_named() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    stage.configure(&storage_configuration(&key));
+    stage.workdir.apply();
+    let path = stage.workdir.path().join("terraform.tfstate");
+    let good = std::fs::read_to_string(&path).unwrap();
+    for (before, after) in [
+        (format!("\"key_arn\": \"{key}\""), "\"key_arn\": \"x\""),
+        ("\"STORAGE\"".to_owned(), "\"FOO\""),
+    ] {
+        assert!(good.contains(&before), "{good}");
+        std::fs::write(&path, good.replace(&before, after)).unwrap();
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The state of dbxcmk_key_configuration cannot be read");
+        assert!(
+            error.detail.contains("newer version") && error.detail.contains("terraform state rm"),
+            "{}",
+            error.detail
+        );
+    }
+}
+
 #[test]
 fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     let stage = Stage::new(Over::Sandbox);

@@ -67,7 +67,16 @@ fn another_alias_changes_nothing_at_databricks(over: Over) {
     stage.configure(&resource(&key, "    key_alias = \"alias/one\"\n"));
     stage.workdir.apply();
     stage.configure(&resource(&key, "    key_alias = \"alias/two\"\n"));
-    assert_eq!(stage.workdir.plan().actions(ADDRESS), "update");
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(ADDRESS), "update");
+    let warning = plan
+        .run
+        .warning("Databricks does not change the alias of a key configuration");
+    assert!(
+        warning.detail.contains("`alias/one`") && warning.detail.contains("`alias/two`"),
+        "{}",
+        warning.detail
+    );
     stage.workdir.apply();
     stage.workdir.empty_plan();
     stage.configure(&resource(&key, ""));
@@ -154,6 +163,11 @@ mod faults {
             Effect::DropAfter,
             Effect::StatusAfter { status: 504 },
             Effect::Truncate,
+            // The object is made, and the answer does not say which one it is.
+            Effect::Field {
+                field: "/customer_managed_key_id".to_owned(),
+                value: json!("c1000000-0000-4"),
+            },
         ] {
             let (stage, _) = stage();
             stage

@@ -84,6 +84,16 @@ resource "dbxcmk_workspace_binding" "prod" {{
             "prod",
             "Not the ID of a workspace",
         ),
+        (
+            "dbxcmk_key_configuration.x",
+            "c9000000-0000-4000-8000-000000000009",
+            "The key configuration does not exist in this Databricks account",
+        ),
+        (
+            "dbxcmk_workspace_binding.x",
+            "999",
+            "The workspace does not exist in this Databricks account",
+        ),
     ] {
         let (ty, _) = address.split_once('.').unwrap();
         stage.workdir.write(

@@ -302,7 +302,8 @@ fn a_provider_that_is_not_known_yet_does_not_stop_a_plan() {
         ),
     );
     let plan = stage.workdir.plan();
-    plan.run.warning("The object was not read");
+    plan.run
+        .warning("Refresh skipped: the provider configuration is not known yet");
     assert_eq!(plan.actions("dbxcmk_key_configuration.x"), "no-op");
     stage.workdir.apply();
     stage.workdir.empty_plan();

@@ -73,6 +73,13 @@ pub enum Effect {
         /// Names of fields of the answer.
         fields: Vec<String>,
     },
+    /// It is carried out; a field of the answer has another value.
+    Field {
+        /// The field, as a JSON pointer: `/customer_managed_key_id`.
+        field: String,
+        /// Its value.
+        value: serde_json::Value,
+    },
     /// A read shows what was true before the last write.
     StaleRead,
     /// A workspace update is accepted and silently undone.

@@ -214,6 +214,16 @@ async fn carry_out(
             whole.body.truncate(whole.body.len() / 2);
             Ok(whole)
         }
+        Some(Effect::Field { field, value }) => {
+            let mut whole = answer(shared, request, None).await;
+            if let Ok(mut json) = serde_json::from_str::<Json>(&whole.body)
+                && let Some(place) = json.pointer_mut(&field)
+            {
+                *place = value;
+                whole.body = json.to_string();
+            }
+            Ok(whole)
+        }
         Some(Effect::Part { fields }) => {
             let mut whole = answer(shared, request, None).await;
             if let Ok(Json::Object(mut object)) = serde_json::from_str(&whole.body) {

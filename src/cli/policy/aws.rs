@@ -49,6 +49,7 @@ pub(super) fn examine(
         grants: None,
         rotates: None,
         role: RoleKnowledge::NotAsked,
+        may_change_roles: false,
         simulation: Simulation::NotAsked,
     };
     let usage = Usage::of(

@@ -119,6 +119,7 @@ impl Aws {
             grants: None,
             rotates: None,
             role: RoleKnowledge::NotAsked,
+            may_change_roles: true,
             simulation: Simulation::NotAsked,
         }
     }

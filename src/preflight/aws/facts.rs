@@ -1,6 +1,6 @@
 //! What is known of a KMS key.
 
-use crate::preflight::{Fact, Unreadable};
+use crate::preflight::{Fact, Severity, Stage, Unreadable};
 use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::KeyArn;
 
@@ -77,11 +77,32 @@ pub struct KeyFacts {
     pub rotates: Option<Fact<bool>>,
     /// The role that launches clusters, where the question is about one.
     pub role: RoleKnowledge,
+    /// Whether the same configuration may change roles and their policies, so that what they say now is not what an apply finds.
+    pub may_change_roles: bool,
     /// What AWS itself says of that role's use of the key.
     pub simulation: Simulation,
 }
 
 impl KeyFacts {
+    /// How much it weighs what is wrong with the role: what the same plan may repair is a warning until the apply.
+    pub(super) fn role_severity(&self, stage: Stage) -> Severity {
+        match stage {
+            Stage::Plan if self.may_change_roles => Severity::Warning,
+            _ => Severity::Error,
+        }
+    }
+
+    /// What follows from what is wrong with the role.
+    pub(super) fn role_outlook(&self, stage: Stage) -> &'static str {
+        match stage {
+            Stage::Plan if self.may_change_roles => {
+                " The configuration has resources that may change the role: if this plan does, the proof at apply uses the new policies. If it \
+                 does not, the apply stops before it attaches anything."
+            }
+            _ => "",
+        }
+    }
+
     /// What texts call the policy.
     pub(super) fn policy_called(&self) -> String {
         match &self.policy_source {

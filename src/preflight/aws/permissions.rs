@@ -195,20 +195,23 @@ impl PurposeCase<'_> {
             return Vec::new();
         };
         let stage = self.question.stage;
-        let why = "Clusters of classic compute do not start, because EC2 cannot attach their volumes. If this plan changes the role, the \
-                   proof at apply uses the new policies.";
+        let severity = self.facts.role_severity(stage);
+        let why = &format!(
+            "Clusters of classic compute do not start, because EC2 cannot attach their volumes.{}",
+            self.facts.role_outlook(stage)
+        );
         let mut findings = Vec::new();
         if !tally.denied_by_iam.is_empty() {
             let denying: Vec<&str> = tally.denying_iam.iter().map(String::as_str).collect();
             findings.push(
                 Id::RoleIamDenies
-                    .unread(Subject::Key, stage)
+                    .weighing(severity, Subject::Key)
                     .found(format!(
                         "{} denies {} to {role}.",
                         denying.join(" and "),
                         tally.denied_by_iam.join(", ")
                     ))
-                    .why(why)
+                    .why(why.as_str())
                     .remedy(format!(
                         "Exclude the key from the Deny, or remove the statement. The key is:\n\n  {}",
                         self.key_named()
@@ -218,12 +221,12 @@ impl PurposeCase<'_> {
         if !tally.not_by_iam.is_empty() {
             findings.push(
                 Id::RoleIamMissingAction
-                    .unread(Subject::Key, stage)
+                    .weighing(severity, Subject::Key)
                     .found(format!(
                         "The key policy leaves the decision to the IAM policies of {role}, and none of them allows {}.",
                         tally.not_by_iam.join(", ")
                     ))
-                    .why(why)
+                    .why(why.as_str())
                     .remedy(
                         Remedy::say("Name the role in the key policy, with the documented statement:")
                             .paste(&self.statement)
@@ -235,13 +238,13 @@ impl PurposeCase<'_> {
         if !tally.not_within.is_empty() {
             findings.push(
                 Id::RoleBoundaryExcludes
-                    .unread(Subject::Key, stage)
+                    .weighing(severity, Subject::Key)
                     .found(format!(
                         "The permissions boundary {} of {role} does not allow {}.",
                         roles.boundary(),
                         tally.not_within.join(", ")
                     ))
-                    .why(why)
+                    .why(why.as_str())
                     .remedy(
                         Remedy::say("Add this statement to the permissions boundary:")
                             .paste(self.iam_statement(&tally.not_within)),

@@ -110,9 +110,13 @@ pub(super) fn role(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     match &facts.role {
         RoleKnowledge::Missing => vec![
             Id::RoleNotFound
-                .unread(Subject::Key, question.stage)
+                .weighing(facts.role_severity(question.stage), Subject::Key)
                 .found(format!("IAM has no role {role}, and the AWS credentials belong to its account {}.", role.account()))
-                .why("Databricks launches the clusters of the workspace with this role. Without it, clusters do not start.")
+                .why(format!(
+                    "KMS refuses a key policy that names a role which does not exist, so a `dbxcmk_key_policy` that names it fails. Databricks \
+                     launches the clusters of the workspace with this role, so without it clusters do not start.{}",
+                    facts.role_outlook(question.stage)
+                ))
                 .remedy(
                     "Check the ARN of the role in the credentials configuration of the workspace. If this plan creates the role, make this \
                      resource depend on it (`depends_on`).",

@@ -37,6 +37,7 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
         grants: None,
         rotates: None,
         role: RoleKnowledge::NotAsked,
+        may_change_roles: true,
         simulation: Simulation::NotAsked,
     })
 }

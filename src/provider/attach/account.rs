@@ -77,9 +77,9 @@ pub fn facts(workspace: &Workspace) -> WorkspaceFacts {
             .unwrap_or_default(),
         region: workspace.region().map(str::to_owned),
         pricing_tier: workspace.pricing_tier.clone(),
-        cloud: workspace.cloud.clone(),
+        cloud: workspace.cloud(),
         serverless_only: workspace.is_serverless_only(),
-        default_storage: workspace.has_default_storage(),
+        own_storage: workspace.storage(),
         managed_services: workspace.key(UseCase::ManagedServices),
         storage: workspace.key(UseCase::Storage),
     }

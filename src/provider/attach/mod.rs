@@ -18,7 +18,7 @@ use super::keys::Case;
 use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
 use super::shared::AsOf;
 use super::waiting::{Deadline, Pause, pause};
-use crate::vocabulary::KeyState;
+use crate::vocabulary::{Key, KeyState};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
@@ -250,21 +250,68 @@ enum End {
     Stopped,
 }
 
-/// The first of the keys that can no longer be used, and its state. A key whose state cannot be read is not taken for lost.
-async fn lost_key(client: &Client, keys: &[Case], sent: Instant) -> Option<(Case, KeyState)> {
-    let earliest = Instant::now()
-        .checked_sub(LONGEST_HOLDING)
-        .map_or(sent, |young| young.max(sent));
+/// What the keys are like while a workspace takes them.
+#[derive(Default)]
+struct KeysSeen {
+    /// The first one that can no longer be used, and its state.
+    lost: Option<(Case, KeyState)>,
+    /// Those whose state could not be read, and why. They are not lost, and not fine either.
+    unread: Vec<(Key, String)>,
+}
+
+/// The states of the keys, by reads that began after `earliest`.
+async fn see_keys(client: &Client, keys: &[Case], earliest: Instant) -> KeysSeen {
+    let mut seen = KeysSeen::default();
     for case in keys {
         match client.keys().state_after(case, earliest).await.value {
             Ok(KeyState::Enabled) => {}
-            Ok(state) => return Some((case.clone(), state)),
+            Ok(state) => {
+                seen.lost = Some((case.clone(), state));
+                return seen;
+            }
             Err(error) => {
-                tracing::warn!(key = %case.key(), error, "the state of the key could not be read while it settles")
+                tracing::warn!(key = %case.key(), error, "the state of the key could not be read while it settles");
+                seen.unread.push((case.key(), error));
             }
         }
     }
-    None
+    seen
+}
+
+/// When a read of the keys must have begun: while they settle, reads are shared; what is said at the end rests on a read after the end.
+fn keys_as_of(next: Next, sent: Instant, arrived: Option<Duration>, hold: Duration) -> Instant {
+    match (next, arrived) {
+        (Next::Done, Some(arrived)) => sent + arrived + hold,
+        _ => Instant::now()
+            .checked_sub(LONGEST_HOLDING)
+            .map_or(sent, |young| young.max(sent)),
+    }
+}
+
+/// The workspace has the keys, and the provider does not know whether they still work.
+fn keys_unread<P: Platform>(platform: &P, unread: &[(Key, String)]) -> Diagnostic {
+    let each: Vec<String> = unread
+        .iter()
+        .map(|(key, why)| format!("  {key}: {why}"))
+        .collect();
+    Diagnostic::warning(
+        "The state of a key could not be read at the end of `settle_time`",
+        format!(
+            "{} has the keys that the configuration names. The provider could not read the state of these keys at the end of \
+             `settle_time`, so it does not know whether Databricks can still use them:\n\n{}\n\nFix the cause, and run `terraform plan`: it \
+             examines the keys again.",
+            capitalized(&platform.name()),
+            each.join("\n")
+        ),
+    )
+}
+
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
 }
 
 /// Waits until the workspace is at rest with the wanted keys and has stayed so for `hold`.
@@ -322,16 +369,22 @@ async fn settled<P: Platform>(
             },
         };
         let is_good = matches!(next, Next::Done | Next::Again(_));
-        let lost = if is_good && !hold.is_zero() {
-            lost_key(cx.client(), &orders.keys, sent).await
+        let keys = if is_good && !hold.is_zero() {
+            let earliest = keys_as_of(next, sent, watch.arrived(), hold);
+            see_keys(cx.client(), &orders.keys, earliest).await
         } else {
-            None
+            KeysSeen::default()
         };
         let end = match next {
-            Next::Done | Next::Again(_) if let Some((key, state)) = lost => {
+            Next::Done | Next::Again(_) if let Some((key, state)) = keys.lost => {
                 End::KeyLost(Box::new(key), state)
             }
-            Next::Done => return Ok(now),
+            Next::Done => {
+                if !keys.unread.is_empty() {
+                    cx.warn(keys_unread(platform, &keys.unread));
+                }
+                return Ok(now);
+            }
             Next::Again(wait) => match (pause(wait, cx.stop()).await, watch.arrived()) {
                 (Pause::Over, _) => continue,
                 // The attach itself is done; that it stays is what the user does not want to wait for.

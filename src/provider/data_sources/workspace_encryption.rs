@@ -219,7 +219,7 @@ impl DataSource for WorkspaceEncryptionDataSource {
             ),
             None => (Attr::Null, Attr::Null),
         };
-        let cloud = workspace.cloud.clone().unwrap_or(Cloud::Aws);
+        let cloud = workspace.cloud().unwrap_or_default();
         model.data = rows(&cloud, keys, |case| match case {
             UseCase::ManagedServices => key(&managed),
             UseCase::Storage => key(&storage),

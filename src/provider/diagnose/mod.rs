@@ -266,12 +266,18 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
                 }
                 401 => "Databricks does not accept the credential. Check the client ID and secret (or the token), and that they belong \
                         to this account.",
+                _ if refusal.is_feature_missing() => {
+                    "The account or the workspace does not have this feature. Customer-managed keys need the Enterprise tier: check \
+                     `pricing_tier` of the workspace in the account console. Nothing was changed."
+                }
                 403 => "This identity is not allowed to do this. Only account admins manage keys: make the service principal an account \
                         admin (account console > User management).",
                 404 => "Check `host` and `account_id`: a wrong account answers like a missing object.",
                 429 => "Databricks limits the rate of requests. Run again later, or with a lower `-parallelism`.",
                 500..=599 => "Databricks failed. Run again; the next plan shows the result.",
-                _ => "Correct the cause, and run again.",
+                409 => "The object is in use, or another change of it is under way. Wait until that is over, and run again.",
+                400 => "Databricks checked the request, refused it, and changed nothing. Correct what the message names.",
+                _ => "The next plan shows what is there.",
             };
             format!("{said}\n\n{advice}")
         }

@@ -81,7 +81,8 @@ pub fn split<C>(cx: &Context<C>, diagnostics: Diagnostics) -> Result<(), Diagnos
 }
 
 /// Findings about something that is there already and does not change: what would fail now is worth knowing, and no reason to
-/// stop a plan. Advice was given when it was made.
+/// stop a plan. What could not be read stays a warning, because an unreadable key may be a disabled one. Advice was given when it
+/// was made, except about a date that comes nearer.
 pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
     let soften = |mut finding: Finding| {
         finding.severity = preflight::Severity::Warning;
@@ -89,7 +90,7 @@ pub fn as_warnings(findings: Vec<Finding>) -> Vec<Finding> {
     };
     findings
         .into_iter()
-        .filter(|finding| finding.severity == preflight::Severity::Error)
+        .filter(|finding| !finding.is_advice() || finding.id.comes_nearer())
         .map(soften)
         .collect()
 }

@@ -2,12 +2,13 @@
 //! within the last minute.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::AttachNeed;
+use super::configured::may_change_roles;
 use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
@@ -49,6 +50,7 @@ pub struct AwsKeys {
     simulations: Staged<(RoleArn, KeyArn), Simulation>,
     states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     walk: Arc<PolicyWalk>,
+    may_change_roles: OnceLock<bool>,
 }
 
 impl AwsKeys {
@@ -72,6 +74,7 @@ impl AwsKeys {
             simulations: Staged::default(),
             states: Mutex::default(),
             walk,
+            may_change_roles: OnceLock::new(),
         }
     }
 
@@ -186,6 +189,8 @@ impl AwsKeys {
             role,
             simulation,
             rotates,
+            may_change_roles: question.usage.cross_account_role.is_some()
+                && *self.may_change_roles.get_or_init(may_change_roles),
             ..facts
         };
         if grants_matter(&facts, question) {
@@ -318,7 +323,11 @@ impl AwsKeys {
         let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
         watched
             .after(earliest, || async {
-                self.cloud.describe(key).await.map(|key| key.state)
+                match self.cloud.describe(key).await {
+                    // It was there when the proof ended.
+                    Err(AwsError::NotFound(_)) => Ok(KeyState::Other("deleted".to_owned())),
+                    read => read.map(|key| key.state),
+                }
             })
             .await
     }

@@ -266,7 +266,7 @@ impl<'a> Users<'a> {
 
     fn affected(&self, workspace: &Workspace) -> AffectedWorkspace {
         let storage = self.attached(workspace, UseCase::Storage);
-        let cloud = workspace.cloud.clone().unwrap_or(Cloud::Aws);
+        let cloud = workspace.cloud().unwrap_or_default();
         let keys = WorkspaceKeys {
             managed_services: self.attached(workspace, UseCase::ManagedServices).is_some(),
             storage: storage.is_some(),

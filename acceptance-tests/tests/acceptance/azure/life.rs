@@ -263,7 +263,7 @@ fn what_is_there_is_listed_and_imported_by_its_identity() {
         assert!(run.success, "{}", run.shown());
     } else {
         // An older Terraform writes everything that can be written; the error says what to take out.
-        let error = run.error("The workspace is named twice");
+        let error = run.error("Conflicting arguments: `workspace_id` and `azure`");
         assert!(
             error.detail.contains("Remove `workspace_id`"),
             "{}",

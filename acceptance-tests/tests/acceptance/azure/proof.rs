@@ -102,14 +102,14 @@ fn what_is_wrong_offline_is_said_at_validate() {
             binding(&format!(
                 "workspace_id = \"123\"\n  managed_services_key_configuration_id = \"{key}\""
             )),
-            "A key of Azure is named for a workspace of a Databricks account",
+            "An Azure key cannot be attached to this workspace",
             "workspace_resource_id",
         ),
         (
             binding(&format!(
                 "workspace_id = \"123\"\n  {on_azure}\n  managed_services_key_configuration_id = \"{key}\""
             )),
-            "The workspace is named twice",
+            "Conflicting arguments: `workspace_id` and `azure`",
             "Remove `workspace_id`",
         ),
         (

@@ -2,7 +2,7 @@
 
 use super::{Change, Plan, Progress, Resource, Source};
 use crate::boxed::Boxed;
-use crate::bridge::{from_value, to_value};
+use crate::bridge::{BridgeError, from_value, to_value};
 use crate::codec::json::decode_lenient;
 use crate::conformity::{plan_violations, state_violations};
 use crate::context::Context;
@@ -109,7 +109,26 @@ fn without_unknowns(value: Value) -> Value {
     }
 }
 
+/// A state that does not fit the model. The provider wrote only states that do, so somebody else has changed it.
+fn unreadable_state(name: &str, error: &BridgeError) -> Diagnostics {
+    Diagnostic::error(
+        format!("The state of {name} cannot be read"),
+        format!(
+            "This version of the provider did not write the value at `{}`: {error}.\n\nIf a newer version of the provider wrote the state, use \
+             that version. If the state was edited by hand, restore it from its backup. Otherwise remove the resource from the state \
+             (`terraform state rm`), and import the object again. Nothing was changed.",
+            error.path
+        ),
+    )
+    .at(error.path.clone())
+    .into()
+}
+
 impl<R: Resource> Typed<R> {
+    fn read_state(&self, value: &Value) -> Result<R::Model, Diagnostics> {
+        from_value::<R::Model>(value).map_err(|error| unreadable_state(&self.0.name(), &error))
+    }
+
     fn write(schema: &Described, model: &R::Model) -> Result<Value, Diagnostics> {
         to_value(model)
             .map(|value| value.canonical(schema.ty()))
@@ -125,7 +144,7 @@ impl<R: Resource> Typed<R> {
     ) -> Result<(Value, Vec<Path>), Unfinished> {
         let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
         if config.is_null() {
-            self.0.plan_destroy(cx, &read(prior)?).await?;
+            self.0.plan_destroy(cx, &self.read_state(prior)?).await?;
             return Ok((Value::Null, Vec::new()));
         }
         let missing = schema.missing(config);
@@ -136,7 +155,7 @@ impl<R: Resource> Typed<R> {
         let proposed = propose(schema, config, before);
         let change = Change {
             config: read(config)?,
-            prior: before.map(read).transpose()?,
+            prior: before.map(|before| self.read_state(before)).transpose()?,
             differs: before.is_none_or(|before| *before != proposed),
             quiet: before.is_some_and(|before| differs_quietly(schema, before, &proposed)),
         };
@@ -167,7 +186,7 @@ impl<R: Resource> Typed<R> {
     ) -> Result<Value, Diagnostics> {
         let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
         if planned.is_null() {
-            self.0.delete(cx, read(prior)?).await?;
+            self.0.delete(cx, self.read_state(prior)?).await?;
             return Ok(Value::Null);
         }
         if !prior.is_null() && differs_quietly(schema, prior, planned) {
@@ -177,7 +196,7 @@ impl<R: Resource> Typed<R> {
             self.0.create(cx, read(planned)?, progress).await?
         } else {
             self.0
-                .update(cx, read(prior)?, read(planned)?, progress)
+                .update(cx, self.read_state(prior)?, read(planned)?, progress)
                 .await?
         };
         Self::write(schema, &model)
@@ -286,9 +305,9 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
         state: &'a Value,
     ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let result = match from_value::<R::Model>(state) {
+            let result = match self.read_state(state) {
                 Ok(model) => self.0.read(&cx, model).await,
-                Err(error) => Err(misfit(&error).into()),
+                Err(errors) => Err(errors.into()),
             };
             let result = result.and_then(|model| match model {
                 Some(model) => Ok(Self::write(schema, &model)?),

@@ -335,14 +335,18 @@ impl Attribute {
         T::Err: fmt::Display,
     {
         self.check(move |value| {
-            let one = |value: &Value| match value.as_str().map(T::from_str) {
-                Some(Err(error)) => Err(Problem::new(summary, sentence(&error.to_string()))),
-                _ => Ok(()),
+            let wrong = |value: &Value| match value.as_str().map(T::from_str) {
+                Some(Err(error)) => Some(sentence(&error.to_string())),
+                _ => None,
             };
-            match value {
-                Value::List(elements) => elements.iter().try_for_each(one),
-                value => one(value),
+            let wrong: Vec<String> = match value {
+                Value::List(elements) => elements.iter().filter_map(wrong).collect(),
+                value => wrong(value).into_iter().collect(),
+            };
+            if wrong.is_empty() {
+                return Ok(());
             }
+            Err(Problem::new(summary, wrong.join("\n")))
         })
     }
 

@@ -152,7 +152,17 @@ pub async fn make(
         failed(error)
     };
     let lost = match deadline.bound(account.create_key_configuration(new)).await {
-        Some(Ok(made)) => return answered(made),
+        Some(Ok(made)) if made.has_readable_id() => return answered(made),
+        // It was made, and the answer does not say which one it is.
+        Some(Ok(made)) => Error::Transport {
+            reason: format!(
+                "Databricks answered with the ID `{}`, which is not the ID of a key configuration",
+                made.customer_managed_key_id
+            ),
+            source: None,
+            may_have_been_taken: true,
+            is_unreachable: false,
+        },
         Some(Err(error)) if error.may_have_been_taken() => error,
         Some(Err(error)) => return Err(refused(&error)),
         None => Error::Transport {
@@ -177,9 +187,10 @@ pub async fn make(
         .await
         .map_err(|error| unknown(&error))?;
     let is_new = |one: &KeyConfiguration| {
-        !before
-            .iter()
-            .any(|old| old.customer_managed_key_id == one.customer_managed_key_id)
+        one.has_readable_id()
+            && !before
+                .iter()
+                .any(|old| old.customer_managed_key_id == one.customer_managed_key_id)
             && new.matches(one)
     };
     let mut made = now.into_iter().filter(is_new);

@@ -28,6 +28,7 @@ use crate::provider::keys::Case;
 use crate::provider::moments::rfc3339;
 use crate::provider::run::{Claim, Claimed, PlannedConfiguration};
 use crate::provider::waiting::{Pause, pause};
+use crate::vocabulary::aws::KeyAlias;
 use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, KeyReference, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -90,6 +91,11 @@ impl KeyConfigurationModel {
                 id.map_err(|error| Diagnostic::bug(error.to_string()))?,
             )),
         )
+    }
+
+    /// Whether nothing but its id is known: it is being imported.
+    fn is_only_named(&self) -> bool {
+        self.use_cases.is_null() && self.aws.is_null() && self.gcp.is_null()
     }
 
     /// Its id in the Databricks account, when it is known.
@@ -393,7 +399,7 @@ impl Resource for KeyConfigurationResource {
                     refuse_while_in_use(id, Ending::Replaced, using)?;
                 }
             }
-            Some(_) => {}
+            Some(prior) => warn_of_alias(cx, prior, &plan.model),
         }
         if change.quiet {
             return Ok(());
@@ -521,7 +527,13 @@ impl Resource for KeyConfigurationResource {
             .map_err(|error| {
                 diagnose::account("The key configuration could not be read", &error)
             })?;
-        Ok(found.map(|remote| state(&remote, &before)).transpose()?)
+        let Some(remote) = found else {
+            return match before.is_only_named() {
+                true => Err(nothing_to_import(id, account.id()).into()),
+                false => Ok(None),
+            };
+        };
+        Ok(Some(state(&remote, &before)?))
     }
 
     async fn update(
@@ -615,6 +627,52 @@ impl Resource for KeyConfigurationResource {
             && source.type_name == "databricks_mws_customer_managed_keys";
         is_peer.then(|| aws::moved(&source.state).map(|model| (model, Private::new())))
     }
+}
+
+fn nothing_to_import(id: &KeyConfigurationId, account: &AccountId) -> Diagnostic {
+    Diagnostic::error(
+        "The key configuration does not exist in this Databricks account",
+        format!(
+            "The account {account} has no key configuration {id}, so there is nothing to import.\n\nFind its ID in the account console under \
+             Cloud resources > Encryption keys. If the ID is correct, check `account_id` and `host` of the provider: each cloud has its own \
+             account host."
+        ),
+    )
+}
+
+/// The one change that the API does not take and that replaces nothing.
+fn warn_of_alias(
+    cx: &Context<Client>,
+    before: &KeyConfigurationModel,
+    after: &KeyConfigurationModel,
+) {
+    let alias = |model: &KeyConfigurationModel| model.aws.known().map(|aws| aws.key_alias.clone());
+    let (Some(before), Some(after), Some(id)) = (alias(before), alias(after), after.id.known())
+    else {
+        return;
+    };
+    if before == after {
+        return;
+    }
+    let shown = |alias: &Attr<KeyAlias>| match alias {
+        Attr::Known(alias) => format!("`{alias}`"),
+        Attr::Null => "none".to_owned(),
+        Attr::Unknown => "an alias that is known after apply".to_owned(),
+    };
+    cx.warn(
+        Diagnostic::warning(
+            "Databricks does not change the alias of a key configuration",
+            format!(
+                "The plan changes `key_alias` of the key configuration {id} from {} to {}. The API cannot change it, so only the state changes: \
+                 the account console still shows the alias that the configuration was created with.\n\nThe alias is for people only: Databricks \
+                 finds the key by its ARN. To have another alias in the account console, create another configuration \
+                 (`terraform apply -replace=…`), which is possible only while no workspace uses this one.",
+                shown(&before),
+                shown(&after)
+            ),
+        )
+        .on("aws.key_alias"),
+    );
 }
 
 /// What a new configuration means for the other resources of the run, and what a create would find.

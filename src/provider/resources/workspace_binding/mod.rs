@@ -111,7 +111,7 @@ impl WorkspaceBindingModel {
         for case in UseCase::ALL {
             if let Attr::Known(KeyReference::VaultKey(key)) = self.wanted(case) {
                 return Err(Diagnostic::error(
-                    "A key of Azure is named for a workspace of a Databricks account",
+                    "An Azure key cannot be attached to this workspace",
                     format!(
                         "`{}` is the identifier {key} of a key on Azure, and the binding has no `azure` block.\n\nFor a workspace on Azure, set \
                          `azure = {{ workspace_resource_id = … }}` and remove `workspace_id`. On AWS and Google Cloud, use the `id` of a \
@@ -315,8 +315,8 @@ impl Resource for WorkspaceBindingResource {
         if none {
             found.push(Diagnostic::error(
                 "The binding has no key configuration",
-                "Set `managed_services_key_configuration_id`, `storage_key_configuration_id`, or several, to the ID of a \
-                 `dbxcmk_key_configuration`.",
+                "Set `managed_services_key_configuration_id` or `storage_key_configuration_id`, or both, to the ID of a \
+                 `dbxcmk_key_configuration`. On Azure there is also `managed_disks_key_configuration_id`.",
             ));
         }
         match (config.workspace_id.is_null(), config.is_azure()) {
@@ -329,7 +329,7 @@ impl Resource for WorkspaceBindingResource {
             ),
             (false, true) => found.push(
                 Diagnostic::error(
-                    "The workspace is named twice",
+                    "Conflicting arguments: `workspace_id` and `azure`",
                     "On Azure, `azure.workspace_resource_id` names the workspace, and the provider reads `workspace_id`. Remove \
                      `workspace_id`.",
                 )

@@ -301,19 +301,16 @@ pub(super) async fn plan(
         Err(errors) => return Err(errors.into()),
     };
     client.warn_of_unknown_clouds(cx);
-    let mut findings = examine(client, account, &now, &plan.model, Stage::Plan)
-        .await?
-        .findings;
+    let mut examined = examine(client, account, &now, &plan.model, Stage::Plan).await?;
     for case in UseCase::ACCOUNT
         .into_iter()
         .filter(|case| plan.model.wanted(*case).is_unknown())
     {
         for finding in examine_planned(cx, account, &now, case).await {
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
+            examined.add(finding);
         }
     }
+    let findings = examined.errors_first().findings;
     let missing = plan.model.keys().missing_in(&now);
     let comes =
         |case: &UseCase| missing.of(*case).is_some() || plan.model.wanted(*case).is_unknown();
@@ -348,13 +345,16 @@ pub(super) async fn read(
         .map_err(|error| {
             diagnose::account("The workspace could not be read", &error).on("workspace_id")
         })?;
-    let Some(workspace) = found else {
-        cx.client().run().workspace_vanished(id.to_string());
-        return Ok(None);
-    };
     let imported = UseCase::ACCOUNT
         .iter()
         .all(|case| state.wanted(*case).is_null());
+    let Some(workspace) = found else {
+        if imported {
+            return Err(nothing_to_import(id, account).into());
+        }
+        cx.client().run().workspace_vanished(id.to_string());
+        return Ok(None);
+    };
     let mut state = state.showing(&workspace);
     state = if imported {
         state.with_all_keys_of(&workspace)?
@@ -375,13 +375,26 @@ pub(super) async fn read(
     Ok(Some(state))
 }
 
+fn nothing_to_import(id: WorkspaceId, account: &Account) -> Diagnostic {
+    Diagnostic::error(
+        "The workspace does not exist in this Databricks account",
+        format!(
+            "The account {} has no workspace {id}, so there is nothing to import.\n\nYou find the number in the URL of the workspace (`?o=…`) and \
+             in the account console. If it is correct, check `account_id` and `host` of the provider: each cloud has its own account host. A \
+             workspace on Azure is imported by its resource ID, which begins with `/subscriptions/`.",
+            account.id()
+        ),
+    )
+}
+
 /// A first state from the number of a workspace.
 pub(super) fn import(id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
     let workspace_id: WorkspaceId = id.parse().map_err(|error: IdError| {
         Diagnostic::error(
             "Not the ID of a workspace",
             format!(
-                "A dbxcmk_workspace_binding is imported by the ID of its workspace (on Azure by its resource ID), but {error}."
+                "A dbxcmk_workspace_binding is imported by the number of its workspace, but {error}. A workspace on Azure is imported by its \
+                 resource ID: `/subscriptions/…/resourceGroups/…/providers/Microsoft.Databricks/workspaces/…`."
             ),
         )
     })?;

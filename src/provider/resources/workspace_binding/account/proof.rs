@@ -48,7 +48,7 @@ pub(super) async fn examine(
             id,
             configuration: configuration.as_ref(),
         };
-        for finding in judge(&about, &attachment) {
+        for finding in judge(&about, &attachment, stage) {
             examined.add(finding);
         }
         let Some(remote) = &remote else { continue };
@@ -93,7 +93,7 @@ pub(super) async fn examine_planned(
     let about = facts(workspace);
     let planned = client.run().planned_configurations();
     let use_cases: Vec<Vec<UseCase>> = planned.iter().map(|one| one.use_cases.clone()).collect();
-    let mut findings = judge_workspace(&about, case, None);
+    let mut findings = judge_workspace(&about, case, None, Stage::Plan);
     findings.extend(judge_planned(case, &use_cases));
     let need = AttachNeed {
         account,
