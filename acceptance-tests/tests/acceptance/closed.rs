@@ -85,15 +85,21 @@ fn what_is_not_known_of_a_workspace_is_said() {
     let unknown = "The workspace's pricing tier is not known";
     let nowhere = "Where the workspace keeps its data is not known";
     let cloudless = "The cloud of the workspace is not known";
+    let refused = "The keys of the workspace could not be changed";
     for (fields, summary, stops_plan, stops_apply) in [
-        (json!({ "pricing_tier": null }), unknown, false, false),
-        (json!({ "pricing_tier": "GALACTIC" }), unknown, false, false),
-        (json!({ "compute_mode": "EDGE" }), nowhere, false, true),
+        (json!({ "pricing_tier": null }), unknown, false, refused),
+        (
+            json!({ "pricing_tier": "GALACTIC" }),
+            unknown,
+            false,
+            refused,
+        ),
+        (json!({ "compute_mode": "EDGE" }), nowhere, false, nowhere),
         (
             json!({ "cloud": null, "aws_region": null }),
             cloudless,
             true,
-            true,
+            cloudless,
         ),
     ] {
         let stage = Stage::new(Over::Sandbox);
@@ -114,12 +120,15 @@ fn what_is_not_known_of_a_workspace_is_said() {
         } else {
             stage.workdir.plan().run.warning(summary);
         }
-        if stops_apply {
-            stage.workdir.failed_apply().error(summary);
-            assert_eq!(stage.asked("PATCH /workspaces/").len(), 0, "{summary}");
-        } else {
-            stage.workdir.apply();
-        }
+        let run = stage.workdir.failed_apply();
+        let error = run.error(stops_apply);
+        let was_asked = stage.asked("PATCH /workspaces/").len();
+        assert_eq!(was_asked, usize::from(stops_apply == refused), "{summary}");
+        assert!(
+            stops_apply != refused || error.detail.contains("need the Enterprise tier"),
+            "{}",
+            error.detail
+        );
     }
 }
 

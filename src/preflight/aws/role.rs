@@ -2,7 +2,7 @@
 
 use super::facts::{ROLE_ACTIONS, RoleFacts, RoleKnowledge};
 use super::{KeyFacts, Question, capitalized};
-use crate::preflight::{Finding, Id, Remedy, Stage, Subject};
+use crate::preflight::{Finding, Id, Remedy, Severity, Subject};
 use crate::requirements::aws::{User, request};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::aws::RoleArn;
@@ -123,16 +123,16 @@ pub(super) fn role(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 ),
         ],
         RoleKnowledge::Known(known) => match RolePolicies::of(&facts.role) {
-            Err(mistake) => vec![unreadable(&mistake, question.stage)],
+            Err(mistake) => vec![unreadable(&mistake, facts.role_severity(question.stage))],
             Ok(_) => trust(role, known, question).into_iter().collect(),
         },
         _ => Vec::new(),
     }
 }
 
-fn unreadable(mistake: &str, stage: Stage) -> Finding {
+fn unreadable(mistake: &str, severity: Severity) -> Finding {
     Id::RoleIamUnreadable
-        .unread(Subject::Key, stage)
+        .weighing(severity, Subject::Key)
         .found(format!("{}.", capitalized(mistake)))
         .why("The provider cannot prove what a policy allows that it cannot read.")
         .remedy("Correct the policy at that place. If IAM accepts it as it is, report this as a bug of this provider.")

@@ -534,6 +534,44 @@ fn what_the_policies_of_a_role_say_against_it() -> Outcome {
     Ok(())
 }
 
+/// What the same plan cannot repair stops it; what it may repair stops the apply.
+#[test]
+fn a_role_stops_a_plan_that_cannot_change_it() -> Outcome {
+    for (may_change_roles, stage, severity) in [
+        (true, Stage::Plan, Severity::Warning),
+        (false, Stage::Plan, Severity::Error),
+        (true, Stage::Apply, Severity::Error),
+        (false, Stage::Apply, Severity::Error),
+    ] {
+        for role in [
+            known_role(&[ROLE_OTHER]),
+            known_role(&[ROLE_ALLOWS, ROLE_DENIES]),
+            known_role(&["{}"]),
+            RoleKnowledge::Missing,
+        ] {
+            let facts = KeyFacts {
+                role,
+                may_change_roles,
+                ..facts(&left_to_iam()?)?
+            };
+            let asked = Question {
+                stage,
+                ..question()?
+            };
+            let found = judge(&facts, &asked);
+            let of_role: Vec<&Finding> = found
+                .iter()
+                .filter(|one| one.id.name().starts_with("role-"))
+                .collect();
+            assert!(
+                !of_role.is_empty() && of_role.iter().all(|one| one.severity == severity),
+                "{may_change_roles} {stage:?}: {found:?}"
+            );
+        }
+    }
+    Ok(())
+}
+
 /// Each row: the role's policies, what the simulator says of every action, whether the organization allows it, and what is found.
 #[test]
 fn the_simulator_is_believed_or_contradicted() -> Outcome {
