@@ -36,8 +36,8 @@ enum Command {
     Policy(policy::PolicyCommand),
     /// See, disable and restore a key, without Terraform.
     ///
-    /// Exit code 0: done, or so before. 1: refused, and nothing was changed. 2: the arguments are not valid. 3: a call failed; the message
-    /// says what was changed. 4: restored in part.
+    /// Exit code 0: done, or nothing to do. 1: refused. 2: the arguments are not valid, or the name is not that of a key. 3: a call failed;
+    /// the message says what was changed. 4: restored in part. 130 or 143: interrupted.
     #[command(subcommand)]
     Key(Box<key::KeyCommand>),
     /// Report which workspaces and keys a plan affects, for the review of a pull request.

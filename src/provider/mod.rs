@@ -29,10 +29,10 @@ use tfplugin::resource::{self, register};
 use tfplugin::schema::{Name, Schema};
 
 pub use client::Client;
-pub use keys::AnyKey;
+pub use keys::{AnyKey, NotFound};
 pub use switch::{
-    Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome, PATIENCE,
-    Stopped, in_words,
+    Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome,
+    PATIENCE, Stopped, VersionStatus, consented, former_key, hold, in_words, version_in_words,
 };
 
 /// The address under which Terraform knows the provider.

@@ -90,9 +90,13 @@ pub fn without_key(cloud: &Cloud, keys: WorkspaceKeys) -> Stop {
         goes_on: vec![CACHED],
         ..Stop::default()
     };
-    if keys.storage {
-        stop.compute
-            .push("clusters, jobs and SQL warehouses that read or write the workspace storage");
+    // Of a workspace on default storage, the managed services key encrypts the storage too.
+    let is_on_default_storage = keys.managed_services && keys.default_storage;
+    if keys.storage || is_on_default_storage {
+        stop.compute.push(match keys.serverless_only {
+            true => "serverless SQL warehouses, jobs and notebooks that read or write the workspace storage",
+            false => "clusters, jobs and SQL warehouses that read or write the workspace storage",
+        });
     }
     let has_disks = *cloud == Cloud::Gcp || keys.cluster_volumes;
     if keys.storage && has_disks && !keys.serverless_only {
@@ -167,15 +171,25 @@ mod tests {
         );
         let stop = without_key(&Cloud::Azure, storage);
         assert!(stop.goes_on.contains(&STORAGE_NOTICES));
+        // The managed services key of a serverless workspace is that of its storage, too; no cluster is named that it does not have.
         let serverless = WorkspaceKeys {
             serverless_only: true,
             default_storage: true,
             ..managed
         };
-        assert!(
-            without_key(&Cloud::Aws, serverless)
-                .data
-                .contains(&"DBFS root")
-        );
+        for cloud in [Cloud::Aws, Cloud::Gcp] {
+            let stop = without_key(&cloud, serverless);
+            assert!(stop.data.contains(&"DBFS root"), "{cloud}");
+            assert_eq!(
+                stop.compute,
+                [
+                    "serverless SQL warehouses, jobs and notebooks that read or write the workspace storage",
+                    "jobs and queries that need notebooks, secrets or saved queries",
+                ],
+                "{cloud}"
+            );
+        }
+        // A key that is for managed services alone stops nothing that reads a storage of one's own.
+        assert_eq!(without_key(&Cloud::Aws, managed).compute.len(), 1);
     }
 }

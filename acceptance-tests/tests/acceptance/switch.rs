@@ -1,6 +1,7 @@
 //! The kill switch: the command, the data source and the actions.
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
 
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{checkout, terraform};
@@ -27,14 +28,51 @@ fn command(stage: &Stage, arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs the command: its exit code and its report.
-fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
-    let output = command(stage, arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
+/// What a run of the command came to: its exit code and its report. Whatever the command prints has the form that the documentation
+/// describes, on every cloud.
+pub fn came_to(output: &Output) -> (i32, Json) {
+    static SCHEMA: LazyLock<Json> = LazyLock::new(|| {
+        let path = checkout().join("docs/schemas/key.schema.json");
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    });
+    let text = String::from_utf8_lossy(&output.stdout);
     let report = serde_json::from_str(&text).unwrap_or_else(|error| {
         panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
     });
+    crate::review::conforms(&report, &SCHEMA, "report");
     (output.status.code().unwrap(), report)
+}
+
+/// Runs the command: its exit code and its report.
+fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
+    came_to(&command(stage, arguments).output().unwrap())
+}
+
+/// Starts the command, interrupts it once while a call is under way, and again so that it does not wait for the answer.
+pub fn interrupted(
+    stage: &Stage,
+    mut command: Command,
+    operation: &str,
+    signal: &str,
+) -> (i32, Json) {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert!(stage.sandbox.has_been_asked(operation), "{operation}");
+    let send = || {
+        let process = child.id().to_string();
+        let sent = Command::new("kill")
+            .args([signal, process.as_str()])
+            .status();
+        assert!(sent.unwrap().success());
+    };
+    send();
+    // One signal that comes while the other is not taken yet is the same one.
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    send();
+    came_to(&child.wait_with_output().unwrap())
 }
 
 fn error(report: &Json) -> String {
@@ -157,7 +195,15 @@ fn a_key_is_taken_away_and_given_back(over: Over) {
 fn a_deletion_is_taken_back(over: Over) {
     let (stage, arn) = attached(over);
     let schedule = ["disable", &arn, "--acknowledge", ID, "--schedule-deletion"];
+    // An enabled key in use is disabled first: the hold period.
     let (code, report) = key(&stage, &[&schedule[..], &["7"]].concat());
+    assert_eq!((code, &report["state"]), (1, &json!("Enabled")));
+    let refusal = error(&report);
+    assert!(
+        refusal.contains("hold period") && refusal.contains("--skip-hold"),
+        "{refusal}"
+    );
+    let (code, report) = key(&stage, &[&schedule[..], &["7", "--skip-hold"]].concat());
     assert_eq!((code, &report["state"]), (0, &json!("PendingDeletion")));
     assert!(report["deletion_date"].is_string());
     // The window of a deletion that is scheduled stays.
@@ -185,6 +231,19 @@ fn a_deletion_is_taken_back(over: Over) {
 fn a_key_that_others_disabled_stays_disabled() {
     let (stage, arn) = attached(Over::Sandbox);
     stage.kms.call("DisableKey", &json!({ "KeyId": arn }));
+    // Whoever disables it now learns that a restore will need more.
+    for arguments in [
+        &["disable", &arn, "--acknowledge", ID][..],
+        &["status", &arn],
+    ] {
+        let (code, report) = key(&stage, arguments);
+        assert_eq!((code, &report["changed"]), (0, &json!(false)));
+        let notes = report["notes"].to_string();
+        assert!(
+            notes.contains("did not disable the key") && notes.contains("--enable-anyway"),
+            "{arguments:?}: {notes}"
+        );
+    }
     let (code, report) = key(&stage, &["restore", &arn]);
     assert_eq!(code, 1);
     assert!(error(&report).contains("--enable-anyway"), "{report}");
@@ -209,8 +268,7 @@ fn without_the_account_the_impact_is_not_known() {
             .env("DATABRICKS_CLIENT_SECRET", "wrong")
             .output()
             .unwrap();
-        let report: Json = serde_json::from_slice(&output.stdout).unwrap();
-        (output.status.code().unwrap(), report)
+        came_to(&output)
     };
     let (code, report) = lost(&["status", &arn]);
     assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
@@ -219,6 +277,10 @@ fn without_the_account_the_impact_is_not_known() {
     assert_eq!(code, 1);
     assert!(error(&report).contains("--without-impact"), "{report}");
     assert_eq!(stage.kms.state(&arn), "Enabled");
+    let schedule = ["disable", &arn, "--without-impact", "--schedule-deletion"];
+    let (code, report) = lost(&schedule);
+    assert_eq!(code, 1);
+    assert!(error(&report).contains("perhaps in use"), "{report}");
     let (code, report) = lost(&["disable", &arn, "--without-impact"]);
     assert_eq!((code, &report["state"]), (0, &json!("Disabled")));
     let (code, report) = lost(&["restore", &arn]);
@@ -446,9 +508,20 @@ fn what_is_no_key_is_said() {
     let (code, report) = key(&stage, &["status", gone]);
     assert_eq!(code, 3);
     assert!(error(&report).contains("KMS has no key"), "{report}");
-    let (code, report) = key(&stage, &["status", "arn:aws:s3:::bucket"]);
-    assert_eq!(code, 3);
-    assert!(error(&report).contains("Not a key"), "{report}");
+    for no_key in [
+        "arn:aws:s3:::bucket",
+        "//cloudkms.googleapis.com/projects/p/locations/l/keyRings/r/cryptoKeys/k",
+        "https://acme.vault.azure.net/keys/main/0123456789abcdef0123456789abcdef",
+        "alias/nobody",
+    ] {
+        let (code, report) = key(&stage, &["status", no_key, "--region", "eu-central-1"]);
+        assert_eq!(code, 2, "{report}");
+        let error = error(&report);
+        assert!(
+            error.contains("Not a key") && !error.contains(".."),
+            "{error}"
+        );
+    }
     for wrong in [
         &["disable", gone, "--schedule-deletion", "6"][..],
         &["disable", gone, "--schedule-deletion", "31"],
@@ -459,6 +532,13 @@ fn what_is_no_key_is_said() {
         let output = command(&stage, wrong).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{wrong:?}");
     }
+    let output = command(&stage, &["disable", gone, "--schedule-deletion", "thirty"]).output();
+    let output = output.unwrap();
+    let shown = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        shown.contains("not a whole number of days") && !shown.contains("invalid digit"),
+        "{shown}"
+    );
     assert_eq!(stage.asked("KMS DisableKey").len(), 0);
 }
 
@@ -482,10 +562,14 @@ fn the_status_is_a_dashboard() {
         "Proof           Databricks can use the key for these workspaces",
         "Workspaces      1234567890123456 \"lakehouse-prod\" eu-central-1 RUNNING MANAGED_SERVICES, STORAGE",
         "Catalogs of Unity Catalog",
-        &format!("key disable {arn} --acknowledge {ID}"),
+        &format!("key disable {arn} --dry-run"),
     ] {
         assert!(text.contains(words), "{words} is missing in:\n{text}");
     }
+    assert!(
+        !text.contains("--acknowledge"),
+        "reading is no order: {text}"
+    );
     key(&stage, &["disable", &arn, "--acknowledge", ID]);
     let text = shown(&["status", &arn]);
     for words in [
@@ -595,6 +679,12 @@ fn the_switch_is_an_action() {
     let run = invoke(
         "dbxcmk_schedule_key_deletion",
         &format!("{acknowledged}    deletion_window_days = 7\n"),
+    );
+    run.error("The key is enabled and in use: disable it before you schedule its deletion");
+    assert_eq!(stage.kms.state(&arn), "Enabled");
+    let run = invoke(
+        "dbxcmk_schedule_key_deletion",
+        &format!("{acknowledged}    deletion_window_days = 7\n    skip_hold = true\n"),
     );
     assert!(run.success, "{}", run.shown());
     assert_eq!(stage.kms.state(&arn), "PendingDeletion");
@@ -709,6 +799,18 @@ resource "dbxcmk_workspace_binding" "prod" {{
     let (code, report) = key(&stage, &["disable", &old, "--dry-run"]);
     assert_eq!(code, 0);
     assert!(report["impact"]["needed_until"].is_string(), "{report}");
+    let (code, report) = key(&stage, &["disable", &old]);
+    assert_eq!((code, &report["state"]), (1, &json!("Enabled")), "{report}");
+    assert!(
+        error(&report).contains("--acknowledge-former-key"),
+        "{report}"
+    );
+    // The key that the workspace has now is needed without an end.
+    let (_, report) = key(&stage, &["status", &new]);
+    assert!(report["impact"]["needed_until"].is_null(), "{report}");
+    let (code, _) = key(&stage, &["disable", &old, "--acknowledge-former-key"]);
+    assert_eq!(code, 0);
+    assert_eq!(key(&stage, &["restore", &old]).0, 0);
 
     stage.configure(&format!("{other}{binding}"));
     let run = stage.workdir.refused_plan();
@@ -790,23 +892,89 @@ resource "dbxcmk_workspace_binding" "prod" {{
     assert!(!stage.kms.policy(&old).contains("414351767826"));
 }
 
-/// The report in JSON has the form that the documentation describes.
+/// Interrupted at a call that does not answer, the command says what was done and what is true. The tag of a disable that did not come
+/// about goes; so it does where KMS refuses the disable, and what another tool disables later is not taken for ours.
 #[test]
-fn the_schema_of_the_report_is_true() {
-    let schema = std::fs::read_to_string(checkout().join("docs/schemas/key.schema.json")).unwrap();
-    let schema: Json = serde_json::from_str(&schema).unwrap();
+fn an_interrupt_and_a_refusal_leave_nothing_false() {
     let (stage, arn) = attached(Over::Sandbox);
-    let mut shown = vec![
-        key(&stage, &["status", &arn]).1,
-        key(&stage, &["disable", &arn]).1,
-        key(&stage, &["disable", &arn, "--acknowledge", ID]).1,
-        key(&stage, &["restore", &arn]).1,
-    ];
-    let gone = arn.replace("key/", "key/0");
-    shown.push(key(&stage, &["status", &gone]).1);
-    for report in shown {
-        crate::review::conforms(&report, &schema, "report");
-    }
+    let milliseconds = 600_000;
+    let hanging = |operation: &str| {
+        let effect = Effect::Delay { milliseconds };
+        stage.sandbox.inject(Fault::new(operation, effect));
+    };
+    let order = ["disable", &arn, "--acknowledge", ID];
+    hanging("KMS DisableKey");
+    let (code, report) = interrupted(&stage, command(&stage, &order), "KMS DisableKey", "-INT");
+    assert_eq!(
+        (code, &report["state"]),
+        (130, &json!("Enabled")),
+        "{report}"
+    );
+    assert_eq!(report["changed"], true, "{report}");
+    let found = error(&report);
+    assert!(
+        found.contains("interrupted") && found.contains("was removed again"),
+        "{found}"
+    );
+    assert_eq!(tag(&stage, &arn), None);
+    // Before anything was changed.
+    stage.sandbox.with(|world| world.arrived.clear());
+    hanging("KMS DescribeKey");
+    let (code, report) = interrupted(&stage, command(&stage, &order), "KMS DescribeKey", "-TERM");
+    assert_eq!((code, &report["changed"]), (143, &json!(false)), "{report}");
+    assert!(error(&report).contains("Nothing was changed"), "{report}");
+
+    stage.sandbox.with(|world| world.faults.clear());
+    let denied = Effect::aws("AccessDeniedException", "not authorized");
+    stage
+        .sandbox
+        .inject(Fault::new("KMS DisableKey", denied).times(3));
+    let (code, report) = key(&stage, &order);
+    assert_eq!((code, &report["state"]), (3, &json!("Enabled")), "{report}");
+    assert_eq!(tag(&stage, &arn), None, "{report}");
+    stage.sandbox.with(|world| world.faults.clear());
+    stage.kms.call("DisableKey", &json!({ "KeyId": arn }));
+    let (code, report) = key(&stage, &["restore", &arn]);
+    assert_eq!(
+        (code, &report["state"]),
+        (1, &json!("Disabled")),
+        "{report}"
+    );
+
+    // A tag that was left over by a process that was killed is said, and removed by a restore.
+    stage.kms.call("EnableKey", &json!({ "KeyId": arn }));
+    let tags = json!([{ "TagKey": TAG, "TagValue": "2026-01-01T00:00:00Z" }]);
+    stage
+        .kms
+        .call("TagResource", &json!({ "KeyId": arn, "Tags": tags }));
+    let (_, report) = key(&stage, &["status", &arn]);
+    assert_eq!(report["disabled_since"], Json::Null);
+    assert!(
+        report["notes"].to_string().contains("did not finish"),
+        "{report}"
+    );
+    assert_eq!(key(&stage, &["restore", &arn]).0, 0);
+    assert_eq!(tag(&stage, &arn), None);
+}
+
+/// A grant that lets Databricks use the key stays when the statements go, so it is named.
+#[test]
+fn a_grant_to_databricks_is_named() {
+    let (stage, arn) = attached(Over::Sandbox);
+    let grant = json!({
+        "KeyId": arn,
+        "GranteePrincipal": "arn:aws:iam::414351767826:root",
+        "Operations": ["Decrypt"],
+    });
+    stage.kms.call("CreateGrant", &grant);
+    let (code, report) = key(&stage, &["status", &arn]);
+    let not_visible = report["impact"]["not_visible"].to_string();
+    assert_eq!(code, 0);
+    assert!(
+        not_visible.contains("arn:aws:iam::414351767826:root")
+            && not_visible.contains("revoke-grant"),
+        "{not_visible}"
+    );
 }
 
 /// The commands of a page of the documentation, with real values.
@@ -887,6 +1055,7 @@ fn the_permissions_of_the_page_are_what_the_command_calls() {
         ID,
         "--schedule-deletion",
         "7",
+        "--skip-hold",
     ]));
     restore.extend(called(&["restore", &arn]));
     // Clusters use the key too, and the policies do not let their role in: grants count.

@@ -5,18 +5,23 @@
     reason = "these texts are the help of the command line, too, where they stand as they are"
 )]
 
+mod interrupt;
 mod report;
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal as _, Write as _};
+use std::future::Future;
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use self::interrupt::Interrupt;
 use self::report::{Format, Report, Trouble};
 use crate::provider::{
-    Connection, Endpoints, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome, PATIENCE,
-    Stopped, in_words,
+    AnyKey, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound,
+    Order, Outcome, PATIENCE, Stopped, consented, hold, in_words,
 };
+use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::PrincipalId;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
@@ -30,6 +35,15 @@ const USAGE: u8 = 2;
 const FAILED: u8 = 3;
 /// Not everything is back.
 const IN_PART: u8 = 4;
+/// How long a call that is under way may take to end after an interrupt.
+const GRACE: Duration = Duration::from_secs(5);
+/// How often a command that waits says so.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+/// How this command says what has to be said before a key is taken away.
+const FLAGS: Flags = Flags {
+    former_key: "`--acknowledge-former-key`",
+    skip_hold: "`--skip-hold`",
+};
 
 /// `key`
 #[derive(Debug, clap::Subcommand)]
@@ -164,20 +178,27 @@ pub struct StatusArguments {
 pub struct DisableArguments {
     #[command(flatten)]
     common: Common,
-    /// ID of a workspace that stops, on Azure also its resource ID. Repeat it for each of them; one missing or one too many is refused.
-    #[arg(long, value_name = "ID")]
+    /// ID of a workspace that stops, on Azure also its resource ID. Repeat it for each of them, or separate them by commas; one missing or
+    /// one too many is refused.
+    #[arg(long, value_name = "ID", value_delimiter = ',')]
     acknowledge: Vec<String>,
+    /// Take the key away although Databricks may still need it after a rotation less than 24 hours ago.
+    #[arg(long)]
+    acknowledge_former_key: bool,
     /// Schedule the deletion of the key, instead of only disabling it: on AWS in so many days (7 to 30) [default: 30], on Google Cloud
     /// after the window of the key itself, on Azure after the retention of the vault.
-    #[arg(long, value_name = "DAYS", num_args = 0..=1, value_parser = clap::value_parser!(u8).range(1..=120))]
+    #[arg(long, value_name = "DAYS", num_args = 0..=1, value_parser = days)]
     schedule_deletion: Option<Option<u8>>,
+    /// Schedule the deletion of a key that is enabled and in use, without a time in which it is only disabled.
+    #[arg(long, requires = "schedule_deletion")]
+    skip_hold: bool,
     /// Show what stops, and change nothing.
     #[arg(long)]
     dry_run: bool,
     /// How long to wait until the change shows [default: 5m].
     #[arg(long, value_name = "DURATION")]
     wait: Option<GoDuration>,
-    /// Go on although the Databricks account cannot be read, so that nobody knows what stops.
+    /// Continue even if the Databricks account cannot be read, so that the command cannot list what stops.
     #[arg(long, conflicts_with = "acknowledge")]
     without_impact: bool,
 }
@@ -198,6 +219,14 @@ pub struct RestoreArguments {
     wait: Option<GoDuration>,
 }
 
+/// A number of days, of whichever cloud.
+fn days(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(days) if (1..=120).contains(&days) => Ok(days),
+        _ => Err("it is not a whole number of days from 1 to 120".to_owned()),
+    }
+}
+
 /// Runs the subcommand.
 pub fn run(command: &KeyCommand) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -210,11 +239,16 @@ pub fn run(command: &KeyCommand) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let (common, (report, code)) = match command {
-        KeyCommand::Status(arguments) => (&arguments.common, runtime.block_on(status(arguments))),
-        KeyCommand::Disable(arguments) => (&arguments.common, runtime.block_on(disable(arguments))),
-        KeyCommand::Restore(arguments) => (&arguments.common, runtime.block_on(restore(arguments))),
-    };
+    let (common, (report, code)) = runtime.block_on(async {
+        let interrupt = Interrupt::listen();
+        match command {
+            KeyCommand::Status(all) => (&all.common, status(all, &interrupt).await),
+            KeyCommand::Disable(all) => (&all.common, disable(all, &interrupt).await),
+            KeyCommand::Restore(all) => (&all.common, restore(all, &interrupt).await),
+        }
+    });
+    // A call that hangs does not keep an interrupted command from its end.
+    runtime.shutdown_background();
     let shown = report.shown(common.format);
     match std::io::stdout().write_all(shown.as_bytes()) {
         Ok(()) => ExitCode::from(code),
@@ -233,40 +267,77 @@ fn refused(report: Report, why: Diagnostics) -> Ended {
     (report.with_errors(why), REFUSED)
 }
 
-/// A line on a terminal while something is done.
+/// Interrupted before anything was changed.
+fn interrupted(report: Report, interrupt: &Interrupt) -> Ended {
+    let why = Diagnostic::error("The command was interrupted", "Nothing was changed.");
+    (report.with_errors(why.into()), interrupt.code())
+}
+
+/// A line for people while something is done; the report is on the standard output.
 fn say(line: &str) {
-    if std::io::stderr().is_terminal() {
-        let _ = writeln!(std::io::stderr(), "  {}", printable(line));
+    let _ = writeln!(std::io::stderr(), "  {}", printable(line));
+}
+
+/// Some work, with a sign of life where it takes long.
+async fn alive<T>(what: &str, work: impl Future<Output = T>) -> T {
+    tokio::pin!(work);
+    let mut passed = Duration::ZERO;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut work => return done,
+            () = tokio::time::sleep(HEARTBEAT) => {
+                passed += HEARTBEAT;
+                say(&format!("still {what} after {} s (Ctrl-C stops and shows what is true)", passed.as_secs()));
+            }
+        }
     }
 }
 
 /// The key, its state, and what stops without it.
 struct Seen {
     switch: KillSwitch,
-    key: crate::provider::AnyKey,
+    key: AnyKey,
     report: Report,
     impact: Result<Impact, Diagnostics>,
     status: KeyStatus,
 }
 
-async fn look(common: &Common) -> Result<Seen, Ended> {
+async fn look(common: &Common, interrupt: &Interrupt) -> Result<Seen, Ended> {
+    let looking = alive("reading", look_now(common));
+    match interrupt.unless(Duration::ZERO, looking).await {
+        Some(seen) => seen,
+        None => Err(interrupted(Report::of(&common.key), interrupt)),
+    }
+}
+
+async fn look_now(common: &Common) -> Result<Seen, Ended> {
     let switch = common.connect();
     let mut report = Report::of(&common.key);
+    say("reading the key");
     let key = match switch.find(&common.key).await {
         Ok(key) => key,
-        Err(why) => return Err(failed(report, why)),
+        Err(NotFound::NoKey(why)) => return Err((report.with_errors(why), USAGE)),
+        Err(NotFound::Failed(why)) => return Err(failed(report, why)),
     };
     report.key = key.name().to_string();
     let status = match switch.status(&key).await {
         Ok(status) => status,
         Err(why) => return Err(failed(report, why)),
     };
-    report.saw(&status);
+    say("looking for the workspaces that use it");
     let impact = switch.impact(&key, &status).await;
-    match &impact {
-        Ok(found) => report.impact = Some(found.clone()),
-        Err(why) => report.impact_unknown = Some(Trouble::of(why)),
-    }
+    let status = match &impact {
+        Ok(found) => {
+            report.impact = Some(found.clone());
+            found.seen_in_use(status)
+        }
+        Err(why) => {
+            report.impact_unknown = Some(Trouble::of(why));
+            status
+        }
+    };
+    report.saw(&status);
     Ok(Seen {
         switch,
         key,
@@ -276,23 +347,25 @@ async fn look(common: &Common) -> Result<Seen, Ended> {
     })
 }
 
-async fn status(arguments: &StatusArguments) -> Ended {
-    let mut seen = match look(&arguments.common).await {
+async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
+    let mut seen = match look(&arguments.common, interrupt).await {
         Ok(seen) => seen,
         Err(ended) => return ended,
     };
     if let Ok(impact) = &seen.impact {
-        match seen.switch.examine(impact).await {
-            Ok(findings) => seen.report.examined(&findings),
-            Err(why) => seen.report.notes.push(Trouble::of(&why).in_a_line()),
-        }
-        if seen.status.state == crate::vocabulary::KeyState::Enabled {
-            seen.report.next = Some(disabling(&seen.report.key, &impact.acknowledgement));
+        say("examining the key for them");
+        let examining = alive("examining the key", seen.switch.examine(impact));
+        match interrupt.unless(Duration::ZERO, examining).await {
+            Some(Ok(findings)) => seen.report.examined(&findings),
+            Some(Err(why)) => seen.report.notes.push(Trouble::of(&why).in_a_line()),
+            None => return interrupted(seen.report, interrupt),
         }
     }
-    if seen.status.state != crate::vocabulary::KeyState::Enabled {
-        seen.report.next = Some(restoring(&seen.report.key));
-    }
+    // Whoever reads learns the set of workspaces from a dry run, and not in passing.
+    seen.report.next = Some(match seen.status.state {
+        KeyState::Enabled => format!("{} --dry-run", disabling(&seen.report.key, &[])),
+        _ => restoring(&seen.report.key),
+    });
     (seen.report, 0)
 }
 
@@ -323,15 +396,162 @@ fn impossible_window(key: &str, days: Option<u8>) -> Option<Diagnostics> {
     Some(Diagnostic::error("Invalid deletion window", why).into())
 }
 
-async fn disable(arguments: &DisableArguments) -> Ended {
+impl DisableArguments {
+    fn order(&self) -> Order {
+        match self.schedule_deletion {
+            Some(days) => Order::ScheduleDeletion { days },
+            None => Order::Disable,
+        }
+    }
+
+    /// The command with these workspaces acknowledged.
+    fn paste(&self, key: &str, impact: &Impact, ids: &[String]) -> String {
+        let mut command = disabling(key, ids);
+        if impact.needed_until.is_some() {
+            command.push_str(" --acknowledge-former-key");
+        }
+        match self.schedule_deletion {
+            Some(Some(days)) => command.push_str(&format!(" --schedule-deletion {days}")),
+            Some(None) => command.push_str(" --schedule-deletion"),
+            None => {}
+        }
+        if self.skip_hold {
+            command.push_str(" --skip-hold");
+        }
+        command
+    }
+
+    /// Why the order is not carried out as it was given.
+    fn objection(
+        &self,
+        status: &KeyStatus,
+        impact: &Result<Impact, Diagnostics>,
+        key: &str,
+    ) -> Option<Diagnostics> {
+        let given: BTreeSet<String> = self.acknowledge.iter().cloned().collect();
+        match impact {
+            // A dry run without an acknowledgement asks what to acknowledge.
+            Ok(_) if self.dry_run && given.is_empty() => None,
+            Ok(found) => {
+                let consent = Consent {
+                    workspaces: &given,
+                    former_key: self.acknowledge_former_key,
+                    skip_hold: self.skip_hold,
+                };
+                let paste = |ids: &[String]| self.paste(key, found, ids);
+                consented(self.order(), status, found, consent, FLAGS, paste).err()
+            }
+            Err(_) if self.dry_run => None,
+            Err(why) if !self.without_impact => Some(report::impact_unknown(&Trouble::of(why))),
+            Err(_) if self.skip_hold => None,
+            Err(_) => hold(self.order(), status, None, FLAGS).map(Diagnostics::from),
+        }
+    }
+}
+
+async fn disable(arguments: &DisableArguments, interrupt: &Interrupt) -> Ended {
     let days = arguments.schedule_deletion.flatten();
     if let Some(why) = impossible_window(&arguments.common.key, days) {
         return (Report::of(&arguments.common.key).with_errors(why), USAGE);
     }
-    let seen = match look(&arguments.common).await {
+    let mut seen = match look(&arguments.common, interrupt).await {
         Ok(seen) => seen,
         Err(ended) => return ended,
     };
+    let order = arguments.order();
+    if let Ok(found) = &seen.impact {
+        seen.report.words = Some(in_words(order, found));
+    }
+    if let Some(why) = arguments.objection(&seen.status, &seen.impact, &seen.report.key) {
+        return refused(seen.report, why);
+    }
+    if arguments.dry_run {
+        return (rehearsed(arguments, seen), 0);
+    }
+    say(&format!(
+        "starting to {} the key ({})",
+        order.verb(),
+        seen.report.key
+    ));
+    let patience = arguments.wait.as_ref().map_or(PATIENCE, GoDuration::length);
+    match work(&mut seen, order, patience, interrupt).await {
+        Ok(outcome) => {
+            seen.report.came_to(&outcome);
+            seen.report.next = Some(restoring(&seen.report.key));
+            (seen.report, 0)
+        }
+        Err(stopped) => stop(seen, stopped, interrupt).await,
+    }
+}
+
+/// What a dry run shows.
+fn rehearsed(arguments: &DisableArguments, seen: Seen) -> Report {
+    let Seen {
+        mut report,
+        impact,
+        status,
+        ..
+    } = seen;
+    report.dry_run = true;
+    let held = match arguments.skip_hold {
+        true => None,
+        false => hold(arguments.order(), &status, impact.as_ref().ok(), FLAGS),
+    };
+    if let Ok(found) = &impact {
+        report.next = Some(match &held {
+            Some(_) => disabling(&report.key, &found.acknowledgement),
+            None => arguments.paste(&report.key, found, &found.acknowledgement),
+        });
+    }
+    if let Some(why) = held {
+        report
+            .notes
+            .push(format!("{}. {}", why.summary, why.detail));
+    }
+    report
+}
+
+/// Carries an order out. Interrupted, it ends the call that is under way, and takes no further step.
+async fn work(
+    seen: &mut Seen,
+    order: Order,
+    patience: Duration,
+    interrupt: &Interrupt,
+) -> Result<Outcome, Stopped> {
+    let shown = |line: String| say(&line);
+    let changed = AtomicBool::new(false);
+    let manner = Manner {
+        say: &shown,
+        patience,
+        stop: interrupt.token(),
+        changed: &changed,
+    };
+    let working = alive("working", seen.switch.carry_out(&seen.key, order, manner));
+    let done = interrupt.unless(GRACE, working).await;
+    seen.report.changed = changed.load(Ordering::Relaxed);
+    match done {
+        Some(done) => done,
+        None => {
+            let tidied = seen.switch.tidy(&seen.key).await;
+            let tidied = tidied
+                .map(|tidied| format!("\n\n{tidied}"))
+                .unwrap_or_default();
+            Err(Stopped::Interrupted(
+                Diagnostic::error(
+                    "The command was interrupted",
+                    format!(
+                        "A call to the key service was under way and was not answered. It may still take effect: read the state of the key \
+                         again (`key status`).{tidied}\n\nRun the same command again: it continues from the state of the key."
+                    ),
+                )
+                .into(),
+            ))
+        }
+    }
+}
+
+/// What is true after an order was not carried out.
+async fn stop(seen: Seen, stopped: Stopped, interrupt: &Interrupt) -> Ended {
     let Seen {
         switch,
         key,
@@ -339,70 +559,25 @@ async fn disable(arguments: &DisableArguments) -> Ended {
         impact,
         ..
     } = seen;
-    let order = match arguments.schedule_deletion {
-        Some(days) => Order::ScheduleDeletion { days },
-        None => Order::Disable,
-    };
-    let given: BTreeSet<String> = arguments.acknowledge.iter().cloned().collect();
-    match &impact {
-        Ok(found) => {
-            report.words = Some(in_words(order, found));
-            let paste = |ids: &[String]| {
-                let days = arguments
-                    .schedule_deletion
-                    .map(|days| match days {
-                        Some(days) => format!(" --schedule-deletion {days}"),
-                        None => " --schedule-deletion".to_owned(),
-                    })
-                    .unwrap_or_default();
-                format!("{}{days}", disabling(&report.key, ids))
-            };
-            let is_asked = !(arguments.dry_run && given.is_empty());
-            if arguments.dry_run {
-                report.next = Some(paste(&found.acknowledgement));
-            }
-            if is_asked && let Err(why) = switch.acknowledged(found, &given, paste) {
-                return refused(report, why);
-            }
-        }
-        Err(why) if !arguments.without_impact && !arguments.dry_run => {
-            let why = Trouble::of(why);
-            return refused(report, report::impact_unknown(&why));
-        }
-        Err(_) => {}
+    // Whoever has interrupted does not wait for a service that does not answer.
+    let read = tokio::time::timeout(2 * GRACE, switch.status(&key)).await;
+    match read {
+        Ok(Ok(status)) => report.saw(&with_use(status, &impact)),
+        // What was seen before is not what is true now.
+        _ => report.state = None,
     }
-    if arguments.dry_run {
-        report.dry_run = true;
-        return (report, 0);
-    }
-    let shown = |line: String| say(&line);
-    let manner = Manner {
-        say: &shown,
-        patience: arguments.wait.as_ref().map_or(PATIENCE, GoDuration::length),
-    };
-    match switch.carry_out(&key, order, manner).await {
-        Ok(outcome) => {
-            report.came_to(&outcome);
-            report.next = Some(restoring(&report.key));
-            (report, 0)
-        }
-        Err(stopped) => stop(&switch, &key, report, stopped).await,
-    }
-}
-
-/// What is true after an order was not carried out.
-async fn stop(
-    switch: &KillSwitch,
-    key: &crate::provider::AnyKey,
-    mut report: Report,
-    stopped: Stopped,
-) -> Ended {
-    if let Ok(status) = switch.status(key).await {
-        report.saw(&status);
-    }
+    report.words = None;
     match stopped {
         Stopped::Refused(why) => refused(report, why),
         Stopped::Failed(why) => failed(report, why),
+        Stopped::Interrupted(why) => (report.with_errors(why), interrupt.code()),
+    }
+}
+
+fn with_use(status: KeyStatus, impact: &Result<Impact, Diagnostics>) -> KeyStatus {
+    match impact {
+        Ok(impact) => impact.seen_in_use(status),
+        Err(_) => status,
     }
 }
 
@@ -412,68 +587,90 @@ fn changed_again(key: &str, outcome: &Outcome, status: &KeyStatus) -> Diagnostic
         "Somebody else changed the key at the same time",
         format!(
             "After the command had done its work {key} was in the state {}; the next read shows {}. Another person or program works on \
-             the same key.\n\nFind out who it is (the audit log of the cloud), agree on what is to be, then run the command again.",
+             the same key.\n\nFind out who it is (the audit log of the cloud), agree on the intended state, then run the command again.",
             outcome.state, status.state
         ),
     )
     .into()
 }
 
-async fn restore(arguments: &RestoreArguments) -> Ended {
-    let seen = match look(&arguments.common).await {
+async fn restore(arguments: &RestoreArguments, interrupt: &Interrupt) -> Ended {
+    let mut seen = match look(&arguments.common, interrupt).await {
         Ok(seen) => seen,
         Err(ended) => return ended,
     };
-    let Seen {
-        switch,
-        key,
-        mut report,
-        impact,
-        ..
-    } = seen;
     if arguments.dry_run {
-        report.dry_run = true;
-        report.next = Some(restoring(&report.key));
-        return (report, 0);
+        seen.report.dry_run = true;
+        seen.report.next = Some(restoring(&seen.report.key));
+        return (seen.report, 0);
     }
     let order = Order::Restore {
         enable_anyway: arguments.enable_anyway,
     };
-    let shown = |line: String| say(&line);
-    let manner = Manner {
-        say: &shown,
-        patience: PATIENCE,
-    };
-    let outcome = match switch.carry_out(&key, order, manner).await {
+    say(&format!(
+        "starting to restore the key ({})",
+        seen.report.key
+    ));
+    let outcome = match work(&mut seen, order, PATIENCE, interrupt).await {
         Ok(outcome) => outcome,
-        Err(stopped) => return stop(&switch, &key, report, stopped).await,
+        Err(stopped) => return stop(seen, stopped, interrupt).await,
     };
-    report.came_to(&outcome);
-    if let Ok(status) = switch.status(&key).await {
-        report.saw(&status);
-        if status.state != outcome.state {
-            let why = changed_again(&report.key, &outcome, &status);
-            return failed(report, why);
+    seen.report.came_to(&outcome);
+    let checking = alive(
+        "checking the key and its workspaces",
+        check(arguments, &mut seen, &outcome),
+    );
+    let checked = interrupt.unless(Duration::ZERO, checking).await;
+    match checked {
+        Some((why, code)) => (seen.report.with_errors(why), code),
+        None => {
+            let why = Diagnostic::error(
+                "The command was interrupted",
+                format!(
+                    "The key is {}: the command has done its work on it. It was interrupted while it examined the key for the workspaces, or \
+                     waited for them.",
+                    outcome.state
+                ),
+            );
+            (seen.report.with_errors(why.into()), interrupt.code())
         }
     }
-    if !outcome.complete {
-        return (report, IN_PART);
+}
+
+/// After a restore: is it fit again, and do the workspaces run? The errors, and the exit code.
+async fn check(
+    arguments: &RestoreArguments,
+    seen: &mut Seen,
+    outcome: &Outcome,
+) -> (Diagnostics, u8) {
+    let (switch, report) = (&seen.switch, &mut seen.report);
+    if let Ok(status) = switch.status(&seen.key).await {
+        report.saw(&with_use(status.clone(), &seen.impact));
+        if status.state != outcome.state {
+            return (changed_again(&report.key, outcome, &status), FAILED);
+        }
     }
-    let Ok(impact) = impact else {
+    let in_part = |is_complete: bool| if is_complete { 0 } else { IN_PART };
+    let Ok(impact) = &seen.impact else {
         report.notes.push(
             "The Databricks account could not be read, so the key was not examined for the workspaces that use it.".to_owned(),
         );
-        return (report, 0);
+        return (Diagnostics::new(), in_part(outcome.complete));
     };
-    match switch.examine(&impact).await {
+    say("examining the key for the workspaces that use it");
+    match switch.examine(impact).await {
         Ok(findings) => report.examined(&findings),
         Err(why) => report.notes.push(Trouble::of(&why).in_a_line()),
     }
-    let within = arguments.wait.as_ref().map(GoDuration::length);
-    if let Some(within) = within.filter(|within| *within > Duration::ZERO)
-        && let Err(why) = switch.wait(&impact, within, &shown).await
-    {
-        return (report.with_errors(why), IN_PART);
+    if !outcome.complete || report.has_error_findings() {
+        return (Diagnostics::new(), IN_PART);
     }
-    (report, 0)
+    let within = arguments.wait.as_ref().map(GoDuration::length);
+    let shown = |line: String| say(&line);
+    if let Some(within) = within.filter(|within| *within > Duration::ZERO)
+        && let Err(why) = switch.wait(impact, within, &shown).await
+    {
+        return (why, IN_PART);
+    }
+    (Diagnostics::new(), 0)
 }

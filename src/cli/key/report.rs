@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::preflight::{Finding, Severity};
-use crate::provider::{Impact, KeyStatus, Outcome};
+use crate::provider::{Impact, KeyStatus, Outcome, VersionStatus, former_key, version_in_words};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::printable::printable;
 
@@ -32,7 +32,7 @@ impl Trouble {
     pub fn of(why: &Diagnostics) -> Self {
         why.iter().next().map_or_else(
             || Self {
-                summary: "It is not known".to_owned(),
+                summary: "The reason is not known".to_owned(),
                 detail: String::new(),
             },
             |one| Self {
@@ -42,10 +42,14 @@ impl Trouble {
         )
     }
 
+    /// What was found, without the advice.
+    fn first(&self) -> &str {
+        self.detail.split("\n\n").next().unwrap_or_default()
+    }
+
     /// Both in one line.
     pub fn in_a_line(&self) -> String {
-        let first = self.detail.split("\n\n").next().unwrap_or_default();
-        format!("{}: {first}", self.summary)
+        format!("{}: {}", self.summary, self.first())
     }
 }
 
@@ -73,6 +77,8 @@ pub struct Report {
     pub deletion_date: Option<String>,
     /// Since when it is disabled by this provider.
     pub disabled_since: Option<String>,
+    /// Its versions, on clouds where each has its own state.
+    pub versions: Vec<VersionStatus>,
     /// Whether anything was changed.
     pub changed: bool,
     /// Whether nothing was to be changed.
@@ -92,16 +98,18 @@ pub struct Report {
     /// What stops, in words.
     #[serde(skip)]
     pub words: Option<String>,
+    /// The notes of the last read.
+    #[serde(skip)]
+    of_status: Vec<String>,
 }
 
 /// Nobody knows what stops.
 pub fn impact_unknown(why: &Trouble) -> Diagnostics {
     Diagnostic::error(
-        "It is not known which workspaces stop",
+        "Could not list the workspaces that use the key",
         format!(
-            "The Databricks account could not be read, so nothing was changed. {}\n\n{}\n\nIf the key must be disabled all the same, run the \
-             command with `--without-impact`.",
-            why.summary, why.detail
+            "Nothing was changed. {}\n\nIf the key must be disabled all the same, run the command with `--without-impact`.",
+            why.detail
         ),
     )
     .into()
@@ -121,12 +129,13 @@ impl Report {
         self.state = Some(status.state.to_string());
         self.deletion_date.clone_from(&status.deletion_date);
         self.disabled_since.clone_from(&status.disabled_since);
-        if let Some(why) = &status.memory_unreadable {
-            let note = format!(
-                "The tags of the key could not be read ({why}), so it is not known whether this provider disabled it."
-            );
-            if !self.notes.contains(&note) {
-                self.notes.push(note);
+        self.versions.clone_from(&status.versions);
+        // What an earlier read said of it may not be true any more.
+        self.notes.retain(|note| !self.of_status.contains(note));
+        self.of_status.clone_from(&status.notes);
+        for note in &status.notes {
+            if !self.notes.contains(note) {
+                self.notes.push(note.clone());
             }
         }
     }
@@ -136,7 +145,9 @@ impl Report {
         self.state = Some(outcome.state.to_string());
         self.deletion_date.clone_from(&outcome.deletion_date);
         self.changed = outcome.changed;
-        self.notes.extend(outcome.notes.iter().cloned());
+        self.versions.clone_from(&outcome.versions);
+        self.notes.clone_from(&outcome.notes);
+        self.of_status.clear();
         self.words = None;
     }
 
@@ -155,6 +166,12 @@ impl Report {
                 found: one.found.clone(),
             });
         self.findings = Some(found.collect());
+    }
+
+    /// Whether the proof found that Databricks cannot use the key.
+    pub fn has_error_findings(&self) -> bool {
+        let mut found = self.findings.iter().flatten();
+        found.any(|one| one.severity == "error")
     }
 
     /// With errors.
@@ -193,17 +210,27 @@ impl Report {
         if let Some(since) = &self.disabled_since {
             line("Disabled", &format!("by this provider on {since}"));
         }
+        for (at, row) in versions(&self.versions).iter().enumerate() {
+            line(if at == 0 { "Versions" } else { "" }, row);
+        }
         match (&self.findings, &self.impact) {
             (Some(found), Some(impact)) if found.is_empty() && !impact.workspaces.is_empty() => {
                 line("Proof", "Databricks can use the key for these workspaces");
             }
             (Some(found), _) if !found.is_empty() => {
-                line("Proof", &format!("{} findings", found.len()));
+                let count = match found.len() {
+                    1 => "1 finding".to_owned(),
+                    many => format!("{many} findings"),
+                };
+                line("Proof", &count);
                 for one in found {
                     line(
                         "",
                         &format!("{}: {} [{}]", one.severity, one.summary, one.id),
                     );
+                    for found in one.found.lines().filter(|line| !line.trim().is_empty()) {
+                        line("", &format!("  {}", found.trim()));
+                    }
                 }
             }
             _ => {}
@@ -219,8 +246,8 @@ impl Report {
         if let Some(why) = &self.impact_unknown {
             let _ = write!(
                 text,
-                "\nIt is not known which workspaces use the key: {}\n",
-                why.in_a_line()
+                "\nCould not list the workspaces that use the key: {}\n",
+                why.first()
             );
         }
         for note in &self.notes {
@@ -244,13 +271,29 @@ impl Report {
     }
 }
 
+/// How many versions are shown one by one.
+const MOST_ROWS: usize = 20;
+
+/// A row for each version; of many, those that can be used and are like all others are counted.
+fn versions(all: &[VersionStatus]) -> Vec<String> {
+    let is_plain =
+        |one: &VersionStatus| one.is_enabled() && !one.is_current && one.used_by.is_empty();
+    if all.len() <= MOST_ROWS {
+        return all.iter().map(version_in_words).collect();
+    }
+    let (plain, shown): (Vec<&VersionStatus>, Vec<&VersionStatus>) =
+        all.iter().partition(|one| is_plain(one));
+    let mut rows: Vec<String> = shown.into_iter().map(version_in_words).collect();
+    if !plain.is_empty() {
+        rows.push(format!("and {} more that are enabled", plain.len()));
+    }
+    rows
+}
+
 fn workspaces(line: &mut impl FnMut(&str, &str), impact: &Impact) {
-    let name = if impact.workspaces.is_empty() {
-        line("Workspaces", "none of this account");
-        return;
-    } else {
-        "Workspaces"
-    };
+    if impact.workspaces.is_empty() {
+        line("Workspaces", "none that this command can see");
+    }
     for (at, one) in impact.workspaces.iter().enumerate() {
         let region = one.region.as_deref().unwrap_or("region not known");
         let row = format!(
@@ -260,13 +303,10 @@ fn workspaces(line: &mut impl FnMut(&str, &str), impact: &Impact) {
             one.status,
             one.use_cases.join(", ")
         );
-        line(if at == 0 { name } else { "" }, &row);
+        line(if at == 0 { "Workspaces" } else { "" }, &row);
     }
     if let Some(until) = &impact.needed_until {
-        line(
-            "Needed until",
-            &format!("{until} at least (rotation of managed services)"),
-        );
+        line("Former key", &former_key(until));
     }
     for (at, one) in impact.not_visible.iter().enumerate() {
         line(

@@ -216,6 +216,7 @@ impl Aws {
             let grant =
                 grant.map_err(|error| self.connection.understand("kms:ListGrants", error))?;
             grants.push(KmsGrant {
+                id: grant.grant_id().unwrap_or_default().to_owned(),
                 grantee: grant.grantee_principal().unwrap_or_default().to_owned(),
                 operations: grant
                     .operations()

@@ -1,8 +1,8 @@
 //! What is known of a KMS key.
 
 use crate::preflight::{Fact, Severity, Stage, Unreadable};
-use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{Deployment, KeyState};
 
 /// A key as KMS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,12 +41,21 @@ impl KeyDescription {
 /// A grant on a key: a second way to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsGrant {
+    /// Its ID.
+    pub id: String,
     /// Who was granted.
     pub grantee: String,
     /// What: `Decrypt`, `GenerateDataKey`.
     pub operations: Vec<String>,
     /// Whether it holds only under constraints on the encryption context.
     pub constrained: bool,
+}
+
+impl KmsGrant {
+    /// The deployment of Databricks whose AWS account was granted. Such a grant works without a statement of the key policy.
+    pub fn deployment(&self) -> Option<Deployment> {
+        Deployment::named_in(&self.grantee)
+    }
 }
 
 /// Which policy a key is judged by.

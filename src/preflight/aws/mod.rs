@@ -60,7 +60,8 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                     .unread(Subject::Key, question.stage)
                     .found(format!("{}: {}.", facts.arn, reason.reason))
                     .why(format!(
-                        "The provider cannot prove that the key is enabled and of the right kind. {UNREAD}"
+                        "The provider cannot prove that the key is enabled and of the right kind. {}",
+                        unread(question.stage)
                     ))
                     .remedy(allow_reading(reason, &facts.arn)),
             );
@@ -85,7 +86,8 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 .unread(Subject::Key, question.stage)
                 .found(format!("{}: {}.", facts.arn, reason.reason))
                 .why(format!(
-                    "The provider cannot prove that Databricks may use the key. {UNREAD}"
+                    "The provider cannot prove that Databricks may use the key. {}",
+                    unread(question.stage)
                 ))
                 .remedy(allow_reading(reason, &facts.arn)),
         ),
@@ -96,8 +98,15 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     findings
 }
 
-const UNREAD: &str =
-    "Planning continues with this warning; an apply stops before it attaches anything.";
+/// What follows from what cannot be read.
+fn unread(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Plan => {
+            "Planning continues with this warning; an apply stops before it attaches anything."
+        }
+        Stage::Apply => "Without this proof, do not attach the key to a workspace.",
+    }
+}
 
 fn capitalized(text: &str) -> String {
     let mut letters = text.chars();

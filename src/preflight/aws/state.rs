@@ -17,15 +17,17 @@ fn command(verb: &str, key: &KeyArn) -> String {
 /// The same, where this program is not at hand.
 const BY_HAND: &str = "Or with the AWS command line:";
 
-/// Enables a key that this provider disabled, and cancels its deletion; a key that somebody else disabled needs a further flag, which
-/// the command says.
+/// Enables a key that this provider disabled, and cancels its deletion.
 fn restoring(key: &KeyArn) -> String {
     format!("terraform-provider-dbxcmk key restore {key}")
 }
 
+/// `key restore` gives back what this provider took away. In the usual case somebody else disabled the key.
+const ANYWAY: &str = "add `--enable-anyway` if it was disabled without this provider";
+
 /// What makes a disabled key usable again.
 pub fn enabling(key: &KeyArn) -> Remedy {
-    Remedy::say("Restore the key, then apply again:")
+    Remedy::say(format!("Restore the key ({ANYWAY}), then apply again:"))
         .run([restoring(key)])
         .and_say(BY_HAND)
         .run([command("enable-key", key)])
@@ -79,7 +81,7 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                  read its data until the key is enabled.",
             )
             .remedy(
-                Remedy::say("Restore the key, then plan again:")
+                Remedy::say(format!("Restore the key ({ANYWAY}), then plan again:"))
                     .run([restoring(key)])
                     .and_say(BY_HAND)
                     .run([command("enable-key", key)]),
@@ -95,8 +97,8 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                 .why("The key cannot be used. Once it is deleted, everything that was encrypted with it is lost permanently.")
                 .remedy(
                     Remedy::say(match date {
-                        Some(date) => format!("Until {date} the key can be restored. Cancel the deletion and enable it:"),
-                        None => "To keep the key, cancel the deletion and enable it:".to_owned(),
+                        Some(date) => format!("Until {date} the key can be restored. Cancel the deletion and enable it ({ANYWAY}):"),
+                        None => format!("To keep the key, cancel the deletion and enable it ({ANYWAY}):"),
                     })
                     .run([restoring(key)])
                     .and_say(BY_HAND)

@@ -364,6 +364,7 @@ fn a_grant_makes_up_for_the_policy_with_a_warning() -> Outcome {
     ];
     assert!(grants_matter(&facts, &question()?));
     facts.grants = Some(Fact::Known(vec![KmsGrant {
+        id: "1234".to_owned(),
         grantee: "arn:aws:iam::123456789012:role/dbx".to_owned(),
         operations: operations.map(str::to_owned).to_vec(),
         constrained: false,
@@ -453,6 +454,16 @@ fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
     };
     assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
     assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
+    // What is said of a plan does not stand in the error of an apply.
+    for (stage, is_plan) in [(Stage::Plan, true), (Stage::Apply, false)] {
+        let question = Question {
+            stage,
+            ..question()?
+        };
+        for one in judge(&facts, &question) {
+            assert_eq!(one.why.contains("Planning continues"), is_plan, "{stage:?}");
+        }
+    }
     Ok(())
 }
 

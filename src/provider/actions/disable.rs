@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
+use super::{
+    Acknowledgement, Said, acknowledge_former_key, acknowledgement, carry_out, check, key_to_plan,
+    show_impact,
+};
 use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
@@ -26,6 +29,17 @@ pub struct DisableKeyConfig {
     pub gcp: Attr<NamedGcpKey>,
     pub azure: Attr<NamedAzureKey>,
     pub acknowledged_workspace_ids: Acknowledgement,
+    pub acknowledge_former_key: Attr<bool>,
+}
+
+impl DisableKeyConfig {
+    fn said(&self) -> Said<'_> {
+        Said {
+            workspaces: &self.acknowledged_workspace_ids,
+            former_key: &self.acknowledge_former_key,
+            skip_hold: false,
+        }
+    }
 }
 
 impl Action for DisableKeyAction {
@@ -38,7 +52,7 @@ impl Action for DisableKeyAction {
 
     fn schema(&self) -> Schema {
         let mut all = attributes();
-        all.push(acknowledgement());
+        all.extend([acknowledgement(), acknowledge_former_key()]);
         Schema::new(
             "Disables a key: nobody can encrypt or decrypt with it, and the workspaces that use it lose access to their data, until it is \
              restored. The plan shows what stops. Needs the acknowledgement of exactly these workspaces.",
@@ -57,7 +71,7 @@ impl Action for DisableKeyAction {
         let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
-        if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
+        if let Some(found) = check(cx, &key, Order::Disable, &config.said()).await? {
             show_impact(cx, Order::Disable, &found);
         }
         Ok(())
@@ -71,7 +85,7 @@ impl Action for DisableKeyAction {
     ) -> Result<(), Diagnostics> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, &config.acknowledged_workspace_ids)
+        check(cx, &key, Order::Disable, &config.said())
             .await
             .map_err(Unfinished::into_diagnostics)?;
         carry_out(cx, &key, Order::Disable, events).await?;

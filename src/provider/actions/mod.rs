@@ -10,13 +10,14 @@ pub use restore::RestoreKeyAction;
 pub use schedule_deletion::ScheduleKeyDeletionAction;
 
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, later};
 use crate::provider::keys::AnyKey;
 use crate::provider::resources::all_known;
 use crate::provider::switch::{
-    Impact, Manner, Order, Outcome, PATIENCE, acknowledged, impact, in_words,
+    Consent, Flags, Impact, Manner, Order, Outcome, PATIENCE, consented, impact, in_words,
 };
 use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
@@ -39,6 +40,26 @@ fn acknowledgement() -> Attribute {
         )
 }
 
+fn acknowledge_former_key() -> Attribute {
+    Attribute::bool("acknowledge_former_key").describe(
+        "Whether to take the key away although Databricks may still need it: after a rotation of managed services, it needs the former key \
+         for 24 hours. Default: `false`.",
+    )
+}
+
+/// How the actions say what has to be said before a key is taken away.
+const FLAGS: Flags = Flags {
+    former_key: "`acknowledge_former_key = true`",
+    skip_hold: "`skip_hold = true`",
+};
+
+/// What the configuration of an action says before a key is taken away.
+struct Said<'a> {
+    workspaces: &'a Acknowledgement,
+    former_key: &'a Attr<bool>,
+    skip_hold: bool,
+}
+
 /// The key, when everything is known that an action needs; puts the action off while the provider is not configured yet.
 fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKey>, Unfinished> {
     let client = cx.client();
@@ -56,7 +77,8 @@ fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKe
 async fn check(
     cx: &Context<Client>,
     key: &AnyKey,
-    acknowledgement: &Acknowledgement,
+    order: Order,
+    said: &Said<'_>,
 ) -> Result<Option<Impact>, Unfinished> {
     let client = cx.client();
     // On Azure, what uses a key is in Resource Manager and not in a Databricks account.
@@ -67,11 +89,20 @@ async fn check(
     }
     let status = client.keys().status(key).await?;
     let found = impact(client, key, &status).await?;
-    let Some(given) = all_known(acknowledgement) else {
+    let Some(given) = all_known(said.workspaces) else {
         return Ok(Some(found));
     };
+    if said.former_key.is_unknown() {
+        return Ok(Some(found));
+    }
     let given: BTreeSet<String> = given.iter().map(ToString::to_string).collect();
-    acknowledged(&found, &given, |ids| {
+    let consent = Consent {
+        workspaces: &given,
+        former_key: said.former_key.known() == Some(&true),
+        skip_hold: said.skip_hold,
+    };
+    let status = found.seen_in_use(status);
+    consented(order, &status, &found, consent, FLAGS, |ids| {
         let ids: Vec<String> = ids.iter().map(|id| format!("\"{id}\"")).collect();
         format!("acknowledged_workspace_ids = [{}]", ids.join(", "))
     })
@@ -104,9 +135,12 @@ async fn carry_out(
     events: &Events,
 ) -> Result<Outcome, Diagnostics> {
     let say = |line: String| events.say(line);
+    let changed = AtomicBool::new(false);
     let manner = Manner {
         say: &say,
         patience: PATIENCE,
+        stop: cx.stop(),
+        changed: &changed,
     };
     let outcome = cx.client().keys().carry_out(key, order, manner).await?;
     let deleted = outcome
@@ -124,8 +158,17 @@ async fn carry_out(
             " (it was so before)"
         }
     ));
-    for note in &outcome.notes {
-        cx.warn(Diagnostic::warning("About the key", note.clone()));
+    if !outcome.notes.is_empty() {
+        let summary = match (order, outcome.complete, outcome.changed) {
+            (_, _, false) => "The action changed nothing",
+            (Order::Restore { .. }, false, _) => "The key was restored in part",
+            (Order::Restore { .. }, true, _) => "The key was restored, with a restriction",
+            (Order::Disable, ..) => "The key was disabled, with a restriction",
+            (Order::ScheduleDeletion { .. }, ..) => {
+                "The deletion of the key was scheduled, with a restriction"
+            }
+        };
+        cx.warn(Diagnostic::warning(summary, outcome.notes.join("\n\n")));
     }
     Ok(outcome)
 }

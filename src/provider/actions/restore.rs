@@ -86,7 +86,16 @@ impl Action for RestoreKeyAction {
             .unwrap_or_default();
         cx.warn(Diagnostic::warning(
             "This action restores a key",
-            format!("{} is {}.{since}{deletion}", key.name(), status.state),
+            format!(
+                "{} is {}.{since}{deletion}{}",
+                key.name(),
+                status.state,
+                status
+                    .notes
+                    .iter()
+                    .map(|note| format!("\n\n{note}"))
+                    .collect::<String>()
+            ),
         ));
         Ok(())
     }

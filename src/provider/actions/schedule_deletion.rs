@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Acknowledgement, acknowledgement, carry_out, check, key_to_plan, show_impact};
+use super::{
+    Acknowledgement, Said, acknowledge_former_key, acknowledgement, carry_out, check, key_to_plan,
+    show_impact,
+};
 use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
@@ -27,10 +30,21 @@ pub struct ScheduleKeyDeletionConfig {
     pub gcp: Attr<NamedGcpKey>,
     pub azure: Attr<NamedAzureKey>,
     pub acknowledged_workspace_ids: Acknowledgement,
+    pub acknowledge_former_key: Attr<bool>,
     pub deletion_window_days: Attr<u8>,
+    pub skip_hold: Attr<bool>,
 }
 
 impl ScheduleKeyDeletionConfig {
+    fn said(&self) -> Said<'_> {
+        Said {
+            workspaces: &self.acknowledged_workspace_ids,
+            former_key: &self.acknowledge_former_key,
+            // What is known only at apply is asked for there.
+            skip_hold: self.skip_hold.is_unknown() || self.skip_hold.known() == Some(&true),
+        }
+    }
+
     fn order(&self) -> Order {
         Order::ScheduleDeletion {
             // Elsewhere it is not chosen for one deletion.
@@ -52,7 +66,12 @@ impl Action for ScheduleKeyDeletionAction {
 
     fn schema(&self) -> Schema {
         let mut all = attributes();
-        all.push(acknowledgement());
+        all.extend([acknowledgement(), acknowledge_former_key()]);
+        all.push(Attribute::bool("skip_hold").describe(
+            "Whether to schedule the deletion of a key that is enabled and in use. Without it, disable the key first, wait until you are sure \
+             that nothing needs it, then schedule the deletion: a disabled key can be enabled at once, and a deleted one never comes back. \
+             Default: `false`.",
+        ));
         all.push(
             Attribute::number("deletion_window_days")
                 .check(|value| match value {
@@ -89,7 +108,7 @@ impl Action for ScheduleKeyDeletionAction {
         let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
-        if let Some(found) = check(cx, &key, &config.acknowledged_workspace_ids).await? {
+        if let Some(found) = check(cx, &key, config.order(), &config.said()).await? {
             show_impact(cx, config.order(), &found);
         }
         Ok(())
@@ -103,7 +122,7 @@ impl Action for ScheduleKeyDeletionAction {
     ) -> Result<(), Diagnostics> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, &config.acknowledged_workspace_ids)
+        check(cx, &key, config.order(), &config.said())
             .await
             .map_err(Unfinished::into_diagnostics)?;
         carry_out(cx, &key, config.order(), events).await?;

@@ -9,7 +9,7 @@ use crate::provider::diagnose;
 use crate::provider::keys::{
     AnyKey, NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named,
 };
-use crate::provider::switch::{AffectedWorkspace, Impact, impact};
+use crate::provider::switch::{AffectedWorkspace, Impact, VersionStatus, impact};
 use crate::vocabulary::KeyConfigurationId;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -36,10 +36,23 @@ pub struct RevocationImpactModel {
     pub restorable_until: Attr<String>,
     pub disabled_since: Attr<String>,
     pub needed_until: Attr<String>,
+    pub versions: Attr<Vec<Attr<VersionModel>>>,
     pub key_configurations: Attr<Vec<Attr<ConfigurationModel>>>,
     pub workspaces: Attr<Vec<Attr<WorkspaceModel>>>,
     pub not_visible: Attr<Vec<Attr<NotVisibleModel>>>,
     pub acknowledgement: Attr<Vec<Attr<String>>>,
+}
+
+/// A version of the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct VersionModel {
+    pub version: Attr<String>,
+    pub state: Attr<String>,
+    pub is_current: Attr<bool>,
+    pub deletion_date: Attr<String>,
+    pub disabled_since: Attr<String>,
+    pub used_by: Attr<Vec<Attr<String>>>,
 }
 
 /// A key configuration of the key.
@@ -129,21 +142,38 @@ impl DataSource for RevocationImpactDataSource {
             computed("what", "What may use the key."),
             computed("why", "Reason why it is not visible."),
         ];
+        let version = vec![
+            computed("version", "Number of the version on Google Cloud, name of the version on Azure."),
+            computed("state", "State of the version, as the cloud names it."),
+            Attribute::bool("is_current").computed().describe(
+                "Whether new data is encrypted with it: the primary version on Google Cloud, the newest one on Azure.",
+            ),
+            computed("deletion_date", "When the version will be destroyed (RFC 3339); null when that is not scheduled."),
+            computed("disabled_since", "Since when this provider has the version disabled (RFC 3339); null when it has not."),
+            texts("used_by", "IDs of the workspaces that have this version as their key. Only Azure shows them."),
+        ];
         let mut all = attributes();
         all.extend([
             Attribute::string("key_configuration_id")
                 .format::<KeyConfigurationId>("Invalid key configuration ID")
-                .describe("Key configuration whose key is meant, instead of the key."),
+                .describe("ID of a key configuration; set it instead of a key."),
             computed("id", "The key."),
-            computed("state", "State of the key, as `Enabled`."),
+            computed(
+                "state",
+                "State of the key, for example `Enabled`. On Azure it is `Disabled` also when a version that a workspace uses is disabled.",
+            ),
             computed("deletion_date", "When the key will be deleted (RFC 3339); null when no deletion is scheduled."),
             computed("restorable_until", "Last moment to cancel the deletion (RFC 3339); null when no deletion is scheduled."),
-            computed("disabled_since", "Since when the key is disabled by this provider (RFC 3339); null when it is not."),
+            computed("disabled_since", "Time at which this provider disabled the key (RFC 3339); null when it did not."),
             computed(
                 "needed_until",
-                "After a rotation of managed services, Databricks needs the former key for 24 hours. Until when that is at least (RFC \
-                 3339); null when no rotation of the last 24 hours is visible. Azure shows none: see `not_visible`.",
+                "After a rotation of managed services, Databricks needs the former key for 24 hours. Earliest time at which it is no longer \
+                 needed (RFC 3339); null when no rotation of the last 24 hours is visible, and for a key that a workspace uses now. Azure shows \
+                 none: see `not_visible`.",
             ),
+            Attribute::nested("versions", Nesting::List, version)
+                .computed()
+                .describe("Versions of the key, on clouds where each version has its own state. Empty on AWS."),
             Attribute::nested("key_configurations", Nesting::List, configuration)
                 .computed()
                 .describe("Key configurations of the key."),
@@ -235,7 +265,8 @@ async fn of_configuration(
     };
     match key_of(&found) {
         ConfigurationKey::Known { key, .. } => {
-            Ok(cx.client().keys().find(key.as_str(), None).await?)
+            let found = cx.client().keys().find(key.as_str(), None).await;
+            Ok(found.map_err(Diagnostics::from)?)
         }
         ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}.")).into()),
         ConfigurationKey::Elsewhere(cloud, key) => Err(refused(format!(
@@ -255,6 +286,7 @@ fn show(model: &mut RevocationImpactModel, found: Impact) {
     model.restorable_until = found.deletion_date.into();
     model.disabled_since = found.disabled_since.into();
     model.needed_until = found.needed_until.into();
+    model.versions = list(found.versions.into_iter().map(version));
     model.key_configurations =
         list(
             found
@@ -271,6 +303,17 @@ fn show(model: &mut RevocationImpactModel, found: Impact) {
         why: text(&one.why),
     }));
     model.acknowledgement = list(found.acknowledgement);
+}
+
+fn version(one: VersionStatus) -> VersionModel {
+    VersionModel {
+        version: text(&one.version),
+        state: text(&one.state),
+        is_current: Attr::Known(one.is_current),
+        deletion_date: one.deletion_date.into(),
+        disabled_since: one.disabled_since.into(),
+        used_by: list(one.used_by),
+    }
 }
 
 fn workspace(one: AffectedWorkspace) -> WorkspaceModel {

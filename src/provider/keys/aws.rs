@@ -286,8 +286,27 @@ impl AwsKeys {
         })
     }
 
-    /// The other Databricks accounts that the policy of a key lets in.
+    /// Who else uses a key, as far as its policy and its grants say.
     pub(super) async fn other_users(&self, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
+        let (mut others, granted) = tokio::join!(
+            self.accounts_in_policy(key, account),
+            self.cloud.grants(key)
+        );
+        others.extend(match granted {
+            Fact::Known(grants) => switch::aws::granted(key, &grants),
+            Fact::Unreadable(why) => vec![NotVisible {
+                what: "Grants of the key".to_owned(),
+                why: format!(
+                    "They could not be listed ({}). A grant lets Databricks use the key without a statement of its policy.",
+                    why.reason
+                ),
+            }],
+        });
+        others
+    }
+
+    /// The other Databricks accounts that the policy of a key lets in.
+    async fn accounts_in_policy(&self, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
         let unreadable = |why: String| {
             vec![NotVisible {
                 what: "Other Databricks accounts".to_owned(),

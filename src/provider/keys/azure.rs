@@ -18,7 +18,7 @@ use crate::preflight::azure::{
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
-use crate::provider::switch::{self, KeyStatus, NotVisible};
+use crate::provider::switch::{self, KeyStatus, NotVisible, VersionStatus};
 use crate::requirements::azure::{AZURE_DATABRICKS, Needer, Role};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
@@ -517,6 +517,19 @@ pub struct AzureUser {
     pub workspace: ArmWorkspace,
     /// For what.
     pub cases: Vec<UseCase>,
+}
+
+impl AzureUser {
+    /// Whether the workspace has this version of the key; one that names none has the newest.
+    pub fn uses(&self, version: &VersionStatus) -> bool {
+        self.cases.iter().any(|case| {
+            let attached = self.workspace.key(*case);
+            attached.known().is_some_and(|key| match key.version() {
+                Some(own) => own.eq_ignore_ascii_case(&version.version),
+                None => version.is_current,
+            })
+        })
+    }
 }
 
 /// Who uses a key.

@@ -13,11 +13,14 @@ mod walk;
 pub use aws::{AwsCase, AwsKeys};
 pub use azure::{AzureCase, AzureKeys, AzureUser};
 pub use gcp::{GcpCase, GcpKeys};
-pub use named::{NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named};
+pub use named::{
+    NamedAwsKey, NamedAzureKey, NamedGcpKey, NotFound, attributes, check_named, named,
+};
 pub use walk::{PolicyStep, PolicyWalk};
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use aws::AwsRead;
 use tokio::time::Instant;
@@ -36,6 +39,9 @@ use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::gcp::CryptoKeyName;
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
+
+/// How long what an order has left on a key is cleared away.
+const TIDYING: Duration = Duration::from_secs(15);
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -308,6 +314,12 @@ impl Keys {
                 switch::azure::carry_out(self.azure.cloud(), key, order, manner).await
             }
         };
+        let outcome = match outcome {
+            Err(stopped) if !matches!(order, Order::Restore { .. }) => {
+                Err(self.tidied(key, stopped).await)
+            }
+            outcome => outcome,
+        };
         // Also what stopped half-way has changed the key.
         match key {
             AnyKey::Aws(arn) => self.aws.forget(arn),
@@ -315,6 +327,43 @@ impl Keys {
             AnyKey::Azure(key) => self.azure.forget(key),
         }
         outcome
+    }
+
+    /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one. What was done, in
+    /// words.
+    pub async fn tidy(&self, key: &AnyKey) -> Option<String> {
+        let tidying = async {
+            match key {
+                AnyKey::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn).await,
+                AnyKey::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name).await,
+                // There the tag is written by the call that disables.
+                AnyKey::Azure(_) => None,
+            }
+        };
+        // Whoever waits for the error of a service that does not answer does not wait for this too.
+        tokio::time::timeout(TIDYING, tidying).await.ok().flatten()
+    }
+
+    async fn tidied(&self, key: &AnyKey, stopped: Stopped) -> Stopped {
+        let with = |all: Diagnostics, tidied: &str| -> Diagnostics {
+            all.into_iter()
+                .map(|one| {
+                    let detail = format!("{}\n\n{tidied}", one.detail);
+                    one.with_detail(detail)
+                })
+                .collect()
+        };
+        let (Stopped::Failed(why) | Stopped::Interrupted(why)) = &stopped else {
+            return stopped;
+        };
+        let Some(tidied) = self.tidy(key).await else {
+            return stopped;
+        };
+        let why = with(why.clone(), &tidied);
+        match stopped {
+            Stopped::Interrupted(_) => Stopped::Interrupted(why),
+            _ => Stopped::Failed(why),
+        }
     }
 
     /// What was read of the key of a case in this run is not true any more.

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{AnyKey, Keys};
+use crate::clouds::aws::AwsError;
 use crate::provider::diagnose;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
@@ -53,7 +54,7 @@ pub fn attributes() -> Vec<Attribute> {
             .required()
             .format::<VaultKeyId>("Invalid key identifier")
             .describe(
-                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). All its versions are meant, \
+                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). The switch and the impact are about all its versions, \
                  also if it names one.",
             ),
     ];
@@ -116,40 +117,135 @@ pub fn named(
     }
 }
 
+/// Why a text names no key that could be worked with.
+#[derive(Clone, Debug)]
+pub enum NotFound {
+    /// It is not the name of a key, or no key has this name.
+    NoKey(Diagnostics),
+    /// It could not be looked up.
+    Failed(Diagnostics),
+}
+
+impl From<NotFound> for Diagnostics {
+    fn from(not_found: NotFound) -> Self {
+        match not_found {
+            NotFound::NoKey(why) | NotFound::Failed(why) => why,
+        }
+    }
+}
+
+const FORMS: &str = "Name it by its ARN (arn:aws:kms:eu-central-1:123456789012:key/…), by its key ID or alias together with the region, by its name in \
+                     Cloud KMS (projects/…/locations/…/keyRings/…/cryptoKeys/…), or by its identifier on Azure (https://VAULT.vault.azure.net/keys/NAME).";
+
+/// The key that a text names by itself; `Ok(None)` when it may be the key ID or alias of a key of AWS. Pure.
+///
+/// # Errors
+/// When it is not the name of a key: why.
+fn by_form(named: &str) -> Result<Option<AnyKey>, String> {
+    if named.starts_with("arn:") {
+        let arn = named.parse::<KeyArn>().map_err(|error| error.to_string())?;
+        return Ok(Some(AnyKey::Aws(arn)));
+    }
+    if named.starts_with("projects/") {
+        let name = named.parse::<CryptoKeyName>();
+        return Ok(Some(AnyKey::Gcp(name.map_err(|error| error.to_string())?)));
+    }
+    if let Some(name) = named.strip_prefix("//cloudkms.googleapis.com/") {
+        return Err(format!(
+            "it is a full resource name; leave out `//cloudkms.googleapis.com/`: {name}"
+        ));
+    }
+    if named.starts_with("https://") {
+        let key = named
+            .parse::<VaultKeyId>()
+            .map_err(|error| error.to_string())?;
+        return match key.version() {
+            // One version is not the key: what it encrypted would be out of reach, and the rest would go on.
+            Some(version) => Err(format!(
+                "it names the version {version}, and the command works on every version of a key. Leave the version out: {}",
+                key.versionless()
+            )),
+            None => Ok(Some(AnyKey::Azure(key))),
+        };
+    }
+    let is_id = !named.is_empty()
+        && named
+            .chars()
+            .all(|one| one.is_ascii_alphanumeric() || one == '-');
+    match is_id || named.starts_with("alias/") {
+        true => Ok(None),
+        false => Err("it has none of the forms below".to_owned()),
+    }
+}
+
 impl Keys {
-    /// The key that a text names: an ARN, the name of a Cloud KMS key, or on AWS the id or alias of a key.
+    /// The key that a text names: an ARN, the name of a Cloud KMS key, an identifier on Azure, or on AWS the ID or alias of a key.
     ///
     /// # Errors
     /// When there is no such key, or it cannot be looked up.
-    pub async fn find(&self, named: &str, region: Option<&str>) -> Result<AnyKey, Diagnostics> {
-        let not_a_key = |why: String| -> Diagnostics {
+    pub async fn find(&self, named: &str, region: Option<&str>) -> Result<AnyKey, NotFound> {
+        let why = match by_form(named) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => match self.aws.cloud().arn_of(named, region).await {
+                Ok(arn) => return Ok(AnyKey::Aws(arn)),
+                Err(AwsError::NotFound(why)) => why,
+                Err(error) => {
+                    let failed = Diagnostic::error(
+                        "The key could not be looked up",
+                        format!(
+                            "`{named}` can only be the key ID or alias of a key of AWS. {}.\n\n{FORMS}",
+                            diagnose::in_words(&error).trim_end_matches('.')
+                        ),
+                    );
+                    return Err(NotFound::Failed(failed.into()));
+                }
+            },
+            Err(why) => why,
+        };
+        let why = why.trim_end_matches('.');
+        Err(NotFound::NoKey(
             Diagnostic::error(
                 "Not a key",
-                format!("`{named}` does not name a key: {why}.\n\nName it by its ARN, as arn:aws:kms:eu-central-1:123456789012:key/…, by its name in Cloud KMS, as projects/…/locations/…/keyRings/…/cryptoKeys/…, or by its identifier on Azure, as https://VAULT.vault.azure.net/keys/NAME"),
+                format!("`{named}` does not name a key: {why}.\n\n{FORMS}"),
             )
-            .into()
-        };
-        if named.starts_with("arn:") {
-            return match named.parse() {
-                Ok(arn) => Ok(AnyKey::Aws(arn)),
-                Err(error) => Err(not_a_key(format!("{error}"))),
-            };
-        }
-        if named.starts_with("projects/") {
-            return match named.parse() {
-                Ok(name) => Ok(AnyKey::Gcp(name)),
-                Err(error) => Err(not_a_key(format!("{error}"))),
-            };
-        }
-        if named.starts_with("https://") {
-            return match named.parse::<VaultKeyId>() {
-                Ok(key) => Ok(AnyKey::Azure(key.versionless())),
-                Err(error) => Err(not_a_key(format!("{error}"))),
-            };
-        }
-        match self.aws.cloud().arn_of(named, region).await {
-            Ok(arn) => Ok(AnyKey::Aws(arn)),
-            Err(error) => Err(not_a_key(diagnose::in_words(&error))),
+            .into(),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: a text, and the key that it names, or why it names none.
+    #[test]
+    fn a_text_names_a_key_or_says_why_not() {
+        let vault = "https://acme.vault.azure.net/keys/main";
+        let version = format!("{vault}/0123456789abcdef0123456789abcdef");
+        let google = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k";
+        let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let full = format!("//cloudkms.googleapis.com/{google}");
+        let of_version = format!("{google}/cryptoKeyVersions/1");
+        for (named, expected) in [
+            (arn, Ok(arn)),
+            (google, Ok(google)),
+            (vault, Ok(vault)),
+            ("alias/lakehouse", Ok("to look up")),
+            ("1234abcd-12ab-34cd-56ef-1234567890ab", Ok("to look up")),
+            ("mrk-1234abcd12ab34cd56ef1234567890ab", Ok("to look up")),
+            (version.as_str(), Err("names the version 0123")),
+            (of_version.as_str(), Err("version")),
+            (full.as_str(), Err("leave out `//cloudkms")),
+            ("arn:aws:s3:::bucket", Err("")),
+            ("acme.vault.azure.net/keys/main", Err("none of the forms")),
+            ("", Err("none of the forms")),
+        ] {
+            match (by_form(named), expected) {
+                (Ok(Some(key)), Ok(name)) => assert_eq!(key.name().as_str(), name),
+                (Ok(None), Ok(name)) => assert_eq!(name, "to look up", "{named}"),
+                (Err(why), Err(words)) => assert!(why.contains(words), "{named}: {why}"),
+                (found, expected) => panic!("{named}: {found:?} is not {expected:?}"),
+            }
         }
     }
 }

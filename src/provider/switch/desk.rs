@@ -1,16 +1,15 @@
 //! The kill switch for whoever has no Terraform at hand: the same credential chains, from the environment, profiles and flags.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::{
-    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, acknowledged, impact, judge_restored,
+    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, impact, judge_restored,
     wait_for_workspaces,
 };
 use crate::preflight::Finding;
 use crate::provider::client::Client;
 use crate::provider::config::{AssumeRoleBlock, AwsBlock, AzureBlock, Config, GcpBlock, HttpBlock};
-use crate::provider::keys::AnyKey;
+use crate::provider::keys::{AnyKey, NotFound};
 use crate::vocabulary::azure::PrincipalId;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -164,8 +163,8 @@ impl KillSwitch {
     ///
     /// # Errors
     /// When there is no such key, or it cannot be looked up, or a file that was named cannot be used.
-    pub async fn find(&self, named: &str) -> Result<AnyKey, Diagnostics> {
-        self.configured.clone()?;
+    pub async fn find(&self, named: &str) -> Result<AnyKey, NotFound> {
+        self.configured.clone().map_err(NotFound::Failed)?;
         self.client.keys().find(named, self.region.as_deref()).await
     }
 
@@ -185,19 +184,6 @@ impl KillSwitch {
         impact(&self.client, key, status).await
     }
 
-    /// Refuses to take the key from other workspaces than those that were named.
-    ///
-    /// # Errors
-    /// When the sets differ.
-    pub fn acknowledged(
-        &self,
-        impact: &Impact,
-        given: &BTreeSet<String>,
-        how_to_paste: impl Fn(&[String]) -> String,
-    ) -> Result<(), Diagnostics> {
-        acknowledged(impact, given, how_to_paste)
-    }
-
     /// Carries an order out.
     ///
     /// # Errors
@@ -209,6 +195,11 @@ impl KillSwitch {
         manner: Manner<'_>,
     ) -> Result<Outcome, Stopped> {
         self.client.keys().carry_out(key, order, manner).await
+    }
+
+    /// Removes what an order that was broken off has left on the key. What was done, in words.
+    pub async fn tidy(&self, key: &AnyKey) -> Option<String> {
+        self.client.keys().tidy(key).await
     }
 
     /// What the proof says of the key, for the workspaces that use it.

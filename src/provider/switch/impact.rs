@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::KeyStatus;
+use super::{KeyStatus, VersionStatus};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AnyKey, AzureUser, key_of};
+use crate::provider::moments::{now_in_milliseconds, rfc3339};
 use crate::requirements::coverage::WorkspaceKeys;
 use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
 use crate::vocabulary::azure::VaultKeyId;
@@ -41,7 +42,6 @@ pub struct AffectedWorkspace {
     /// Its number.
     pub workspace_id: String,
     /// On Azure its resource ID.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<String>,
     /// Its name.
     pub name: String,
@@ -79,11 +79,14 @@ pub struct Impact {
     pub deletion_date: Option<String>,
     /// Since when it is disabled by this provider.
     pub disabled_since: Option<String>,
+    /// Its versions, on clouds where each has its own state.
+    pub versions: Vec<VersionStatus>,
     /// Its key configurations.
     pub key_configurations: Vec<ConfigurationOfKey>,
     /// The workspaces that use it.
     pub workspaces: Vec<AffectedWorkspace>,
-    /// Until when a workspace that had the key before a rotation may still need it (RFC 3339).
+    /// Until when a workspace that had the key before a rotation may still need it (RFC 3339); none of a key that a workspace uses now, which
+    /// needs it without an end.
     pub needed_until: Option<String>,
     /// What cannot be seen.
     pub not_visible: Vec<NotVisible>,
@@ -92,6 +95,22 @@ pub struct Impact {
 }
 
 impl Impact {
+    /// Whether a workspace needs the key now, or may need it for some hours more.
+    pub fn is_in_use(&self) -> bool {
+        !self.workspaces.is_empty() || self.needed_until.is_some()
+    }
+
+    /// The key as it is now, with what this impact knows of the use of its versions.
+    pub fn seen_in_use(&self, now: KeyStatus) -> KeyStatus {
+        now.used(|version| {
+            let known = self
+                .versions
+                .iter()
+                .find(|one| one.version == version.version);
+            known.map(|one| one.used_by.clone()).unwrap_or_default()
+        })
+    }
+
     /// A workspace of these, by its number or by its resource ID.
     pub fn workspace(&self, id: &str) -> Option<&AffectedWorkspace> {
         let is_named = |one: &&AffectedWorkspace| {
@@ -162,6 +181,13 @@ async fn impact_on_azure(
     })?;
     let workspaces: Vec<AffectedWorkspace> =
         users.workspaces.iter().map(affected_on_azure).collect();
+    let status = status.clone().used(|version| {
+        let with_it = users.workspaces.iter().zip(&workspaces);
+        with_it
+            .filter(|(user, _)| user.uses(version))
+            .map(|(_, one)| one.workspace_id.clone())
+            .collect()
+    });
     let mut not_visible = users.not_visible;
     not_visible.push(NotVisible {
         what: "Workspaces in subscriptions that the caller does not see".to_owned(),
@@ -181,8 +207,9 @@ async fn impact_on_azure(
     Ok(Impact {
         key: key.to_string(),
         state: status.state.to_string(),
-        deletion_date: status.deletion_date.clone(),
-        disabled_since: status.disabled_since.clone(),
+        deletion_date: status.deletion_date,
+        disabled_since: status.disabled_since,
+        versions: status.versions,
         key_configurations: Vec::new(),
         acknowledgement: workspaces
             .iter()
@@ -291,8 +318,9 @@ impl<'a> Users<'a> {
     }
 
     /// Until when a workspace may still need the key because another one took its place: 24 hours after the newest managed services
-    /// configuration that a workspace has instead. `now` and the answer in milliseconds since 1970. The account shows when a
-    /// configuration was made, and not when it was attached, so this is the least.
+    /// configuration that a workspace has instead. `None` also where a workspace has the key for managed services now: it needs it without
+    /// an end. `now` and the answer in milliseconds since 1970. The account shows when a configuration was made, and not when it was
+    /// attached, so this is the least.
     fn needed_until(
         &self,
         configurations: &BTreeMap<String, KeyConfiguration>,
@@ -300,6 +328,10 @@ impl<'a> Users<'a> {
         now: i64,
     ) -> Option<i64> {
         let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
+        let has_it = |one: &&Workspace| self.attached(one, UseCase::ManagedServices).is_some();
+        if workspaces.values().any(|one| has_it(&one)) {
+            return None;
+        }
         let oldest = self
             .configurations
             .iter()
@@ -384,16 +416,17 @@ pub async fn impact(
         .iter()
         .map(|workspace| users.affected(workspace))
         .collect();
-    let until = users.needed_until(
-        &configurations,
-        &workspaces,
-        crate::provider::moments::now_in_milliseconds(),
-    );
+    let now = now_in_milliseconds();
+    let shown = users.needed_until(&configurations, &workspaces, now);
+    // Within Terraform, the states of bindings may know more than the account shows.
+    let remembered = client.run().needed_until(name.as_str(), now);
+    let until = shown.max(remembered).filter(|_| affected.is_empty());
     Ok(Impact {
         key: name.to_string(),
         state: status.state.to_string(),
         deletion_date: status.deletion_date.clone(),
         disabled_since: status.disabled_since.clone(),
+        versions: status.versions.clone(),
         key_configurations: users
             .configurations
             .iter()
@@ -407,7 +440,7 @@ pub async fn impact(
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces: affected,
-        needed_until: until.and_then(crate::provider::moments::rfc3339),
+        needed_until: until.and_then(rfc3339),
         not_visible: users.not_visible,
     })
 }

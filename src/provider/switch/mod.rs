@@ -5,6 +5,7 @@
 
 pub mod aws;
 pub mod azure;
+mod consent;
 mod desk;
 pub mod gcp;
 mod impact;
@@ -12,17 +13,23 @@ mod record;
 mod recovery;
 mod words;
 
+pub use consent::{Consent, Flags, consented, hold};
 pub use desk::{Connection, Endpoints, KillSwitch};
 pub use impact::{AffectedWorkspace, Impact, NotVisible, impact, needed_until};
 pub use recovery::{judge_restored, wait_for_workspaces};
-pub use words::in_words;
+pub use words::{former_key, in_words, version_in_words};
 
-use std::collections::BTreeSet;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
+use serde::Serialize;
+use tfplugin::CancellationToken;
+use tfplugin::diagnostics::Diagnostics;
 
 use crate::vocabulary::KeyState;
+
+/// How a restore is made to enable what this provider did not disable, in the command and in the action.
+pub const ANYWAY: &str = "`--enable-anyway` (`enable_anyway = true` in the action)";
 
 /// What is to be done to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +69,10 @@ pub struct Manner<'a> {
     pub say: Say<'a>,
     /// How long a change may take to show.
     pub patience: Duration,
+    /// Cancelled when the user interrupts: no further step is taken.
+    pub stop: &'a CancellationToken,
+    /// Set as soon as something was changed, also where the order does not come to its end.
+    pub changed: &'a AtomicBool,
 }
 
 /// How long a change usually may take to show: AWS KMS is eventually consistent ("usually a few seconds, at most several minutes", AWS
@@ -77,6 +88,8 @@ pub struct Outcome {
     pub state: KeyState,
     /// When it will be deleted, if it will be (RFC 3339).
     pub deletion_date: Option<String>,
+    /// Its versions, on clouds where each has its own state.
+    pub versions: Vec<VersionStatus>,
     /// Whether the key is as ordered; a key that somebody else had disabled stays disabled after its deletion was cancelled.
     pub complete: bool,
     /// What else to know.
@@ -90,13 +103,39 @@ pub enum Stopped {
     Refused(Diagnostics),
     /// A call failed, or its result does not show; what was changed stands in it.
     Failed(Diagnostics),
+    /// The user interrupted it; what was changed stands in it.
+    Interrupted(Diagnostics),
 }
 
 impl From<Stopped> for Diagnostics {
     fn from(stopped: Stopped) -> Self {
         match stopped {
-            Stopped::Refused(why) | Stopped::Failed(why) => why,
+            Stopped::Refused(why) | Stopped::Failed(why) | Stopped::Interrupted(why) => why,
         }
+    }
+}
+
+/// A version of a key, on clouds where each version has its own state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct VersionStatus {
+    /// Its number or name.
+    pub version: String,
+    /// Its state, as the cloud names it.
+    pub state: String,
+    /// Whether new data is encrypted with it by those who name no version: the primary one on Google Cloud, the newest one on Azure.
+    pub is_current: bool,
+    /// When it will be destroyed, if it will be (RFC 3339).
+    pub deletion_date: Option<String>,
+    /// Since when it is disabled by this provider.
+    pub disabled_since: Option<String>,
+    /// The workspaces that have this version as their key; only Azure shows it.
+    pub used_by: Vec<String>,
+}
+
+impl VersionStatus {
+    /// Whether it can be used.
+    pub fn is_enabled(&self) -> bool {
+        self.state.eq_ignore_ascii_case("enabled")
     }
 }
 
@@ -109,63 +148,28 @@ pub struct KeyStatus {
     pub deletion_date: Option<String>,
     /// Since when it is disabled by this provider, as its tag says.
     pub disabled_since: Option<String>,
-    /// Why that is not known.
-    pub memory_unreadable: Option<String>,
+    /// Its versions, on clouds where each has its own state.
+    pub versions: Vec<VersionStatus>,
+    /// What else to know: a tag that is left over, or who disabled it.
+    pub notes: Vec<String>,
 }
 
-/// Refuses to take a key away from workspaces that were not named, or to take it from others than those that were named.
-///
-/// # Errors
-/// When the two sets differ, with the set to paste.
-pub fn acknowledged(
-    impact: &Impact,
-    given: &BTreeSet<String>,
-    how_to_paste: impl Fn(&[String]) -> String,
-) -> Result<(), Diagnostics> {
-    let needed: BTreeSet<String> = impact.acknowledgement.iter().cloned().collect();
-    // Who names a workspace by its resource ID means its number.
-    let given: BTreeSet<String> = given
-        .iter()
-        .map(|id| match impact.workspace(id) {
-            Some(one) => one.workspace_id.clone(),
-            None => id.clone(),
-        })
-        .collect();
-    if needed == given {
-        return Ok(());
+impl KeyStatus {
+    /// With what is known of the use of its versions. A key whose used version is disabled is as good as disabled, whatever its newest
+    /// version is.
+    pub fn used(mut self, used_by: impl Fn(&VersionStatus) -> Vec<String>) -> Self {
+        for version in &mut self.versions {
+            version.used_by = used_by(version);
+        }
+        let is_cut_off = |one: &VersionStatus| !one.used_by.is_empty() && !one.is_enabled();
+        if self.state == KeyState::Enabled && self.versions.iter().any(is_cut_off) {
+            self.state = KeyState::Disabled;
+        }
+        self
     }
-    let list = |ids: Vec<&String>| {
-        ids.iter()
-            .map(|id| match impact.workspace(id) {
-                Some(one) => format!("  - {id} (\"{}\")", one.name),
-                None => format!("  - {id}"),
-            })
-            .collect::<Vec<_>>()
-            .join("\n")
-    };
-    let missing: Vec<&String> = needed.difference(&given).collect();
-    let extra: Vec<&String> = given.difference(&needed).collect();
-    let mut found = String::new();
-    if !missing.is_empty() {
-        found.push_str(&format!(
-            "These workspaces use {} and are not acknowledged:\n{}\n\n",
-            impact.key,
-            list(missing)
-        ));
+
+    /// Whether something of the key can be used.
+    pub fn is_usable(&self) -> bool {
+        self.state == KeyState::Enabled || self.versions.iter().any(VersionStatus::is_enabled)
     }
-    if !extra.is_empty() {
-        found.push_str(&format!(
-            "These workspaces are acknowledged and do not use {}:\n{}\n\n",
-            impact.key,
-            list(extra)
-        ));
-    }
-    Err(Diagnostic::error(
-        "The acknowledgement does not name exactly the workspaces that stop",
-        format!(
-            "{found}Nothing was changed. Check what stops, then acknowledge exactly this set:\n\n{}",
-            how_to_paste(&impact.acknowledgement)
-        ),
-    )
-    .into())
 }

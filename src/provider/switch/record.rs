@@ -1,5 +1,8 @@
 //! What an order has done so far, and what has to be said of it, whatever the cloud.
 
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
 use super::{Manner, Order};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -29,6 +32,7 @@ impl<'a> Record<'a> {
     /// Something was changed.
     pub(super) fn changed(&mut self, what: impl Into<String>) {
         let what = what.into();
+        self.manner.changed.store(true, Ordering::Relaxed);
         (self.manner.say)(what.clone());
         self.done.push(what);
     }
@@ -67,10 +71,39 @@ impl<'a> Record<'a> {
         inner.with_detail(detail).into()
     }
 
+    /// The user interrupted it, with what is true now.
+    pub(super) fn interrupted(&self) -> Diagnostics {
+        Diagnostic::error(
+            "The command was interrupted",
+            format!(
+                "No further step is taken.{}\n\nRun the same command again: it continues from the state of the key.",
+                self.so_far_in_words()
+            ),
+        )
+        .into()
+    }
+
+    /// Whether the user has interrupted it.
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.manner.stop.is_cancelled()
+    }
+
+    /// Waits before the next look; an interrupt ends the wait.
+    pub(super) async fn pause(&self, pause: Duration) {
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = self.manner.stop.cancelled() => {}
+        }
+    }
+
     /// Why it is not done.
     pub(super) fn refused(&self, why: &str) -> Diagnostics {
         Diagnostic::error(
-            format!("The provider does not {} the key", self.order.verb()),
+            match self.order {
+                Order::Disable => "The key was not disabled",
+                Order::ScheduleDeletion { .. } => "The deletion of the key was not scheduled",
+                Order::Restore { .. } => "The key was not restored",
+            },
             format!("{why}{}", self.so_far_as_paragraph()),
         )
         .into()
@@ -79,9 +112,9 @@ impl<'a> Record<'a> {
     /// Somebody else changes the key at the same time, at every look.
     pub(super) fn restless(&self, what: &str, log: &str) -> Diagnostics {
         Diagnostic::error(
-            "The key does not stay as it was ordered",
+            "The key changed again after the command",
             format!(
-                "Somebody else changes {what} at the same time.{}\n\nFind out who it is ({log}), then run the command again.",
+                "Another person or program changes {what} at the same time.{}\n\nFind out who it is ({log}), then run the command again.",
                 self.so_far_in_words()
             ),
         )

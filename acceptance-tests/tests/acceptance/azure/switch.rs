@@ -10,6 +10,8 @@ use dbxcmk_sandbox::azure::{HSM, WORKSPACE, key_id, workspace_id};
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
 
+use crate::switch::came_to;
+
 fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let url = stage.sandbox.azure_url();
     let bundle = stage.workdir.path().join("sandbox.pem");
@@ -42,12 +44,7 @@ fn command(stage: &Stage, arguments: &[&str]) -> Command {
 
 /// Runs the command, without any setting of a Databricks account: its exit code and its report.
 pub(super) fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
-    let output = command(stage, arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
-    });
-    (output.status.code().unwrap(), report)
+    came_to(&command(stage, arguments).output().unwrap())
 }
 
 fn errors(report: &Json) -> String {
@@ -168,8 +165,12 @@ fn a_deletion_is_taken_back() {
             "--schedule-deletion",
         ];
         all.extend(days);
+        all.push("--skip-hold");
         all
     };
+    let (code, report) = key(&stage, &order(None)[..5]);
+    assert_eq!(code, 1);
+    assert!(errors(&report).contains("hold period"), "{report}");
     let (code, report) = key(&stage, &order(Some("7")));
     assert_eq!(code, 1);
     assert!(errors(&report).contains("which is 90 days"), "{report}");
@@ -222,6 +223,52 @@ fn what_others_disabled_is_theirs() {
     );
     let (code, _) = key(&stage, &["restore", &name, "--enable-anyway"]);
     assert_eq!(code, 0);
+    assert_eq!(enabled(&stage, OWN_VAULT), [true; 4]);
+}
+
+/// The version that the workspace uses was disabled by somebody else before: a restore gives back the others, and its exit code says that it
+/// is not all. The status says the same. A version is no key.
+#[test]
+fn what_is_not_all_is_said() {
+    let stage = attached(OWN_VAULT);
+    let (id, name) = (WORKSPACE.to_string(), key_id(OWN_VAULT));
+    stage.change_vault_key(OWN_VAULT, |key| key.versions[0].enabled = false);
+    let (code, report) = key(&stage, &["status", &name]);
+    assert_eq!(
+        (code, &report["state"]),
+        (0, &json!("Disabled")),
+        "{report}"
+    );
+    let used = &report["versions"][0];
+    assert_eq!(
+        (&used["state"], &used["used_by"]),
+        (&json!("Disabled"), &json!([id])),
+        "{report}"
+    );
+    let version = used["version"].as_str().unwrap();
+    assert!(report["findings"].to_string().contains(version), "{report}");
+    assert_eq!(key(&stage, &["disable", &name, "--acknowledge", &id]).0, 0);
+    let (code, report) = key(&stage, &["restore", &name]);
+    assert_eq!(
+        (code, &report["state"]),
+        (4, &json!("Disabled")),
+        "{report}"
+    );
+    assert_eq!(enabled(&stage, OWN_VAULT), [false, false, true, true]);
+    assert!(
+        report["findings"]
+            .to_string()
+            .contains("azure-key-disabled")
+            && report["notes"].to_string().contains("--enable-anyway"),
+        "{report}"
+    );
+    let (code, report) = key(&stage, &["restore", &name, "--enable-anyway"]);
+    assert_eq!((code, &report["state"]), (0, &json!("Enabled")), "{report}");
+    for verb in ["status", "disable", "restore"] {
+        let (code, report) = key(&stage, &[verb, &format!("{name}/{version}")]);
+        assert_eq!(code, 2, "{report}");
+        assert!(errors(&report).contains("names the version"), "{report}");
+    }
     assert_eq!(enabled(&stage, OWN_VAULT), [true; 4]);
 }
 
@@ -340,7 +387,7 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
         action("dbxcmk_disable_key", "acknowledged_workspace_ids = [ID]"),
         action(
             "dbxcmk_schedule_key_deletion",
-            "acknowledged_workspace_ids = [ID]"
+            "acknowledged_workspace_ids = [ID]\n    skip_hold                  = true"
         ),
         action("dbxcmk_restore_key", ""),
     );

@@ -10,6 +10,8 @@ use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp::Version;
 use serde_json::{Value as Json, json};
 
+use crate::switch::{came_to, interrupted};
+
 fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let mut command = Command::new(provider_binary());
     command
@@ -24,12 +26,7 @@ fn command(stage: &Stage, arguments: &[&str]) -> Command {
 
 /// Runs the command: its exit code and its report.
 fn key(stage: &Stage, arguments: &[&str]) -> (i32, Json) {
-    let output = command(stage, arguments).output().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let report = serde_json::from_str(&text).unwrap_or_else(|error| {
-        panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr))
-    });
-    (output.status.code().unwrap(), report)
+    came_to(&command(stage, arguments).output().unwrap())
 }
 
 const ID: &str = "3456789012345678";
@@ -68,6 +65,13 @@ fn what_was_there_before_is_given_back() {
     assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
     let workspace = &report["impact"]["workspaces"][0];
     assert_eq!(workspace["workspace_id"], ID);
+    let versions = report["versions"].as_array().unwrap();
+    assert_eq!(versions.len(), 4);
+    assert_eq!(versions[2]["deletion_date"], "2026-12-24T00:00:00Z");
+    assert_eq!(
+        (&versions[3]["is_current"], &versions[3]["state"]),
+        (&json!(true), &json!("ENABLED"))
+    );
     let stops = workspace["data_that_stops"].as_array().unwrap();
     assert!(stops.contains(&json!("persistent disks of classic compute")));
 
@@ -111,8 +115,15 @@ fn a_scheduled_destruction_is_taken_back() {
     let order = |days: Option<&'static str>| {
         let mut all = vec!["disable", KEY, "--acknowledge", ID, "--schedule-deletion"];
         all.extend(days);
+        all.push("--skip-hold");
         all
     };
+    let (code, report) = key(&stage, &order(Some("30"))[..6]);
+    assert_eq!(code, 1);
+    assert!(
+        report["errors"].to_string().contains("hold period"),
+        "{report}"
+    );
     let (code, report) = key(&stage, &order(Some("7")));
     assert_eq!(code, 1);
     assert!(
@@ -185,6 +196,64 @@ fn what_others_disabled_is_theirs() {
     assert_eq!(code, 0);
     assert!(report["notes"].to_string().contains("--enable-anyway"));
     assert_eq!(stage.versions(), ["DISABLED"; 4]);
+}
+
+/// The primary version was disabled by somebody else before: what this provider disabled is back, and the exit code says that it is not all.
+/// A disable that did not come about leaves no label, whether Cloud KMS refuses it or a person interrupts it; the version at which it
+/// stopped is named.
+#[test]
+fn what_is_not_all_is_said() {
+    let stage = attached();
+    stage.change_key(|key| key.versions[3].state = "DISABLED".to_owned());
+    let (code, report) = key(&stage, &["disable", KEY, "--acknowledge", ID]);
+    assert_eq!(code, 0, "{report}");
+    let (code, report) = key(&stage, &["restore", KEY]);
+    assert_eq!(
+        (code, &report["changed"], &report["state"]),
+        (4, &json!(true), &json!("Disabled")),
+        "{report}"
+    );
+    assert_eq!(
+        stage.versions(),
+        ["ENABLED", "DISABLED", "DESTROY_SCHEDULED", "DISABLED"]
+    );
+    assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+    let notes = report["notes"].to_string();
+    assert!(
+        notes.contains("version 4 (DISABLED)") && notes.contains("2026-12-24T00:00:00Z"),
+        "{notes}"
+    );
+
+    stage.change_key(|key| key.versions[3].state = "ENABLED".to_owned());
+    let first = "PATCH cryptoKeyVersions/1";
+    stage
+        .sandbox
+        .inject(Fault::new(first, Effect::status(403)).times(9));
+    let order = ["disable", KEY, "--acknowledge", ID];
+    let (code, report) = key(&stage, &order);
+    assert_eq!(code, 3);
+    let errors = report["errors"].to_string();
+    assert!(
+        errors.contains("could not disable version 1") && errors.contains("was removed again"),
+        "{errors}"
+    );
+    assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+    stage.sandbox.with(|world| {
+        world.faults.clear();
+        world.arrived.clear();
+    });
+    let milliseconds = 600_000;
+    stage
+        .sandbox
+        .inject(Fault::new(first, Effect::Delay { milliseconds }));
+    let (code, report) = interrupted(&stage, command(&stage, &order), first, "-INT");
+    assert_eq!(
+        (code, &report["state"]),
+        (130, &json!("Enabled")),
+        "{report}"
+    );
+    assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+    assert_eq!(stage.versions(), BEFORE);
 }
 
 /// Each row: a fault in the middle. The same command again ends as ordered, and restoring gives back what was there.
@@ -262,6 +331,7 @@ action "dbxcmk_schedule_key_deletion" "x" {{
       kms_key_id = "{KEY}"
     }}
     acknowledged_workspace_ids = ["{ID}"]
+    skip_hold                  = true
   }}
 }}
 

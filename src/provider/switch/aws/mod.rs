@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::steps::{Mark, Refused, SoFar, Step, TAG, next};
+use self::steps::{Mark, Refused, SoFar, Standing, Step, TAG, next, standing};
 use super::record::Record;
-use super::{KeyStatus, Manner, Order, Outcome, Stopped};
+use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::clouds::aws::{Aws, AwsError};
-use crate::preflight::aws::KeyDescription;
+use crate::preflight::aws::{KeyDescription, KmsGrant};
 use crate::provider::diagnose;
 use crate::provider::moments::now;
 use crate::vocabulary::KeyState;
@@ -32,17 +32,54 @@ const MOST_STEPS: usize = 20;
 /// When KMS refuses or cannot be reached.
 pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
     let description = cloud.describe(key).await?;
-    let (disabled_since, memory_unreadable) = match mark(cloud, key).await {
-        Mark::Ours(since) => (Some(since), None),
-        Mark::None => (None, None),
-        Mark::Unreadable(why) => (None, Some(why)),
+    let (disabled_since, note) = match standing(&description.state, &mark(cloud, key).await) {
+        Standing::Clean => (None, None),
+        Standing::Ours(since) => (Some(since), None),
+        Standing::LeftOver(since) => (
+            None,
+            Some(format!(
+                "The key is enabled, and it has the tag `{TAG}` of {since}: a disable did not finish, or another tool enabled the key. \
+                 `key restore` removes the tag."
+            )),
+        ),
+        Standing::Others(why) => (None, Some(not_ours(&why))),
     };
     Ok(KeyStatus {
         state: description.state,
         deletion_date: description.deletion_date,
         disabled_since,
-        memory_unreadable,
+        versions: Vec::new(),
+        notes: note.into_iter().collect(),
     })
+}
+
+/// A restore of this key will need more.
+fn not_ours(why: &str) -> String {
+    format!(
+        "This provider did not disable the key ({why}). Find out who did and why (AWS CloudTrail, event DisableKey). To enable it, \
+         restore it with {ANYWAY}."
+    )
+}
+
+/// Removes the tag of a disable that did not come about: a tag on an enabled key says what is not true. What was done, in words.
+pub async fn tidy(cloud: &Aws, key: &KeyArn) -> Option<String> {
+    let state = cloud.describe(key).await.ok()?.state;
+    let Standing::LeftOver(_) = standing(&state, &mark(cloud, key).await) else {
+        return None;
+    };
+    Some(match cloud.remove_tag(key, TAG).await {
+        Ok(()) => format!("The key is enabled. The tag `{TAG}` was removed again."),
+        Err(error) => cannot_untag(key, &error),
+    })
+}
+
+fn cannot_untag(key: &KeyArn, error: &AwsError) -> String {
+    format!(
+        "The tag `{TAG}` could not be removed ({error}). The key is enabled. Remove the tag:\n\n  aws kms untag-resource --key-id {} \
+         --tag-keys {TAG} --region {}",
+        key.key_id(),
+        key.region()
+    )
 }
 
 async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
@@ -51,6 +88,31 @@ async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
         Ok(None) => Mark::None,
         Err(error) => Mark::Unreadable(error.to_string()),
     }
+}
+
+/// The grants that let Databricks use a key: removing the statements of its policy does not end them.
+pub fn granted(key: &KeyArn, grants: &[KmsGrant]) -> Vec<NotVisible> {
+    let of_databricks = grants
+        .iter()
+        .filter_map(|one| one.deployment().map(|deployment| (one, deployment)));
+    of_databricks
+        .map(|(grant, deployment)| NotVisible {
+            what: format!(
+                "What uses the key by the grant {} to {} ({}: {})",
+                grant.id,
+                grant.grantee,
+                deployment.in_words(),
+                grant.operations.join(", ")
+            ),
+            why: format!(
+                "A grant works without a statement of the key policy, and stays when the statements are removed. To end it: aws kms \
+                 revoke-grant --key-id {} --region {} --grant-id {}",
+                key.key_id(),
+                key.region(),
+                grant.id
+            ),
+        })
+        .collect()
 }
 
 /// A key that KMS does not have.
@@ -98,20 +160,23 @@ pub async fn carry_out(
         again: AGAIN,
     };
     for _ in 0..MOST_STEPS {
+        if work.record.is_interrupted() {
+            return Err(Stopped::Interrupted(work.record.interrupted()));
+        }
         let seen = match cloud.describe(key).await {
             Ok(seen) => seen,
             Err(error) => return Err(Stopped::Failed(work.failed("kms:DescribeKey", &error))),
         };
         let mark = mark(cloud, key).await;
         match next(order, &seen.state, &mark, work.so_far) {
-            Step::Finish => return Ok(work.finished(seen, true)),
+            Step::Finish => return Ok(work.finished(seen, &mark, true)),
             Step::StayDisabled => {
                 work.record.notes.push(format!(
                     "The deletion is cancelled. The key stays disabled, because this provider did not disable it ({}). To enable it, \
-                     restore it with `--enable-anyway` (`enable_anyway = true` in the action).",
+                     restore it with {ANYWAY}.",
                     who(&mark)
                 ));
-                return Ok(work.finished(seen, false));
+                return Ok(work.finished(seen, &mark, false));
             }
             Step::Refuse(reason) => {
                 return Err(Stopped::Refused(work.refused(reason, &seen, &mark)));
@@ -142,8 +207,7 @@ impl Work<'_> {
                     Ok(()) => self.record.changed(format!("wrote the tag `{TAG}`")),
                     // Taking the key away does not wait for this.
                     Err(error) => self.record.note(format!(
-                        "The tag `{TAG}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
-                         (`enable_anyway = true` in the action)."
+                        "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
                     )),
                 }
             }
@@ -151,12 +215,7 @@ impl Work<'_> {
                 self.so_far.unmarked = true;
                 match cloud.remove_tag(key, TAG).await {
                     Ok(()) => self.record.changed(format!("removed the tag `{TAG}`")),
-                    Err(error) => self.record.note(format!(
-                        "The tag `{TAG}` could not be removed ({error}). The key is enabled. Remove the tag:\n\n  aws kms \
-                         untag-resource --key-id {} --tag-keys {TAG} --region {}",
-                        key.key_id(),
-                        key.region()
-                    )),
+                    Err(error) => self.record.note(cannot_untag(key, &error)),
                 }
             }
             Step::Disable => {
@@ -221,6 +280,9 @@ impl Work<'_> {
         let look_anew = Instant::now() + self.again;
         let mut pause = PAUSES.0;
         loop {
+            if self.record.is_interrupted() {
+                return Ok(());
+            }
             match self.cloud.describe(self.key).await {
                 Ok(seen) if shows(&seen.state) => return Ok(()),
                 Ok(seen) if Instant::now() >= self.deadline => {
@@ -260,13 +322,19 @@ impl Work<'_> {
                 }
                 Err(_) => {}
             }
-            tokio::time::sleep(pause).await;
+            self.record.pause(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
     }
 
-    fn finished(self, seen: KeyDescription, complete: bool) -> Outcome {
+    fn finished(self, seen: KeyDescription, mark: &Mark, complete: bool) -> Outcome {
         let mut notes = self.record.notes;
+        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        if let (true, false, Standing::Others(why)) =
+            (is_taking, self.so_far.marked, standing(&seen.state, mark))
+        {
+            notes.push(not_ours(&why));
+        }
         if let (Order::ScheduleDeletion { days }, true, Some(date)) = (
             self.record.order,
             self.record.done.is_empty(),
@@ -284,6 +352,7 @@ impl Work<'_> {
             changed: !self.record.done.is_empty(),
             state: seen.state,
             deletion_date: seen.deletion_date,
+            versions: Vec::new(),
             complete,
             notes,
         }
@@ -303,7 +372,7 @@ impl Work<'_> {
         let detail = match reason {
             Refused::DisabledByOthers => format!(
                 "{key} is disabled, and this provider did not disable it ({}). The one who did may have had a reason.\n\nFind out who it was (AWS \
-                 CloudTrail, event DisableKey). To enable the key all the same, use `--enable-anyway` (`enable_anyway = true` in the action).",
+                 CloudTrail, event DisableKey). To enable the key all the same, use {ANYWAY}.",
                 who(mark)
             ),
             Refused::NoMaterial => format!(
@@ -327,5 +396,43 @@ impl Work<'_> {
             ),
         };
         self.record.refused(&detail)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: who was granted, and whether the impact names it.
+    #[test]
+    fn grants_to_databricks_are_named() {
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()
+                .expect("an ARN");
+        for (grantee, is_named) in [
+            ("arn:aws:iam::414351767826:root", true),
+            ("arn:aws:iam::414351767826:role/unity-catalog-prod", true),
+            ("arn:aws-us-gov:iam::044793339203:root", true),
+            ("arn:aws-us-gov:iam::170661010020:root", true),
+            ("arn:aws:iam::123456789012:role/own", false),
+            ("", false),
+        ] {
+            let grant = KmsGrant {
+                id: "abc".to_owned(),
+                grantee: grantee.to_owned(),
+                operations: vec!["Decrypt".to_owned()],
+                constrained: false,
+            };
+            let found = granted(&key, &[grant]);
+            assert_eq!(!found.is_empty(), is_named, "{grantee}");
+            for one in found {
+                assert!(
+                    one.what.contains(grantee) && one.what.contains("Decrypt"),
+                    "{one:?}"
+                );
+                assert!(one.why.contains("--grant-id abc"), "{one:?}");
+            }
+        }
     }
 }

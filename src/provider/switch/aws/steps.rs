@@ -20,6 +20,36 @@ pub enum Mark {
     Unreadable(String),
 }
 
+/// What the tag says of a key in its state: a tag on an enabled key is left over, from a disable that did not finish or from before
+/// somebody enabled the key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Nobody has taken it away, and there is no tag.
+    Clean,
+    /// It is enabled, and the tag is left over: since when, as it says.
+    LeftOver(String),
+    /// This provider has taken it away: since when.
+    Ours(String),
+    /// Somebody else has, or that cannot be told: why.
+    Others(String),
+}
+
+/// What the tag says of a key in this state.
+pub fn standing(state: &KeyState, mark: &Mark) -> Standing {
+    let is_taken = matches!(state, KeyState::Disabled) || state.is_being_deleted();
+    match (is_taken, mark) {
+        (true, Mark::Ours(since)) => Standing::Ours(since.clone()),
+        (true, Mark::None) => Standing::Others(format!("it has no tag `{TAG}`")),
+        (true, Mark::Unreadable(why)) => {
+            Standing::Others(format!("its tags cannot be read: {why}"))
+        }
+        (false, Mark::Ours(since)) if *state == KeyState::Enabled => {
+            Standing::LeftOver(since.clone())
+        }
+        (false, _) => Standing::Clean,
+    }
+}
+
 /// What this order has done so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SoFar {
@@ -192,6 +222,37 @@ mod tests {
             );
             let expected = (to_disable, to_schedule, to_restore, anyway);
             assert_eq!(found, expected, "{state:?} {mark:?} {so_far:?}");
+        }
+    }
+
+    /// Each row: the state, the tag, and what follows for those who ask who disabled the key.
+    #[test]
+    fn a_tag_counts_only_on_a_key_that_is_taken_away() {
+        let ours = Mark::Ours("T".to_owned());
+        let denied = Mark::Unreadable("denied".to_owned());
+        let left_over = Standing::LeftOver("T".to_owned());
+        let by_us = Standing::Ours("T".to_owned());
+        let others = |why: &str| Standing::Others(why.to_owned());
+        let no_tag = others("it has no tag `dbxcmk:disabled`");
+        let rows = [
+            (KeyState::Enabled, &Mark::None, Standing::Clean),
+            (KeyState::Enabled, &ours, left_over),
+            (KeyState::Enabled, &denied, Standing::Clean),
+            (KeyState::Disabled, &ours, by_us.clone()),
+            (KeyState::Disabled, &Mark::None, no_tag.clone()),
+            (
+                KeyState::Disabled,
+                &denied,
+                others("its tags cannot be read: denied"),
+            ),
+            (KeyState::PendingDeletion, &ours, by_us.clone()),
+            (KeyState::PendingReplicaDeletion, &ours, by_us),
+            (KeyState::PendingDeletion, &Mark::None, no_tag),
+            (KeyState::Unavailable, &ours, Standing::Clean),
+            (KeyState::PendingImport, &Mark::None, Standing::Clean),
+        ];
+        for (state, mark, expected) in rows {
+            assert_eq!(standing(&state, mark), expected, "{state:?} {mark:?}");
         }
     }
 

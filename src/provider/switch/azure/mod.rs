@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use self::steps::{Seen, SoFar, Step, TAG, is_ours, next, tagged, untagged};
+use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, tagged, untagged};
 use super::record::Record;
-use super::{KeyStatus, Manner, Order, Outcome, Stopped};
+use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
 use crate::provider::diagnose;
 use crate::vocabulary::KeyState;
@@ -56,23 +56,80 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
         state: KeyState::PendingDeletion,
         deletion_date: None,
         disabled_since: None,
-        memory_unreadable: None,
+        versions: Vec::new(),
+        notes: Vec::new(),
     };
     match seen {
-        Seen::There(versions) => KeyStatus {
-            state: state_of(versions),
-            disabled_since: versions
-                .iter()
-                .filter(|one| is_ours(one))
-                .filter_map(|one| one.tags.get(TAG).cloned())
-                .min(),
-            ..none
-        },
+        Seen::There(versions) => {
+            let mut notes = Vec::new();
+            let left_over = versions.iter().filter(|one| is_left_over(one));
+            if let [_, ..] = left_over.collect::<Vec<_>>().as_slice() {
+                notes.push(format!(
+                    "An enabled version has the tag `{TAG}`: another tool enabled it. `key restore` removes the tag."
+                ));
+            }
+            if state_of(versions) != KeyState::Enabled && !others(versions).is_empty() {
+                notes.push(not_ours(versions));
+            }
+            KeyStatus {
+                state: state_of(versions),
+                disabled_since: versions.iter().filter_map(since).min(),
+                versions: listed(versions),
+                notes,
+                ..none
+            }
+        }
         Seen::Deleted => KeyStatus {
             deletion_date: deleted.and_then(|one| rfc3339(one.purged)),
             ..none
         },
         Seen::Gone => none,
+    }
+}
+
+/// Since when this switch has disabled a version.
+fn since(version: &KeyVersion) -> Option<String> {
+    let tag = version.tags.get(TAG).filter(|_| is_ours(version));
+    tag.cloned()
+}
+
+fn listed(versions: &[KeyVersion]) -> Vec<VersionStatus> {
+    let newest = versions.last().map(|one| &one.id);
+    versions
+        .iter()
+        .map(|one| VersionStatus {
+            version: short(one),
+            state: if one.enabled { "Enabled" } else { "Disabled" }.to_owned(),
+            is_current: Some(&one.id) == newest,
+            deletion_date: None,
+            disabled_since: since(one),
+            used_by: Vec::new(),
+        })
+        .collect()
+}
+
+/// The versions that are disabled, and not by this switch.
+fn others(versions: &[KeyVersion]) -> Vec<String> {
+    versions
+        .iter()
+        .filter(|one| !one.enabled && !is_ours(one))
+        .map(short)
+        .collect()
+}
+
+/// A restore of these versions will need more.
+fn not_ours(versions: &[KeyVersion]) -> String {
+    format!(
+        "This provider did not disable {} (no tag `{TAG}`). Find out who did and why (diagnostic logs of the vault, KeyUpdate). To enable every \
+         version, restore the key with {ANYWAY}.",
+        in_words(&others(versions))
+    )
+}
+
+fn in_words(versions: &[String]) -> String {
+    match versions {
+        [one] => format!("version {one}"),
+        _ => format!("the versions {}", versions.join(", ")),
     }
 }
 
@@ -119,6 +176,9 @@ pub async fn carry_out(
     let deadline = Instant::now() + manner.patience;
     let (mut most, mut steps, mut pause) = (12, 0, PAUSES.0);
     while steps < most {
+        if work.record.is_interrupted() {
+            return Err(Stopped::Interrupted(work.record.interrupted()));
+        }
         let (seen, deleted) = look(cloud, key)
             .await
             .map_err(|(permission, error)| Stopped::Failed(work.failed(permission, &error)))?;
@@ -127,18 +187,12 @@ pub async fn carry_out(
         }
         match next(order, &seen, work.so_far) {
             Step::Finish => return Ok(work.finished(&seen, deleted.as_ref(), true)),
-            Step::StayDisabled => {
-                work.record.notes.push(format!(
-                    "The key is recovered. Its newest version stays disabled, because this provider did not disable it (it has no tag \
-                     `{TAG}`). To enable every version, restore the key with `--enable-anyway` (`enable_anyway = true` in the action)."
-                ));
-                return Ok(work.finished(&seen, deleted.as_ref(), false));
-            }
+            Step::StayDisabled => return Ok(work.finished(&seen, deleted.as_ref(), false)),
             Step::RefuseDisabledByOthers => {
                 let why = format!(
                     "The newest version of {key} is disabled, and this provider did not disable it (it has no tag `{TAG}`). The one who did may \
                      have had a reason.\n\nFind out who it was (diagnostic logs of the vault, KeyUpdate). To enable every version all the same, \
-                     use `--enable-anyway` (`enable_anyway = true` in the action)."
+                     use {ANYWAY}."
                 );
                 return Err(Stopped::Refused(work.record.refused(&why)));
             }
@@ -166,7 +220,7 @@ pub async fn carry_out(
                 ));
             }
             Step::Wait => {
-                tokio::time::sleep(pause).await;
+                work.record.pause(pause).await;
                 pause = (pause * 2).min(PAUSES.1);
             }
             step => {
@@ -197,13 +251,14 @@ impl Work<'_> {
                 if !has_room {
                     self.record.note(format!(
                         "The version {} has as many tags as it can have, so the tag `{TAG}` was not written. To restore it later, use \
-                         `--enable-anyway` (`enable_anyway = true` in the action).",
+                         {ANYWAY}.",
                         short(&version)
                     ));
                 }
                 let answer = cloud.change_version(&version.id, &change).await;
                 self.answered(
                     "keys/update",
+                    format!("disable version {}", short(&version)),
                     format!("disabled version {}", short(&version)),
                     answer,
                 )
@@ -214,9 +269,15 @@ impl Work<'_> {
                     tags: untagged(&version),
                 };
                 let answer = cloud.change_version(&version.id, &change).await;
+                self.so_far.enabled |= answer.is_ok();
+                let (doing, done) = match version.enabled {
+                    true => ("remove the tag of", "removed the tag of"),
+                    false => ("enable", "enabled"),
+                };
                 self.answered(
                     "keys/update",
-                    format!("enabled version {}", short(&version)),
+                    format!("{doing} version {}", short(&version)),
+                    format!("{done} version {}", short(&version)),
                     answer,
                 )
             }
@@ -226,6 +287,7 @@ impl Work<'_> {
                 self.so_far.deleted |= answer.is_ok();
                 self.answered(
                     "keys/delete",
+                    "delete the key".to_owned(),
                     "deleted the key".to_owned(),
                     answer.map(|_| ()),
                 )
@@ -235,6 +297,7 @@ impl Work<'_> {
                 self.so_far.recovered |= answer.is_ok();
                 self.answered(
                     "deletedkeys/recover",
+                    "recover the key".to_owned(),
                     "recovered the key".to_owned(),
                     answer,
                 )
@@ -284,6 +347,7 @@ impl Work<'_> {
     fn answered(
         &mut self,
         permission: &str,
+        step: String,
         what: String,
         answer: Result<(), AzureError>,
     ) -> Result<(), Stopped> {
@@ -291,17 +355,24 @@ impl Work<'_> {
             Ok(()) => self.record.changed(what),
             // Somebody was faster, or the vault is still at it; the next look shows what is true.
             Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
-            Err(error) => return Err(Stopped::Failed(self.failed(permission, &error))),
+            Err(error) => {
+                let call = format!("It could not {step}, which needs the permission {permission}.");
+                return Err(Stopped::Failed(self.failed_at(&call, &error)));
+            }
         }
         Ok(())
     }
 
     fn failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
-        let inner = diagnose::azure(&self.record.could_not(), self.key, error);
-        self.record.failed(
-            inner,
+        self.failed_at(
             &format!("The call needs the permission {permission}."),
+            error,
         )
+    }
+
+    fn failed_at(&self, call: &str, error: &AzureError) -> Diagnostics {
+        let inner = diagnose::azure(&self.record.could_not(), self.key, error);
+        self.record.failed(inner, call)
     }
 
     fn finished(self, seen: &Seen, deleted: Option<&DeletedKey>, complete: bool) -> Outcome {
@@ -315,6 +386,19 @@ impl Work<'_> {
                     .to_owned(),
             );
         }
+        if let Seen::There(versions) = seen {
+            let left = others(versions);
+            if !left.is_empty() && (self.record.done.is_empty() || !is_taking) {
+                notes.push(match is_taking {
+                    true => not_ours(versions),
+                    false => format!(
+                        "This stays disabled as it was before: {}. This provider did not disable it (no tag `{TAG}`). To enable every version, \
+                         restore the key with {ANYWAY}.",
+                        in_words(&left)
+                    ),
+                });
+            }
+        }
         if self.record.order == Order::Disable && matches!(seen, Seen::Deleted) {
             notes.push("The key is deleted, which is more than disabled.".to_owned());
         }
@@ -322,6 +406,7 @@ impl Work<'_> {
             changed: !self.record.done.is_empty(),
             state: status.state,
             deletion_date: status.deletion_date,
+            versions: status.versions,
             complete,
             notes,
         }

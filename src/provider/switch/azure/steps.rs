@@ -32,6 +32,8 @@ pub struct SoFar {
     pub deleted: bool,
     /// The key was recovered.
     pub recovered: bool,
+    /// A version was enabled.
+    pub enabled: bool,
 }
 
 /// What follows from what was seen.
@@ -39,7 +41,7 @@ pub struct SoFar {
 pub enum Step {
     /// Disable a version. Whether the tag has room.
     Disable(KeyVersion, bool),
-    /// Enable a version and take the tag from it.
+    /// Enable a version and take the tag from it; of one that is enabled already, only that.
     Enable(KeyVersion),
     /// Delete the key.
     Delete,
@@ -49,7 +51,7 @@ pub enum Step {
     Wait,
     /// It is as ordered.
     Finish,
-    /// It is recovered, and its versions stay disabled as they were before.
+    /// What this switch took away is given back, and the newest version stays disabled as it was before.
     StayDisabled,
     /// Somebody else disabled it.
     RefuseDisabledByOthers,
@@ -60,6 +62,11 @@ pub enum Step {
 /// Whether the switch has disabled a version.
 pub fn is_ours(version: &KeyVersion) -> bool {
     !version.enabled && version.tags.contains_key(TAG)
+}
+
+/// Whether a version has the tag although it is enabled.
+pub fn is_left_over(version: &KeyVersion) -> bool {
+    version.enabled && version.tags.contains_key(TAG)
 }
 
 /// The tags of a version that is being disabled.
@@ -107,10 +114,14 @@ fn restore(enable_anyway: bool, versions: &[KeyVersion], so_far: SoFar) -> Step 
     if let Some(version) = disabled.find(|version| enable_anyway || is_ours(version)) {
         return Step::Enable(version.clone());
     }
+    // Another tool has enabled it; whoever disables it next is not this switch.
+    if let Some(version) = versions.iter().find(|version| is_left_over(version)) {
+        return Step::Enable(version.clone());
+    }
     // A workspace may pin any version; the newest is the one that everybody uses who names none.
     match versions.last() {
         Some(version) if version.enabled => Step::Finish,
-        _ if so_far.recovered => Step::StayDisabled,
+        _ if so_far.recovered || so_far.enabled => Step::StayDisabled,
         _ => Step::RefuseDisabledByOthers,
     }
 }
@@ -134,13 +145,14 @@ mod tests {
         }
     }
 
-    /// One letter a version: E(nabled), D(isabled by somebody), O(urs).
+    /// One letter a version: E(nabled), D(isabled by somebody), O(urs), L(eft over: enabled, with the tag).
     fn there(versions: &str) -> Seen {
         let of = |(number, letter): (usize, char)| {
             let number = u8::try_from(number).expect("few versions");
             match letter {
                 'E' => version(number, true, &[]),
                 'O' => version(number, false, &[TAG]),
+                'L' => version(number, true, &[TAG]),
                 _ => version(number, false, &["other"]),
             }
         };
@@ -182,6 +194,10 @@ mod tests {
             recovered: true,
             ..none
         };
+        let enabled = SoFar {
+            enabled: true,
+            ..none
+        };
         let full: Vec<String> = (0..15).map(|number| format!("t{number}")).collect();
         let full: Vec<&str> = full.iter().map(String::as_str).collect();
         let rows = [
@@ -209,6 +225,12 @@ mod tests {
             (restore, there("DD"), none, "refusedisabledbyothers"),
             (restore, there("DD"), recovered, "staydisabled"),
             (restore, there("ED"), none, "refusedisabledbyothers"),
+            (restore, there("OD"), none, "enable 0"),
+            (restore, there("ED"), enabled, "staydisabled"),
+            (restore, there("DE"), enabled, "finish"),
+            (restore, there("LE"), none, "enable 0"),
+            (restore, there("LD"), none, "enable 0"),
+            (disable, there("L"), none, "disable 0"),
             (anyway, there("DD"), none, "enable 0"),
             (anyway, there("EE"), none, "finish"),
             (restore, there(""), none, "refusedisabledbyothers"),

@@ -10,7 +10,7 @@ use time::macros::format_description;
 
 use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next};
 use super::record::Record;
-use super::{KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
+use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, VersionStatus};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState};
 use crate::provider::diagnose;
@@ -84,25 +84,133 @@ pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpE
     let key = cloud.key(name).await?;
     let versions = cloud.versions(name).await?;
     let (state, deletion_date) = state_of(&key, &versions);
-    let (disabled_since, memory_unreadable) = match memory(&key) {
-        Memory::None => (None, None),
-        Memory::Known(_) => (
-            Some(since(&key).unwrap_or_else(|| "an unknown time".to_owned())),
-            None,
-        ),
-        Memory::Unreadable(label) => (
-            None,
-            Some(format!(
-                "its label {BEFORE} is `{label}`, which this version cannot read"
-            )),
-        ),
+    let (own, others) = taken_by(&key, &versions);
+    let note = match memory(&key) {
+        Memory::Known(before) if before.is_left_over(&versions) => Some(format!(
+            "The key has the label `{BEFORE}`, and no version that this provider has disabled: a disable did not finish, or another tool \
+             enabled the versions. `key restore` removes the label."
+        )),
+        memory if !others.is_empty() && state != KeyState::Enabled => {
+            Some(not_ours(&others, &memory))
+        }
+        Memory::Unreadable(label) => Some(format!(
+            "The label `{BEFORE}` of the key is `{label}`, which this version cannot read, so it is not known what this provider disabled."
+        )),
+        _ => None,
     };
     Ok(KeyStatus {
         state,
         deletion_date,
-        disabled_since,
-        memory_unreadable,
+        disabled_since: (!own.is_empty()).then(|| when(&key)),
+        versions: listed(&key, &versions),
+        notes: note.into_iter().collect(),
     })
+}
+
+/// Since when the versions are disabled that this switch has disabled.
+fn when(key: &CryptoKey) -> String {
+    since(key).unwrap_or_else(|| "an unknown time".to_owned())
+}
+
+/// The versions that cannot be used and could come back: those that this switch has taken away, and the others.
+fn taken_by<'a>(
+    key: &CryptoKey,
+    versions: &'a [CryptoKeyVersion],
+) -> (Vec<&'a CryptoKeyVersion>, Vec<&'a CryptoKeyVersion>) {
+    let memory = memory(key);
+    let is_taken = |one: &&CryptoKeyVersion| {
+        matches!(
+            one.state,
+            VersionState::Disabled | VersionState::DestroyScheduled
+        )
+    };
+    versions
+        .iter()
+        .filter(is_taken)
+        .partition(|one| matches!(&memory, Memory::Known(before) if before.is_ours(one)))
+}
+
+fn listed(key: &CryptoKey, versions: &[CryptoKeyVersion]) -> Vec<VersionStatus> {
+    let (own, _) = taken_by(key, versions);
+    let primary = key.primary.as_ref().map(|one| one.number.as_str());
+    versions
+        .iter()
+        .map(|one| VersionStatus {
+            version: one.number.clone(),
+            state: one.state.as_str().to_owned(),
+            is_current: Some(one.number.as_str()) == primary,
+            deletion_date: match one.state {
+                VersionState::DestroyScheduled => one.destroy_time.clone(),
+                _ => None,
+            },
+            disabled_since: own.contains(&one).then(|| when(key)),
+            used_by: Vec::new(),
+        })
+        .collect()
+}
+
+/// Versions, for people.
+fn in_words(versions: &[&CryptoKeyVersion]) -> String {
+    let named: Vec<String> = versions
+        .iter()
+        .map(|one| {
+            let date = one.destroy_time.as_ref();
+            let date = date
+                .filter(|_| one.state == VersionState::DestroyScheduled)
+                .map(|date| format!(", will be destroyed on {date}"))
+                .unwrap_or_default();
+            format!("version {} ({}{date})", one.number, one.state.as_str())
+        })
+        .collect();
+    named.join(", ")
+}
+
+/// A restore of these versions will need more.
+fn not_ours(versions: &[&CryptoKeyVersion], memory: &Memory) -> String {
+    format!(
+        "This provider did not disable {} ({}). Find out who did and why (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every \
+         version, restore the key with {ANYWAY}.",
+        in_words(versions),
+        who(memory)
+    )
+}
+
+/// Removes the labels of a disable that did not come about. What was done, in words.
+pub async fn tidy(cloud: &Gcp, name: &CryptoKeyName) -> Option<String> {
+    let key = cloud.key(name).await.ok()?;
+    let versions = cloud.versions(name).await.ok()?;
+    match memory(&key) {
+        Memory::Known(before) if before.is_left_over(&versions) => {}
+        _ => return None,
+    }
+    Some(match cloud.set_labels(name, &without_memory(&key)).await {
+        Ok(()) => {
+            format!("Every version is as it was before. The label `{BEFORE}` was removed again.")
+        }
+        Err(error) => cannot_unlabel(name, &error),
+    })
+}
+
+fn without_memory(key: &CryptoKey) -> BTreeMap<String, String> {
+    let own = [BEFORE, SINCE];
+    let others = key
+        .labels
+        .iter()
+        .filter(|(label, _)| !own.contains(&label.as_str()));
+    others
+        .map(|(label, value)| (label.clone(), value.clone()))
+        .collect()
+}
+
+fn cannot_unlabel(name: &CryptoKeyName, error: &GcpError) -> String {
+    format!(
+        "The label `{BEFORE}` could not be removed ({error}). The versions are as they were before. Remove the labels:\n\n  gcloud kms keys \
+         update {} --project {} --location {} --keyring {} --remove-labels {BEFORE},{SINCE}",
+        name.key(),
+        name.project(),
+        name.location(),
+        name.ring()
+    )
 }
 
 /// Who else may use a key, as its own policy says.
@@ -152,6 +260,9 @@ pub async fn carry_out(
     let mut most = 12;
     let mut steps = 0;
     while steps < most {
+        if work.record.is_interrupted() {
+            return Err(Stopped::Interrupted(work.record.interrupted()));
+        }
         steps += 1;
         let (key, versions) = work.look().await.map_err(Stopped::Failed)?;
         if steps == 1 {
@@ -162,19 +273,12 @@ pub async fn carry_out(
         let primary = key.primary.as_ref().map(|one| one.number.as_str());
         match next(order, &versions, primary, &memory(&key), work.so_far) {
             Step::Finish => return Ok(work.finished(&key, &versions, true)),
-            Step::StayDisabled => {
-                work.record.notes.push(format!(
-                    "The destruction is taken back. The versions stay disabled, because this provider did not disable them ({}). To enable \
-                     them, restore the key with `--enable-anyway` (`enable_anyway = true` in the action).",
-                    who(&memory(&key))
-                ));
-                return Ok(work.finished(&key, &versions, false));
-            }
+            Step::StayDisabled => return Ok(work.finished(&key, &versions, false)),
             Step::RefuseDisabledByOthers => {
                 let why = format!(
                     "{name} has no enabled primary version, and this provider did not disable it ({}). The one who did may have had a \
                      reason.\n\nFind out who it was (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use \
-                     `--enable-anyway` (`enable_anyway = true` in the action).",
+                     {ANYWAY}.",
                     who(&memory(&key))
                 );
                 return Err(Stopped::Refused(work.record.refused(&why)));
@@ -199,7 +303,8 @@ pub async fn carry_out(
 fn who(memory: &Memory) -> String {
     match memory {
         Memory::Unreadable(label) => format!("its label `{BEFORE}` is `{label}`"),
-        _ => format!("it has no label `{BEFORE}`"),
+        Memory::Known(_) => format!("its label `{BEFORE}` says that it was so before"),
+        Memory::None => format!("it has no label `{BEFORE}`"),
     }
 }
 
@@ -250,35 +355,22 @@ impl Work<'_> {
                     Ok(()) => self.record.changed(format!("wrote the label `{BEFORE}`")),
                     // Taking the key away does not wait for this.
                     Err(error) => self.record.note(format!(
-                        "The label `{BEFORE}` could not be written ({error}). To restore the key later, use `--enable-anyway` \
-                         (`enable_anyway = true` in the action)."
+                        "The label `{BEFORE}` could not be written ({error}). To restore the key later, use {ANYWAY}."
                     )),
                 }
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
-                let labels: BTreeMap<String, String> = key
-                    .labels
-                    .iter()
-                    .filter(|(label, _)| ![BEFORE, SINCE].contains(&label.as_str()))
-                    .map(|(label, value)| (label.clone(), value.clone()))
-                    .collect();
-                match cloud.set_labels(name, &labels).await {
+                match cloud.set_labels(name, &without_memory(key)).await {
                     Ok(()) => self.record.changed(format!("removed the label `{BEFORE}`")),
-                    Err(error) => self.record.note(format!(
-                        "The label `{BEFORE}` could not be removed ({error}). The versions are as they were before. Remove the \
-                         labels:\n\n  gcloud kms keys update {} --project {} --location {} --keyring {} --remove-labels {BEFORE},{SINCE}",
-                        name.key(),
-                        name.project(),
-                        name.location(),
-                        name.ring()
-                    )),
+                    Err(error) => self.record.note(cannot_unlabel(name, &error)),
                 }
             }
             Step::Disable(number) => {
                 let answer = cloud.set_version_state(name, &number, false).await;
                 self.answered(
                     "cloudkms.cryptoKeyVersions.update",
+                    format!("disable version {number}"),
                     format!("disabled version {number}"),
                     answer,
                 )?;
@@ -287,6 +379,7 @@ impl Work<'_> {
                 let answer = cloud.set_version_state(name, &number, true).await;
                 self.answered(
                     "cloudkms.cryptoKeyVersions.update",
+                    format!("enable version {number}"),
                     format!("enabled version {number}"),
                     answer,
                 )?;
@@ -295,6 +388,7 @@ impl Work<'_> {
                 let answer = cloud.destroy_version(name, &number).await;
                 self.answered(
                     "cloudkms.cryptoKeyVersions.destroy",
+                    format!("schedule the destruction of version {number}"),
                     format!("scheduled the destruction of version {number}"),
                     answer,
                 )?;
@@ -304,6 +398,7 @@ impl Work<'_> {
                 self.so_far.restored |= answer.is_ok();
                 self.answered(
                     "cloudkms.cryptoKeyVersions.restore",
+                    format!("take the destruction of version {number} back"),
                     format!("took the destruction of version {number} back"),
                     answer,
                 )?;
@@ -319,6 +414,7 @@ impl Work<'_> {
     fn answered(
         &mut self,
         permission: &str,
+        step: String,
         what: String,
         answer: Result<(), GcpError>,
     ) -> Result<(), Diagnostics> {
@@ -326,7 +422,10 @@ impl Work<'_> {
             Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
             Err(GcpError::Precondition(_)) => {}
-            Err(error) => return Err(self.failed(permission, &error)),
+            Err(error) => {
+                let call = format!("It could not {step}, which needs {permission}.");
+                return Err(self.failed_at(&call, &error));
+            }
         }
         Ok(())
     }
@@ -358,6 +457,18 @@ impl Work<'_> {
             .filter(|one| one.state == VersionState::Destroyed)
             .map(|one| one.number.as_str())
             .collect();
+        let (_, others) = taken_by(key, versions);
+        // Who takes a key away learns now what a restore will leave.
+        if (self.record.done.is_empty() || !is_taking) && !others.is_empty() {
+            notes.push(match is_taking {
+                true => not_ours(&others, &memory(key)),
+                false => format!(
+                    "These versions stay as they were before: {}. This provider did not disable them. To enable them too, restore the key \
+                     with {ANYWAY}.",
+                    in_words(&others)
+                ),
+            });
+        }
         if !is_taking && !destroyed.is_empty() {
             notes.push(format!(
                 "These versions are destroyed, and what they encrypted is lost permanently: {}.",
@@ -368,14 +479,18 @@ impl Work<'_> {
             changed: !self.record.done.is_empty(),
             state,
             deletion_date,
+            versions: listed(key, versions),
             complete,
             notes,
         }
     }
 
     fn failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
+        self.failed_at(&format!("The call needs {permission}."), error)
+    }
+
+    fn failed_at(&self, call: &str, error: &GcpError) -> Diagnostics {
         let inner = diagnose::gcp(&self.record.could_not(), self.name, error);
-        self.record
-            .failed(inner, &format!("The call needs {permission}."))
+        self.record.failed(inner, call)
     }
 }

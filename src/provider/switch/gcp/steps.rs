@@ -110,6 +110,20 @@ impl Before {
         })
     }
 
+    /// Whether the switch has taken a version away: it cannot be used, and it could before, or less was done to it before.
+    pub fn is_ours(&self, version: &CryptoKeyVersion) -> bool {
+        match version.state {
+            VersionState::Disabled => !self.has(version),
+            VersionState::DestroyScheduled => !self.was_scheduled(version),
+            _ => false,
+        }
+    }
+
+    /// Whether nothing is left of what the labels are about: they are of an order that did not come about, or of an earlier time.
+    pub fn is_left_over(&self, versions: &[CryptoKeyVersion]) -> bool {
+        !versions.iter().any(|version| self.is_ours(version))
+    }
+
     fn was_scheduled(&self, version: &CryptoKeyVersion) -> bool {
         version
             .number
@@ -146,7 +160,7 @@ pub enum Step {
     Unmark,
     /// It is as ordered.
     Finish,
-    /// The destruction is taken back, and versions stay disabled as they were before.
+    /// What this switch took away is given back, and the primary version stays disabled as it was before.
     StayDisabled,
     /// Somebody else disabled it, or that cannot be told.
     RefuseDisabledByOthers,
@@ -192,13 +206,7 @@ fn must_mark(versions: &[CryptoKeyVersion], memory: &Memory, so_far: SoFar) -> b
         return false;
     }
     match memory {
-        Memory::Known(before) => !versions.iter().any(|version| {
-            !before.has(version)
-                && matches!(
-                    version.state,
-                    VersionState::Disabled | VersionState::DestroyScheduled
-                )
-        }),
+        Memory::Known(before) => before.is_left_over(versions),
         Memory::None | Memory::Unreadable(_) => true,
     }
 }
@@ -220,6 +228,11 @@ fn restore(
     let is_usable = versions
         .iter()
         .any(|one| Some(one.number.as_str()) == primary && one.state == VersionState::Enabled);
+    // Who had disabled the primary version before wants it so.
+    let end = match is_usable {
+        true => Step::Finish,
+        false => Step::StayDisabled,
+    };
     let has_any = versions
         .iter()
         .any(|one| !matches!(one.state, VersionState::Destroyed | VersionState::Other(_)));
@@ -235,11 +248,13 @@ fn restore(
             } else if let Some(number) = of(VersionState::Disabled, &disabled) {
                 Step::Enable(number)
             } else if so_far.unmarked {
-                Step::Finish
+                end
             } else {
                 Step::Unmark
             }
         }
+        // The labels are gone because everything is given back that they were about.
+        Memory::None if so_far.unmarked => end,
         // Nobody took this key away; old versions that somebody disabled are theirs.
         Memory::None if is_usable && !enable_anyway => Step::Finish,
         Memory::None | Memory::Unreadable(_) => {
@@ -367,8 +382,26 @@ mod tests {
                 nothing,
                 Step::Enable(number(1)),
             ),
-            (RESTORE, "EDS", known("d2_s3"), nothing, Step::Unmark),
-            (RESTORE, "EDS", known("d2_s3"), unmarked, Step::Finish),
+            // The last one is the primary.
+            (RESTORE, "DSE", known("d1_s2"), nothing, Step::Unmark),
+            (RESTORE, "DSE", known("d1_s2"), unmarked, Step::Finish),
+            (RESTORE, "DSE", none.clone(), unmarked, Step::Finish),
+            // Somebody had disabled the primary before: everything else is back.
+            (RESTORE, "ED", known("d2"), nothing, Step::Unmark),
+            (RESTORE, "ED", known("d2"), unmarked, Step::StayDisabled),
+            (RESTORE, "ED", none.clone(), unmarked, Step::StayDisabled),
+            (RESTORE, "ES", none.clone(), unmarked, Step::StayDisabled),
+            (ANYWAY, "SE", none.clone(), unmarked, Step::Finish),
+            // A disable that did not come about has left the label.
+            (RESTORE, "DE", known("d1"), nothing, Step::Unmark),
+            // A version that was disabled before and is scheduled since is of this switch.
+            (
+                SCHEDULE,
+                "SE",
+                known("d1"),
+                nothing,
+                Step::Destroy(number(2)),
+            ),
             (
                 ANYWAY,
                 "EDS",
@@ -414,6 +447,29 @@ mod tests {
             let primary = versions.last().map(|one| one.number.clone());
             let found = next(order, &versions, primary.as_deref(), &memory, so_far);
             assert_eq!(found, expected, "{order:?} {states} {memory:?} {so_far:?}");
+        }
+    }
+
+    /// Each row: the states, the label, and whether something is left of what it is about.
+    #[test]
+    fn a_label_without_anything_taken_away_is_left_over() {
+        for (states, label, is_left_over) in [
+            ("EEE", "none", true),
+            ("EDE", "d2", true),
+            ("EDS", "d2_s3", true),
+            ("DDE", "d2", false),
+            ("ESE", "d2", false),
+            ("ESE", "s2", true),
+            // Enabled by somebody since, and nothing else is disabled.
+            ("EEE", "d2", true),
+            ("XXE", "none", true),
+        ] {
+            let before = Before::parse(label).expect("a label");
+            assert_eq!(
+                before.is_left_over(&versions(states)),
+                is_left_over,
+                "{states} {label}"
+            );
         }
     }
 
