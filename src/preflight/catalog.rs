@@ -163,7 +163,7 @@ catalog! {
     PolicyAnyDatabricksAccount "policy-any-databricks-account" Warning Allowed "Every Databricks account may use the key"
         "The statement does not check the account tag, as in older Databricks documentation. Another Databricks customer who learns the ARN could use the key (a confused deputy).";
     PolicyTooMuch "policy-too-much" Warning Allowed "Databricks is allowed more than it needs"
-        "Databricks needs to use the key, not to manage it. The message names what else it is allowed.";
+        "The policy lets Databricks create, revoke or retire grants that are not for AWS services, or lets the cross-account role create grants without EC2. A grant outlives the statement that allowed it. Of all calls that manage a key, these are the ones that KMS lets another account make. Add the condition `kms:GrantIsForAWSResource`, for the role `kms:ViaService`.";
     PolicyAnyone "policy-anyone" Warning Allowed "Anybody may use the key"
         "A statement allows `Principal: \"*\"` without a condition that says who.";
     PolicyDeletedPrincipal "policy-deleted-principal" Warning Allowed "The key policy names a principal that was deleted"

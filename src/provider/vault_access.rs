@@ -9,7 +9,7 @@ use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::azure::{AccessChange, AzureError};
 use crate::preflight::azure::{Access, AccessModel, Vault, access};
 use crate::preflight::{Fact, Stage};
-use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
@@ -26,6 +26,27 @@ pub struct Place<'a> {
     pub key: &'a VaultKeyId,
     /// Its vault.
     pub vault: &'a VaultResourceId,
+    /// The workspace on whose behalf.
+    pub workspace: Option<&'a WorkspaceResourceId>,
+}
+
+/// The description of a role assignment whose owner is gone, and which others need.
+const LEFT: &str =
+    "For Databricks: left by a dbxcmk_key_policy that is gone, to those that need it";
+
+impl Place<'_> {
+    /// The description of a role assignment that is made here: another state sees whose it is.
+    fn mark(&self) -> String {
+        match self.workspace {
+            Some(id) => format!("For Databricks: dbxcmk_key_policy of {id}"),
+            None => "For Databricks: dbxcmk_key_policy without a workspace".to_owned(),
+        }
+    }
+
+    /// Whether a role assignment with this description belongs here.
+    fn is_mine(&self, description: &str) -> bool {
+        description.eq_ignore_ascii_case(&self.mark()) || description == LEFT
+    }
 }
 
 fn failed(place: Place<'_>, error: &AzureError) -> Diagnostics {
@@ -48,7 +69,7 @@ async fn put(
     match &vault.access {
         AccessModel::RoleAssignments(_) => {
             cloud
-                .assign_role(place.vault, place.key.name(), principal)
+                .assign_role(place.vault, place.key.name(), principal, &place.mark())
                 .await
         }
         AccessModel::AccessPolicies(_) => cloud
@@ -164,7 +185,7 @@ fn denied(place: Place<'_>, who: &str, principal: &PrincipalId, name: &str) -> D
 
 fn late(place: Place<'_>, who: &str, principal: &PrincipalId, deadline: Deadline) -> Diagnostics {
     Diagnostic::error(
-        "The new access to the key does not show",
+        "Azure does not show the new access yet",
         format!(
             "Azure accepted the access of {who} ({principal}) to {}, and did not show it within {}. Somebody else may have written the access of \
              the vault at the same time: `access_policy` blocks of `azurerm_key_vault` write all of them.\n\nCheck it, and apply again.",
@@ -232,7 +253,29 @@ pub async fn revoke(
     outcome.map_err(|error| failed(place, &error))
 }
 
-/// Whether the access of a principal is this provider's own, where that can be told: role assignments have a name, access policies do not.
+/// Leaves the access that this provider gave to others that need it: one of them finds it, where the vault has a place to say so.
+pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId) {
+    let azure = client.keys().azure();
+    let _alone = azure.lock_vault(place.key).await;
+    let cloud = azure.cloud();
+    let Ok(vault) = cloud.vault(place.vault, place.key.name()).await else {
+        return;
+    };
+    if !matches!(vault.access, AccessModel::RoleAssignments(_)) {
+        return;
+    }
+    let name = place.key.name();
+    if matches!(
+        cloud.own_role(place.vault, name, principal).await,
+        Ok(Some(_))
+    ) {
+        let said = cloud.assign_role(place.vault, name, principal, LEFT).await;
+        tracing::info!(%principal, is_said = said.is_ok(), "access was left to others");
+    }
+}
+
+/// Whether the access of a principal belongs to this place, where that can be told: role assignments say whose they are, local roles only that
+/// they are this provider's, access policies nothing.
 ///
 /// # Errors
 /// When Azure refuses.
@@ -245,13 +288,52 @@ pub async fn is_own(
     let cloud = client.keys().azure().cloud();
     match &vault.access {
         AccessModel::RoleAssignments(_) => cloud
-            .has_own_role(place.vault, place.key.name(), principal)
+            .own_role(place.vault, place.key.name(), principal)
             .await
-            .map(Some),
+            .map(|found| Some(found.is_some_and(|description| place.is_mine(&description)))),
         AccessModel::LocalRoles => cloud
             .has_own_local_role(place.key, principal)
             .await
             .map(Some),
         AccessModel::AccessPolicies(_) => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: for which workspace an assignment was made, for which one it is asked, and whether it is the same one's.
+    #[test]
+    fn an_assignment_says_whose_it_is() -> Result<(), Box<dyn std::error::Error>> {
+        let id =
+            |name: &str| -> Result<WorkspaceResourceId, crate::vocabulary::azure::AzureNameError> {
+                format!("/subscriptions/5ab5c21b-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.Databricks/workspaces/{name}").parse()
+            };
+        let key: VaultKeyId = "https://lakehouse.vault.azure.net/keys/main".parse()?;
+        let vault: VaultResourceId = "/subscriptions/5ab5c21b-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/lakehouse".parse()?;
+        let (a, upper, b) = (id("a")?, id("A")?, id("b")?);
+        let rows = [
+            (Some(&a), Some(&a), true),
+            (Some(&a), Some(&upper), true),
+            (Some(&a), Some(&b), false),
+            (Some(&a), None, false),
+            (None, Some(&a), false),
+            (None, None, true),
+        ];
+        let at = |workspace| Place {
+            key: &key,
+            vault: &vault,
+            workspace,
+        };
+        for (made, asked, expected) in rows {
+            assert_eq!(
+                at(asked).is_mine(&at(made).mark()),
+                expected,
+                "{made:?} {asked:?}"
+            );
+            assert!(at(asked).is_mine(LEFT) && !at(asked).is_mine(""));
+        }
+        Ok(())
     }
 }

@@ -209,6 +209,166 @@ fn destroying_statements_that_a_workspace_needs_is_refused(over: Over) {
     assert!(!stage.kms.policy(&key).contains("414351767826"));
 }
 
+/// Several `dbxcmk_key_policy` of one key, and what workspaces need of it.
+mod with_twins {
+    use acceptance_tests::harness::Workdir;
+
+    use super::*;
+
+    const STAYS: &str = "Statements that this resource did not add stay in the key policy";
+
+    fn twin(name: &str, cases: &str, key: &str) -> String {
+        format!(
+            "\nresource \"dbxcmk_key_policy\" \"{name}\" {{\n  use_cases = [{cases}]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+        )
+    }
+
+    const BOTH: &str = "\"MANAGED_SERVICES\", \"STORAGE\"";
+    const SERVICES: &str = "\"MANAGED_SERVICES\"";
+
+    /// A workspace that has, for storage, what is given: a configuration of the key or anything else.
+    fn attach(stage: &Stage, key: &str, shown: &str) {
+        const ID: &str = "c1000000-0000-4000-8000-000000000001";
+        stage.sandbox.with(|world| {
+            let configuration = json!({ "customer_managed_key_id": ID, "use_cases": ["STORAGE"],
+                "aws_key_info": { "key_arn": key, "key_region": "eu-central-1" } });
+            world
+                .now
+                .configurations
+                .insert(ID.to_owned(), configuration);
+            let shown = if shown.is_empty() { ID } else { shown };
+            let fields = &mut world.workspace(WORKSPACE).fields;
+            fields.insert(
+                "storage_customer_managed_key_id".to_owned(),
+                Json::from(shown),
+            );
+        });
+    }
+
+    /// What one of them wants stays when the other one goes, gets another name, or is in another state.
+    #[test]
+    fn a_twin_takes_nothing_away() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        let puts = || stage.asked("KMS PutKeyPolicy").len();
+        // In another state: it added nothing, and takes nothing.
+        stage.configure(&twin("a", BOTH, &key));
+        stage.workdir.apply();
+        let all = stage.kms.policy(&key);
+        let other = Workdir::new(&stage.sandbox);
+        other.configuration(&format!(
+            "{}{}",
+            acceptance_tests::stage::HEAD,
+            twin("b", SERVICES, &key)
+        ));
+        other.apply();
+        other.destroy().warning(STAYS);
+        assert_eq!(stage.kms.policy(&key), all);
+        // In the same configuration, while a workspace uses the key.
+        attach(&stage, &key, "");
+        let both = format!("{}{}", twin("a", BOTH, &key), twin("b", BOTH, &key));
+        stage.configure(&both);
+        stage.workdir.apply();
+        let before = puts();
+        stage.configure(&twin("b", BOTH, &key));
+        stage.workdir.apply();
+        assert_eq!((stage.kms.policy(&key), puts()), (all.clone(), before));
+        stage.workdir.empty_plan();
+        // Another name without `moved`.
+        stage.configure(&twin("c", BOTH, &key));
+        stage.workdir.apply();
+        assert_eq!((stage.kms.policy(&key), puts()), (all, before));
+        stage.workdir.empty_plan();
+        stage.workdir.refused_destroy();
+    }
+
+    /// With another name, what the old one added is the new one's to remove.
+    #[test]
+    fn a_new_name_owns_what_the_old_one_added() {
+        let stage = Stage::new(Over::Sandbox);
+        let key = stage.kms.create_key(&json!({}));
+        let before = stage.kms.policy(&key);
+        stage.configure(&twin("a", BOTH, &key));
+        stage.workdir.apply();
+        stage.configure(&twin("b", SERVICES, &key));
+        stage.workdir.apply();
+        let text = stage.kms.policy(&key);
+        assert!(
+            !text.contains("kms:ReEncrypt*") && text.contains("414351767826"),
+            "{text}"
+        );
+        stage.workdir.empty_plan();
+        stage.workdir.destroy();
+        assert_eq!(stage.kms.policy(&key), before);
+    }
+
+    /// A plan refuses to give a key up that workspaces use, also with an ID that cannot be read; whoever agrees is told what that means, and a
+    /// workspace that is cut off is named.
+    #[test]
+    fn workspaces_that_need_a_key_are_named() {
+        let stage = Stage::new(Over::Sandbox);
+        let (key, second) = (
+            stage.kms.create_key(&json!({})),
+            stage.kms.create_key(&json!({})),
+        );
+        stage.configure(&twin("a", BOTH, &key));
+        stage.workdir.apply();
+        let name = "1234567890123456 (\"lakehouse-prod\")";
+        for shown in ["", "cmk-1"] {
+            attach(&stage, &key, shown);
+            for life in [
+                "",
+                "  lifecycle {\n    create_before_destroy = true\n  }\n}\n",
+            ] {
+                let moved = twin("a", BOTH, &second);
+                let moved = match life {
+                    "" => moved,
+                    life => format!("{}{life}", moved.trim_end().trim_end_matches('}')),
+                };
+                stage.configure(&moved);
+                let run = stage.workdir.refused_plan();
+                let error = run.error("Workspaces need these statements of the key policy");
+                assert!(
+                    error.detail.contains("Changing the key")
+                        && error.detail.contains(name)
+                        && error.detail.contains("removed {")
+                        && error.detail.contains("cannot read") != shown.is_empty(),
+                    "{}",
+                    error.detail
+                );
+            }
+        }
+        // Somebody else removes the statements.
+        attach(&stage, &key, "");
+        let all = stage.kms.policy(&key);
+        stage.kms.put_policy(&key, &policy(&key, &[]));
+        stage.configure(&twin("a", BOTH, &key));
+        let id = key.rsplit('/').next().unwrap();
+        let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+        let warning = run.warning(&format!("Workspaces cannot use the key {id}"));
+        assert!(warning.detail.contains(name), "{}", warning.detail);
+        stage.kms.put_policy(&key, &all);
+        // Whoever agrees is told.
+        let forced =
+            twin("a", BOTH, &key).replace("  use_cases", "  force_destroy = true\n  use_cases");
+        stage.configure(&forced);
+        let run = stage.workdir.apply();
+        let warning = run.warning(&format!("Workspaces can lose access to the key {id}"));
+        assert!(warning.detail.contains(name), "{}", warning.detail);
+        stage.workdir.empty_plan();
+        let grant = json!({ "KeyId": key, "GranteePrincipal": "arn:aws:iam::414351767826:role/x", "Operations": ["Decrypt"] });
+        stage.kms.call("CreateGrant", &grant);
+        let run = stage.workdir.destroy();
+        let warning = run.warning(&format!("Workspaces lose access to the key {id}"));
+        assert!(
+            warning.detail.contains(name) && warning.detail.contains("force_destroy"),
+            "{}",
+            warning.detail
+        );
+        run.warning("Grants to Databricks stay when the statements go");
+    }
+}
+
 /// Others write the same policy.
 mod with_others {
     use acceptance_tests::harness::Workdir;
@@ -272,7 +432,7 @@ mod with_others {
         ));
         let run = stage.workdir.apply();
         assert!(
-            run.warning("The change of the key policy took long")
+            run.warning("Another change of the key policy may have been overwritten")
                 .detail
                 .contains("plan their configurations again")
         );

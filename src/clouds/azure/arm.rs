@@ -405,7 +405,7 @@ impl Azure {
     }
 
     /// Assigns the role Key Vault Crypto Service Encryption User at a key. `false` when somebody has assigned it under another name, so that
-    /// it is not this provider's.
+    /// it is not this provider's. `description`: whose it is, which a second call can change.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.
@@ -414,6 +414,7 @@ impl Azure {
         vault: &VaultResourceId,
         key: &str,
         principal: &PrincipalId,
+        description: &str,
     ) -> Result<bool, AzureError> {
         let scope = format!("{vault}/keys/{key}");
         let name = assignment_name(&scope, ENCRYPTION_USER, principal);
@@ -426,6 +427,7 @@ impl Azure {
             "principalId": principal.to_string(),
             // Without it, Azure looks the principal up, and a new one is not found. Source: Azure RBAC documentation, "Troubleshoot".
             "principalType": "ServicePrincipal",
+            "description": description,
         }});
         let url = self.arm(&Self::assignment_path(&scope, &name));
         let outcome = self
@@ -434,21 +436,25 @@ impl Azure {
         made(outcome)
     }
 
-    /// Whether the role assignment of this provider to a principal at a key is there.
+    /// The description of the role assignment of this provider to a principal at a key; `None` when it is not there.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.
-    pub async fn has_own_role(
+    pub async fn own_role(
         &self,
         vault: &VaultResourceId,
         key: &str,
         principal: &PrincipalId,
-    ) -> Result<bool, AzureError> {
+    ) -> Result<Option<String>, AzureError> {
         let scope = format!("{vault}/keys/{key}");
         let name = assignment_name(&scope, ENCRYPTION_USER, principal);
         match self.arm_get(&Self::assignment_path(&scope, &name)).await {
-            Ok(_) => Ok(true),
-            Err(AzureError::NotFound(_)) => Ok(false),
+            Ok(shown) => {
+                let description = super::names::find(&shown, "/properties/description");
+                let description = description.and_then(Json::as_str).unwrap_or_default();
+                Ok(Some(description.to_owned()))
+            }
+            Err(AzureError::NotFound(_)) => Ok(None),
             Err(error) => Err(error),
         }
     }

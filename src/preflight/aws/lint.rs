@@ -6,18 +6,13 @@ use super::Question;
 use super::permissions::{labels, unique};
 use crate::preflight::aws::KeyFacts;
 use crate::preflight::{Finding, Id, Subject};
-use crate::requirements::aws::{User, request};
+use crate::requirements::aws::{User, direct};
 use kms_policy::{Document, Effect, Pattern, Principal, Verdict, evaluate};
 
-/// What Databricks never needs to do with a key.
-const MANAGING: [&str; 6] = [
-    "kms:PutKeyPolicy",
-    "kms:ScheduleKeyDeletion",
-    "kms:DisableKey",
-    "kms:DeleteImportedKeyMaterial",
-    "kms:UpdateAlias",
-    "kms:DeleteAlias",
-];
+/// What works across accounts and Databricks does not need. Of the calls that manage a key, KMS lets another account make only these, whatever
+/// the key policy says: changing the policy, disabling the key or scheduling its deletion fails. Source: AWS KMS Developer Guide, "Allowing users
+/// in other accounts to use a KMS key".
+const TOO_MUCH: [&str; 3] = ["kms:CreateGrant", "kms:RevokeGrant", "kms:RetireGrant"];
 
 /// What works and is worth a word: too much for Databricks, anybody, and principals that are no more.
 pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
@@ -29,8 +24,8 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> 
     };
     let (mut too_much, mut by) = (Vec::new(), BTreeSet::new());
     for account in &question.usage.accounts {
-        for action in MANAGING {
-            let decision = evaluate(policy, &request(&user, action, &facts.arn, account));
+        for action in TOO_MUCH {
+            let decision = evaluate(policy, &direct(&user, action, &facts.arn, account));
             if decision.verdict == Verdict::Allowed {
                 too_much.push(action);
                 by.extend(decision.statements);
@@ -42,8 +37,9 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> 
                 "{} lets Databricks also call {}",
                 labels(policy, &by).join(" and "),
                 unique(too_much).join(", ")
-            )).why("Databricks needs to use the key, not to manage it. Somebody who gains control of its role could delete the key, or lock you out.").remedy("Replace a wildcard such as `kms:*` by the documented actions."));
+            )).why("A grant outlives the statement: whoever created it uses the key until the grant is revoked. Databricks creates grants for AWS services at most.").remedy("Replace a wildcard such as `kms:*` by the documented actions, and limit kms:CreateGrant and kms:RevokeGrant by the condition \"Bool\": {\"kms:GrantIsForAWSResource\": \"true\"}."));
     }
+    findings.extend(grants_of_the_role(policy, facts, question));
     let is_open = |statement: &&kms_policy::Statement| {
         let says_who = statement.conditions.iter().any(|condition| {
             let key = condition.key.to_ascii_lowercase();
@@ -94,6 +90,29 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> 
             )).why("It matches nobody, not even a new role of the same name. KMS rejects a policy that names it, so statements cannot be added.").remedy("Remove it from the policy, or replace it by the ARN of the new role."));
     }
     findings
+}
+
+/// A statement that lets the role create grants without the condition of the documented one, by which only EC2 asks for it.
+fn grants_of_the_role(policy: &Document, facts: &KeyFacts, question: &Question) -> Option<Finding> {
+    let role = question.usage.cross_account_role.clone()?;
+    let account = question.usage.accounts.first()?;
+    let user = User::CrossAccountRole(role.clone());
+    let call = direct(&user, "kms:CreateGrant", &facts.arn, account);
+    let decision = evaluate(policy, &call);
+    // What the policy leaves to IAM, IAM decides.
+    if decision.verdict != Verdict::Allowed || decision.delegated {
+        return None;
+    }
+    let by = decision.statements.into_iter().collect();
+    let found = format!(
+        "In {}, {} lets {role} call kms:CreateGrant by itself.",
+        facts.policy_called(),
+        labels(policy, &by).join(" and ")
+    );
+    let why = "A grant outlives the statement: whoever created it uses the key until the grant is revoked. For cluster volumes, EC2 alone asks for grants.";
+    let remedy = "Add the documented condition \"ForAnyValue:StringLike\": {\"kms:ViaService\": \"ec2.*.amazonaws.com\"} to that statement.";
+    let finding = Id::PolicyTooMuch.warning(Subject::Key);
+    Some(finding.found(found).why(why).remedy(remedy))
 }
 
 /// Whether some Allow lets a role attach volumes, by name or through EC2; whether it is the right role is judged where the role

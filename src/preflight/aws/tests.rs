@@ -308,6 +308,20 @@ fn what_works_and_is_worth_a_word_is_a_warning() -> Outcome {
             Id::PolicyTooMuch,
         ),
         (
+            "grants without a condition",
+            extra(
+                r#"{"Effect":"Allow","Principal":{"AWS":"414351767826"},"Action":"kms:CreateGrant","Resource":"*"}"#,
+            )?,
+            Id::PolicyTooMuch,
+        ),
+        (
+            "a role that grants by itself",
+            extra(
+                r#"{"Effect":"Allow","Principal":{"AWS":"arn:aws:iam::123456789012:role/dbx"},"Action":"kms:CreateGrant","Resource":"*"}"#,
+            )?,
+            Id::PolicyTooMuch,
+        ),
+        (
             "everybody",
             extra(
                 r#"{"Effect":"Allow","Principal":"*","Action":"kms:DescribeKey","Resource":"*"}"#,
@@ -658,6 +672,28 @@ fn the_simulator_is_asked_what_it_takes() -> Outcome {
         assert_eq!(names.contains(&"kms:grantisforawsresource"), of_grants);
         assert!(names.contains(&"kms:viaservice"), "{names:?}");
         assert!(names.iter().all(|name| !name.starts_with("aws:principal")));
+    }
+    Ok(())
+}
+
+/// Each row: a statement beside the documented ones of which nothing is to be said: KMS does not let another account do it, whatever the policy
+/// says, or it is for AWS services alone.
+#[test]
+fn what_has_no_effect_or_is_limited_is_not_too_much() -> Outcome {
+    let documented = documented()?;
+    let rows = [
+        r#"{"Effect":"Allow","Principal":{"AWS":"414351767826"},"Action":["kms:PutKeyPolicy","kms:ScheduleKeyDeletion","kms:DisableKey"],"Resource":"*","Condition":{"StringEquals":{"aws:PrincipalTag/DatabricksAccountId":"2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11"}}}"#,
+        r#"{"Effect":"Allow","Principal":{"AWS":"414351767826"},"Action":["kms:CreateGrant","kms:ListGrants","kms:RevokeGrant"],"Resource":"*","Condition":{"Bool":{"kms:GrantIsForAWSResource":"true"}}}"#,
+    ];
+    for statement in rows {
+        let mut all = documented.clone();
+        all.push(statement.to_owned());
+        let findings = judge(&facts(&all)?, &question()?);
+        assert!(
+            !findings.iter().any(|one| one.id == Id::PolicyTooMuch),
+            "{statement}: {}",
+            read(&findings)
+        );
     }
     Ok(())
 }

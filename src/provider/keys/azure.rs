@@ -413,6 +413,17 @@ impl AzureKeys {
     /// # Errors
     /// When no subscription can be listed, or the workspaces of none.
     pub async fn users(&self, key: &VaultKeyId) -> Result<AzureUsers, AzureError> {
+        self.users_of_keys(|own| own.is_same_key(key)).await
+    }
+
+    /// Which workspaces use one of these keys.
+    ///
+    /// # Errors
+    /// When no workspace can be read.
+    pub async fn users_of_keys(
+        &self,
+        is_of: impl Fn(&VaultKeyId) -> bool + Send + Sync,
+    ) -> Result<AzureUsers, AzureError> {
         let own = self.cloud.settings().subscription.clone();
         let mut users = AzureUsers::default();
         let mut subscriptions = match (self.cloud.subscriptions().await, &own) {
@@ -435,7 +446,7 @@ impl AzureKeys {
             match self.cloud.workspaces(&subscription).await {
                 Ok(all) => {
                     any = true;
-                    all.into_iter().for_each(|one| users.take(key, one));
+                    all.into_iter().for_each(|one| users.take(&is_of, one));
                 }
                 Err(error) => {
                     users.not_visible.push(NotVisible {
@@ -539,13 +550,21 @@ pub struct AzureUsers {
     pub workspaces: Vec<AzureUser>,
     /// What may use it, and cannot be seen.
     pub not_visible: Vec<NotVisible>,
+    /// The workspaces among that: each may use the key.
+    pub unreadable: Vec<String>,
 }
 
 impl AzureUsers {
-    fn take(&mut self, key: &VaultKeyId, found: Result<ArmWorkspace, AzureError>) {
+    fn take(
+        &mut self,
+        is_of: impl Fn(&VaultKeyId) -> bool,
+        found: Result<ArmWorkspace, AzureError>,
+    ) {
         let workspace = match found {
             Ok(workspace) => workspace,
             Err(error) => {
+                self.unreadable
+                    .push(format!("a workspace that cannot be read ({error})"));
                 self.not_visible.push(NotVisible {
                     what: "A workspace".to_owned(),
                     why: format!("It cannot be read ({error}). It may have this key."),
@@ -556,14 +575,21 @@ impl AzureUsers {
         let mut cases = Vec::new();
         for case in UseCase::ALL {
             match workspace.key(case) {
-                AttachedVaultKey::Known(own) if own.is_same_key(key) => cases.push(case),
-                AttachedVaultKey::Unreadable(text) => self.not_visible.push(NotVisible {
-                    what: format!("The workspace {}", workspace.id()),
-                    why: format!(
-                        "It shows this as its key for {}: {text}. It may be this key.",
+                AttachedVaultKey::Known(own) if is_of(&own) => cases.push(case),
+                AttachedVaultKey::Unreadable(text) => {
+                    self.unreadable.push(format!(
+                        "{}: it shows `{text}` as its key for {}, which the provider cannot read, so it may use this one",
+                        workspace.id(),
                         case.in_words()
-                    ),
-                }),
+                    ));
+                    self.not_visible.push(NotVisible {
+                        what: format!("The workspace {}", workspace.id()),
+                        why: format!(
+                            "It shows this as its key for {}: {text}. It may be this key.",
+                            case.in_words()
+                        ),
+                    });
+                }
                 AttachedVaultKey::Known(_) | AttachedVaultKey::None => {}
             }
         }

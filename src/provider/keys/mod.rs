@@ -8,6 +8,7 @@ mod azure;
 mod configured;
 mod gcp;
 mod named;
+mod shares;
 mod walk;
 
 pub use aws::{AwsCase, AwsKeys};
@@ -16,6 +17,7 @@ pub use gcp::{GcpCase, GcpKeys};
 pub use named::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, NotFound, attributes, check_named, named,
 };
+pub use shares::{KeyShares, Wanted};
 pub use walk::{PolicyStep, PolicyWalk};
 
 use std::sync::Arc;
@@ -161,6 +163,7 @@ pub struct Keys {
     gcp: GcpKeys,
     azure: AzureKeys,
     policies: Arc<PolicyWalk>,
+    shares: KeyShares,
     /// Whether this process applies: Terraform plans in another one.
     is_applying: AtomicBool,
 }
@@ -177,6 +180,7 @@ impl Keys {
             gcp: GcpKeys::new(gcp, !is_gcp_unknown, Arc::clone(&policies)),
             azure: AzureKeys::new(azure, !is_azure_unknown, Arc::clone(&policies)),
             policies,
+            shares: KeyShares::new(),
             is_applying: AtomicBool::new(false),
         }
     }
@@ -194,6 +198,11 @@ impl Keys {
     /// How far the key policies of the configuration are in this walk.
     pub fn policies(&self) -> &PolicyWalk {
         &self.policies
+    }
+
+    /// Who wants what of a key in this run.
+    pub fn shares(&self) -> &KeyShares {
+        &self.shares
     }
 
     /// AWS.

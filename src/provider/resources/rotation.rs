@@ -46,7 +46,7 @@ pub(super) fn recall_former(cx: &Context<Client>, workspace: &str) -> Result<(),
     let run = cx.client().run();
     run.key_was_rotated_away(key.clone(), at);
     match run.is_taken_away(&key) {
-        true => refuse(cx, &key),
+        true => refuse(cx, &key, AT_THE_BINDING),
         false => Ok(()),
     }
 }
@@ -64,10 +64,17 @@ pub(super) fn refuse_to_take_former(
     if stage == Stage::Plan {
         cx.client().run().takes_away(key);
     }
-    refuse(cx, key)
+    refuse(cx, key, AT_THE_POLICY)
 }
 
-fn refuse(cx: &Context<Client>, key: &str) -> Result<(), Diagnostics> {
+/// The way out, where the resource that takes the permissions away is the one that is refused.
+const AT_THE_POLICY: &str = "To remove the permissions now all the same, set `force_destroy = true` in this resource and apply that before.";
+/// The way out, where the binding is refused that remembers the rotation.
+const AT_THE_BINDING: &str = "The `dbxcmk_key_policy` of that key is what this plan removes or changes, not this binding. Keep it in the configuration \
+     until then. To remove the permissions now all the same, set `force_destroy = true` in that `dbxcmk_key_policy` (put its block back if it is gone), \
+     apply that, and remove it afterwards.";
+
+fn refuse(cx: &Context<Client>, key: &str, way_out: &str) -> Result<(), Diagnostics> {
     let run = cx.client().run();
     let until = run.needed_until(key, now_in_milliseconds());
     let Some(until) = until.and_then(rfc3339) else {
@@ -79,9 +86,8 @@ fn refuse(cx: &Context<Client>, key: &str) -> Result<(), Diagnostics> {
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
-            "This change would take permissions on {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
-             Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set \
-             `force_destroy = true` and apply that before."
+            "This plan takes permissions on {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
+             Databricks needs it for 24 hours.\n\nApply this change after {until}. {way_out}"
         ),
     )
     .into())

@@ -9,8 +9,8 @@ mod usage;
 pub use documents::{DocumentError, administration, administration_statement, with_grants};
 pub use effects::{PermissionChange, effects};
 pub use ownership::{
-    Recognised, accounts_let_in, document_of, edits, list_of, mean_the_same, recognise,
+    Recognised, accounts_let_in, by_meaning, document_of, edits, list_of, mean_the_same, recognise,
     statements_of, still_there,
 };
 pub use purpose::Purpose;
-pub use usage::{ACCOUNT_TAG, GrantingStatement, ORGANIZATION_KEYS, Usage, User, request};
+pub use usage::{ACCOUNT_TAG, GrantingStatement, ORGANIZATION_KEYS, Usage, User, direct, request};

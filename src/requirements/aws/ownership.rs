@@ -1,7 +1,7 @@
 //! Which statements of a policy are ours: found by what they mean and by their Sid, so that the documented statements are
 //! adopted instead of doubled, and a statement of somebody else is never touched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::purpose::Purpose;
 use super::usage::{ACCOUNT_TAG, GrantingStatement};
@@ -49,6 +49,16 @@ fn meanings(statements: &[String]) -> Result<Vec<Meaning>, PolicyError> {
     } else {
         Ok(document_of(statements)?.meanings())
     }
+}
+
+/// Statements by what they mean, however they are written.
+///
+/// # Errors
+/// When one of them is no statement.
+pub fn by_meaning(statements: &[String]) -> Result<BTreeMap<String, String>, PolicyError> {
+    let meanings = meanings(statements)?;
+    let named = meanings.iter().map(|meaning| format!("{meaning:?}"));
+    Ok(named.zip(statements.iter().cloned()).collect())
 }
 
 /// Whether two lists hold statements of the same meaning.

@@ -98,6 +98,15 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
     }
 }
 
+/// The same request, made by `user` itself: not through an AWS service, and for none.
+pub fn direct(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> Request {
+    let mut call = request(user, action, key, account);
+    call.context
+        .set("kms:GrantIsForAWSResource", vec!["false".to_owned()]);
+    call.context.set_absent("kms:ViaService");
+    call
+}
+
 /// What a key is to be used for. Made by [`Usage::of`] and its `with_` methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {

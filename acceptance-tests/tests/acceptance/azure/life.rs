@@ -306,7 +306,7 @@ fn a_destroy_takes_only_what_was_given() {
     stage.workdir.apply();
     assert_eq!(stage.asked_times("PUT"), 0, "it was there");
     let run = stage.workdir.destroy();
-    run.warning("Access that this resource did not give stays");
+    run.warning("Some principals keep access to the key: this resource did not grant it");
     assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
     // What this resource gives, it takes; what others have stays as it is.
     stage.azure(|azure| {
@@ -475,4 +475,97 @@ resource "dbxcmk_key_policy" "old" {{
         );
         assert_eq!(run.errors(), 1, "{}", run.shown());
     }
+}
+
+/// Two workspaces with one key: each has its policy, and either can go. In two states, what the other one gave is not touched. With access
+/// policies, the same goes for two keys of one vault.
+#[test]
+fn two_policies_share_a_principal() {
+    const SECOND_WORKSPACE: &str = "/subscriptions/5ab5c7f1-0000-4000-8000-000000000001/resourceGroups/second/providers/Microsoft.Databricks/workspaces/second";
+    const STAYS: &str = "Some principals keep access to the key: this resource did not grant it";
+    let stage = Stage::on_azure();
+    stage.azure(|azure| {
+        azure.add_workspace(SECOND_WORKSPACE, 42);
+        azure.add_key(POLICY_VAULT, "other", VERSION);
+    });
+    let policy = |name: &str, key: &str, vault: &str, workspace: &str| {
+        format!(
+            "\nresource \"dbxcmk_key_policy\" \"{name}\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  azure = {{\n    key_vault_key_id = \
+             \"{key}\"\n    vault_resource_id = \"{}\"\n    workspace_resource_id = \"{workspace}\"\n  }}\n}}\n",
+            vault_id(vault)
+        )
+    };
+    let own = |name: &str, workspace: &str| policy(name, &key_id(OWN_VAULT), OWN_VAULT, workspace);
+    let (first, second) = (own("a", &workspace_id()), own("b", SECOND_WORKSPACE));
+    let binding = managed_services(&key_id(OWN_VAULT)).replace(
+        "  settle_time",
+        "  depends_on  = [dbxcmk_key_policy.a]\n  settle_time",
+    );
+    let can = || stage.can_use(OWN_VAULT, DATABRICKS);
+    stage.configure_azure(&second);
+    stage.workdir.apply();
+    let other = acceptance_tests::harness::Workdir::new(&stage.sandbox);
+    let head = acceptance_tests::azure::provider(&stage.sandbox, other.path(), "");
+    other.configuration(&format!("{head}{}", own("x", &workspace_id())));
+    other.apply();
+    other.destroy().warning(STAYS);
+    assert!(can(), "another state gave it");
+    stage.configure_azure(&format!("{first}{second}{binding}"));
+    stage.workdir.apply();
+    stage.configure_azure(&format!("{first}{binding}"));
+    stage.workdir.apply();
+    assert!(can(), "the workspace of the other one needs it");
+    stage.workdir.empty_plan();
+    let renamed = format!("{first}{binding}")
+        .replace("dbxcmk_key_policy\" \"a\"", "dbxcmk_key_policy\" \"c\"")
+        .replace("dbxcmk_key_policy.a", "dbxcmk_key_policy.c");
+    stage.configure_azure(&renamed);
+    stage.workdir.apply();
+    assert!(can(), "another name");
+    stage.workdir.empty_plan();
+    // Another key, while the workspace uses this one.
+    let moved = renamed
+        .replacen(&key_id(OWN_VAULT), &key_id(POLICY_VAULT), 1)
+        .replacen(&vault_id(OWN_VAULT), &vault_id(POLICY_VAULT), 1);
+    stage.configure_azure(&moved);
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Workspaces need this access to the key");
+    assert!(
+        error.detail.contains("Changing the key")
+            && error.detail.contains(&workspace_id())
+            && error.detail.contains("the application AzureDatabricks"),
+        "{}",
+        error.detail
+    );
+    // Whoever agrees is told.
+    let head = "dbxcmk_key_policy\" \"c\" {";
+    stage.configure_azure(&renamed.replace(head, &format!("{head}\n  force_destroy = true")));
+    stage
+        .workdir
+        .apply()
+        .warning("Workspaces can lose access to the key main");
+    stage
+        .workdir
+        .destroy()
+        .warning("Workspaces lose access to the key main");
+    assert!(!can(), "the last one takes it away");
+
+    let stage = Stage::on_azure();
+    stage.azure(|azure| azure.add_key(POLICY_VAULT, "other", VERSION));
+    let key = key_id(POLICY_VAULT);
+    let one = policy("a", &key, POLICY_VAULT, &workspace_id());
+    let two = policy(
+        "b",
+        &key.replace("/main", "/other"),
+        POLICY_VAULT,
+        &workspace_id(),
+    );
+    stage.configure_azure(&two);
+    stage.workdir.apply();
+    stage.configure_azure(&format!("{one}{two}"));
+    stage.workdir.apply();
+    stage.configure_azure(&one);
+    stage.workdir.apply();
+    assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
+    stage.workdir.empty_plan();
 }

@@ -175,7 +175,7 @@ fn what_is_wrong_offline_is_said_at_validate() {
             "A key configuration has one key",
             "Both `aws` and `gcp`",
         ),
-        (policy(&key, ""), "Nobody is named who needs the key", "service_account_email"),
+        (policy(&key, ""), "No service account is set", "service_account_email"),
         (
             policy(&format!("{key}\n{}", accounts.replace("db-1", "serviceAccount:db-1")), ""),
             "Invalid service account",

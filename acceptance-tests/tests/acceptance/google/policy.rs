@@ -186,8 +186,7 @@ fn a_caller_who_may_not_change_the_policy_is_refused_at_plan() {
             .insert("cloudkms.cryptoKeys.setIamPolicy".to_owned())
     });
     let run = stage.workdir.refused_plan();
-    let error =
-        run.error("The identity that runs Terraform may not change the IAM policy of the key");
+    let error = run.error("Terraform is not allowed to change the IAM policy of the key");
     assert!(
         error
             .detail
@@ -410,4 +409,82 @@ fn a_kill_loses_nothing() {
         );
         stage.workdir.empty_plan();
     }
+}
+
+/// What another policy of the key wants stays, whatever name it gets, and a workspace that uses the key never loses it: not by a twin, a new
+/// name, or another key; whoever agrees to that is told.
+#[test]
+fn what_others_want_stays() {
+    let stage = Stage::on_google();
+    stage.configure(&resources());
+    stage.workdir.apply();
+    let before = stage.members(KEY, ROLE);
+    let sets = || stage.asked("setIamPolicy").len();
+    let set = sets();
+    let renamed = resources()
+        .replace(
+            "dbxcmk_key_policy\" \"lakehouse\"",
+            "dbxcmk_key_policy\" \"renamed\"",
+        )
+        .replace("dbxcmk_key_policy.lakehouse", "dbxcmk_key_policy.renamed");
+    stage.configure(&renamed);
+    stage.workdir.apply();
+    assert_eq!((stage.members(KEY, ROLE), sets()), (before.clone(), set));
+    stage.workdir.empty_plan();
+    let twin = "\nresource \"dbxcmk_key_policy\" \"twin\" {\n  use_cases = [\"STORAGE\"]\n  gcp = {\n    kms_key_id = KEY\n    \
+                workspace_project_number = \"123456789012\"\n  }\n}\n"
+        .replace("KEY", &format!("\"{KEY}\""));
+    stage.configure(&format!("{renamed}{twin}"));
+    stage.workdir.apply();
+    stage.configure(&renamed);
+    stage.workdir.apply();
+    assert_eq!((stage.members(KEY, ROLE), sets()), (before, set));
+    // Another key, while the workspace uses this one.
+    let name = gcp::WORKSPACE.to_string();
+    let head = "dbxcmk_key_policy\" \"renamed\" {";
+    for life in ["", "\n  lifecycle {\n    create_before_destroy = true\n  }"] {
+        let (first, rest) = renamed.split_once(head).unwrap();
+        let moved = format!(
+            "{first}{head}{life}{}",
+            rest.replacen(KEY, &format!("{KEY}2"), 1)
+        );
+        stage.configure(&moved);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("Workspaces need these members of the key's IAM policy");
+        assert!(
+            error.detail.contains(&name)
+                && error.detail.contains("Changing the key")
+                && error.detail.contains("removed {"),
+            "{}",
+            error.detail
+        );
+    }
+    // Somebody else takes one away; the plan says who cannot use the key.
+    let live = fields(&stage);
+    stage.google(|google| {
+        let policy = google.policies.entry(KEY.to_owned()).or_default();
+        policy.fields.insert("bindings".to_owned(), json!([]));
+    });
+    stage.configure(&renamed);
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    let warning = run.warning("Workspaces cannot use the key main");
+    assert!(warning.detail.contains(&name), "{}", warning.detail);
+    stage.google(|google| {
+        let policy = google.policies.entry(KEY.to_owned()).or_default();
+        policy
+            .fields
+            .insert("bindings".to_owned(), live["bindings"].clone());
+    });
+    let forced = renamed.replace(head, &format!("{head}\n  force_destroy = true"));
+    stage.configure(&forced);
+    let run = stage.workdir.apply();
+    run.warning("Workspaces can lose access to the key main");
+    let (first, rest) = forced.split_once("resource \"dbxcmk_key_policy\"").unwrap();
+    let (_, rest) = rest.split_once("\nresource ").unwrap();
+    let gone = format!("{first}resource {rest}")
+        .replace("  depends_on = [dbxcmk_key_policy.renamed]\n", "");
+    stage.configure(&gone);
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    let warning = run.warning("Workspaces lose access to the key main");
+    assert!(warning.detail.contains(&name), "{}", warning.detail);
 }

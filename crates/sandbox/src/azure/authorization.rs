@@ -205,9 +205,19 @@ fn put(azure: &mut AzureWorld, request: &Request, scope: &str, name: &str) -> An
         );
     }
     let id = full_id(scope, &format!("roleassignments/{name}"));
-    if let Some(own) = azure.role_assignments.get(&id) {
+    if let Some(own) = azure.role_assignments.get_mut(&id) {
         return match principal_of(own) == principal {
-            true => Answer::json(200, own),
+            // `az role assignment update` changes the description this way. Source: Azure CLI documentation.
+            true => {
+                let description = body.pointer("/properties/description");
+                if let (Some(new), Some(all)) = (
+                    description,
+                    own.get_mut("properties").and_then(Json::as_object_mut),
+                ) {
+                    all.insert("description".to_owned(), new.clone());
+                }
+                Answer::json(200, own)
+            }
             false => refusal(
                 400,
                 "RoleAssignmentUpdateNotPermitted",

@@ -9,11 +9,12 @@ use crate::provider::keys::key_of;
 use crate::provider::moments::{now_in_milliseconds, rfc3339};
 use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::provider::switch::needed_until;
-use crate::vocabulary::{Key, UseCase};
+use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-const UNKNOWN_USERS: &str = "The provider could not find out which workspaces use the key";
+pub(super) const UNKNOWN_USERS: &str =
+    "The provider could not find out which workspaces use the key";
 
 /// A workspace that uses a key.
 pub(super) struct User {
@@ -21,16 +22,51 @@ pub(super) struct User {
     pub(super) workspace: Workspace,
     /// For what.
     pub(super) cases: Vec<UseCase>,
+    /// What it shows as a key, where that cannot be read: then it may be this one.
+    pub(super) unreadable: Option<String>,
 }
 
 impl User {
     /// As a line of a list.
     pub(super) fn in_words(&self) -> String {
+        let note = self.unreadable.as_ref().map_or_else(String::new, |text| {
+            format!(": it shows `{text}` as its key, which the provider cannot read, so it may use this one")
+        });
         format!(
-            "  - {} (\"{}\")",
+            "  - {} (\"{}\"){note}",
             self.workspace.workspace_id, self.workspace.workspace_name
         )
     }
+}
+
+/// The workspaces that use a key, one line each.
+///
+/// # Errors
+/// When the account cannot be read.
+pub(super) async fn users_in_words(client: &Client, key: &Key) -> Result<Vec<String>, Diagnostics> {
+    let users = users_of(client, key).await?;
+    Ok(users.iter().map(User::in_words).collect())
+}
+
+/// For what a workspace uses a key, and what it shows where that cannot be read. `is_of_key`: whether a key configuration is of this key.
+fn uses(workspace: &Workspace, is_of_key: impl Fn(&str) -> bool) -> Option<User> {
+    let (mut cases, mut unreadable) = (Vec::new(), None);
+    for case in UseCase::ACCOUNT {
+        match workspace.key(case) {
+            AttachedKey::Known(id) if is_of_key(id.as_str()) => cases.push(case),
+            // Not read is not the same as not there.
+            AttachedKey::Unreadable(text) => {
+                cases.push(case);
+                unreadable = Some(text);
+            }
+            AttachedKey::Known(_) | AttachedKey::None => {}
+        }
+    }
+    (!cases.is_empty()).then(|| User {
+        workspace: workspace.clone(),
+        cases,
+        unreadable,
+    })
 }
 
 /// The workspaces that use a key. A configuration whose key cannot be read may be one of this key.
@@ -52,19 +88,8 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
             })
     };
     let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
-    let users = workspaces.values().filter_map(|workspace| {
-        let cases: Vec<UseCase> = UseCase::ACCOUNT
-            .into_iter()
-            .filter(|case| {
-                let attached = workspace.key(*case);
-                attached.known().is_some_and(|id| is_of_key(id.as_str()))
-            })
-            .collect();
-        (!cases.is_empty()).then(|| User {
-            workspace: workspace.clone(),
-            cases,
-        })
-    });
+    let users = workspaces.values();
+    let users = users.filter_map(|workspace| uses(workspace, is_of_key));
     Ok(users.collect())
 }
 
@@ -98,8 +123,48 @@ pub(super) async fn refuse_after_rotation(
         format!(
             "{what} would take permissions on {key} away. A workspace got another managed services key less than 24 hours ago. If this is its \
              former key, Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set \
-             `force_destroy = true` and apply that before."
+             `force_destroy = true` in this resource and apply that before."
         ),
     )
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what a workspace shows for managed services and for storage, for what it counts, and what of it cannot be read.
+    #[test]
+    fn what_cannot_be_read_may_be_this_key() -> Result<(), serde_json::Error> {
+        const OWN: &str = "c1000000-0000-4000-8000-000000000001";
+        const OTHER: &str = "c1000000-0000-4000-8000-000000000002";
+        let rows: [(Option<&str>, Option<&str>, &[UseCase], Option<&str>); 6] = [
+            (None, None, &[], None),
+            (Some(OTHER), None, &[], None),
+            (Some(OWN), Some(OTHER), &[UseCase::ManagedServices], None),
+            (Some(OTHER), Some(OWN), &[UseCase::Storage], None),
+            (
+                Some("cmk-1"),
+                None,
+                &[UseCase::ManagedServices],
+                Some("cmk-1"),
+            ),
+            (Some(OWN), Some("x"), &UseCase::ACCOUNT, Some("x")),
+        ];
+        for (services, storage, cases, unreadable) in rows {
+            let workspace: Workspace = serde_json::from_value(serde_json::json!({
+                "workspace_id": 1, "workspace_name": "w",
+                "managed_services_customer_managed_key_id": services,
+                "storage_customer_managed_key_id": storage,
+            }))?;
+            let user = uses(&workspace, |id| id == OWN);
+            let found = user.as_ref().map_or(&[][..], |user| &user.cases);
+            assert_eq!(found, cases, "{services:?} {storage:?}");
+            let shown = user.as_ref().and_then(|user| user.unreadable.as_deref());
+            assert_eq!(shown, unreadable);
+            let line = user.map_or_else(String::new, |user| user.in_words());
+            assert_eq!(line.contains("cannot read"), unreadable.is_some());
+        }
+        Ok(())
+    }
 }

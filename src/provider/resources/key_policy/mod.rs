@@ -4,6 +4,7 @@ mod aws;
 mod azure;
 mod gcp;
 mod in_use;
+mod leaving;
 
 pub use aws::KeyPolicyAws;
 pub use azure::KeyPolicyAzure;
@@ -16,7 +17,7 @@ use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
-use crate::vocabulary::{AccountId, Cloud, UseCase};
+use crate::vocabulary::{AccountId, Cloud, Key, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -27,6 +28,9 @@ use tfplugin::resource::{Change, Plan, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Name, Schema};
 use tfplugin::stored::Private;
 use tfplugin::value::Value;
+
+/// What a destruction is called where it takes something away.
+const DESTROYING: &str = "Destroying this resource";
 
 /// The resource.
 pub struct KeyPolicyResource;
@@ -75,6 +79,26 @@ impl KeyPolicyModel {
         }
     }
 
+    /// The key by its name.
+    fn key_name(&self) -> Option<Key> {
+        match self.cloud() {
+            Cloud::Gcp => self
+                .gcp
+                .known()?
+                .kms_key_id
+                .known()
+                .cloned()
+                .map(Into::into),
+            Cloud::Azure => self
+                .azure
+                .known()?
+                .key_vault_key_id
+                .known()
+                .map(azure::key_name),
+            _ => self.aws.known()?.key_arn.known().cloned().map(Into::into),
+        }
+    }
+
     fn may_be_destroyed(&self) -> bool {
         self.force_destroy.known() == Some(&true)
     }
@@ -115,6 +139,65 @@ pub async fn list(
     found: &Found<KeyPolicyModel>,
 ) -> Result<(), Diagnostics> {
     aws::list(cx, region, found).await
+}
+
+/// Says what `force_destroy` means, in the plan that sets it.
+async fn warn_of_force(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &Plan<KeyPolicyModel>,
+) {
+    let was_set = change
+        .prior
+        .as_ref()
+        .is_some_and(KeyPolicyModel::may_be_destroyed);
+    let Some(key) = plan.model.key_name() else {
+        return;
+    };
+    if was_set || !plan.model.may_be_destroyed() {
+        return;
+    }
+    let workspaces = match plan.model.cloud() {
+        Cloud::Azure => azure::users_in_words(cx, &plan.model).await,
+        _ => in_use::users_in_words(cx.client(), &key).await,
+    };
+    // Who cannot be found out is said by what takes something away.
+    if let Ok(workspaces) = workspaces {
+        leaving::force_is_set(cx, &key, &workspaces);
+    }
+}
+
+/// What a change of the key takes from the former one, as a destruction of it.
+fn former<'a>(
+    change: &'a Change<KeyPolicyModel>,
+    plan: &Plan<KeyPolicyModel>,
+) -> Option<&'a KeyPolicyModel> {
+    let prior = change.prior.as_ref()?;
+    (prior.key_name() != plan.model.key_name()).then_some(prior)
+}
+
+/// The outcome of a plan, and what is said about the former key.
+async fn with_former(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &Plan<KeyPolicyModel>,
+    outcome: Result<(), Diagnostics>,
+) -> Result<(), Unfinished> {
+    let Some(prior) = former(change, plan) else {
+        return Ok(outcome?);
+    };
+    let mut found = outcome.err().unwrap_or_default();
+    let what = "Changing the key of this resource";
+    let left = match prior.cloud() {
+        Cloud::Gcp => gcp::plan_leaving(cx, prior, what).await,
+        Cloud::Azure => azure::plan_leaving(cx, prior, what).await,
+        _ => aws::plan_leaving(cx, prior, what).await,
+    };
+    found.extend(left.err().unwrap_or_default());
+    match found.has_errors() {
+        true => Err(found.into()),
+        false => Ok(()),
+    }
 }
 
 impl Resource for KeyPolicyResource {
@@ -240,6 +323,7 @@ impl Resource for KeyPolicyResource {
             plan.model.statements = Attr::Null;
             plan.model.policy = Attr::Null;
         }
+        warn_of_force(cx, change, plan).await;
         match cloud {
             Cloud::Gcp => return gcp::plan(cx, change, plan).await,
             Cloud::Azure => return azure::plan(cx, change, plan).await,
@@ -263,11 +347,13 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: &KeyPolicyModel,
     ) -> Result<(), Unfinished> {
+        let what = DESTROYING;
         match state.cloud() {
-            Cloud::Gcp => gcp::plan_destroy(cx, state).await,
-            Cloud::Azure => azure::plan_destroy(cx, state).await,
-            _ => aws::plan_destroy(cx, state).await,
+            Cloud::Gcp => gcp::plan_leaving(cx, state, what).await?,
+            Cloud::Azure => azure::plan_leaving(cx, state, what).await?,
+            _ => aws::plan_leaving(cx, state, what).await?,
         }
+        Ok(())
     }
 
     async fn create(
@@ -288,6 +374,7 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: KeyPolicyModel,
     ) -> Result<Option<KeyPolicyModel>, Unfinished> {
+        cx.client().keys().shares().was_read();
         match state.cloud() {
             Cloud::Gcp => gcp::read(cx, state).await,
             Cloud::Azure => azure::read(cx, state).await,

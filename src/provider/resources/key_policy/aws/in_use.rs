@@ -1,59 +1,30 @@
 //! Never taking from a workspace what it needs of a key.
 
-use crate::databricks::Account;
-use crate::databricks::key_configurations::KeyConfiguration;
-use crate::databricks::workspaces::Workspace;
 use crate::preflight::Stage;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::resources::key_policy::in_use::refuse_after_rotation;
+use crate::provider::resources::key_policy::in_use::{
+    UNKNOWN_USERS, User as UserOfKey, refuse_after_rotation, users_of as all_users_of,
+};
+use crate::provider::resources::key_policy::leaving::{FORGET, agreed};
 use crate::requirements::aws::{PermissionChange, Usage, User, effects};
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{AttachedKey, UseCase};
 use kms_policy::Document;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The workspaces that need what is lost on a key now, in words; empty when there are none.
-async fn users_of(
+/// The workspaces that need what is lost on a key now, one line each; empty when there are none.
+pub(super) async fn users_of(
     client: &Client,
     key: &KeyArn,
     lost: &[PermissionChange],
 ) -> Result<Vec<String>, Diagnostics> {
-    let account = client.account().await?;
-    let failed = |error| {
-        diagnose::account(
-            "The provider could not find out which workspaces use the key",
-            &error,
-        )
-    };
-    let configurations = client
-        .reads()
-        .configurations(account)
-        .await
-        .map_err(failed)?;
-    let arn = key.to_string();
-    let own: Vec<&KeyConfiguration> = configurations
-        .values()
-        .filter(|one| {
-            one.aws_key_info
-                .as_ref()
-                .is_some_and(|info| info.key_arn == arn)
-        })
-        .collect();
-    if own.is_empty() {
-        return Ok(Vec::new());
-    }
-    let workspaces = client.reads().workspaces(account).await.map_err(failed)?;
+    let all = all_users_of(client, &key.clone().into()).await?;
     let mut users = Vec::new();
-    for workspace in workspaces.values().filter(|workspace| {
-        own.iter()
-            .any(|one| workspace.uses_id(&one.customer_managed_key_id))
-    }) {
-        if needs(client, account, workspace, &own, lost).await {
-            users.push(format!(
-                "  - {} (\"{}\")",
-                workspace.workspace_id, workspace.workspace_name
-            ));
+    for user in all {
+        if needs(client, key, &user, lost).await? {
+            users.push(user.in_words());
         }
     }
     Ok(users)
@@ -62,32 +33,43 @@ async fn users_of(
 /// Whether a workspace that uses a key needs some of what is lost on it.
 async fn needs(
     client: &Client,
-    account: &Account,
-    workspace: &Workspace,
-    own: &[&KeyConfiguration],
+    key: &KeyArn,
+    user: &UserOfKey,
     lost: &[PermissionChange],
-) -> bool {
+) -> Result<bool, Diagnostics> {
     let mut roles = Vec::new();
     for change in lost {
         match &change.user {
-            User::Databricks(_) => return true,
+            User::Databricks(_) => return Ok(true),
             User::CrossAccountRole(role) => roles.push(role.to_string()),
         }
     }
     // What only the role loses concerns the workspaces whose clusters' volumes the key encrypts, and which work with that role.
-    let for_volumes = own.iter().any(|one| {
-        one.is_for_cluster_volumes()
-            && workspace.storage_customer_managed_key_id.as_deref()
-                == Some(one.customer_managed_key_id.as_str())
+    let workspace = &user.workspace;
+    let storage = match workspace.key(UseCase::Storage) {
+        AttachedKey::Known(id) => id,
+        AttachedKey::Unreadable(_) => return Ok(true),
+        AttachedKey::None => return Ok(false),
+    };
+    let account = client.account().await?;
+    let configurations = client.reads().configurations(account).await;
+    let configurations =
+        configurations.map_err(|error| diagnose::account(UNKNOWN_USERS, &error))?;
+    let for_volumes = configurations.get(storage.as_str()).is_none_or(|one| {
+        let info = one.aws_key_info.as_ref();
+        let is_of_key = info.is_some_and(|info| info.key_arn == key.to_string());
+        is_of_key && one.is_for_cluster_volumes()
     });
     if !for_volumes || workspace.is_serverless_only() {
-        return false;
+        return Ok(false);
     }
-    match client.reads().cross_account_role(account, workspace).await {
-        Ok(Some(role)) => roles.contains(&role),
-        // Whose role it is cannot be seen: it may be this one.
-        Ok(None) | Err(_) => true,
-    }
+    Ok(
+        match client.reads().cross_account_role(account, workspace).await {
+            Ok(Some(role)) => roles.contains(&role),
+            // Whose role it is cannot be seen: it may be this one.
+            Ok(None) | Err(_) => true,
+        },
+    )
 }
 
 /// What those who use the key would lose by a change of its policy.
@@ -112,6 +94,8 @@ pub(super) struct Removal<'a> {
     pub(super) remedy: &'a str,
     /// When.
     pub(super) stage: Stage,
+    /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
+    pub(super) is_agreed: bool,
 }
 
 /// Refuses to take from a workspace what it needs.
@@ -123,6 +107,20 @@ pub(super) async fn refuse_removal_in_use(
     if removal.lost.is_empty() {
         return Ok(());
     }
+    match refusal(cx, key, removal).await {
+        Err(refused) if removal.is_agreed => {
+            agreed(cx, &key.clone().into(), refused);
+            Ok(())
+        }
+        outcome => outcome,
+    }
+}
+
+async fn refusal(
+    cx: &Context<Client>,
+    key: &KeyArn,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
     let users = users_of(cx.client(), key, removal.lost).await?;
     if users.is_empty() {
         return refuse_after_rotation(cx, &key.clone().into(), removal.what, removal.stage).await;
@@ -136,7 +134,7 @@ pub(super) async fn refuse_removal_in_use(
     Err(Diagnostic::error(
         "Workspaces need these statements of the key policy",
         format!(
-            "{} would take permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}\n\nWithout them, they lose access to the key, or \
+            "{} takes permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}\n\nWithout them, they lose access to the key, or \
              their clusters do not start. A key cannot be detached from a workspace.\n\n{}",
             removal.what,
             lost.join("\n"),
@@ -152,6 +150,18 @@ pub(super) const UNDO_THE_CHANGE: &str = "Put back what the configuration no lon
      the permissions, set `force_destroy = true` and apply that before.";
 
 /// What a destruction takes away.
-pub(super) const DELETE_THE_WORKSPACES: &str = "Delete the workspaces first (`terraform destroy -target=…`), then this resource. To leave the statements in the policy and let \
-     Terraform forget them:\n\nremoved {\n  from = dbxcmk_key_policy.…\n  lifecycle {\n    destroy = false\n  }\n}\n\nTo remove them although \
-     the workspaces need them, set `force_destroy = true` and apply that before.";
+pub(super) fn delete_the_workspaces() -> String {
+    format!(
+        "Delete the workspaces first (`terraform destroy -target=…`), then this resource. To leave the statements in the policy and let \
+         Terraform forget them:{FORGET}\n\nTo remove them although the workspaces need them, set `force_destroy = true` and apply that before."
+    )
+}
+
+/// What the former key loses.
+pub(super) fn keep_the_former_key() -> String {
+    format!(
+        "Attach another key to the workspaces first, or keep this key policy and add a second `dbxcmk_key_policy` for the other key. To leave the \
+         statements in the policy of the former key, let Terraform forget this resource, and add the other key under another name:{FORGET}\n\nTo \
+         remove them although the workspaces need them, set `force_destroy = true` and apply that before."
+    )
+}

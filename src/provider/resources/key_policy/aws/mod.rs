@@ -3,29 +3,31 @@
 mod in_use;
 mod write;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use self::in_use::{
-    DELETE_THE_WORKSPACES, Removal, UNDO_THE_CHANGE, losses, refuse_removal_in_use,
+    Removal, UNDO_THE_CHANGE, delete_the_workspaces, keep_the_former_key, losses,
+    refuse_removal_in_use, users_of,
 };
 use self::write::{Write, merged, refuse_lockout, understood, write};
-use super::KeyPolicyModel;
+use super::{DESTROYING, KeyPolicyModel, leaving, with_former};
 use crate::clouds::aws::AwsError;
 use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::{AwsKeys, PolicyStep};
+use crate::provider::keys::{AwsKeys, PolicyStep, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::aws::{
-    GrantingStatement, PermissionChange, Usage, list_of, mean_the_same, recognise, statements_of,
-    still_there,
+    GrantingStatement, PermissionChange, Usage, by_meaning, list_of, mean_the_same, recognise,
+    statements_of, still_there,
 };
-use crate::vocabulary::UseCase;
 use crate::vocabulary::aws::{ArnError, KeyArn, RoleArn};
-use kms_policy::Document;
+use crate::vocabulary::{Key, UseCase};
+use kms_policy::{Document, Edit};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -39,6 +41,8 @@ use tfplugin::value::Value;
 /// How long a new policy may take to show in reads, and a new principal to be known.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
 
+/// Private data: the statements that this resource added. Without it, all of its statements are its own: they were imported or moved here.
+const ADDED: &str = "added";
 /// Private data of a state that was moved here: the region of its key, where the other provider knew it.
 const REGION_OF_KEY: &str = "region_of_key";
 
@@ -247,7 +251,41 @@ pub(super) async fn plan(
     };
     let key = plan.model.key().cloned().map(Into::into);
     cx.client().keys().policies().came_to(key, step);
-    Ok(outcome?)
+    with_former(cx, change, plan, outcome).await
+}
+
+/// What of the statements in a state this resource has added, by meaning.
+fn added(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+) -> Result<BTreeMap<String, String>, Diagnostics> {
+    let own = meanings(&state.own_statements()?)?;
+    let name = state.id.known().map_or("", String::as_str);
+    let follows = "It names the statements that this resource added to the key policy. The provider removes none of them.";
+    let list: Option<Vec<String>> = match cx.private::<Vec<String>>(ADDED) {
+        Ok(list) => list,
+        Err(_) => Some(remembered(cx, ADDED, name, follows).unwrap_or_default()),
+    };
+    let Some(list) = list else {
+        return Ok(own);
+    };
+    let list = meanings(&list)?;
+    let is_added = |(meaning, _): &(String, String)| list.contains_key(meaning);
+    Ok(own.into_iter().filter(is_added).collect())
+}
+
+fn meanings(statements: &[String]) -> Result<BTreeMap<String, String>, Diagnostics> {
+    by_meaning(statements).map_err(|error| Diagnostic::bug(error.to_string()).into())
+}
+
+fn names(statements: &BTreeMap<String, String>) -> BTreeSet<String> {
+    statements.keys().cloned().collect()
+}
+
+/// Those statements that have one of these meanings.
+fn of_meaning(statements: &BTreeMap<String, String>, names: &BTreeSet<String>) -> Vec<String> {
+    let those = statements.iter().filter(|(name, _)| names.contains(*name));
+    those.map(|(_, text)| text.clone()).collect()
 }
 
 async fn plan_statements(
@@ -260,7 +298,14 @@ async fn plan_statements(
     let same_key = |prior: &&KeyPolicyModel| prior.key() == plan.model.key();
     let prior = change.prior.as_ref().filter(same_key);
     let previous = prior.map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?;
-    let Some(usage) = plan.model.usage(keys.aws()) else {
+    let usage = plan.model.usage(keys.aws());
+    let wanted = usage.as_ref().map(|usage| texts(&usage.grants()));
+    let shared = Wanted {
+        items: names(&meanings(&wanted.unwrap_or_default())?),
+        has_unknown: usage.is_none(),
+    };
+    leaving::wants(cx, &plan.model, change.prior.as_ref(), shared);
+    let Some(usage) = usage else {
         plan.model.statements = Attr::Unknown;
         plan.model.policy = Attr::Unknown;
         cx.client().warn_of_later_proof(cx);
@@ -312,6 +357,15 @@ async fn prove(
     let mut lost = Vec::new();
     if let Fact::Known(policy) = &facts.policy {
         let before = understood(policy, key)?;
+        let previous = match prior {
+            Some(prior) => {
+                going(cx, prior, key, &names(&meanings(&texts(&usage.grants()))?)).await?
+            }
+            None => previous,
+        };
+        if prior.is_some() && !previous.is_empty() {
+            warn_of_grants(cx, key).await;
+        }
         let after = merged(&before, &usage.grants(), &previous, key)?;
         refuse_lockout(keys, &after, key).await?;
         if let Some(used) = prior.and_then(|prior| prior.usage(keys)) {
@@ -343,46 +397,125 @@ async fn prove(
         Stage::Plan,
         |_| "aws.key_arn",
     );
-    if !model.may_be_destroyed() {
-        let removal = Removal {
-            what: "This change",
-            lost: &lost,
-            remedy: UNDO_THE_CHANGE,
-            stage: Stage::Plan,
-        };
-        if let Err(errors) = refuse_removal_in_use(cx, key, &removal).await {
-            found.extend(errors);
-        }
+    let removal = Removal {
+        what: "This change",
+        lost: &lost,
+        remedy: UNDO_THE_CHANGE,
+        stage: Stage::Plan,
+        is_agreed: model.may_be_destroyed(),
+    };
+    if let Err(errors) = refuse_removal_in_use(cx, key, &removal).await {
+        found.extend(errors);
     }
     split(cx, found)
 }
 
-pub(super) async fn plan_destroy(
+/// What a change removes: statements that this resource added, does not want anymore, and that no other one of the run needs.
+async fn going(
+    cx: &Context<Client>,
+    prior: &KeyPolicyModel,
+    key: &KeyArn,
+    wanted: &BTreeSet<String>,
+) -> Result<Vec<String>, Diagnostics> {
+    let own = added(cx, prior)?;
+    let given_up = leaving::removed(&names(&own), wanted, &BTreeSet::new());
+    let shares = cx.client().keys().shares();
+    if !given_up.is_empty() && !shares.is_applying() {
+        shares.complete().await;
+    }
+    let name = Key::from(key.clone());
+    let kept = shares.wanted_by_others(|one| *one == name, &given_up);
+    Ok(of_meaning(
+        &own,
+        &leaving::removed(&given_up, wanted, &kept),
+    ))
+}
+
+/// A plan that destroys this resource, or gives its key up.
+pub(super) async fn plan_leaving(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Unfinished> {
-    match state.key() {
-        Some(key) => Ok(refuse_destruction_in_use(cx, state, key, Stage::Plan).await?),
-        None => Ok(()),
+    what: &str,
+) -> Result<(), Diagnostics> {
+    let Some(key) = state.key() else {
+        return Ok(());
+    };
+    let (own, name) = (added(cx, state)?, Key::from(key.clone()));
+    let shares = cx.client().keys().shares();
+    let kept = shares.kept(|one| *one == name, &names(&own)).await;
+    leaving::note(cx, &name, kept.clone());
+    let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
+    let going = of_meaning(&own, &going);
+    if !going.is_empty() {
+        warn_of_grants(cx, key).await;
+    }
+    let refused = refuse_destruction_in_use(cx, state, key, &going, (what, Stage::Plan)).await;
+    match refused {
+        // The replacement of this object is there already, and nothing could ever remove the object if this failed.
+        Err(refused) if shares.is_applying() => {
+            leaving::note(cx, &name, names(&own));
+            leaving::left(cx, &name, refused);
+            Ok(())
+        }
+        outcome => outcome,
     }
 }
 
-/// Refuses a destruction that takes from a workspace what it needs.
+/// Names the grants to Databricks that outlive the statements which are removed.
+async fn warn_of_grants(cx: &Context<Client>, key: &KeyArn) {
+    let keys = cx.client().keys().aws();
+    let account = format!("::{}:", keys.deployment(key).account());
+    let (summary, found) = match keys.cloud().grants(key).await {
+        Fact::Known(all) => {
+            let of_databricks = all.iter().filter(|one| one.grantee.contains(&account));
+            let lines: Vec<String> = of_databricks
+                .map(|one| format!("  - {}: {}", one.grantee, one.operations.join(", ")))
+                .collect();
+            if lines.is_empty() {
+                return;
+            }
+            let found = format!(
+                "Databricks has these grants on {key}:\n{}",
+                lines.join("\n")
+            );
+            ("Grants to Databricks stay when the statements go", found)
+        }
+        // A key that is gone takes its grants along.
+        Fact::Unreadable(why) if why.is_missing => return,
+        Fact::Unreadable(why) => (
+            "Grants to Databricks may stay when the statements go",
+            format!("The grants on {key} could not be read: {}.", why.reason),
+        ),
+    };
+    cx.warn(Diagnostic::warning(
+        summary,
+        format!(
+            "{found}\n\nA grant outlives the statement that allowed it: whoever has it uses the key until it is revoked.\n\nList the grants, and \
+             revoke those that nobody needs:\n\n  aws kms list-grants --region {} --key-id {key}\n  aws kms revoke-grant --region {} --key-id {key} \
+             --grant-id …",
+            key.region(),
+            key.region()
+        ),
+    ));
+}
+
+/// Refuses a destruction that takes from a workspace what it needs. `going`: the statements that it removes.
 async fn refuse_destruction_in_use(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
     key: &KeyArn,
-    stage: Stage,
+    going: &[String],
+    (what, stage): (&str, Stage),
 ) -> Result<(), Diagnostics> {
     let client = cx.client();
-    let own = state.own_statements()?;
-    if state.may_be_destroyed() || own.is_empty() {
+    if going.is_empty() {
         return Ok(());
     }
     let before = match client.keys().aws().cloud().policy(key).await {
         Ok(text) => understood(&text, key)?,
         // A key that is gone takes its policy along.
         Err(AwsError::NotFound(_)) => return Ok(()),
+        Err(_) if state.may_be_destroyed() => return Ok(()),
         Err(error) => return Err(unread(key, &error).into()),
     };
     let Some(usage) = state.usage(client.keys().aws()) else {
@@ -391,7 +524,7 @@ async fn refuse_destruction_in_use(
         )
         .into());
     };
-    let lost = match merged(&before, &[], &own, key) {
+    let lost = match merged(&before, &[], going, key) {
         Ok(after) => losses(&before, &after, key, &usage),
         // Nothing would be left of the policy: all that the statements grant is lost.
         Err(_) => usage
@@ -400,11 +533,16 @@ async fn refuse_destruction_in_use(
             .map(|(purpose, user)| PermissionChange::all_lost(purpose, user))
             .collect(),
     };
+    let remedy = match what == DESTROYING {
+        true => delete_the_workspaces(),
+        false => keep_the_former_key(),
+    };
     let removal = Removal {
-        what: "Destroying this resource",
+        what,
         lost: &lost,
-        remedy: DELETE_THE_WORKSPACES,
+        remedy: &remedy,
         stage,
+        is_agreed: state.may_be_destroyed(),
     };
     refuse_removal_in_use(cx, key, &removal).await
 }
@@ -438,8 +576,9 @@ pub(super) async fn read(
         Err(error) => return Err(unread(&key, &error).into()),
     };
     let live = understood(&text, &key)?;
-    if state.statements.is_null() {
-        state = state.adopting(keys, &live, &key);
+    match state.statements.is_null() {
+        true => state = state.adopting(keys, &live, &key),
+        false => warn_of_missing(cx, &state, &key, &live).await?,
     }
     Ok(Some(state.seen(&live)?))
 }
@@ -461,16 +600,32 @@ pub(super) async fn put(
     if plan.statements.is_unknown() {
         plan.statements = Attr::Known(list_of(&texts(&grants)));
     }
+    cx.client().keys().shares().applies();
     let operation = if prior.is_some() { "update" } else { "create" };
     let previous = prior.map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?;
+    let wanted = meanings(&texts(&grants))?;
+    let own = prior.map_or_else(|| Ok(BTreeMap::new()), |prior| added(cx, prior))?;
+    let remove = match prior {
+        Some(prior) => removable(cx, prior, &plan, &key, &names(&wanted)).await?,
+        None => Vec::new(),
+    };
     let order = Write {
         key: &key,
         wanted: &grants,
         previous: &previous,
+        remove: &remove,
         base: prior.and_then(|prior| prior.policy.known().map(String::as_str)),
         deadline: timeout(&plan.timeouts, operation, SETTLE),
     };
-    let written = write(cx, &order).await;
+    let mut now: BTreeSet<String> = names(&own);
+    now.retain(|name| wanted.contains_key(name));
+    let mut put = Vec::new();
+    let written = write(cx, &order, &mut put).await;
+    now.extend(names(&meanings(&put)?));
+    let shares = cx.client().keys().shares();
+    now.extend(shares.inherited(&key.clone().into(), &names(&wanted)));
+    cx.set_private(ADDED, &of_meaning(&wanted, &now));
+    leaving::stays(cx);
     let policies = cx.client().keys().policies();
     policies.came_to(Some(key.into()), PolicyStep::Done);
     let live = written?;
@@ -486,22 +641,133 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let Some(key) = state.key().cloned() else {
         return Ok(());
     };
-    refuse_destruction_in_use(cx, &state, &key, Stage::Apply).await?;
+    let (own, name) = (added(cx, &state)?, Key::from(key.clone()));
+    let shares = cx.client().keys().shares();
+    shares.applies();
+    let kept = leaving::kept(cx, &name, &names(&own));
+    shares.leaves(name, kept.intersection(&names(&own)).cloned().collect());
+    let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
+    let going = of_meaning(&own, &going);
+    refuse_destruction_in_use(cx, &state, &key, &going, (DESTROYING, Stage::Apply)).await?;
     match cx.client().keys().aws().cloud().describe(&key).await {
         // A key that is gone, or about to be, takes its policy along.
         Err(AwsError::NotFound(_)) => return Ok(()),
         Ok(description) if description.state.is_being_deleted() => return Ok(()),
         _ => {}
     }
-    let previous = state.own_statements()?;
+    warn_of_what_stays(cx, &state, &key, &own)?;
+    if going.is_empty() {
+        return Ok(());
+    }
     let order = Write {
         key: &key,
         wanted: &[],
-        previous: &previous,
+        previous: &going,
+        remove: &going,
         base: None,
         deadline: timeout(&state.timeouts, "delete", SETTLE),
     };
-    write(cx, &order).await.map(|_| ())
+    write(cx, &order, &mut Vec::new()).await.map(|_| ())
+}
+
+/// Names the statements that this resource found in the policy, and leaves there.
+fn warn_of_what_stays(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+    key: &KeyArn,
+    own: &BTreeMap<String, String>,
+) -> Result<(), Diagnostics> {
+    let all = meanings(&state.own_statements()?)?;
+    let left = all.iter().filter(|(name, _)| !own.contains_key(*name));
+    let left: Vec<String> = left.map(|(_, text)| format!("  - {text}")).collect();
+    if !left.is_empty() {
+        cx.warn(Diagnostic::warning(
+            "Statements that this resource did not add stay in the key policy",
+            format!(
+                "They were in the policy of {key} before, from another configuration or somebody else:\n{}\n\nTo remove them, edit the policy of \
+                 the key (`aws kms put-key-policy`).",
+                left.join("\n")
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// What an apply removes of the former statements. What workspaces need by now stays, whatever the plan has seen.
+async fn removable(
+    cx: &Context<Client>,
+    prior: &KeyPolicyModel,
+    plan: &KeyPolicyModel,
+    key: &KeyArn,
+    wanted: &BTreeSet<String>,
+) -> Result<Vec<String>, Diagnostics> {
+    let going = going(cx, prior, key, wanted).await?;
+    if going.is_empty() || plan.may_be_destroyed() {
+        return Ok(going);
+    }
+    let keys = cx.client().keys().aws();
+    let live = keys.cloud().policy(key).await;
+    let live = understood(&live.map_err(|error| unread(key, &error))?, key)?;
+    let (Some(usage), Some(before)) = (plan.usage(keys), prior.usage(keys)) else {
+        return Ok(going);
+    };
+    let lost = match merged(&live, &usage.grants(), &going, key) {
+        Ok(after) => losses(&live, &after, key, &before),
+        Err(_) => return Ok(going),
+    };
+    // What the policy leaves to IAM was judged at plan.
+    let lost: Vec<PermissionChange> = lost
+        .into_iter()
+        .filter(|one| !one.lost.is_empty())
+        .collect();
+    let removal = Removal {
+        what: "This change",
+        lost: &lost,
+        remedy: UNDO_THE_CHANGE,
+        stage: Stage::Apply,
+        is_agreed: false,
+    };
+    match refuse_removal_in_use(cx, key, &removal).await {
+        Ok(()) => Ok(going),
+        Err(refused) => {
+            leaving::left(cx, &key.clone().into(), refused);
+            Ok(Vec::new())
+        }
+    }
+}
+
+/// Names the workspaces that cannot use the key now, because statements of this resource are gone from its policy.
+async fn warn_of_missing(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+    key: &KeyArn,
+    live: &Document,
+) -> Result<(), Diagnostics> {
+    let own = state.own_statements()?;
+    let there = still_there(live, &own).map_err(|error| Diagnostic::bug(error.to_string()))?;
+    let gone: Vec<String> = own.into_iter().filter(|one| !there.contains(one)).collect();
+    let (Some(usage), false) = (state.usage(cx.client().keys().aws()), gone.is_empty()) else {
+        return Ok(());
+    };
+    let edits: Vec<Edit> = gone.into_iter().map(Edit::Append).collect();
+    let Ok(before) = live.edited(&edits) else {
+        return Ok(());
+    };
+    let lost = losses(&before, live, key, &usage);
+    let what: Vec<String> = lost
+        .iter()
+        .filter(|one| !one.lost.is_empty())
+        .flat_map(PermissionChange::in_words)
+        .map(|line| format!("  - {line}"))
+        .collect();
+    if what.is_empty() {
+        return Ok(());
+    }
+    match users_of(cx.client(), key, &lost).await {
+        Ok(users) => leaving::cut_off(cx, &key.clone().into(), &what, &users),
+        Err(errors) => errors.into_iter().for_each(|one| cx.warn(as_warning(one))),
+    }
+    Ok(())
 }
 
 pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {

@@ -147,19 +147,23 @@ pub(super) struct Write<'a> {
     pub(super) wanted: &'a [GrantingStatement],
     /// The statements that were ours so far.
     pub(super) previous: &'a [String],
+    /// Those of them that are removed.
+    pub(super) remove: &'a [String],
     /// The policy that the plan was based on, if it was known.
     pub(super) base: Option<&'a str>,
     /// When it has to be done.
     pub(super) deadline: Deadline,
 }
 
-/// Puts the statements into the key's policy, and waits until they are there for good.
+/// Puts the statements into the key's policy, and waits until they are there for good. `added`: those that were not there, also when it fails
+/// afterwards.
 ///
 /// # Errors
 /// When KMS refuses, when the policy would lock its writer out, or when somebody else changed our statements since the plan.
 pub(super) async fn write(
     cx: &Context<Client>,
     write: &Write<'_>,
+    added: &mut Vec<String>,
 ) -> Result<Document, Diagnostics> {
     let (keys, key) = (cx.client().keys().aws(), write.key);
     let _alone = keys.lock_policy(key).await;
@@ -177,11 +181,12 @@ pub(super) async fn write(
         if std::mem::take(&mut first) {
             refuse_foreign_change(write, &before)?;
         }
-        let after = merged(&before, write.wanted, write.previous, key)?;
+        let after = merged(&before, write.wanted, write.remove, key)?;
         if after.means_the_same_as(&before) {
             return Ok(before);
         }
         refuse_lockout(keys, &after, key).await?;
+        added.extend(missing(&before, write.wanted)?);
         match keys.cloud().put_policy(key, after.text()).await {
             Ok(()) => {
                 keys.policy_was_put(key);
@@ -212,10 +217,18 @@ pub(super) async fn write(
     }
 }
 
+/// The statements that a policy does not have.
+fn missing(live: &Document, wanted: &[GrantingStatement]) -> Result<Vec<String>, Diagnostics> {
+    let mut texts: Vec<String> = wanted.iter().map(|one| one.statement.clone()).collect();
+    let there = still_there(live, &texts).map_err(|error| Diagnostic::bug(error.to_string()))?;
+    texts.retain(|text| !there.contains(text));
+    Ok(texts)
+}
+
 /// KMS has no compare-and-swap, so between a read and a slow put somebody else's statements may have come and gone.
 fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
     Diagnostic::warning(
-        "The change of the key policy took long",
+        "Another change of the key policy may have been overwritten",
         format!(
             "The provider needed {} between reading the policy of {key} and putting the new one. A change by somebody else \
              in that time was overwritten: KMS cannot prevent that. If others write this policy, plan their configurations \

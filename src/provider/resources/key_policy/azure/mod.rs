@@ -11,9 +11,9 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use self::in_use::refuse_removal;
+use self::in_use::{Removal, in_words, refuse_removal, users};
 use self::own::{added, adopt};
-use super::KeyPolicyModel;
+use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
     Access, AccessModel, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
@@ -21,7 +21,7 @@ use crate::preflight::azure::{
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
-use crate::provider::keys::PolicyStep;
+use crate::provider::keys::{PolicyStep, Wanted};
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::azure::{Needer, Role, roles_of};
@@ -122,7 +122,7 @@ fn parts(model: &KeyPolicyModel) -> Option<(&KeyPolicyAzure, &VaultKeyId, &Vault
     ))
 }
 
-fn key_name(key: &VaultKeyId) -> Key {
+pub(super) fn key_name(key: &VaultKeyId) -> Key {
     key.versionless().into()
 }
 
@@ -222,7 +222,52 @@ pub(super) async fn plan(
     };
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
     cx.client().keys().policies().came_to(key, step);
-    Ok(outcome?)
+    with_former(cx, change, plan, outcome).await
+}
+
+/// Principals as other key policies of the run are told.
+fn shared(principals: &BTreeSet<PrincipalId>, has_unknown: bool) -> Wanted {
+    Wanted {
+        items: principals.iter().map(ToString::to_string).collect(),
+        has_unknown,
+    }
+}
+
+/// What others of this run need of the same key; with access policies, which count for a whole vault, of any key of the vault.
+fn is_shared<'a>(key: &'a VaultKeyId, is_whole_vault: bool) -> impl Fn(&Key) -> bool + 'a {
+    let (name, vault) = (key_name(key), key.vault_uri());
+    move |one| *one == name || (is_whole_vault && one.as_str().starts_with(&vault))
+}
+
+/// Those of the principals that are named.
+fn principals_in(all: &BTreeSet<PrincipalId>, named: &BTreeSet<String>) -> BTreeSet<PrincipalId> {
+    let those = all.iter().filter(|one| named.contains(&one.to_string()));
+    those.cloned().collect()
+}
+
+impl KeyPolicyAzure {
+    /// Whether the vault decides by access policies, which count for all of its keys. What is not known may be so.
+    fn is_whole_vault(&self) -> bool {
+        self.access_model
+            .known()
+            .is_none_or(|model| model == "access_policy")
+    }
+}
+
+/// The workspaces that use the key of a model, one line each.
+pub(super) async fn users_in_words(
+    cx: &Context<Client>,
+    model: &KeyPolicyModel,
+) -> Result<Vec<String>, Diagnostics> {
+    let Some((_, key, _)) = parts(model) else {
+        return Ok(Vec::new());
+    };
+    let all = users(cx, key, false, None).await;
+    let found = all.map_err(|error| {
+        let summary = "The provider could not find out which workspaces use the key";
+        diagnose::azure(summary, key, &error)
+    })?;
+    Ok(found.0)
 }
 
 async fn plan_access(
@@ -230,13 +275,60 @@ async fn plan_access(
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Diagnostics> {
+    let mut wanted = None;
+    let outcome = plan_principals(cx, change, plan, &mut wanted).await;
+    if !change.quiet {
+        let wanted = wanted.unwrap_or_else(|| shared(&BTreeSet::new(), true));
+        leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
+    }
+    let lost = outcome?;
+    refuse_lost(cx, change, plan, &lost).await
+}
+
+/// Refuses what a change takes from a workspace. `lost`: who was to have access, and is not anymore.
+async fn refuse_lost(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &Plan<KeyPolicyModel>,
+    lost: &BTreeSet<PrincipalId>,
+) -> Result<(), Diagnostics> {
+    let Some((azure, key, _)) = parts(&plan.model) else {
+        return Ok(());
+    };
+    let own: BTreeSet<PrincipalId> = added(cx, key).intersection(lost).cloned().collect();
+    if own.is_empty() || change.prior.is_none() {
+        return Ok(());
+    }
+    let shares = cx.client().keys().shares();
+    if !shares.is_applying() {
+        shares.complete().await;
+    }
+    let names = own.iter().map(ToString::to_string).collect();
+    let is_whole_vault = azure.is_whole_vault();
+    let kept = shares.wanted_by_others(is_shared(key, is_whole_vault), &names);
+    let removal = Removal {
+        lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
+        what: "This change",
+        stage: Stage::Plan,
+        is_whole_vault,
+        is_agreed: plan.model.may_be_destroyed(),
+    };
+    refuse_removal(cx, key, &removal).await
+}
+
+/// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
+async fn plan_principals(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &mut Plan<KeyPolicyModel>,
+    shares: &mut Option<Wanted>,
+) -> Result<BTreeSet<PrincipalId>, Diagnostics> {
     let client = cx.client();
     let keys = client.keys().azure();
     let cases = all_known(&plan.model.use_cases);
-    let may_be_destroyed = plan.model.may_be_destroyed();
     let ignored = plan.model.ignore_findings.clone();
     let Attr::Known(azure) = &mut plan.model.azure else {
-        return Ok(());
+        return Ok(BTreeSet::new());
     };
     plan.model.id = azure.key_vault_key_id.as_ref().map(ToString::to_string);
     if change
@@ -248,7 +340,9 @@ async fn plan_access(
     }
     let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
     if change.quiet {
-        return Ok(());
+        let wanted = shared(&azure.principals(), azure.principals.is_unknown());
+        leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
+        return Ok(BTreeSet::new());
     }
     azure.principals = Attr::Unknown;
     azure.access_model = Attr::Unknown;
@@ -268,12 +362,12 @@ async fn plan_access(
                 },
             );
         }
-        return Ok(());
+        return Ok(BTreeSet::new());
     };
     keys.is_in_vault(&key, vault.clone());
     if !keys.is_known() {
         client.warn_of_unknown_clouds(cx);
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     if azure.workspace_resource_id.is_unknown() || azure.databricks_principal_id.is_unknown() {
         client.warn_of_later_proof(cx);
@@ -284,7 +378,7 @@ async fn plan_access(
             ..PlannedAccess::default()
         };
         keys.will_grant(&key, planned);
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let workspace = workspace(client, azure).await?;
     let (needers, mut not_known) = keys
@@ -295,11 +389,14 @@ async fn plan_access(
             roles_of,
         )
         .await;
+    let known: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
+    *shares = Some(shared(&known, not_known.iter().any(is_open)));
     // The binding grants the disk encryption set, which the attach makes.
     not_known.retain(|(role, _, why)| {
         !(*role == Role::DiskEncryptionSet && *why == Unknown::NotYetMade)
     });
-    let wanted: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let wanted = known;
     if not_known.is_empty() {
         azure.principals = known_set(wanted.clone());
     }
@@ -331,7 +428,7 @@ async fn plan_access(
             && azure.principals.known().is_some()
     });
     if is_same {
-        return Ok(());
+        return Ok(BTreeSet::new());
     }
     let question = Question {
         cases,
@@ -347,7 +444,7 @@ async fn plan_access(
         stage: Stage::Plan,
     };
     let findings = judge(&facts, &question);
-    let mut found = client.report(
+    let found = client.report(
         findings,
         &ignored,
         Stage::Plan,
@@ -356,25 +453,39 @@ async fn plan_access(
     let lost: BTreeSet<PrincipalId> = prior
         .map(|prior| prior.principals().difference(&wanted).cloned().collect())
         .unwrap_or_default();
-    let own: BTreeSet<PrincipalId> = added(cx, &key).intersection(&lost).cloned().collect();
-    if !may_be_destroyed
-        && let Err(errors) = refuse_removal(cx, &key, &own, "This change", Stage::Plan).await
-    {
-        found.extend(errors);
-    }
-    split(cx, found)
+    split(cx, found)?;
+    Ok(lost)
 }
 
-pub(super) async fn plan_destroy(
+/// A plan that destroys this resource, or gives its key up.
+pub(super) async fn plan_leaving(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Unfinished> {
-    match parts(state) {
-        Some((_, key, _)) if !state.may_be_destroyed() => {
-            let what = "Destroying this resource";
-            Ok(refuse_removal(cx, key, &added(cx, key), what, Stage::Plan).await?)
+    what: &str,
+) -> Result<(), Diagnostics> {
+    let Some((azure, key, _)) = parts(state) else {
+        return Ok(());
+    };
+    let (own, name) = (added(cx, key), key_name(key));
+    let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
+    let (shares, is_whole_vault) = (cx.client().keys().shares(), azure.is_whole_vault());
+    let kept = shares.kept(is_shared(key, is_whole_vault), &names).await;
+    leaving::note(cx, &name, kept.clone());
+    let removal = Removal {
+        lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
+        what,
+        stage: Stage::Plan,
+        is_whole_vault,
+        is_agreed: state.may_be_destroyed(),
+    };
+    match refuse_removal(cx, key, &removal).await {
+        // The replacement of this object is there already, and nothing could ever remove the object if this failed.
+        Err(refused) if shares.is_applying() => {
+            leaving::note(cx, &name, names);
+            leaving::left(cx, &name, refused);
+            Ok(())
         }
-        _ => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -455,7 +566,8 @@ pub(super) async fn read(
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));
     let there = granted(&facts, &needers);
-    adopt(cx, &facts, &key, &vault, &there, &needers).await;
+    let at = azure.workspace_resource_id.known();
+    adopt(cx, &facts, &key, &vault, at, &there, &needers).await;
     if is_imported {
         let of = |role: Role| {
             needers
@@ -475,6 +587,16 @@ pub(super) async fn read(
             state.use_cases = known_set(found);
         }
     }
+    if !is_imported && !is_unread {
+        let before = parts(&state).map_or_else(BTreeSet::new, |(azure, ..)| azure.principals());
+        let gone: BTreeSet<PrincipalId> = before
+            .difference(&there)
+            .filter(|one| needers.iter().any(|needer| needer.principal == **one))
+            .cloned()
+            .collect();
+        let is_whole_vault = matches!(model, AccessModel::AccessPolicies(_));
+        warn_of_missing(cx, &key, is_whole_vault, &gone).await;
+    }
     if let Attr::Known(azure) = &mut state.azure {
         azure.access_model = Attr::Known(name_of(&model).to_owned());
         let kept = match is_unread && !is_imported {
@@ -484,6 +606,28 @@ pub(super) async fn read(
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());
     }
     Ok(Some(state))
+}
+
+/// Names the workspaces that cannot use the key now, because principals have lost their access.
+async fn warn_of_missing(
+    cx: &Context<Client>,
+    key: &VaultKeyId,
+    is_whole_vault: bool,
+    gone: &BTreeSet<PrincipalId>,
+) {
+    if gone.is_empty() {
+        return;
+    }
+    match users(cx, key, is_whole_vault, Some(gone)).await {
+        Ok((named, roles)) => {
+            let what: Vec<String> = gone.iter().map(|one| in_words(one, &roles)).collect();
+            leaving::cut_off(cx, &key_name(key), &what, &named);
+        }
+        Err(error) => {
+            let summary = "The provider could not find out which workspaces use the key";
+            cx.warn(as_warning(diagnose::azure(summary, key, &error)));
+        }
+    }
 }
 
 /// A first state from `KEY,VAULT` or `KEY,VAULT,WORKSPACE`.

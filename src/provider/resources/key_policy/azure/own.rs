@@ -3,12 +3,12 @@
 use std::collections::BTreeSet;
 
 use crate::preflight::Fact;
-use crate::preflight::azure::VaultKeyFacts;
+use crate::preflight::azure::{AccessModel, VaultKeyFacts};
 use crate::provider::client::Client;
 use crate::provider::resources::remembered;
 use crate::provider::vault_access::{Place, is_own};
 use crate::requirements::azure::{Needer, Role};
-use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 
@@ -50,13 +50,14 @@ fn read_principals(list: Vec<String>) -> (BTreeSet<PrincipalId>, Vec<String>) {
     (principals, unreadable)
 }
 
-/// Takes over the access that is this provider's: assignments that carry its name, and the access of the disk encryption set, which the
-/// binding has given after this resource gave the others.
+/// Takes over the access that is this resource's: assignments that say so, and the access of the disk encryption set, which the binding has
+/// given after this resource gave the others.
 pub(super) async fn adopt(
     cx: &Context<Client>,
     facts: &VaultKeyFacts,
     key: &VaultKeyId,
     vault_id: &VaultResourceId,
+    workspace: Option<&WorkspaceResourceId>,
     there: &BTreeSet<PrincipalId>,
     needers: &[Needer],
 ) {
@@ -66,6 +67,7 @@ pub(super) async fn adopt(
     let place = Place {
         key,
         vault: vault_id,
+        workspace,
     };
     let mut own = added(cx, key);
     let before = own.len();
@@ -75,11 +77,15 @@ pub(super) async fn adopt(
         if own.contains(principal) {
             continue;
         }
-        let is_disks = needers
-            .iter()
-            .any(|one| one.principal == *principal && one.role == Role::DiskEncryptionSet);
+        let is = |role: Role| {
+            let mut all = needers.iter();
+            all.any(|one| one.principal == *principal && one.role == role)
+        };
+        let is_disks = is(Role::DiskEncryptionSet);
+        // A local role does not say for which workspace it was given, and every workspace of the tenant has this principal.
+        let is_shared = vault.access == AccessModel::LocalRoles && is(Role::AzureDatabricks);
         let is_ours = match is_own(cx.client(), place, vault, principal).await {
-            Ok(Some(is_ours)) => is_ours,
+            Ok(Some(is_ours)) => is_ours && !is_shared,
             Ok(None) => is_disks && awaits_disks,
             Err(_) => false,
         };

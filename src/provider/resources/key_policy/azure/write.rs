@@ -1,21 +1,21 @@
 //! Preparing the workspace, giving access and taking it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::in_use::refuse_removal;
+use super::in_use::{Removal, refuse_removal};
 use super::own::{ADDED, AWAITS_DISKS, added, adopt};
-use super::{key_name, name_of, parts, unread};
+use super::{is_shared, key_name, name_of, parts, principals_in, unread};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::attach::arm::send;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::PolicyStep;
-use crate::provider::resources::key_policy::KeyPolicyModel;
+use crate::provider::keys::{KeyShares, PolicyStep};
+use crate::provider::resources::key_policy::{DESTROYING, KeyPolicyModel, leaving};
 use crate::provider::resources::{all_known, known_set, timeout};
-use crate::provider::vault_access::{Place, grant, revoke};
+use crate::provider::vault_access::{Place, grant, leave, revoke};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::UseCase;
@@ -110,6 +110,13 @@ async fn prepared(
     }
 }
 
+/// Who wants what in this run, which applies.
+fn keys_shares(cx: &Context<Client>) -> &KeyShares {
+    let shares = cx.client().keys().shares();
+    shares.applies();
+    shares
+}
+
 pub(in super::super) async fn put(
     cx: &Context<Client>,
     plan: KeyPolicyModel,
@@ -149,6 +156,11 @@ async fn put_access(
         return Err(bug().into());
     };
     let (key, vault_id) = (key.clone(), vault_id.clone());
+    let (at, is_whole_vault) = (
+        azure.workspace_resource_id.known().cloned(),
+        azure.is_whole_vault(),
+    );
+    let shares = keys_shares(cx);
     keys.is_in_vault(&key, vault_id.clone());
     let workspace = match azure.workspace_resource_id.known() {
         None => None,
@@ -179,6 +191,7 @@ async fn put_access(
     let place = Place {
         key: &key,
         vault: &vault_id,
+        workspace: at.as_ref(),
     };
     if !open.is_empty() {
         refuse_unknown(cx, &plan, place, open).await?;
@@ -211,14 +224,38 @@ async fn put_access(
     };
     // What an interrupted run has given is recognised by its name.
     let there = wanted.keys().cloned().collect();
-    adopt(cx, &facts, &key, &vault_id, &there, &needers).await;
+    adopt(cx, &facts, &key, &vault_id, at.as_ref(), &there, &needers).await;
     cx.set_private(AWAITS_DISKS, &awaits_disks);
+    leaving::stays(cx);
     let mut own = added(cx, &key);
-    let lost: Vec<PrincipalId> = own
+    // What it has in common with one that went in this run is its own from now on.
+    let names = wanted.keys().map(ToString::to_string).collect();
+    let inherited = shares.inherited(&key_name(&key), &names);
+    own.extend(principals_in(&wanted.keys().cloned().collect(), &inherited));
+    cx.set_private(ADDED, &own);
+    let given_up: BTreeSet<PrincipalId> = own
         .iter()
         .filter(|one| !wanted.contains_key(one))
         .cloned()
         .collect();
+    let names = given_up.iter().map(ToString::to_string).collect();
+    let kept = shares.wanted_by_others(is_shared(&key, is_whole_vault), &names);
+    let mut lost = principals_in(
+        &given_up,
+        &leaving::removed(&names, &BTreeSet::new(), &kept),
+    );
+    // What workspaces need by now stays, whatever the plan has seen.
+    let removal = Removal {
+        lost: &lost,
+        what: "This change",
+        stage: Stage::Apply,
+        is_whole_vault,
+        is_agreed: plan.may_be_destroyed(),
+    };
+    if let Err(refused) = refuse_removal(cx, &key, &removal).await {
+        leaving::left(cx, &key_name(&key), refused);
+        lost.clear();
+    }
     for principal in lost {
         revoke(client, place, &principal).await?;
         own.remove(&principal);
@@ -276,10 +313,21 @@ pub(in super::super) async fn delete(
     let Some((azure, key, vault)) = parts(&state) else {
         return Ok(());
     };
-    let mut own = added(cx, key);
-    if !state.may_be_destroyed() {
-        refuse_removal(cx, key, &own, "Destroying this resource", Stage::Apply).await?;
-    }
+    let (mut own, name) = (added(cx, key), key_name(key));
+    let (shares, is_whole_vault) = (keys_shares(cx), azure.is_whole_vault());
+    let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
+    let mut kept = leaving::kept(cx, &name, &names);
+    kept.extend(shares.wanted_by_others(is_shared(key, is_whole_vault), &names));
+    shares.leaves(name, kept.clone());
+    let going = principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept));
+    let removal = Removal {
+        lost: &going,
+        what: DESTROYING,
+        stage: Stage::Apply,
+        is_whole_vault,
+        is_agreed: state.may_be_destroyed(),
+    };
+    refuse_removal(cx, key, &removal).await?;
     let left: Vec<String> = azure
         .principals()
         .difference(&own)
@@ -287,17 +335,24 @@ pub(in super::super) async fn delete(
         .collect();
     if !left.is_empty() {
         cx.warn(Diagnostic::warning(
-            "Access that this resource did not give stays",
+            "Some principals keep access to the key: this resource did not grant it",
             format!(
-                "As far as the state says, these principals had the use of {key} before:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
+                "These principals had the use of {key} before:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
                  --include-inherited --output table",
                 left.join("\n"),
                 key.name()
             ),
         ));
     }
-    let place = Place { key, vault };
-    for principal in own.clone() {
+    let place = Place {
+        key,
+        vault,
+        workspace: azure.workspace_resource_id.known(),
+    };
+    for principal in principals_in(&own, &kept) {
+        leave(cx.client(), place, &principal).await;
+    }
+    for principal in going {
         revoke(cx.client(), place, &principal).await?;
         own.remove(&principal);
         cx.set_private(ADDED, &own);

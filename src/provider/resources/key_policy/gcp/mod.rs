@@ -10,18 +10,19 @@ use serde::{Deserialize, Serialize};
 
 use self::edit::is_granted;
 use self::write::{Write, bindings, write};
-use super::KeyPolicyModel;
 use super::in_use::{User, refuse_after_rotation, users_of};
+use super::leaving::{self, FORGET};
+use super::{DESTROYING, KeyPolicyModel, with_former};
 use crate::clouds::gcp::GcpError;
 use crate::preflight::Stage;
 use crate::preflight::gcp::{Binding, PlannedMembers, Question, judge, location};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::PolicyStep;
+use crate::provider::keys::{PolicyStep, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
-use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
+use crate::vocabulary::{Key, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -162,7 +163,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
     if no_accounts && (gcp.workspace_project_number.is_null() || !is_storage) {
         found.push(
             Diagnostic::error(
-                "Nobody is named who needs the key",
+                "No service account is set",
                 "Set `databricks_service_accounts` to the service accounts of Databricks (`dbxcmk_key_configuration.….gcp.service_account_email`), \
                  and for the use case `STORAGE` also `workspace_project_number`.",
             )
@@ -190,7 +191,7 @@ pub(super) async fn plan(
     };
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
     cx.client().keys().policies().came_to(key, step);
-    Ok(outcome?)
+    with_former(cx, change, plan, outcome).await
 }
 
 async fn plan_members(
@@ -199,6 +200,7 @@ async fn plan_members(
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Diagnostics> {
     let (client, keys) = (cx.client(), cx.client().keys().gcp());
+    leaving::wants(cx, &plan.model, change.prior.as_ref(), shared(&plan.model));
     let cases = plan.model.use_cases.clone();
     let may_be_destroyed = plan.model.may_be_destroyed();
     let ignored = plan.model.ignore_findings.clone();
@@ -256,12 +258,40 @@ async fn plan_members(
     let lost: BTreeSet<String> = prior
         .map(|prior| prior.members().difference(&wanted).cloned().collect())
         .unwrap_or_default();
-    if !may_be_destroyed
-        && let Err(errors) = refuse_removal(cx, &key, &lost, "This change", Stage::Plan).await
-    {
+    let name = Key::from(key.clone());
+    let shares = client.keys().shares();
+    if !lost.is_empty() && !shares.is_applying() {
+        shares.complete().await;
+    }
+    let kept = shares.wanted_by_others(|one| *one == name, &lost);
+    let lost = leaving::removed(&lost, &wanted, &kept);
+    let removal = Removal {
+        lost: &lost,
+        what: "This change",
+        stage: Stage::Plan,
+        is_agreed: may_be_destroyed,
+    };
+    if let Err(errors) = refuse_removal(cx, &key, &removal).await {
         found.extend(errors);
     }
     split(cx, found)
+}
+
+/// What a model wants of its key, as other key policies of the run are told.
+fn shared(model: &KeyPolicyModel) -> Wanted {
+    let Some(gcp) = model.gcp.known() else {
+        return Wanted::default();
+    };
+    match gcp.usage(&model.use_cases) {
+        Some(usage) => Wanted {
+            items: members_of(&usage),
+            has_unknown: false,
+        },
+        None => Wanted {
+            items: BTreeSet::new(),
+            has_unknown: true,
+        },
+    }
 }
 
 fn all_known_of(accounts: &Attr<Vec<Attr<ServiceAccount>>>) -> Vec<ServiceAccount> {
@@ -292,10 +322,10 @@ async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnos
     }
     Some(
         Diagnostic::error(
-            "The identity that runs Terraform may not change the IAM policy of the key",
+            "Terraform is not allowed to change the IAM policy of the key",
             format!(
                 "It lacks {} on {key}, so the apply would fail.\n\nGrant it:\n\n  gcloud kms keys add-iam-policy-binding {} --project {} \
-                 --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin",
+                 --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin\n\nA custom role with these two permissions is enough.",
                 missing.join(" and "),
                 key.key(),
                 key.project(),
@@ -307,41 +337,93 @@ async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnos
     )
 }
 
+/// What is taken away.
+struct Removal<'a> {
+    /// From whom.
+    lost: &'a BTreeSet<String>,
+    /// What takes it, as `This change`.
+    what: &'a str,
+    stage: Stage,
+    /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
+    is_agreed: bool,
+}
+
 /// Refuses to take from a workspace what it needs.
 async fn refuse_removal(
     cx: &Context<Client>,
     key: &CryptoKeyName,
-    lost: &BTreeSet<String>,
-    what: &str,
-    stage: Stage,
+    removal: &Removal<'_>,
 ) -> Result<(), Diagnostics> {
-    if lost.is_empty() {
+    if removal.lost.is_empty() {
         return Ok(());
     }
-    let only_agents = lost.iter().all(|member| agent_of(member).is_some());
-    let key_name = key.clone().into();
-    let users: Vec<User> = users_of(cx.client(), &key_name)
-        .await?
-        .into_iter()
-        // What only the service agents lose concerns the workspaces whose storage the key encrypts.
-        .filter(|user| !only_agents || user.cases.contains(&UseCase::Storage))
-        .collect();
-    if users.is_empty() {
-        return refuse_after_rotation(cx, &key_name, what, stage).await;
+    match refusal(cx, key, removal).await {
+        Err(refused) if removal.is_agreed => {
+            leaving::agreed(cx, &key.clone().into(), refused);
+            Ok(())
+        }
+        outcome => outcome,
     }
-    let lost: Vec<String> = lost.iter().map(|member| format!("  - {member}")).collect();
-    let users: Vec<String> = users.iter().map(User::in_words).collect();
+}
+
+/// The workspaces that need some of these members, one line each. What only the service agents have concerns the workspaces whose storage the
+/// key encrypts.
+async fn needing(
+    client: &Client,
+    key: &Key,
+    members: &BTreeSet<String>,
+) -> Result<Vec<String>, Diagnostics> {
+    let only_agents = members.iter().all(|member| agent_of(member).is_some());
+    let users = users_of(client, key).await?;
+    let users = users
+        .iter()
+        .filter(|user| !only_agents || user.cases.contains(&UseCase::Storage));
+    Ok(users.map(User::in_words).collect())
+}
+
+async fn refusal(
+    cx: &Context<Client>,
+    key: &CryptoKeyName,
+    removal: &Removal<'_>,
+) -> Result<(), Diagnostics> {
+    let (what, key_name) = (removal.what, key.clone().into());
+    let users = needing(cx.client(), &key_name, removal.lost).await?;
+    if users.is_empty() {
+        return refuse_after_rotation(cx, &key_name, what, removal.stage).await;
+    }
+    let lost: Vec<String> = removal
+        .lost
+        .iter()
+        .map(|one| format!("  - {one}"))
+        .collect();
     Err(Diagnostic::error(
         "Workspaces need these members of the key's IAM policy",
         format!(
-            "{what} would take the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
-             clusters do not start. A key cannot be detached from a workspace.\n\nPut back what the configuration no longer names, or delete the \
-             workspaces first. To remove the members although the workspaces need them, set `force_destroy = true` and apply that before.",
+            "{what} takes the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
+             clusters do not start. A key cannot be detached from a workspace.\n\n{} To remove the members although the workspaces need them, set \
+             `force_destroy = true` and apply that before.",
             lost.join("\n"),
-            users.join("\n")
+            users.join("\n"),
+            remedy(what),
         ),
     )
     .into())
+}
+
+fn remedy(what: &str) -> String {
+    match what {
+        "This change" => {
+            "Put back what the configuration no longer names, or delete the workspaces first."
+                .to_owned()
+        }
+        DESTROYING => format!(
+            "Delete the workspaces first, then this resource. To leave the members in the IAM policy and let Terraform forget them:{FORGET}\n\n"
+        ),
+        _ => format!(
+            "Keep this key policy, and add a second `dbxcmk_key_policy` for the other key. To leave the members in the IAM policy of the former key, \
+             let Terraform forget this resource, and add the other key under another name:{FORGET}\n\n"
+        ),
+    }
 }
 
 /// The same model, with what of the policy is recognised as for Databricks.
@@ -431,16 +513,33 @@ fn added(cx: &Context<Client>, key: &CryptoKeyName) -> BTreeSet<String> {
     remembered(cx, ADDED, key, follows).unwrap_or_default()
 }
 
-pub(super) async fn plan_destroy(
+/// A plan that destroys this resource, or gives its key up.
+pub(super) async fn plan_leaving(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
-) -> Result<(), Unfinished> {
-    match parts(state) {
-        Some((_, key)) if !state.may_be_destroyed() => {
-            let what = "Destroying this resource";
-            Ok(refuse_removal(cx, key, &added(cx, key), what, Stage::Plan).await?)
+    what: &str,
+) -> Result<(), Diagnostics> {
+    let Some((_, key)) = parts(state) else {
+        return Ok(());
+    };
+    let (own, name) = (added(cx, key), Key::from(key.clone()));
+    let shares = cx.client().keys().shares();
+    let kept = shares.kept(|one| *one == name, &own).await;
+    leaving::note(cx, &name, kept.clone());
+    let removal = Removal {
+        lost: &leaving::removed(&own, &BTreeSet::new(), &kept),
+        what,
+        stage: Stage::Plan,
+        is_agreed: state.may_be_destroyed(),
+    };
+    match refuse_removal(cx, key, &removal).await {
+        // The replacement of this object is there already, and nothing could ever remove the object if this failed.
+        Err(refused) if shares.is_applying() => {
+            leaving::note(cx, &name, own);
+            leaving::left(cx, &name, refused);
+            Ok(())
         }
-        _ => Ok(()),
+        outcome => outcome,
     }
 }
 
@@ -481,9 +580,24 @@ pub(super) async fn read(
             .into_iter()
             .filter(|member| is_granted(&live, member))
             .collect();
+        let gone: BTreeSet<String> = gcp.members().difference(&there).cloned().collect();
         gcp.members = set_of(&there);
+        warn_of_missing(cx, &key, &gone).await;
     }
     Ok(Some(state))
+}
+
+/// Names the workspaces that cannot use the key now, because members are gone from its policy.
+async fn warn_of_missing(cx: &Context<Client>, key: &CryptoKeyName, gone: &BTreeSet<String>) {
+    if gone.is_empty() {
+        return;
+    }
+    let key = key.clone().into();
+    let what: Vec<String> = gone.iter().map(|one| format!("  - {one}")).collect();
+    match needing(cx.client(), &key, gone).await {
+        Ok(users) => leaving::cut_off(cx, &key, &what, &users),
+        Err(errors) => errors.into_iter().for_each(|one| cx.warn(as_warning(one))),
+    }
 }
 
 pub(super) async fn put(
@@ -498,7 +612,7 @@ pub(super) async fn put(
         if prior.is_some() { "update" } else { "create" },
         SETTLE,
     );
-    let cases = plan.use_cases.clone();
+    let (cases, may_be_destroyed) = (plan.use_cases.clone(), plan.may_be_destroyed());
     let Attr::Known(gcp) = &mut plan.gcp else {
         return Err(bug().into());
     };
@@ -509,21 +623,42 @@ pub(super) async fn put(
     if gcp.members.is_unknown() {
         gcp.members = set_of(&wanted);
     }
-    let own = added(cx, &key);
-    let remove: BTreeSet<String> = own.difference(&wanted).cloned().collect();
+    let shares = cx.client().keys().shares();
+    shares.applies();
+    let (own, name) = (added(cx, &key), Key::from(key.clone()));
+    let kept = shares.wanted_by_others(|one| *one == name, &own);
+    let mut remove = match prior {
+        Some(_) => leaving::removed(&own, &wanted, &kept),
+        None => BTreeSet::new(),
+    };
+    // What workspaces need by now stays, whatever the plan has seen.
+    let removal = Removal {
+        lost: &remove,
+        what: "This change",
+        stage: Stage::Apply,
+        is_agreed: may_be_destroyed,
+    };
+    let needed = refuse_removal(cx, &key, &removal).await;
+    let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
+    if let Err(refused) = needed {
+        leaving::left(cx, &name, refused);
+        now.extend(std::mem::take(&mut remove));
+    }
     let order = Write {
         key: &key,
         wanted: &wanted,
         remove: &remove,
         deadline,
     };
-    let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
     let outcome = write(cx, &order, &mut now).await;
+    // What it has in common with one that went in this run is its own from now on.
+    now.extend(shares.inherited(&name, &wanted));
     if outcome.is_err() {
         // Whom it could not remove, it removes the next time.
         now.extend(remove.iter().cloned());
     }
     cx.set_private(ADDED, &now);
+    leaving::stays(cx);
     let policies = cx.client().keys().policies();
     policies.came_to(Some(key.clone().into()), PolicyStep::Done);
     outcome?;
@@ -535,10 +670,19 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let Some((gcp, key)) = parts(&state) else {
         return Ok(());
     };
-    let own = added(cx, key);
-    if !state.may_be_destroyed() {
-        refuse_removal(cx, key, &own, "Destroying this resource", Stage::Apply).await?;
-    }
+    let (own, name) = (added(cx, key), Key::from(key.clone()));
+    let shares = cx.client().keys().shares();
+    shares.applies();
+    let kept = leaving::kept(cx, &name, &own);
+    shares.leaves(name, kept.intersection(&own).cloned().collect());
+    let going = leaving::removed(&own, &BTreeSet::new(), &kept);
+    let removal = Removal {
+        lost: &going,
+        what: DESTROYING,
+        stage: Stage::Apply,
+        is_agreed: state.may_be_destroyed(),
+    };
+    refuse_removal(cx, key, &removal).await?;
     let left: Vec<String> = gcp
         .members()
         .difference(&own)
@@ -558,7 +702,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
             ),
         ));
     }
-    if own.is_empty() {
+    if going.is_empty() {
         return Ok(());
     }
     if let Err(GcpError::NotFound(_)) = cx.client().keys().gcp().cloud().key(key).await {
@@ -567,7 +711,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let order = Write {
         key,
         wanted: &BTreeSet::new(),
-        remove: &own,
+        remove: &going,
         deadline: timeout(&state.timeouts, "delete", SETTLE),
     };
     write(cx, &order, &mut BTreeSet::new()).await

@@ -252,7 +252,11 @@ async fn grant_disks(
         .on("managed_disks_key_configuration_id")
         .into());
     };
-    let place = Place { key, vault };
+    let place = Place {
+        key,
+        vault,
+        workspace: Some(id),
+    };
     grant(
         cx,
         place,
