@@ -277,9 +277,11 @@ mod with_twins {
         // Another name without `moved`.
         stage.configure(&twin("c", BOTH, &key));
         stage.workdir.apply();
-        assert_eq!((stage.kms.policy(&key), puts()), (all, before));
+        assert_eq!((stage.kms.policy(&key), puts()), (all.clone(), before));
         stage.workdir.empty_plan();
-        stage.workdir.refused_destroy();
+        // It has added nothing of it itself.
+        stage.workdir.destroy().warning(STAYS);
+        assert_eq!(stage.kms.policy(&key), all);
     }
 
     /// With another name, what the old one added is the new one's to remove.

@@ -14,9 +14,11 @@ use tokio::time::Instant;
 use super::configured::resource_blocks;
 use crate::vocabulary::Key;
 
-/// How long a destruction waits for the other key policies of the plan. Terraform plans several resources at once; one that depends on
-/// something slow may come later, and then what workspaces need is refused as ever.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. One that
+/// comes even later is not seen, and then what workspaces need is refused as ever.
+const PATIENCE: Duration = super::walk::PATIENCE.saturating_mul(2);
+/// The same where no key policy was read: in an apply, where only those come that change, and in a plan without a refresh.
+const LESS: Duration = Duration::from_secs(1);
 /// The same when it looks as if everything was to be destroyed, so that no other one comes.
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -67,8 +69,13 @@ impl Shares {
         if self.policies.len() >= expected {
             return true;
         }
-        let all_go = !self.was_read && self.policies.is_empty() && self.leaving >= expected;
-        waited >= if all_go { SHORT } else { PATIENCE }
+        let all_go = self.policies.is_empty() && self.leaving >= expected;
+        let patience = match (self.was_read, all_go) {
+            (true, _) => PATIENCE,
+            (false, true) => SHORT,
+            (false, false) => LESS,
+        };
+        waited >= patience
     }
 }
 
@@ -219,8 +226,8 @@ mod tests {
             ("one is still to come", 1, 1, true, 2, PATIENCE),
             ("the one that stays is late", 0, 1, true, 1, PATIENCE),
             ("terraform destroy", 0, 2, false, 2, SHORT),
-            ("a part of terraform destroy", 0, 1, false, 2, PATIENCE),
-            ("without a refresh", 1, 1, false, 2, PATIENCE),
+            ("a part of terraform destroy", 0, 1, false, 2, LESS),
+            ("without a refresh", 1, 1, false, 2, LESS),
         ];
         for (what, come, leaving, was_read, expected, end) in rows {
             let mut shares = Shares {

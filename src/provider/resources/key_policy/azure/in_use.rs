@@ -121,7 +121,7 @@ async fn refusal(
         "Workspaces need this access to the key",
         format!(
             "{what} takes the use of {key} from these principals:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to their \
-             data, or their clusters do not start.{whole}\n\n{} To remove the access although the workspaces need it, set `force_destroy = true` and \
+             data, or their clusters do not start.{whole}\n\n{}To remove the access although the workspaces need it, set `force_destroy = true` and \
              apply that before.",
             lost.join("\n"),
             named.join("\n"),
@@ -145,7 +145,7 @@ pub(super) fn in_words(
 fn remedy(what: &str) -> String {
     match what {
         "This change" => {
-            "Put back what the configuration no longer names, give the workspaces another key first, or delete them.".to_owned()
+            "Put back what the configuration no longer names, give the workspaces another key first, or delete them. ".to_owned()
         }
         DESTROYING => format!(
             "Give the workspaces another key first, or delete them, then destroy this resource. To leave the access and let Terraform forget \

@@ -400,7 +400,7 @@ async fn refusal(
         "Workspaces need these members of the key's IAM policy",
         format!(
             "{what} takes the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
-             clusters do not start. A key cannot be detached from a workspace.\n\n{} To remove the members although the workspaces need them, set \
+             clusters do not start. A key cannot be detached from a workspace.\n\n{}To remove the members although the workspaces need them, set \
              `force_destroy = true` and apply that before.",
             lost.join("\n"),
             users.join("\n"),
@@ -413,7 +413,7 @@ async fn refusal(
 fn remedy(what: &str) -> String {
     match what {
         "This change" => {
-            "Put back what the configuration no longer names, or delete the workspaces first."
+            "Put back what the configuration no longer names, or delete the workspaces first. "
                 .to_owned()
         }
         DESTROYING => format!(
