@@ -37,7 +37,7 @@ pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> 
                 "{} lets Databricks also call {}",
                 labels(policy, &by).join(" and "),
                 unique(too_much).join(", ")
-            )).why("A grant outlives the statement: whoever created it uses the key until the grant is revoked. Databricks creates grants for AWS services at most.").remedy("Replace a wildcard such as `kms:*` by the documented actions, and limit kms:CreateGrant and kms:RevokeGrant by the condition \"Bool\": {\"kms:GrantIsForAWSResource\": \"true\"}."));
+            )).why("A grant outlives the statement that allowed it: its grantee uses the key until the grant is revoked. Databricks creates grants for AWS services at most.").remedy("Replace a wildcard such as `kms:*` by the documented actions, and limit kms:CreateGrant and kms:RevokeGrant by the condition \"Bool\": {\"kms:GrantIsForAWSResource\": \"true\"}."));
     }
     findings.extend(grants_of_the_role(policy, facts, question));
     let is_open = |statement: &&kms_policy::Statement| {
@@ -109,7 +109,7 @@ fn grants_of_the_role(policy: &Document, facts: &KeyFacts, question: &Question) 
         facts.policy_called(),
         labels(policy, &by).join(" and ")
     );
-    let why = "A grant outlives the statement: whoever created it uses the key until the grant is revoked. For cluster volumes, EC2 alone asks for grants.";
+    let why = "A grant outlives the statement that allowed it: its grantee uses the key until the grant is revoked. For cluster volumes, EC2 alone asks for grants.";
     let remedy = "Add the documented condition \"ForAnyValue:StringLike\": {\"kms:ViaService\": \"ec2.*.amazonaws.com\"} to that statement.";
     let finding = Id::PolicyTooMuch.warning(Subject::Key);
     Some(finding.found(found).why(why).remedy(remedy))

@@ -490,7 +490,7 @@ async fn warn_of_grants(cx: &Context<Client>, key: &KeyArn) {
     cx.warn(Diagnostic::warning(
         summary,
         format!(
-            "{found}\n\nA grant outlives the statement that allowed it: whoever has it uses the key until it is revoked.\n\nList the grants, and \
+            "{found}\n\nA grant outlives the statement that allowed it: its grantee uses the key until the grant is revoked.\n\nList the grants, and \
              revoke those that nobody needs:\n\n  aws kms list-grants --region {} --key-id {key}\n  aws kms revoke-grant --region {} --key-id {key} \
              --grant-id …",
             key.region(),
