@@ -471,7 +471,7 @@ mod the_account {
             "main.tf",
             &text.replace(
                 "  settle_time",
-                "  wait_for_compute = \"40s\"\n  settle_time",
+                "  wait_for_compute = \"10m\"\n  settle_time",
             ),
         );
         let run = std::thread::scope(|scope| {

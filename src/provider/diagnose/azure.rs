@@ -9,8 +9,8 @@ pub fn azure(summary: &str, key: &VaultKeyId, error: &AzureError) -> Diagnostic 
     let detail = match error {
         AzureError::Denied(message) => format!(
             "Azure refuses. It says: \"{message}\".\n\nAllow the identity that runs Terraform to administer {key}: with role assignments the role \
-             Key Vault Crypto Officer and, to assign roles, Key Vault Data Access Administrator or User Access Administrator; with access \
-             policies the key permissions get, list, update, delete and recover."
+             Key Vault Crypto Officer and, to assign roles, Key Vault Data Access Administrator, Role Based Access Control Administrator, or \
+             User Access Administrator; with access policies the key permissions get, list, update, delete and recover."
         ),
         AzureError::Firewall(message) => format!(
             "The network rules of the vault {} do not let this machine in. Azure says: \"{message}\".\n\nRun Terraform in a network that the \
