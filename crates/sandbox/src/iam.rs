@@ -1,7 +1,7 @@
 //! IAM: roles and their policies. Roles can be made, with inline policies, and taken away.
 //!
 //! Source: IAM API reference, GetRole, ListAttachedRolePolicies, GetPolicy, GetPolicyVersion, ListRolePolicies, GetRolePolicy, CreateRole,
-//! DeleteRole, UpdateAssumeRolePolicy, PutRolePolicy, DeleteRolePolicy. Policy documents are percent-encoded (RFC 3986).
+//! DeleteRole, UpdateAssumeRolePolicy, PutRolePolicy, DeleteRolePolicy, TagRole, UntagRole, ListRoleTags. Policy documents are percent-encoded (RFC 3986).
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -28,6 +28,8 @@ pub struct Role {
     pub attached: BTreeMap<String, String>,
     /// Its permissions boundary: ARN and document.
     pub boundary: Option<(String, String)>,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
 }
 
 impl Role {
@@ -45,6 +47,7 @@ impl Role {
             )]),
             attached: BTreeMap::new(),
             boundary: None,
+            tags: BTreeMap::new(),
         }
     }
 
@@ -56,6 +59,7 @@ impl Role {
             inline: BTreeMap::new(),
             attached: BTreeMap::new(),
             boundary: None,
+            tags: BTreeMap::new(),
         }
     }
 
@@ -209,11 +213,27 @@ fn shown(role: &Role) -> String {
     format!(
         "<Role><Path>{path}</Path><RoleName>{}</RoleName><RoleId>AROASANDBOXSANDBOX00</RoleId><Arn>{}</Arn><CreateDate>\
          2024-01-01T00:00:00Z</CreateDate><AssumeRolePolicyDocument>{}</AssumeRolePolicyDocument><MaxSessionDuration>3600\
-         </MaxSessionDuration>{boundary}</Role>",
+         </MaxSessionDuration>{boundary}<Tags>{}</Tags></Role>",
         role.name(),
         role.arn,
-        encoded(&role.trust)
+        encoded(&role.trust),
+        tags(role)
     )
+}
+
+fn tags(role: &Role) -> String {
+    let shown = |(name, value): (&String, &String)| {
+        format!("<member><Key>{name}</Key><Value>{value}</Value></member>")
+    };
+    role.tags.iter().map(shown).collect()
+}
+
+/// The tags of a request.
+fn tags_of(form: &BTreeMap<String, String>) -> BTreeMap<String, String> {
+    let part = |at: u32, name: &str| form.get(&format!("Tags.member.{at}.{name}")).cloned();
+    (1..)
+        .map_while(|at| Some((part(at, "Key")?, part(at, "Value").unwrap_or_default())))
+        .collect()
 }
 
 /// Makes a role.
@@ -232,6 +252,7 @@ fn create(roles: &mut Vec<Role>, account: &str, form: &BTreeMap<String, String>)
     let arn = format!("arn:aws:iam::{account}:role{path}{name}");
     let role = Role {
         trust,
+        tags: tags_of(form),
         ..Role::named(&arn)
     };
     // Names are unique within the account, whatever the path.
@@ -287,6 +308,13 @@ fn change(
         }
         "DeleteRole" => {
             roles.remove(at);
+        }
+        "TagRole" => role.tags.extend(tags_of(form)),
+        "UntagRole" => {
+            let gone: Vec<String> = (1..)
+                .map_while(|at: u32| form.get(&format!("TagKeys.member.{at}")).cloned())
+                .collect();
+            role.tags.retain(|name, _| !gone.contains(name));
         }
         "UpdateAssumeRolePolicy" => role.trust = given("PolicyDocument"),
         "PutRolePolicy" => {
@@ -344,7 +372,13 @@ pub fn answer(shared: &Shared, request: &Request, action: &str) -> Answer {
             refusal(404, "NoSuchEntity", &message)
         }
         ("GetRole", Some(role)) => result(action, &shown(role)),
-        ("ListRoleTags", Some(_)) => result(action, "<Tags/><IsTruncated>false</IsTruncated>"),
+        ("ListRoleTags", Some(role)) => result(
+            action,
+            &format!(
+                "<Tags>{}</Tags><IsTruncated>false</IsTruncated>",
+                tags(role)
+            ),
+        ),
         ("ListInstanceProfilesForRole", Some(_)) => result(
             action,
             "<InstanceProfiles/><IsTruncated>false</IsTruncated>",

@@ -132,7 +132,7 @@ fn a_key_policy_names_what_iam_has() {
     for (principal, expected) in rows {
         assert_eq!(put(principal), expected, "{principal}");
     }
-    let form = "RoleName=team&Path=/teams/&AssumeRolePolicyDocument=%7B%7D";
+    let form = "RoleName=team&Path=/teams/&AssumeRolePolicyDocument=%7B%7D&Tags.member.1.Key=a&Tags.member.1.Value=b";
     assert_eq!(sandbox.iam("CreateRole", form).0, 200);
     assert_eq!(sandbox.iam("CreateRole", form).0, 409);
     assert_eq!(put(&team), "");
@@ -141,6 +141,15 @@ fn a_key_policy_names_what_iam_has() {
         shown.contains("<Path>/teams/</Path>") && shown.contains(&team),
         "{shown}"
     );
+    assert!(shown.contains("<Key>a</Key><Value>b</Value>"), "{shown}");
+    assert_eq!(
+        sandbox
+            .iam("UntagRole", "RoleName=team&TagKeys.member.1=a")
+            .0,
+        200
+    );
+    let (_, shown) = sandbox.iam("ListRoleTags", "RoleName=team");
+    assert!(shown.contains("<Tags></Tags>"), "{shown}");
     let inline = "RoleName=team&PolicyName=own&PolicyDocument=%7B%7D";
     assert_eq!(sandbox.iam("PutRolePolicy", inline).0, 200);
     assert_eq!(sandbox.iam("DeleteRole", "RoleName=team").0, 409);
