@@ -33,7 +33,7 @@ use super::http::{broken, pause, read};
 use super::pace::Pace;
 use super::tokens::{GoogleSource, Headers, Tokens};
 use crate::network::Proxies;
-use crate::vocabulary::AccountId;
+use crate::vocabulary::{AccountId, why_unread};
 
 /// How long a connection may take to open.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -367,7 +367,7 @@ pub fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
         file: file.display().to_string(),
         reason,
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable(error.to_string()))?;
+    let pem = std::fs::read(file).map_err(|error| unreadable(why_unread(&error)))?;
     let all = Certificate::from_pem_bundle(&pem)
         .map_err(|_| unreadable("it is not a PEM file".to_owned()))?;
     if all.is_empty() {

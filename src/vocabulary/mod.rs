@@ -8,6 +8,7 @@ mod cloud;
 mod configuration;
 mod databricks;
 mod deployment;
+mod files;
 pub mod gcp;
 mod hosts;
 
@@ -17,6 +18,7 @@ pub use cloud::{
 pub use configuration::{KeyReference, WorkspaceName};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
+pub use files::why_unread;
 pub use hosts::is_loopback;
 
 /// Serde by way of the textual form.

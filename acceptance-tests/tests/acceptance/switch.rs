@@ -213,6 +213,12 @@ fn a_deletion_is_taken_back(over: Over) {
         (0, &json!(false), &report["deletion_date"])
     );
     assert!(again["notes"].to_string().contains("was not applied"));
+    // The status and the plan ask the same judge.
+    let (_, status) = key(&stage, &["status", &arn]);
+    assert_eq!(
+        (&status["findings"][0]["id"], &status["deletion_date"]),
+        (&json!("kms-key-pending-deletion"), &report["deletion_date"])
+    );
     let run = stage.workdir.plan().run;
     let warning = run.warning("The key is scheduled for deletion");
     assert!(

@@ -315,3 +315,100 @@ fn workspaces(line: &mut impl FnMut(&str, &str), impact: &Impact) {
         );
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(number: usize, state: &str) -> VersionStatus {
+        VersionStatus {
+            version: number.to_string(),
+            state: state.to_owned(),
+            is_current: false,
+            deletion_date: None,
+            disabled_since: None,
+            used_by: Vec::new(),
+        }
+    }
+
+    fn impact() -> Impact {
+        Impact {
+            key: "K".to_owned(),
+            state: "Disabled".to_owned(),
+            deletion_date: None,
+            disabled_since: None,
+            versions: Vec::new(),
+            key_configurations: Vec::new(),
+            workspaces: Vec::new(),
+            needed_until: Some("2026-12-01T10:00:00Z".to_owned()),
+            not_visible: Vec::new(),
+            acknowledgement: Vec::new(),
+        }
+    }
+
+    /// Each version has a line, with its date; a finding says what was found, and a former key until when it is needed.
+    #[test]
+    fn people_see_versions_findings_and_a_former_key() {
+        let doomed = VersionStatus {
+            deletion_date: Some("2026-12-24T00:00:00Z".to_owned()),
+            ..version(1, "DESTROY_SCHEDULED")
+        };
+        let ours = VersionStatus {
+            is_current: true,
+            disabled_since: Some("2026-11-30T00:00:00Z".to_owned()),
+            used_by: vec!["4567".to_owned()],
+            ..version(2, "DISABLED")
+        };
+        let mut report = Report::of("K");
+        report.versions = vec![doomed, ours];
+        report.impact = Some(impact());
+        report.findings = Some(vec![Found {
+            id: "azure-key-disabled",
+            severity: "error",
+            summary: "The key in the vault is disabled".to_owned(),
+            found: "The version 2 of K is disabled.".to_owned(),
+        }]);
+        let text = report.text();
+        for words in [
+            "Versions        1 DESTROY_SCHEDULED, will be destroyed on 2026-12-24T00:00:00Z\n",
+            "2 DISABLED, disabled by this provider on 2026-11-30T00:00:00Z, encrypts new data, used by workspace 4567\n",
+            "Proof           1 finding\n",
+            "The version 2 of K is disabled.",
+            "Workspaces      none that this command can see",
+            "Former key      A workspace got another managed services key",
+            "until 2026-12-01T10:00:00Z at least",
+        ] {
+            assert!(text.contains(words), "{words} is missing in:\n{text}");
+        }
+        assert!(report.has_error_findings());
+    }
+
+    /// Of a key with many versions, those that are like all others are counted.
+    #[test]
+    fn many_versions_are_counted() {
+        let mut all: Vec<VersionStatus> = (1..=100).map(|one| version(one, "ENABLED")).collect();
+        all.push(version(101, "DISABLED"));
+        assert_eq!(
+            versions(&all),
+            ["101 DISABLED", "and 100 more that are enabled"]
+        );
+        assert_eq!(versions(&all[..3]).len(), 3);
+    }
+
+    /// What an earlier read said of the key is not repeated after the key has changed.
+    #[test]
+    fn notes_of_an_earlier_read_go() {
+        let status = |notes: &[&str]| KeyStatus {
+            state: crate::vocabulary::KeyState::Enabled,
+            deletion_date: None,
+            disabled_since: None,
+            versions: Vec::new(),
+            notes: notes.iter().map(|one| (*one).to_owned()).collect(),
+        };
+        let mut report = Report::of("K");
+        report.saw(&status(&["This provider did not disable the key."]));
+        report.notes.push("Something else.".to_owned());
+        report.saw(&status(&[]));
+        assert_eq!(report.notes, ["Something else."]);
+    }
+}

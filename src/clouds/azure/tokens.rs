@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use super::errors::AzureError;
 use super::{Audience, AzureCredential, AzureSettings};
 use crate::network::{NoBody, body};
+use crate::vocabulary::why_unread;
 
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
@@ -82,7 +83,13 @@ fn safe(text: &str) -> Result<url::Url, AzureError> {
 fn read_file(path: &Path) -> Result<SecretString, AzureError> {
     std::fs::read_to_string(path)
         .map(|text| SecretString::from(text.trim().to_owned()))
-        .map_err(|error| credentials_error(format!("{} cannot be read: {error}", path.display())))
+        .map_err(|error| {
+            credentials_error(format!(
+                "{} cannot be read: {}",
+                path.display(),
+                why_unread(&error)
+            ))
+        })
 }
 
 impl Tokens {

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use super::GcpSettings;
 use super::errors::GcpError;
 use crate::network::{NoBody, body};
+use crate::vocabulary::why_unread;
 
 /// What the token may be used for.
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -478,7 +479,13 @@ fn unreachable(error: reqwest::Error) -> GcpError {
 fn read_file(path: &Path) -> Result<SecretString, GcpError> {
     std::fs::read_to_string(path)
         .map(SecretString::from)
-        .map_err(|error| credentials_error(format!("{} cannot be read: {error}", path.display())))
+        .map_err(|error| {
+            credentials_error(format!(
+                "{} cannot be read: {}",
+                path.display(),
+                why_unread(&error)
+            ))
+        })
 }
 
 /// The subject token of a program. Source: AIP-4117; nothing is run unless the user allows it.

@@ -5,6 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::Tokens;
 use crate::databricks::auth::SubjectToken;
 use crate::databricks::errors::Error;
+use crate::vocabulary::why_unread;
 
 impl Tokens {
     /// The token as it is now: files and variables are renewed from outside, so they are read each time.
@@ -27,7 +28,7 @@ impl Tokens {
             SubjectToken::File(path) => match std::fs::read_to_string(path) {
                 Ok(token) if !token.trim().is_empty() => Ok(token.trim().into()),
                 Ok(_) => Err(self.failed(format!("the file {} is empty", path.display()), FILE_REMEDY)),
-                Err(error) => Err(self.failed(format!("the file {} cannot be read ({error})", path.display()), FILE_REMEDY)),
+                Err(error) => Err(self.failed(format!("the file {} cannot be read ({})", path.display(), why_unread(&error)), FILE_REMEDY)),
             },
         }
     }

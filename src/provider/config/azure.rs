@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{check_services, one_of, text};
 use crate::clouds::azure::{AzureCloud, AzureCredential, AzureSettings};
 use crate::vocabulary::azure::PrincipalId;
+use crate::vocabulary::why_unread;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Problem};
@@ -200,7 +201,8 @@ fn in_file(
     match std::fs::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Err(error) => Err(format!(
-            "the file {path}, which {variable} names, cannot be read: {error}"
+            "the file {path}, which {variable} names, cannot be read: {}",
+            why_unread(&error)
         )),
     }
 }
@@ -442,8 +444,12 @@ impl AzureBlock {
         first: &dyn Fn(&[&str]) -> Option<String>,
     ) -> Result<AzureCredential, String> {
         let read = |path: String| {
-            std::fs::read(&path)
-                .map_err(|error| format!("the client certificate {path} cannot be read: {error}"))
+            std::fs::read(&path).map_err(|error| {
+                format!(
+                    "the client certificate {path} cannot be read: {}",
+                    why_unread(&error)
+                )
+            })
         };
         let decoded = |encoded: String| {
             STANDARD
