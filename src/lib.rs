@@ -14,4 +14,6 @@ mod preflight;
 mod provider;
 pub mod requirements;
 pub mod review;
+#[cfg(test)]
+mod testing;
 pub mod vocabulary;

@@ -2,15 +2,17 @@
 //! `aws = { reuse_key_for_cluster_volume = false }` (without the last letter) plans the default, which cannot be taken back.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use hcl_edit::expr::{Expression, ObjectKey};
 use hcl_edit::structure::{Block, Body};
 use serde_json::{Value as Json, json};
 
-use super::sources::{Source, files, labels};
+use super::input::read;
+use super::sources::{Source, files, is_json, labels};
 use crate::provider::{Client, Dbxcmk};
+use kms_policy::json::{self as places, Kind as NodeKind, Member, Node, Place};
 use kms_policy::nearest;
 use tfplugin::data_source;
 use tfplugin::printable::{printable, printable_line};
@@ -29,7 +31,7 @@ pub struct LintArguments {
     /// Output format: text or json.
     #[arg(long, default_value = "text", value_parser = ["text", "json"])]
     format: String,
-    /// Directories and .tf files. Searches directories recursively, except hidden ones.
+    /// Directories, and .tf and .tf.json files. Searches directories recursively, except hidden ones.
     #[arg(default_value = ".")]
     paths: Vec<PathBuf>,
 }
@@ -87,25 +89,14 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
             printable(&format!("{path}: {reason}"))
         );
     };
-    let mut sources = Vec::new();
+    let mut paths = Vec::new();
     for path in &arguments.paths {
-        let all = if path.is_dir() {
-            files(path, true)
-        } else {
-            Ok(vec![path.clone()])
-        };
-        match all {
-            Ok(all) => {
-                for file in all {
-                    match Source::read(&file) {
-                        Ok(source) => sources.push(source),
-                        Err(unparsed) => {
-                            unusable(&unparsed.path.display().to_string(), unparsed.reason)
-                        }
-                    }
-                }
-            }
-            Err(error) => unusable(&path.display().to_string(), error.to_string()),
+        match path.is_dir() {
+            true => match files(path, true) {
+                Ok(all) => paths.extend(all),
+                Err(error) => unusable(&path.display().to_string(), error),
+            },
+            false => paths.push(path.clone()),
         }
     }
     let schemas = Schemas {
@@ -115,9 +106,18 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
     };
     let mut lines = Vec::new();
     let mut all = Vec::new();
-    for source in &sources {
-        let file = printable_line(&source.path.display().to_string()).into_owned();
-        for one in look(source, &schemas) {
+    let mut number = 0;
+    for path in paths {
+        let found = match look_at(&path, &schemas) {
+            Ok(found) => found,
+            Err(reason) => {
+                unusable(&path.display().to_string(), reason);
+                continue;
+            }
+        };
+        number += 1;
+        let file = printable_line(&path.display().to_string()).into_owned();
+        for one in found {
             let hint = one
                 .near
                 .as_deref()
@@ -127,7 +127,7 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
                 "{file}:{}: {}: `{}` does not exist{hint}",
                 one.line, one.block, one.name
             ));
-            all.push(json!({ "file": file, "line": one.line, "block": one.block, "name": one.name, "did_you_mean": one.near }));
+            all.push(as_json(&file, &one));
         }
     }
     let found = !all.is_empty();
@@ -139,16 +139,135 @@ pub fn run(arguments: &LintArguments) -> ExitCode {
             lines.join("\n")
         )
     } else {
-        format!(
-            "{} file{}: every name exists.",
-            sources.len(),
-            if sources.len() == 1 { "" } else { "s" }
-        )
+        match number {
+            0 if code != 0 => String::new(),
+            0 => "There is no `.tf` or `.tf.json` file here.".to_owned(),
+            1 => "1 file: every name exists.".to_owned(),
+            number => format!("{number} files: every name exists."),
+        }
     };
-    if writeln!(std::io::stdout(), "{}", printable(&answer)).is_err() {
+    if !answer.is_empty() && writeln!(std::io::stdout(), "{}", printable(&answer)).is_err() {
         return ExitCode::from(UNUSABLE);
     }
     ExitCode::from(if code == 0 && found { FOUND } else { code })
+}
+
+/// One name as JSON; the schema is docs/schemas/lint.schema.json.
+fn as_json(file: &str, one: &Unknown) -> Json {
+    json!({ "file": file, "line": one.line, "block": one.block, "name": one.name, "did_you_mean": one.near })
+}
+
+/// The names in a file that do not exist.
+fn look_at(path: &Path, schemas: &Schemas) -> Result<Vec<Unknown>, String> {
+    if is_json(path) {
+        return in_json(&read(path)?, schemas);
+    }
+    Ok(look(&Source::read(path)?, schemas))
+}
+
+/// The names in a configuration in JSON that do not exist.
+fn in_json(text: &str, schemas: &Schemas) -> Result<Vec<Unknown>, String> {
+    let root = places::parse(text)
+        .map_err(|fault| format!("{}: {}", Place::of(text, fault.offset), fault.message))?;
+    let mut found = Vec::new();
+    for (kind, bodies) in members_of(&root, "resource") {
+        let schema = schemas.resources.iter().find(|one| one.name() == kind);
+        if let Some(schema) = schema {
+            in_bodies(text, &kind, bodies, &schema.schema().attributes, &mut found);
+        }
+    }
+    for (kind, bodies) in members_of(&root, "data") {
+        let schema = schemas.data_sources.iter().find(|one| one.name() == kind);
+        if let Some(schema) = schema {
+            let attributes = &schema.schema().attributes;
+            in_bodies(
+                text,
+                &format!("data.{kind}"),
+                bodies,
+                attributes,
+                &mut found,
+            );
+        }
+    }
+    for (name, body) in members_of(&root, "provider") {
+        if name == "dbxcmk" {
+            let attributes = &schemas.provider.attributes;
+            in_object(text, body, attributes, "provider.dbxcmk", None, &mut found);
+        }
+    }
+    Ok(found)
+}
+
+/// An object, or each of a list of objects: Terraform takes both for blocks.
+fn objects(node: &Node) -> Vec<&[Member]> {
+    match &node.kind {
+        NodeKind::Object(members) => vec![members],
+        NodeKind::Array(elements) => elements.iter().flat_map(objects).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// What stands in the blocks of a kind, by name.
+fn members_of<'a>(root: &'a Node, block: &str) -> Vec<(String, &'a Node)> {
+    let blocks = root.member(block).map(objects).unwrap_or_default();
+    let members = blocks.into_iter().flatten();
+    members
+        .map(|member| (member.name.clone(), &member.value))
+        .collect()
+}
+
+fn in_bodies(
+    text: &str,
+    kind: &str,
+    bodies: &Node,
+    attributes: &[Attribute],
+    found: &mut Vec<Unknown>,
+) {
+    for member in objects(bodies).into_iter().flatten() {
+        let block = format!("{kind}.{}", member.name);
+        in_object(text, &member.value, attributes, &block, None, found);
+    }
+}
+
+/// `path`: the nested attribute whose value this is; none for a block, whose names Terraform itself checks.
+fn in_object(
+    text: &str,
+    node: &Node,
+    attributes: &[Attribute],
+    block: &str,
+    path: Option<&str>,
+    found: &mut Vec<Unknown>,
+) {
+    for member in objects(node).into_iter().flatten() {
+        let here = match path {
+            Some(path) => format!("{path}.{}", member.name),
+            None => member.name.clone(),
+        };
+        let known = attributes.iter().find(|one| one.name == member.name);
+        match (known, path) {
+            (Some(known), _) => {
+                if let Kind::Nested(_, inner) = &known.kind {
+                    in_object(text, &member.value, inner, block, Some(&here), found);
+                }
+            }
+            (None, None) => {}
+            (None, Some(path)) => {
+                let line = Place::of(text, member.name_span.start).line;
+                found.push(Unknown {
+                    line: u32::try_from(line).unwrap_or(u32::MAX),
+                    block: block.to_owned(),
+                    near: near(&member.name, attributes, path),
+                    name: here,
+                });
+            }
+        }
+    }
+}
+
+/// The name that may be meant.
+fn near(name: &str, attributes: &[Attribute], path: &str) -> Option<String> {
+    let names: Vec<&str> = attributes.iter().map(|one| one.name.as_ref()).collect();
+    nearest(name, &names).map(|near| format!("{path}.{near}"))
 }
 
 fn look(source: &Source, schemas: &Schemas) -> Vec<Unknown> {
@@ -219,17 +338,11 @@ fn in_expression(
                     }
                     Some(_) => {}
                     None => {
-                        let names: Vec<&str> = attributes
-                            .iter()
-                            .map(|attribute| attribute.name.as_ref())
-                            .collect();
-                        let line = source.line(key);
-                        let near = nearest(name, &names).map(|near| format!("{path}.{near}"));
                         found.push(Unknown {
-                            line,
+                            line: source.line(key),
                             block: block.to_owned(),
                             name: here,
-                            near,
+                            near: near(name, attributes, path),
                         });
                     }
                 }
@@ -268,7 +381,69 @@ fn in_expression(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::review::kind;
+    use crate::review::{AWS_SETTINGS, kind};
+
+    /// A configuration in JSON: with a block as an object, as a list, and with names that exist.
+    #[test]
+    fn names_in_json_are_looked_at() {
+        let schemas = Schemas {
+            provider: Dbxcmk.schema(),
+            resources: Dbxcmk.resources(),
+            data_sources: Dbxcmk.data_sources(),
+        };
+        let text = r#"{
+  "//": "a comment",
+  "provider": { "dbxcmk": [{ "aws": { "regio": "x" } }] },
+  "resource": [{ "dbxcmk_key_policy": { "x": { "nope": 1, "aws": {
+    "key_arn": "x", "cross_account_role": "y" } } } }, { "aws_kms_key": { "k": { "x": { "y": 1 } } } }],
+  "data": { "dbxcmk_key_readiness": { "r": [{ "aws": "${var.x}" }] } }
+}"#;
+        let found = in_json(text, &schemas).expect("it is JSON");
+        let schema = serde_json::from_str(include_str!("../../docs/schemas/lint.schema.json"))
+            .expect("the schema is JSON");
+        let answer: Json = found.iter().map(|one| as_json("x", one)).collect();
+        assert_eq!(
+            crate::testing::against(&schema, &answer, "answer"),
+            Vec::<String>::new()
+        );
+        let found: Vec<(u32, &str, &str, Option<&str>)> = found
+            .iter()
+            .map(|one| {
+                (
+                    one.line,
+                    one.block.as_str(),
+                    one.name.as_str(),
+                    one.near.as_deref(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            found,
+            [
+                (
+                    5,
+                    "dbxcmk_key_policy.x",
+                    "aws.cross_account_role",
+                    Some("aws.cross_account_role_arn")
+                ),
+                (3, "provider.dbxcmk", "aws.regio", Some("aws.region")),
+            ]
+        );
+        let error = in_json("{\n nope", &schemas).expect_err("it is no JSON");
+        assert!(error.starts_with("line 2, column 2: "), "{error}");
+    }
+
+    /// A review knows a whole `aws` block of the provider by its names.
+    #[test]
+    fn a_review_knows_every_name_of_the_aws_block() {
+        let schema = Dbxcmk.schema();
+        let aws = schema.attributes.iter().find(|one| one.name == "aws");
+        let Some(Kind::Nested(_, inner)) = aws.map(|one| &one.kind) else {
+            panic!("the provider has no `aws` block");
+        };
+        let names: Vec<&str> = inner.iter().map(|one| one.name.as_ref()).collect();
+        assert_eq!(AWS_SETTINGS, names);
+    }
 
     /// A review knows the names inside of our nested attributes by a list of its own; here the schemas say whether it is right.
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use super::input::read_bytes;
+use super::input::{decode, read_bytes};
 use super::sources::places;
 use crate::review::{self, Level, Plan, Report, Rule, review};
 use kms_policy::nearest;
@@ -94,8 +94,10 @@ pub fn run(arguments: &ReviewArguments) -> ExitCode {
     };
     // What is not text cannot be a plan in JSON; which of the mistakes it is, the review says.
     let text = match read_bytes(&arguments.file) {
-        Ok(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => return unusable(error.to_string()),
+        Ok(bytes) => {
+            decode(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into_owned())
+        }
+        Err(error) => return unusable(error),
     };
     let mut report = match review(&text) {
         Ok(report) => report,

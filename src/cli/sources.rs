@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::input::{in_words, read};
 use hcl_edit::repr::Span;
 use hcl_edit::structure::{Block, Body};
 
@@ -14,34 +15,21 @@ pub struct Source {
     body: Body,
 }
 
-/// A file that is not HCL, and why.
-#[derive(Debug)]
-pub struct Unparsed {
-    /// Where it is.
-    pub path: PathBuf,
-    /// What is wrong.
-    pub reason: String,
-}
-
 impl Source {
     /// Reads a file.
     ///
     /// # Errors
-    /// When it cannot be read, or is not HCL.
-    pub fn read(path: &Path) -> Result<Self, Unparsed> {
-        let unparsed = |reason: String| Unparsed {
-            path: path.to_path_buf(),
-            reason,
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| unparsed(error.to_string()))?;
+    /// When it cannot be read, or is not HCL: why, for a person.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = read(path)?;
         let body = hcl_edit::parser::parse_body(&text).map_err(|error| {
             let place = error.location();
-            unparsed(format!(
+            format!(
                 "line {}, column {}: {}",
                 place.line(),
                 place.column(),
                 error.message()
-            ))
+            )
         })?;
         Ok(Self {
             path: path.to_path_buf(),
@@ -70,19 +58,27 @@ pub fn labels(block: &Block) -> Vec<&str> {
     block.labels.iter().map(|label| label.as_str()).collect()
 }
 
-/// The `.tf` files of a directory, in order; with `deep`, also those of the directories in it, but for hidden ones.
+/// Whether a file has a configuration in JSON, by its name.
+pub fn is_json(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(".tf.json")
+}
+
+/// The `.tf` and `.tf.json` files of a directory, in order; with `deep`, also those of the directories in it, but for hidden ones.
 ///
 /// # Errors
-/// When the directory cannot be read.
-pub fn files(directory: &Path, deep: bool) -> std::io::Result<Vec<PathBuf>> {
+/// When the directory cannot be read: why, for a person.
+pub fn files(directory: &Path, deep: bool) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let (path, kind) = (entry.path(), entry.file_type()?);
+    for entry in std::fs::read_dir(directory).map_err(|error| in_words(&error))? {
+        let entry = entry.map_err(|error| in_words(&error))?;
+        let kind = entry.file_type().map_err(|error| in_words(&error))?;
+        let path = entry.path();
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
         if kind.is_dir() && deep && !is_hidden {
             found.extend(files(&path, deep)?);
-        } else if kind.is_file() && path.extension().is_some_and(|extension| extension == "tf") {
+        } else if kind.is_file()
+            && (path.extension().is_some_and(|extension| extension == "tf") || is_json(&path))
+        {
             found.push(path);
         }
     }
@@ -103,6 +99,7 @@ pub fn places(modules: &BTreeMap<String, PathBuf>) -> BTreeMap<String, (String, 
         for source in files(directory, false)
             .unwrap_or_default()
             .iter()
+            .filter(|file| !is_json(file))
             .filter_map(|file| Source::read(file).ok())
         {
             for block in source

@@ -1,13 +1,26 @@
 //! Keys of AWS KMS in a plan.
 
 use super::shape::Shape;
+use crate::requirements::aws::statements_of;
 use crate::vocabulary::Key;
-use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::aws::{KeyArn, RoleArn};
 
 /// The ARN of a key.
-pub(super) const KEY: Shape = Shape::Key(
+pub(super) const KEY: Shape = Shape::Form(
     |text| text.parse::<KeyArn>().is_ok(),
     "the ARN of a KMS key",
+);
+
+/// The ARN of a role.
+pub(super) const ROLE: Shape = Shape::Form(
+    |text| text.parse::<RoleArn>().is_ok(),
+    "the ARN of an IAM role",
+);
+
+/// The statements of a key policy.
+pub(super) const STATEMENTS: Shape = Shape::Form(
+    |text| statements_of(text).is_ok(),
+    "a list of policy statements",
 );
 
 /// The key of this name, if it is one.

@@ -5,7 +5,7 @@ use crate::vocabulary::Key;
 use crate::vocabulary::azure::VaultKeyId;
 
 /// The identifier of a key.
-pub(super) const KEY: Shape = Shape::Key(
+pub(super) const KEY: Shape = Shape::Form(
     |text| text.parse::<VaultKeyId>().is_ok(),
     "the identifier of a key in Key Vault or Managed HSM",
 );

@@ -45,23 +45,25 @@ rules! {
     AcceptedNothing "accepted-nothing" "An accepted finding does not occur"
         "`--accept` names a finding that this plan does not have. Remove the acceptance when it is no longer needed.";
     BindingForgotten "binding-forgotten" "The keys stay attached to a workspace"
-        "A `dbxcmk_workspace_binding` is destroyed. Databricks has no detach, so the workspace continues to use its keys.";
+        "A `dbxcmk_workspace_binding` is destroyed, or moves to another workspace. Destroying a binding does not detach anything, so the workspace continues to use its keys.";
     CheckFailed "check-failed" "A check fails"
         "A `check` block or a condition of this configuration does not hold.";
     CrossAccountRoleChanged "cross-account-role-changed" "The cross-account role of workspaces changes"
         "The workspaces will launch their clusters with another role, and no `dbxcmk_key_policy` of this plan names it. Clusters that cannot use the key do not start.";
     CrossAccountRoleGone "cross-account-role-gone" "The cross-account role is deleted or replaced"
         "AWS replaces a deleted role in every key policy by its unique ID, and a new role of the same name does not match it. Clusters do not start.";
+    FindingIgnored "finding-ignored" "A finding of the proof is ignored"
+        "`ignore_findings` of the provider or of a resource has an ID. For the provider block, each ID is a finding, because a plan does not show which of them are new. Accept it by its address: `--accept 'finding-ignored:provider.dbxcmk.ignore_findings.ID=REASON'`.";
     ForceDestroy "force-destroy" "The protection of workspaces' permissions is turned off"
         "With `force_destroy = true`, the next destroy removes permissions even if workspaces need them.";
     KeyConfigurationDeleted "key-configuration-deleted" "A key configuration is deleted or replaced"
         "Databricks refuses to delete a configuration that a workspace uses.";
     KeyDeleted "key-deleted" "A key is deleted"
-        "From the apply on, nobody can use the key. An error while a workspace uses it, otherwise a warning.";
+        "From the apply on, the key cannot be used. A warning if the plan removes everything of Databricks from the key, or does not show whether Databricks uses it.";
     KeyDeletionWindow "key-deletion-window" "The deletion of a key is final when its waiting period ends"
         "Until the waiting period ends, the deletion can be cancelled. After that, everything that was encrypted with the key is lost permanently.";
     KeyDisabled "key-disabled" "A key is disabled"
-        "Reads and writes fail when the cached data keys expire. Enabling the key restores access. An error while a workspace uses the key, otherwise a warning.";
+        "Reads and writes fail when the cached data keys expire. Enabling the key restores access. A warning if the plan removes everything of Databricks from the key, or does not show whether Databricks uses it.";
     KeyPolicyReset "key-policy-reset" "The policy of a key is reset to the AWS default"
         "Destroying an `aws_kms_key_policy` restores the AWS default policy, which does not name Databricks.";
     KeyPolicyUnknown "key-policy-unknown" "The policy of a key is not known before the apply"
@@ -79,13 +81,19 @@ rules! {
     ManagedServicesKeyRotated "managed-services-key-rotated" "The managed services key of a workspace is rotated"
         "The old key must stay enabled for 24 hours.";
     PermissionsLost "permissions-lost" "Permissions on a key are taken away"
-        "A change of a key policy removes permissions. An error while a workspace uses the key, otherwise a warning.";
+        "A change of a key policy removes permissions, or moves them to another key. An error while a workspace uses the key, otherwise a warning.";
     PlanErrored "plan-errored" "The plan is not complete"
         "Terraform stopped while it made this plan, so the review does not see the rest.";
     PolicyWrittenTwice "policy-written-twice" "Two resources write the policy of one key"
         "Two resources write the policy of one key, and each apply of one removes the statements of the other.";
+    PreflightWarns "preflight-warns" "Findings of the proof do not stop an apply"
+        "The provider configuration has `preflight = \"warn\"`, literally or through a variable. The provider then attaches a key even if Databricks cannot use it.";
+    ProofNotKnown "proof-not-known" "The plan does not show how the provider is configured"
+        "A setting that can turn a part of the proof off refers to something that a plan does not show, for example a local.";
     ResourceUnreadable "resource-unreadable" "A resource cannot be read"
         "The plan shows a value that this version cannot read, so the review does not cover the resource.";
+    RolesNotExamined "roles-not-examined" "The provider does not examine IAM roles"
+        "The provider configuration has `examine_iam = false` in `aws`, literally or through a variable. Whether clusters can use the key is not proven.";
     StorageKeyAttached "storage-key-attached" "A workspace gets its storage key, permanently"
         "On AWS and Google Cloud, a storage key can be set only once: it cannot be replaced or removed.";
     StorageKeyChanged "storage-key-changed" "The storage key of a workspace cannot be changed"

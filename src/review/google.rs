@@ -5,9 +5,15 @@ use crate::vocabulary::Key;
 use crate::vocabulary::gcp::CryptoKeyName;
 
 /// The name of a key.
-pub(super) const KEY: Shape = Shape::Key(
+pub(super) const KEY: Shape = Shape::Form(
     |text| text.parse::<CryptoKeyName>().is_ok(),
     "the name of a Cloud KMS key",
+);
+
+/// The whole IAM policy of a key.
+pub(super) const POLICY: Shape = Shape::Form(
+    |text| serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text).is_ok(),
+    "an IAM policy",
 );
 
 /// The key of this name, if it is one.

@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 use super::plan::{Action, ResourceChange};
 use super::shape::Shape;
 use super::{aws, azure, google};
+use crate::vocabulary::{AccountId, UseCase};
 use kms_policy::nearest;
 
 /// A type, the attributes that are read of it, and the names that its nested attributes have in all.
@@ -17,6 +18,16 @@ pub struct ResourceKind {
     pub nested: &'static [(&'static str, &'static [&'static str])],
 }
 
+const USE_CASES: Shape = Shape::Each(
+    |text| text.parse::<UseCase>().is_ok(),
+    "a list of MANAGED_SERVICES, STORAGE and MANAGED_DISKS",
+);
+
+const ACCOUNTS: Shape = Shape::Each(
+    |text| text.parse::<AccountId>().is_ok(),
+    "a list of Databricks account IDs",
+);
+
 const TIMEOUTS: &[&str] = &["create", "update", "delete"];
 
 /// Every type that is read.
@@ -24,11 +35,11 @@ pub const KINDS: &[ResourceKind] = &[
     ResourceKind {
         name: "dbxcmk_key_policy",
         attributes: &[
-            ("use_cases", Shape::Texts),
-            ("databricks_account_ids", Shape::Texts),
+            ("use_cases", USE_CASES),
+            ("databricks_account_ids", ACCOUNTS),
             ("aws", Shape::Object),
             ("aws.key_arn", aws::KEY),
-            ("aws.cross_account_role_arn", Shape::Text),
+            ("aws.cross_account_role_arn", aws::ROLE),
             ("aws.cluster_volumes", Shape::Flag),
             ("aws.include_grants", Shape::Flag),
             ("gcp", Shape::Object),
@@ -41,8 +52,9 @@ pub const KINDS: &[ResourceKind] = &[
             ("azure.vault_resource_id", Shape::Text),
             ("azure.workspace_resource_id", Shape::Text),
             ("azure.principals", Shape::Texts),
-            ("statements", Shape::Text),
+            ("statements", aws::STATEMENTS),
             ("force_destroy", Shape::Flag),
+            ("ignore_findings", Shape::Texts),
         ],
         nested: &[
             (
@@ -81,7 +93,7 @@ pub const KINDS: &[ResourceKind] = &[
         name: "dbxcmk_key_configuration",
         attributes: &[
             ("id", Shape::Text),
-            ("use_cases", Shape::Texts),
+            ("use_cases", USE_CASES),
             ("aws", Shape::Object),
             ("aws.key_arn", aws::KEY),
             ("aws.key_alias", Shape::Text),
@@ -91,6 +103,7 @@ pub const KINDS: &[ResourceKind] = &[
             ("gcp.manual", Shape::Flag),
             ("azure", Shape::Object),
             ("azure.key_vault_key_id", azure::KEY),
+            ("ignore_findings", Shape::Texts),
         ],
         nested: &[
             (
@@ -123,6 +136,7 @@ pub const KINDS: &[ResourceKind] = &[
             ("azure", Shape::Object),
             ("azure.workspace_resource_id", Shape::Text),
             ("workspace_name", Shape::Text),
+            ("ignore_findings", Shape::Texts),
         ],
         nested: &[
             (
@@ -152,12 +166,22 @@ pub const KINDS: &[ResourceKind] = &[
     },
     ResourceKind {
         name: "aws_kms_replica_key",
-        attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
+        attributes: &[
+            ("arn", Shape::Text),
+            ("policy", Shape::Text),
+            ("enabled", Shape::Flag),
+            ("deletion_window_in_days", Shape::Text),
+        ],
         nested: &[],
     },
     ResourceKind {
         name: "aws_kms_external_key",
-        attributes: &[("arn", Shape::Text), ("policy", Shape::Text)],
+        attributes: &[
+            ("arn", Shape::Text),
+            ("policy", Shape::Text),
+            ("enabled", Shape::Flag),
+            ("deletion_window_in_days", Shape::Text),
+        ],
         nested: &[],
     },
     ResourceKind {
@@ -184,7 +208,7 @@ pub const KINDS: &[ResourceKind] = &[
         name: "databricks_mws_customer_managed_keys",
         attributes: &[
             ("customer_managed_key_id", Shape::Text),
-            ("use_cases", Shape::Texts),
+            ("use_cases", USE_CASES),
             ("aws_key_info", Shape::Objects),
             ("aws_key_info.0.key_arn", aws::KEY),
             ("gcp_key_info", Shape::Objects),
@@ -226,7 +250,10 @@ pub const KINDS: &[ResourceKind] = &[
     },
     ResourceKind {
         name: "google_kms_crypto_key_iam_policy",
-        attributes: &[("crypto_key_id", Shape::Text), ("policy_data", Shape::Text)],
+        attributes: &[
+            ("crypto_key_id", Shape::Text),
+            ("policy_data", google::POLICY),
+        ],
         nested: &[],
     },
     ResourceKind {

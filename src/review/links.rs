@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::plan::{Plan, ResourceChange, by_configured, without_indexes};
+use super::plan::{Action, Plan, ResourceChange, by_configured, without_indexes};
 use super::{aws, azure, google};
 use crate::vocabulary::{Cloud, Key, UseCase};
 
@@ -49,6 +49,12 @@ pub struct LinkedConfiguration {
     pub key_before: Option<String>,
     /// Whether it is reused for cluster volumes.
     pub cluster_volumes: bool,
+    /// Its use cases, as far as they can be read.
+    pub use_cases: BTreeSet<UseCase>,
+    /// Whose key it is, when that is known.
+    pub cloud: Option<Cloud>,
+    /// Whether it is there after the apply.
+    pub stays: bool,
 }
 
 /// What a workspace has for a use case, before and after.
@@ -65,6 +71,24 @@ impl Step {
     pub fn changes(&self) -> bool {
         self.before != self.after
     }
+
+    /// Whether it is this configuration, before or after.
+    pub fn is(&self, configuration: &str) -> bool {
+        [&self.before, &self.after]
+            .iter()
+            .any(|side| side.as_deref() == Some(configuration))
+    }
+}
+
+/// What becomes of a workspace for the resource that sets its keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// The resource goes on setting its keys.
+    Stays,
+    /// The resource no longer speaks of it; the workspace keeps its keys.
+    Forgotten,
+    /// The workspace itself is deleted.
+    Deleted,
 }
 
 /// A workspace of the plan.
@@ -76,6 +100,10 @@ pub struct LinkedWorkspace {
     pub address: String,
     /// The key configurations for each use case.
     pub keys: BTreeMap<UseCase, Step>,
+    /// Where it is, when that is known.
+    pub cloud: Cloud,
+    /// What becomes of it.
+    pub fate: Fate,
 }
 
 /// What hangs together.
@@ -89,8 +117,16 @@ pub struct Links {
     pub workspaces: Vec<LinkedWorkspace>,
     /// The key that each resource speaks of, by the resource's address.
     pub key_of: BTreeMap<String, String>,
+    /// The key that a `dbxcmk_key_policy` leaves for another one, by the resource's address.
+    pub former_key_of: BTreeMap<String, String>,
     /// The keys whose policy gets statements for Databricks from a `dbxcmk_key_policy`.
     with_statements: BTreeSet<String>,
+    /// The names of configurations by their ids.
+    configuration_ids: BTreeMap<String, String>,
+    /// The workspaces of each resource.
+    by_address: BTreeMap<String, Vec<usize>>,
+    /// The ids of the workspaces that the plan deletes.
+    deleted_workspaces: BTreeSet<String>,
 }
 
 /// The attributes in which a resource names key configurations for each use case: our own, and the peer's.
@@ -147,33 +183,132 @@ fn key_named(name: &str) -> Option<Key> {
         .or_else(|| azure::key(name))
 }
 
+/// A cloud that a plan does not show.
+fn not_known() -> Cloud {
+    Cloud::Other(String::new())
+}
+
+/// The cloud of the block that one of our resources has, or of the block that the peer's key configuration has.
+fn cloud_of_block(change: &ResourceChange) -> Option<Cloud> {
+    let has = |name: &str| {
+        [change.state_after(), change.state_before()]
+            .iter()
+            .any(|state| match state.get(name) {
+                Some(Json::Object(_)) => true,
+                Some(Json::Array(blocks)) => !blocks.is_empty(),
+                _ => false,
+            })
+    };
+    [
+        ("aws", Cloud::Aws),
+        ("gcp", Cloud::Gcp),
+        ("azure", Cloud::Azure),
+        ("aws_key_info", Cloud::Aws),
+        ("gcp_key_info", Cloud::Gcp),
+    ]
+    .into_iter()
+    .find_map(|(name, cloud)| has(name).then_some(cloud))
+}
+
+/// The cloud whose provider has the type of a resource, by its address without indexes.
+fn cloud_of_type(address: &str) -> Cloud {
+    let of = |step: &str| {
+        [
+            ("aws_", Cloud::Aws),
+            ("google_", Cloud::Gcp),
+            ("azurerm_", Cloud::Azure),
+        ]
+        .into_iter()
+        .find_map(|(prefix, cloud)| step.starts_with(prefix).then_some(cloud))
+    };
+    // The type is the last step but one.
+    address
+        .rsplit('.')
+        .nth(1)
+        .and_then(of)
+        .unwrap_or_else(not_known)
+}
+
+/// Whether a resource is a workspace, and not one that speaks of a workspace.
+fn is_workspace_itself(change: &ResourceChange) -> bool {
+    matches!(
+        change.kind.as_str(),
+        "databricks_mws_workspaces" | "azurerm_databricks_workspace"
+    )
+}
+
+/// The ids of the workspaces that a plan deletes.
+fn deleted_workspaces(plan: &Plan) -> BTreeSet<String> {
+    plan.changes
+        .iter()
+        .filter(|change| is_workspace_itself(change) && change.action.destroys())
+        .flat_map(|change| [change.before("workspace_id"), change.before("id")])
+        .flatten()
+        .map(|id| id.to_ascii_lowercase())
+        .collect()
+}
+
+/// The attribute that says which workspace a resource speaks of.
+fn workspace_path(change: &ResourceChange) -> &'static str {
+    match cloud_of_block(change) {
+        Some(Cloud::Azure) => "azure.workspace_resource_id",
+        _ => "workspace_id",
+    }
+}
+
+/// Whether a resource that sets the keys of a workspace sets those of another one afterwards.
+fn is_moved(change: &ResourceChange) -> bool {
+    let path = workspace_path(change);
+    let is_there = !change.state_before().is_null() && !change.state_after().is_null();
+    if is_workspace_itself(change) || !is_there {
+        return false;
+    }
+    match (change.before(path), change.after(path)) {
+        // Azure does not distinguish upper and lower case.
+        (Some(before), Some(after)) => !before.eq_ignore_ascii_case(&after),
+        (Some(_), None) => change.is_unknown(path),
+        (None, _) => false,
+    }
+}
+
+/// How the report calls the workspace of a resource: that which it has before, or that which it has after.
+fn workspace_name(finder: &Finder<'_>, change: &ResourceChange, before: bool) -> String {
+    let moves = is_moved(change);
+    let value = |path: &str| match (before, moves) {
+        (true, _) => change.before(path),
+        (false, true) => change.after(path),
+        (false, false) => change.latest(path),
+    };
+    let path = workspace_path(change);
+    let own_id = || value("id").filter(|_| change.kind == "azurerm_databricks_workspace");
+    let referred = || {
+        let kinds = ["databricks_mws_workspaces", "azurerm_databricks_workspace"];
+        let attribute = path.split('.').next().unwrap_or(path);
+        let one = *finder.referred(change, attribute, &kinds).first()?;
+        let id = one
+            .latest("workspace_id")
+            .filter(|_| !moves && one.kind == "databricks_mws_workspaces");
+        Some(id.unwrap_or_else(|| one.address.clone()))
+    };
+    let id = value("workspace_id")
+        .or_else(|| value("azure.workspace_resource_id"))
+        .or_else(own_id)
+        .or_else(referred);
+    match (value("workspace_name"), id) {
+        (Some(name), Some(id)) => format!("{name} ({id})"),
+        (Some(name), None) => name,
+        (None, Some(id)) => id,
+        (None, None) if moves => "a workspace that is known only after the apply".to_owned(),
+        (None, None) => change.address.clone(),
+    }
+}
+
 struct Finder<'a> {
     plan: &'a Plan,
     by_configured: BTreeMap<String, Vec<&'a ResourceChange>>,
 }
 
 impl<'a> Finder<'a> {
-    /// The module of the configuration at a path such as `module.a.module.b`.
-    fn module(&self, path: &str) -> Option<&'a Json> {
-        let mut module = self.plan.configuration.get("root_module")?;
-        for name in path
-            .split('.')
-            .filter(|step| *step != "module" && !step.is_empty())
-        {
-            module = module.get("module_calls")?.get(name)?.get("module")?;
-        }
-        Some(module)
-    }
-
-    fn call(&self, path: &str) -> Option<(&'a Json, String)> {
-        let (parent, name) = path.rsplit_once("module.")?;
-        let parent = parent.trim_end_matches('.').to_owned();
-        Some((
-            self.module(&parent)?.get("module_calls")?.get(name)?,
-            parent,
-        ))
-    }
-
     /// What an attribute of a resource refers to, without indexes.
     fn references(&self, change: &ResourceChange, attribute: &str) -> BTreeSet<String> {
         let mut found = BTreeSet::new();
@@ -181,6 +316,7 @@ impl<'a> Finder<'a> {
         let own = change.configured();
         let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
         let resources = self
+            .plan
             .module(&path)
             .and_then(|module| module.get("resources"))
             .and_then(Json::as_array);
@@ -211,7 +347,7 @@ impl<'a> Finder<'a> {
             let steps: Vec<&str> = plain.split('.').collect();
             match steps.as_slice() {
                 ["var", name, ..] => {
-                    if let Some((call, parent)) = self.call(path)
+                    if let Some((call, parent)) = self.plan.module_call(path)
                         && let Some(inner) = call.get("expressions").and_then(|all| all.get(*name))
                     {
                         self.follow(inner, &parent, found, depth + 1);
@@ -223,7 +359,7 @@ impl<'a> Finder<'a> {
                     } else {
                         format!("{path}.module.{name}")
                     };
-                    let output = self.module(&inner_path).and_then(|module| {
+                    let output = self.plan.module(&inner_path).and_then(|module| {
                         module.pointer(&format!("/outputs/{output}/expression"))
                     });
                     if let Some(inner) = output {
@@ -284,7 +420,10 @@ impl Links {
             plan,
             by_configured: by_configured(&plan.changes),
         };
-        let mut links = Self::default();
+        let mut links = Self {
+            deleted_workspaces: deleted_workspaces(plan),
+            ..Self::default()
+        };
         for kind in ["aws_kms_key", "aws_kms_replica_key", "aws_kms_external_key"] {
             plan.of(kind).for_each(|change| links.add_resource(change));
         }
@@ -304,6 +443,7 @@ impl Links {
             links
                 .with_statements
                 .extend(links.key_of.get(&change.address).cloned());
+            links.add_former_key(change);
         }
         for change in plan.of("aws_kms_key_policy") {
             links.add_key_of(&finder, change, "key_id", "key_id");
@@ -374,6 +514,16 @@ impl Links {
         );
     }
 
+    /// The key that a resource has before, where it has another one afterwards, by the attribute that names it.
+    pub fn left_by(&self, change: &ResourceChange, path: &str) -> Option<String> {
+        let is_there = !change.state_before().is_null() && !change.state_after().is_null();
+        let before = self.name_of(&change.before(path).filter(|_| is_there)?);
+        match change.after(path) {
+            Some(after) => (self.name_of(&after) != before).then_some(before),
+            None => (change.action == Action::Replace && change.is_unknown(path)).then_some(before),
+        }
+    }
+
     /// The name of a key that is given by its ARN, or by its id alone.
     fn name_of(&self, value: &str) -> String {
         let is_it = |key: &&LinkedKey| {
@@ -426,10 +576,13 @@ impl Links {
         key_paths: &[&str],
         reuse: Option<String>,
     ) {
-        let is_storage = change
+        let use_cases: BTreeSet<UseCase> = change
             .latest_all("use_cases")
             .iter()
-            .any(|case| case == UseCase::Storage.name());
+            .filter_map(|case| case.parse().ok())
+            .collect();
+        let is_storage = use_cases.contains(&UseCase::Storage);
+        let key = self.key_of.get(&change.address).cloned();
         let configuration = LinkedConfiguration {
             name: change.address.clone(),
             id: if change.action.destroys() {
@@ -438,25 +591,63 @@ impl Links {
                 change.latest(id)
             },
             address: Some(change.address.clone()),
-            key: self.key_of.get(&change.address).cloned(),
+            cloud: cloud_of_block(change)
+                .or_else(|| key.as_deref().map(|key| self.cloud_of_key(key))),
+            key,
             key_before: key_paths
                 .iter()
                 .find_map(|path| change.before(path))
                 .map(|key| self.name_of(&key)),
             cluster_volumes: is_storage && reuse.as_deref() != Some("false"),
+            use_cases,
+            stays: !change.action.removes(),
         };
-        self.configurations
-            .insert(configuration.name.clone(), configuration);
+        self.insert_configuration(configuration);
+    }
+
+    fn insert_configuration(&mut self, configuration: LinkedConfiguration) {
+        let name = configuration.name.clone();
+        if let Some(id) = &configuration.id {
+            self.configuration_ids
+                .entry(id.clone())
+                .or_insert_with(|| name.clone());
+        }
+        self.configurations.insert(name, configuration);
+    }
+
+    /// The key that a key policy has before, where it has another one afterwards.
+    fn add_former_key(&mut self, change: &ResourceChange) {
+        if change.state_before().is_null() || change.state_after().is_null() {
+            return;
+        }
+        let paths = ["aws.key_arn", "gcp.kms_key_id", "azure.key_vault_key_id"];
+        let Some(before) = paths.iter().find_map(|path| change.before(path)) else {
+            return;
+        };
+        let before = self.name_of(&before);
+        let after = paths.iter().find_map(|path| change.after(path));
+        let is_another = match after {
+            Some(after) => self.name_of(&after) != before,
+            // A key of another name makes another policy; one that stays has a known name.
+            None => change.action == Action::Replace,
+        };
+        if is_another {
+            self.with_statements.insert(before.clone());
+            self.keys
+                .entry(before.clone())
+                .or_insert_with(|| LinkedKey {
+                    key: key_named(&before),
+                    name: before.clone(),
+                    address: None,
+                });
+            self.former_key_of.insert(change.address.clone(), before);
+        }
     }
 
     /// The name of a configuration by its id; one that no resource of the plan makes is named by it.
     fn configuration_by_id(&mut self, id: &str) -> String {
-        if let Some(known) = self
-            .configurations
-            .values()
-            .find(|one| one.id.as_deref() == Some(id))
-        {
-            return known.name.clone();
+        if let Some(known) = self.configuration_ids.get(id) {
+            return known.clone();
         }
         let unknown = LinkedConfiguration {
             name: id.to_owned(),
@@ -466,8 +657,11 @@ impl Links {
             key: azure::whole(id),
             key_before: None,
             cluster_volumes: false,
+            use_cases: BTreeSet::new(),
+            cloud: azure::whole(id).map(|_| Cloud::Azure),
+            stays: true,
         };
-        self.configurations.insert(id.to_owned(), unknown);
+        self.insert_configuration(unknown);
         id.to_owned()
     }
 
@@ -504,41 +698,119 @@ impl Links {
         if keys.is_empty() && change.kind != "dbxcmk_workspace_binding" {
             return;
         }
-        let resource = change.latest("azure.workspace_resource_id").or_else(|| {
-            change
-                .latest("id")
-                .filter(|_| change.kind == "azurerm_databricks_workspace")
-        });
-        let id = change.latest("workspace_id").or(resource).or_else(|| {
-            let referred = finder.referred(change, "workspace_id", &["databricks_mws_workspaces"]);
-            referred.first().map(|one| {
-                one.latest("workspace_id")
-                    .unwrap_or_else(|| one.address.clone())
-            })
-        });
-        let name = match (change.latest("workspace_name"), id) {
-            (Some(name), Some(id)) => format!("{name} ({id})"),
-            (Some(name), None) => name,
-            (None, Some(id)) => id,
-            (None, None) => change.address.clone(),
+        let cloud = self.cloud_of_workspace(change, &keys);
+        let name = |before: bool| workspace_name(finder, change, before);
+        if is_moved(change) {
+            let of = |keep: fn(&Step) -> Step| -> BTreeMap<UseCase, Step> {
+                let steps = keys.iter().map(|(case, step)| (*case, keep(step)));
+                steps.collect()
+            };
+            let former = of(|step| Step {
+                before: step.before.clone(),
+                after: None,
+            });
+            let new = of(|step| Step {
+                before: None,
+                after: step.after.clone(),
+            });
+            self.push_workspace(change, name(true), former, &cloud, self.fate_of(change));
+            self.push_workspace(change, name(false), new, &cloud, Fate::Stays);
+            return;
+        }
+        let fate = match change.action.removes() || is_workspace_itself(change) {
+            true => self.fate_of(change),
+            false => Fate::Stays,
         };
+        self.push_workspace(change, name(change.action.removes()), keys, &cloud, fate);
+    }
+
+    fn push_workspace(
+        &mut self,
+        change: &ResourceChange,
+        name: String,
+        keys: BTreeMap<UseCase, Step>,
+        cloud: &Cloud,
+        fate: Fate,
+    ) {
+        self.by_address
+            .entry(change.address.clone())
+            .or_default()
+            .push(self.workspaces.len());
         self.workspaces.push(LinkedWorkspace {
             name,
             address: change.address.clone(),
             keys,
+            cloud: cloud.clone(),
+            fate,
         });
+    }
+
+    /// What becomes of the workspace that a resource has before.
+    fn fate_of(&self, change: &ResourceChange) -> Fate {
+        let is_deleted = |id: String| self.deleted_workspaces.contains(&id.to_ascii_lowercase());
+        let ids = ["azure.workspace_resource_id", "workspace_id", "id"];
+        let is_gone = match is_workspace_itself(change) {
+            true => change.action.destroys(),
+            false => ids
+                .iter()
+                .filter_map(|path| change.before(path))
+                .any(is_deleted),
+        };
+        match (is_gone, change.kind.as_str()) {
+            (true, _) => Fate::Deleted,
+            // This one takes the key from the workspace.
+            (false, "azurerm_databricks_workspace_root_dbfs_customer_managed_key")
+                if change.action == Action::Delete || is_moved(change) =>
+            {
+                Fate::Stays
+            }
+            (false, _) if is_workspace_itself(change) && !change.action.removes() => Fate::Stays,
+            (false, _) => Fate::Forgotten,
+        }
+    }
+
+    /// Where a workspace is: by its resource, else by its keys.
+    fn cloud_of_workspace(&self, change: &ResourceChange, keys: &BTreeMap<UseCase, Step>) -> Cloud {
+        if change.kind.starts_with("azurerm_") {
+            return Cloud::Azure;
+        }
+        let of_keys = || {
+            keys.values()
+                .flat_map(|step| [&step.after, &step.before])
+                .flatten()
+                .find_map(|name| self.configurations.get(name)?.cloud.clone())
+        };
+        cloud_of_block(change)
+            .or_else(of_keys)
+            .or_else(|| {
+                let cloud = Cloud::from(change.latest("cloud")?.as_str());
+                matches!(cloud, Cloud::Aws | Cloud::Gcp | Cloud::Azure).then_some(cloud)
+            })
+            .unwrap_or_else(not_known)
+    }
+
+    /// The cloud of a key, by its name or by the resource that makes it.
+    pub fn cloud_of_key(&self, name: &str) -> Cloud {
+        let known = self.keys.get(name);
+        if let Some(key) = known.and_then(|one| one.key.as_ref()) {
+            return key.cloud().clone();
+        }
+        let address = known.and_then(|one| one.address.as_deref()).unwrap_or(name);
+        cloud_of_type(&without_indexes(address))
+    }
+
+    /// The workspaces of a resource: one, or the former and the new one of a binding that moves.
+    pub fn workspaces_at<'a>(&'a self, address: &str) -> impl Iterator<Item = &'a LinkedWorkspace> {
+        let own = self.by_address.get(address).into_iter().flatten();
+        own.filter_map(|index| self.workspaces.get(*index))
     }
 
     /// What the configuration of a resource says, as far as the plan shows it.
     pub fn expressions<'a>(&self, plan: &'a Plan, change: &ResourceChange) -> Option<&'a Json> {
-        let finder = Finder {
-            plan,
-            by_configured: BTreeMap::new(),
-        };
         let path = without_indexes(&change.module);
         let own = change.configured();
         let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
-        let resources = finder.module(&path)?.get("resources")?.as_array()?;
+        let resources = plan.module(&path)?.get("resources")?.as_array()?;
         resources
             .iter()
             .find(|one| one.get("address").is_some_and(|own| own == local))?
@@ -592,18 +864,6 @@ impl Links {
         self.configurations_of(key)
             .flat_map(|one| self.users_of_configuration(&one.name))
             .collect()
-    }
-
-    /// The cloud of a workspace, by its keys; a workspace whose keys are not known is taken for one of AWS.
-    pub fn cloud_of(&self, workspace: &LinkedWorkspace) -> Cloud {
-        workspace
-            .keys
-            .values()
-            .flat_map(|step| [&step.after, &step.before])
-            .flatten()
-            .filter_map(|name| self.configurations.get(name)?.key.as_deref())
-            .find_map(key_named)
-            .map_or(Cloud::Aws, |key| key.cloud().clone())
     }
 
     /// The keys of a vault of the plan that Databricks uses or is to use.

@@ -6,6 +6,7 @@
 //! - `links`: which key is under which configuration, and which configuration under which workspace, by value where it is
 //!   known and by reference where it is not.
 //! - `kinds`: the types that matter, and what their attributes have to look like.
+//! - `settings`: how the provider is configured, as far as a plan shows it.
 //! - `rules`: what a person should know, one file for each provider whose resources matter.
 //! - `report`: what comes of it. `render`: the report as Markdown, text, JSON and SARIF.
 
@@ -19,6 +20,7 @@ mod plan;
 mod render;
 mod report;
 mod rules;
+mod settings;
 mod shape;
 
 pub use catalog::Rule;
@@ -26,6 +28,7 @@ pub use kinds::{ResourceKind, kind};
 pub use plan::{Plan, PlanError, without_indexes};
 pub use render::{LARGEST_COMMENT, Place, json, markdown, sarif, text};
 pub use report::{Level, Report, ReviewFinding};
+pub use settings::AWS_SETTINGS;
 
 use links::Links;
 
@@ -39,3 +42,6 @@ pub fn review(text: &str) -> Result<Report, PlanError> {
     // Names come from a plan, and a terminal obeys control characters.
     Ok(rules::apply(&plan, &links).printable())
 }
+
+#[cfg(test)]
+mod tests;

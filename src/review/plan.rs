@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value as Json;
 
+/// What Terraform writes between the address and the key of a deposed object.
+const DEPOSED: &str = " (deposed object ";
+
 /// What is shown in the place of a sensitive value.
 pub const SENSITIVE: &str = "(sensitive)";
 
@@ -13,7 +16,7 @@ pub const SENSITIVE: &str = "(sensitive)";
 pub enum PlanError {
     /// Not JSON.
     #[error("the input is not JSON ({0}); give the output of `terraform show -json PLAN`")]
-    Json(#[from] serde_json::Error),
+    Json(#[source] serde_json::Error),
     /// A saved plan itself.
     #[error(
         "the input is a saved plan, which only Terraform can read; give the output of `terraform show -json PLAN`"
@@ -24,9 +27,23 @@ pub enum PlanError {
         "the input is JSON, but not a plan: it has no `{0}`. Give the output of `terraform show -json PLAN`"
     )]
     NoPlan(&'static str),
+    /// JSON of another form.
+    #[error(
+        "the input is JSON, but not a plan ({0}). Give the output of `terraform show -json PLAN`"
+    )]
+    OtherJson(String),
     /// A plan of a form that is not known.
     #[error("the plan has the format version {0}; this version of the provider knows 1")]
     Version(String),
+}
+
+impl From<serde_json::Error> for PlanError {
+    fn from(error: serde_json::Error) -> Self {
+        match error.classify() {
+            serde_json::error::Category::Data => Self::OtherJson(error.to_string()),
+            _ => Self::Json(error),
+        }
+    }
 }
 
 /// What happens to a resource.
@@ -114,6 +131,8 @@ struct Raw {
     configuration: Option<Json>,
     planned_values: Option<Json>,
     #[serde(default)]
+    variables: Json,
+    #[serde(default)]
     errored: bool,
     #[serde(default)]
     checks: Vec<PlanCheck>,
@@ -153,6 +172,7 @@ struct RawResource {
     #[serde(rename = "type")]
     kind: String,
     index: Option<Json>,
+    deposed: Option<String>,
     change: RawChange,
 }
 
@@ -246,6 +266,8 @@ pub struct Plan {
     pub invocations: Vec<Invocation>,
     /// The configuration, for references.
     pub configuration: Json,
+    /// The values of the root module's variables.
+    variables: Json,
 }
 
 impl Plan {
@@ -257,6 +279,11 @@ impl Plan {
         // A saved plan is a ZIP archive, and what `terraform plan` prints is for people.
         if text.starts_with("PK\u{3}\u{4}") {
             return Err(PlanError::Binary);
+        }
+        // A list would be read as the fields of a plan, in their order.
+        if text.trim_start().starts_with('[') {
+            serde_json::from_str::<serde::de::IgnoredAny>(text)?;
+            return Err(PlanError::OtherJson("it is a list".to_owned()));
         }
         let raw: Raw = serde_json::from_str(text)?;
         let version = raw
@@ -287,7 +314,35 @@ impl Plan {
             failed_checks,
             invocations: raw.action_invocations,
             configuration: raw.configuration.unwrap_or_default(),
+            variables: raw.variables,
         })
+    }
+
+    /// The module of the configuration at a path such as `module.a.module.b`.
+    pub fn module(&self, path: &str) -> Option<&Json> {
+        let mut module = self.configuration.get("root_module")?;
+        for name in path
+            .split('.')
+            .filter(|step| *step != "module" && !step.is_empty())
+        {
+            module = module.get("module_calls")?.get(name)?.get("module")?;
+        }
+        Some(module)
+    }
+
+    /// The call of the module at a path, and the path of the module that calls.
+    pub fn module_call(&self, path: &str) -> Option<(&Json, String)> {
+        let (parent, name) = path.rsplit_once("module.")?;
+        let parent = parent.trim_end_matches('.').to_owned();
+        Some((
+            self.module(&parent)?.get("module_calls")?.get(name)?,
+            parent,
+        ))
+    }
+
+    /// The value of a variable of the root module.
+    pub fn variable(&self, name: &str) -> Option<&Json> {
+        self.variables.get(name)?.get("value")
     }
 
     /// The directories of the modules that are part of the configuration, by the path of the module (empty for the root), relative
@@ -349,8 +404,13 @@ impl From<RawResource> for ResourceChange {
                 .as_str()
                 .map_or_else(|| index.to_string(), str::to_owned)
         });
+        // What `create_before_destroy` leaves over has the address of the object that took its place.
+        let address = match raw.deposed {
+            Some(key) => format!("{}{DEPOSED}{key})", raw.address),
+            None => raw.address,
+        };
         Self {
-            address: raw.address,
+            address,
             module: raw.module_address,
             kind: raw.kind,
             index,
@@ -497,7 +557,7 @@ impl ResourceChange {
     }
 }
 
-/// `module.keys["eu"].aws_kms_key.x[0]` → `module.keys.aws_kms_key.x`
+/// `module.keys["eu"].aws_kms_key.x[0]` → `module.keys.aws_kms_key.x`; what stands behind an address is cut off.
 pub fn without_indexes(address: &str) -> String {
     let (mut plain, mut depth, mut quoted, mut escaped) = (String::new(), 0_u32, false, false);
     for c in address.chars() {
@@ -507,6 +567,7 @@ pub fn without_indexes(address: &str) -> String {
             '"' if depth > 0 => quoted = !quoted,
             '[' if !quoted => depth += 1,
             ']' if !quoted => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 => break,
             c if depth == 0 => plain.push(c),
             _ => {}
         }
@@ -538,6 +599,10 @@ mod tests {
                 "module.a.module.c.aws_kms_key.x",
             ),
             ("aws_kms_key.x[\"a\\\"]\"]", "aws_kms_key.x"),
+            (
+                "aws_kms_key.x[\"a b\"] (deposed object 0123abcd)",
+                "aws_kms_key.x",
+            ),
         ];
         for (address, plain) in rows {
             assert_eq!(without_indexes(address), plain);
@@ -558,6 +623,10 @@ mod tests {
     fn what_is_no_plan_is_told() {
         for (text, words) in [
             ("{nope", "not JSON"),
+            ("[1]", "JSON, but not a plan (it is a list)"),
+            ("[1", "not JSON"),
+            ("7", "JSON, but not a plan"),
+            (r#"{"resource_changes": 7}"#, "JSON, but not a plan"),
             ("{}", "no `format_version`"),
             (
                 r#"{"format_version":"1.0","values":{}}"#,

@@ -57,7 +57,7 @@ pub struct WorkspaceLine {
     pub workspace: String,
     /// The resource that sets its keys.
     pub address: String,
-    /// `MANAGED_SERVICES` or `STORAGE`.
+    /// `MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`.
     pub use_case: &'static str,
     /// The configuration and key before.
     pub before: Option<String>,
@@ -70,7 +70,7 @@ pub struct WorkspaceLine {
 /// What happens to a key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct KeyLine {
-    /// Its ARN, or the resource that makes it.
+    /// Its name in its cloud, or the resource that makes it.
     pub key: String,
     /// The resources of the plan that speak of it, and what happens to each.
     pub changes: Vec<String>,
@@ -153,7 +153,7 @@ pub struct Report {
     /// What grants what, once the plan is applied.
     pub proofs: Vec<ProofLine>,
     /// What a review cannot see, where it says something about keys.
-    pub not_examined: Vec<&'static str>,
+    pub not_examined: Vec<String>,
     /// What to know, the gravest first.
     pub findings: Vec<ReviewFinding>,
     /// What somebody has accepted; it counts for no gate.
@@ -215,6 +215,7 @@ impl Report {
             name(&mut edge.from);
             name(&mut edge.to);
         }
+        self.not_examined.iter_mut().for_each(name);
         name(&mut self.verdict);
         self
     }
@@ -261,7 +262,10 @@ impl Report {
     pub fn in_one_line(&self) -> String {
         let report = self;
         let of = |level| report.of(level).count();
-        let changing = report.workspaces.iter().filter(|line| line.after.is_some());
+        let changing = report
+            .workspaces
+            .iter()
+            .filter(|line| line.after.is_some() && line.after != line.before);
         let workspaces: BTreeSet<&str> = changing.map(|line| line.workspace.as_str()).collect();
         let touched = match workspaces.len() {
             0 => "No workspace key changes".to_owned(),

@@ -9,8 +9,10 @@ use super::plan::SENSITIVE;
 pub enum Shape {
     /// Text, or a number, which Terraform writes as text.
     Text,
-    /// The name of a key, as its cloud has it: whether a text is one, and what it is called.
-    Key(fn(&str) -> bool, &'static str),
+    /// Text of a form, such as the name of a key: whether a text has it, and what it is called.
+    Form(fn(&str) -> bool, &'static str),
+    /// A list or set of texts of a form: whether a text has it, and what they are called.
+    Each(fn(&str) -> bool, &'static str),
     /// A list or set of texts.
     Texts,
     /// True or false.
@@ -28,7 +30,12 @@ impl Shape {
         match (self, value) {
             (_, Json::Null) => true,
             (Self::Text, Json::String(_) | Json::Number(_)) => true,
-            (Self::Key(is_key, _), Json::String(text)) => is_masked || is_key(text),
+            (Self::Form(has_form, _), Json::String(text)) => is_masked || has_form(text),
+            (Self::Each(..), Json::String(_)) => is_masked,
+            (Self::Each(has_form, _), Json::Array(all)) => all.iter().all(|one| match one {
+                Json::String(text) => text == SENSITIVE || has_form(text),
+                other => other.is_null(),
+            }),
             (Self::Texts, Json::Array(all)) => {
                 all.iter().all(|one| one.is_string() || one.is_null())
             }
@@ -43,7 +50,7 @@ impl Shape {
     pub(super) fn in_words(self) -> &'static str {
         match self {
             Self::Text => "text",
-            Self::Key(_, called) => called,
+            Self::Form(_, called) | Self::Each(_, called) => called,
             Self::Texts => "a list of texts",
             Self::Flag => "true or false",
             Self::Object => "an object",

@@ -11,6 +11,7 @@ mod deployment;
 mod files;
 pub mod gcp;
 mod hosts;
+pub(crate) mod words;
 
 pub use cloud::{
     Cloud, ComputeMode, Key, KeyState, StorageMode, Tier, WorkspaceStatus, WorkspaceStorage,
@@ -20,6 +21,7 @@ pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCas
 pub use deployment::{Deployment, PartitionError};
 pub use files::why_unread;
 pub use hosts::is_loopback;
+pub use words::Words;
 
 /// Serde by way of the textual form.
 macro_rules! textual {

@@ -89,19 +89,17 @@ struct Checked {
 impl Checked {
     fn of(file: &Path, arguments: &CheckArguments) -> Self {
         let name = printable_line(&file.display().to_string()).into_owned();
-        let outcome = read(file)
-            .map_err(|error| error.to_string())
-            .and_then(|text| {
-                let parsed = Document::parse(&text)
-                    .and_then(|policy| policy.check_limits().map(|()| policy));
-                let policy = parsed.map_err(|error| error.to_string())?;
-                let called = if name == "-" {
-                    "the policy".to_owned()
-                } else {
-                    name.clone()
-                };
-                examine(&policy, called, arguments)
-            });
+        let outcome = read(file).and_then(|text| {
+            let parsed =
+                Document::parse(&text).and_then(|policy| policy.check_limits().map(|()| policy));
+            let policy = parsed.map_err(|error| error.to_string())?;
+            let called = if name == "-" {
+                "the policy".to_owned()
+            } else {
+                name.clone()
+            };
+            examine(&policy, called, arguments)
+        });
         let (outcome, not_examined) = match outcome {
             Ok((findings, not_examined)) => (Ok(findings), not_examined),
             Err(error) => (Err(error), Vec::new()),
@@ -158,28 +156,7 @@ fn check(arguments: &CheckArguments) -> ExitCode {
     }
     let usable: Vec<&Checked> = checked.iter().filter(|one| one.outcome.is_ok()).collect();
     let answer = if arguments.format == "json" {
-        let all = usable.iter().flat_map(|one| {
-            one.outcome
-                .iter()
-                .flatten()
-                .map(|finding| as_json(&one.file, finding))
-        });
-        let not_examined = usable.iter().flat_map(|one| {
-            one.not_examined.iter().map(|what| {
-                json!({
-                    "file": one.file,
-                    "what": what.what,
-                    "why": what.why,
-                    "how": what.how.text(in_flags),
-                })
-            })
-        });
-        json!({
-            "ok": code == 0,
-            "findings": all.collect::<Vec<_>>(),
-            "not_examined": not_examined.collect::<Vec<_>>(),
-        })
-        .to_string()
+        report(&usable, code == 0).to_string()
     } else {
         let mut parts: Vec<String> = usable.iter().map(|one| one.as_text()).collect();
         let what: BTreeSet<&str> = usable
@@ -197,6 +174,31 @@ fn check(arguments: &CheckArguments) -> ExitCode {
         return ExitCode::from(UNUSABLE);
     }
     ExitCode::from(code)
+}
+
+/// The answer as JSON; its schema is docs/schemas/policy.schema.json.
+fn report(usable: &[&Checked], ok: bool) -> Json {
+    let findings = usable.iter().flat_map(|one| {
+        one.outcome
+            .iter()
+            .flatten()
+            .map(|finding| as_json(&one.file, finding))
+    });
+    let not_examined = usable.iter().flat_map(|one| {
+        one.not_examined.iter().map(|what| {
+            json!({
+                "file": one.file,
+                "what": what.what,
+                "why": what.why,
+                "how": what.how.text(in_flags),
+            })
+        })
+    });
+    json!({
+        "ok": ok,
+        "findings": findings.collect::<Vec<_>>(),
+        "not_examined": not_examined.collect::<Vec<_>>(),
+    })
 }
 
 fn word(severity: Severity) -> &'static str {
@@ -250,14 +252,19 @@ fn as_text(file: &str, finding: &Finding) -> String {
 /// Answers line by line, until the input ends or nobody reads the answers any more.
 fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
     let mut output = std::io::BufWriter::new(output);
-    for line in input.split(b'\n') {
+    for (number, line) in input.split(b'\n').enumerate() {
         let Ok(line) = line else {
             return ExitCode::from(UNUSABLE);
+        };
+        // Some tools begin with a byte order mark.
+        let line = match (number, line.as_slice()) {
+            (0, [0xEF, 0xBB, 0xBF, rest @ ..]) => rest,
+            (_, line) => line,
         };
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let answer = match std::str::from_utf8(&line) {
+        let answer = match std::str::from_utf8(line) {
             Ok(line) => decide(line).unwrap_or_else(|error| json!({ "error": error })),
             Err(_) => json!({ "error": "the line is not UTF-8" }),
         };
@@ -461,6 +468,44 @@ mod tests {
         text.lines()
             .map(|line| serde_json::from_str(line).expect("JSON"))
             .collect()
+    }
+
+    #[derive(clap::Parser)]
+    struct Asked {
+        #[command(flatten)]
+        check: CheckArguments,
+    }
+
+    #[test]
+    fn the_answer_is_what_its_schema_says() {
+        let schema = serde_json::from_str(include_str!("../../../docs/schemas/policy.schema.json"))
+            .expect("the schema is JSON");
+        let file = std::env::temp_dir().join(format!("dbxcmk-policy-{}.json", std::process::id()));
+        std::fs::write(&file, format!("\u{feff}{POLICY}")).expect("it is written");
+        let name = file.display().to_string();
+        let asked = [
+            "check",
+            "--use-case",
+            "STORAGE",
+            "--account-id",
+            "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11",
+            &name,
+        ];
+        let asked = <Asked as clap::Parser>::try_parse_from(asked).expect("they are arguments");
+        let checked = Checked::of(&file, &asked.check);
+        let answer = report(&[&checked], false);
+        assert!(
+            answer["findings"][0]["id"].is_string()
+                && answer["not_examined"][0]["what"].is_string(),
+            "{answer}"
+        );
+        assert_eq!(
+            crate::testing::against(&schema, &answer, "answer"),
+            Vec::<String>::new()
+        );
+        let missing = Checked::of(std::path::Path::new("/no/such/file"), &asked.check).as_text();
+        assert_eq!(missing, "/no/such/file: there is no such file or directory");
+        let _ = std::fs::remove_file(&file);
     }
 
     const POLICY: &str = r#"{"Version":"2012-10-17","Statement":{"Sid":"a","Effect":"Allow","Principal":{"AWS":"123456789012"},"Action":"kms:*","Resource":"*","Condition":{"StringEquals":{"aws:SourceIp":"x"}}}}"#;

@@ -204,7 +204,7 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
     if !report.not_examined.is_empty() {
         out.push_str("\n<details><summary>What this review does not examine</summary>\n\n");
         for line in &report.not_examined {
-            let _ = writeln!(out, "- {line}");
+            let _ = writeln!(out, "- {}", prose(line));
         }
         out.push_str("\n</details>\n");
     }
@@ -243,10 +243,10 @@ fn with(report: &Report, most: usize, draws: bool) -> String {
 fn workspaces(out: &mut String, lines: &[WorkspaceLine]) {
     out.push_str("\n| workspace | for | before | after | |\n|---|---|---|---|---|\n");
     for line in lines {
-        let for_what = if line.use_case == "STORAGE" {
-            "storage"
-        } else {
-            "managed services"
+        let for_what = match line.use_case {
+            "STORAGE" => "storage",
+            "MANAGED_DISKS" => "managed disks",
+            _ => "managed services",
         };
         let (before, after) = (cell(&line.before), cell(&line.after));
         let _ = writeln!(

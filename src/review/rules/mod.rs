@@ -5,56 +5,22 @@ mod azure;
 mod databricks;
 mod gathered;
 mod google;
+mod holders;
+mod not_examined;
 mod ours;
+mod provider;
 
 use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::gathered::{Gathered, Said};
 use super::kinds;
-use super::links::{Links, Step};
+use super::links::{Fate, LinkedWorkspace, Links, Step};
 use super::plan::{Plan, ResourceChange, at};
 use super::report::{Edge, KeyLine, Level, Node, Report, ReviewFinding, WorkspaceLine};
 use crate::requirements::transition;
 use crate::vocabulary::{Cloud, UseCase};
 use serde_json::Value as Json;
-
-/// What a plan does not have, so that no review of it can see it: on every cloud, and on one of them.
-const NOT_EXAMINED: &str =
-    "the present state and policy of each key (`terraform plan` examines them)";
-
-fn not_examined_on(cloud: &Cloud) -> &'static [&'static str] {
-    match cloud {
-        Cloud::Aws => aws::NOT_EXAMINED,
-        Cloud::Gcp => google::NOT_EXAMINED,
-        Cloud::Azure => azure::NOT_EXAMINED,
-        _ => &[],
-    }
-}
-
-/// What no review of this plan can see, for the clouds that it speaks of.
-fn not_examined(report: &Report, links: &Links) -> Vec<&'static str> {
-    if report.keys.is_empty() && report.workspaces.is_empty() {
-        return Vec::new();
-    }
-    let of_workspaces = links.workspaces.iter().map(|one| links.cloud_of(one));
-    let of_keys = report.keys.iter().map(|line| cloud_of_key(&line.key));
-    let clouds: BTreeSet<Cloud> = of_workspaces.chain(of_keys).collect();
-    let own = clouds.iter().flat_map(not_examined_on).copied();
-    std::iter::once(NOT_EXAMINED).chain(own).collect()
-}
-
-/// The cloud of a key, by its name or by the resource that makes it.
-fn cloud_of_key(key: &str) -> Cloud {
-    let is_named = |starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
-    if is_named(&["https://", "azurerm_"]) || key.contains(".azurerm_") {
-        Cloud::Azure
-    } else if is_named(&["projects/", "google_"]) || key.contains(".google_") {
-        Cloud::Gcp
-    } else {
-        Cloud::Aws
-    }
-}
 
 /// The form of the report.
 const VERSION: u32 = 1;
@@ -84,6 +50,9 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
     }
     ours::invocations(&mut gathered);
     aws::overwritten(&mut gathered);
+    let (workspaces, keys) = (workspaces(links), keys(plan, links));
+    let touched = touched_clouds(links, &workspaces, &keys);
+    provider::look(&mut gathered, &touched);
     whole_plan(&mut gathered);
     let Gathered {
         mut findings,
@@ -99,18 +68,32 @@ pub fn apply(plan: &Plan, links: &Links) -> Report {
     });
     let mut report = Report {
         version: VERSION,
-        workspaces: workspaces(links),
-        keys: keys(plan, links),
+        workspaces,
+        keys,
         permissions,
         proofs,
         level: findings.first().map(|finding| finding.level),
         findings,
         ..Report::default()
     };
-    report.not_examined = not_examined(&report, links);
+    report.not_examined = not_examined::lines(plan, links, &touched);
     (report.nodes, report.edges) = diagram(plan, links);
     report.verdict = report.in_one_line();
     report
+}
+
+/// The clouds on which a plan changes something.
+fn touched_clouds(
+    links: &Links,
+    workspaces: &[WorkspaceLine],
+    keys: &[KeyLine],
+) -> BTreeSet<Cloud> {
+    let of_workspaces = workspaces
+        .iter()
+        .flat_map(|line| links.workspaces_at(&line.address))
+        .map(|one| one.cloud.clone());
+    let of_keys = keys.iter().map(|line| links.cloud_of_key(&line.key));
+    of_workspaces.chain(of_keys).collect()
 }
 
 /// What of a resource cannot be read, and what of its configuration Terraform drops.
@@ -127,7 +110,7 @@ fn readable(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                     "This version cannot read these values of the plan:\n{}\n\nThe review does not cover this resource.",
                     unreadable.iter().map(|line| format!("  - {line}")).collect::<Vec<_>>().join("\n")
                 ),
-                remedy: "Review this resource by hand. If the plan comes from `terraform show -json`, report it as a defect of this provider.",
+                remedy: "Review this resource by hand. If the plan comes from `terraform show -json`, report it as a bug of this provider.",
             },
         );
     }
@@ -216,8 +199,17 @@ fn described(links: &Links, configuration: &str) -> String {
     }
 }
 
-fn step_in_words(step: &Step, case: UseCase, cloud: &Cloud) -> &'static str {
-    let may = transition(cloud, case);
+fn step_in_words(step: &Step, case: UseCase, workspace: &LinkedWorkspace) -> &'static str {
+    let may = match &workspace.cloud {
+        // Where the cloud is not known, the keys are set in a Databricks account.
+        Cloud::Other(_) => transition(&Cloud::Aws, case),
+        known => transition(known, case),
+    };
+    match (workspace.fate, &step.before) {
+        (Fate::Forgotten, Some(_)) => return "no longer managed; the key stays attached",
+        (Fate::Deleted, Some(_)) if step.after.is_none() => return "deleted with the workspace",
+        _ => {}
+    }
     match (&step.before, &step.after) {
         (None, Some(_)) if !may.change => "attached, permanently",
         (None, Some(_)) => "attached",
@@ -225,7 +217,7 @@ fn step_in_words(step: &Step, case: UseCase, cloud: &Cloud) -> &'static str {
         (Some(_), Some(_)) if may.change => "rotated",
         (Some(_), Some(_)) => "changed, which Databricks refuses",
         (Some(_), None) if may.remove => "taken back",
-        (Some(_), None) => "no longer managed; the key stays attached",
+        (Some(_), None) => "removed, which Databricks refuses",
         (None, None) => "none",
     }
 }
@@ -233,16 +225,20 @@ fn step_in_words(step: &Step, case: UseCase, cloud: &Cloud) -> &'static str {
 fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
     let mut lines = Vec::new();
     for workspace in &links.workspaces {
-        let cloud = links.cloud_of(workspace);
         for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
             let shown = |name: &Option<String>| name.as_deref().map(|name| described(links, name));
+            // What Terraform only forgets keeps its keys.
+            let after = match workspace.fate {
+                Fate::Forgotten => &step.before,
+                Fate::Stays | Fate::Deleted => &step.after,
+            };
             lines.push(WorkspaceLine {
                 workspace: workspace.name.clone(),
                 address: workspace.address.clone(),
                 use_case: case.name(),
                 before: shown(&step.before),
-                after: shown(&step.after),
-                step: step_in_words(step, *case, &cloud),
+                after: shown(after),
+                step: step_in_words(step, *case, workspace),
             });
         }
     }
@@ -264,6 +260,12 @@ fn keys(plan: &Plan, links: &Links) -> Vec<KeyLine> {
             ));
         }
     }
+    for (address, former) in &links.former_key_of {
+        changes
+            .entry(former)
+            .or_default()
+            .push(format!("{address}: moves to another key"));
+    }
     let ours = changes
         .into_iter()
         .filter(|(key, _)| links.is_for_databricks(key));
@@ -275,13 +277,21 @@ fn keys(plan: &Plan, links: &Links) -> Vec<KeyLine> {
     .collect()
 }
 
-/// What each use case stands for in the diagram.
-fn kinds_of_data(case: UseCase, cluster_volumes: bool) -> Vec<&'static str> {
+/// What each use case stands for in the diagram, in the words of its cloud.
+fn kinds_of_data(case: UseCase, cloud: &Cloud, cluster_volumes: bool) -> Vec<String> {
+    let words = cloud.words();
+    let storage = words.storage.to_owned();
+    let disks = format!("{} of clusters", words.disks);
+    let has_disks = match cloud {
+        Cloud::Gcp => true,
+        Cloud::Azure => false,
+        Cloud::Aws | Cloud::Other(_) => cluster_volumes,
+    };
     match case {
-        UseCase::ManagedServices => vec!["notebooks, secrets, queries"],
-        UseCase::Storage if cluster_volumes => vec!["workspace bucket", "EBS volumes of clusters"],
-        UseCase::Storage => vec!["workspace bucket"],
-        UseCase::ManagedDisks => vec!["managed disks of clusters"],
+        UseCase::ManagedServices => vec!["notebooks, secrets, queries".to_owned()],
+        UseCase::Storage if has_disks => vec![storage, disks],
+        UseCase::Storage => vec![storage],
+        UseCase::ManagedDisks => vec![disks],
     }
 }
 
@@ -309,7 +319,11 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
         });
         for (case, step) in &workspace.keys {
             let kept = if step.changes() { "new" } else { "kept" };
-            for (configuration, state) in [(&step.after, kept), (&step.before, "gone")] {
+            let sides = match workspace.fate {
+                Fate::Forgotten => [(&step.before, "kept"), (&None, "gone")],
+                Fate::Stays | Fate::Deleted => [(&step.after, kept), (&step.before, "gone")],
+            };
+            for (configuration, state) in sides {
                 let Some(name) = configuration
                     .as_deref()
                     .filter(|_| state != "gone" || step.changes())
@@ -351,15 +365,16 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
                     });
                 }
                 if state != "gone" {
-                    for data in kinds_of_data(*case, known.is_some_and(|one| one.cluster_volumes)) {
+                    let has_volumes = known.is_some_and(|one| one.cluster_volumes);
+                    for data in kinds_of_data(*case, &workspace.cloud, has_volumes) {
                         nodes.insert(Node {
-                            name: data.to_owned(),
+                            name: data.clone(),
                             kind: "data",
                             action: "",
                         });
                         edges.insert(Edge {
                             from: workspace.name.clone(),
-                            to: data.to_owned(),
+                            to: data,
                             label: "",
                             state,
                         });
@@ -374,7 +389,7 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
 /// Whether something happens to a configuration or key that a workspace uses.
 fn touched(
     links: &Links,
-    workspace: &super::links::LinkedWorkspace,
+    workspace: &LinkedWorkspace,
     action_of: &dyn Fn(&str) -> &'static str,
 ) -> bool {
     let configurations = workspace

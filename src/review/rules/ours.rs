@@ -2,12 +2,13 @@
 
 use super::aws::policies;
 use super::azure;
-use super::gathered::{Gathered, Said, in_words};
-use super::google;
+use super::gathered::{Gathered, Said, in_words, paragraphs};
+use super::{holders, provider};
 use crate::review::catalog::Rule;
-use crate::review::plan::ResourceChange;
+use crate::review::links::{Fate, LinkedWorkspace};
+use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
-use crate::vocabulary::UseCase;
+use crate::vocabulary::{Cloud, UseCase};
 use serde_json::Value as Json;
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
@@ -15,8 +16,9 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         "dbxcmk_workspace_binding" => binding(gathered, change),
         "dbxcmk_key_configuration" => configuration(gathered, change),
         "dbxcmk_key_policy" => key_policy(gathered, change),
-        _ => {}
+        _ => return,
     }
+    provider::newly_ignored(gathered, change);
 }
 
 /// Whether a resource has the block of a cloud.
@@ -27,98 +29,152 @@ fn is_on(change: &ResourceChange, block: &str) -> bool {
 }
 
 fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    let Some(workspace) = gathered
+    let workspaces: Vec<LinkedWorkspace> = gathered
         .links
-        .workspaces
-        .iter()
-        .find(|one| one.address == change.address)
+        .workspaces_at(&change.address)
         .cloned()
-    else {
-        return;
+        .collect();
+    let moves = workspaces.len() > 1;
+    for workspace in workspaces {
+        match workspace.fate {
+            Fate::Deleted => {}
+            Fate::Forgotten => forgotten(gathered, change, &workspace, moves),
+            Fate::Stays => steps(gathered, change, &workspace),
+        }
+    }
+}
+
+fn forgotten(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    workspace: &LinkedWorkspace,
+    moves: bool,
+) {
+    let how = match moves {
+        true => "The binding moves to another workspace. At this one it changes nothing:",
+        false => "Destroying a binding changes nothing at the workspace:",
     };
-    if change.action.removes() {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::BindingForgotten,
-                level: Level::Warning,
-                summary: format!("The keys stay attached to {}", workspace.name),
-                detail:
-                    "Databricks has no detach: Terraform only removes the binding from the state, and the workspace continues to use \
-                     its keys."
-                        .to_owned(),
-                remedy: "Keep the keys enabled and their policies unchanged as long as the workspace exists.",
-            },
-        );
-        return;
-    }
-    let is_azure = is_on(change, "azure");
+    let take_back = match workspace.cloud {
+        Cloud::Azure if workspace.keys.contains_key(&UseCase::Storage) => {
+            " To give the storage key back, first remove `storage_key_configuration_id` and apply."
+        }
+        _ => "",
+    };
+    gathered.say(
+        change,
+        Said {
+            id: Rule::BindingForgotten,
+            level: Level::Warning,
+            summary: format!("The keys stay attached to {}", workspace.name),
+            detail: format!(
+                "{how} Terraform only removes it from the state, and the workspace continues to use its keys.{take_back}"
+            ),
+            remedy: "Keep the keys enabled and their policies unchanged as long as the workspace exists.",
+        },
+    );
+}
+
+fn steps(gathered: &mut Gathered<'_>, change: &ResourceChange, workspace: &LinkedWorkspace) {
     for (case, step) in workspace.keys.iter().filter(|(_, step)| step.changes()) {
-        if is_azure {
-            let (before, after) = (step.before.as_deref(), step.after.as_deref());
-            if let Some(said) = azure::step(*case, before, after, &workspace.name) {
-                gathered.say(change, said);
-            }
-            continue;
-        }
-        match (case, &step.before, &step.after) {
-            (UseCase::Storage, None, Some(after)) => gathered.say(
-                change,
-                Said {
-                    id: Rule::StorageKeyAttached,
-                    level: Level::Irreversible,
-                    summary: format!("{} gets its storage key, permanently", workspace.name),
-                    detail: format!(
-                        "The key configuration `{after}` is attached for workspace storage. A storage key can be set only once; it \
-                        cannot be changed or removed. After the attach it encrypts {}. Existing data keeps its encryption until it is \
-                        written again. It does not cover tables in other buckets and serverless compute.",
-                        if gathered.links.configurations.get(after).is_none_or(|one| one.cluster_volumes) {
-                            "new objects of the workspace bucket, and the EBS volumes of new clusters"
-                        } else {
-                            "new objects of the workspace bucket (not the EBS volumes of clusters)"
-                        }
-                    ),
-                    remedy: "Make sure that the workspace can keep this key as long as it exists. The only possible rotation is the \
-                        automatic rotation of the same KMS key.",
-                },
-            ),
-            (UseCase::ManagedServices, None, Some(after)) => gathered.say(
-                change,
-                Said {
-                    id: Rule::ManagedServicesKeyAttached,
-                    level: Level::Irreversible,
-                    summary: format!("{} gets a managed services key", workspace.name),
-                    detail: format!(
-                        "The key configuration `{after}` is attached for managed services. It can be replaced by another key later, but \
-                        it cannot be removed. After the attach it encrypts notebooks, secrets, queries and similar data when they are \
-                        written; existing data keeps its encryption until it changes."
-                    ),
-                    remedy: "",
-                },
-            ),
-            (UseCase::ManagedServices, Some(before), Some(after)) => gathered.say(
-                change,
-                Said {
-                    id: Rule::ManagedServicesKeyRotated,
-                    level: Level::Warning,
-                    summary: format!("The managed services key of {} is rotated", workspace.name),
-                    detail: format!("It changes from `{before}` to `{after}`. Databricks re-encrypts the data keys with the new key."),
-                    remedy: "Keep the old key enabled and its policy unchanged for 24 hours.",
-                },
-            ),
-            (UseCase::Storage, Some(before), Some(after)) => gathered.say(
-                change,
-                Said {
-                    id: Rule::StorageKeyChanged,
-                    level: Level::Error,
-                    summary: format!("The storage key of {} cannot be changed", workspace.name),
-                    detail: format!("It is `{before}`; the plan changes it to `{after}`. Databricks refuses that in the middle of the apply."),
-                    remedy: "Keep the configuration that is attached.",
-                },
-            ),
-            _ => {}
+        let (before, after) = (step.before.as_deref(), step.after.as_deref());
+        let said = match workspace.cloud {
+            Cloud::Azure => azure::step(*case, before, after, &workspace.name),
+            _ => in_account(gathered, workspace, *case, before, after),
+        };
+        if let Some(said) = said {
+            gathered.say(change, said);
         }
     }
+}
+
+/// What a storage key encrypts after an attach, in the words of its cloud.
+fn stored(gathered: &Gathered<'_>, workspace: &LinkedWorkspace, configuration: &str) -> String {
+    let words = workspace.cloud.words();
+    let (storage, disks) = (words.storage, words.disks);
+    let known = gathered.links.configurations.get(configuration);
+    let has_volumes = match workspace.cloud {
+        Cloud::Gcp => true,
+        // An ID alone does not tell.
+        _ => known.is_none_or(|one| one.address.is_none() || one.cluster_volumes),
+    };
+    match has_volumes {
+        true => format!("new objects of the {storage}, and the {disks} of new clusters"),
+        false => format!("new objects of the {storage} (not the {disks} of clusters)"),
+    }
+}
+
+/// A step of a workspace whose keys are set in the Databricks account.
+fn in_account(
+    gathered: &Gathered<'_>,
+    workspace: &LinkedWorkspace,
+    case: UseCase,
+    before: Option<&str>,
+    after: Option<&str>,
+) -> Option<Said<'static>> {
+    let name = &workspace.name;
+    Some(match (case, before, after) {
+        (UseCase::Storage, None, Some(after)) => Said {
+            id: Rule::StorageKeyAttached,
+            level: Level::Irreversible,
+            summary: format!("{name} gets its storage key, permanently"),
+            detail: format!(
+                "The key configuration `{after}` is attached for workspace storage. A storage key can be set only once; it cannot be \
+                 changed or removed. After the attach it encrypts {}. Existing data keeps its encryption until it is written again. It does \
+                 not cover tables in other buckets and serverless compute.",
+                stored(gathered, workspace, after)
+            ),
+            remedy: match workspace.cloud {
+                Cloud::Aws => {
+                    "Make sure that the workspace can keep this key as long as it exists. The only possible rotation is the automatic \
+                     rotation of the same KMS key."
+                }
+                _ => {
+                    "Make sure that the workspace can keep this key as long as it exists. The only possible rotation is a rotation of the \
+                     same key."
+                }
+            },
+        },
+        (UseCase::ManagedServices, None, Some(after)) => Said {
+            id: Rule::ManagedServicesKeyAttached,
+            level: Level::Irreversible,
+            summary: format!("{name} gets a managed services key"),
+            detail: format!(
+                "The key configuration `{after}` is attached for managed services. It can be replaced by another key later, but it cannot be \
+                 removed. After the attach it encrypts notebooks, secrets, queries and similar data when they are written; existing data \
+                 keeps its encryption until it changes."
+            ),
+            remedy: "",
+        },
+        (UseCase::ManagedServices, Some(before), Some(after)) => Said {
+            id: Rule::ManagedServicesKeyRotated,
+            level: Level::Warning,
+            summary: format!("The managed services key of {name} is rotated"),
+            detail: format!(
+                "It changes from `{before}` to `{after}`. Databricks re-encrypts the data keys with the new key."
+            ),
+            remedy: "Keep the old key enabled and its policy unchanged for 24 hours.",
+        },
+        (UseCase::Storage, Some(before), Some(after)) => Said {
+            id: Rule::StorageKeyChanged,
+            level: Level::Error,
+            summary: format!("The storage key of {name} cannot be changed"),
+            detail: format!(
+                "It is `{before}`; the plan changes it to `{after}`. Databricks refuses that in the middle of the apply."
+            ),
+            remedy: "Keep the configuration that is attached.",
+        },
+        (_, Some(before), None) => Said {
+            id: Rule::StorageKeyChanged,
+            level: Level::Error,
+            summary: format!(
+                "The key for {} of {name} cannot be removed",
+                case.in_words()
+            ),
+            detail: format!("It is `{before}`, and the plan no longer names it. The apply fails."),
+            remedy: "Restore the attribute.",
+        },
+        _ => return None,
+    })
 }
 
 fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
@@ -154,16 +210,21 @@ fn configuration(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
+    // What Terraform only forgets stays as it is.
+    if change.action == Action::Forget {
+        return;
+    }
     if is_on(change, "gcp") {
-        google::lost_by_policy(gathered, change);
+        holders::look(gathered, change, &holders::GOOGLE);
     } else if is_on(change, "azure") {
-        azure::lost_by_policy(gathered, change);
+        holders::look(gathered, change, &holders::AZURE);
     } else {
         let lost = policies::of_statements(gathered, change);
-        policies::say_lost(
+        say_lost(
             gathered,
             change,
             &lost,
+            true,
             "Keep the use cases, accounts and roles that workspaces need.",
         );
     }
@@ -178,12 +239,77 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 level: Level::Warning,
                 summary: "The protection of workspaces' permissions is turned off".to_owned(),
                 detail: format!(
-                    "With `force_destroy = true`, the provider removes the statements of `{key}` even if workspaces need them."
+                    "With `force_destroy = true`, the provider takes away the access to `{key}` even if workspaces need it."
                 ),
                 remedy: "Set it only in the change right before the removal.",
             },
         );
     }
+}
+
+/// Who loses the use of a key by a `dbxcmk_key_policy`, if somebody does. `is_known`: whether the plan shows all that the other policies of
+/// the key keep.
+pub(super) fn say_lost(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    lost: &[String],
+    is_known: bool,
+    remedy: &str,
+) {
+    let former = gathered.links.former_key_of.get(&change.address).cloned();
+    let (own, _) = gathered.key_and_users(change);
+    let key = former.clone().unwrap_or_else(|| own.clone());
+    let users = gathered.links.users_of(&key);
+    // A configuration that stays can be attached at any time.
+    let is_named = former.is_some()
+        && gathered
+            .links
+            .configurations_of(&key)
+            .any(|one| one.stays && one.key.as_deref() == Some(&key));
+    if lost.is_empty() {
+        return;
+    }
+    let lines = lost.join("\n");
+    let others = match is_known {
+        true => "",
+        false => {
+            "Another key policy of this plan names this key. Which of this it keeps is known only after the apply."
+        }
+    };
+    let used = match (users.is_empty(), is_named) {
+        (true, true) => "A key configuration of this plan names it.".to_owned(),
+        _ => format!("It is used by {}.", in_words(&users)),
+    };
+    let new = match own == key {
+        true => "a key that is known only after the apply".to_owned(),
+        false => format!("`{own}`"),
+    };
+    let (summary, found, remedy) = match former {
+        None => (
+            "Permissions on a key are taken away",
+            format!("On `{key}`:\n{lines}"),
+            remedy,
+        ),
+        Some(_) => (
+            "A key policy moves to another key, and the former key loses its permissions",
+            format!("The key policy moves from `{key}` to {new}. On `{key}`:\n{lines}"),
+            "Keep this key policy on its key, and add a second `dbxcmk_key_policy` for the new key. Remove the former one when no workspace \
+             has needed its key for 24 hours.",
+        ),
+    };
+    gathered.say(
+        change,
+        Said {
+            id: Rule::PermissionsLost,
+            level: match is_known && (is_named || !users.is_empty()) {
+                true => Level::Error,
+                false => Level::Warning,
+            },
+            summary: summary.to_owned(),
+            detail: paragraphs(&[&found, others, &used]),
+            remedy,
+        },
+    );
 }
 
 /// The actions of the kill switch.
@@ -205,7 +331,11 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
         let acknowledged = one.value("/acknowledged_workspace_ids");
         let acknowledged = acknowledged.and_then(Json::as_array).into_iter().flatten();
         users.extend(acknowledged.filter_map(Json::as_str).map(str::to_owned));
-        let stops = in_words(&users);
+        let of_key = match users.is_empty() {
+            true => format!("The plan does not show which workspaces use `{name}`."),
+            false => format!("`{name}` is used by {}.", in_words(&users)),
+        };
+        let stops = gathered.stops_without(whole.as_deref().unwrap_or(name));
         if !deletes {
             gathered.say_of(
                 &one.address,
@@ -213,10 +343,13 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
                     id: Rule::KeyDisabled,
                     level: Level::Error,
                     summary: "This plan disables a key".to_owned(),
-                    detail: format!(
-                        "`{name}` is used by {stops}. While the key is disabled, reads and writes fail when the cached data keys expire, and \
-                         clusters do not start. Reverting this change does not restore the key."
-                    ),
+                    detail: paragraphs(&[
+                        &format!(
+                            "{of_key} While the key is disabled, reads and writes fail when the cached data keys expire. Reverting this \
+                             change does not restore the key."
+                        ),
+                        &stops,
+                    ]),
                     remedy: "Check the plan's own warning, which shows what stops. To restore the key: `terraform-provider-dbxcmk key restore \
                              KEY`, or the action `dbxcmk_restore_key`.",
                 },
@@ -233,10 +366,13 @@ pub(super) fn invocations(gathered: &mut Gathered<'_>) {
                 id: Rule::KeyDeleted,
                 level: Level::Error,
                 summary: "This plan schedules the deletion of a key".to_owned(),
-                detail: format!(
-                    "`{name}` is used by {stops}. From the apply on, nobody can use the key: data that was encrypted with it cannot be read, \
-                     and clusters do not start. Reverting this change does not restore the key."
-                ),
+                detail: paragraphs(&[
+                    &format!(
+                        "{of_key} From the apply on, nobody can use the key: data that was encrypted with it cannot be read. Reverting this \
+                         change does not restore the key."
+                    ),
+                    &stops,
+                ]),
                 remedy: "Check the plan's own warning, which shows what stops. To restore the key within the window: \
                          `terraform-provider-dbxcmk key restore KEY`, or the action `dbxcmk_restore_key`.",
             },

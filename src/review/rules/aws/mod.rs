@@ -3,7 +3,7 @@
 
 pub(super) mod policies;
 
-use super::gathered::{Gathered, Said, in_words};
+use super::gathered::{FIND_OUT, Gathered, Said, Use, in_words, paragraphs};
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -11,7 +11,6 @@ use crate::vocabulary::Deployment;
 
 /// What a plan does not have of this cloud, so that no review of it can see it.
 pub(super) const NOT_EXAMINED: &[&str] = &[
-    "IAM policies of cross-account roles (`terraform plan` examines them)",
     "policies of the AWS organization (SCPs and RCPs)",
     "VPC endpoint policies",
     "IAM policies of Databricks",
@@ -36,78 +35,77 @@ fn matters(gathered: &Gathered<'_>, change: &ResourceChange, key: &str) -> bool 
         || names_databricks(change.after("policy"))
 }
 
-/// Whether the same plan removes everything of ours that a key has: its configurations and its statements. The provider refuses
-/// that at plan as long as a workspace of the account uses the key, so a plan that has it shows that none does.
-fn given_up(gathered: &Gathered<'_>, key: &str) -> bool {
-    let plan = gathered.plan;
-    let ours = plan
-        .of("dbxcmk_key_configuration")
-        .chain(plan.of("dbxcmk_key_policy"));
-    let mut own = ours
-        .filter(|change| {
-            gathered
-                .links
-                .key_of
-                .get(&change.address)
-                .is_some_and(|own| own == key)
-        })
-        .peekable();
-    let peers = plan.of("databricks_mws_customer_managed_keys");
-    let is_of_peer = |change: &ResourceChange| {
-        gathered
-            .links
-            .key_of
-            .get(&change.address)
-            .is_some_and(|own| own == key)
-    };
-    own.peek().is_some()
-        && own.all(|change| change.action == Action::Delete)
-        && !peers.into_iter().any(is_of_peer)
+/// What the plan shows of the use of a key; a key whose own policy names Databricks is meant for it.
+fn use_of(gathered: &Gathered<'_>, change: &ResourceChange, key: &str) -> Use {
+    match gathered.use_of(key) {
+        Use::NotShown if matters(gathered, change, key) => Use::Meant,
+        other => other,
+    }
+}
+
+fn deleted(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
+    let days = change
+        .before("deletion_window_in_days")
+        .unwrap_or_else(|| "30".to_owned());
+    let of_key = use_of(gathered, change, key);
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeleted,
+            level: of_key.level(),
+            summary: format!("{} is deleted", of_key.called("key")),
+            detail: paragraphs(&[
+                &format!(
+                    "{} After the apply, nobody can use it: data that was encrypted with it cannot be read. After {days} days KMS deletes it, \
+                     and everything that was encrypted with it is lost permanently.",
+                    gathered.used_by(key, of_key),
+                ),
+                &gathered.stops_without(key),
+            ]),
+            remedy: match of_key {
+                Use::NotShown => FIND_OUT,
+                _ => {
+                    "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
+                     --enable-anyway`."
+                }
+            },
+        },
+    );
+    if of_key == Use::NotShown {
+        return;
+    }
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeletionWindow,
+            level: Level::Irreversible,
+            summary: format!("The deletion of a key is final after {days} days"),
+            detail: format!(
+                "Until then you can cancel the deletion of `{key}`. The key is disabled afterwards; enable it to use it again."
+            ),
+            remedy: "",
+        },
+    );
 }
 
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
+    if change.action.destroys() {
+        deleted(gathered, change, &key);
+    }
+    let turned_off = |path: &str| {
+        change.before(path).as_deref() == Some("true")
+            && change.after(path).as_deref() == Some("false")
+    };
+    // Replica keys and keys with imported material call it by another name.
+    let is_disabled = turned_off("is_enabled") || turned_off("enabled");
+    if change.action == Action::Update && is_disabled {
+        disabled(gathered, change, &key);
+    }
     if !matters(gathered, change, &key) {
         return;
     }
     let used = in_words(&users);
-    let is_given_up = users.is_empty() && given_up(gathered, &key);
-    if change.action.destroys() {
-        let days = change
-            .before("deletion_window_in_days")
-            .unwrap_or_else(|| "30".to_owned());
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeleted,
-                level: if is_given_up { Level::Warning } else { Level::Error },
-                summary: if is_given_up {
-                    "A key that no workspace uses anymore is deleted".to_owned()
-                } else {
-                    "A key that Databricks uses is deleted".to_owned()
-                },
-                detail: format!(
-                    "`{key}` is used by {used}. After the apply, nobody can use it: data that was encrypted with it cannot be read, \
-                     and clusters do not start. After {days} days KMS deletes it, and everything that was encrypted with it is lost \
-                     permanently."
-                ),
-                remedy: "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
-                        --enable-anyway`.",
-            },
-        );
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeletionWindow,
-                level: Level::Irreversible,
-                summary: format!("The deletion of a key is final after {days} days"),
-                detail: format!(
-                    "Until then you can cancel the deletion of `{key}`. The key is disabled afterwards; enable it to use it again."
-                ),
-                remedy: "",
-            },
-        );
-    }
     let days = |value: Option<String>| {
         value
             .and_then(|days| days.parse::<u32>().ok())
@@ -136,29 +134,6 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             },
         );
     }
-    let turned_off = |path: &str| {
-        change.before(path).as_deref() == Some("true")
-            && change.after(path).as_deref() == Some("false")
-    };
-    if change.action == Action::Update && turned_off("is_enabled") {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDisabled,
-                level: if is_given_up { Level::Warning } else { Level::Error },
-                summary: if is_given_up {
-                    "A key that no workspace uses anymore is disabled".to_owned()
-                } else {
-                    "A key that Databricks uses is disabled".to_owned()
-                },
-                detail: format!(
-                    "`{key}` is used by {used}. While the key is disabled, reads and writes fail when the cached data keys expire, \
-                     and clusters do not start. Enabling the key restores access."
-                ),
-                remedy: "Keep `is_enabled = true`, unless you want to revoke the access.",
-            },
-        );
-    }
     if change.action == Action::Update && turned_off("enable_key_rotation") {
         gathered.say(
             change,
@@ -178,34 +153,67 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
+fn disabled(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
+    let of_key = use_of(gathered, change, key);
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDisabled,
+            level: of_key.level(),
+            summary: format!("{} is disabled", of_key.called("key")),
+            detail: paragraphs(&[
+                &format!(
+                    "{} While the key is disabled, reads and writes fail when the cached data keys expire. Enabling the key restores access.",
+                    gathered.used_by(key, of_key),
+                ),
+                &gathered.stops_without(key),
+            ]),
+            remedy: match of_key {
+                Use::NotShown => FIND_OUT,
+                _ if change.kind == "aws_kms_key" => {
+                    "Keep `is_enabled = true`, unless you want to revoke the access."
+                }
+                _ => "Keep `enabled = true`, unless you want to revoke the access.",
+            },
+        },
+    );
+}
+
 fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    if change.action == Action::Delete {
-        let (key, users) = gathered.key_and_users(change);
-        if matters(gathered, change, &key) {
-            let level = if users.is_empty() {
-                Level::Warning
-            } else {
-                Level::Error
-            };
-            gathered.say(
-                change,
-                Said {
-                    id: Rule::KeyPolicyReset,
-                    level,
-                    summary: "The policy of a key is reset to the AWS default".to_owned(),
-                    detail: format!(
-                        "Destroying an `aws_kms_key_policy` restores the AWS default policy, which names only the key's own account. \
-                        `{key}` is used by {}.",
-                        in_words(&users)
-                    ),
-                    remedy: "To keep the policy and only remove it from the state, use a `removed` block with `destroy = false`, or move the \
-                        resource to `dbxcmk_key_policy` with a `moved` block.",
-                },
-            );
-        }
+    let left = gathered.links.left_by(change, "key_id");
+    if change.action == Action::Delete || left.is_some() {
+        let (own, _) = gathered.key_and_users(change);
+        reset(gathered, change, &left.unwrap_or(own));
+    }
+    if change.action != Action::Delete {
+        whole_policy(gathered, change);
+    }
+}
+
+/// A key loses the policy that a resource has written.
+fn reset(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
+    if !matters(gathered, change, key) {
         return;
     }
-    whole_policy(gathered, change);
+    let users = gathered.links.users_of(key);
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyPolicyReset,
+            level: match users.is_empty() {
+                true => Level::Warning,
+                false => Level::Error,
+            },
+            summary: "The policy of a key is reset to the AWS default".to_owned(),
+            detail: format!(
+                "Destroying an `aws_kms_key_policy` restores the AWS default policy, which names only the key's own account. `{key}` is used \
+                 by {}.",
+                in_words(&users)
+            ),
+            remedy: "To keep the policy and only remove it from the state, use a `removed` block with `destroy = false`, or move the resource to \
+                     `dbxcmk_key_policy` with a `moved` block.",
+        },
+    );
 }
 
 /// A resource writes the whole policy of a key.

@@ -10,6 +10,7 @@ use crate::requirements::aws::{document_of, recognise, statements_of};
 use crate::review::plan::ResourceChange;
 use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::review::rules::gathered::{Gathered, Said, in_words};
+use crate::review::settings::provider_blocks;
 use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
 use crate::vocabulary::{AccountId, Deployment, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
@@ -63,37 +64,136 @@ pub(in crate::review::rules) fn of_statements(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
 ) -> Vec<String> {
-    let text = |list: Option<String>| {
-        list.and_then(|list| statements_of(&list).ok())
-            .unwrap_or_default()
+    let (key, _) = gathered.key_and_users(change);
+    let before = change.before("statements").map(|list| statements(&list));
+    let before = before.unwrap_or_default();
+    let (after, deployment) = after_of(gathered, change);
+    let lost = match gathered.links.former_key_of.get(&change.address).cloned() {
+        Some(former) => {
+            let lost = between(gathered, change, &former, &before, &[]);
+            between(gathered, change, &key, &[], &after);
+            lost
+        }
+        None => between(gathered, change, &key, &before, &after),
     };
-    let before = text(change.before("statements"));
-    let after = if change.is_unknown("statements") {
-        planned(change)
-    } else {
-        text(change.after("statements"))
-    };
-    let both: Vec<String> = [before.clone(), after.clone()].concat();
-    let own = document_of(&after).ok();
-    let (Ok(before), Ok(after), Ok(both)) = (
-        with_administration(&before),
-        with_administration(&after),
-        document_of(&both),
-    ) else {
-        return Vec::new();
-    };
-    let lost = compare(
-        gathered,
+    what_stays(gathered, change);
+    if let Some(Assumed(deployment)) = deployment
+        && let Some(proof) = gathered
+            .proofs
+            .last_mut()
+            .filter(|one| one.address == change.address)
+    {
+        proof.lines.push(format!(
+            "Shown for {}: neither the key nor the account host is known from the plan",
+            deployment.in_words()
+        ));
+    }
+    lost
+}
+
+/// A list of statements; what cannot be read was reported with the resource.
+fn statements(list: &str) -> Vec<String> {
+    statements_of(list).unwrap_or_default()
+}
+
+/// A deployment that the plan does not show.
+struct Assumed(Deployment);
+
+/// The statements that a resource has after the apply, and the deployment if it had to be assumed.
+fn after_of(gathered: &Gathered<'_>, change: &ResourceChange) -> (Vec<String>, Option<Assumed>) {
+    if !change.is_unknown("statements") {
+        let after = change.after("statements").map(|list| statements(&list));
+        return (after.unwrap_or_default(), None);
+    }
+    let shown = shown_deployment(gathered, change);
+    let deployment = shown.unwrap_or(Deployment::Commercial);
+    let assumed = shown.is_none().then_some(Assumed(deployment));
+    (planned(change, deployment), assumed)
+}
+
+/// The deployment whose account the statements of a resource will name, as far as the plan shows it: by its statements of before, the
+/// account host, and the partition of the key and of the role. A partition of the government has two deployments.
+fn shown_deployment(gathered: &Gathered<'_>, change: &ResourceChange) -> Option<Deployment> {
+    let before = change.before("statements");
+    if let Some(known) = before.and_then(|text| Deployment::named_in(&text)) {
+        return Some(known);
+    }
+    let hosts: BTreeSet<Deployment> = provider_blocks(gathered.plan)
+        .iter()
+        .filter_map(|block| block.host(gathered.plan))
+        .map(|host| {
+            let host = host.trim_start_matches("https://").trim_end_matches('/');
+            Deployment::of_host(host)
+        })
+        .collect();
+    if let (1, Some(one)) = (hosts.len(), hosts.first()) {
+        return Some(*one);
+    }
+    let key = change.latest("aws.key_arn");
+    let key = key.and_then(|key| key.parse::<KeyArn>().ok());
+    let role = change.latest("aws.cross_account_role_arn");
+    let role = role.and_then(|role| role.parse::<RoleArn>().ok());
+    let partition = key
+        .map(|key| key.partition())
+        .or_else(|| role.map(|role| role.partition()))?;
+    (partition == Partition::Aws).then_some(Deployment::Commercial)
+}
+
+/// What changes on a key, beside the statements that other resources of the plan keep there. Gives what is lost, a line each.
+fn between(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    key: &str,
+    before: &[String],
+    after: &[String],
+) -> Vec<String> {
+    let others: Vec<String> = gathered
+        .other_policies(change, key)
+        .into_iter()
+        .flat_map(|other| after_of(gathered, other).0)
+        .collect();
+    let own = document_of(after);
+    let documents = (
+        with_administration(&[before, &others].concat()),
+        with_administration(&[after, &others].concat()),
+        document_of(&[before, after].concat()),
+    );
+    match documents {
+        (Ok(before), Ok(after), Ok(users)) => compare(
+            gathered,
+            change,
+            key,
+            &Policies {
+                before: &before,
+                after: &after,
+                own: own.as_ref().ok(),
+                users: &users,
+            },
+        ),
+        (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
+            unreadable(gathered, change, "statements", &error);
+            Vec::new()
+        }
+    }
+}
+
+/// A policy that cannot be read is an error: the review says nothing about it otherwise.
+fn unreadable(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    what: &str,
+    error: &kms_policy::PolicyError,
+) {
+    gathered.say(
         change,
-        &Policies {
-            before: &before,
-            after: &after,
-            own: own.as_ref(),
-            users: &both,
+        Said {
+            id: Rule::ResourceUnreadable,
+            level: Level::Error,
+            summary: format!("A {} cannot be read", change.kind),
+            detail: format!("`{what}`: {error}.\n\nThe review does not cover this policy."),
+            remedy: "Review this policy by hand, or correct it.",
         },
     );
-    what_stays(gathered, change);
-    lost
 }
 
 /// The statements of others in the policy of a key, which a `dbxcmk_key_policy` leaves as they are.
@@ -141,8 +241,8 @@ fn what_stays(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 /// The statements that a new `dbxcmk_key_policy` is going to have, where its key is not known yet: its use cases, accounts and
-/// role say them.
-fn planned(change: &ResourceChange) -> Vec<String> {
+/// role say them. Those that cannot be read were reported with the resource.
+fn planned(change: &ResourceChange, deployment: Deployment) -> Vec<String> {
     let use_cases: Vec<UseCase> = change
         .latest_all("use_cases")
         .iter()
@@ -153,7 +253,7 @@ fn planned(change: &ResourceChange) -> Vec<String> {
         .iter()
         .filter_map(|id| id.parse().ok())
         .collect();
-    let usage = Usage::of(Deployment::Commercial, accounts, use_cases)
+    let usage = Usage::of(deployment, accounts, use_cases)
         .with_grants(change.latest("aws.include_grants").as_deref() == Some("true"))
         .with_cross_account_role(
             change
@@ -174,8 +274,12 @@ pub(in crate::review::rules) fn of_policies(
     before: &str,
     after: &str,
 ) -> Vec<String> {
-    let (Ok(before), Ok(after)) = (Document::parse(before), Document::parse(after)) else {
-        return Vec::new();
+    let (before, after) = match (Document::parse(before), Document::parse(after)) {
+        (Ok(before), Ok(after)) => (before, after),
+        (Err(error), _) | (_, Err(error)) => {
+            unreadable(gathered, change, "policy", &error);
+            return Vec::new();
+        }
     };
     let texts = |document: &Document| -> Vec<String> {
         document
@@ -184,12 +288,18 @@ pub(in crate::review::rules) fn of_policies(
             .map(|statement| document.statement_text(statement).to_owned())
             .collect()
     };
-    let Ok(users) = document_of(&texts(&before)) else {
-        return Vec::new();
+    let users = match document_of(&texts(&before)) {
+        Ok(users) => users,
+        Err(error) => {
+            unreadable(gathered, change, "policy", &error);
+            return Vec::new();
+        }
     };
+    let (key, _) = gathered.key_and_users(change);
     compare(
         gathered,
         change,
+        &key,
         &Policies {
             before: &before,
             after: &after,
@@ -272,6 +382,7 @@ struct Policies<'a> {
 fn compare(
     gathered: &mut Gathered<'_>,
     change: &ResourceChange,
+    name: &str,
     policies: &Policies<'_>,
 ) -> Vec<String> {
     let Policies {
@@ -280,12 +391,7 @@ fn compare(
         own,
         users,
     } = *policies;
-    let name = gathered
-        .links
-        .key_of
-        .get(&change.address)
-        .cloned()
-        .unwrap_or_else(|| change.address.clone());
+    let name = name.to_owned();
     let arn = gathered
         .links
         .keys

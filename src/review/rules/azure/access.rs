@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::requirements::azure::{PERMISSIONS, rights_by_policy};
 use crate::review::catalog::Rule;
-use crate::review::plan::ResourceChange;
-use crate::review::report::{Level, PermissionLine};
+use crate::review::plan::{Action, ResourceChange};
+use crate::review::report::Level;
 use crate::review::rules::gathered::{Gathered, Said, in_words};
 use crate::review::rules::texts;
 
@@ -41,7 +41,10 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let Some(principal) = principal else { return };
     let lost: Vec<&str> = if is_policy {
         let before = texts(change.state_before(), "key_permissions");
-        let after = match change.action.removes() {
+        // Another vault: in the one that it leaves, nothing of it stays.
+        let leaves = change.action == Action::Replace
+            && (change.changes("key_vault_id") || change.changes("object_id"));
+        let after = match change.action.removes() || leaves {
             true => BTreeSet::new(),
             false => texts(change.state_after(), "key_permissions"),
         };
@@ -104,58 +107,6 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 lost.join(", ")
             ),
             remedy: "Let `dbxcmk_key_policy` give the access: it does not touch what others give.",
-        },
-    );
-}
-
-/// Who gains and loses the use of a key by a change of a `dbxcmk_key_policy` on Azure.
-pub(in crate::review::rules) fn lost_by_policy(
-    gathered: &mut Gathered<'_>,
-    change: &ResourceChange,
-) {
-    let before = texts(change.state_before(), "azure.principals");
-    let after = texts(change.state_after(), "azure.principals");
-    let words = |all: Vec<&String>| -> Vec<String> {
-        all.into_iter()
-            .map(|principal| format!("{principal}: get, wrapKey and unwrapKey"))
-            .collect()
-    };
-    let gained = words(after.difference(&before).collect());
-    let lost = match change.is_unknown("azure.principals") {
-        true => Vec::new(),
-        false => words(before.difference(&after).collect()),
-    };
-    let (key, users) = gathered.key_and_users(change);
-    if !gained.is_empty() || !lost.is_empty() {
-        gathered.permissions.push(PermissionLine {
-            key: key.clone(),
-            address: change.address.clone(),
-            gained,
-            lost: lost.clone(),
-        });
-    }
-    if lost.is_empty() {
-        return;
-    }
-    gathered.say(
-        change,
-        Said {
-            id: Rule::PermissionsLost,
-            level: if users.is_empty() {
-                Level::Warning
-            } else {
-                Level::Error
-            },
-            summary: "Permissions on a key are taken away".to_owned(),
-            detail: format!(
-                "`{key}` is used by {}. These lose the use of it:\n{}",
-                in_words(&users),
-                lost.iter()
-                    .map(|line| format!("  - {line}"))
-                    .collect::<Vec<_>>()
-                    .join("\n")
-            ),
-            remedy: "Keep the use cases and the workspace that need it.",
         },
     );
 }

@@ -2,11 +2,9 @@
 
 mod access;
 
-pub(super) use access::lost_by_policy;
-
 use std::collections::BTreeSet;
 
-use super::gathered::{Gathered, Said, in_words};
+use super::gathered::{FIND_OUT, Gathered, Said, Use, in_words, paragraphs};
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -14,7 +12,6 @@ use crate::vocabulary::UseCase;
 
 /// What a plan does not have of this cloud, so that no review of it can see it.
 pub(super) const NOT_EXAMINED: &[&str] = &[
-    "role and deny assignments above the keys (`terraform plan` examines them)",
     "firewalls and private endpoints of the vaults",
     "Azure Policy",
 ];
@@ -48,24 +45,30 @@ const KEEP_KEY: &str = "Remove the deletion from this change, and set `prevent_d
 
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
-    if !gathered.links.is_for_databricks(&key) {
-        return;
-    }
-    let used = in_words(&users);
+    let of_key = gathered.use_of(&key);
     if change.action.destroys() {
         gathered.say(
             change,
             Said {
                 id: Rule::KeyDeleted,
-                level: Level::Error,
-                summary: format!("A key that Databricks uses is {}", change.action.in_passive()),
-                detail: format!(
-                    "`{key}` is used by {used}. From the apply on, nobody can use it: virtual machines shut down, and data that was encrypted with \
-                     it cannot be read."
-                ),
-                remedy: KEEP_KEY,
+                level: of_key.level(),
+                summary: format!("{} is {}", of_key.called("key"), change.action.in_passive()),
+                detail: paragraphs(&[
+                    &format!(
+                        "{} From the apply on, nobody can use it: data that was encrypted with it cannot be read.",
+                        gathered.used_by(&key, of_key)
+                    ),
+                    &gathered.stops_without(&key),
+                ]),
+                remedy: match of_key {
+                    Use::NotShown => FIND_OUT,
+                    _ => KEEP_KEY,
+                },
             },
         );
+        if of_key == Use::NotShown {
+            return;
+        }
         gathered.say(
             change,
             Said {
@@ -82,6 +85,10 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         );
         return;
     }
+    if of_key == Use::NotShown {
+        return;
+    }
+    let used = in_words(&users);
     let expires = (
         change.before("expiration_date"),
         change.after("expiration_date"),
@@ -126,6 +133,22 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
+/// A vault goes of which the plan names no key.
+fn perhaps_with_keys(gathered: &mut Gathered<'_>, change: &ResourceChange) {
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeleted,
+            level: Level::Warning,
+            summary: format!("A vault that perhaps has keys of Databricks is {}", change.action.in_passive()),
+            detail: "The keys go with the vault. The plan does not show whether Databricks uses one of them: no key configuration or key policy of \
+                     this plan names a key in this vault."
+                .to_owned(),
+            remedy: "List the keys of the vault, and find out which workspaces use them: `terraform-provider-dbxcmk key status KEY`.",
+        },
+    );
+}
+
 fn vault(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let keys = gathered.links.keys_in_vault(change);
     let users: BTreeSet<String> = keys
@@ -133,6 +156,9 @@ fn vault(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         .flat_map(|key| gathered.links.users_of(key))
         .collect();
     if keys.is_empty() {
+        if change.action.destroys() {
+            perhaps_with_keys(gathered, change);
+        }
         return;
     }
     let used = in_words(&users);

@@ -7,7 +7,7 @@ use serde_json::Value as Json;
 use crate::requirements::gcp::{is_needed, rights_of};
 use crate::review::catalog::Rule;
 use crate::review::plan::{ResourceChange, at};
-use crate::review::report::{Level, PermissionLine};
+use crate::review::report::Level;
 use crate::review::rules::gathered::{Gathered, Said, in_words};
 
 /// Whether a role lets use a key: one that is not known may.
@@ -78,6 +78,11 @@ fn members_of_ours(gathered: &Gathered<'_>, key: &str) -> BTreeSet<String> {
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, workspaces) = gathered.key_and_users(change);
+    // Another key: on the one that it leaves, nothing of the resource stays.
+    if let Some(former) = gathered.links.left_by(change, "crypto_key_id") {
+        let before = users(change, change.state_before()).unwrap_or_default();
+        say_lost(gathered, change, &former, &before, &BTreeSet::new());
+    }
     if !gathered.links.is_for_databricks(&key) {
         return;
     }
@@ -101,17 +106,9 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         }
         return;
     };
-    let lost: Vec<String> = before
-        .difference(&after)
-        .filter(|member| is_needed(member))
-        .map(|member| format!("  - {member}: the use of the key"))
-        .collect();
-    say_lost(
-        gathered,
-        change,
-        &lost,
-        "Let `dbxcmk_key_policy` keep the members: it does not own the rest of the policy.",
-    );
+    if gathered.links.left_by(change, "crypto_key_id").is_none() {
+        say_lost(gathered, change, &key, &before, &after);
+    }
     // What owns a role or the whole policy throws out whom it does not name.
     let owns = change.kind != "google_kms_crypto_key_iam_member" && !change.action.removes();
     let thrown_out: Vec<String> = members_of_ours(gathered, &key)
@@ -141,11 +138,22 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
 }
 
 /// Says who loses the use of a key, if somebody does.
-fn say_lost(gathered: &mut Gathered<'_>, change: &ResourceChange, lost: &[String], remedy: &str) {
-    if lost.is_empty() {
+fn say_lost(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    key: &str,
+    before: &BTreeSet<String>,
+    after: &BTreeSet<String>,
+) {
+    let lost: Vec<String> = before
+        .difference(after)
+        .filter(|member| is_needed(member))
+        .map(|member| format!("  - {member}: the use of the key"))
+        .collect();
+    if lost.is_empty() || !gathered.links.is_for_databricks(key) {
         return;
     }
-    let (key, workspaces) = gathered.key_and_users(change);
+    let workspaces = gathered.links.users_of(key);
     let level = match workspaces.is_empty() {
         true => Level::Warning,
         false => Level::Error,
@@ -161,44 +169,7 @@ fn say_lost(gathered: &mut Gathered<'_>, change: &ResourceChange, lost: &[String
                 in_words(&workspaces),
                 lost.join("\n")
             ),
-            remedy,
+            remedy: "Let `dbxcmk_key_policy` keep the members: it does not own the rest of the policy.",
         },
-    );
-}
-
-/// Who gains and loses the use of a key by a change of a `dbxcmk_key_policy` of Google Cloud.
-pub(in crate::review::rules) fn lost_by_policy(
-    gathered: &mut Gathered<'_>,
-    change: &ResourceChange,
-) {
-    let before = texts(at(change.state_before(), "gcp.members"));
-    let is_unknown = change.is_unknown("gcp.members");
-    let after = texts(at(change.state_after(), "gcp.members"));
-    let words = |members: Vec<&String>| -> Vec<String> {
-        members
-            .into_iter()
-            .map(|member| format!("{member}: encrypt and decrypt"))
-            .collect()
-    };
-    let gained = words(after.difference(&before).collect());
-    let lost = match is_unknown {
-        true => Vec::new(),
-        false => words(before.difference(&after).collect()),
-    };
-    let (key, _) = gathered.key_and_users(change);
-    if !gained.is_empty() || !lost.is_empty() {
-        gathered.permissions.push(PermissionLine {
-            key,
-            address: change.address.clone(),
-            gained,
-            lost: lost.clone(),
-        });
-    }
-    let lost: Vec<String> = lost.iter().map(|line| format!("  - {line}")).collect();
-    say_lost(
-        gathered,
-        change,
-        &lost,
-        "Keep the use cases, service accounts and project that workspaces need.",
     );
 }

@@ -2,20 +2,14 @@
 
 mod members;
 
-pub(super) use members::lost_by_policy;
-
-use super::gathered::{Gathered, Said, in_words};
+use super::gathered::{FIND_OUT, Gathered, Said, Use, paragraphs};
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::gcp::whole_days;
 
 /// What a plan does not have of this cloud, so that no review of it can see it.
-pub(super) const NOT_EXAMINED: &[&str] = &[
-    "IAM and deny policies above the keys (`terraform plan` examines them)",
-    "organization policies",
-    "VPC Service Controls",
-];
+pub(super) const NOT_EXAMINED: &[&str] = &["organization policies", "VPC Service Controls"];
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
@@ -42,27 +36,32 @@ fn window(shown: Option<&str>) -> String {
 }
 
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    let (key, users) = gathered.key_and_users(change);
-    if !gathered.links.is_for_databricks(&key) {
-        return;
-    }
-    let used = in_words(&users);
+    let (key, _) = gathered.key_and_users(change);
+    let of_key = gathered.use_of(&key);
     if change.action.destroys() {
         let window = window(change.before("destroy_scheduled_duration").as_deref());
         gathered.say(
             change,
             Said {
                 id: Rule::KeyDeleted,
-                level: Level::Error,
-                summary: "A key that Databricks uses is deleted".to_owned(),
-                detail: format!(
-                    "`{key}` is used by {used}. hashicorp/google schedules the destruction of its versions: nobody can use them from then on, \
-                     and clusters do not start."
-                ),
-                remedy: "Remove the deletion from this change, and set `prevent_destroy = true`. If it is applied already, run \
-                         `terraform-provider-dbxcmk key restore KEY --enable-anyway`.",
+                level: of_key.level(),
+                summary: format!("{} is deleted", of_key.called("key")),
+                detail: paragraphs(&[
+                    &format!(
+                        "{} hashicorp/google schedules the destruction of its versions: nobody can use them from then on.",
+                        gathered.used_by(&key, of_key)
+                    ),
+                    &gathered.stops_without(&key),
+                ]),
+                remedy: match of_key {
+                    Use::NotShown => FIND_OUT,
+                    _ => RESTORE,
+                },
             },
         );
+        if of_key == Use::NotShown {
+            return;
+        }
         gathered.say(
             change,
             Said {
@@ -76,6 +75,9 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
                 remedy: "",
             },
         );
+    }
+    if of_key == Use::NotShown {
+        return;
     }
     let rotates = (
         change.before("rotation_period"),
@@ -97,12 +99,14 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
+/// What can be done about a key or a version that is destroyed.
+const RESTORE: &str = "Remove the deletion from this change, and set `prevent_destroy = true`. If it is applied already, run \
+                       `terraform-provider-dbxcmk key restore KEY --enable-anyway`.";
+
 fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
-    let (key, users) = gathered.key_and_users(change);
-    if !gathered.links.is_for_databricks(&key) {
-        return;
-    }
-    let used = in_words(&users);
+    let (key, _) = gathered.key_and_users(change);
+    let of_key = gathered.use_of(&key);
+    let called = of_key.called("version of a key");
     let state = (change.before("state"), change.after("state"));
     let is_disabled = change.action == Action::Update
         && state.0.as_deref() != Some("DISABLED")
@@ -112,43 +116,53 @@ fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             change,
             Said {
                 id: Rule::KeyDisabled,
-                level: Level::Error,
-                summary: "A version of a key that Databricks uses is disabled".to_owned(),
+                level: of_key.level(),
+                summary: format!("{called} is disabled"),
                 detail: format!(
-                    "`{key}` is used by {used}. What this version encrypted cannot be read while it is disabled. Old versions decrypt old \
-                     data."
+                    "{} What this version encrypted cannot be read while it is disabled. Old versions decrypt old data.",
+                    gathered.used_by(&key, of_key)
                 ),
-                remedy: "Keep `state = \"ENABLED\"`, unless you want to revoke the access.",
+                remedy: match of_key {
+                    Use::NotShown => FIND_OUT,
+                    _ => "Keep `state = \"ENABLED\"`, unless you want to revoke the access.",
+                },
             },
         );
     }
-    if change.action.destroys() {
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeleted,
-                level: Level::Error,
-                summary: "A version of a key that Databricks uses is destroyed".to_owned(),
-                detail: format!(
-                    "`{key}` is used by {used}. What this version encrypted cannot be read from then on. Old versions decrypt old data."
-                ),
-                remedy: "Remove the deletion from this change. If it is applied already, run `terraform-provider-dbxcmk key restore KEY \
-                         --enable-anyway`.",
-            },
-        );
-        gathered.say(
-            change,
-            Said {
-                id: Rule::KeyDeletionWindow,
-                level: Level::Irreversible,
-                summary: "The destruction of a version is final when its waiting period ends".to_owned(),
-                detail: format!(
-                    "Until then the version of `{key}` can be restored. After that, everything that was encrypted with it is lost permanently."
-                ),
-                remedy: "",
-            },
-        );
+    if !change.action.destroys() {
+        return;
     }
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeleted,
+            level: of_key.level(),
+            summary: format!("{called} is destroyed"),
+            detail: format!(
+                "{} What this version encrypted cannot be read from then on. Old versions decrypt old data.",
+                gathered.used_by(&key, of_key)
+            ),
+            remedy: match of_key {
+                Use::NotShown => FIND_OUT,
+                _ => RESTORE,
+            },
+        },
+    );
+    if of_key == Use::NotShown {
+        return;
+    }
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDeletionWindow,
+            level: Level::Irreversible,
+            summary: "The destruction of a version is final when its waiting period ends".to_owned(),
+            detail: format!(
+                "Until then the version of `{key}` can be restored. After that, everything that was encrypted with it is lost permanently."
+            ),
+            remedy: "",
+        },
+    );
 }
 
 #[cfg(test)]

@@ -1,0 +1,183 @@
+//! What each cloud calls things, so that nobody reads the words of another cloud.
+
+use super::Cloud;
+
+/// The words of a cloud.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// A key.
+    pub key: &'static str,
+    /// What names a key.
+    pub key_name: &'static str,
+    /// What workspace storage is.
+    pub storage: &'static str,
+    /// The disks of classic compute.
+    pub disks: &'static str,
+    /// The machines of classic compute.
+    pub machines: &'static str,
+    /// What says who may use a key.
+    pub access: &'static str,
+    /// What a key gets when it is rotated.
+    pub rotated: &'static str,
+    /// The attribute of our resources that names a key.
+    pub attribute: &'static str,
+}
+
+const AWS: Words = Words {
+    key: "KMS key",
+    key_name: "ARN",
+    storage: "workspace bucket",
+    disks: "EBS volumes",
+    machines: "EC2 instances",
+    access: "key policy",
+    rotated: "key material",
+    attribute: "aws.key_arn",
+};
+
+const GOOGLE: Words = Words {
+    key: "Cloud KMS key",
+    key_name: "resource name",
+    storage: "workspace bucket",
+    disks: "persistent disks",
+    machines: "Compute Engine instances",
+    access: "IAM policy",
+    rotated: "versions",
+    attribute: "gcp.kms_key_id",
+};
+
+const AZURE: Words = Words {
+    key: "key",
+    key_name: "identifier",
+    storage: "workspace storage account",
+    disks: "managed disks",
+    machines: "virtual machines",
+    access: "access rules",
+    rotated: "versions",
+    attribute: "azure.key_vault_key_id",
+};
+
+/// For a cloud that is not known.
+const NEUTRAL: Words = Words {
+    key: "key",
+    key_name: "name",
+    storage: "workspace bucket",
+    disks: "cluster volumes",
+    machines: "machines",
+    access: "access rules",
+    rotated: "material",
+    attribute: "the key's attribute",
+};
+
+impl Cloud {
+    /// What it calls things.
+    pub fn words(&self) -> &'static Words {
+        match self {
+            Self::Aws => &AWS,
+            Self::Gcp => &GOOGLE,
+            Self::Azure => &AZURE,
+            Self::Other(_) => &NEUTRAL,
+        }
+    }
+}
+
+/// The words that only another cloud has, as far as a text has them: for tests, in which none is to be found.
+#[cfg(test)]
+pub(crate) fn foreign(cloud: &Cloud, text: &str) -> Vec<String> {
+    const AWS: &[&str] = &[
+        "ARN",
+        "ARNs",
+        "arn",
+        "AWS",
+        "aws",
+        "EBS",
+        "EC2",
+        "S3",
+        "SCPs",
+        "RCPs",
+        "VPC endpoint",
+    ];
+    const GOOGLE: &[&str] = &[
+        "Google",
+        "google",
+        "gcp",
+        "Cloud KMS",
+        "persistent disk",
+        "persistent disks",
+        "Compute Engine",
+        "VPC Service Controls",
+        "service account",
+        "service accounts",
+    ];
+    const AZURE: &[&str] = &[
+        "Azure",
+        "azure",
+        "azurerm",
+        "Microsoft",
+        "vault",
+        "vaults",
+        "Managed HSM",
+        "managed disk",
+        "managed disks",
+        "storage account",
+    ];
+    const KMS: &[&str] = &["KMS", "bucket"];
+    let lists: &[&[&str]] = match cloud {
+        Cloud::Aws => &[GOOGLE, AZURE],
+        Cloud::Gcp => &[AWS, AZURE],
+        Cloud::Azure => &[AWS, GOOGLE, KMS],
+        Cloud::Other(_) => &[AWS, GOOGLE, AZURE],
+    };
+    let is_in_word = |c: char| c.is_alphanumeric() || c == '_' || c == '/';
+    let stands_alone = |word: &str| {
+        text.match_indices(word).any(|(start, _)| {
+            let before = text.get(..start).and_then(|text| text.chars().next_back());
+            let after = text
+                .get(start + word.len()..)
+                .and_then(|text| text.chars().next());
+            !before.is_some_and(is_in_word) && !after.is_some_and(is_in_word)
+        })
+    };
+    let words = lists.iter().flat_map(|list| list.iter());
+    words
+        .filter(|word| stands_alone(word))
+        .map(|word| (*word).to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cloud_has_a_word_of_another() {
+        for cloud in [Cloud::Aws, Cloud::Gcp, Cloud::Azure] {
+            let words = cloud.words();
+            let own = [
+                words.key,
+                words.key_name,
+                words.storage,
+                words.disks,
+                words.machines,
+                words.access,
+                words.rotated,
+                words.attribute,
+            ];
+            for word in own {
+                assert_eq!(
+                    foreign(&cloud, word),
+                    Vec::<String>::new(),
+                    "{cloud}: {word}"
+                );
+            }
+        }
+        assert_eq!(
+            foreign(&Cloud::Gcp, "the EBS volumes of a vault"),
+            ["EBS", "vault"]
+        );
+        // Names of resources are no words.
+        assert_eq!(
+            foreign(&Cloud::Gcp, "x/vault_id, LEARN"),
+            Vec::<String>::new()
+        );
+    }
+}
