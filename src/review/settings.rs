@@ -96,12 +96,10 @@ pub(super) fn provider_blocks(plan: &Plan) -> Vec<ProviderBlock<'_>> {
     let all = all.and_then(Json::as_object).into_iter().flatten();
     all.filter_map(|(_, block)| {
         let text = |name: &str| block.get(name).and_then(Json::as_str);
-        let name = text("name")?;
         // The local name is the author's choice; a mirror can have another host and namespace.
-        let source = text("full_name").unwrap_or(name);
-        if source.rsplit('/').next() != Some("dbxcmk") {
-            return None;
-        }
+        let source = text("full_name").or_else(|| text("name"))?;
+        let last = source.rsplit('/').next().filter(|last| *last == "dbxcmk")?;
+        let name = text("name").unwrap_or(last);
         let path = text("module_address").unwrap_or_default();
         let module = match path {
             "" => String::new(),

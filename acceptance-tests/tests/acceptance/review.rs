@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Workdir, checkout};
-use acceptance_tests::stage::{HEAD_WITH_AWS, Over, Stage};
+use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, WORKSPACE};
 use serde_json::{Value as Json, json};
 
@@ -187,6 +187,9 @@ fn from_nothing_to_two_workspaces_and_then_what_must_not_happen() {
     for (gate, code) in [("error", 0), ("irreversible", 1), ("warning", 1)] {
         assert_eq!(reviewed(&first, &["--fail-on", gate]).1, code, "{gate}");
     }
+    let workflow =
+        std::fs::read_to_string(checkout().join("examples/workflows/review.yml")).unwrap();
+    assert!(workflow.contains("review --format text --fail-on irreversible"));
     stage.workdir.apply();
     let (text, code) = reviewed(&plan(&stage.workdir), &["--fail-on", "warning"]);
     assert_eq!(
@@ -624,7 +627,7 @@ fn a_clean_up_passes_the_gate_and_a_finding_can_be_accepted() {
     let gate = ["--format", "text", "--fail-on", "error"];
     let (text, code) = reviewed(&alone, &gate);
     assert!(
-        code == 1 && text.contains("A key that Databricks uses is deleted"),
+        code == 1 && text.contains("A key that is meant for Databricks is deleted"),
         "{text}"
     );
     // Unless somebody says why.
@@ -700,9 +703,69 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
     );
     stage.workdir.write("more.tf", "resource {");
     assert_eq!(lint(stage.workdir.path(), &[]).1, 2);
+    // Where nothing could be read, nothing is said to exist.
+    let output = std::process::Command::new(provider_binary())
+        .args(["lint", "/no/such/directory"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(2), 0));
+    assert_eq!(
+        said.trim(),
+        "/no/such/directory: there is no such file or directory"
+    );
     // The examples of the documentation have no such name.
     let (text, code) = lint(&checkout().join("examples"), &[]);
     assert_eq!(code, 0, "{text}");
+}
+
+/// In the plan of a real Terraform: a binding that moves to another workspace, and a provider that a variable makes only warn.
+#[test]
+fn what_no_attribute_of_a_resource_shows_is_seen() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let configure = |workspace: &str, mode: &str| {
+        let head = HEAD.replace(
+            "provider \"dbxcmk\" {}",
+            &format!(
+                "variable \"mode\" {{\n  default = \"{mode}\"\n}}\n\nprovider \"dbxcmk\" {{\n  preflight = var.mode\n}}\n"
+            ),
+        );
+        stage.workdir.configuration(&format!(
+            "{head}\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\"]\n  aws = {{\n    key_arn \
+             = \"{key}\"\n    reuse_key_for_cluster_volumes = false\n  }}\n}}\n\nresource \"dbxcmk_workspace_binding\" \"x\" {{\n  \
+             workspace_id = \"{workspace}\"\n  managed_services_key_configuration_id = dbxcmk_key_configuration.x.id\n  \
+             storage_key_configuration_id = dbxcmk_key_configuration.x.id\n  settle_time = \"0s\"\n}}\n"
+        ));
+    };
+    configure(WORKSPACE, "enforce");
+    stage.workdir.apply();
+    configure(MANAGED_VPC_WORKSPACE, "warn");
+    let (text, code) = reviewed(
+        &plan(&stage.workdir),
+        &["--format", "text", "--fail-on", "error"],
+    );
+    assert_eq!(code, 1, "{text}");
+    for words in [
+        "[preflight-warns]",
+        "`preflight` refers to `var.mode`, which is \"warn\"",
+        &format!("The keys stay attached to lakehouse-prod ({WORKSPACE}) [binding-forgotten]"),
+        &format!(
+            "({MANAGED_VPC_WORKSPACE}) gets its storage key, permanently [storage-key-attached]"
+        ),
+        "lets the apply go on",
+    ] {
+        assert!(text.contains(words), "{words} is missing in:\n{text}");
+    }
+    let accepted = [
+        "--format",
+        "text",
+        "--fail-on",
+        "error",
+        "--accept",
+        "preflight-warns=a drill",
+    ];
+    assert_eq!(reviewed(&plan(&stage.workdir), &accepted).1, 0);
 }
 
 /// A result of SARIF stands where the resource is written.

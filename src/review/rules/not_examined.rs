@@ -25,7 +25,7 @@ pub(super) fn lines(plan: &Plan, links: &Links, touched: &BTreeSet<Cloud>) -> Ve
         false => "`terraform plan` examines them",
     };
     let mut lines = vec![format!(
-        "the present state and policy of each key ({by_plan})"
+        "the present state and policy of each key that exists ({by_plan})"
     )];
     lines.extend(later(plan, links, only_warns));
     for cloud in touched {
@@ -70,9 +70,9 @@ fn above(cloud: &Cloud, by_plan: &str, roles_left_out: bool) -> Option<String> {
 
 /// What the plan itself could not examine, because it is known only after the apply.
 fn later(plan: &Plan, links: &Links, only_warns: bool) -> Vec<String> {
-    let by_apply = match only_warns {
-        true => "the apply examines them, but `preflight = \"warn\"` lets it go on",
-        false => "the apply examines them, right before it attaches a key",
+    let by_apply = |what: &str| match only_warns {
+        true => format!("the apply examines {what}, but `preflight = \"warn\"` lets it go on"),
+        false => format!("the apply examines {what}, right before it attaches a key"),
     };
     let ours = || {
         plan.of("dbxcmk_key_policy")
@@ -91,8 +91,9 @@ fn later(plan: &Plan, links: &Links, only_warns: bool) -> Vec<String> {
     let mut lines = Vec::new();
     if !keys.is_empty() {
         lines.push(format!(
-            "keys that are known only after the apply: {} ({by_apply})",
-            quoted(keys.into_iter())
+            "keys that are known only after the apply: {} ({})",
+            quoted(keys.into_iter()),
+            by_apply("them")
         ));
     }
     let has_unknown = |change: &&ResourceChange| {
@@ -111,8 +112,9 @@ fn later(plan: &Plan, links: &Links, only_warns: bool) -> Vec<String> {
         .collect();
     if !holders.is_empty() {
         lines.push(format!(
-            "who gets access by {}, which is known only after the apply ({by_apply})",
-            quoted(holders.into_iter())
+            "who gets access by {}, as far as that is known only after the apply ({})",
+            quoted(holders.into_iter()),
+            by_apply("it")
         ));
     }
     lines
