@@ -24,6 +24,13 @@ fn any_json() -> impl Strategy<Value = Json> {
         "workspace_id",
         "storage_key_configuration_id",
         "arn",
+        "azure",
+        "workspace_resource_id",
+        "preflight",
+        "ignore_findings",
+        "references",
+        "constant_value",
+        "variables",
         "x",
     ]);
     let leaf = prop_oneof![
@@ -35,6 +42,8 @@ fn any_json() -> impl Strategy<Value = Json> {
             "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
         )),
         Just(Json::from("c1000000-0000-4000-8000-000000000001")),
+        Just(Json::from("var.x")),
+        Just(Json::from("warn")),
         Just(Json::from(
             "[{\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"kms:*\",\"Resource\":\"*\"}]"
         )),
@@ -63,6 +72,11 @@ fn any_change() -> impl Strategy<Value = Json> {
         "databricks_mws_workspaces",
         "databricks_mws_customer_managed_keys",
         "databricks_mws_credentials",
+        "google_kms_crypto_key",
+        "google_kms_crypto_key_iam_policy",
+        "azurerm_key_vault_key",
+        "azurerm_databricks_workspace",
+        "azurerm_databricks_workspace_root_dbfs_customer_managed_key",
     ]);
     let actions = prop::sample::select(vec![
         vec!["create"],
@@ -88,13 +102,17 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_plan_is_reviewed_and_every_form_is_well_formed(changes in prop::collection::vec(any_change(), 0..6), configuration in any_json()) {
+    fn any_plan_is_reviewed_and_every_form_is_well_formed(changes in prop::collection::vec(any_change(), 0..6), configuration in any_json(), provider in any_json(), variables in any_json()) {
         // No two resources of a plan have one address.
         let mut changes = changes;
         for (number, change) in changes.iter_mut().enumerate() {
             change["address"] = value!(format!("{}[{number}]", change["address"].as_str().unwrap_or_default()));
         }
-        let plan = value!({ "format_version": "1.2", "resource_changes": changes, "configuration": { "root_module": configuration } });
+        let configuration = value!({ "root_module": configuration, "provider_config": {
+            "dbxcmk": { "name": "dbxcmk", "expressions": provider },
+            "module.x:dbxcmk": { "name": "dbxcmk", "module_address": "module.x", "expressions": provider },
+        } });
+        let plan = value!({ "format_version": "1.2", "resource_changes": changes, "configuration": configuration, "variables": variables });
         let report = review(&plan.to_string()).expect("it is a plan");
         prop_assert!(markdown(&report).chars().count() <= LARGEST_COMMENT);
         prop_assert!(serde_json::from_str::<Json>(&json(&report)).is_ok());
@@ -103,7 +121,7 @@ proptest! {
         // The same plan gives the same report, whatever the order of its resources.
         let mut turned = changes.clone();
         turned.reverse();
-        let plan = value!({ "format_version": "1.2", "resource_changes": turned, "configuration": { "root_module": configuration } });
+        let plan = value!({ "format_version": "1.2", "resource_changes": turned, "configuration": configuration, "variables": variables });
         prop_assert_eq!(review(&plan.to_string()).expect("it is a plan").verdict, report.verdict);
     }
 

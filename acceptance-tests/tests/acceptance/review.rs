@@ -724,7 +724,7 @@ fn a_typo_inside_of_a_nested_attribute_is_found() {
 fn what_no_attribute_of_a_resource_shows_is_seen() {
     let stage = Stage::new(Over::Sandbox);
     let key = stage.good_key();
-    let configure = |workspace: &str, mode: &str| {
+    let configure = |workspace: u64, mode: &str| {
         let head = HEAD.replace(
             "provider \"dbxcmk\" {}",
             &format!(

@@ -217,7 +217,8 @@ pub fn schema() -> Schema {
             ),
             one_of("preflight", &["enforce", "warn"]).describe(
                 "What a finding of severity error does: `enforce` stops the plan or apply, `warn` reports it and continues. \
-                 Default: `enforce`.",
+                 With `warn`, the provider attaches a key that Databricks perhaps cannot use, and an attach often cannot be undone; \
+                 `review` reports it as an error. Default: `enforce`.",
             ),
             ignore_findings("every resource"),
             Attribute::object(

@@ -176,8 +176,10 @@ impl Gathered<'_> {
         key: &str,
     ) -> Vec<&ResourceChange> {
         let is_its = |other: &&ResourceChange| {
+            let leaves = self.links.former_key_of.get(&other.address);
             other.address != change.address
                 && !other.action.removes()
+                && leaves.is_none_or(|former| former != key)
                 && self
                     .links
                     .key_of
