@@ -304,6 +304,38 @@ mod with_twins {
         assert_eq!(stage.kms.policy(&key), before);
     }
 
+    /// A workspace that got the key after the plan keeps it, and the apply leaves no object behind that nothing could remove.
+    #[test]
+    fn a_replaced_policy_always_ends() {
+        let stage = Stage::new(Over::Sandbox);
+        let (key, second) = (
+            stage.kms.create_key(&json!({})),
+            stage.kms.create_key(&json!({})),
+        );
+        let safe = |key: &str| {
+            let own = twin("a", BOTH, key);
+            let own = own.trim_end().trim_end_matches('}');
+            format!("{own}  lifecycle {{\n    create_before_destroy = true\n  }}\n}}\n")
+        };
+        stage.configure(&safe(&key));
+        stage.workdir.apply();
+        let all = stage.kms.policy(&key);
+        stage.configure(&safe(&second));
+        stage
+            .workdir
+            .run(&["plan", "-json", "-input=false", "-out=plan"]);
+        attach(&stage, &key, "");
+        let run = stage
+            .workdir
+            .run(&["apply", "-json", "-input=false", "plan"]);
+        assert!(run.success, "{}", run.shown());
+        let id = key.rsplit('/').next().unwrap();
+        run.warning(&format!("Access to the key {id} stays"));
+        assert_eq!(stage.kms.policy(&key), all);
+        stage.workdir.empty_plan();
+        assert_eq!(stage.workdir.addresses(), ["dbxcmk_key_policy.a"]);
+    }
+
     /// A plan refuses to give a key up that workspaces use, also with an ID that cannot be read; whoever agrees is told what that means, and a
     /// workspace that is cut off is named.
     #[test]
