@@ -963,6 +963,42 @@ fn an_interrupt_and_a_refusal_leave_nothing_false() {
     assert_eq!(tag(&stage, &arn), None);
 }
 
+/// What the proof finds against a key that a workspace uses, in the status: each of it is a warning of a plan, too.
+pub fn agrees_with_the_plan(stage: &Stage, report: &Json) -> Vec<String> {
+    let found = report["findings"].as_array().unwrap();
+    let run = stage.workdir.plan().run;
+    let mut ids = Vec::new();
+    for one in found {
+        run.warning(one["summary"].as_str().unwrap());
+        ids.push(one["id"].as_str().unwrap().to_owned());
+    }
+    ids
+}
+
+/// The status, the impact and the plan say the same of the same key, in every state.
+#[test]
+fn one_key_has_one_state() {
+    let (stage, arn) = attached(Over::Sandbox);
+    for (call, state, expected) in [
+        (None, "Enabled", None),
+        (Some("DisableKey"), "Disabled", Some("kms-key-disabled")),
+        (
+            Some("ScheduleKeyDeletion"),
+            "PendingDeletion",
+            Some("kms-key-pending-deletion"),
+        ),
+    ] {
+        if let Some(call) = call {
+            stage.kms.call(call, &json!({ "KeyId": arn }));
+        }
+        let (_, report) = key(&stage, &["status", &arn]);
+        assert_eq!(report["state"], state);
+        assert_eq!(report["impact"]["state"], state);
+        let found = agrees_with_the_plan(&stage, &report);
+        assert_eq!(found, Vec::from_iter(expected), "{state}");
+    }
+}
+
 /// A grant that lets Databricks use the key stays when the statements go, so it is named.
 #[test]
 fn a_grant_to_databricks_is_named() {

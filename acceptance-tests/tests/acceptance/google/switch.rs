@@ -10,7 +10,7 @@ use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp::Version;
 use serde_json::{Value as Json, json};
 
-use crate::switch::{came_to, interrupted};
+use crate::switch::{agrees_with_the_plan, came_to, interrupted};
 
 fn command(stage: &Stage, arguments: &[&str]) -> Command {
     let mut command = Command::new(provider_binary());
@@ -223,6 +223,9 @@ fn what_is_not_all_is_said() {
         notes.contains("version 4 (DISABLED)") && notes.contains("2026-12-24T00:00:00Z"),
         "{notes}"
     );
+    assert_eq!(report["impact"]["workspaces"][0]["workspace_id"], ID);
+    let found = agrees_with_the_plan(&stage, &report);
+    assert!(found.contains(&"gcp-key-primary".to_owned()), "{found:?}");
 
     stage.change_key(|key| key.versions[3].state = "ENABLED".to_owned());
     let first = "PATCH cryptoKeyVersions/1";
