@@ -26,8 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::auth::AccountHost;
-use super::auth::Resolved;
+use super::auth::{AccountHost, AuthType, Resolved};
 use super::errors::{ApiError, Error};
 use super::http::{broken, pause, read};
 use super::pace::Pace;
@@ -82,6 +81,7 @@ pub struct Account {
     http: Client,
     host: AccountHost,
     account: AccountId,
+    method: AuthType,
     behaviour: Behaviour,
     tokens: Tokens,
     pace: Mutex<Pace>,
@@ -110,6 +110,7 @@ impl Account {
             account,
             credential,
         } = resolved;
+        let method = credential.auth_type();
         let proxied = Proxies::of_environment()
             .on(Client::builder())
             .map_err(broken)?;
@@ -117,11 +118,7 @@ impl Account {
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(behaviour.timeout))
             .timeout(behaviour.timeout)
-            .user_agent(format!(
-                "{} auth/{}",
-                behaviour.user_agent,
-                credential.auth_type()
-            ));
+            .user_agent(format!("{} auth/{method}", behaviour.user_agent));
         if let Some(file) = &behaviour.ca_bundle {
             http = http.tls_certs_merge(certificates(file)?);
         }
@@ -142,6 +139,7 @@ impl Account {
             http,
             host,
             account,
+            method,
             behaviour,
             tokens,
             pace,
@@ -152,6 +150,11 @@ impl Account {
     /// The account.
     pub fn id(&self) -> &AccountId {
         &self.account
+    }
+
+    /// The method of the credential.
+    pub fn auth_type(&self) -> AuthType {
+        self.method
     }
 
     /// Reads an object.

@@ -173,10 +173,14 @@ fn key_already_set(
              Databricks would refuse the request in the middle of the apply.",
         )
         .remedy(
-            Remedy::hint(Hint::KeepStorage(attached.clone())).and_say(
-                "To renew the key material, turn on automatic rotation of the same KMS key: its ARN stays the same, and Databricks needs no \
-                 change. To use another storage key, create a new workspace.",
-            ),
+            Remedy::hint(Hint::KeepStorage(attached.clone())).and_say(format!(
+                "To renew the key material, turn on automatic rotation of the same {}, and Databricks needs no change. To use another storage \
+                 key, create a new workspace.",
+                match workspace.own_cloud() {
+                    Cloud::Gcp => "Cloud KMS key (`rotation_period`): its name stays the same",
+                    _ => "KMS key: its ARN stays the same",
+                }
+            )),
         );
     Some(finding)
 }
@@ -427,7 +431,11 @@ fn place(
     location: &str,
 ) -> Option<Finding> {
     let name = workspace.in_words();
-    let finding = Id::KmsKeyRegion
+    let id = match key.cloud() {
+        Cloud::Gcp => Id::GcpKeyRegion,
+        _ => Id::KmsKeyRegion,
+    };
+    let finding = id
         .error(subject)
         .why("A workspace can use only a key of its own region.");
     match workspace.region.as_deref() {

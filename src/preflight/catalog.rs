@@ -24,6 +24,8 @@ pub enum Weight {
     Warning,
     /// A warning at plan, an error right before the call that attaches.
     ErrorAtApply,
+    /// An error where a workspace is known to use the key, a warning where none is.
+    ErrorInUse,
 }
 
 impl Weight {
@@ -32,7 +34,7 @@ impl Weight {
         match self {
             Self::Error => severity == Severity::Error,
             Self::Warning => severity == Severity::Warning,
-            Self::ErrorAtApply => true,
+            Self::ErrorAtApply | Self::ErrorInUse => true,
         }
     }
 
@@ -42,6 +44,7 @@ impl Weight {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::ErrorAtApply => "warning at plan, error at apply",
+            Self::ErrorInUse => "error where a workspace uses the key, otherwise warning",
         }
     }
 }
@@ -170,32 +173,38 @@ catalog! {
         "AWS shows it as `AROA…` or `AIDA…`. It matches nobody, not even a new role of the same name, and KMS rejects every change of the policy until it is removed.";
     GcpKeyLocation "gcp-key-location" Error Refused "The Cloud KMS key is not in a region"
         "Databricks refuses keys of multi-regions and of `global`. The key must be in the region of the workspace.";
+    GcpKeyRegion "gcp-key-region" Error Refused "The Cloud KMS key is in another region than the workspace"
+        "A workspace can use only a key of its own region. A key cannot be moved.";
     GcpKeyPurpose "gcp-key-purpose" Error Refused "The Cloud KMS key is not for encryption"
         "The purpose must be ENCRYPT_DECRYPT. It cannot be changed: create another key.";
     GcpKeyPrimary "gcp-key-primary" Error Refused "The Cloud KMS key has no enabled primary version"
-        "New data cannot be encrypted without one. The message shows the commands that help.";
-    GcpKeyVersions "gcp-key-versions" Warning Refused "Old versions of the Cloud KMS key cannot be used"
-        "Data that a disabled or scheduled version encrypted cannot be read. Keep old versions enabled as long as data needs them.";
+        "New data cannot be encrypted without one, and data that the primary version encrypted cannot be read. The message shows the workspaces that use the key, the date of a destruction, and the commands that help.";
+    GcpKeyVersions "gcp-key-versions" ErrorInUse Refused "Old versions of the Cloud KMS key cannot be used"
+        "Data that a disabled or scheduled version encrypted cannot be read, and is lost when the version is destroyed. Keep old versions enabled as long as data needs them.";
     GcpKeyJustifications "gcp-key-justifications" Error Refused "The Cloud KMS key allows no access reason"
         "A Key Access Justifications policy that is present and empty makes every use of the key fail.";
     GcpKeyProtection "gcp-key-protection" Warning Allowed "The Cloud KMS key has a protection level that Databricks does not document"
         "Databricks documents SOFTWARE and HSM. What an external key manager does is not visible to Cloud KMS.";
     GcpKeyNoRotation "gcp-key-no-rotation" Warning Allowed "The Cloud KMS key is not rotated automatically"
         "A workspace keeps its storage key permanently, so the only possible rotation is a new version of the same key: `rotation_period` on `google_kms_crypto_key`.";
-    GcpKeyShortWindow "gcp-key-short-window" Warning Allowed "Versions of the Cloud KMS key are destroyed soon after it was ordered"
+    GcpKeyShortWindow "gcp-key-short-window" Warning Allowed "The destroy window of the Cloud KMS key is shorter than 7 days"
         "`destroy_scheduled_duration` is less than 7 days. It cannot be changed after the creation of the key.";
     GcpKeyUnreadable "gcp-key-unreadable" ErrorAtApply Refused "The Cloud KMS key could not be read"
         "Cloud KMS answers the same for a key that does not exist and for one that the identity may not read. Planning continues; an apply stops before the attach.";
-    GcpMemberMissing "gcp-member-missing" Error Refused "A service account that needs the Cloud KMS key may not use it"
-        "Every level from the key to the organization was read, and none grants it. The message names the service account and the command. `dbxcmk_key_policy` grants it.";
+    GcpMemberMissing "gcp-member-missing" Error Refused "A service account that needs the Cloud KMS key is not allowed to use it"
+        "Every level from the key to the organization was read, and none grants it. The message names each service account, the conditions under which it would have the key, and what grants it: `dbxcmk_key_policy`, or a command.";
     GcpMemberNotSeen "gcp-member-not-seen" Warning Refused "The provider sees no grant for a service account that needs the Cloud KMS key"
         "The provider could not read every level above the key, so a grant may exist there.";
     GcpMemberConditional "gcp-member-conditional" ErrorAtApply Refused "A service account may use the Cloud KMS key only under a condition"
         "The provider decides conditions on `resource.name`, `resource.type` and `request.time`. The message quotes the one that it cannot decide.";
     GcpMemberUnknownRole "gcp-member-unknown-role" ErrorAtApply Refused "A service account has a role whose permissions are not known"
         "The role may contain the permissions to encrypt and decrypt. Grant roles/cloudkms.cryptoKeyEncrypterDecrypter, which does.";
-    GcpMemberDenied "gcp-member-denied" Warning Refused "A deny policy denies a service account the use of keys"
-        "A deny policy of the project, a folder or the organization names the service account. Whether such policies count for the use of keys is not documented, so this stops nothing.";
+    GcpMemberDenied "gcp-member-denied" Error Refused "A deny policy takes the Cloud KMS key from a service account that needs it"
+        "A deny policy of the project, a folder or the organization denies `cloudkms.googleapis.com/cryptoKeyVersions.useToEncrypt` or `useToDecrypt`. It comes before every grant. The message names the policy, the service accounts, and the exception to add.";
+    GcpMemberPerhapsDenied "gcp-member-perhaps-denied" Warning Allowed "A deny policy may take the Cloud KMS key from a service account that needs it"
+        "The rule has a condition, or names a group or another set of principals whose members the provider does not read.";
+    GcpWorkspaceAccount "gcp-workspace-account" Warning Allowed "The service account of the workspace has no access to the Cloud KMS key"
+        "Databricks creates the service account `db-<workspace ID>@prod-gcp-<region>.iam.gserviceaccount.com` with the workspace, and documents that it encrypts and decrypts with the key. No API shows its name: the provider derives it.";
     GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"
         "The provider could not find out the project number of the workspace, or which service account Databricks uses. The message says which.";
     AzureKeyUnreadable "azure-key-unreadable" ErrorAtApply Refused "The key in the vault could not be read"

@@ -2,7 +2,7 @@
 //! flags on the command line.
 
 use super::Id;
-use crate::vocabulary::gcp::{ProjectNumber, ServiceAccount};
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{KeyConfigurationId, UseCase};
 
 /// What the tool at hand has for it.
@@ -39,10 +39,15 @@ pub enum Hint {
     AddUseCase(UseCase),
     /// Keep the storage key that is attached.
     KeepStorage(KeyConfigurationId),
-    /// Grant a service account of Databricks the use of a key of Cloud KMS.
-    GrantServiceAccount(ServiceAccount),
-    /// Grant the service agents of a project the use of a key of Cloud KMS.
-    GrantServiceAgents(ProjectNumber),
+    /// Grant service accounts the use of a key of Cloud KMS.
+    GrantMembers {
+        /// The key.
+        key: CryptoKeyName,
+        /// The service accounts of Databricks: everybody who has to stand in the list.
+        accounts: Vec<ServiceAccount>,
+        /// The project of the workspace whose service agents lack the key.
+        project: Option<ProjectNumber>,
+    },
     /// Let Cloud KMS make new versions of a key.
     RotateVersions,
     /// Attach a managed services key alone.

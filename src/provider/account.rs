@@ -12,10 +12,10 @@ use tokio::time::Instant;
 use super::config::Config;
 use super::diagnose::Unavailable;
 use super::shared::{AsOf, Shared, Watched, live, lock, long_failed};
-use crate::clouds::gcp::Gcp;
+use crate::clouds::gcp::{Gcp, GcpError};
 use crate::databricks::auth::Surroundings;
 use crate::databricks::key_configurations::KeyConfiguration;
-use crate::databricks::tokens::{GoogleSource, GoogleToken, GoogleTokens};
+use crate::databricks::tokens::{GoogleSource, GoogleToken, GoogleTokens, NoGoogleToken};
 use crate::databricks::transport::Behaviour;
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, AuthError, Error, Settings};
@@ -27,6 +27,7 @@ use tfplugin::provider::Run;
 pub struct DatabricksAccount {
     settings: Result<Settings, AuthError>,
     unknown: Vec<&'static str>,
+    has_google_identity: bool,
     behaviour: Behaviour,
     connected: OnceCell<Account>,
     reads: AccountReads,
@@ -39,6 +40,7 @@ impl DatabricksAccount {
         Self {
             settings: settings.completed(&Surroundings::OWN),
             unknown,
+            has_google_identity: config.names_google_identity(),
             behaviour: Behaviour {
                 google: GoogleSource(Some(Arc::new(Gcp::new(config.gcp().0)))),
                 stop: run.stop,
@@ -67,7 +69,7 @@ impl DatabricksAccount {
         self.connected
             .get_or_try_init(|| async {
                 let resolved = settings
-                    .resolve(&Surroundings::OWN)
+                    .resolve(&Surroundings::OWN, self.has_google_identity)
                     .map_err(Unavailable::Auth)?;
                 Account::new(resolved, self.behaviour.clone()).map_err(Unavailable::Transport)
             })
@@ -105,11 +107,20 @@ impl DatabricksAccount {
     }
 }
 
+fn no_token(error: &GcpError) -> NoGoogleToken {
+    NoGoogleToken {
+        reason: error.to_string(),
+        remedy: error.advice().unwrap_or_else(|| {
+            "Run again. If it stays, check the network and `gcp.endpoints`.".to_owned()
+        }),
+    }
+}
+
 impl GoogleTokens for Gcp {
     fn access_token<'a>(&'a self, service_account: Option<&'a str>) -> Boxed<'a, GoogleToken> {
         Box::pin(async move {
             let token = self.access_token_of(service_account).await;
-            token.map_err(|error| error.to_string())
+            token.map_err(|error| no_token(&error))
         })
     }
 
@@ -120,7 +131,7 @@ impl GoogleTokens for Gcp {
     ) -> Boxed<'a, GoogleToken> {
         Box::pin(async move {
             let token = self.id_token_of(service_account, audience).await;
-            token.map_err(|error| error.to_string())
+            token.map_err(|error| no_token(&error))
         })
     }
 }

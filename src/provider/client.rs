@@ -99,15 +99,32 @@ impl Client {
         }
     }
 
-    /// Says once a run that a part of the proof has to wait for what the same plan makes.
-    pub fn warn_of_later_proof(&self, cx: &Context<Self>) {
-        if self.run.is_first_report("later".to_owned()) {
-            cx.warn(Diagnostic::warning(
-                "Part of the proof happens at apply",
-                "This plan creates keys or roles whose ARNs are known only after apply, so it cannot examine them. The provider runs the proof \
-                 at apply, right before each call, and stops if it fails.",
-            ));
+    /// Says once a run that a part of the proof has to wait for what the same plan makes. `attributes`: what may be unknown, and whether it
+    /// is. While the provider block itself has unknown values, that is the reason, and it is said instead.
+    pub fn warn_of_later_proof(&self, cx: &Context<Self>, attributes: &[(&str, bool)]) {
+        if let Err(Unavailable::NotYetKnown(unknown)) = self.databricks.id() {
+            return self.warn_unproven(cx, &unknown);
         }
+        if !self.run.is_first_report("later".to_owned()) {
+            return;
+        }
+        let unknown: Vec<String> = attributes
+            .iter()
+            .filter(|(_, is_unknown)| *is_unknown)
+            .map(|(name, _)| format!("`{name}`"))
+            .collect();
+        let what = match unknown.as_slice() {
+            [] => "This plan creates what a resource refers to, so that its values are".to_owned(),
+            [one] => format!("{one} is"),
+            several => format!("{} are", several.join(" and ")),
+        };
+        cx.warn(Diagnostic::warning(
+            "Part of the proof happens at apply",
+            format!(
+                "{what} known only after apply, so this plan cannot prove everything. The provider runs the rest of the proof at apply, right \
+                 before each call. A failure there stops the apply, and nothing is attached."
+            ),
+        ));
     }
 
     /// Findings as diagnostics; see [`Reporter::report`].

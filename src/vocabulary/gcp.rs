@@ -194,6 +194,22 @@ impl ServiceAccount {
         ))
     }
 
+    /// The service account that Databricks creates for a workspace. Source: databricks/terraform-provider-databricks, which builds it in
+    /// the same way; no API shows it.
+    pub fn of_workspace(workspace: impl fmt::Display, region: &str) -> Self {
+        Self(format!(
+            "db-{workspace}@prod-gcp-{region}.iam.gserviceaccount.com"
+        ))
+    }
+
+    /// The number of the workspace and the region that the name of a workspace's service account says.
+    pub fn workspace(&self) -> Option<(&str, &str)> {
+        let (number, rest) = self.0.strip_prefix("db-")?.split_once("@prod-gcp-")?;
+        let region = rest.strip_suffix(".iam.gserviceaccount.com")?;
+        let is_number = !number.is_empty() && number.chars().all(|c| c.is_ascii_digit());
+        is_number.then_some((number, region))
+    }
+
     /// As a member of an IAM policy.
     pub fn member(&self) -> String {
         format!("serviceAccount:{}", self.0)
@@ -236,7 +252,8 @@ impl FromStr for ProjectNumber {
     type Err = GcpNameError;
 
     fn from_str(text: &str) -> Result<Self, GcpNameError> {
-        if !text.is_empty() && text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit()) {
+        let is_number = text.len() <= 20 && text.chars().all(|c| c.is_ascii_digit());
+        if is_number && text.starts_with(|c| c != '0') {
             Ok(Self(text.to_owned()))
         } else {
             Err(GcpNameError::new(
@@ -337,6 +354,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<ServiceAccount>().is_ok(), good, "{text}");
         }
-        assert!("acme-prod".parse::<ProjectNumber>().is_err());
+        for text in ["acme-prod", "0", "0123", "", "-1"] {
+            assert!(text.parse::<ProjectNumber>().is_err(), "{text}");
+        }
+        let own = ServiceAccount::of_workspace(1, "us-east4");
+        assert_eq!(own.workspace(), Some(("1", "us-east4")));
+        for text in [
+            "db-x@prod-gcp-us-east4.iam.gserviceaccount.com",
+            "cmk-1@prod-gcp-us-east4.iam.gserviceaccount.com",
+            "db-1@other.iam.gserviceaccount.com",
+        ] {
+            let other: Result<ServiceAccount, _> = text.parse();
+            assert_eq!(other.as_ref().map(ServiceAccount::workspace), Ok(None));
+        }
     }
 }

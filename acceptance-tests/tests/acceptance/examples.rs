@@ -216,11 +216,9 @@ fn the_example_for_google_cloud_is_applied() {
         panic!("the guide has other steps");
     };
     let stage = Stage::on_google();
-    let workspace = "db-1234567890123456@prod-gcp-us-east4.iam.gserviceaccount.com";
-    stage.google(|google| google.service_accounts.insert(workspace.to_owned()));
+    // With the workspace and the service account that the sandbox has, as a reader types it.
     let resources = resources
         .replace("google_kms_crypto_key.lakehouse.id", &format!("\"{KEY}\""))
-        .replace("\"1234567890123456\"", &format!("\"{}\"", gcp::WORKSPACE))
         .replace("  depends_on", "  settle_time = \"0s\"\n\n  depends_on");
     stage.configure(&resources);
     stage.workdir.apply();

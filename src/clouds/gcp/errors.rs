@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::preflight::Unreadable;
+use crate::preflight::{Remedy, Unreadable};
 
 /// Why Google Cloud did not do it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -22,7 +22,24 @@ pub enum GcpError {
     /// Its state does not admit it, or an argument is not valid.
     #[error("{0}")]
     Precondition(String),
-    /// No credentials, or none that Google accepts.
+    /// Nothing says who calls.
+    #[error(
+        "there is no identity of Google Cloud: the provider block and the environment name none, there is no login of `gcloud auth \
+         application-default login`, and no metadata server answers"
+    )]
+    NoIdentity,
+    /// The caller is not allowed to act as a service account.
+    #[error("Google Cloud does not let the caller impersonate {account}: {reason}")]
+    Impersonation {
+        /// Whom.
+        account: String,
+        /// Google's own words.
+        reason: String,
+    },
+    /// Google does not accept the access token: it has expired, or it is of another system.
+    #[error("Google Cloud does not accept the access token, which may have expired: {0}")]
+    NotAccepted(String),
+    /// Credentials that cannot be used.
     #[error("{0}")]
     Credentials(String),
     /// Google Cloud could not be reached.
@@ -77,7 +94,7 @@ impl GcpError {
         match (status, refusal.status.as_str()) {
             (403, _) if is_disabled => Self::ApiDisabled(message),
             (403, _) => Self::Denied(message),
-            (401, _) => Self::Credentials(format!("Google does not accept the token: {message}")),
+            (401, _) => Self::NotAccepted(message),
             (404, _) => Self::NotFound(message),
             (409 | 412, _) => Self::Conflict(message),
             (400, _) => Self::Precondition(message),
@@ -101,26 +118,71 @@ impl GcpError {
         }
     }
 
+    /// What to do where it is about who calls, and about nothing else.
+    pub fn advice(&self) -> Option<String> {
+        match self {
+            Self::NoIdentity => Some(
+                "Give the provider an identity of Google Cloud, by one of these:\n  - `gcloud auth application-default login`\n  - \
+                 `gcp.credentials` or GOOGLE_CREDENTIALS: a JSON key, or its file\n  - `gcp.access_token` or GOOGLE_OAUTH_ACCESS_TOKEN\n  - a \
+                 machine on Google Cloud with a service account"
+                    .to_owned(),
+            ),
+            Self::Impersonation { account, .. } => Some(format!(
+                "Allow the caller to impersonate it:\n\n  gcloud iam service-accounts add-iam-policy-binding {account} --member … --role \
+                 roles/iam.serviceAccountTokenCreator"
+            )),
+            Self::NotAccepted(_) => Some(
+                "Get a new access token, and run again. It lives for an hour at most, and the provider cannot renew the one of \
+                 `gcp.access_token` or GOOGLE_OAUTH_ACCESS_TOKEN. It renews those that it gets with `gcp.credentials`, GOOGLE_CREDENTIALS or \
+                 Application Default Credentials."
+                    .to_owned(),
+            ),
+            Self::Credentials(_) => Some(
+                "Correct the credentials: `gcp.credentials`, GOOGLE_CREDENTIALS, or Application Default Credentials (`gcloud auth \
+                 application-default login`)."
+                    .to_owned(),
+            ),
+            _ => None,
+        }
+    }
+
     /// Whether the organization allows only members of certain domains. Source: the constraint iam.allowedPolicyMemberDomains.
     pub fn is_domain_restricted(&self) -> bool {
         matches!(self, Self::Precondition(message) if message.contains("permitted customer"))
     }
 }
 
+/// What makes it readable where no permission is missing.
+fn remedy(error: &GcpError) -> Option<Remedy> {
+    let text = match error {
+        GcpError::Denied(_) | GcpError::NotFound(_) => return None,
+        GcpError::ApiDisabled(_) => {
+            "Enable the API in the project of the key: `gcloud services enable cloudkms.googleapis.com --project …`.".to_owned()
+        }
+        GcpError::Unreachable(_) => {
+            "Check the network, the proxy, and `gcp.endpoints` of the provider.".to_owned()
+        }
+        error => error
+            .advice()
+            .unwrap_or_else(|| "Run again. If it stays, report it as a bug of this provider.".to_owned()),
+    };
+    Some(Remedy::say(text))
+}
+
 pub(super) fn unreadable(permission: &'static str, error: &GcpError) -> Unreadable {
     let reason = match error {
         GcpError::Denied(_) => {
             format!(
-                "the identity that runs Terraform may not call {permission}, or it does not exist"
+                "the identity that runs Terraform is not allowed to call {permission}, or it does not exist"
             )
         }
         GcpError::NotFound(_) => "it does not exist".to_owned(),
         other => other.to_string(),
     };
     Unreadable {
-        permission: Some(permission),
+        permission: matches!(error, GcpError::Denied(_)).then_some(permission),
         reason,
-        remedy: None,
+        remedy: remedy(error),
         is_missing: matches!(error, GcpError::NotFound(_)),
     }
 }
@@ -162,6 +224,28 @@ mod tests {
             GcpError::of(403, &body("PERMISSION_DENIED", "off", "SERVICE_DISABLED")),
             GcpError::ApiDisabled(_)
         ));
+        let expired = GcpError::of(401, &body("UNAUTHENTICATED", "expired", ""));
+        let refused = GcpError::Impersonation {
+            account: "keys@p.iam.gserviceaccount.com".to_owned(),
+            reason: "denied".to_owned(),
+        };
+        // Each says its own remedy and no other.
+        for (error, own) in [
+            (expired, "Get a new access token"),
+            (
+                refused,
+                "add-iam-policy-binding keys@p.iam.gserviceaccount.com",
+            ),
+            (GcpError::NoIdentity, "Give the provider an identity"),
+        ] {
+            let read = unreadable("cloudkms.cryptoKeys.get", &error);
+            let said = read.remedy.map(|remedy| remedy.text(|_| None));
+            assert!(
+                said.as_ref().is_some_and(|said| said.contains(own)),
+                "{said:?}"
+            );
+            assert_eq!(read.permission, None);
+        }
         assert!(matches!(
             GcpError::of(502, "<html>"),
             GcpError::Other { status: 502, .. }

@@ -9,8 +9,11 @@ use time::OffsetDateTime;
 
 use super::Gcp;
 use super::errors::{GcpError, unreadable};
+use crate::network::Pages;
 use crate::preflight::Fact;
-use crate::preflight::gcp::{Binding, CryptoKeyFacts, DenyRule, IamCondition, PolicyLevel};
+use crate::preflight::gcp::{
+    Binding, CryptoKeyFacts, DenyLevel, DenyRule, IamCondition, PolicyLevel,
+};
 use crate::requirements::gcp::{Rights, USE_TO_DECRYPT, USE_TO_ENCRYPT, rights_of};
 use crate::vocabulary::gcp::CryptoKeyName;
 
@@ -18,9 +21,10 @@ use crate::vocabulary::gcp::CryptoKeyName;
 const DEEPEST: usize = 12;
 
 #[derive(Default, Deserialize)]
-#[serde(default)]
+#[serde(rename_all = "camelCase", default)]
 struct DenyPolicies {
     policies: Vec<DenyPolicy>,
+    next_page_token: String,
 }
 
 #[derive(Default, Deserialize)]
@@ -42,6 +46,7 @@ struct RawDeny {
     denied_principals: Vec<String>,
     exception_principals: Vec<String>,
     denied_permissions: Vec<String>,
+    exception_permissions: Vec<String>,
     denial_condition: Option<RawExpression>,
 }
 
@@ -108,14 +113,14 @@ pub struct Above {
     /// The allow policies from the project upward.
     levels: Vec<PolicyLevel>,
     /// The deny policies there.
-    denied: Fact<Vec<DenyRule>>,
+    denied: Vec<DenyLevel>,
 }
 
 impl Gcp {
     /// The policies above the key rings of a project: allow and deny.
     pub async fn above(&self, project: &str) -> Above {
         let levels = self.levels_above(project).await;
-        let denied = fact("iam.denypolicies.list", self.denied(&levels, project).await);
+        let denied = self.denied(&levels).await;
         Above { levels, denied }
     }
 
@@ -194,43 +199,44 @@ impl Gcp {
         roles
     }
 
-    /// The deny policies of the project and of what is above it.
-    async fn denied(
-        &self,
-        policies: &[PolicyLevel],
-        project: &str,
-    ) -> Result<Vec<DenyRule>, GcpError> {
-        let own = format!("projects/{project}");
-        let mut places: Vec<&str> = policies
-            .iter()
-            .map(|level| level.of.as_str())
-            .filter(|of| {
-                ["projects/", "folders/", "organizations/"]
-                    .iter()
-                    .any(|kind| of.starts_with(kind))
-            })
-            .collect();
-        if places.is_empty() {
-            places.push(&own);
+    /// The deny policies of the project and of what is above it: one level that cannot be read hides no other.
+    async fn denied(&self, policies: &[PolicyLevel]) -> Vec<DenyLevel> {
+        let is_place = |of: &str| {
+            ["projects/", "folders/", "organizations/"]
+                .iter()
+                .any(|kind| of.starts_with(kind))
+        };
+        let mut levels = Vec::new();
+        for level in policies.iter().filter(|level| is_place(&level.of)) {
+            levels.push(DenyLevel {
+                of: level.of.clone(),
+                rules: fact("iam.denypolicies.list", self.denied_at(&level.of).await),
+            });
         }
-        let mut rules = Vec::new();
-        for place in places {
-            rules.extend(self.denied_at(place).await?);
-        }
-        Ok(rules)
+        levels
     }
 
     async fn denied_at(&self, place: &str) -> Result<Vec<DenyRule>, GcpError> {
-        let attachment = percent_encoding::utf8_percent_encode(
-            &format!("cloudresourcemanager.googleapis.com/{place}"),
-            percent_encoding::NON_ALPHANUMERIC,
-        )
-        .to_string();
+        let attachment = encoded(&format!("cloudresourcemanager.googleapis.com/{place}"));
         let base = self.settings.endpoint_iam();
         let url = format!("{base}v2/policies/{attachment}/denypolicies");
-        let list: DenyPolicies = self.call(Method::GET, &url, None).await?;
+        let mut listed = Vec::new();
+        let (mut token, mut pages) = (String::new(), Pages::default());
+        loop {
+            pages.next(&token).map_err(GcpError::Malformed)?;
+            let page = match token.as_str() {
+                "" => url.clone(),
+                token => format!("{url}?pageToken={}", encoded(token)),
+            };
+            let list: DenyPolicies = self.call(Method::GET, &page, None).await?;
+            listed.extend(list.policies);
+            if list.next_page_token.is_empty() {
+                break;
+            }
+            token = list.next_page_token;
+        }
         let mut rules = Vec::new();
-        for listed in list.policies {
+        for listed in listed {
             // The list names the policies; their rules come one by one.
             let policy: DenyPolicy = self
                 .call(Method::GET, &format!("{base}v2/{}", listed.name), None)
@@ -245,6 +251,7 @@ impl Gcp {
                     permissions: rule.denied_permissions,
                     principals: rule.denied_principals,
                     exceptions: rule.exception_principals,
+                    exception_permissions: rule.exception_permissions,
                     condition: rule.denial_condition.map(|condition| condition.expression),
                 });
             }
@@ -309,6 +316,10 @@ impl Gcp {
         }
         levels
     }
+}
+
+fn encoded(text: &str) -> String {
+    percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
 fn fact<T>(permission: &'static str, read: Result<T, GcpError>) -> Fact<T> {

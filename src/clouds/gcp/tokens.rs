@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::GcpSettings;
 use super::errors::GcpError;
-use crate::network::{NoBody, body};
+use crate::network::{NoBody, body, retry_after};
 use crate::vocabulary::why_unread;
 
 /// What the token may be used for.
@@ -23,6 +23,16 @@ const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 const ASSERTION_LIFE: i64 = 3600;
 /// How long before its end a token is not used any more.
 const MARGIN: Duration = Duration::from_secs(60);
+/// The first pause between two tries; each is twice as long as the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(300);
+/// How often a token is asked for that is not given for a reason of the moment.
+const TRIES: u32 = 7;
+/// How often a host is tried that cannot be reached at all.
+const TRIES_UNREACHABLE: u32 = 4;
+/// How long is waited at most when the service asks for it.
+const LONGEST_ASKED: Duration = Duration::from_secs(30);
+/// How long nobody asks again after that: whoever waited for this very token is not made to wait for it once more.
+const REMEMBERED: Duration = Duration::from_secs(5);
 /// How deep credentials may be wrapped in others.
 const DEEPEST: u32 = 3;
 
@@ -31,6 +41,8 @@ pub(super) struct Tokens {
     http: reqwest::Client,
     settings: GcpSettings,
     current: Mutex<Option<(SecretString, Instant)>>,
+    /// When no token could be had for a reason of the moment, and which.
+    failed: Mutex<Option<(Instant, GcpError)>>,
 }
 
 /// A token and how long it lives.
@@ -134,6 +146,7 @@ impl Tokens {
             http,
             settings,
             current: Mutex::new(None),
+            failed: Mutex::new(None),
         }
     }
 
@@ -145,19 +158,73 @@ impl Tokens {
         {
             return Ok(token.clone());
         }
-        let own = self.own().await?;
-        let fetched = match &self.settings.impersonate_service_account {
-            None => own,
-            Some(email) => {
-                let base = self.settings.endpoint_iamcredentials();
-                let url = format!("{base}projects/-/serviceAccounts/{email}:generateAccessToken");
-                self.impersonate(&own.token, &url, &self.settings.delegates)
-                    .await?
+        let mut failed = self.failed.lock().await;
+        if let Some((_, error)) = failed.as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED) {
+            return Err(error.clone());
+        }
+        let fetched = self.fetch().await;
+        *failed = match &fetched {
+            Err(error @ (GcpError::Unreachable(_) | GcpError::Other { .. })) => {
+                Some((Instant::now(), error.clone()))
             }
+            _ => None,
         };
+        let fetched = fetched?;
         let until = Instant::now() + fetched.life.saturating_sub(MARGIN);
         *current = Some((fetched.token.clone(), until));
         Ok(fetched.token)
+    }
+
+    /// A new token, of the configured identity or of whom it impersonates for every call.
+    async fn fetch(&self) -> Result<Fetched, GcpError> {
+        let own = self.own().await?;
+        let Some(email) = &self.settings.impersonate_service_account else {
+            return Ok(own);
+        };
+        let base = self.settings.endpoint_iamcredentials();
+        let url = format!("{base}projects/-/serviceAccounts/{email}:generateAccessToken");
+        self.impersonate(&own.token, &url, &self.settings.delegates)
+            .await
+    }
+
+    /// Asks until there is an answer that is not of the moment. Asking twice does no harm: each answer is a token of its own.
+    async fn ask(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+    ) -> Result<(u16, String), GcpError> {
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let (mut asked, mut tries) = (None, TRIES);
+            let outcome = match request().send().await {
+                Ok(answer) => {
+                    let status = answer.status().as_u16();
+                    asked = retry_after(answer.headers(), LONGEST_ASKED);
+                    match body(answer).await {
+                        Ok(text) if !matches!(status, 408 | 429 | 500..=599) => {
+                            return Ok((status, text));
+                        }
+                        Ok(text) => Err(GcpError::of(status, &text)),
+                        Err(NoBody::TooLong) => return Err(no_body(NoBody::TooLong)),
+                        Err(broken) => Err(no_body(broken)),
+                    }
+                }
+                Err(error) => {
+                    if error.is_connect() {
+                        tries = TRIES_UNREACHABLE;
+                    }
+                    Err(unreachable(error))
+                }
+            };
+            if attempt >= tries {
+                return outcome;
+            }
+            attempt += 1;
+            tracing::debug!(attempt, "no Google token yet");
+            let own = pause.mul_f64(0.75 + 0.5 * fastrand::f64());
+            tokio::time::sleep(asked.map_or(own, |asked| own.max(asked))).await;
+            pause *= 2;
+        }
     }
 
     /// A token, and how long it lives at least: of the configured identity, or of a service account that it impersonates.
@@ -206,22 +273,23 @@ impl Tokens {
         url: &str,
         body: &serde_json::Value,
     ) -> Result<String, GcpError> {
-        let answer = self
-            .http
-            .post(safe(url)?)
-            .bearer_auth(source.expose_secret())
-            .header(reqwest::header::CONTENT_TYPE, "application/json")
-            .body(body.to_string())
-            .send()
-            .await
-            .map_err(unreachable)?;
-        let status = answer.status().as_u16();
-        let text = crate::network::body(answer).await.map_err(no_body)?;
+        let address = safe(url)?;
+        let request = || {
+            self.http
+                .post(address.clone())
+                .bearer_auth(source.expose_secret())
+                .header(reqwest::header::CONTENT_TYPE, "application/json")
+                .body(body.to_string())
+        };
+        let (status, text) = self.ask(request).await?;
         if status != 200 {
-            return Err(credentials_error(format!(
-                "the service account could not be impersonated: {}. The caller needs roles/iam.serviceAccountTokenCreator on it",
-                GcpError::of(status, &text)
-            )));
+            return Err(match GcpError::of(status, &text) {
+                expired @ GcpError::NotAccepted(_) => expired,
+                refused => GcpError::Impersonation {
+                    account: impersonated(url).to_owned(),
+                    reason: refused.to_string(),
+                },
+            });
         }
         Ok(text)
     }
@@ -362,8 +430,8 @@ impl Tokens {
             for (name, value) in &source.headers {
                 request = request.header(name, value);
             }
-            let answer = request.send().await.map_err(unreachable)?;
-            SecretString::from(body(answer).await.map_err(no_body)?)
+            let again = || request.try_clone().unwrap_or_else(|| self.http.get(url));
+            SecretString::from(self.ask(again).await?.1)
         } else if let Some(executable) = &source.executable {
             return run(&executable.command).await;
         } else {
@@ -393,19 +461,18 @@ impl Tokens {
             .unwrap_or_else(|| "metadata.google.internal".to_owned());
         let url =
             format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token");
-        let answer = self
-            .http
-            .get(&url)
-            .header("Metadata-Flavor", "Google")
-            .timeout(Duration::from_secs(3))
-            .send()
-            .await;
-        let Ok(answer) = answer else {
-            return Err(credentials_error(
-                "there are none in the provider block, the environment, `gcloud auth application-default login` or a metadata server",
-            ));
+        let request = || {
+            self.http
+                .get(&url)
+                .header("Metadata-Flavor", "Google")
+                .timeout(Duration::from_secs(3))
         };
-        answered(answer).await
+        // Where nothing answers, this is no machine on Google Cloud.
+        if request().send().await.is_err() {
+            return Err(GcpError::NoIdentity);
+        }
+        let (status, text) = self.ask(request).await?;
+        answered(status, &text)
     }
 
     async fn impersonate(
@@ -431,33 +498,35 @@ impl Tokens {
     }
 
     async fn ask_form(&self, url: &str, form: &[(&str, &str)]) -> Result<Fetched, GcpError> {
-        let answer = self
-            .http
-            .post(safe(url)?)
-            .form(form)
-            .send()
-            .await
-            .map_err(unreachable)?;
-        answered(answer).await
+        let address = safe(url)?;
+        let request = || self.http.post(address.clone()).form(form);
+        let (status, text) = self.ask(request).await?;
+        answered(status, &text)
     }
 }
 
-async fn answered(answer: reqwest::Response) -> Result<Fetched, GcpError> {
-    let status = answer.status().as_u16();
-    let text = body(answer).await.map_err(no_body)?;
+/// The service account that an address impersonates.
+fn impersonated(url: &str) -> &str {
+    let rest = url
+        .rsplit_once("/serviceAccounts/")
+        .map_or(url, |(_, rest)| rest);
+    rest.split_once(':').map_or(rest, |(account, _)| account)
+}
+
+fn answered(status: u16, text: &str) -> Result<Fetched, GcpError> {
     if status != 200 {
         // The body of a refusal has no token; its words help.
-        let error: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        let error: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
         let word = |name: &str| error.get(name).and_then(serde_json::Value::as_str);
         let why = word("error_description")
             .or(word("error"))
             .unwrap_or_default();
         return Err(credentials_error(format!(
-            "Google gives no token (HTTP {status}): {why}"
+            "Google gives no token for these credentials (HTTP {status}): {why}"
         )));
     }
     let answer: TokenAnswer =
-        serde_json::from_str(&text).map_err(|_| credentials_error("the answer has no token"))?;
+        serde_json::from_str(text).map_err(|_| credentials_error("the answer has no token"))?;
     Ok(Fetched {
         token: answer.access_token,
         life: Duration::from_secs(answer.expires_in.unwrap_or(3600)),

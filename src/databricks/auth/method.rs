@@ -211,7 +211,31 @@ impl AzureEnvironment {
     }
 }
 
+impl AuthType {
+    /// Whether a Google access token goes along, with which Databricks acts on keys of Google Cloud.
+    pub fn sends_google_token(self) -> bool {
+        matches!(
+            self,
+            Self::OAuthM2mGcp | Self::GoogleId | Self::GoogleCredentials
+        )
+    }
+}
+
 impl Credential {
+    /// A service principal whose Google identity is configured, too, sends both tokens.
+    pub(super) fn with_google_token(self) -> Self {
+        match self {
+            Self::OAuthM2m {
+                client_id,
+                client_secret,
+            } => Self::OAuthM2mGcp {
+                client_id,
+                client_secret,
+            },
+            other => other,
+        }
+    }
+
     /// The method.
     pub fn auth_type(&self) -> AuthType {
         match self {
@@ -261,7 +285,7 @@ fn configures(
             host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleCredentials) && !has(Name::ClientId)
         }
         AuthType::GoogleId => host.cloud() == Some(Cloud::Gcp) && has(Name::GoogleServiceAccount),
-        // As in the official SDKs, only who asks for it gets it.
+        // Only who asks for it gets it, as in the official SDKs; or who names an identity in the `gcp` block.
         AuthType::OAuthM2mGcp => false,
         AuthType::DatabricksCli | AuthType::GitHubOidc | AuthType::AzureCli => false,
     }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use secrecy::{ExposeSecret, SecretString};
 
 use super::{AccountHost, AuthError, Resolved};
-use crate::vocabulary::AccountId;
+use crate::vocabulary::{AccountId, Cloud};
 
 macro_rules! settings {
     ($($variant:ident $name:literal $variable:literal $identifies:literal;)*) => {
@@ -284,13 +284,22 @@ impl Settings {
             .map_err(|error: crate::vocabulary::IdError| AuthError::Account(error.to_string()))
     }
 
-    /// Everything that is needed to call the account API.
+    /// Everything that is needed to call the account API. `has_google_identity`: an identity of Google Cloud is configured beside it, so
+    /// that a service principal sends its token along. Which method is set is never changed.
     ///
     /// # Errors
     /// The first thing that is missing or wrong.
-    pub fn resolve(&self, around: &Surroundings<'_>) -> Result<Resolved, AuthError> {
+    pub fn resolve(
+        &self,
+        around: &Surroundings<'_>,
+        has_google_identity: bool,
+    ) -> Result<Resolved, AuthError> {
         let (host, account) = (self.host()?, self.account()?);
-        let credential = self.credential(&host, &account, around)?;
+        let mut credential = self.credential(&host, &account, around)?;
+        let is_elsewhere = matches!(host.cloud(), Some(Cloud::Aws | Cloud::Azure));
+        if has_google_identity && !is_elsewhere && self.get(Name::AuthType).is_none() {
+            credential = credential.with_google_token();
+        }
         Ok(Resolved {
             host,
             account,

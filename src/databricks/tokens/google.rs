@@ -22,8 +22,17 @@ const SCOPES: &str =
 /// How long an assertion is good; Google takes an hour at most.
 const ASSERTION_LIFE: i64 = 3600;
 
-/// A token of Google and how long it lives, or why there is none (without secrets).
-pub type GoogleToken = Result<(SecretString, Duration), String>;
+/// A token of Google and how long it lives, or why there is none.
+pub type GoogleToken = Result<(SecretString, Duration), NoGoogleToken>;
+
+/// Why there is no token of Google, without secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoGoogleToken {
+    /// The reason, in words.
+    pub reason: String,
+    /// What to do about it.
+    pub remedy: String,
+}
 
 /// Where Google's tokens come from.
 pub trait GoogleTokens: Send + Sync {
@@ -51,13 +60,6 @@ impl std::fmt::Debug for GoogleSource {
     }
 }
 
-/// What to do when there is no Google token. Sources: Databricks documentation, "Configure customer-managed keys" on Google Cloud (the
-/// two permissions), and "Authentication with Google ID tokens" (two service accounts).
-const REMEDY: &str = "Databricks on Google Cloud acts on your keys with the Google access token of the caller. That identity needs \
-                      cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy on the key. Give the provider an identity of \
-                      Google Cloud: `gcloud auth application-default login`, GOOGLE_CREDENTIALS, or `gcp.impersonate_service_account`. To \
-                      impersonate a service account, the caller needs roles/iam.serviceAccountTokenCreator on it.";
-
 /// A service account's key, as Google hands it out.
 #[derive(Deserialize)]
 struct Key {
@@ -84,7 +86,24 @@ struct Claims<'a> {
 impl Tokens {
     fn source(&self) -> Result<&dyn GoogleTokens, Error> {
         let source = self.google.0.as_deref();
-        source.ok_or_else(|| self.failed("no identity of Google Cloud is configured", REMEDY))
+        source.ok_or_else(|| {
+            self.failed(
+                "no identity of Google Cloud is configured",
+                "Set it in the `gcp` block of the provider.",
+            )
+        })
+    }
+
+    /// Databricks on Google Cloud acts on keys and projects with a Google access token of the caller, beside its own token. Source:
+    /// Databricks documentation, "Configure customer-managed keys" on Google Cloud.
+    fn without_google(&self, why: NoGoogleToken) -> Error {
+        self.failed(
+            format!(
+                "it needs a Google access token, with which Databricks acts on your keys, and {}",
+                why.reason
+            ),
+            why.remedy,
+        )
     }
 
     /// The same as a service principal alone, with a Google access token beside it.
@@ -93,7 +112,7 @@ impl Tokens {
             .source()?
             .access_token(None)
             .await
-            .map_err(|reason| self.failed(reason, REMEDY))?;
+            .map_err(|why| self.without_google(why))?;
         fetched.life = Some(fetched.life.map_or(life, |own| own.min(life)));
         fetched.extra.push((ACCESS_HEADER, token));
         Ok(fetched)
@@ -102,7 +121,7 @@ impl Tokens {
     /// An ID token and an access token of a service account that is impersonated.
     pub(super) async fn google_id(&self, service_account: &str) -> Result<Fetched, Error> {
         let source = self.source()?;
-        let failed = |reason| self.failed(reason, REMEDY);
+        let failed = |why| self.without_google(why);
         let host = self.host.to_string();
         let (token, life) = source
             .id_token(service_account, &host)

@@ -9,7 +9,7 @@ mod oauth;
 mod oidc;
 mod programs;
 
-pub use google::{GoogleSource, GoogleToken, GoogleTokens};
+pub use google::{GoogleSource, GoogleToken, GoogleTokens, NoGoogleToken};
 
 use std::time::Duration;
 

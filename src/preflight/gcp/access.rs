@@ -2,7 +2,7 @@
 //! inheritance" (the effective policy is the union), and "IAM roles reference".
 
 use super::condition::{Holds, holds};
-use super::facts::{Binding, CryptoKeyFacts};
+use super::facts::{Binding, CryptoKeyFacts, IamCondition};
 use crate::preflight::Fact;
 use crate::requirements::gcp::{Rights, rights_of};
 use crate::vocabulary::gcp::ServiceAccount;
@@ -114,6 +114,49 @@ pub fn access(facts: &CryptoKeyFacts, account: &ServiceAccount) -> Access {
             groups => Access::Groups(groups),
         }
     }
+}
+
+/// A grant of the use of a key that counts only under a condition.
+pub(super) struct ConditionalGrant {
+    /// The role.
+    pub(super) role: String,
+    /// At which level, in words.
+    pub(super) of: String,
+    /// The condition.
+    pub(super) condition: IamCondition,
+    /// How it stands.
+    pub(super) holds: Holds,
+}
+
+/// The grants under conditions that do not hold, or of which that is not known.
+pub(super) fn conditional_grants(
+    facts: &CryptoKeyFacts,
+    account: &ServiceAccount,
+) -> Vec<ConditionalGrant> {
+    let member = account.member();
+    let mut all = Vec::new();
+    for level in &facts.policies {
+        let Fact::Known(bindings) = &level.bindings else {
+            continue;
+        };
+        for binding in bindings {
+            let gives = rights_in(facts, &binding.role)
+                .is_none_or(|rights| rights.encrypt || rights.decrypt);
+            let Some(condition) = &binding.condition else {
+                continue;
+            };
+            let holds = holds(&condition.expression, &facts.name, facts.at);
+            if gives && holds != Holds::Yes && binding.members.contains(&member) {
+                all.push(ConditionalGrant {
+                    role: binding.role.clone(),
+                    of: level.of.clone(),
+                    condition: condition.clone(),
+                    holds,
+                });
+            }
+        }
+    }
+    all
 }
 
 /// What gives a service account a right, in words: `roles/… on the key`. `encrypt`: which of the two rights.

@@ -93,8 +93,19 @@ pub struct DenyRule {
     pub principals: Vec<String>,
     /// To whom not, all the same.
     pub exceptions: Vec<String>,
+    /// What it does not deny, all the same.
+    pub exception_permissions: Vec<String>,
     /// Under which condition.
     pub condition: Option<String>,
+}
+
+/// The deny policies at one level: the project, a folder, the organization.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyLevel {
+    /// Which level, by its name.
+    pub of: String,
+    /// The rules of its policies.
+    pub rules: Fact<Vec<DenyRule>>,
 }
 
 /// What the same plan is about to grant on a key.
@@ -150,8 +161,8 @@ pub struct CryptoKeyFacts {
     pub is_read_to_the_top: bool,
     /// What the custom roles of these policies let do, as far as they could be read.
     pub roles: BTreeMap<String, Rights>,
-    /// The deny policies above the key.
-    pub denied: Fact<Vec<DenyRule>>,
+    /// The deny policies above the key, level by level.
+    pub denied: Vec<DenyLevel>,
     /// What the same plan is about to grant.
     pub planned: Option<PlannedMembers>,
     /// When it was read.

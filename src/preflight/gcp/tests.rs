@@ -4,6 +4,7 @@ use time::OffsetDateTime;
 
 use super::*;
 use crate::preflight::{Severity, Unreadable};
+use crate::requirements::gcp::ENCRYPTER_DECRYPTER;
 use crate::vocabulary::UseCase;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -13,15 +14,13 @@ const COMPUTE: &str = "service-123456789012@compute-system.iam.gserviceaccount.c
 const STORAGE: &str = "service-123456789012@gs-project-accounts.iam.gserviceaccount.com";
 
 fn question(stage: Stage) -> Result<Question, Box<dyn std::error::Error>> {
-    Ok(Question {
-        usage: Usage {
-            use_cases: UseCase::ACCOUNT.to_vec(),
-            databricks: vec![DATABRICKS.parse()?],
-            workspace_project: Some("123456789012".parse()?),
-            not_known: None,
-        },
-        stage,
-    })
+    let usage = Usage {
+        use_cases: UseCase::ACCOUNT.to_vec(),
+        databricks: vec![DATABRICKS.parse()?],
+        workspace_project: Some("123456789012".parse()?),
+        not_known: None,
+    };
+    Ok(Question::new(usage, stage))
 }
 
 fn version(number: &str, state: VersionState) -> CryptoKeyVersion {
@@ -66,7 +65,7 @@ fn facts(bindings: Vec<Binding>) -> Result<CryptoKeyFacts, Box<dyn std::error::E
         }],
         is_read_to_the_top: true,
         roles: Default::default(),
-        denied: Fact::Known(Vec::new()),
+        denied: Vec::new(),
         planned: None,
         at: OffsetDateTime::UNIX_EPOCH,
     })
@@ -128,10 +127,7 @@ fn what_is_wrong_with_a_key_is_found() -> Outcome {
                 });
                 facts.versions = Fact::Known(vec![version("1", VersionState::Disabled)]);
             },
-            vec![
-                (Id::GcpKeyPrimary, Severity::Error),
-                (Id::GcpKeyVersions, Severity::Warning),
-            ],
+            vec![(Id::GcpKeyPrimary, Severity::Error)],
         ),
         (
             "an old version that is scheduled",
@@ -281,7 +277,7 @@ fn who_may_use_a_key_is_decided() -> Outcome {
 #[test]
 fn no_grant_seen_is_not_no_grant() -> Outcome {
     let mut facts = facts(Vec::new())?;
-    let missing = vec![(Id::GcpMemberMissing, Severity::Error); 3];
+    let missing = vec![(Id::GcpMemberMissing, Severity::Error)];
     assert_eq!(ids(&judge(&facts, &question(Stage::Plan)?)), missing);
     facts.is_read_to_the_top = false;
     facts.policies.push(PolicyLevel {
@@ -293,7 +289,7 @@ fn no_grant_seen_is_not_no_grant() -> Outcome {
             is_missing: false,
         }),
     });
-    let not_seen = vec![(Id::GcpMemberNotSeen, Severity::Warning); 3];
+    let not_seen = vec![(Id::GcpMemberNotSeen, Severity::Warning)];
     assert_eq!(ids(&judge(&facts, &question(Stage::Apply)?)), not_seen);
     let text: Vec<String> = judge(&facts, &question(Stage::Plan)?)
         .iter()
@@ -339,22 +335,234 @@ fn what_is_above_and_beside_the_bindings_counts() -> Outcome {
             .all(|one| one.id == Id::GcpMemberNotSeen && one.found.contains("group:agents@"))
     );
     let mut denied = facts(everybody())?;
-    denied.denied = Fact::Known(vec![DenyRule {
-        policy: "policies/x".to_owned(),
+    let mut rule = DenyRule {
+        policy: "policies/cloudresourcemanager.googleapis.com%2Fprojects%2Facme/denypolicies/x"
+            .to_owned(),
         permissions: vec!["cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt".to_owned()],
         principals: vec!["principalSet://goog/public:all".to_owned()],
         exceptions: vec![format!(
             "principal://iam.googleapis.com/projects/-/serviceAccounts/{COMPUTE}"
         )],
+        exception_permissions: Vec::new(),
         condition: None,
-    }]);
+    };
+    let level = |of: &str, rules: Fact<Vec<DenyRule>>| DenyLevel {
+        of: of.to_owned(),
+        rules,
+    };
+    let unread = Fact::Unreadable(Unreadable {
+        permission: None,
+        reason: "403".to_owned(),
+        remedy: None,
+        is_missing: false,
+    });
+    // A level that cannot be read hides no other.
+    denied.denied = vec![
+        level("organizations/1", unread),
+        level("projects/acme", Fact::Known(vec![rule.clone()])),
+    ];
+    let told = judge(&denied, &question(Stage::Plan)?);
+    assert_eq!(ids(&told), [(Id::GcpMemberDenied, Severity::Error)]);
+    let text = format!("{} {}", told[0].found, told[0].remedy.text(|_| None));
+    for words in [
+        DATABRICKS,
+        STORAGE,
+        "gcloud iam policies get x --kind denypolicies --attachment-point cloudresourcemanager.googleapis.com%2Fprojects%2Facme",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    assert!(
+        !text.contains(COMPUTE),
+        "the agent of Compute Engine is an exception"
+    );
+    rule.condition = Some("resource.matchTag('1/env', 'prod')".to_owned());
+    denied.denied = vec![level("projects/acme", Fact::Known(vec![rule]))];
     let told = judge(&denied, &question(Stage::Apply)?);
     assert_eq!(
         ids(&told),
-        [(Id::GcpMemberDenied, Severity::Warning); 2],
-        "the agent of Compute Engine is an exception"
+        [(Id::GcpMemberPerhapsDenied, Severity::Warning)]
     );
+    assert!(told[0].found.contains("1/env"), "{}", told[0].found);
     Ok(())
+}
+
+/// A grant that does not count is named with its condition.
+#[test]
+fn a_grant_that_does_not_count_is_named_with_its_condition() -> Outcome {
+    for (expression, id) in [
+        (
+            "request.time < timestamp(\"1960-01-01T00:00:00Z\")",
+            Id::GcpMemberMissing,
+        ),
+        ("api.getAttribute('x', '') == 'y'", Id::GcpMemberConditional),
+    ] {
+        let mut conditional = binding(ENCRYPTER_DECRYPTER, &[DATABRICKS]);
+        conditional.condition = Some(IamCondition {
+            title: "for a while".to_owned(),
+            expression: expression.to_owned(),
+        });
+        let rest = binding(ENCRYPTER_DECRYPTER, &[COMPUTE, STORAGE]);
+        let found = judge(&facts(vec![conditional, rest])?, &question(Stage::Plan)?);
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].id, id);
+        for words in [
+            DATABRICKS,
+            expression,
+            "\"for a while\"",
+            ENCRYPTER_DECRYPTER,
+            "on the key",
+        ] {
+            assert!(
+                found[0].found.contains(words),
+                "{words}: {}",
+                found[0].found
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Each row: who has the key, and whether the account of the workspace is named.
+#[test]
+fn the_account_of_the_workspace_is_named_when_it_has_no_grant() -> Outcome {
+    let own = "db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com";
+    let mut question = question(Stage::Plan)?;
+    question.workspace_account = Some(ServiceAccount::of_workspace("3456789012345678", "us-east4"));
+    let with = |members: &[&str]| {
+        let mut all = everybody();
+        all.push(binding(ENCRYPTER_DECRYPTER, members));
+        facts(all)
+    };
+    assert_eq!(judge(&with(&[own])?, &question), []);
+    let found = judge(&with(&[])?, &question);
+    assert_eq!(ids(&found), [(Id::GcpWorkspaceAccount, Severity::Warning)]);
+    assert!(found[0].is_advice() && found[0].found.contains(own));
+    // It goes into one list with the others, so that pasting it takes nobody out.
+    assert!(matches!(
+        found[0].remedy.text(|hint| Some(format!("{hint:?}"))),
+        text if text.contains(own) && text.contains(DATABRICKS)
+    ));
+    let mut planned = with(&[])?;
+    planned.planned = Some(PlannedMembers {
+        members: vec![own.parse()?],
+        has_unknown: false,
+    });
+    assert_eq!(judge(&planned, &question), []);
+    Ok(())
+}
+
+/// Each row: the versions (the last is the primary one), whether a workspace uses the key, and what is found.
+#[test]
+fn every_version_that_may_hold_data_is_judged() -> Outcome {
+    use VersionState::{DestroyScheduled, Destroyed, Disabled, Enabled};
+    let other = |state: &str| VersionState::Other(state.to_owned());
+    let primary = |severity| (Id::GcpKeyPrimary, severity);
+    let old = |severity| (Id::GcpKeyVersions, severity);
+    let (error, warning) = (Severity::Error, Severity::Warning);
+    let rows = [
+        (vec![Disabled, Enabled], false, vec![old(warning)]),
+        (vec![Disabled, Enabled], true, vec![old(error)]),
+        (vec![DestroyScheduled, Enabled], true, vec![old(error)]),
+        (vec![Destroyed, Enabled], true, vec![]),
+        (vec![other("IMPORT_FAILED"), Enabled], true, vec![]),
+        (vec![other("PENDING_GENERATION"), Enabled], true, vec![]),
+        (
+            vec![other("PENDING_EXTERNAL_DESTRUCTION"), Enabled],
+            true,
+            vec![old(error)],
+        ),
+        (
+            vec![other("SOMETHING_NEW"), Enabled],
+            true,
+            vec![old(error)],
+        ),
+        (vec![Disabled], false, vec![primary(error)]),
+        (vec![Disabled], true, vec![primary(error)]),
+        (vec![DestroyScheduled], true, vec![primary(error)]),
+        (vec![Destroyed], true, vec![primary(error)]),
+        (
+            vec![DestroyScheduled, Disabled],
+            true,
+            vec![primary(error), old(error)],
+        ),
+        (vec![], true, vec![primary(error)]),
+    ];
+    let date = "2026-12-24T00:00:00Z";
+    for (states, is_used, expected) in rows {
+        let versions: Vec<CryptoKeyVersion> = states
+            .iter()
+            .enumerate()
+            .map(|(index, state)| CryptoKeyVersion {
+                number: (index + 1).to_string(),
+                state: state.clone(),
+                destroy_time: (*state == DestroyScheduled).then(|| date.to_owned()),
+            })
+            .collect();
+        let mut facts = facts(everybody())?;
+        if let Fact::Known(key) = &mut facts.key {
+            key.primary = versions.last().cloned();
+        }
+        facts.versions = Fact::Known(versions);
+        let mut question = question(Stage::Plan)?;
+        if is_used {
+            question.users = vec!["1 (\"lakehouse\")".to_owned()];
+        }
+        let found = judge(&facts, &question);
+        assert_eq!(ids(&found), expected, "{states:?} {is_used}");
+        assert_eq!(
+            has_unusable_versions(&facts),
+            !found.is_empty(),
+            "{states:?}"
+        );
+        for one in &found {
+            let text = format!("{} {} {}", one.found, one.why, one.remedy.text(|_| None));
+            assert_eq!(text.contains("1 (\"lakehouse\")"), is_used, "{text}");
+            if one.found.contains("DESTROY_SCHEDULED") {
+                assert!(
+                    text.contains(date) && text.contains("versions restore "),
+                    "{text}"
+                );
+                assert!(text.contains("lost permanently"), "{text}");
+            }
+            if is_used && one.found.contains(" is DISABLED") {
+                assert!(text.contains("key restore projects/acme/"), "{text}");
+                assert!(text.contains("cannot read the data"), "{text}");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Each row: the primary version, and what the state of the key is called everywhere.
+#[test]
+fn every_state_of_a_primary_version_has_a_word() {
+    use crate::vocabulary::KeyState;
+    let rows = [
+        (Some("ENABLED"), KeyState::Enabled),
+        (Some("DISABLED"), KeyState::Disabled),
+        (Some("DESTROY_SCHEDULED"), KeyState::PendingDeletion),
+        (Some("DESTROYED"), KeyState::Other("DESTROYED".to_owned())),
+        (
+            Some("PENDING_GENERATION"),
+            KeyState::Other("PENDING_GENERATION".to_owned()),
+        ),
+        (
+            Some("SOMETHING_NEW"),
+            KeyState::Other("SOMETHING_NEW".to_owned()),
+        ),
+        (Some(""), KeyState::Other(String::new())),
+        (None, KeyState::Disabled),
+    ];
+    for (state, expected) in rows {
+        let primary = state.map(|state| version("1", VersionState::from(state)));
+        assert_eq!(state_of_primary(primary.as_ref()), expected, "{state:?}");
+        let is_usable = expected == KeyState::Enabled;
+        assert_eq!(
+            is_usable,
+            state == Some("ENABLED"),
+            "only one of them can be used"
+        );
+    }
 }
 
 /// What the same plan grants is taken for granted; whom it grants it to may be known only after apply.

@@ -68,7 +68,7 @@ fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKe
         return Err(later(Diagnostics::new()));
     }
     if key.is_none() {
-        client.warn_of_later_proof(cx);
+        client.warn_of_later_proof(cx, &[("key", true)]);
     }
     Ok(key)
 }

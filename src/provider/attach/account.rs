@@ -12,7 +12,9 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
 use crate::provider::shared::AsOf;
-use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus};
+use crate::vocabulary::{
+    AttachedKey, Cloud, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus,
+};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// How long a storage key takes until it is in full effect. Source: Databricks documentation, "Update a workspace".
@@ -152,9 +154,14 @@ impl AccountWorkspace<'_> {
             format!(
                 "Databricks does not change the keys of workspace {} (\"{}\") while classic compute runs in its network. Nothing was changed. \
                  Databricks says: \"{error}\".\n\nStop all clusters (all-purpose and jobs), empty the instance pools, stop the classic SQL \
-                 warehouses, and wait until their EC2 instances are terminated. Then apply again. To list what runs:\n\n  databricks clusters \
+                 warehouses, and wait until their {} are terminated. Then apply again. To list what runs:\n\n  databricks clusters \
                  list\n  databricks instance-pools list\n  databricks warehouses list",
-                now.workspace_id, now.workspace_name
+                now.workspace_id,
+                now.workspace_name,
+                match now.cloud {
+                    Some(Cloud::Gcp) => "VM instances",
+                    _ => "EC2 instances",
+                }
             ),
         );
         Put::Compute(diagnostic.on("workspace_id"))

@@ -47,8 +47,8 @@ pub(super) fn attributes() -> Vec<Attribute> {
              Default Credentials.",
         ),
         Attribute::string("access_token").sensitive().describe(
-            "OAuth access token; the provider cannot renew it. Default: environment variable `GOOGLE_OAUTH_ACCESS_TOKEN`. It comes before \
-             `credentials`.",
+            "OAuth access token; the provider cannot renew it. Default: environment variable `GOOGLE_OAUTH_ACCESS_TOKEN`, which comes before \
+             `GOOGLE_CREDENTIALS`. `credentials` in this block comes before both.",
         ),
         Attribute::string("impersonate_service_account")
             .format::<ServiceAccount>("Invalid service account")
@@ -101,6 +101,17 @@ impl GcpBlock {
         found
     }
 
+    /// Whether it names who calls: what the environment names is for whoever reads the environment.
+    pub(super) fn names_identity(&self) -> bool {
+        [
+            &self.credentials,
+            &self.access_token,
+            &self.impersonate_service_account,
+        ]
+        .into_iter()
+        .any(|attribute| text(attribute).is_some_and(|value| !value.is_empty()))
+    }
+
     /// What the clients of Google Cloud need, and whether some of it is not known yet. `variable`: the environment.
     pub(super) fn settings(
         &self,
@@ -119,20 +130,23 @@ impl GcpBlock {
                 .or_else(|| first(names))
         };
         let delegates = self.impersonate_service_account_delegates.known();
+        // One identity, named in the block or in the environment: the environment adds none to that of the block.
+        let own = |attribute| text(attribute).filter(|value| !value.is_empty());
+        let (credentials, access_token) = match (own(&self.credentials), own(&self.access_token)) {
+            (None, None) => (
+                first(&[
+                    "GOOGLE_CREDENTIALS",
+                    "GOOGLE_CLOUD_KEYFILE_JSON",
+                    "GCLOUD_KEYFILE_JSON",
+                ]),
+                first(&["GOOGLE_OAUTH_ACCESS_TOKEN"]),
+            ),
+            named => named,
+        };
         let settings = GcpSettings {
-            credentials: text(&self.credentials)
-                .or_else(|| {
-                    first(&[
-                        "GOOGLE_CREDENTIALS",
-                        "GOOGLE_CLOUD_KEYFILE_JSON",
-                        "GCLOUD_KEYFILE_JSON",
-                    ])
-                })
-                .map(Into::into),
-            access_token: text(&self.access_token)
-                .or_else(|| first(&["GOOGLE_OAUTH_ACCESS_TOKEN"]))
-                .map(Into::into),
-            impersonate_service_account: text(&self.impersonate_service_account)
+            credentials: credentials.map(Into::into),
+            access_token: access_token.map(Into::into),
+            impersonate_service_account: own(&self.impersonate_service_account)
                 .or_else(|| first(&["GOOGLE_IMPERSONATE_SERVICE_ACCOUNT"])),
             delegates: delegates
                 .map(|all| all.iter().filter_map(text).collect())
@@ -200,6 +214,56 @@ mod tests {
             Some("own@p.iam.gserviceaccount.com")
         );
         assert_eq!(settings.cloudkms.as_deref(), Some("http://127.0.0.1:1/v1/"));
+        // Each row: `credentials`, `access_token` and `impersonate_service_account` of the block, and what counts of each, while the
+        // environment has another one for all of them.
+        let all = |name: &str| match name {
+            "GOOGLE_CREDENTIALS" => Some("/env".to_owned()),
+            "GOOGLE_OAUTH_ACCESS_TOKEN" => Some("env-token".to_owned()),
+            "GOOGLE_IMPERSONATE_SERVICE_ACCOUNT" => Some("env@p".to_owned()),
+            "GOOGLE_UNIVERSE_DOMAIN" => Some("env.example".to_owned()),
+            _ => None,
+        };
+        let environment = [Some("/env"), Some("env-token"), Some("env@p")];
+        let rows = [
+            ([None, None, None], environment),
+            (
+                [Some("/own"), None, None],
+                [Some("/own"), None, Some("env@p")],
+            ),
+            (
+                [None, Some("own"), None],
+                [None, Some("own"), Some("env@p")],
+            ),
+            (
+                [None, None, Some("own@p")],
+                [Some("/env"), Some("env-token"), Some("own@p")],
+            ),
+            ([Some(""), Some(""), Some("")], environment),
+        ];
+        for (own, expected) in rows {
+            let [credentials, access_token, impersonate_service_account] =
+                own.map(|one| Attr::from(one.map(str::to_owned)));
+            let block = GcpBlock {
+                credentials,
+                access_token,
+                impersonate_service_account,
+                universe_domain: Attr::Known("own.example".to_owned()),
+                ..GcpBlock::default()
+            };
+            let settings = block.settings(&all).0;
+            let shown = |secret: &Option<secrecy::SecretString>| {
+                secret.as_ref().map(|one| one.expose_secret().to_owned())
+            };
+            let found = [
+                shown(&settings.credentials),
+                shown(&settings.access_token),
+                settings.impersonate_service_account,
+            ];
+            assert_eq!(found, expected.map(|one| one.map(str::to_owned)), "{own:?}");
+            assert_eq!(settings.universe_domain.as_deref(), Some("own.example"));
+            let is_named = own.iter().any(|one| one.is_some_and(|one| !one.is_empty()));
+            assert_eq!(block.names_identity(), is_named, "{own:?}");
+        }
         let unknown = GcpBlock {
             endpoints: Attr::Known([("cloudkms".to_owned(), Attr::Unknown)].into()),
             ..GcpBlock::default()

@@ -420,6 +420,11 @@ impl Config {
         }
     }
 
+    /// Whether the `gcp` block names who calls Google Cloud.
+    pub fn names_google_identity(&self) -> bool {
+        self.gcp.known().is_some_and(GcpBlock::names_identity)
+    }
+
     /// What the clients of Google Cloud need, and whether some of it is not known yet.
     pub fn gcp(&self) -> (GcpSettings, bool) {
         let own = |name: &str| std::env::var(name).ok();

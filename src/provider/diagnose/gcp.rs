@@ -37,7 +37,13 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
             key.location(),
             key.ring()
         ),
-        GcpError::Credentials(reason) => credentials(reason),
+        GcpError::NoIdentity
+        | GcpError::Impersonation { .. }
+        | GcpError::NotAccepted(_)
+        | GcpError::Credentials(_) => format!(
+            "The provider cannot call Google Cloud: {error}.\n\n{}",
+            error.advice().unwrap_or_default()
+        ),
         GcpError::Unreachable(reason) => format!(
             "Google Cloud could not be reached: {reason}.\n\nCheck the network, the proxy, and `gcp.endpoints` of the provider."
         ),
@@ -48,13 +54,4 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
         GcpError::Other { .. } => format!("Google Cloud says: \"{error}\"."),
     };
     Diagnostic::error(summary, detail)
-}
-
-/// Why there is no identity for Google Cloud, and how to give one.
-pub fn credentials(reason: &str) -> String {
-    format!(
-        "The provider found no usable Google Cloud credentials: {reason}.\n\nGive it one of these:\n  - `gcp.credentials`, or \
-         GOOGLE_CREDENTIALS: a JSON key or its file\n  - `gcloud auth application-default login`\n  - \
-         `gcp.impersonate_service_account`, together with one of these"
-    )
 }

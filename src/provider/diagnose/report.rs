@@ -3,6 +3,7 @@
 use crate::preflight::{self, Finding, Hint, Id, Stage};
 use crate::provider::config::{Config, IgnoreFindings, silenced};
 use crate::provider::run::RunMemory;
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 
@@ -180,13 +181,11 @@ pub fn in_hcl(hint: &Hint) -> String {
         Hint::KeepStorage(id) => {
             format!("Keep the configuration that is attached:\n\n  storage_key_configuration_id = \"{id}\"")
         }
-        Hint::GrantServiceAccount(account) => format!(
-            "Grant it with the `dbxcmk_key_policy` of the key:\n\n  gcp = {{\n    databricks_service_accounts = [\"{account}\"]\n  }}\n\nOr run:"
-        ),
-        Hint::GrantServiceAgents(number) => format!(
-            "Grant it with the `dbxcmk_key_policy` of the key (`use_cases` with \"STORAGE\"):\n\n  gcp = {{\n    workspace_project_number = \
-             \"{number}\"\n  }}\n\nOr run:"
-        ),
+        Hint::GrantMembers {
+            key,
+            accounts,
+            project,
+        } => granting(key, accounts, project.as_ref()),
         Hint::RotateVersions => "Let Cloud KMS rotate the key, and keep old versions enabled: they decrypt old data. On the \
                                  `google_kms_crypto_key`:\n\n  rotation_period = \"7776000s\"\n\nOr run:"
             .to_owned(),
@@ -194,4 +193,31 @@ pub fn in_hcl(hint: &Hint) -> String {
             "Set only `managed_services_key_configuration_id`, and remove `storage_key_configuration_id`.".to_owned()
         }
     }
+}
+
+/// One `gcp` block that grants everybody the use of a key, ready to paste.
+fn granting(
+    key: &CryptoKeyName,
+    accounts: &[ServiceAccount],
+    project: Option<&ProjectNumber>,
+) -> String {
+    let mut lines = vec![format!("kms_key_id                  = \"{key}\"")];
+    if !accounts.is_empty() {
+        let all: Vec<String> = accounts.iter().map(|one| format!("\"{one}\"")).collect();
+        lines.push(format!(
+            "databricks_service_accounts = [{}]",
+            all.join(", ")
+        ));
+    }
+    if let Some(number) = project {
+        lines.push(format!("workspace_project_number    = \"{number}\""));
+    }
+    let cases = match project {
+        Some(_) => " (`use_cases` with \"STORAGE\")",
+        None => "",
+    };
+    format!(
+        "Grant it with the `dbxcmk_key_policy` of the key{cases}:\n\n  gcp = {{\n    {}\n  }}\n\nOr run:",
+        lines.join("\n    ")
+    )
 }

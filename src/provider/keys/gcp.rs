@@ -10,16 +10,18 @@ use tokio::time::Instant;
 use super::AttachNeed;
 use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
-use crate::databricks::key_configurations::GcpKeyInfo;
+use crate::databricks::key_configurations::{GcpKeyInfo, KeyConfiguration};
 use crate::preflight::binding::ConfigurationKey;
-use crate::preflight::gcp::{CryptoKeyFacts, PlannedMembers, Question, enabling, judge};
+use crate::preflight::gcp::{
+    CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
+};
 use crate::preflight::{Finding, Id, Remedy, Stage};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::gcp::Usage;
-use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber};
-use crate::vocabulary::{Key, KeyState};
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
+use crate::vocabulary::{Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
 /// A key, and what is asked of it.
@@ -207,10 +209,11 @@ impl GcpKeys {
         let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
         watched
             .after(earliest, || async {
-                self.cloud
-                    .key(key)
-                    .await
-                    .map(|found| switch::gcp::state_of_primary(found.primary.as_ref()))
+                match self.cloud.key(key).await {
+                    // It was there when the proof ended.
+                    Err(GcpError::NotFound(_)) => Ok(KeyState::Other("deleted".to_owned())),
+                    read => read.map(|found| state_of_primary(found.primary.as_ref())),
+                }
             })
             .await
     }
@@ -249,15 +252,17 @@ impl GcpCase {
         enabling(&self.key)
     }
 
-    /// What a workspace would use the Google key of a key configuration for. `is_planned`: the same plan creates it. `None` when the key cannot be named, which
+    /// What a workspace would use the Google key of a key configuration for. `None` when the key cannot be named, which
     /// [`crate::preflight::binding::judge`] says.
     pub(super) async fn of_configuration(
         keys: &GcpKeys,
         need: &AttachNeed<'_>,
+        remote: &KeyConfiguration,
         info: &GcpKeyInfo,
-        is_planned: bool,
     ) -> Option<Self> {
         let key = info.kms_key_id.parse::<CryptoKeyName>().ok()?;
+        let is_planned = remote.is_planned();
+        let workspace = need.workspace;
         let mut not_known = Vec::new();
         let databricks = match info.service_account().map(str::parse) {
             Some(Ok(account)) => vec![account],
@@ -275,8 +280,8 @@ impl GcpCase {
                 Vec::new()
             }
         };
-        let project = need.workspace.gcp_project();
-        let is_storage = need.case == crate::vocabulary::UseCase::Storage;
+        let project = workspace.gcp_project();
+        let is_storage = need.case == UseCase::Storage;
         let workspace_project = match project {
             Some(project) if is_storage && keys.is_known() => {
                 match keys.project_number(project).await {
@@ -298,10 +303,18 @@ impl GcpCase {
             workspace_project,
             not_known: (!not_known.is_empty()).then(|| not_known.join("; ")),
         };
-        let question = Question {
-            usage,
-            stage: need.stage,
-        };
+        let mut question = Question::new(usage, need.stage);
+        if workspace.uses_id(&remote.customer_managed_key_id) {
+            question.users.push(format!(
+                "{} (\"{}\")",
+                workspace.workspace_id, workspace.workspace_name
+            ));
+        }
+        // It is created with the workspace, for its storage and its compute.
+        question.workspace_account = workspace
+            .region()
+            .filter(|_| is_storage)
+            .map(|region| ServiceAccount::of_workspace(workspace.workspace_id, region));
         Some(Self { key, question })
     }
 }

@@ -109,8 +109,7 @@ impl Case {
                 (case.map(Self::Aws), findings)
             }
             (None, Some(info)) => {
-                let case =
-                    GcpCase::of_configuration(&keys.gcp, need, info, remote.is_planned()).await;
+                let case = GcpCase::of_configuration(&keys.gcp, need, remote, info).await;
                 (case.map(Self::Gcp), Vec::new())
             }
             (None, None) => (None, Vec::new()),

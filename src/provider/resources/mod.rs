@@ -5,6 +5,8 @@ pub mod key_policy;
 mod rotation;
 pub mod workspace_binding;
 
+pub use key_policy::with_users;
+
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::time::Duration;

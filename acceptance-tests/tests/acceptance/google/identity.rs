@@ -2,6 +2,7 @@
 
 use acceptance_tests::google::{KEY, resources};
 use acceptance_tests::stage::{HEAD, Stage};
+use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::gcp;
 use dbxcmk_sandbox::identities::OIDC_TOKEN;
 use serde_json::json;
@@ -38,12 +39,73 @@ fn without_an_identity_it_says_which_there_are() {
     let run = stage.workdir.refused_plan();
     let error = run.error("Could not get a Databricks access token");
     for words in [
-        "cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy",
+        "it needs a Google access token, with which Databricks acts on your keys",
         "gcloud auth application-default login",
-        "roles/iam.serviceAccountTokenCreator",
     ] {
         assert!(error.detail.contains(words), "{words}: {}", error.detail);
     }
+    assert!(
+        !error.detail.contains("serviceAccountTokenCreator"),
+        "nobody is impersonated: {}",
+        error.detail
+    );
+}
+
+/// A service principal of Databricks and an identity in the block: both tokens go along, and no method is named. The token of the
+/// environment counts for nothing then.
+#[test]
+fn an_identity_in_the_block_goes_along_by_itself() {
+    let mut stage = stage();
+    stage.workdir.unset("DATABRICKS_AUTH_TYPE");
+    stage
+        .workdir
+        .set("GOOGLE_OAUTH_ACCESS_TOKEN", "of somebody else");
+    let keys = crate::authentication::google_key();
+    stage
+        .sandbox
+        .with(|world| world.google_key = Some(keys.public.clone()));
+    let credentials = json!({
+        "type": "service_account", "client_email": "terraform@acme-lakehouse.iam.gserviceaccount.com",
+        "private_key": keys.private, "token_uri": format!("{}/google/token", stage.sandbox.url()),
+    });
+    stage.workdir.write("key.json", &credentials.to_string());
+    let path = stage.workdir.path().join("key.json");
+    // The endpoint fails at first, as any other may.
+    stage
+        .sandbox
+        .inject(Fault::new("POST /google/token", Effect::status(503)).times(2));
+    let block = format!("    credentials = \"{}\"", path.display());
+    let granting = format!(
+        "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n  }}\n}}\n"
+    );
+    let head = HEAD.replace(
+        "provider \"dbxcmk\" {}",
+        &format!("provider \"dbxcmk\" {{\n  gcp = {{\n{block}\n  }}\n}}"),
+    );
+    stage.workdir.configuration(&format!("{head}{granting}"));
+    stage.workdir.apply();
+    // One who may not impersonate is told whom, and nothing else.
+    stage.google(|google| {
+        google
+            .denied
+            .insert("iam.serviceAccounts.getAccessToken".to_owned())
+    });
+    let whom = "keys@acme-lakehouse.iam.gserviceaccount.com";
+    with_block(
+        &stage,
+        &format!("{block}\n    impersonate_service_account = \"{whom}\""),
+    );
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Could not get a Databricks access token");
+    assert!(
+        error.detail.contains(&format!("impersonate {whom}"))
+            && error
+                .detail
+                .contains(&format!("add-iam-policy-binding {whom}"))
+            && !error.detail.contains("application-default login"),
+        "{}",
+        error.detail
+    );
 }
 
 #[test]
@@ -185,7 +247,7 @@ fn databricks_takes_an_id_token_of_google() {
     assert_eq!(asked[0]["audience"], json!(stage.sandbox.url()));
 }
 
-/// Without a Google token Databricks cannot grant; what helps is said in full.
+/// Without a Google token Databricks cannot grant: the plan refuses it, and what helps is said in full.
 #[test]
 fn a_missing_google_token_is_explained() {
     let mut stage = stage();
@@ -194,10 +256,10 @@ fn a_missing_google_token_is_explained() {
     stage.configure(&format!(
         "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"STORAGE\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n  }}\n}}\n"
     ));
-    let run = stage.workdir.failed_apply();
-    let error = run.error("The key configuration could not be created");
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Databricks needs a Google access token to grant itself the key");
     for words in [
-        "Failed to get oauth access token",
+        "The authentication method `oauth-m2m` sends none",
         "auth_type = \"oauth-m2m-gcp\"",
         "cloudkms.cryptoKeys.setIamPolicy",
         "gcp.manual = true",

@@ -113,7 +113,8 @@ fn a_service_account_that_cannot_be_read_is_said() {
     stage.google(|cloud| cloud.shown_service_account = Some("nobody".to_owned()));
     stage.configure(&configuration("", "MANAGED_SERVICES"));
     let run = stage.workdir.apply();
-    let warning = run.warning("What Databricks granted itself is not known");
+    let warning =
+        run.warning("The provider could not check what Databricks granted its service account");
     assert!(
         warning.detail.contains("`nobody` is not"),
         "{}",
@@ -176,6 +177,11 @@ fn what_is_wrong_offline_is_said_at_validate() {
             "Both `aws` and `gcp`",
         ),
         (policy(&key, ""), "No service account is set", "service_account_email"),
+        (
+            policy(&format!("{key}\n{accounts}\nworkspace_project_number = \"0\""), ""),
+            "Invalid project number",
+            "gcloud projects describe",
+        ),
         (
             policy(&format!("{key}\n{}", accounts.replace("db-1", "serviceAccount:db-1")), ""),
             "Invalid service account",

@@ -141,12 +141,27 @@ fn a_service_account_that_is_not_there_yet_is_waited_for() {
     let email = DATABRICKS.trim_start_matches("serviceAccount:").to_owned();
     stage.google(|google| google.service_accounts.remove(&email));
     stage.configure(&policy(BOTH, "timeouts = {\n    create = \"3s\"\n  }"));
+    // What can be known at plan is said there: the workspace that the name says does not exist, and which one there is.
+    let plan = stage.workdir.plan();
+    let warning = plan
+        .run
+        .warning("A service account belongs to no workspace of this account");
+    for words in [
+        "has no workspace 1",
+        "db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com",
+        "10 minutes",
+    ] {
+        assert!(
+            warning.detail.contains(words),
+            "{words}: {}",
+            warning.detail
+        );
+    }
     let run = stage.workdir.failed_apply();
     let error = run.error("A service account that needs the key does not exist");
     for words in [
         "Service account db-1@prod-gcp-us-east4.iam.gserviceaccount.com does not exist",
-        "gcloud services enable compute.googleapis.com --project 123456789012",
-        "gcloud storage service-agent",
+        "exists only with its key configuration or its workspace",
     ] {
         assert!(error.detail.contains(words), "{words}: {}", error.detail);
     }
@@ -190,7 +205,7 @@ fn a_caller_who_may_not_change_the_policy_is_refused_at_plan() {
     assert!(
         error
             .detail
-            .contains("It lacks cloudkms.cryptoKeys.setIamPolicy"),
+            .contains("lacks cloudkms.cryptoKeys.setIamPolicy on "),
         "{}",
         error.detail
     );

@@ -8,6 +8,9 @@ use serde_json::{Value as Json, json};
 const ID: &str = "c3000000-0000-4000-8000-000000000001";
 const DATABRICKS: &str = "serviceAccount:cmk-1@databricks-control-plane.iam.gserviceaccount.com";
 
+/// The account that Databricks creates with the workspace.
+const WORKSPACE: &str =
+    "serviceAccount:db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com";
 /// A key configuration that somebody made, and a binding that wants it.
 fn stage() -> Stage {
     let stage = Stage::on_google();
@@ -20,7 +23,7 @@ fn stage() -> Stage {
         });
         world.now.configurations.insert(ID.to_owned(), made);
     });
-    bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE]);
+    bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE, WORKSPACE]);
     stage.configure(&format!(
         r#"
 resource "dbxcmk_workspace_binding" "prod" {{
@@ -64,8 +67,21 @@ fn version(state: &str) -> Version {
 fn a_good_key_is_attached() {
     let stage = stage();
     assert_eq!(stage.workdir.plan().run.warnings(), Vec::<&str>::new());
+    // Without a grant, the workspace's own account is named once, and stops nothing.
+    bind(&stage, &[ROLE], &[DATABRICKS, COMPUTE, STORAGE]);
+    let plan = stage.workdir.plan();
+    let warning = plan
+        .run
+        .warning("The service account of the workspace has no access to the Cloud KMS key");
+    assert!(
+        warning
+            .detail
+            .contains(WORKSPACE.trim_start_matches("serviceAccount:")),
+        "{}",
+        warning.detail
+    );
     stage.workdir.apply();
-    stage.workdir.empty_plan();
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
 }
 
 /// The documented pair of roles is as good as the one role with both rights; so are grants above the key.
@@ -164,7 +180,7 @@ fn what_makes_an_attach_fail_is_refused_at_plan() {
 #[test]
 fn who_may_not_use_the_key_is_named() {
     let all = [DATABRICKS, COMPUTE, STORAGE];
-    let missing = "A service account that needs the Cloud KMS key may not use it";
+    let missing = "A service account that needs the Cloud KMS key is not allowed to use it";
     let stage = stage();
     for (index, lacking) in all.iter().enumerate() {
         let mut rest = all.to_vec();
@@ -183,6 +199,23 @@ fn who_may_not_use_the_key_is_named() {
         );
         assert_eq!(run.errors(), 1, "{}", run.shown());
     }
+    // Who lack it are one error, with one block that names everybody.
+    bind(&stage, &[ROLE], &[]);
+    let run = stage.workdir.refused_plan();
+    assert_eq!(run.errors(), 2, "one for each use case: {}", run.shown());
+    let blocks = run.shown().matches("gcp = {").count();
+    assert!(blocks <= 2, "{}", run.shown());
+    assert!(
+        run.shown()
+            .contains("workspace_project_number    = \"123456789012\"")
+            && run.shown().contains(&format!(
+                "databricks_service_accounts = [\"{}\", \"{}\"]",
+                DATABRICKS.trim_start_matches("serviceAccount:"),
+                WORKSPACE.trim_start_matches("serviceAccount:")
+            )),
+        "{}",
+        run.shown()
+    );
     // Half of the rights is not enough, and a grant for one who was deleted is none.
     bind(&stage, &["roles/cloudkms.cryptoKeyEncrypter"], &all);
     stage.workdir.refused_plan().error(missing);
@@ -200,7 +233,7 @@ fn who_may_not_use_the_key_is_named() {
 #[test]
 fn what_cannot_be_decided_is_said() {
     let stage = stage();
-    let all = [DATABRICKS, COMPUTE, STORAGE];
+    let all = [DATABRICKS, COMPUTE, STORAGE, WORKSPACE];
     // The organization cannot be read: no grant seen is not no grant.
     bind(&stage, &[], &[]);
     stage.google(|google| {
@@ -278,19 +311,10 @@ fn what_may_be_trouble_later_is_a_warning() {
         ];
         key.primary = 4;
     });
-    stage.google(|google| {
-        let rule = json!({ "rules": [{ "denyRule": {
-            "deniedPrincipals": ["principalSet://goog/public:all"],
-            "deniedPermissions": ["cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt"],
-        } }] });
-        google
-            .deny_policies
-            .insert(gcp::ORGANIZATION.to_owned(), vec![rule]);
-    });
     let plan = stage.workdir.plan();
     let versions = plan
         .run
-        .warning("Old versions of the Cloud KMS key cannot be used");
+        .warning("Versions 1 and 5 of the Cloud KMS key main cannot be used");
     assert!(
         versions.detail.contains(
             "version 1 is DISABLED, version 5 is DESTROY_SCHEDULED (destroyed on 2026-12-24"
@@ -301,12 +325,157 @@ fn what_may_be_trouble_later_is_a_warning() {
     for summary in [
         "The Cloud KMS key is not rotated automatically",
         "The Cloud KMS key has a protection level that Databricks does not document",
-        "A deny policy denies a service account the use of keys",
     ] {
         plan.run.warning(summary);
     }
     stage.workdir.apply();
     stage.workdir.empty_plan();
+}
+
+/// A deny policy beats every grant: where it certainly hits, the plan refuses; where that is open, it warns. The services enforce it.
+#[test]
+fn a_deny_policy_comes_before_every_grant() {
+    let stage = stage();
+    let deny = |more: Json| {
+        let mut rule = json!({
+            "deniedPrincipals": ["principalSet://goog/public:all"],
+            "deniedPermissions": ["cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt"],
+        });
+        for (name, value) in more.as_object().unwrap() {
+            rule[name] = value.clone();
+        }
+        stage.google(|google| {
+            google.deny_policies.clear();
+            let policy = json!({ "rules": [{ "denyRule": rule }] });
+            google
+                .deny_policies
+                .insert(gcp::ORGANIZATION.to_owned(), vec![policy]);
+        });
+    };
+    let principal = |member: &str| {
+        let email = member.trim_start_matches("serviceAccount:");
+        format!("principal://iam.googleapis.com/projects/-/serviceAccounts/{email}")
+    };
+    deny(json!({}));
+    let run = stage.workdir.refused_plan();
+    let error =
+        run.error("A deny policy takes the Cloud KMS key from a service account that needs it");
+    for words in [
+        "cryptoKeyVersions.useToDecrypt",
+        &principal(DATABRICKS),
+        "--attachment-point cloudresourcemanager.googleapis.com%2Forganizations%2F789",
+    ] {
+        assert!(run.shown().contains(words), "{words}: {}", error.detail);
+    }
+    deny(json!({ "denialCondition": { "expression": "resource.matchTag('789/env', 'prod')" } }));
+    let plan = stage.workdir.plan();
+    let warning = plan
+        .run
+        .warning("A deny policy may take the Cloud KMS key from a service account that needs it");
+    assert!(warning.detail.contains("789/env"), "{}", warning.detail);
+    // Everybody who needs the key is an exception: an attach works.
+    deny(
+        json!({ "exceptionPrincipals": [principal(DATABRICKS), principal(COMPUTE), principal(STORAGE)] }),
+    );
+    let run = stage.workdir.plan().run;
+    assert_eq!(run.warnings(), Vec::<&str>::new());
+    stage.workdir.apply();
+    // Who denies it afterwards takes the key from a workspace: said at every plan.
+    deny(json!({}));
+    let run = stage.workdir.empty_plan();
+    run.warning("A deny policy takes the Cloud KMS key from a service account that needs it");
+}
+
+/// The services do what the proof foretells: who goes on all the same is refused by Databricks.
+#[test]
+fn a_deny_policy_is_enforced() {
+    let stage = stage();
+    stage.google(|google| {
+        let rule = json!({ "rules": [{ "denyRule": {
+            "deniedPrincipals": ["principalSet://goog/public:all"],
+            "deniedPermissions": ["cloudkms.googleapis.com/cryptoKeyVersions.useToEncrypt"],
+        } }] });
+        google
+            .deny_policies
+            .insert(gcp::FOLDER.to_owned(), vec![rule]);
+    });
+    let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+    let block = "provider \"dbxcmk\" {\n  preflight = \"warn\"\n}";
+    stage
+        .workdir
+        .configuration(&text.replace("provider \"dbxcmk\" {}", block));
+    let run = stage.workdir.failed_apply();
+    assert!(run.shown().contains("useToEncrypt"), "{}", run.shown());
+}
+
+/// An applied configuration: each version that may hold data is judged at every plan, with the workspace, the date and the commands; and
+/// a key that cannot be read is not taken for a good one.
+#[test]
+fn what_becomes_of_the_versions_of_an_attached_key_is_said() {
+    let stage = stage();
+    stage.workdir.apply();
+    assert_eq!(stage.workdir.empty_plan().warnings(), Vec::<&str>::new());
+    let workspace = format!("{} (\"", gcp::WORKSPACE);
+    // Each row: the versions (the last is the primary one), the warning, and what it says.
+    let rows: [(&[&str], &str, &[&str]); 4] = [
+        (
+            &["DISABLED", "ENABLED"],
+            "Version 1 of the Cloud KMS key main cannot be used",
+            &[
+                "version 1 is DISABLED",
+                "gcloud kms keys versions enable 1 --key main",
+            ],
+        ),
+        (
+            &["DESTROY_SCHEDULED", "ENABLED"],
+            "Version 1 of the Cloud KMS key main cannot be used",
+            &[
+                "2026-12-24T00:00:00Z",
+                "gcloud kms keys versions restore 1 --key main",
+                "lost permanently",
+            ],
+        ),
+        (
+            &["DISABLED"],
+            "The Cloud KMS key has no enabled primary version",
+            &["cannot read the data that version 1 encrypted"],
+        ),
+        (
+            &["DESTROY_SCHEDULED"],
+            "The Cloud KMS key has no enabled primary version",
+            &["On 2026-12-24T00:00:00Z", "lost permanently"],
+        ),
+    ];
+    for (states, summary, words) in rows {
+        stage.change_key(|key| {
+            key.versions = states.iter().map(|state| version(state)).collect();
+            key.primary = states.len();
+        });
+        let run = stage.workdir.empty_plan();
+        let warning = run.warning(summary);
+        let restore = format!("terraform-provider-dbxcmk key restore {KEY}");
+        for words in words
+            .iter()
+            .copied()
+            .chain([workspace.as_str(), restore.as_str()])
+        {
+            assert!(
+                warning.detail.contains(words),
+                "{words}: {}",
+                warning.detail
+            );
+        }
+    }
+    stage.change_key(|key| key.versions = vec![version("ENABLED")]);
+    for permission in ["cloudkms.cryptoKeys.get", "cloudkms.cryptoKeyVersions.list"] {
+        stage.google(|google| {
+            google.denied.clear();
+            google.denied.insert(permission.to_owned());
+        });
+        let run = stage.workdir.empty_plan();
+        let warning = run.warning("The Cloud KMS key could not be read");
+        assert!(warning.detail.contains(permission), "{}", warning.detail);
+    }
 }
 
 /// A workspace of another region or another cloud than the key.

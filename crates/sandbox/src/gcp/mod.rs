@@ -109,6 +109,10 @@ impl Google {
         google.service_accounts.insert(format!(
             "service-{PROJECT_NUMBER}@compute-system.iam.gserviceaccount.com"
         ));
+        // Databricks creates one with each workspace. Source: databricks/terraform-provider-databricks, which builds its name.
+        google.service_accounts.insert(format!(
+            "db-{WORKSPACE}@prod-gcp-{REGION}.iam.gserviceaccount.com"
+        ));
         google
     }
 

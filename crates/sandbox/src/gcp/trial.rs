@@ -2,7 +2,8 @@
 //!
 //! Who is tried, and which role has which right, stands here and not in the provider. Sources: Databricks' SDK (the service account of
 //! a key configuration "in the control plane"), Google Cloud documentation ("Compute Engine Service Agent", "Cloud Storage service
-//! agents" need roles/cloudkms.cryptoKeyEncrypterDecrypter), IAM roles reference.
+//! agents" need roles/cloudkms.cryptoKeyEncrypterDecrypter), IAM roles reference; IAM documentation, "Deny policies" (they come before
+//! every grant; exceptions take principals and permissions out) and "Permissions supported in deny policies" (both of these are).
 
 use serde_json::Value as Json;
 
@@ -69,6 +70,51 @@ fn gives(google: &Google, policy: &Policy, member: &str, right: &str, roles: &[&
         // A condition is not taken for true here: who relies on one has to know why it holds.
         has_right && is_named && binding.get("condition").is_none_or(Json::is_null)
     })
+}
+
+/// The texts of a list in a rule.
+fn texts<'a>(rule: &'a Json, list: &str) -> impl Iterator<Item = &'a str> {
+    let all = rule.get(list).and_then(Json::as_array);
+    all.into_iter().flatten().filter_map(Json::as_str)
+}
+
+/// Whether a rule of a deny policy takes a right from a service account. Groups and other sets are taken for everybody's, and a condition
+/// for true: who relies on an open rule has to know why it does not hold.
+fn takes(rule: &Json, user: &str, right: &str) -> bool {
+    let Some(service) = right.strip_prefix("cloudkms.") else {
+        return false;
+    };
+    let full = format!("cloudkms.googleapis.com/{service}");
+    let (resource, verb) = full.rsplit_once('.').unwrap_or((&full, ""));
+    let is_it = |one: &str| {
+        one == full
+            || one == "cloudkms.googleapis.com/*"
+            || one == format!("{resource}.*")
+            || one == format!("cloudkms.googleapis.com/*.{verb}")
+    };
+    let own = format!("principal://iam.googleapis.com/projects/-/serviceAccounts/{user}");
+    let is_user = |one: &str| {
+        one == own
+            || one == "principalSet://goog/public:all"
+            || one.starts_with("principalSet://goog/group/")
+    };
+    let excepted = |one: &str| one == own || one == "principalSet://goog/public:all";
+    texts(rule, "deniedPermissions").any(is_it)
+        && !texts(rule, "exceptionPermissions").any(is_it)
+        && texts(rule, "deniedPrincipals").any(is_user)
+        && !texts(rule, "exceptionPrincipals").any(excepted)
+}
+
+/// Whether a deny policy of one of these levels takes a right from a service account.
+fn is_denied(google: &Google, levels: &[String], user: &str, right: &str) -> bool {
+    levels
+        .iter()
+        .filter_map(|level| google.deny_policies.get(level))
+        .flatten()
+        .filter_map(|policy| policy.get("rules").and_then(Json::as_array))
+        .flatten()
+        .filter_map(|rule| rule.get("denyRule"))
+        .any(|rule| takes(rule, user, right))
 }
 
 /// Whether Databricks and the agents can use a key for a use case, or why not.
@@ -140,7 +186,7 @@ pub fn try_key(
                 .iter()
                 .filter_map(|level| google.policies.get(level))
                 .any(|policy| gives(google, policy, &member, right, &roles));
-            if !has_it {
+            if !has_it || is_denied(google, &levels, &user, right) {
                 return Err(format!(
                     "Permission '{right}' denied on resource '{name}' (or it may not exist). (caller: {user})"
                 ));

@@ -4,12 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
 use crate::preflight::gcp::{
-    Access, CryptoKeyFacts, Question, VersionState, access, granted_by, judge,
+    Access, CryptoKeyFacts, Denial, Question, VersionState, access, denied_by, granted_by, judge,
+    state_of_primary,
 };
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
-use crate::provider::resources::all_known;
-use crate::provider::switch::gcp::state_of_primary;
+use crate::provider::keys::{Case, GcpCase};
+use crate::provider::resources::{all_known, with_users};
 use crate::requirements::gcp::{Needer, USE_TO_DECRYPT, USE_TO_ENCRYPT, Usage};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
@@ -44,6 +45,11 @@ pub(super) fn attributes() -> Vec<Attribute> {
 }
 
 fn standing(facts: &CryptoKeyFacts, needer: &Needer) -> &'static str {
+    match denied_by(facts, &needer.account).0 {
+        Denial::No => {}
+        Denial::Perhaps(_) => return "undetermined",
+        Denial::Yes => return "denied",
+    }
     match access(facts, &needer.account) {
         Access::Granted => "allowed",
         Access::Conditional(_) => "undetermined",
@@ -67,7 +73,7 @@ fn requirements(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<RequirementModel> 
                 reason: text(&format!("Without it, {}.", needer.without_it)),
                 standing: text(standing(facts, &needer)),
                 granted_by: list(granted_by(facts, &needer.account, encrypt)),
-                denied_by: list(Vec::<String>::new()),
+                denied_by: list(denied_by(facts, &needer.account).1),
             });
         }
     }
@@ -91,12 +97,14 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
             ));
         }
     }
-    if let Fact::Unreadable(why) = &facts.denied {
-        all.push(one(
-            "Deny policies",
-            &why.reason,
-            "Allow the identity that runs Terraform to read them (roles/iam.denyReviewer).",
-        ));
+    for level in &facts.denied {
+        if let Fact::Unreadable(why) = &level.rules {
+            all.push(one(
+                &format!("Deny policies of {}", level.of),
+                &why.reason,
+                "Allow the identity that runs Terraform to read them (roles/iam.denyReviewer).",
+            ));
+        }
     }
     if usage.needers().is_empty() {
         all.push(one(
@@ -131,14 +139,18 @@ impl KeyReadinessGcp {
         if self.workspace_project_number.is_unknown() {
             return Err(incomplete());
         }
-        let question = Question {
-            usage: Usage {
-                use_cases,
-                databricks,
-                workspace_project: self.workspace_project_number.known().cloned(),
-                not_known: None,
-            },
-            stage: Stage::Plan,
+        let usage = Usage {
+            use_cases,
+            databricks,
+            workspace_project: self.workspace_project_number.known().cloned(),
+            not_known: None,
+        };
+        let case = Case::Gcp(GcpCase {
+            key: key.clone(),
+            question: Question::new(usage, Stage::Plan),
+        });
+        let Case::Gcp(GcpCase { question, .. }) = with_users(client, case).await else {
+            return Err(incomplete());
         };
         let facts = client.keys().gcp().facts_for_plan(&key).await;
         let needers = question.usage.needers();

@@ -115,7 +115,7 @@ pub(super) async fn plan(
         return Ok(());
     };
     let Some(key) = azure.key_vault_key_id.known().cloned() else {
-        client.warn_of_later_proof(cx);
+        client.warn_of_later_proof(cx, &[("azure.key_vault_key_id", true)]);
         return Ok(());
     };
     plan.model.id = Attr::Known(KeyReference::VaultKey(key.clone()));

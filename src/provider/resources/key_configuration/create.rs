@@ -5,7 +5,7 @@
 //! one belongs to somebody else, as far as anybody can tell: it is pointed out, and neither adopted nor doubled.
 
 use super::journal::Journal;
-use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
+use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::databricks::{Account, Error};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
@@ -90,7 +90,7 @@ pub fn announce<'a>(
             ));
             Ok(())
         }
-        There::Others(others) => Err(there_already(&others)),
+        There::Others(others) => Err(there_already(new, &others)),
     }
 }
 
@@ -125,7 +125,7 @@ pub async fn make(
             cx.warn(adopted(&one, "adopted it instead of creating a second one"));
             return Ok(*one);
         }
-        There::Others(others) => return Err(there_already(&others)),
+        There::Others(others) => return Err(there_already(new, &others)),
     }
     let journal = Journal::here();
     let known = before
@@ -228,7 +228,12 @@ fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
     )
 }
 
-fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
+fn there_already(new: &NewKeyConfiguration, others: &[KeyConfiguration]) -> Diagnostics {
+    // Nothing else tells two configurations of one key apart.
+    let second = match new.key {
+        NewKey::Aws(_) => " If you want a second one, give this one another `aws.key_alias`.",
+        NewKey::Gcp(_) => "",
+    };
     let list: Vec<String> = others
         .iter()
         .map(|one| format!("  - {}", with_age(one)))
@@ -242,8 +247,7 @@ fn there_already(others: &[KeyConfiguration]) -> Diagnostics {
         format!(
             "These key configurations equal this resource, and this state does not manage them:\n{}\n\nAnother Terraform state may own them, and \
              two states must not manage one object. If none does, import the existing one:\n\nimport {{\n  to = dbxcmk_key_configuration.…\n  \
-             id = \"{first}\"\n}}\n\nIf another state owns it, use its ID from there. If you want a second one, give this one another \
-             `key_alias`.",
+             id = \"{first}\"\n}}\n\nIf another state owns it, use its ID from there.{second}",
             list.join("\n")
         ),
     )

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::KeyConfigurationModel;
+use crate::databricks::Account;
 use crate::databricks::key_configurations::{GcpKeyInfo, NewKey, NewKeyConfiguration};
 use crate::preflight::Stage;
 use crate::preflight::gcp::{Question, location};
@@ -65,6 +66,22 @@ pub(super) fn key_filter() -> Attribute {
         .describe("Only configurations of this key of Google Cloud KMS.")
 }
 
+/// Where it cannot be seen whether Databricks granted what it needs.
+const NOT_CHECKED: &str =
+    "The provider could not check what Databricks granted its service account";
+
+/// How the user checks it.
+fn check_grants(key: &CryptoKeyName) -> String {
+    format!(
+        "Before you attach the key, check that the service account can encrypt and decrypt:\n\n  gcloud kms keys get-iam-policy {} --project {} \
+         --location {} --keyring {}",
+        key.key(),
+        key.project(),
+        key.location(),
+        key.ring()
+    )
+}
+
 impl KeyConfigurationGcp {
     /// What is wrong, offline: the location of a key stands in its name.
     pub(super) fn validate(&self) -> Diagnostics {
@@ -92,6 +109,35 @@ impl KeyConfigurationGcp {
         self.kms_key_id.known() == other.kms_key_id.known() && self.manual == other.manual
     }
 
+    /// Refuses what Databricks would refuse at apply: without a Google access token of the caller it cannot grant its service account the
+    /// key.
+    ///
+    /// # Errors
+    /// When the method of the credential sends none.
+    pub(super) fn refuse_silent_caller(
+        &self,
+        client: &Client,
+        account: &Account,
+    ) -> Result<(), Diagnostics> {
+        let method = account.auth_type();
+        let grants_itself = self.manual.known() == Some(&false);
+        if !grants_itself || method.sends_google_token() || !client.keys().gcp().is_known() {
+            return Ok(());
+        }
+        Err(Diagnostic::error(
+            "Databricks needs a Google access token to grant itself the key",
+            format!(
+                "With `gcp.manual = false`, Databricks grants its service account the use of the key when the configuration is created, with \
+                 a Google access token of the caller. The authentication method `{method}` sends none, so Databricks would refuse the \
+                 create.\n\nSet `auth_type = \"oauth-m2m-gcp\"` (with `client_id` and `client_secret`), and give the provider an identity of \
+                 Google Cloud that has cloudkms.cryptoKeys.getIamPolicy and cloudkms.cryptoKeys.setIamPolicy on the key. Or set `gcp.manual = \
+                 true`, and grant the use of the key with `dbxcmk_key_policy`."
+            ),
+        )
+        .on("gcp.manual")
+        .into())
+    }
+
     /// What the proof is asked about the key itself; who may use it is proven by the binding, when the account has said who it is.
     pub(super) fn case(&self, use_cases: Vec<UseCase>, stage: Stage) -> Option<Case> {
         let usage = Usage {
@@ -100,7 +146,7 @@ impl KeyConfigurationGcp {
         };
         Some(Case::Gcp(GcpCase {
             key: self.kms_key_id.known()?.clone(),
-            question: Question { usage, stage },
+            question: Question::new(usage, stage),
         }))
     }
 
@@ -156,8 +202,11 @@ impl KeyConfigurationGcp {
             Ok(email) => email,
             Err(error) => {
                 cx.warn(Diagnostic::warning(
-                    "What Databricks granted itself is not known",
-                    format!("The account shows a service account for {key}, but {error}."),
+                    NOT_CHECKED,
+                    format!(
+                        "The account shows a service account for {key}, but {error}. {}",
+                        check_grants(key)
+                    ),
                 ));
                 return;
             }
@@ -175,8 +224,11 @@ impl KeyConfigurationGcp {
                 .collect(),
             Err(why) => {
                 cx.warn(Diagnostic::warning(
-                    "What Databricks granted itself is not known",
-                    format!("The IAM policy of {key} could not be read after the configuration was created: {why}."),
+                    NOT_CHECKED,
+                    format!(
+                        "The IAM policy of {key} could not be read after the configuration was created: {why}. {}",
+                        check_grants(key)
+                    ),
                 ));
                 return;
             }

@@ -17,9 +17,9 @@ use serde::{Deserialize, Serialize};
 
 use self::create::{announce, make};
 use self::in_use::{Ending, refuse_while_in_use, users};
-use super::{Timeouts, all_known, known_set, refuse_managed_disks, timeout};
+use super::{Timeouts, all_known, known_set, refuse_managed_disks, timeout, with_users};
 use crate::databricks::Error;
-use crate::databricks::key_configurations::{KeyConfiguration, NewKeyConfiguration};
+use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
@@ -121,6 +121,25 @@ impl KeyConfigurationModel {
             (Some(aws), _) => aws.case(client, account, self.cases()?, stage),
             (None, gcp) => gcp?.case(self.cases()?, stage),
         }
+    }
+
+    /// The attribute that names the key.
+    fn key_attribute(&self) -> &'static str {
+        match (&self.gcp, &self.azure) {
+            (Attr::Null, Attr::Null) => "aws.key_arn",
+            (Attr::Null, _) => "azure.key_vault_key_id",
+            _ => "gcp.kms_key_id",
+        }
+    }
+
+    /// Whether the key is known only after apply.
+    fn key_is_unknown(&self) -> bool {
+        let aws = self.aws.known().is_none_or(|aws| aws.key_arn.is_unknown());
+        let gcp = self
+            .gcp
+            .known()
+            .is_none_or(|gcp| gcp.kms_key_id.is_unknown());
+        aws && gcp
     }
 
     /// What creates it, when all of it is known.
@@ -233,6 +252,10 @@ async fn prove_at_plan(
     let Some(case) = case.filter(|case| client.can_prove(cx, case)) else {
         return Ok(());
     };
+    let case = match stays {
+        true => with_users(client, case).await,
+        false => case,
+    };
     let mut findings = client.keys().examine(&[case]).await.concat();
     if stays {
         findings = as_warnings(findings);
@@ -243,11 +266,7 @@ async fn prove_at_plan(
 
 /// Every finding here is about the key.
 fn place(model: &KeyConfigurationModel) -> impl Fn(&Finding) -> &'static str {
-    let path = match (&model.gcp, &model.azure) {
-        (Attr::Null, Attr::Null) => "aws.key_arn",
-        (Attr::Null, _) => "azure.key_vault_key_id",
-        _ => "gcp.kms_key_id",
-    };
+    let path = model.key_attribute();
     move |_| path
 }
 
@@ -694,10 +713,17 @@ async fn plan_creation(
             });
     }
     let Some(new) = request else {
-        client.warn_of_later_proof(cx);
+        let unknown = [
+            ("use_cases", model.cases().is_none()),
+            (model.key_attribute(), model.key_is_unknown()),
+        ];
+        client.warn_of_later_proof(cx, &unknown);
         return Ok(());
     };
-    refuse_twins(client, &new)?;
+    refuse_twins(client, model, &new)?;
+    if let Some(gcp) = model.gcp.known() {
+        gcp.refuse_silent_caller(client, connected)?;
+    }
     let all = client.reads().configurations(connected).await;
     let all = all.map_err(|error: Error| {
         diagnose::account("The key configurations could not be read", &error)
@@ -706,7 +732,11 @@ async fn plan_creation(
 }
 
 /// Two new resources that describe the very same object.
-fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagnostics> {
+fn refuse_twins(
+    client: &Client,
+    model: &KeyConfigurationModel,
+    new: &NewKeyConfiguration,
+) -> Result<(), Diagnostics> {
     let fingerprint = serde_json::to_string(new).unwrap_or_default();
     let claim = Claim {
         value: String::new(),
@@ -721,12 +751,16 @@ fn refuse_twins(client: &Client, new: &NewKeyConfiguration) -> Result<(), Diagno
     Err(Diagnostic::error(
         "Two resources describe the same key configuration",
         format!(
-            "Another new dbxcmk_key_configuration of this configuration has the same key ({}), use cases and alias. Databricks would have \
-             the same object twice, and nobody could tell them apart.\n\nKeep one of them, and refer to it from everywhere. If you need two, give \
-             them different aliases (`key_alias`).",
-            new.key.name()
+            "Another new dbxcmk_key_configuration of this configuration describes the same object: key {}, use cases {}. Databricks would have \
+             it twice, with nothing to tell the two apart.\n\nKeep one of them, and refer to it from everywhere.{}",
+            new.key.name(),
+            new.use_cases.join(" and "),
+            match new.key {
+                NewKey::Aws(_) => " If you need two, give them different aliases (`aws.key_alias`).",
+                NewKey::Gcp(_) => "",
+            }
         ),
     )
-    .on("aws.key_arn")
+    .on(model.key_attribute())
     .into())
 }

@@ -3,9 +3,10 @@
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
+use crate::preflight::gcp::has_unusable_versions;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::key_of;
+use crate::provider::keys::{Case, key_of};
 use crate::provider::moments::{now_in_milliseconds, rfc3339};
 use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::provider::switch::needed_until;
@@ -91,6 +92,32 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
     let users = workspaces.values();
     let users = users.filter_map(|workspace| uses(workspace, is_of_key));
     Ok(users.collect())
+}
+
+/// The case with the workspaces that use its key, where it matters: where versions of a Google key keep data away. Who cannot be asked
+/// adds none, and what the case says itself stays.
+pub async fn with_users(client: &Client, case: Case) -> Case {
+    let Case::Gcp(mut case) = case else {
+        return case;
+    };
+    let keys = client.keys().gcp();
+    let is_plan = case.question.stage == Stage::Plan;
+    if is_plan && keys.is_known() && has_unusable_versions(&keys.facts_for_plan(&case.key).await) {
+        let users = users_of(client, &case.key.clone().into()).await;
+        let users = users.unwrap_or_default();
+        let named = users.iter().map(|user| {
+            let workspace = &user.workspace;
+            format!(
+                "{} (\"{}\")",
+                workspace.workspace_id, workspace.workspace_name
+            )
+        });
+        let named: Vec<String> = named.collect();
+        if !named.is_empty() {
+            case.question.users = named;
+        }
+    }
+    Case::Gcp(case)
 }
 
 /// Refuses to take from a key what Databricks still needs after a rotation. `what`: what takes it, as `This change`.

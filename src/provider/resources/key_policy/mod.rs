@@ -6,9 +6,11 @@ mod gcp;
 mod in_use;
 mod leaving;
 
-pub use aws::KeyPolicyAws;
 pub use azure::KeyPolicyAzure;
 pub use gcp::KeyPolicyGcp;
+pub use in_use::with_users;
+
+use aws::KeyPolicyAws;
 
 use serde::{Deserialize, Serialize};
 

@@ -12,52 +12,15 @@ use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next};
 use super::record::Record;
 use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, VersionStatus};
 use crate::clouds::gcp::{Gcp, GcpError};
-use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState};
+use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState, state_of};
 use crate::provider::diagnose;
 use crate::requirements::gcp::rights_of;
-use crate::vocabulary::KeyState;
 use crate::vocabulary::gcp::{CryptoKeyName, whole_days};
 use tfplugin::diagnostics::Diagnostics;
 
 /// How the label writes a time: labels have no capitals and no colons.
 const SINCE_FORM: &[time::format_description::BorrowedFormatItem<'_>] =
     format_description!("[year][month][day]t[hour][minute][second]z");
-
-/// The state of a key as far as its primary version says it.
-pub fn state_of_primary(primary: Option<&CryptoKeyVersion>) -> KeyState {
-    match primary.map(|version| &version.state) {
-        Some(VersionState::Enabled) => KeyState::Enabled,
-        Some(VersionState::DestroyScheduled) => KeyState::PendingDeletion,
-        Some(VersionState::Disabled) | None => KeyState::Disabled,
-        Some(other) => KeyState::Other(other.as_str().to_owned()),
-    }
-}
-
-/// The state of a key as all its versions say it, and when the first of them is destroyed.
-fn state_of(key: &CryptoKey, versions: &[CryptoKeyVersion]) -> (KeyState, Option<String>) {
-    let has = |state: VersionState| versions.iter().any(|one| one.state == state);
-    let state = if !has(VersionState::Enabled)
-        && !has(VersionState::Disabled)
-        && has(VersionState::DestroyScheduled)
-    {
-        KeyState::PendingDeletion
-    } else {
-        match state_of_primary(key.primary.as_ref()) {
-            // The primary alone is scheduled; others are there.
-            KeyState::PendingDeletion if !has(VersionState::Enabled) => KeyState::PendingDeletion,
-            KeyState::PendingDeletion => KeyState::Disabled,
-            state => state,
-        }
-    };
-    let deletion = match state {
-        KeyState::PendingDeletion => versions
-            .iter()
-            .filter_map(|one| one.destroy_time.clone())
-            .min(),
-        _ => None,
-    };
-    (state, deletion)
-}
 
 fn memory(key: &CryptoKey) -> Memory {
     match key.labels.get(BEFORE) {

@@ -97,6 +97,28 @@ impl KeyPolicyModel {
     }
 
     /// What the key is to be used for, when all of it is known.
+    /// What the statements depend on, and whether it is unknown.
+    fn may_be_unknown(&self) -> [(&'static str, bool); 4] {
+        let aws = self.aws.known();
+        let role = aws.is_some_and(|aws| aws.cross_account_role_arn.is_unknown());
+        let is_unknown = |is_known: bool| !is_known;
+        [
+            ("aws.cross_account_role_arn", role),
+            (
+                "databricks_account_ids",
+                is_unknown(all_known(&self.databricks_account_ids).is_some()),
+            ),
+            (
+                "use_cases",
+                is_unknown(all_known(&self.use_cases).is_some()),
+            ),
+            (
+                "aws.key_arn",
+                !role && aws.is_none_or(|aws| aws.key_arn.is_unknown()),
+            ),
+        ]
+    }
+
     fn usage(&self, keys: &AwsKeys) -> Option<Usage> {
         let aws = self.aws.known()?;
         let cluster_volumes = *aws.cluster_volumes.known()?;
@@ -308,7 +330,8 @@ async fn plan_statements(
     let Some(usage) = usage else {
         plan.model.statements = Attr::Unknown;
         plan.model.policy = Attr::Unknown;
-        cx.client().warn_of_later_proof(cx);
+        cx.client()
+            .warn_of_later_proof(cx, &plan.model.may_be_unknown());
         return Ok(());
     };
     let wanted = texts(&usage.grants());

@@ -351,7 +351,17 @@ async fn plan_principals(
         azure.vault_resource_id.known().cloned(),
         cases,
     ) else {
-        client.warn_of_later_proof(cx);
+        let unknown = [
+            (
+                "azure.key_vault_key_id",
+                azure.key_vault_key_id.is_unknown(),
+            ),
+            (
+                "azure.vault_resource_id",
+                azure.vault_resource_id.is_unknown(),
+            ),
+        ];
+        client.warn_of_later_proof(cx, &unknown);
         if let Some(key) = azure.key_vault_key_id.known() {
             keys.will_grant(
                 key,
@@ -370,7 +380,17 @@ async fn plan_principals(
         return Ok(BTreeSet::new());
     }
     if azure.workspace_resource_id.is_unknown() || azure.databricks_principal_id.is_unknown() {
-        client.warn_of_later_proof(cx);
+        let unknown = [
+            (
+                "azure.workspace_resource_id",
+                azure.workspace_resource_id.is_unknown(),
+            ),
+            (
+                "azure.databricks_principal_id",
+                azure.databricks_principal_id.is_unknown(),
+            ),
+        ];
+        client.warn_of_later_proof(cx, &unknown);
         let planned = PlannedAccess {
             cases,
             workspace: azure.workspace_resource_id.known().cloned(),

@@ -113,6 +113,22 @@ impl KeyPolicyGcp {
         })
     }
 
+    /// What the members depend on, and whether it is unknown.
+    fn may_be_unknown(&self) -> [(&'static str, bool); 3] {
+        let accounts = &self.databricks_service_accounts;
+        [
+            ("gcp.kms_key_id", self.kms_key_id.is_unknown()),
+            (
+                "gcp.databricks_service_accounts",
+                !accounts.is_null() && all_known(accounts).is_none(),
+            ),
+            (
+                "gcp.workspace_project_number",
+                self.workspace_project_number.is_unknown(),
+            ),
+        ]
+    }
+
     fn members(&self) -> BTreeSet<String> {
         all_known(&self.members)
             .unwrap_or_default()
@@ -214,7 +230,7 @@ async fn plan_members(
     let prior = change.prior.as_ref().and_then(|prior| prior.gcp.known());
     let prior = prior.filter(|prior| prior.kms_key_id.known() == gcp.kms_key_id.known());
     let (Some(usage), Some(wanted)) = (usage, wanted) else {
-        client.warn_of_later_proof(cx);
+        client.warn_of_later_proof(cx, &gcp.may_be_unknown());
         if let Some(key) = gcp.kms_key_id.known() {
             let members = all_known_of(&gcp.databricks_service_accounts);
             keys.will_grant(
@@ -231,7 +247,7 @@ async fn plan_members(
         return Ok(());
     }
     let Some(key) = gcp.kms_key_id.known().cloned() else {
-        client.warn_of_later_proof(cx);
+        client.warn_of_later_proof(cx, &gcp.may_be_unknown());
         return Ok(());
     };
     if !keys.is_known() {
@@ -248,13 +264,11 @@ async fn plan_members(
     };
     keys.will_grant(&key, planned);
     let facts = keys.facts_for_plan(&key).await;
-    let question = Question {
-        usage,
-        stage: Stage::Plan,
-    };
+    let question = Question::new(usage, Stage::Plan);
     let findings = judge(&facts, &question);
     let mut found = client.report(findings, &ignored, Stage::Plan, |_| "gcp.kms_key_id");
     found.extend(may_change(cx, &key).await);
+    found.extend(unknown_workspaces(cx, gcp, &key).await);
     let lost: BTreeSet<String> = prior
         .map(|prior| prior.members().difference(&wanted).cloned().collect())
         .unwrap_or_default();
@@ -334,6 +348,74 @@ async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnos
             ),
         )
         .on("gcp.kms_key_id"),
+    )
+}
+
+/// Service accounts whose names say a workspace that the account does not have, or another region than that of the key. No API says which
+/// service accounts of Databricks exist, and Google Cloud accepts only those that do.
+async fn unknown_workspaces(
+    cx: &Context<Client>,
+    gcp: &KeyPolicyGcp,
+    key: &CryptoKeyName,
+) -> Option<Diagnostic> {
+    let named = all_known_of(&gcp.databricks_service_accounts);
+    if named.iter().all(|one| one.workspace().is_none()) {
+        return None;
+    }
+    let client = cx.client();
+    let account = client.account().await.ok()?;
+    let workspaces = client.reads().workspaces(account).await.ok()?;
+    let mut lines = Vec::new();
+    for one in &named {
+        let Some((number, region)) = one.workspace() else {
+            continue;
+        };
+        let own = workspaces
+            .values()
+            .find(|workspace| workspace.workspace_id.to_string() == number);
+        match own {
+            None => lines.push(format!(
+                "  - {one}: the account {} has no workspace {number}",
+                account.id()
+            )),
+            Some(_) if !region.ends_with(key.location()) => lines.push(format!(
+                "  - {one}: it is of the region {region}, and the key is in {}",
+                key.location()
+            )),
+            Some(_) => {}
+        }
+    }
+    if lines.is_empty() {
+        return None;
+    }
+    let right: Vec<String> = workspaces
+        .values()
+        .filter(|workspace| workspace.region() == Some(key.location()))
+        .map(|workspace| {
+            let id = workspace.workspace_id;
+            let account = ServiceAccount::of_workspace(id, key.location());
+            format!("\n  - {account} (\"{}\")", workspace.workspace_name)
+        })
+        .collect();
+    let right = match right.is_empty() {
+        true => String::new(),
+        false => format!(
+            " The workspaces of this account in {} have these:{}",
+            key.location(),
+            right.concat()
+        ),
+    };
+    Some(
+        Diagnostic::warning(
+            "A service account belongs to no workspace of this account",
+            format!(
+                "These service accounts in `databricks_service_accounts` do not fit the workspaces of the Databricks account:\n{}\n\nGoogle Cloud \
+                 accepts only service accounts that exist. If one does not, the apply waits for it until its timeout (10 minutes, unless \
+                 `timeouts` says otherwise), and fails. Check the addresses.{right}",
+                lines.join("\n")
+            ),
+        )
+        .on("gcp.databricks_service_accounts"),
     )
 }
 

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::edit::{Edit, edited, is_granted};
 use crate::clouds::gcp::{GcpError, IamPolicy};
 use crate::provider::client::Client;
@@ -16,6 +18,8 @@ use tfplugin::duration::spell;
 
 /// The pauses between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
+/// After which time the log says what is waited for. Terraform shows nothing of an apply that goes on.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// How often a set is made of which nobody says what became of it.
 const TRIES: u32 = 7;
 /// Databricks' customer id, which an organization with domain-restricted sharing has to allow. Source: public workspace templates for
@@ -91,6 +95,7 @@ async fn written(
             .into()
     };
     let (mut wait, mut tries) = (PAUSES.0, 0);
+    let (begun, mut said) = (Instant::now(), false);
     loop {
         let before = match keys.cloud().policy(key).await {
             Ok(policy) => policy,
@@ -151,6 +156,10 @@ async fn written(
                 failed(&error)
             });
         }
+        if error.is_missing_member() && !said && begun.elapsed() >= PATIENCE {
+            said = true;
+            tracing::warn!(%key, %error, "waiting for a service account that Google Cloud does not know; it is tried again until the timeout");
+        }
         if write.deadline.has_passed() {
             return Err(if error.is_missing_member() {
                 missing(write, &error)
@@ -205,19 +214,55 @@ fn domain_restricted(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
     .into()
 }
 
+/// What brings a service account into being, by its kind.
+fn coming_to_be(email: &str) -> String {
+    let number = email
+        .strip_prefix("service-")
+        .and_then(|rest| rest.split_once('@'))
+        .map_or("PROJECT_NUMBER", |(number, _)| number);
+    if email.ends_with("@compute-system.iam.gserviceaccount.com") {
+        return format!(
+            "It is the service agent of Compute Engine. Check `workspace_project_number`, and enable Compute Engine in the project of the \
+             workspace:\n\n  gcloud services enable compute.googleapis.com --project {number}"
+        );
+    }
+    if email.ends_with("@gs-project-accounts.iam.gserviceaccount.com") {
+        return format!(
+            "It is the service agent of Cloud Storage. Check `workspace_project_number`, and ask for the agent once:\n\n  gcloud storage \
+             service-agent --project {number}"
+        );
+    }
+    "A service account of Databricks exists only with its key configuration or its workspace. Check the address: `service_account_email` of \
+     the `dbxcmk_key_configuration`, or `db-WORKSPACE_ID@prod-gcp-REGION.iam.gserviceaccount.com`."
+        .to_owned()
+}
+
 fn missing(write: &Write<'_>, error: &GcpError) -> Diagnostics {
-    let number = write.wanted.iter().find_map(|member| agent_of(member));
-    let number = number.unwrap_or("PROJECT_NUMBER");
+    let said = error.to_string();
+    let emails = write
+        .wanted
+        .iter()
+        .filter_map(|member| member.strip_prefix("serviceAccount:"));
+    let named: Vec<&str> = emails
+        .clone()
+        .filter(|email| said.contains(email))
+        .collect();
+    // Where Google names none of them, each may be the one.
+    let named = match named.is_empty() {
+        true => emails.collect(),
+        false => named,
+    };
+    let each: Vec<String> = named
+        .iter()
+        .map(|email| format!("{email}: {}", coming_to_be(email)))
+        .collect();
     Diagnostic::error(
         "A service account that needs the key does not exist",
         format!(
-            "Google Cloud did not accept it in the policy of {} within {}. Google says: \"{error}\".\n\nWhich one it is stands there:\n  - \
-             service-…@compute-system: enable Compute Engine in the project of the workspace:\n\n      gcloud services enable \
-             compute.googleapis.com --project {number}\n\n  - service-…@gs-project-accounts: ask for it once:\n\n      gcloud storage \
-             service-agent --project {number}\n\n  - a service account of Databricks: it exists only with its key configuration or its \
-             workspace. Check the address, and take it from `service_account_email` of the `dbxcmk_key_configuration`.\n\nThen apply again.",
+            "Google Cloud did not accept it in the policy of {} within {}. Google says: \"{error}\".\n\n{}\n\nThen apply again.",
             write.key,
-            spell(write.deadline.length())
+            spell(write.deadline.length()),
+            each.join("\n\n")
         ),
     )
     .on("gcp.databricks_service_accounts")

@@ -13,6 +13,7 @@ use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, Case, key_of};
+use crate::provider::resources::with_users;
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -68,6 +69,10 @@ pub(super) async fn examine(
         if let Some(key) = key
             && (stage == Stage::Apply || client.keys().is_known(&key))
         {
+            let key = match workspace.uses_id(id.as_str()) {
+                true => with_users(client, key).await,
+                false => key,
+            };
             examined.keys.push(key);
             subjects.push(Subject::of(case));
         }

@@ -269,7 +269,7 @@ pub(super) async fn plan(
         return Ok(());
     }
     let Some((block, id)) = azure_of(&plan.model) else {
-        client.warn_of_later_proof(cx);
+        client.warn_of_later_proof(cx, &[("azure.workspace_resource_id", true)]);
         return Ok(());
     };
     let (id, rotates) = (id.clone(), block.rotates());
@@ -302,11 +302,9 @@ pub(super) async fn plan(
         plan_computed(&mut plan.model, &now);
     }
     let Examined { findings, .. } = examine(client, &plan.model, &now, Stage::Plan).await;
-    if UseCase::ALL
-        .iter()
-        .any(|case| plan.model.wanted(*case).is_unknown())
-    {
-        client.warn_of_later_proof(cx);
+    let unknown = UseCase::ALL.map(|case| (case.attribute(), plan.model.wanted(case).is_unknown()));
+    if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
+        client.warn_of_later_proof(cx, &unknown);
     }
     let findings = if missing.is_empty() && !resets_storage {
         let advice = findings.iter().filter(|one| one.is_advice()).cloned();

@@ -1,0 +1,233 @@
+//! Who needs a key and has it not, each kind of lack in one finding that lists them all.
+
+use super::access::{Access, ConditionalGrant, access, conditional_grants};
+use super::condition::Holds;
+use super::facts::CryptoKeyFacts;
+use super::{Question, gcloud};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
+use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Needer, agent_of};
+use crate::vocabulary::gcp::ServiceAccount;
+
+/// The needers that lack the key in one way.
+#[derive(Default)]
+struct Lacking<'a> {
+    needers: Vec<&'a Needer>,
+    lines: Vec<String>,
+}
+
+impl<'a> Lacking<'a> {
+    fn add(&mut self, facts: &CryptoKeyFacts, needer: &'a Needer, note: &str) {
+        let conditions: Vec<String> = conditional_grants(facts, &needer.account)
+            .iter()
+            .map(|grant| format!("\n    {}", in_words(grant)))
+            .collect();
+        self.needers.push(needer);
+        self.lines.push(format!(
+            "  - {}, for {}{note}. Without it, {}.{}",
+            needer.account,
+            needer.what_for,
+            needer.without_it,
+            conditions.concat()
+        ));
+    }
+
+    fn finding(
+        self,
+        facts: &CryptoKeyFacts,
+        question: &Question,
+        finding: Finding,
+        found: &str,
+    ) -> Option<Finding> {
+        if self.needers.is_empty() {
+            return None;
+        }
+        let accounts = self.needers.iter().map(|needer| &needer.account);
+        Some(
+            finding
+                .found(format!("{found}\n{}", self.lines.join("\n")))
+                .why("A workspace works only while each of them can encrypt and decrypt with the key.")
+                .remedy(grant(facts, question, accounts)),
+        )
+    }
+}
+
+/// A grant under a condition, as a sentence.
+fn in_words(grant: &ConditionalGrant) -> String {
+    let title = match grant.condition.title.as_str() {
+        "" => String::new(),
+        title => format!("\"{title}\": "),
+    };
+    let what = match grant.holds {
+        Holds::Undetermined => "which the provider cannot decide",
+        Holds::Yes | Holds::No => "which does not hold, so the grant does not count",
+    };
+    format!(
+        "It has {} on {} under the condition {title}`{}`, {what}.",
+        grant.role, grant.of, grant.condition.expression
+    )
+}
+
+/// How a key is granted: everybody whom the question names in the block to paste, so that it takes nobody out of a list that stands
+/// there, and a command for each who lacks it.
+fn grant<'a>(
+    facts: &CryptoKeyFacts,
+    question: &Question,
+    lacking: impl Iterator<Item = &'a ServiceAccount>,
+) -> Remedy {
+    let key = &facts.name;
+    let lacking: Vec<&ServiceAccount> = lacking.collect();
+    let is_agent = |account: &ServiceAccount| agent_of(&account.member());
+    let mut accounts = question.usage.databricks.clone();
+    let own = lacking.iter().copied().chain(&question.workspace_account);
+    for account in own.filter(|account| is_agent(account).is_none()) {
+        if !accounts.contains(account) {
+            accounts.push(account.clone());
+        }
+    }
+    let hint = Hint::GrantMembers {
+        key: key.clone(),
+        accounts,
+        project: lacking.iter().find_map(|account| is_agent(account)),
+    };
+    let commands = lacking.iter().map(|account| {
+        format!(
+            "{} --member {} --role {ENCRYPTER_DECRYPTER}",
+            gcloud(&format!("keys add-iam-policy-binding {}", key.key()), key),
+            account.member()
+        )
+    });
+    Remedy::hint(hint).run(commands)
+}
+
+/// The levels whose policies could not be read.
+fn unread(facts: &CryptoKeyFacts) -> String {
+    let levels: Vec<String> = facts
+        .policies
+        .iter()
+        .filter_map(|level| match &level.bindings {
+            Fact::Known(_) => None,
+            Fact::Unreadable(why) => Some(format!("\n  - {}: {}", level.of, why.reason)),
+        })
+        .collect();
+    levels.concat()
+}
+
+/// Everything there is to say about who may use the key.
+pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding> {
+    let (key, stage) = (&facts.name, question.stage);
+    let has_unknown = facts
+        .planned
+        .as_ref()
+        .is_some_and(|planned| planned.has_unknown);
+    let needers = question.usage.needers();
+    let (mut missing, mut not_seen) = (Lacking::default(), Lacking::default());
+    let (mut conditional, mut unknown) = (Lacking::default(), Lacking::default());
+    for needer in &needers {
+        match access(facts, &needer.account) {
+            Access::Granted => {}
+            // The same plan grants it to members that are known only after apply.
+            _ if has_unknown => {}
+            Access::Conditional(_) => conditional.add(facts, needer, ""),
+            Access::UnknownRoles(roles) => {
+                unknown.add(facts, needer, &format!(": it has {}", roles.join(", ")))
+            }
+            Access::Groups(groups) => not_seen.add(
+                facts,
+                needer,
+                &format!(
+                    " (perhaps it has one as a member of {}, whose members the provider does not read)",
+                    groups.join(", ")
+                ),
+            ),
+            Access::Deleted => missing.add(
+                facts,
+                needer,
+                " (the policy names it as deleted, `deleted:serviceAccount:…`, which does not hold for a recreated account)",
+            ),
+            Access::None if facts.is_read_to_the_top => missing.add(facts, needer, ""),
+            Access::None => not_seen.add(facts, needer, ""),
+        }
+    }
+    let all = [
+        missing.finding(
+            facts,
+            question,
+            Id::GcpMemberMissing.error(Subject::Key),
+            &format!("No policy of {key}, its key ring, its project and above lets these service accounts encrypt and decrypt:"),
+        ),
+        conditional.finding(
+            facts,
+            question,
+            Id::GcpMemberConditional.unread(Subject::Key, stage),
+            &format!("These service accounts can use {key} only under a condition that the provider cannot decide:"),
+        ),
+        unknown.finding(
+            facts,
+            question,
+            Id::GcpMemberUnknownRole.unread(Subject::Key, stage),
+            &format!("These service accounts have roles on {key} or above whose permissions the provider does not know:"),
+        ),
+        not_seen.finding(
+            facts,
+            question,
+            Id::GcpMemberNotSeen.warning(Subject::Key),
+            &format!("The provider sees no grant on {key} for these service accounts:"),
+        ),
+        workspace_account(facts, question, has_unknown),
+    ];
+    all.into_iter()
+        .flatten()
+        .map(|finding| with_unread(finding, facts))
+        .collect()
+}
+
+/// Where a grant may be that was not seen.
+fn with_unread(mut finding: Finding, facts: &CryptoKeyFacts) -> Finding {
+    let levels = unread(facts);
+    let is_seen = ![Id::GcpMemberNotSeen, Id::GcpWorkspaceAccount].contains(&finding.id);
+    if !levels.is_empty() && !is_seen {
+        finding.found.push_str(&format!(
+            "\n\nIt could not read every level, so a grant may be there:{levels}"
+        ));
+    }
+    finding
+}
+
+/// The account that Databricks creates for the workspace. No API shows it, so that it stops nothing.
+fn workspace_account(
+    facts: &CryptoKeyFacts,
+    question: &Question,
+    has_unknown: bool,
+) -> Option<Finding> {
+    let account = question.workspace_account.as_ref()?;
+    if has_unknown || question.usage.databricks.contains(account) {
+        return None;
+    }
+    if !matches!(
+        access(facts, account),
+        Access::None | Access::Deleted | Access::Groups(_)
+    ) {
+        return None;
+    }
+    let conditions: Vec<String> = conditional_grants(facts, account)
+        .iter()
+        .map(|grant| format!("\n  - {}", in_words(grant)))
+        .collect();
+    Some(
+        Id::GcpWorkspaceAccount
+            .warning(Subject::Key)
+            .found(format!(
+                "The provider sees no grant on {} for {account}.{}",
+                facts.name,
+                conditions.concat()
+            ))
+            .why(
+                "Databricks creates this service account with the workspace, and documents that it encrypts and decrypts with the key. No API \
+                 shows its name: the provider derives it from the ID and the region of the workspace.",
+            )
+            .remedy(
+                grant(facts, question, std::iter::once(account))
+                    .and_hint(Hint::Silence(Id::GcpWorkspaceAccount)),
+            ),
+    )
+}
