@@ -138,7 +138,7 @@ pub(super) fn kind(facts: &CryptoKeyFacts, key: &CryptoKey, cases: &[UseCase]) -
             Id::GcpKeyShortWindow
                 .warning(Subject::Key)
                 .found(found)
-                .why("A mistake has to be noticed, and the version restored, in that time. The duration cannot be changed after the creation of the key.")
+                .why("You have that time to notice a mistake and restore the version. The duration cannot be changed after the creation of the key.")
                 .remedy("For a new key, keep the default `destroy_scheduled_duration = \"2592000s\"` (30 days)."),
         );
     }
