@@ -158,7 +158,7 @@ impl AccountWorkspace<'_> {
                  list\n  databricks instance-pools list\n  databricks warehouses list",
                 now.workspace_id,
                 now.workspace_name,
-                match now.cloud {
+                match now.cloud() {
                     Some(Cloud::Gcp) => "VM instances",
                     _ => "EC2 instances",
                 }
