@@ -15,6 +15,7 @@ use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState, state_of};
 use crate::provider::diagnose;
 use crate::requirements::gcp::rights_of;
+use crate::vocabulary::KeyState;
 use crate::vocabulary::gcp::{CryptoKeyName, whole_days};
 use tfplugin::diagnostics::Diagnostics;
 
