@@ -595,9 +595,16 @@ mod what_aws_refuses {
 
     #[test]
     fn a_role_that_does_not_exist_is_told() {
+        use dbxcmk_sandbox::faults::{Effect, Fault};
         let stage = Stage::new(Over::Sandbox);
         let key = stage.kms.create_key(&json!({}));
-        stage.sandbox.with(|world| world.now.roles.clear());
+        // IAM has the role, and KMS does not see it for longer than it is waited for.
+        let kind = "MalformedPolicyDocumentException";
+        let words = "Policy contains a statement with one or more invalid principals.";
+        let unseen = Effect::aws(kind, words);
+        stage
+            .sandbox
+            .inject(Fault::new("KMS PutKeyPolicy", unseen).times(1000));
         stage.configure(&resource(
             &key,
             "  timeouts = {\n    create = \"2s\"\n  }\n",
