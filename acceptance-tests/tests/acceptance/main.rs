@@ -13,6 +13,7 @@
 )]
 
 mod adoption;
+mod answers;
 mod authentication;
 mod azure;
 mod beside_state;
