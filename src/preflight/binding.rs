@@ -129,6 +129,7 @@ pub fn judge_workspace(
     ]
     .into_iter()
     .flatten()
+    .map(|finding| finding.about(workspace.id.to_string()))
     .collect()
 }
 

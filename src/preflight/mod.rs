@@ -68,6 +68,8 @@ pub struct Finding {
     pub subject: Subject,
     /// What is wrong, in one line.
     pub summary: String,
+    /// The short name of the key or the workspace that it is about, where one is known.
+    pub about: Option<String>,
     /// What was found.
     pub found: String,
     /// Why it matters.
@@ -108,6 +110,7 @@ impl Id {
             severity,
             subject,
             summary: self.title().to_owned(),
+            about: None,
             found: String::new(),
             why: String::new(),
             remedy: Remedy::default(),
@@ -119,6 +122,12 @@ impl Finding {
     /// What is wrong, where the title does not say it well enough.
     pub fn summary(mut self, text: impl Into<String>) -> Self {
         self.summary = text.into();
+        self
+    }
+
+    /// What it is about, unless that was said.
+    pub fn about(mut self, name: impl Into<String>) -> Self {
+        self.about.get_or_insert_with(|| name.into());
         self
     }
 

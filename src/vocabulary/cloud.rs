@@ -264,6 +264,19 @@ impl Key {
     pub fn as_str(&self) -> &str {
         &self.name
     }
+
+    /// Its name without what it shares with its neighbors, for one line: the ID of an AWS key, ring and key on Google Cloud, the key on
+    /// Azure.
+    pub fn short(&self) -> &str {
+        let after = |mark: &str| self.name.split_once(mark).map(|(_, rest)| rest);
+        match self.cloud {
+            Cloud::Aws => after(":key/"),
+            Cloud::Gcp => after("/keyRings/"),
+            Cloud::Azure => after("/keys/"),
+            Cloud::Other(_) => None,
+        }
+        .unwrap_or(&self.name)
+    }
 }
 
 impl std::fmt::Display for Key {
@@ -319,6 +332,30 @@ mod tests {
             serde_json::from_str::<WorkspaceStatus>("null").ok(),
             Some(WorkspaceStatus::default())
         );
+    }
+
+    #[test]
+    fn a_short_name_is_still_a_name() {
+        for (cloud, name, short) in [
+            (
+                Cloud::Aws,
+                "arn:aws:kms:eu-central-1:123456789012:key/1234abcd",
+                "1234abcd",
+            ),
+            (
+                Cloud::Gcp,
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                "r/cryptoKeys/k",
+            ),
+            (
+                Cloud::Azure,
+                "https://acme.vault.azure.net/keys/main/abc",
+                "main/abc",
+            ),
+            (Cloud::Aws, "odd", "odd"),
+        ] {
+            assert_eq!(Key::of(cloud, name.to_owned()).short(), short);
+        }
     }
 
     #[test]

@@ -91,16 +91,20 @@ impl Run {
             })
     }
 
-    /// The warning with this headline.
+    /// The warning with this headline, whatever object it names behind it.
     pub fn warning(&self, summary: &str) -> &Message {
-        self.of_severity("warning")
-            .find(|message| message.summary == summary)
-            .unwrap_or_else(|| {
-                panic!(
-                    "expected the warning {summary:?}, but Terraform said:\n{}",
-                    self.shown()
-                );
-            })
+        let is_it = |message: &&Message| {
+            message
+                .summary
+                .strip_prefix(summary)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(": "))
+        };
+        self.of_severity("warning").find(is_it).unwrap_or_else(|| {
+            panic!(
+                "expected the warning {summary:?}, but Terraform said:\n{}",
+                self.shown()
+            );
+        })
     }
 
     /// How many errors there are.

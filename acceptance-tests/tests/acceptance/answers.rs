@@ -115,7 +115,7 @@ fn compare(cloud: &Cloud, rows: &[Row]) {
         );
         check(
             "state in the impact",
-            impact["key_state"].to_string(),
+            impact["state"].to_string(),
             report["state"].to_string(),
         );
         if !readiness["key_state"].is_null() {

@@ -74,6 +74,14 @@ impl Diagnostic {
         self
     }
 
+    /// The same diagnostic, with the object that it is about in its summary. Terraform folds warnings that share a summary into one ("and 2
+    /// more similar warnings elsewhere"), and only the first one's detail is shown.
+    #[must_use]
+    pub fn about(mut self, object: impl fmt::Display) -> Self {
+        self.summary = format!("{}: {object}", self.summary);
+        self
+    }
+
     /// The same diagnostic, about one attribute.
     #[must_use]
     pub fn at(mut self, path: Path) -> Self {

@@ -304,6 +304,7 @@ fn keys_unread<P: Platform>(platform: &P, unread: &[(Key, String)]) -> Diagnosti
             each.join("\n")
         ),
     )
+    .about(platform.name())
 }
 
 fn capitalized(text: &str) -> String {
@@ -437,6 +438,7 @@ fn interrupted<P: Platform>(platform: &P, left: Duration) -> Diagnostic {
             spell(left)
         ),
     )
+    .about(platform.name())
 }
 
 fn not_attached<P: Platform>(

@@ -124,7 +124,11 @@ fn in_full(finding: &Finding, softened: bool) -> Diagnostic {
         preflight::Severity::Warning => Severity::Warning,
         preflight::Severity::Error => Severity::Error,
     };
-    Diagnostic::error(finding.summary.clone(), detail).with_severity(severity)
+    let diagnostic = Diagnostic::error(finding.summary.clone(), detail).with_severity(severity);
+    match (&finding.about, severity) {
+        (Some(name), Severity::Warning) => diagnostic.about(name),
+        _ => diagnostic,
+    }
 }
 
 /// A finding that another resource of this run has said in full.

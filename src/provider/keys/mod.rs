@@ -282,11 +282,14 @@ impl Keys {
         let mut read = AwsRead::default();
         let mut findings = Vec::new();
         for case in cases {
-            findings.push(match case {
+            let found = match case {
                 Case::Aws(case) => self.aws.examine(case, &mut read).await,
                 Case::Gcp(case) => self.gcp.examine(case).await,
                 Case::Azure(case) => self.azure.examine(case).await,
-            });
+            };
+            let key = case.key();
+            let named = |finding: Finding| finding.about(key.short());
+            findings.push(found.into_iter().map(named).collect());
         }
         findings
     }

@@ -64,7 +64,8 @@ pub fn remembered<T: DeserializeOwned>(
                      {why}. {follows}\n\nA newer version of the provider wrote it, or somebody changed the state. Use that version, or restore \
                      the state from its backup."
                 ),
-            ));
+            )
+            .about(&object));
         }
         None
     })

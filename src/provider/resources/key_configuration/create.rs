@@ -226,6 +226,7 @@ fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
             with_age(one)
         ),
     )
+    .about(&one.customer_managed_key_id)
 }
 
 fn there_already(new: &NewKeyConfiguration, others: &[KeyConfiguration]) -> Diagnostics {

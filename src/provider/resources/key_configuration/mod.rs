@@ -690,6 +690,7 @@ fn warn_of_alias(
                 shown(&after)
             ),
         )
+        .about(id)
         .on("aws.key_alias"),
     );
 }

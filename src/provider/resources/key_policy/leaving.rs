@@ -90,16 +90,11 @@ pub(super) fn stays(cx: &Context<Client>) {
     cx.set_private(KEPT, &nothing);
 }
 
-/// The last part of a key's name, for a summary.
-fn short(key: &Key) -> &str {
-    key.as_str().rsplit('/').next().unwrap_or_default()
-}
-
 /// What a refusal becomes where somebody has agreed to it: `force_destroy`.
 pub(super) fn agreed(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     for error in refused {
         cx.warn(Diagnostic::warning(
-            format!("Workspaces lose access to the key {}", short(key)),
+            format!("Workspaces lose access to the key {}", key.short()),
             format!(
                 "`force_destroy = true` is set, so the provider does not stop this:\n\n{}",
                 error.detail
@@ -112,7 +107,7 @@ pub(super) fn agreed(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
 pub(super) fn left(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     for error in refused {
         cx.warn(Diagnostic::warning(
-            format!("Access to the key {} stays", short(key)),
+            format!("Access to the key {} stays", key.short()),
             format!(
                 "The provider left it as it is, because it may be needed:\n\n{}",
                 error.detail
@@ -127,7 +122,7 @@ pub(super) fn force_is_set(cx: &Context<Client>, key: &Key, workspaces: &[String
         return;
     }
     cx.warn(Diagnostic::warning(
-        format!("Workspaces can lose access to the key {}", short(key)),
+        format!("Workspaces can lose access to the key {}", key.short()),
         format!(
             "`force_destroy = true` lets a later change or destroy of this resource take access to {key} away while these workspaces use \
              it:\n{}\n\nWithout access they cannot read their data. Remove `force_destroy` again when you have made the change that needs it.",
@@ -142,7 +137,7 @@ pub(super) fn cut_off(cx: &Context<Client>, key: &Key, what: &[String], workspac
         return;
     }
     cx.warn(Diagnostic::warning(
-        format!("Workspaces cannot use the key {}", short(key)),
+        format!("Workspaces cannot use the key {}", key.short()),
         format!(
             "Somebody removed access to {key} that this resource manages:\n{}\n\nThese workspaces need it now:\n{}\n\nUntil it is back, they cannot \
              read their data, or their clusters do not start. Apply to restore it.",

@@ -384,6 +384,7 @@ impl Resource for WorkspaceBindingResource {
                     attached.join("\n")
                 ),
             )
+            .about(workspace)
             .on("workspace_id"),
         );
         Ok(())

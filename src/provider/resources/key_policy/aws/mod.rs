@@ -711,7 +711,8 @@ fn warn_of_what_stays(
                  the key (`aws kms put-key-policy`).",
                 left.join("\n")
             ),
-        ));
+        )
+        .about(Key::from(key.clone()).short()));
     }
     Ok(())
 }
