@@ -112,7 +112,7 @@ impl Run {
         self.of_severity("error").count()
     }
 
-    /// The warnings' headlines, without that of Terraform itself about local builds of providers.
+    /// The warnings' headlines, without the objects that they name, and without that of Terraform itself about local builds of providers.
     pub fn warnings(&self) -> Vec<&str> {
         let own = |message: &&Message| {
             !message
@@ -121,7 +121,7 @@ impl Run {
         };
         self.of_severity("warning")
             .filter(own)
-            .map(|message| message.summary.as_str())
+            .map(|message| message.summary.split(": ").next().unwrap_or_default())
             .collect()
     }
 
