@@ -310,10 +310,11 @@ impl GcpCase {
                 workspace.workspace_id, workspace.workspace_name
             ));
         }
-        // It is created with the workspace, for its storage and its compute.
+        // It is created with the workspace, for its storage and its compute. What is attached has shown that it works.
+        let attaches = need.facts.attached(need.case).known().is_none();
         question.workspace_account = workspace
             .region()
-            .filter(|_| is_storage)
+            .filter(|_| is_storage && attaches)
             .map(|region| ServiceAccount::of_workspace(workspace.workspace_id, region));
         Some(Self { key, question })
     }
