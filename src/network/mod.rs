@@ -12,4 +12,4 @@ pub use body::{LONGEST, NoBody, body};
 pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
-pub use rest::{Answer, Call, Refusal, client, plain, retry_after, safe, send};
+pub use rest::{Answer, Call, Refusal, client, is_not_trusted, plain, retry_after, safe, send};

@@ -28,22 +28,52 @@ pub fn client(certificates: &[reqwest::Certificate]) -> Result<reqwest::Client, 
         .build()
 }
 
+/// What TLS says of a certificate that it does not accept. Source: rustls, `Error::InvalidCertificate`.
+const INVALID_CERTIFICATE: &str = "invalid peer certificate";
+
+/// What TLS says about the certificate of a host, if that is why it could not be reached.
+fn certificate(error: &reqwest::Error) -> Option<String> {
+    let mut at = std::error::Error::source(error);
+    while let Some(cause) = at {
+        let text = cause.to_string();
+        if let Some(begin) = text.find(INVALID_CERTIFICATE) {
+            return text.get(begin..).map(str::to_owned);
+        }
+        at = cause.source();
+    }
+    None
+}
+
+/// Whether what [`plain`] says is about a certificate that is not trusted.
+pub fn is_not_trusted(why: &str) -> bool {
+    why.contains(INVALID_CERTIFICATE)
+}
+
 /// What happened to a request, without anything that it carried.
 pub fn plain(error: &reqwest::Error) -> String {
     let what = if error.is_timeout() {
-        "no answer came in time"
+        "no answer came in time".to_owned()
+    } else if let Some(why) = certificate(error) {
+        format!("its certificate is not trusted ({why})")
     } else if error.is_connect() {
-        "the host could not be reached"
+        "the host could not be reached".to_owned()
     } else {
-        "the connection broke"
+        "the connection broke".to_owned()
     };
     match error.url() {
-        Some(url) => format!(
-            "{what}: {}{}",
-            url.host_str().unwrap_or_default(),
-            url.path()
-        ),
-        None => what.to_owned(),
+        Some(url) => {
+            let port = url
+                .port()
+                .map(|port| format!(":{port}"))
+                .unwrap_or_default();
+            format!(
+                "{what}: {}://{}{port}{}",
+                url.scheme(),
+                url.host_str().unwrap_or_default(),
+                url.path()
+            )
+        }
+        None => what,
     }
 }
 

@@ -211,6 +211,12 @@ catalog! {
         "Planning continues; an apply stops before the attach.";
     AzureKeyNotFound "azure-key-not-found" Error Refused "The vault does not have the key"
         "The identifier names a key, or a version of it, that does not exist.";
+    AzureKeyDeleted "azure-key-deleted" Error Refused "The key in the vault is deleted"
+        "A deleted key cannot be used. Until its vault purges it, it can be recovered; afterwards everything that was encrypted with it is lost permanently.";
+    AzureNoToken "azure-no-token" Error Refused "Azure gives the provider no token"
+        "The credentials are missing or wrong, so the provider cannot read anything.";
+    AzureKeyCloud "azure-key-cloud" Error Refused "The key is in another Azure environment than the provider"
+        "The host of the key does not belong to the configured `environment`.";
     AzureKeyType "azure-key-type" Error Refused "The key in the vault is not an RSA key"
         "Databricks wraps its data keys with RSA keys. The type cannot be changed: create another key.";
     AzureKeySize "azure-key-size" Error Refused "The key in the vault has a size that a feature does not take"
@@ -225,8 +231,12 @@ catalog! {
         "The operations of the key (`key_opts`) must contain `wrapKey` and `unwrapKey`.";
     AzureVaultUnreadable "azure-vault-unreadable" ErrorAtApply Refused "The vault of the key could not be read"
         "The provider cannot see who may use the key, nor the network rules of the vault.";
+    AzureVaultNotFound "azure-vault-not-found" Error Refused "The vault of the key does not exist"
+        "Azure has no vault with this resource ID.";
+    AzurePurgeProtectionMissing "azure-purge-protection-missing" Error Refused "The vault lacks the purge protection that Azure asks for"
+        "Storage accounts and disk encryption sets take only keys of vaults with soft delete and purge protection.";
     AzureVaultUnprotected "azure-vault-unprotected" Warning Allowed "The vault has no soft delete or no purge protection"
-        "A key that is purged cannot be recovered. The documentation of Azure Databricks asks for both.";
+        "A key that is purged cannot be recovered. The documentation of Azure Databricks asks for both, also for managed services alone.";
     AzureVaultTenant "azure-vault-tenant" Error Refused "The vault is in another tenant than the workspace"
         "A workspace can use only keys of its own tenant.";
     AzureVaultRegion "azure-vault-region" Error Refused "The vault is in another region than the workspace"

@@ -8,7 +8,7 @@ use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::PrincipalId;
 
 /// The application of Azure Databricks in Microsoft Entra ID; its object id differs in each tenant.
-pub const AZURE_DATABRICKS: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d";
+pub const AZURE_DATABRICKS: &str = crate::vocabulary::azure::DATABRICKS_APPLICATION;
 /// The role "Key Vault Crypto Service Encryption User".
 pub const ENCRYPTION_USER: &str = "e147488a-f6f5-4113-8e2d-b22465e65bf6";
 /// The local role "Managed HSM Crypto Service Encryption User".
@@ -157,6 +157,16 @@ impl Role {
             Self::DiskEncryptionSet => "the identity of the disk encryption set",
         }
     }
+
+    /// A principal in this role by its name, with its object id: to begin a sentence, or in a list.
+    pub fn named(self, principal: &PrincipalId) -> String {
+        let name = match self {
+            Self::AzureDatabricks => "AzureDatabricks",
+            Self::StorageAccount => "The identity of the workspace's storage account",
+            Self::DiskEncryptionSet => "The identity of the disk encryption set",
+        };
+        format!("{name} (`{principal}`)")
+    }
 }
 
 /// A principal that needs the key.
@@ -168,6 +178,13 @@ pub struct Needer {
     pub principal: PrincipalId,
     /// For what.
     pub case: UseCase,
+}
+
+impl Needer {
+    /// Who it is, by name, with its object id.
+    pub fn in_words(&self) -> String {
+        self.role.named(&self.principal)
+    }
 }
 
 /// In which roles principals need the key for a use case, before it is set. The disk encryption set exists only after managed disks got a

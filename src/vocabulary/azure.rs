@@ -395,6 +395,9 @@ impl VaultResourceId {
     }
 }
 
+/// The application ID of AzureDatabricks, the same in every tenant. Source: Azure Databricks documentation.
+pub const DATABRICKS_APPLICATION: &str = "2ff814a6-3304-4ab8-85cb-cd0e6f879c1d";
+
 /// The object id of a principal in Microsoft Entra ID, shown as it was written.
 #[derive(Clone, Debug)]
 pub struct PrincipalId(String);
@@ -411,6 +414,16 @@ impl FromStr for PrincipalId {
     type Err = AzureNameError;
 
     fn from_str(text: &str) -> Result<Self, AzureNameError> {
+        if text.eq_ignore_ascii_case(DATABRICKS_APPLICATION) {
+            return Err(AzureNameError::new(
+                text,
+                "the object ID of a principal",
+                format!(
+                    ": it is the application ID of AzureDatabricks, which is the same everywhere. Its object ID differs in each tenant: `az ad sp \
+                     show --id {DATABRICKS_APPLICATION} --query id --output tsv` shows it"
+                ),
+            ));
+        }
         match is_uuid(text) {
             true => Ok(Self(text.to_owned())),
             false => Err(AzureNameError::new(
@@ -438,6 +451,12 @@ textual!(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_application_id_is_not_an_object_id() {
+        let refused = "2FF814A6-3304-4ab8-85cb-cd0e6f879c1d".parse::<PrincipalId>();
+        assert!(refused.is_err_and(|error| error.to_string().contains("az ad sp show")));
+    }
 
     /// Each row: a text, and what it is or what is said of it.
     #[test]

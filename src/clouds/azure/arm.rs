@@ -21,7 +21,7 @@ use crate::requirements::azure::{
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind, VaultResourceId};
 
 /// The version of the API for vaults. Those before it end in February 2027.
-const VAULTS: &str = "2026-02-01";
+pub(super) const VAULTS: &str = "2026-02-01";
 /// The version of the API for assignments.
 const AUTHORIZATION: &str = "2022-04-01";
 
@@ -261,7 +261,7 @@ impl Azure {
         format!("{}{path}", self.settings.base(Audience::ResourceManager))
     }
 
-    async fn arm_get(&self, path: &str) -> Result<Json, AzureError> {
+    pub(super) async fn arm_get(&self, path: &str) -> Result<Json, AzureError> {
         let url = self.arm(path);
         let answer = self.call(Audience::ResourceManager, Method::GET, &url, None);
         Ok(answer.await?.body)

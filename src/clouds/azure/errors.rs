@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::network::is_not_trusted;
 use crate::preflight::{Remedy, Unreadable};
 
 /// Why Azure did not do it.
@@ -74,14 +75,20 @@ struct Inner {
     code: String,
 }
 
+/// Azure's words as a sentence quotes them: some of its messages have lines of their own, each ended by a carriage return.
+fn in_one_line(message: &str) -> String {
+    let words: Vec<&str> = message.split_whitespace().collect();
+    words.join(" ")
+}
+
 impl AzureError {
     /// A refusal by its status and body. Sources: Azure Resource Manager, "Common API details"; Key Vault REST API, errors.
     pub(super) fn of(status: u16, body: &str) -> Self {
         let refusal = serde_json::from_str::<Body>(body).unwrap_or_default().error;
         let inner = refusal.innererror.code;
         let message = match refusal.message.is_empty() {
-            true => body.chars().take(200).collect(),
-            false => refusal.message,
+            true => in_one_line(&body.chars().take(200).collect::<String>()),
+            false => in_one_line(&refusal.message),
         };
         match (status, refusal.code.as_str(), inner.as_str()) {
             (403, _, "ForbiddenByFirewall") => Self::Firewall(message),
@@ -110,15 +117,10 @@ impl AzureError {
 
     /// What an operation that took long came to.
     pub fn of_operation(code: &str, message: &str) -> Self {
-        match code {
-            "ConcurrentUpdateError" => Self::Conflict {
-                code: code.to_owned(),
-                message: message.to_owned(),
-            },
-            code => Self::Refused {
-                code: code.to_owned(),
-                message: message.to_owned(),
-            },
+        let (code, message) = (code.to_owned(), in_one_line(message));
+        match code.as_str() {
+            "ConcurrentUpdateError" => Self::Conflict { code, message },
+            _ => Self::Refused { code, message },
         }
     }
 }
@@ -128,7 +130,9 @@ impl AzureError {
     pub fn unreadable(&self) -> Unreadable {
         let reason = match self {
             Self::Denied(message) => {
-                format!("the identity that runs Terraform may not read it (\"{message}\")")
+                format!(
+                    "the identity that runs Terraform is not allowed to read it (\"{message}\")"
+                )
             }
             Self::Firewall(message) => {
                 format!("the network rules of the vault do not let this machine in (\"{message}\")")
@@ -138,11 +142,10 @@ impl AzureError {
         };
         let remedy = match self {
             Self::Firewall(_) => Some(Remedy::say(
-                "Run Terraform in a network that the vault lets in, or let this machine in (`network_acls { ip_rules = […] }`).",
+                "Run Terraform in a network that the vault lets in, let this machine in (`network_acls { ip_rules = […] }`), or allow the identity \
+                 that runs Terraform to read the vault and its keys through Resource Manager, which the firewall does not stop (role Reader).",
             )),
-            Self::Credentials(_) => Some(Remedy::say(
-                "Give the provider an identity of Azure: the `azure` block, the ARM_ environment variables, or `az login`.",
-            )),
+            Self::Unreachable(why) => is_not_trusted(why).then(|| Remedy::say(TRUST)),
             _ => None,
         };
         Unreadable {
@@ -153,6 +156,10 @@ impl AzureError {
         }
     }
 }
+
+/// What to do about a certificate that is not trusted.
+pub const TRUST: &str = "Trust the certificate authority that signs it, such as that of a proxy that inspects TLS: `azure.ca_bundle` of the \
+                         provider names a file of certificates (PEM).";
 
 #[cfg(test)]
 mod tests {
@@ -182,6 +189,11 @@ mod tests {
             AzureError::of(409, &body("RoleAssignmentExists", "")),
             AzureError::Conflict { .. }
         ));
+        let lines = "{\"error\":{\"code\":\"Forbidden\",\"message\":\"Not authorized.\\r\\nCaller: x\\r\\n\"}}";
+        assert_eq!(
+            AzureError::of(403, lines).to_string(),
+            "Not authorized. Caller: x"
+        );
         assert!(matches!(
             AzureError::of(502, "<html>"),
             AzureError::Other { status: 502, .. }

@@ -14,7 +14,7 @@ mod workspace;
 mod workspaces;
 
 pub use arm::{AccessChange, assignment_name};
-pub use errors::AzureError;
+pub use errors::{AzureError, TRUST};
 pub use operations::{Progress, Tracked};
 pub use vault::{DeletedKey, KeyVersion, VersionChange};
 pub use workspace::{ArmWorkspace, WantedKeys};
@@ -26,7 +26,7 @@ use secrecy::SecretString;
 
 use self::tokens::Tokens;
 use crate::network::{client, plain};
-use crate::vocabulary::azure::PrincipalId;
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind};
 
 /// A cloud of Microsoft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -61,6 +61,15 @@ impl AzureCloud {
             "usgovernment" => Some(Self::UsGovernment),
             "china" => Some(Self::China),
             _ => None,
+        }
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::UsGovernment => "usgovernment",
+            Self::China => "china",
         }
     }
 
@@ -239,6 +248,16 @@ impl Azure {
     /// How it is called.
     pub fn settings(&self) -> &AzureSettings {
         &self.settings
+    }
+
+    /// Whether the vault of a key is in the cloud that is configured.
+    pub fn is_cloud_of(&self, key: &VaultKeyId) -> bool {
+        let audience = match key.kind() {
+            VaultKind::KeyVault => Audience::KeyVault,
+            VaultKind::ManagedHsm => Audience::ManagedHsm,
+        };
+        let domain = self.settings.cloud.address(audience);
+        key.host().ends_with(domain.trim_start_matches("https://"))
     }
 
     /// Nothing is called yet.

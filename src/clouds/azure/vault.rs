@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use time::OffsetDateTime;
 
-use super::arm::parsed;
+use super::arm::{VAULTS, parsed};
 use super::errors::AzureError;
 use super::{Audience, Azure};
 use crate::preflight::azure::VaultKey;
@@ -63,16 +63,8 @@ impl TryFrom<Bundle> for VaultKey {
     type Error = AzureError;
 
     fn try_from(raw: Bundle) -> Result<Self, AzureError> {
-        let id: VaultKeyId = raw
-            .key
-            .kid
-            .parse()
-            .map_err(|error| AzureError::Malformed(format!("{error}")))?;
-        let version = id
-            .version()
-            .ok_or_else(|| AzureError::Malformed("the key has no version".to_owned()))?;
         Ok(Self {
-            version: version.to_owned(),
+            version: version_in(&raw.key.kid)?,
             bits: bits(&raw.key.n),
             kind: raw.key.kty,
             enabled: raw.attributes.enabled,
@@ -84,6 +76,52 @@ impl TryFrom<Bundle> for VaultKey {
             of_certificate: raw.managed,
         })
     }
+}
+
+/// A key as Resource Manager shows it, which the firewall of a vault does not stop. Source: Microsoft.KeyVault REST API, Keys - Get.
+#[derive(Deserialize)]
+struct RawArmKey {
+    properties: RawArmProperties,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct RawArmProperties {
+    attributes: Attributes,
+    kty: String,
+    key_ops: Vec<String>,
+    key_size: Option<u32>,
+    key_uri_with_version: String,
+}
+
+impl TryFrom<RawArmKey> for VaultKey {
+    type Error = AzureError;
+
+    fn try_from(raw: RawArmKey) -> Result<Self, AzureError> {
+        let raw = raw.properties;
+        Ok(Self {
+            version: version_in(&raw.key_uri_with_version)?,
+            bits: raw.key_size,
+            kind: raw.kty,
+            enabled: raw.attributes.enabled,
+            not_before: moment(raw.attributes.nbf),
+            expires: moment(raw.attributes.exp),
+            operations: raw.key_ops,
+            recovery_level: raw.attributes.recovery_level,
+            recoverable_days: raw.attributes.recoverable_days,
+            // Resource Manager does not show it.
+            of_certificate: false,
+        })
+    }
+}
+
+/// The version that the identifier of a key names.
+fn version_in(kid: &str) -> Result<String, AzureError> {
+    let id: VaultKeyId = kid
+        .parse()
+        .map_err(|error| AzureError::Malformed(format!("{error}")))?;
+    let version = id.version().map(str::to_owned);
+    version.ok_or_else(|| AzureError::Malformed("the key has no version".to_owned()))
 }
 
 fn audience(key: &VaultKeyId) -> Audience {
@@ -176,6 +214,23 @@ impl Azure {
             .on_key(key, Method::GET, &Self::path(key), None)
             .await?;
         parsed::<Bundle>(found)?.try_into()
+    }
+
+    /// The same through Resource Manager, for a machine that the firewall of the vault does not let in.
+    ///
+    /// # Errors
+    /// When Azure refuses or cannot be reached.
+    pub async fn key_by_resource_manager(
+        &self,
+        vault: &VaultResourceId,
+        key: &VaultKeyId,
+    ) -> Result<VaultKey, AzureError> {
+        let version = key
+            .version()
+            .map(|version| format!("/versions/{version}"))
+            .unwrap_or_default();
+        let path = format!("{vault}/keys/{}{version}?api-version={VAULTS}", key.name());
+        parsed::<RawArmKey>(self.arm_get(&path).await?)?.try_into()
     }
 
     /// Every version of a key, the oldest first.
@@ -307,6 +362,13 @@ mod tests {
         assert_eq!((key.bits, key.enabled), (Some(2048), true));
         assert!(key.expires.is_some() && !key.is_purge_protected());
         assert_eq!(bits(""), None);
+        let by_arm: RawArmKey = serde_json::from_value(serde_json::json!({ "properties": {
+            "attributes": { "enabled": false, "exp": 1_800_000_000, "recoveryLevel": "Recoverable" }, "kty": "RSA", "keySize": 2048,
+            "keyOps": ["wrapKey"], "keyUriWithVersion": "https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef" } }))?;
+        let by_arm = VaultKey::try_from(by_arm)?;
+        assert_eq!((by_arm.bits, by_arm.enabled), (Some(2048), false));
+        assert_eq!(by_arm.version, key.version);
+        assert!(by_arm.is_purge_protected() && by_arm.operations == ["wrapKey"]);
         Ok(())
     }
 }

@@ -134,9 +134,9 @@ impl ArmWorkspace {
         text(&self.json, "/location")
     }
 
-    /// Its pricing tier.
-    pub fn tier(&self) -> &str {
-        text(&self.json, "/sku/name").unwrap_or_default()
+    /// Its pricing tier; none where Azure shows nothing that can be read.
+    pub fn tier(&self) -> Option<&str> {
+        text(&self.json, "/sku/name")
     }
 
     /// Its tenant, which only its identities say.
@@ -204,7 +204,7 @@ impl ArmWorkspace {
         };
         ArmWorkspaceFacts {
             id: self.id.clone(),
-            tier: self.tier().to_owned(),
+            tier: self.tier().map(str::to_owned),
             serverless_only: text(&self.json, "/properties/computeMode")
                 .is_some_and(|mode| mode.eq_ignore_ascii_case("Serverless")),
             is_fedramp: is_true("enableFedRampCertification"),

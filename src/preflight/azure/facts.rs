@@ -138,13 +138,44 @@ pub struct PlannedAccess {
     pub has_unknown: bool,
 }
 
+/// What the vault says of a key that it does not have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Absence {
+    /// Nothing, or the key is there.
+    #[default]
+    Unexplained,
+    /// It is deleted, and can be recovered until it is purged.
+    Deleted {
+        /// When it is purged.
+        purged: Option<OffsetDateTime>,
+    },
+    /// The key is there, and the version is not.
+    OtherVersions,
+}
+
+/// Why Azure could not be asked at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Barrier {
+    /// It gives no token: why.
+    NoToken(String),
+    /// The key is in another cloud of Microsoft than the one that is configured.
+    OtherCloud {
+        /// The word for the one that is configured.
+        configured: &'static str,
+    },
+}
+
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultKeyFacts {
     /// Which key, as it is configured.
     pub id: VaultKeyId,
+    /// Why nothing of it could be read.
+    pub barrier: Option<Barrier>,
     /// The version that it names, or the current one.
     pub key: Fact<VaultKey>,
+    /// What the vault says of it when it is not there.
+    pub absence: Absence,
     /// The resource id of its vault, when one is known.
     pub vault_id: Option<VaultResourceId>,
     /// Its vault.

@@ -2,21 +2,24 @@
 
 mod access;
 mod facts;
+mod state;
 #[cfg(test)]
 mod tests;
 mod workspace;
 
 pub use access::{Access, access, granted_by};
 pub use facts::{
-    AccessModel, AccessPolicy, Assignment, DenyAssignment, Network, PlannedAccess, Vault, VaultKey,
-    VaultKeyFacts,
+    Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
+    PlannedAccess, Vault, VaultKey, VaultKeyFacts,
 };
-pub use workspace::{ArmWorkspaceFacts, AttachedVaultKey, judge_workspace};
+pub use state::{enabling, known_state, state_of};
+pub use workspace::{
+    ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions,
+};
 
 use super::{Fact, Finding, Id, Remedy, Stage, Subject, Unreadable};
 use crate::requirements::azure::{
-    AZURE_DATABRICKS, ENCRYPTION_USER, HSM_ENCRYPTION_USER, Needer, Role, needs_same_region, sizes,
-    without_it,
+    AZURE_DATABRICKS, Needer, Role, needs_same_region, sizes, without_it,
 };
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
@@ -26,6 +29,8 @@ use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
 pub struct Question {
     /// For what.
     pub cases: Vec<UseCase>,
+    /// For what the workspace has this very version now; empty where an attach is to come, or nobody is known to have it.
+    pub used_for: Vec<UseCase>,
     /// Who needs it; empty where only the key itself is asked about.
     pub needers: Vec<Needer>,
     /// Those that need it and whose object id is not known: in which role, for what, and why it is not known.
@@ -51,23 +56,34 @@ pub enum Unknown {
     Unread(String),
 }
 
+/// What there is to say about a version alone: whether it can be used.
+pub fn judge_version(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
+    if let Some(barrier) = &facts.barrier {
+        return vec![state::shut_out(&facts.id, barrier)];
+    }
+    match &facts.key {
+        Fact::Known(key) => state::usable(facts, key, question).into_iter().collect(),
+        Fact::Unreadable(why) => vec![state::unreadable(facts, why, question)],
+    }
+}
+
 /// Everything there is to say about a key, errors first.
 pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    match &facts.key {
-        Fact::Known(key) => {
-            findings.extend(kind(&facts.id, key, question));
-            findings.extend(usable(facts, key));
-            findings.extend(operations(&facts.id, key));
-        }
-        Fact::Unreadable(why) => findings.push(unreadable_key(&facts.id, why, question.stage)),
+    if let Some(barrier) = &facts.barrier {
+        return vec![state::shut_out(&facts.id, barrier)];
+    }
+    let mut findings = judge_version(facts, question);
+    if let Fact::Known(key) = &facts.key {
+        findings.extend(kind(&facts.id, key, question));
+        findings.extend(operations(&facts.id, key));
     }
     let is_about_access = !question.needers.is_empty() || !question.not_known.is_empty();
     match &facts.vault {
         Fact::Known(vault) => {
-            findings.extend(protection(facts, vault));
-            findings.extend(place(&facts.id, vault, question));
-            findings.extend(network(&facts.id, vault));
+            findings.extend(protection(facts, vault, question));
+            let id = facts.id.versionless();
+            findings.extend(place(&id, vault, question));
+            findings.extend(network(&id, vault));
             for needer in &question.needers {
                 findings.extend(principal(facts, vault, needer, question));
             }
@@ -79,17 +95,7 @@ pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
             } else {
                 Stage::Plan
             };
-            findings.push(
-                Id::AzureVaultUnreadable
-                    .unread(Subject::Key, stage)
-                    .found(format!("The vault of {}: {}.", facts.id, why.reason))
-                    .why("The provider cannot see who may use the key, nor the network rules of the vault.")
-                    .remedy(
-                        "Allow the identity that runs Terraform to read the vault (role Reader). A `dbxcmk_key_policy` of the same configuration \
-                         tells the provider where the vault is (`vault_resource_id`); otherwise it looks in the subscription of the workspace \
-                         and in `azure.subscription_id`.",
-                    ),
-            );
+            findings.push(unreadable_vault(facts, why, stage));
         }
     }
     for (role, case, why) in &question.not_known {
@@ -97,6 +103,40 @@ pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
     }
     findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     findings
+}
+
+/// A vault that Resource Manager does not show. One that does not exist is not one that may not be read.
+fn unreadable_vault(facts: &VaultKeyFacts, why: &Unreadable, stage: Stage) -> Finding {
+    let who = match &facts.vault_id {
+        Some(id) => format!("{id}: {}.", why.reason),
+        None => format!("The vault of {}: {}.", facts.id.versionless(), why.reason),
+    };
+    if why.is_missing {
+        return Id::AzureVaultNotFound
+            .error(Subject::Key)
+            .found(who)
+            .why("The provider cannot see who may use the key, and cannot give anybody access to it.")
+            .remedy(
+                Remedy::say("Correct the resource ID (`azurerm_key_vault.….id`); its subscription and its resource group are part of it. To look it up:")
+                    .run([format!("az resource list --name {} --query \"[].id\"", facts.id.vault())]),
+            );
+    }
+    let remedy = match (&why.remedy, &facts.vault_id) {
+        (Some(remedy), _) => remedy.clone(),
+        (None, Some(_)) => {
+            "Allow the identity that runs Terraform to read the vault (role Reader).".into()
+        }
+        (None, None) => Remedy::say(
+            "Set `azure.subscription_id` of the provider to the subscription of the vault, and allow the identity that runs Terraform to read \
+             the vault (role Reader). A `dbxcmk_key_policy` of the same configuration tells the provider where the vault is \
+             (`vault_resource_id`).",
+        ),
+    };
+    Id::AzureVaultUnreadable
+        .unread(Subject::Key, stage)
+        .found(who)
+        .why("The provider cannot see who may use the key, nor the network rules of the vault.")
+        .remedy(remedy)
 }
 
 /// Whether a policy of the same configuration will grant a principal that does not exist yet, or whose id is not known.
@@ -126,13 +166,16 @@ fn unknown_principal(
         Unknown::NotYetMade => Id::AzurePrincipalMissing
             .error(Subject::Key)
             .summary("The identity that needs the key does not exist yet")
-            .found(format!("The workspace does not have {who} yet."))
+            .found(format!("The workspace does not have this identity yet: {who}."))
             .remedy(
                 Remedy::say("Prepare the workspace and grant the identity with `dbxcmk_key_policy`:").paste(format!(
                     "resource \"dbxcmk_key_policy\" \"…\" {{\n  use_cases = [\"{case}\"]\n  azure = {{\n    key_vault_key_id      = \"{}\"\n    \
                      vault_resource_id     = azurerm_key_vault.….id\n    workspace_resource_id = azurerm_databricks_workspace.….id\n  }}\n}}",
-                    facts.id
-                )),
+                    facts.id.versionless()
+                ))
+                .and_say(
+                    "If the configuration has that resource, let this one wait for it: `depends_on = [dbxcmk_key_policy.…]`.",
+                ),
             ),
         Unknown::NotInTenant => Id::AzurePrincipalMissing
             .error(Subject::Key)
@@ -150,7 +193,7 @@ fn unknown_principal(
             .unread(Subject::Key, question.stage)
             .found(format!("The object ID of {who} is not known: {reason}."))
             .remedy(
-                Remedy::say("Look it up, and set `databricks_principal_id` in the `azure` block of the resource or of the provider:")
+                Remedy::say("Look it up, and set `databricks_principal_id` in the `azure` block of the provider:")
                     .run([format!("az ad sp show --id {AZURE_DATABRICKS} --query id --output tsv")]),
             ),
     };
@@ -165,31 +208,12 @@ fn needed_for(case: UseCase) -> String {
     )
 }
 
-fn unreadable_key(id: &VaultKeyId, why: &Unreadable, stage: Stage) -> Finding {
-    let finding = if why.is_missing {
-        Id::AzureKeyNotFound.error(Subject::Key)
-    } else {
-        Id::AzureKeyUnreadable.unread(Subject::Key, stage)
-    };
-    finding
-        .found(format!("{id}: {}.", why.reason))
-        .why("The provider cannot prove that Databricks can use the key.")
-        .remedy(match &why.remedy {
-            Some(remedy) => remedy.clone(),
-            None => Remedy::say(
-                "Check the identifier, and allow the identity that runs Terraform to read the key (role Key Vault Reader, or `get` in its access \
-                 policy):",
-            )
-            .run([show(id)]),
-        })
-}
-
 fn show(key: &VaultKeyId) -> String {
-    let hsm = match key.kind() {
-        VaultKind::ManagedHsm => format!("--hsm-name {}", key.vault()),
-        VaultKind::KeyVault => format!("--vault-name {}", key.vault()),
-    };
-    format!("az keyvault key show {hsm} --name {}", key.name())
+    format!(
+        "az keyvault key show {} --name {}",
+        state::vault_option(key),
+        key.name()
+    )
 }
 
 fn kind(id: &VaultKeyId, key: &VaultKey, question: &Question) -> Vec<Finding> {
@@ -235,41 +259,6 @@ fn kind(id: &VaultKeyId, key: &VaultKey, question: &Question) -> Vec<Finding> {
     findings
 }
 
-/// What makes a key usable again that is not.
-pub fn enabling(id: &VaultKeyId) -> Remedy {
-    Remedy::say("Restore the key:").run([format!("terraform-provider-dbxcmk key restore {id}")])
-}
-
-fn usable(facts: &VaultKeyFacts, key: &VaultKey) -> Option<Finding> {
-    let id = &facts.id;
-    if !key.enabled {
-        return Some(
-            Id::AzureKeyDisabled
-                .error(Subject::Key)
-                .found(format!("The version {} of {id} is disabled.", key.version))
-                .why("Unwrapping fails with a disabled key, so Databricks could not read what it has written.")
-                .remedy(enabling(id)),
-        );
-    }
-    let too_early = key.not_before.is_some_and(|from| from > facts.at);
-    let too_late = key.expires.is_some_and(|until| until <= facts.at);
-    if !too_early && !too_late {
-        return None;
-    }
-    let found = if too_late {
-        format!("The version {} of {id} has expired.", key.version)
-    } else {
-        format!("The version {} of {id} is not valid yet.", key.version)
-    };
-    Some(
-        Id::AzureKeyExpired
-            .error(Subject::Key)
-            .found(found)
-            .why("Outside its dates a key wraps nothing, so an attach fails. What was wrapped before can still be read.")
-            .remedy("Change the dates of the version (`expiration_date`, `not_before_date`), or rotate the key and use the new version."),
-    )
-}
-
 fn operations(id: &VaultKeyId, key: &VaultKey) -> Option<Finding> {
     let missing: Vec<&str> = ["wrapKey", "unwrapKey"]
         .into_iter()
@@ -287,7 +276,16 @@ fn operations(id: &VaultKeyId, key: &VaultKey) -> Option<Finding> {
     )
 }
 
-fn protection(facts: &VaultKeyFacts, vault: &Vault) -> Option<Finding> {
+/// The use cases for which Azure takes only keys that cannot be purged. Sources: Azure Storage documentation, "Customer-managed keys for
+/// Azure Storage encryption" ("requires that both soft delete and purge protection be enabled"); Azure documentation, "Server-side
+/// encryption of Azure Disk Storage".
+fn needs_protection(question: &Question) -> Vec<&'static str> {
+    let needs = |case: &&UseCase| **case != UseCase::ManagedServices;
+    let cases = question.cases.iter().filter(needs);
+    cases.map(|case| case.in_words()).collect()
+}
+
+fn protection(facts: &VaultKeyFacts, vault: &Vault, question: &Question) -> Option<Finding> {
     let by_key = match &facts.key {
         Fact::Known(key) => key.is_purge_protected(),
         Fact::Unreadable(_) => false,
@@ -297,15 +295,43 @@ fn protection(facts: &VaultKeyFacts, vault: &Vault) -> Option<Finding> {
         (false, _) => "no soft delete",
         (true, false) => "no purge protection",
     };
+    let needing = needs_protection(question);
+    let lost = "A key that is purged cannot be recovered, and everything that was encrypted with it is lost permanently.";
+    let (finding, why) = match needing.is_empty() {
+        true => (
+            Id::AzureVaultUnprotected.warning(Subject::Key),
+            format!("{lost} The documentation of Azure Databricks asks for both."),
+        ),
+        false => (
+            Id::AzurePurgeProtectionMissing.error(Subject::Key),
+            format!(
+                "For {} Azure takes only keys with soft delete and purge protection. {lost}",
+                needing.join(" and ")
+            ),
+        ),
+    };
     Some(
-        Id::AzureVaultUnprotected
-            .warning(Subject::Key)
-            .found(format!("The vault of {} has {lacks}.", facts.id))
-            .why("A key that is purged cannot be recovered, and everything that was encrypted with it is lost permanently. The documentation of Azure Databricks asks for both.")
-            .remedy(Remedy::say("Turn it on; that cannot be undone:").run([format!(
-                "az keyvault update --name {} --enable-purge-protection true",
-                facts.id.vault()
-            )])),
+        finding
+            .found(format!(
+                "The vault of {} has {lacks}.",
+                facts.id.versionless()
+            ))
+            .why(why)
+            .remedy(
+                Remedy::say(
+                    "Turn it on (`purge_protection_enabled = true`); that cannot be undone:",
+                )
+                .run([match facts.id.kind() {
+                    VaultKind::KeyVault => format!(
+                        "az keyvault update --name {} --enable-purge-protection true",
+                        facts.id.vault()
+                    ),
+                    VaultKind::ManagedHsm => format!(
+                        "az keyvault update-hsm --hsm-name {} --enable-purge-protection true",
+                        facts.id.vault()
+                    ),
+                }]),
+            ),
     )
 }
 
@@ -387,7 +413,7 @@ fn grant(facts: &VaultKeyFacts, vault: &Vault, needer: &Needer) -> String {
                 .as_ref()
                 .map_or_else(|| "VAULT_RESOURCE_ID".to_owned(), ToString::to_string);
             format!(
-                "az role assignment create --role {ENCRYPTION_USER} --assignee-object-id {} --assignee-principal-type ServicePrincipal \
+                "az role assignment create --role \"Key Vault Crypto Service Encryption User\" --assignee-object-id {} --assignee-principal-type ServicePrincipal \
                  --scope {scope}/keys/{}",
                 needer.principal,
                 id.name()
@@ -399,7 +425,7 @@ fn grant(facts: &VaultKeyFacts, vault: &Vault, needer: &Needer) -> String {
             needer.principal
         ),
         AccessModel::LocalRoles => format!(
-            "az keyvault role assignment create --hsm-name {} --role {HSM_ENCRYPTION_USER} --assignee-object-id {} --scope /keys/{}",
+            "az keyvault role assignment create --hsm-name {} --role \"Managed HSM Crypto Service Encryption User\" --assignee-object-id {} --scope /keys/{}",
             id.vault(),
             needer.principal,
             id.name()
@@ -413,8 +439,9 @@ fn principal(
     needer: &Needer,
     question: &Question,
 ) -> Option<Finding> {
-    let who = format!("{} ({})", needer.role.in_words(), needer.principal);
-    let id = &facts.id;
+    let who = needer.in_words();
+    // Access counts for every version.
+    let id = &facts.id.versionless();
     let grant_it = || {
         Remedy::say("Grant it with `dbxcmk_key_policy`, or run:").run([grant(facts, vault, needer)])
     };
@@ -438,7 +465,7 @@ fn principal(
             Id::AzurePrincipalConditional
                 .unread(Subject::Key, question.stage)
                 .found(format!(
-                    "{who} may use {id} only under a condition that the provider cannot decide:\n\n  {}",
+                    "{who} is allowed to use {id} only under a condition that the provider cannot decide:\n\n  {}",
                     conditions.join("\n  ")
                 )),
             grant_it(),
@@ -462,7 +489,7 @@ fn principal(
             Id::AzurePrincipalPerhapsDenied
                 .warning(Subject::Key)
                 .found(format!(
-                    "{who} may use {id}, but the deny assignment \"{name}\" names groups whose members the provider does not read, or has a \
+                    "{who} is allowed to use {id}, but the deny assignment \"{name}\" names groups whose members the provider does not read, or has a \
                      condition."
                 )),
             deny_remedy(&name),
@@ -477,7 +504,7 @@ fn principal(
             Id::AzurePrincipalNotSeen
                 .unread(Subject::Key, question.stage)
                 .found(format!(
-                    "The provider could not read who may use {id}: {reason}. So it does not know whether {who} may."
+                    "{who} may or may not have access to {id}: the provider could not read who has ({reason})."
                 )),
             grant_it(),
         ),

@@ -7,7 +7,7 @@ use time::macros::datetime;
 
 use super::*;
 use crate::preflight::Severity;
-use crate::requirements::azure::{Rights, rights_of};
+use crate::requirements::azure::{ENCRYPTION_USER, HSM_ENCRYPTION_USER, Rights, rights_of};
 use crate::vocabulary::azure::PrincipalId;
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
@@ -24,6 +24,7 @@ fn principal_id() -> Result<PrincipalId, Box<dyn std::error::Error>> {
 fn question() -> Result<Question, Box<dyn std::error::Error>> {
     Ok(Question {
         cases: UseCase::ALL.to_vec(),
+        used_for: Vec::new(),
         needers: vec![Needer {
             role: Role::AzureDatabricks,
             principal: principal_id()?,
@@ -66,6 +67,8 @@ fn unread<T>() -> Fact<T> {
 fn good() -> Result<VaultKeyFacts, Box<dyn std::error::Error>> {
     Ok(VaultKeyFacts {
         id: "https://acme.vault.azure.net/keys/lake".parse()?,
+        barrier: None,
+        absence: Absence::Unexplained,
         key: Fact::Known(VaultKey {
             version: "0123456789abcdef0123456789abcdef".to_owned(),
             kind: "RSA".to_owned(),
@@ -168,8 +171,8 @@ fn what_is_wrong_with_a_vault_is_named() -> Outcome {
         ),
         (
             |vault| vault.soft_delete = false,
-            Id::AzureVaultUnprotected,
-            Severity::Warning,
+            Id::AzurePurgeProtectionMissing,
+            Severity::Error,
         ),
     ];
     for (change, id, severity) in rows {
@@ -435,17 +438,27 @@ fn what_cannot_be_read_is_a_finding() -> Outcome {
 #[test]
 fn what_a_workspace_says_against_a_key_is_named() -> Outcome {
     type Change = fn(&mut ArmWorkspaceFacts);
-    let rows: [(Change, UseCase, Option<Id>); 9] = [
+    let rows: [(Change, UseCase, Option<Id>); 11] = [
         (|_| {}, UseCase::Storage, None),
         (
-            |one| one.tier = "Standard".to_owned(),
+            |one| one.tier = Some("Standard".to_owned()),
             UseCase::Storage,
             Some(Id::WorkspaceTier),
         ),
         (
-            |one| one.tier = "enterprise".to_owned(),
+            |one| one.tier = Some("enterprise".to_owned()),
             UseCase::Storage,
             None,
+        ),
+        (
+            |one| one.tier = Some("platinum".to_owned()),
+            UseCase::Storage,
+            Some(Id::WorkspaceTier),
+        ),
+        (
+            |one| one.tier = None,
+            UseCase::Storage,
+            Some(Id::WorkspaceTier),
         ),
         (
             |one| one.serverless_only = true,
@@ -482,7 +495,7 @@ fn what_a_workspace_says_against_a_key_is_named() -> Outcome {
     for (change, case, expected) in rows {
         let mut workspace = ArmWorkspaceFacts {
             id: WORKSPACE.parse()?,
-            tier: "premium".to_owned(),
+            tier: Some("premium".to_owned()),
             serverless_only: false,
             is_fedramp: false,
             state: "Succeeded".to_owned(),
@@ -499,5 +512,276 @@ fn what_a_workspace_says_against_a_key_is_named() -> Outcome {
             "{workspace:?}"
         );
     }
+    Ok(())
+}
+
+const V1: &str = "11111111111111111111111111111111";
+const V2: &str = "22222222222222222222222222222222";
+
+fn key_id(version: &str) -> Result<VaultKeyId, Box<dyn std::error::Error>> {
+    let slash = if version.is_empty() { "" } else { "/" };
+    Ok(format!("https://acme.vault.azure.net/keys/lake{slash}{version}").parse()?)
+}
+
+/// Each row: the version that the workspace has for managed services, for storage and for managed disks (none, `-`: no key), the version
+/// that is asked about, and what is judged: the version, for what it is asked about, and for what the workspace has it.
+#[test]
+fn what_is_judged_is_what_the_workspace_uses() -> Outcome {
+    use UseCase::{ManagedDisks, ManagedServices, Storage};
+    type Row<'a> = (
+        [&'a str; 3],
+        &'a str,
+        Vec<(&'a str, Vec<UseCase>, Vec<UseCase>)>,
+    );
+    let all = || vec![ManagedServices, Storage, ManagedDisks];
+    let rows: Vec<Row<'_>> = vec![
+        (["-", "-", "-"], "", vec![("", all(), vec![])]),
+        ([V1, V1, V1], "", vec![(V1, all(), all())]),
+        // The newest version is nobody's business where each has its own.
+        (
+            [V1, "", V2],
+            "",
+            vec![
+                (V1, vec![ManagedServices], vec![ManagedServices]),
+                ("", vec![Storage], vec![Storage]),
+                (V2, vec![ManagedDisks], vec![ManagedDisks]),
+            ],
+        ),
+        (
+            [V1, "-", "-"],
+            "",
+            vec![
+                (V1, vec![ManagedServices], vec![ManagedServices]),
+                ("", vec![Storage, ManagedDisks], vec![]),
+            ],
+        ),
+        // A version that is named is judged, also where it is to come.
+        ([V1, V1, V1], V2, vec![(V2, all(), vec![])]),
+        ([V2, V1, V1], V2, vec![(V2, all(), vec![ManagedServices])]),
+    ];
+    for (attached, asked, expected) in rows {
+        let shown = |version: &str| -> Result<AttachedVaultKey, Box<dyn std::error::Error>> {
+            Ok(match version {
+                "-" => AttachedVaultKey::None,
+                version => AttachedVaultKey::Known(key_id(version)?),
+            })
+        };
+        let [services, storage, disks] = attached;
+        let workspace = ArmWorkspaceFacts {
+            id: WORKSPACE.parse()?,
+            tier: None,
+            serverless_only: false,
+            is_fedramp: false,
+            state: "Succeeded".to_owned(),
+            attached: vec![
+                (ManagedServices, shown(services)?),
+                (Storage, shown(storage)?),
+                (ManagedDisks, shown(disks)?),
+            ],
+        };
+        let found = judged_versions(Some(&workspace), &key_id(asked)?, &all());
+        let expected = expected
+            .into_iter()
+            .map(|(version, cases, used_for)| {
+                Ok(Judged {
+                    key: key_id(version)?,
+                    cases,
+                    used_for,
+                })
+            })
+            .collect::<Result<Vec<Judged>, Box<dyn std::error::Error>>>()?;
+        let sorted = |all: Vec<Judged>| -> Vec<Judged> {
+            let in_order = |mut one: Judged| {
+                one.cases.sort();
+                one.used_for.sort();
+                one
+            };
+            all.into_iter().map(in_order).collect()
+        };
+        assert_eq!(sorted(found), sorted(expected), "{attached:?} {asked}");
+    }
+    Ok(())
+}
+
+/// Each row: what becomes of the key, whether a workspace has the version, and the finding with words of it.
+#[test]
+fn a_key_that_cannot_be_used_is_named_with_who_uses_it() -> Outcome {
+    type Change = fn(&mut VaultKeyFacts);
+    fn gone(facts: &mut VaultKeyFacts, absence: Absence) {
+        facts.key = Fact::Unreadable(Unreadable {
+            permission: None,
+            reason: "404".to_owned(),
+            remedy: None,
+            is_missing: true,
+        });
+        facts.absence = absence;
+    }
+    let disabled: Change = |facts| {
+        if let Fact::Known(key) = &mut facts.key {
+            key.enabled = false;
+        }
+    };
+    let deleted: Change = |facts| {
+        let purged = Some(datetime!(2027-02-24 12:00 UTC));
+        gone(facts, Absence::Deleted { purged });
+    };
+    let rows: [(Change, bool, Id, &[&str]); 9] = [
+        (
+            disabled,
+            true,
+            Id::AzureKeyDisabled,
+            &[
+                "The workspace \"lake\" uses a disabled version",
+                "for managed services",
+                "key restore",
+                "--enable-anyway",
+                "--version ",
+            ],
+        ),
+        (
+            disabled,
+            false,
+            Id::AzureKeyDisabled,
+            &["newest one", "another version of the key keep working"],
+        ),
+        (
+            deleted,
+            true,
+            Id::AzureKeyDeleted,
+            &[
+                "The key of the workspace \"lake\" is deleted",
+                "2027-02-24T12:00:00Z",
+                "key restore",
+                "az keyvault key recover --vault-name acme --name lake",
+            ],
+        ),
+        (
+            deleted,
+            false,
+            Id::AzureKeyDeleted,
+            &["2027-02-24", "key restore"],
+        ),
+        (
+            |facts| {
+                gone(facts, Absence::OtherVersions);
+                facts.id = facts.id.with_version(V2);
+            },
+            false,
+            Id::AzureKeyNotFound,
+            &["does not have this version", "list-versions", V2],
+        ),
+        (
+            |facts| gone(facts, Absence::Unexplained),
+            false,
+            Id::AzureKeyNotFound,
+            &["az keyvault key list --vault-name acme"],
+        ),
+        (
+            |facts| {
+                if let Fact::Known(key) = &mut facts.key {
+                    key.expires = Some(AT);
+                }
+            },
+            true,
+            Id::AzureKeyExpired,
+            &["outside its dates", "can still be read", "lake"],
+        ),
+        (
+            |facts| facts.barrier = Some(Barrier::NoToken("invalid_client".to_owned())),
+            true,
+            Id::AzureNoToken,
+            &["invalid_client", "az login"],
+        ),
+        (
+            |facts| {
+                facts.barrier = Some(Barrier::OtherCloud {
+                    configured: "usgovernment",
+                });
+            },
+            false,
+            Id::AzureKeyCloud,
+            &["acme.vault.azure.net", "usgovernment"],
+        ),
+    ];
+    for (change, is_used, id, words) in rows {
+        let mut facts = good()?;
+        change(&mut facts);
+        let question = Question {
+            used_for: if is_used {
+                vec![UseCase::ManagedServices]
+            } else {
+                Vec::new()
+            },
+            ..question()?
+        };
+        let found = judge(&facts, &question);
+        let [finding] = found.as_slice() else {
+            return Err(format!("{found:?}").into());
+        };
+        assert_eq!((finding.id, finding.severity), (id, Severity::Error));
+        let text = format!(
+            "{}\n{}\n{}\n{}",
+            finding.summary,
+            finding.found,
+            finding.why,
+            finding.remedy.text(|_| None)
+        );
+        for word in words {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+    }
+    Ok(())
+}
+
+/// Purge protection is asked for by Azure where a storage account or a disk encryption set has the key, and by the documentation elsewhere;
+/// a vault that does not exist is not one that may not be read.
+#[test]
+fn what_a_vault_lacks_weighs_by_what_the_key_is_for() -> Outcome {
+    let mut facts = good()?;
+    if let Fact::Known(vault) = &mut facts.vault {
+        vault.purge_protection = false;
+    }
+    if let Fact::Known(key) = &mut facts.key {
+        key.recovery_level = "Recoverable+Purgeable".to_owned();
+    }
+    let rows = [
+        (
+            UseCase::ManagedServices,
+            Id::AzureVaultUnprotected,
+            Severity::Warning,
+        ),
+        (
+            UseCase::Storage,
+            Id::AzurePurgeProtectionMissing,
+            Severity::Error,
+        ),
+        (
+            UseCase::ManagedDisks,
+            Id::AzurePurgeProtectionMissing,
+            Severity::Error,
+        ),
+    ];
+    for (case, id, severity) in rows {
+        let question = Question {
+            cases: vec![case],
+            ..question()?
+        };
+        assert_eq!(ids(&judge(&facts, &question)), [(id, severity)], "{case}");
+    }
+    let mut facts = good()?;
+    facts.vault = Fact::Unreadable(Unreadable {
+        permission: None,
+        reason: "it does not exist".to_owned(),
+        remedy: None,
+        is_missing: true,
+    });
+    let at_plan = Question {
+        stage: Stage::Plan,
+        ..question()?
+    };
+    assert_eq!(
+        ids(&judge(&facts, &at_plan)),
+        [(Id::AzureVaultNotFound, Severity::Error)]
+    );
     Ok(())
 }

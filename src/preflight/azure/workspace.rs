@@ -44,8 +44,8 @@ impl fmt::Display for AttachedVaultKey {
 pub struct ArmWorkspaceFacts {
     /// Which workspace.
     pub id: WorkspaceResourceId,
-    /// Its pricing tier: `premium`, `standard`, `trial`.
-    pub tier: String,
+    /// Its pricing tier: `premium`, `standard`, `trial`; none where Azure shows nothing that can be read.
+    pub tier: Option<String>,
     /// Whether it has serverless compute alone.
     pub serverless_only: bool,
     /// Whether it is certified for FedRAMP.
@@ -65,6 +65,82 @@ impl ArmWorkspaceFacts {
         Remedy::say("Read the workspace:")
             .run([format!("az databricks workspace show --ids {}", self.id)])
     }
+}
+
+/// A version of a key that is judged.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// Which version; one without a version stands for the newest.
+    pub key: VaultKeyId,
+    /// For which of the use cases that are asked about.
+    pub cases: Vec<UseCase>,
+    /// For what the workspace has this very version now.
+    pub used_for: Vec<UseCase>,
+}
+
+impl ArmWorkspaceFacts {
+    fn attached(&self, case: UseCase) -> Option<&VaultKeyId> {
+        let mut all = self.attached.iter();
+        all.find(|(own, _)| *own == case)?.1.known()
+    }
+
+    /// For what the workspace has this very version now.
+    pub fn used_for(&self, key: &VaultKeyId) -> Vec<UseCase> {
+        let has = |case: &UseCase| self.attached(*case) == Some(key);
+        UseCase::ALL.into_iter().filter(has).collect()
+    }
+
+    /// The version to judge for a use case: the one that the workspace has, where that is the wanted one; otherwise the one that an attach
+    /// would set. `is_as_wanted`: whether the workspace has what is wanted.
+    pub fn judged(&self, case: UseCase, wanted: &VaultKeyId, is_as_wanted: bool) -> Judged {
+        let own = self.attached(case).filter(|_| is_as_wanted);
+        let key = own.unwrap_or(wanted).clone();
+        Judged {
+            used_for: self.used_for(&key),
+            key,
+            cases: vec![case],
+        }
+    }
+
+    /// The version that the workspace has for a use case and is to lose.
+    pub fn former(&self, case: UseCase, judged: &Judged) -> Option<Judged> {
+        let key = self.attached(case).filter(|own| **own != judged.key)?;
+        Some(Judged {
+            key: key.clone(),
+            cases: vec![case],
+            used_for: self.used_for(key),
+        })
+    }
+}
+
+/// The versions of a key to judge for some use cases: those that the workspace has of it, and the one that is named, or the newest, where
+/// the workspace has none of them.
+pub fn judged_versions(
+    workspace: Option<&ArmWorkspaceFacts>,
+    key: &VaultKeyId,
+    cases: &[UseCase],
+) -> Vec<Judged> {
+    let mut all: Vec<Judged> = Vec::new();
+    for case in cases {
+        let one = match workspace {
+            None => Judged {
+                key: key.clone(),
+                cases: vec![*case],
+                used_for: Vec::new(),
+            },
+            Some(workspace) => {
+                let has = workspace.attached(*case).is_some_and(|own| {
+                    own.is_same_key(key) && (key.version().is_none() || own == key)
+                });
+                workspace.judged(*case, key, has)
+            }
+        };
+        match all.iter_mut().find(|other| other.key == one.key) {
+            Some(other) => other.cases.push(*case),
+            None => all.push(one),
+        }
+    }
+    all
 }
 
 /// What a workspace itself says against an attach for a use case.
@@ -99,20 +175,24 @@ fn unreadable(workspace: &ArmWorkspaceFacts, case: UseCase) -> Option<Finding> {
     )
 }
 
-/// A tier that is not known here may have them.
+/// Only tiers that are known to have them pass. Source: Azure Databricks documentation of customer-managed keys ("Premium plan").
 fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
-    let lacks = ["standard", "trial"]
-        .iter()
-        .any(|tier| workspace.tier.eq_ignore_ascii_case(tier));
-    lacks.then(|| {
-        Id::WorkspaceTier
-            .error(Subject::Workspace)
-            .found(format!(
-                "The {} has the pricing tier {}.",
-                workspace.in_words(),
-                workspace.tier
-            ))
-            .why("Customer-managed keys need the Premium tier. Azure refuses the request on other tiers.")
+    let is = |tier: &&str| {
+        let own = workspace.tier.as_deref();
+        own.is_some_and(|own| own.eq_ignore_ascii_case(tier))
+    };
+    if ["premium", "enterprise"].iter().any(|tier| is(tier)) {
+        return None;
+    }
+    let name = workspace.in_words();
+    let why =
+        "Customer-managed keys need the Premium tier. Azure refuses the request on other tiers.";
+    let finding = Id::WorkspaceTier.error(Subject::Workspace);
+    let is_known = ["standard", "trial"].iter().any(|tier| is(tier));
+    Some(match &workspace.tier {
+        Some(tier) if is_known => finding
+            .found(format!("The {name} has the pricing tier {tier}."))
+            .why(why)
             .remedy(
                 Remedy::say("Set `sku = \"premium\"` in the `azurerm_databricks_workspace`, which changes the workspace in place, or run:").run([
                     format!(
@@ -120,7 +200,17 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
                         workspace.id
                     ),
                 ]),
-            )
+            ),
+        Some(tier) => finding
+            .summary("The workspace has a pricing tier that the provider does not know")
+            .found(format!("The {name} has the pricing tier {tier}."))
+            .why(format!("{why} The provider does not know whether this one has them."))
+            .remedy("If Azure Databricks documents customer-managed keys for this tier, report this as a bug of this provider. Until then, `preflight = \"warn\"` of the provider lets the apply try."),
+        None => finding
+            .summary("The pricing tier of the workspace cannot be read")
+            .found(format!("Azure shows no pricing tier (`sku`) of the {name}."))
+            .why(format!("{why} The provider cannot tell which one this workspace has."))
+            .remedy(workspace.show().and_say("If the tier is shown there, plan again.")),
     })
 }
 

@@ -487,7 +487,7 @@ fn not_attached<P: Platform>(
                 "The key {} is in the state {state}. Databricks can use a key only while it is enabled, so the workspace loses access to its \
                  data when the cached data keys expire.\n\n{}",
                 case.key(),
-                case.enabling().text(|hint| Some(in_hcl(hint)))
+                case.enabling(state).text(|hint| Some(in_hcl(hint)))
             ),
         ),
         End::TimedOut => (

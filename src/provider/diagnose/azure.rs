@@ -1,6 +1,7 @@
 //! What Azure refuses, for the user.
 
-use crate::clouds::azure::AzureError;
+use crate::clouds::azure::{AzureError, TRUST};
+use crate::network::is_not_trusted;
 use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
 use tfplugin::diagnostics::Diagnostic;
 
@@ -8,7 +9,7 @@ use tfplugin::diagnostics::Diagnostic;
 pub fn azure(summary: &str, key: &VaultKeyId, error: &AzureError) -> Diagnostic {
     let detail = match error {
         AzureError::Denied(message) => format!(
-            "Azure refuses. It says: \"{message}\".\n\nAllow the identity that runs Terraform to administer {key}: with role assignments the role \
+            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs Terraform to administer {key}: with role assignments the role \
              Key Vault Crypto Officer and, to assign roles, Key Vault Data Access Administrator, Role Based Access Control Administrator, or \
              User Access Administrator; with access policies the key permissions get, list, update, delete and recover."
         ),
@@ -30,7 +31,7 @@ pub fn azure(summary: &str, key: &VaultKeyId, error: &AzureError) -> Diagnostic 
 pub fn arm(summary: &str, workspace: &WorkspaceResourceId, error: &AzureError) -> Diagnostic {
     let detail = match error {
         AzureError::Denied(message) => format!(
-            "Azure refuses. It says: \"{message}\".\n\nAllow the identity that runs Terraform to read and write the workspace (role Contributor \
+            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs Terraform to read and write the workspace (role Contributor \
              on {workspace})."
         ),
         AzureError::NotFound(message) => format!(
@@ -63,6 +64,9 @@ fn common(error: &AzureError) -> String {
              `azure.client_secret`, or ARM_CLIENT_ID, ARM_CLIENT_SECRET and ARM_TENANT_ID\n  - `azure.use_oidc = true`, in GitHub Actions or \
              Azure DevOps\n  - `azure.use_msi = true`, on a machine with a managed identity\n  - `az login`"
         ),
+        AzureError::Unreachable(reason) if is_not_trusted(reason) => {
+            format!("Azure could not be reached: {reason}.\n\n{TRUST}")
+        }
         AzureError::Unreachable(reason) => format!(
             "Azure could not be reached: {reason}.\n\nCheck the network, the proxy, and `azure.endpoints` of the provider."
         ),

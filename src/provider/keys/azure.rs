@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
-    AccessModel, AttachedVaultKey, PlannedAccess, Question, Unknown, Vault, VaultKeyFacts,
-    enabling, judge,
+    Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
+    VaultKey, VaultKeyFacts, enabling, judge, state_of,
 };
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable};
 use crate::provider::diagnose;
@@ -33,6 +33,9 @@ pub struct AzureCase {
     pub vault: Option<VaultResourceId>,
     /// What it is to be used for.
     pub question: Question,
+    /// Which roles count, where the question is about the identities of a workspace. They are looked up again when a key policy of the same
+    /// run has made some.
+    pub roles: Option<fn(UseCase) -> &'static [Role]>,
 }
 
 /// How long access may take until it is in effect everywhere. Source: Azure RBAC documentation, "Troubleshoot Azure RBAC".
@@ -44,10 +47,12 @@ type Once<T> = Arc<OnceCell<T>>;
 pub struct AzureKeys {
     cloud: Azure,
     is_known: bool,
-    keys: Mutex<BTreeMap<VaultKeyId, Once<VaultKeyFactsBase>>>,
+    keys: Mutex<BTreeMap<VaultKeyId, Once<VersionFacts>>>,
+    places: Mutex<BTreeMap<VaultKeyId, Once<PlaceFacts>>>,
     grants: Mutex<BTreeMap<(VaultKeyId, PrincipalId), Once<GrantFact>>>,
     workspaces: Mutex<BTreeMap<WorkspaceResourceId, Once<Result<ArmWorkspace, AzureError>>>>,
     databricks: OnceCell<Result<Option<PrincipalId>, AzureError>>,
+    named_databricks: Mutex<Option<PrincipalId>>,
     vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
     planned: Mutex<BTreeMap<VaultKeyId, PlannedAccess>>,
     granted: Mutex<BTreeMap<VaultKeyId, Instant>>,
@@ -59,12 +64,28 @@ pub struct AzureKeys {
 
 type GrantFact = Fact<Vec<crate::preflight::azure::Assignment>>;
 
-/// What is known of a key without regard to who asks.
+/// What is known of a version of a key.
 #[derive(Clone, Debug)]
-struct VaultKeyFactsBase {
-    key: Fact<crate::preflight::azure::VaultKey>,
-    vault_id: Option<VaultResourceId>,
+struct VersionFacts {
+    barrier: Option<Barrier>,
+    key: Fact<VaultKey>,
+    absence: Absence,
+}
+
+/// Where a key is, whatever its version.
+#[derive(Clone, Debug)]
+struct PlaceFacts {
+    id: Result<VaultResourceId, String>,
     vault: Fact<Vault>,
+}
+
+fn not_read<T>(reason: String) -> Fact<T> {
+    Fact::Unreadable(Unreadable {
+        permission: None,
+        reason,
+        remedy: None,
+        is_missing: false,
+    })
 }
 
 fn fact<T>(read: Result<T, AzureError>) -> Fact<T> {
@@ -86,9 +107,11 @@ impl AzureKeys {
             cloud: Azure::new(settings),
             is_known,
             keys: Mutex::default(),
+            places: Mutex::default(),
             grants: Mutex::default(),
             workspaces: Mutex::default(),
             databricks: OnceCell::new(),
+            named_databricks: Mutex::default(),
             vaults: Mutex::default(),
             planned: Mutex::default(),
             granted: Mutex::default(),
@@ -136,6 +159,7 @@ impl AzureKeys {
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &VaultKeyId) {
         lock(&self.keys).retain(|own, _| !own.is_same_key(key));
+        lock(&self.places).remove(&of_vault(key));
         lock(&self.grants).retain(|(own, _), _| !own.is_same_key(key));
     }
 
@@ -185,8 +209,13 @@ impl AzureKeys {
         cell.get_or_init(|| self.cloud.workspace(id)).await.clone()
     }
 
-    /// The object id of the application AzureDatabricks in the tenant: the one that is configured, or the one that Graph shows; `None` when
-    /// the tenant has none.
+    /// Effect: this is the object id of AzureDatabricks in the tenant, as a resource of this run names it.
+    pub fn databricks_is(&self, principal: &PrincipalId) {
+        *lock(&self.named_databricks) = Some(principal.clone());
+    }
+
+    /// The object id of the application AzureDatabricks in the tenant: the one that the provider block names, the one that Graph shows, or,
+    /// where Graph is closed, the one that a resource of this run names; `None` when the tenant has none.
     ///
     /// # Errors
     /// When Graph refuses or cannot be reached.
@@ -194,10 +223,15 @@ impl AzureKeys {
         if let Some(own) = &self.cloud.settings().databricks_principal {
             return Ok(Some(own.clone()));
         }
-        self.databricks
+        let found = self
+            .databricks
             .get_or_init(|| self.cloud.principal_of(AZURE_DATABRICKS))
             .await
-            .clone()
+            .clone();
+        match (found, &*lock(&self.named_databricks)) {
+            (Err(_), Some(named)) => Ok(Some(named.clone())),
+            (found, _) => found,
+        }
     }
 
     /// The vault of a key: the one that was named, one that a resource of this run has named, or the one that is found in the subscription
@@ -249,33 +283,88 @@ impl AzureKeys {
         })
     }
 
-    async fn read_base(
+    async fn place(
         &self,
         key: &VaultKeyId,
         named: Option<&VaultResourceId>,
         workspace: Option<&WorkspaceResourceId>,
-    ) -> VaultKeyFactsBase {
-        let (found, vault_id) =
-            tokio::join!(self.cloud.key(key), self.vault_of(key, named, workspace));
-        let (vault_id, vault) = match vault_id {
-            Ok(id) => {
-                let vault = fact(self.cloud.vault(&id, key.name()).await);
-                (Some(id), vault)
-            }
-            Err(reason) => (
-                None,
-                Fact::Unreadable(Unreadable {
-                    permission: None,
-                    reason,
-                    remedy: None,
-                    is_missing: false,
-                }),
-            ),
+    ) -> PlaceFacts {
+        let cell = Arc::clone(lock(&self.places).entry(of_vault(key)).or_default());
+        let read = || async {
+            let id = self.vault_of(key, named, workspace).await;
+            let vault = match &id {
+                Ok(id) => fact(self.cloud.vault(id, key.name()).await),
+                Err(reason) => not_read(reason.clone()),
+            };
+            PlaceFacts { id, vault }
         };
-        VaultKeyFactsBase {
+        cell.get_or_init(read).await.clone()
+    }
+
+    /// A version of a key, or the current one: by the vault, and by Resource Manager where the firewall of the vault does not let this
+    /// machine in.
+    ///
+    /// # Errors
+    /// When both refuse, or cannot be reached.
+    pub async fn key(
+        &self,
+        key: &VaultKeyId,
+        named: Option<&VaultResourceId>,
+        workspace: Option<&WorkspaceResourceId>,
+    ) -> Result<VaultKey, AzureError> {
+        let shut_out = match self.cloud.key(key).await {
+            Err(error @ AzureError::Firewall(_)) => error,
+            outcome => return outcome,
+        };
+        let Ok(vault) = self.vault_of(key, named, workspace).await else {
+            return Err(shut_out);
+        };
+        match self.cloud.key_by_resource_manager(&vault, key).await {
+            // What cannot be read there either is for the reason that the vault gave.
+            Err(AzureError::Denied(_) | AzureError::Refused { .. }) => Err(shut_out),
+            outcome => outcome,
+        }
+    }
+
+    /// What the vault says of a key that it does not have.
+    async fn absence(&self, key: &VaultKeyId) -> Absence {
+        if key.version().is_some() && self.cloud.key(&key.versionless()).await.is_ok() {
+            return Absence::OtherVersions;
+        }
+        match self.cloud.deleted_key(key).await {
+            Ok(Some(deleted)) => Absence::Deleted {
+                purged: deleted.purged,
+            },
+            // Who may not see deleted keys does not know; the key is not there in any case.
+            Ok(None) | Err(_) => Absence::Unexplained,
+        }
+    }
+
+    async fn read_version(
+        &self,
+        key: &VaultKeyId,
+        named: Option<&VaultResourceId>,
+        workspace: Option<&WorkspaceResourceId>,
+    ) -> VersionFacts {
+        if !self.cloud.is_cloud_of(key) {
+            let configured = self.cloud.settings().cloud.word();
+            return VersionFacts {
+                barrier: Some(Barrier::OtherCloud { configured }),
+                key: not_read("it is in another environment".to_owned()),
+                absence: Absence::default(),
+            };
+        }
+        let found = self.key(key, named, workspace).await;
+        VersionFacts {
+            barrier: match &found {
+                Err(AzureError::Credentials(why)) => Some(Barrier::NoToken(why.clone())),
+                _ => None,
+            },
+            absence: match &found {
+                Err(AzureError::NotFound(_)) => self.absence(key).await,
+                _ => Absence::default(),
+            },
             key: fact(found),
-            vault_id,
-            vault,
         }
     }
 
@@ -311,12 +400,18 @@ impl AzureKeys {
             self.forget(key);
         }
         let cell = Arc::clone(lock(&self.keys).entry(key.clone()).or_default());
-        let base = cell
-            .get_or_init(|| self.read_base(key, named, workspace))
-            .await
-            .clone();
+        let read = || self.read_version(key, named, workspace);
+        let version = cell.get_or_init(read).await.clone();
+        let place = match version.barrier {
+            None => self.place(key, named, workspace).await,
+            // Whoever gives no token for one thing gives none for another.
+            Some(_) => PlaceFacts {
+                id: named.cloned().ok_or_else(String::new),
+                vault: not_read("Azure was not asked".to_owned()),
+            },
+        };
         let mut assignments = BTreeMap::new();
-        if let (Some(id), Fact::Known(vault)) = (&base.vault_id, &base.vault) {
+        if let (Ok(id), Fact::Known(vault)) = (&place.id, &place.vault) {
             for principal in principals {
                 let of = (of_vault(key), principal.clone());
                 let cell = Arc::clone(lock(&self.grants).entry(of).or_default());
@@ -328,9 +423,11 @@ impl AzureKeys {
         }
         VaultKeyFacts {
             id: key.clone(),
-            key: base.key,
-            vault_id: base.vault_id,
-            vault: base.vault,
+            barrier: version.barrier,
+            key: version.key,
+            absence: version.absence,
+            vault_id: place.id.ok(),
+            vault: place.vault,
             assignments,
             planned: match stage {
                 Stage::Plan => lock(&self.planned).get(&of_vault(key)).cloned(),
@@ -344,41 +441,27 @@ impl AzureKeys {
     /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So the order
     /// in which Terraform visits the resources does not matter.
     pub(super) async fn examine(&self, case: &AzureCase) -> Vec<Finding> {
-        let question = &case.question;
-        let principals: Vec<PrincipalId> = question
-            .needers
-            .iter()
-            .map(|needer| needer.principal.clone())
-            .collect();
+        let stage = case.question.stage;
+        let mut question = case.question.clone();
         let mut policies = self.walk.subscribe();
         let patience = Instant::now() + PATIENCE;
         let name: Key = case.key.versionless().into();
         loop {
             let progress = policies.borrow_and_update().clone();
-            let facts = self
-                .facts(
-                    &case.key,
-                    case.vault.as_ref(),
-                    question.workspace.as_ref(),
-                    &principals,
-                    question.stage,
-                )
-                .await;
-            let findings = judge(&facts, question);
+            let facts = self.facts_for(case, &question).await;
+            let findings = judge(&facts, &question);
             let may_change = findings.iter().any(may_be_granted);
-            if !may_change || !self.walk.expects(&name, question.stage, &progress) {
+            if !may_change || !self.walk.expects(&name, stage, &progress) {
                 return findings;
             }
             if self.walk.is_putting(&name, &progress) {
                 // It prepares the workspace, which takes minutes, and comes to its end.
                 let _ = policies.changed().await;
-                continue;
-            }
-            if tokio::time::timeout_at(patience, policies.changed())
+            } else if tokio::time::timeout_at(patience, policies.changed())
                 .await
                 .is_err()
             {
-                return match question.stage {
+                return match stage {
                     Stage::Apply => findings,
                     // The policy of this plan may grant it; the apply examines it again.
                     Stage::Plan => findings
@@ -387,6 +470,40 @@ impl AzureKeys {
                         .collect(),
                 };
             }
+            if stage == Stage::Apply {
+                question = self.asked_again(case, question).await;
+            }
+        }
+    }
+
+    async fn facts_for(&self, case: &AzureCase, question: &Question) -> VaultKeyFacts {
+        let needers = question.needers.iter();
+        let principals: Vec<PrincipalId> = needers.map(|needer| needer.principal.clone()).collect();
+        self.facts(
+            &case.key,
+            case.vault.as_ref(),
+            question.workspace.as_ref(),
+            &principals,
+            question.stage,
+        )
+        .await
+    }
+
+    /// The same question, when the key policy of the run may have made identities that did not exist when it was put first.
+    async fn asked_again(&self, case: &AzureCase, question: Question) -> Question {
+        let (Some(roles), Some(id)) = (case.roles, &question.workspace) else {
+            return question;
+        };
+        let Ok(workspace) = self.cloud.workspace(id).await else {
+            return question;
+        };
+        let (needers, not_known) = self
+            .needers(&question.cases, Some(&workspace), None, roles)
+            .await;
+        Question {
+            needers,
+            not_known,
+            ..question
         }
     }
 
@@ -472,10 +589,14 @@ impl AzureKeys {
         let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
         watched
             .after(earliest, || async {
-                self.cloud.key(key).await.map(|found| match found.enabled {
-                    true => KeyState::Enabled,
-                    false => KeyState::Disabled,
-                })
+                match self.key(key, None, None).await {
+                    Ok(found) => Ok(state_of(&found, OffsetDateTime::now_utc())),
+                    Err(error @ AzureError::NotFound(_)) => match self.absence(key).await {
+                        Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
+                        Absence::OtherVersions | Absence::Unexplained => Err(error),
+                    },
+                    Err(error) => Err(error),
+                }
             })
             .await
     }
@@ -633,8 +754,13 @@ impl AzureCase {
         self.key.clone().into()
     }
 
-    /// What makes a key usable again that is not.
-    pub(super) fn enabling(&self) -> Remedy {
-        enabling(&self.key)
+    /// What makes a key usable again that is in this state.
+    pub(super) fn enabling(&self, state: &KeyState) -> Remedy {
+        match state {
+            KeyState::Other(_) => Remedy::say(
+                "Change the dates of the version (`expiration_date`, `not_before_date`), or rotate the key and use the new version.",
+            ),
+            _ => enabling(&self.key),
+        }
     }
 }

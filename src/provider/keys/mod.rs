@@ -134,12 +134,12 @@ impl Case {
         }
     }
 
-    /// What makes a key usable again that is not.
-    pub fn enabling(&self) -> Remedy {
+    /// What makes a key usable again that is in this state.
+    pub fn enabling(&self, state: &KeyState) -> Remedy {
         match self {
             Self::Aws(case) => case.enabling(),
             Self::Gcp(case) => case.enabling(),
-            Self::Azure(case) => case.enabling(),
+            Self::Azure(case) => case.enabling(state),
         }
     }
 }

@@ -98,6 +98,7 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
                 .await;
             let question = Question {
                 cases: vec![*case],
+                used_for: workspace.facts().used_for(version),
                 needers,
                 not_known,
                 workspace: Some(workspace.id().clone()),
@@ -109,6 +110,7 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
                 key: version.clone(),
                 vault: None,
                 question,
+                roles: None,
             }));
             for finding in client.keys().examine(&[one]).await.concat() {
                 if !findings.contains(&finding) {

@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
+use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::azure::{
-    Access, Question, Unknown, VaultKeyFacts, access, granted_by, judge,
+    Access, Question, Unknown, VaultKeyFacts, access, granted_by, judge, judged_versions,
+    known_state,
 };
-use crate::preflight::{Fact, Stage};
+use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::requirements::azure::{Needer, PERMISSIONS, Role, roles_of, without_it};
@@ -182,52 +184,77 @@ impl KeyReadinessAzure {
             .iter()
             .map(|needer| needer.principal.clone())
             .collect();
-        let facts = azure
-            .facts(
-                &key,
-                self.vault_resource_id.known(),
-                self.workspace_resource_id.known(),
-                &principals,
-                Stage::Plan,
-            )
-            .await;
+        let about = workspace.as_ref().map(ArmWorkspace::facts);
+        // What the workspace uses is what has to be ready, and not what is newest.
+        let mut read = Vec::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        for judged in judged_versions(about.as_ref(), &key, &cases) {
+            let facts = azure
+                .facts(
+                    &judged.key,
+                    self.vault_resource_id.known(),
+                    self.workspace_resource_id.known(),
+                    &principals,
+                    Stage::Plan,
+                )
+                .await;
+            let is_of = |case: &UseCase| judged.cases.contains(case);
+            let question = Question {
+                used_for: judged.used_for.clone(),
+                needers: needers
+                    .iter()
+                    .filter(|one| is_of(&one.case))
+                    .cloned()
+                    .collect(),
+                not_known: not_known
+                    .iter()
+                    .filter(|(_, case, _)| is_of(case))
+                    .cloned()
+                    .collect(),
+                workspace: self.workspace_resource_id.known().cloned(),
+                location: workspace
+                    .as_ref()
+                    .and_then(|workspace| workspace.location().map(str::to_owned)),
+                tenant: workspace
+                    .as_ref()
+                    .and_then(|workspace| workspace.tenant().map(str::to_owned)),
+                stage: Stage::Plan,
+                cases: judged.cases,
+            };
+            for finding in judge(&facts, &question) {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+            read.push(facts);
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let all_proven = not_known.is_empty()
-            && needers
-                .iter()
-                .all(|needer| standing(&facts, &needer.principal) == "allowed");
-        let question = Question {
-            cases,
-            needers,
-            not_known,
-            workspace: self.workspace_resource_id.known().cloned(),
-            location: workspace
-                .as_ref()
-                .and_then(|workspace| workspace.location().map(str::to_owned)),
-            tenant: workspace
-                .as_ref()
-                .and_then(|workspace| workspace.tenant().map(str::to_owned)),
-            stage: Stage::Plan,
+            && needers.iter().all(|needer| {
+                read.iter()
+                    .all(|facts| standing(facts, &needer.principal) == "allowed")
+            });
+        let Some(first) = read.first() else {
+            return Err(incomplete());
         };
+        let states: Vec<Option<KeyState>> = read.iter().map(known_state).collect();
+        let worst = states
+            .iter()
+            .find(|state| **state != Some(KeyState::Enabled));
+        let state = worst.unwrap_or(&Some(KeyState::Enabled));
         Ok(KeyVerdict {
             key: key.to_string(),
-            state: match &facts.key {
-                Fact::Known(found) => Some(
-                    match found.enabled {
-                        true => KeyState::Enabled,
-                        false => KeyState::Disabled,
-                    }
-                    .to_string(),
-                ),
-                Fact::Unreadable(_) => None,
-            },
-            policy_source: match facts.planned {
+            state: state.as_ref().map(ToString::to_string),
+            policy_source: match first.planned {
                 Some(_) => "planned",
                 None => "live",
             },
-            is_known: matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_))),
-            findings: judge(&facts, &question),
-            requirements: requirements(&facts, &question.needers, &question.not_known),
-            not_examined: not_examined(&facts),
+            is_known: read.iter().all(|facts| {
+                matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_)))
+            }),
+            findings,
+            requirements: requirements(first, &needers, &not_known),
+            not_examined: not_examined(first),
             all_proven,
         })
     }

@@ -10,6 +10,7 @@ use crate::preflight::azure::Question;
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose;
 use crate::provider::keys::{AzureCase, Case};
+use crate::provider::resources::workspace_binding::same;
 use crate::vocabulary::KeyReference;
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
 use tfplugin::bridge::Attr;
@@ -35,6 +36,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
             .required()
             .replaces()
             .format::<VaultKeyId>("Invalid key identifier")
+            .same_meaning(same::<VaultKeyId>)
             .describe(
                 "Identifier of the key in Key Vault or Managed HSM, with a version (`azurerm_key_vault_key.….id`) or without \
                  (`….versionless_id`). A workspace pins a version: with a versionless identifier it gets the one that is current at the attach, \
@@ -74,6 +76,7 @@ fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<Case> {
         vault: None,
         question: Question {
             cases: model.cases()?,
+            used_for: Vec::new(),
             needers: Vec::new(),
             not_known: Vec::new(),
             workspace: None,
@@ -81,6 +84,7 @@ fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<Case> {
             tenant: None,
             stage,
         },
+        roles: None,
     })))
 }
 
@@ -128,7 +132,8 @@ pub(super) async fn plan(
     azure.key_version = match (key.version(), before) {
         (Some(version), _) => Attr::Known(version.to_owned()),
         (None, Some(before)) => Attr::Known(before.clone()),
-        (None, None) => current(client, &key).await,
+        // The vault may have another one when Terraform plans again within the apply.
+        (None, None) => Attr::Unknown,
     };
     if change.quiet {
         return Ok(());
@@ -170,7 +175,7 @@ async fn settle(
         return Ok(());
     };
     if azure.key_version.is_unknown() {
-        let found = cx.client().keys().azure().cloud().key(key).await;
+        let found = cx.client().keys().azure().key(key, None, None).await;
         let found = found.map_err(|error| {
             diagnose::azure("The key could not be read", key, &error).on("azure.key_vault_key_id")
         })?;

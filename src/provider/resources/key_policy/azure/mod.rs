@@ -452,6 +452,7 @@ async fn plan_principals(
     }
     let question = Question {
         cases,
+        used_for: Vec::new(),
         needers,
         not_known,
         workspace: azure.workspace_resource_id.known().cloned(),

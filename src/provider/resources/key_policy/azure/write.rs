@@ -100,8 +100,8 @@ async fn prepared(
             return Err(Diagnostic::error(
                 "Preparing the workspace was interrupted",
                 format!(
-                    "The run was interrupted while the storage account of {id} got its identity. Azure carries a request that it has accepted out \
-                     without Terraform.\n\nApply again."
+                    "The run was interrupted while the storage account of {id} got its identity. Azure finishes accepted requests even if Terraform \
+                     stops.\n\nApply again."
                 ),
             )
             .into());
@@ -162,6 +162,11 @@ async fn put_access(
     );
     let shares = keys_shares(cx);
     keys.is_in_vault(&key, vault_id.clone());
+    azure
+        .databricks_principal_id
+        .known()
+        .into_iter()
+        .for_each(|own| keys.databricks_is(own));
     let workspace = match azure.workspace_resource_id.known() {
         None => None,
         Some(id) if cases.contains(&UseCase::Storage) => Some(prepared(cx, id, deadline).await?),
@@ -288,6 +293,7 @@ async fn refuse_unknown(
         .await;
     let question = Question {
         cases: Vec::new(),
+        used_for: Vec::new(),
         needers: Vec::new(),
         not_known: open,
         workspace: None,

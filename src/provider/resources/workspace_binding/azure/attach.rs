@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::proof::{examine, place};
-use super::{azure_of, key_of, missing, showing, unread, with_keys};
+use super::{azure_of, filled, key_of, missing, showing, unread, with_keys};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
 use crate::preflight::{Fact, Stage};
 use crate::provider::attach::arm::{ArmPlatform, SETTLE};
 use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose::{self, as_warnings};
+use crate::provider::keys::Case;
 use crate::provider::resources::rotation::remember_former;
 use crate::provider::resources::timeout;
 use crate::provider::resources::workspace_binding::{ATTACH, Examined, WorkspaceBindingModel};
@@ -49,7 +50,8 @@ async fn versions(
             (Some(_), _) => key.clone(),
             (None, Some(own)) if now.has(case, key, rotates) => own.clone(),
             (None, _) => {
-                let found = client.keys().azure().cloud().key(key).await;
+                let azure = client.keys().azure();
+                let found = azure.key(key, None, Some(now.id())).await;
                 let found = found.map_err(|error| no_version(key, case, &error))?;
                 key.with_version(&found.version)
             }
@@ -123,7 +125,7 @@ pub(in super::super) async fn attach(
     }
     let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
     let orders = Orders {
-        keys,
+        keys: by_version(keys, &set),
         deadline,
         wait_for_compute: length(&plan.wait_for_compute).unwrap_or_default(),
         settle_time: length(&plan.settle_time).unwrap_or(SETTLE),
@@ -170,7 +172,19 @@ pub(in super::super) async fn attach(
         }
         _ => now,
     };
-    Ok(showing(plan, &now))
+    Ok(filled(plan, &now))
+}
+
+/// The keys to watch while they settle: by the version that is attached, whatever becomes the newest one meanwhile.
+fn by_version(mut keys: Vec<Case>, set: &BTreeMap<UseCase, VaultKeyId>) -> Vec<Case> {
+    for one in &mut keys {
+        let Case::Azure(one) = one else { continue };
+        let case = one.question.cases.first();
+        if let Some(version) = case.and_then(|case| set.get(case)) {
+            one.key = version.clone();
+        }
+    }
+    keys
 }
 
 /// The key that a rotation of managed services takes from a workspace.

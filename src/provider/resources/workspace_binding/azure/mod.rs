@@ -107,7 +107,7 @@ pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
         if let Attr::Known(KeyReference::Configuration(id)) = config.wanted(case) {
             found.push(
                 Diagnostic::error(
-                    "A key configuration of a Databricks account is named for a workspace on Azure",
+                    "An Azure workspace needs a key configuration with an `azure` block",
                     format!(
                         "`{}` is the key configuration {id} of a Databricks account. On Azure, a workspace has keys of Key Vault or Managed \
                          HSM.\n\nUse the `id` of a `dbxcmk_key_configuration` with `azure = {{ key_vault_key_id = … }}`.",
@@ -127,8 +127,9 @@ pub(super) fn validate(config: &WorkspaceBindingModel) -> Diagnostics {
         found.push(
             Diagnostic::error(
                 "Only managed disks rotate by themselves",
-                "`rotate_managed_disks_to_latest_version` is true, and the binding has no `managed_disks_key_configuration_id`. Set it, or remove \
-                 the attribute.",
+                "`rotate_managed_disks_to_latest_version` is true, and the binding has no `managed_disks_key_configuration_id`. Remove \
+                 `rotate_managed_disks_to_latest_version`, or set a key for managed disks. A key for managed disks that is attached cannot be \
+                 detached: if the binding had one until now, put it back.",
             )
             .on("azure.rotate_managed_disks_to_latest_version"),
         );
@@ -161,16 +162,47 @@ fn unread(id: &WorkspaceResourceId, error: &AzureError) -> Diagnostics {
 
 /// The same model with what a workspace shows of itself.
 fn showing(mut model: WorkspaceBindingModel, now: &ArmWorkspace) -> WorkspaceBindingModel {
-    model.id = Attr::Known(now.id().to_string());
+    // As this binding writes it: the workspace may have been read for another resource that writes it otherwise.
+    let own = azure_of(&model).map(|(_, id)| id.to_string());
+    model.id = Attr::Known(own.unwrap_or_else(|| now.id().to_string()));
     model.workspace_id = now.number().into();
     model.workspace_name = text(now.id().id().name());
     model.workspace_status = text(now.state());
     model.region = text(now.location().unwrap_or_default());
-    model.pricing_tier = text(now.tier());
+    model.pricing_tier = text(now.tier().unwrap_or_default());
     if let Attr::Known(azure) = &mut model.azure {
         azure.storage_principal_id = now.storage_principal().ok().flatten().into();
         azure.managed_disks_principal_id = now.disks_principal().ok().flatten().into();
         azure.disk_encryption_set_id = now.disk_encryption_set().map(str::to_owned).into();
+    }
+    model
+}
+
+/// A planned binding with what only the workspace shows; what the plan has promised stays as promised.
+fn filled(plan: WorkspaceBindingModel, now: &ArmWorkspace) -> WorkspaceBindingModel {
+    fn fill<T>(planned: &mut Attr<T>, shown: Attr<T>) {
+        if planned.is_unknown() {
+            *planned = shown;
+        }
+    }
+    let shown = showing(plan.clone(), now);
+    let mut model = plan;
+    fill(&mut model.id, shown.id);
+    fill(&mut model.workspace_id, shown.workspace_id);
+    fill(&mut model.workspace_name, shown.workspace_name);
+    fill(&mut model.workspace_status, shown.workspace_status);
+    fill(&mut model.region, shown.region);
+    fill(&mut model.pricing_tier, shown.pricing_tier);
+    if let (Attr::Known(own), Attr::Known(shown)) = (&mut model.azure, shown.azure) {
+        fill(&mut own.storage_principal_id, shown.storage_principal_id);
+        fill(
+            &mut own.managed_disks_principal_id,
+            shown.managed_disks_principal_id,
+        );
+        fill(
+            &mut own.disk_encryption_set_id,
+            shown.disk_encryption_set_id,
+        );
     }
     model
 }
@@ -253,10 +285,13 @@ pub(super) async fn plan(
     let client = cx.client();
     let azure = client.keys().azure();
     if let Attr::Known(block) = &plan.model.azure {
-        plan.model.id = block
-            .workspace_resource_id
-            .as_ref()
-            .map(ToString::to_string);
+        let id = &block.workspace_resource_id;
+        plan.model.id = id.as_ref().map(ToString::to_string);
+        // Whatever else the workspace shows is not known before the apply has read it: the plan is made twice, and what the first one
+        // knows, the second one has to know as well.
+        if change.prior.is_none() {
+            plan.model.workspace_name = id.as_ref().map(|id| id.id().name().to_owned());
+        }
     }
     let same_workspace =
         |prior: &&WorkspaceBindingModel| match (azure_of(prior), azure_of(&plan.model)) {
@@ -298,9 +333,6 @@ pub(super) async fn plan(
         Err(error) => return Err(unread(&id, &error).into()),
     };
     let missing = missing(&plan.model, rotates, &now);
-    if change.differs {
-        plan_computed(&mut plan.model, &now);
-    }
     let Examined { findings, .. } = examine(client, &plan.model, &now, Stage::Plan).await;
     let unknown = UseCase::ALL.map(|case| (case.attribute(), plan.model.wanted(case).is_unknown()));
     if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
@@ -326,27 +358,6 @@ pub(super) async fn plan(
     )?)
 }
 
-/// What a plan knows of what the workspace will show.
-fn plan_computed(model: &mut WorkspaceBindingModel, now: &ArmWorkspace) {
-    model.workspace_id = now.number().map_or(Attr::Unknown, Attr::Known);
-    model.workspace_name = text(now.id().id().name());
-    model.region = text(now.location().unwrap_or_default());
-    model.pricing_tier = text(now.tier());
-    model.workspace_status = Attr::Unknown;
-    if let Attr::Known(azure) = &mut model.azure {
-        // What is not there yet may come with this apply, from this resource or from another one.
-        let known = |shown: Result<Option<PrincipalId>, String>| match shown {
-            Ok(Some(principal)) => Attr::Known(principal),
-            _ => Attr::Unknown,
-        };
-        azure.storage_principal_id = known(now.storage_principal());
-        azure.managed_disks_principal_id = known(now.disks_principal());
-        azure.disk_encryption_set_id = now
-            .disk_encryption_set()
-            .map_or(Attr::Unknown, |id| Attr::Known(id.to_owned()));
-    }
-}
-
 /// Keys that the configuration does not name any more: that of workspace storage goes back to Microsoft's, the others cannot be removed.
 fn refuse_or_warn_removal(
     cx: &Context<Client>,
@@ -367,7 +378,7 @@ fn refuse_or_warn_removal(
         resets = true;
         cx.warn(
             Diagnostic::warning(
-                "Workspace storage goes back to a key of Microsoft",
+                "Workspace storage will use a Microsoft-managed key",
                 format!(
                     "The configuration no longer names `{}`. This apply takes the key {before} from the storage account of the workspace, which is \
                      then encrypted with a key that Microsoft manages.\n\nTo keep the key, restore the attribute:\n\n  {} = \"{before}\"",

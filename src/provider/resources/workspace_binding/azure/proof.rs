@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{WorkspaceBindingAzure, key_of};
 use crate::clouds::azure::ArmWorkspace;
-use crate::preflight::azure::{Question, judge_workspace};
+use crate::preflight::azure::{Judged, Question, judge_version, judge_workspace, state_of};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Subject};
 use crate::provider::client::Client;
+use crate::provider::diagnose::as_warnings;
 use crate::provider::keys::{AzureCase, Case};
 use crate::provider::resources::workspace_binding::{
     Examined, WorkspaceBindingModel, place as of_attribute,
 };
 use crate::requirements::azure::{follows_new_versions, roles_before, roles_of};
-use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::VaultKeyId;
+use crate::vocabulary::{KeyState, UseCase};
 
 /// The attribute that a finding is about.
 pub(super) fn place(finding: &Finding) -> &'static str {
@@ -49,6 +50,8 @@ pub(super) async fn examine(
         let Some(key) = key_of(model, case) else {
             continue;
         };
+        let judged = about.judged(case, key, now.has(case, key, rotates));
+        let former = about.former(case, &judged);
         // The disk encryption set that the attach makes, or that is there, gets its access from this binding.
         let has_set = matches!(now.disks_principal(), Ok(Some(_)));
         let roles = match (has_set, grants) {
@@ -57,7 +60,8 @@ pub(super) async fn examine(
         };
         let (needers, not_known) = azure.needers(&[case], Some(now), None, roles).await;
         let question = Question {
-            cases: vec![case],
+            cases: judged.cases,
+            used_for: judged.used_for,
             needers,
             not_known,
             workspace: Some(now.id().clone()),
@@ -65,10 +69,16 @@ pub(super) async fn examine(
             tenant: now.tenant().map(str::to_owned),
             stage,
         };
+        if let Some(former) = former {
+            for finding in of_former(client, now, former, stage).await {
+                examined.add(finding);
+            }
+        }
         let one = Case::Azure(Box::new(AzureCase {
-            key: key.clone(),
+            key: judged.key,
             vault: None,
             question,
+            roles: Some(roles),
         }));
         let found = client.keys().examine(std::slice::from_ref(&one)).await;
         for finding in found.concat() {
@@ -88,8 +98,33 @@ pub(super) async fn examine(
     examined.errors_first()
 }
 
-/// The version that a workspace has of a key, and the current one.
-type Versions = (VaultKeyId, VaultKeyId);
+/// What there is to say about a version that the workspace has until another one takes its place: it is needed until then, and no reason to
+/// refuse the change.
+async fn of_former(
+    client: &Client,
+    now: &ArmWorkspace,
+    former: Judged,
+    stage: Stage,
+) -> Vec<Finding> {
+    let azure = client.keys().azure();
+    let facts = azure
+        .facts(&former.key, None, Some(now.id()), &[], stage)
+        .await;
+    let question = Question {
+        cases: former.cases,
+        used_for: former.used_for,
+        needers: Vec::new(),
+        not_known: Vec::new(),
+        workspace: Some(now.id().clone()),
+        location: None,
+        tenant: None,
+        stage,
+    };
+    as_warnings(judge_version(&facts, &question))
+}
+
+/// The version that a workspace has of a key, and the newest one, with the state of that one.
+type Versions = (VaultKeyId, VaultKeyId, String);
 
 /// The versions, where a workspace stays at an older one of a key of which the configuration names none.
 async fn pinned(
@@ -99,7 +134,7 @@ async fn pinned(
     key: &VaultKeyId,
     rotates: bool,
 ) -> Option<Versions> {
-    if key.version().is_some() || follows_new_versions(case, rotates) {
+    if key.version().is_some() {
         return None;
     }
     let attached = now.key(case);
@@ -112,12 +147,37 @@ async fn pinned(
     let Fact::Known(current) = &facts.key else {
         return None;
     };
+    let state = state_of(current, facts.at);
     let current = key.with_version(&current.version);
-    (*attached != current).then(|| (attached.clone(), current))
+    // What follows by itself is behind only for a while, unless it cannot follow.
+    let is_behind = state != KeyState::Enabled || !follows_new_versions(case, rotates);
+    (is_behind && attached.version().is_some() && *attached != current)
+        .then(|| (attached.clone(), current, state.to_string()))
 }
 
-fn at_older_version((own, current): &Versions, cases: &[UseCase]) -> Finding {
+/// A newest version that cannot be used, and that nobody uses.
+fn before_an_unusable_version((own, current, state): &Versions, cases: &str) -> Finding {
+    Id::AzureVersionPinned
+        .warning(Subject::Workspace)
+        .summary("The newest version of the key cannot be used")
+        .found(format!(
+            "The newest version {} of {} is in the state {state}. The workspace uses the version {} for {cases}.",
+            current.version().unwrap_or_default(),
+            own.versionless(),
+            own.version().unwrap_or_default()
+        ))
+        .why("The workspace keeps working. Whatever is attached to the key without a version would get the newest one, and fail.")
+        .remedy(format!(
+            "Enable the newest version, or pin the one that is used:\n\n  key_vault_key_id = \"{own}\""
+        ))
+}
+
+fn at_older_version(versions: &Versions, cases: &[UseCase]) -> Finding {
+    let (own, current, state) = versions;
     let listed: Vec<&str> = cases.iter().map(|case| case.in_words()).collect();
+    if *state != KeyState::Enabled.to_string() {
+        return before_an_unusable_version(versions, &listed.join(" and "));
+    }
     let also = match cases.contains(&UseCase::ManagedDisks) {
         true => {
             " Or let managed disks follow by themselves: `rotate_managed_disks_to_latest_version = true`."
@@ -134,8 +194,8 @@ fn at_older_version((own, current): &Versions, cases: &[UseCase]) -> Finding {
             current.version().unwrap_or_default()
         ))
         .why(
-            "The configuration names no version, so the workspace stays at the version that was current when the key was attached. It works as long \
-             as that version is enabled.",
+            "The configuration names no version, so the workspace stays at the version that was current when the key was attached. That version \
+             has to stay enabled.",
         )
         .remedy(
             Remedy::say("To move to the current version, name it (`azurerm_key_vault_key.….id`):")
