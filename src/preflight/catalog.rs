@@ -243,7 +243,7 @@ catalog! {
         "For managed disks, the vault must be in the region of the workspace.";
     AzureVaultNetwork "azure-vault-network" Error Refused "The network rules of the vault shut Databricks out"
         "Azure Databricks, Azure Storage and Azure Disk Storage reach the key as trusted services of Microsoft.";
-    AzurePrincipalMissing "azure-principal-missing" Error Refused "A principal that needs the key may not use it"
+    AzurePrincipalMissing "azure-principal-missing" Error Refused "A principal that needs the key is not allowed to use it"
         "The message names the principal and the command. `dbxcmk_key_policy` grants it.";
     AzurePrincipalNotSeen "azure-principal-not-seen" ErrorAtApply Refused "Who may use the key could not be read"
         "Allow the identity that runs Terraform to read role assignments.";
@@ -251,7 +251,7 @@ catalog! {
         "Deny assignments come before role assignments.";
     AzurePrincipalPerhapsDenied "azure-principal-perhaps-denied" Warning Allowed "A deny assignment may take the key from a principal that needs it"
         "The provider does not read the members of groups and does not decide conditions.";
-    AzurePrincipalConditional "azure-principal-conditional" ErrorAtApply Refused "A principal may use the key only under a condition"
+    AzurePrincipalConditional "azure-principal-conditional" ErrorAtApply Refused "A principal is allowed to use the key only under a condition"
         "The provider does not decide conditions of role assignments. The message quotes them.";
     AzurePrincipalUnknownRole "azure-principal-unknown-role" ErrorAtApply Refused "A principal has a role whose permissions are not known"
         "The role may contain the permissions. Grant Key Vault Crypto Service Encryption User, which does.";

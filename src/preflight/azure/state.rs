@@ -247,7 +247,7 @@ fn unexplained(id: &VaultKeyId, why: &Unreadable, stage: Stage) -> Finding {
     let remedy = match (&why.remedy, why.is_missing) {
         (Some(remedy), _) => remedy.clone(),
         (None, true) => Remedy::say(
-            "Check the identifier. If the key was purged, what was encrypted with it cannot be read any more. To list the keys of the vault:",
+            "Check the identifier. If the key was purged, what was encrypted with it cannot be read anymore. To list the keys of the vault:",
         )
         .run([format!("az keyvault key list {} --query \"[].kid\"", vault_option(id))]),
         (None, false) => Remedy::say(
@@ -269,7 +269,9 @@ pub(super) fn shut_out(id: &VaultKeyId, barrier: &Barrier) -> Finding {
             .found(format!("The provider could not read {id}: {why}."))
             .why("Without a token the provider can neither read the key nor prove who may use it, and an apply would fail.")
             .remedy(
-                "Give the provider an identity of Azure: the `azure` block, the ARM_ environment variables, or `az login`.",
+                "Give the provider one of these:\n  - `azure.client_id` and `azure.client_secret`, or ARM_CLIENT_ID, ARM_CLIENT_SECRET and \
+                 ARM_TENANT_ID\n  - `azure.use_oidc = true`, in GitHub Actions or Azure DevOps\n  - `azure.use_msi = true`, on a machine with a \
+                 managed identity\n  - `az login`",
             ),
         Barrier::OtherCloud { configured } => Id::AzureKeyCloud
             .error(Subject::Key)

@@ -402,6 +402,12 @@ impl AzureKeys {
         let cell = Arc::clone(lock(&self.keys).entry(key.clone()).or_default());
         let read = || self.read_version(key, named, workspace);
         let version = cell.get_or_init(read).await.clone();
+        if let (None, Fact::Known(found)) = (key.version(), &version.key) {
+            // The newest version is read already, for whoever asks for it by name.
+            let named = key.with_version(&found.version);
+            let cell = Arc::clone(lock(&self.keys).entry(named).or_default());
+            let _ = cell.set(version.clone());
+        }
         let place = match version.barrier {
             None => self.place(key, named, workspace).await,
             // Whoever gives no token for one thing gives none for another.
@@ -443,6 +449,7 @@ impl AzureKeys {
     pub(super) async fn examine(&self, case: &AzureCase) -> Vec<Finding> {
         let stage = case.question.stage;
         let mut question = case.question.clone();
+        let mut was_asked_again = false;
         let mut policies = self.walk.subscribe();
         let patience = Instant::now() + PATIENCE;
         let name: Key = case.key.versionless().into();
@@ -451,6 +458,12 @@ impl AzureKeys {
             let facts = self.facts_for(case, &question).await;
             let findings = judge(&facts, &question);
             let may_change = findings.iter().any(may_be_granted);
+            if may_change && stage == Stage::Apply && !was_asked_again {
+                // A key policy of this run may have made identities since the workspace was read.
+                question = self.asked_again(case, question).await;
+                was_asked_again = true;
+                continue;
+            }
             if !may_change || !self.walk.expects(&name, stage, &progress) {
                 return findings;
             }
@@ -470,9 +483,7 @@ impl AzureKeys {
                         .collect(),
                 };
             }
-            if stage == Stage::Apply {
-                question = self.asked_again(case, question).await;
-            }
+            was_asked_again = false;
         }
     }
 

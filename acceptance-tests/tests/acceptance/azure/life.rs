@@ -113,7 +113,7 @@ fn storage_goes_back_and_the_others_stay() {
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions(BINDING), "update");
     plan.run
-        .warning("Workspace storage goes back to a key of Microsoft");
+        .warning("Workspace storage will use a Microsoft-managed key");
     stage.workdir.apply();
     assert_eq!(
         stage.arm_text("/properties/parameters/encryption/value/keySource"),

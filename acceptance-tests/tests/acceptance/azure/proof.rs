@@ -95,7 +95,7 @@ fn what_is_wrong_offline_is_said_at_validate() {
             binding(&format!(
                 "{on_azure}\n  managed_services_key_configuration_id = \"{id}\""
             )),
-            "A key configuration of a Databricks account is named for a workspace on Azure",
+            "An Azure workspace needs a key configuration with an `azure` block",
             "key_vault_key_id",
         ),
         (
@@ -357,7 +357,7 @@ fn access_counts_wherever_it_comes_from() {
         (
             "nothing",
             |_| {},
-            "A principal that needs the key may not use it",
+            "A principal that needs the key is not allowed to use it",
             "az role assignment create",
         ),
         (
@@ -369,7 +369,7 @@ fn access_counts_wherever_it_comes_from() {
                     DATABRICKS,
                 )
             },
-            "A principal that needs the key may not use it",
+            "A principal that needs the key is not allowed to use it",
             "lacks get, wrapKey, unwrapKey",
         ),
         (
@@ -381,7 +381,7 @@ fn access_counts_wherever_it_comes_from() {
                     DATABRICKS,
                 )
             },
-            "A principal that needs the key may not use it",
+            "A principal that needs the key is not allowed to use it",
             "dbxcmk_key_policy",
         ),
         (
@@ -406,7 +406,7 @@ fn access_counts_wherever_it_comes_from() {
                     DATABRICKS,
                 )
             },
-            "A principal that needs the key may not use it",
+            "A principal that needs the key is not allowed to use it",
             "lacks wrapKey, unwrapKey",
         ),
         (
@@ -448,7 +448,7 @@ fn access_counts_wherever_it_comes_from() {
     let stage = Stage::on_azure();
     stage.configure_azure(&managed_services(&key_id(POLICY_VAULT)));
     let run = stage.workdir.refused_plan();
-    let error = run.error("A principal that needs the key may not use it");
+    let error = run.error("A principal that needs the key is not allowed to use it");
     assert!(
         error.detail.contains("az keyvault set-policy"),
         "{}",
@@ -481,7 +481,7 @@ fn what_cannot_be_decided_is_said() {
     let plan = stage.workdir.plan();
     let warning = plan
         .run
-        .warning("A principal may use the key only under a condition");
+        .warning("A principal is allowed to use the key only under a condition");
     assert!(
         warning.detail.contains("StringEquals 'main'"),
         "{}",
@@ -490,7 +490,7 @@ fn what_cannot_be_decided_is_said() {
     stage
         .workdir
         .failed_apply()
-        .error("A principal may use the key only under a condition");
+        .error("A principal is allowed to use the key only under a condition");
 
     let stage = Stage::on_azure();
     stage.allow_databricks(OWN_VAULT);
@@ -507,12 +507,17 @@ fn what_cannot_be_decided_is_said() {
     stage.workdir.empty_plan();
 }
 
-/// A vault that lets only others in is read by Resource Manager; the key itself is named as unreadable, and an apply stops.
+/// A vault that lets only others in is read by Resource Manager; where that is not allowed either, an apply stops.
 #[test]
 fn a_firewall_is_explained() {
     let stage = Stage::on_azure();
     stage.allow_databricks(OWN_VAULT);
-    stage.azure(|azure| azure.closed.insert(OWN_VAULT.to_owned()));
+    stage.azure(|azure| {
+        azure.closed.insert(OWN_VAULT.to_owned());
+        azure
+            .denied
+            .insert("Microsoft.KeyVault/vaults/keys/read".to_owned());
+    });
     stage.configure_azure(&managed_services(&first_version(OWN_VAULT)));
     let plan = stage.workdir.plan();
     let warning = plan.run.warning("The key in the vault could not be read");
@@ -521,10 +526,75 @@ fn a_firewall_is_explained() {
         "{}",
         warning.detail
     );
+    assert!(!warning.detail.contains('\r'), "{}", warning.detail);
     let run = stage.workdir.failed_apply();
     let error = run.error("The key in the vault could not be read");
-    assert!(error.detail.contains("ip_rules"), "{}", error.detail);
+    assert!(
+        error.detail.contains("ip_rules") && error.detail.contains("Resource Manager"),
+        "{}",
+        error.detail
+    );
     assert_eq!(stage.asked_times("PUT"), 0);
+}
+
+/// Each row: a slip of the configuration, and the one error of the plan.
+#[test]
+fn slips_are_refused_at_plan() {
+    let policy = |vault: &str, more: &str| {
+        format!(
+            "\nresource \"dbxcmk_key_policy\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  azure = {{\n    key_vault_key_id  = \"{}\"\n    \
+             vault_resource_id = \"{vault}\"\n    {more}\n  }}\n}}\n",
+            key_id(OWN_VAULT)
+        )
+    };
+    let configuration = |key: &str| {
+        format!(
+            "\nresource \"dbxcmk_key_configuration\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  azure = {{\n    key_vault_key_id = \"{key}\"\n  \
+             }}\n}}\n"
+        )
+    };
+    let vault = vault_id(OWN_VAULT);
+    let application = "databricks_principal_id = \"2ff814a6-3304-4ab8-85cb-cd0e6f879c1d\"";
+    let rows = [
+        (
+            "",
+            policy(&vault, application),
+            "Invalid object ID",
+            "az ad sp show",
+        ),
+        (
+            "",
+            policy(&vault.replace("/lakehouse/", "/elsewhere/"), ""),
+            "The vault of the key does not exist",
+            "az resource list",
+        ),
+        (
+            "",
+            configuration(&format!("{}/{}", key_id(OWN_VAULT), "f".repeat(32))),
+            "The key does not have this version",
+            "list-versions",
+        ),
+        (
+            "client_secret = \"wrong\"",
+            configuration(&key_id(OWN_VAULT)),
+            "Azure gives the provider no token",
+            "az login",
+        ),
+        (
+            "environment = \"usgovernment\"",
+            configuration(&key_id(OWN_VAULT)),
+            "The key is in another Azure environment than the provider",
+            "ARM_ENVIRONMENT",
+        ),
+    ];
+    for (more, text, summary, words) in rows {
+        let stage = Stage::on_azure();
+        stage.configure_azure_with(more, &text);
+        let run = stage.workdir.refused_plan();
+        let error = run.error(summary);
+        assert!(error.detail.contains(words), "{summary}: {}", error.detail);
+        assert_eq!(run.errors(), 1, "{}", run.shown());
+    }
 }
 
 /// Without purge protection a key can be lost for good: a warning that can be silenced.
@@ -582,7 +652,7 @@ fn what_azure_refuses_itself_is_explained() {
         "{}",
         error.detail
     );
-    run.warning("A principal that needs the key may not use it");
+    run.warning("A principal that needs the key is not allowed to use it");
     assert_eq!(
         stage.workdir.addresses(),
         ["dbxcmk_key_configuration.lakehouse"]

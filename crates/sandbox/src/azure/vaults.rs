@@ -52,6 +52,9 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
             return list(shared, kind);
         }
     }
+    if let Some((id, key)) = lower.split_once("/keys/") {
+        return one_key(shared, request, id, key);
+    }
     let (id, operation) = match lower.split_once("/accesspolicies/") {
         Some((id, operation)) => (id.to_owned(), Some(operation.to_owned())),
         None => (lower, None),
@@ -78,6 +81,51 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
         }
         _ => refusal(405, "MethodNotAllowed", "The method is not allowed here."),
     }
+}
+
+/// A key as Resource Manager shows it, whatever the firewall of its vault lets in. Source: Microsoft.KeyVault REST API, Keys - Get and Keys -
+/// Get Version.
+fn one_key(shared: &Shared, request: &Request, id: &str, key: &str) -> Answer {
+    if request.method != "GET" {
+        return refusal(405, "MethodNotAllowed", "The method is not allowed here.");
+    }
+    if let Some(refused) = denied(shared, "Microsoft.KeyVault/vaults/keys/read", id) {
+        return refused;
+    }
+    let (name, version) = match key.split_once("/versions/") {
+        Some((name, version)) => (name, Some(version)),
+        None => (key, None),
+    };
+    let mut world = shared.world();
+    let azure = &mut world.now.azure;
+    let vault = id.rsplit('/').next().unwrap_or_default();
+    let own = azure.keys.get(&(vault.to_owned(), name.to_owned()));
+    let found = own.filter(|key| key.deleted.is_none()).and_then(|key| {
+        let mut versions = key.versions.iter();
+        match version {
+            None => versions.next_back(),
+            Some(version) => versions.find(|one| one.name == version),
+        }
+    });
+    let Some(found) = found else {
+        return not_found(&format!("{id}/keys/{key}"));
+    };
+    let domain = if vault == HSM { "managedhsm" } else { "vault" };
+    let uri = format!("https://{vault}.{domain}.azure.net/keys/{name}");
+    let mut attributes = json!({ "enabled": found.enabled, "created": found.created, "recoveryLevel": found.recovery_level });
+    for (field, moment) in [("nbf", found.not_before), ("exp", found.expires)] {
+        if let Some(moment) = moment {
+            attributes[field] = json!(moment);
+        }
+    }
+    let properties = json!({
+        "attributes": attributes, "kty": found.kind, "keyOps": found.operations, "keySize": found.bits,
+        "keyUri": uri, "keyUriWithVersion": format!("{uri}/{}", found.name),
+    });
+    Answer::json(
+        200,
+        &json!({ "id": format!("{id}/keys/{key}"), "name": name, "type": "Microsoft.KeyVault/vaults/keys", "properties": properties }),
+    )
 }
 
 fn list(shared: &Shared, kind: &str) -> Answer {

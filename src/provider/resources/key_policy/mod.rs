@@ -217,7 +217,7 @@ impl Resource for KeyPolicyResource {
             ])
             .or([
                 IdentityAttribute::new("key_vault_key_id", "the identifier of the key on Azure")
-                    .path("azure.key_vault_key_id"),
+                    .path("id"),
                 IdentityAttribute::new("vault_resource_id", "the resource ID of its vault")
                     .path("azure.vault_resource_id"),
                 IdentityAttribute::new(

@@ -3,6 +3,7 @@
 
 mod in_use;
 mod own;
+mod promise;
 mod write;
 
 pub(super) use self::write::{delete, put};
@@ -16,7 +17,8 @@ use self::own::{added, adopt};
 use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
-    Access, AccessModel, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
+    Access, AccessModel, Judged, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
+    judged_versions,
 };
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
@@ -51,20 +53,14 @@ pub struct KeyPolicyAzure {
 
 pub(super) fn attributes() -> Vec<Attribute> {
     vec![
+        // Another version is the same key, and reaches what refers to this attribute; another key asks for a replacement (`promise`).
         Attribute::string("key_vault_key_id")
             .required()
-            .replaces()
             .format::<VaultKeyId>("Invalid key identifier")
-            .same_meaning(|one, other| {
-                let read = |value: &tfplugin::value::Value| value.as_str()?.parse::<VaultKeyId>().ok();
-                match (read(one), read(other)) {
-                    // Access is given on the key, whatever its version.
-                    (Some(one), Some(other)) => one.is_same_key(&other),
-                    _ => false,
-                }
-            })
+            .same_meaning(same::<VaultKeyId>)
             .describe(
-                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). Access counts for all its versions.",
+                "Identifier of the key in Key Vault or Managed HSM (`azurerm_key_vault_key.….versionless_id`). Access counts for all its versions. \
+                 Another key replaces this resource.",
             ),
         Attribute::string("vault_resource_id")
             .required()
@@ -210,6 +206,7 @@ pub(super) async fn plan(
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Unfinished> {
     let outcome = plan_access(cx, change, plan).await;
+    promise::keep(cx, change, plan);
     let is_changing = plan.model.azure.known().is_some_and(|azure| {
         let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
         prior.is_none_or(|prior| prior.principals != azure.principals)
@@ -375,6 +372,8 @@ async fn plan_principals(
         return Ok(BTreeSet::new());
     };
     keys.is_in_vault(&key, vault.clone());
+    let named = azure.databricks_principal_id.known();
+    named.into_iter().for_each(|own| keys.databricks_is(own));
     if !keys.is_known() {
         client.warn_of_unknown_clouds(cx);
         return Ok(BTreeSet::new());
@@ -431,7 +430,17 @@ async fn plan_principals(
             has_unknown: false,
         },
     );
-    let mut facts = keys.facts(&key, Some(&vault), None, &[], Stage::Plan).await;
+    // What the workspace uses is judged, and not what is newest.
+    let about = workspace.as_ref().map(ArmWorkspace::facts);
+    let judged = judged_versions(about.as_ref(), &key, &cases);
+    let judged = judged.into_iter().next().unwrap_or(Judged {
+        key: key.clone(),
+        cases: cases.clone(),
+        used_for: Vec::new(),
+    });
+    let mut facts = keys
+        .facts(&judged.key, Some(&vault), None, &[], Stage::Plan)
+        .await;
     // Whom this resource cannot find, it cannot grant either.
     facts.planned = Some(PlannedAccess {
         principals: wanted.iter().cloned().collect(),
@@ -452,7 +461,7 @@ async fn plan_principals(
     }
     let question = Question {
         cases,
-        used_for: Vec::new(),
+        used_for: judged.used_for,
         needers,
         not_known,
         workspace: azure.workspace_resource_id.known().cloned(),
@@ -589,6 +598,7 @@ pub(super) async fn read(
     let there = granted(&facts, &needers);
     let at = azure.workspace_resource_id.known();
     adopt(cx, &facts, &key, &vault, at, &there, &needers).await;
+    promise::note(cx, &key, &needers);
     if is_imported {
         let of = |role: Role| {
             needers

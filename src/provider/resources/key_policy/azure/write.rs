@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::in_use::{Removal, refuse_removal};
 use super::own::{ADDED, AWAITS_DISKS, added, adopt};
-use super::{is_shared, key_name, name_of, parts, principals_in, unread};
+use super::{is_shared, key_name, name_of, parts, principals_in, promise, unread};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
 use crate::preflight::{Fact, Stage};
@@ -206,6 +206,7 @@ async fn put_access(
         .iter()
         .map(|needer| (needer.principal.clone(), needer))
         .collect();
+    promise::refuse_others(azure, &wanted.keys().cloned().collect())?;
     let mut own = added(cx, &key);
     for (principal, needer) in &wanted {
         let (who, mut given) = (needer.role.in_words(), false);

@@ -195,7 +195,7 @@ fn at_older_version(versions: &Versions, cases: &[UseCase]) -> Finding {
         ))
         .why(
             "The configuration names no version, so the workspace stays at the version that was current when the key was attached. That version \
-             has to stay enabled.",
+             must stay enabled.",
         )
         .remedy(
             Remedy::say("To move to the current version, name it (`azurerm_key_vault_key.….id`):")

@@ -1,0 +1,214 @@
+//! What a plan of a key policy promises. Terraform plans twice, at plan and again within the apply, and what the first plan knows, the second
+//! one has to know as well. So who needs access is promised from what the last refresh has noted, which both see, and never from a live
+//! read, which may fail or show something else the second time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{KeyPolicyAzure, KeyPolicyModel};
+use crate::provider::client::Client;
+use crate::provider::resources::{all_known, known_set, remembered};
+use crate::requirements::azure::{Needer, Role, roles_of};
+use crate::vocabulary::UseCase;
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
+use tfplugin::bridge::Attr;
+use tfplugin::context::Context;
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::path::Path;
+use tfplugin::resource::{Change, Plan};
+
+/// Private data: who had which role at the last refresh.
+const SEEN: &str = "seen";
+
+/// Who has which role, by the name of the role.
+type Seen = BTreeMap<String, String>;
+
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::AzureDatabricks => "databricks",
+        Role::StorageAccount => "storage",
+        Role::DiskEncryptionSet => "disks",
+    }
+}
+
+fn seen(cx: &Context<Client>, key: &VaultKeyId) -> Seen {
+    let follows = "It names who needs the key. The provider reads it again at the next refresh.";
+    remembered(cx, SEEN, key, follows).unwrap_or_default()
+}
+
+/// Effect: notes who needs the key. Who could not be looked up now keeps the place that the last note gave.
+pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, needers: &[Needer]) {
+    let mut all = seen(cx, key);
+    for one in needers {
+        all.insert(name(one.role).to_owned(), one.principal.to_string());
+    }
+    cx.set_private(SEEN, &all);
+}
+
+/// Who needs access for some use cases, by what was noted; `None` when somebody is missing there.
+fn noted(
+    seen: &Seen,
+    cases: &[UseCase],
+    databricks: Option<&PrincipalId>,
+) -> Option<BTreeSet<PrincipalId>> {
+    let mut all = BTreeSet::new();
+    for role in cases.iter().flat_map(|case| roles_of(*case)) {
+        let known = match (role, databricks) {
+            (Role::AzureDatabricks, Some(own)) => Some(own.clone()),
+            _ => seen.get(name(*role)).and_then(|text| text.parse().ok()),
+        };
+        match (known, role) {
+            (Some(principal), _) => drop(all.insert(principal)),
+            // It exists only after the binding, which gives it access.
+            (None, Role::DiskEncryptionSet) => {}
+            (None, _) => return None,
+        }
+    }
+    Some(all)
+}
+
+/// The principals to promise.
+fn principals(
+    seen: &Seen,
+    cases: Option<&[UseCase]>,
+    prior: &KeyPolicyAzure,
+    planned: &KeyPolicyAzure,
+    differs: bool,
+) -> Attr<Vec<Attr<PrincipalId>>> {
+    let is_same_place = prior.workspace_resource_id == planned.workspace_resource_id
+        && !planned.databricks_principal_id.is_unknown();
+    let promised = cases
+        .filter(|_| is_same_place)
+        .and_then(|cases| noted(seen, cases, planned.databricks_principal_id.known()));
+    match promised {
+        Some(all) => known_set(all),
+        None if differs => Attr::Unknown,
+        None => prior.principals.clone(),
+    }
+}
+
+/// Effect: the plan promises only what the plan within the apply will know as well.
+pub(super) fn keep(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    plan: &mut Plan<KeyPolicyModel>,
+) {
+    let cases = all_known(&plan.model.use_cases);
+    let Attr::Known(azure) = &mut plan.model.azure else {
+        return;
+    };
+    let key = azure.key_vault_key_id.clone();
+    plan.model.id = key.as_ref().map(|key| key.versionless().to_string());
+    let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
+    let Some(prior) = prior else {
+        azure.principals = Attr::Unknown;
+        azure.access_model = Attr::Unknown;
+        return;
+    };
+    let Attr::Known(before) = &prior.key_vault_key_id else {
+        return;
+    };
+    // Access counts for all versions of a key: another version is the same key.
+    if key.known().is_none_or(|key| !key.is_same_key(before)) {
+        plan.replace.push(Path::of("azure.key_vault_key_id"));
+    }
+    if change.quiet {
+        return;
+    }
+    let seen = seen(cx, before);
+    azure.principals = principals(&seen, cases.as_deref(), prior, azure, change.differs);
+    let is_same = azure.principals == prior.principals && !change.differs;
+    azure.access_model = match is_same {
+        true => prior.access_model.clone(),
+        false => Attr::Unknown,
+    };
+}
+
+/// Refuses to give access to others than the plan has promised.
+///
+/// # Errors
+/// When somebody whom the plan names does not need the key anymore.
+pub(super) fn refuse_others(
+    planned: &KeyPolicyAzure,
+    wanted: &BTreeSet<PrincipalId>,
+) -> Result<(), Diagnostics> {
+    let promised = planned.principals();
+    let gone: Vec<String> = promised
+        .difference(wanted)
+        .map(|one| format!("  - {one}"))
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    Err(tfplugin::diagnostics::Diagnostic::error(
+        "Who needs the key has changed since the plan",
+        format!(
+            "The plan gives these principals the use of the key, and Azure does not show them as identities of the workspace or of AzureDatabricks \
+             anymore:\n{}\n\nNothing was changed. Plan again.",
+            gone.join("\n")
+        ),
+    )
+    .on("azure.workspace_resource_id")
+    .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const A: &str = "11111111-1111-4111-8111-111111111111";
+    const S: &str = "22222222-2222-4222-8222-222222222222";
+    const D: &str = "33333333-3333-4333-8333-333333333333";
+
+    /// Each row: who was noted in which role, for what, whom the configuration names, and who is promised; none: only after apply.
+    #[test]
+    fn who_was_noted_is_promised() -> Result<(), Box<dyn std::error::Error>> {
+        use UseCase::{ManagedDisks, ManagedServices, Storage};
+        type Row<'a> = (
+            &'a [(&'a str, &'a str)],
+            &'a [UseCase],
+            Option<&'a str>,
+            Option<&'a [&'a str]>,
+        );
+        let rows: [Row<'_>; 7] = [
+            (&[("databricks", A)], &[ManagedServices], None, Some(&[A])),
+            (
+                &[("databricks", A)],
+                &[ManagedServices, Storage],
+                None,
+                None,
+            ),
+            (
+                &[("databricks", A), ("storage", S)],
+                &[ManagedServices, Storage],
+                None,
+                Some(&[A, S]),
+            ),
+            (&[("databricks", A)], &[ManagedDisks], None, Some(&[A])),
+            (
+                &[("databricks", A), ("disks", D)],
+                &[ManagedDisks],
+                None,
+                Some(&[A, D]),
+            ),
+            (&[], &[ManagedServices], Some(A), Some(&[A])),
+            (&[("databricks", "x")], &[ManagedServices], None, None),
+        ];
+        for (seen, cases, databricks, expected) in rows {
+            let seen: Seen = seen
+                .iter()
+                .map(|(role, id)| ((*role).to_owned(), (*id).to_owned()))
+                .collect();
+            let databricks = databricks.map(str::parse).transpose()?;
+            let found = noted(&seen, cases, databricks.as_ref());
+            let expected = expected
+                .map(|all| {
+                    all.iter()
+                        .map(|one| one.parse())
+                        .collect::<Result<BTreeSet<PrincipalId>, _>>()
+                })
+                .transpose()?;
+            assert_eq!(found, expected, "{seen:?} {cases:?}");
+        }
+        Ok(())
+    }
+}
