@@ -24,8 +24,6 @@ pub enum Weight {
     Warning,
     /// A warning at plan, an error right before the call that attaches.
     ErrorAtApply,
-    /// An error where a workspace is known to use the key, a warning where none is.
-    ErrorInUse,
 }
 
 impl Weight {
@@ -34,7 +32,7 @@ impl Weight {
         match self {
             Self::Error => severity == Severity::Error,
             Self::Warning => severity == Severity::Warning,
-            Self::ErrorAtApply | Self::ErrorInUse => true,
+            Self::ErrorAtApply => true,
         }
     }
 
@@ -44,7 +42,6 @@ impl Weight {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::ErrorAtApply => "warning at plan, error at apply",
-            Self::ErrorInUse => "error where a workspace uses the key, otherwise warning",
         }
     }
 }
@@ -179,7 +176,7 @@ catalog! {
         "The purpose must be ENCRYPT_DECRYPT. It cannot be changed: create another key.";
     GcpKeyPrimary "gcp-key-primary" Error Refused "The Cloud KMS key has no enabled primary version"
         "New data cannot be encrypted without one, and data that the primary version encrypted cannot be read. The message shows the workspaces that use the key, the date of a destruction, and the commands that help.";
-    GcpKeyVersions "gcp-key-versions" ErrorInUse Refused "Old versions of the Cloud KMS key cannot be used"
+    GcpKeyVersions "gcp-key-versions" Warning Refused "Old versions of the Cloud KMS key cannot be used"
         "Data that a disabled or scheduled version encrypted cannot be read, and is lost when the version is destroyed. Keep old versions enabled as long as data needs them.";
     GcpKeyJustifications "gcp-key-justifications" Error Refused "The Cloud KMS key allows no access reason"
         "A Key Access Justifications policy that is present and empty makes every use of the key fail.";

@@ -2,7 +2,7 @@
 
 use super::facts::{CryptoKey, CryptoKeyFacts, CryptoKeyVersion, VersionState};
 use super::gcloud;
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Severity, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
 use crate::vocabulary::gcp::{CryptoKeyName, seconds};
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -305,15 +305,13 @@ pub(super) fn others(
     }
     let each: Vec<String> = unusable.iter().map(|version| in_words(version)).collect();
     let commands = unusable.iter().flat_map(|version| again(name, version));
-    let (severity, why, remedy) = match users {
+    let (why, remedy) = match users {
         [] => (
-            Severity::Warning,
             "Data that such a version encrypted cannot be read until the version is enabled. After its destruction it is lost permanently.",
             Remedy::say("If a workspace has used the key, restore and enable these versions:")
                 .run(commands),
         ),
         _ => (
-            Severity::Error,
             "These workspaces cannot read the data that such a version encrypted, as soon as Databricks' cached data keys expire, until the \
              version is enabled. On the date of its destruction, that data is lost permanently.",
             restoring(name)
@@ -321,10 +319,8 @@ pub(super) fn others(
                 .run(commands),
         ),
     };
-    let finding = match severity {
-        Severity::Warning => Id::GcpKeyVersions.warning(Subject::Key),
-        Severity::Error => Id::GcpKeyVersions.error(Subject::Key),
-    };
+    // What new data is encrypted with works, so that no attach fails by it.
+    let finding = Id::GcpKeyVersions.warning(Subject::Key);
     let numbers: Vec<&str> = unusable.iter().map(|one| one.number.as_str()).collect();
     let which = match numbers.as_slice() {
         [one] => format!("Version {one}"),

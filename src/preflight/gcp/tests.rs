@@ -461,20 +461,20 @@ fn every_version_that_may_hold_data_is_judged() -> Outcome {
     let (error, warning) = (Severity::Error, Severity::Warning);
     let rows = [
         (vec![Disabled, Enabled], false, vec![old(warning)]),
-        (vec![Disabled, Enabled], true, vec![old(error)]),
-        (vec![DestroyScheduled, Enabled], true, vec![old(error)]),
+        (vec![Disabled, Enabled], true, vec![old(warning)]),
+        (vec![DestroyScheduled, Enabled], true, vec![old(warning)]),
         (vec![Destroyed, Enabled], true, vec![]),
         (vec![other("IMPORT_FAILED"), Enabled], true, vec![]),
         (vec![other("PENDING_GENERATION"), Enabled], true, vec![]),
         (
             vec![other("PENDING_EXTERNAL_DESTRUCTION"), Enabled],
             true,
-            vec![old(error)],
+            vec![old(warning)],
         ),
         (
             vec![other("SOMETHING_NEW"), Enabled],
             true,
-            vec![old(error)],
+            vec![old(warning)],
         ),
         (vec![Disabled], false, vec![primary(error)]),
         (vec![Disabled], true, vec![primary(error)]),
@@ -483,7 +483,7 @@ fn every_version_that_may_hold_data_is_judged() -> Outcome {
         (
             vec![DestroyScheduled, Disabled],
             true,
-            vec![primary(error), old(error)],
+            vec![primary(error), old(warning)],
         ),
         (vec![], true, vec![primary(error)]),
     ];

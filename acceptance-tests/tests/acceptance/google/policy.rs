@@ -482,7 +482,7 @@ fn what_others_want_stays() {
     });
     stage.configure(&renamed);
     let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
-    let warning = run.warning("Workspaces cannot use the key main");
+    let warning = run.warning("Workspaces cannot use the key lakehouse/cryptoKeys/main");
     assert!(warning.detail.contains(&name), "{}", warning.detail);
     stage.google(|google| {
         let policy = google.policies.entry(KEY.to_owned()).or_default();
@@ -493,13 +493,13 @@ fn what_others_want_stays() {
     let forced = renamed.replace(head, &format!("{head}\n  force_destroy = true"));
     stage.configure(&forced);
     let run = stage.workdir.apply();
-    run.warning("Workspaces can lose access to the key main");
+    run.warning("Workspaces can lose access to the key lakehouse/cryptoKeys/main");
     let (first, rest) = forced.split_once("resource \"dbxcmk_key_policy\"").unwrap();
     let (_, rest) = rest.split_once("\nresource ").unwrap();
     let gone = format!("{first}resource {rest}")
         .replace("  depends_on = [dbxcmk_key_policy.renamed]\n", "");
     stage.configure(&gone);
     let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
-    let warning = run.warning("Workspaces lose access to the key main");
+    let warning = run.warning("Workspaces lose access to the key lakehouse/cryptoKeys/main");
     assert!(warning.detail.contains(&name), "{}", warning.detail);
 }

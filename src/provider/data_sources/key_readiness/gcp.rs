@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
 use crate::preflight::gcp::{
-    Access, CryptoKeyFacts, Denial, Question, VersionState, access, denied_by, granted_by, judge,
-    state_of_primary,
+    Access, CryptoKeyFacts, Denial, Question, VersionState, access, denied_by, granted_by,
+    has_unusable_versions, judge, state_of_primary,
 };
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
@@ -172,7 +172,9 @@ impl KeyReadinessGcp {
                 Some(_) => "planned",
                 None => "live",
             },
-            is_known: matches!((&facts.key, &facts.versions), (Fact::Known(key), Fact::Known(_)) if is_usable(key)),
+            // A version that a workspace may have used and cannot be used is no key that is ready.
+            is_known: (question.users.is_empty() || !has_unusable_versions(&facts))
+                && matches!((&facts.key, &facts.versions), (Fact::Known(key), Fact::Known(_)) if is_usable(key)),
             findings: judge(&facts, &question),
             requirements: requirements(&facts, &question.usage),
             not_examined: not_examined(&facts, &question.usage),
