@@ -348,7 +348,8 @@ fn status(workspace: &WorkspaceFacts) -> Option<Finding> {
             workspace.status
         ))
         .why("Databricks attaches keys only to running workspaces.")
-        .remedy("Find the cause in the account console, and bring the workspace back to RUNNING. Then plan again.");
+        .remedy("Open the workspace in the account console, which shows the cause. If it stays in this status, open a support case with Databricks. \
+                 Plan again when it is RUNNING.");
     Some(finding)
 }
 
@@ -528,7 +529,7 @@ pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding>
         .collect();
     let finding = not_made_for(case)
         .found(format!(
-            "This plan creates the configuration, and it creates none for {case}: {}.",
+            "This plan creates the key configuration, but none of those that it creates has the use case {case}: {}.",
             each.join("; ")
         ))
         .remedy(Remedy::hint(Hint::AddUseCase(case)));

@@ -134,7 +134,7 @@ catalog! {
         "Terraform planned the resource before the `dbxcmk_key_policy` of the same configuration. Refer to `dbxcmk_key_policy.….aws.key_arn` instead of the key, so that Terraform plans and applies the policy first.";
     PolicyExplicitDeny "policy-explicit-deny" Error Refused "A statement denies what Databricks needs"
         "A Deny wins over every Allow. The message names the statement, and shows the condition that excludes Databricks from it.";
-    PolicyUndetermined "policy-undetermined" Error Allowed "It cannot be proven that an action is allowed"
+    PolicyUndetermined "policy-undetermined" Error Allowed "The provider cannot decide whether an action is allowed"
         "A condition depends on values that only the call itself has, such as a source address. If you know that Databricks meets the condition, ignore this finding.";
     PolicyGrantOnly "policy-grant-only" Warning Allowed "A grant, not the key policy, allows what is needed"
         "A grant can be revoked or retired, and the policy does not show it. Name the role in the policy.";

@@ -12,6 +12,12 @@ pub fn rfc3339(milliseconds: i64) -> Option<String> {
         .ok()
 }
 
+/// The same for a date until which something is needed: the next whole second, since nobody waits for milliseconds.
+pub fn until(milliseconds: i64) -> Option<String> {
+    let seconds = milliseconds.checked_add(999)?.div_euclid(1000);
+    rfc3339(seconds.checked_mul(1000)?)
+}
+
 /// This moment (RFC 3339, whole seconds).
 pub fn now() -> String {
     let now = OffsetDateTime::now_utc();
@@ -22,4 +28,22 @@ pub fn now() -> String {
 /// This moment in milliseconds since 1970.
 pub fn now_in_milliseconds() -> i64 {
     i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_deadline_is_a_whole_second_and_never_early() {
+        for (milliseconds, shown) in [
+            (0, Some("1970-01-01T00:00:00Z")),
+            (1, Some("1970-01-01T00:00:01Z")),
+            (1_000, Some("1970-01-01T00:00:01Z")),
+            (86_400_114, Some("1970-01-02T00:00:01Z")),
+            (i64::MAX, None),
+        ] {
+            assert_eq!(until(milliseconds).as_deref(), shown, "{milliseconds}");
+        }
+    }
 }

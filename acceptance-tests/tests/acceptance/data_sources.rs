@@ -255,7 +255,7 @@ fn a_policy_document_is_added_to_what_is_there() {
     stage
         .workdir
         .validated()
-        .error("Nobody could administer the key");
+        .error("The key policy would lock everyone out of the key");
     stage.configure(&body.replace("\"STORAGE\"", "\"MANAGED_DISKS\""));
     stage
         .workdir

@@ -331,7 +331,7 @@ fn advice_can_be_ignored_and_errors_cannot(over: Over) {
         stage.configure(&ignoring(id));
         let run = stage.workdir.validated();
         assert!(
-            run.error("This finding cannot be ignored")
+            run.error("Not a finding that can be ignored")
                 .detail
                 .contains(words),
             "{}",

@@ -52,19 +52,28 @@ pub fn required(
         diagnose::account("The workspace could not be read", &error).on("workspace_id")
     })?;
     found.ok_or_else(|| {
-        Diagnostic::error(
-            "The workspace does not exist in this Databricks account",
-            format!(
-                "The account {} has no workspace {id}. You find the number in the URL of the workspace (`?o=…`) and in the \
-                 account console. A `databricks_mws_workspaces` resource has it as `workspace_id`.\n\nIf the workspace was \
-                 deleted, remove this binding from the configuration. To destroy the rest of the configuration first, run \
-                 `terraform destroy -refresh=false`; without that flag, Terraform plans everything once before it destroys.",
-                account.id()
-            ),
+        missing(
+            account,
+            id,
+            "If the workspace was deleted, remove this binding from the configuration. To destroy the rest of the configuration first, run \
+             `terraform destroy -refresh=false`; without that flag, Terraform plans everything once before it destroys.",
         )
-        .on("workspace_id")
         .into()
     })
+}
+
+/// A workspace that the account does not have. `advice`: what to do if it was deleted.
+pub fn missing(account: &Account, id: WorkspaceId, advice: &str) -> Diagnostic {
+    Diagnostic::error(
+        "The workspace does not exist in this Databricks account",
+        format!(
+            "The account {} has no workspace {id}. You find the number in the URL of the workspace (`?o=…`) and in the account console. A \
+             `databricks_mws_workspaces` resource has it as `workspace_id`. Each cloud has its own account host: check `host` and \
+             `account_id` of the provider.\n\n{advice}",
+            account.id()
+        ),
+    )
+    .on("workspace_id")
 }
 
 /// A workspace as facts.

@@ -128,7 +128,7 @@ impl DataSource for KeyPolicyDocumentDataSource {
         };
         if aws.account_id.is_null() && aws.source_policy.is_null() {
             return Diagnostic::error(
-                "Nobody could administer the key",
+                "The key policy would lock everyone out of the key",
                 "A key policy without a statement for the key's own account locks everybody out. Set `account_id` to the AWS account of the \
                  key (`data.aws_caller_identity.….account_id`), or `source_policy` to the policy to which the statements are added.",
             )

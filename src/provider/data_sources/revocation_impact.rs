@@ -209,7 +209,7 @@ impl DataSource for RevocationImpactDataSource {
             )
             .into(),
             2.. => Diagnostic::error(
-                "The key is named twice",
+                "Conflicting arguments: a key has one name",
                 "Set only one of `aws`, `gcp`, `azure` and `key_configuration_id`.",
             )
             .on("key_configuration_id")

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{account, incomplete, list, text};
-use crate::provider::attach::account::{attached, required};
+use crate::provider::attach::account::{attached, missing};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{self, later};
 
@@ -155,8 +155,8 @@ impl DataSource for WorkspaceEncryptionDataSource {
             .on("workspace_id")
             .into(),
             (false, false) => Diagnostic::error(
-                "The workspace is named twice",
-                "Set either `workspace_id` or `azure`.",
+                "Conflicting arguments: `workspace_id` and `azure`",
+                "Both name a workspace. Set `workspace_id` on AWS and Google Cloud, and `azure` on Azure.",
             )
             .on("azure")
             .into(),
@@ -181,7 +181,20 @@ impl DataSource for WorkspaceEncryptionDataSource {
         let Attr::Known(id) = model.workspace_id else {
             return Err(incomplete().into());
         };
-        let workspace = required(account, id, client.reads().workspace(account, id).await)?;
+        let found = client
+            .reads()
+            .workspace(account, id)
+            .await
+            .map_err(|error| {
+                diagnose::account("The workspace could not be read", &error).on("workspace_id")
+            })?;
+        let workspace = found.ok_or_else(|| {
+            missing(
+                account,
+                id,
+                "If the workspace was deleted, remove this data source from the configuration.",
+            )
+        })?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);
         let configurations = client
             .reads()

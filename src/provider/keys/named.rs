@@ -92,7 +92,7 @@ pub fn check_named(
         .into()),
         [_] => Ok(()),
         [.., last] => Err(Diagnostic::error(
-            "The key is named twice",
+            "Conflicting arguments: a key has one name",
             "Set only one of `aws`, `gcp` and `azure`.",
         )
         .on(last)

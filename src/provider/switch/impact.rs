@@ -11,7 +11,7 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AnyKey, AzureUser, key_of};
-use crate::provider::moments::{now_in_milliseconds, rfc3339};
+use crate::provider::moments::{self, now_in_milliseconds};
 use crate::requirements::coverage::WorkspaceKeys;
 use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
 use crate::vocabulary::azure::VaultKeyId;
@@ -440,7 +440,7 @@ pub async fn impact(
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces: affected,
-        needed_until: until.and_then(rfc3339),
+        needed_until: until.and_then(moments::until),
         not_visible: users.not_visible,
     })
 }

@@ -228,7 +228,7 @@ impl DataSource for KeyReadinessDataSource {
         let (first, second) = (set.next(), set.next());
         if let Some((last, _)) = second {
             return Diagnostic::error(
-                "The key is named twice",
+                "Conflicting arguments: a key has one name",
                 "Set only one of `aws`, `gcp` and `azure`.",
             )
             .on(last)

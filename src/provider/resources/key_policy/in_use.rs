@@ -7,7 +7,7 @@ use crate::preflight::gcp::has_unusable_versions;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{Case, key_of};
-use crate::provider::moments::{now_in_milliseconds, rfc3339};
+use crate::provider::moments::{self, now_in_milliseconds};
 use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::provider::switch::needed_until;
 use crate::vocabulary::{AttachedKey, Key, UseCase};
@@ -142,7 +142,7 @@ pub(super) async fn refuse_after_rotation(
         now,
     );
     // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
-    let Some(until) = shown.and_then(rfc3339) else {
+    let Some(until) = shown.and_then(moments::until) else {
         return refuse_to_take_former(cx, key.as_str(), stage);
     };
     Err(Diagnostic::error(

@@ -798,7 +798,12 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
     let key: KeyArn = id.parse().map_err(|error: ArnError| {
         Diagnostic::error(
             "Not the ARN of a key",
-            format!("A dbxcmk_key_policy is imported by the ARN of its key, or on Google Cloud by the name of its key, but {error}."),
+            format!(
+                "A dbxcmk_key_policy is imported by the name of its key, but {error}.\n\nOn AWS, the name is the ARN of the key \
+                 (`arn:aws:kms:…:key/…`), on Google Cloud its resource name \
+                 (`projects/…/locations/…/keyRings/…/cryptoKeys/…`). On Azure, an import names the key, the vault and the workspace, with commas \
+                 between them: `https://….vault.azure.net/keys/…,/subscriptions/…/vaults/…,/subscriptions/…/workspaces/…`."
+            ),
         )
     })?;
     Ok(KeyPolicyModel::named(key))
