@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
-use acceptance_tests::azure::{self, OWN_VAULT, first_version};
+use acceptance_tests::azure::{self, OWN_VAULT, SECOND, first_version};
 use acceptance_tests::google::{self, KEY};
 use acceptance_tests::harness::providers::provider_binary;
 use acceptance_tests::harness::{Message, Run};
@@ -30,7 +30,9 @@ struct Row {
     stops_apply: bool,
 }
 
-const NOT_OF_THE_KEY: [&str; 8] = [
+const NOT_OF_THE_KEY: [&str; 9] = [
+    // The proof of a workspace knows it, and that of a key alone does not.
+    "workspace-account",
     "no-rotation",
     "short-window",
     "unprotected",
@@ -591,6 +593,34 @@ output "impact" {{
                     stage.change_version(OWN_VAULT, |version| version.enabled = false)
                 },
                 ids: &["azure-key-disabled"],
+                is_ready: false,
+                stops_plan: true,
+                stops_apply: true,
+            },
+            Row {
+                what: "a newer version, which nobody uses yet",
+                change: |stage, _| stage.new_version(OWN_VAULT, SECOND),
+                ids: &[],
+                is_ready: true,
+                stops_plan: false,
+                stops_apply: false,
+            },
+            Row {
+                what: "deleted, and recoverable",
+                change: |stage, _| {
+                    stage.change_vault_key(OWN_VAULT, |key| key.deleted = Some(1_800_000_000));
+                },
+                ids: &["azure-key-deleted"],
+                is_ready: false,
+                stops_plan: true,
+                stops_apply: true,
+            },
+            Row {
+                what: "expired",
+                change: |stage, _| {
+                    stage.change_version(OWN_VAULT, |version| version.expires = Some(1_000_000_000))
+                },
+                ids: &["azure-key-expired"],
                 is_ready: false,
                 stops_plan: true,
                 stops_apply: true,

@@ -344,6 +344,34 @@ mod the_account {
         );
     }
 
+    /// What the plan has promised stays as promised, whatever the account shows by then.
+    #[test]
+    fn a_workspace_that_changes_between_plan_and_apply_is_shown_by_the_next_plan() {
+        let stage = ready();
+        let whole = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        let one = whole
+            .lines()
+            .filter(|line| !line.contains("  storage_key_configuration_id"))
+            .collect::<Vec<_>>()
+            .join("\n");
+        assert_ne!(one, whole);
+        stage.workdir.configuration(&one);
+        stage.workdir.apply();
+        stage.workdir.configuration(&whole);
+        stage.workdir.plan();
+        stage.sandbox.with(|world| {
+            let fields = &mut world.workspace(WORKSPACE).fields;
+            fields.insert("workspace_name".to_owned(), json!("renamed"));
+        });
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        assert!(run.success, "{}", run.shown());
+        stage.workdir.apply();
+        assert_eq!(
+            stage.workdir.attribute(BINDING, "/workspace_name"),
+            "renamed"
+        );
+    }
+
     /// Between the last proof and the moment at which Databricks uses the key there is always a gap: what happens in it is seen, and the
     /// refusal is explained by the key as it is then, not by what the proof read.
     #[test]

@@ -138,6 +138,10 @@ pub struct KeyVersion {
     pub id: VaultKeyId,
     /// Whether it is enabled.
     pub enabled: bool,
+    /// Before when it does not encrypt.
+    pub not_before: Option<OffsetDateTime>,
+    /// From when on it does not encrypt.
+    pub expires: Option<OffsetDateTime>,
     /// When it was made.
     pub created: Option<OffsetDateTime>,
     /// Its tags.
@@ -252,6 +256,8 @@ impl Azure {
                     .parse()
                     .map_err(|error| AzureError::Malformed(format!("{error}")))?,
                 enabled: raw.attributes.enabled,
+                not_before: moment(raw.attributes.nbf),
+                expires: moment(raw.attributes.exp),
                 created: moment(raw.attributes.created),
                 tags: raw.tags.unwrap_or_default(),
             })

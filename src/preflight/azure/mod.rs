@@ -12,7 +12,7 @@ pub use facts::{
     Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
     PlannedAccess, Vault, VaultKey, VaultKeyFacts,
 };
-pub use state::{enabling, known_state, state_of};
+pub use state::{enabling, known_state, state_at, state_of};
 pub use workspace::{
     ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions,
 };

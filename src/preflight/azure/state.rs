@@ -63,13 +63,23 @@ fn user(question: &Question) -> Option<User> {
 
 /// The state of a version at a moment, in one word.
 pub fn state_of(key: &VaultKey, at: OffsetDateTime) -> KeyState {
-    if !key.enabled {
+    state_at(key.enabled, key.not_before, key.expires, at)
+}
+
+/// The same of what a list of versions shows.
+pub fn state_at(
+    is_enabled: bool,
+    not_before: Option<OffsetDateTime>,
+    expires: Option<OffsetDateTime>,
+    at: OffsetDateTime,
+) -> KeyState {
+    if !is_enabled {
         return KeyState::Disabled;
     }
-    if key.expires.is_some_and(|until| until <= at) {
+    if expires.is_some_and(|until| until <= at) {
         return KeyState::Other("Expired".to_owned());
     }
-    if key.not_before.is_some_and(|from| from > at) {
+    if not_before.is_some_and(|from| from > at) {
         return KeyState::Other("NotYetValid".to_owned());
     }
     KeyState::Enabled

@@ -133,7 +133,7 @@ pub struct VersionStatus {
 }
 
 impl VersionStatus {
-    /// Whether it can be used.
+    /// Whether it can be used for everything.
     pub fn is_enabled(&self) -> bool {
         self.state.eq_ignore_ascii_case("enabled")
     }
@@ -161,15 +161,22 @@ impl KeyStatus {
         for version in &mut self.versions {
             version.used_by = used_by(version);
         }
-        let is_cut_off = |one: &VersionStatus| !one.used_by.is_empty() && !one.is_enabled();
-        if self.state == KeyState::Enabled && self.versions.iter().any(is_cut_off) {
-            self.state = KeyState::Disabled;
+        let is_cut_off = |one: &&VersionStatus| !one.used_by.is_empty() && !one.is_enabled();
+        if self.state == KeyState::Enabled
+            && let Some(lost) = self.versions.iter().find(is_cut_off)
+        {
+            self.state = match lost.state.as_str() {
+                dates @ ("Expired" | "NotYetValid") => KeyState::from(dates),
+                _ => KeyState::Disabled,
+            };
         }
         self
     }
 
     /// Whether something of the key can be used.
     pub fn is_usable(&self) -> bool {
-        self.state == KeyState::Enabled || self.versions.iter().any(VersionStatus::is_enabled)
+        // An expired version still decrypts.
+        let decrypts = |one: &VersionStatus| one.is_enabled() || one.state == "Expired";
+        self.state == KeyState::Enabled || self.versions.iter().any(decrypts)
     }
 }

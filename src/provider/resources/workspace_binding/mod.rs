@@ -96,6 +96,18 @@ impl WorkspaceBindingModel {
         }
     }
 
+    /// A planned binding with what only the workspace shows. What the plan has promised stays as promised: a workspace that was renamed
+    /// meanwhile shows in the next plan.
+    fn filled_by(mut self, shown: Self) -> Self {
+        fill(&mut self.id, shown.id);
+        fill(&mut self.workspace_id, shown.workspace_id);
+        fill(&mut self.workspace_name, shown.workspace_name);
+        fill(&mut self.workspace_status, shown.workspace_status);
+        fill(&mut self.region, shown.region);
+        fill(&mut self.pricing_tier, shown.pricing_tier);
+        self
+    }
+
     /// Whether its workspace is one of Azure.
     fn is_azure(&self) -> bool {
         !self.azure.is_null()
@@ -150,6 +162,13 @@ pub fn binding_of(workspace: &Workspace) -> Result<WorkspaceBindingModel, Diagno
 /// When it shows a key that cannot be read.
 pub fn binding_of_arm(workspace: &ArmWorkspace) -> Result<WorkspaceBindingModel, Diagnostics> {
     azure::binding_of(workspace)
+}
+
+/// Gives a value that the plan left open.
+fn fill<T>(planned: &mut Attr<T>, shown: Attr<T>) {
+    if planned.is_unknown() {
+        *planned = shown;
+    }
 }
 
 /// Text that a service shows; empty is none.

@@ -13,6 +13,7 @@ use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, tagged, u
 use super::record::Record;
 use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
+use crate::preflight::azure::state_at;
 use crate::provider::diagnose;
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::VaultKeyId;
@@ -27,10 +28,13 @@ fn rfc3339(moment: Option<OffsetDateTime>) -> Option<String> {
 
 /// The state of a key: that of its newest version, which everybody uses who names none.
 fn state_of(versions: &[KeyVersion]) -> KeyState {
-    match versions.last() {
-        Some(newest) if newest.enabled => KeyState::Enabled,
-        _ => KeyState::Disabled,
-    }
+    versions.last().map_or(KeyState::Disabled, state_of_version)
+}
+
+/// The state of a version, in the words of the proof.
+fn state_of_version(version: &KeyVersion) -> KeyState {
+    let now = OffsetDateTime::now_utc();
+    state_at(version.enabled, version.not_before, version.expires, now)
 }
 
 /// A key as it is there, and when it is purged if it is deleted.
@@ -68,7 +72,7 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
                     "An enabled version has the tag `{TAG}`: another tool enabled it. `key restore` removes the tag."
                 ));
             }
-            if state_of(versions) != KeyState::Enabled && !others(versions).is_empty() {
+            if state_of(versions) == KeyState::Disabled && !others(versions).is_empty() {
                 notes.push(not_ours(versions));
             }
             KeyStatus {
@@ -99,7 +103,7 @@ fn listed(versions: &[KeyVersion]) -> Vec<VersionStatus> {
         .iter()
         .map(|one| VersionStatus {
             version: short(one),
-            state: if one.enabled { "Enabled" } else { "Disabled" }.to_owned(),
+            state: state_of_version(one).to_string(),
             is_current: Some(&one.id) == newest,
             deletion_date: None,
             disabled_since: since(one),

@@ -137,6 +137,8 @@ mod tests {
         KeyVersion {
             id: id.parse().expect("an identifier"),
             enabled,
+            not_before: None,
+            expires: None,
             created: None,
             tags: tags
                 .iter()

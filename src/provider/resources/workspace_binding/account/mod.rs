@@ -210,7 +210,7 @@ pub(super) async fn attach(
     match attached {
         Ok(now) => Ok(WorkspaceBindingModel {
             id: Attr::Known(id.to_string()),
-            ..plan.showing(&now)
+            ..plan.clone().filled_by(plan.showing(&now))
         }),
         Err(failure) => {
             Err(explained(cx, account, plan, *failure, prior.is_some(), progress).await)

@@ -8,7 +8,7 @@ pub(super) use self::attach::attach;
 use serde::{Deserialize, Serialize};
 
 use self::proof::{examine, place};
-use super::{Examined, WorkspaceBindingModel, cannot_detach, refuse_second_binding, text};
+use super::{Examined, WorkspaceBindingModel, cannot_detach, fill, refuse_second_binding, text};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::AttachedVaultKey;
 use crate::preflight::{Finding, Id, Stage};
@@ -180,20 +180,10 @@ fn showing(mut model: WorkspaceBindingModel, now: &ArmWorkspace) -> WorkspaceBin
 
 /// A planned binding with what only the workspace shows; what the plan has promised stays as promised.
 fn filled(plan: WorkspaceBindingModel, now: &ArmWorkspace) -> WorkspaceBindingModel {
-    fn fill<T>(planned: &mut Attr<T>, shown: Attr<T>) {
-        if planned.is_unknown() {
-            *planned = shown;
-        }
-    }
     let shown = showing(plan.clone(), now);
-    let mut model = plan;
-    fill(&mut model.id, shown.id);
-    fill(&mut model.workspace_id, shown.workspace_id);
-    fill(&mut model.workspace_name, shown.workspace_name);
-    fill(&mut model.workspace_status, shown.workspace_status);
-    fill(&mut model.region, shown.region);
-    fill(&mut model.pricing_tier, shown.pricing_tier);
-    if let (Attr::Known(own), Attr::Known(shown)) = (&mut model.azure, shown.azure) {
+    let azure = shown.azure.clone();
+    let mut model = plan.filled_by(shown);
+    if let (Attr::Known(own), Attr::Known(shown)) = (&mut model.azure, azure) {
         fill(&mut own.storage_principal_id, shown.storage_principal_id);
         fill(
             &mut own.managed_disks_principal_id,
