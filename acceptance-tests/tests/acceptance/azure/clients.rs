@@ -99,6 +99,7 @@ fn azures_own_clients_agree() {
                 "--acknowledge",
                 &workspace,
                 "--schedule-deletion",
+                "--skip-hold",
             ],
             &["restore", &id],
         ] {

@@ -54,7 +54,14 @@ fn googles_own_clients_and_documents_agree() {
     for arguments in [
         &["disable", KEY, "--acknowledge", &id][..],
         &["restore", KEY],
-        &["disable", KEY, "--acknowledge", &id, "--schedule-deletion"],
+        &[
+            "disable",
+            KEY,
+            "--acknowledge",
+            &id,
+            "--schedule-deletion",
+            "--skip-hold",
+        ],
         &["restore", KEY],
     ] {
         let status = Command::new(provider_binary())
