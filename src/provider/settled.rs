@@ -45,6 +45,9 @@ pub struct Rules {
     /// After how many looks in a row the value from before means that the change was undone, once the wanted value was seen or
     /// the object has changed; `None` where an old value is only an old read.
     pub undone_after: Option<u32>,
+    /// After how long at rest with the value from before the change counts as undone, although nothing of it ever showed; `None` where the
+    /// change may begin late.
+    pub kept_after: Option<Duration>,
     /// After how many looks in a row a third value means that somebody else has written; `None` where it counts as the old one.
     pub replaced_after: Option<u32>,
     /// How long the value has to stay after it arrived.
@@ -95,6 +98,7 @@ pub struct Watch {
     was_seen: bool,
     was_changing: bool,
     arrived: Option<Duration>,
+    kept_since: Option<Duration>,
 }
 
 impl Watch {
@@ -110,6 +114,7 @@ impl Watch {
             was_seen: false,
             was_changing: false,
             arrived: None,
+            kept_since: None,
         }
     }
 
@@ -143,7 +148,7 @@ impl Watch {
         if reached(self.another, self.rules.replaced_after) {
             return Next::Replaced;
         }
-        if reached(self.without, self.rules.undone_after) {
+        if reached(self.without, self.rules.undone_after) || self.is_kept(seen, at) {
             return Next::Undone;
         }
         if is_good
@@ -158,6 +163,17 @@ impl Watch {
             self.pause = self.rules.pauses.0;
         }
         self.again(at)
+    }
+
+    /// Whether the object has been at rest with the old value for so long that the change was not carried out.
+    fn is_kept(&mut self, seen: Seen, at: Duration) -> bool {
+        let is_old = seen.condition == Condition::Ready && seen.shows != Shows::Wanted;
+        let since = is_old.then(|| self.kept_since.unwrap_or(at));
+        self.kept_since = since;
+        match (since, self.rules.kept_after) {
+            (Some(since), Some(limit)) => at.saturating_sub(since) >= limit,
+            _ => false,
+        }
     }
 
     /// What follows when a look at `at` failed: one that fails is no reason to look away.
@@ -202,6 +218,7 @@ mod tests {
         Watch::new(Rules {
             in_a_row: 3,
             undone_after: Some(3),
+            kept_after: None,
             replaced_after: None,
             hold: Duration::from_secs(hold),
             deadline: Duration::from_secs(100),
@@ -209,10 +226,17 @@ mod tests {
         })
     }
 
+    fn over() -> Watch {
+        let mut watch = attach(0);
+        watch.rules.kept_after = Some(SECOND * 5);
+        watch
+    }
+
     fn policy() -> Watch {
         Watch::new(Rules {
             in_a_row: 5,
             undone_after: None,
+            kept_after: None,
             replaced_after: Some(2),
             hold: Duration::ZERO,
             deadline: Duration::from_secs(10),
@@ -274,6 +298,20 @@ mod tests {
                 "bbbbbb",
                 "again",
                 6,
+            ),
+            (
+                "where the change is known to be over, an old value that stays is one",
+                over(),
+                "bbbbbbbb",
+                "undone",
+                6,
+            ),
+            (
+                "a new value or a change in between begins anew",
+                over(),
+                "bbbbcbbwww",
+                "done",
+                10,
             ),
             (
                 "the old value after the new one is a revert",

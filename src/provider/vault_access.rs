@@ -4,10 +4,10 @@
 use std::time::Duration;
 
 use super::client::Client;
-use super::diagnose;
+use super::diagnose::{self, in_hcl};
 use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::azure::{AccessChange, AzureError};
-use crate::preflight::azure::{Access, AccessModel, Vault, access};
+use crate::preflight::azure::{Access, AccessModel, Vault, VaultKeyFacts, access, reading};
 use crate::preflight::{Fact, Stage};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use tfplugin::context::Context;
@@ -99,6 +99,7 @@ pub async fn grant(
     let (mut row, mut wait) = (0, PAUSES.0);
     // Access that is there already is not waited for.
     let mut sent_at = None;
+    let mut unread = 0;
     loop {
         let facts = azure
             .facts(
@@ -127,12 +128,26 @@ pub async fn grant(
         let pending: Option<AzureError> = match access(&facts, vault, principal) {
             Access::Granted | Access::PerhapsDenied(_) if sent_at.is_none() => return Ok(()),
             Access::Granted | Access::PerhapsDenied(_) => {
-                row += 1;
+                (row, unread) = (row + 1, 0);
                 if row >= IN_A_ROW {
                     azure.granted(place.key);
                     return Ok(());
                 }
                 wait = PAUSES.0;
+                None
+            }
+            // What cannot be read does not show by waiting, and what may be there already is not given anew.
+            Access::Unread(_) if unread >= IN_A_ROW => {
+                return Err(not_seen(
+                    &facts,
+                    vault,
+                    place,
+                    (who, principal),
+                    sent_at.is_some(),
+                ));
+            }
+            Access::Unread(_) => {
+                (row, unread) = (0, unread + 1);
                 None
             }
             Access::Denied(name) => return Err(denied(place, who, principal, &name)),
@@ -177,6 +192,34 @@ fn denied(place: Place<'_>, who: &str, principal: &PrincipalId, name: &str) -> D
             "The deny assignment \"{name}\" takes the use of {} from {who} ({principal}). Deny assignments come before role assignments, so granting \
              would change nothing.\n\nAsk the person who manages it to exclude this principal, and apply again.",
             place.key
+        ),
+    )
+    .on("azure.key_vault_key_id")
+    .into()
+}
+
+/// Who has access cannot be read, so neither can what this gives.
+fn not_seen(
+    facts: &VaultKeyFacts,
+    vault: &Vault,
+    place: Place<'_>,
+    (who, principal): (&str, &PrincipalId),
+    was_sent: bool,
+) -> Diagnostics {
+    let why = match access(facts, vault, principal) {
+        Access::Unread(why) => format!(" ({why})"),
+        _ => String::new(),
+    };
+    let truth = match was_sent {
+        true => "Azure accepted the access; the provider could not confirm it.",
+        false => "Nothing was granted.",
+    };
+    Diagnostic::error(
+        "The provider could not read who has access to the key",
+        format!(
+            "{who} ({principal}) needs the use of {}, and the provider could not read who has it{why}. {truth}\n\n{}",
+            place.key,
+            reading(facts, vault, principal).text(|hint| Some(in_hcl(hint)))
         ),
     )
     .on("azure.key_vault_key_id")

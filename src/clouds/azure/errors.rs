@@ -145,6 +145,10 @@ impl AzureError {
                 "Run Terraform in a network that the vault lets in, let this machine in (`network_acls { ip_rules = […] }`), or allow the identity \
                  that runs Terraform to read the vault and its keys through Resource Manager, which the firewall does not stop (role Reader).",
             )),
+            Self::Malformed(_) => Some(Remedy::say(
+                "Plan again. If Azure answers like this again, check proxies between this machine and Azure, and report it as a bug of this \
+                 provider.",
+            )),
             Self::Unreachable(why) => is_not_trusted(why).then(|| Remedy::say(TRUST)),
             _ => None,
         };

@@ -92,10 +92,8 @@ fn after_denies(access: Access, denies: &[DenyAssignment], principal: &Principal
 
 /// Whether a principal may use a key.
 pub fn access(facts: &VaultKeyFacts, vault: &Vault, principal: &PrincipalId) -> Access {
-    let is_planned = facts
-        .planned
-        .as_ref()
-        .is_some_and(|planned| planned.principals.contains(principal));
+    let mut planned = facts.planned.iter();
+    let is_planned = planned.any(|one| one.principals.contains(principal));
     if is_planned {
         return Access::Granted;
     }

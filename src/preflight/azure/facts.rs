@@ -183,7 +183,7 @@ pub struct VaultKeyFacts {
     /// The assignments of roles that count for each principal that was asked about; of a vault with access policies there are none.
     pub assignments: BTreeMap<PrincipalId, Fact<Vec<Assignment>>>,
     /// Whom the same configuration is about to grant the use of the key.
-    pub planned: Option<PlannedAccess>,
+    pub planned: Vec<PlannedAccess>,
     /// When it was read.
     pub at: OffsetDateTime,
 }

@@ -5,6 +5,8 @@ mod facts;
 mod state;
 #[cfg(test)]
 mod tests;
+mod unseen;
+mod versions;
 mod workspace;
 
 pub use access::{Access, access, granted_by};
@@ -13,6 +15,8 @@ pub use facts::{
     PlannedAccess, Vault, VaultKey, VaultKeyFacts,
 };
 pub use state::{enabling, known_state, state_at, state_of};
+pub use unseen::{reading, unseen};
+pub use versions::{Behind, behind};
 pub use workspace::{
     ArmWorkspaceFacts, AttachedVaultKey, Judged, judge_workspace, judged_versions,
 };
@@ -141,7 +145,7 @@ fn unreadable_vault(facts: &VaultKeyFacts, why: &Unreadable, stage: Stage) -> Fi
 
 /// Whether a policy of the same configuration will grant a principal that does not exist yet, or whose id is not known.
 fn will_be_granted(facts: &VaultKeyFacts, role: Role, case: UseCase, question: &Question) -> bool {
-    facts.planned.as_ref().is_some_and(|planned| {
+    facts.planned.iter().any(|planned| {
         let same_workspace = match (&planned.workspace, &question.workspace) {
             (Some(own), Some(wanted)) => own == wanted,
             (own, _) => own.is_none() && planned.has_unknown,
@@ -506,7 +510,7 @@ fn principal(
                 .found(format!(
                     "{who} may or may not have access to {id}: the provider could not read who has ({reason})."
                 )),
-            grant_it(),
+            reading(facts, vault, &needer.principal),
         ),
     };
     Some(finding.why(needed_for(needer.case)).remedy(remedy))

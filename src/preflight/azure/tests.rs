@@ -99,7 +99,7 @@ fn good() -> Result<VaultKeyFacts, Box<dyn std::error::Error>> {
             access: AccessModel::RoleAssignments(Fact::Known(Vec::new())),
         }),
         assignments: assigned(vec![assignment(ENCRYPTION_USER)])?,
-        planned: None,
+        planned: Vec::new(),
         at: AT,
     })
 }
@@ -375,7 +375,7 @@ fn who_is_not_known_is_named_unless_a_policy_grants_it() -> Outcome {
     ];
     for ((role, case), why, planned, expected) in rows {
         let mut facts = good()?;
-        facts.planned = planned;
+        facts.planned = planned.into_iter().collect();
         let question = Question {
             needers: Vec::new(),
             not_known: vec![(role, case, why.clone())],
@@ -389,6 +389,105 @@ fn who_is_not_known_is_named_unless_a_policy_grants_it() -> Outcome {
             "{role:?} {why:?}"
         );
     }
+    Ok(())
+}
+
+/// Workspaces that share a key have a key policy each: one that another workspace has does not hide it, in whatever order they were planned.
+#[test]
+fn what_is_planned_counts_for_each_workspace_of_a_key() -> Outcome {
+    let of = |workspace: &str| -> Result<_, Box<dyn std::error::Error>> {
+        Ok(PlannedAccess {
+            cases: vec![UseCase::Storage],
+            workspace: Some(workspace.parse()?),
+            ..PlannedAccess::default()
+        })
+    };
+    let other = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Databricks/workspaces/other";
+    for planned in [[WORKSPACE, other], [other, WORKSPACE]] {
+        let mut facts = good()?;
+        facts.planned = vec![of(planned[0])?, of(planned[1])?];
+        for workspace in [WORKSPACE, other] {
+            let question = Question {
+                needers: Vec::new(),
+                not_known: vec![(Role::StorageAccount, UseCase::Storage, Unknown::NotYetMade)],
+                workspace: Some(workspace.parse()?),
+                stage: Stage::Plan,
+                ..question()?
+            };
+            assert_eq!(ids(&judge(&facts, &question)), [], "{workspace}");
+        }
+    }
+    Ok(())
+}
+
+/// Access that cannot be read is one finding with each principal once, the reason, and the right that is missing.
+#[test]
+fn unread_access_is_neither_there_nor_gone() -> Outcome {
+    let mut facts = good()?;
+    let needers = question()?.needers;
+    assert_eq!(unseen(&facts, &needers, Stage::Plan), None);
+    facts.assignments = [(principal_id()?, unread())].into();
+    let twice = [needers.clone(), needers].concat();
+    let (principals, finding) = unseen(&facts, &twice, Stage::Plan).ok_or("nothing unseen")?;
+    assert_eq!(principals, [principal_id()?]);
+    assert_eq!(
+        ids(&[finding.clone()]),
+        [(Id::AzurePrincipalNotSeen, Severity::Warning)]
+    );
+    let said = format!("{finding:?}");
+    assert!(
+        said.contains("Microsoft.Authorization/roleAssignments/read"),
+        "{said}"
+    );
+    facts.assignments = assigned(Vec::new())?;
+    assert_eq!(unseen(&facts, &twice, Stage::Plan), None);
+    Ok(())
+}
+
+/// Each row: for what the workspace has the older version, and how long the advice says that it is needed.
+#[test]
+fn an_older_version_is_needed_as_long_as_its_feature_says() -> Outcome {
+    use UseCase::{ManagedDisks, ManagedServices, Storage};
+    let facts = good()?;
+    let wanted = facts.id.versionless();
+    let own = wanted.with_version("00000000000000000000000000000001");
+    let Fact::Known(mut newest) = facts.key else {
+        return Err("no key".into());
+    };
+    let at = |newest: &VaultKey, case, rotates| behind(case, &wanted, &own, newest, AT, rotates);
+    let one = at(&newest, ManagedServices, false).ok_or("not behind")?;
+    let rows: [(&[UseCase], &[&str], &[&str]); 3] = [
+        (
+            &[ManagedServices],
+            &["for 24 hours for managed services"],
+            &["old disks"],
+        ),
+        (
+            &[ManagedDisks],
+            &["as long as old disks exist"],
+            &["for managed services"],
+        ),
+        (
+            &[ManagedServices, Storage, ManagedDisks],
+            &[
+                "24 hours for managed services",
+                "as long as old disks exist",
+                "for workspace storage",
+            ],
+            &[],
+        ),
+    ];
+    for (cases, said, not) in rows {
+        let text = format!("{:?}", one.finding(cases));
+        assert!(said.iter().all(|one| text.contains(one)), "{text}");
+        assert!(!not.iter().any(|one| text.contains(one)), "{text}");
+    }
+    assert!(at(&newest, ManagedDisks, true).is_none());
+    assert!(behind(ManagedServices, &own, &own, &newest, AT, false).is_none());
+    // A newest version that cannot be used is said also of what would follow it.
+    newest.enabled = false;
+    let unusable = at(&newest, ManagedDisks, true).ok_or("not behind")?;
+    assert!(one.is_usable() && !unusable.is_usable());
     Ok(())
 }
 

@@ -182,6 +182,9 @@ impl Platform for AccountWorkspace<'_> {
 
     const FAILED_IS_FINAL: bool = true;
 
+    /// Databricks may begin late, and says only by the status when it has ended.
+    const KEPT_AFTER: Option<Duration> = None;
+
     /// Bindings that wait at the same time share one list.
     async fn look(&self, earliest: Instant) -> AsOf<Result<Look<Workspace>, Diagnostics>> {
         let reads = self.client.reads();

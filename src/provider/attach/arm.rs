@@ -143,6 +143,20 @@ impl ArmPlatform<'_> {
         }
     }
 
+    /// Whether managed disks follow new versions, where that is part of what is wanted.
+    fn flag(&self, case: UseCase, now: &ArmWorkspace) -> String {
+        if case != UseCase::ManagedDisks || !self.wanted.set.contains_key(&case) {
+            return String::new();
+        }
+        let (is, wanted) = (now.rotates_disks(), self.wanted.rotate_disks);
+        match is == wanted {
+            true => format!(" (`rotate_managed_disks_to_latest_version` = {is})"),
+            false => format!(
+                " (`rotate_managed_disks_to_latest_version` = {is}; the configuration names {wanted})"
+            ),
+        }
+    }
+
     fn changes_disks(&self, now: &ArmWorkspace) -> bool {
         self.wanted
             .set
@@ -208,6 +222,9 @@ impl Platform for ArmPlatform<'_> {
     /// A failed update leaves the state Failed behind, and the next one mends it.
     const FAILED_IS_FINAL: bool = false;
 
+    /// Azure says when an update is over, and the workspace shows its outcome a moment later.
+    const KEPT_AFTER: Option<Duration> = Some(Duration::from_secs(60));
+
     async fn look(&self, _: Instant) -> AsOf<Result<Look<ArmWorkspace>, Diagnostics>> {
         let begun = Instant::now();
         let found = self.client.keys().azure().cloud().workspace(&self.id).await;
@@ -247,7 +264,14 @@ impl Platform for ArmPlatform<'_> {
     fn what_is_true(&self, now: &ArmWorkspace) -> String {
         let each: Vec<String> = UseCase::ALL
             .iter()
-            .map(|case| format!("  - {}: {}", case.in_words(), now.key(*case)))
+            .map(|case| {
+                format!(
+                    "  - {}: {}{}",
+                    case.in_words(),
+                    now.key(*case),
+                    self.flag(*case, now)
+                )
+            })
             .collect();
         format!(
             "The workspace {} (\"{}\") is in the state {} and has these keys:\n{}",

@@ -65,6 +65,9 @@ pub trait Platform {
     /// Whether a workspace that has failed takes no change any more.
     const FAILED_IS_FINAL: bool;
 
+    /// After how long at rest a workspace that still shows what it had was not changed; `None` where a change may begin late.
+    const KEPT_AFTER: Option<Duration>;
+
     /// What is attached and in what state, by a read that began after `earliest`.
     fn look(
         &self,
@@ -327,6 +330,7 @@ async fn settled<P: Platform>(
     let mut watch = Watch::new(Rules {
         in_a_row: READS_IN_A_ROW,
         undone_after: Some(READS_IN_A_ROW),
+        kept_after: P::KEPT_AFTER,
         replaced_after: None,
         hold,
         deadline: orders.deadline.left(),
@@ -469,6 +473,12 @@ fn not_attached<P: Platform>(
         .unwrap_or_default();
     let seen = format!("{seen} Last seen: {moment}.");
     let (summary, advice) = match end {
+        End::Undone if arrived.is_none() && P::KEPT_AFTER.is_some() => (
+            "The workspace is as it was before the change".to_owned(),
+            "The request ended without an error, but the workspace does not have what the configuration names: the change was reverted. If the \
+             proof finds a reason now, it is shown below. Fix the cause and apply again."
+                .to_owned(),
+        ),
         End::Undone => (
             "Databricks accepted the key, then reverted to the previous one".to_owned(),
             "Databricks reverts an update when it cannot use the key. If the proof finds a reason now, it is shown below. Fix the cause and \

@@ -54,7 +54,7 @@ pub struct AzureKeys {
     databricks: OnceCell<Result<Option<PrincipalId>, AzureError>>,
     named_databricks: Mutex<Option<PrincipalId>>,
     vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
-    planned: Mutex<BTreeMap<VaultKeyId, PlannedAccess>>,
+    planned: Mutex<BTreeMap<VaultKeyId, Vec<PlannedAccess>>>,
     granted: Mutex<BTreeMap<VaultKeyId, Instant>>,
     vault_locks: Mutex<BTreeMap<VaultKeyId, Arc<tokio::sync::Mutex<()>>>>,
     workspace_locks: Mutex<BTreeMap<WorkspaceResourceId, Arc<tokio::sync::Mutex<()>>>>,
@@ -133,9 +133,13 @@ impl AzureKeys {
     }
 
     /// Effect: the same configuration is about to grant the use of a key. From now on, whoever plans something for this key takes that for
-    /// granted.
+    /// granted. Several workspaces may share a key, each with a key policy of its own.
     pub fn will_grant(&self, key: &VaultKeyId, planned: PlannedAccess) {
-        lock(&self.planned).insert(of_vault(key), planned);
+        let mut all = lock(&self.planned);
+        let own = all.entry(of_vault(key)).or_default();
+        if !own.contains(&planned) {
+            own.push(planned);
+        }
     }
 
     /// Effect: the key is in this vault.
@@ -172,10 +176,13 @@ impl AzureKeys {
         true
     }
 
-    /// Effect: the access that this run had planned for a key is given, so that from now on the vault itself shows it.
-    pub fn access_was_given(&self, key: &VaultKeyId) {
+    /// Effect: the access that this run had planned for a key and a workspace is given, so that from now on the vault itself shows it. What
+    /// is planned for other workspaces is still to come.
+    pub fn access_was_given(&self, key: &VaultKeyId, workspace: Option<&WorkspaceResourceId>) {
         self.forget(key);
-        lock(&self.planned).remove(&of_vault(key));
+        if let Some(all) = lock(&self.planned).get_mut(&of_vault(key)) {
+            all.retain(|one| one.workspace.as_ref() != workspace);
+        }
     }
 
     /// What was read of a workspace in this run is not true any more.
@@ -223,15 +230,20 @@ impl AzureKeys {
         if let Some(own) = &self.cloud.settings().databricks_principal {
             return Ok(Some(own.clone()));
         }
-        let found = self
-            .databricks
-            .get_or_init(|| self.cloud.principal_of(AZURE_DATABRICKS))
-            .await
-            .clone();
+        let found = self.databricks_in_graph().await;
         match (found, &*lock(&self.named_databricks)) {
             (Err(_), Some(named)) => Ok(Some(named.clone())),
             (found, _) => found,
         }
+    }
+
+    /// The object id of AzureDatabricks as Microsoft Graph shows it, read once in a run.
+    ///
+    /// # Errors
+    /// When Graph refuses or cannot be reached.
+    pub async fn databricks_in_graph(&self) -> Result<Option<PrincipalId>, AzureError> {
+        let read = || self.cloud.principal_of(AZURE_DATABRICKS);
+        self.databricks.get_or_init(read).await.clone()
     }
 
     /// The vault of a key: the one that was named, one that a resource of this run has named, or the one that is found in the subscription
@@ -276,7 +288,7 @@ impl AzureKeys {
                 subscriptions.join(" or ")
             ),
             (false, false) => format!(
-                "{} was looked for, and Azure refused: {}",
+                "{} was looked for, and these subscriptions could not be searched: {}",
                 key.vault(),
                 refused.join("; ")
             ),
@@ -436,9 +448,12 @@ impl AzureKeys {
             vault: place.vault,
             assignments,
             planned: match stage {
-                Stage::Plan => lock(&self.planned).get(&of_vault(key)).cloned(),
+                Stage::Plan => {
+                    let all = lock(&self.planned).get(&of_vault(key)).cloned();
+                    all.unwrap_or_default()
+                }
                 // Right before an attach, only what is there counts.
-                Stage::Apply => None,
+                Stage::Apply => Vec::new(),
             },
             at: OffsetDateTime::now_utc(),
         }

@@ -73,9 +73,16 @@ impl GcpKeys {
     }
 
     /// Effect: the same configuration is about to grant these members the use of a key. From now on, whoever plans something for
-    /// this key takes that for granted.
+    /// this key takes that for granted. Several key policies may grant the same key.
     pub fn will_grant(&self, key: &CryptoKeyName, members: PlannedMembers) {
-        lock(&self.planned).insert(key.clone(), members);
+        let mut all = lock(&self.planned);
+        let own = all.entry(key.clone()).or_default();
+        own.has_unknown |= members.has_unknown;
+        for one in members.members {
+            if !own.members.contains(&one) {
+                own.members.push(one);
+            }
+        }
     }
 
     /// What was read of a key in this run is not true any more.

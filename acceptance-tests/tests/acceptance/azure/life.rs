@@ -569,3 +569,59 @@ fn two_policies_share_a_principal() {
     assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
     stage.workdir.empty_plan();
 }
+
+/// Two workspaces with one key and keys for storage: neither has the identity that needs it yet, and one plan and one apply do it all. A
+/// further one comes later. Who takes a versionless key for the version that a workspace has changes nothing.
+#[test]
+fn workspaces_share_a_key_from_nothing() {
+    let stage = Stage::on_azure();
+    let id = |name: &str| workspace_id().replace("lakehouse-azure", name);
+    stage.azure(|azure| {
+        azure.add_workspace(&id("second"), 42);
+        azure.add_workspace(&id("third"), 43);
+    });
+    let of = |names: &[&str]| {
+        let ids: Vec<String> = names
+            .iter()
+            .map(|name| format!("\"{}\"", id(name)))
+            .collect();
+        resources(OWN_VAULT)
+            .replace(
+                "  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {\n    key_vault_key_id      =",
+                &format!(
+                    "  for_each  = toset([{}])\n  use_cases = [\"MANAGED_SERVICES\", \"MANAGED_DISKS\", \"STORAGE\"]\n  azure = {{\n    \
+                     key_vault_key_id      =",
+                    ids.join(", ")
+                ),
+            )
+            .replace(
+                "\"dbxcmk_workspace_binding\" \"prod\" {",
+                "\"dbxcmk_workspace_binding\" \"prod\" {\n  for_each = dbxcmk_key_policy.lakehouse",
+            )
+            .replace(&format!("\"{}\"\n  }}", workspace_id()), "each.key\n  }")
+            .replace("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "")
+    };
+    let depends = "\"dbxcmk_key_configuration\" \"lakehouse\" {\n  depends_on = [dbxcmk_key_policy.lakehouse]";
+    let of =
+        |names: &[&str]| of(names).replace("\"dbxcmk_key_configuration\" \"lakehouse\" {", depends);
+    stage.configure_azure(&of(&["lakehouse-azure", "second"]));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    stage.configure_azure(&of(&["lakehouse-azure", "second", "third"]));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    let address = format!("dbxcmk_workspace_binding.prod[\"{}\"]", id("second"));
+    stage.workdir.forget(&address);
+    stage.workdir.import(&address, &id("second"));
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(&address), "update", "settle_time alone");
+    let imported = stage.workdir.state(&address);
+    let key = json!(format!("{}/{VERSION}", key_id(OWN_VAULT)));
+    assert_eq!(imported["storage_key_configuration_id"], key);
+    stage.workdir.apply();
+    assert_eq!(
+        stage.workdir.state(&address)["storage_key_configuration_id"],
+        key
+    );
+    stage.workdir.empty_plan();
+}

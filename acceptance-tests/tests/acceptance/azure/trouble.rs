@@ -355,3 +355,43 @@ fn secrets_stay_secret() {
     assert!(run.shown().contains("AADSTS7000215"), "{}", run.shown());
     assert!(!run.output.contains("wrong-secret-of-an-application"));
 }
+
+/// Who cannot read role assignments does not know that they are gone: the state stays, the plan is empty and says why.
+#[test]
+fn role_assignments_that_cannot_be_read_are_not_gone() {
+    let stage = Stage::on_azure();
+    stage.configure_azure(&resources(OWN_VAULT));
+    stage.workdir.apply();
+    stage.workdir.apply();
+    let refused = status(403, "AuthorizationFailed", "no authorization to read");
+    let rows = [
+        (refused, "no authorization to read"),
+        (
+            Effect::Part {
+                fields: vec!["nextLink".to_owned()],
+            },
+            "cannot be read",
+        ),
+    ];
+    for (effect, reason) in rows {
+        let fault = Fault::new("GET /arm roleAssignments", effect).times(200);
+        stage.sandbox.inject(fault);
+        let run = stage.workdir.empty_plan();
+        let warning = run.warning("Who may use the key could not be read");
+        assert!(warning.detail.contains(reason), "{}", warning.detail);
+        assert!(
+            warning.detail.contains("keeps the values in state"),
+            "{}",
+            warning.detail
+        );
+        assert!(!run.output.contains("removed access"), "{}", run.shown());
+        stage.sandbox.with(|world| world.faults.clear());
+    }
+    stage.workdir.empty_plan();
+    // Graph is open, and shows another principal than the provider block names.
+    let foreign = "databricks_principal_id = \"11111111-2222-4333-8444-555555555555\"";
+    stage.configure_azure_with(foreign, &resources(OWN_VAULT));
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    let warning = run.warning("`databricks_principal_id` is not the object ID of AzureDatabricks");
+    assert!(warning.detail.contains(DATABRICKS), "{}", warning.detail);
+}

@@ -16,8 +16,14 @@ fn enable(stage: &Stage, version: &str, enabled: bool) {
     });
 }
 
-/// Whether the data source finds everything ready.
+/// Whether the data source finds everything ready, and in which state.
 fn is_ready(stage: &Stage, main: &str) -> (Json, Json) {
+    let state = readiness(stage, main);
+    (state["ready"].clone(), state["key_state"].clone())
+}
+
+/// What the data source says.
+fn readiness(stage: &Stage, main: &str) -> Json {
     let ready = format!(
         "\ndata \"dbxcmk_key_readiness\" \"x\" {{\n  use_cases = [\"MANAGED_SERVICES\", \"STORAGE\", \"MANAGED_DISKS\"]\n  azure = {{\n    \
          key_vault_key_id      = \"{}\"\n    workspace_resource_id = \"{}\"\n  }}\n}}\n",
@@ -30,7 +36,7 @@ fn is_ready(stage: &Stage, main: &str) -> (Json, Json) {
         .run(&["apply", "-refresh-only", "-auto-approve", "-no-color"]);
     let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
     stage.configure_azure(main);
-    (state["ready"].clone(), state["key_state"].clone())
+    state
 }
 
 #[test]
@@ -67,7 +73,16 @@ fn the_versions_that_a_workspace_has_are_judged() {
     let warning = run.warning("The newest version of the key cannot be used");
     assert!(warning.detail.contains(SECOND), "{}", warning.detail);
     assert!(!run.warnings().contains(&DISABLED), "{}", run.shown());
-    assert_eq!(is_ready(&stage, &main), (json!(true), json!("Enabled")));
+    let state = readiness(&stage, &main);
+    assert_eq!(
+        (&state["ready"], &state["key_state"]),
+        (&json!(true), &json!("Enabled"))
+    );
+    let findings = state["findings"].to_string();
+    assert!(
+        findings.contains("The newest version of the key cannot be used"),
+        "{findings}"
+    );
     // The key is deleted.
     stage.change_vault_key(OWN_VAULT, |key| key.deleted = Some(1_900_000_000));
     let run = stage.workdir.empty_plan();

@@ -1,12 +1,14 @@
 //! On Azure: a key of Key Vault or Managed HSM, its vault, and who may use it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::azure::{
-    Access, Question, Unknown, VaultKeyFacts, access, granted_by, judge, judged_versions,
-    known_state,
+    Access, Behind, Question, Unknown, VaultKeyFacts, access, behind, granted_by, judge,
+    judged_versions, known_state,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::Client;
@@ -144,6 +146,36 @@ fn not_examined(facts: &VaultKeyFacts) -> Vec<NotExaminedModel> {
 }
 
 impl KeyReadinessAzure {
+    /// A newest version that cannot be used, where the workspace has an older one that can.
+    async fn of_unusable_newest(
+        &self,
+        client: &Client,
+        now: &ArmWorkspace,
+        key: &VaultKeyId,
+        cases: &[UseCase],
+    ) -> Vec<Finding> {
+        let azure = client.keys().azure();
+        let vault = self.vault_resource_id.known();
+        let facts = azure.facts(key, vault, Some(now.id()), &[], Stage::Plan);
+        let facts = facts.await;
+        let Fact::Known(newest) = &facts.key else {
+            return Vec::new();
+        };
+        let mut all: BTreeMap<Behind, Vec<UseCase>> = BTreeMap::new();
+        for case in cases {
+            let attached = now.key(*case);
+            let Some(attached) = attached.known() else {
+                continue;
+            };
+            if let Some(one) = behind(*case, key, attached, newest, facts.at, now.rotates_disks())
+                && !one.is_usable()
+            {
+                all.entry(one).or_default().push(*case);
+            }
+        }
+        all.iter().map(|(one, cases)| one.finding(cases)).collect()
+    }
+
     /// What the proof says about the key.
     ///
     /// # Errors
@@ -228,6 +260,11 @@ impl KeyReadinessAzure {
             }
             read.push(facts);
         }
+        if let Some(now) = &workspace {
+            for finding in self.of_unusable_newest(client, now, &key, &cases).await {
+                findings.push(finding);
+            }
+        }
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let all_proven = not_known.is_empty()
             && needers.iter().all(|needer| {
@@ -245,9 +282,9 @@ impl KeyReadinessAzure {
         Ok(KeyVerdict {
             key: key.to_string(),
             state: state.as_ref().map(ToString::to_string),
-            policy_source: match first.planned {
-                Some(_) => "planned",
-                None => "live",
+            policy_source: match first.planned.is_empty() {
+                false => "planned",
+                true => "live",
             },
             is_known: read.iter().all(|facts| {
                 matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_)))

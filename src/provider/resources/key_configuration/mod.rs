@@ -624,7 +624,7 @@ impl Resource for KeyConfigurationResource {
         _: &Context<Client>,
         id: &str,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
-        if id.starts_with("https://") {
+        if id.starts_with("https://") || id.starts_with("/subscriptions/") {
             return azure::import(id);
         }
         let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {

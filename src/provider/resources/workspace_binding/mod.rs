@@ -285,6 +285,7 @@ impl Resource for WorkspaceBindingResource {
                     ),
                 Attribute::string("managed_services_key_configuration_id")
                     .format::<KeyReference>("Invalid key configuration ID")
+                    .same_meaning(azure::stays_at_its_version)
                     .describe(
                         "Key configuration for managed services: notebooks, secrets, queries and their history, Git credentials, and \
                         similar data that is written after the attach. Existing data keeps its encryption until it changes. You can set \
@@ -292,6 +293,7 @@ impl Resource for WorkspaceBindingResource {
                     ),
                 Attribute::string("storage_key_configuration_id")
                     .format::<KeyReference>("Invalid key configuration ID")
+                    .same_meaning(azure::stays_at_its_version)
                     .describe(
                         "Key configuration for workspace storage: new objects of the workspace bucket, and the EBS volumes of new \
                         clusters where the configuration has `reuse_key_for_cluster_volumes = true`. Existing objects keep their \
@@ -301,6 +303,7 @@ impl Resource for WorkspaceBindingResource {
                     ),
                 Attribute::string("managed_disks_key_configuration_id")
                     .format::<KeyReference>("Invalid key configuration ID")
+                    .same_meaning(azure::stays_at_its_version)
                     .describe(
                         "Key configuration for the managed disks of classic compute. Only on Azure. You can set it and later change it, but not \
                          remove it. Azure asks that no compute runs in the workspace meanwhile.",
@@ -393,6 +396,9 @@ impl Resource for WorkspaceBindingResource {
             .collect();
         let workspace = state.name();
         recall_former(cx, workspace)?;
+        if cx.client().run().has_vanished(workspace) {
+            return Ok(());
+        }
         cx.warn(
             Diagnostic::warning(
                 "The keys stay attached to the workspace",

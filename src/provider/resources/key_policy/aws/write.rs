@@ -310,6 +310,7 @@ async fn shown(
     let mut watch = Watch::new(Rules {
         in_a_row: READS_IN_A_ROW,
         undone_after: None,
+        kept_after: None,
         replaced_after: Some(2),
         hold: Duration::ZERO,
         deadline: deadline.left(),

@@ -1,6 +1,7 @@
 //! On Azure: the access of AzureDatabricks, of the workspace's storage account and of its disk encryption set to a key, as its vault decides
 //! it.
 
+mod databricks;
 mod in_use;
 mod own;
 mod promise;
@@ -18,9 +19,9 @@ use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
     Access, AccessModel, Judged, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
-    judged_versions,
+    judged_versions, unseen,
 };
-use crate::preflight::{Fact, Stage};
+use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::{PolicyStep, Wanted};
@@ -116,6 +117,13 @@ fn parts(model: &KeyPolicyModel) -> Option<(&KeyPolicyAzure, &VaultKeyId, &Vault
         azure.key_vault_key_id.known()?,
         azure.vault_resource_id.known()?,
     ))
+}
+
+/// What tells the policies of one key apart: their workspace.
+fn workspace_of(model: &KeyPolicyModel) -> String {
+    let at = parts(model).and_then(|(azure, ..)| azure.workspace_resource_id.known());
+    at.map(|id| id.to_string().to_ascii_lowercase())
+        .unwrap_or_default()
 }
 
 pub(super) fn key_name(key: &VaultKeyId) -> Key {
@@ -218,7 +226,9 @@ pub(super) async fn plan(
         PolicyStep::Done
     };
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
-    cx.client().keys().policies().came_to(key, step);
+    let of = workspace_of(&plan.model);
+    let policies = cx.client().keys().policies();
+    policies.one_came_to(key, &of, step);
     with_former(cx, change, plan, outcome).await
 }
 
@@ -399,6 +409,7 @@ async fn plan_principals(
         keys.will_grant(&key, planned);
         return Ok(BTreeSet::new());
     }
+    databricks::warn_of_another(cx, &key, azure.databricks_principal_id.known()).await;
     let workspace = workspace(client, azure).await?;
     let (needers, mut not_known) = keys
         .needers(
@@ -442,10 +453,10 @@ async fn plan_principals(
         .facts(&judged.key, Some(&vault), None, &[], Stage::Plan)
         .await;
     // Whom this resource cannot find, it cannot grant either.
-    facts.planned = Some(PlannedAccess {
+    facts.planned = vec![PlannedAccess {
         principals: wanted.iter().cloned().collect(),
         ..PlannedAccess::default()
-    });
+    }];
     if let Fact::Known(vault) = &facts.vault {
         azure.access_model = Attr::Known(name_of(&vault.access).to_owned());
     }
@@ -596,8 +607,12 @@ pub(super) async fn read(
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));
     let there = granted(&facts, &needers);
+    let unseen = warn_of_unseen(cx, &state, &facts, &needers);
     let at = azure.workspace_resource_id.known();
     adopt(cx, &facts, &key, &vault, at, &there, &needers).await;
+    let named = state.azure.known();
+    let named = named.and_then(|azure| azure.databricks_principal_id.known());
+    databricks::warn_of_another(cx, &key, named).await;
     promise::note(cx, &key, &needers);
     if is_imported {
         let of = |role: Role| {
@@ -623,6 +638,7 @@ pub(super) async fn read(
         let gone: BTreeSet<PrincipalId> = before
             .difference(&there)
             .filter(|one| needers.iter().any(|needer| needer.principal == **one))
+            .filter(|one| !unseen.contains(one))
             .cloned()
             .collect();
         let is_whole_vault = matches!(model, AccessModel::AccessPolicies(_));
@@ -630,13 +646,36 @@ pub(super) async fn read(
     }
     if let Attr::Known(azure) = &mut state.azure {
         azure.access_model = Attr::Known(name_of(&model).to_owned());
-        let kept = match is_unread && !is_imported {
-            true => azure.principals(),
-            false => BTreeSet::new(),
+        // So does whose access cannot be read.
+        let kept: BTreeSet<PrincipalId> = match is_imported {
+            true => BTreeSet::new(),
+            false if is_unread => azure.principals(),
+            false => azure.principals().intersection(&unseen).cloned().collect(),
         };
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());
     }
     Ok(Some(state))
+}
+
+/// The principals whose access cannot be read now: a warning says why, and they keep their place in the state.
+fn warn_of_unseen(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+    facts: &VaultKeyFacts,
+    needers: &[Needer],
+) -> BTreeSet<PrincipalId> {
+    let Some((principals, finding)) = unseen(facts, needers, Stage::Plan) else {
+        return BTreeSet::new();
+    };
+    let place = |_: &Finding| "azure.key_vault_key_id";
+    let ignored = &state.ignore_findings;
+    for one in cx
+        .client()
+        .report(vec![finding], ignored, Stage::Plan, place)
+    {
+        cx.warn(as_warning(one));
+    }
+    principals.into_iter().collect()
 }
 
 /// Names the workspaces that cannot use the key now, because principals have lost their access.

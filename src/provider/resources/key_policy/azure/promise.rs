@@ -35,6 +35,12 @@ fn seen(cx: &Context<Client>, key: &VaultKeyId) -> Seen {
     remembered(cx, SEEN, key, follows).unwrap_or_default()
 }
 
+/// Who was AzureDatabricks at the last refresh.
+pub(super) fn databricks(cx: &Context<Client>, key: &VaultKeyId) -> Option<PrincipalId> {
+    let noted = seen(cx, key);
+    noted.get(name(Role::AzureDatabricks))?.parse().ok()
+}
+
 /// Effect: notes who needs the key. Who could not be looked up now keeps the place that the last note gave.
 pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, needers: &[Needer]) {
     let mut all = seen(cx, key);

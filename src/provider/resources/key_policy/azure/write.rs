@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::in_use::{Removal, refuse_removal};
 use super::own::{ADDED, AWAITS_DISKS, added, adopt};
-use super::{is_shared, key_name, name_of, parts, principals_in, promise, unread};
+use super::{is_shared, key_name, name_of, parts, principals_in, promise, unread, workspace_of};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
 use crate::preflight::{Fact, Stage};
@@ -125,17 +125,18 @@ pub(in super::super) async fn put(
 ) -> Result<KeyPolicyModel, Diagnostics> {
     let policies = cx.client().keys().policies();
     let key = parts(&plan).map(|(_, key, _)| key_name(key));
-    policies.came_to(key.clone(), PolicyStep::Putting);
+    let of = workspace_of(&plan);
+    policies.one_came_to(key.clone(), &of, PolicyStep::Putting);
     let azure = cx.client().keys().azure();
     let own = parts(&plan)
         .map(|(parts, key, _)| (key.clone(), parts.workspace_resource_id.known().cloned()));
     let outcome = put_access(cx, plan, prior).await;
     if let Some((key, workspace)) = own {
-        azure.access_was_given(&key);
+        azure.access_was_given(&key, workspace.as_ref());
         // It may have been prepared by a run that was interrupted, while this one watched.
         workspace.iter().for_each(|id| azure.forget_workspace(id));
     }
-    policies.came_to(key, PolicyStep::Done);
+    policies.one_came_to(key, &of, PolicyStep::Done);
     let state = outcome?;
     progress.save(state.clone());
     Ok(state)

@@ -83,6 +83,27 @@ pub(in crate::provider::resources) fn same<T: std::str::FromStr + PartialEq>(
     }
 }
 
+/// Whether a key without a version names the version of it that the binding has: a workspace stays at its version, so nothing changes.
+pub(super) fn stays_at_its_version(prior: &Value, config: &Value) -> bool {
+    let read = |value: &Value| value.as_str()?.parse::<VaultKeyId>().ok();
+    match (read(prior), read(config)) {
+        (Some(prior), Some(config)) => config.version().is_none() && prior.is_same_key(&config),
+        _ => false,
+    }
+}
+
+/// A planned binding with its keys as the configuration names them.
+fn as_configured(
+    planned: &WorkspaceBindingModel,
+    config: &WorkspaceBindingModel,
+) -> WorkspaceBindingModel {
+    let mut model = planned.clone();
+    for case in UseCase::ALL {
+        *model.wanted_mut(case) = config.wanted(case).clone();
+    }
+    model
+}
+
 fn azure_of(
     model: &WorkspaceBindingModel,
 ) -> Option<(&WorkspaceBindingAzure, &WorkspaceResourceId)> {
@@ -323,7 +344,8 @@ pub(super) async fn plan(
         Err(error) => return Err(unread(&id, &error).into()),
     };
     let missing = missing(&plan.model, rotates, &now);
-    let Examined { findings, .. } = examine(client, &plan.model, &now, Stage::Plan).await;
+    let configured = as_configured(&plan.model, &change.config);
+    let Examined { findings, .. } = examine(client, &configured, &now, Stage::Plan).await;
     let unknown = UseCase::ALL.map(|case| (case.attribute(), plan.model.wanted(case).is_unknown()));
     if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
         client.warn_of_later_proof(cx, &unknown);

@@ -4,17 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{WorkspaceBindingAzure, key_of};
 use crate::clouds::azure::ArmWorkspace;
-use crate::preflight::azure::{Judged, Question, judge_version, judge_workspace, state_of};
-use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Subject};
+use crate::preflight::azure::{Behind, Judged, Question, behind, judge_version, judge_workspace};
+use crate::preflight::{Fact, Finding, Stage, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose::as_warnings;
 use crate::provider::keys::{AzureCase, Case};
 use crate::provider::resources::workspace_binding::{
     Examined, WorkspaceBindingModel, place as of_attribute,
 };
-use crate::requirements::azure::{follows_new_versions, roles_before, roles_of};
+use crate::requirements::azure::{roles_before, roles_of};
+use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::{KeyState, UseCase};
 
 /// The attribute that a finding is about.
 pub(super) fn place(finding: &Finding) -> &'static str {
@@ -39,7 +39,7 @@ pub(super) async fn examine(
     );
     let about = now.facts();
     let mut examined = Examined::default();
-    let mut older: BTreeMap<Versions, Vec<UseCase>> = BTreeMap::new();
+    let mut older: BTreeMap<Behind, Vec<UseCase>> = BTreeMap::new();
     for case in UseCase::ALL {
         if model.wanted(case).is_null() {
             continue;
@@ -93,7 +93,7 @@ pub(super) async fn examine(
         }
     }
     let pinned = older.iter();
-    let pinned = pinned.map(|(versions, cases)| at_older_version(versions, cases));
+    let pinned = pinned.map(|(versions, cases)| versions.finding(cases));
     examined.findings.extend(pinned);
     examined.errors_first()
 }
@@ -123,9 +123,6 @@ async fn of_former(
     as_warnings(judge_version(&facts, &question))
 }
 
-/// The version that a workspace has of a key, and the newest one, with the state of that one.
-type Versions = (VaultKeyId, VaultKeyId, String);
-
 /// The versions, where a workspace stays at an older one of a key of which the configuration names none.
 async fn pinned(
     client: &Client,
@@ -133,73 +130,16 @@ async fn pinned(
     case: UseCase,
     key: &VaultKeyId,
     rotates: bool,
-) -> Option<Versions> {
+) -> Option<Behind> {
     if key.version().is_some() {
         return None;
     }
-    let attached = now.key(case);
-    let attached = attached.known().filter(|own| own.is_same_key(key))?;
-    let facts = client
-        .keys()
-        .azure()
-        .facts(key, None, Some(now.id()), &[], Stage::Plan)
-        .await;
-    let Fact::Known(current) = &facts.key else {
+    let azure = client.keys().azure();
+    let facts = azure.facts(key, None, Some(now.id()), &[], Stage::Plan);
+    let facts = facts.await;
+    let Fact::Known(newest) = &facts.key else {
         return None;
     };
-    let state = state_of(current, facts.at);
-    let current = key.with_version(&current.version);
-    // What follows by itself is behind only for a while, unless it cannot follow.
-    let is_behind = state != KeyState::Enabled || !follows_new_versions(case, rotates);
-    (is_behind && attached.version().is_some() && *attached != current)
-        .then(|| (attached.clone(), current, state.to_string()))
-}
-
-/// A newest version that cannot be used, and that nobody uses.
-fn before_an_unusable_version((own, current, state): &Versions, cases: &str) -> Finding {
-    Id::AzureVersionPinned
-        .warning(Subject::Workspace)
-        .summary("The newest version of the key cannot be used")
-        .found(format!(
-            "The newest version {} of {} is in the state {state}. The workspace uses the version {} for {cases}.",
-            current.version().unwrap_or_default(),
-            own.versionless(),
-            own.version().unwrap_or_default()
-        ))
-        .why("The workspace keeps working. Whatever is attached to the key without a version would get the newest one, and fail.")
-        .remedy(format!(
-            "Enable the newest version, or pin the one that is used:\n\n  key_vault_key_id = \"{own}\""
-        ))
-}
-
-fn at_older_version(versions: &Versions, cases: &[UseCase]) -> Finding {
-    let (own, current, state) = versions;
-    let listed: Vec<&str> = cases.iter().map(|case| case.in_words()).collect();
-    if *state != KeyState::Enabled.to_string() {
-        return before_an_unusable_version(versions, &listed.join(" and "));
-    }
-    let also = match cases.contains(&UseCase::ManagedDisks) {
-        true => {
-            " Or let managed disks follow by themselves: `rotate_managed_disks_to_latest_version = true`."
-        }
-        false => "",
-    };
-    Id::AzureVersionPinned
-        .warning(Subject::Workspace)
-        .found(format!(
-            "The workspace uses the version {} of {} for {}; the vault's current version is {}.",
-            own.version().unwrap_or_default(),
-            own.versionless(),
-            listed.join(" and "),
-            current.version().unwrap_or_default()
-        ))
-        .why(
-            "The configuration names no version, so the workspace stays at the version that was current when the key was attached. That version \
-             must stay enabled.",
-        )
-        .remedy(
-            Remedy::say("To move to the current version, name it (`azurerm_key_vault_key.….id`):")
-                .paste(format!("key_vault_key_id = \"{current}\""))
-                .and_say(format!("Keep the old version enabled for 24 hours.{also}")),
-        )
+    let attached = now.key(case);
+    behind(case, key, attached.known()?, newest, facts.at, rotates)
 }
