@@ -155,6 +155,11 @@ impl KeyFields {
 }
 
 impl Workspace {
+    /// Its number and its name, as texts name it.
+    pub fn in_words(&self) -> String {
+        format!("{} (\"{}\")", self.workspace_id, self.workspace_name)
+    }
+
     /// The key configuration that is attached for a use case.
     pub fn key(&self, case: UseCase) -> AttachedKey {
         let id = match case {

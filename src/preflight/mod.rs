@@ -40,6 +40,17 @@ fn unread_severity(stage: Stage) -> Severity {
     }
 }
 
+/// The lines that say which workspaces use a key.
+fn users_in_words(users: &[String]) -> String {
+    match users {
+        [] => String::new(),
+        users => format!(
+            "\n\nThese workspaces use the key now:\n  - {}",
+            users.join("\n  - ")
+        ),
+    }
+}
+
 /// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {

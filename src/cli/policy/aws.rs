@@ -63,6 +63,7 @@ pub(super) fn examine(
         usage,
         cluster_volumes: false,
         stage: Stage::Plan,
+        used_by: Vec::new(),
     };
     let is_ignored = |finding: &Finding| arguments.ignored.iter().any(|one| one.0 == finding.id);
     let findings = judge(&facts, &question)

@@ -21,8 +21,8 @@ pub use role::iam_allows;
 pub use simulation::{CallToSimulate, calls_to_simulate};
 pub use state::{enabling, rotation_matters};
 
-use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable};
-use crate::requirements::aws::Usage;
+use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable, users_in_words};
+use crate::requirements::aws::{Purpose, Usage, User};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Document;
@@ -36,6 +36,39 @@ pub struct Question {
     pub cluster_volumes: bool,
     /// When it is asked.
     pub stage: Stage,
+    /// The workspaces that use the key already: what is wrong with it cuts them off.
+    pub used_by: Vec<UsedBy>,
+}
+
+/// A workspace that uses a key already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UsedBy {
+    /// Which one, in words.
+    pub workspace: String,
+    /// For what.
+    pub cases: Vec<UseCase>,
+    /// Whether the question is about this workspace, so that the role of the question is its role.
+    pub is_asked: bool,
+}
+
+impl Question {
+    /// The workspaces that use the key, in words.
+    fn users(&self) -> Vec<String> {
+        self.used_by
+            .iter()
+            .map(|one| one.workspace.clone())
+            .collect()
+    }
+
+    /// Those of them that a purpose concerns. Another workspace may have another role.
+    fn users_for(&self, purpose: Purpose, user: &User) -> Vec<String> {
+        let concerns = |one: &&UsedBy| {
+            one.cases.contains(&purpose.use_case())
+                && (one.is_asked || matches!(user, User::Databricks(_)))
+        };
+        let all = self.used_by.iter().filter(concerns);
+        all.map(|one| one.workspace.clone()).collect()
+    }
 }
 
 /// Everything there is to say about a key, errors first.
@@ -47,11 +80,11 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
             reason,
             ..
         }) => {
-            findings.push(missing(&facts.arn, reason));
+            findings.push(missing(&facts.arn, reason, &question.users()));
             return findings;
         }
         Fact::Known(description) => {
-            findings.extend(state::kind_and_state(&facts.arn, description));
+            findings.extend(state::kind_and_state(&facts.arn, description, question));
             findings.extend(state::future(facts, description, question));
         }
         Fact::Unreadable(reason) => {
@@ -61,7 +94,7 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                     .found(format!("{}: {}.", facts.arn, reason.reason))
                     .why(format!(
                         "The provider cannot prove that the key is enabled and of the right kind. {}",
-                        unread(question.stage)
+                        unread(question)
                     ))
                     .remedy(allow_reading(reason, &facts.arn)),
             );
@@ -87,7 +120,7 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
                 .found(format!("{}: {}.", facts.arn, reason.reason))
                 .why(format!(
                     "The provider cannot prove that Databricks may use the key. {}",
-                    unread(question.stage)
+                    unread(question)
                 ))
                 .remedy(allow_reading(reason, &facts.arn)),
         ),
@@ -99,8 +132,9 @@ pub fn judge(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
 }
 
 /// What follows from what cannot be read.
-fn unread(stage: Stage) -> &'static str {
-    match stage {
+fn unread(question: &Question) -> &'static str {
+    match question.stage {
+        Stage::Plan if !question.used_by.is_empty() => "Planning continues with this warning.",
         Stage::Plan => {
             "Planning continues with this warning; an apply stops before it attaches anything."
         }
@@ -116,11 +150,19 @@ fn capitalized(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn missing(key: &KeyArn, reason: &str) -> Finding {
+fn missing(key: &KeyArn, reason: &str, users: &[String]) -> Finding {
+    let why = match users {
+        [] => {
+            "Databricks cannot use a key that does not exist: the apply would fail when it attaches the key."
+        }
+        _ => {
+            "These workspaces cannot read or write what the key encrypts. A deleted key does not come back."
+        }
+    };
     Id::KmsKeyNotFound
         .error(Subject::Key)
-        .found(format!("{key}: {reason}."))
-        .why("Databricks cannot use a key that does not exist: the apply would fail when it attaches the key.")
+        .found(format!("{key}: {reason}.{}", users_in_words(users)))
+        .why(why)
         .remedy(
             Remedy::say("Check the ARN. To list the keys of that region, run:")
                 .run([format!("aws kms list-keys --region {}", key.region())]),
@@ -133,11 +175,11 @@ pub fn policy_not_planned_yet(key: &KeyArn) -> Finding {
         .warning(Subject::Key)
         .found(format!(
             "The policy of {key} does not allow what Databricks needs. The configuration has key policies that Terraform had not planned when \
-             it planned this resource."
+             it planned this resource, or that change nothing in this apply."
         ))
         .why(
-            "This plan does not show whether one of them adds what is missing. The provider runs the proof again at apply, right before the \
-             call, and stops if it fails.",
+            "The provider cannot see yet whether one of them adds what is missing. It runs the proof again right before the call, and stops if \
+             it fails. If a saved plan is being applied, the statements may have been taken away since that plan: plan again.",
         )
         .remedy(Remedy::hint(Hint::ReferToPolicy))
 }

@@ -8,7 +8,7 @@ use super::near::{almost, somebody_near};
 use super::paste::{exception, pretty};
 use super::role::{RolePolicies, allow_examining, decide, why_not_examined};
 use crate::preflight::aws::{KeyFacts, PolicySource};
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Severity, Subject, users_in_words};
 use crate::requirements::aws::{ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 use kms_policy::{Decision, Document, Part, StatementMatch, Verdict, evaluate};
@@ -200,6 +200,7 @@ impl PurposeCase<'_> {
             "Clusters of classic compute do not start, because EC2 cannot attach their volumes.{}",
             self.facts.role_outlook(stage)
         );
+        let used = users_in_words(&self.users());
         let mut findings = Vec::new();
         if !tally.denied_by_iam.is_empty() {
             let denying: Vec<&str> = tally.denying_iam.iter().map(String::as_str).collect();
@@ -207,7 +208,7 @@ impl PurposeCase<'_> {
                 Id::RoleIamDenies
                     .weighing(severity, Subject::Key)
                     .found(format!(
-                        "{} denies {} to {role}.",
+                        "{} denies {} to {role}.{used}",
                         denying.join(" and "),
                         tally.denied_by_iam.join(", ")
                     ))
@@ -223,7 +224,7 @@ impl PurposeCase<'_> {
                 Id::RoleIamMissingAction
                     .weighing(severity, Subject::Key)
                     .found(format!(
-                        "The key policy leaves the decision to the IAM policies of {role}, and none of them allows {}.",
+                        "The key policy leaves the decision to the IAM policies of {role}, and none of them allows {}.{used}",
                         tally.not_by_iam.join(", ")
                     ))
                     .why(why.as_str())
@@ -240,7 +241,7 @@ impl PurposeCase<'_> {
                 Id::RoleBoundaryExcludes
                     .weighing(severity, Subject::Key)
                     .found(format!(
-                        "The permissions boundary {} of {role} does not allow {}.",
+                        "The permissions boundary {} of {role} does not allow {}.{used}",
                         roles.boundary(),
                         tally.not_within.join(", ")
                     ))
@@ -273,9 +274,25 @@ impl PurposeCase<'_> {
         )
     }
 
-    /// What was found in the policy.
+    /// What was found in the policy. Who uses the key is named where it stops.
     fn found(&self, finding: Finding, what: &str) -> Finding {
-        finding.found(format!("In {}, {what}", self.facts.policy_called()))
+        let used = match finding.severity {
+            Severity::Error => users_in_words(&self.users()),
+            Severity::Warning => String::new(),
+        };
+        finding.found(format!("In {}, {what}{used}", self.facts.policy_called()))
+    }
+
+    fn users(&self) -> Vec<String> {
+        self.question.users_for(self.purpose, self.user)
+    }
+
+    /// What follows when it is not allowed.
+    fn follows(&self) -> &'static str {
+        match self.users().is_empty() {
+            true => self.purpose.without_it(),
+            false => self.purpose.cut_off(),
+        }
     }
 
     fn who(&self) -> &'static str {
@@ -311,7 +328,7 @@ impl PurposeCase<'_> {
                 self.who(),
                 self.purpose.in_words()
             ))
-            .why(format!("Without this, {}.", self.purpose.without_it()));
+            .why(format!("Without this, {}.", self.follows()));
         let these = if actions.len() == 1 {
             "this action"
         } else {
@@ -355,7 +372,7 @@ impl PurposeCase<'_> {
             ))
             .why(format!(
                 "A Deny wins over every Allow, so another statement cannot help: {}.",
-                self.purpose.without_it()
+                self.follows()
             ))
             .remedy(self.excluded("Exclude", "from the Deny: add this"));
         Some(self.found(finding, &found))

@@ -2,7 +2,7 @@
 
 use super::Question;
 use super::facts::{KeyDescription, KeyFacts};
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Stage, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, users_in_words};
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -34,8 +34,14 @@ pub fn enabling(key: &KeyArn) -> Remedy {
 }
 
 /// What makes the key unusable now.
-pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription) -> Vec<Finding> {
-    let mut findings: Vec<Finding> = state(key, description).into_iter().collect();
+pub(super) fn kind_and_state(
+    key: &KeyArn,
+    description: &KeyDescription,
+    question: &Question,
+) -> Vec<Finding> {
+    let users = question.users();
+    let state = state(key, description, &users);
+    let mut findings: Vec<Finding> = state.into_iter().collect();
     if description.usage != "ENCRYPT_DECRYPT" {
         findings.push(
             Id::KmsKeyUsage
@@ -69,17 +75,25 @@ pub(super) fn kind_and_state(key: &KeyArn, description: &KeyDescription) -> Vec<
     findings
 }
 
-fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
-    let state = &description.state;
+/// What an unusable key means for the workspaces that use it.
+const CUT_OFF: &str = "These workspaces are cut off: they cannot read or write what the key encrypts, as soon as Databricks' cached data keys \
+     expire, until the key is enabled.";
+
+fn state(key: &KeyArn, description: &KeyDescription, users: &[String]) -> Option<Finding> {
+    let (state, used) = (&description.state, users_in_words(users));
+    let unless_used = |why: &str| match users {
+        [] => why.to_owned(),
+        _ => CUT_OFF.to_owned(),
+    };
     let finding = match state {
         KeyState::Enabled => return None,
         KeyState::Disabled => Id::KmsKeyDisabled
             .error(Subject::Key)
-            .found(format!("{key} is in the state Disabled."))
-            .why(
+            .found(format!("{key} is in the state Disabled.{used}"))
+            .why(unless_used(
                 "Nobody can encrypt or decrypt with a disabled key: an attach would fail, and a workspace that already uses the key cannot \
                  read its data until the key is enabled.",
-            )
+            ))
             .remedy(
                 Remedy::say(format!("Restore the key ({ANYWAY}), then plan again:"))
                     .run([restoring(key)])
@@ -93,10 +107,13 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                 .unwrap_or_default();
             Id::KmsKeyPendingDeletion
                 .error(Subject::Key)
-                .found(format!("{key} is in the state {state}{when}."))
-                .why("The key cannot be used. Once it is deleted, everything that was encrypted with it is lost permanently.")
-                .remedy(
-                    Remedy::say(match date {
+                .found(format!("{key} is in the state {state}{when}.{used}"))
+                .why(format!(
+                    "{} Once it is deleted, everything that was encrypted with it is lost permanently.",
+                    unless_used("The key cannot be used.")
+                ))
+                .remedy({
+                    let restore = Remedy::say(match date {
                         Some(date) => format!("Until {date} the key can be restored. Cancel the deletion and enable it ({ANYWAY}):"),
                         None => format!("To keep the key, cancel the deletion and enable it ({ANYWAY}):"),
                     })
@@ -105,20 +122,25 @@ fn state(key: &KeyArn, description: &KeyDescription) -> Option<Finding> {
                     .run([
                         command("cancel-key-deletion", key),
                         command("enable-key", key),
-                    ])
-                    .and_say("Otherwise use another key."),
-                )
+                    ]);
+                    match users {
+                        [] => restore.and_say("Otherwise use another key."),
+                        _ => restore,
+                    }
+                })
         }
         KeyState::PendingImport => Id::KmsKeyState
             .error(Subject::Key)
             .summary("The key has no key material yet")
-            .found(format!("{key} is in the state PendingImport."))
-            .why("A key with imported material cannot be used before the material is imported, or after it has expired.")
+            .found(format!("{key} is in the state PendingImport.{used}"))
+            .why(unless_used(
+                "A key with imported material cannot be used before the material is imported, or after it has expired.",
+            ))
             .remedy("Import the key material (`aws kms import-key-material`), then plan again."),
         other => Id::KmsKeyState
             .error(Subject::Key)
-            .found(format!("{key} is in the state {other}."))
-            .why("Databricks can use a key only in the state Enabled.")
+            .found(format!("{key} is in the state {other}.{used}"))
+            .why(unless_used("Databricks can use a key only in the state Enabled."))
             .remedy(
                 Remedy::say("Wait until the key is Enabled, then plan again:")
                     .run([command("describe-key", key)]),

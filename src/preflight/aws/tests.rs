@@ -4,7 +4,7 @@ use super::*;
 use crate::preflight::Severity;
 use crate::preflight::aws::{KeyDescription, PolicySource};
 use crate::vocabulary::AccountId;
-use crate::vocabulary::Deployment;
+use crate::vocabulary::{Deployment, KeyState};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -18,6 +18,7 @@ fn question() -> Result<Question, Box<dyn std::error::Error>> {
         usage,
         cluster_volumes: false,
         stage: Stage::Plan,
+        used_by: Vec::new(),
     })
 }
 
@@ -694,6 +695,89 @@ fn what_has_no_effect_or_is_limited_is_not_too_much() -> Outcome {
             "{statement}: {}",
             read(&findings)
         );
+    }
+    Ok(())
+}
+
+/// What is wrong with a key in use names who uses it, and advises no attach and no other key.
+#[test]
+fn a_key_in_use_names_the_workspaces_that_are_cut_off() -> Outcome {
+    let used = |workspace: &str, cases: &[UseCase], is_asked| UsedBy {
+        workspace: workspace.to_owned(),
+        cases: cases.to_vec(),
+        is_asked,
+    };
+    let asked = Question {
+        used_by: vec![
+            used("1 (\"one\")", &UseCase::ACCOUNT, true),
+            used("2 (\"two\")", &[UseCase::ManagedServices], false),
+            used("3 (\"three\")", &[UseCase::Storage], false),
+        ],
+        ..question()?
+    };
+    let deny =
+        r#"{"Sid":"Closed","Effect":"Deny","Principal":"*","Action":"kms:*","Resource":"*"}"#;
+    let mut denied = documented()?;
+    denied.push(deny.to_owned());
+    let in_state = |state: KeyState| -> Result<KeyFacts, Box<dyn std::error::Error>> {
+        let description = KeyDescription {
+            state,
+            deletion_date: Some("2026-12-30T00:00:00Z".to_owned()),
+            ..KeyDescription::good()
+        };
+        Ok(KeyFacts {
+            description: Fact::Known(description),
+            ..facts(&documented()?)?
+        })
+    };
+    let missing = KeyFacts {
+        description: Fact::Unreadable(Unreadable {
+            permission: None,
+            reason: "KMS has no such key".to_owned(),
+            remedy: None,
+            is_missing: true,
+        }),
+        ..facts(&documented()?)?
+    };
+    let rows = [
+        in_state(KeyState::Disabled)?,
+        in_state(KeyState::PendingDeletion)?,
+        in_state(KeyState::PendingImport)?,
+        in_state(KeyState::Other("Updating".to_owned()))?,
+        missing,
+        facts(&[])?,
+        facts(&denied)?,
+    ];
+    for row in rows {
+        let findings = judge(&row, &asked);
+        let errors = findings
+            .iter()
+            .filter(|one| one.severity == Severity::Error);
+        let errors: Vec<Finding> = errors.cloned().collect();
+        assert!(!errors.is_empty());
+        for one in errors {
+            let (text, summary) = (read(std::slice::from_ref(&one)), &one.summary);
+            assert!(one.found.contains("1 (\"one\")"), "{text}");
+            let of_role = summary.contains("cluster volumes");
+            assert_eq!(
+                one.found.contains("3 (\"three\")"),
+                !of_role && !summary.contains("managed services"),
+                "{text}"
+            );
+            assert_eq!(
+                one.found.contains("2 (\"two\")"),
+                !of_role && !summary.contains("storage"),
+                "{text}"
+            );
+            for wrong in [
+                "attach fails",
+                "an attach would",
+                "another key",
+                "when it attaches",
+            ] {
+                assert!(!text.contains(wrong), "{wrong}: {text}");
+            }
+        }
     }
     Ok(())
 }

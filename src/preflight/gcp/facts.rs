@@ -115,6 +115,8 @@ pub struct PlannedMembers {
     pub members: Vec<ServiceAccount>,
     /// Whether there are others whose names are known only after apply.
     pub has_unknown: bool,
+    /// Whether the whole list of Databricks' service accounts is known only after apply, so that any may stand in it.
+    pub is_list_unknown: bool,
 }
 
 /// Whom a condition lets in.

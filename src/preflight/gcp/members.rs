@@ -78,7 +78,7 @@ fn grant<'a>(
     let lacking: Vec<&ServiceAccount> = lacking.collect();
     let is_agent = |account: &ServiceAccount| agent_of(&account.member());
     let mut accounts = question.usage.databricks.clone();
-    let own = lacking.iter().copied().chain(&question.workspace_account);
+    let own = lacking.iter().copied().chain(&question.workspace_accounts);
     for account in own.filter(|account| is_agent(account).is_none()) {
         if !accounts.contains(account) {
             accounts.push(account.clone());
@@ -122,7 +122,12 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
     let needers = question.usage.needers();
     let (mut missing, mut not_seen) = (Lacking::default(), Lacking::default());
     let (mut conditional, mut unknown) = (Lacking::default(), Lacking::default());
-    for needer in &needers {
+    // The account of a workspace weighs the same whoever names it.
+    let of_workspaces = &question.workspace_accounts;
+    let others = needers
+        .iter()
+        .filter(|one| !of_workspaces.contains(&one.account));
+    for needer in others {
         match access(facts, &needer.account) {
             Access::Granted => {}
             // The same plan grants it to members that are known only after apply.
@@ -173,10 +178,14 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
             Id::GcpMemberNotSeen.warning(Subject::Key),
             &format!("The provider sees no grant on {key} for these service accounts:"),
         ),
-        workspace_account(facts, question, has_unknown),
     ];
     all.into_iter()
         .flatten()
+        .chain(
+            of_workspaces
+                .iter()
+                .filter_map(|one| workspace_account(facts, question, one)),
+        )
         .map(|finding| with_unread(finding, facts))
         .collect()
 }
@@ -193,14 +202,17 @@ fn with_unread(mut finding: Finding, facts: &CryptoKeyFacts) -> Finding {
     finding
 }
 
-/// The account that Databricks creates for the workspace. No API shows it, so that it stops nothing.
+/// The account that Databricks creates for a workspace. No API shows it, so that it stops nothing.
 fn workspace_account(
     facts: &CryptoKeyFacts,
     question: &Question,
-    has_unknown: bool,
+    account: &ServiceAccount,
 ) -> Option<Finding> {
-    let account = question.workspace_account.as_ref()?;
-    if has_unknown || question.usage.databricks.contains(account) {
+    if facts
+        .planned
+        .as_ref()
+        .is_some_and(|planned| planned.is_list_unknown)
+    {
         return None;
     }
     if !matches!(
@@ -209,6 +221,16 @@ fn workspace_account(
     ) {
         return None;
     }
+    let unless = match facts
+        .planned
+        .as_ref()
+        .is_some_and(|planned| planned.has_unknown)
+    {
+        true => {
+            " The same plan grants the key to members that are known only after apply, and this one is not among those that are known."
+        }
+        false => "",
+    };
     let conditions: Vec<String> = conditional_grants(facts, account)
         .iter()
         .map(|grant| format!("\n  - {}", in_words(grant)))
@@ -217,7 +239,7 @@ fn workspace_account(
         Id::GcpWorkspaceAccount
             .warning(Subject::Key)
             .found(format!(
-                "The provider sees no grant on {} for {account}.{}",
+                "The provider sees no grant on {} for {account}.{unless}{}",
                 facts.name,
                 conditions.concat()
             ))

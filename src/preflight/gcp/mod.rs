@@ -30,8 +30,9 @@ pub struct Question {
     pub stage: Stage,
     /// The workspaces that use the key already, in words: versions that cannot be used keep their data away.
     pub users: Vec<String>,
-    /// The account that Databricks creates for the workspace, where its name is known.
-    pub workspace_account: Option<ServiceAccount>,
+    /// The accounts that Databricks creates for workspaces, where their names are known. No API shows them: without access, they are
+    /// warned of.
+    pub workspace_accounts: Vec<ServiceAccount>,
 }
 
 impl Question {
@@ -41,7 +42,7 @@ impl Question {
             usage,
             stage,
             users: Vec::new(),
-            workspace_account: None,
+            workspace_accounts: Vec::new(),
         }
     }
 }
@@ -136,6 +137,18 @@ pub fn location(key: &CryptoKeyName) -> Option<Finding> {
 /// What the proof of a binding did not look at.
 fn not_examined(facts: &CryptoKeyFacts, question: &Question) -> Option<Finding> {
     let reason = question.usage.not_known.as_ref()?;
+    // A workspace that is known names its accounts itself.
+    let is_unnamed = question.usage.needers().is_empty() && question.workspace_accounts.is_empty();
+    let remedy = match is_unnamed {
+        true => {
+            "Set `databricks_service_accounts` to the service accounts of Databricks (`dbxcmk_key_configuration.….gcp.service_account_email` \
+             and the service account of each workspace), and for the use case `STORAGE` also `workspace_project_number`."
+        }
+        false => {
+            "Allow the identity that runs Terraform to call resourcemanager.projects.get on the project of the workspace \
+             (roles/browser). `dbxcmk_key_policy` with `workspace_project_number` grants the service agents what they need."
+        }
+    };
     Some(
         Id::GcpMembersNotExamined
             .warning(Subject::Key)
@@ -144,9 +157,6 @@ fn not_examined(facts: &CryptoKeyFacts, question: &Question) -> Option<Finding> 
                 facts.name
             ))
             .why("Without access for each of them, the attach fails, or clusters do not start.")
-            .remedy(
-                "Allow the identity that runs Terraform to call resourcemanager.projects.get on the project of the workspace \
-                 (roles/browser). `dbxcmk_key_policy` with `workspace_project_number` grants the service agents what they need.",
-            ),
+            .remedy(remedy),
     )
 }

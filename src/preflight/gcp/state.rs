@@ -2,7 +2,7 @@
 
 use super::facts::{CryptoKey, CryptoKeyFacts, CryptoKeyVersion, VersionState};
 use super::gcloud;
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject, users_in_words};
 use crate::vocabulary::gcp::{CryptoKeyName, seconds};
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -157,17 +157,6 @@ pub(super) fn kind(facts: &CryptoKeyFacts, key: &CryptoKey, cases: &[UseCase]) -
         );
     }
     findings
-}
-
-/// The lines that say which workspaces use the key.
-fn users_in_words(users: &[String]) -> String {
-    match users {
-        [] => String::new(),
-        users => format!(
-            "\n\nThese workspaces use the key:\n  - {}",
-            users.join("\n  - ")
-        ),
-    }
 }
 
 /// The commands that make a version usable again.

@@ -427,7 +427,8 @@ fn a_grant_that_does_not_count_is_named_with_its_condition() -> Outcome {
 fn the_account_of_the_workspace_is_named_when_it_has_no_grant() -> Outcome {
     let own = "db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com";
     let mut question = question(Stage::Plan)?;
-    question.workspace_account = Some(ServiceAccount::of_workspace("3456789012345678", "us-east4"));
+    question.workspace_accounts =
+        vec![ServiceAccount::of_workspace("3456789012345678", "us-east4")];
     let with = |members: &[&str]| {
         let mut all = everybody();
         all.push(binding(ENCRYPTER_DECRYPTER, members));
@@ -446,8 +447,39 @@ fn the_account_of_the_workspace_is_named_when_it_has_no_grant() -> Outcome {
     planned.planned = Some(PlannedMembers {
         members: vec![own.parse()?],
         has_unknown: false,
+        is_list_unknown: false,
     });
     assert_eq!(judge(&planned, &question), []);
+    // Another element that is not known yet cannot hide it, a whole list can.
+    for (is_list_unknown, expected) in [(false, 1), (true, 0)] {
+        planned.planned = Some(PlannedMembers {
+            members: Vec::new(),
+            has_unknown: true,
+            is_list_unknown,
+        });
+        assert_eq!(judge(&planned, &question).len(), expected);
+    }
+    // It weighs the same where it is named beside the others.
+    question.usage.databricks.push(own.parse()?);
+    let found = judge(&with(&[])?, &question);
+    assert_eq!(ids(&found), [(Id::GcpWorkspaceAccount, Severity::Warning)]);
+    Ok(())
+}
+
+/// Nobody is named: what that means is said, so that a check has a message.
+#[test]
+fn a_key_without_named_accounts_is_not_examined() -> Outcome {
+    let mut question = question(Stage::Plan)?;
+    question.usage.databricks = Vec::new();
+    question.usage.workspace_project = None;
+    question.usage.not_known = Some("none is named".to_owned());
+    let found = judge(&facts(everybody())?, &question);
+    assert_eq!(
+        ids(&found),
+        [(Id::GcpMembersNotExamined, Severity::Warning)]
+    );
+    let remedy = found[0].remedy.text(|hint| Some(format!("{hint:?}")));
+    assert!(remedy.contains("databricks_service_accounts"));
     Ok(())
 }
 
@@ -572,6 +604,7 @@ fn what_the_same_plan_grants_counts() -> Outcome {
     found.planned = Some(PlannedMembers {
         members: vec![DATABRICKS.parse()?, COMPUTE.parse()?],
         has_unknown: false,
+        is_list_unknown: false,
     });
     let missing = judge(&found, &question(Stage::Plan)?);
     assert_eq!(

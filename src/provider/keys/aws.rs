@@ -13,11 +13,11 @@ use super::walk::{PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
-    KeyFacts, KmsGrant, PolicySource, Question, RoleKnowledge, Simulation, calls_to_simulate,
-    enabling, grants_matter, judge, policy_not_planned_yet, rotation_matters,
+    KeyFacts, KmsGrant, PolicySource, Question, RoleKnowledge, Simulation, UsedBy,
+    calls_to_simulate, enabling, grants_matter, judge, policy_not_planned_yet, rotation_matters,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Id, Remedy, Stage};
+use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
@@ -273,8 +273,13 @@ impl AwsKeys {
         if !in_vain || stage == Stage::Apply {
             return findings;
         }
-        let rest = findings.into_iter().filter(|one| !may_be_granted(one));
-        rest.chain([policy_not_planned_yet(&case.key)]).collect()
+        without_policy(findings, &case.key)
+    }
+
+    /// Whether a plan finds something of a key that stops those who use it.
+    pub(super) async fn cuts_users_off(&self, case: &AwsCase) -> bool {
+        let findings = judge(&self.facts_for_plan(&case.key).await, &case.question);
+        findings.iter().any(|one| one.severity == Severity::Error)
     }
 
     /// A key as it is, with what the kill switch remembers of it.
@@ -382,6 +387,21 @@ fn may_be_granted(finding: &Finding) -> bool {
     )
 }
 
+/// What is said when the key policies that may add what is missing have not come. Where something else stops the plan, all of it is said:
+/// Terraform also plans while it applies, and then a key policy without a change never comes.
+fn without_policy(findings: Vec<Finding>, key: &KeyArn) -> Vec<Finding> {
+    let (granted, rest): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(may_be_granted);
+    let stops = rest.iter().any(|one| one.severity == Severity::Error);
+    let missing = match stops {
+        true => granted,
+        false => vec![policy_not_planned_yet(key)],
+    };
+    let mut all: Vec<Finding> = missing.into_iter().chain(rest).collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.severity));
+    all
+}
+
 /// What one examination at apply has read.
 #[derive(Default)]
 pub(super) struct AwsRead(BTreeMap<KeyArn, KeyFacts>);
@@ -403,6 +423,27 @@ impl AwsCase {
         self.key.clone().into()
     }
 
+    /// The same case, its key being used by all these workspaces.
+    #[must_use]
+    pub fn used_by(mut self, users: impl IntoIterator<Item = (String, Vec<UseCase>)>) -> Self {
+        let asked: Vec<String> = self
+            .question
+            .used_by
+            .iter()
+            .map(|one| one.workspace.clone())
+            .collect();
+        let all = users.into_iter().map(|(workspace, cases)| UsedBy {
+            is_asked: asked.contains(&workspace),
+            workspace,
+            cases,
+        });
+        let all: Vec<UsedBy> = all.collect();
+        if !all.is_empty() {
+            self.question.used_by = all;
+        }
+        self
+    }
+
     /// What makes a key usable again that is not.
     pub(super) fn enabling(&self) -> Remedy {
         enabling(&self.key)
@@ -413,7 +454,7 @@ impl AwsCase {
     pub(super) async fn of_configuration(
         keys: &AwsKeys,
         need: &AttachNeed<'_>,
-        info: &AwsKeyInfo,
+        (id, info): (&str, &AwsKeyInfo),
     ) -> (Option<Self>, Vec<Finding>) {
         let Ok(key) = info.key_arn.parse::<KeyArn>() else {
             return (None, Vec::new());
@@ -437,6 +478,14 @@ impl AwsCase {
             usage: usage.with_cross_account_role(role),
             cluster_volumes: false,
             stage: need.stage,
+            used_by: match need.workspace.key(need.case).known() {
+                Some(attached) if attached.as_str() == id => vec![UsedBy {
+                    workspace: need.workspace.in_words(),
+                    cases: vec![need.case],
+                    is_asked: true,
+                }],
+                _ => Vec::new(),
+            },
         };
         (Some(Self { key, question }), findings)
     }
@@ -454,5 +503,36 @@ async fn role_of(need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
             .map_err(|error: ArnError| UnknownRole::Unreadable(error.to_string())),
         Ok(None) => Err(UnknownRole::None),
         Err(error) => Err(UnknownRole::Refused(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::Subject;
+
+    #[test]
+    fn what_is_missing_is_said_where_the_plan_stops_anyway() -> Result<(), ArnError> {
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()?;
+        let missing = Id::PolicyMissingAction.error(Subject::Key);
+        let role = |severity| Id::RoleIamMissingAction.weighing(severity, Subject::Key);
+        let rows = [
+            (
+                Severity::Error,
+                [Id::PolicyMissingAction, Id::RoleIamMissingAction],
+            ),
+            (
+                Severity::Warning,
+                [Id::PolicyNotPlannedYet, Id::RoleIamMissingAction],
+            ),
+        ];
+        for (severity, expected) in rows {
+            let found = without_policy(vec![missing.clone(), role(severity)], &key);
+            let found: Vec<Id> = found.into_iter().map(|one| one.id).collect();
+            assert_eq!(found, expected);
+        }
+        Ok(())
     }
 }

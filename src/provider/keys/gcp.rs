@@ -166,7 +166,11 @@ impl GcpKeys {
                 Stage::Plan => judge(&self.facts_for_plan(&case.key).await, &case.question),
                 Stage::Apply => self.judge_now(&case.key, &case.question).await,
             };
-            let may_change = findings.iter().any(may_be_granted);
+            // The account of a workspace stops nothing, so that only a plan waits for its grant.
+            let is_waited_for = |one: &Finding| {
+                may_be_granted(one) || stage == Stage::Plan && one.id == Id::GcpWorkspaceAccount
+            };
+            let may_change = findings.iter().any(is_waited_for);
             if !may_change || !self.walk.expects(&name, stage, &progress) {
                 return findings;
             }
@@ -312,17 +316,15 @@ impl GcpCase {
         };
         let mut question = Question::new(usage, need.stage);
         if workspace.uses_id(&remote.customer_managed_key_id) {
-            question.users.push(format!(
-                "{} (\"{}\")",
-                workspace.workspace_id, workspace.workspace_name
-            ));
+            question.users.push(workspace.in_words());
         }
-        // It is created with the workspace, for its storage and its compute. What is attached has shown that it works.
-        let attaches = need.facts.attached(need.case).known().is_none();
-        question.workspace_account = workspace
+        // It is created with the workspace, for its storage and its compute.
+        let own = workspace
             .region()
-            .filter(|_| is_storage && attaches)
-            .map(|region| ServiceAccount::of_workspace(workspace.workspace_id, region));
+            .filter(|_| is_storage)
+            .map(|region| ServiceAccount::of_workspace(workspace.workspace_id, region))
+            .filter(|own| !question.usage.databricks.contains(own));
+        question.workspace_accounts = own.into_iter().collect();
         Some(Self { key, question })
     }
 }

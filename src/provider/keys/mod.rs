@@ -34,6 +34,7 @@ use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
+use crate::preflight::gcp::has_unusable_versions;
 use crate::preflight::{Finding, Remedy, Severity, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::aws::KeyArn;
@@ -105,7 +106,12 @@ impl Case {
     ) -> (Option<Self>, Vec<Finding>) {
         match (&remote.aws_key_info, &remote.gcp_key_info) {
             (Some(info), _) => {
-                let (case, findings) = AwsCase::of_configuration(&keys.aws, need, info).await;
+                let (case, findings) = AwsCase::of_configuration(
+                    &keys.aws,
+                    need,
+                    (&remote.customer_managed_key_id, info),
+                )
+                .await;
                 (case.map(Self::Aws), findings)
             }
             (None, Some(info)) => {
@@ -122,6 +128,22 @@ impl Case {
             Self::Aws(case) => case.name(),
             Self::Gcp(case) => case.name(),
             Self::Azure(case) => case.name(),
+        }
+    }
+
+    /// The same case, its key being used by all these workspaces, each for what; without any, what it says itself stays. On Azure
+    /// each workspace has a proof of its own.
+    #[must_use]
+    pub fn used_by(self, users: Vec<(String, Vec<UseCase>)>) -> Self {
+        match self {
+            Self::Aws(case) => Self::Aws(case.used_by(users)),
+            Self::Gcp(mut case) => {
+                if !users.is_empty() {
+                    case.question.users = users.into_iter().map(|(name, _)| name).collect();
+                }
+                Self::Gcp(case)
+            }
+            Self::Azure(case) => Self::Azure(case),
         }
     }
 
@@ -258,6 +280,16 @@ impl Keys {
             return self.examine_once(cases).await;
         }
         findings
+    }
+
+    /// Whether a plan finds something of a key that keeps the data of the workspaces away which use it.
+    pub async fn cuts_users_off(&self, case: &Case) -> bool {
+        match case {
+            _ if case.stage() == Stage::Apply => false,
+            Case::Aws(case) => self.aws.cuts_users_off(case).await,
+            Case::Gcp(case) => has_unusable_versions(&self.gcp.facts_for_plan(&case.key).await),
+            Case::Azure(_) => false,
+        }
     }
 
     /// Whether the proof of a case may rest on what was read before.

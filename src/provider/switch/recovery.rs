@@ -65,7 +65,10 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             };
             let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
             let examined = match key {
-                Some(key) => client.keys().examine(&[key]).await.concat(),
+                Some(key) => {
+                    let key = key.used_by(users_of(impact));
+                    client.keys().examine(&[key]).await.concat()
+                }
                 None => Vec::new(),
             };
             for finding in unknown.into_iter().chain(examined) {
@@ -76,6 +79,16 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
         }
     }
     Ok(findings)
+}
+
+/// The workspaces that use the key, in words, each for what.
+fn users_of(impact: &Impact) -> Vec<(String, Vec<UseCase>)> {
+    let users = impact.workspaces.iter().map(|one| {
+        let cases = one.use_cases.iter().filter_map(|case| case.parse().ok());
+        let named = format!("{} (\"{}\")", one.workspace_id, one.name);
+        (named, cases.collect())
+    });
+    users.collect()
 }
 
 /// The same on Azure.

@@ -143,6 +143,21 @@ impl Purpose {
         }
     }
 
+    /// What happens without it in a workspace that uses the key already.
+    pub fn cut_off(self) -> &'static str {
+        match self {
+            Self::ManagedServices => {
+                "these workspaces are cut off: they cannot read or write notebooks, secrets, queries and their results, as soon as \
+                 Databricks' cached data keys expire"
+            }
+            Self::Storage => {
+                "these workspaces are cut off: they cannot read or write the workspace bucket, as soon as Databricks' cached data keys \
+                 expire"
+            }
+            Self::StorageGrants | Self::ClusterVolumes => self.without_it(),
+        }
+    }
+
     /// The use case it belongs to.
     pub fn use_case(self) -> UseCase {
         match self {

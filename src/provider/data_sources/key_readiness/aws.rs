@@ -9,6 +9,8 @@ use crate::preflight::aws::{
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose::in_hcl;
+use crate::provider::keys::{AwsCase, Case};
+use crate::provider::resources::with_users;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
 use crate::vocabulary::{AccountId, UseCase};
@@ -70,6 +72,19 @@ impl KeyReadinessAws {
             usage: usage.with_cross_account_role(self.cross_account_role_arn.known().cloned()),
             cluster_volumes: false,
             stage: Stage::Plan,
+            used_by: Vec::new(),
+        };
+        let case = Case::Aws(AwsCase {
+            key: key.clone(),
+            question,
+        });
+        // Who uses the key has nothing to do with a policy that is only tried.
+        let case = match self.policy.known().is_some() {
+            true => case,
+            false => with_users(client, case).await,
+        };
+        let Case::Aws(AwsCase { question, .. }) = case else {
+            return Err(incomplete());
         };
         let is_proven = |facts: &KeyFacts| {
             let requirements = proof(facts, &question);

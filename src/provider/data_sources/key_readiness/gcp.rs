@@ -139,15 +139,22 @@ impl KeyReadinessGcp {
         if self.workspace_project_number.is_unknown() {
             return Err(incomplete());
         }
-        let usage = Usage {
+        let mut usage = Usage {
             use_cases,
             databricks,
             workspace_project: self.workspace_project_number.known().cloned(),
             not_known: None,
         };
+        if usage.needers().is_empty() {
+            usage.not_known = Some("none is named".to_owned());
+        }
+        let mut question = Question::new(usage, Stage::Plan);
+        let named = question.usage.databricks.iter();
+        let of_workspaces = named.filter(|one| one.workspace().is_some());
+        question.workspace_accounts = of_workspaces.cloned().collect();
         let case = Case::Gcp(GcpCase {
             key: key.clone(),
-            question: Question::new(usage, Stage::Plan),
+            question,
         });
         let Case::Gcp(GcpCase { question, .. }) = with_users(client, case).await else {
             return Err(incomplete());

@@ -119,6 +119,7 @@ impl KeyConfigurationAws {
             usage: Usage::of(deployment, [account.clone()], use_cases),
             cluster_volumes: self.reuse_key_for_cluster_volumes.known() != Some(&false),
             stage,
+            used_by: Vec::new(),
         };
         Some(Case::Aws(AwsCase { key, question }))
     }

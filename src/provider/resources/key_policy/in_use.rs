@@ -3,7 +3,6 @@
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
-use crate::preflight::gcp::has_unusable_versions;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{Case, key_of};
@@ -94,30 +93,17 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
     Ok(users.collect())
 }
 
-/// The case with the workspaces that use its key, where it matters: where versions of a Google key keep data away. Who cannot be asked
-/// adds none, and what the case says itself stays.
+/// The case with the workspaces that use its key, where it matters: where something keeps their data away. Who cannot be asked adds none, and
+/// what the case says itself stays.
 pub async fn with_users(client: &Client, case: Case) -> Case {
-    let Case::Gcp(mut case) = case else {
+    if !client.keys().is_known(&case) || !client.keys().cuts_users_off(&case).await {
         return case;
-    };
-    let keys = client.keys().gcp();
-    let is_plan = case.question.stage == Stage::Plan;
-    if is_plan && keys.is_known() && has_unusable_versions(&keys.facts_for_plan(&case.key).await) {
-        let users = users_of(client, &case.key.clone().into()).await;
-        let users = users.unwrap_or_default();
-        let named = users.iter().map(|user| {
-            let workspace = &user.workspace;
-            format!(
-                "{} (\"{}\")",
-                workspace.workspace_id, workspace.workspace_name
-            )
-        });
-        let named: Vec<String> = named.collect();
-        if !named.is_empty() {
-            case.question.users = named;
-        }
     }
-    Case::Gcp(case)
+    let users = users_of(client, &case.key()).await.unwrap_or_default();
+    let users = users
+        .into_iter()
+        .map(|user| (user.workspace.in_words(), user.cases));
+    case.used_by(users.collect())
 }
 
 /// Refuses to take from a key what Databricks still needs after a rotation. `what`: what takes it, as `This change`.

@@ -1,6 +1,7 @@
 //! Never taking from a workspace what it needs of a key.
 
-use crate::preflight::Stage;
+use crate::preflight::aws::KeyDescription;
+use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::resources::key_policy::in_use::{
@@ -9,7 +10,7 @@ use crate::provider::resources::key_policy::in_use::{
 use crate::provider::resources::key_policy::leaving::{FORGET, agreed};
 use crate::requirements::aws::{PermissionChange, Usage, User, effects};
 use crate::vocabulary::aws::KeyArn;
-use crate::vocabulary::{AttachedKey, UseCase};
+use crate::vocabulary::{AttachedKey, KeyState, UseCase};
 use kms_policy::Document;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -125,6 +126,9 @@ async fn refusal(
     if users.is_empty() {
         return refuse_after_rotation(cx, &key.clone().into(), removal.what, removal.stage).await;
     }
+    if let Some(restore) = scheduled(cx.client(), key, removal.stage, &users).await {
+        return Err(restore.into());
+    }
     let lost: Vec<String> = removal
         .lost
         .iter()
@@ -145,6 +149,48 @@ async fn refusal(
     .into())
 }
 
+/// A key that is scheduled for deletion looks deleted to other providers, which then plan another one: what helps is to restore it.
+async fn scheduled(
+    client: &Client,
+    key: &KeyArn,
+    stage: Stage,
+    users: &[String],
+) -> Option<Diagnostic> {
+    let keys = client.keys().aws();
+    let facts = match stage {
+        Stage::Plan => keys.facts_for_plan(key).await,
+        Stage::Apply => keys.facts_now(key).await,
+    };
+    match &facts.description {
+        Fact::Known(description) => restore_first(key, description, users),
+        Fact::Unreadable(_) => None,
+    }
+}
+
+fn restore_first(key: &KeyArn, found: &KeyDescription, users: &[String]) -> Option<Diagnostic> {
+    if !matches!(
+        found.state,
+        KeyState::PendingDeletion | KeyState::PendingReplicaDeletion
+    ) {
+        return None;
+    }
+    let date = found.deletion_date.as_deref();
+    let until = date.map_or_else(String::new, |date| format!(", until {date}"));
+    Some(
+        Diagnostic::error(
+            "The key of these workspaces is scheduled for deletion",
+            format!(
+                "{key} is scheduled for deletion{until}. The AWS provider takes such a key for deleted, so this plan wants another one and takes \
+                 the statements of this one away.\n\nThese workspaces use it now:\n{}\n\nThey cannot read or write what the key encrypts until \
+                 it is restored; once it is deleted, that is lost permanently. A storage key cannot be replaced by another one.\n\nRestore the \
+                 key, then plan again:\n\n  terraform-provider-dbxcmk key restore {key} --enable-anyway",
+                users.join("\n")
+            ),
+        )
+        .on("aws.key_arn"),
+    )
+}
+
 /// What a change takes away can be put back.
 pub(super) const UNDO_THE_CHANGE: &str = "Put back what the configuration no longer names: the use case, the account, or `cross_account_role_arn`. If the workspaces may lose \
      the permissions, set `force_destroy = true` and apply that before.";
@@ -160,8 +206,49 @@ pub(super) fn delete_the_workspaces() -> String {
 /// What the former key loses.
 pub(super) fn keep_the_former_key() -> String {
     format!(
-        "Attach another key to the workspaces first, or keep this key policy and add a second `dbxcmk_key_policy` for the other key. To leave the \
+        "Keep this key policy, and add a second `dbxcmk_key_policy` for the other key: a storage key cannot be replaced. Where the workspaces use the \
+         key for managed services alone, you can attach another key to them first. To leave the \
          statements in the policy of the former key, let Terraform forget this resource, and add the other key under another name:{FORGET}\n\nTo \
          remove them although the workspaces need them, set `force_destroy = true` and apply that before."
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_scheduled_for_deletion_is_restored_first()
+    -> Result<(), crate::vocabulary::aws::ArnError> {
+        let key: KeyArn =
+            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()?;
+        let users = ["  - 1 (\"one\")".to_owned()];
+        for (state, is_said) in [
+            (KeyState::Enabled, false),
+            (KeyState::Disabled, false),
+            (KeyState::PendingDeletion, true),
+            (KeyState::PendingReplicaDeletion, true),
+        ] {
+            let found = KeyDescription {
+                state,
+                deletion_date: Some("2026-12-30T00:00:00Z".to_owned()),
+                ..KeyDescription::good()
+            };
+            let said = restore_first(&key, &found, &users).map(|one| one.detail);
+            assert_eq!(said.is_some(), is_said);
+            for part in [
+                "until 2026-12-30",
+                "1 (\"one\")",
+                "key restore",
+                "--enable-anyway",
+            ] {
+                assert!(
+                    said.as_ref().is_none_or(|text| text.contains(part)),
+                    "{part}"
+                );
+            }
+        }
+        Ok(())
+    }
 }

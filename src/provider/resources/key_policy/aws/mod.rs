@@ -362,6 +362,7 @@ fn asked(usage: &Usage) -> Question {
         usage: usage.clone(),
         cluster_volumes: false,
         stage: Stage::Plan,
+        used_by: Vec::new(),
     }
 }
 

@@ -238,8 +238,14 @@ async fn plan_members(
                 PlannedMembers {
                     members,
                     has_unknown: true,
+                    is_list_unknown: gcp.databricks_service_accounts.is_unknown(),
                 },
             );
+            if keys.is_known() {
+                for found in misnamed(cx, gcp, key).await {
+                    cx.warn(found);
+                }
+            }
         }
         return Ok(());
     };
@@ -261,6 +267,7 @@ async fn plan_members(
             .map(|needer| needer.account)
             .collect(),
         has_unknown: false,
+        is_list_unknown: false,
     };
     keys.will_grant(&key, planned);
     let facts = keys.facts_for_plan(&key).await;
@@ -268,7 +275,7 @@ async fn plan_members(
     let findings = judge(&facts, &question);
     let mut found = client.report(findings, &ignored, Stage::Plan, |_| "gcp.kms_key_id");
     found.extend(may_change(cx, &key).await);
-    found.extend(unknown_workspaces(cx, gcp, &key).await);
+    found.extend(misnamed(cx, gcp, &key).await);
     let lost: BTreeSet<String> = prior
         .map(|prior| prior.members().difference(&wanted).cloned().collect())
         .unwrap_or_default();
@@ -348,6 +355,66 @@ async fn may_change(cx: &Context<Client>, key: &CryptoKeyName) -> Option<Diagnos
             ),
         )
         .on("gcp.kms_key_id"),
+    )
+}
+
+/// What of the known accounts and of the known project fits no workspace, whatever else is known only after apply.
+async fn misnamed(
+    cx: &Context<Client>,
+    gcp: &KeyPolicyGcp,
+    key: &CryptoKeyName,
+) -> Vec<Diagnostic> {
+    let accounts = unknown_workspaces(cx, gcp, key).await;
+    let project = project_of_no_workspace(cx, gcp).await;
+    accounts.into_iter().chain(project).collect()
+}
+
+/// Whether the project is not that of a workspace whose account is named.
+async fn project_of_no_workspace(cx: &Context<Client>, gcp: &KeyPolicyGcp) -> Option<Diagnostic> {
+    let number = gcp.workspace_project_number.known()?;
+    let (client, keys) = (cx.client(), cx.client().keys().gcp());
+    let named = all_known_of(&gcp.databricks_service_accounts);
+    let named: Vec<String> = named
+        .iter()
+        .filter_map(|one| one.workspace().map(|(id, _)| id.to_owned()))
+        .collect();
+    if named.is_empty() {
+        return None;
+    }
+    let account = client.account().await.ok()?;
+    let workspaces = client.reads().workspaces(account).await.ok()?;
+    let mut seen = Vec::new();
+    for workspace in workspaces.values() {
+        if !named.contains(&workspace.workspace_id.to_string()) {
+            continue;
+        }
+        // What cannot be read may be this project.
+        let own = keys.project_number(workspace.gcp_project()?).await.ok()?;
+        seen.push((workspace.in_words(), own));
+    }
+    other_project(number, &seen)
+}
+
+/// `seen`: the workspaces and the numbers of their projects.
+fn other_project(number: &ProjectNumber, seen: &[(String, ProjectNumber)]) -> Option<Diagnostic> {
+    if seen.is_empty() || seen.iter().any(|(_, own)| own == number) {
+        return None;
+    }
+    let lines = seen
+        .iter()
+        .map(|(workspace, own)| format!("\n  - {workspace}: {own}"));
+    Some(
+        Diagnostic::warning(
+            "The project number is not that of the workspace",
+            format!(
+                "`workspace_project_number` is {number}. The workspaces whose service accounts are named in `databricks_service_accounts` run in \
+                 these projects:{}\n\nThe service agents of the wrong project get the key, and those of the workspace do not: clusters do not \
+                 start, and the workspace cannot write to its buckets. If the project does not exist, the apply waits until its timeout, and \
+                 fails.\n\nSet `workspace_project_number` to the number of the project of the workspace.",
+                lines.collect::<String>()
+            ),
+        )
+        .on("gcp.workspace_project_number"),
     )
 }
 
@@ -807,4 +874,26 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
         )
     })?;
     Ok(named(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_project_is_that_of_a_named_workspace() -> Result<(), Box<dyn std::error::Error>> {
+        let number = |text: &str| text.parse::<ProjectNumber>();
+        let seen = vec![("1 (\"one\")".to_owned(), number("123456789012")?)];
+        for (own, all, is_said) in [
+            ("123456789012", &seen[..], false),
+            ("123456789013", &seen[..], true),
+            ("123456789013", &[], false),
+        ] {
+            let said = other_project(&number(own)?, all);
+            assert_eq!(said.is_some(), is_said, "{own}");
+            let detail = said.map(|one| one.detail);
+            assert!(detail.is_none_or(|text| text.contains("1 (\"one\"): 123456789012")));
+        }
+        Ok(())
+    }
 }
