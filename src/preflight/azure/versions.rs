@@ -42,7 +42,7 @@ pub fn behind(
 }
 
 /// How long the old version is needed after a workspace has moved to another one. Sources: Azure Databricks documentation of
-/// customer-managed keys ("keep the old key for 24 hours", managed services); Azure documentation, "Server-side encryption of Azure Disk
+/// customer-managed keys (managed services); Azure documentation, "Server-side encryption of Azure Disk
 /// Storage" (a disk keeps the version with which it was encrypted); Azure Storage documentation, "Customer-managed keys".
 fn needed_for(case: UseCase) -> &'static str {
     match case {
