@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
-use crate::vocabulary::UseCase;
+use crate::vocabulary::{KeyConfigurationId, UseCase};
 
 /// Something that only one resource of a configuration may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +37,8 @@ pub struct PlannedConfiguration {
     pub use_cases: Vec<UseCase>,
     /// What creates it, when its key is known.
     pub request: Option<NewKeyConfiguration>,
+    /// The object that it will be, where an equal one is adopted instead of created.
+    pub adopts: Option<KeyConfigurationId>,
 }
 
 /// The memory of one run.

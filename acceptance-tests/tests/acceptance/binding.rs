@@ -343,6 +343,49 @@ mod the_account {
         );
     }
 
+    /// What the account has already is adopted, and is no other key for the workspace. A rename is told what keeps everything.
+    #[test]
+    fn a_configuration_that_the_state_lost_is_adopted_and_a_rename_is_told_of_moved() {
+        let stage = ready();
+        stage.workdir.apply();
+        let id = stage
+            .workdir
+            .attribute("dbxcmk_key_configuration.one", "/id");
+        stage.workdir.forget("dbxcmk_key_configuration.one");
+        let run = stage.workdir.plan().run;
+        let warning = run.warning("The key configuration exists already");
+        assert!(
+            warning.detail.contains(&id) && warning.detail.contains("moved {"),
+            "{}",
+            warning.detail
+        );
+        stage.workdir.apply();
+        assert_eq!(
+            stage
+                .workdir
+                .attribute("dbxcmk_key_configuration.one", "/id"),
+            id
+        );
+        assert_eq!(stage.asked("POST /customer-managed-keys").len(), 1);
+        stage.workdir.empty_plan();
+
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        let renamed = text
+            .replace(
+                "\"dbxcmk_key_configuration\" \"one\"",
+                "\"dbxcmk_key_configuration\" \"other\"",
+            )
+            .replace(
+                "dbxcmk_key_configuration.one",
+                "dbxcmk_key_configuration.other",
+            );
+        assert_ne!(text, renamed);
+        stage.workdir.configuration(&renamed);
+        let run = stage.workdir.refused_plan();
+        let error = run.error("The key configuration is in use");
+        assert!(error.detail.contains("moved {"), "{}", error.detail);
+    }
+
     /// What the plan has promised stays as promised, whatever the account shows by then.
     #[test]
     fn a_workspace_that_changes_between_plan_and_apply_is_shown_by_the_next_plan() {

@@ -4,14 +4,14 @@
 //! the [`Journal`] explains was left behind by a create of this working directory whose answer was lost: it is adopted. Any other
 //! one belongs to somebody else, as far as anybody can tell: it is pointed out, and neither adopted nor doubled.
 
-use super::journal::Journal;
+use super::journal::{Answered, Journal};
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::databricks::{Account, Error};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::moments::rfc3339;
 use crate::provider::waiting::Deadline;
-use crate::vocabulary::AccountId;
+use crate::vocabulary::{AccountId, KeyConfigurationId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -20,7 +20,7 @@ enum There {
     /// Nothing.
     Nothing,
     /// One that a create of this working directory has left behind.
-    LeftBehind(Box<KeyConfiguration>),
+    LeftBehind(Box<KeyConfiguration>, Answered),
     /// One or more that nobody here has made.
     Others(Vec<KeyConfiguration>),
 }
@@ -44,17 +44,19 @@ fn there<'a>(
         .filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id))
         .cloned()
         .collect();
-    let explained = |one: &&KeyConfiguration| {
-        journal.explains(request, &one.customer_managed_key_id, one.creation_time)
+    let explained = |one: &KeyConfiguration| {
+        let answered =
+            journal.explains(request, &one.customer_managed_key_id, one.creation_time)?;
+        Some((one.clone(), answered))
     };
-    match (equal.as_slice(), equal.iter().find(explained)) {
+    match (equal.as_slice(), equal.iter().find_map(explained)) {
         ([], _) => There::Nothing,
-        (_, Some(one)) => There::LeftBehind(Box::new(one.clone())),
+        (_, Some((one, answered))) => There::LeftBehind(Box::new(one), answered),
         (_, None) => There::Others(equal),
     }
 }
 
-/// Says at plan what a create would find.
+/// Says at plan what a create would find: the id of the object that it will adopt, if there is one.
 ///
 /// # Errors
 /// When an equal one is there that no create of this working directory has left behind.
@@ -63,7 +65,7 @@ pub fn announce<'a>(
     account: &AccountId,
     all: impl Iterator<Item = &'a KeyConfiguration> + Clone,
     new: &NewKeyConfiguration,
-) -> Result<(), Diagnostics> {
+) -> Result<Option<KeyConfigurationId>, Diagnostics> {
     let client = cx.client();
     let own: Vec<String> = all
         .clone()
@@ -82,13 +84,14 @@ pub fn announce<'a>(
     match there(all, new, &request, |id| {
         client.run().is_managed_configuration(id)
     }) {
-        There::Nothing => Ok(()),
-        There::LeftBehind(one) => {
+        There::Nothing => Ok(None),
+        There::LeftBehind(one, answered) => {
             cx.warn(adopted(
                 &one,
+                answered,
                 "will adopt it instead of creating a second one",
             ));
-            Ok(())
+            Ok(one.customer_managed_key_id.parse().ok())
         }
         There::Others(others) => Err(there_already(new, &others)),
     }
@@ -121,8 +124,9 @@ pub async fn make(
         cx.client().run().is_managed_configuration(id)
     }) {
         There::Nothing => {}
-        There::LeftBehind(one) => {
-            cx.warn(adopted(&one, "adopted it instead of creating a second one"));
+        There::LeftBehind(one, answered) => {
+            let what = "adopted it instead of creating a second one";
+            cx.warn(adopted(&one, answered, what));
             return Ok(*one);
         }
         There::Others(others) => return Err(there_already(new, &others)),
@@ -217,12 +221,21 @@ fn with_age(one: &KeyConfiguration) -> String {
     }
 }
 
-fn adopted(one: &KeyConfiguration, what: &str) -> Diagnostic {
+fn adopted(one: &KeyConfiguration, answered: Answered, what: &str) -> Diagnostic {
+    let why = match answered {
+        Answered::No => format!(
+            "A create from this working directory, whose answer Terraform did not get, made it within the last 15 minutes. The provider {what}."
+        ),
+        Answered::Yes => format!(
+            "A create from this working directory made it within the last 15 minutes. If this state does not have it, the provider {what}. If you \
+             renamed the resource, the state has it under the former address, and this plan destroys it there: add a `moved` block instead, \
+             which changes nothing:\n\nmoved {{\n  from = dbxcmk_key_configuration.OLD\n  to   = dbxcmk_key_configuration.NEW\n}}"
+        ),
+    };
     Diagnostic::warning(
         "The key configuration exists already",
         format!(
-            "The account has the key configuration {}, which equals this resource. A create from this working directory, whose answer Terraform \
-             did not get, made it within the last 15 minutes. The provider {what}.",
+            "The account has the key configuration {}, which equals this resource. {why}",
             with_age(one)
         ),
     )

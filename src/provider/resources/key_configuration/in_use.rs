@@ -42,8 +42,9 @@ impl Ending {
                  workspace cannot be changed."
             }
             Self::Destroyed => {
-                "Delete the workspaces first (`terraform destroy -target=…`), then this resource. To let Terraform forget it and leave it as it \
-                 is:\n\nremoved {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false\n  }\n}"
+                "If you renamed the resource, tell Terraform so, and nothing is destroyed:\n\nmoved {\n  from = dbxcmk_key_configuration.OLD\n  to   \
+                 = dbxcmk_key_configuration.NEW\n}\n\nOtherwise delete the workspaces first (`terraform destroy -target=…`), then this resource. To \
+                 let Terraform forget it and leave it as it is:\n\nremoved {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false\n  }\n}"
             }
         }
     }

@@ -56,6 +56,15 @@ fn milliseconds_of(length: Duration) -> i64 {
     i64::try_from(length.whole_milliseconds()).unwrap_or(i64::MAX)
 }
 
+/// Whether the answer to a create came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It came, and named the object: Terraform had the object in its state, unless it was killed.
+    Yes,
+    /// It was lost.
+    No,
+}
+
 /// The equal objects that a state had when a plan was made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Own {
@@ -155,11 +164,15 @@ impl Journal {
         own.is_some_and(|own| own.what == what && own.ids.iter().any(|own| own == id))
     }
 
-    /// Whether a create of ours explains an object that equals `request`.
-    pub fn explains(&self, request: &str, id: &str, created: Option<i64>) -> bool {
+    /// Whether a create of ours explains an object that equals `request`, and whether its answer came.
+    pub fn explains(&self, request: &str, id: &str, created: Option<i64>) -> Option<Answered> {
         let what = self.what(request);
-        let note = read(&self.file(CREATE, &what)).filter(|note: &Note| note.what == what);
-        note.is_some_and(|note| note.explains(id, created, milliseconds(OffsetDateTime::now_utc())))
+        let note = read(&self.file(CREATE, &what)).filter(|note: &Note| note.what == what)?;
+        let now = milliseconds(OffsetDateTime::now_utc());
+        note.explains(id, created, now).then_some(match note.made {
+            Some(_) => Answered::Yes,
+            None => Answered::No,
+        })
     }
 
     fn put(&self, note: &Note) -> std::io::Result<()> {
@@ -255,22 +268,23 @@ mod tests {
             workspace: "default".to_owned(),
         };
         let now = Some(milliseconds(OffsetDateTime::now_utc()));
-        assert!(!journal.explains("request", "id", now));
+        assert_eq!(journal.explains("request", "id", now), None);
         let note = journal.begin("request", Vec::new())?;
-        assert!(journal.explains("request", "id", now) && !journal.explains("another", "id", now));
+        assert_eq!(journal.explains("request", "id", now), Some(Answered::No));
+        assert_eq!(journal.explains("another", "id", now), None);
         assert!(
             !Journal {
                 workspace: "staging".to_owned(),
                 ..journal.clone()
             }
             .explains("request", "id", now)
+            .is_some()
         );
         journal.made(note.clone(), "id");
-        assert!(
-            journal.explains("request", "id", now) && !journal.explains("request", "other", now)
-        );
+        assert_eq!(journal.explains("request", "id", now), Some(Answered::Yes));
+        assert_eq!(journal.explains("request", "other", now), None);
         journal.refused(&note);
-        assert!(!journal.explains("request", "id", now));
+        assert_eq!(journal.explains("request", "id", now), None);
         Ok(())
     }
 }

@@ -705,20 +705,25 @@ async fn plan_creation(
     // A missing credential is reported now, not in the middle of the apply.
     let connected = client.account().await?;
     let request = model.request();
-    if let Some(use_cases) = model.cases() {
-        client
-            .run()
-            .will_create_configuration(PlannedConfiguration {
-                use_cases,
-                request: request.clone(),
-            });
-    }
-    let Some(new) = request else {
+    let will_create = |adopts: Option<KeyConfigurationId>| {
+        if let Some(use_cases) = model.cases() {
+            let request = request.clone();
+            client
+                .run()
+                .will_create_configuration(PlannedConfiguration {
+                    use_cases,
+                    request,
+                    adopts,
+                });
+        }
+    };
+    let Some(new) = request.clone() else {
         let unknown = [
             ("use_cases", model.cases().is_none()),
             (model.key_attribute(), model.key_is_unknown()),
         ];
         client.warn_of_later_proof(cx, &unknown);
+        will_create(None);
         return Ok(());
     };
     refuse_twins(client, model, &new)?;
@@ -729,7 +734,9 @@ async fn plan_creation(
     let all = all.map_err(|error: Error| {
         diagnose::account("The key configurations could not be read", &error)
     })?;
-    announce(cx, account, all.values(), &new)
+    let adopted = announce(cx, account, all.values(), &new);
+    will_create(adopted.as_ref().ok().cloned().flatten());
+    adopted.map(|_| ())
 }
 
 /// Two new resources that describe the very same object.

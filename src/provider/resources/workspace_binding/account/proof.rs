@@ -98,7 +98,13 @@ pub(super) async fn examine_planned(
     let about = facts(workspace);
     let planned = client.run().planned_configurations();
     let use_cases: Vec<Vec<UseCase>> = planned.iter().map(|one| one.use_cases.clone()).collect();
-    let mut findings = judge_workspace(&about, case, None, Stage::Plan);
+    // One that is adopted has an id already: it may be the one that the workspace has.
+    let adopted = planned
+        .iter()
+        .filter(|one| one.use_cases.contains(&case))
+        .filter_map(|one| one.adopts.as_ref())
+        .find(|id| about.attached(case).known() == Some(*id));
+    let mut findings = judge_workspace(&about, case, adopted, Stage::Plan);
     findings.extend(judge_planned(case, &use_cases));
     let need = AttachNeed {
         account,
