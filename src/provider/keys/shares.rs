@@ -17,10 +17,10 @@ use crate::vocabulary::Key;
 /// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. One that
 /// comes even later is not seen, and then what workspaces need is refused as ever.
 const PATIENCE: Duration = super::walk::PATIENCE.saturating_mul(2);
-/// The same where no key policy was read: in an apply, where only those come that change, and in a plan without a refresh.
-const LESS: Duration = Duration::from_secs(1);
+/// The same where no object was read: in an apply, where only those come that change, and in a plan without a refresh.
+const LESS: Duration = Duration::from_secs(2);
 /// The same when it looks as if everything was to be destroyed, so that no other one comes.
-const SHORT: Duration = Duration::from_millis(300);
+const SHORT: Duration = Duration::from_secs(1);
 
 /// What a key policy wants: statements by their meaning, members, or principals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,8 @@ struct Shares {
     policies: BTreeSet<(Option<Key>, Wanted, String)>,
     /// How many go.
     leaving: usize,
-    /// Whether one was read, which Terraform does neither in an apply nor in the plan of `terraform destroy`.
+    /// Whether an object of any resource was read, which Terraform does neither in an apply nor in the plan of `terraform destroy`. It does not
+    /// read one that is about to go, so that of a renamed resource tells nothing.
     was_read: bool,
     /// What one that is gone had added, and has left for others.
     left: BTreeMap<Key, BTreeSet<String>>,
@@ -115,7 +116,7 @@ impl KeyShares {
         });
     }
 
-    /// Effect: Terraform had a key policy read.
+    /// Effect: Terraform had an object read, of whichever resource.
     pub fn was_read(&self) {
         self.now.send_modify(|now| now.was_read = true);
     }
@@ -153,7 +154,7 @@ impl KeyShares {
             .borrow_and_update()
             .is_complete(expected, begun.elapsed())
         {
-            let _ = tokio::time::timeout(SHORT / 4, changes.changed()).await;
+            let _ = tokio::time::timeout(SHORT / 10, changes.changed()).await;
         }
     }
 
