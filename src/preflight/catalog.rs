@@ -271,7 +271,7 @@ catalog! {
     WorkspaceTier "workspace-tier" Error Refused "The workspace's pricing tier does not include customer-managed keys"
         "On AWS they need the Enterprise tier.";
     WorkspaceTierUnknown "workspace-tier-unknown" Warning Allowed "The workspace's pricing tier is not known"
-        "The account shows no pricing tier for the workspace, or one that this version does not know. Databricks refuses an attach on a tier without customer-managed keys, and changes nothing then.";
+        "The account shows no pricing tier for the workspace, or one that this version does not know. An attach on a tier without customer-managed keys is refused, and changes nothing.";
     WorkspaceStorageUnknown "workspace-storage-unknown" ErrorAtApply Refused "Where the workspace keeps its data is not known"
         "A storage key can be set only once, and it encrypts only a workspace bucket of yours. The account shows neither that the workspace has one nor that it has none, or a compute or storage mode that this version does not know.";
     WorkspaceStatus "workspace-status" Error Refused "The workspace is not running"

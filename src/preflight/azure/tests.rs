@@ -552,12 +552,12 @@ fn what_a_workspace_says_against_a_key_is_named() -> Outcome {
         (
             |one| one.tier = Some("platinum".to_owned()),
             UseCase::Storage,
-            Some(Id::WorkspaceTier),
+            Some(Id::WorkspaceTierUnknown),
         ),
         (
             |one| one.tier = None,
             UseCase::Storage,
-            Some(Id::WorkspaceTier),
+            Some(Id::WorkspaceTierUnknown),
         ),
         (
             |one| one.serverless_only = true,

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::preflight::{Finding, Id, Remedy, Subject};
+use crate::preflight::{Finding, Hint, Id, Remedy, Subject};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
 
@@ -175,7 +175,7 @@ fn unreadable(workspace: &ArmWorkspaceFacts, case: UseCase) -> Option<Finding> {
     )
 }
 
-/// Only tiers that are known to have them pass. Source: Azure Databricks documentation of customer-managed keys ("Premium plan").
+/// A tier that is not known is said and stops nothing, as on every cloud: Azure refuses the request and changes nothing. Source: Azure Databricks documentation of customer-managed keys ("Premium plan").
 fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
     let is = |tier: &&str| {
         let own = workspace.tier.as_deref();
@@ -188,6 +188,7 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
     let why =
         "Customer-managed keys need the Premium tier. Azure refuses the request on other tiers.";
     let finding = Id::WorkspaceTier.error(Subject::Workspace);
+    let unknown = Id::WorkspaceTierUnknown.warning(Subject::Workspace);
     let is_known = ["standard", "trial"].iter().any(|tier| is(tier));
     Some(match &workspace.tier {
         Some(tier) if is_known => finding
@@ -201,16 +202,14 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
                     ),
                 ]),
             ),
-        Some(tier) => finding
-            .summary("The workspace has a pricing tier that the provider does not know")
-            .found(format!("The {name} has the pricing tier {tier}."))
-            .why(format!("{why} The provider does not know whether this one has them."))
-            .remedy("If Azure Databricks documents customer-managed keys for this tier, report this as a bug of this provider. Until then, `preflight = \"warn\"` of the provider lets the apply try."),
-        None => finding
-            .summary("The pricing tier of the workspace cannot be read")
+        Some(tier) => unknown
+            .found(format!("The {name} has the pricing tier `{tier}`, which this version does not know."))
+            .why(format!("{why} Nothing is changed then."))
+            .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
+        None => unknown
             .found(format!("Azure shows no pricing tier (`sku`) of the {name}."))
-            .why(format!("{why} The provider cannot tell which one this workspace has."))
-            .remedy(workspace.show().and_say("If the tier is shown there, plan again.")),
+            .why(format!("{why} Nothing is changed then."))
+            .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
     })
 }
 
