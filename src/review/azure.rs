@@ -29,3 +29,13 @@ pub(super) fn is_in(key: &str, vault_uri: &str) -> bool {
             .eq_ignore_ascii_case(vault_uri.trim_end_matches('/'))
     })
 }
+
+/// Whether `after` is the key of `before` without its version, or the same: Azure keeps the version that a workspace uses when an identifier
+/// without a version is set.
+pub(super) fn no_longer_pins(before: &str, after: &str) -> bool {
+    let parsed = |text: &str| text.parse::<VaultKeyId>().ok();
+    match (parsed(before), parsed(after)) {
+        (Some(before), Some(after)) => before == after || before.versionless() == after,
+        _ => false,
+    }
+}

@@ -46,6 +46,8 @@ rules! {
         "`--accept` names a finding that this plan does not have. Remove the acceptance when it is no longer needed.";
     BindingForgotten "binding-forgotten" "The keys stay attached to a workspace"
         "A `dbxcmk_workspace_binding` is destroyed, or moves to another workspace. Destroying a binding does not detach anything, so the workspace continues to use its keys.";
+    BindingRenamed "binding-renamed" "A binding gets another address, and the workspace keeps its keys"
+        "A `dbxcmk_workspace_binding` is destroyed and created for the same workspace and the same keys. Nothing is attached. A `moved` block keeps the resource.";
     CheckFailed "check-failed" "A check fails"
         "A `check` block or a condition of this configuration does not hold.";
     CrossAccountRoleChanged "cross-account-role-changed" "The cross-account role of workspaces changes"
@@ -64,6 +66,8 @@ rules! {
         "Until the waiting period ends, the deletion can be cancelled. After that, everything that was encrypted with the key is lost permanently.";
     KeyDisabled "key-disabled" "A key is disabled"
         "Reads and writes fail when the cached data keys expire. Enabling the key restores access. A warning if the plan removes everything of Databricks from the key, or does not show whether Databricks uses it.";
+    KeyEnabledAgain "key-enabled-again" "A disabled key is enabled again, or loses the mark of the revocation"
+        "The apply gives back a key that somebody disabled. An error if it removes the tag or label with which `key disable` marks the key, otherwise a warning; a note if the plan does not show whether Databricks uses the key.";
     KeyPolicyReset "key-policy-reset" "The policy of a key is reset to the AWS default"
         "Destroying an `aws_kms_key_policy` restores the AWS default policy, which does not name Databricks.";
     KeyPolicyUnknown "key-policy-unknown" "The policy of a key is not known before the apply"
@@ -76,6 +80,8 @@ rules! {
         "`databricks_mws_workspaces` and `dbxcmk_workspace_binding` set the keys of one workspace, and each undoes the change of the other.";
     ManagedDisksKeyAttached "managed-disks-key-attached" "A workspace gets a key for managed disks"
         "The key can be replaced later, but it cannot be removed.";
+    ManagedDisksKeyRotated "managed-disks-key-rotated" "The key for managed disks of a workspace is rotated"
+        "Only on Azure: the old key must stay enabled as long as disks exist that it encrypts.";
     ManagedServicesKeyAttached "managed-services-key-attached" "A workspace gets a managed services key"
         "The key can be replaced later, but it cannot be removed.";
     ManagedServicesKeyRotated "managed-services-key-rotated" "The managed services key of a workspace is rotated"
@@ -100,6 +106,8 @@ rules! {
         "Databricks refuses to replace a storage key by another one.";
     StorageKeyReset "storage-key-reset" "Workspace storage goes back to a key of Microsoft"
         "Only on Azure: the storage account of the workspace is encrypted with a key that Microsoft manages from then on.";
+    StorageKeyRotated "storage-key-rotated" "The key of the storage account of a workspace is rotated"
+        "Only on Azure: the storage account wraps its data keys with the new key. When the apply ends, it no longer needs the old one.";
     UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
         "Terraform ignores unknown names inside a nested attribute, so the default applies.";
     WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"

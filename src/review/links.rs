@@ -89,6 +89,8 @@ pub enum Fate {
     Forgotten,
     /// The workspace itself is deleted.
     Deleted,
+    /// Another resource of the plan goes on setting its keys.
+    Renamed,
 }
 
 /// A workspace of the plan.
@@ -123,6 +125,8 @@ pub struct Links {
     with_statements: BTreeSet<String>,
     /// The names of configurations by their ids.
     configuration_ids: BTreeMap<String, String>,
+    /// The binding that another address has until now, by the address of the new one.
+    pub renamed_from: BTreeMap<String, String>,
     /// The workspaces of each resource.
     by_address: BTreeMap<String, Vec<usize>>,
     /// The ids of the workspaces that the plan deletes.
@@ -489,7 +493,81 @@ impl Links {
                 links.add_workspace(&finder, change, attributes);
             }
         }
+        links.join_renamed(plan);
         links
+    }
+
+    /// A binding that is destroyed at one address and created at another one, for the same workspace: it has the keys already.
+    fn join_renamed(&mut self, plan: &Plan) {
+        let bindings = || plan.of("dbxcmk_workspace_binding");
+        for new in bindings().filter(|one| one.action == Action::Create) {
+            let path = workspace_path(new);
+            let Some(id) = new.after(path) else { continue };
+            let is_former = |one: &&ResourceChange| {
+                one.action.removes()
+                    && one
+                        .before(path)
+                        .is_some_and(|own| own.eq_ignore_ascii_case(&id))
+            };
+            let former: Vec<&ResourceChange> = bindings().filter(is_former).collect();
+            if let [former] = former.as_slice() {
+                self.join(&former.address, &new.address);
+            }
+            let shows = plan.changes.iter().filter(|one| {
+                let ids = [one.before("workspace_id"), one.before("id")];
+                is_workspace_itself(one)
+                    && !one.action.destroys()
+                    && ids
+                        .iter()
+                        .flatten()
+                        .any(|own| own.eq_ignore_ascii_case(&id))
+            });
+            for workspace in shows {
+                self.attached_already(&workspace.address, &new.address);
+            }
+        }
+    }
+
+    /// The keys of a new binding that the resource of the workspace itself shows as attached.
+    fn attached_already(&mut self, shown: &str, new: &str) {
+        let index = |address: &str| self.by_address.get(address)?.first().copied();
+        let (Some(from), Some(to)) = (index(shown), index(new)) else {
+            return;
+        };
+        let has = self.workspaces.get(from).map(|one| one.keys.clone());
+        let Some(workspace) = self.workspaces.get_mut(to) else {
+            return;
+        };
+        for (case, step) in has.into_iter().flatten() {
+            if let Some(own) = workspace.keys.get_mut(&case)
+                && own.before.is_none()
+                && own.after == step.before
+            {
+                own.before = step.before;
+            }
+        }
+    }
+
+    fn join(&mut self, former: &str, new: &str) {
+        let index = |address: &str| self.by_address.get(address)?.first().copied();
+        let (Some(from), Some(to)) = (index(former), index(new)) else {
+            return;
+        };
+        let Some(left) = self.workspaces.get_mut(from) else {
+            return;
+        };
+        if left.fate != Fate::Forgotten {
+            return;
+        }
+        left.fate = Fate::Renamed;
+        let (keys, name) = (std::mem::take(&mut left.keys), left.name.clone());
+        if let Some(workspace) = self.workspaces.get_mut(to) {
+            for (case, step) in keys {
+                workspace.keys.entry(case).or_default().before = step.before;
+            }
+            workspace.name = name;
+        }
+        self.renamed_from.insert(new.to_owned(), former.to_owned());
     }
 
     fn add_resource(&mut self, change: &ResourceChange) {
@@ -673,9 +751,14 @@ impl Links {
     ) {
         let mut keys = BTreeMap::new();
         for (case, attribute) in attributes {
-            let before = change
-                .before(attribute)
-                .map(|id| self.configuration_by_id(&id));
+            let before = match (change.before(attribute), change.after(attribute)) {
+                // The workspace stays at its version.
+                (Some(before), Some(after)) if azure::no_longer_pins(&before, &after) => {
+                    Some(after)
+                }
+                (before, _) => before,
+            };
+            let before = before.map(|id| self.configuration_by_id(&id));
             let after = match change.after(attribute) {
                 Some(id) => Some(self.configuration_by_id(&id)),
                 None if change.is_unknown(attribute) => {

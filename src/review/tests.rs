@@ -434,6 +434,351 @@ fn a_renamed_key_policy_loses_nothing() {
     }
 }
 
+/// The same workspace and keys at another address attach nothing; other keys are what they are without the new address.
+#[test]
+fn a_renamed_binding_attaches_nothing() {
+    for cloud in &CLOUDS {
+        let renamed = |after: Json, action: &str| {
+            reviewed(vec![
+                quiet("dbxcmk_key_configuration.x", &configuration(cloud, 1)),
+                change(
+                    "dbxcmk_workspace_binding.old",
+                    &[action],
+                    binding(cloud, "1"),
+                    Json::Null,
+                ),
+                change(
+                    "dbxcmk_workspace_binding.new",
+                    &["create"],
+                    Json::Null,
+                    after,
+                ),
+            ])
+        };
+        for action in ["delete", "forget"] {
+            let report = renamed(binding(cloud, "1"), action);
+            assert_eq!(found(&report), [("binding-renamed", "note")], "{cloud}");
+            let shown = text(&report);
+            assert!(
+                shown.contains("from = dbxcmk_workspace_binding.old")
+                    && shown.contains("does not change the encryption"),
+                "{shown}"
+            );
+        }
+        let mut other = binding(cloud, "1");
+        other["managed_services_key_configuration_id"] = json!(id(cloud, 2));
+        assert_eq!(
+            found(&renamed(other, "delete")),
+            [
+                ("binding-renamed", "note"),
+                ("managed-services-key-rotated", "warning")
+            ],
+            "{cloud}"
+        );
+        // Another workspace is no new name.
+        let two = found(&renamed(binding(cloud, "2"), "delete"));
+        assert!(
+            two.contains(&("binding-forgotten", "warning"))
+                && !two.contains(&("binding-renamed", "note")),
+            "{cloud}: {two:?}"
+        );
+    }
+}
+
+/// A binding that is only recorded: the resource of the workspace shows the keys.
+#[test]
+fn keys_that_the_workspace_has_already_are_not_attached() {
+    let cloud = Cloud::Aws;
+    for (storage, expected) in [
+        (id(&cloud, 1), vec![]),
+        (
+            id(&cloud, 2),
+            vec![("storage-key-attached", "irreversible")],
+        ),
+    ] {
+        let workspace = json!({ "workspace_id": 1, "workspace_name": "w",
+            "managed_services_customer_managed_key_id": id(&cloud, 1), "storage_customer_managed_key_id": storage });
+        let report = reviewed(vec![
+            quiet("dbxcmk_key_configuration.x", &configuration(&cloud, 1)),
+            quiet("databricks_mws_workspaces.x", &workspace),
+            change(
+                "dbxcmk_workspace_binding.x",
+                &["create"],
+                Json::Null,
+                binding(&cloud, "1"),
+            ),
+        ]);
+        assert_eq!(found(&report), expected);
+    }
+}
+
+/// Each row: the resource of a key that this provider disabled, before and after an apply, and what the review finds.
+#[test]
+fn a_key_that_is_revoked_does_not_come_back_without_a_word() {
+    let arn = key(&Cloud::Aws, 1);
+    let aws =
+        |enabled: bool, tags: Json| json!({ "arn": arn, "is_enabled": enabled, "tags": tags });
+    let replica = |enabled: bool| json!({ "arn": arn, "enabled": enabled });
+    let google = |labels: Json| json!({ "id": key(&Cloud::Gcp, 1), "effective_labels": labels });
+    let version = |state: &str| json!({ "crypto_key": key(&Cloud::Gcp, 1), "state": state });
+    let azure = |tags: Json| json!({ "versionless_id": key(&Cloud::Azure, 1), "tags": tags });
+    let (tag, none) = (json!({ "dbxcmk:disabled": "2026-11-30" }), json!({}));
+    let label = json!({ "dbxcmk-before": "x" });
+    let own = json!({ "dbxcmk-disabled": "2026-11-30" });
+    let rows = [
+        (
+            Cloud::Aws,
+            "aws_kms_key.x",
+            aws(false, tag.clone()),
+            aws(true, none.clone()),
+            Some("error"),
+        ),
+        (
+            Cloud::Aws,
+            "aws_kms_key.x",
+            aws(false, tag.clone()),
+            aws(false, none.clone()),
+            Some("error"),
+        ),
+        (
+            Cloud::Aws,
+            "aws_kms_key.x",
+            aws(false, tag.clone()),
+            aws(true, tag.clone()),
+            Some("warning"),
+        ),
+        (
+            Cloud::Aws,
+            "aws_kms_key.x",
+            aws(false, none.clone()),
+            aws(true, Json::Null),
+            Some("warning"),
+        ),
+        (
+            Cloud::Aws,
+            "aws_kms_key.x",
+            aws(false, tag.clone()),
+            aws(false, tag),
+            None,
+        ),
+        (
+            Cloud::Aws,
+            "aws_kms_replica_key.x",
+            replica(false),
+            replica(true),
+            Some("warning"),
+        ),
+        (
+            Cloud::Gcp,
+            "google_kms_crypto_key.x",
+            google(label.clone()),
+            google(none.clone()),
+            Some("error"),
+        ),
+        (
+            Cloud::Gcp,
+            "google_kms_crypto_key.x",
+            google(label.clone()),
+            google(label),
+            None,
+        ),
+        (
+            Cloud::Gcp,
+            "google_kms_crypto_key_version.x",
+            version("DISABLED"),
+            version("ENABLED"),
+            Some("warning"),
+        ),
+        (
+            Cloud::Azure,
+            "azurerm_key_vault_key.x",
+            azure(own.clone()),
+            azure(none),
+            Some("error"),
+        ),
+        (
+            Cloud::Azure,
+            "azurerm_key_vault_key.x",
+            azure(own.clone()),
+            azure(own),
+            None,
+        ),
+    ];
+    for (cloud, address, before, after, level) in rows {
+        let mut changes = around(&cloud);
+        changes.push(change(address, &["update"], before.clone(), after.clone()));
+        let report = reviewed(changes);
+        let expected: Vec<_> = level
+            .map(|level| ("key-enabled-again", level))
+            .into_iter()
+            .collect();
+        assert_eq!(found(&report), expected, "{address}: {before} -> {after}");
+        let shown = text(&report);
+        assert_eq!(foreign(&cloud, &shown), Vec::<String>::new(), "{shown}");
+    }
+    // Of a key whose use the plan does not show, only the mark is said loudly.
+    let alone = reviewed(vec![change(
+        "aws_kms_key.x",
+        &["update"],
+        aws(false, json!({})),
+        aws(true, json!({})),
+    )]);
+    assert_eq!(found(&alone), [("key-enabled-again", "note")]);
+}
+
+/// A key with a policy of its own that stays as it is, and a key policy that adds its statements again.
+#[test]
+fn a_key_that_perhaps_writes_its_own_policy_is_said() {
+    let cloud = Cloud::Aws;
+    let bare = "{\"Version\":\"2012-10-17\",\"Statement\":[{\"Sid\":\"root\",\"Effect\":\"Allow\",\"Principal\":{\"AWS\":\"arn:aws:iam::123456789012:root\"},\"Action\":\"kms:*\",\"Resource\":\"*\"}]}";
+    let arn = key(&cloud, 1);
+    let mut lost = policy(&cloud, 1);
+    lost["statements"] = json!("[]");
+    let written = json!({ "policy": { "references": ["data.aws_iam_policy_document.x.json"] } });
+    for (expressions, before, expected) in [
+        (
+            written.clone(),
+            &lost,
+            vec![("policy-written-twice", "warning")],
+        ),
+        (json!({}), &lost, vec![]),
+        (written, &policy(&cloud, 1), vec![]),
+    ] {
+        let configured = json!({ "root_module": { "resources": [{ "address": "aws_kms_key.x", "expressions": expressions }] } });
+        let changes = vec![
+            quiet("dbxcmk_key_configuration.x", &configuration(&cloud, 1)),
+            quiet("dbxcmk_workspace_binding.x", &binding(&cloud, "1")),
+            quiet("aws_kms_key.x", &json!({ "arn": arn, "policy": bare })),
+            change(
+                "dbxcmk_key_policy.x",
+                &["update"],
+                before.clone(),
+                policy(&cloud, 1),
+            ),
+        ];
+        assert_eq!(
+            found(&reviewed_with(configured, json!({}), changes)),
+            expected
+        );
+    }
+}
+
+/// Nothing is lost where a key policy has no statements, before and after.
+#[test]
+fn a_key_policy_without_statements_goes_without_a_word() {
+    let mut empty = policy(&Cloud::Aws, 1);
+    empty["statements"] = json!("[]");
+    let gone = change("dbxcmk_key_policy.x", &["delete"], empty, Json::Null);
+    assert_eq!(found(&reviewed(vec![gone])), []);
+}
+
+/// Each row: the principals that a key policy gives up, what the workspace has attached, whether its binding shows its principals, and the level.
+#[test]
+fn a_principal_that_no_binding_needs_is_to_be_checked() {
+    let cloud = Cloud::Azure;
+    let (storage, disks, databricks) = (
+        "5a000000-0000-4000-8000-000000000001",
+        "d1000000-0000-4000-8000-000000000002",
+        "da000000-0000-4000-8000-000000000003",
+    );
+    let foreign = "ff000000-0000-4000-8000-000000000004";
+    let given = |principals: &[&str]| json!({ "use_cases": ["STORAGE"], "azure": { "key_vault_key_id": key(&cloud, 1), "principals": principals, "databricks_principal_id": databricks } });
+    let bound = |has_storage: bool, is_shown: bool| {
+        let mut own = binding(&cloud, "1");
+        if !has_storage {
+            own["storage_key_configuration_id"] = Json::Null;
+        }
+        if is_shown {
+            own["azure"]["storage_principal_id"] = json!(storage);
+            own["azure"]["managed_disks_principal_id"] = json!(disks);
+        }
+        own
+    };
+    let all = [storage, disks, databricks, foreign];
+    for (gone, has_storage, is_shown, level) in [
+        (storage, true, true, "error"),
+        (storage, false, true, "warning"),
+        (storage, true, false, "error"),
+        (disks, false, true, "error"),
+        (disks, false, false, "error"),
+        (databricks, false, true, "error"),
+        (foreign, true, true, "warning"),
+        (foreign, true, false, "error"),
+    ] {
+        let kept: Vec<&str> = all.into_iter().filter(|one| *one != gone).collect();
+        let report = reviewed(vec![
+            quiet("dbxcmk_key_configuration.x", &configuration(&cloud, 1)),
+            quiet("dbxcmk_workspace_binding.x", &bound(has_storage, is_shown)),
+            change(
+                "dbxcmk_key_policy.x",
+                &["update"],
+                given(&all),
+                given(&kept),
+            ),
+        ]);
+        assert_eq!(
+            found(&report),
+            [("permissions-lost", level)],
+            "{gone} {has_storage} {is_shown}"
+        );
+    }
+}
+
+/// Each row: the identifiers of a key before and after, and whether the features change their key. Each feature needs the old one as long as it does.
+#[test]
+fn a_rotation_on_azure_is_told_for_each_feature() {
+    let main = key(&Cloud::Azure, 1);
+    let (one, two) = (
+        "0123456789abcdef0123456789abcdef",
+        "fedcba9876543210fedcba9876543210",
+    );
+    let pinned = |version: &str| format!("{main}/{version}");
+    let rotated = vec![
+        ("managed-disks-key-rotated", "warning"),
+        ("managed-services-key-rotated", "warning"),
+        ("storage-key-rotated", "note"),
+    ];
+    for (before, after, expected) in [
+        (pinned(one), pinned(two), rotated.clone()),
+        (pinned(one), key(&Cloud::Azure, 2), rotated.clone()),
+        (main.clone(), pinned(two), rotated),
+        (pinned(one), main.clone(), vec![]),
+        (pinned(one), pinned(one), vec![]),
+    ] {
+        let with = |id: &str| {
+            let mut own = binding(&Cloud::Azure, "1");
+            for name in ["managed_services", "storage", "managed_disks"] {
+                own[format!("{name}_key_configuration_id")] = json!(id);
+            }
+            own
+        };
+        let report = reviewed(vec![change(
+            "dbxcmk_workspace_binding.x",
+            &["update"],
+            with(&before),
+            with(&after),
+        )]);
+        assert_eq!(found(&report), expected, "{before} -> {after}");
+        for finding in &report.findings {
+            assert_eq!(
+                finding.remedy.contains("24 hours"),
+                finding.id == crate::review::catalog::Rule::ManagedServicesKeyRotated
+            );
+        }
+        // A name is one box, and no arrow goes from a box to itself.
+        let names: std::collections::BTreeSet<&str> =
+            report.nodes.iter().map(|node| node.name.as_str()).collect();
+        assert_eq!(names.len(), report.nodes.len());
+        assert!(report.edges.iter().all(|edge| edge.from != edge.to));
+        assert!(
+            report
+                .edges
+                .iter()
+                .all(|edge| names.contains(edge.from.as_str()) && names.contains(edge.to.as_str()))
+        );
+    }
+}
+
 /// Each row: a provider block, the variables of the root, and what the review finds, with the address.
 #[test]
 fn what_turns_the_proof_off_is_an_error() {

@@ -751,7 +751,7 @@ fn what_no_attribute_of_a_resource_shows_is_seen() {
         "`preflight` refers to `var.mode`, which is \"warn\"",
         &format!("The keys stay attached to lakehouse-prod ({WORKSPACE}) [binding-forgotten]"),
         &format!(
-            "({MANAGED_VPC_WORKSPACE}) gets its storage key, permanently [storage-key-attached]"
+            "{MANAGED_VPC_WORKSPACE} gets its storage key, permanently [storage-key-attached]"
         ),
         "lets the apply go on",
     ] {

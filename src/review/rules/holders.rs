@@ -4,9 +4,12 @@
 use std::collections::BTreeSet;
 
 use super::gathered::Gathered;
+use super::ours::Need;
 use super::{ours, texts};
+use crate::review::links::{Fate, Step};
 use crate::review::plan::ResourceChange;
 use crate::review::report::PermissionLine;
+use crate::vocabulary::UseCase;
 
 /// Where the names are, and what they get.
 pub(super) struct Holders {
@@ -53,12 +56,15 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange, holders
     };
     let place = former.as_deref().unwrap_or(&key);
     let (by_others, is_known) = by_others(gathered, change, place, path);
-    let lost = words(
-        before
-            .difference(&stays)
-            .filter(|one| !by_others.contains(*one))
-            .collect(),
-    );
+    let gone: BTreeSet<&String> = before
+        .difference(&stays)
+        .filter(|one| !by_others.contains(*one))
+        .collect();
+    let need = match former.is_none() && gone.iter().all(|one| is_free(gathered, change, one)) {
+        true => Need::NotShown,
+        false => Need::Shown,
+    };
+    let lost = words(gone.into_iter().collect());
     let gained = words(match former {
         Some(_) => after.iter().collect(),
         None => after.difference(&before).collect(),
@@ -81,7 +87,47 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange, holders
         None => push(&key, gained, lost.clone()),
     }
     let lost: Vec<String> = lost.iter().map(|line| format!("  - {line}")).collect();
-    ours::say_lost(gathered, change, &lost, is_known, remedy);
+    ours::say_lost(gathered, change, &lost, is_known, need, remedy);
+}
+
+/// Whether the bindings of the plan show that no workspace needs a principal of Azure for this key. What they do not show may be needed.
+fn is_free(gathered: &Gathered<'_>, change: &ResourceChange, principal: &str) -> bool {
+    let (key, _) = gathered.key_and_users(change);
+    let links = gathered.links;
+    let databricks = [
+        change.before("azure.databricks_principal_id"),
+        change.after("azure.databricks_principal_id"),
+    ];
+    let known: BTreeSet<&String> = databricks.iter().flatten().collect();
+    if known.is_empty() || known.iter().any(|one| one.eq_ignore_ascii_case(principal)) {
+        return false;
+    }
+    let uses = |step: &Step| {
+        let own = links.configurations_of(&key);
+        own.into_iter().any(|one| step.is(&one.name))
+    };
+    let workspaces = links
+        .workspaces
+        .iter()
+        .filter(|one| one.fate != Fate::Deleted);
+    workspaces.into_iter().all(|workspace| {
+        let binding = gathered
+            .plan
+            .changes
+            .iter()
+            .find(|one| one.address == workspace.address);
+        let needs = workspace.keys.iter().filter(|(_, step)| uses(step));
+        needs.into_iter().all(|(case, _)| {
+            let path = match case {
+                UseCase::Storage => "azure.storage_principal_id",
+                UseCase::ManagedDisks => "azure.managed_disks_principal_id",
+                // The principal of Databricks itself, which is another one.
+                UseCase::ManagedServices => return true,
+            };
+            let needed = binding.and_then(|one| one.latest(path));
+            needed.is_some_and(|needed| !needed.eq_ignore_ascii_case(principal))
+        })
+    })
 }
 
 /// Whom the other key policies of a key keep, and whether the plan shows all of them.

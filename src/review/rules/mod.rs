@@ -9,6 +9,7 @@ mod holders;
 mod not_examined;
 mod ours;
 mod provider;
+mod revoked;
 
 use crate::review::catalog::Rule;
 use std::collections::{BTreeMap, BTreeSet};
@@ -193,7 +194,7 @@ fn described(links: &Links, configuration: &str) -> String {
         .get(configuration)
         .and_then(|one| one.key.clone());
     match key {
-        // The ID of a configuration on Azure is the identifier of its key.
+        // The ID of a configuration on Azure is the identifier of its key, with the version if one is pinned.
         Some(key) if key != configuration => format!("{configuration} · {key}"),
         _ => configuration.to_owned(),
     }
@@ -230,7 +231,7 @@ fn workspaces(links: &Links) -> Vec<WorkspaceLine> {
             // What Terraform only forgets keeps its keys.
             let after = match workspace.fate {
                 Fate::Forgotten => &step.before,
-                Fate::Stays | Fate::Deleted => &step.after,
+                Fate::Stays | Fate::Deleted | Fate::Renamed => &step.after,
             };
             lines.push(WorkspaceLine {
                 workspace: workspace.name.clone(),
@@ -305,6 +306,9 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
     };
     let (mut nodes, mut edges) = (BTreeSet::new(), BTreeSet::new());
     for workspace in &links.workspaces {
+        if workspace.fate == Fate::Renamed {
+            continue;
+        }
         let changes = action_of(&workspace.address);
         if changes.is_empty()
             && workspace.keys.values().all(|step| !step.changes())
@@ -321,7 +325,9 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
             let kept = if step.changes() { "new" } else { "kept" };
             let sides = match workspace.fate {
                 Fate::Forgotten => [(&step.before, "kept"), (&None, "gone")],
-                Fate::Stays | Fate::Deleted => [(&step.after, kept), (&step.before, "gone")],
+                Fate::Stays | Fate::Deleted | Fate::Renamed => {
+                    [(&step.after, kept), (&step.before, "gone")]
+                }
             };
             for (configuration, state) in sides {
                 let Some(name) = configuration
@@ -334,11 +340,15 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
                 let action = known
                     .and_then(|one| one.address.as_deref())
                     .map_or("", action_of);
-                nodes.insert(Node {
-                    name: name.to_owned(),
-                    kind: "configuration",
-                    action,
-                });
+                // On Azure the identifier of a key stands for its configuration: one box for both.
+                let is_key = known.is_some_and(|one| one.key.as_deref() == Some(name));
+                if !is_key {
+                    nodes.insert(Node {
+                        name: name.to_owned(),
+                        kind: "configuration",
+                        action,
+                    });
+                }
                 let label = match case {
                     UseCase::ManagedServices => "managed services",
                     UseCase::Storage => "storage",
@@ -357,12 +367,14 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
                         kind: "key",
                         action: address.as_deref().map_or("", action_of),
                     });
-                    edges.insert(Edge {
-                        from: key,
-                        to: name.to_owned(),
-                        label: "",
-                        state: "kept",
-                    });
+                    if !is_key {
+                        edges.insert(Edge {
+                            from: key,
+                            to: name.to_owned(),
+                            label: "",
+                            state: "kept",
+                        });
+                    }
                 }
                 if state != "gone" {
                     let has_volumes = known.is_some_and(|one| one.cluster_volumes);

@@ -5,11 +5,12 @@ use super::azure;
 use super::gathered::{Gathered, Said, in_words, paragraphs};
 use super::{holders, provider};
 use crate::review::catalog::Rule;
-use crate::review::links::{Fate, LinkedWorkspace};
+use crate::review::links::{Fate, LinkedWorkspace, Step};
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
 use crate::vocabulary::{Cloud, UseCase};
 use serde_json::Value as Json;
+use std::collections::BTreeSet;
 
 pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     match change.kind.as_str() {
@@ -34,14 +35,47 @@ fn binding(gathered: &mut Gathered<'_>, change: &ResourceChange) {
         .workspaces_at(&change.address)
         .cloned()
         .collect();
+    if let Some(former) = gathered.links.renamed_from.get(&change.address).cloned() {
+        renamed(gathered, change, &former, &workspaces);
+    }
     let moves = workspaces.len() > 1;
     for workspace in workspaces {
         match workspace.fate {
-            Fate::Deleted => {}
+            Fate::Deleted | Fate::Renamed => {}
             Fate::Forgotten => forgotten(gathered, change, &workspace, moves),
             Fate::Stays => steps(gathered, change, &workspace),
         }
     }
+}
+
+/// A binding that another address has until now.
+fn renamed(
+    gathered: &mut Gathered<'_>,
+    change: &ResourceChange,
+    former: &str,
+    workspaces: &[LinkedWorkspace],
+) {
+    let names: BTreeSet<String> = workspaces.iter().map(|one| one.name.clone()).collect();
+    let is_same = workspaces
+        .iter()
+        .all(|one| !one.keys.values().any(Step::changes));
+    let same = match is_same {
+        true => "The same keys: nothing is attached, and the workspace keeps what it has.",
+        false => "The workspace has the keys of that one.",
+    };
+    gathered.say(
+        change,
+        Said {
+            id: Rule::BindingRenamed,
+            level: Level::Note,
+            summary: format!("The binding of {} gets another address", in_words(&names)),
+            detail: format!("`{former}` is destroyed, and `{}` is created for the same workspace. {same}", change.address),
+            remedy: &format!(
+                "To keep the resource, add `moved {{ from = {former}, to = {} }}`, each argument on its own line.",
+                change.address
+            ),
+        },
+    );
 }
 
 fn forgotten(
@@ -225,6 +259,7 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
             change,
             &lost,
             true,
+            Need::Shown,
             "Keep the use cases, accounts and roles that workspaces need.",
         );
     }
@@ -247,6 +282,15 @@ fn key_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
+/// What the bindings of a plan show of those who lose the use of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Need {
+    /// A workspace needs them, or may.
+    Shown,
+    /// Everything that the workspaces of the plan need goes to others.
+    NotShown,
+}
+
 /// Who loses the use of a key by a `dbxcmk_key_policy`, if somebody does. `is_known`: whether the plan shows all that the other policies of
 /// the key keep.
 pub(super) fn say_lost(
@@ -254,6 +298,7 @@ pub(super) fn say_lost(
     change: &ResourceChange,
     lost: &[String],
     is_known: bool,
+    need: Need,
     remedy: &str,
 ) {
     let former = gathered.links.former_key_of.get(&change.address).cloned();
@@ -278,6 +323,10 @@ pub(super) fn say_lost(
     };
     let used = match (users.is_empty(), is_named) {
         (true, true) => "A key configuration of this plan names it.".to_owned(),
+        (false, _) if need == Need::NotShown => format!(
+            "It is used by {}. What their bindings show needs other principals, not these.",
+            in_words(&users)
+        ),
         _ => format!("It is used by {}.", in_words(&users)),
     };
     let new = match own == key {
@@ -288,7 +337,10 @@ pub(super) fn say_lost(
         None => (
             "Permissions on a key are taken away",
             format!("On `{key}`:\n{lines}"),
-            remedy,
+            match need {
+                Need::Shown => remedy,
+                Need::NotShown => "Check that no workspace outside this plan needs them.",
+            },
         ),
         Some(_) => (
             "A key policy moves to another key, and the former key loses its permissions",
@@ -301,7 +353,7 @@ pub(super) fn say_lost(
         change,
         Said {
             id: Rule::PermissionsLost,
-            level: match is_known && (is_named || !users.is_empty()) {
+            level: match is_known && need == Need::Shown && (is_named || !users.is_empty()) {
                 true => Level::Error,
                 false => Level::Warning,
             },

@@ -4,6 +4,7 @@
 pub(super) mod policies;
 
 use super::gathered::{FIND_OUT, Gathered, Said, Use, in_words, paragraphs};
+use super::revoked;
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -93,6 +94,8 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if change.action.destroys() {
         deleted(gathered, change, &key);
     }
+    let of_key = use_of(gathered, change, &key);
+    revoked::look(gathered, change, &key, of_key, enabled_by(change));
     let turned_off = |path: &str| {
         change.before(path).as_deref() == Some("true")
             && change.after(path).as_deref() == Some("false")
@@ -151,6 +154,15 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if change.action == Action::Update && change.changes("policy") {
         whole_policy(gathered, change);
     }
+}
+
+/// The attribute by which a disabled key is enabled again.
+fn enabled_by(change: &ResourceChange) -> Option<&'static str> {
+    let is_on = |path: &&str| {
+        change.before(path).as_deref() == Some("false")
+            && change.after(path).as_deref() != Some("false")
+    };
+    ["is_enabled", "enabled"].into_iter().find(is_on)
 }
 
 fn disabled(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
@@ -280,6 +292,7 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
             .filter(writes)
             .cloned()
             .collect();
+        perhaps_overwritten(gathered, own, &key);
         for other in others {
             gathered.say(
                 &other,
@@ -297,6 +310,44 @@ pub(super) fn overwritten(gathered: &mut Gathered<'_>) {
                 },
             );
         }
+    }
+}
+
+/// A key whose configuration has a policy, and whose policy has lost the statements that a `dbxcmk_key_policy` writes again: a plan does not
+/// show whether the key ignores changes of its policy.
+fn perhaps_overwritten(gathered: &mut Gathered<'_>, own: &ResourceChange, key: &str) {
+    if own.action != Action::Update || !own.changes("statements") {
+        return;
+    }
+    let (plan, links) = (gathered.plan, gathered.links);
+    let writes = |one: &&ResourceChange| {
+        let written = links
+            .expressions(plan, one)
+            .and_then(|all| all.get("policy"));
+        let is_bare = one
+            .latest("policy")
+            .is_some_and(|policy| Deployment::named_in(&policy).is_none());
+        !one.action.removes()
+            && !(one.action == Action::Update && one.changes("policy"))
+            && links.key_of.get(&one.address).is_some_and(|own| own == key)
+            && written.is_some()
+            && is_bare
+    };
+    for other in plan.of("aws_kms_key").filter(writes) {
+        gathered.say(
+            other,
+            Said {
+                id: Rule::PolicyWrittenTwice,
+                level: Level::Warning,
+                summary: "Two resources perhaps write the policy of one key".to_owned(),
+                detail: format!(
+                    "`{}` has a `policy`, the policy of `{key}` does not name Databricks, and `{}` adds the statements for Databricks again. If \
+                     the key does not ignore changes of its policy, its next apply removes them, and workspaces lose access to the key.",
+                    other.address, own.address
+                ),
+                remedy: "Add `lifecycle { ignore_changes = [policy] }` to the key, if it is not there. A plan does not show it.",
+            },
+        );
     }
 }
 

@@ -147,6 +147,10 @@ fn between(
     before: &[String],
     after: &[String],
 ) -> Vec<String> {
+    // A list without statements is no policy that could be read.
+    if before.is_empty() && after.is_empty() {
+        return Vec::new();
+    }
     let others: Vec<String> = gathered
         .other_policies(change, key)
         .into_iter()

@@ -5,6 +5,7 @@ mod access;
 use std::collections::BTreeSet;
 
 use super::gathered::{FIND_OUT, Gathered, Said, Use, in_words, paragraphs};
+use super::revoked;
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -46,6 +47,7 @@ const KEEP_KEY: &str = "Remove the deletion from this change, and set `prevent_d
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, users) = gathered.key_and_users(change);
     let of_key = gathered.use_of(&key);
+    revoked::look(gathered, change, &key, of_key, None);
     if change.action.destroys() {
         gathered.say(
             change,
@@ -355,6 +357,28 @@ fn say_of_peer(
     gathered.say(change, said);
 }
 
+/// What a rotation means for a feature, and how long it needs the old key.
+fn rotated(case: UseCase) -> (Rule, Level, &'static str) {
+    match case {
+        UseCase::ManagedServices => (
+            Rule::ManagedServicesKeyRotated,
+            Level::Warning,
+            "Keep the old key, and its old version, enabled for 24 hours.",
+        ),
+        UseCase::ManagedDisks => (
+            Rule::ManagedDisksKeyRotated,
+            Level::Warning,
+            "Keep the old key, and its old version, enabled as long as disks exist that were created with it: stop the clusters and \
+             instance pools first.",
+        ),
+        UseCase::Storage => (
+            Rule::StorageKeyRotated,
+            Level::Note,
+            "Keep the old key, and its old version, enabled until the apply ends. Workspace storage does not need it afterwards.",
+        ),
+    }
+}
+
 /// The use cases of a binding on Azure, and what a change of each means.
 pub(super) fn step(
     case: UseCase,
@@ -386,13 +410,16 @@ pub(super) fn step(
             ),
             remedy: "",
         },
-        (_, Some(before), Some(after)) => Said {
-            id: Rule::ManagedServicesKeyRotated,
-            level: Level::Warning,
-            summary: format!("The key for {what} of {name} is rotated"),
-            detail: format!("It changes from `{before}` to `{after}`."),
-            remedy: "Keep the old key, and its old version, enabled for 24 hours.",
-        },
+        (_, Some(before), Some(after)) => {
+            let (id, level, remedy) = rotated(case);
+            Said {
+                id,
+                level,
+                summary: format!("The key for {what} of {name} is rotated"),
+                detail: format!("It changes from `{before}` to `{after}`."),
+                remedy,
+            }
+        }
         (UseCase::Storage, Some(before), None) => Said {
             id: Rule::StorageKeyReset,
             level: Level::Warning,

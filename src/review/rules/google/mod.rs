@@ -3,6 +3,7 @@
 mod members;
 
 use super::gathered::{FIND_OUT, Gathered, Said, Use, paragraphs};
+use super::revoked;
 use crate::review::catalog::Rule;
 use crate::review::plan::{Action, ResourceChange};
 use crate::review::report::Level;
@@ -38,6 +39,7 @@ fn window(shown: Option<&str>) -> String {
 fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let (key, _) = gathered.key_and_users(change);
     let of_key = gathered.use_of(&key);
+    revoked::look(gathered, change, &key, of_key, None);
     if change.action.destroys() {
         let window = window(change.before("destroy_scheduled_duration").as_deref());
         gathered.say(
@@ -108,6 +110,10 @@ fn version(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     let of_key = gathered.use_of(&key);
     let called = of_key.called("version of a key");
     let state = (change.before("state"), change.after("state"));
+    let is_enabled =
+        state.0.as_deref() == Some("DISABLED") && state.1.as_deref() == Some("ENABLED");
+    let attribute = is_enabled.then_some("state");
+    revoked::look(gathered, change, &key, of_key, attribute);
     let is_disabled = change.action == Action::Update
         && state.0.as_deref() != Some("DISABLED")
         && state.1.as_deref() == Some("DISABLED");
