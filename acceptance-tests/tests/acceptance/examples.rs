@@ -7,6 +7,7 @@ use acceptance_tests::harness::checkout;
 use acceptance_tests::harness::terraform::{self, has};
 
 use acceptance_tests::stage::{HEAD, HEAD_WITH_AWS, Over, Stage, over_both};
+use serde_json::json;
 
 over_both! {
     the_complete_example_is_applied,
@@ -337,17 +338,21 @@ fn the_documentation_is_fresh() {
 fn surrounded(stage: &Stage, text: &str) -> String {
     let key = stage.good_key();
     let variables = [
-        ("key_arn", key.as_str()),
-        ("cross_account_role_arn", dbxcmk_sandbox::ROLE_ARN),
-        ("workspace_id", "1234567890123456"),
+        ("key_arn", json!(key)),
+        ("cross_account_role_arn", json!(dbxcmk_sandbox::ROLE_ARN)),
+        ("workspace_id", json!("1234567890123456")),
+        ("kms_key_id", json!(acceptance_tests::google::KEY)),
+        (
+            "databricks_service_accounts",
+            json!(["db-3456789012345678@prod-gcp-us-east4.iam.gserviceaccount.com"]),
+        ),
+        ("workspace_project_number", json!("123456789012")),
     ];
     let declared = variables.iter().filter(|(name, _)| {
         text.contains(&format!("var.{name}")) && !text.contains(&format!("variable \"{name}\""))
     });
     let declared: String = declared
-        .map(|(name, value)| {
-            format!("variable \"{name}\" {{\n  type = string\n  default = \"{value}\"\n}}\n\n")
-        })
+        .map(|(name, value)| format!("variable \"{name}\" {{\n  default = {value}\n}}\n\n"))
         .collect();
     let text = text.replace(
         "variable \"key_arn\" {\n",
