@@ -431,7 +431,7 @@ fn unread_access_is_neither_there_nor_gone() -> Outcome {
     let (principals, finding) = unseen(&facts, &twice, Stage::Plan).ok_or("nothing unseen")?;
     assert_eq!(principals, [principal_id()?]);
     assert_eq!(
-        ids(&[finding.clone()]),
+        ids(std::slice::from_ref(&finding)),
         [(Id::AzurePrincipalNotSeen, Severity::Warning)]
     );
     let said = format!("{finding:?}");

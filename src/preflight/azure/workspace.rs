@@ -181,7 +181,7 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
         let own = workspace.tier.as_deref();
         own.is_some_and(|own| own.eq_ignore_ascii_case(tier))
     };
-    if ["premium", "enterprise"].iter().any(|tier| is(tier)) {
+    if ["premium", "enterprise"].iter().any(is) {
         return None;
     }
     let name = workspace.in_words();
@@ -189,7 +189,7 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
         "Customer-managed keys need the Premium tier. Azure refuses the request on other tiers.";
     let finding = Id::WorkspaceTier.error(Subject::Workspace);
     let unknown = Id::WorkspaceTierUnknown.warning(Subject::Workspace);
-    let is_known = ["standard", "trial"].iter().any(|tier| is(tier));
+    let is_known = ["standard", "trial"].iter().any(is);
     Some(match &workspace.tier {
         Some(tier) if is_known => finding
             .found(format!("The {name} has the pricing tier {tier}."))

@@ -1,6 +1,6 @@
 //! The kill switch: taking Databricks' access to a key away, and giving it back.
 //!
-//! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`acknowledged`] makes sure
+//! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`consented`] makes sure
 //! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`], [`mod@azure`]), and every change is read back.
 
 pub mod aws;

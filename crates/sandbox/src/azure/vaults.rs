@@ -114,8 +114,8 @@ fn one_key(shared: &Shared, request: &Request, id: &str, key: &str) -> Answer {
     let uri = format!("https://{vault}.{domain}.azure.net/keys/{name}");
     let mut attributes = json!({ "enabled": found.enabled, "created": found.created, "recoveryLevel": found.recovery_level });
     for (field, moment) in [("nbf", found.not_before), ("exp", found.expires)] {
-        if let Some(moment) = moment {
-            attributes[field] = json!(moment);
+        if let (Some(moment), Some(shown)) = (moment, attributes.as_object_mut()) {
+            shown.insert(field.to_owned(), json!(moment));
         }
     }
     let properties = json!({

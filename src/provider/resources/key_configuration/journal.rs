@@ -273,12 +273,12 @@ mod tests {
         assert_eq!(journal.explains("request", "id", now), Some(Answered::No));
         assert_eq!(journal.explains("another", "id", now), None);
         assert!(
-            !Journal {
+            Journal {
                 workspace: "staging".to_owned(),
                 ..journal.clone()
             }
             .explains("request", "id", now)
-            .is_some()
+            .is_none()
         );
         journal.made(note.clone(), "id");
         assert_eq!(journal.explains("request", "id", now), Some(Answered::Yes));

@@ -327,8 +327,7 @@ fn perhaps_overwritten(gathered: &mut Gathered<'_>, own: &ResourceChange, key: &
         let is_bare = one
             .latest("policy")
             .is_some_and(|policy| Deployment::named_in(&policy).is_none());
-        !one.action.removes()
-            && !(one.action == Action::Update && one.changes("policy"))
+        !(one.action.removes() || one.action == Action::Update && one.changes("policy"))
             && links.key_of.get(&one.address).is_some_and(|own| own == key)
             && written.is_some()
             && is_bare

@@ -883,7 +883,7 @@ mod tests {
     #[test]
     fn the_project_is_that_of_a_named_workspace() -> Result<(), Box<dyn std::error::Error>> {
         let number = |text: &str| text.parse::<ProjectNumber>();
-        let seen = vec![("1 (\"one\")".to_owned(), number("123456789012")?)];
+        let seen = [("1 (\"one\")".to_owned(), number("123456789012")?)];
         for (own, all, is_said) in [
             ("123456789012", &seen[..], false),
             ("123456789013", &seen[..], true),
