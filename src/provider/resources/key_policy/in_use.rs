@@ -134,8 +134,9 @@ pub(super) async fn refuse_after_rotation(
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
-            "{what} would take permissions on {key} away. A workspace got another managed services key less than 24 hours ago. If this is its \
-             former key, Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set \
+            "{what} would take permissions on {key} away. A key configuration that a workspace has for managed services was created less than \
+             24 hours ago. The account does not tell whether that is the first key of the workspace or a rotation. If this is its former key, \
+             Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set \
              `force_destroy = true` in this resource and apply that before."
         ),
     )
