@@ -19,7 +19,7 @@ use crate::databricks::tokens::{GoogleSource, GoogleToken, GoogleTokens, NoGoogl
 use crate::databricks::transport::Behaviour;
 use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, AuthError, Error, Settings};
-use crate::vocabulary::{AccountId, Deployment, KeyConfigurationId, WorkspaceId};
+use crate::vocabulary::{AccountId, Cloud, Deployment, KeyConfigurationId, WorkspaceId};
 use tfplugin::Boxed;
 use tfplugin::provider::Run;
 
@@ -91,6 +91,11 @@ impl DatabricksAccount {
         let is_own =
             host.name().ends_with("databricks.us") || host.name().ends_with("databricks.com");
         is_own.then(|| host.deployment())
+    }
+
+    /// Whose cloud the configured host belongs to; `None` for one that is not Databricks' own.
+    pub fn cloud_of_host(&self) -> Option<Cloud> {
+        self.settings().ok()?.host().ok()?.cloud()
     }
 
     /// The deployment of the configured host, where no key says which partition it is.

@@ -31,8 +31,9 @@ use tfplugin::schema::{Name, Schema};
 pub use client::Client;
 pub use keys::{AnyKey, NotFound};
 pub use switch::{
-    Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, Order, Outcome,
-    PATIENCE, Stopped, VersionStatus, consented, former_key, hold, in_words, version_in_words,
+    ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch,
+    Manner, Order, Outcome, PATIENCE, Stopped, VersionStatus, WayBack, consented, former_key, hold,
+    in_words, is_off, state_in_words, version_in_words,
 };
 
 /// The address under which Terraform knows the provider.

@@ -276,8 +276,9 @@ fn without_the_account_the_impact_is_not_known() {
             .unwrap();
         came_to(&output)
     };
+    // Nothing was proven.
     let (code, report) = lost(&["status", &arn]);
-    assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
+    assert_eq!((code, &report["state"]), (3, &json!("Enabled")));
     assert!(report["impact"].is_null() && report["impact_unknown"]["summary"].is_string());
     let (code, report) = lost(&["disable", &arn]);
     assert_eq!(code, 1);

@@ -19,7 +19,7 @@ use self::interrupt::Interrupt;
 use self::report::{Format, Report, Trouble};
 use crate::provider::{
     AnyKey, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound,
-    Order, Outcome, PATIENCE, Stopped, consented, hold, in_words,
+    Order, Outcome, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
 };
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::PrincipalId;
@@ -357,16 +357,24 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
         let examining = alive("examining the key", seen.switch.examine(impact));
         match interrupt.unless(Duration::ZERO, examining).await {
             Some(Ok(findings)) => seen.report.examined(&findings),
-            Some(Err(why)) => seen.report.notes.push(Trouble::of(&why).in_a_line()),
+            Some(Err(why)) => {
+                seen.report.not_proven = true;
+                seen.report.notes.push(Trouble::of(&why).in_full());
+            }
             None => return interrupted(seen.report, interrupt),
         }
     }
+    seen.report.not_proven |= seen.impact.is_err();
     // Whoever reads learns the set of workspaces from a dry run, and not in passing.
-    seen.report.next = Some(match seen.status.state {
-        KeyState::Enabled => format!("{} --dry-run", disabling(&seen.report.key, &[])),
-        _ => restoring(&seen.report.key),
-    });
-    (seen.report, 0)
+    seen.report.next = match seen.status.state {
+        KeyState::Enabled => Some(format!("{} --dry-run", disabling(&seen.report.key, &[]))),
+        _ => restoring(&seen.report.key, seen.status.way_back),
+    };
+    let code = match seen.report.not_proven {
+        true => FAILED,
+        false => 0,
+    };
+    (seen.report, code)
 }
 
 /// The command that takes a key away.
@@ -381,9 +389,26 @@ fn disabling(key: &str, ids: &[String]) -> String {
     )
 }
 
-/// The command that gives it back.
-fn restoring(key: &str) -> String {
-    format!("terraform-provider-dbxcmk key restore {key}")
+/// The command that gives it back; none where a restore does not help.
+fn restoring(key: &str, way_back: WayBack) -> Option<String> {
+    let command = format!("terraform-provider-dbxcmk key restore {key}");
+    match way_back {
+        WayBack::Restore => Some(command),
+        WayBack::Anyway => Some(format!("{command} --enable-anyway")),
+        WayBack::Nowhere => None,
+    }
+}
+
+/// Whether a key is another one than before, whatever the answers to the calls said.
+fn differs(before: &KeyStatus, after: &KeyStatus) -> bool {
+    let of = |status: &KeyStatus| -> Vec<(String, String)> {
+        let each = status.versions.iter();
+        each.map(|one| (one.version.clone(), one.state.clone()))
+            .collect()
+    };
+    before.state != after.state
+        || before.deletion_date != after.deletion_date
+        || of(before) != of(after)
 }
 
 /// AWS admits 7 to 30 days. Source: KMS API reference, ScheduleKeyDeletion.
@@ -469,7 +494,7 @@ async fn disable(arguments: &DisableArguments, interrupt: &Interrupt) -> Ended {
         return (rehearsed(arguments, seen), 0);
     }
     say(&format!(
-        "starting to {} the key ({})",
+        "the order is to {} the key ({})",
         order.verb(),
         seen.report.key
     ));
@@ -477,7 +502,12 @@ async fn disable(arguments: &DisableArguments, interrupt: &Interrupt) -> Ended {
     match work(&mut seen, order, patience, interrupt).await {
         Ok(outcome) => {
             seen.report.came_to(&outcome);
-            seen.report.next = Some(restoring(&seen.report.key));
+            // What is disabled by somebody else stays theirs.
+            let way_back = match outcome.changed {
+                true => WayBack::Restore,
+                false => seen.status.way_back,
+            };
+            seen.report.next = restoring(&seen.report.key, way_back);
             (seen.report, 0)
         }
         Err(stopped) => stop(seen, stopped, interrupt).await,
@@ -497,7 +527,13 @@ fn rehearsed(arguments: &DisableArguments, seen: Seen) -> Report {
         true => None,
         false => hold(arguments.order(), &status, impact.as_ref().ok(), FLAGS),
     };
-    if let Ok(found) = &impact {
+    let is_done = |found: &Impact| match arguments.order() {
+        Order::Disable => is_off(found),
+        _ => status.state.is_being_deleted(),
+    };
+    if let Ok(found) = &impact
+        && !is_done(found)
+    {
         report.next = Some(match &held {
             Some(_) => disabling(&report.key, &found.acknowledgement),
             None => arguments.paste(&report.key, found, &found.acknowledgement),
@@ -557,12 +593,16 @@ async fn stop(seen: Seen, stopped: Stopped, interrupt: &Interrupt) -> Ended {
         key,
         mut report,
         impact,
-        ..
+        status: before,
     } = seen;
     // Whoever has interrupted does not wait for a service that does not answer.
     let read = tokio::time::timeout(2 * GRACE, switch.status(&key)).await;
     match read {
-        Ok(Ok(status)) => report.saw(&with_use(status, &impact)),
+        Ok(Ok(status)) => {
+            let now = with_use(status, &impact);
+            report.changed |= !matches!(stopped, Stopped::Refused(_)) && differs(&before, &now);
+            report.saw(&now);
+        }
         // What was seen before is not what is true now.
         _ => report.state = None,
     }
@@ -601,7 +641,14 @@ async fn restore(arguments: &RestoreArguments, interrupt: &Interrupt) -> Ended {
     };
     if arguments.dry_run {
         seen.report.dry_run = true;
-        seen.report.next = Some(restoring(&seen.report.key));
+        let way_back = match arguments.enable_anyway {
+            true => WayBack::Anyway,
+            false => seen.status.way_back,
+        };
+        seen.report.next = match seen.status.state {
+            KeyState::Enabled => None,
+            _ => restoring(&seen.report.key, way_back),
+        };
         return (seen.report, 0);
     }
     let order = Order::Restore {
@@ -645,6 +692,15 @@ async fn check(
 ) -> (Diagnostics, u8) {
     let (switch, report) = (&seen.switch, &mut seen.report);
     if let Ok(status) = switch.status(&seen.key).await {
+        // A deleted key did not show its versions, nor who uses which.
+        let is_back = matches!(&seen.impact, Ok(found) if found.versions.is_empty());
+        if is_back
+            && !status.versions.is_empty()
+            && let Ok(found) = switch.impact(&seen.key, &status).await
+        {
+            report.impact = Some(found.clone());
+            seen.impact = Ok(found);
+        }
         report.saw(&with_use(status.clone(), &seen.impact));
         if status.state != outcome.state {
             return (changed_again(&report.key, outcome, &status), FAILED);
@@ -660,7 +716,21 @@ async fn check(
     say("examining the key for the workspaces that use it");
     match switch.examine(impact).await {
         Ok(findings) => report.examined(&findings),
-        Err(why) => report.notes.push(Trouble::of(&why).in_a_line()),
+        Err(why) => {
+            report.not_proven = true;
+            report.notes.push(Trouble::of(&why).in_full());
+        }
+    }
+    if report.not_proven {
+        return (Diagnostics::new(), FAILED);
+    }
+    // Whoever takes the key away while it is examined is the reason for what the proof finds.
+    if report.has_error_findings()
+        && let Ok(status) = switch.status(&seen.key).await
+        && status.state != outcome.state
+    {
+        report.saw(&with_use(status.clone(), &seen.impact));
+        return (changed_again(&report.key, outcome, &status), FAILED);
     }
     if !outcome.complete || report.has_error_findings() {
         return (Diagnostics::new(), IN_PART);
@@ -673,4 +743,51 @@ async fn check(
         return (why, IN_PART);
     }
     (Diagnostics::new(), 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::VersionStatus;
+
+    fn status(state: KeyState, versions: &[(&str, &str)]) -> KeyStatus {
+        KeyStatus {
+            state,
+            deletion_date: None,
+            disabled_since: None,
+            versions: versions
+                .iter()
+                .map(|(version, state)| VersionStatus {
+                    version: (*version).to_owned(),
+                    state: (*state).to_owned(),
+                    is_current: false,
+                    deletion_date: None,
+                    disabled_since: None,
+                    used_by: Vec::new(),
+                })
+                .collect(),
+            way_back: WayBack::Restore,
+            notes: Vec::new(),
+        }
+    }
+
+    /// A key that is another one than before was changed, whatever was answered.
+    #[test]
+    fn a_change_shows_in_the_key() {
+        let enabled = || status(KeyState::Enabled, &[("1", "ENABLED"), ("2", "DISABLED")]);
+        assert!(!differs(&enabled(), &enabled()));
+        assert!(differs(&enabled(), &status(KeyState::Disabled, &[])));
+        let other = status(KeyState::Enabled, &[("1", "ENABLED"), ("2", "ENABLED")]);
+        assert!(differs(&enabled(), &other));
+    }
+
+    /// The command that is printed is one that works.
+    #[test]
+    fn a_restore_is_offered_as_it_is_needed() {
+        let command = "terraform-provider-dbxcmk key restore K";
+        assert_eq!(restoring("K", WayBack::Restore).as_deref(), Some(command));
+        let anyway = restoring("K", WayBack::Anyway).expect("a command");
+        assert_eq!(anyway, format!("{command} --enable-anyway"));
+        assert_eq!(restoring("K", WayBack::Nowhere), None);
+    }
 }

@@ -5,7 +5,11 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::preflight::{Finding, Severity};
-use crate::provider::{Impact, KeyStatus, Outcome, VersionStatus, former_key, version_in_words};
+use crate::provider::{
+    ENABLE_ANYWAY, Impact, KeyStatus, Outcome, VersionStatus, former_key, state_in_words,
+    version_in_words,
+};
+use crate::vocabulary::KeyState;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::printable::printable;
 
@@ -42,14 +46,9 @@ impl Trouble {
         )
     }
 
-    /// What was found, without the advice.
-    fn first(&self) -> &str {
-        self.detail.split("\n\n").next().unwrap_or_default()
-    }
-
-    /// Both in one line.
-    pub fn in_a_line(&self) -> String {
-        format!("{}: {}", self.summary, self.first())
+    /// Both, with the cause and the advice.
+    pub fn in_full(&self) -> String {
+        format!("{}: {}", self.summary, self.detail)
     }
 }
 
@@ -98,6 +97,9 @@ pub struct Report {
     /// What stops, in words.
     #[serde(skip)]
     pub words: Option<String>,
+    /// Why the proof was not made, where it was asked for.
+    #[serde(skip)]
+    pub not_proven: bool,
     /// The notes of the last read.
     #[serde(skip)]
     of_status: Vec<String>,
@@ -133,8 +135,10 @@ impl Report {
         // What an earlier read said of it may not be true any more.
         self.notes.retain(|note| !self.of_status.contains(note));
         self.of_status.clone_from(&status.notes);
+        // What came of an order says it already.
+        let is_said = self.notes.iter().any(|note| note.contains(ENABLE_ANYWAY));
         for note in &status.notes {
-            if !self.notes.contains(note) {
+            if !self.notes.contains(note) && !(is_said && note.contains(ENABLE_ANYWAY)) {
                 self.notes.push(note.clone());
             }
         }
@@ -145,6 +149,9 @@ impl Report {
         self.state = Some(outcome.state.to_string());
         self.deletion_date.clone_from(&outcome.deletion_date);
         self.changed = outcome.changed;
+        if outcome.state == KeyState::Enabled {
+            self.disabled_since = None;
+        }
         self.versions.clone_from(&outcome.versions);
         self.notes.clone_from(&outcome.notes);
         self.of_status.clear();
@@ -153,7 +160,8 @@ impl Report {
 
     /// The key was examined.
     pub fn examined(&mut self, findings: &[Finding]) {
-        let found = findings
+        let mut found: Vec<Found> = Vec::new();
+        let all = findings
             .iter()
             .filter(|one| !one.is_advice() || one.severity == Severity::Error)
             .map(|one| Found {
@@ -165,7 +173,12 @@ impl Report {
                 summary: one.summary.to_string(),
                 found: one.found.clone(),
             });
-        self.findings = Some(found.collect());
+        for one in all {
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
+        self.findings = Some(found);
     }
 
     /// Whether the proof found that Databricks cannot use the key.
@@ -200,7 +213,11 @@ impl Report {
             let _ = writeln!(text, "{name:<16}{value}");
         };
         line("Key", &self.key);
-        line("State", self.state.as_deref().unwrap_or("not known"));
+        let state = self
+            .state
+            .as_deref()
+            .map(|state| state_in_words(state, &self.versions));
+        line("State", state.as_deref().unwrap_or("not known"));
         if let Some(date) = &self.deletion_date {
             line(
                 "Deletion",
@@ -208,10 +225,18 @@ impl Report {
             );
         }
         if let Some(since) = &self.disabled_since {
-            line("Disabled", &format!("by this provider on {since}"));
+            // A new version may be enabled while former ones are disabled.
+            let which = match self.state.as_deref() {
+                Some("Enabled") => "former versions, ",
+                _ => "",
+            };
+            line("Disabled", &format!("{which}by this provider on {since}"));
         }
         for (at, row) in versions(&self.versions).iter().enumerate() {
             line(if at == 0 { "Versions" } else { "" }, row);
+        }
+        if self.not_proven {
+            line("Proof", "not made; see below");
         }
         match (&self.findings, &self.impact) {
             (Some(found), Some(impact)) if found.is_empty() && !impact.workspaces.is_empty() => {
@@ -247,7 +272,7 @@ impl Report {
             let _ = write!(
                 text,
                 "\nCould not list the workspaces that use the key: {}\n",
-                why.first()
+                why.detail
             );
         }
         for note in &self.notes {
@@ -371,7 +396,7 @@ mod tests {
         let text = report.text();
         for words in [
             "Versions        1 DESTROY_SCHEDULED, will be destroyed on 2026-12-24T00:00:00Z\n",
-            "2 DISABLED, disabled by this provider on 2026-11-30T00:00:00Z, encrypts new data, used by workspace 4567\n",
+            "2 DISABLED, disabled by this provider on 2026-11-30T00:00:00Z, primary, used by workspace 4567\n",
             "Proof           1 finding\n",
             "The version 2 of K is disabled.",
             "Workspaces      none that this command can see",
@@ -381,6 +406,33 @@ mod tests {
             assert!(text.contains(words), "{words} is missing in:\n{text}");
         }
         assert!(report.has_error_findings());
+    }
+
+    /// What was not proven does not look like a proof, and its cause is printed.
+    #[test]
+    fn a_proof_that_was_not_made_is_said() {
+        let mut report = Report::of("K");
+        report.not_proven = true;
+        report.impact_unknown = Some(Trouble {
+            summary: "s".to_owned(),
+            detail: "could not get a token.\n\ninvalid_client".to_owned(),
+        });
+        let text = report.text();
+        assert!(text.contains("Proof           not made"), "{text}");
+        assert!(text.contains("invalid_client"), "{text}");
+    }
+
+    /// A new version is enabled, and those before are not.
+    #[test]
+    fn former_versions_are_not_the_key() {
+        let mut report = Report::of("K");
+        report.state = Some("Enabled".to_owned());
+        report.disabled_since = Some("T".to_owned());
+        let text = report.text();
+        assert!(
+            text.contains("Disabled        former versions, by this"),
+            "{text}"
+        );
     }
 
     /// Of a key with many versions, those that are like all others are counted.
@@ -403,6 +455,7 @@ mod tests {
             deletion_date: None,
             disabled_since: None,
             versions: Vec::new(),
+            way_back: crate::provider::WayBack::Restore,
             notes: notes.iter().map(|one| (*one).to_owned()).collect(),
         };
         let mut report = Report::of("K");
@@ -410,5 +463,11 @@ mod tests {
         report.notes.push("Something else.".to_owned());
         report.saw(&status(&[]));
         assert_eq!(report.notes, ["Something else."]);
+        // One note about a key that is not ours is enough.
+        report
+            .notes
+            .push(format!("It stays disabled; use {ENABLE_ANYWAY}."));
+        report.saw(&status(&[&format!("Not ours; use {ENABLE_ANYWAY}.")]));
+        assert_eq!(report.notes.len(), 2, "{:?}", report.notes);
     }
 }

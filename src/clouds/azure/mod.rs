@@ -16,7 +16,7 @@ mod workspaces;
 pub use arm::{AccessChange, assignment_name};
 pub use errors::{AzureError, TRUST};
 pub use operations::{Progress, Tracked};
-pub use vault::{DeletedKey, KeyVersion, VersionChange};
+pub use vault::{DISABLED_TAG, DeletedKey, KeyVersion, VersionChange};
 pub use workspace::{ArmWorkspace, WantedKeys};
 
 use std::path::PathBuf;

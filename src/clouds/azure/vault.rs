@@ -157,6 +157,9 @@ pub struct VersionChange {
     pub tags: BTreeMap<String, String>,
 }
 
+/// The tag of a version that the kill switch has disabled; its value is the time (RFC 3339).
+pub const DISABLED_TAG: &str = "dbxcmk-disabled";
+
 /// A key that was deleted and can be recovered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedKey {
@@ -164,6 +167,8 @@ pub struct DeletedKey {
     pub deleted: Option<OffsetDateTime>,
     /// When it is purged.
     pub purged: Option<OffsetDateTime>,
+    /// Since when the kill switch had disabled it, as the tag of its newest version says.
+    pub disabled: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -179,6 +184,8 @@ struct RawItem {
 struct RawDeleted {
     deleted_date: Option<i64>,
     scheduled_purge_date: Option<i64>,
+    tags: Option<BTreeMap<String, String>>,
+    attributes: Attributes,
 }
 
 impl From<RawDeleted> for DeletedKey {
@@ -186,6 +193,10 @@ impl From<RawDeleted> for DeletedKey {
         Self {
             deleted: moment(raw.deleted_date),
             purged: moment(raw.scheduled_purge_date),
+            disabled: raw
+                .tags
+                .filter(|_| !raw.attributes.enabled)
+                .and_then(|mut tags| tags.remove(DISABLED_TAG)),
         }
     }
 }

@@ -224,7 +224,8 @@ impl PurposeCase<'_> {
                 Id::RoleIamMissingAction
                     .weighing(severity, Subject::Key)
                     .found(format!(
-                        "The key policy leaves the decision to the IAM policies of {role}, and none of them allows {}.{used}",
+                        "No statement of the key policy names {role}. The key policy leaves the decision to the IAM policies of the role, and none of \
+                         them allows {}.{used}",
                         tally.not_by_iam.join(", ")
                     ))
                     .why(why.as_str())

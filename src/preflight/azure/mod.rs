@@ -14,7 +14,7 @@ pub use facts::{
     Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
     PlannedAccess, Vault, VaultKey, VaultKeyFacts,
 };
-pub use state::{enabling, known_state, state_at, state_of};
+pub use state::{CHANGE_DATES, enabling, known_state, state_at, state_of};
 pub use unseen::{reading, unseen};
 pub use versions::{Behind, behind};
 pub use workspace::{

@@ -14,6 +14,9 @@ use crate::requirements::azure::without_it;
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::{VaultKeyId, VaultKind};
 
+/// What to do with a version whose dates do not admit its use.
+pub const CHANGE_DATES: &str = "Change the dates of the version (`expiration_date`, `not_before_date`), or rotate the key and use the new version.";
+
 /// What makes a key usable again that is not.
 pub fn enabling(id: &VaultKeyId) -> Remedy {
     Remedy::say("Restore the key:")
@@ -172,9 +175,7 @@ fn outside_its_dates(facts: &VaultKeyFacts, key: &VaultKey, question: &Question)
             .found(version)
             .why("Outside its dates a version wraps nothing, so an attach fails. What was wrapped before can still be read."),
     };
-    finding.remedy(
-        "Change the dates of the version (`expiration_date`, `not_before_date`), or rotate the key and use the new version.",
-    )
+    finding.remedy(CHANGE_DATES)
 }
 
 /// A key that the vault does not show.

@@ -302,7 +302,7 @@ pub(super) fn others(
         ),
         _ => (
             "These workspaces cannot read the data that such a version encrypted, as soon as Databricks' cached data keys expire, until the \
-             version is enabled. On the date of its destruction, that data is lost permanently.",
+             version is enabled. With the destruction of a version, that data is lost permanently.",
             restoring(name)
                 .and_say("Or version by version:")
                 .run(commands),

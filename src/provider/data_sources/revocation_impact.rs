@@ -265,7 +265,7 @@ async fn of_configuration(
     };
     match key_of(&found) {
         ConfigurationKey::Known { key, .. } => {
-            let found = cx.client().keys().find(key.as_str(), None).await;
+            let found = cx.client().keys().find(key.as_str(), None, None).await;
             Ok(found.map_err(Diagnostics::from)?)
         }
         ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}.")).into()),

@@ -8,30 +8,35 @@ use tfplugin::diagnostics::Diagnostic;
 pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
     let detail = match error {
         GcpError::Denied(message) => format!(
-            "Google Cloud refuses, or there is no such key: it answers the same for both. Google says: \"{message}\".\n\nCheck the name \
+            "Google Cloud refuses, or there is no such key: it answers the same for both.{}\n\nCheck the name \
              {key}. Then allow the identity that runs Terraform to administer the key:\n\n  gcloud kms keys add-iam-policy-binding {} \
              --project {} --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin",
+            says(message),
             key.key(),
             key.project(),
             key.location(),
             key.ring()
         ),
         GcpError::ApiDisabled(message) => format!(
-            "The Cloud KMS API is not enabled in the project {}. Google says: \"{message}\".\n\nEnable it:\n\n  gcloud services enable \
+            "The Cloud KMS API is not enabled in the project {}.{}\n\nEnable it:\n\n  gcloud services enable \
              cloudkms.googleapis.com --project {}",
             key.project(),
+            says(message),
             key.project()
         ),
         GcpError::NotFound(message) => format!(
-            "Cloud KMS has no key {key}. Google says: \"{message}\".\n\nCheck the name, its project and its location."
+            "Cloud KMS has no key {key}.{}\n\nCheck the name, its project and its location.",
+            says(message)
         ),
         GcpError::Conflict(message) => format!(
-            "Somebody else changes {key} at the same time, and did so at every try. Google says: \"{message}\".\n\nFind out who it is \
-             (Cloud Audit Logs), and apply again."
+            "Somebody else changes {key} at the same time, and did so at every try.{}\n\nFind out who it is \
+             (Cloud Audit Logs), and apply again.",
+            says(message)
         ),
         GcpError::Precondition(message) => format!(
-            "The state of {key} does not allow this call, or Google does not accept a value. Google says: \"{message}\".\n\nTo see the \
+            "The state of {key} does not allow this call, or Google does not accept a value.{}\n\nTo see the \
              versions, run:\n\n  gcloud kms keys versions list --key {} --project {} --location {} --keyring {}",
+            says(message),
             key.key(),
             key.project(),
             key.location(),
@@ -41,7 +46,8 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
         | GcpError::Impersonation { .. }
         | GcpError::NotAccepted(_)
         | GcpError::Credentials(_) => format!(
-            "The provider cannot call Google Cloud: {error}.\n\n{}",
+            "The provider cannot call Google Cloud: {}.\n\n{}",
+            error.to_string().trim_end_matches('.'),
             error.advice().unwrap_or_default()
         ),
         GcpError::Unreachable(reason) => format!(
@@ -54,4 +60,12 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
         GcpError::Other { .. } => format!("Google Cloud says: \"{error}\"."),
     };
     Diagnostic::error(summary, detail)
+}
+
+/// Google's own words, where the answer has some.
+fn says(message: &str) -> String {
+    match message.trim() {
+        "" => String::new(),
+        words => format!(" Google says: \"{words}\"."),
+    }
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{AnyKey, Keys};
 use crate::clouds::aws::AwsError;
 use crate::provider::diagnose;
+use crate::vocabulary::Cloud;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::gcp::CryptoKeyName;
@@ -137,6 +138,28 @@ impl From<NotFound> for Diagnostics {
 const FORMS: &str = "Name it by its ARN (arn:aws:kms:eu-central-1:123456789012:key/…), by its key ID or alias together with the region, by its name in \
                      Cloud KMS (projects/…/locations/…/keyRings/…/cryptoKeys/…), or by its identifier on Azure (https://VAULT.vault.azure.net/keys/NAME).";
 
+/// The forms that a text may have been meant as: who writes `projects/…`, or names the host of a cloud, means that cloud.
+fn forms(named: &str, host: Option<&Cloud>) -> &'static str {
+    let is_google = named.starts_with("projects/") || named.contains("cloudkms.googleapis.com/");
+    let is_azure = named.starts_with("https://") || named.starts_with("/subscriptions/");
+    match host {
+        _ if is_google => ON_GOOGLE,
+        _ if is_azure => ON_AZURE,
+        Some(Cloud::Gcp) if !named.starts_with("arn:") => ON_GOOGLE,
+        Some(Cloud::Azure) if !named.starts_with("arn:") => ON_AZURE,
+        _ => FORMS,
+    }
+}
+
+/// Whether a text can only be the key ID or alias of a key of AWS, and the host says that the account is elsewhere.
+fn is_elsewhere(named: &str, host: Option<&Cloud>) -> bool {
+    !named.starts_with("alias/") && matches!(host, Some(Cloud::Gcp | Cloud::Azure))
+}
+
+const ON_GOOGLE: &str = "Name it by its name in Cloud KMS, without a version: projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY.";
+const ON_AZURE: &str =
+    "Name it by its identifier on Azure: https://VAULT.vault.azure.net/keys/NAME.";
+
 /// The key that a text names by itself; `Ok(None)` when it may be the key ID or alias of a key of AWS. Pure.
 ///
 /// # Errors
@@ -168,6 +191,12 @@ fn by_form(named: &str) -> Result<Option<AnyKey>, String> {
             None => Ok(Some(AnyKey::Azure(key))),
         };
     }
+    if named.starts_with('/') {
+        return match named.parse::<VaultKeyId>() {
+            Err(error) => Err(error.to_string()),
+            Ok(key) => Ok(Some(AnyKey::Azure(key.versionless()))),
+        };
+    }
     let is_id = !named.is_empty()
         && named
             .chars()
@@ -183,9 +212,16 @@ impl Keys {
     ///
     /// # Errors
     /// When there is no such key, or it cannot be looked up.
-    pub async fn find(&self, named: &str, region: Option<&str>) -> Result<AnyKey, NotFound> {
+    pub async fn find(
+        &self,
+        named: &str,
+        region: Option<&str>,
+        host: Option<&Cloud>,
+    ) -> Result<AnyKey, NotFound> {
+        let forms = forms(named, host);
         let why = match by_form(named) {
             Ok(Some(key)) => return Ok(key),
+            Ok(None) if is_elsewhere(named, host) => "it has not the form below".to_owned(),
             Ok(None) => match self.aws.cloud().arn_of(named, region).await {
                 Ok(arn) => return Ok(AnyKey::Aws(arn)),
                 Err(AwsError::NotFound(why)) => why,
@@ -193,7 +229,7 @@ impl Keys {
                     let failed = Diagnostic::error(
                         "The key could not be looked up",
                         format!(
-                            "`{named}` can only be the key ID or alias of a key of AWS. {}.\n\n{FORMS}",
+                            "`{named}` can only be the key ID or alias of a key of AWS. {}.\n\n{forms}",
                             diagnose::in_words(&error).trim_end_matches('.')
                         ),
                     );
@@ -206,7 +242,7 @@ impl Keys {
         Err(NotFound::NoKey(
             Diagnostic::error(
                 "Not a key",
-                format!("`{named}` does not name a key: {why}.\n\n{FORMS}"),
+                format!("`{named}` does not name a key: {why}.\n\n{forms}"),
             )
             .into(),
         ))
@@ -216,6 +252,27 @@ impl Keys {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each row: a text, the cloud of the host, and whether forms of AWS, Google Cloud and Azure are offered.
+    #[test]
+    fn who_means_a_cloud_reads_its_forms_alone() {
+        for (named, host, expected) in [
+            ("projects/p", None, [false, true, false]),
+            ("main", Some(Cloud::Gcp), [false, true, false]),
+            ("main", Some(Cloud::Azure), [false, false, true]),
+            ("main", Some(Cloud::Aws), [true, true, true]),
+            ("main", None, [true, true, true]),
+            ("/subscriptions/s/keys/k", None, [false, false, true]),
+            ("arn:aws:kms", Some(Cloud::Gcp), [true, true, true]),
+        ] {
+            let text = forms(named, host.as_ref());
+            let found = ["arn:aws", "cryptoKeys", "vault.azure.net"].map(|one| text.contains(one));
+            assert_eq!(found, expected, "{named} {host:?}");
+        }
+        assert!(is_elsewhere("main", Some(&Cloud::Gcp)));
+        assert!(!is_elsewhere("alias/main", Some(&Cloud::Gcp)));
+        assert!(!is_elsewhere("main", None));
+    }
 
     /// Each row: a text, and the key that it names, or why it names none.
     #[test]
@@ -237,6 +294,10 @@ mod tests {
             (of_version.as_str(), Err("version")),
             (full.as_str(), Err("leave out `//cloudkms")),
             ("arn:aws:s3:::bucket", Err("")),
+            (
+                "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/r/providers/Microsoft.KeyVault/vaults/v/keys/k",
+                Err("Resource Manager"),
+            ),
             ("acme.vault.azure.net/keys/main", Err("none of the forms")),
             ("", Err("none of the forms")),
         ] {

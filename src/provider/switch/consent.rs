@@ -151,6 +151,7 @@ pub fn acknowledged(
 mod tests {
     use super::*;
     use crate::provider::switch::AffectedWorkspace;
+    use crate::provider::switch::WayBack;
     use crate::vocabulary::KeyState;
 
     const FLAGS: Flags = Flags {
@@ -208,6 +209,7 @@ mod tests {
                 deletion_date: None,
                 disabled_since: None,
                 versions: Vec::new(),
+                way_back: WayBack::Restore,
                 notes: Vec::new(),
             };
             let workspaces: BTreeSet<String> = said.iter().map(|id| (*id).to_owned()).collect();
@@ -238,6 +240,7 @@ mod tests {
             deletion_date: None,
             disabled_since: None,
             versions: Vec::new(),
+            way_back: WayBack::Restore,
             notes: Vec::new(),
         };
         let delete = Order::ScheduleDeletion { days: None };

@@ -165,7 +165,9 @@ impl KillSwitch {
     /// When there is no such key, or it cannot be looked up, or a file that was named cannot be used.
     pub async fn find(&self, named: &str) -> Result<AnyKey, NotFound> {
         self.configured.clone().map_err(NotFound::Failed)?;
-        self.client.keys().find(named, self.region.as_deref()).await
+        let host = self.client.databricks().cloud_of_host();
+        let region = self.region.as_deref();
+        self.client.keys().find(named, region, host.as_ref()).await
     }
 
     /// The key as it is.

@@ -17,7 +17,7 @@ pub use consent::{Consent, Flags, consented, hold};
 pub use desk::{Connection, Endpoints, KillSwitch};
 pub use impact::{AffectedWorkspace, Impact, NotVisible, impact, needed_until};
 pub use recovery::{judge_restored, wait_for_workspaces};
-pub use words::{former_key, in_words, version_in_words};
+pub use words::{former_key, in_words, is_off, state_in_words, version_in_words};
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -139,6 +139,17 @@ impl VersionStatus {
     }
 }
 
+/// What a `key restore` of a key that cannot be used would come to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WayBack {
+    /// It makes the key usable.
+    Restore,
+    /// It needs `--enable-anyway`: this provider did not disable the key.
+    Anyway,
+    /// A restore does not help.
+    Nowhere,
+}
+
 /// A key as it is: its state and what the switch remembers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {
@@ -150,6 +161,8 @@ pub struct KeyStatus {
     pub disabled_since: Option<String>,
     /// Its versions, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
+    /// What a restore would come to while it cannot be used.
+    pub way_back: WayBack,
     /// What else to know: a tag that is left over, or who disabled it.
     pub notes: Vec<String>,
 }

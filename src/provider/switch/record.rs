@@ -16,6 +16,26 @@ pub(super) struct Record<'a> {
     pub(super) done: Vec<String>,
     /// What else to know.
     pub(super) notes: Vec<String>,
+    /// A call whose answer was lost and whose effect was not seen yet, as `disable version 1`.
+    pub(super) unsure: Option<String>,
+}
+
+/// A call whose answer was lost: the next look shows whether it was carried out.
+pub(super) struct Lost<S, E> {
+    /// The step.
+    pub(super) step: S,
+    /// The step when it is done, as `disabled version 1`.
+    pub(super) done: String,
+    /// Why nothing is known of it.
+    pub(super) error: E,
+}
+
+/// What a call was that failed. Whoever is not refused lacks no permission.
+pub(super) fn of_call(doing: &str, permission: &str, is_denied: bool) -> String {
+    match is_denied {
+        true => format!("It could not {doing}, which needs the permission {permission}."),
+        false => format!("It could not {doing}."),
+    }
 }
 
 impl<'a> Record<'a> {
@@ -26,6 +46,7 @@ impl<'a> Record<'a> {
             manner,
             done: Vec::new(),
             notes: Vec::new(),
+            unsure: None,
         }
     }
 
@@ -45,11 +66,19 @@ impl<'a> Record<'a> {
 
     /// What was changed, as a sentence behind another.
     pub(super) fn so_far_in_words(&self) -> String {
-        if self.done.is_empty() {
-            " Nothing was changed.".to_owned()
-        } else {
-            format!(" Done so far: {}.", self.done.join(", "))
+        let done = self.done.join(", ");
+        match (&self.unsure, self.done.is_empty()) {
+            (None, true) => " Nothing was changed.".to_owned(),
+            (None, false) => format!(" Done so far: {done}."),
+            (Some(doing), true) => format!(" {}", may_show(doing)),
+            (Some(doing), false) => format!(" Done so far: {done}. {}", may_show(doing)),
         }
+    }
+
+    /// The answer to a call was lost, and the key shows that it was carried out.
+    pub(super) fn shown(&mut self, done: &str) {
+        self.unsure = None;
+        self.changed(format!("{done} (the answer to the call was lost)"));
     }
 
     fn so_far_as_paragraph(&self) -> String {
@@ -64,10 +93,12 @@ impl<'a> Record<'a> {
     /// A call that failed, with what is true now. `call`: what it was or needed, as a sentence.
     pub(super) fn failed(&self, inner: Diagnostic, call: &str) -> Diagnostics {
         let detail = format!(
-            "{}{}\n\n{call} Run the same command again: it continues from the state of the key.",
+            "{}{}\n\n{} Run the same command again: it continues from the state of the key.",
             inner.detail,
-            self.so_far_as_paragraph()
+            self.so_far_as_paragraph(),
+            call.trim()
         );
+        let detail = detail.replace("\n\n Run", "\n\nRun");
         inner.with_detail(detail).into()
     }
 
@@ -119,5 +150,55 @@ impl<'a> Record<'a> {
             ),
         )
         .into()
+    }
+}
+
+fn may_show(doing: &str) -> String {
+    format!(
+        "The answer to the call ({doing}) was lost, so the provider does not know whether it was carried out. It may still take effect."
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::provider::switch::PATIENCE;
+
+    /// A lost answer is neither "nothing was changed" nor a missing permission; what the key shows is done.
+    #[test]
+    fn a_lost_answer_is_not_known() {
+        let changed = AtomicBool::new(false);
+        let stop = tfplugin::CancellationToken::new();
+        let mut record = Record::new(
+            Order::Disable,
+            Manner {
+                say: &|_| {},
+                patience: PATIENCE,
+                stop: &stop,
+                changed: &changed,
+            },
+        );
+        assert_eq!(record.so_far_in_words(), " Nothing was changed.");
+        record.unsure = Some("disable version 1".to_owned());
+        let words = record.so_far_in_words();
+        assert!(words.contains("does not know whether"), "{words}");
+        assert!(!words.contains("Nothing was changed"), "{words}");
+        let failed = record.failed(Diagnostic::error("s", "No answer."), "");
+        let text = failed.iter().next().expect("one").detail.clone();
+        assert!(
+            !text.contains("permission") && text.contains("\n\nRun the same"),
+            "{text}"
+        );
+        assert!(of_call("x", "keys/update", true).contains("keys/update"));
+        assert!(!of_call("x", "keys/update", false).contains("keys/update"));
+        record.shown("disabled version 1");
+        assert!(changed.load(Ordering::Relaxed));
+        let words = record.so_far_in_words();
+        assert!(
+            words.starts_with(" Done so far: disabled version 1 (the answer"),
+            "{words}"
+        );
     }
 }

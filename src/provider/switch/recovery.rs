@@ -10,7 +10,7 @@ use crate::preflight::{Finding, Stage};
 use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AttachNeed, AzureCase, Case};
+use crate::provider::keys::{AttachNeed, AzureCase, Case, GcpCase};
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{UseCase, WorkspaceId, WorkspaceStatus};
@@ -41,6 +41,8 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             continue;
         }
         let facts = facts(&workspace);
+        // One question for all that it uses the key for, so that nobody is named twice.
+        let mut on_google: Option<GcpCase> = None;
         for case in UseCase::ACCOUNT {
             let attached = workspace.key(case);
             let of_key = configurations.iter().find(|one| {
@@ -65,6 +67,13 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             };
             let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
             let examined = match key {
+                Some(Case::Gcp(key)) => {
+                    on_google = Some(match on_google.take() {
+                        Some(other) => with(other, key),
+                        None => key,
+                    });
+                    Vec::new()
+                }
                 Some(key) => {
                     let key = key.used_by(users_of(impact));
                     client.keys().examine(&[key]).await.concat()
@@ -72,6 +81,15 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
                 None => Vec::new(),
             };
             for finding in unknown.into_iter().chain(examined) {
+                if !findings.contains(&finding) {
+                    findings.push(finding);
+                }
+            }
+        }
+        if let Some(one) = on_google {
+            let one = Case::Gcp(one).used_by(users_of(impact));
+            let examined = client.keys().examine(&[one]).await.concat();
+            for finding in examined {
                 if !findings.contains(&finding) {
                     findings.push(finding);
                 }
@@ -89,6 +107,38 @@ fn users_of(impact: &Impact) -> Vec<(String, Vec<UseCase>)> {
         (named, cases.collect())
     });
     users.collect()
+}
+
+/// The questions of one workspace about one key as one.
+fn with(mut one: GcpCase, other: GcpCase) -> GcpCase {
+    let (usage, more) = (&mut one.question.usage, other.question.usage);
+    for case in more.use_cases {
+        if !usage.use_cases.contains(&case) {
+            usage.use_cases.push(case);
+        }
+    }
+    for account in more.databricks {
+        if !usage.databricks.contains(&account) {
+            usage.databricks.push(account);
+        }
+    }
+    usage.workspace_project = usage.workspace_project.take().or(more.workspace_project);
+    let reasons: Vec<String> = [usage.not_known.take(), more.not_known]
+        .into_iter()
+        .flatten()
+        .collect();
+    usage.not_known = (!reasons.is_empty()).then(|| reasons.join("; "));
+    for account in other.question.workspace_accounts {
+        if !one.question.workspace_accounts.contains(&account) {
+            one.question.workspace_accounts.push(account);
+        }
+    }
+    for user in other.question.users {
+        if !one.question.users.contains(&user) {
+            one.question.users.push(user);
+        }
+    }
+    one
 }
 
 /// The same on Azure.
@@ -193,5 +243,41 @@ pub async fn wait_for_workspaces(
         }
         tokio::time::sleep(pause.min(deadline.saturating_duration_since(Instant::now()))).await;
         pause = (pause * 2).min(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::preflight::gcp::Question as OfGoogle;
+    use crate::requirements::gcp::Usage;
+
+    /// What a workspace asks of one key in two uses is asked once, and nobody is named twice.
+    #[test]
+    fn two_uses_are_one_question() {
+        let case = |case, account: &str, user: &str| {
+            let usage = Usage {
+                use_cases: vec![case],
+                databricks: vec![account.parse().expect("an account")],
+                workspace_project: None,
+                not_known: None,
+            };
+            let mut question = OfGoogle::new(usage, Stage::Apply);
+            question.users.push(user.to_owned());
+            GcpCase {
+                key: "projects/p/locations/us-east4/keyRings/r/cryptoKeys/k"
+                    .parse()
+                    .expect("a key"),
+                question,
+            }
+        };
+        let account = "cmk-1@prod-gcp-us-east4.iam.gserviceaccount.com";
+        let one = case(UseCase::ManagedServices, account, "1");
+        let both = with(one, case(UseCase::Storage, account, "1")).question;
+        assert_eq!(
+            both.usage.use_cases,
+            [UseCase::ManagedServices, UseCase::Storage]
+        );
+        assert_eq!((both.usage.databricks.len(), both.users.len()), (1, 1));
     }
 }

@@ -8,12 +8,8 @@ use super::{Impact, Order, VersionStatus};
 pub fn in_words(order: Order, found: &Impact) -> String {
     let mut text = format!("{} is {}.", found.key, found.state);
     let enabled = found.versions.iter().filter(|one| one.is_enabled()).count();
-    let is_off = match found.versions.is_empty() {
-        true => found.state != "Enabled",
-        false => enabled == 0,
-    };
     let _ = match order {
-        Order::Disable if is_off => {
+        Order::Disable if is_off(found) => {
             write!(text, " It cannot be used now, and this changes nothing.")
         }
         Order::Disable if found.versions.is_empty() => write!(
@@ -29,7 +25,9 @@ pub fn in_words(order: Order, found: &Impact) -> String {
             text,
             " This schedules its deletion{}. Until then it can be restored (`key restore`); after that, everything that was \
              encrypted with it is lost permanently.",
-            days.map(|days| format!(" in {days} days"))
+            // On the other clouds the window belongs to the key or to its vault.
+            days.filter(|_| found.key.starts_with("arn:"))
+                .map(|days| format!(" in {days} days"))
                 .unwrap_or_default()
         ),
         Order::Restore { .. } => Ok(()),
@@ -70,6 +68,36 @@ pub fn in_words(order: Order, found: &Impact) -> String {
     text
 }
 
+/// Whether the key cannot be used at all now, so that a disable changes nothing.
+pub fn is_off(found: &Impact) -> bool {
+    match found.versions.is_empty() {
+        true => found.state != "Enabled",
+        false => !found.versions.iter().any(VersionStatus::is_enabled),
+    }
+}
+
+/// The state of a key, with the versions that it is about where they differ.
+pub fn state_in_words(state: &str, versions: &[VersionStatus]) -> String {
+    let used: Vec<&VersionStatus> = versions
+        .iter()
+        .filter(|one| !one.used_by.is_empty())
+        .collect();
+    let current = versions.iter().find(|one| one.is_current);
+    let (Some(current), false) = (current, used.is_empty()) else {
+        return state.to_owned();
+    };
+    let is_used_enabled = used.iter().all(|one| one.is_enabled());
+    match (current.is_enabled(), is_used_enabled) {
+        (false, true) => {
+            format!("{state} (the current version; the versions that workspaces use are enabled)")
+        }
+        (true, false) => {
+            format!("{state} (a version that a workspace uses; the current version is enabled)")
+        }
+        _ => state.to_owned(),
+    }
+}
+
 /// What a rotation means for the former key.
 pub fn former_key(until: &str) -> String {
     format!(
@@ -87,8 +115,14 @@ pub fn version_in_words(one: &VersionStatus) -> String {
     if let Some(since) = &one.disabled_since {
         let _ = write!(text, ", disabled by this provider on {since}");
     }
+    // Only Google Cloud numbers its versions.
+    let role = match (one.is_enabled(), one.version.parse::<u32>()) {
+        (true, _) => ", encrypts new data",
+        (false, Ok(_)) => ", primary",
+        (false, Err(_)) => ", current",
+    };
     if one.is_current {
-        text.push_str(", encrypts new data");
+        text.push_str(role);
     }
     if !one.used_by.is_empty() {
         let _ = write!(text, ", used by workspace {}", one.used_by.join(", "));
@@ -101,5 +135,64 @@ fn listed(all: &[String]) -> String {
         "none".to_owned()
     } else {
         all.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(name: &str, state: &str, is_current: bool, used_by: &[&str]) -> VersionStatus {
+        VersionStatus {
+            version: name.to_owned(),
+            state: state.to_owned(),
+            is_current,
+            deletion_date: None,
+            disabled_since: None,
+            used_by: used_by.iter().map(|one| (*one).to_owned()).collect(),
+        }
+    }
+
+    /// Each row: the newest version and the one that a workspace uses, and the state in words.
+    #[test]
+    fn a_state_says_which_version_it_is_about() {
+        for (newest, used, state, words) in [
+            ("Enabled", "Enabled", "Enabled", "Enabled"),
+            ("Disabled", "Disabled", "Disabled", "Disabled"),
+            (
+                "Disabled",
+                "Enabled",
+                "Disabled",
+                "Disabled (the current version;",
+            ),
+            (
+                "Enabled",
+                "Disabled",
+                "Disabled",
+                "Disabled (a version that a workspace uses;",
+            ),
+        ] {
+            let all = [
+                version("0a", used, false, &["1"]),
+                version("0b", newest, true, &[]),
+            ];
+            let found = state_in_words(state, &all);
+            assert!(found.starts_with(words), "{found}");
+            assert_eq!(found.contains('('), words.contains('('), "{found}");
+        }
+        let alone = [version("1", "DISABLED", true, &[])];
+        assert_eq!(state_in_words("Disabled", &alone), "Disabled");
+    }
+
+    /// A version that is disabled encrypts nothing.
+    #[test]
+    fn only_an_enabled_version_encrypts() {
+        for (name, state, words) in [
+            ("1", "ENABLED", "1 ENABLED, encrypts new data"),
+            ("1", "DISABLED", "1 DISABLED, primary"),
+            ("0a", "Disabled", "0a Disabled, current"),
+        ] {
+            assert_eq!(version_in_words(&version(name, state, true, &[])), words);
+        }
     }
 }

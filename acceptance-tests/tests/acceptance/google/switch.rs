@@ -372,3 +372,25 @@ action "dbxcmk_restore_key" "x" {{
     invoke("dbxcmk_restore_key");
     assert_eq!(stage.versions(), BEFORE);
 }
+
+/// Where the answers are lost and the versions are changed all the same, the order goes on, and nothing false is said.
+#[test]
+fn a_lost_answer_hides_nothing() {
+    let stage = attached();
+    let garbled = || {
+        stage
+            .sandbox
+            .inject(Fault::new("PATCH cryptoKeyVersions", Effect::Garble).times(30));
+    };
+    garbled();
+    let (code, report) = key(&stage, &["disable", KEY, "--acknowledge", ID]);
+    assert_eq!((code, &report["changed"]), (0, &json!(true)), "{report}");
+    let versions = ["DISABLED", "DISABLED", "DESTROY_SCHEDULED", "DISABLED"];
+    assert_eq!(stage.versions(), versions);
+    garbled();
+    let (code, report) = key(&stage, &["restore", KEY]);
+    assert_eq!((code, &report["changed"]), (0, &json!(true)), "{report}");
+    assert_eq!(stage.versions(), BEFORE);
+    let text = report.to_string();
+    assert!(!text.contains("Nothing was changed") && !text.contains("did not finish"));
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::steps::{Mark, Refused, SoFar, Standing, Step, TAG, next, standing};
+use self::steps::{Mark, Refused, SoFar, Standing, Step, TAG, next, standing, way_back};
 use super::record::Record;
 use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::clouds::aws::{Aws, AwsError};
@@ -25,6 +25,8 @@ const LONGEST_WINDOW: u8 = 30;
 const AGAIN: Duration = Duration::from_secs(5);
 /// More than any order needs; somebody else may change the key at the same time.
 const MOST_STEPS: usize = 20;
+/// How often a look shows whether a call was carried out whose answer was lost: within two seconds.
+const LOOKS_AFTER_LOSS: u8 = 4;
 
 /// A key as it is, with what the switch remembers.
 ///
@@ -32,19 +34,21 @@ const MOST_STEPS: usize = 20;
 /// When KMS refuses or cannot be reached.
 pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
     let description = cloud.describe(key).await?;
-    let (disabled_since, note) = match standing(&description.state, &mark(cloud, key).await) {
+    let mark = mark(cloud, key).await;
+    let (disabled_since, note) = match standing(&description.state, &mark) {
         Standing::Clean => (None, None),
         Standing::Ours(since) => (Some(since), None),
         Standing::LeftOver(since) => (
             None,
             Some(format!(
-                "The key is enabled, and it has the tag `{TAG}` of {since}: a disable did not finish, or another tool enabled the key. \
-                 `key restore` removes the tag."
+                "The key is enabled, and it has the tag `{TAG}` of {since}: a disable or a restore did not finish, or another tool enabled \
+                 the key. `key restore` removes the tag."
             )),
         ),
-        Standing::Others(why) => (None, Some(not_ours(&why))),
+        Standing::Others(why) => (None, Some(not_ours(&description.state, &why))),
     };
     Ok(KeyStatus {
+        way_back: way_back(&description.state, &mark),
         state: description.state,
         deletion_date: description.deletion_date,
         disabled_since,
@@ -54,9 +58,13 @@ pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
 }
 
 /// A restore of this key will need more.
-fn not_ours(why: &str) -> String {
+fn not_ours(state: &KeyState, why: &str) -> String {
+    let (did, event) = match state.is_being_deleted() {
+        true => ("schedule the deletion of", "ScheduleKeyDeletion"),
+        false => ("disable", "DisableKey"),
+    };
     format!(
-        "This provider did not disable the key ({why}). Find out who did and why (AWS CloudTrail, event DisableKey). To enable it, \
+        "This provider did not {did} the key ({why}). Find out who did and why (AWS CloudTrail, event {event}). To enable it, \
          restore it with {ANYWAY}."
     )
 }
@@ -80,6 +88,11 @@ fn cannot_untag(key: &KeyArn, error: &AwsError) -> String {
         key.key_id(),
         key.region()
     )
+}
+
+/// Whether a call may have been carried out although it failed: its answer did not arrive, or cannot be read.
+fn is_lost(error: &AwsError) -> bool {
+    matches!(error, AwsError::Unreachable { .. } | AwsError::Other { .. })
 }
 
 async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
@@ -205,6 +218,11 @@ impl Work<'_> {
                 self.so_far.marked = true;
                 match cloud.set_tag(key, TAG, &now()).await {
                     Ok(()) => self.record.changed(format!("wrote the tag `{TAG}`")),
+                    Err(error)
+                        if is_lost(&error) && matches!(mark(cloud, key).await, Mark::Ours(_)) =>
+                    {
+                        self.record.shown(&format!("wrote the tag `{TAG}`"));
+                    }
                     // Taking the key away does not wait for this.
                     Err(error) => self.record.note(format!(
                         "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
@@ -215,6 +233,11 @@ impl Work<'_> {
                 self.so_far.unmarked = true;
                 match cloud.remove_tag(key, TAG).await {
                     Ok(()) => self.record.changed(format!("removed the tag `{TAG}`")),
+                    Err(error)
+                        if is_lost(&error) && matches!(mark(cloud, key).await, Mark::None) =>
+                    {
+                        self.record.shown(&format!("removed the tag `{TAG}`"));
+                    }
                     Err(error) => self.record.note(cannot_untag(key, &error)),
                 }
             }
@@ -242,7 +265,8 @@ impl Work<'_> {
             }
             Step::CancelDeletion => {
                 let answer = cloud.cancel_deletion(key).await;
-                self.so_far.cancelled |= answer.is_ok();
+                let is_lost = answer.as_ref().is_err_and(is_lost);
+                self.so_far.cancelled |= answer.is_ok() || is_lost;
                 self.verified(
                     "kms:CancelKeyDeletion",
                     "cancelled the deletion",
@@ -275,6 +299,14 @@ impl Work<'_> {
             Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
             Err(AwsError::InvalidState(_)) => return Ok(()),
+            Err(error) if is_lost(&error) => {
+                self.record.unsure = Some(permission.to_owned());
+                if self.comes_to(shows).await {
+                    self.record.shown(what);
+                    return Ok(());
+                }
+                return Err(self.failed(permission, &error));
+            }
             Err(error) => return Err(self.failed(permission, &error)),
         }
         let look_anew = Instant::now() + self.again;
@@ -327,13 +359,31 @@ impl Work<'_> {
         }
     }
 
+    /// Whether a change shows within a few looks whose answer was lost.
+    async fn comes_to(&self, shows: impl Fn(&KeyState) -> bool) -> bool {
+        let mut pause = PAUSES.0;
+        for _ in 0..LOOKS_AFTER_LOSS {
+            if let Ok(seen) = self.cloud.describe(self.key).await
+                && shows(&seen.state)
+            {
+                return true;
+            }
+            if self.record.is_interrupted() {
+                return false;
+            }
+            self.record.pause(pause).await;
+            pause *= 2;
+        }
+        false
+    }
+
     fn finished(self, seen: KeyDescription, mark: &Mark, complete: bool) -> Outcome {
         let mut notes = self.record.notes;
         let is_taking = !matches!(self.record.order, Order::Restore { .. });
         if let (true, false, Standing::Others(why)) =
             (is_taking, self.so_far.marked, standing(&seen.state, mark))
         {
-            notes.push(not_ours(&why));
+            notes.push(not_ours(&seen.state, &why));
         }
         if let (Order::ScheduleDeletion { days }, true, Some(date)) = (
             self.record.order,

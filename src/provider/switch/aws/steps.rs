@@ -3,7 +3,7 @@
 //! Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys" (which operation a state admits; a deletion that is cancelled leaves
 //! the key Disabled), and KMS API reference, ScheduleKeyDeletion.
 
-use crate::provider::switch::Order;
+use crate::provider::switch::{Order, WayBack};
 use crate::vocabulary::KeyState;
 
 /// The tag that says that the key was disabled here, and when (RFC 3339).
@@ -47,6 +47,24 @@ pub fn standing(state: &KeyState, mark: &Mark) -> Standing {
             Standing::LeftOver(since.clone())
         }
         (false, _) => Standing::Clean,
+    }
+}
+
+/// What a restore of a key in this state would come to.
+pub fn way_back(state: &KeyState, mark: &Mark) -> WayBack {
+    match next(
+        Order::Restore {
+            enable_anyway: false,
+        },
+        state,
+        mark,
+        SoFar::default(),
+    ) {
+        Step::Refuse(Refused::DisabledByOthers) => WayBack::Anyway,
+        Step::Refuse(_) => WayBack::Nowhere,
+        // A deletion that is cancelled leaves the key disabled.
+        Step::CancelDeletion if !matches!(mark, Mark::Ours(_)) => WayBack::Anyway,
+        _ => WayBack::Restore,
     }
 }
 
@@ -253,6 +271,23 @@ mod tests {
         ];
         for (state, mark, expected) in rows {
             assert_eq!(standing(&state, mark), expected, "{state:?} {mark:?}");
+        }
+    }
+
+    /// Each row: the state, the tag, and what a restore would come to.
+    #[test]
+    fn the_command_that_is_printed_works() {
+        use KeyState::{Disabled, PendingDeletion, PendingImport, Unavailable};
+        let ours = Mark::Ours("T".to_owned());
+        for (state, mark, expected) in [
+            (Disabled, &ours, WayBack::Restore),
+            (Disabled, &Mark::None, WayBack::Anyway),
+            (PendingDeletion, &ours, WayBack::Restore),
+            (PendingDeletion, &Mark::None, WayBack::Anyway),
+            (PendingImport, &Mark::None, WayBack::Nowhere),
+            (Unavailable, &ours, WayBack::Nowhere),
+        ] {
+            assert_eq!(way_back(&state, mark), expected, "{state:?} {mark:?}");
         }
     }
 

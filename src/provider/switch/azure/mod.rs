@@ -9,11 +9,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
-use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, tagged, untagged};
-use super::record::Record;
-use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus};
+use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, shows, tagged, untagged};
+use super::record::{Lost, Record, of_call};
+use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus, WayBack};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
-use crate::preflight::azure::state_at;
+use crate::preflight::azure::{CHANGE_DATES, state_at};
 use crate::provider::diagnose;
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::VaultKeyId;
@@ -61,6 +61,7 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
         deletion_date: None,
         disabled_since: None,
         versions: Vec::new(),
+        way_back: WayBack::Restore,
         notes: Vec::new(),
     };
     match seen {
@@ -69,9 +70,12 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
             let left_over = versions.iter().filter(|one| is_left_over(one));
             if let [_, ..] = left_over.collect::<Vec<_>>().as_slice() {
                 notes.push(format!(
-                    "An enabled version has the tag `{TAG}`: another tool enabled it. `key restore` removes the tag."
+                    "An enabled version has the tag `{TAG}`: another tool enabled it, or the vault took the tag over to a new \
+                     version. `key restore` removes the tag."
                 ));
             }
+            notes.extend(outside_its_dates(versions));
+            notes.extend(new_beside_ours(versions));
             if state_of(versions) == KeyState::Disabled && !others(versions).is_empty() {
                 notes.push(not_ours(versions));
             }
@@ -79,16 +83,55 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
                 state: state_of(versions),
                 disabled_since: versions.iter().filter_map(since).min(),
                 versions: listed(versions),
+                way_back: way_back(versions),
                 notes,
                 ..none
             }
         }
         Seen::Deleted => KeyStatus {
             deletion_date: deleted.and_then(|one| rfc3339(one.purged)),
+            disabled_since: deleted.and_then(|one| one.disabled.clone()),
             ..none
         },
         Seen::Gone => none,
     }
+}
+
+/// What a restore would come to: it enables what is disabled, and changes no dates.
+fn way_back(versions: &[KeyVersion]) -> WayBack {
+    if versions.iter().any(is_ours) {
+        WayBack::Restore
+    } else if others(versions).is_empty() {
+        WayBack::Nowhere
+    } else {
+        WayBack::Anyway
+    }
+}
+
+/// No restore changes the dates of a version.
+fn outside_its_dates(versions: &[KeyVersion]) -> Option<String> {
+    let version = versions.last()?;
+    let (state, at) = match state_of_version(version).as_str() {
+        "Expired" => ("has expired", rfc3339(version.expires)),
+        "NotYetValid" => ("is not valid yet", rfc3339(version.not_before)),
+        _ => return None,
+    };
+    Some(format!(
+        "The version {} {state} ({}), and a restore does not change that. {CHANGE_DATES}",
+        short(version),
+        at.unwrap_or_else(|| "at an unknown time".to_owned())
+    ))
+}
+
+/// A rotation while the key is taken away leaves a version that can be used.
+fn new_beside_ours(versions: &[KeyVersion]) -> Option<String> {
+    let newest = versions.last().filter(|one| one.enabled)?;
+    versions.iter().any(is_ours).then(|| {
+        format!(
+            "The version {} is enabled, while this provider has disabled others. To disable it too, run `key disable` again.",
+            short(newest)
+        )
+    })
 }
 
 /// Since when this switch has disabled a version.
@@ -158,6 +201,9 @@ struct Work<'a> {
     key: &'a VaultKeyId,
     so_far: SoFar,
     record: Record<'a>,
+    /// The step under way.
+    current: Step,
+    lost: Option<Lost<Step, AzureError>>,
 }
 
 /// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at the
@@ -176,6 +222,8 @@ pub async fn carry_out(
         key,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
+        current: Step::Wait,
+        lost: None,
     };
     let deadline = Instant::now() + manner.patience;
     let (mut most, mut steps, mut pause) = (12, 0, PAUSES.0);
@@ -186,6 +234,7 @@ pub async fn carry_out(
         let (seen, deleted) = look(cloud, key)
             .await
             .map_err(|(permission, error)| Stopped::Failed(work.failed(permission, &error)))?;
+        work.resolved(&seen)?;
         if let Seen::There(versions) = &seen {
             most = most.max(12 + 3 * versions.len());
         }
@@ -242,6 +291,7 @@ pub async fn carry_out(
 impl Work<'_> {
     async fn take(&mut self, step: Step) -> Result<(), Stopped> {
         let (cloud, key) = (self.cloud, self.key);
+        self.current = step.clone();
         match step {
             Step::Disable(version, has_room) => {
                 let at = rfc3339(OffsetDateTime::now_utc().replace_nanosecond(0).ok());
@@ -351,7 +401,7 @@ impl Work<'_> {
     fn answered(
         &mut self,
         permission: &str,
-        step: String,
+        doing: String,
         what: String,
         answer: Result<(), AzureError>,
     ) -> Result<(), Stopped> {
@@ -359,19 +409,44 @@ impl Work<'_> {
             Ok(()) => self.record.changed(what),
             // Somebody was faster, or the vault is still at it; the next look shows what is true.
             Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
+            Err(error) if is_lost(&error) => {
+                self.record.unsure = Some(doing);
+                self.lost = Some(Lost {
+                    step: self.current.clone(),
+                    done: what,
+                    error,
+                });
+            }
             Err(error) => {
-                let call = format!("It could not {step}, which needs the permission {permission}.");
+                let is_denied = matches!(error, AzureError::Denied(_));
+                let call = of_call(&doing, permission, is_denied);
                 return Err(Stopped::Failed(self.failed_at(&call, &error)));
             }
         }
         Ok(())
     }
 
+    /// What this look says of a step whose answer was lost.
+    fn resolved(&mut self, seen: &Seen) -> Result<(), Stopped> {
+        let Some(lost) = self.lost.take() else {
+            return Ok(());
+        };
+        if !shows(&lost.step, seen) {
+            return Err(Stopped::Failed(self.failed_at("", &lost.error)));
+        }
+        self.so_far.enabled |= matches!(lost.step, Step::Enable(_));
+        self.so_far.deleted |= matches!(lost.step, Step::Delete);
+        self.so_far.recovered |= matches!(lost.step, Step::Recover);
+        self.record.shown(&lost.done);
+        Ok(())
+    }
+
     fn failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
-        self.failed_at(
-            &format!("The call needs the permission {permission}."),
-            error,
-        )
+        let call = match error {
+            AzureError::Denied(_) => format!("The call needs the permission {permission}."),
+            _ => String::new(),
+        };
+        self.failed_at(&call, error)
     }
 
     fn failed_at(&self, call: &str, error: &AzureError) -> Diagnostics {
@@ -417,7 +492,86 @@ impl Work<'_> {
     }
 }
 
+/// Whether a call may have been carried out although it failed: its answer did not arrive, or cannot be read.
+fn is_lost(error: &AzureError) -> bool {
+    match error {
+        AzureError::Unreachable(_) | AzureError::Malformed(_) => true,
+        AzureError::Other { status, .. } => *status >= 500,
+        _ => false,
+    }
+}
+
 /// A version, for people.
 fn short(version: &KeyVersion) -> String {
     version.id.version().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn version(number: u8, enabled: bool, is_ours: bool) -> KeyVersion {
+        let id = format!("https://acme.vault.azure.net/keys/lake/{number:032x}");
+        let tags = is_ours.then(|| (TAG.to_owned(), "2026-11-30T00:00:00Z".to_owned()));
+        KeyVersion {
+            id: id.parse().expect("an identifier"),
+            enabled,
+            not_before: None,
+            expires: None,
+            created: None,
+            tags: BTreeMap::from_iter(tags),
+        }
+    }
+
+    /// Each row: the versions, what a restore would come to, and the words of the notes.
+    #[test]
+    fn the_status_offers_what_works() {
+        let expired = KeyVersion {
+            expires: OffsetDateTime::from_unix_timestamp(1_700_000_000).ok(),
+            ..version(1, true, false)
+        };
+        let rows = [
+            (
+                vec![expired],
+                WayBack::Nowhere,
+                "Change the dates of the version",
+            ),
+            (
+                vec![version(1, false, false)],
+                WayBack::Anyway,
+                "did not disable version",
+            ),
+            (vec![version(1, false, true)], WayBack::Restore, ""),
+            (
+                vec![version(1, false, true), version(2, true, true)],
+                WayBack::Restore,
+                "or the vault took the tag over",
+            ),
+            (
+                vec![version(1, false, true), version(2, true, false)],
+                WayBack::Restore,
+                "run `key disable` again",
+            ),
+        ];
+        for (versions, expected, words) in rows {
+            let found = described(&Seen::There(versions), None);
+            assert_eq!(found.way_back, expected, "{words}");
+            let notes = found.notes.join(" ");
+            assert!(notes.contains(words), "{words}: {notes}");
+        }
+    }
+
+    /// A deleted key remembers that it was disabled here.
+    #[test]
+    fn a_deleted_key_was_disabled_before() {
+        let deleted = DeletedKey {
+            deleted: None,
+            purged: None,
+            disabled: Some("2026-11-30T00:00:00Z".to_owned()),
+        };
+        let found = described(&Seen::Deleted, Some(&deleted));
+        assert_eq!(found.disabled_since, deleted.disabled);
+    }
 }

@@ -10,7 +10,7 @@ use crate::clouds::azure::KeyVersion;
 use crate::provider::switch::Order;
 
 /// The tag of a version that the switch has disabled; its value is the time (RFC 3339).
-pub const TAG: &str = "dbxcmk-disabled";
+pub const TAG: &str = crate::clouds::azure::DISABLED_TAG;
 /// How many tags a version can have.
 const MOST_TAGS: usize = 15;
 
@@ -81,6 +81,30 @@ pub fn untagged(version: &KeyVersion) -> BTreeMap<String, String> {
     let mut tags = version.tags.clone();
     tags.remove(TAG);
     tags
+}
+
+/// Whether a look shows that a step was carried out whose answer was lost. A key that is neither there nor deleted is on its way.
+pub fn shows(step: &Step, seen: &Seen) -> bool {
+    let is_now = |version: &KeyVersion, enabled: bool, has_tag: bool| match seen {
+        Seen::There(all) => all.iter().any(|one| {
+            one.id == version.id
+                && one.enabled == enabled
+                && (!has_tag || one.tags.contains_key(TAG))
+                && (has_tag || !enabled || !one.tags.contains_key(TAG))
+        }),
+        Seen::Deleted | Seen::Gone => false,
+    };
+    match step {
+        Step::Disable(version, has_room) => is_now(version, false, *has_room),
+        Step::Enable(version) => is_now(version, true, false),
+        Step::Delete => !matches!(seen, Seen::There(_)),
+        Step::Recover => !matches!(seen, Seen::Deleted),
+        Step::Wait
+        | Step::Finish
+        | Step::StayDisabled
+        | Step::RefuseDisabledByOthers
+        | Step::RefuseGone => false,
+    }
 }
 
 /// What to do next.
@@ -243,6 +267,29 @@ mod tests {
                 expected,
                 "{order:?} {seen:?}"
             );
+        }
+    }
+
+    /// Each row: a step whose answer was lost, what is seen then, and whether it was carried out.
+    #[test]
+    fn a_look_shows_what_a_lost_answer_hides() {
+        let first = || version(0, true, &[]);
+        for (step, seen, expected) in [
+            (Step::Disable(first(), true), there("O"), true),
+            (Step::Disable(first(), true), there("E"), false),
+            (Step::Disable(first(), true), there("D"), false),
+            (Step::Disable(first(), false), there("D"), true),
+            (Step::Enable(first()), there("E"), true),
+            (Step::Enable(first()), there("O"), false),
+            (Step::Enable(first()), there("L"), false),
+            (Step::Delete, Seen::Deleted, true),
+            (Step::Delete, Seen::Gone, true),
+            (Step::Delete, there("E"), false),
+            (Step::Recover, there("E"), true),
+            (Step::Recover, Seen::Deleted, false),
+            (Step::Wait, there("E"), false),
+        ] {
+            assert_eq!(shows(&step, &seen), expected, "{step:?} {seen:?}");
         }
     }
 

@@ -8,9 +8,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next};
-use super::record::Record;
-use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, VersionStatus};
+use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next, shows};
+use super::record::{Lost, Record, of_call};
+use super::{
+    ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, VersionStatus, WayBack,
+};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState, state_of};
 use crate::provider::diagnose;
@@ -51,8 +53,8 @@ pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpE
     let (own, others) = taken_by(&key, &versions);
     let note = match memory(&key) {
         Memory::Known(before) if before.is_left_over(&versions) => Some(format!(
-            "The key has the label `{BEFORE}`, and no version that this provider has disabled: a disable did not finish, or another tool \
-             enabled the versions. `key restore` removes the label."
+            "The key has the label `{BEFORE}`, and no version that this provider has disabled: a disable or a restore did not finish, or \
+             another tool enabled the versions. `key restore` removes the label."
         )),
         memory if !others.is_empty() && state != KeyState::Enabled => {
             Some(not_ours(&others, &memory))
@@ -63,12 +65,22 @@ pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpE
         _ => None,
     };
     Ok(KeyStatus {
+        way_back: way_back(own.len(), others.len()),
         state,
         deletion_date,
         disabled_since: (!own.is_empty()).then(|| when(&key)),
         versions: listed(&key, &versions),
         notes: note.into_iter().collect(),
     })
+}
+
+/// What a restore would come to: it gives back what is our own, and nothing else.
+fn way_back(own: usize, others: usize) -> WayBack {
+    match (own, others) {
+        (0, 0) => WayBack::Nowhere,
+        (0, _) => WayBack::Anyway,
+        _ => WayBack::Restore,
+    }
 }
 
 /// Since when the versions are disabled that this switch has disabled.
@@ -166,6 +178,21 @@ fn without_memory(key: &CryptoKey) -> BTreeMap<String, String> {
         .collect()
 }
 
+/// Whether a call may have been carried out although it failed: its answer did not arrive, or cannot be read.
+fn is_lost(error: &GcpError) -> bool {
+    match error {
+        GcpError::Unreachable(_) | GcpError::Malformed(_) => true,
+        GcpError::Other { status, .. } => *status >= 500,
+        _ => false,
+    }
+}
+
+fn cannot_label(error: &GcpError) -> String {
+    format!(
+        "The label `{BEFORE}` could not be written ({error}). To restore the key later, use {ANYWAY}."
+    )
+}
+
 fn cannot_unlabel(name: &CryptoKeyName, error: &GcpError) -> String {
     format!(
         "The label `{BEFORE}` could not be removed ({error}). The versions are as they were before. Remove the labels:\n\n  gcloud kms keys \
@@ -202,6 +229,9 @@ struct Work<'a> {
     name: &'a CryptoKeyName,
     so_far: SoFar,
     record: Record<'a>,
+    /// The step under way.
+    current: Step,
+    lost: Option<Lost<Step, GcpError>>,
 }
 
 /// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at
@@ -220,6 +250,8 @@ pub async fn carry_out(
         name,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
+        current: Step::Finish,
+        lost: None,
     };
     let mut most = 12;
     let mut steps = 0;
@@ -229,6 +261,7 @@ pub async fn carry_out(
         }
         steps += 1;
         let (key, versions) = work.look().await.map_err(Stopped::Failed)?;
+        work.resolved(&key, &versions).map_err(Stopped::Failed)?;
         if steps == 1 {
             work.refuse_other_window(&key)?;
         }
@@ -301,6 +334,7 @@ impl Work<'_> {
 
     async fn take(&mut self, step: Step, key: &CryptoKey) -> Result<(), Diagnostics> {
         let (cloud, name) = (self.cloud, self.name);
+        self.current = step.clone();
         match step {
             Step::Mark(before) => {
                 self.so_far.marked = true;
@@ -317,16 +351,24 @@ impl Work<'_> {
                 labels.insert(SINCE.to_owned(), at);
                 match cloud.set_labels(name, &labels).await {
                     Ok(()) => self.record.changed(format!("wrote the label `{BEFORE}`")),
+                    Err(error) if is_lost(&error) => self.await_look(
+                        format!("write the label `{BEFORE}`"),
+                        format!("wrote the label `{BEFORE}`"),
+                        error,
+                    ),
                     // Taking the key away does not wait for this.
-                    Err(error) => self.record.note(format!(
-                        "The label `{BEFORE}` could not be written ({error}). To restore the key later, use {ANYWAY}."
-                    )),
+                    Err(error) => self.record.note(cannot_label(&error)),
                 }
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
                 match cloud.set_labels(name, &without_memory(key)).await {
                     Ok(()) => self.record.changed(format!("removed the label `{BEFORE}`")),
+                    Err(error) if is_lost(&error) => self.await_look(
+                        format!("remove the label `{BEFORE}`"),
+                        format!("removed the label `{BEFORE}`"),
+                        error,
+                    ),
                     Err(error) => self.record.note(cannot_unlabel(name, &error)),
                 }
             }
@@ -375,10 +417,33 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What this look says of a step whose answer was lost.
+    fn resolved(
+        &mut self,
+        key: &CryptoKey,
+        versions: &[CryptoKeyVersion],
+    ) -> Result<(), Diagnostics> {
+        let Some(lost) = self.lost.take() else {
+            return Ok(());
+        };
+        if shows(&lost.step, versions, &memory(key)) {
+            self.so_far.restored |= matches!(lost.step, Step::Restore(_));
+            self.record.shown(&lost.done);
+            return Ok(());
+        }
+        match lost.step {
+            Step::Mark(_) => self.record.note(cannot_label(&lost.error)),
+            Step::Unmark => self.record.note(cannot_unlabel(self.name, &lost.error)),
+            _ => return Err(self.failed_at("", &lost.error)),
+        }
+        self.record.unsure = None;
+        Ok(())
+    }
+
     fn answered(
         &mut self,
         permission: &str,
-        step: String,
+        doing: String,
         what: String,
         answer: Result<(), GcpError>,
     ) -> Result<(), Diagnostics> {
@@ -386,12 +451,24 @@ impl Work<'_> {
             Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
             Err(GcpError::Precondition(_)) => {}
+            Err(error) if is_lost(&error) => self.await_look(doing, what, error),
             Err(error) => {
-                let call = format!("It could not {step}, which needs {permission}.");
+                let is_denied = matches!(error, GcpError::Denied(_));
+                let call = of_call(&doing, permission, is_denied);
                 return Err(self.failed_at(&call, &error));
             }
         }
         Ok(())
+    }
+
+    /// The answer was lost: the next look shows what is true.
+    fn await_look(&mut self, doing: String, done: String, error: GcpError) {
+        self.record.unsure = Some(doing);
+        self.lost = Some(Lost {
+            step: self.current.clone(),
+            done,
+            error,
+        });
     }
 
     fn finished(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
@@ -450,7 +527,11 @@ impl Work<'_> {
     }
 
     fn failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
-        self.failed_at(&format!("The call needs {permission}."), error)
+        let call = match error {
+            GcpError::Denied(_) => format!("The call needs the permission {permission}."),
+            _ => String::new(),
+        };
+        self.failed_at(&call, error)
     }
 
     fn failed_at(&self, call: &str, error: &GcpError) -> Diagnostics {

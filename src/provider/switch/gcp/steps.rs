@@ -168,6 +168,28 @@ pub enum Step {
     RefuseDestroyed,
 }
 
+/// Whether a look shows that a step was carried out whose answer was lost.
+pub fn shows(step: &Step, versions: &[CryptoKeyVersion], memory: &Memory) -> bool {
+    let is_one = |number: &str, states: &[VersionState]| {
+        versions
+            .iter()
+            .any(|one| one.number == number && states.contains(&one.state))
+    };
+    use VersionState::{DestroyScheduled, Destroyed, Disabled, Enabled};
+    match step {
+        Step::Disable(number) => is_one(number, &[Disabled]),
+        Step::Enable(number) => is_one(number, &[Enabled]),
+        Step::Destroy(number) => is_one(number, &[DestroyScheduled, Destroyed]),
+        Step::Restore(number) => is_one(number, &[Disabled, Enabled]),
+        Step::Mark(before) => *memory == Memory::Known(before.clone()),
+        Step::Unmark => *memory == Memory::None,
+        Step::Finish
+        | Step::StayDisabled
+        | Step::RefuseDisabledByOthers
+        | Step::RefuseDestroyed => false,
+    }
+}
+
 /// What to do next. `primary`: the number of the version that encrypts.
 pub fn next(
     order: Order,
@@ -448,6 +470,30 @@ mod tests {
             let found = next(order, &versions, primary.as_deref(), &memory, so_far);
             assert_eq!(found, expected, "{order:?} {states} {memory:?} {so_far:?}");
         }
+    }
+
+    /// Each row: a step whose answer was lost, what is seen then, and whether it was carried out.
+    #[test]
+    fn a_look_shows_what_a_lost_answer_hides() {
+        let first = || "1".to_owned();
+        for (step, states, label, expected) in [
+            (Step::Disable(first()), "DE", "none", true),
+            (Step::Disable(first()), "EE", "none", false),
+            (Step::Enable(first()), "ED", "none", true),
+            (Step::Enable(first()), "DE", "none", false),
+            (Step::Destroy(first()), "SE", "none", true),
+            (Step::Destroy(first()), "DE", "none", false),
+            (Step::Restore(first()), "DS", "none", true),
+            (Step::Restore(first()), "SS", "none", false),
+            (Step::Mark(Before::default()), "E", "none", true),
+            (Step::Mark(Before::default()), "E", "d1", false),
+            (Step::Unmark, "E", "none", false),
+            (Step::Finish, "E", "none", false),
+        ] {
+            let found = shows(&step, &versions(states), &known(label));
+            assert_eq!(found, expected, "{step:?} {states} {label}");
+        }
+        assert!(shows(&Step::Unmark, &versions("E"), &Memory::None));
     }
 
     /// Each row: the states, the label, and whether something is left of what it is about.
