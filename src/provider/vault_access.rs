@@ -30,22 +30,24 @@ pub struct Place<'a> {
     pub workspace: Option<&'a WorkspaceResourceId>,
 }
 
-/// The description of a role assignment whose owner is gone, and which others need.
-const LEFT: &str =
-    "For Databricks: left by a dbxcmk_key_policy that is gone, to those that need it";
+/// The description of a role assignment that a key policy made for a workspace, or for none: another state sees whose it is.
+fn mark_of(workspace: &str) -> String {
+    match workspace {
+        "" => "For Databricks: dbxcmk_key_policy without a workspace".to_owned(),
+        id => format!("For Databricks: dbxcmk_key_policy of {id}"),
+    }
+}
 
 impl Place<'_> {
-    /// The description of a role assignment that is made here: another state sees whose it is.
+    /// The description of a role assignment that is made here.
     fn mark(&self) -> String {
-        match self.workspace {
-            Some(id) => format!("For Databricks: dbxcmk_key_policy of {id}"),
-            None => "For Databricks: dbxcmk_key_policy without a workspace".to_owned(),
-        }
+        let workspace = self.workspace.map(ToString::to_string);
+        mark_of(&workspace.unwrap_or_default())
     }
 
     /// Whether a role assignment with this description belongs here.
     fn is_mine(&self, description: &str) -> bool {
-        description.eq_ignore_ascii_case(&self.mark()) || description == LEFT
+        description.eq_ignore_ascii_case(&self.mark())
     }
 }
 
@@ -296,8 +298,8 @@ pub async fn revoke(
     outcome.map_err(|error| failed(place, &error))
 }
 
-/// Leaves the access that this provider gave to others that need it: one of them finds it, where the vault has a place to say so.
-pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId) {
+/// Leaves the access that this provider gave to one that needs it, by its workspace: it finds its mark, where the vault has a place for one.
+pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId, heir: &str) {
     let azure = client.keys().azure();
     let _alone = azure.lock_vault(place.key).await;
     let cloud = azure.cloud();
@@ -312,7 +314,8 @@ pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId) {
         cloud.own_role(place.vault, name, principal).await,
         Ok(Some(_))
     ) {
-        let said = cloud.assign_role(place.vault, name, principal, LEFT).await;
+        let mark = mark_of(heir);
+        let said = cloud.assign_role(place.vault, name, principal, &mark).await;
         tracing::info!(%principal, is_said = said.is_ok(), "access was left to others");
     }
 }
@@ -375,7 +378,10 @@ mod tests {
                 expected,
                 "{made:?} {asked:?}"
             );
-            assert!(at(asked).is_mine(LEFT) && !at(asked).is_mine(""));
+            // What is left to one is that one's alone.
+            let heir = made.map_or_else(String::new, ToString::to_string);
+            assert_eq!(at(asked).is_mine(&mark_of(&heir)), expected);
+            assert!(!at(asked).is_mine(""));
         }
         Ok(())
     }

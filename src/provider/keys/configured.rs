@@ -14,6 +14,88 @@ pub(super) fn resource_blocks(kind: &str) -> usize {
     blocks_below(Path::new("."), &data_directory(), |own| own == kind)
 }
 
+/// The `resource` blocks of a type: those with one instance, and those whose number of instances is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Blocks {
+    /// With one instance.
+    pub(super) once: usize,
+    /// With `count` or `for_each`, in the block or, as far as shows, in the call of its module.
+    pub(super) repeated: usize,
+}
+
+/// The `resource` blocks of a type in the module in which Terraform works and in those that it calls.
+pub(super) fn blocks(kind: &str) -> Blocks {
+    counted_below(Path::new("."), &data_directory(), kind)
+}
+
+fn counted_below(root: &Path, data: &Path, kind: &str) -> Blocks {
+    let all = blocks_below(root, data, |own| own == kind);
+    let own = blocks_in(root, |own| own == kind);
+    let mut directories = vec![root.to_owned()];
+    directories.extend(called(root, data));
+    let texts: Vec<(bool, String)> = directories
+        .iter()
+        .enumerate()
+        .flat_map(|(place, directory)| texts_in(directory).map(move |text| (place == 0, text)))
+        .collect();
+    let mut texts_of_calls = texts.iter().map(|(_, text)| text);
+    let is_repeated_call = texts_of_calls.any(|text| repeated_in(text, "module", None) > 0);
+    let repeated = texts
+        .iter()
+        .filter(|(is_root, _)| *is_root || !is_repeated_call)
+        .map(|(_, text)| repeated_in(text, "resource", Some(kind)))
+        .sum::<usize>();
+    let in_calls = match is_repeated_call {
+        true => all.saturating_sub(own),
+        false => 0,
+    };
+    let repeated = (repeated + in_calls).min(all);
+    Blocks {
+        once: all - repeated,
+        repeated,
+    }
+}
+
+/// How many blocks of a text, with this word and type, have `count` or `for_each`. In JSON, a block says so with the same words, and there
+/// it counts for the whole file.
+fn repeated_in(text: &str, word: &str, kind: Option<&str>) -> usize {
+    if text.trim_start().starts_with('{') {
+        let is_repeated = text.contains("\"count\"") || text.contains("\"for_each\"");
+        let has = match kind {
+            Some(kind) => blocks_of_json(text, |own| own == kind),
+            None => usize::from(text.contains("\"module\"")),
+        };
+        return if is_repeated { has } else { 0 };
+    }
+    let (mut found, mut is_inside) = (0, false);
+    for line in text.lines().map(str::trim_start) {
+        let begins = |word: &str| {
+            let rest = line.strip_prefix(word)?.trim_start();
+            rest.starts_with('"').then_some(rest)
+        };
+        if let Some(rest) = begins(word) {
+            let own = rest.trim_start_matches('"').split('"').next();
+            is_inside = kind.is_none_or(|kind| own == Some(kind));
+        } else if [
+            "resource", "module", "data", "variable", "output", "provider",
+        ]
+        .into_iter()
+        .any(|other| begins(other).is_some())
+        {
+            is_inside = false;
+        }
+        let is_repeated = ["count", "for_each"].into_iter().any(|name| {
+            let rest = line.strip_prefix(name).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with('='))
+        });
+        if is_inside && is_repeated {
+            found += 1;
+            is_inside = false;
+        }
+    }
+    found
+}
+
 /// Whether a resource of the configuration may change an IAM role: every type but those that certainly cannot. `true` where no
 /// resource can be read at all, because the resource that asks is one.
 pub(super) fn may_change_roles() -> bool {
@@ -50,22 +132,38 @@ fn data_directory() -> PathBuf {
 }
 
 fn blocks_below(root: &Path, data: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
+    let called = called(root, data);
+    let called: usize = called.iter().map(|one| blocks_in(one, counts)).sum();
+    blocks_in(root, counts) + called
+}
+
+/// The directories of the modules that are called, one for each call.
+fn called(root: &Path, data: &Path) -> Vec<PathBuf> {
     let modules = std::fs::read_to_string(root.join(data).join("modules/modules.json"));
     let modules: Option<Json> = modules
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok());
-    let called = modules
+    modules
         .as_ref()
         .and_then(|all| all.get("Modules"))
         .and_then(Json::as_array)
         .into_iter()
         .flatten()
         .filter(|module| module.get("Key").is_some_and(|key| key != ""))
-        .filter_map(|module| module.get("Dir").and_then(Json::as_str));
-    let called: usize = called
-        .map(|directory| blocks_in(&root.join(directory), counts))
-        .sum();
-    blocks_in(root, counts) + called
+        .filter_map(|module| module.get("Dir").and_then(Json::as_str))
+        .map(|directory| root.join(directory))
+        .collect()
+}
+
+/// The texts of a directory that Terraform reads.
+fn texts_in(directory: &Path) -> impl Iterator<Item = String> {
+    const ENDS: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_read = ENDS.into_iter().any(|end| name.ends_with(end));
+        is_read.then(|| std::fs::read_to_string(entry.path()).unwrap_or_default())
+    })
 }
 
 fn blocks_in(directory: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
@@ -133,6 +231,59 @@ mod tests {
             |kind: &str| blocks_below(root.path(), Path::new(".terraform"), |own| own == kind);
         assert_eq!(count("dbxcmk_key_policy"), 3 + 2);
         assert_eq!(count("dbxcmk_workspace_binding"), 0);
+        Ok(())
+    }
+
+    /// Each row: a configuration, and how many key policies have one instance, and how many blocks any number of them.
+    #[test]
+    fn blocks_with_any_number_of_instances_are_told_apart() -> std::io::Result<()> {
+        let policy = |more: &str| {
+            format!("resource \"dbxcmk_key_policy\" \"x\" {{\n  {more}\n  aws = {{\n  }}\n}}\n")
+        };
+        let rows = [
+            (policy(""), (1, 0)),
+            (policy("count = 0"), (0, 1)),
+            (policy("for_each   = local.keys"), (0, 1)),
+            (policy("counted = 1"), (1, 0)),
+            (format!("{}{}", policy(""), policy("count=2")), (1, 1)),
+            (
+                format!("{}resource \"x\" \"y\" {{\n  count = 2\n}}\n", policy("")),
+                (1, 0),
+            ),
+            (
+                r#"{"resource": {"dbxcmk_key_policy": {"z": {"count": 1}}}}"#.to_owned(),
+                (0, 1),
+            ),
+        ];
+        for (text, (once, repeated)) in rows {
+            let root = tempfile::tempdir()?;
+            let is_json = text.starts_with('{');
+            let name = if is_json { "main.tf.json" } else { "main.tf" };
+            std::fs::write(root.path().join(name), &text)?;
+            let found = counted_below(root.path(), Path::new(".terraform"), "dbxcmk_key_policy");
+            assert_eq!(found, Blocks { once, repeated }, "{text}");
+        }
+        let root = tempfile::tempdir()?;
+        let at = |name: &str| root.path().join(name);
+        std::fs::create_dir_all(at("keys"))?;
+        std::fs::create_dir_all(at(".terraform/modules"))?;
+        std::fs::write(
+            at("main.tf"),
+            format!("module \"a\" {{\n  for_each = x\n}}\n{}", policy("")),
+        )?;
+        std::fs::write(at("keys/main.tf"), policy("count = 1"))?;
+        std::fs::write(
+            at(".terraform/modules/modules.json"),
+            r#"{"Modules": [{"Key": "", "Dir": "."}, {"Key": "a", "Dir": "keys"}]}"#,
+        )?;
+        let found = counted_below(root.path(), Path::new(".terraform"), "dbxcmk_key_policy");
+        assert_eq!(
+            found,
+            Blocks {
+                once: 1,
+                repeated: 1
+            }
+        );
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub use gcp::{GcpCase, GcpKeys};
 pub use named::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, NotFound, attributes, check_named, named,
 };
-pub use shares::{KeyShares, Wanted};
+pub use shares::{KeyShares, Policy, Scope, Stays, Wanted};
 pub use walk::{PolicyStep, PolicyWalk};
 
 use std::sync::Arc;

@@ -11,13 +11,14 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::configured::resource_blocks;
-use crate::vocabulary::Key;
+use super::configured::{Blocks, blocks};
+use crate::vocabulary::{Cloud, Key};
 
-/// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. One that
-/// comes even later is not seen, and then what workspaces need is refused as ever.
+/// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. What
+/// one that comes even later needs is not known, and stays.
 const PATIENCE: Duration = super::walk::PATIENCE.saturating_mul(2);
-/// The same where no object was read: in an apply, where only those come that change, and in a plan without a refresh.
+/// The same where no object was read: in an apply, where only those come that change, and in a plan without a refresh. And how long nobody
+/// has come where the configuration does not say how many there are.
 const LESS: Duration = Duration::from_secs(2);
 /// The same when it looks as if everything was to be destroyed, so that no other one comes.
 const SHORT: Duration = Duration::from_secs(1);
@@ -31,60 +32,151 @@ pub struct Wanted {
     pub has_unknown: bool,
 }
 
+/// Where access counts: at one key, or at every key of its vault.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    key: Key,
+    vault: Option<String>,
+}
+
+impl Scope {
+    /// At one key.
+    pub fn of(key: Key) -> Self {
+        Self { key, vault: None }
+    }
+
+    /// At every key whose name begins like this.
+    pub fn whole_vault(key: Key, vault: String) -> Self {
+        let vault = Some(vault);
+        Self { key, vault }
+    }
+
+    /// The key that is asked for.
+    pub fn key(&self) -> &Key {
+        &self.key
+    }
+
+    fn has(&self, key: &Key) -> bool {
+        let is_in = |vault: &String| key.as_str().starts_with(vault);
+        *key == self.key || self.vault.as_ref().is_some_and(is_in)
+    }
+}
+
+/// A key policy that stays or comes.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Its key; `None` when that is not known yet.
+    pub key: Option<Key>,
+    /// Whose key it is.
+    pub cloud: Cloud,
+    /// What it wants.
+    pub wanted: Wanted,
+    /// The workspace that it is for, where it names one.
+    pub whose: String,
+}
+
+/// What others need of what one gives up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stays {
+    /// What they want.
+    pub certain: BTreeSet<String>,
+    /// What they may want: it is not known yet.
+    pub perhaps: BTreeSet<String>,
+    /// For which workspace, where that is known.
+    pub heirs: BTreeMap<String, String>,
+    /// Whether others may exist that have not come.
+    pub is_open: bool,
+}
+
+impl Stays {
+    /// All of it.
+    pub fn all(&self) -> BTreeSet<String> {
+        self.certain.union(&self.perhaps).cloned().collect()
+    }
+}
+
 /// What the key policies of a run have said so far. Pure.
 #[derive(Clone, Debug, Default)]
 struct Shares {
-    /// Each key policy that stays or comes, once.
-    policies: BTreeSet<(Option<Key>, Wanted, String)>,
-    /// How many go.
-    leaving: usize,
-    /// Whether an object of any resource was read, which Terraform does neither in an apply nor in the plan of `terraform destroy`. It does not
-    /// read one that is about to go, so that of a renamed resource tells nothing.
+    /// Each key policy that stays or comes, by its own name; one that is planned twice counts once.
+    came: BTreeMap<String, Policy>,
+    /// Each one that was read, as the state has it. Terraform reads none in an apply, nor in the plan of `terraform destroy`.
+    read: BTreeMap<String, Policy>,
+    /// Whether an object of any resource was read. Terraform does not read one that is about to go, so that of a renamed resource tells nothing.
     was_read: bool,
+    /// Those that go.
+    leaving: BTreeSet<String>,
     /// What one that is gone had added, and has left for others.
     left: BTreeMap<Key, BTreeSet<String>>,
+    /// How many times anything was said.
+    said: usize,
 }
 
 impl Shares {
-    /// What of `own` another key policy of a key wants. What is not known yet may be any of it.
-    fn wanted_by_others(
-        &self,
-        is_of: impl Fn(&Key) -> bool,
-        own: &BTreeSet<String>,
-    ) -> BTreeSet<String> {
-        let mut stays = BTreeSet::new();
-        for (key, wanted, _) in &self.policies {
-            if !key.as_ref().is_some_and(&is_of) {
-                continue;
+    /// Those that were read, and have been planned neither to stay nor to go.
+    fn still_to_plan(&self) -> impl Iterator<Item = (&String, &Policy)> {
+        let is_planned =
+            |name: &String| self.came.contains_key(name) || self.leaving.contains(name);
+        self.read.iter().filter(move |(name, _)| !is_planned(name))
+    }
+
+    /// What of `own` others than `who` want.
+    fn stays(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
+        let mut stays = Stays::default();
+        let read = self.still_to_plan().filter(|(name, _)| *name != who);
+        for (name, policy) in self.came.iter().chain(read) {
+            let those = own.intersection(&policy.wanted.items).cloned();
+            match &policy.key {
+                Some(key) if scope.has(key) => {
+                    for one in those {
+                        stays.heirs.insert(one.clone(), policy.whose.clone());
+                        stays.certain.insert(one);
+                    }
+                }
+                // What is not known yet may be this key. Where its own key is not known, this one is what it gives up.
+                None if policy.cloud == *scope.key.cloud() && name != who => {
+                    stays.perhaps.extend(those);
+                }
+                _ => continue,
             }
-            match wanted.has_unknown {
-                true => return own.clone(),
-                false => stays.extend(own.intersection(&wanted.items).cloned()),
+            if policy.wanted.has_unknown {
+                stays.perhaps.extend(own.iter().cloned());
             }
         }
+        stays.perhaps.retain(|one| !stays.certain.contains(one));
         stays
     }
 
-    /// Whether all of them have come, `waited` after the first who waits began. `expected`: how many the configuration on disk has.
-    fn is_complete(&self, expected: usize, waited: Duration) -> bool {
-        if self.policies.len() >= expected {
-            return true;
+    /// How many there are that stay, as far as it shows.
+    fn staying(&self) -> usize {
+        self.came.len() + self.still_to_plan().count()
+    }
+
+    /// Whether the wait for the others ends, and then whether all of them have come. `waited`: since when one waits; `quiet`: since when nobody
+    /// has come.
+    fn end(&self, expected: Blocks, waited: Duration, quiet: Duration) -> Option<bool> {
+        let all = expected.once + expected.repeated;
+        let is_settled = expected.repeated == 0 || quiet >= LESS;
+        if self.still_to_plan().next().is_none() && self.came.len() >= all && is_settled {
+            return Some(true);
         }
-        let all_go = self.policies.is_empty() && self.leaving >= expected;
-        let patience = match (self.was_read, all_go) {
+        let all_go = !self.was_read && self.came.is_empty() && self.leaving.len() >= expected.once;
+        let is_whole = self.leaving.len() >= all;
+        let patience = match (self.was_read, all_go && is_whole) {
             (true, _) => PATIENCE,
             (false, true) => SHORT,
             (false, false) => LESS,
         };
-        waited >= patience
+        // A block with `count` or `for_each` may have no instance.
+        let is_complete = all_go || self.staying() >= expected.once;
+        (waited >= patience).then_some(is_complete)
     }
 }
 
 /// Who wants what of which key in this run.
 pub struct KeyShares {
     now: watch::Sender<Shares>,
-    expected: OnceLock<usize>,
-    begun: OnceLock<Instant>,
+    expected: OnceLock<Blocks>,
     is_applying: AtomicBool,
 }
 
@@ -93,7 +185,6 @@ impl KeyShares {
         Self {
             now: watch::Sender::default(),
             expected: OnceLock::new(),
-            begun: OnceLock::new(),
             is_applying: AtomicBool::new(false),
         }
     }
@@ -109,53 +200,109 @@ impl KeyShares {
         self.is_applying.load(Ordering::Relaxed)
     }
 
-    /// Effect: a key policy that stays or comes wants this. `whose`: what tells it from another one that wants the same.
-    pub fn wants(&self, key: Option<Key>, wanted: Wanted, whose: &str) {
+    fn say(&self, change: impl FnOnce(&mut Shares)) {
         self.now.send_modify(|now| {
-            now.policies.insert((key, wanted, whose.to_owned()));
+            change(now);
+            now.said += 1;
         });
     }
 
-    /// Effect: Terraform had an object read, of whichever resource.
-    pub fn was_read(&self) {
-        self.now.send_modify(|now| now.was_read = true);
+    /// Effect: a key policy stays or comes. `who`: its own name.
+    pub fn wants(&self, who: String, policy: Policy) {
+        self.say(|now| drop(now.came.insert(who, policy)));
     }
 
-    /// What of `own` other key policies of this run want, of those keys: waits until they have come. For one that goes.
-    pub async fn kept(
-        &self,
-        is_of: impl Fn(&Key) -> bool,
-        own: &BTreeSet<String>,
-    ) -> BTreeSet<String> {
-        self.now.send_modify(|now| now.leaving += 1);
-        if !own.is_empty() {
-            self.complete().await;
-        }
-        self.wanted_by_others(is_of, own)
+    /// Effect: Terraform had an object of whichever resource read.
+    pub fn saw_read(&self) {
+        self.say(|now| now.was_read = true);
     }
 
-    /// The same, as far as they have come.
-    pub fn wanted_by_others(
-        &self,
-        is_of: impl Fn(&Key) -> bool,
-        own: &BTreeSet<String>,
-    ) -> BTreeSet<String> {
-        self.now.borrow().wanted_by_others(is_of, own)
+    /// Effect: Terraform had a key policy read.
+    pub fn was_read(&self, who: String, policy: Policy) {
+        self.say(|now| {
+            now.was_read = true;
+            now.read.insert(who, policy);
+        });
     }
 
-    /// Waits until the others have come.
-    pub async fn complete(&self) {
-        let expected = *self
-            .expected
-            .get_or_init(|| resource_blocks("dbxcmk_key_policy"));
-        let begun = *self.begun.get_or_init(Instant::now);
+    /// Whether Terraform had anything read.
+    pub fn reads(&self) -> bool {
+        self.now.borrow().was_read
+    }
+
+    /// Effect: a key policy goes.
+    pub fn goes(&self, who: String) {
+        self.say(|now| {
+            now.leaving.insert(who);
+        });
+    }
+
+    /// Whether a key policy was planned by this process, to stay or to go.
+    pub fn has_planned(&self, who: &str) -> bool {
+        let now = self.now.borrow();
+        now.came.contains_key(who) || now.leaving.contains(who)
+    }
+
+    /// What of `own` other key policies of this run want, as far as they have come. `who`: the name of the one that asks.
+    pub fn stays_now(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
+        self.now.borrow().stays(scope, own, who)
+    }
+
+    /// The same: waits until they have come.
+    pub async fn stays(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
+        let is_complete = own.is_empty() || self.complete().await;
+        let mut stays = self.stays_now(scope, own, who);
+        stays.is_open = !is_complete;
+        stays
+    }
+
+    fn expected(&self) -> Blocks {
+        *self.expected.get_or_init(|| blocks("dbxcmk_key_policy"))
+    }
+
+    /// Waits until the others have come; whether all of them have.
+    async fn complete(&self) -> bool {
+        let (expected, begun) = (self.expected(), Instant::now());
         let mut changes = self.now.subscribe();
-        while !changes
-            .borrow_and_update()
-            .is_complete(expected, begun.elapsed())
-        {
+        let (mut said, mut last) = (self.now.borrow().said, begun);
+        loop {
+            {
+                let now = changes.borrow_and_update();
+                if now.said != said {
+                    (said, last) = (now.said, Instant::now());
+                }
+                if let Some(is_complete) = now.end(expected, begun.elapsed(), last.elapsed()) {
+                    return is_complete;
+                }
+            }
             let _ = tokio::time::timeout(SHORT / 10, changes.changed()).await;
         }
+    }
+
+    /// What each of the others, as the state or the plan has it, wants of `own`: waits a moment until they have been read. And whether all of
+    /// them have.
+    pub async fn others(
+        &self,
+        scope: &Scope,
+        own: &BTreeSet<String>,
+        who: &str,
+    ) -> (BTreeMap<String, BTreeSet<String>>, bool) {
+        let expected = self.expected();
+        let is_there = |now: &Shares, all: usize| now.staying() + now.leaving.len() >= all;
+        let mut changes = self.now.subscribe();
+        let all = expected.once + expected.repeated;
+        let come = changes.wait_for(|now| is_there(now, all));
+        let _ = tokio::time::timeout(SHORT, come).await;
+        let now = self.now.borrow();
+        let others = now.came.iter().chain(now.still_to_plan());
+        let others = others.filter(|(name, one)| {
+            *name != who && one.key.as_ref().is_some_and(|key| scope.has(key))
+        });
+        let wants = others.map(|(name, one)| {
+            let those = own.intersection(&one.wanted.items).cloned().collect();
+            (name.clone(), those)
+        });
+        (wants.collect(), is_there(&now, expected.once))
     }
 
     /// Effect: one that goes leaves to others what it had added.
@@ -165,12 +312,11 @@ impl KeyShares {
     }
 
     /// What of `wanted` one that went in this run had added: whoever wants it owns it from now on.
-    pub fn inherited(&self, key: &Key, wanted: &BTreeSet<String>) -> BTreeSet<String> {
+    pub fn inherited(&self, scope: &Scope, wanted: &BTreeSet<String>) -> BTreeSet<String> {
         let now = self.now.borrow();
-        let left = now.left.get(key);
-        left.map_or_else(BTreeSet::new, |left| {
-            left.intersection(wanted).cloned().collect()
-        })
+        let left = now.left.iter().filter(|(key, _)| scope.has(key));
+        left.flat_map(|(_, left)| left.intersection(wanted).cloned())
+            .collect()
     }
 }
 
@@ -190,73 +336,172 @@ mod tests {
         items.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// Each row: what one that goes has added, what others want of which key, and what stays.
+    /// A key policy. `name`: of its key; `?` for one that is not known, `aws` for one of another cloud. `wanted`: `?` for more that is not known.
+    fn policy(name: &str, wanted: &str) -> Result<Policy, Box<dyn std::error::Error>> {
+        let is_unknown = matches!(name, "?" | "aws");
+        let mut items = set(wanted);
+        let has_unknown = items.remove("?");
+        Ok(Policy {
+            key: (!is_unknown).then(|| key(name)).transpose()?,
+            cloud: match name {
+                "aws" => Cloud::Aws,
+                _ => Cloud::Gcp,
+            },
+            wanted: Wanted { items, has_unknown },
+            whose: String::new(),
+        })
+    }
+
+    /// Each row: what one that goes has added, what others want of which key, what stays, and what perhaps.
     #[test]
     fn what_another_one_wants_stays() -> Outcome {
-        let rows: [(&str, &str, &[(&str, &str)], &str); 7] = [
-            ("nobody else", "a b", &[], ""),
-            ("one other wants a part", "a b", &[("k", "b c")], "b"),
-            ("two others", "a b c", &[("k", "a"), ("k", "c")], "a c"),
-            ("another key", "a b", &[("other", "a b")], ""),
-            ("not known yet", "a b", &[("k", "?")], "a b"),
-            ("not known, of another key", "a b", &[("other", "?")], ""),
-            ("nothing of its own", "", &[("k", "a")], ""),
+        let rows: [(&str, &str, &[(&str, &str)], &str, &str); 11] = [
+            ("nobody else", "a b", &[], "", ""),
+            ("one other wants a part", "a b", &[("k", "b c")], "b", ""),
+            ("two others", "a b c", &[("k", "a"), ("k", "c")], "a c", ""),
+            ("another key", "a b", &[("other", "a b")], "", ""),
+            ("not known yet", "a b", &[("k", "?")], "", "a b"),
+            ("a part is known", "a b", &[("k", "a ?")], "a", "b"),
+            (
+                "not known, of another key",
+                "a b",
+                &[("other", "?")],
+                "",
+                "",
+            ),
+            ("a key that is not known", "a b", &[("?", "b c")], "", "b"),
+            ("nothing of it is known", "a b", &[("?", "?")], "", "a b"),
+            ("of another cloud", "a b", &[("aws", "a ?")], "", ""),
+            ("nothing of its own", "", &[("k", "a")], "", ""),
         ];
-        for (what, own, others, expected) in rows {
+        for (what, own, others, certain, perhaps) in rows {
             let shares = KeyShares::new();
             for (number, (name, wanted)) in others.iter().enumerate() {
-                let wanted = Wanted {
-                    items: set(wanted),
-                    has_unknown: *wanted == "?",
-                };
-                shares.wants(Some(key(name)?), wanted, &number.to_string());
+                shares.wants(number.to_string(), policy(name, wanted)?);
             }
-            let this = key("k")?;
-            let stays = shares.wanted_by_others(|key| *key == this, &set(own));
-            assert_eq!(stays, set(expected), "{what}");
+            let stays = shares.stays_now(&Scope::of(key("k")?), &set(own), "own");
+            assert_eq!(stays.certain, set(certain), "{what}");
+            assert_eq!(stays.perhaps, set(perhaps), "{what}");
         }
         Ok(())
     }
 
-    /// Each row: how many have come, how many go, whether one was read, how many the configuration has, and when the wait ends.
+    /// Each row: what happened to the other one, which had `a` by the state, and what stays.
+    #[test]
+    fn who_was_read_counts_until_it_is_planned() -> Outcome {
+        let rows: [(&str, Option<&str>, bool, &str); 4] = [
+            ("it was read", None, false, "a"),
+            ("it gives that up", Some("b"), false, "b"),
+            ("it goes, too", None, true, ""),
+            ("it is the one that asks", None, false, ""),
+        ];
+        for (what, wants, goes, expected) in rows {
+            let shares = KeyShares::new();
+            shares.was_read("other".to_owned(), policy("k", "a")?);
+            if let Some(wanted) = wants {
+                shares.wants("other".to_owned(), policy("k", wanted)?);
+            }
+            if goes {
+                shares.goes("other".to_owned());
+            }
+            let who = if what.contains("asks") {
+                "other"
+            } else {
+                "own"
+            };
+            let stays = shares.stays_now(&Scope::of(key("k")?), &set("a b"), who);
+            assert_eq!(stays.all(), set(expected), "{what}");
+        }
+        // Its own successor, whose key is not known, gives this key up.
+        let shares = KeyShares::new();
+        shares.wants("own".to_owned(), policy("?", "a")?);
+        let stays = shares.stays_now(&Scope::of(key("k")?), &set("a"), "own");
+        assert_eq!(stays.all(), set(""));
+        Ok(())
+    }
+
+    /// Each row: how many have come, were read, and go; how many blocks there are, once and with `count` or `for_each`; when the wait ends, and
+    /// whether everybody has come then.
     #[test]
     fn a_destruction_waits_for_those_that_stay() -> Outcome {
         let rows = [
-            ("all have come", 2, 1, true, 2, Duration::ZERO),
-            ("none is left", 0, 1, true, 0, Duration::ZERO),
-            ("one is still to come", 1, 1, true, 2, PATIENCE),
-            ("the one that stays is late", 0, 1, true, 1, PATIENCE),
-            ("terraform destroy", 0, 2, false, 2, SHORT),
-            ("a part of terraform destroy", 0, 1, false, 2, LESS),
-            ("without a refresh", 1, 1, false, 2, LESS),
+            ("all have come", [2, 3, 1], (2, 0), Duration::ZERO, true),
+            ("none is left", [0, 1, 1], (0, 0), Duration::ZERO, true),
+            ("one is still to come", [1, 2, 1], (2, 0), PATIENCE, false),
+            ("it was read at least", [1, 3, 1], (2, 0), PATIENCE, true),
+            ("one stays and is late", [0, 1, 1], (1, 0), PATIENCE, false),
+            ("instances of a block", [2, 3, 1], (0, 1), LESS, true),
+            ("and another block", [2, 3, 1], (1, 1), LESS, true),
+            ("count = 0", [0, 1, 1], (0, 1), PATIENCE, true),
+            ("count = 0 beside others", [1, 2, 1], (1, 1), PATIENCE, true),
+            ("terraform destroy", [0, 0, 2], (2, 0), SHORT, true),
+            (
+                "a part of terraform destroy",
+                [0, 0, 1],
+                (2, 0),
+                LESS,
+                false,
+            ),
+            ("destroy with count = 0", [0, 0, 1], (1, 1), LESS, true),
+            ("without a refresh", [1, 0, 1], (2, 0), LESS, false),
         ];
-        for (what, come, leaving, was_read, expected, end) in rows {
-            let mut shares = Shares {
-                leaving,
-                was_read,
-                ..Shares::default()
-            };
+        for (what, [come, read, leaving], (once, repeated), end, is_complete) in rows {
+            let mut shares = Shares::default();
+            let name = |number: usize| format!("{number}");
             for number in 0..come {
-                let own = (None, Wanted::default(), format!("{number}"));
-                shares.policies.insert(own);
+                shares.came.insert(name(number), policy("?", "")?);
             }
-            let before = end.saturating_sub(Duration::from_millis(1));
-            assert!(shares.is_complete(expected, end), "{what}");
-            assert_eq!(
-                shares.is_complete(expected, before),
-                end.is_zero(),
-                "{what}: not earlier"
-            );
+            // Those that go come last.
+            for number in 0..leaving {
+                shares.leaving.insert(format!("leaving {number}"));
+            }
+            for number in 0..read {
+                let name = match read - number <= leaving {
+                    true => format!("leaving {}", read - number - 1),
+                    false => name(number),
+                };
+                shares.read.insert(name, policy("k", "")?);
+            }
+            let expected = Blocks { once, repeated };
+            assert_eq!(shares.end(expected, end, end), Some(is_complete), "{what}");
+            if let Some(before) = end.checked_sub(Duration::from_millis(1)) {
+                assert_eq!(shares.end(expected, before, before), None, "{what}");
+            }
         }
+        Ok(())
+    }
+
+    /// Two that want the same are two, one that is planned twice is one, and each waits for itself.
+    #[tokio::test]
+    async fn each_counts_once_and_waits_for_itself() -> Outcome {
+        let shares = KeyShares::new();
+        let _ = shares.expected.set(Blocks {
+            once: 2,
+            repeated: 0,
+        });
+        shares.goes("gone".to_owned());
+        shares.wants("x".to_owned(), policy("k", "")?);
+        shares.wants("x".to_owned(), policy("k", "b")?);
+        for _ in 0..2 {
+            let begun = Instant::now();
+            let stays = shares.stays(&Scope::of(key("k")?), &set("a"), "gone").await;
+            assert!(stays.is_open && begun.elapsed() >= LESS);
+        }
+        shares.wants("y".to_owned(), policy("k", "b")?);
+        let scope = Scope::of(key("k")?);
+        assert!(!shares.stays(&scope, &set("a"), "gone").await.is_open);
         Ok(())
     }
 
     #[test]
     fn what_was_left_belongs_to_whoever_wants_it() -> Outcome {
         let shares = KeyShares::new();
+        let at = |name| key(name).map(Scope::of);
         shares.leaves(key("k")?, set("a b"));
-        assert_eq!(shares.inherited(&key("k")?, &set("b c")), set("b"));
-        assert_eq!(shares.inherited(&key("other")?, &set("b c")), set(""));
+        assert_eq!(shares.inherited(&at("k")?, &set("b c")), set("b"));
+        assert_eq!(shares.inherited(&at("other")?, &set("b c")), set(""));
+        let vault = Scope::whole_vault(key("other")?, "projects/p/".to_owned());
+        assert_eq!(shares.inherited(&vault, &set("b c")), set("b"));
         Ok(())
     }
 }

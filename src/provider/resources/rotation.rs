@@ -46,7 +46,7 @@ pub(super) fn recall_former(cx: &Context<Client>, workspace: &str) -> Result<(),
     let run = cx.client().run();
     run.key_was_rotated_away(key.clone(), at);
     match run.is_taken_away(&key) {
-        true => refuse(cx, &key, AT_THE_BINDING),
+        true => refuse(cx, &key, Some(AT_THE_BINDING)),
         false => Ok(()),
     }
 }
@@ -60,11 +60,12 @@ pub(super) fn refuse_to_take_former(
     cx: &Context<Client>,
     key: &str,
     stage: Stage,
+    is_said: bool,
 ) -> Result<(), Diagnostics> {
     if stage == Stage::Plan {
         cx.client().run().takes_away(key);
     }
-    refuse(cx, key, AT_THE_POLICY)
+    refuse(cx, key, (!is_said).then_some(AT_THE_POLICY))
 }
 
 /// The way out, where the resource that takes the permissions away is the one that is refused.
@@ -74,7 +75,7 @@ const AT_THE_BINDING: &str = "The `dbxcmk_key_policy` of that key is what this p
      until then. To remove the permissions now all the same, set `force_destroy = true` in that `dbxcmk_key_policy` (put its block back if it is gone), \
      apply that, and remove it afterwards.";
 
-fn refuse(cx: &Context<Client>, key: &str, way_out: &str) -> Result<(), Diagnostics> {
+fn refuse(cx: &Context<Client>, key: &str, way_out: Option<&str>) -> Result<(), Diagnostics> {
     let run = cx.client().run();
     let until = run.needed_until(key, now_in_milliseconds());
     let Some(until) = until.and_then(moments::until) else {
@@ -83,11 +84,15 @@ fn refuse(cx: &Context<Client>, key: &str, way_out: &str) -> Result<(), Diagnost
     if !run.is_first_report(format!("former key {key}")) {
         return Ok(());
     }
+    let advice = match way_out {
+        Some(way_out) => format!("Apply this change after {until}. {way_out}"),
+        None => format!("That is until {until}."),
+    };
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
             "This plan takes permissions on {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
-             Databricks needs it for 24 hours.\n\nApply this change after {until}. {way_out}"
+             Databricks needs it for 24 hours.\n\n{advice}"
         ),
     )
     .into())

@@ -39,13 +39,17 @@ impl User {
     }
 }
 
-/// The workspaces that use a key, one line each.
+/// The workspaces that use a key, as a list; empty when there are none.
 ///
 /// # Errors
 /// When the account cannot be read.
-pub(super) async fn users_in_words(client: &Client, key: &Key) -> Result<Vec<String>, Diagnostics> {
+pub(super) async fn users_in_words(client: &Client, key: &Key) -> Result<String, Diagnostics> {
     let users = users_of(client, key).await?;
-    Ok(users.iter().map(User::in_words).collect())
+    let lines: Vec<String> = users.iter().map(User::in_words).collect();
+    Ok(match lines.is_empty() {
+        true => String::new(),
+        false => format!("These workspaces use it:\n{}", lines.join("\n")),
+    })
 }
 
 /// For what a workspace uses a key, and what it shows where that cannot be read. `is_of_key`: whether a key configuration is of this key.
@@ -106,7 +110,8 @@ pub async fn with_users(client: &Client, case: Case) -> Case {
     case.used_by(users.collect())
 }
 
-/// Refuses to take from a key what Databricks still needs after a rotation. `what`: what takes it, as `This change`.
+/// Refuses to take from a key what Databricks still needs after a rotation. `what`: what takes it, as `This change`. `is_said`: whether it is
+/// only said, so that advice would be wrong.
 ///
 /// # Errors
 /// When that is so, or the account cannot be read.
@@ -115,6 +120,7 @@ pub(super) async fn refuse_after_rotation(
     key: &Key,
     what: &str,
     stage: Stage,
+    is_said: bool,
 ) -> Result<(), Diagnostics> {
     let (client, now) = (cx.client(), now_in_milliseconds());
     let account = client.account().await?;
@@ -129,15 +135,21 @@ pub(super) async fn refuse_after_rotation(
     );
     // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
     let Some(until) = shown.and_then(moments::until) else {
-        return refuse_to_take_former(cx, key.as_str(), stage);
+        return refuse_to_take_former(cx, key.as_str(), stage, is_said);
+    };
+    let advice = match is_said {
+        true => format!("That is until {until}."),
+        false => format!(
+            "Apply this change after {until}. To remove the permissions now all the same, set `force_destroy = true` in this resource and apply \
+             that before."
+        ),
     };
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
             "{what} would take permissions on {key} away. A key configuration that a workspace has for managed services was created less than \
              24 hours ago. The account does not tell whether that is the first key of the workspace or a rotation. If this is its former key, \
-             Databricks needs it for 24 hours.\n\nApply this change after {until}. To remove the permissions now all the same, set \
-             `force_destroy = true` in this resource and apply that before."
+             Databricks needs it for 24 hours.\n\n{advice}"
         ),
     )
     .into())

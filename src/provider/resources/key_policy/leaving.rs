@@ -1,12 +1,12 @@
 //! A key policy that goes, or gives a part up: what others need stays, and whoever loses the key is named.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use super::KeyPolicyModel;
 use crate::provider::client::Client;
-use crate::provider::keys::Wanted;
+use crate::provider::keys::{Policy, Scope, Stays, Wanted};
 use crate::provider::resources::remembered;
 use crate::vocabulary::Key;
 use tfplugin::context::Context;
@@ -14,15 +14,89 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// Private data of a plan: what stays at the key when this resource goes, because another one of the plan needs it.
 const KEPT: &str = "kept";
+/// Private data: what tells this resource from another one of the same key.
+const NAME: &str = "name";
+/// Private data: what the other key policies of the key wanted of this one's at the last refresh. Terraform gives an update nothing of what its
+/// plan has noted, so this is what it knows of those that do not change.
+const TWINS: &str = "twins";
 
 /// How a key is left alone that its owner gave up: the block that forgets the resource.
 pub(super) const FORGET: &str =
     "\n\nremoved {\n  from = dbxcmk_key_policy.…\n  lifecycle {\n    destroy = false\n  }\n}";
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 struct Kept {
     key: String,
     items: BTreeSet<String>,
+    /// Those of them that others may need: it was not known.
+    #[serde(default)]
+    perhaps: BTreeSet<String>,
+    /// For which workspace each is needed.
+    #[serde(default)]
+    heirs: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Twins {
+    key: String,
+    others: BTreeMap<String, BTreeSet<String>>,
+    is_complete: bool,
+}
+
+/// What tells this resource from another one.
+fn name(cx: &Context<Client>) -> String {
+    if let Ok(Some(name)) = cx.private::<String>(NAME) {
+        return name;
+    }
+    let name = format!("{:016x}", fastrand::u64(..));
+    cx.set_private(NAME, &name);
+    name
+}
+
+/// The workspace that a model is for, as other key policies are told.
+fn whose(model: &KeyPolicyModel) -> String {
+    let azure = model.azure.known();
+    let workspace = azure.and_then(|azure| azure.workspace_resource_id.known());
+    workspace.map_or_else(String::new, ToString::to_string)
+}
+
+/// Effect: Terraform had this resource read. Notes what others want of what it has, for an update that gives it up. `own`: what the state has.
+pub(super) async fn was_read(
+    cx: &Context<Client>,
+    state: &KeyPolicyModel,
+    scope: Option<Scope>,
+    own: BTreeSet<String>,
+) {
+    let (who, shares) = (name(cx), cx.client().keys().shares());
+    let policy = Policy {
+        key: scope.as_ref().map(|scope| scope.key().clone()),
+        cloud: state.cloud(),
+        wanted: Wanted {
+            items: own.clone(),
+            has_unknown: false,
+        },
+        whose: whose(state),
+    };
+    shares.was_read(who.clone(), policy);
+    let Some(scope) = scope else {
+        return;
+    };
+    let (others, is_complete) = shares.others(&scope, &own, &who).await;
+    let twins = Twins {
+        key: scope.key().to_string(),
+        others,
+        is_complete,
+    };
+    cx.set_private(TWINS, &twins);
+}
+
+/// What the last refresh has noted of others.
+fn twins(cx: &Context<Client>, key: &Key) -> Twins {
+    let follows = "It names what other key policies need of the key. The provider notes it again at the next refresh.";
+    let noted: Option<Twins> = remembered(cx, TWINS, key, follows);
+    noted
+        .filter(|noted| noted.key == key.as_str())
+        .unwrap_or_default()
 }
 
 /// What is removed when a key policy goes or changes: what it has added itself, that it does not want anymore, and that no other one needs.
@@ -41,23 +115,144 @@ pub(super) fn removed(
 /// Notes beside the plan what stays when this resource goes.
 pub(super) fn note(cx: &Context<Client>, key: &Key, items: BTreeSet<String>) {
     let key = key.to_string();
-    cx.set_private(KEPT, &Kept { key, items });
+    let kept = Kept {
+        key,
+        items,
+        ..Kept::default()
+    };
+    cx.set_private(KEPT, &kept);
 }
 
-/// What the plan of this destruction has found to be needed by others; and what others have said in this apply.
-pub(super) fn kept(cx: &Context<Client>, key: &Key, own: &BTreeSet<String>) -> BTreeSet<String> {
+/// What others need when this resource goes, noted beside its plan. `in_words`: the lines for what it gave.
+pub(super) async fn plan_to_go(
+    cx: &Context<Client>,
+    scope: &Scope,
+    own: &BTreeSet<String>,
+    is_agreed: bool,
+    in_words: impl Fn(&BTreeSet<String>) -> Vec<String>,
+) -> BTreeSet<String> {
+    let (who, shares) = (name(cx), cx.client().keys().shares());
+    shares.goes(who.clone());
+    // The end of an object that its replacement has outlived is planned within the apply, where nobody comes who does not change.
+    if shares.is_applying() {
+        let kept = needed_now(cx, scope, own);
+        note(cx, scope.key(), kept.clone());
+        return kept;
+    }
+    let mut stays = shares.stays(scope, own, &who).await;
+    let noted = twins(cx, scope.key());
+    let is_known = noted.is_complete && !shares.reads();
+    if is_known {
+        stays.certain.extend(of_others(cx, noted, own));
+    }
+    stays = closed(stays, own, is_known || is_agreed);
+    warn_of_perhaps(cx, scope.key(), &in_words(&stays.perhaps));
+    let all = stays.all();
+    let kept = Kept {
+        key: scope.key().to_string(),
+        items: all.clone(),
+        perhaps: stays.perhaps,
+        heirs: stays.heirs,
+    };
+    cx.set_private(KEPT, &kept);
+    all
+}
+
+/// What others need of what an update gives up, at plan.
+pub(super) async fn plan_to_give_up(
+    cx: &Context<Client>,
+    scope: &Scope,
+    given_up: &BTreeSet<String>,
+    is_agreed: bool,
+    in_words: impl Fn(&BTreeSet<String>) -> Vec<String>,
+) -> BTreeSet<String> {
     let shares = cx.client().keys().shares();
-    let mut stays = shares.wanted_by_others(|one| one == key, own);
-    let follows = "It names what other key policies need of the key. Plan again.";
-    let noted: Option<Kept> = remembered(cx, KEPT, key, follows);
-    if let Some(noted) = noted.filter(|noted| noted.key == key.as_str()) {
-        stays.extend(noted.items);
+    if shares.is_applying() {
+        return needed_now(cx, scope, given_up);
+    }
+    let stays = shares.stays(scope, given_up, &name(cx)).await;
+    let stays = closed(stays, given_up, is_agreed);
+    warn_of_perhaps(cx, scope.key(), &in_words(&stays.perhaps));
+    stays.all()
+}
+
+/// Where others may exist that have not come, they may need all of it. `is_settled`: whether that does not count.
+fn closed(mut stays: Stays, own: &BTreeSet<String>, is_settled: bool) -> Stays {
+    if stays.is_open && !is_settled {
+        stays.perhaps = own.difference(&stays.certain).cloned().collect();
     }
     stays
 }
 
+/// What those others want of `own` that this process does not plan.
+fn of_others(cx: &Context<Client>, noted: Twins, own: &BTreeSet<String>) -> BTreeSet<String> {
+    let shares = cx.client().keys().shares();
+    let others = noted.others.into_iter();
+    let others = others.filter(|(who, _)| !shares.has_planned(who));
+    let items = others.flat_map(|(_, items)| items);
+    items.filter(|one| own.contains(one)).collect()
+}
+
+/// What others need of `own`, as far as they have come, and as the last refresh has noted those that do not change.
+pub(super) fn needed_now(
+    cx: &Context<Client>,
+    scope: &Scope,
+    own: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let shares = cx.client().keys().shares();
+    let mut needed = shares.stays_now(scope, own, &name(cx)).all();
+    needed.extend(of_others(cx, twins(cx, scope.key()), own));
+    needed
+}
+
+/// What others need of `own`, as the plan of this destruction has found, and as others have said in this apply. What the plan did not know is
+/// named.
+pub(super) fn kept(
+    cx: &Context<Client>,
+    scope: &Scope,
+    own: &BTreeSet<String>,
+    in_words: impl Fn(&BTreeSet<String>) -> Vec<String>,
+) -> Stays {
+    let (who, shares) = (name(cx), cx.client().keys().shares());
+    let mut stays = shares.stays_now(scope, own, &who);
+    shares.goes(who);
+    let follows = "It names what other key policies need of the key. Plan again.";
+    let noted: Option<Kept> = remembered(cx, KEPT, scope.key(), follows);
+    if let Some(noted) = noted.filter(|noted| noted.key == scope.key().as_str()) {
+        let of_own = |one: &String| own.contains(one);
+        let (perhaps, certain): (BTreeSet<_>, BTreeSet<_>) = noted
+            .items
+            .into_iter()
+            .filter(of_own)
+            .partition(|one| noted.perhaps.contains(one));
+        stays.certain.extend(certain);
+        stays.perhaps.extend(perhaps);
+        stays.heirs.extend(noted.heirs);
+    }
+    stays.perhaps.retain(|one| !stays.certain.contains(one));
+    warn_of_perhaps(cx, scope.key(), &in_words(&stays.perhaps));
+    stays
+}
+
+/// Names what stays because it is not known who needs it.
+fn warn_of_perhaps(cx: &Context<Client>, key: &Key, what: &[String]) {
+    if what.is_empty() {
+        return;
+    }
+    cx.warn(Diagnostic::warning(
+        format!("Access to the key {} may be needed by another one", key.short()),
+        format!(
+            "This resource gave this access to {key}:\n{}\n\nAnother dbxcmk_key_policy of the configuration may need it, and its needs are not \
+             known in this run: it has not been planned (for example with `-target` or `-parallelism=1`), or its attributes are known only after \
+             apply. So the provider leaves the access where that one would lose it.\n\nTo decide it now, plan the whole configuration together. \
+             If nobody needs the access, remove it by hand afterwards.",
+            what.join("\n")
+        ),
+    ));
+}
+
 /// Effect: a plan wants this of its key. When the key stays and the resource is replaced all the same, what is wanted again is not removed in
-/// between.
+/// between, nor what others want.
 pub(super) fn wants(
     cx: &Context<Client>,
     model: &KeyPolicyModel,
@@ -69,13 +264,20 @@ pub(super) fn wants(
     // The second plan of a replacement comes without the prior state, and with what the first one has noted.
     let is_second = prior.is_none() && matches!(cx.private::<Kept>(KEPT), Ok(Some(_)));
     if let Some(key) = key.as_ref().filter(|_| !is_replaced && !is_second) {
-        note(cx, key, wanted.items.clone());
+        let of_others = twins(cx, key).others.into_values().flatten();
+        note(
+            cx,
+            key,
+            wanted.items.iter().cloned().chain(of_others).collect(),
+        );
     }
-    let whose = model.azure.known().map_or_else(String::new, |azure| {
-        let workspace = azure.workspace_resource_id.known();
-        workspace.map_or_else(String::new, ToString::to_string)
-    });
-    cx.client().keys().shares().wants(key, wanted, &whose);
+    let policy = Policy {
+        key,
+        cloud: model.cloud(),
+        wanted,
+        whose: whose(model),
+    };
+    cx.client().keys().shares().wants(name(cx), policy);
 }
 
 /// Effect: the object stays, so nothing is noted for its end.
@@ -83,11 +285,7 @@ pub(super) fn stays(cx: &Context<Client>) {
     if matches!(cx.private::<Kept>(KEPT), Ok(None)) {
         return;
     }
-    let nothing = Kept {
-        key: String::new(),
-        items: BTreeSet::new(),
-    };
-    cx.set_private(KEPT, &nothing);
+    cx.set_private(KEPT, &Kept::default());
 }
 
 /// What a refusal becomes where somebody has agreed to it: `force_destroy`.
@@ -116,17 +314,16 @@ pub(super) fn left(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     }
 }
 
-/// Says what `force_destroy` means where it is set. `workspaces`: who uses the key, one line each.
-pub(super) fn force_is_set(cx: &Context<Client>, key: &Key, workspaces: &[String]) {
+/// Says what `force_destroy` means where it is set. `workspaces`: who uses the key, in words.
+pub(super) fn force_is_set(cx: &Context<Client>, key: &Key, workspaces: &str) {
     if workspaces.is_empty() {
         return;
     }
     cx.warn(Diagnostic::warning(
         format!("Workspaces can lose access to the key {}", key.short()),
         format!(
-            "`force_destroy = true` lets a later change or destroy of this resource take access to {key} away while these workspaces use \
-             it:\n{}\n\nWithout access they cannot read their data. Remove `force_destroy` again when you have made the change that needs it.",
-            workspaces.join("\n")
+            "`force_destroy = true` lets a later change or destroy of this resource take access to {key} away. {workspaces}\n\nWithout \
+             access, workspaces cannot read their data. Remove `force_destroy` again when you have made the change that needs it."
         ),
     ));
 }

@@ -376,7 +376,13 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         state: KeyPolicyModel,
     ) -> Result<Option<KeyPolicyModel>, Unfinished> {
-        cx.client().keys().shares().was_read();
+        let seen = match state.cloud() {
+            Cloud::Gcp => gcp::seen(&state),
+            Cloud::Azure => azure::seen(&state),
+            _ => aws::seen(&state),
+        };
+        let (scope, own) = seen.unzip();
+        leaving::was_read(cx, &state, scope, own.unwrap_or_default()).await;
         match state.cloud() {
             Cloud::Gcp => gcp::read(cx, state).await,
             Cloud::Azure => azure::read(cx, state).await,

@@ -91,8 +91,8 @@ pub(super) struct Removal<'a> {
     /// `This change`
     pub(super) what: &'a str,
     pub(super) lost: &'a [PermissionChange],
-    /// What to do about it first.
-    pub(super) remedy: &'a str,
+    /// What to do about it first; none where it is only said.
+    pub(super) remedy: Option<&'a str>,
     /// When.
     pub(super) stage: Stage,
     /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
@@ -124,7 +124,14 @@ async fn refusal(
 ) -> Result<(), Diagnostics> {
     let users = users_of(cx.client(), key, removal.lost).await?;
     if users.is_empty() {
-        return refuse_after_rotation(cx, &key.clone().into(), removal.what, removal.stage).await;
+        return refuse_after_rotation(
+            cx,
+            &key.clone().into(),
+            removal.what,
+            removal.stage,
+            removal.remedy.is_none(),
+        )
+        .await;
     }
     if let Some(restore) = scheduled(cx.client(), key, removal.stage, &users).await {
         return Err(restore.into());
@@ -139,11 +146,11 @@ async fn refusal(
         "Workspaces need these statements of the key policy",
         format!(
             "{} takes permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}\n\nWithout them, they lose access to the key, or \
-             their clusters do not start. A key cannot be detached from a workspace.\n\n{}",
+             their clusters do not start. A key cannot be detached from a workspace.{}",
             removal.what,
             lost.join("\n"),
             users.join("\n"),
-            removal.remedy
+            removal.remedy.map_or_else(String::new, |remedy| format!("\n\n{remedy}"))
         ),
     )
     .into())

@@ -19,7 +19,7 @@ use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge}
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::{AwsKeys, PolicyStep, Wanted};
+use crate::provider::keys::{AwsKeys, PolicyStep, Scope, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::aws::{
     GrantingStatement, PermissionChange, Usage, by_meaning, list_of, mean_the_same, recognise,
@@ -96,7 +96,6 @@ impl KeyPolicyModel {
         self.aws.known().and_then(|aws| aws.key_arn.known())
     }
 
-    /// What the key is to be used for, when all of it is known.
     /// What the statements depend on, and whether it is unknown.
     fn may_be_unknown(&self) -> [(&'static str, bool); 4] {
         let aws = self.aws.known();
@@ -119,6 +118,7 @@ impl KeyPolicyModel {
         ]
     }
 
+    /// What the key is to be used for, when all of it is known.
     fn usage(&self, keys: &AwsKeys) -> Option<Usage> {
         let aws = self.aws.known()?;
         let cluster_volumes = *aws.cluster_volumes.known()?;
@@ -264,7 +264,8 @@ pub(super) async fn plan(
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Unfinished> {
-    let outcome = plan_statements(cx, change, plan).await;
+    let mut live = None;
+    let outcome = plan_statements(cx, change, plan, &mut live).await;
     // Proofs of other resources may wait for this one, also when it failed.
     let step = if outcome.is_ok() && plan.model.policy.is_unknown() {
         PolicyStep::WillPut
@@ -273,7 +274,80 @@ pub(super) async fn plan(
     };
     let key = plan.model.key().cloned().map(Into::into);
     cx.client().keys().policies().came_to(key, step);
+    let outcome = match (live, &change.prior) {
+        // It may wait for other key policies, and nobody may wait for that.
+        (Some(facts), Some(prior)) => {
+            let mut found = outcome.err().unwrap_or_default();
+            let refused = refuse_losses(cx, prior, &plan.model, facts).await;
+            found.extend(refused.err().unwrap_or_default());
+            split(cx, found)
+        }
+        _ => outcome,
+    };
     with_former(cx, change, plan, outcome).await
+}
+
+/// What a state has, as other key policies of the run are told.
+pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
+    let scope = Scope::of(state.key()?.clone().into());
+    // What cannot be read there, the read that follows says.
+    let own = state.own_statements().and_then(|own| meanings(&own));
+    Some((scope, names(&own.unwrap_or_default())))
+}
+
+/// Statements as the lines of a list.
+fn lines_of(
+    statements: &BTreeMap<String, String>,
+) -> impl Fn(&BTreeSet<String>) -> Vec<String> + '_ {
+    |names| {
+        let those = of_meaning(statements, names);
+        those.iter().map(|text| format!("  - {text}")).collect()
+    }
+}
+
+/// Refuses what a change of the statements takes from workspaces. `live`: the key before it.
+async fn refuse_losses(
+    cx: &Context<Client>,
+    prior: &KeyPolicyModel,
+    model: &KeyPolicyModel,
+    live: KeyFacts,
+) -> Result<(), Diagnostics> {
+    let keys = cx.client().keys().aws();
+    let (Some(key), Some(usage), Some(used)) = (model.key(), model.usage(keys), prior.usage(keys))
+    else {
+        return Ok(());
+    };
+    let Fact::Known(policy) = &live.policy else {
+        return Ok(());
+    };
+    let before = understood(policy, key)?;
+    let (own, wanted) = (added(cx, prior)?, meanings(&texts(&usage.grants()))?);
+    let given_up = leaving::removed(&names(&own), &names(&wanted), &BTreeSet::new());
+    let (scope, is_agreed) = (Scope::of(key.clone().into()), model.may_be_destroyed());
+    let kept = leaving::plan_to_give_up(cx, &scope, &given_up, is_agreed, lines_of(&own)).await;
+    let going = of_meaning(&own, &leaving::removed(&given_up, &BTreeSet::new(), &kept));
+    if !going.is_empty() {
+        warn_of_grants(cx, key).await;
+    }
+    let after = merged(&before, &usage.grants(), &going, key)?;
+    let mut lost = losses(&before, &after, key, &used);
+    let role = keys.role_of(&asked(&used)).await;
+    let facts = KeyFacts { role, ..live };
+    // What the key policy leaves to IAM is not lost where IAM is seen to allow it.
+    for change in &mut lost {
+        if iam_allows(&after, &facts, &change.user, &change.left_to_iam) {
+            change.left_to_iam.clear();
+        }
+    }
+    lost.retain(|change| !change.lost.is_empty() || !change.left_to_iam.is_empty());
+    let removal = Removal {
+        what: "This change",
+        lost: &lost,
+        remedy: (!is_agreed).then_some(UNDO_THE_CHANGE),
+        stage: Stage::Plan,
+        is_agreed,
+    };
+    refuse_removal_in_use(cx, key, &removal).await
 }
 
 /// What of the statements in a state this resource has added, by meaning.
@@ -314,6 +388,7 @@ async fn plan_statements(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
+    live: &mut Option<KeyFacts>,
 ) -> Result<(), Diagnostics> {
     complete(change.config.aws.known(), &mut plan.model);
     let keys = cx.client().keys();
@@ -349,7 +424,7 @@ async fn plan_statements(
         cx.client().warn_of_unknown_clouds(cx);
         return Ok(());
     }
-    prove(cx, key, &usage, prior, &plan.model).await
+    prove(cx, key, &usage, prior, &plan.model, live).await
 }
 
 fn texts(grants: &[GrantingStatement]) -> Vec<String> {
@@ -366,47 +441,28 @@ fn asked(usage: &Usage) -> Question {
     }
 }
 
-/// What the key says about the plan: it must be there, in a usable state, and take the statements.
+/// What the key says about the plan: it must be there, in a usable state, and take the statements. `live`: what it says before the change, for
+/// what that takes away.
 async fn prove(
     cx: &Context<Client>,
     key: &KeyArn,
     usage: &Usage,
     prior: Option<&KeyPolicyModel>,
     model: &KeyPolicyModel,
+    live: &mut Option<KeyFacts>,
 ) -> Result<(), Diagnostics> {
     let (client, keys) = (cx.client(), cx.client().keys().aws());
     let _alone = keys.lock_policy(key).await;
     let facts = keys.facts_for_plan(key).await;
-    let previous = prior.map_or_else(|| Ok(Vec::new()), KeyPolicyModel::own_statements)?;
-    let mut lost = Vec::new();
     if let Fact::Known(policy) = &facts.policy {
         let before = understood(policy, key)?;
         let previous = match prior {
-            Some(prior) => {
-                going(cx, prior, key, &names(&meanings(&texts(&usage.grants()))?)).await?
-            }
-            None => previous,
+            Some(prior) => going(cx, prior, key, &names(&meanings(&texts(&usage.grants()))?))?,
+            None => Vec::new(),
         };
-        if prior.is_some() && !previous.is_empty() {
-            warn_of_grants(cx, key).await;
-        }
         let after = merged(&before, &usage.grants(), &previous, key)?;
         refuse_lockout(keys, &after, key).await?;
-        if let Some(used) = prior.and_then(|prior| prior.usage(keys)) {
-            lost = losses(&before, &after, key, &used);
-            let role = keys.role_of(&asked(&used)).await;
-            let facts = KeyFacts {
-                role,
-                ..facts.clone()
-            };
-            // What the key policy leaves to IAM is not lost where IAM is seen to allow it.
-            for change in &mut lost {
-                if iam_allows(&after, &facts, &change.user, &change.left_to_iam) {
-                    change.left_to_iam.clear();
-                }
-            }
-            lost.retain(|change| !change.lost.is_empty() || !change.left_to_iam.is_empty());
-        }
+        *live = prior.map(|_| facts.clone());
         keys.will_put_policy(key, after.text().to_owned());
     }
     // What is left to judge with our statements in place: the key itself, and what other statements do to ours.
@@ -415,27 +471,17 @@ async fn prove(
     let question = asked(usage);
     let planned = keys.for_question(planned, &question).await;
     let findings = judge(&planned, &question);
-    let mut found = client.report(
+    let found = client.report(
         findings,
         &model.ignore_findings,
         Stage::Plan,
         |_| "aws.key_arn",
     );
-    let removal = Removal {
-        what: "This change",
-        lost: &lost,
-        remedy: UNDO_THE_CHANGE,
-        stage: Stage::Plan,
-        is_agreed: model.may_be_destroyed(),
-    };
-    if let Err(errors) = refuse_removal_in_use(cx, key, &removal).await {
-        found.extend(errors);
-    }
     split(cx, found)
 }
 
-/// What a change removes: statements that this resource added, does not want anymore, and that no other one of the run needs.
-async fn going(
+/// What a change removes: statements that this resource added, does not want anymore, and that no other one needs, as far as is known now.
+fn going(
     cx: &Context<Client>,
     prior: &KeyPolicyModel,
     key: &KeyArn,
@@ -443,12 +489,7 @@ async fn going(
 ) -> Result<Vec<String>, Diagnostics> {
     let own = added(cx, prior)?;
     let given_up = leaving::removed(&names(&own), wanted, &BTreeSet::new());
-    let shares = cx.client().keys().shares();
-    if !given_up.is_empty() && !shares.is_applying() {
-        shares.complete().await;
-    }
-    let name = Key::from(key.clone());
-    let kept = shares.wanted_by_others(|one| *one == name, &given_up);
+    let kept = leaving::needed_now(cx, &Scope::of(key.clone().into()), &given_up);
     Ok(of_meaning(
         &own,
         &leaving::removed(&given_up, wanted, &kept),
@@ -466,8 +507,8 @@ pub(super) async fn plan_leaving(
     };
     let (own, name) = (added(cx, state)?, Key::from(key.clone()));
     let shares = cx.client().keys().shares();
-    let kept = shares.kept(|one| *one == name, &names(&own)).await;
-    leaving::note(cx, &name, kept.clone());
+    let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
+    let kept = leaving::plan_to_go(cx, &scope, &names(&own), is_agreed, lines_of(&own)).await;
     let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
     let going = of_meaning(&own, &going);
     if !going.is_empty() {
@@ -557,16 +598,19 @@ async fn refuse_destruction_in_use(
             .map(|(purpose, user)| PermissionChange::all_lost(purpose, user))
             .collect(),
     };
-    let remedy = match what == DESTROYING {
+    let is_agreed = state.may_be_destroyed();
+    // An object that its replacement has outlived stays in any case.
+    let is_said = is_agreed || (stage == Stage::Plan && client.keys().shares().is_applying());
+    let remedy = (!is_said).then(|| match what == DESTROYING {
         true => delete_the_workspaces(),
         false => keep_the_former_key(),
-    };
+    });
     let removal = Removal {
         what,
         lost: &lost,
-        remedy: &remedy,
+        remedy: remedy.as_deref(),
         stage,
-        is_agreed: state.may_be_destroyed(),
+        is_agreed,
     };
     refuse_removal_in_use(cx, key, &removal).await
 }
@@ -647,7 +691,8 @@ pub(super) async fn put(
     let written = write(cx, &order, &mut put).await;
     now.extend(names(&meanings(&put)?));
     let shares = cx.client().keys().shares();
-    now.extend(shares.inherited(&key.clone().into(), &names(&wanted)));
+    let scope = Scope::of(key.clone().into());
+    now.extend(shares.inherited(&scope, &names(&wanted)));
     cx.set_private(ADDED, &of_meaning(&wanted, &now));
     leaving::stays(cx);
     let policies = cx.client().keys().policies();
@@ -668,7 +713,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let (own, name) = (added(cx, &state)?, Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     shares.applies();
-    let kept = leaving::kept(cx, &name, &names(&own));
+    let kept = leaving::kept(cx, &Scope::of(name.clone()), &names(&own), lines_of(&own)).all();
     shares.leaves(name, kept.intersection(&names(&own)).cloned().collect());
     let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
     let going = of_meaning(&own, &going);
@@ -708,7 +753,7 @@ fn warn_of_what_stays(
         cx.warn(Diagnostic::warning(
             "Statements that this resource did not add stay in the key policy",
             format!(
-                "They were in the policy of {key} before, from another configuration or somebody else:\n{}\n\nTo remove them, edit the policy of \
+                "They were in the policy of {key} before, from another configuration, somebody else, or a dbxcmk_key_policy that is gone:\n{}\n\nTo remove them, edit the policy of \
                  the key (`aws kms put-key-policy`).",
                 left.join("\n")
             ),
@@ -726,7 +771,7 @@ async fn removable(
     key: &KeyArn,
     wanted: &BTreeSet<String>,
 ) -> Result<Vec<String>, Diagnostics> {
-    let going = going(cx, prior, key, wanted).await?;
+    let going = going(cx, prior, key, wanted)?;
     if going.is_empty() || plan.may_be_destroyed() {
         return Ok(going);
     }
@@ -748,7 +793,7 @@ async fn removable(
     let removal = Removal {
         what: "This change",
         lost: &lost,
-        remedy: UNDO_THE_CHANGE,
+        remedy: None,
         stage: Stage::Apply,
         is_agreed: false,
     };

@@ -26,6 +26,37 @@ pub(super) struct Removal<'a> {
     pub(super) is_whole_vault: bool,
     /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
     pub(super) is_agreed: bool,
+    /// Whether what is needed stays, so that it is said and not refused.
+    pub(super) is_left: bool,
+}
+
+/// The workspaces that use a key.
+#[derive(Debug, Default)]
+pub(super) struct Users {
+    /// Those that do, one line each.
+    pub(super) named: Vec<String>,
+    /// What may be one and cannot be read, one line each.
+    pub(super) unreadable: Vec<String>,
+    /// Who each principal is.
+    pub(super) roles: BTreeMap<PrincipalId, &'static str>,
+}
+
+impl Users {
+    /// Both lists, each with its own words. `need`: what those that are seen do, as `need`.
+    pub(super) fn in_words(&self, need: &str) -> String {
+        let lists = [
+            (format!("These workspaces {need} it:"), &self.named),
+            (
+                "The provider could not read these; they may use it:".to_owned(),
+                &self.unreadable,
+            ),
+        ];
+        let lists = lists.iter().filter(|(_, lines)| !lines.is_empty());
+        let lists: Vec<String> = lists
+            .map(|(words, lines)| format!("{words}\n{}", lines.join("\n")))
+            .collect();
+        lists.join("\n\n")
+    }
 }
 
 /// Refuses to take from a workspace what it needs.
@@ -49,14 +80,13 @@ pub(super) async fn refuse_removal(
     }
 }
 
-/// The workspaces that use a key, or any key of its vault; one line each, with those that need one of the principals, and who each principal
-/// is. `lost`: the principals; `None` for every workspace.
+/// The workspaces that use a key, or any key of its vault, and need one of the principals. `lost`: the principals; `None` for every workspace.
 pub(super) async fn users(
     cx: &Context<Client>,
     key: &VaultKeyId,
     is_whole_vault: bool,
     lost: Option<&BTreeSet<PrincipalId>>,
-) -> Result<(Vec<String>, BTreeMap<PrincipalId, &'static str>), AzureError> {
+) -> Result<Users, AzureError> {
     let keys = cx.client().keys().azure();
     let users = keys
         .users_of_keys(|own| {
@@ -92,8 +122,12 @@ pub(super) async fn users(
         }
     }
     // Not read is not the same as not there.
-    named.extend(users.unreadable.iter().map(|line| format!("  - {line}")));
-    Ok((named, roles))
+    let unreadable = users.unreadable.iter().map(|line| format!("  - {line}"));
+    Ok(Users {
+        named,
+        unreadable: unreadable.collect(),
+        roles,
+    })
 }
 
 async fn refusal(
@@ -102,30 +136,35 @@ async fn refusal(
     removal: &Removal<'_>,
 ) -> Result<(), Diagnostics> {
     let what = removal.what;
-    let (named, roles) = users(cx, key, removal.is_whole_vault, Some(removal.lost))
+    let is_said = removal.is_agreed || removal.is_left;
+    let users = users(cx, key, removal.is_whole_vault, Some(removal.lost))
         .await
-        .map_err(|error| unknown_users(key, what, &error))?;
-    if named.is_empty() {
-        return refuse_to_take_former(cx, &key.versionless().to_string(), removal.stage);
+        .map_err(|error| unknown_users(key, what, is_said, &error))?;
+    if users.named.is_empty() && users.unreadable.is_empty() {
+        let name = key.versionless().to_string();
+        return refuse_to_take_former(cx, &name, removal.stage, is_said);
     }
     let lost: Vec<String> = removal
         .lost
         .iter()
-        .map(|one| in_words(one, &roles))
+        .map(|one| in_words(one, &users.roles))
         .collect();
     let whole = match removal.is_whole_vault {
         true => " The vault decides by access policies, which count for all of its keys.",
         false => "",
     };
+    let summary = match users.named.is_empty() {
+        true => "Workspaces may need this access to the key",
+        false => "Workspaces need this access to the key",
+    };
     Err(Diagnostic::error(
-        "Workspaces need this access to the key",
+        summary,
         format!(
-            "{what} takes the use of {key} from these principals:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to their \
-             data, or their clusters do not start.{whole}\n\n{}To remove the access although the workspaces need it, set `force_destroy = true` and \
-             apply that before.",
+            "{what} takes the use of {key} from these principals:\n{}\n\n{}\n\nWithout it, workspaces that use the key lose access to their \
+             data, or their clusters do not start.{whole}{}",
             lost.join("\n"),
-            named.join("\n"),
-            remedy(what)
+            users.in_words("need"),
+            if is_said { String::new() } else { remedy(what, users.named.is_empty()) }
         ),
     )
     .into())
@@ -142,8 +181,15 @@ pub(super) fn in_words(
     }
 }
 
-fn remedy(what: &str) -> String {
-    match what {
+/// What to do. `is_unread`: whether no workspace is seen to use the key.
+fn remedy(what: &str, is_unread: bool) -> String {
+    let read = match is_unread {
+        true => {
+            "Allow the identity that runs Terraform to read the workspaces (role Reader), and plan again. "
+        }
+        false => "",
+    };
+    let first = match what {
         "This change" => {
             "Put back what the configuration no longer names, give the workspaces another key first, or delete them. ".to_owned()
         }
@@ -155,18 +201,62 @@ fn remedy(what: &str) -> String {
             "Give the workspaces the other key first: keep this key policy, and add a second `dbxcmk_key_policy` for the other key. To leave the \
              access to the former key, let Terraform forget this resource, and add the other key under another name:{FORGET}\n\n"
         ),
-    }
+    };
+    let first = if is_unread { String::new() } else { first };
+    format!(
+        "\n\n{read}{first}To remove the access although workspaces may need it, set `force_destroy = true` and apply that before."
+    )
 }
 
-fn unknown_users(key: &VaultKeyId, what: &str, error: &AzureError) -> Diagnostic {
+fn unknown_users(key: &VaultKeyId, what: &str, is_said: bool, error: &AzureError) -> Diagnostic {
     let said = diagnose::azure(
         "The provider could not find out which workspaces use the key",
         key,
         error,
     );
+    let advice = match is_said {
+        true => "",
+        false => {
+            " To do that without knowing who needs it, set `force_destroy = true` and apply that before."
+        }
+    };
     let detail = format!(
-        "{}\n\n{what} takes access to {key} away. To do that without knowing who needs it, set `force_destroy = true` and apply that before.",
+        "{}\n\n{what} takes access to {key} away.{advice}",
         said.detail
     );
     said.with_detail(detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: who uses the key, what cannot be read, and what is said of either.
+    #[test]
+    fn what_cannot_be_read_is_not_said_to_use_the_key() {
+        let one = |line: &str| vec![line.to_owned()];
+        let (need, unread) = (
+            "These workspaces need it:",
+            "could not read these; they may",
+        );
+        let rows = [
+            (one("  - a"), Vec::new(), [true, false]),
+            (Vec::new(), one("  - b"), [false, true]),
+            (one("  - a"), one("  - b"), [true, true]),
+            (Vec::new(), Vec::new(), [false, false]),
+        ];
+        for (named, unreadable, expected) in rows {
+            let users = Users {
+                named,
+                unreadable,
+                ..Users::default()
+            };
+            let said = users.in_words("need");
+            assert_eq!(
+                [said.contains(need), said.contains(unread)],
+                expected,
+                "{said}"
+            );
+        }
+    }
 }

@@ -18,13 +18,13 @@ use self::own::{added, adopt};
 use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
-    Access, AccessModel, Judged, PlannedAccess, Question, Unknown, VaultKeyFacts, access, judge,
-    judged_versions, unseen,
+    Access, AccessModel, ArmWorkspaceFacts, PlannedAccess, Question, Unknown, VaultKeyFacts,
+    access, judge, judged_versions, unseen,
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
-use crate::provider::keys::{PolicyStep, Wanted};
+use crate::provider::keys::{PolicyStep, Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{all_known, known_set};
 use crate::requirements::azure::{Needer, Role, roles_of};
@@ -213,7 +213,10 @@ pub(super) async fn plan(
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
 ) -> Result<(), Unfinished> {
-    let outcome = plan_access(cx, change, plan).await;
+    let (outcome, lost) = match plan_access(cx, change, plan).await {
+        Ok(lost) => (Ok(()), lost),
+        Err(errors) => (Err(errors), BTreeSet::new()),
+    };
     promise::keep(cx, change, plan);
     let is_changing = plan.model.azure.known().is_some_and(|azure| {
         let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
@@ -229,6 +232,11 @@ pub(super) async fn plan(
     let of = workspace_of(&plan.model);
     let policies = cx.client().keys().policies();
     policies.one_came_to(key, &of, step);
+    // It may wait for other key policies, and nobody may wait for that.
+    let outcome = match outcome {
+        Ok(()) => refuse_lost(cx, change, plan, &lost).await,
+        failed => failed,
+    };
     with_former(cx, change, plan, outcome).await
 }
 
@@ -240,10 +248,24 @@ fn shared(principals: &BTreeSet<PrincipalId>, has_unknown: bool) -> Wanted {
     }
 }
 
-/// What others of this run need of the same key; with access policies, which count for a whole vault, of any key of the vault.
-fn is_shared<'a>(key: &'a VaultKeyId, is_whole_vault: bool) -> impl Fn(&Key) -> bool + 'a {
-    let (name, vault) = (key_name(key), key.vault_uri());
-    move |one| *one == name || (is_whole_vault && one.as_str().starts_with(&vault))
+/// Where access counts: at the key; with access policies, which count for a whole vault, at any key of the vault.
+fn scope(key: &VaultKeyId, is_whole_vault: bool) -> Scope {
+    match is_whole_vault {
+        true => Scope::whole_vault(key_name(key), key.vault_uri()),
+        false => Scope::of(key_name(key)),
+    }
+}
+
+/// What a state has, as other key policies of the run are told.
+pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
+    let (azure, key, _) = parts(state)?;
+    let all = shared(&azure.principals(), false);
+    Some((scope(key, azure.is_whole_vault()), all.items))
+}
+
+/// Principals as the lines of a list.
+fn lines(principals: &BTreeSet<String>) -> Vec<String> {
+    principals.iter().map(|one| format!("  - {one}")).collect()
 }
 
 /// Those of the principals that are named.
@@ -261,35 +283,34 @@ impl KeyPolicyAzure {
     }
 }
 
-/// The workspaces that use the key of a model, one line each.
+/// The workspaces that use the key of a model, as lists; empty when there are none.
 pub(super) async fn users_in_words(
     cx: &Context<Client>,
     model: &KeyPolicyModel,
-) -> Result<Vec<String>, Diagnostics> {
+) -> Result<String, Diagnostics> {
     let Some((_, key, _)) = parts(model) else {
-        return Ok(Vec::new());
+        return Ok(String::new());
     };
     let all = users(cx, key, false, None).await;
     let found = all.map_err(|error| {
         let summary = "The provider could not find out which workspaces use the key";
         diagnose::azure(summary, key, &error)
     })?;
-    Ok(found.0)
+    Ok(found.in_words("use"))
 }
 
 async fn plan_access(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
-) -> Result<(), Diagnostics> {
+) -> Result<BTreeSet<PrincipalId>, Diagnostics> {
     let mut wanted = None;
     let outcome = plan_principals(cx, change, plan, &mut wanted).await;
     if !change.quiet {
         let wanted = wanted.unwrap_or_else(|| shared(&BTreeSet::new(), true));
         leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
     }
-    let lost = outcome?;
-    refuse_lost(cx, change, plan, &lost).await
+    outcome
 }
 
 /// Refuses what a change takes from a workspace. `lost`: who was to have access, and is not anymore.
@@ -306,21 +327,52 @@ async fn refuse_lost(
     if own.is_empty() || change.prior.is_none() {
         return Ok(());
     }
-    let shares = cx.client().keys().shares();
-    if !shares.is_applying() {
-        shares.complete().await;
-    }
     let names = own.iter().map(ToString::to_string).collect();
-    let is_whole_vault = azure.is_whole_vault();
-    let kept = shares.wanted_by_others(is_shared(key, is_whole_vault), &names);
+    let (is_whole_vault, is_agreed) = (azure.is_whole_vault(), plan.model.may_be_destroyed());
+    let scope = scope(key, is_whole_vault);
+    let kept = leaving::plan_to_give_up(cx, &scope, &names, is_agreed, lines).await;
     let removal = Removal {
         lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
         what: "This change",
         stage: Stage::Plan,
         is_whole_vault,
-        is_agreed: plan.model.may_be_destroyed(),
+        is_agreed,
+        is_left: false,
     };
     refuse_removal(cx, key, &removal).await
+}
+
+/// What stands against the access. What the workspace uses is judged, each version of it, and not what is newest.
+async fn judge_versions(
+    client: &Client,
+    (key, vault): (&VaultKeyId, &VaultResourceId),
+    about: Option<&ArmWorkspaceFacts>,
+    planned: &PlannedAccess,
+    question: &Question,
+) -> Vec<Finding> {
+    let mut found: Vec<Finding> = Vec::new();
+    for judged in judged_versions(about, key, &question.cases) {
+        let keys = client.keys().azure();
+        let facts = keys.facts(&judged.key, Some(vault), None, &[], Stage::Plan);
+        let mut facts = facts.await;
+        facts.planned = vec![planned.clone()];
+        let is_of = |case: &UseCase| judged.cases.contains(case);
+        let needers = question.needers.iter().filter(|one| is_of(&one.case));
+        let not_known = question.not_known.iter().filter(|(_, case, _)| is_of(case));
+        let own = Question {
+            used_for: judged.used_for.clone(),
+            needers: needers.cloned().collect(),
+            not_known: not_known.cloned().collect(),
+            cases: judged.cases.clone(),
+            ..question.clone()
+        };
+        for finding in judge(&facts, &own) {
+            if !found.contains(&finding) {
+                found.push(finding);
+            }
+        }
+    }
+    found
 }
 
 /// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
@@ -441,22 +493,13 @@ async fn plan_principals(
             has_unknown: false,
         },
     );
-    // What the workspace uses is judged, and not what is newest.
-    let about = workspace.as_ref().map(ArmWorkspace::facts);
-    let judged = judged_versions(about.as_ref(), &key, &cases);
-    let judged = judged.into_iter().next().unwrap_or(Judged {
-        key: key.clone(),
-        cases: cases.clone(),
-        used_for: Vec::new(),
-    });
-    let mut facts = keys
-        .facts(&judged.key, Some(&vault), None, &[], Stage::Plan)
-        .await;
+    let mut facts = keys.facts(&key, Some(&vault), None, &[], Stage::Plan).await;
     // Whom this resource cannot find, it cannot grant either.
-    facts.planned = vec![PlannedAccess {
+    let planned = PlannedAccess {
         principals: wanted.iter().cloned().collect(),
         ..PlannedAccess::default()
-    }];
+    };
+    facts.planned = vec![planned.clone()];
     if let Fact::Known(vault) = &facts.vault {
         azure.access_model = Attr::Known(name_of(&vault.access).to_owned());
     }
@@ -472,7 +515,7 @@ async fn plan_principals(
     }
     let question = Question {
         cases,
-        used_for: judged.used_for,
+        used_for: Vec::new(),
         needers,
         not_known,
         workspace: azure.workspace_resource_id.known().cloned(),
@@ -484,7 +527,9 @@ async fn plan_principals(
             .and_then(|workspace| workspace.tenant().map(str::to_owned)),
         stage: Stage::Plan,
     };
-    let findings = judge(&facts, &question);
+    let about = workspace.as_ref().map(ArmWorkspace::facts);
+    let findings = judge_versions(client, (&key, &vault), about.as_ref(), &planned, &question);
+    let findings = findings.await;
     let found = client.report(
         findings,
         &ignored,
@@ -510,14 +555,15 @@ pub(super) async fn plan_leaving(
     let (own, name) = (added(cx, key), key_name(key));
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
     let (shares, is_whole_vault) = (cx.client().keys().shares(), azure.is_whole_vault());
-    let kept = shares.kept(is_shared(key, is_whole_vault), &names).await;
-    leaving::note(cx, &name, kept.clone());
+    let (scope, is_agreed) = (scope(key, is_whole_vault), state.may_be_destroyed());
+    let kept = leaving::plan_to_go(cx, &scope, &names, is_agreed, lines).await;
     let removal = Removal {
         lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
         what,
         stage: Stage::Plan,
         is_whole_vault,
-        is_agreed: state.may_be_destroyed(),
+        is_agreed,
+        is_left: shares.is_applying(),
     };
     match refuse_removal(cx, key, &removal).await {
         // The replacement of this object is there already, and nothing could ever remove the object if this failed.
@@ -689,9 +735,10 @@ async fn warn_of_missing(
         return;
     }
     match users(cx, key, is_whole_vault, Some(gone)).await {
-        Ok((named, roles)) => {
-            let what: Vec<String> = gone.iter().map(|one| in_words(one, &roles)).collect();
-            leaving::cut_off(cx, &key_name(key), &what, &named);
+        Ok(users) => {
+            let what = gone.iter().map(|one| in_words(one, &users.roles));
+            let what: Vec<String> = what.collect();
+            leaving::cut_off(cx, &key_name(key), &what, &users.named);
         }
         Err(error) => {
             let summary = "The provider could not find out which workspaces use the key";

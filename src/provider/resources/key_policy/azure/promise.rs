@@ -12,7 +12,7 @@ use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::path::Path;
 use tfplugin::resource::{Change, Plan};
 
@@ -145,7 +145,7 @@ pub(super) fn refuse_others(
     if gone.is_empty() {
         return Ok(());
     }
-    Err(tfplugin::diagnostics::Diagnostic::error(
+    Err(Diagnostic::error(
         "Who needs the key has changed since the plan",
         format!(
             "The plan gives these principals the use of the key, and Azure does not show them as identities of the workspace or of AzureDatabricks \

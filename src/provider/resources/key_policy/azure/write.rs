@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::in_use::{Removal, refuse_removal};
 use super::own::{ADDED, AWAITS_DISKS, added, adopt};
-use super::{is_shared, key_name, name_of, parts, principals_in, promise, unread, workspace_of};
+use super::{
+    KeyPolicyAzure, key_name, lines, name_of, parts, principals_in, promise, scope, unread,
+    workspace_of,
+};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
 use crate::preflight::{Fact, Stage};
@@ -142,6 +145,30 @@ pub(in super::super) async fn put(
     Ok(state)
 }
 
+/// Refuses what was promised of another workspace, before preparing it changes anything.
+async fn refuse_before(
+    cx: &Context<Client>,
+    azure: &KeyPolicyAzure,
+    cases: &[UseCase],
+) -> Result<(), Diagnostics> {
+    let at = azure.workspace_resource_id.known();
+    let Some(id) = at.filter(|_| cases.contains(&UseCase::Storage)) else {
+        return Ok(());
+    };
+    let keys = cx.client().keys().azure();
+    let now = keys.cloud().workspace(id).await;
+    let now = now.map_err(|error| unread(id, &error))?;
+    let named = azure.databricks_principal_id.known();
+    let (needers, open) = keys.needers(cases, Some(&now), named, roles_of).await;
+    let is_unread = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
+    // Who could not be looked up is reported as that.
+    if open.iter().any(is_unread) {
+        return Ok(());
+    }
+    let known = needers.into_iter().map(|needer| needer.principal).collect();
+    promise::refuse_others(azure, &known)
+}
+
 async fn put_access(
     cx: &Context<Client>,
     mut plan: KeyPolicyModel,
@@ -168,6 +195,7 @@ async fn put_access(
         .known()
         .into_iter()
         .for_each(|own| keys.databricks_is(own));
+    refuse_before(cx, azure, &cases).await?;
     let workspace = match azure.workspace_resource_id.known() {
         None => None,
         Some(id) if cases.contains(&UseCase::Storage) => Some(prepared(cx, id, deadline).await?),
@@ -237,7 +265,8 @@ async fn put_access(
     let mut own = added(cx, &key);
     // What it has in common with one that went in this run is its own from now on.
     let names = wanted.keys().map(ToString::to_string).collect();
-    let inherited = shares.inherited(&key_name(&key), &names);
+    let scope = scope(&key, is_whole_vault);
+    let inherited = shares.inherited(&scope, &names);
     own.extend(principals_in(&wanted.keys().cloned().collect(), &inherited));
     cx.set_private(ADDED, &own);
     let given_up: BTreeSet<PrincipalId> = own
@@ -246,7 +275,7 @@ async fn put_access(
         .cloned()
         .collect();
     let names = given_up.iter().map(ToString::to_string).collect();
-    let kept = shares.wanted_by_others(is_shared(&key, is_whole_vault), &names);
+    let kept = leaving::needed_now(cx, &scope, &names);
     let mut lost = principals_in(
         &given_up,
         &leaving::removed(&names, &BTreeSet::new(), &kept),
@@ -258,6 +287,7 @@ async fn put_access(
         stage: Stage::Apply,
         is_whole_vault,
         is_agreed: plan.may_be_destroyed(),
+        is_left: true,
     };
     if let Err(refused) = refuse_removal(cx, &key, &removal).await {
         leaving::left(cx, &key_name(&key), refused);
@@ -324,9 +354,10 @@ pub(in super::super) async fn delete(
     let (mut own, name) = (added(cx, key), key_name(key));
     let (shares, is_whole_vault) = (keys_shares(cx), azure.is_whole_vault());
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
-    let mut kept = leaving::kept(cx, &name, &names);
-    kept.extend(shares.wanted_by_others(is_shared(key, is_whole_vault), &names));
-    shares.leaves(name, kept.clone());
+    let stays = leaving::kept(cx, &scope(key, is_whole_vault), &names, lines);
+    let kept = stays.all();
+    // What this resource did not give, it cannot leave to anybody either.
+    shares.leaves(name, kept.intersection(&names).cloned().collect());
     let going = principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept));
     let removal = Removal {
         lost: &going,
@@ -334,6 +365,7 @@ pub(in super::super) async fn delete(
         stage: Stage::Apply,
         is_whole_vault,
         is_agreed: state.may_be_destroyed(),
+        is_left: false,
     };
     refuse_removal(cx, key, &removal).await?;
     let left: Vec<String> = azure
@@ -345,7 +377,7 @@ pub(in super::super) async fn delete(
         cx.warn(Diagnostic::warning(
             "Some principals keep access to the key: this resource did not grant it",
             format!(
-                "These principals had the use of {key} before:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
+                "These principals had the use of {key} before, from somebody else or from a dbxcmk_key_policy that is gone:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
                  --include-inherited --output table",
                 left.join("\n"),
                 key.name()
@@ -358,7 +390,10 @@ pub(in super::super) async fn delete(
         workspace: azure.workspace_resource_id.known(),
     };
     for principal in principals_in(&own, &kept) {
-        leave(cx.client(), place, &principal).await;
+        // Where it is not known who needs it, the mark stays as it is.
+        if let Some(heir) = stays.heirs.get(&principal.to_string()) {
+            leave(cx.client(), place, &principal, heir).await;
+        }
     }
     for principal in going {
         revoke(cx.client(), place, &principal).await?;

@@ -18,7 +18,7 @@ use crate::preflight::Stage;
 use crate::preflight::gcp::{Binding, PlannedMembers, Question, judge, location};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::{PolicyStep, Wanted};
+use crate::provider::keys::{PolicyStep, Scope, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
@@ -207,7 +207,61 @@ pub(super) async fn plan(
     };
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
     cx.client().keys().policies().came_to(key, step);
-    with_former(cx, change, plan, outcome).await
+    // It may wait for other key policies, and nobody may wait for that.
+    let mut found = outcome.err().unwrap_or_default();
+    let refused = refuse_lost(cx, change, &plan.model).await;
+    found.extend(refused.err().unwrap_or_default());
+    with_former(cx, change, plan, split(cx, found)).await
+}
+
+/// What a state has, as other key policies of the run are told.
+pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
+    let (gcp, key) = parts(state)?;
+    Some((Scope::of(key.clone().into()), gcp.members()))
+}
+
+/// Members as the lines of a list.
+fn lines(members: &BTreeSet<String>) -> Vec<String> {
+    members.iter().map(|one| format!("  - {one}")).collect()
+}
+
+/// Refuses what a change of the members takes from workspaces: those that an apply would remove.
+async fn refuse_lost(
+    cx: &Context<Client>,
+    change: &Change<KeyPolicyModel>,
+    model: &KeyPolicyModel,
+) -> Result<(), Diagnostics> {
+    let (Some(prior), Some((gcp, key))) = (change.prior.as_ref(), parts(model)) else {
+        return Ok(());
+    };
+    let Some((prior, _)) = parts(prior).filter(|(_, former)| *former == key) else {
+        return Ok(());
+    };
+    let (Some(usage), true) = (
+        gcp.usage(&model.use_cases),
+        cx.client().keys().gcp().is_known(),
+    ) else {
+        return Ok(());
+    };
+    let wanted = members_of(&usage);
+    let own: BTreeSet<String> = added(cx, key)
+        .intersection(&prior.members())
+        .cloned()
+        .collect();
+    let given_up = leaving::removed(&own, &wanted, &BTreeSet::new());
+    if given_up.is_empty() {
+        return Ok(());
+    }
+    let (scope, is_agreed) = (Scope::of(key.clone().into()), model.may_be_destroyed());
+    let kept = leaving::plan_to_give_up(cx, &scope, &given_up, is_agreed, lines).await;
+    let removal = Removal {
+        lost: &leaving::removed(&given_up, &wanted, &kept),
+        what: "This change",
+        stage: Stage::Plan,
+        is_agreed,
+        is_left: false,
+    };
+    refuse_removal(cx, key, &removal).await
 }
 
 async fn plan_members(
@@ -218,7 +272,6 @@ async fn plan_members(
     let (client, keys) = (cx.client(), cx.client().keys().gcp());
     leaving::wants(cx, &plan.model, change.prior.as_ref(), shared(&plan.model));
     let cases = plan.model.use_cases.clone();
-    let may_be_destroyed = plan.model.may_be_destroyed();
     let ignored = plan.model.ignore_findings.clone();
     let Attr::Known(gcp) = &mut plan.model.gcp else {
         return Ok(());
@@ -276,25 +329,6 @@ async fn plan_members(
     let mut found = client.report(findings, &ignored, Stage::Plan, |_| "gcp.kms_key_id");
     found.extend(may_change(cx, &key).await);
     found.extend(misnamed(cx, gcp, &key).await);
-    let lost: BTreeSet<String> = prior
-        .map(|prior| prior.members().difference(&wanted).cloned().collect())
-        .unwrap_or_default();
-    let name = Key::from(key.clone());
-    let shares = client.keys().shares();
-    if !lost.is_empty() && !shares.is_applying() {
-        shares.complete().await;
-    }
-    let kept = shares.wanted_by_others(|one| *one == name, &lost);
-    let lost = leaving::removed(&lost, &wanted, &kept);
-    let removal = Removal {
-        lost: &lost,
-        what: "This change",
-        stage: Stage::Plan,
-        is_agreed: may_be_destroyed,
-    };
-    if let Err(errors) = refuse_removal(cx, &key, &removal).await {
-        found.extend(errors);
-    }
     split(cx, found)
 }
 
@@ -495,6 +529,8 @@ struct Removal<'a> {
     stage: Stage,
     /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
     is_agreed: bool,
+    /// Whether what is needed stays, so that it is said and not refused.
+    is_left: bool,
 }
 
 /// Refuses to take from a workspace what it needs.
@@ -536,9 +572,10 @@ async fn refusal(
     removal: &Removal<'_>,
 ) -> Result<(), Diagnostics> {
     let (what, key_name) = (removal.what, key.clone().into());
+    let is_said = removal.is_agreed || removal.is_left;
     let users = needing(cx.client(), &key_name, removal.lost).await?;
     if users.is_empty() {
-        return refuse_after_rotation(cx, &key_name, what, removal.stage).await;
+        return refuse_after_rotation(cx, &key_name, what, removal.stage, is_said).await;
     }
     let lost: Vec<String> = removal
         .lost
@@ -549,18 +586,17 @@ async fn refusal(
         "Workspaces need these members of the key's IAM policy",
         format!(
             "{what} takes the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
-             clusters do not start. A key cannot be detached from a workspace.\n\n{}To remove the members although the workspaces need them, set \
-             `force_destroy = true` and apply that before.",
+             clusters do not start. A key cannot be detached from a workspace.{}",
             lost.join("\n"),
             users.join("\n"),
-            remedy(what),
+            if is_said { String::new() } else { remedy(what) },
         ),
     )
     .into())
 }
 
 fn remedy(what: &str) -> String {
-    match what {
+    let first = match what {
         "This change" => {
             "Put back what the configuration no longer names, or delete the workspaces first. "
                 .to_owned()
@@ -572,7 +608,10 @@ fn remedy(what: &str) -> String {
             "Keep this key policy, and add a second `dbxcmk_key_policy` for the other key. To leave the members in the IAM policy of the former key, \
              let Terraform forget this resource, and add the other key under another name:{FORGET}\n\n"
         ),
-    }
+    };
+    format!(
+        "\n\n{first}To remove the members although the workspaces need them, set `force_destroy = true` and apply that before."
+    )
 }
 
 /// The same model, with what of the policy is recognised as for Databricks.
@@ -673,13 +712,14 @@ pub(super) async fn plan_leaving(
     };
     let (own, name) = (added(cx, key), Key::from(key.clone()));
     let shares = cx.client().keys().shares();
-    let kept = shares.kept(|one| *one == name, &own).await;
-    leaving::note(cx, &name, kept.clone());
+    let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
+    let kept = leaving::plan_to_go(cx, &scope, &own, is_agreed, lines).await;
     let removal = Removal {
         lost: &leaving::removed(&own, &BTreeSet::new(), &kept),
         what,
         stage: Stage::Plan,
-        is_agreed: state.may_be_destroyed(),
+        is_agreed,
+        is_left: shares.is_applying(),
     };
     match refuse_removal(cx, key, &removal).await {
         // The replacement of this object is there already, and nothing could ever remove the object if this failed.
@@ -775,7 +815,9 @@ pub(super) async fn put(
     let shares = cx.client().keys().shares();
     shares.applies();
     let (own, name) = (added(cx, &key), Key::from(key.clone()));
-    let kept = shares.wanted_by_others(|one| *one == name, &own);
+    let scope = Scope::of(name.clone());
+    let given_up = leaving::removed(&own, &wanted, &BTreeSet::new());
+    let kept = leaving::needed_now(cx, &scope, &given_up);
     let mut remove = match prior {
         Some(_) => leaving::removed(&own, &wanted, &kept),
         None => BTreeSet::new(),
@@ -786,9 +828,12 @@ pub(super) async fn put(
         what: "This change",
         stage: Stage::Apply,
         is_agreed: may_be_destroyed,
+        is_left: true,
     };
     let needed = refuse_removal(cx, &key, &removal).await;
-    let mut now: BTreeSet<String> = own.intersection(&wanted).cloned().collect();
+    // What stays for another one is still this one's to remove.
+    let of_own = |one: &&String| wanted.contains(*one) || kept.contains(*one);
+    let mut now: BTreeSet<String> = own.iter().filter(of_own).cloned().collect();
     if let Err(refused) = needed {
         leaving::left(cx, &name, refused);
         now.extend(std::mem::take(&mut remove));
@@ -801,7 +846,7 @@ pub(super) async fn put(
     };
     let outcome = write(cx, &order, &mut now).await;
     // What it has in common with one that went in this run is its own from now on.
-    now.extend(shares.inherited(&name, &wanted));
+    now.extend(shares.inherited(&scope, &wanted));
     if outcome.is_err() {
         // Whom it could not remove, it removes the next time.
         now.extend(remove.iter().cloned());
@@ -822,7 +867,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let (own, name) = (added(cx, key), Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     shares.applies();
-    let kept = leaving::kept(cx, &name, &own);
+    let kept = leaving::kept(cx, &Scope::of(name.clone()), &own, lines).all();
     shares.leaves(name, kept.intersection(&own).cloned().collect());
     let going = leaving::removed(&own, &BTreeSet::new(), &kept);
     let removal = Removal {
@@ -830,6 +875,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         what: DESTROYING,
         stage: Stage::Apply,
         is_agreed: state.may_be_destroyed(),
+        is_left: false,
     };
     refuse_removal(cx, key, &removal).await?;
     let left: Vec<String> = gcp
@@ -841,7 +887,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         cx.warn(Diagnostic::warning(
             "Members that this resource did not add stay in the IAM policy",
             format!(
-                "As far as the state says, they had the use of {key} before, from Databricks or somebody else:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
+                "As far as the state says, they had the use of {key} before, from Databricks, somebody else, or a dbxcmk_key_policy that is gone:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
                  remove-iam-policy-binding {} --project {} --location {} --keyring {} --member … --role …",
                 left.join("\n"),
                 key.key(),
