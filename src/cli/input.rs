@@ -1,7 +1,9 @@
 //! What a subcommand is asked about: a file, or standard input.
 
-use std::io::{Error, ErrorKind, Read};
+use std::io::Read;
 use std::path::Path;
+
+use crate::vocabulary::why_unread;
 
 /// The bytes of a file; `-` is standard input.
 ///
@@ -13,7 +15,7 @@ pub fn read_bytes(file: &Path) -> Result<Vec<u8>, String> {
         true => std::io::stdin().read_to_end(&mut bytes).map(|_| bytes),
         false => std::fs::read(file),
     };
-    read.map_err(|error| in_words(&error))
+    read.map_err(|error| why_unread(&error))
 }
 
 /// The text of a file; `-` is standard input.
@@ -53,22 +55,6 @@ fn utf8(bytes: &[u8]) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-/// Why a file cannot be read, without the words of the operating system where ours are clearer.
-pub fn in_words(error: &Error) -> String {
-    match error.kind() {
-        ErrorKind::NotFound => "there is no such file or directory".to_owned(),
-        ErrorKind::PermissionDenied => "you are not allowed to read it".to_owned(),
-        ErrorKind::IsADirectory => "it is a directory, not a file".to_owned(),
-        _ => {
-            let text = error.to_string();
-            text.split(" (os error")
-                .next()
-                .unwrap_or_default()
-                .to_owned()
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,23 +84,5 @@ mod tests {
             let error = decode(bytes).expect_err("it is no text");
             assert!(error.contains("UTF-16"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_person_reads_no_numbers_of_the_operating_system() {
-        for kind in [
-            ErrorKind::NotFound,
-            ErrorKind::PermissionDenied,
-            ErrorKind::IsADirectory,
-        ] {
-            let error = Error::from(kind);
-            assert!(!in_words(&error).is_empty() && !in_words(&error).contains("os error"));
-        }
-        let error = Error::from_raw_os_error(5);
-        assert!(
-            !in_words(&error).contains("os error"),
-            "{}",
-            in_words(&error)
-        );
     }
 }

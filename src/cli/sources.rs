@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::input::{in_words, read};
+use super::input::read;
+use crate::vocabulary::why_unread;
 use hcl_edit::repr::Span;
 use hcl_edit::structure::{Block, Body};
 
@@ -69,9 +70,9 @@ pub fn is_json(path: &Path) -> bool {
 /// When the directory cannot be read: why, for a person.
 pub fn files(directory: &Path, deep: bool) -> Result<Vec<PathBuf>, String> {
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(|error| in_words(&error))? {
-        let entry = entry.map_err(|error| in_words(&error))?;
-        let kind = entry.file_type().map_err(|error| in_words(&error))?;
+    for entry in std::fs::read_dir(directory).map_err(|error| why_unread(&error))? {
+        let entry = entry.map_err(|error| why_unread(&error))?;
+        let kind = entry.file_type().map_err(|error| why_unread(&error))?;
         let path = entry.path();
         let is_hidden = entry.file_name().to_string_lossy().starts_with('.');
         if kind.is_dir() && deep && !is_hidden {

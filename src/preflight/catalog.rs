@@ -24,6 +24,8 @@ pub enum Weight {
     Warning,
     /// A warning at plan, an error right before the call that attaches.
     ErrorAtApply,
+    /// A warning, and an error for who asks whether the workspaces that have the key can rely on it.
+    ErrorInReadiness,
 }
 
 impl Weight {
@@ -32,7 +34,7 @@ impl Weight {
         match self {
             Self::Error => severity == Severity::Error,
             Self::Warning => severity == Severity::Warning,
-            Self::ErrorAtApply => true,
+            Self::ErrorAtApply | Self::ErrorInReadiness => true,
         }
     }
 
@@ -42,6 +44,7 @@ impl Weight {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::ErrorAtApply => "warning at plan, error at apply",
+            Self::ErrorInReadiness => "warning, error in `dbxcmk_key_readiness`",
         }
     }
 }
@@ -131,7 +134,7 @@ catalog! {
     PolicyMissingAction "policy-missing-action" Error Refused "The key policy does not allow an action that Databricks needs"
         "The message names every missing action, and shows one statement that grants all of them. Let `dbxcmk_key_policy` manage it.";
     PolicyNotPlannedYet "policy-not-planned-yet" Warning Refused "The key policy of this configuration was not part of the proof"
-        "Terraform planned the resource before the `dbxcmk_key_policy` of the same configuration. Refer to `dbxcmk_key_policy.….aws.key_arn` instead of the key, so that Terraform plans and applies the policy first.";
+        "Terraform planned the resource before the `dbxcmk_key_policy` of the same configuration. Refer to the attribute of the `dbxcmk_key_policy` instead of the key, for example `dbxcmk_key_policy.….aws.key_arn`, so that Terraform plans and applies the policy first.";
     PolicyExplicitDeny "policy-explicit-deny" Error Refused "A statement denies what Databricks needs"
         "A Deny wins over every Allow. The message names the statement, and shows the condition that excludes Databricks from it.";
     PolicyUndetermined "policy-undetermined" Error Allowed "The provider cannot decide whether an action is allowed"
@@ -176,7 +179,7 @@ catalog! {
         "The purpose must be ENCRYPT_DECRYPT. It cannot be changed: create another key.";
     GcpKeyPrimary "gcp-key-primary" Error Refused "The Cloud KMS key has no enabled primary version"
         "New data cannot be encrypted without one, and data that the primary version encrypted cannot be read. The message shows the workspaces that use the key, the date of a destruction, and the commands that help.";
-    GcpKeyVersions "gcp-key-versions" Warning Refused "Old versions of the Cloud KMS key cannot be used"
+    GcpKeyVersions "gcp-key-versions" ErrorInReadiness Refused "Old versions of the Cloud KMS key cannot be used"
         "Data that a disabled or scheduled version encrypted cannot be read, and is lost when the version is destroyed. Keep old versions enabled as long as data needs them.";
     GcpKeyJustifications "gcp-key-justifications" Error Refused "The Cloud KMS key allows no access reason"
         "A Key Access Justifications policy that is present and empty makes every use of the key fail.";
@@ -200,6 +203,8 @@ catalog! {
         "A deny policy of the project, a folder or the organization denies `cloudkms.googleapis.com/cryptoKeyVersions.useToEncrypt` or `useToDecrypt`. It comes before every grant. The message names the policy, the service accounts, and the exception to add.";
     GcpMemberPerhapsDenied "gcp-member-perhaps-denied" Warning Allowed "A deny policy may take the Cloud KMS key from a service account that needs it"
         "The rule has a condition, or names a group or another set of principals whose members the provider does not read.";
+    GcpDenyNotRead "gcp-deny-not-read" Warning Allowed "Deny policies above the Cloud KMS key could not be read"
+        "A deny policy of the project, a folder or the organization comes before every grant. The message names the levels. The identity that runs Terraform needs `iam.denypolicies.list` and `iam.denypolicies.get` there, which `roles/iam.denyReviewer` has.";
     GcpWorkspaceAccount "gcp-workspace-account" Warning Allowed "The service account of the workspace has no access to the Cloud KMS key"
         "Databricks creates the service account `db-<workspace ID>@prod-gcp-<region>.iam.gserviceaccount.com` with the workspace, and documents that it encrypts and decrypts with the key. No API shows its name: the provider derives it.";
     GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"

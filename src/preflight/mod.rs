@@ -14,6 +14,8 @@ mod remedy;
 pub use catalog::{Id, Silence, Silenced};
 pub use remedy::{Hint, Remedy};
 
+use crate::vocabulary::Key;
+
 /// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
@@ -127,6 +129,41 @@ impl Id {
             remedy: Remedy::default(),
         }
     }
+}
+
+/// What a plan says of a key where it has waited in vain for the `dbxcmk_key_policy` resources of the same configuration. Where something else
+/// stops the plan, all of it is said: Terraform also plans while it applies, and then a key policy without a change never comes.
+/// `may_be_granted`: whether one of them may make a finding go away.
+pub fn without_policy(
+    findings: Vec<Finding>,
+    key: &Key,
+    may_be_granted: impl Fn(&Finding) -> bool,
+) -> Vec<Finding> {
+    let (granted, rest): (Vec<Finding>, Vec<Finding>) =
+        findings.into_iter().partition(may_be_granted);
+    let stops = rest.iter().any(|one| one.severity == Severity::Error);
+    let missing = match stops || granted.is_empty() {
+        true => granted,
+        false => vec![policy_not_planned_yet(key)],
+    };
+    let mut all: Vec<Finding> = missing.into_iter().chain(rest).collect();
+    all.sort_by_key(|one| std::cmp::Reverse(one.severity));
+    all
+}
+
+/// A key whose policy the same configuration manages, which Terraform plans later.
+fn policy_not_planned_yet(key: &Key) -> Finding {
+    Id::PolicyNotPlannedYet
+        .warning(Subject::Key)
+        .found(format!(
+            "The access rules of {key} do not show what Databricks needs. The configuration has key policies that Terraform had not planned when \
+             it planned this resource, or that change nothing in this apply."
+        ))
+        .why(
+            "The provider cannot see yet whether one of them adds what is missing. It runs the proof again right before the call, and stops if \
+             it fails. If a saved plan is being applied, the access may have been taken away since that plan: plan again.",
+        )
+        .remedy(Remedy::hint(Hint::ReferToPolicy(key.cloud().clone())))
 }
 
 impl Finding {

@@ -3,7 +3,7 @@
 
 use super::Id;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
-use crate::vocabulary::{KeyConfigurationId, UseCase};
+use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase};
 
 /// What the tool at hand has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub enum Hint {
         planned: bool,
     },
     /// Refer to the key by way of the resource that manages its policy.
-    ReferToPolicy,
+    ReferToPolicy(Cloud),
     /// Say which role launches clusters, or do not encrypt their volumes with this key.
     NameRoleOrExcludeVolumes,
     /// Do not encrypt the volumes of clusters with this key.

@@ -136,7 +136,8 @@ impl ProviderBlock<'_> {
             return Setting::Yes(format!("`preflight` refers to `{name}`, which is \"warn\""));
         }
         match other.only() {
-            Some((_, value)) if value == "enforce" || value.is_null() => Setting::No,
+            // `coalesce(var.preflight, "warn")` looks like a reference to a variable that is null.
+            Some((_, value)) if value == "enforce" => Setting::No,
             _ => Setting::NotShown(other.references()),
         }
     }
@@ -157,7 +158,9 @@ impl ProviderBlock<'_> {
             }
             Some(other) => {
                 let found = other.values().flat_map(|(_, value)| texts(value)).collect();
-                let is_all = other.only().is_some_and(|(_, value)| is_list(value));
+                // `concat(var.ids, ["x"])` looks like a reference to the list of the variable.
+                let is_default = |value: &Json| value.as_array().is_some_and(Vec::is_empty);
+                let is_all = other.only().is_some_and(|(_, value)| is_default(value));
                 let rest = match is_all {
                     true => Setting::No,
                     false => Setting::NotShown(other.references()),
@@ -190,10 +193,9 @@ impl ProviderBlock<'_> {
         }
         let is_whole = |value: &Json| {
             let is_own = |(name, _): (&String, &Json)| AWS_SETTINGS.contains(&name.as_str());
-            value.is_null()
-                || value
-                    .as_object()
-                    .is_some_and(|all| !all.is_empty() && all.iter().all(is_own))
+            value
+                .as_object()
+                .is_some_and(|all| !all.is_empty() && all.iter().all(is_own))
         };
         match other.only() {
             Some((_, value)) if is_whole(value) => Setting::No,

@@ -839,6 +839,12 @@ fn what_turns_the_proof_off_is_an_error() {
             vec![],
         ),
         (
+            "a variable is null, or the first choice of coalesce()",
+            json!({ "preflight": refers(&["var.p"]) }),
+            json!({ "p": null }),
+            not_known("provider.dbxcmk.preflight"),
+        ),
+        (
             "a part of a variable is warn",
             json!({ "preflight": refers(&["var.p.mode", "var.p"]) }),
             json!({ "p": { "mode": "warn" } }),
@@ -938,7 +944,24 @@ fn what_turns_the_proof_off_is_an_error() {
             "a list of a variable",
             json!({ "ignore_findings": refers(&["var.l"]) }),
             json!({ "l": ["a"] }),
-            vec![ignored("a")],
+            // concat() of it and more looks the same.
+            {
+                let mut all = vec![ignored("a")];
+                all.extend(not_known("provider.dbxcmk.ignore_findings"));
+                all
+            },
+        ),
+        (
+            "an empty list of a variable",
+            json!({ "ignore_findings": refers(&["var.l"]) }),
+            json!({ "l": [] }),
+            vec![],
+        ),
+        (
+            "a block of a variable that is null",
+            json!({ "aws": refers(&["var.aws"]) }),
+            json!({ "aws": null }),
+            not_known("provider.dbxcmk.aws"),
         ),
         (
             "an element of a variable",
@@ -1174,27 +1197,29 @@ fn a_key_that_goes_is_said_also_where_the_plan_does_not_show_its_use() {
         if address.contains("azurerm_key_vault.") {
             continue;
         }
-        let given_up = vec![
-            change(
-                "dbxcmk_key_configuration.x",
-                &["delete"],
-                configuration(&cloud, 1),
-                Json::Null,
-            ),
-            change(
-                "dbxcmk_key_policy.x",
-                &["delete"],
-                policy(&cloud, 1),
-                Json::Null,
-            ),
-            one.clone(),
-        ];
-        let given_up = reviewed(given_up);
-        assert!(
-            found(&given_up).contains(&(rule, "warning")),
-            "{address} given up: {}",
-            text(&given_up)
-        );
+        // The provider refuses the removal of a policy that is in use, and of nothing else: not by force, and not on Azure.
+        let gone = |address: &str, before: Json| change(address, &["delete"], before, Json::Null);
+        let of_configuration = gone("dbxcmk_key_configuration.x", configuration(&cloud, 1));
+        let with_policy = gone("dbxcmk_key_policy.x", policy(&cloud, 1));
+        let mut forced = policy(&cloud, 1);
+        forced["force_destroy"] = json!(true);
+        let by_force = gone("dbxcmk_key_policy.x", forced);
+        let of_azure = match cloud {
+            Cloud::Azure => "error",
+            _ => "warning",
+        };
+        for (ours, level) in [
+            (vec![of_configuration.clone(), with_policy], of_azure),
+            (vec![of_configuration.clone(), by_force], "error"),
+            (vec![of_configuration], "error"),
+        ] {
+            let given_up = reviewed([ours, vec![one.clone()]].concat());
+            assert!(
+                found(&given_up).contains(&(rule, level)),
+                "{address} given up: {}",
+                text(&given_up)
+            );
+        }
         let meant = vec![
             quiet("dbxcmk_key_configuration.x", &configuration(&cloud, 1)),
             one,
@@ -1210,6 +1235,30 @@ fn a_key_that_goes_is_said_also_where_the_plan_does_not_show_its_use() {
             "{}",
             text(&meant)
         );
+    }
+}
+
+/// Whether a key stays enabled may be known after the apply only.
+#[test]
+fn a_key_that_may_be_disabled_is_a_warning() {
+    let rows = [
+        ("aws_kms_key.k", "is_enabled"),
+        ("aws_kms_external_key.k", "enabled"),
+        ("aws_kms_replica_key.k", "enabled"),
+    ];
+    for (address, attribute) in rows {
+        let arn = json!({ "arn": key(&Cloud::Aws, 1) });
+        let mut before = arn.clone();
+        before[attribute] = json!(true);
+        let unknown = json!({ attribute: true });
+        let one = with_unknown(address, &["update"], before, arn, unknown);
+        let used = reviewed([around(&Cloud::Aws), vec![one]].concat());
+        assert!(
+            found(&used).contains(&("key-disabled", "warning")),
+            "{address}: {}",
+            text(&used)
+        );
+        assert!(text(&used).contains("may be disabled"), "{}", text(&used));
     }
 }
 

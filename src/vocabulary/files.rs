@@ -27,5 +27,7 @@ mod tests {
             let words = why_unread(&Error::from_raw_os_error(number));
             assert!(!words.is_empty() && !words.contains("os error"), "{words}");
         }
+        let words = why_unread(&Error::from(ErrorKind::InvalidData));
+        assert_eq!(words, "it is not text in UTF-8");
     }
 }

@@ -5,67 +5,43 @@ use super::Cloud;
 /// The words of a cloud.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
-    /// A key.
-    pub key: &'static str,
-    /// What names a key.
-    pub key_name: &'static str,
     /// What workspace storage is.
     pub storage: &'static str,
     /// The disks of classic compute.
     pub disks: &'static str,
     /// The machines of classic compute.
     pub machines: &'static str,
-    /// What says who may use a key.
-    pub access: &'static str,
-    /// What a key gets when it is rotated.
-    pub rotated: &'static str,
     /// The attribute of our resources that names a key.
     pub attribute: &'static str,
 }
 
 const AWS: Words = Words {
-    key: "KMS key",
-    key_name: "ARN",
     storage: "workspace bucket",
     disks: "EBS volumes",
     machines: "EC2 instances",
-    access: "key policy",
-    rotated: "key material",
     attribute: "aws.key_arn",
 };
 
 const GOOGLE: Words = Words {
-    key: "Cloud KMS key",
-    key_name: "resource name",
     storage: "workspace bucket",
     disks: "persistent disks",
     machines: "Compute Engine instances",
-    access: "IAM policy",
-    rotated: "versions",
     attribute: "gcp.kms_key_id",
 };
 
 const AZURE: Words = Words {
-    key: "key",
-    key_name: "identifier",
     storage: "workspace storage account",
     disks: "managed disks",
     machines: "virtual machines",
-    access: "access rules",
-    rotated: "versions",
     attribute: "azure.key_vault_key_id",
 };
 
 /// For a cloud that is not known.
 const NEUTRAL: Words = Words {
-    key: "key",
-    key_name: "name",
     storage: "workspace bucket",
     disks: "cluster volumes",
     machines: "machines",
-    access: "access rules",
-    rotated: "material",
-    attribute: "the key's attribute",
+    attribute: "aws.key_arn",
 };
 
 impl Cloud {
@@ -152,16 +128,7 @@ mod tests {
     fn no_cloud_has_a_word_of_another() {
         for cloud in [Cloud::Aws, Cloud::Gcp, Cloud::Azure] {
             let words = cloud.words();
-            let own = [
-                words.key,
-                words.key_name,
-                words.storage,
-                words.disks,
-                words.machines,
-                words.access,
-                words.rotated,
-                words.attribute,
-            ];
+            let own = [words.storage, words.disks, words.machines, words.attribute];
             for word in own {
                 assert_eq!(
                     foreign(&cloud, word),

@@ -555,12 +555,13 @@ async fn work(
     interrupt: &Interrupt,
 ) -> Result<Outcome, Stopped> {
     let shown = |line: String| say(&line);
-    let changed = AtomicBool::new(false);
+    let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
     let manner = Manner {
         say: &shown,
         patience,
         stop: interrupt.token(),
         changed: &changed,
+        taking: &taking,
     };
     let working = alive("working", seen.switch.carry_out(&seen.key, order, manner));
     let done = interrupt.unless(GRACE, working).await;
@@ -568,7 +569,7 @@ async fn work(
     match done {
         Some(done) => done,
         None => {
-            let tidied = seen.switch.tidy(&seen.key).await;
+            let tidied = seen.switch.tidy(&seen.key, order, manner).await;
             let tidied = tidied
                 .map(|tidied| format!("\n\n{tidied}"))
                 .unwrap_or_default();

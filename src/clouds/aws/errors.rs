@@ -67,6 +67,18 @@ impl AwsError {
     pub fn is_invalid_principal(&self) -> bool {
         matches!(self, Self::MalformedPolicy(message) if message.contains("invalid principal"))
     }
+
+    /// Whether it says for sure that nothing was done. The state of a key is no such answer: a call that is repeated finds what its first try has
+    /// done.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::AccessDenied { .. } | Self::NotFound(_) | Self::Credentials { .. } => true,
+            Self::InvalidState(_)
+            | Self::MalformedPolicy(_)
+            | Self::Unreachable { .. }
+            | Self::Other { .. } => false,
+        }
+    }
 }
 
 /// What an error means. `names_profile`: whether the credentials are those of a profile that the configuration names.

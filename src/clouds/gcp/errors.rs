@@ -118,6 +118,25 @@ impl GcpError {
         }
     }
 
+    /// Whether it says for sure that nothing was done. The state of a version is no such answer: a call that is repeated finds what its first try
+    /// has done.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Denied(_)
+            | Self::ApiDisabled(_)
+            | Self::NotFound(_)
+            | Self::NoIdentity
+            | Self::Impersonation { .. }
+            | Self::NotAccepted(_)
+            | Self::Credentials(_) => true,
+            Self::Conflict(_)
+            | Self::Precondition(_)
+            | Self::Unreachable(_)
+            | Self::Malformed(_)
+            | Self::Other { .. } => false,
+        }
+    }
+
     /// What to do where it is about who calls, and about nothing else.
     pub fn advice(&self) -> Option<String> {
         match self {

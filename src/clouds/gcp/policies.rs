@@ -10,10 +10,10 @@ use time::OffsetDateTime;
 use super::Gcp;
 use super::errors::{GcpError, unreadable};
 use crate::network::Pages;
-use crate::preflight::Fact;
 use crate::preflight::gcp::{
     Binding, CryptoKeyFacts, DenyLevel, DenyRule, IamCondition, PolicyLevel,
 };
+use crate::preflight::{Fact, Unreadable};
 use crate::requirements::gcp::{Rights, USE_TO_DECRYPT, USE_TO_ENCRYPT, rights_of};
 use crate::vocabulary::gcp::CryptoKeyName;
 
@@ -31,7 +31,8 @@ struct DenyPolicies {
 #[serde(default)]
 struct DenyPolicy {
     name: String,
-    rules: Vec<RawDenyRule>,
+    /// Each is read on its own, so that one that cannot be read hides no other.
+    rules: Vec<Json>,
 }
 
 #[derive(Default, Deserialize)]
@@ -201,22 +202,61 @@ impl Gcp {
 
     /// The deny policies of the project and of what is above it: one level that cannot be read hides no other.
     async fn denied(&self, policies: &[PolicyLevel]) -> Vec<DenyLevel> {
+        const ABOVE: &str = "what is above ";
         let is_place = |of: &str| {
             ["projects/", "folders/", "organizations/"]
                 .iter()
                 .any(|kind| of.starts_with(kind))
         };
         let mut levels = Vec::new();
-        for level in policies.iter().filter(|level| is_place(&level.of)) {
-            levels.push(DenyLevel {
-                of: level.of.clone(),
-                rules: fact("iam.denypolicies.list", self.denied_at(&level.of).await),
-            });
+        for level in policies {
+            let of = level.of.clone();
+            if is_place(&of) {
+                let (rules, unread) = self.denied_at(&of).await;
+                levels.push(DenyLevel { of, rules, unread });
+            } else if let (true, Fact::Unreadable(why)) = (of.starts_with(ABOVE), &level.bindings) {
+                levels.push(DenyLevel {
+                    of,
+                    rules: Vec::new(),
+                    unread: vec![why.clone()],
+                });
+            }
         }
         levels
     }
 
-    async fn denied_at(&self, place: &str) -> Result<Vec<DenyRule>, GcpError> {
+    /// The rules at one level, and what of them could not be read.
+    async fn denied_at(&self, place: &str) -> (Vec<DenyRule>, Vec<Unreadable>) {
+        let listed = match self.deny_policies_at(place).await {
+            Ok(listed) => listed,
+            Err(error) => {
+                return (
+                    Vec::new(),
+                    vec![unreadable("iam.denypolicies.list", &error)],
+                );
+            }
+        };
+        let base = self.settings.endpoint_iam();
+        let (mut rules, mut unread) = (Vec::new(), Vec::new());
+        for listed in listed {
+            // The list names the policies; their rules come one by one.
+            let url = format!("{base}v2/{}", listed.name);
+            match self.call::<DenyPolicy>(Method::GET, &url, None).await {
+                Ok(policy) => {
+                    for rule in policy.rules {
+                        match understood(&listed.name, rule) {
+                            Ok(rule) => rules.push(rule),
+                            Err(error) => unread.push(unreadable("iam.denypolicies.get", &error)),
+                        }
+                    }
+                }
+                Err(error) => unread.push(unreadable("iam.denypolicies.get", &error)),
+            }
+        }
+        (rules, unread)
+    }
+
+    async fn deny_policies_at(&self, place: &str) -> Result<Vec<DenyPolicy>, GcpError> {
         let attachment = encoded(&format!("cloudresourcemanager.googleapis.com/{place}"));
         let base = self.settings.endpoint_iam();
         let url = format!("{base}v2/policies/{attachment}/denypolicies");
@@ -235,28 +275,7 @@ impl Gcp {
             }
             token = list.next_page_token;
         }
-        let mut rules = Vec::new();
-        for listed in listed {
-            // The list names the policies; their rules come one by one.
-            let policy: DenyPolicy = self
-                .call(Method::GET, &format!("{base}v2/{}", listed.name), None)
-                .await?;
-            for rule in policy.rules {
-                let rule = rule.deny_rule.ok_or_else(|| {
-                    let name = &listed.name;
-                    GcpError::Malformed(format!("the policy {name} has a rule of an unknown kind"))
-                })?;
-                rules.push(DenyRule {
-                    policy: listed.name.clone(),
-                    permissions: rule.denied_permissions,
-                    principals: rule.denied_principals,
-                    exceptions: rule.exception_principals,
-                    exception_permissions: rule.exception_permissions,
-                    condition: rule.denial_condition.map(|condition| condition.expression),
-                });
-            }
-        }
-        Ok(rules)
+        Ok(listed)
     }
 
     /// The allow policies of the key and its ring.
@@ -318,6 +337,29 @@ impl Gcp {
     }
 }
 
+/// A rule of a deny policy.
+fn understood(policy: &str, rule: Json) -> Result<DenyRule, GcpError> {
+    let why = match serde_json::from_value::<RawDenyRule>(rule) {
+        Ok(RawDenyRule {
+            deny_rule: Some(rule),
+        }) => {
+            return Ok(DenyRule {
+                policy: policy.to_owned(),
+                permissions: rule.denied_permissions,
+                principals: rule.denied_principals,
+                exceptions: rule.exception_principals,
+                exception_permissions: rule.exception_permissions,
+                condition: rule.denial_condition.map(|condition| condition.expression),
+            });
+        }
+        Ok(_) => "a rule of an unknown kind".to_owned(),
+        Err(error) => format!("a rule that cannot be read ({error})"),
+    };
+    Err(GcpError::Malformed(format!(
+        "the policy {policy} has {why}"
+    )))
+}
+
 fn encoded(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
@@ -340,5 +382,38 @@ fn level(of: &str, permission: &'static str, policy: Result<IamPolicy, GcpError>
     PolicyLevel {
         of: of.to_owned(),
         bindings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: a rule as it came, and what is denied; none where it cannot be read.
+    #[test]
+    fn a_rule_that_cannot_be_read_is_no_rule_that_denies_nothing() {
+        let principals = json!(["principalSet://goog/public:all"]);
+        let rows = [
+            (
+                json!({ "denyRule": { "deniedPermissions": ["a"], "deniedPrincipals": principals } }),
+                Some("a"),
+            ),
+            (json!({}), None),
+            (json!({ "allowRule": {} }), None),
+            (json!({ "denyRule": { "deniedPermissions": "a" } }), None),
+            (json!("a"), None),
+        ];
+        for (rule, denied) in rows {
+            let found = understood("policies/x", rule.clone());
+            match denied {
+                Some(one) => {
+                    assert!(found.is_ok_and(|rule| rule.permissions == [one]), "{rule}");
+                }
+                None => {
+                    let why = found.map_err(|error| error.to_string());
+                    assert!(why.is_err_and(|why| why.contains("policies/x")), "{rule}");
+                }
+            }
+        }
     }
 }

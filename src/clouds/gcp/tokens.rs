@@ -192,12 +192,23 @@ impl Tokens {
         &self,
         request: impl Fn() -> reqwest::RequestBuilder,
     ) -> Result<(u16, String), GcpError> {
+        self.ask_anybody(request, false).await
+    }
+
+    /// The same. `may_be_nobody`: whether there may be nobody to ask, which is no trouble of the network then.
+    async fn ask_anybody(
+        &self,
+        request: impl Fn() -> reqwest::RequestBuilder,
+        may_be_nobody: bool,
+    ) -> Result<(u16, String), GcpError> {
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
+        let mut is_somebody = !may_be_nobody;
         loop {
             let (mut asked, mut tries) = (None, TRIES);
             let outcome = match request().send().await {
                 Ok(answer) => {
+                    is_somebody = true;
                     let status = answer.status().as_u16();
                     asked = retry_after(answer.headers(), LONGEST_ASKED);
                     match body(answer).await {
@@ -210,10 +221,13 @@ impl Tokens {
                     }
                 }
                 Err(error) => {
-                    if error.is_connect() {
+                    if !is_somebody || error.is_connect() {
                         tries = TRIES_UNREACHABLE;
                     }
-                    Err(unreachable(error))
+                    Err(match is_somebody {
+                        true => unreachable(error),
+                        false => GcpError::NoIdentity,
+                    })
                 }
             };
             if attempt >= tries {
@@ -459,6 +473,10 @@ impl Tokens {
             .ok()
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| "metadata.google.internal".to_owned());
+        self.by_metadata_of(&host).await
+    }
+
+    async fn by_metadata_of(&self, host: &str) -> Result<Fetched, GcpError> {
         let url =
             format!("http://{host}/computeMetadata/v1/instance/service-accounts/default/token");
         let request = || {
@@ -467,11 +485,8 @@ impl Tokens {
                 .header("Metadata-Flavor", "Google")
                 .timeout(Duration::from_secs(3))
         };
-        // Where nothing answers, this is no machine on Google Cloud.
-        if request().send().await.is_err() {
-            return Err(GcpError::NoIdentity);
-        }
-        let (status, text) = self.ask(request).await?;
+        // Where nothing answers, also later, this is no machine on Google Cloud.
+        let (status, text) = self.ask_anybody(request, true).await?;
         answered(status, &text)
     }
 
@@ -591,5 +606,55 @@ async fn run(command: &str) -> Result<SecretString, GcpError> {
             "{program} gives no token: {}",
             said.message.unwrap_or_default()
         ))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Each row: how many connections the metadata server breaks off, whether a token comes all the same, and how many connections it took.
+    #[tokio::test]
+    async fn a_moment_without_an_answer_is_no_missing_identity() -> std::io::Result<()> {
+        let rows = [
+            (0, true, 1),
+            (1, true, 2),
+            (TRIES_UNREACHABLE, false, TRIES_UNREACHABLE),
+        ];
+        for (broken, has_token, connections) in rows {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let host = listener.local_addr()?.to_string();
+            let served = async {
+                let mut count = 0;
+                loop {
+                    let (mut stream, _) = listener.accept().await?;
+                    count += 1;
+                    if count > broken {
+                        let _ = stream.read(&mut [0; 4096]).await?;
+                        let body = "{\"access_token\":\"t\",\"expires_in\":60}";
+                        let head = format!(
+                            "HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+                            body.len()
+                        );
+                        stream.write_all(format!("{head}{body}").as_bytes()).await?;
+                    }
+                    drop(stream);
+                    if count == connections {
+                        return std::io::Result::Ok(());
+                    }
+                }
+            };
+            let tokens = Tokens::new(reqwest::Client::new(), GcpSettings::default());
+            let (served, fetched) = tokio::join!(served, tokens.by_metadata_of(&host));
+            served?;
+            match has_token {
+                true => assert!(fetched.is_ok(), "{broken}"),
+                false => assert!(matches!(fetched, Err(GcpError::NoIdentity)), "{broken}"),
+            }
+        }
+        Ok(())
     }
 }

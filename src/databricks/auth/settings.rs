@@ -226,13 +226,9 @@ impl Settings {
                 return Ok(());
             }
             Err(error) => {
-                let reason = match error.kind() {
-                    std::io::ErrorKind::NotFound => "it does not exist".to_owned(),
-                    _ => error.to_string(),
-                };
                 return Err(AuthError::File {
                     file,
-                    reason,
+                    reason: crate::vocabulary::why_unread(&error),
                     profile: named.map(|name| (name, named_by(is_attribute))),
                 });
             }

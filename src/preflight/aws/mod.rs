@@ -169,21 +169,6 @@ fn missing(key: &KeyArn, reason: &str, users: &[String]) -> Finding {
         )
 }
 
-/// A key whose policy the same configuration manages, which Terraform plans later.
-pub fn policy_not_planned_yet(key: &KeyArn) -> Finding {
-    Id::PolicyNotPlannedYet
-        .warning(Subject::Key)
-        .found(format!(
-            "The policy of {key} does not allow what Databricks needs. The configuration has key policies that Terraform had not planned when \
-             it planned this resource, or that change nothing in this apply."
-        ))
-        .why(
-            "The provider cannot see yet whether one of them adds what is missing. It runs the proof again right before the call, and stops if \
-             it fails. If a saved plan is being applied, the statements may have been taken away since that plan: plan again.",
-        )
-        .remedy(Remedy::hint(Hint::ReferToPolicy))
-}
-
 fn allow_reading(reason: &Unreadable, key: &KeyArn) -> Remedy {
     match (reason.permission, &reason.remedy) {
         (_, Some(remedy)) => remedy.clone(),

@@ -3,7 +3,7 @@
 
 use super::Question;
 use super::facts::{CryptoKeyFacts, DenyRule};
-use crate::preflight::{Fact, Finding, Id, Remedy, Subject};
+use crate::preflight::{Finding, Id, Remedy, Subject};
 use crate::requirements::gcp::Needer;
 use crate::vocabulary::gcp::ServiceAccount;
 
@@ -138,14 +138,7 @@ pub fn denial(rule: &DenyRule, account: &ServiceAccount) -> Denial {
 
 /// The rules that could be read.
 fn rules(facts: &CryptoKeyFacts) -> impl Iterator<Item = &DenyRule> {
-    facts
-        .denied
-        .iter()
-        .filter_map(|level| match &level.rules {
-            Fact::Known(rules) => Some(rules),
-            Fact::Unreadable(_) => None,
-        })
-        .flatten()
+    facts.denied.iter().flat_map(|level| &level.rules)
 }
 
 /// How the deny policies stand to a service account: the worst of them, and the names of the policies that deny it or may do so.
@@ -243,7 +236,40 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
         &format!("Deny policies may take the use of {key} from:"),
         "A deny policy comes before every grant. Whether this one holds for the account cannot be decided here.",
     );
-    sure.into_iter().chain(perhaps).collect()
+    let unread = match question.usage.needers().is_empty() {
+        true => None,
+        false => not_read(facts),
+    };
+    sure.into_iter().chain(perhaps).chain(unread).collect()
+}
+
+/// The levels whose deny policies could not be read: one of them may take the key from everybody.
+fn not_read(facts: &CryptoKeyFacts) -> Option<Finding> {
+    let lines: Vec<String> = facts
+        .denied
+        .iter()
+        .flat_map(|level| {
+            let each = level.unread.iter();
+            each.map(|why| format!("\n  - {}: {}", level.of, why.reason))
+        })
+        .collect();
+    if lines.is_empty() {
+        return None;
+    }
+    Some(
+        Id::GcpDenyNotRead
+            .warning(Subject::Key)
+            .found(format!(
+                "The deny policies of these levels above {} could not be read:{}",
+                facts.name,
+                lines.concat()
+            ))
+            .why("A deny policy comes before every grant. One that was not read can take the key from Databricks.")
+            .remedy(
+                "Allow the identity that runs Terraform to call iam.denypolicies.list and iam.denypolicies.get on these levels \
+                 (roles/iam.denyReviewer).",
+            ),
+    )
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use time::OffsetDateTime;
 
-use crate::preflight::Fact;
+use crate::preflight::{Fact, Unreadable};
 use crate::requirements::gcp::Rights;
 use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
 
@@ -104,8 +104,10 @@ pub struct DenyRule {
 pub struct DenyLevel {
     /// Which level, by its name.
     pub of: String,
-    /// The rules of its policies.
-    pub rules: Fact<Vec<DenyRule>>,
+    /// The rules of its policies, as far as they could be read.
+    pub rules: Vec<DenyRule>,
+    /// What of them could not be read.
+    pub unread: Vec<Unreadable>,
 }
 
 /// What the same plan is about to grant on a key.

@@ -30,6 +30,8 @@ pub struct Question {
     pub stage: Stage,
     /// The workspaces that use the key already, in words: versions that cannot be used keep their data away.
     pub users: Vec<String>,
+    /// Whether somebody asks who relies on the key, and attaches nothing: then a version that those workspaces may need and cannot use is an error.
+    pub is_relied_on: bool,
     /// The accounts that Databricks creates for workspaces, where their names are known. No API shows them: without access, they are
     /// warned of.
     pub workspace_accounts: Vec<ServiceAccount>,
@@ -42,6 +44,7 @@ impl Question {
             usage,
             stage,
             users: Vec::new(),
+            is_relied_on: false,
             workspace_accounts: Vec::new(),
         }
     }
@@ -60,9 +63,7 @@ pub fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding> {
     findings.extend(state::kind(facts, key, &question.usage.use_cases));
     findings.extend(state::primary(facts, key, &question.users));
     match &facts.versions {
-        Fact::Known(versions) => {
-            findings.extend(state::others(facts, key, versions, &question.users))
-        }
+        Fact::Known(versions) => findings.extend(state::others(facts, key, versions, question)),
         Fact::Unreadable(why) => findings.push(unreadable(
             &facts.name,
             "its versions: ",

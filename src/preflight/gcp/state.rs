@@ -1,8 +1,8 @@
 //! The state of a key: what kind it is, and whether each version that may hold data can be used.
 
 use super::facts::{CryptoKey, CryptoKeyFacts, CryptoKeyVersion, VersionState};
-use super::gcloud;
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject, users_in_words};
+use super::{Question, gcloud};
+use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Severity, Subject, users_in_words};
 use crate::vocabulary::gcp::{CryptoKeyName, seconds};
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -276,9 +276,9 @@ pub(super) fn others(
     facts: &CryptoKeyFacts,
     key: &CryptoKey,
     versions: &[CryptoKeyVersion],
-    users: &[String],
+    question: &Question,
 ) -> Option<Finding> {
-    let name = &facts.name;
+    let (name, users) = (&facts.name, question.users.as_slice());
     // One that the key shows as enabled and the list does not was changed in between.
     let told = key
         .primary
@@ -309,7 +309,11 @@ pub(super) fn others(
         ),
     };
     // What new data is encrypted with works, so that no attach fails by it.
-    let finding = Id::GcpKeyVersions.warning(Subject::Key);
+    let severity = match question.is_relied_on && !users.is_empty() {
+        true => Severity::Error,
+        false => Severity::Warning,
+    };
+    let finding = Id::GcpKeyVersions.weighing(severity, Subject::Key);
     let numbers: Vec<&str> = unusable.iter().map(|one| one.number.as_str()).collect();
     let which = match numbers.as_slice() {
         [one] => format!("Version {one}"),

@@ -346,23 +346,38 @@ fn what_is_above_and_beside_the_bindings_counts() -> Outcome {
         exception_permissions: Vec::new(),
         condition: None,
     };
-    let level = |of: &str, rules: Fact<Vec<DenyRule>>| DenyLevel {
+    let level = |of: &str, rules: Vec<DenyRule>, unread: &[&str]| DenyLevel {
         of: of.to_owned(),
         rules,
+        unread: unread
+            .iter()
+            .map(|reason| Unreadable {
+                permission: None,
+                reason: (*reason).to_owned(),
+                remedy: None,
+                is_missing: false,
+            })
+            .collect(),
     };
-    let unread = Fact::Unreadable(Unreadable {
-        permission: None,
-        reason: "403".to_owned(),
-        remedy: None,
-        is_missing: false,
-    });
-    // A level that cannot be read hides no other.
+    // What cannot be read hides nothing else, of other levels and of the same, and is said.
     denied.denied = vec![
-        level("organizations/1", unread),
-        level("projects/acme", Fact::Known(vec![rule.clone()])),
+        level("organizations/1", Vec::new(), &["403"]),
+        level("projects/acme", vec![rule.clone()], &["a rule"]),
     ];
     let told = judge(&denied, &question(Stage::Plan)?);
-    assert_eq!(ids(&told), [(Id::GcpMemberDenied, Severity::Error)]);
+    let not_read = (Id::GcpDenyNotRead, Severity::Warning);
+    assert_eq!(
+        ids(&told),
+        [(Id::GcpMemberDenied, Severity::Error), not_read]
+    );
+    let text = format!("{} {}", told[1].found, told[1].remedy.text(|_| None));
+    for words in [
+        "organizations/1: 403",
+        "projects/acme: a rule",
+        "iam.denypolicies.list",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
     let text = format!("{} {}", told[0].found, told[0].remedy.text(|_| None));
     for words in [
         DATABRICKS,
@@ -376,7 +391,7 @@ fn what_is_above_and_beside_the_bindings_counts() -> Outcome {
         "the agent of Compute Engine is an exception"
     );
     rule.condition = Some("resource.matchTag('1/env', 'prod')".to_owned());
-    denied.denied = vec![level("projects/acme", Fact::Known(vec![rule]))];
+    denied.denied = vec![level("projects/acme", vec![rule], &[])];
     let told = judge(&denied, &question(Stage::Apply)?);
     assert_eq!(
         ids(&told),
@@ -539,6 +554,19 @@ fn every_version_that_may_hold_data_is_judged() -> Outcome {
         if is_used {
             question.users = vec!["1 (\"lakehouse\")".to_owned()];
         }
+        // Whoever relies on the key is alarmed where a workspace may need such a version.
+        question.is_relied_on = true;
+        let is_alarmed = |found: &[Finding]| {
+            let mut old = found.iter().filter(|one| one.id == Id::GcpKeyVersions);
+            old.any(|one| one.severity == Severity::Error)
+        };
+        let relied = judge(&facts, &question);
+        assert_eq!(
+            is_alarmed(&relied),
+            is_used && expected.contains(&old(warning)),
+            "{states:?}"
+        );
+        question.is_relied_on = false;
         let found = judge(&facts, &question);
         assert_eq!(ids(&found), expected, "{states:?} {is_used}");
         assert_eq!(

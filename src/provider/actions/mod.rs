@@ -135,12 +135,13 @@ async fn carry_out(
     events: &Events,
 ) -> Result<Outcome, Diagnostics> {
     let say = |line: String| events.say(line);
-    let changed = AtomicBool::new(false);
+    let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
     let manner = Manner {
         say: &say,
         patience: PATIENCE,
         stop: cx.stop(),
         changed: &changed,
+        taking: &taking,
     };
     let outcome = cx.client().keys().carry_out(key, order, manner).await?;
     let deleted = outcome

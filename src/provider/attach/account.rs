@@ -12,9 +12,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
 use crate::provider::shared::AsOf;
-use crate::vocabulary::{
-    AttachedKey, Cloud, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus,
-};
+use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// How long a storage key takes until it is in full effect. Source: Databricks documentation, "Update a workspace".
@@ -167,10 +165,7 @@ impl AccountWorkspace<'_> {
                  list\n  databricks instance-pools list\n  databricks warehouses list",
                 now.workspace_id,
                 now.workspace_name,
-                match now.cloud() {
-                    Some(Cloud::Gcp) => "VM instances",
-                    _ => "EC2 instances",
-                }
+                now.cloud().unwrap_or_default().words().machines
             ),
         );
         Put::Compute(diagnostic.on("workspace_id"))

@@ -168,8 +168,8 @@ impl DataSource for RevocationImpactDataSource {
             computed(
                 "needed_until",
                 "After a rotation of managed services, Databricks needs the former key for 24 hours. Earliest time at which it is no longer \
-                 needed (RFC 3339); null when no rotation of the last 24 hours is visible, and for a key that a workspace uses now. Azure shows \
-                 none: see `not_visible`.",
+                 needed (RFC 3339); null when no rotation of the last 24 hours is visible. Workspaces that use the key now need it \
+                 without an end: see `workspaces`. Azure shows none: see `not_visible`.",
             ),
             Attribute::nested("versions", Nesting::List, version)
                 .computed()

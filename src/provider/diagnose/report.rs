@@ -151,8 +151,12 @@ pub fn in_hcl(hint: &Hint) -> String {
         Hint::AddStatement { planned: true, .. } => {
             "Extend the `dbxcmk_key_policy` of this key so that it grants this:".to_owned()
         }
-        Hint::ReferToPolicy => {
-            "Refer to the key policy, so that Terraform plans and applies it first:\n\n  key_arn = dbxcmk_key_policy.….aws.key_arn".to_owned()
+        Hint::ReferToPolicy(cloud) => {
+            let path = cloud.words().attribute;
+            let own = path.rsplit('.').next().unwrap_or(path);
+            format!(
+                "Refer to the key policy, so that Terraform plans and applies it first:\n\n  {own} = dbxcmk_key_policy.….{path}"
+            )
         }
         Hint::NameRoleOrExcludeVolumes => {
             "Set `cross_account_role_arn` in `dbxcmk_key_policy`. If clusters should not use this key, set `reuse_key_for_cluster_volumes = \

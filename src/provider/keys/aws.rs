@@ -14,10 +14,10 @@ use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
     KeyFacts, KmsGrant, PolicySource, Question, RoleKnowledge, Simulation, UsedBy,
-    calls_to_simulate, enabling, grants_matter, judge, policy_not_planned_yet, rotation_matters,
+    calls_to_simulate, enabling, grants_matter, judge, rotation_matters,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage};
+use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage, without_policy};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
@@ -273,7 +273,7 @@ impl AwsKeys {
         if !in_vain || stage == Stage::Apply {
             return findings;
         }
-        without_policy(findings, &case.key)
+        without_policy(findings, &case.name(), may_be_granted)
     }
 
     /// Whether a plan finds something of a key that stops those who use it.
@@ -385,21 +385,6 @@ fn may_be_granted(finding: &Finding) -> bool {
             | Id::PolicyNoClusterVolumes
             | Id::PolicyAnyDatabricksAccount
     )
-}
-
-/// What is said when the key policies that may add what is missing have not come. Where something else stops the plan, all of it is said:
-/// Terraform also plans while it applies, and then a key policy without a change never comes.
-fn without_policy(findings: Vec<Finding>, key: &KeyArn) -> Vec<Finding> {
-    let (granted, rest): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(may_be_granted);
-    let stops = rest.iter().any(|one| one.severity == Severity::Error);
-    let missing = match stops {
-        true => granted,
-        false => vec![policy_not_planned_yet(key)],
-    };
-    let mut all: Vec<Finding> = missing.into_iter().chain(rest).collect();
-    all.sort_by_key(|one| std::cmp::Reverse(one.severity));
-    all
 }
 
 /// What one examination at apply has read.
@@ -529,7 +514,11 @@ mod tests {
             ),
         ];
         for (severity, expected) in rows {
-            let found = without_policy(vec![missing.clone(), role(severity)], &key);
+            let found = without_policy(
+                vec![missing.clone(), role(severity)],
+                &Key::from(key.clone()),
+                may_be_granted,
+            );
             let found: Vec<Id> = found.into_iter().map(|one| one.id).collect();
             assert_eq!(found, expected);
         }

@@ -15,7 +15,7 @@ use crate::preflight::azure::{
     Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
     VaultKey, VaultKeyFacts, enabling, judge, state_of,
 };
-use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable};
+use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable, without_policy};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible, VersionStatus};
@@ -492,10 +492,7 @@ impl AzureKeys {
                 return match stage {
                     Stage::Apply => findings,
                     // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan => findings
-                        .into_iter()
-                        .filter(|one| !may_be_granted(one))
-                        .collect(),
+                    Stage::Plan => without_policy(findings, &name, may_be_granted),
                 };
             }
             was_asked_again = false;

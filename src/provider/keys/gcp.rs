@@ -15,7 +15,7 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::gcp::{
     CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
 };
-use crate::preflight::{Finding, Id, Remedy, Stage};
+use crate::preflight::{Finding, Id, Remedy, Stage, without_policy};
 use crate::provider::diagnose;
 use crate::provider::shared::{AsOf, Watched, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
@@ -181,10 +181,7 @@ impl GcpKeys {
                 return match stage {
                     Stage::Apply => findings,
                     // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan => findings
-                        .into_iter()
-                        .filter(|one| !may_be_granted(one))
-                        .collect(),
+                    Stage::Plan => without_policy(findings, &name, may_be_granted),
                 };
             }
         }

@@ -358,9 +358,7 @@ impl Keys {
             }
         };
         let outcome = match outcome {
-            Err(stopped) if !matches!(order, Order::Restore { .. }) => {
-                Err(self.tidied(key, stopped).await)
-            }
+            Err(stopped) => Err(self.tidied(key, stopped, order, manner).await),
             outcome => outcome,
         };
         // Also what stopped half-way has changed the key.
@@ -372,13 +370,18 @@ impl Keys {
         outcome
     }
 
-    /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one. What was done, in
-    /// words.
-    pub async fn tidy(&self, key: &AnyKey) -> Option<String> {
+    /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
+    /// may still take effect. What was done, in words.
+    pub async fn tidy(&self, key: &AnyKey, order: Order, manner: Manner<'_>) -> Option<String> {
+        let has_marked = manner.changed.load(Ordering::Relaxed);
+        if matches!(order, Order::Restore { .. }) || !has_marked {
+            return None;
+        }
+        let taking = manner.taking.load(Ordering::Relaxed);
         let tidying = async {
             match key {
-                AnyKey::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn).await,
-                AnyKey::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name).await,
+                AnyKey::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn, taking).await,
+                AnyKey::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name, taking).await,
                 // There the tag is written by the call that disables.
                 AnyKey::Azure(_) => None,
             }
@@ -387,7 +390,13 @@ impl Keys {
         tokio::time::timeout(TIDYING, tidying).await.ok().flatten()
     }
 
-    async fn tidied(&self, key: &AnyKey, stopped: Stopped) -> Stopped {
+    async fn tidied(
+        &self,
+        key: &AnyKey,
+        stopped: Stopped,
+        order: Order,
+        manner: Manner<'_>,
+    ) -> Stopped {
         let with = |all: Diagnostics, tidied: &str| -> Diagnostics {
             all.into_iter()
                 .map(|one| {
@@ -399,7 +408,7 @@ impl Keys {
         let (Stopped::Failed(why) | Stopped::Interrupted(why)) = &stopped else {
             return stopped;
         };
-        let Some(tidied) = self.tidy(key).await else {
+        let Some(tidied) = self.tidy(key, order, manner).await else {
             return stopped;
         };
         let why = with(why.clone(), &tidied);

@@ -195,6 +195,8 @@ mod tests {
             (off, Enabled, &["1"], None, &["1", "2"], true, true, Some(ack)),
             (off, Enabled, &[], None, &[], false, false, None),
             (off, Enabled, &[], until, &[], false, false, Some(former)),
+            (off, Enabled, &["1"], until, &["1"], false, false, Some(former)),
+            (off, Enabled, &["1"], until, &["1"], true, false, None),
             (off, Enabled, &[], until, &[], true, false, None),
             (delete, Enabled, &["1"], None, &["1"], false, false, Some(in_use)),
             (delete, Enabled, &["1"], None, &["1"], false, true, None),

@@ -200,8 +200,8 @@ impl KillSwitch {
     }
 
     /// Removes what an order that was broken off has left on the key. What was done, in words.
-    pub async fn tidy(&self, key: &AnyKey) -> Option<String> {
-        self.client.keys().tidy(key).await
+    pub async fn tidy(&self, key: &AnyKey, order: Order, manner: Manner<'_>) -> Option<String> {
+        self.client.keys().tidy(key, order, manner).await
     }
 
     /// What the proof says of the key, for the workspaces that use it.

@@ -85,8 +85,7 @@ pub struct Impact {
     pub key_configurations: Vec<ConfigurationOfKey>,
     /// The workspaces that use it.
     pub workspaces: Vec<AffectedWorkspace>,
-    /// Until when a workspace that had the key before a rotation may still need it (RFC 3339); none of a key that a workspace uses now, which
-    /// needs it without an end.
+    /// Until when a workspace that had the key before a rotation, and has another one now, may still need it (RFC 3339), whoever else uses the key.
     pub needed_until: Option<String>,
     /// What cannot be seen.
     pub not_visible: Vec<NotVisible>,
@@ -318,8 +317,8 @@ impl<'a> Users<'a> {
     }
 
     /// Until when a workspace may still need the key because another one took its place: 24 hours after the newest managed services
-    /// configuration that a workspace has instead. `None` also where a workspace has the key for managed services now: it needs it without
-    /// an end. `now` and the answer in milliseconds since 1970. The account shows when a configuration was made, and not when it was
+    /// configuration that a workspace has instead. A workspace that has the key for managed services now is not asked: it needs it without an
+    /// end. `now` and the answer in milliseconds since 1970. The account shows when a configuration was made, and not when it was
     /// attached, so this is the least.
     fn needed_until(
         &self,
@@ -328,10 +327,6 @@ impl<'a> Users<'a> {
         now: i64,
     ) -> Option<i64> {
         let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
-        let has_it = |one: &&Workspace| self.attached(one, UseCase::ManagedServices).is_some();
-        if workspaces.values().any(|one| has_it(&one)) {
-            return None;
-        }
         let oldest = self
             .configurations
             .iter()
@@ -420,7 +415,7 @@ pub async fn impact(
     let shown = users.needed_until(&configurations, &workspaces, now);
     // Within Terraform, the states of bindings may know more than the account shows.
     let remembered = client.run().needed_until(name.as_str(), now);
-    let until = shown.max(remembered).filter(|_| affected.is_empty());
+    let until = shown.max(remembered);
     Ok(Impact {
         key: name.to_string(),
         state: status.state.to_string(),
@@ -443,4 +438,80 @@ pub async fn impact(
         needed_until: until.and_then(moments::until),
         not_visible: users.not_visible,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value as Json, json};
+
+    use super::*;
+
+    const HOUR: i64 = 3_600_000;
+    const NOW: i64 = 1_000 * HOUR;
+    /// The key that is asked about, and the newer one.
+    const KEYS: [&str; 2] = [
+        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        "arn:aws:kms:eu-central-1:123456789012:key/2234abcd-12ab-34cd-56ef-1234567890ab",
+    ];
+    const OWN: &str = "c1000000-0000-4000-8000-000000000001";
+    const NEWER: &str = "c1000000-0000-4000-8000-000000000002";
+
+    fn configuration(id: &str, key: &str, created: i64) -> Json {
+        json!({
+            "customer_managed_key_id": id,
+            "creation_time": created,
+            "use_cases": ["MANAGED_SERVICES", "STORAGE"],
+            "aws_key_info": { "key_arn": key },
+        })
+    }
+
+    /// Each row: for each workspace its keys for managed services and for storage, how long ago the newer configuration was made, and whether the
+    /// older key may still be needed by who has it no more, and the newer one.
+    #[test]
+    fn a_rotation_counts_for_each_workspace_that_has_another_key_now()
+    -> Result<(), serde_json::Error> {
+        let (own, newer) = (Some(OWN), Some(NEWER));
+        type Row<'a> = (&'a [(Option<&'a str>, Option<&'a str>)], i64, bool);
+        let rows: [Row<'_>; 8] = [
+            (&[(newer, None)], 1, true),
+            (&[(newer, None)], 25, false),
+            (&[(own, None)], 1, false),
+            (&[(None, None)], 1, false),
+            // Whoever else uses the key, and for whatever.
+            (&[(newer, None), (own, None)], 1, true),
+            (&[(newer, None), (None, own)], 1, true),
+            (&[(newer, own)], 1, true),
+            (&[(own, newer)], 1, false),
+        ];
+        for (keys, hours, is_needed) in rows {
+            let all = [
+                configuration(OWN, KEYS[0], NOW - 900 * HOUR),
+                configuration(NEWER, KEYS[1], NOW - hours * HOUR),
+            ];
+            let mut configurations = BTreeMap::new();
+            for one in all {
+                let one: KeyConfiguration = serde_json::from_value(one)?;
+                configurations.insert(one.customer_managed_key_id.clone(), one);
+            }
+            let mut workspaces = BTreeMap::new();
+            for (at, (services, storage)) in keys.iter().enumerate() {
+                let one: Workspace = serde_json::from_value(json!({
+                    "workspace_id": at + 1,
+                    "workspace_name": "lakehouse",
+                    "managed_services_customer_managed_key_id": services,
+                    "storage_customer_managed_key_id": storage,
+                }))?;
+                workspaces.insert(one.workspace_id, one);
+            }
+            let until = |key: &str| {
+                let key = key.parse::<crate::vocabulary::aws::KeyArn>().ok()?;
+                needed_until(&key.into(), &configurations, &workspaces, NOW)
+            };
+            let expected = is_needed.then_some(NOW + (24 - hours) * HOUR);
+            assert_eq!(until(KEYS[0]), expected, "{keys:?} {hours}");
+            // The newest key is the former one of nobody.
+            assert_eq!(until(KEYS[1]), None, "{keys:?} {hours}");
+        }
+        Ok(())
+    }
 }

@@ -73,6 +73,37 @@ pub struct Manner<'a> {
     pub stop: &'a CancellationToken,
     /// Set as soon as something was changed, also where the order does not come to its end.
     pub changed: &'a AtomicBool,
+    /// Set before a call that takes the key away, and unset where that was definitely refused: as long as it is set, the key may be taken away
+    /// although no read shows it yet.
+    pub taking: &'a AtomicBool,
+}
+
+/// What becomes of the mark of an order that did not come to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tidying {
+    /// There is none, or it says what is true.
+    Nothing,
+    /// It is removed: nobody is to take a later disable for this one.
+    Remove,
+    /// It stays: the key may still be taken away, and a restore needs to know by whom.
+    Leave,
+}
+
+/// What becomes of the mark. `is_left_over`: it is on a key that no read shows as taken away.
+fn tidying(is_left_over: bool, may_take_effect: bool) -> Tidying {
+    match (is_left_over, may_take_effect) {
+        (false, _) => Tidying::Nothing,
+        (true, false) => Tidying::Remove,
+        (true, true) => Tidying::Leave,
+    }
+}
+
+/// The mark stays. `what`: the mark, as `The tag ... of the key`.
+fn stays(what: &str) -> String {
+    format!(
+        "{what} stays, because the call that takes the key away may still take effect. If `key status` shows after some minutes that it did \
+         not, `key restore` removes what stays."
+    )
 }
 
 /// How long a change usually may take to show: AWS KMS is eventually consistent ("usually a few seconds, at most several minutes", AWS

@@ -58,6 +58,21 @@ impl<'a> Record<'a> {
         self.done.push(what);
     }
 
+    /// Makes a call that takes the key away. `is_refused`: whether an error says for sure that nothing was done. What is not answered, or
+    /// answered by anything else, may still take effect.
+    pub(super) async fn taking<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+        is_refused: impl Fn(&E) -> bool,
+    ) -> Result<T, E> {
+        let before = self.manner.taking.swap(true, Ordering::Relaxed);
+        let answer = call.await;
+        if answer.as_ref().is_err_and(is_refused) {
+            self.manner.taking.store(before, Ordering::Relaxed);
+        }
+        answer
+    }
+
     /// Something else to know.
     pub(super) fn note(&mut self, note: String) {
         (self.manner.say)(note.clone());
@@ -163,14 +178,16 @@ fn may_show(doing: &str) -> String {
 mod tests {
     use std::sync::atomic::AtomicBool;
 
+    use tfplugin::CancellationToken;
+
     use super::*;
     use crate::provider::switch::PATIENCE;
 
     /// A lost answer is neither "nothing was changed" nor a missing permission; what the key shows is done.
     #[test]
     fn a_lost_answer_is_not_known() {
-        let changed = AtomicBool::new(false);
-        let stop = tfplugin::CancellationToken::new();
+        let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
+        let stop = CancellationToken::new();
         let mut record = Record::new(
             Order::Disable,
             Manner {
@@ -178,6 +195,7 @@ mod tests {
                 patience: PATIENCE,
                 stop: &stop,
                 changed: &changed,
+                taking: &taking,
             },
         );
         assert_eq!(record.so_far_in_words(), " Nothing was changed.");
@@ -200,5 +218,56 @@ mod tests {
             words.starts_with(" Done so far: disabled version 1 (the answer"),
             "{words}"
         );
+    }
+
+    /// Each row: the answers to the calls that take the key away, and whether it may be taken away although no read shows it.
+    #[tokio::test]
+    async fn what_was_not_refused_may_take_effect() {
+        let (done, refused, lost) = (Ok(()), Err("refused"), Err("lost"));
+        let rows: [(&[Result<(), &str>], bool); 8] = [
+            (&[], false),
+            (&[done], true),
+            (&[lost], true),
+            (&[refused], false),
+            (&[refused, refused], false),
+            (&[done, refused], true),
+            (&[lost, refused], true),
+            (&[refused, lost], true),
+        ];
+        for (answers, may_take_effect) in rows {
+            let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
+            let stop = CancellationToken::new();
+            let manner = Manner {
+                say: &|_| {},
+                patience: Duration::ZERO,
+                stop: &stop,
+                changed: &changed,
+                taking: &taking,
+            };
+            let record = Record::new(Order::Disable, manner);
+            for answer in answers {
+                let call = std::future::ready(*answer);
+                let _ = record.taking(call, |error| *error == "refused").await;
+            }
+            assert_eq!(
+                taking.load(Ordering::Relaxed),
+                may_take_effect,
+                "{answers:?}"
+            );
+        }
+        // Whoever breaks a call off does not know either.
+        let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
+        let stop = CancellationToken::new();
+        let manner = Manner {
+            say: &|_| {},
+            patience: Duration::ZERO,
+            stop: &stop,
+            changed: &changed,
+            taking: &taking,
+        };
+        let record = Record::new(Order::Disable, manner);
+        let call = record.taking(std::future::pending::<Result<(), ()>>(), |()| true);
+        let _ = tokio::time::timeout(Duration::ZERO, call).await;
+        assert!(taking.load(Ordering::Relaxed));
     }
 }

@@ -17,8 +17,8 @@ pub(super) enum Use {
     Used,
     /// No workspace of the plan uses it, but its configuration or policy stays.
     Meant,
-    /// The same plan removes everything of ours that it has: its configurations and its policies. The provider refuses that at plan as
-    /// long as a workspace of the account uses the key, so a plan that has it shows that none does.
+    /// The same plan removes everything of ours that it has: its configurations and its policies. Among them is a policy whose removal the
+    /// provider refuses at plan as long as a workspace of the account uses the key, so a plan that has it shows that none does.
     GivenUp,
     /// Nothing: the plan does not speak of the key otherwise.
     NotShown,
@@ -47,6 +47,17 @@ impl Use {
 /// What to do about a key whose use the plan does not show.
 pub(super) const FIND_OUT: &str =
     "Find out which workspaces use the key: `terraform-provider-dbxcmk key status KEY` lists them.";
+
+/// Whether the provider refuses the deletion of a resource of ours as long as a workspace of the account uses its key: a key policy on AWS or Google
+/// Cloud without `force_destroy`. A key configuration is refused by its own ID alone, and on Azure it is nothing that could be.
+fn is_refused_in_use(change: &ResourceChange) -> bool {
+    let names_key = ["aws.key_arn", "gcp.kms_key_id"]
+        .iter()
+        .any(|path| change.before(path).is_some());
+    change.kind == "dbxcmk_key_policy"
+        && names_key
+        && change.before("force_destroy").as_deref() != Some("true")
+}
 
 /// What rules gather.
 pub(super) struct Gathered<'a> {
@@ -113,10 +124,10 @@ impl Gathered<'_> {
             .plan
             .of("dbxcmk_key_configuration")
             .chain(self.plan.of("dbxcmk_key_policy"));
-        let mut own = ours.filter(is_its).peekable();
+        let own: Vec<&ResourceChange> = ours.filter(is_its).collect();
         let mut peers = self.plan.of("databricks_mws_customer_managed_keys");
-        own.peek().is_some()
-            && own.all(|change| change.action == Action::Delete)
+        own.iter().all(|change| change.action == Action::Delete)
+            && own.iter().any(|change| is_refused_in_use(change))
             && !peers.any(|change| is_its(&change))
     }
 

@@ -201,20 +201,21 @@ fn described(links: &Links, configuration: &str) -> String {
 }
 
 fn step_in_words(step: &Step, case: UseCase, workspace: &LinkedWorkspace) -> &'static str {
-    let may = match &workspace.cloud {
-        // Where the cloud is not known, the keys are set in a Databricks account.
-        Cloud::Other(_) => transition(&Cloud::Aws, case),
-        known => transition(known, case),
-    };
+    let may = transition(&workspace.cloud, case);
+    let is_known = !matches!(workspace.cloud, Cloud::Other(_));
     match (workspace.fate, &step.before) {
         (Fate::Forgotten, Some(_)) => return "no longer managed; the key stays attached",
         (Fate::Deleted, Some(_)) if step.after.is_none() => return "deleted with the workspace",
         _ => {}
     }
     match (&step.before, &step.after) {
+        (Some(old), Some(new)) if old == new => "as before",
+        // What may happen to a key there is not known.
+        (None, Some(_)) if !is_known => "attached",
+        (Some(_), Some(_)) if !is_known => "changed",
+        (Some(_), None) if !is_known => "removed",
         (None, Some(_)) if !may.change => "attached, permanently",
         (None, Some(_)) => "attached",
-        (Some(old), Some(new)) if old == new => "as before",
         (Some(_), Some(_)) if may.change => "rotated",
         (Some(_), Some(_)) => "changed, which Databricks refuses",
         (Some(_), None) if may.remove => "taken back",

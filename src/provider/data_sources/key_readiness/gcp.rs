@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{KeyVerdict, NotExaminedModel, RequirementModel, incomplete, list, text};
 use crate::preflight::gcp::{
-    Access, CryptoKeyFacts, Denial, Question, VersionState, access, denied_by, granted_by,
-    has_unusable_versions, judge, state_of_primary,
+    Access, CryptoKeyFacts, Denial, Question, VersionState, access, denied_by, granted_by, judge,
+    state_of_primary,
 };
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
@@ -98,7 +98,7 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
         }
     }
     for level in &facts.denied {
-        if let Fact::Unreadable(why) = &level.rules {
+        for why in &level.unread {
             all.push(one(
                 &format!("Deny policies of {}", level.of),
                 &why.reason,
@@ -156,9 +156,10 @@ impl KeyReadinessGcp {
             key: key.clone(),
             question,
         });
-        let Case::Gcp(GcpCase { question, .. }) = with_users(client, case).await else {
+        let Case::Gcp(GcpCase { mut question, .. }) = with_users(client, case).await else {
             return Err(incomplete());
         };
+        question.is_relied_on = true;
         let facts = client.keys().gcp().facts_for_plan(&key).await;
         let needers = question.usage.needers();
         let all_proven = !needers.is_empty()
@@ -179,9 +180,7 @@ impl KeyReadinessGcp {
                 Some(_) => "planned",
                 None => "live",
             },
-            // A version that a workspace may have used and cannot be used is no key that is ready.
-            is_known: (question.users.is_empty() || !has_unusable_versions(&facts))
-                && matches!((&facts.key, &facts.versions), (Fact::Known(key), Fact::Known(_)) if is_usable(key)),
+            is_known: matches!((&facts.key, &facts.versions), (Fact::Known(key), Fact::Known(_)) if is_usable(key)),
             findings: judge(&facts, &question),
             requirements: requirements(&facts, &question.usage),
             not_examined: not_examined(&facts, &question.usage),

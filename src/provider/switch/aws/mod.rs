@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use self::steps::{Mark, Refused, SoFar, Standing, Step, TAG, next, standing, way_back};
+use self::steps::{
+    Mark, Refused, SoFar, Standing, Step, TAG, next, standing, tag_of_unfinished, way_back,
+};
 use super::record::Record;
-use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
+use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, stays};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::{KeyDescription, KmsGrant};
 use crate::provider::diagnose;
@@ -41,8 +43,8 @@ pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
         Standing::LeftOver(since) => (
             None,
             Some(format!(
-                "The key is enabled, and it has the tag `{TAG}` of {since}: a disable or a restore did not finish, or another tool enabled \
-                 the key. `key restore` removes the tag."
+                "The key is enabled, and it has the tag `{TAG}` of {since}: a disable or a restore did not finish or does not show yet, or \
+                 another tool enabled the key. `key restore` removes the tag."
             )),
         ),
         Standing::Others(why) => (None, Some(not_ours(&description.state, &why))),
@@ -69,16 +71,18 @@ fn not_ours(state: &KeyState, why: &str) -> String {
     )
 }
 
-/// Removes the tag of a disable that did not come about: a tag on an enabled key says what is not true. What was done, in words.
-pub async fn tidy(cloud: &Aws, key: &KeyArn) -> Option<String> {
+/// Removes the tag of a disable that did not come about: a tag on an enabled key says what is not true. `may_take_effect`: whether it may still
+/// come about. What was done, in words.
+pub async fn tidy(cloud: &Aws, key: &KeyArn, may_take_effect: bool) -> Option<String> {
     let state = cloud.describe(key).await.ok()?.state;
-    let Standing::LeftOver(_) = standing(&state, &mark(cloud, key).await) else {
-        return None;
-    };
-    Some(match cloud.remove_tag(key, TAG).await {
-        Ok(()) => format!("The key is enabled. The tag `{TAG}` was removed again."),
-        Err(error) => cannot_untag(key, &error),
-    })
+    match tag_of_unfinished(&state, &mark(cloud, key).await, may_take_effect) {
+        Tidying::Nothing => None,
+        Tidying::Leave => Some(stays(&format!("The tag `{TAG}` of the key"))),
+        Tidying::Remove => Some(match cloud.remove_tag(key, TAG).await {
+            Ok(()) => format!("The key is enabled. The tag `{TAG}` was removed again."),
+            Err(error) => cannot_untag(key, &error),
+        }),
+    }
 }
 
 fn cannot_untag(key: &KeyArn, error: &AwsError) -> String {
@@ -242,7 +246,10 @@ impl Work<'_> {
                 }
             }
             Step::Disable => {
-                let answer = cloud.disable(key).await;
+                let answer = self
+                    .record
+                    .taking(cloud.disable(key), AwsError::is_refusal)
+                    .await;
                 self.verified("kms:DisableKey", "disabled the key", answer, |state| {
                     *state != KeyState::Enabled
                 })
@@ -253,7 +260,8 @@ impl Work<'_> {
                     return Ok(());
                 };
                 let days = days.unwrap_or(LONGEST_WINDOW);
-                let answer = cloud.schedule_deletion(key, days).await;
+                let call = cloud.schedule_deletion(key, days);
+                let answer = self.record.taking(call, AwsError::is_refusal).await;
                 let what = format!("scheduled the deletion in {days} days");
                 self.verified(
                     "kms:ScheduleKeyDeletion",

@@ -3,7 +3,7 @@
 //! Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys" (which operation a state admits; a deletion that is cancelled leaves
 //! the key Disabled), and KMS API reference, ScheduleKeyDeletion.
 
-use crate::provider::switch::{Order, WayBack};
+use crate::provider::switch::{Order, Tidying, WayBack, tidying};
 use crate::vocabulary::KeyState;
 
 /// The tag that says that the key was disabled here, and when (RFC 3339).
@@ -66,6 +66,13 @@ pub fn way_back(state: &KeyState, mark: &Mark) -> WayBack {
         Step::CancelDeletion if !matches!(mark, Mark::Ours(_)) => WayBack::Anyway,
         _ => WayBack::Restore,
     }
+}
+
+/// What becomes of the tag of an order that did not come to its end. `may_take_effect`: whether the call that takes the key away may still do so,
+/// although the key is shown as enabled.
+pub fn tag_of_unfinished(state: &KeyState, mark: &Mark, may_take_effect: bool) -> Tidying {
+    let is_left_over = matches!(standing(state, mark), Standing::LeftOver(_));
+    tidying(is_left_over, may_take_effect)
 }
 
 /// What this order has done so far.
@@ -288,6 +295,25 @@ mod tests {
             (Unavailable, &ours, WayBack::Nowhere),
         ] {
             assert_eq!(way_back(&state, mark), expected, "{state:?} {mark:?}");
+        }
+    }
+
+    /// Each row: the state, the tag, and what becomes of the tag of an order that ended before its time: after a refusal, and after a call that
+    /// may still take effect.
+    #[test]
+    fn the_tag_of_a_disable_that_may_still_show_stays() {
+        let ours = Mark::Ours("T".to_owned());
+        let (nothing, remove, leave) = (Tidying::Nothing, Tidying::Remove, Tidying::Leave);
+        let rows = [
+            (KeyState::Enabled, &ours, remove, leave),
+            (KeyState::Enabled, &Mark::None, nothing, nothing),
+            (KeyState::Disabled, &ours, nothing, nothing),
+            (KeyState::PendingDeletion, &ours, nothing, nothing),
+            (KeyState::Unavailable, &ours, nothing, nothing),
+        ];
+        for (state, mark, refused, open) in rows {
+            let found = [false, true].map(|open| tag_of_unfinished(&state, mark, open));
+            assert_eq!(found, [refused, open], "{state:?} {mark:?}");
         }
     }
 

@@ -8,10 +8,11 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
-use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, next, shows};
+use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, label_of_unfinished, next, shows};
 use super::record::{Lost, Record, of_call};
 use super::{
-    ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, VersionStatus, WayBack,
+    ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, VersionStatus,
+    WayBack, stays,
 };
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState, state_of};
@@ -53,8 +54,8 @@ pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpE
     let (own, others) = taken_by(&key, &versions);
     let note = match memory(&key) {
         Memory::Known(before) if before.is_left_over(&versions) => Some(format!(
-            "The key has the label `{BEFORE}`, and no version that this provider has disabled: a disable or a restore did not finish, or \
-             another tool enabled the versions. `key restore` removes the label."
+            "The key has the label `{BEFORE}`, and no version that this provider has disabled: a disable or a restore did not finish or does \
+             not show yet, or another tool enabled the versions. `key restore` removes the label."
         )),
         memory if !others.is_empty() && state != KeyState::Enabled => {
             Some(not_ours(&others, &memory))
@@ -151,20 +152,20 @@ fn not_ours(versions: &[&CryptoKeyVersion], memory: &Memory) -> String {
     )
 }
 
-/// Removes the labels of a disable that did not come about. What was done, in words.
-pub async fn tidy(cloud: &Gcp, name: &CryptoKeyName) -> Option<String> {
+/// Removes the labels of a disable that did not come about. `may_take_effect`: whether it may still come about. What was done, in words.
+pub async fn tidy(cloud: &Gcp, name: &CryptoKeyName, may_take_effect: bool) -> Option<String> {
     let key = cloud.key(name).await.ok()?;
     let versions = cloud.versions(name).await.ok()?;
-    match memory(&key) {
-        Memory::Known(before) if before.is_left_over(&versions) => {}
-        _ => return None,
+    match label_of_unfinished(&memory(&key), &versions, may_take_effect) {
+        Tidying::Nothing => None,
+        Tidying::Leave => Some(stays(&format!("The label `{BEFORE}` of the key"))),
+        Tidying::Remove => Some(match cloud.set_labels(name, &without_memory(&key)).await {
+            Ok(()) => format!(
+                "Every version is as it was before. The label `{BEFORE}` was removed again."
+            ),
+            Err(error) => cannot_unlabel(name, &error),
+        }),
     }
-    Some(match cloud.set_labels(name, &without_memory(&key)).await {
-        Ok(()) => {
-            format!("Every version is as it was before. The label `{BEFORE}` was removed again.")
-        }
-        Err(error) => cannot_unlabel(name, &error),
-    })
 }
 
 fn without_memory(key: &CryptoKey) -> BTreeMap<String, String> {
@@ -373,7 +374,8 @@ impl Work<'_> {
                 }
             }
             Step::Disable(number) => {
-                let answer = cloud.set_version_state(name, &number, false).await;
+                let call = cloud.set_version_state(name, &number, false);
+                let answer = self.record.taking(call, GcpError::is_refusal).await;
                 self.answered(
                     "cloudkms.cryptoKeyVersions.update",
                     format!("disable version {number}"),
@@ -391,7 +393,8 @@ impl Work<'_> {
                 )?;
             }
             Step::Destroy(number) => {
-                let answer = cloud.destroy_version(name, &number).await;
+                let call = cloud.destroy_version(name, &number);
+                let answer = self.record.taking(call, GcpError::is_refusal).await;
                 self.answered(
                     "cloudkms.cryptoKeyVersions.destroy",
                     format!("schedule the destruction of version {number}"),

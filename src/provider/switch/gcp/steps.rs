@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::preflight::gcp::{CryptoKeyVersion, VersionState};
-use crate::provider::switch::Order;
+use crate::provider::switch::{Order, Tidying, tidying};
 
 /// The label that says which versions could not be used before.
 pub const BEFORE: &str = "dbxcmk-before";
@@ -36,6 +36,17 @@ pub enum Memory {
     Known(Before),
     /// The label says something else, as it came.
     Unreadable(String),
+}
+
+/// What becomes of the labels of an order that did not come to its end. `may_take_effect`: whether a call that takes a version away may still do so,
+/// although every version is shown as before.
+pub fn label_of_unfinished(
+    memory: &Memory,
+    versions: &[CryptoKeyVersion],
+    may_take_effect: bool,
+) -> Tidying {
+    let is_left_over = matches!(memory, Memory::Known(before) if before.is_left_over(versions));
+    tidying(is_left_over, may_take_effect)
 }
 
 fn ranges(kind: char, numbers: &BTreeSet<u64>) -> Vec<String> {
@@ -319,6 +330,26 @@ mod tests {
 
     fn known(label: &str) -> Memory {
         Before::parse(label).map_or_else(|| Memory::Unreadable(label.to_owned()), Memory::Known)
+    }
+
+    /// Each row: the label, the states of the versions, and what becomes of the label of an order that ended before its time: after a refusal, and
+    /// after a call that may still take effect.
+    #[test]
+    fn the_label_of_a_disable_that_may_still_show_stays() {
+        let (nothing, remove, leave) = (Tidying::Nothing, Tidying::Remove, Tidying::Leave);
+        let rows = [
+            (known("none"), "EE", remove, leave),
+            (known("d1"), "DE", remove, leave),
+            (known("none"), "DE", nothing, nothing),
+            (known("d1"), "DD", nothing, nothing),
+            (known("x"), "EE", nothing, nothing),
+            (Memory::None, "EE", nothing, nothing),
+        ];
+        for (memory, states, refused, open) in rows {
+            let seen = versions(states);
+            let found = [false, true].map(|open| label_of_unfinished(&memory, &seen, open));
+            assert_eq!(found, [refused, open], "{memory:?} {states}");
+        }
     }
 
     const RESTORE: Order = Order::Restore {

@@ -102,8 +102,13 @@ fn key(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     };
     // Replica keys and keys with imported material call it by another name.
     let is_disabled = turned_off("is_enabled") || turned_off("enabled");
+    // What is not known may be so.
+    let perhaps =
+        |path: &str| change.before(path).as_deref() == Some("true") && change.is_unknown(path);
     if change.action == Action::Update && is_disabled {
         disabled(gathered, change, &key);
+    } else if change.action == Action::Update && (perhaps("is_enabled") || perhaps("enabled")) {
+        perhaps_disabled(gathered, change, &key);
     }
     if !matters(gathered, change, &key) {
         return;
@@ -186,6 +191,28 @@ fn disabled(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
                     "Keep `is_enabled = true`, unless you want to revoke the access."
                 }
                 _ => "Keep `enabled = true`, unless you want to revoke the access.",
+            },
+        },
+    );
+}
+
+/// Whether the key stays enabled is known after the apply.
+fn perhaps_disabled(gathered: &mut Gathered<'_>, change: &ResourceChange, key: &str) {
+    let of_key = use_of(gathered, change, key);
+    gathered.say(
+        change,
+        Said {
+            id: Rule::KeyDisabled,
+            level: Level::Warning,
+            summary: format!("{} may be disabled", of_key.called("key")),
+            detail: format!(
+                "{} The plan does not show whether the key stays enabled: that is known after the apply. While a key is disabled, reads and \
+                 writes fail when the cached data keys expire.",
+                gathered.used_by(key, of_key),
+            ),
+            remedy: match change.kind.as_str() {
+                "aws_kms_key" => "Write `is_enabled = true`, unless you want to revoke the access.",
+                _ => "Write `enabled = true`, unless you want to revoke the access.",
             },
         },
     );
