@@ -288,7 +288,7 @@ impl AzureKeys {
                 subscriptions.join(" or ")
             ),
             (false, false) => format!(
-                "{} was looked for, and these subscriptions could not be searched: {}",
+                "{} was looked for, and Azure refused: {}",
                 key.vault(),
                 refused.join("; ")
             ),
