@@ -446,7 +446,10 @@ mod tests {
             ("without a refresh", [1, 0, 1], (2, 0), LESS, false),
         ];
         for (what, [come, read, leaving], (once, repeated), end, is_complete) in rows {
-            let mut shares = Shares::default();
+            let mut shares = Shares {
+                was_read: read > 0,
+                ..Shares::default()
+            };
             let name = |number: usize| format!("{number}");
             for number in 0..come {
                 shares.came.insert(name(number), policy("?", "")?);

@@ -255,7 +255,11 @@ fn what_is_not_all_is_said() {
         (130, &json!("Enabled")),
         "{report}"
     );
-    assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+    // The call has been sent, and may still take effect: a restore needs to know what was there.
+    let left = labels(&stage);
+    assert_eq!(left["dbxcmk-before"], "d2_s3", "{left}");
+    let errors = report["errors"].to_string();
+    assert!(errors.contains("may still take effect"), "{errors}");
     assert_eq!(stage.versions(), BEFORE);
 }
 
