@@ -29,6 +29,9 @@ pub struct Workspace {
     /// Its region on Google Cloud.
     #[serde(default)]
     pub location: Option<String>,
+    /// When it was made, in milliseconds since 1970.
+    #[serde(default)]
+    pub creation_time: Option<i64>,
     /// `ENTERPRISE`, `PREMIUM`, …
     #[serde(default)]
     pub pricing_tier: Option<Tier>,

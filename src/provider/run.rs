@@ -49,7 +49,7 @@ pub struct RunMemory {
     managed_configurations: Mutex<BTreeSet<String>>,
     vanished_workspaces: Mutex<BTreeSet<String>>,
     planned_configurations: Mutex<Vec<PlannedConfiguration>>,
-    rotated_away: Mutex<BTreeMap<String, i64>>,
+    rotated_away: Mutex<BTreeMap<String, BTreeMap<String, i64>>>,
     taken_away: Mutex<BTreeSet<String>>,
 }
 
@@ -101,18 +101,29 @@ impl RunMemory {
     }
 
     /// Effect: a workspace got another managed services key in the place of this one. `at`: when, in milliseconds since 1970.
-    pub fn key_was_rotated_away(&self, key: String, at: i64) {
+    pub fn key_was_rotated_away(&self, key: String, workspace: &str, at: i64) {
         let mut all = lock(&self.rotated_away);
-        let latest = all.entry(key).or_insert(at);
+        let latest = all.entry(key).or_default();
+        let latest = latest.entry(workspace.to_owned()).or_insert(at);
         *latest = at.max(*latest);
+    }
+
+    /// Which workspaces still need a key that was rotated away, and each until when, in milliseconds since 1970; as far as this run knows of
+    /// rotations.
+    pub fn former_users(&self, key: &str, now: i64) -> Vec<(String, i64)> {
+        let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).unwrap_or(i64::MAX);
+        let all = lock(&self.rotated_away);
+        let own = all.get(key).into_iter().flatten();
+        own.map(|(workspace, at)| (workspace.clone(), at.saturating_add(hours)))
+            .filter(|(_, until)| *until > now)
+            .collect()
     }
 
     /// Until when a key is still needed that was rotated away, in milliseconds since 1970; `None` when that is over, or when this run
     /// knows of no rotation.
     pub fn needed_until(&self, key: &str, now: i64) -> Option<i64> {
-        let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
-        let until = lock(&self.rotated_away).get(key)? + hours;
-        (until > now).then_some(until)
+        let users = self.former_users(key, now).into_iter();
+        users.map(|(_, until)| until).max()
     }
 
     /// Effect: a plan of this run takes permissions on a key away that no workspace has now. A binding that comes later, and whose state

@@ -330,8 +330,12 @@ fn workspaces(line: &mut impl FnMut(&str, &str), impact: &Impact) {
         );
         line(if at == 0 { "Workspaces" } else { "" }, &row);
     }
-    if let Some(until) = &impact.needed_until {
-        line("Former key", &former_key(until));
+    for (at, row) in former_key(impact)
+        .iter()
+        .flat_map(|text| text.lines())
+        .enumerate()
+    {
+        line(if at == 0 { "Former key" } else { "" }, row);
     }
     for (at, one) in impact.not_visible.iter().enumerate() {
         line(
@@ -366,6 +370,7 @@ mod tests {
             key_configurations: Vec::new(),
             workspaces: Vec::new(),
             needed_until: Some("2026-12-01T10:00:00Z".to_owned()),
+            needed_by: Vec::new(),
             not_visible: Vec::new(),
             acknowledgement: Vec::new(),
         }
@@ -400,7 +405,7 @@ mod tests {
             "Proof           1 finding\n",
             "The version 2 of K is disabled.",
             "Workspaces      none that this command can see",
-            "Former key      A workspace got another managed services key",
+            "Former key      It was the managed services key of a workspace in the last 24 hours.",
             "until 2026-12-01T10:00:00Z at least",
         ] {
             assert!(text.contains(words), "{words} is missing in:\n{text}");

@@ -1,10 +1,14 @@
 //! Who may use a key, as its vault decides it. Sources: Azure RBAC documentation ("multiple role assignments are additive", deny
 //! assignments take precedence, conditions); Key Vault documentation ("access policies are ignored with RBAC").
 
+use std::collections::BTreeSet;
+
 use super::facts::{AccessModel, Assignment, DenyAssignment, Vault, VaultKeyFacts};
 use crate::preflight::Fact;
-use crate::requirements::azure::{Rights, rights_by_policy};
-use crate::vocabulary::azure::PrincipalId;
+use crate::requirements::azure::{
+    ENCRYPTION_USER, HSM_ENCRYPTION_USER, Rights, rights_by_policy, role_name,
+};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 
 /// The object id that stands for everybody in deny assignments. Source: Azure RBAC documentation, "All principals".
 const EVERYBODY: &str = "00000000-0000-0000-0000-000000000000";
@@ -128,6 +132,51 @@ pub fn access(facts: &VaultKeyFacts, vault: &Vault, principal: &PrincipalId) -> 
             }
         }
     }
+}
+
+/// Who cannot use the key any more when this provider takes its access from these principals. Whom that takes nothing from, and who has the key
+/// from elsewhere, stays as before; what cannot be read counts as taken.
+pub fn lost_without(
+    facts: &VaultKeyFacts,
+    principals: &BTreeSet<PrincipalId>,
+) -> BTreeSet<PrincipalId> {
+    let Fact::Known(vault) = &facts.vault else {
+        return principals.clone();
+    };
+    let is_lost = |principal: &&PrincipalId| {
+        let id = principal.to_string();
+        match (&vault.access, facts.assignments.get(*principal)) {
+            // The permissions that Databricks needs are taken as a whole.
+            (AccessModel::AccessPolicies(policies), _) => policies
+                .iter()
+                .any(|policy| policy.principal.eq_ignore_ascii_case(&id)),
+            (_, Some(Fact::Known(all))) => {
+                let others: Vec<Assignment> = all
+                    .iter()
+                    .filter(|one| !may_be_own(one, &facts.id))
+                    .cloned()
+                    .collect();
+                others.len() != all.len() && by_assignments(&others) != Access::Granted
+            }
+            _ => true,
+        }
+    };
+    principals.iter().filter(is_lost).cloned().collect()
+}
+
+/// Whether an assignment can be the one of this provider: its role, at the key, to the principal itself.
+fn may_be_own(one: &Assignment, key: &VaultKeyId) -> bool {
+    let is_role = [ENCRYPTION_USER, HSM_ENCRYPTION_USER]
+        .iter()
+        .any(|id| one.role == **id || role_name(id) == Some(one.role.as_str()));
+    let (scope, name) = (
+        one.scope.to_ascii_lowercase(),
+        key.name().to_ascii_lowercase(),
+    );
+    is_role
+        && scope.ends_with(&format!("keys/{name}"))
+        && one.group.is_none()
+        && one.condition.is_none()
 }
 
 /// What grants a principal the use of a key: roles with their scope, or the access policy of the vault.

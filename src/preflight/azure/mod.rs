@@ -9,7 +9,7 @@ mod unseen;
 mod versions;
 mod workspace;
 
-pub use access::{Access, access, granted_by};
+pub use access::{Access, access, granted_by, lost_without};
 pub use facts::{
     Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
     PlannedAccess, Vault, VaultKey, VaultKeyFacts,

@@ -884,3 +884,57 @@ fn what_a_vault_lacks_weighs_by_what_the_key_is_for() -> Outcome {
     );
     Ok(())
 }
+
+/// Each row: the scopes at which the principal has its role, whether the vault has an access policy for it instead, and whether it loses the
+/// key when this provider takes its access.
+#[test]
+fn only_who_has_the_key_from_nowhere_else_loses_it() -> Outcome {
+    const KEY: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/Vaults/acme/keys/lake";
+    let at = |scope: &str| Assignment {
+        scope: scope.to_owned(),
+        ..assignment(ENCRYPTION_USER)
+    };
+    let group = Assignment {
+        group: Some("g".to_owned()),
+        ..at(KEY)
+    };
+    let rows = [
+        ("nothing else gives it", vec![at(KEY)], true),
+        (
+            "the subscription gives it",
+            vec![at(KEY), at("/subscriptions/s")],
+            false,
+        ),
+        ("a group gives it", vec![at(KEY), group], false),
+        ("nothing is taken", vec![at("/subscriptions/s")], false),
+        ("nothing was there", vec![], false),
+    ];
+    let principal: std::collections::BTreeSet<PrincipalId> = [principal_id()?].into();
+    for (what, all, is_lost) in rows {
+        let mut facts = good()?;
+        facts.assignments = assigned(all)?;
+        assert_eq!(
+            !lost_without(&facts, &principal).is_empty(),
+            is_lost,
+            "{what}"
+        );
+    }
+    let mut facts = good()?;
+    facts.assignments = [(principal_id()?, unread())].into();
+    assert_eq!(lost_without(&facts, &principal), principal, "not read");
+    for (own, is_lost) in [
+        (principal_id()?.to_string(), true),
+        ("other".to_owned(), false),
+    ] {
+        let mut facts = good()?;
+        if let Fact::Known(vault) = &mut facts.vault {
+            vault.access = AccessModel::AccessPolicies(vec![AccessPolicy {
+                principal: own,
+                keys: vec!["get".to_owned()],
+            }]);
+        }
+        assert_eq!(!lost_without(&facts, &principal).is_empty(), is_lost);
+    }
+    Ok(())
+}

@@ -1,10 +1,12 @@
 //! Who may encrypt and decrypt with a key, as the allow policies from the key upward say. Sources: IAM documentation, "Policy
 //! inheritance" (the effective policy is the union), and "IAM roles reference".
 
+use std::collections::BTreeSet;
+
 use super::condition::{Holds, holds};
 use super::facts::{Binding, CryptoKeyFacts, IamCondition};
 use crate::preflight::Fact;
-use crate::requirements::gcp::{Rights, rights_of};
+use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Rights, rights_of};
 use crate::vocabulary::gcp::ServiceAccount;
 
 /// Whether somebody may encrypt and decrypt.
@@ -181,6 +183,39 @@ pub fn granted_by(facts: &CryptoKeyFacts, account: &ServiceAccount, encrypt: boo
         }
     }
     all
+}
+
+/// Who cannot use the key any more when the role of this provider is taken from these members at the key itself. Whom that takes nothing from,
+/// and who has it from elsewhere, stays as before; what cannot be read there counts as taken.
+pub fn lost_without(facts: &CryptoKeyFacts, members: &BTreeSet<String>) -> BTreeSet<String> {
+    let Some(Fact::Known(own)) = facts.policies.first().map(|level| &level.bindings) else {
+        return members.clone();
+    };
+    let is_own =
+        |binding: &Binding| binding.role == ENCRYPTER_DECRYPTER && binding.condition.is_none();
+    let has_it = |member: &&String| {
+        let mut own = own.iter().filter(|binding| is_own(binding));
+        own.any(|binding| binding.members.contains(*member))
+    };
+    let mut after = CryptoKeyFacts {
+        planned: None,
+        ..facts.clone()
+    };
+    if let Some(Fact::Known(own)) = after.policies.first_mut().map(|level| &mut level.bindings) {
+        let taken = own.iter_mut().filter(|binding| is_own(binding));
+        taken.for_each(|binding| binding.members.retain(|one| !members.contains(one)));
+    }
+    let is_lost = |member: &&String| {
+        let account = account_of(member);
+        account.is_none_or(|account| access(&after, &account) != Access::Granted)
+    };
+    let taken = members.iter().filter(has_it).filter(is_lost);
+    taken.cloned().collect()
+}
+
+/// The service account that a member of a policy is.
+pub fn account_of(member: &str) -> Option<ServiceAccount> {
+    member.strip_prefix("serviceAccount:")?.parse().ok()
 }
 
 fn bindings(facts: &CryptoKeyFacts) -> impl Iterator<Item = &Binding> {

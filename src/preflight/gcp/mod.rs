@@ -9,7 +9,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-pub use access::{Access, access, granted_by};
+pub use access::{Access, access, account_of, granted_by, lost_without};
 pub use deny::{Denial, denied_by};
 pub use facts::{
     Binding, CryptoKey, CryptoKeyFacts, CryptoKeyVersion, DenyLevel, DenyRule, IamCondition,

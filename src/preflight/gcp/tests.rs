@@ -646,3 +646,66 @@ fn what_the_same_plan_grants_counts() -> Outcome {
     assert_eq!(judge(&found, &question(Stage::Plan)?), []);
     Ok(())
 }
+
+/// Each row: the bindings of the key, those of the key ring, from whom the role is taken at the key, and who cannot use it any more.
+#[test]
+fn only_who_has_the_key_from_nowhere_else_loses_it() -> Outcome {
+    let member = |email: &str| format!("serviceAccount:{email}");
+    let both = || vec![binding(ENCRYPTER_DECRYPTER, &[DATABRICKS, COMPUTE])];
+    let one = || vec![binding(ENCRYPTER_DECRYPTER, &[COMPUTE])];
+    let mut everyone = binding("roles/owner", &[]);
+    everyone.role = ENCRYPTER_DECRYPTER.to_owned();
+    everyone.members = vec!["allAuthenticatedUsers".to_owned()];
+    let pair = || {
+        vec![
+            binding("roles/cloudkms.cryptoKeyEncrypter", &[DATABRICKS]),
+            binding("roles/cloudkms.cryptoKeyDecrypter", &[DATABRICKS]),
+        ]
+    };
+    let rows = [
+        (
+            "nobody else gives it",
+            both(),
+            vec![],
+            vec![DATABRICKS, COMPUTE],
+        ),
+        ("the ring gives it to one", both(), one(), vec![DATABRICKS]),
+        ("the ring gives it to both", both(), both(), vec![]),
+        (
+            "everybody has it",
+            [both(), vec![everyone]].concat(),
+            vec![],
+            vec![],
+        ),
+        ("nothing is taken", vec![], vec![], vec![]),
+        (
+            "another role at the key",
+            [both(), pair()].concat(),
+            vec![],
+            vec![COMPUTE],
+        ),
+    ];
+    let taken = [member(DATABRICKS), member(COMPUTE)].into();
+    for (what, key, ring, lost) in rows {
+        let mut facts = facts(key)?;
+        facts.policies.push(PolicyLevel {
+            of: "the key ring".to_owned(),
+            bindings: Fact::Known(ring),
+        });
+        facts.planned = Some(PlannedMembers {
+            members: vec![DATABRICKS.parse()?],
+            ..PlannedMembers::default()
+        });
+        let lost = lost.into_iter().map(member).collect();
+        assert_eq!(lost_without(&facts, &taken), lost, "{what}");
+    }
+    let mut unread = facts(both())?;
+    unread.policies[0].bindings = Fact::Unreadable(Unreadable {
+        permission: None,
+        reason: "no".to_owned(),
+        remedy: None,
+        is_missing: false,
+    });
+    assert_eq!(lost_without(&unread, &taken), taken);
+    Ok(())
+}

@@ -36,6 +36,7 @@ pub struct RevocationImpactModel {
     pub restorable_until: Attr<String>,
     pub disabled_since: Attr<String>,
     pub needed_until: Attr<String>,
+    pub needed_by: Attr<Vec<Attr<FormerUserModel>>>,
     pub versions: Attr<Vec<Attr<VersionModel>>>,
     pub key_configurations: Attr<Vec<Attr<ConfigurationModel>>>,
     pub workspaces: Attr<Vec<Attr<WorkspaceModel>>>,
@@ -75,6 +76,16 @@ pub struct WorkspaceModel {
     pub data_that_stops: Attr<Vec<Attr<String>>>,
     pub compute_that_stops: Attr<Vec<Attr<String>>>,
     pub goes_on: Attr<Vec<Attr<GoesOnModel>>>,
+}
+
+/// A workspace that may need the key as its former one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct FormerUserModel {
+    pub workspace_id: Attr<String>,
+    pub name: Attr<String>,
+    pub key_configuration_id: Attr<String>,
+    pub needed_until: Attr<String>,
 }
 
 /// What goes on for a while.
@@ -142,6 +153,18 @@ impl DataSource for RevocationImpactDataSource {
             computed("what", "What may use the key."),
             computed("why", "Reason why it is not visible."),
         ];
+        let former_user = vec![
+            computed("workspace_id", "ID of the workspace."),
+            computed("name", "Name of the workspace."),
+            computed(
+                "key_configuration_id",
+                "ID of the key configuration that it has for managed services now.",
+            ),
+            computed(
+                "needed_until",
+                "Earliest time at which it no longer needs this key (RFC 3339).",
+            ),
+        ];
         let version = vec![
             computed("version", "Number of the version on Google Cloud, name of the version on Azure."),
             computed("state", "State of the version, as the cloud names it."),
@@ -170,6 +193,10 @@ impl DataSource for RevocationImpactDataSource {
                 "After a rotation of managed services, Databricks needs the former key for 24 hours. Earliest time at which it is no longer \
                  needed (RFC 3339); null when no rotation of the last 24 hours is visible. Workspaces that use the key now need it \
                  without an end: see `workspaces`. Azure shows none: see `not_visible`.",
+            ),
+            Attribute::nested("needed_by", Nesting::List, former_user).computed().describe(
+                "Workspaces that may have had the key until a rotation of the last 24 hours. The account does not show former keys: a workspace \
+                 whose first key is that new is here too, unless the account shows that it never had this one.",
             ),
             Attribute::nested("versions", Nesting::List, version)
                 .computed()
@@ -286,6 +313,12 @@ fn show(model: &mut RevocationImpactModel, found: Impact) {
     model.restorable_until = found.deletion_date.into();
     model.disabled_since = found.disabled_since.into();
     model.needed_until = found.needed_until.into();
+    model.needed_by = list(found.needed_by.into_iter().map(|one| FormerUserModel {
+        workspace_id: text(&one.workspace_id),
+        name: text(&one.name),
+        key_configuration_id: text(&one.key_configuration_id),
+        needed_until: text(&one.needed_until),
+    }));
     model.versions = list(found.versions.into_iter().map(version));
     model.key_configurations =
         list(

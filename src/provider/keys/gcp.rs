@@ -123,6 +123,14 @@ impl GcpKeys {
         CryptoKeyFacts { planned, ..read }
     }
 
+    /// What is known of a key for whoever takes access away: read once in a run for a plan, and now for an apply.
+    pub async fn facts_at(&self, key: &CryptoKeyName, stage: Stage) -> CryptoKeyFacts {
+        if stage == Stage::Apply {
+            self.forget(key);
+        }
+        self.facts_for_plan(key).await
+    }
+
     /// What is above the key rings of a project, read once in a run.
     async fn above(&self, key: &CryptoKeyName) -> Above {
         let project = key.project();

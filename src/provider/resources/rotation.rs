@@ -23,14 +23,14 @@ struct Rotation {
 }
 
 /// Remembers the key that a rotation has taken from a workspace.
-pub(super) fn remember_former(cx: &Context<Client>, key: String) {
+pub(super) fn remember_former(cx: &Context<Client>, workspace: &str, key: String) {
     let at = now_in_milliseconds();
     let rotation = Rotation {
         key: key.clone(),
         at,
     };
     cx.set_private(ROTATED, &rotation);
-    cx.client().run().key_was_rotated_away(key, at);
+    cx.client().run().key_was_rotated_away(key, workspace, at);
 }
 
 /// Tells the run what the state of a binding says of its last rotation.
@@ -44,7 +44,7 @@ pub(super) fn recall_former(cx: &Context<Client>, workspace: &str) -> Result<(),
         return Ok(());
     };
     let run = cx.client().run();
-    run.key_was_rotated_away(key.clone(), at);
+    run.key_was_rotated_away(key.clone(), workspace, at);
     match run.is_taken_away(&key) {
         true => refuse(cx, &key, Some(AT_THE_BINDING)),
         false => Ok(()),
@@ -88,11 +88,14 @@ fn refuse(cx: &Context<Client>, key: &str, way_out: Option<&str>) -> Result<(), 
         Some(way_out) => format!("Apply this change after {until}. {way_out}"),
         None => format!("That is until {until}."),
     };
+    let users = run.former_users(key, now_in_milliseconds()).into_iter();
+    let names: Vec<String> = users.map(|(workspace, _)| workspace).collect();
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
-            "This plan takes permissions on {key} away. It was the managed services key of a workspace until less than 24 hours ago, and \
-             Databricks needs it for 24 hours.\n\n{advice}"
+            "This plan takes permissions on {key} away. It was the managed services key of the workspace {} until less than 24 hours ago, and \
+             Databricks needs it for 24 hours.\n\n{advice}",
+            names.join(" and of ")
         ),
     )
     .into())

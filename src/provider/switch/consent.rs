@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Impact, KeyStatus, Order};
+use super::{Impact, KeyStatus, Order, former_key};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// What was said.
@@ -38,13 +38,12 @@ pub fn consented(
     how_to_paste: impl Fn(&[String]) -> String,
 ) -> Result<(), Diagnostics> {
     acknowledged(impact, consent.workspaces, how_to_paste)?;
-    if let (Some(until), false) = (&impact.needed_until, consent.former_key) {
+    if let (Some(former), false) = (former_key(impact), consent.former_key) {
         return Err(Diagnostic::error(
             "Databricks may still need this former key",
             format!(
-                "A workspace got another managed services key in the last 24 hours. If {} was its former key, Databricks needs it until {until} \
-                 at least: what it has not encrypted again cannot be read without it. Nothing was changed.\n\nWait until then. To take the key \
-                 away now all the same, add {}.",
+                "{}: {former}\n\nWhat Databricks has not encrypted again cannot be read without the former key. Nothing was changed.\n\nWait \
+                 until then. To take the key away now all the same, add {}.",
                 impact.key, flags.former_key
             ),
         )
@@ -175,6 +174,7 @@ mod tests {
                 })
                 .collect(),
             needed_until: needed_until.map(str::to_owned),
+            needed_by: Vec::new(),
             not_visible: Vec::new(),
             acknowledgement: workspaces.iter().map(|id| (*id).to_owned()).collect(),
         }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use super::former::{FormerUser, former_users, last_of};
 use super::{KeyStatus, VersionStatus};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
@@ -13,7 +14,7 @@ use crate::provider::diagnose;
 use crate::provider::keys::{AnyKey, AzureUser, key_of};
 use crate::provider::moments::{self, now_in_milliseconds};
 use crate::requirements::coverage::WorkspaceKeys;
-use crate::requirements::revocation::{NEEDED_AFTER_ROTATION, without_key};
+use crate::requirements::revocation::without_key;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Cloud, Key, UseCase, WorkspaceId};
 use tfplugin::diagnostics::Diagnostics;
@@ -87,6 +88,8 @@ pub struct Impact {
     pub workspaces: Vec<AffectedWorkspace>,
     /// Until when a workspace that had the key before a rotation, and has another one now, may still need it (RFC 3339), whoever else uses the key.
     pub needed_until: Option<String>,
+    /// Which workspaces that may be, as far as the account shows them.
+    pub needed_by: Vec<FormerUser>,
     /// What cannot be seen.
     pub not_visible: Vec<NotVisible>,
     /// The ids of the workspaces that stop, to be acknowledged.
@@ -216,6 +219,7 @@ async fn impact_on_azure(
             .collect(),
         workspaces,
         needed_until: None,
+        needed_by: Vec::new(),
         not_visible,
     })
 }
@@ -315,51 +319,6 @@ impl<'a> Users<'a> {
             ..stopping(&cloud, keys)
         }
     }
-
-    /// Until when a workspace may still need the key because another one took its place: 24 hours after the newest managed services
-    /// configuration that a workspace has instead. A workspace that has the key for managed services now is not asked: it needs it without an
-    /// end. `now` and the answer in milliseconds since 1970. The account shows when a configuration was made, and not when it was
-    /// attached, so this is the least.
-    fn needed_until(
-        &self,
-        configurations: &BTreeMap<String, KeyConfiguration>,
-        workspaces: &BTreeMap<WorkspaceId, Workspace>,
-        now: i64,
-    ) -> Option<i64> {
-        let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).ok()?;
-        let oldest = self
-            .configurations
-            .iter()
-            .filter(|one| one.is_for(UseCase::ManagedServices))
-            .filter_map(|one| one.creation_time)
-            .min()?;
-        workspaces
-            .values()
-            .filter_map(|workspace| match workspace.key(UseCase::ManagedServices) {
-                AttachedKey::Known(id) => configurations.get(id.as_str()),
-                _ => None,
-            })
-            .filter(|one| {
-                let mut own = self.configurations.iter();
-                !own.any(|of_key| of_key.customer_managed_key_id == one.customer_managed_key_id)
-            })
-            .filter_map(|one| one.creation_time)
-            .filter(|created| *created > oldest)
-            .map(|created| created + hours)
-            .filter(|until| *until > now)
-            .max()
-    }
-}
-
-/// Until when a workspace may still need a key because another one took its place, as far as the account shows it. `now` and the answer
-/// in milliseconds since 1970.
-pub fn needed_until(
-    key: &Key,
-    configurations: &BTreeMap<String, KeyConfiguration>,
-    workspaces: &BTreeMap<WorkspaceId, Workspace>,
-    now: i64,
-) -> Option<i64> {
-    Users::of(key, configurations, workspaces).needed_until(configurations, workspaces, now)
 }
 
 /// What stops when a key is taken away, read now.
@@ -412,10 +371,10 @@ pub async fn impact(
         .map(|workspace| users.affected(workspace))
         .collect();
     let now = now_in_milliseconds();
-    let shown = users.needed_until(&configurations, &workspaces, now);
+    let needed_by = former_users(&name, &configurations, &workspaces, now);
     // Within Terraform, the states of bindings may know more than the account shows.
     let remembered = client.run().needed_until(name.as_str(), now);
-    let until = shown.max(remembered);
+    let remembered = remembered.and_then(moments::until);
     Ok(Impact {
         key: name.to_string(),
         state: status.state.to_string(),
@@ -435,83 +394,8 @@ pub async fn impact(
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces: affected,
-        needed_until: until.and_then(moments::until),
+        needed_until: last_of(&needed_by).max(remembered),
+        needed_by,
         not_visible: users.not_visible,
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value as Json, json};
-
-    use super::*;
-
-    const HOUR: i64 = 3_600_000;
-    const NOW: i64 = 1_000 * HOUR;
-    /// The key that is asked about, and the newer one.
-    const KEYS: [&str; 2] = [
-        "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-        "arn:aws:kms:eu-central-1:123456789012:key/2234abcd-12ab-34cd-56ef-1234567890ab",
-    ];
-    const OWN: &str = "c1000000-0000-4000-8000-000000000001";
-    const NEWER: &str = "c1000000-0000-4000-8000-000000000002";
-
-    fn configuration(id: &str, key: &str, created: i64) -> Json {
-        json!({
-            "customer_managed_key_id": id,
-            "creation_time": created,
-            "use_cases": ["MANAGED_SERVICES", "STORAGE"],
-            "aws_key_info": { "key_arn": key },
-        })
-    }
-
-    /// Each row: for each workspace its keys for managed services and for storage, how long ago the newer configuration was made, and whether the
-    /// older key may still be needed by who has it no more, and the newer one.
-    #[test]
-    fn a_rotation_counts_for_each_workspace_that_has_another_key_now()
-    -> Result<(), serde_json::Error> {
-        let (own, newer) = (Some(OWN), Some(NEWER));
-        type Row<'a> = (&'a [(Option<&'a str>, Option<&'a str>)], i64, bool);
-        let rows: [Row<'_>; 8] = [
-            (&[(newer, None)], 1, true),
-            (&[(newer, None)], 25, false),
-            (&[(own, None)], 1, false),
-            (&[(None, None)], 1, false),
-            // Whoever else uses the key, and for whatever.
-            (&[(newer, None), (own, None)], 1, true),
-            (&[(newer, None), (None, own)], 1, true),
-            (&[(newer, own)], 1, true),
-            (&[(own, newer)], 1, false),
-        ];
-        for (keys, hours, is_needed) in rows {
-            let all = [
-                configuration(OWN, KEYS[0], NOW - 900 * HOUR),
-                configuration(NEWER, KEYS[1], NOW - hours * HOUR),
-            ];
-            let mut configurations = BTreeMap::new();
-            for one in all {
-                let one: KeyConfiguration = serde_json::from_value(one)?;
-                configurations.insert(one.customer_managed_key_id.clone(), one);
-            }
-            let mut workspaces = BTreeMap::new();
-            for (at, (services, storage)) in keys.iter().enumerate() {
-                let one: Workspace = serde_json::from_value(json!({
-                    "workspace_id": at + 1,
-                    "workspace_name": "lakehouse",
-                    "managed_services_customer_managed_key_id": services,
-                    "storage_customer_managed_key_id": storage,
-                }))?;
-                workspaces.insert(one.workspace_id, one);
-            }
-            let until = |key: &str| {
-                let key = key.parse::<crate::vocabulary::aws::KeyArn>().ok()?;
-                needed_until(&key.into(), &configurations, &workspaces, NOW)
-            };
-            let expected = is_needed.then_some(NOW + (24 - hours) * HOUR);
-            assert_eq!(until(KEYS[0]), expected, "{keys:?} {hours}");
-            // The newest key is the former one of nobody.
-            assert_eq!(until(KEYS[1]), None, "{keys:?} {hours}");
-        }
-        Ok(())
-    }
 }

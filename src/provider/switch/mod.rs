@@ -7,6 +7,7 @@ pub mod aws;
 pub mod azure;
 mod consent;
 mod desk;
+mod former;
 pub mod gcp;
 mod impact;
 mod record;
@@ -15,7 +16,8 @@ mod words;
 
 pub use consent::{Consent, Flags, consented, hold};
 pub use desk::{Connection, Endpoints, KillSwitch};
-pub use impact::{AffectedWorkspace, Impact, NotVisible, impact, needed_until};
+pub use former::{FormerUser, NOT_TOLD, former_users, last_of};
+pub use impact::{AffectedWorkspace, Impact, NotVisible, impact};
 pub use recovery::{judge_restored, wait_for_workspaces};
 pub use words::{former_key, in_words, is_off, state_in_words, version_in_words};
 

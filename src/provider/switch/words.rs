@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Impact, Order, VersionStatus};
+use super::{FormerUser, Impact, NOT_TOLD, Order, VersionStatus};
 
 /// What an order stops, in words.
 pub fn in_words(order: Order, found: &Impact) -> String {
@@ -56,8 +56,8 @@ pub fn in_words(order: Order, found: &Impact) -> String {
             );
         }
     }
-    if let Some(until) = &found.needed_until {
-        let _ = write!(text, "\n\n{}", former_key(until));
+    if let Some(former) = former_key(found) {
+        let _ = write!(text, "\n\n{former}");
     }
     if !found.not_visible.is_empty() {
         text.push_str("\n\nNot visible:");
@@ -98,12 +98,20 @@ pub fn state_in_words(state: &str, versions: &[VersionStatus]) -> String {
     }
 }
 
-/// What a rotation means for the former key.
-pub fn former_key(until: &str) -> String {
-    format!(
-        "A workspace got another managed services key in the last 24 hours. If this key was its former one, Databricks needs this key until \
-         {until} at least."
-    )
+/// What a rotation means for the former key, and for whom.
+pub fn former_key(found: &Impact) -> Option<String> {
+    let until = found.needed_until.as_ref()?;
+    if found.needed_by.is_empty() {
+        return Some(format!(
+            "It was the managed services key of a workspace in the last 24 hours. Databricks needs it until {until} at least."
+        ));
+    }
+    let lines: Vec<String> = found.needed_by.iter().map(FormerUser::in_words).collect();
+    Some(format!(
+        "These workspaces got another managed services key in the last 24 hours. If this key was the former one of one of them, Databricks needs \
+         it until {until} at least:\n{}\n{NOT_TOLD}",
+        lines.join("\n")
+    ))
 }
 
 /// A version in one line.
@@ -150,6 +158,39 @@ mod tests {
             deletion_date: None,
             disabled_since: None,
             used_by: used_by.iter().map(|one| (*one).to_owned()).collect(),
+        }
+    }
+
+    /// A former key names who may need it, and why.
+    #[test]
+    fn a_former_key_names_the_workspaces() {
+        let mut found = Impact {
+            key: "K".to_owned(),
+            state: "Enabled".to_owned(),
+            deletion_date: None,
+            disabled_since: None,
+            versions: Vec::new(),
+            key_configurations: Vec::new(),
+            workspaces: Vec::new(),
+            needed_until: None,
+            needed_by: Vec::new(),
+            not_visible: Vec::new(),
+            acknowledgement: Vec::new(),
+        };
+        assert_eq!(former_key(&found), None);
+        found.needed_until = Some("2026-12-01T10:00:00Z".to_owned());
+        found.needed_by = vec![FormerUser {
+            workspace_id: "4567".to_owned(),
+            name: "lakehouse".to_owned(),
+            key_configuration_id: "c1".to_owned(),
+            needed_until: "2026-12-01T10:00:00Z".to_owned(),
+        }];
+        let text = in_words(Order::Disable, &found);
+        for words in [
+            "4567 (\"lakehouse\") has the key configuration c1: until 2026-12-01T10:00:00Z",
+            "the first key of a workspace",
+        ] {
+            assert!(text.contains(words), "{text}");
         }
     }
 

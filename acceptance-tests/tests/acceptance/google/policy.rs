@@ -452,8 +452,19 @@ fn what_others_want_stays() {
     stage.configure(&format!("{renamed}{twin}"));
     stage.workdir.apply();
     stage.configure(&renamed);
-    stage.workdir.apply();
+    let run = stage.workdir.apply();
     assert_eq!((stage.members(KEY, ROLE), sets()), (before, set));
+    // What the twin found there is needed: nobody is told to remove it.
+    let stays = run.warning("Members that this resource did not add stay in the IAM policy");
+    assert!(
+        stays
+            .detail
+            .contains("another dbxcmk_key_policy of this key and workspaces")
+            && stays.detail.contains(&gcp::WORKSPACE.to_string())
+            && !stays.detail.contains("remove-iam-policy-binding"),
+        "{}",
+        stays.detail
+    );
     // Another key, while the workspace uses this one.
     let name = gcp::WORKSPACE.to_string();
     let head = "dbxcmk_key_policy\" \"renamed\" {";
@@ -484,7 +495,30 @@ fn what_others_want_stays() {
     let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
     let warning = run.warning("Workspaces cannot use the key lakehouse/cryptoKeys/main");
     assert!(warning.detail.contains(&name), "{}", warning.detail);
+    // The key ring grants it as well: nobody loses the key, neither now nor when this resource goes.
+    let (ring, _) = KEY.split_once("/cryptoKeys").unwrap();
     stage.google(|google| {
+        let policy = google.policies.entry(ring.to_owned()).or_default();
+        policy
+            .fields
+            .insert("bindings".to_owned(), live["bindings"].clone());
+    });
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    let warning = run.warning("Access to the key lakehouse/cryptoKeys/main comes from elsewhere");
+    assert!(
+        warning.detail.contains("on the key ring"),
+        "{}",
+        warning.detail
+    );
+    assert!(
+        !run.shown().contains("cannot use the key"),
+        "{}",
+        run.shown()
+    );
+    stage.configure(&without_policy(&renamed));
+    stage.workdir.plan();
+    stage.google(|google| {
+        google.policies.remove(ring);
         let policy = google.policies.entry(KEY.to_owned()).or_default();
         policy
             .fields
@@ -494,12 +528,15 @@ fn what_others_want_stays() {
     stage.configure(&forced);
     let run = stage.workdir.apply();
     run.warning("Workspaces can lose access to the key lakehouse/cryptoKeys/main");
-    let (first, rest) = forced.split_once("resource \"dbxcmk_key_policy\"").unwrap();
-    let (_, rest) = rest.split_once("\nresource ").unwrap();
-    let gone = format!("{first}resource {rest}")
-        .replace("  depends_on = [dbxcmk_key_policy.renamed]\n", "");
-    stage.configure(&gone);
+    stage.configure(&without_policy(&forced));
     let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
     let warning = run.warning("Workspaces lose access to the key lakehouse/cryptoKeys/main");
     assert!(warning.detail.contains(&name), "{}", warning.detail);
+}
+
+/// The configuration without its key policy.
+fn without_policy(all: &str) -> String {
+    let (first, rest) = all.split_once("resource \"dbxcmk_key_policy\"").unwrap();
+    let (_, rest) = rest.split_once("\nresource ").unwrap();
+    format!("{first}resource {rest}").replace("  depends_on = [dbxcmk_key_policy.renamed]\n", "")
 }

@@ -6,9 +6,9 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{Case, key_of};
-use crate::provider::moments::{self, now_in_milliseconds};
+use crate::provider::moments::now_in_milliseconds;
 use crate::provider::resources::rotation::refuse_to_take_former;
-use crate::provider::switch::needed_until;
+use crate::provider::switch::{FormerUser, NOT_TOLD, former_users, last_of};
 use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -127,29 +127,30 @@ pub(super) async fn refuse_after_rotation(
     let failed = |error| diagnose::account(UNKNOWN_USERS, &error);
     let configurations = client.reads().configurations(account).await;
     let workspaces = client.reads().workspaces(account).await;
-    let shown = needed_until(
+    let users = former_users(
         key,
         &*configurations.map_err(failed)?,
         &*workspaces.map_err(failed)?,
         now,
     );
     // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
-    let Some(until) = shown.and_then(moments::until) else {
+    let Some(until) = last_of(&users) else {
         return refuse_to_take_former(cx, key.as_str(), stage, is_said);
     };
     let advice = match is_said {
         true => format!("That is until {until}."),
         false => format!(
-            "Apply this change after {until}. To remove the permissions now all the same, set `force_destroy = true` in this resource and apply \
-             that before."
+            "Apply this change after {until}. If none of these workspaces had this key, or to remove the permissions now all the same, set \
+             `force_destroy = true` in this resource and apply that before."
         ),
     };
+    let lines: Vec<String> = users.iter().map(FormerUser::in_words).collect();
     Err(Diagnostic::error(
         "Databricks still needs the former key",
         format!(
-            "{what} would take permissions on {key} away. A key configuration that a workspace has for managed services was created less than \
-             24 hours ago. The account does not tell whether that is the first key of the workspace or a rotation. If this is its former key, \
-             Databricks needs it for 24 hours.\n\n{advice}"
+            "{what} would take permissions on {key} away. These workspaces have another managed services key, whose configuration was created \
+             less than 24 hours ago:\n{}\n\nIf this is the former key of one of them, Databricks needs it until then. {NOT_TOLD}\n\n{advice}",
+            lines.join("\n")
         ),
     )
     .into())

@@ -280,6 +280,72 @@ pub(super) fn wants(
     cx.client().keys().shares().wants(name(cx), policy);
 }
 
+/// What was there before a key policy came, and stays when it goes.
+pub(super) struct NotAdded<'a> {
+    /// The summary, as `Members that this resource did not add stay in the IAM policy`.
+    pub(super) summary: &'a str,
+    /// What it is, in the plural.
+    pub(super) noun: &'a str,
+    /// All of it.
+    pub(super) items: &'a BTreeSet<String>,
+    /// What of it other key policies want.
+    pub(super) of_others: &'a BTreeSet<String>,
+    /// The workspaces that need some of it, one line each.
+    pub(super) users: &'a [String],
+    /// How to take it away; an empty text where that is not known.
+    pub(super) removal: String,
+}
+
+/// Says what stays because this resource did not add it. What others need comes without advice to remove it.
+pub(super) fn warn_of_not_added(
+    cx: &Context<Client>,
+    key: &Key,
+    left: &NotAdded<'_>,
+    in_words: impl Fn(&BTreeSet<String>) -> Vec<String>,
+) {
+    if let Some(detail) = not_added(key, left, in_words) {
+        cx.warn(Diagnostic::warning(left.summary.to_owned(), detail).about(key.short()));
+    }
+}
+
+fn not_added(
+    key: &Key,
+    left: &NotAdded<'_>,
+    in_words: impl Fn(&BTreeSet<String>) -> Vec<String>,
+) -> Option<String> {
+    let is_needed = |one: &&String| !left.users.is_empty() || left.of_others.contains(*one);
+    let (needed, free): (BTreeSet<String>, BTreeSet<String>) =
+        left.items.iter().cloned().partition(|one| is_needed(&one));
+    let mut parts = Vec::new();
+    if !needed.is_empty() {
+        let why = match (left.users.is_empty(), needed.is_disjoint(left.of_others)) {
+            (true, _) => "another dbxcmk_key_policy of this key needs them".to_owned(),
+            (false, true) => format!("workspaces use the key:\n{}", left.users.join("\n")),
+            (false, false) => format!(
+                "another dbxcmk_key_policy of this key and workspaces need them:\n{}",
+                left.users.join("\n")
+            ),
+        };
+        parts.push(format!(
+            "These {} of {key} stay:\n{}\n\nKeep them, because {why}",
+            left.noun,
+            in_words(&needed).join("\n")
+        ));
+    }
+    if !free.is_empty() {
+        parts.push(format!(
+            "As far as the state says, these {} of {key} were there before, from Databricks, somebody else, or a dbxcmk_key_policy that is gone:\n{}{}",
+            left.noun,
+            in_words(&free).join("\n"),
+            match left.removal.is_empty() {
+                true => String::new(),
+                false => format!("\n\n{}", left.removal),
+            }
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n\n"))
+}
+
 /// Effect: the object stays, so nothing is noted for its end.
 pub(super) fn stays(cx: &Context<Client>) {
     if matches!(cx.private::<Kept>(KEPT), Ok(None)) {
@@ -344,9 +410,59 @@ pub(super) fn cut_off(cx: &Context<Client>, key: &Key, what: &[String], workspac
     ));
 }
 
+/// Says that access is gone here, and comes from elsewhere. `what`: who has it from where, one line each.
+pub(super) fn has_it_elsewhere(cx: &Context<Client>, key: &Key, what: &[String]) {
+    if what.is_empty() {
+        return;
+    }
+    cx.warn(Diagnostic::warning(
+        format!("Access to the key {} comes from elsewhere", key.short()),
+        format!(
+            "Somebody removed access to {key} that this resource manages. These have it all the same, so that no workspace loses the key:\n{}\n\nApply to \
+             restore it. If the access is to come from there only, remove it from the configuration of this resource.",
+            what.join("\n")
+        ),
+    ));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each row: what other key policies want, which workspaces use the key, and whether something is kept, and something may be removed.
+    #[test]
+    fn nothing_is_advised_against_what_is_needed() -> Result<(), Box<dyn std::error::Error>> {
+        let set = |items: &str| -> BTreeSet<String> {
+            items.split_whitespace().map(str::to_owned).collect()
+        };
+        let name: crate::vocabulary::gcp::CryptoKeyName =
+            "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k".parse()?;
+        let key = Key::from(name);
+        let users = ["  - 1 (\"lakehouse\")".to_owned()];
+        let rows: [(&str, &[String], bool, bool); 4] = [
+            ("", &[], false, true),
+            ("a", &[], true, true),
+            ("a b", &[], true, false),
+            ("", &users, true, false),
+        ];
+        for (of_others, users, is_kept, is_free) in rows {
+            let left = NotAdded {
+                summary: "",
+                noun: "members",
+                items: &set("a b"),
+                of_others: &set(of_others),
+                users,
+                removal: "gcloud remove".to_owned(),
+            };
+            let lines =
+                |all: &BTreeSet<String>| all.iter().map(|one| format!("  - {one}")).collect();
+            let said = not_added(&key, &left, lines).unwrap_or_default();
+            assert_eq!(said.contains("Keep them"), is_kept, "{said}");
+            assert_eq!(said.contains("gcloud remove"), is_free, "{said}");
+            assert_eq!(said.contains("lakehouse"), !users.is_empty(), "{said}");
+        }
+        Ok(())
+    }
 
     /// Each row: what this one added, what it wants, what others need, and what is removed.
     #[test]

@@ -13,6 +13,7 @@ use self::in_use::{
     refuse_removal_in_use, users_of,
 };
 use self::write::{Write, merged, refuse_lockout, understood, write};
+use super::in_use::{User, users_of as all_users_of};
 use super::{DESTROYING, KeyPolicyModel, leaving, with_former};
 use crate::clouds::aws::AwsError;
 use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge};
@@ -508,7 +509,9 @@ pub(super) async fn plan_leaving(
     let (own, name) = (added(cx, state)?, Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
-    let kept = leaving::plan_to_go(cx, &scope, &names(&own), is_agreed, lines_of(&own)).await;
+    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    let all = names(&meanings(&state.own_statements()?)?);
+    let kept = leaving::plan_to_go(cx, &scope, &all, is_agreed, lines_of(&own)).await;
     let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
     let going = of_meaning(&own, &going);
     if !going.is_empty() {
@@ -713,7 +716,8 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let (own, name) = (added(cx, &state)?, Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     shares.applies();
-    let kept = leaving::kept(cx, &Scope::of(name.clone()), &names(&own), lines_of(&own)).all();
+    let all = meanings(&state.own_statements()?)?;
+    let kept = leaving::kept(cx, &Scope::of(name.clone()), &names(&all), lines_of(&own)).all();
     shares.leaves(name, kept.intersection(&names(&own)).cloned().collect());
     let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
     let going = of_meaning(&own, &going);
@@ -724,7 +728,7 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         Ok(description) if description.state.is_being_deleted() => return Ok(()),
         _ => {}
     }
-    warn_of_what_stays(cx, &state, &key, &own)?;
+    warn_of_what_stays(cx, &key, (&all, &own), &kept).await;
     if going.is_empty() {
         return Ok(());
     }
@@ -739,28 +743,33 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     write(cx, &order, &mut Vec::new()).await.map(|_| ())
 }
 
-/// Names the statements that this resource found in the policy, and leaves there.
-fn warn_of_what_stays(
+/// Names the statements that this resource found in the policy, and leaves there. `all`: what the state has; `own`: what it added.
+async fn warn_of_what_stays(
     cx: &Context<Client>,
-    state: &KeyPolicyModel,
     key: &KeyArn,
-    own: &BTreeMap<String, String>,
-) -> Result<(), Diagnostics> {
-    let all = meanings(&state.own_statements()?)?;
-    let left = all.iter().filter(|(name, _)| !own.contains_key(*name));
-    let left: Vec<String> = left.map(|(_, text)| format!("  - {text}")).collect();
-    if !left.is_empty() {
-        cx.warn(Diagnostic::warning(
-            "Statements that this resource did not add stay in the key policy",
-            format!(
-                "They were in the policy of {key} before, from another configuration, somebody else, or a dbxcmk_key_policy that is gone:\n{}\n\nTo remove them, edit the policy of \
-                 the key (`aws kms put-key-policy`).",
-                left.join("\n")
-            ),
-        )
-        .about(Key::from(key.clone()).short()));
+    (all, own): (&BTreeMap<String, String>, &BTreeMap<String, String>),
+    kept: &BTreeSet<String>,
+) {
+    let left: BTreeSet<String> = names(all).difference(&names(own)).cloned().collect();
+    if left.is_empty() {
+        return;
     }
-    Ok(())
+    let name = key.clone().into();
+    // Who cannot be asked is taken for somebody who needs them.
+    let users = match all_users_of(cx.client(), &name).await {
+        Ok(users) => users.iter().map(User::in_words).collect(),
+        Err(_) => vec!["  - workspaces that could not be read".to_owned()],
+    };
+    let not_added = leaving::NotAdded {
+        summary: "Statements that this resource did not add stay in the key policy",
+        noun: "statements",
+        items: &left,
+        of_others: kept,
+        users: &users,
+        removal: "To remove them, edit the policy of the key (`aws kms put-key-policy`)."
+            .to_owned(),
+    };
+    leaving::warn_of_not_added(cx, &name, &not_added, lines_of(all));
 }
 
 /// What an apply removes of the former statements. What workspaces need by now stays, whatever the plan has seen.

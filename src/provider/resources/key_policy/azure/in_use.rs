@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::key_name;
 use crate::clouds::azure::AzureError;
 use crate::preflight::Stage;
+use crate::preflight::azure::lost_without;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::resources::key_policy::DESTROYING;
 use crate::provider::resources::key_policy::leaving::{self, FORGET};
 use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::requirements::azure::roles_of;
-use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -19,6 +20,8 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 pub(super) struct Removal<'a> {
     /// From whom.
     pub(super) lost: &'a BTreeSet<PrincipalId>,
+    /// Where the key is.
+    pub(super) vault: &'a VaultResourceId,
     /// What takes it, as `This change`.
     pub(super) what: &'a str,
     pub(super) stage: Stage,
@@ -71,6 +74,19 @@ pub(super) async fn refuse_removal(
     if removal.lost.is_empty() {
         return Ok(());
     }
+    // Whom nothing is taken from, and who has the key from elsewhere as well, loses nothing.
+    let principals: Vec<PrincipalId> = removal.lost.iter().cloned().collect();
+    let keys = cx.client().keys().azure();
+    let named = Some(removal.vault);
+    let facts = keys.facts(key, named, None, &principals, removal.stage);
+    let lost = lost_without(&facts.await, removal.lost);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let removal = &Removal {
+        lost: &lost,
+        ..*removal
+    };
     match refusal(cx, key, removal).await {
         Err(refused) if removal.is_agreed => {
             leaving::agreed(cx, &key_name(key), refused);

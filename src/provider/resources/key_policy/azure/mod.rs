@@ -268,6 +268,11 @@ fn lines(principals: &BTreeSet<String>) -> Vec<String> {
     principals.iter().map(|one| format!("  - {one}")).collect()
 }
 
+/// The lines for what this resource gave.
+fn of_own(own: &BTreeSet<String>) -> impl Fn(&BTreeSet<String>) -> Vec<String> + '_ {
+    |principals| lines(&principals.intersection(own).cloned().collect())
+}
+
 /// Those of the principals that are named.
 fn principals_in(all: &BTreeSet<PrincipalId>, named: &BTreeSet<String>) -> BTreeSet<PrincipalId> {
     let those = all.iter().filter(|one| named.contains(&one.to_string()));
@@ -320,7 +325,7 @@ async fn refuse_lost(
     plan: &Plan<KeyPolicyModel>,
     lost: &BTreeSet<PrincipalId>,
 ) -> Result<(), Diagnostics> {
-    let Some((azure, key, _)) = parts(&plan.model) else {
+    let Some((azure, key, vault)) = parts(&plan.model) else {
         return Ok(());
     };
     let own: BTreeSet<PrincipalId> = added(cx, key).intersection(lost).cloned().collect();
@@ -333,6 +338,7 @@ async fn refuse_lost(
     let kept = leaving::plan_to_give_up(cx, &scope, &names, is_agreed, lines).await;
     let removal = Removal {
         lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
+        vault,
         what: "This change",
         stage: Stage::Plan,
         is_whole_vault,
@@ -549,16 +555,22 @@ pub(super) async fn plan_leaving(
     state: &KeyPolicyModel,
     what: &str,
 ) -> Result<(), Diagnostics> {
-    let Some((azure, key, _)) = parts(state) else {
+    let Some((azure, key, vault)) = parts(state) else {
         return Ok(());
     };
     let (own, name) = (added(cx, key), key_name(key));
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
     let (shares, is_whole_vault) = (cx.client().keys().shares(), azure.is_whole_vault());
     let (scope, is_agreed) = (scope(key, is_whole_vault), state.may_be_destroyed());
-    let kept = leaving::plan_to_go(cx, &scope, &names, is_agreed, lines).await;
+    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    let all = own
+        .union(&azure.principals())
+        .map(ToString::to_string)
+        .collect();
+    let kept = leaving::plan_to_go(cx, &scope, &all, is_agreed, of_own(&names)).await;
     let removal = Removal {
         lost: &principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept)),
+        vault,
         what,
         stage: Stage::Plan,
         is_whole_vault,

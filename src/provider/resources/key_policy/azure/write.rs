@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::in_use::{Removal, refuse_removal};
+use super::in_use::{Removal, refuse_removal, users};
 use super::own::{ADDED, AWAITS_DISKS, added, adopt};
 use super::{
-    KeyPolicyAzure, key_name, lines, name_of, parts, principals_in, promise, scope, unread,
+    KeyPolicyAzure, key_name, lines, name_of, of_own, parts, principals_in, promise, scope, unread,
     workspace_of,
 };
 use crate::clouds::azure::{ArmWorkspace, AzureError};
@@ -22,7 +22,7 @@ use crate::provider::vault_access::{Place, grant, leave, revoke};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::UseCase;
-use crate::vocabulary::azure::{PrincipalId, WorkspaceResourceId};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -283,6 +283,7 @@ async fn put_access(
     // What workspaces need by now stays, whatever the plan has seen.
     let removal = Removal {
         lost: &lost,
+        vault: &vault_id,
         what: "This change",
         stage: Stage::Apply,
         is_whole_vault,
@@ -354,13 +355,18 @@ pub(in super::super) async fn delete(
     let (mut own, name) = (added(cx, key), key_name(key));
     let (shares, is_whole_vault) = (keys_shares(cx), azure.is_whole_vault());
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
-    let stays = leaving::kept(cx, &scope(key, is_whole_vault), &names, lines);
+    let all = own
+        .union(&azure.principals())
+        .map(ToString::to_string)
+        .collect();
+    let stays = leaving::kept(cx, &scope(key, is_whole_vault), &all, of_own(&names));
     let kept = stays.all();
     // What this resource did not give, it cannot leave to anybody either.
     shares.leaves(name, kept.intersection(&names).cloned().collect());
     let going = principals_in(&own, &leaving::removed(&names, &BTreeSet::new(), &kept));
     let removal = Removal {
         lost: &going,
+        vault,
         what: DESTROYING,
         stage: Stage::Apply,
         is_whole_vault,
@@ -368,22 +374,8 @@ pub(in super::super) async fn delete(
         is_left: false,
     };
     refuse_removal(cx, key, &removal).await?;
-    let left: Vec<String> = azure
-        .principals()
-        .difference(&own)
-        .map(|one| format!("  - {one}"))
-        .collect();
-    if !left.is_empty() {
-        cx.warn(Diagnostic::warning(
-            "Some principals keep access to the key: this resource did not grant it",
-            format!(
-                "These principals had the use of {key} before, from somebody else or from a dbxcmk_key_policy that is gone:\n{}\n\nTo see how, run:\n\n  az role assignment list --scope {vault}/keys/{} \
-                 --include-inherited --output table",
-                left.join("\n"),
-                key.name()
-            ),
-        ));
-    }
+    let left: BTreeSet<PrincipalId> = azure.principals().difference(&own).cloned().collect();
+    warn_of_left(cx, (key, vault), is_whole_vault, &left, &kept).await;
     let place = Place {
         key,
         vault,
@@ -401,4 +393,34 @@ pub(in super::super) async fn delete(
         cx.set_private(ADDED, &own);
     }
     Ok(())
+}
+
+/// Names the principals who had the use of the key before this resource, and keep it.
+async fn warn_of_left(
+    cx: &Context<Client>,
+    (key, vault): (&VaultKeyId, &VaultResourceId),
+    is_whole_vault: bool,
+    left: &BTreeSet<PrincipalId>,
+    kept: &BTreeSet<String>,
+) {
+    if left.is_empty() {
+        return;
+    }
+    // Who cannot be asked is taken for somebody who needs them.
+    let users = match users(cx, key, is_whole_vault, Some(left)).await {
+        Ok(users) => users.named.into_iter().chain(users.unreadable).collect(),
+        Err(_) => vec!["  - workspaces that could not be read".to_owned()],
+    };
+    let not_added = leaving::NotAdded {
+        summary: "Some principals keep access to the key: this resource did not grant it",
+        noun: "principals",
+        items: &left.iter().map(ToString::to_string).collect(),
+        of_others: kept,
+        users: &users,
+        removal: format!(
+            "To see how, run:\n\n  az role assignment list --scope {vault}/keys/{} --include-inherited --output table",
+            key.name()
+        ),
+    };
+    leaving::warn_of_not_added(cx, &key_name(key), &not_added, lines);
 }

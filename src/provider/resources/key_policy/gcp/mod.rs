@@ -15,12 +15,15 @@ use super::leaving::{self, FORGET};
 use super::{DESTROYING, KeyPolicyModel, with_former};
 use crate::clouds::gcp::GcpError;
 use crate::preflight::Stage;
-use crate::preflight::gcp::{Binding, PlannedMembers, Question, judge, location};
+use crate::preflight::gcp::{
+    Access, Binding, CryptoKeyFacts, PlannedMembers, Question, access, account_of, granted_by,
+    judge, location, lost_without,
+};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{PolicyStep, Scope, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout};
-use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks};
+use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks, rights_of};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{Key, UseCase};
 use tfplugin::bridge::Attr;
@@ -542,7 +545,17 @@ async fn refuse_removal(
     if removal.lost.is_empty() {
         return Ok(());
     }
-    match refusal(cx, key, removal).await {
+    // Whom nothing is taken from, and who has the key from elsewhere as well, loses nothing.
+    let facts = cx.client().keys().gcp().facts_at(key, removal.stage).await;
+    let lost = lost_without(&facts, removal.lost);
+    if lost.is_empty() {
+        return Ok(());
+    }
+    let removal = Removal {
+        lost: &lost,
+        ..*removal
+    };
+    match refusal(cx, key, &removal).await {
         Err(refused) if removal.is_agreed => {
             leaving::agreed(cx, &key.clone().into(), refused);
             Ok(())
@@ -629,7 +642,7 @@ fn adopting(mut state: KeyPolicyModel, live: &[Binding]) -> KeyPolicyModel {
     let databricks: Vec<ServiceAccount> = members
         .iter()
         .filter(|member| is_of_databricks(member))
-        .filter_map(|member| member.strip_prefix("serviceAccount:")?.parse().ok())
+        .filter_map(|member| account_of(member))
         .collect();
     let mut cases = Vec::new();
     if !databricks.is_empty() {
@@ -707,13 +720,15 @@ pub(super) async fn plan_leaving(
     state: &KeyPolicyModel,
     what: &str,
 ) -> Result<(), Diagnostics> {
-    let Some((_, key)) = parts(state) else {
+    let Some((gcp, key)) = parts(state) else {
         return Ok(());
     };
     let (own, name) = (added(cx, key), Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
-    let kept = leaving::plan_to_go(cx, &scope, &own, is_agreed, lines).await;
+    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    let all = own.union(&gcp.members()).cloned().collect();
+    let kept = leaving::plan_to_go(cx, &scope, &all, is_agreed, of_own(&own)).await;
     let removal = Removal {
         lost: &leaving::removed(&own, &BTreeSet::new(), &kept),
         what,
@@ -776,15 +791,75 @@ pub(super) async fn read(
     Ok(Some(state))
 }
 
+/// A member that is gone from the policy of the key.
+struct Gone {
+    member: String,
+    /// Whether it may use the key all the same.
+    is_granted: bool,
+    /// As a line of a list.
+    line: String,
+}
+
+impl Gone {
+    fn of(facts: &CryptoKeyFacts, member: &str) -> Self {
+        let account = account_of(member);
+        let found = account.as_ref().map(|account| access(facts, account));
+        let note = match &found {
+            Some(Access::Granted) => {
+                let by = account
+                    .iter()
+                    .flat_map(|account| granted_by(facts, account, false));
+                let by: Vec<String> = by.collect();
+                match by.is_empty() {
+                    true => ": it is among all users".to_owned(),
+                    false => format!(": it has {}", by.join(", ")),
+                }
+            }
+            Some(Access::Conditional(_)) => {
+                ": it may have access under a condition that the provider cannot decide".to_owned()
+            }
+            Some(Access::Groups(groups)) => {
+                format!(": it may have access as a member of {}", groups.join(", "))
+            }
+            Some(Access::UnknownRoles(roles)) => {
+                format!(": it may have access by {}", roles.join(", "))
+            }
+            Some(Access::None) if !facts.is_read_to_the_top => {
+                ": what is above the key could not all be read, and may give it access".to_owned()
+            }
+            _ => String::new(),
+        };
+        Self {
+            member: member.to_owned(),
+            is_granted: found == Some(Access::Granted),
+            line: format!("  - {member}{note}"),
+        }
+    }
+}
+
 /// Names the workspaces that cannot use the key now, because members are gone from its policy.
 async fn warn_of_missing(cx: &Context<Client>, key: &CryptoKeyName, gone: &BTreeSet<String>) {
     if gone.is_empty() {
         return;
     }
+    let facts = cx.client().keys().gcp().facts_for_plan(key).await;
+    let facts = CryptoKeyFacts {
+        planned: None,
+        ..facts
+    };
     let key = key.clone().into();
-    let what: Vec<String> = gone.iter().map(|one| format!("  - {one}")).collect();
-    match needing(cx.client(), &key, gone).await {
-        Ok(users) => leaving::cut_off(cx, &key, &what, &users),
+    let (elsewhere, gone): (Vec<Gone>, Vec<Gone>) = gone
+        .iter()
+        .map(|member| Gone::of(&facts, member))
+        .partition(|one| one.is_granted);
+    let lines = |all: &[Gone]| -> Vec<String> { all.iter().map(|one| one.line.clone()).collect() };
+    leaving::has_it_elsewhere(cx, &key, &lines(&elsewhere));
+    if gone.is_empty() {
+        return;
+    }
+    let members = gone.iter().map(|one| one.member.clone()).collect();
+    match needing(cx.client(), &key, &members).await {
+        Ok(users) => leaving::cut_off(cx, &key, &lines(&gone), &users),
         Err(errors) => errors.into_iter().for_each(|one| cx.warn(as_warning(one))),
     }
 }
@@ -867,7 +942,8 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
     let (own, name) = (added(cx, key), Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     shares.applies();
-    let kept = leaving::kept(cx, &Scope::of(name.clone()), &own, lines).all();
+    let all = own.union(&gcp.members()).cloned().collect();
+    let kept = leaving::kept(cx, &Scope::of(name.clone()), &all, of_own(&own)).all();
     shares.leaves(name, kept.intersection(&own).cloned().collect());
     let going = leaving::removed(&own, &BTreeSet::new(), &kept);
     let removal = Removal {
@@ -878,25 +954,8 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         is_left: false,
     };
     refuse_removal(cx, key, &removal).await?;
-    let left: Vec<String> = gcp
-        .members()
-        .difference(&own)
-        .map(|member| format!("  - {member}"))
-        .collect();
-    if !left.is_empty() {
-        cx.warn(Diagnostic::warning(
-            "Members that this resource did not add stay in the IAM policy",
-            format!(
-                "As far as the state says, they had the use of {key} before, from Databricks, somebody else, or a dbxcmk_key_policy that is gone:\n{}\n\nTo remove one, run:\n\n  gcloud kms keys \
-                 remove-iam-policy-binding {} --project {} --location {} --keyring {} --member … --role …",
-                left.join("\n"),
-                key.key(),
-                key.project(),
-                key.location(),
-                key.ring()
-            ),
-        ));
-    }
+    let left = gcp.members().difference(&own).cloned().collect();
+    warn_of_left(cx, key, &left, &kept).await;
     if going.is_empty() {
         return Ok(());
     }
@@ -910,6 +969,67 @@ pub(super) async fn delete(cx: &Context<Client>, state: KeyPolicyModel) -> Resul
         deadline: timeout(&state.timeouts, "delete", SETTLE),
     };
     write(cx, &order, &mut BTreeSet::new()).await
+}
+
+/// The lines for what this resource gave.
+fn of_own(own: &BTreeSet<String>) -> impl Fn(&BTreeSet<String>) -> Vec<String> + '_ {
+    |members| lines(&members.intersection(own).cloned().collect())
+}
+
+/// Names the members that this resource found in the policy, and leaves there.
+async fn warn_of_left(
+    cx: &Context<Client>,
+    key: &CryptoKeyName,
+    left: &BTreeSet<String>,
+    kept: &BTreeSet<String>,
+) {
+    if left.is_empty() {
+        return;
+    }
+    let name = key.clone().into();
+    // Who cannot be asked is taken for somebody who needs them.
+    let users = match needing(cx.client(), &name, left).await {
+        Ok(users) => users,
+        Err(_) => vec!["  - workspaces that could not be read".to_owned()],
+    };
+    let policy = cx.client().keys().gcp().cloud().policy(key).await;
+    let live = policy.ok().and_then(|policy| policy.bindings().ok());
+    let free = left.difference(kept).cloned().collect();
+    let not_added = leaving::NotAdded {
+        summary: "Members that this resource did not add stay in the IAM policy",
+        noun: "members",
+        items: left,
+        of_others: kept,
+        users: &users,
+        removal: removal(key, &free, &live.unwrap_or_default()),
+    };
+    leaving::warn_of_not_added(cx, &name, &not_added, lines);
+}
+
+/// The commands that take the use of a key from these members.
+fn removal(key: &CryptoKeyName, members: &BTreeSet<String>, live: &[Binding]) -> String {
+    let gives = |binding: &&Binding| {
+        let rights = rights_of(&binding.role);
+        binding.condition.is_none() && rights.is_some_and(|one| one.encrypt || one.decrypt)
+    };
+    let of_key = live.iter().filter(gives).flat_map(|binding| {
+        let own = binding.members.iter().filter(|one| members.contains(*one));
+        own.map(|member| {
+            format!(
+                "\n\n  gcloud kms keys remove-iam-policy-binding {} --project {} --location {} --keyring {} --member {member} --role {}",
+                key.key(),
+                key.project(),
+                key.location(),
+                key.ring(),
+                binding.role
+            )
+        })
+    });
+    let commands: String = of_key.collect();
+    match commands.is_empty() {
+        true => String::new(),
+        false => format!("To remove them, run:{commands}"),
+    }
 }
 
 pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {

@@ -205,7 +205,7 @@ pub(super) async fn attach(
         .err()
         .is_none_or(|failure| failure.was_sent);
     if may_have_changed && let Some(key) = former {
-        remember_former(cx, key);
+        remember_former(cx, plan.name(), key);
     }
     match attached {
         Ok(now) => Ok(WorkspaceBindingModel {

@@ -150,7 +150,7 @@ pub(in super::super) async fn attach(
         .err()
         .is_none_or(|failure| failure.was_sent);
     if may_have_changed && let Some(key) = prior.and_then(|prior| former_key(prior, &plan)) {
-        remember_former(cx, key);
+        remember_former(cx, plan.name(), key);
     }
     let now = match outcome {
         Ok(now) => now,
