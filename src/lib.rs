@@ -17,3 +17,14 @@ pub mod review;
 #[cfg(test)]
 mod testing;
 pub mod vocabulary;
+
+/// What a simulation replaces, and what it drives.
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation {
+    pub use crate::network::simulated::connect;
+    pub use crate::network::{Failure, Loss, Wire};
+    pub use crate::provider::{
+        AnyKey, Connection, Consent, Dbxcmk, KillSwitch, Manner, Order, Outcome, Stopped,
+    };
+}

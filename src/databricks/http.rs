@@ -9,7 +9,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use url::Url;
 
 use super::errors::{ApiError, Error};
-use crate::network::{NoBody, Proxies, body};
+use crate::network::{Failure, NoBody, Proxies, body};
 use crate::vocabulary::is_loopback;
 
 /// The pause before the second try; it doubles with each further one.
@@ -48,16 +48,10 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// What happened to a request, without its URL's query and without anything that it carried.
-fn plain(error: &reqwest::Error) -> String {
+fn plain(error: &Failure) -> String {
     use std::error::Error as _;
-    let what = if error.is_timeout() {
-        "no answer came in time"
-    } else if error.is_connect() {
-        "the host could not be reached"
-    } else {
-        "the connection broke"
-    };
-    let place = error.url().map(|url| {
+    let what = error.to_string();
+    let place = error.url.as_ref().map(|url| {
         let through = Proxies::of_environment()
             .shown_for(url)
             .map(|proxy| format!(" through the proxy {proxy}"));
@@ -83,11 +77,12 @@ fn plain(error: &reqwest::Error) -> String {
 }
 
 /// A request that did not get through, or whose answer did not.
-pub fn broken(error: reqwest::Error) -> Error {
+pub fn broken(error: impl Into<Failure>) -> Error {
+    let error = error.into();
     Error::Transport {
         reason: plain(&error),
-        may_have_been_taken: !error.is_connect() && !error.is_builder(),
-        is_unreachable: error.is_connect(),
+        may_have_been_taken: error.may_have_been_taken(),
+        is_unreachable: error.is_unreachable(),
         source: Some(Arc::new(error)),
     }
 }
@@ -106,7 +101,8 @@ pub async fn read(response: Response) -> Result<String, Error> {
             .map(str::to_owned)
     };
     let is_page = header(CONTENT_TYPE).is_some_and(|kind| kind.contains("text/html"));
-    let retry_after = header(RETRY_AFTER).and_then(|value| retry_after(&value, SystemTime::now()));
+    let retry_after =
+        header(RETRY_AFTER).and_then(|value| retry_after(&value, doors::clock::system()));
     if matches!(status, 301..=308) && header(LOCATION).is_some() {
         return Err(Error::LoginPage);
     }

@@ -31,7 +31,7 @@ use super::errors::{ApiError, Error};
 use super::http::{broken, pause, read};
 use super::pace::Pace;
 use super::tokens::{GoogleSource, Headers, Tokens};
-use crate::network::Proxies;
+use crate::network::{Http, Proxies};
 use crate::vocabulary::{AccountId, why_unread};
 
 /// How long a connection may take to open.
@@ -78,7 +78,7 @@ impl Default for Behaviour {
 
 /// A Databricks account, ready to be called.
 pub struct Account {
-    http: Client,
+    http: Http,
     host: AccountHost,
     account: AccountId,
     method: AuthType,
@@ -117,12 +117,11 @@ impl Account {
         let mut http = proxied
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT.min(behaviour.timeout))
-            .timeout(behaviour.timeout)
             .user_agent(format!("{} auth/{method}", behaviour.user_agent));
         if let Some(file) = &behaviour.ca_bundle {
             http = http.tls_certs_merge(certificates(file)?);
         }
-        let http = http.build().map_err(broken)?;
+        let http = Http::new(http, behaviour.timeout).map_err(broken)?;
         let patience = behaviour.retry_timeout;
         let tokens = Tokens::new(
             http.clone(),
@@ -370,7 +369,7 @@ pub fn certificates(file: &std::path::Path) -> Result<Vec<Certificate>, Error> {
         file: file.display().to_string(),
         reason,
     };
-    let pem = std::fs::read(file).map_err(|error| unreadable(why_unread(&error)))?;
+    let pem = doors::files::read(file).map_err(|error| unreadable(why_unread(&error)))?;
     let all = Certificate::from_pem_bundle(&pem)
         .map_err(|_| unreadable("it is not a PEM file".to_owned()))?;
     if all.is_empty() {

@@ -2,6 +2,8 @@
 
 use reqwest::Response;
 
+use super::Failure;
+
 /// The longest body that is read, in bytes: a list of some ten thousand workspaces has less. What is longer comes from something that is
 /// not the service, and would fill the memory.
 pub const LONGEST: usize = 64 * 1024 * 1024;
@@ -10,7 +12,7 @@ pub const LONGEST: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub enum NoBody {
     /// The connection broke.
-    Broken(reqwest::Error),
+    Broken(Failure),
     /// It is too long.
     TooLong,
 }
@@ -38,7 +40,11 @@ pub async fn body(response: Response) -> Result<String, NoBody> {
 
 async fn no_longer_than(longest: usize, mut response: Response) -> Result<String, NoBody> {
     let mut all = Vec::new();
-    while let Some(part) = response.chunk().await.map_err(NoBody::Broken)? {
+    while let Some(part) = response
+        .chunk()
+        .await
+        .map_err(|error| NoBody::Broken(error.into()))?
+    {
         if all.len() + part.len() > longest {
             return Err(NoBody::TooLong);
         }
@@ -79,7 +85,7 @@ mod tests {
     async fn an_answer_without_an_end_ends() {
         let url = endless().await;
         let client = super::super::client(&[]).expect("a client");
-        let answer = client.get(url).send().await.expect("an answer");
+        let answer = client.send(client.get(url)).await.expect("an answer");
         let read = no_longer_than(1 << 20, answer).await;
         assert!(matches!(read, Err(NoBody::TooLong)));
     }

@@ -1,14 +1,18 @@
 //! How this machine reaches others: what every client of this program has in common, whomever it calls.
 
 mod body;
+mod http;
 mod lives;
 mod pages;
 mod proxies;
 mod rest;
+#[cfg(feature = "simulation")]
+pub mod simulated;
 
 #[cfg(test)]
 pub use body::endless;
 pub use body::{LONGEST, NoBody, body};
+pub use http::{Failure, Http, Loss, Wire};
 pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;

@@ -27,7 +27,7 @@ struct Named {
 impl Proxies {
     /// Those that this process was given.
     pub fn of_environment() -> Self {
-        Self::of(&|name| std::env::var(name).ok())
+        Self::of(&doors::environment::variable)
     }
 
     fn of(variable: &dyn Fn(&str) -> Option<String>) -> Self {

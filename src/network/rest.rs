@@ -8,7 +8,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value as Json;
 
-use super::{NoBody, Proxies, body};
+use super::{Failure, Http, Loss, NoBody, Proxies, body};
 
 /// The first pause between two tries; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
@@ -17,22 +17,21 @@ const FIRST_PAUSE: Duration = Duration::from_millis(300);
 ///
 /// # Errors
 /// When the environment names a proxy that cannot be used, or there is no TLS.
-pub fn client(certificates: &[reqwest::Certificate]) -> Result<reqwest::Client, reqwest::Error> {
-    Proxies::of_environment()
+pub fn client(certificates: &[reqwest::Certificate]) -> Result<Http, Failure> {
+    let builder = Proxies::of_environment()
         .on(reqwest::Client::builder())?
         .tls_certs_merge(certificates.to_vec())
         .redirect(reqwest::redirect::Policy::none())
         .connect_timeout(Duration::from_secs(15))
-        .timeout(Duration::from_secs(60))
-        .user_agent(concat!("dbxcmk/", env!("CARGO_PKG_VERSION")))
-        .build()
+        .user_agent(concat!("dbxcmk/", env!("CARGO_PKG_VERSION")));
+    Http::new(builder, Duration::from_secs(60))
 }
 
 /// What TLS says of a certificate that it does not accept. Source: rustls, `Error::InvalidCertificate`.
 const INVALID_CERTIFICATE: &str = "invalid peer certificate";
 
 /// What TLS says about the certificate of a host, if that is why it could not be reached.
-fn certificate(error: &reqwest::Error) -> Option<String> {
+fn certificate(error: &Failure) -> Option<String> {
     let mut at = std::error::Error::source(error);
     while let Some(cause) = at {
         let text = cause.to_string();
@@ -50,17 +49,13 @@ pub fn is_not_trusted(why: &str) -> bool {
 }
 
 /// What happened to a request, without anything that it carried.
-pub fn plain(error: &reqwest::Error) -> String {
-    let what = if error.is_timeout() {
-        "no answer came in time".to_owned()
-    } else if let Some(why) = certificate(error) {
-        format!("its certificate is not trusted ({why})")
-    } else if error.is_connect() {
-        "the host could not be reached".to_owned()
-    } else {
-        "the connection broke".to_owned()
+pub fn plain(error: &Failure) -> String {
+    let certificate = certificate(error).filter(|_| error.loss != Loss::Late);
+    let what = match certificate {
+        Some(why) => format!("its certificate is not trusted ({why})"),
+        None => error.to_string(),
     };
-    match error.url() {
+    match &error.url {
         Some(url) => {
             let port = url
                 .port()
@@ -149,7 +144,7 @@ pub fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
 /// # Errors
 /// When the service refuses, or cannot be reached.
 pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
-    http: &reqwest::Client,
+    http: &Http,
     call: &Call<'_>,
     token: impl Fn() -> F,
 ) -> Result<Answer, E> {
@@ -167,7 +162,7 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                 .body(body.to_string());
         }
         let mut asked = None;
-        let outcome = match request.send().await {
+        let outcome = match http.send(request).await {
             Ok(answer) => {
                 let status = answer.status().as_u16();
                 let headers = answer.headers().clone();

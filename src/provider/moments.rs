@@ -20,14 +20,14 @@ pub fn until(milliseconds: i64) -> Option<String> {
 
 /// This moment (RFC 3339, whole seconds).
 pub fn now() -> String {
-    let now = OffsetDateTime::now_utc();
+    let now = doors::clock::now();
     let whole = now.replace_nanosecond(0).unwrap_or(now);
     whole.format(&Rfc3339).unwrap_or_default()
 }
 
 /// This moment in milliseconds since 1970.
 pub fn now_in_milliseconds() -> i64 {
-    i64::try_from(OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
+    i64::try_from(doors::clock::now().unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]

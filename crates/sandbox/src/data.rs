@@ -4,8 +4,8 @@
 //! time interval"), AWS KMS Developer Guide, "How unusable KMS keys affect data keys" (attached EBS volumes go on until they are
 //! detached, and cannot be attached again).
 
+use doors::clock::Moment;
 use std::sync::Arc;
-use std::time::Instant;
 
 use serde_json::{Value as Json, json};
 
@@ -61,7 +61,7 @@ pub async fn of_workspace(shared: &Arc<Shared>, id: u64) -> Option<Json> {
                     let since = *workspace
                         .without_key_since
                         .entry(case.to_owned())
-                        .or_insert_with(Instant::now);
+                        .or_insert_with(Moment::now);
                     let cached = since.elapsed() < shared.options.cache;
                     json!({ "readable": cached, "from_cache": cached, "why": why })
                 }

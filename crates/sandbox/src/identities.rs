@@ -24,7 +24,7 @@ fn refused(status: u16, error: &str) -> Answer {
 }
 
 fn handed_out(shared: &Shared, kind: &str) -> String {
-    let token = format!("sandbox-{kind}-token-{}", uuid::Uuid::new_v4());
+    let token = format!("sandbox-{kind}-token-{}", doors::uuid());
     shared.world().tokens.insert(token.clone());
     token
 }
@@ -105,12 +105,10 @@ pub fn id_token(shared: &Shared, audience: &str) -> String {
     let token = format!(
         "{}.{}.{}",
         part(&json!({ "alg": "RS256", "typ": "JWT" })),
-        part(
-            &json!({ "aud": audience, "exp": 4_000_000_000_u64, "jti": uuid::Uuid::new_v4().to_string() })
-        ),
+        part(&json!({ "aud": audience, "exp": 4_000_000_000_u64, "jti": doors::uuid() })),
         URL_SAFE_NO_PAD.encode("sandbox")
     );
-    if audience.trim_end_matches('/') == format!("http://{}", shared.address) {
+    if audience.trim_end_matches('/') == shared.url {
         let mut world = shared.world();
         world.tokens.insert(token.clone());
         world.google_id_tokens.insert(token.clone());
@@ -130,7 +128,7 @@ pub fn google(shared: &Shared, request: &Request) -> Answer {
         return refused(401, "invalid_grant");
     };
     let mut rules = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
-    rules.set_audience(&[format!("http://{}/google/token", shared.address)]);
+    rules.set_audience(&[format!("{}/google/token", shared.url)]);
     let Ok(claims) = jsonwebtoken::decode::<Json>(assertion, &key, &rules) else {
         return refused(401, "invalid_grant");
     };

@@ -80,7 +80,7 @@ fn arn(region: &str, rest: &str) -> String {
 }
 
 fn seconds_now() -> i64 {
-    time::OffsetDateTime::now_utc().unix_timestamp()
+    doors::clock::now().unix_timestamp()
 }
 
 impl Call<'_> {
@@ -270,9 +270,9 @@ impl Call<'_> {
 
     fn create_key(&self) -> Outcome {
         let id = if self.body.get("MultiRegion") == Some(&Json::Bool(true)) {
-            format!("mrk-{}", uuid::Uuid::new_v4().simple())
+            format!("mrk-{}", doors::uuid().replace('-', ""))
         } else {
-            uuid::Uuid::new_v4().to_string()
+            doors::uuid()
         };
         let key_arn = arn(&self.region, &format!("key/{id}"));
         let usage = self.text("KeyUsage").unwrap_or("ENCRYPT_DECRYPT");
@@ -498,7 +498,7 @@ impl Call<'_> {
     }
 
     fn create_grant(&self) -> Outcome {
-        let id = uuid::Uuid::new_v4().simple().to_string().repeat(2);
+        let id = doors::uuid().replace('-', "").repeat(2);
         let mut grant = self.body.as_object().cloned().unwrap_or_default();
         grant.insert("GrantId".to_owned(), Json::from(id.clone()));
         grant.insert("CreationDate".to_owned(), Json::from(seconds_now()));

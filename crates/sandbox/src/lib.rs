@@ -11,7 +11,7 @@ mod control;
 pub mod data;
 pub mod faults;
 pub mod gcp;
-mod http;
+pub mod http;
 pub mod iam;
 pub mod identities;
 mod kms;
@@ -25,8 +25,7 @@ mod tls;
 mod trial;
 pub mod world;
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -89,22 +88,77 @@ impl Default for Options {
 pub struct Shared {
     world: Mutex<World>,
     options: Options,
-    address: SocketAddr,
-    http: reqwest::Client,
+    /// Where it is: `http://127.0.0.1:…`.
+    url: String,
+    /// Where Azure is: `https://127.0.0.1:…`; empty where it is not.
+    azure_url: String,
+    http: OnceLock<reqwest::Client>,
     tls: Option<tls::Authority>,
-    azure: Option<SocketAddr>,
+}
+
+/// The stage as the options want it.
+fn stage(options: &Options) -> World {
+    let mut world = World::new();
+    if options.google {
+        world.add_google();
+    }
+    if options.azure {
+        world.add_azure();
+    }
+    world
 }
 
 impl Shared {
-    /// Where Azure is: `https://127.0.0.1:…`.
-    fn azure_url(&self) -> String {
-        self.azure
-            .map(|address| format!("https://{address}"))
-            .unwrap_or_default()
+    /// The client for a KMS that is not the sandbox's own.
+    fn http(&self) -> &reqwest::Client {
+        let direct = || reqwest::Client::builder().no_proxy().build();
+        self.http
+            .get_or_init(|| direct().unwrap_or_else(|_| reqwest::Client::new()))
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
         self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The same services without a port: whoever has them asks them in memory, on the clock of who asks.
+#[cfg(feature = "simulation")]
+#[derive(Clone, Debug)]
+pub struct Services(Arc<Shared>);
+
+#[cfg(feature = "simulation")]
+impl Services {
+    /// Services that are at these addresses, as far as they name their own. Nothing runs by itself: what takes time is over when somebody asks
+    /// after it.
+    pub fn new(options: Options, url: &str, azure_url: &str) -> Self {
+        Self(Arc::new(Shared {
+            world: Mutex::new(stage(&options)),
+            options,
+            url: url.to_owned(),
+            azure_url: azure_url.to_owned(),
+            http: OnceLock::new(),
+            tls: None,
+        }))
+    }
+
+    /// Answers a request.
+    pub async fn ask(&self, request: http::Request) -> http::Answer {
+        server::answer(&self.0, &request, None).await
+    }
+
+    /// The same with an effect of the service's own, as [`faults::Effect::Revert`].
+    pub async fn ask_with(&self, request: http::Request, effect: &faults::Effect) -> http::Answer {
+        server::answer(&self.0, &request, Some(effect.clone())).await
+    }
+
+    /// Looks at, or changes, the inside.
+    pub fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
+        f(&mut self.0.world())
+    }
+
+    /// What works in a workspace now: see [`data`].
+    pub async fn data_of(&self, workspace: u64) -> Option<serde_json::Value> {
+        data::of_workspace(&self.0, workspace).await
     }
 }
 
@@ -125,10 +179,6 @@ impl Sandbox {
         let listener = std::net::TcpListener::bind(("127.0.0.1", options.port))?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
-        let http = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .map_err(std::io::Error::other)?;
         let has_authority = options.tls || options.azure;
         let tls = has_authority.then(tls::Authority::new).transpose()?;
         let azure_listener = match options.azure {
@@ -139,23 +189,18 @@ impl Sandbox {
             }
             false => None,
         };
-        let mut world = World::new();
-        if options.google {
-            world.add_google();
-        }
-        if options.azure {
-            world.add_azure();
-        }
+        let azure_url = match &azure_listener {
+            Some(listener) => format!("https://{}", listener.local_addr()?),
+            None => String::new(),
+        };
+        let scheme = if options.tls { "https" } else { "http" };
         let shared = Arc::new(Shared {
-            world: Mutex::new(world),
+            world: Mutex::new(stage(&options)),
             options,
-            address,
-            http,
+            url: format!("{scheme}://{address}"),
+            azure_url,
+            http: OnceLock::new(),
             tls,
-            azure: azure_listener
-                .as_ref()
-                .map(std::net::TcpListener::local_addr)
-                .transpose()?,
         });
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -180,17 +225,12 @@ impl Sandbox {
 
     /// Where it listens: `http://127.0.0.1:…`.
     pub fn url(&self) -> String {
-        let scheme = if self.shared.options.tls {
-            "https"
-        } else {
-            "http"
-        };
-        format!("{scheme}://{}", self.shared.address)
+        self.shared.url.clone()
     }
 
     /// Where Azure is: `https://127.0.0.1:…`.
     pub fn azure_url(&self) -> String {
-        self.shared.azure_url()
+        self.shared.azure_url.clone()
     }
 
     /// The certificate (PEM) of the authority that nobody knows.

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use doors::clock::Moment;
+
 use http_body_util::BodyExt;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -80,7 +82,7 @@ impl UnderWay {
         if !request.path.starts_with("/api/2.0/") {
             return Self(None);
         }
-        world.pace.push(std::time::Instant::now());
+        world.pace.push(Moment::now());
         world.under_way.0 += 1;
         world.under_way.1 = world.under_way.1.max(world.under_way.0);
         Self(Some(Arc::clone(shared)))
@@ -235,7 +237,8 @@ async fn carry_out(
     }
 }
 
-async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>) -> Answer {
+/// What the services answer.
+pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effect>) -> Answer {
     let operation = request.operation();
     if let Some(operation) = operation.strip_prefix("KMS ") {
         return kms::answer(shared, request, operation, effect.as_ref());

@@ -60,7 +60,7 @@ async fn facts(shared: &Arc<Shared>, key_arn: &str) -> Result<(String, String), 
         return Ok((state, key.policy.clone()));
     };
     let call = async |operation: &str, body: Json| {
-        client::call(&shared.http, endpoint, &region, operation, &body)
+        client::call(shared.http(), endpoint, &region, operation, &body)
             .await
             .map_err(|error| error.to_string())
     };

@@ -1,9 +1,9 @@
 //! What there is in the sandbox: the objects of the account, the keys, the faults to come and the requests so far.
 
+use doors::clock::Moment;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Instant;
 
 use serde::Serialize;
 use serde_json::{Value as Json, json};
@@ -43,7 +43,7 @@ pub struct Workspace {
     /// An update on its way.
     pub update: Option<Update>,
     /// Since when the key of a use case cannot be used, as far as somebody has looked.
-    pub without_key_since: BTreeMap<String, Instant>,
+    pub without_key_since: BTreeMap<String, Moment>,
 }
 
 /// An update on its way.
@@ -52,7 +52,7 @@ pub struct Update {
     /// The fields that change.
     pub fields: serde_json::Map<String, Json>,
     /// When it began.
-    pub began: Instant,
+    pub began: Moment,
     /// Whether Databricks can use the key, so that the update stays.
     pub stays: bool,
     /// How long after its end an update that does not stay still shows.
@@ -136,7 +136,7 @@ pub struct World {
     /// The requests so far.
     pub record: Vec<Record>,
     /// When each request to the account's objects came.
-    pub pace: Vec<Instant>,
+    pub pace: Vec<Moment>,
     /// The requests that have come, answered or not, in the order of their coming.
     pub arrived: Vec<String>,
     /// How many requests to the account's objects are under way, and how many there were at most.

@@ -69,7 +69,8 @@ pub struct AssumeRole {
 
 /// Whether a service is served by this machine: its endpoint, or the one that the environment has for it, is a loopback address.
 pub(super) fn is_on_this_machine(endpoint: Option<&str>, service: &str) -> bool {
-    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let variable =
+        |name: &str| doors::environment::variable(name).filter(|value| !value.is_empty());
     let endpoint = endpoint
         .map(str::to_owned)
         .or_else(|| variable(&format!("AWS_ENDPOINT_URL_{service}")))
@@ -108,8 +109,7 @@ impl Connection {
         match understand(permission, error, self.settings.profile.is_some()) {
             AwsError::Credentials { reason, source, .. } => {
                 let variable = || {
-                    std::env::var("AWS_PROFILE")
-                        .ok()
+                    doors::environment::variable("AWS_PROFILE")
                         .filter(|profile| !profile.is_empty())
                 };
                 AwsError::Credentials {
@@ -133,6 +133,7 @@ impl Connection {
                     .build();
                 let mut loader = aws_config::defaults(BehaviorVersion::latest())
                     .timeout_config(timeouts.clone())
+                    .time_source(http::Clock)
                     .http_client(self.usual());
                 if let Some(region) = &settings.region {
                     loader = loader.region(Region::new(region.clone()));
@@ -178,13 +179,9 @@ impl Connection {
     /// The certificates that were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`. Whether the file can be used was looked
     /// at when the provider was configured.
     fn trusted(&self) -> Option<tls::TlsContext> {
-        let variable = || {
-            std::env::var_os("AWS_CA_BUNDLE")
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
+        let variable = || doors::environment::path("AWS_CA_BUNDLE");
         let file = self.settings.ca_bundle.clone().or_else(variable)?;
-        let pem = match std::fs::read(&file) {
+        let pem = match doors::files::read(&file) {
             Ok(pem) => pem,
             Err(error) => {
                 tracing::error!(file = %file.display(), %error, "the certificates for AWS cannot be read");

@@ -1,5 +1,8 @@
 //! The HTTP client of AWS's SDKs: which certificates it trusts, which proxy it goes through, and answers no longer than any honest one.
 
+use std::time::SystemTime;
+
+use aws_smithy_async::time::TimeSource;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::{Builder, Connector, tls};
 use aws_smithy_runtime_api::client::http::{
@@ -12,6 +15,16 @@ use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use crate::network::{LONGEST, NoBody};
+
+/// The time of day, of which a signature is made.
+#[derive(Debug)]
+pub(super) struct Clock;
+
+impl TimeSource for Clock {
+    fn now(&self) -> SystemTime {
+        doors::clock::system()
+    }
+}
 
 /// A client that trusts these certificates, or else those of the system. Nothing is made before the first call.
 pub(super) fn client(trusted: Option<tls::TlsContext>, proxy: ProxyConfig) -> SharedHttpClient {
@@ -26,6 +39,10 @@ pub(super) fn client(trusted: Option<tls::TlsContext>, proxy: ProxyConfig) -> Sh
             None => connector.build(),
         }
     });
+    #[cfg(feature = "simulation")]
+    if let Some(wire) = crate::network::simulated::wire() {
+        return SharedHttpClient::new(simulated::Client(wire));
+    }
     SharedHttpClient::new(Bounded {
         any,
         longest: LONGEST,
@@ -69,6 +86,76 @@ impl HttpConnector for Bounded<SharedHttpConnector> {
             *response.body_mut() = SdkBody::from_body_1_x(limited);
             Ok(response)
         })
+    }
+}
+
+/// The same over a network in memory.
+#[cfg(feature = "simulation")]
+mod simulated {
+    use std::sync::Arc;
+
+    use aws_smithy_runtime_api::client::http::{
+        HttpClient, HttpConnector, HttpConnectorFuture, HttpConnectorSettings, SharedHttpConnector,
+    };
+    use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+
+    use crate::network::{Failure, Loss, Wire};
+
+    #[derive(Clone, Debug)]
+    pub(super) struct Client(pub(super) Arc<dyn Wire>);
+
+    impl HttpClient for Client {
+        fn http_connector(
+            &self,
+            _: &HttpConnectorSettings,
+            _: &RuntimeComponents,
+        ) -> SharedHttpConnector {
+            SharedHttpConnector::new(self.clone())
+        }
+    }
+
+    fn failed(failure: Failure) -> ConnectorError {
+        match failure.loss {
+            Loss::Late => ConnectorError::timeout(failure.into()),
+            Loss::Unsendable => ConnectorError::user(failure.into()),
+            Loss::Unreachable | Loss::Broken => ConnectorError::io(failure.into()),
+        }
+    }
+
+    async fn carry(
+        wire: Arc<dyn Wire>,
+        request: HttpRequest,
+    ) -> Result<HttpResponse, ConnectorError> {
+        let user = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::user(error);
+        let request = request
+            .try_into_http1x()
+            .map_err(|error| user(error.into()))?;
+        let (parts, body) = request.into_parts();
+        let body = body.bytes().map(<[u8]>::to_vec).unwrap_or_default();
+        let request = http::Request::from_parts(parts, body);
+        let request = reqwest::Request::try_from(request).map_err(|error| user(error.into()))?;
+        let answer = wire.carry(request).await.map_err(failed)?;
+        let (status, headers) = (answer.status(), answer.headers().clone());
+        let body = answer.bytes().await.map_err(|error| failed(error.into()))?;
+        let status = StatusCode::try_from(status.as_u16()).map_err(|error| user(error.into()))?;
+        let mut response = HttpResponse::new(status, SdkBody::from(body.to_vec()));
+        for (name, value) in &headers {
+            let value = value.to_str().unwrap_or_default().to_owned();
+            response
+                .headers_mut()
+                .append(name.as_str().to_owned(), value);
+        }
+        Ok(response)
+    }
+
+    impl HttpConnector for Client {
+        fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+            HttpConnectorFuture::new(carry(Arc::clone(&self.0), request))
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use aws_sdk_kms::config::SharedHttpClient;
 
 /// The files of the shared configuration: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, or those in the user's home.
 fn files() -> [PathBuf; 2] {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let variable = |name: &str| doors::environment::path(name);
     let home = || {
         let home = variable("HOME").or_else(|| variable("USERPROFILE"));
         PathBuf::from(home.unwrap_or_default())
@@ -51,7 +51,9 @@ fn has_section(text: &str, profile: &str) -> bool {
 /// Why there is no such profile, or `None` when there is.
 pub fn missing(profile: &str) -> Option<String> {
     let files = files();
-    let reads = files.each_ref().map(std::fs::read_to_string);
+    let reads = files
+        .each_ref()
+        .map(|file| doors::files::read_to_string(file));
     let is_there = reads
         .iter()
         .flatten()

@@ -25,7 +25,7 @@ use std::sync::OnceLock;
 use secrecy::SecretString;
 
 use self::tokens::Tokens;
-use crate::network::{client, plain};
+use crate::network::{Http, client, plain};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind};
 
 /// A cloud of Microsoft.
@@ -234,7 +234,7 @@ impl AzureSettings {
 }
 
 struct Connection {
-    http: reqwest::Client,
+    http: Http,
     tokens: Tokens,
 }
 

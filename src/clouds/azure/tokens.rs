@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::errors::AzureError;
 use super::{Audience, AzureCredential, AzureSettings};
-use crate::network::{NoBody, body};
+use crate::network::{Failure, Http, NoBody, body};
 use crate::vocabulary::why_unread;
 
 /// How long before its end a token is not used any more.
@@ -36,7 +36,7 @@ const EXCHANGE: &str = "api://AzureADTokenExchange";
 
 /// The tokens of one configuration.
 pub(super) struct Tokens {
-    http: reqwest::Client,
+    http: Http,
     settings: AzureSettings,
     current: Mutex<BTreeMap<Audience, (SecretString, Instant)>>,
 }
@@ -72,7 +72,7 @@ fn no_body(why: NoBody) -> AzureError {
     AzureError::Unreachable(why.plain())
 }
 
-fn unreachable(error: reqwest::Error) -> AzureError {
+fn unreachable(error: Failure) -> AzureError {
     AzureError::Unreachable(crate::network::plain(&error))
 }
 
@@ -81,7 +81,7 @@ fn safe(text: &str) -> Result<url::Url, AzureError> {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, AzureError> {
-    std::fs::read_to_string(path)
+    doors::files::read_to_string(path)
         .map(|text| SecretString::from(text.trim().to_owned()))
         .map_err(|error| {
             credentials_error(format!(
@@ -93,7 +93,7 @@ fn read_file(path: &Path) -> Result<SecretString, AzureError> {
 }
 
 impl Tokens {
-    pub(super) fn new(http: reqwest::Client, settings: AzureSettings) -> Self {
+    pub(super) fn new(http: Http, settings: AzureSettings) -> Self {
         Self {
             http,
             settings,
@@ -203,14 +203,8 @@ impl Tokens {
             ("scope", scope.as_str()),
         ];
         form.extend_from_slice(proof);
-        let answer = self
-            .http
-            .post(safe(&self.token_url()?)?)
-            .form(&form)
-            .send()
-            .await
-            .map_err(unreachable)?;
-        answered(answer).await
+        let request = self.http.post(safe(&self.token_url()?)?).form(&form);
+        answered(self.http.send(request).await.map_err(unreachable)?).await
     }
 
     async fn by_assertion(
@@ -242,7 +236,7 @@ impl Tokens {
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
         let thumbprint = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, certificate);
         header.x5t_s256 = Some(URL_SAFE_NO_PAD.encode(thumbprint));
-        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let now = doors::clock::now().unix_timestamp();
         let url = self.token_url()?;
         let client = self.client()?;
         let claims = Claims {
@@ -285,11 +279,8 @@ impl Tokens {
                     .header(reqwest::header::CONTENT_LENGTH, 0)
             }
         };
-        let answer = request
-            .bearer_auth(token.expose_secret())
-            .send()
-            .await
-            .map_err(unreachable)?;
+        let request = request.bearer_auth(token.expose_secret());
+        let answer = self.http.send(request).await.map_err(unreachable)?;
         let status = answer.status().as_u16();
         let text = body(answer).await.map_err(no_body)?;
         serde_json::from_str::<Given>(&text)
@@ -304,7 +295,8 @@ impl Tokens {
         resource: &str,
         endpoint: Option<&str>,
     ) -> Result<Fetched, AzureError> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let variable =
+            |name: &str| doors::environment::variable(name).filter(|value| !value.is_empty());
         // App Service and its relatives have a service of their own.
         let own = variable("IDENTITY_ENDPOINT").zip(variable("IDENTITY_HEADER"));
         let (address, version) = match (endpoint, &own) {
@@ -323,7 +315,7 @@ impl Tokens {
             (Some((_, header)), None) => request.header("X-IDENTITY-HEADER", header),
             _ => request.header("Metadata", "true"),
         };
-        let Ok(answer) = request.send().await else {
+        let Ok(answer) = self.http.send(request).await else {
             return Err(credentials_error(
                 "`use_msi` is set, and this machine has no metadata service of Azure",
             ));

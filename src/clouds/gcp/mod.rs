@@ -16,7 +16,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 
 use self::tokens::Tokens;
-use crate::network::{client, plain};
+use crate::network::{Http, client, plain};
 
 /// How Google Cloud is called. What is not set comes from the environment.
 #[derive(Clone, Debug, Default)]
@@ -104,7 +104,7 @@ impl GcpSettings {
 }
 
 struct Connection {
-    http: reqwest::Client,
+    http: Http,
     tokens: Tokens,
 }
 

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
-use time::OffsetDateTime;
 
 use super::Gcp;
 use super::errors::{GcpError, unreadable};
@@ -153,7 +152,7 @@ impl Gcp {
             roles,
             denied: above.denied.clone(),
             planned: None,
-            at: OffsetDateTime::now_utc(),
+            at: doors::clock::now(),
         }
     }
 

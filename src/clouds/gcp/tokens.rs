@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::GcpSettings;
 use super::errors::GcpError;
-use crate::network::{NoBody, body, retry_after};
+use crate::network::{Failure, Http, NoBody, body, retry_after};
 use crate::vocabulary::why_unread;
 
 /// What the token may be used for.
@@ -38,7 +38,7 @@ const DEEPEST: u32 = 3;
 
 /// The tokens of one configuration.
 pub(super) struct Tokens {
-    http: reqwest::Client,
+    http: Http,
     settings: GcpSettings,
     current: Mutex<Option<(SecretString, Instant)>>,
     /// When no token could be had for a reason of the moment, and which.
@@ -141,7 +141,7 @@ fn credentials_error(reason: impl Into<String>) -> GcpError {
 }
 
 impl Tokens {
-    pub(super) fn new(http: reqwest::Client, settings: GcpSettings) -> Self {
+    pub(super) fn new(http: Http, settings: GcpSettings) -> Self {
         Self {
             http,
             settings,
@@ -206,7 +206,7 @@ impl Tokens {
         let mut is_somebody = !may_be_nobody;
         loop {
             let (mut asked, mut tries) = (None, TRIES);
-            let outcome = match request().send().await {
+            let outcome = match self.http.send(request()).await {
                 Ok(answer) => {
                     is_somebody = true;
                     let status = answer.status().as_u16();
@@ -221,7 +221,7 @@ impl Tokens {
                     }
                 }
                 Err(error) => {
-                    if !is_somebody || error.is_connect() {
+                    if !is_somebody || error.is_unreachable() {
                         tries = TRIES_UNREACHABLE;
                     }
                     Err(match is_somebody {
@@ -339,7 +339,7 @@ impl Tokens {
             }
             return read_file(Path::new(text)).map(Some);
         }
-        let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        let variable = |name: &str| doors::environment::path(name);
         if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             return read_file(Path::new(&path)).map(Some);
         }
@@ -394,7 +394,7 @@ impl Tokens {
                 })?;
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
         header.kid = key.private_key_id.clone();
-        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let now = doors::clock::now().unix_timestamp();
         let claims = Claims {
             iss: &key.client_email,
             scope: SCOPE,
@@ -469,8 +469,7 @@ impl Tokens {
     }
 
     async fn by_metadata(&self) -> Result<Fetched, GcpError> {
-        let host = std::env::var("GCE_METADATA_HOST")
-            .ok()
+        let host = doors::environment::variable("GCE_METADATA_HOST")
             .filter(|host| !host.is_empty())
             .unwrap_or_else(|| "metadata.google.internal".to_owned());
         self.by_metadata_of(&host).await
@@ -556,12 +555,12 @@ fn no_body(why: NoBody) -> GcpError {
     GcpError::Unreachable(why.plain())
 }
 
-fn unreachable(error: reqwest::Error) -> GcpError {
+fn unreachable(error: Failure) -> GcpError {
     GcpError::Unreachable(crate::network::plain(&error))
 }
 
 fn read_file(path: &Path) -> Result<SecretString, GcpError> {
-    std::fs::read_to_string(path)
+    doors::files::read_to_string(path)
         .map(SecretString::from)
         .map_err(|error| {
             credentials_error(format!(
@@ -581,7 +580,9 @@ async fn run(command: &str) -> Result<SecretString, GcpError> {
         saml_response: Option<SecretString>,
         message: Option<String>,
     }
-    if std::env::var("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref() != Ok("1") {
+    if doors::environment::variable("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES").as_deref()
+        != Some("1")
+    {
         return Err(credentials_error(
             "the external account runs a program, which needs GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
         ));
@@ -647,7 +648,10 @@ mod tests {
                     }
                 }
             };
-            let tokens = Tokens::new(reqwest::Client::new(), GcpSettings::default());
+            let tokens = Tokens::new(
+                crate::network::client(&[]).expect("a client"),
+                GcpSettings::default(),
+            );
             let (served, fetched) = tokio::join!(served, tokens.by_metadata_of(&host));
             served?;
             match has_token {

@@ -94,8 +94,8 @@ pub struct Surroundings<'a> {
 impl Surroundings<'_> {
     /// Those of this process.
     pub const OWN: Self = Self {
-        variable: &|name| std::env::var(name).ok(),
-        file: &|path| std::fs::read_to_string(path),
+        variable: &doors::environment::variable,
+        file: &|path| doors::files::read_to_string(path),
         exists: &|path| path.is_file(),
     };
 

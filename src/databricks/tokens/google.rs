@@ -156,7 +156,7 @@ impl Tokens {
         let mut header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS256);
         header.kid = key.private_key_id.clone();
         let ask = async |target_audience: Option<&str>, scope: Option<&str>| {
-            let now = time::OffsetDateTime::now_utc().unix_timestamp();
+            let now = doors::clock::now().unix_timestamp();
             let claims = Claims {
                 iss: &key.client_email,
                 sub: &key.client_email,

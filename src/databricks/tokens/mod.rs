@@ -23,6 +23,7 @@ use url::Url;
 use super::auth::{AccountHost, AuthError, AuthType, Credential};
 use super::errors::Error;
 use super::http::{broken, is_safe, pause, read};
+use crate::network::Http;
 use crate::vocabulary::AccountId;
 
 /// How long a token may be tried to be had.
@@ -78,7 +79,7 @@ impl Headers {
 
 /// The tokens of one credential.
 pub struct Tokens {
-    http: reqwest::Client,
+    http: Http,
     host: AccountHost,
     account: AccountId,
     credential: Credential,
@@ -93,7 +94,7 @@ pub struct Tokens {
 impl Tokens {
     /// Nothing is fetched yet. `patience`: how long a token may be tried to be had; a minute at most.
     pub fn new(
-        http: reqwest::Client,
+        http: Http,
         host: AccountHost,
         account: AccountId,
         credential: Credential,
@@ -256,7 +257,7 @@ impl Tokens {
         let mut attempt = 0_u32;
         loop {
             attempt += 1;
-            let outcome = match request().send().await {
+            let outcome = match self.http.send(request()).await {
                 Ok(response) => read(response).await,
                 Err(error) => Err(broken(error)),
             };
@@ -335,7 +336,7 @@ impl Answer {
 
 /// How long a token lives that ends at a moment; one that has ended is fetched anew by the next request.
 fn until(end: time::OffsetDateTime) -> Duration {
-    Duration::try_from(end - time::OffsetDateTime::now_utc()).unwrap_or_default()
+    Duration::try_from(end - doors::clock::now()).unwrap_or_default()
 }
 
 impl std::fmt::Debug for Tokens {

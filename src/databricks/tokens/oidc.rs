@@ -17,15 +17,15 @@ impl Tokens {
                 let request = || self.http.get(url.clone()).bearer_auth(token.expose_secret());
                 Ok(self.ask(request).await?.access_token)
             }
-            SubjectToken::Variable(name) => match std::env::var(name) {
-                Ok(token) if !token.trim().is_empty() => Ok(token.trim().into()),
+            SubjectToken::Variable(name) => match doors::environment::variable(name) {
+                Some(token) if !token.trim().is_empty() => Ok(token.trim().into()),
                 _ => Err(self.failed(
                     format!("the environment variable {name} holds no token"),
                     "Let your CI system write its OIDC token there, or name another variable with `oidc_token_env` \
                      (DATABRICKS_OIDC_TOKEN_ENV).",
                 )),
             },
-            SubjectToken::File(path) => match std::fs::read_to_string(path) {
+            SubjectToken::File(path) => match doors::files::read_to_string(path) {
                 Ok(token) if !token.trim().is_empty() => Ok(token.trim().into()),
                 Ok(_) => Err(self.failed(format!("the file {} is empty", path.display()), FILE_REMEDY)),
                 Err(error) => Err(self.failed(format!("the file {} cannot be read ({})", path.display(), why_unread(&error)), FILE_REMEDY)),

@@ -8,7 +8,6 @@ pub mod arm;
 
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 
@@ -466,7 +465,7 @@ fn not_attached<P: Platform>(
         ),
         None => format!("It shows this after {}.", spell(rounded(at))),
     };
-    let moment = OffsetDateTime::now_utc()
+    let moment = doors::clock::now()
         .replace_nanosecond(0)
         .ok()
         .and_then(|now| now.format(&Rfc3339).ok())

@@ -198,7 +198,7 @@ fn in_file(
     let Some(path) = first(&[variable]) else {
         return Ok(None);
     };
-    match std::fs::read_to_string(&path) {
+    match doors::files::read_to_string(&path) {
         Ok(text) => Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty())),
         Err(error) => Err(format!(
             "the file {path}, which {variable} names, cannot be read: {}",
@@ -444,7 +444,7 @@ impl AzureBlock {
         first: &dyn Fn(&[&str]) -> Option<String>,
     ) -> Result<AzureCredential, String> {
         let read = |path: String| {
-            std::fs::read(&path).map_err(|error| {
+            doors::files::read(&path).map_err(|error| {
                 format!(
                     "the client certificate {path} cannot be read: {}",
                     why_unread(&error)

@@ -398,11 +398,10 @@ impl Config {
             }
             behaviour.ca_bundle = http.ca_bundle.known().map(Into::into);
         }
-        behaviour
-            .user_agent
-            .push_str(&user_agent_parts(terraform_version, &|name| {
-                std::env::var(name).ok()
-            }));
+        behaviour.user_agent.push_str(&user_agent_parts(
+            terraform_version,
+            &doors::environment::variable,
+        ));
         behaviour
     }
 
@@ -427,7 +426,7 @@ impl Config {
 
     /// What the clients of Google Cloud need, and whether some of it is not known yet.
     pub fn gcp(&self) -> (GcpSettings, bool) {
-        let own = |name: &str| std::env::var(name).ok();
+        let own = doors::environment::variable;
         let (mut settings, is_unknown) = match &self.gcp {
             Attr::Known(block) => block.settings(&own),
             block => (GcpBlock::default().settings(&own).0, block.is_unknown()),
@@ -443,7 +442,7 @@ impl Config {
     /// What the clients of Azure need, and whether some of it is not known yet. What the block does not say, the attributes `azure_…` of the
     /// account host do.
     pub fn azure(&self) -> (AzureSettings, bool) {
-        let own = |name: &str| std::env::var(name).ok();
+        let own = doors::environment::variable;
         let defaults = azure::Defaults {
             tenant: text(&self.azure_tenant_id),
             client: text(&self.azure_client_id),
@@ -488,8 +487,7 @@ impl Config {
         let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
         let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());
         let of_azure = self.azure.known().and_then(|azure| azure.ca_bundle.known());
-        let variable = std::env::var("AWS_CA_BUNDLE")
-            .ok()
+        let variable = doors::environment::variable("AWS_CA_BUNDLE")
             .filter(|file| !file.is_empty() && of_aws.is_none());
         let files = [
             (of_http, "`http.ca_bundle`", "http.ca_bundle"),

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use time::OffsetDateTime;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
@@ -455,7 +454,7 @@ impl AzureKeys {
                 // Right before an attach, only what is there counts.
                 Stage::Apply => Vec::new(),
             },
-            at: OffsetDateTime::now_utc(),
+            at: doors::clock::now(),
         }
     }
 
@@ -613,7 +612,7 @@ impl AzureKeys {
         watched
             .after(earliest, || async {
                 match self.key(key, None, None).await {
-                    Ok(found) => Ok(state_of(&found, OffsetDateTime::now_utc())),
+                    Ok(found) => Ok(state_of(&found, doors::clock::now())),
                     Err(error @ AzureError::NotFound(_)) => match self.absence(key).await {
                         Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
                         Absence::OtherVersions | Absence::Unexplained => Err(error),

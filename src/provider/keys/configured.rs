@@ -127,8 +127,7 @@ fn cannot_change_roles(kind: &str) -> bool {
 }
 
 fn data_directory() -> PathBuf {
-    let data = std::env::var_os("TF_DATA_DIR").filter(|value| !value.is_empty());
-    data.map_or_else(|| PathBuf::from(".terraform"), PathBuf::from)
+    doors::environment::path("TF_DATA_DIR").unwrap_or_else(|| PathBuf::from(".terraform"))
 }
 
 fn blocks_below(root: &Path, data: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
@@ -139,7 +138,7 @@ fn blocks_below(root: &Path, data: &Path, counts: impl Fn(&str) -> bool + Copy) 
 
 /// The directories of the modules that are called, one for each call.
 fn called(root: &Path, data: &Path) -> Vec<PathBuf> {
-    let modules = std::fs::read_to_string(root.join(data).join("modules/modules.json"));
+    let modules = doors::files::read_to_string(&root.join(data).join("modules/modules.json"));
     let modules: Option<Json> = modules
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok());
@@ -155,22 +154,27 @@ fn called(root: &Path, data: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+fn name_of(file: &Path) -> String {
+    let name = file.file_name().map(std::ffi::OsStr::to_string_lossy);
+    name.unwrap_or_default().into_owned()
+}
+
 /// The texts of a directory that Terraform reads.
 fn texts_in(directory: &Path) -> impl Iterator<Item = String> {
     const ENDS: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
+    let files = doors::files::list(directory).unwrap_or_default();
+    files.into_iter().filter_map(|file| {
+        let name = name_of(&file);
         let is_read = ENDS.into_iter().any(|end| name.ends_with(end));
-        is_read.then(|| std::fs::read_to_string(entry.path()).unwrap_or_default())
+        is_read.then(|| doors::files::read_to_string(&file).unwrap_or_default())
     })
 }
 
 fn blocks_in(directory: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let blocks = entries.map(|entry| {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let read = || std::fs::read_to_string(entry.path()).unwrap_or_default();
+    let files = doors::files::list(directory).unwrap_or_default();
+    let blocks = files.iter().map(|file| {
+        let name = name_of(file);
+        let read = || doors::files::read_to_string(file).unwrap_or_default();
         if name.ends_with(".tf") || name.ends_with(".tofu") {
             blocks_of(&read(), counts)
         } else if name.ends_with(".tf.json") || name.ends_with(".tofu.json") {

@@ -40,6 +40,8 @@ use super::function::{Function, Signature};
 use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
 use super::schema::Described;
+#[cfg(feature = "testing")]
+use super::schema::Schema;
 use super::stored::Private;
 #[cfg(feature = "testing")]
 use super::types::Type;
@@ -399,11 +401,43 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
     }
 }
 
+/// The same calls in the task of who calls, for a model of Terraform: whoever drops such a call has killed the process in the middle of it.
+#[cfg(feature = "testing")]
+macro_rules! direct {
+    ($($method:ident $module:ident $handler:ident;)*) => {
+        impl<P: Provider> Server<P> {$(
+            pub(crate) async fn $method(&self, request: pb::$module::Request) -> pb::$module::Response {
+                self.0.$handler(request).await.unwrap_or_else(Answer::failed)
+            }
+        )*}
+    };
+}
+
+#[cfg(feature = "testing")]
+direct! {
+    validate_block validate_provider_config validate_provider;
+    configure configure_provider configure;
+    validate validate_resource_config validate_resource;
+    read read_resource read_resource;
+    plan plan_resource_change plan_resource;
+    carry_out apply_resource_change apply_resource;
+    import import_resource_state import_resource;
+    data read_data_source read_data_source;
+}
+
 /// What a test that serves a provider by itself has to know of it.
 #[cfg(feature = "testing")]
 impl<P: Provider> Server<P> {
     pub(crate) fn resource_type(&self, name: &str) -> Result<Type, Diagnostics> {
         Ok(self.0.resource(name)?.schema.ty().clone())
+    }
+
+    pub(crate) fn resource_schema(&self, name: &str) -> Result<&Schema, Diagnostics> {
+        Ok(self.0.resource(name)?.schema())
+    }
+
+    pub(crate) fn interrupt(&self) {
+        self.0.stop.cancel();
     }
 
     pub(crate) fn data_source_type(&self, name: &str) -> Result<Type, Diagnostics> {

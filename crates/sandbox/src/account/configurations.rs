@@ -18,8 +18,7 @@ pub(super) fn no_configuration(id: &str) -> Answer {
 }
 
 fn milliseconds_now() -> i64 {
-    i64::try_from(time::OffsetDateTime::now_utc().unix_timestamp_nanos() / 1_000_000)
-        .unwrap_or_default()
+    i64::try_from(doors::clock::now().unix_timestamp_nanos() / 1_000_000).unwrap_or_default()
 }
 
 pub(super) fn create(shared: &Shared, body: &Json) -> Answer {
@@ -56,7 +55,7 @@ pub(super) fn create(shared: &Shared, body: &Json) -> Answer {
             Json::from(reuse),
         );
     }
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = doors::uuid();
     let made = json!({
         "customer_managed_key_id": id,
         "account_id": ACCOUNT_ID,
@@ -154,7 +153,7 @@ pub(super) fn create_on_google(
             return refused();
         }
     }
-    let id = uuid::Uuid::new_v4().to_string();
+    let id = doors::uuid();
     let number = world.now.configurations.len() + 1;
     let email = format!("cmk-{number}@databricks-control-plane.iam.gserviceaccount.com");
     world.about_to_write();

@@ -30,7 +30,7 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Eff
         .split('/')
         .filter(|part| !part.is_empty())
         .collect();
-    let base = format!("http://{}", shared.address);
+    let base = &shared.url;
     match (request.method.as_str(), path.as_slice()) {
         ("GET", [".well-known", "databricks-config"]) => Answer::json(
             200,

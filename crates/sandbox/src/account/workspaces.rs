@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use doors::clock::Moment;
 
 use serde_json::{Map, Value as Json};
 
@@ -249,7 +251,7 @@ pub(super) async fn update(
     let hangs = matches!(effect, Some(Effect::Hang));
     workspace.update = Some(Update {
         fields: changes,
-        began: Instant::now(),
+        began: Moment::now(),
         stays,
         undone_after,
         shown: Arc::default(),

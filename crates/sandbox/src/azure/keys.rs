@@ -45,7 +45,7 @@ pub struct VersionOfKey {
 }
 
 fn now() -> i64 {
-    time::OffsetDateTime::now_utc().unix_timestamp()
+    doors::clock::now().unix_timestamp()
 }
 
 impl VersionOfKey {

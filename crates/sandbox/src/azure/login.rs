@@ -18,7 +18,7 @@ fn refused(code: &str, description: &str) -> Answer {
 }
 
 fn handed_out(shared: &Shared, audience: &str) -> Json {
-    let token = format!("sandbox-azure-{}", uuid::Uuid::new_v4());
+    let token = format!("sandbox-azure-{}", doors::uuid());
     let mut world = shared.world();
     let life = world.token_life;
     world
@@ -36,7 +36,7 @@ pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     }
     // What the official clients ask before anything else.
     if path.ends_with("/.well-known/openid-configuration") || path.contains("common/discovery") {
-        let base = format!("{}/{TENANT}", shared.azure_url());
+        let base = format!("{}/{TENANT}", shared.azure_url);
         return Answer::json(
             200,
             &json!({

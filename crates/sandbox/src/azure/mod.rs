@@ -15,7 +15,9 @@ mod vaults;
 mod workspaces;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use doors::clock::Moment;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -93,7 +95,7 @@ pub struct Operation {
     /// What is to be.
     pub wanted: Json,
     /// When it began.
-    pub began: Instant,
+    pub began: Moment,
     /// What becomes of it.
     pub effect: Option<Effect>,
 }
@@ -108,7 +110,7 @@ pub struct ArmWorkspace {
     /// Whether clusters run in it, so that its managed disks take no other key.
     pub has_running_compute: bool,
     /// What is shown again after a while, and since when.
-    pub undone: Option<(Json, Instant, Duration)>,
+    pub undone: Option<(Json, Moment, Duration)>,
 }
 
 /// What there is of Azure.

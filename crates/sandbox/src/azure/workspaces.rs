@@ -4,7 +4,9 @@
 //! 25766 and azure-docs 122008 (when the disk encryption set appears); azure-cli-extensions issue 1826 (`LinkedInvalidPropertyId`);
 //! azure-powershell issues 20380, 22463, 22898 and PowerShell 20404 (texts of refusals).
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use doors::clock::Moment;
 
 use serde_json::{Value as Json, json};
 
@@ -184,7 +186,7 @@ fn key_of(json: &Json, pointer: &str) -> Option<String> {
 
 fn put(shared: &Shared, request: &Request, id: &str, effect: Option<&Effect>) -> Answer {
     let body = request.json();
-    let url = format!("{}/arm", shared.azure_url());
+    let url = format!("{}/arm", shared.azure_url);
     let mut world = shared.world();
     let azure = &mut world.now.azure;
     let operation = azure.next("0be4a710");
@@ -216,7 +218,7 @@ fn put(shared: &Shared, request: &Request, id: &str, effect: Option<&Effect>) ->
         operation.clone(),
         Operation {
             wanted,
-            began: Instant::now(),
+            began: Moment::now(),
             effect: effect.cloned(),
         },
     ));
@@ -422,7 +424,7 @@ fn finish(azure: &mut AzureWorld, id: &str) {
                     "/properties/provisioningState",
                     json!("Succeeded"),
                 );
-                after.undone = Some((before, Instant::now(), delay));
+                after.undone = Some((before, Moment::now(), delay));
             }
             json!({ "name": name, "status": "Succeeded" })
         }

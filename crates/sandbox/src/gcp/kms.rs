@@ -1,7 +1,6 @@
 //! Cloud KMS: key rings, keys, versions, and their policies.
 
 use serde_json::{Map, Value as Json, json};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::policies::{get_policy, set_policy, test_permissions};
@@ -14,9 +13,7 @@ use crate::http::{Answer, Request};
 const WINDOW: &str = "2592000s";
 
 fn now() -> String {
-    OffsetDateTime::now_utc()
-        .format(&Rfc3339)
-        .unwrap_or_default()
+    doors::clock::now().format(&Rfc3339).unwrap_or_default()
 }
 
 fn after(window: &str) -> String {
@@ -24,7 +21,7 @@ fn after(window: &str) -> String {
         .trim_end_matches('s')
         .parse::<i64>()
         .unwrap_or_default();
-    (OffsetDateTime::now_utc() + time::Duration::seconds(seconds))
+    (doors::clock::now() + time::Duration::seconds(seconds))
         .format(&Rfc3339)
         .unwrap_or_default()
 }

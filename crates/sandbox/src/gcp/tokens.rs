@@ -8,7 +8,7 @@ use crate::http::{Answer, Request};
 use crate::identities::{OIDC_TOKEN, id_token};
 
 fn handed_out(shared: &Shared, kind: &str) -> String {
-    let token = format!("sandbox-google-{kind}-{}", uuid::Uuid::new_v4());
+    let token = format!("sandbox-google-{kind}-{}", doors::uuid());
     shared.world().google_tokens.insert(token.clone());
     token
 }

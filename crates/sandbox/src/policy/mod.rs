@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::{Map, Value as Json};
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use condition::{Condition, conditions_of};
@@ -113,7 +112,7 @@ impl Call {
             context: BTreeMap::new(),
             caller,
         };
-        let now = OffsetDateTime::now_utc();
+        let now = doors::clock::now();
         let region = key_arn.split(':').nth(3).unwrap_or_default();
         for (name, value) in [
             ("aws:PrincipalArn", call.caller.arn.clone()),

@@ -82,14 +82,12 @@ pub struct Journal {
 impl Journal {
     /// The journal of the directory in which Terraform works.
     pub fn here() -> Self {
-        let data = std::env::var_os("TF_DATA_DIR").filter(|value| !value.is_empty());
-        let data = data.map_or_else(|| PathBuf::from(".terraform"), PathBuf::from);
+        let data = doors::environment::path("TF_DATA_DIR");
+        let data = data.unwrap_or_else(|| PathBuf::from(".terraform"));
         // Several states can share a directory: each Terraform workspace has its own.
-        let chosen = std::env::var("TF_WORKSPACE")
-            .ok()
-            .filter(|name| !name.is_empty());
+        let chosen = doors::environment::variable("TF_WORKSPACE").filter(|name| !name.is_empty());
         let workspace = chosen
-            .or_else(|| std::fs::read_to_string(data.join("environment")).ok())
+            .or_else(|| doors::files::read_to_string(&data.join("environment")).ok())
             .unwrap_or_default();
         Self {
             place: data.join("dbxcmk"),
@@ -114,11 +112,11 @@ impl Journal {
     /// # Errors
     /// When the note cannot be written: the create goes on without.
     pub fn begin(&self, request: &str, known: Vec<String>) -> std::io::Result<Note> {
-        std::fs::create_dir_all(&self.place)?;
+        doors::files::create_directory(&self.place)?;
         self.forget_old();
         let note = Note {
             what: self.what(request),
-            sent: milliseconds(OffsetDateTime::now_utc()),
+            sent: milliseconds(doors::clock::now()),
             known,
             made: None,
         };
@@ -138,7 +136,7 @@ impl Journal {
 
     /// Notes that nothing came of it.
     pub fn refused(&self, note: &Note) {
-        let _ = std::fs::remove_file(self.file(CREATE, &note.what));
+        let _ = doors::files::remove(&self.file(CREATE, &note.what));
     }
 
     /// Notes which objects that equal `request` the state has, for the run that applies the plan. Without the note that run
@@ -150,8 +148,8 @@ impl Journal {
         if ids.is_empty() {
             return;
         }
-        if let Err(error) =
-            std::fs::create_dir_all(&self.place).and_then(|()| put(&file, &Own { what, ids }))
+        if let Err(error) = doors::files::create_directory(&self.place)
+            .and_then(|()| put(&file, &Own { what, ids }))
         {
             tracing::debug!(%error, "the note of a replacement could not be written");
         }
@@ -168,7 +166,7 @@ impl Journal {
     pub fn explains(&self, request: &str, id: &str, created: Option<i64>) -> Option<Answered> {
         let what = self.what(request);
         let note = read(&self.file(CREATE, &what)).filter(|note: &Note| note.what == what)?;
-        let now = milliseconds(OffsetDateTime::now_utc());
+        let now = milliseconds(doors::clock::now());
         note.explains(id, created, now).then_some(match note.made {
             Some(_) => Answered::Yes,
             None => Answered::No,
@@ -180,16 +178,13 @@ impl Journal {
     }
 
     fn forget_old(&self) {
-        let now = milliseconds(OffsetDateTime::now_utc());
-        for entry in std::fs::read_dir(&self.place)
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let now = milliseconds(doors::clock::now());
+        for file in doors::files::list(&self.place).unwrap_or_default() {
             let is_old = |note: &Note| note.sent.saturating_add(milliseconds_of(VALID)) < now;
-            let is_create = entry.file_name().to_string_lossy().starts_with(CREATE);
-            if is_create && read(&entry.path()).as_ref().is_none_or(is_old) {
-                let _ = std::fs::remove_file(entry.path());
+            let name = file.file_name().map(std::ffi::OsStr::to_string_lossy);
+            let is_create = name.is_some_and(|name| name.starts_with(CREATE));
+            if is_create && read(&file).as_ref().is_none_or(is_old) {
+                let _ = doors::files::remove(&file);
             }
         }
     }
@@ -198,13 +193,13 @@ impl Journal {
 /// Whoever reads sees the old file or the new one.
 fn put(file: &Path, note: &impl Serialize) -> std::io::Result<()> {
     let new = file.with_extension("new");
-    std::fs::write(&new, serde_json::to_vec(note)?)?;
-    std::fs::rename(new, file)
+    doors::files::write(&new, &serde_json::to_vec(note)?)?;
+    doors::files::rename(&new, file)
 }
 
 /// A note that cannot be read explains nothing.
 fn read<T: DeserializeOwned>(file: &Path) -> Option<T> {
-    serde_json::from_slice(&std::fs::read(file).ok()?).ok()
+    serde_json::from_slice(&doors::files::read(file).ok()?).ok()
 }
 
 #[cfg(test)]
@@ -267,7 +262,7 @@ mod tests {
             place: directory.path().join("dbxcmk"),
             workspace: "default".to_owned(),
         };
-        let now = Some(milliseconds(OffsetDateTime::now_utc()));
+        let now = Some(milliseconds(doors::clock::now()));
         assert_eq!(journal.explains("request", "id", now), None);
         let note = journal.begin("request", Vec::new())?;
         assert_eq!(journal.explains("request", "id", now), Some(Answered::No));

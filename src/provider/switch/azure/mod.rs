@@ -33,7 +33,7 @@ fn state_of(versions: &[KeyVersion]) -> KeyState {
 
 /// The state of a version, in the words of the proof.
 fn state_of_version(version: &KeyVersion) -> KeyState {
-    let now = OffsetDateTime::now_utc();
+    let now = doors::clock::now();
     state_at(version.enabled, version.not_before, version.expires, now)
 }
 
@@ -294,7 +294,7 @@ impl Work<'_> {
         self.current = step.clone();
         match step {
             Step::Disable(version, has_room) => {
-                let at = rfc3339(OffsetDateTime::now_utc().replace_nanosecond(0).ok());
+                let at = rfc3339(doors::clock::now().replace_nanosecond(0).ok());
                 let change = VersionChange {
                     enabled: false,
                     tags: match has_room {

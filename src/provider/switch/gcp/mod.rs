@@ -4,7 +4,6 @@ mod steps;
 
 use std::collections::BTreeMap;
 
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
@@ -339,7 +338,7 @@ impl Work<'_> {
         match step {
             Step::Mark(before) => {
                 self.so_far.marked = true;
-                let at = OffsetDateTime::now_utc().format(SINCE_FORM);
+                let at = doors::clock::now().format(SINCE_FORM);
                 let (Some(value), Ok(at)) = (before.label(), at) else {
                     self.record.note(format!(
                         "So many versions were disabled before that they do not fit into the label `{BEFORE}`. To restore the key later, \

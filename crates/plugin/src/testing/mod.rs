@@ -14,20 +14,23 @@
 //! # }
 //! ```
 
+mod rules;
+pub mod terraform;
+
 use std::time::SystemTime;
 
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use super::codec::{self, CodecError};
-use super::diagnostics::{Diagnostic, Diagnostics};
-use super::path::Path;
-use super::proto::tfplugin6::{self as pb, provider_server::Provider as Rpc};
-use super::provider::Provider;
-use super::server::Server;
-use super::types::Type;
-use super::value::Value;
+use crate::codec::{self, CodecError};
+use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::path::Path;
+use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Rpc};
+use crate::provider::Provider;
+use crate::server::Server;
+use crate::types::Type;
+use crate::value::Value;
 
 /// A state and its private data, as Terraform keeps them.
 #[derive(Clone, Debug, PartialEq)]

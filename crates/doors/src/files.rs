@@ -1,0 +1,100 @@
+//! Files, as `std::fs` has them.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The bytes of a file.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn read(file: impl AsRef<Path>) -> io::Result<Vec<u8>> {
+    let file = file.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(read) = crate::machine::of(|machine| machine.disk.read(file)) {
+        return read;
+    }
+    std::fs::read(file)
+}
+
+/// The text of a file.
+///
+/// # Errors
+/// Why it cannot be read; `InvalidData` when it is not UTF-8.
+pub fn read_to_string(file: impl AsRef<Path>) -> io::Result<String> {
+    let file = file.as_ref();
+    String::from_utf8(read(file)?).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::InvalidData,
+            "stream did not contain valid UTF-8",
+        )
+    })
+}
+
+/// Writes a file, in the place of one that is there.
+///
+/// # Errors
+/// Why it cannot be written.
+pub fn write(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let file = file.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(written) = crate::machine::of(|machine| machine.disk.write(file, bytes)) {
+        return written;
+    }
+    std::fs::write(file, bytes)
+}
+
+/// Gives a file another name, in the place of one that is there.
+///
+/// # Errors
+/// Why it cannot be done.
+pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+    let (from, to) = (from.as_ref(), to.as_ref());
+    #[cfg(feature = "simulation")]
+    if let Some(renamed) = crate::machine::of(|machine| machine.disk.rename(from, to)) {
+        return renamed;
+    }
+    std::fs::rename(from, to)
+}
+
+/// Removes a file.
+///
+/// # Errors
+/// Why it cannot be done.
+pub fn remove(file: impl AsRef<Path>) -> io::Result<()> {
+    let file = file.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(removed) = crate::machine::of(|machine| machine.disk.remove(file)) {
+        return removed;
+    }
+    std::fs::remove_file(file)
+}
+
+/// Makes a directory, and those above it.
+///
+/// # Errors
+/// Why it cannot be made.
+pub fn create_directory(directory: impl AsRef<Path>) -> io::Result<()> {
+    let directory = directory.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(made) = crate::machine::of(|machine| machine.disk.create_directory()) {
+        return made;
+    }
+    std::fs::create_dir_all(directory)
+}
+
+/// The files of a directory, without those in directories below it, sorted.
+///
+/// # Errors
+/// Why it cannot be read.
+pub fn list(directory: impl AsRef<Path>) -> io::Result<Vec<PathBuf>> {
+    let directory = directory.as_ref();
+    #[cfg(feature = "simulation")]
+    if let Some(listed) = crate::machine::of(|machine| Ok(machine.disk.list(directory))) {
+        return listed;
+    }
+    let mut all: Vec<PathBuf> = std::fs::read_dir(directory)?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .collect();
+    all.sort();
+    Ok(all)
+}

@@ -1,0 +1,570 @@
+//! A history as data: what the configuration is when, who does what, and what goes wrong at which request. It is drawn from a seed before
+//! anything runs, so that a part of it can be left out and the rest run again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+/// What happens to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// No connection can be opened.
+    NoConnection,
+    /// The connection breaks before the service has the request.
+    LostRequest,
+    /// The connection breaks after the service has carried it out.
+    LostAnswer,
+    /// The answer breaks off in the middle.
+    Cut,
+    /// A refusal of the moment.
+    Status {
+        /// 401, 429, 500, 502, 503 or 504.
+        status: u16,
+        /// `Retry-After`, in seconds.
+        retry_after: Option<u64>,
+    },
+    /// It is carried out, and a gateway answers this.
+    StatusAfter {
+        /// 502 or 504.
+        status: u16,
+    },
+    /// A page for people comes instead of an answer.
+    Page,
+    /// It is carried out; the answer is empty.
+    Empty,
+    /// It is carried out; the answer has only its first half.
+    Half,
+    /// It is carried out; a field of the answer is another one.
+    Field {
+        /// Which field, counted through the whole answer and around.
+        nth: usize,
+        /// What becomes of it.
+        becomes: Becomes,
+    },
+    /// It is carried out after some seconds.
+    Slow {
+        /// How many.
+        seconds: u64,
+    },
+    /// It is carried out at once, and answered after some seconds.
+    SlowAnswer {
+        /// How many.
+        seconds: u64,
+    },
+    /// A read shows what was true before the last write.
+    Behind,
+    /// A change of a workspace is accepted, and undone without a word.
+    Reverts {
+        /// How many seconds after its end; 0: it never shows for good.
+        seconds: u64,
+    },
+}
+
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Becomes {
+    /// It is not there.
+    Gone,
+    /// It is null.
+    Null,
+    /// It is of another type.
+    Another,
+    /// It is a word that nobody knows.
+    Word,
+}
+
+impl Becomes {
+    /// Changes the `nth` field of an answer.
+    pub fn of(self, answer: &mut Json, nth: usize) {
+        let all = count(answer);
+        if all > 0 {
+            let mut left = nth % all;
+            self.change(answer, &mut left);
+        }
+    }
+
+    /// Whether it was done.
+    fn change(self, json: &mut Json, left: &mut usize) -> bool {
+        match json {
+            Json::Object(fields) => {
+                let names: Vec<String> = fields.keys().cloned().collect();
+                for name in names {
+                    if *left == 0 {
+                        match self {
+                            Self::Gone => drop(fields.remove(&name)),
+                            Self::Null => drop(fields.insert(name, Json::Null)),
+                            Self::Another => drop(fields.insert(name, Json::from(vec![7]))),
+                            Self::Word => drop(fields.insert(name, Json::from("SOMETHING_NEW"))),
+                        }
+                        return true;
+                    }
+                    *left -= 1;
+                    if fields
+                        .get_mut(&name)
+                        .is_some_and(|one| self.change(one, left))
+                    {
+                        return true;
+                    }
+                }
+                false
+            }
+            Json::Array(all) => all.iter_mut().any(|one| self.change(one, left)),
+            _ => false,
+        }
+    }
+}
+
+fn count(json: &Json) -> usize {
+    match json {
+        Json::Object(fields) => fields.values().map(|one| 1 + count(one)).sum(),
+        Json::Array(all) => all.iter().map(count).sum(),
+        _ => 0,
+    }
+}
+
+/// What ends a command before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Its process is killed at a request.
+    Killed {
+        /// At which request of the command, from 1.
+        at: u64,
+        /// Whether the service has carried that one out.
+        after: bool,
+    },
+    /// The user interrupts it at a request.
+    Interrupted {
+        /// At which request of the command, from 1.
+        at: u64,
+    },
+}
+
+impl End {
+    /// At which request of the command, from 1.
+    pub fn at(self) -> u64 {
+        match self {
+            Self::Killed { at, .. } | Self::Interrupted { at } => at,
+        }
+    }
+}
+
+/// A `dbxcmk_key_policy`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyBlock {
+    /// The name of the block.
+    pub name: String,
+    /// Which key.
+    pub key: usize,
+    /// For what: both, or one.
+    pub cases: BTreeSet<&'static str>,
+    /// Whether the cross-account role is named.
+    pub role: bool,
+    /// `force_destroy`.
+    pub force: bool,
+}
+
+/// A `dbxcmk_key_configuration`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigurationBlock {
+    /// The name of the block.
+    pub name: String,
+    /// Which key.
+    pub key: usize,
+    /// For what.
+    pub cases: BTreeSet<&'static str>,
+    /// `reuse_key_for_cluster_volumes`.
+    pub volumes: bool,
+    /// How the key is named.
+    pub by: By,
+}
+
+/// How a block names its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// By the key policy, so that Terraform does that first.
+    Policy,
+    /// By its ARN.
+    Arn,
+    /// By something that is known only after apply.
+    Later,
+}
+
+/// A `dbxcmk_workspace_binding`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BindingBlock {
+    /// The name of the block.
+    pub name: String,
+    /// Which workspace.
+    pub workspace: usize,
+    /// The configuration block for managed services.
+    pub managed: Option<String>,
+    /// The configuration block for storage.
+    pub storage: Option<String>,
+    /// `settle_time`.
+    pub settle: Option<&'static str>,
+    /// Whether it waits for every key policy by `depends_on`.
+    pub waits: bool,
+}
+
+/// What the user has written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Written {
+    /// The key policies.
+    pub policies: Vec<PolicyBlock>,
+    /// The key configurations.
+    pub configurations: Vec<ConfigurationBlock>,
+    /// The bindings.
+    pub bindings: Vec<BindingBlock>,
+}
+
+/// What somebody else does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Other {
+    /// Disables a key.
+    Disables(usize),
+    /// Enables it.
+    Enables(usize),
+    /// Puts the policy of a key as it was before anybody came.
+    ResetsPolicy(usize),
+    /// Adds a statement of their own to it.
+    AddsStatement(usize),
+    /// Tags a key.
+    Tags(usize),
+    /// Starts compute in a workspace.
+    StartsCompute(usize),
+    /// Stops it.
+    StopsCompute(usize),
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// The user writes another configuration.
+    Writes(Written),
+    /// `terraform plan`.
+    Plans,
+    /// `terraform apply`.
+    Applies {
+        /// What ends it before its time.
+        end: Option<End>,
+        /// How long lies between the plan and the apply, in seconds.
+        pause: u64,
+    },
+    /// `terraform destroy`.
+    Destroys,
+    /// `dbxcmk key disable`.
+    DisablesKey(usize),
+    /// `dbxcmk key restore`.
+    RestoresKey(usize),
+    /// Somebody else does something.
+    Other(Other),
+    /// Time goes by, in seconds.
+    Waits(u64),
+    /// The disk of the user fills up, is read-only, or works again.
+    Disk(doors::Writing),
+}
+
+/// A history.
+#[derive(Clone, Debug, PartialEq)]
+pub struct History {
+    /// What it was drawn from.
+    pub seed: u64,
+    /// How many keys there are.
+    pub keys: usize,
+    /// What happens, in this order.
+    pub events: Vec<Event>,
+    /// What goes wrong at which request, from 1.
+    pub mishaps: BTreeMap<u64, Mishap>,
+}
+
+impl History {
+    /// Draws one.
+    pub fn drawn(seed: u64) -> Self {
+        let mut dice = Dice(fastrand::Rng::with_seed(seed));
+        let keys = dice.up_to(2) + 1;
+        let mut events = Vec::new();
+        let mut written = dice.written(keys);
+        events.push(Event::Writes(written.clone()));
+        for _ in 0..dice.up_to(6) + 1 {
+            events.push(dice.event(&mut written, keys));
+        }
+        let mishaps = dice.mishaps();
+        Self {
+            seed,
+            keys,
+            events,
+            mishaps,
+        }
+    }
+}
+
+const CASES: [&str; 2] = ["MANAGED_SERVICES", "STORAGE"];
+
+struct Dice(fastrand::Rng);
+
+impl Dice {
+    /// From 0 to `most`.
+    fn up_to(&mut self, most: usize) -> usize {
+        self.0.usize(0..=most)
+    }
+
+    /// Once in so many times.
+    fn once_in(&mut self, times: usize) -> bool {
+        self.0.usize(0..times) == 0
+    }
+
+    fn of<T: Clone>(&mut self, all: &[T]) -> Option<T> {
+        self.0.choice(all).cloned()
+    }
+
+    fn cases(&mut self) -> BTreeSet<&'static str> {
+        match self.up_to(5) {
+            0 => BTreeSet::from([CASES[0]]),
+            1 => BTreeSet::from([CASES[1]]),
+            _ => BTreeSet::from(CASES),
+        }
+    }
+
+    /// A configuration that can be applied: each key with a policy and a configuration, and a binding of one or both workspaces.
+    fn written(&mut self, keys: usize) -> Written {
+        let mut written = Written::default();
+        for key in 0..keys {
+            let cases = self.cases();
+            written.policies.push(PolicyBlock {
+                name: format!("p{key}"),
+                key,
+                cases: BTreeSet::from(CASES),
+                role: true,
+                force: self.once_in(8),
+            });
+            written.configurations.push(ConfigurationBlock {
+                name: format!("c{key}"),
+                key,
+                cases,
+                volumes: !self.once_in(4),
+                by: match self.up_to(5) {
+                    0 => By::Arn,
+                    1 => By::Later,
+                    _ => By::Policy,
+                },
+            });
+        }
+        for workspace in 0..self.up_to(1) + 1 {
+            let binding = self.binding(&written, workspace);
+            written.bindings.push(binding);
+        }
+        written
+    }
+
+    fn binding(&mut self, written: &Written, workspace: usize) -> BindingBlock {
+        let mut for_case = |case: &str| {
+            let fit: Vec<String> = written
+                .configurations
+                .iter()
+                .filter(|one| one.cases.contains(case))
+                .map(|one| one.name.clone())
+                .collect();
+            self.of(&fit)
+        };
+        let (managed, storage) = (for_case(CASES[0]), for_case(CASES[1]));
+        BindingBlock {
+            name: format!("w{workspace}"),
+            workspace,
+            managed,
+            storage,
+            settle: self
+                .of(&[None, None, Some("0s"), Some("30s"), Some("5m")])
+                .flatten(),
+            waits: self.once_in(2),
+        }
+    }
+
+    fn event(&mut self, written: &mut Written, keys: usize) -> Event {
+        let key = self.up_to(keys - 1);
+        match self.up_to(23) {
+            0..=8 => Event::Applies {
+                end: self.end(),
+                pause: if self.once_in(6) { 3600 } else { 5 },
+            },
+            9..=11 => Event::Plans,
+            12..=14 => {
+                self.change(written, keys);
+                Event::Writes(written.clone())
+            }
+            15 => Event::Destroys,
+            16 => Event::DisablesKey(key),
+            17 => Event::RestoresKey(key),
+            18..=20 => Event::Other(self.other(key)),
+            21 => Event::Waits(self.of(&[30, 600, 3600, 90_000]).unwrap_or(30)),
+            22 => Event::Disk(match self.up_to(2) {
+                0 => doors::Writing::IsFull,
+                1 => doors::Writing::IsReadOnly,
+                _ => doors::Writing::Works,
+            }),
+            _ => Event::Plans,
+        }
+    }
+
+    fn end(&mut self) -> Option<End> {
+        let at = self.0.u64(1..40);
+        match self.up_to(7) {
+            0 => Some(End::Killed { at, after: false }),
+            1 => Some(End::Killed { at, after: true }),
+            2 => Some(End::Interrupted { at }),
+            _ => None,
+        }
+    }
+
+    fn other(&mut self, key: usize) -> Other {
+        let workspace = self.up_to(1);
+        match self.up_to(6) {
+            0 => Other::Disables(key),
+            1 => Other::Enables(key),
+            2 => Other::ResetsPolicy(key),
+            3 => Other::AddsStatement(key),
+            4 => Other::Tags(key),
+            5 => Other::StartsCompute(workspace),
+            _ => Other::StopsCompute(workspace),
+        }
+    }
+
+    /// Another version of what is written.
+    fn change(&mut self, written: &mut Written, keys: usize) {
+        match self.up_to(7) {
+            0 => {
+                let fresh: Vec<usize> = (0..2)
+                    .filter(|workspace| {
+                        written
+                            .bindings
+                            .iter()
+                            .all(|one| one.workspace != *workspace)
+                    })
+                    .collect();
+                if let Some(workspace) = self.of(&fresh) {
+                    let binding = self.binding(written, workspace);
+                    written.bindings.push(binding);
+                }
+            }
+            1 => {
+                written.bindings.pop();
+            }
+            2 => {
+                // A rotation of managed services.
+                let fit: Vec<String> = written
+                    .configurations
+                    .iter()
+                    .filter(|one| one.cases.contains(CASES[0]))
+                    .map(|one| one.name.clone())
+                    .collect();
+                let to = self.of(&fit);
+                let which = self.up_to(written.bindings.len().saturating_sub(1));
+                if let (Some(to), Some(binding)) = (to, written.bindings.get_mut(which)) {
+                    binding.managed = Some(to);
+                }
+            }
+            3 => {
+                let which = self.up_to(written.policies.len().saturating_sub(1));
+                if let Some(policy) = written.policies.get_mut(which) {
+                    policy.role = !policy.role;
+                }
+            }
+            4 => {
+                let which = self.up_to(written.policies.len().saturating_sub(1));
+                if let Some(policy) = written.policies.get_mut(which) {
+                    policy.name = match policy.name.strip_suffix("_renamed") {
+                        Some(before) => before.to_owned(),
+                        None => format!("{}_renamed", policy.name),
+                    };
+                }
+            }
+            5 => {
+                let which = self.up_to(written.bindings.len().saturating_sub(1));
+                let settle = self.of(&["0s", "30s", "20m"]);
+                if let Some(binding) = written.bindings.get_mut(which) {
+                    binding.settle = settle;
+                }
+            }
+            6 => {
+                let which = self.up_to(written.policies.len().saturating_sub(1));
+                if let Some(policy) = written.policies.get_mut(which) {
+                    policy.force = !policy.force;
+                }
+            }
+            _ => {
+                // A second policy of a key, which wants a part of the same.
+                let key = self.up_to(keys - 1);
+                let name = format!("extra{key}");
+                match written.policies.iter().position(|one| one.name == name) {
+                    Some(at) => drop(written.policies.remove(at)),
+                    None => {
+                        let cases = self.cases();
+                        let role = self.once_in(2);
+                        written.policies.push(PolicyBlock {
+                            name,
+                            key,
+                            cases,
+                            role,
+                            force: false,
+                        });
+                    }
+                }
+            }
+        }
+    }
+
+    fn mishaps(&mut self) -> BTreeMap<u64, Mishap> {
+        // Most histories are calm, some have a mishap now and then, and a few are a bad night.
+        let one_in = match self.up_to(5) {
+            0 | 1 => return BTreeMap::new(),
+            2 | 3 => 60,
+            4 => 20,
+            _ => 8,
+        };
+        let mut all = BTreeMap::new();
+        for number in 1..600 {
+            if self.once_in(one_in) {
+                all.insert(number, self.mishap());
+            }
+        }
+        all
+    }
+
+    fn mishap(&mut self) -> Mishap {
+        let seconds = self.of(&[2, 20, 45, 90]).unwrap_or(2);
+        match self.up_to(15) {
+            0 => Mishap::NoConnection,
+            1 => Mishap::LostRequest,
+            2 | 3 => Mishap::LostAnswer,
+            4 => Mishap::Cut,
+            5 | 6 => Mishap::Status {
+                status: self.of(&[401, 429, 429, 500, 502, 503, 504]).unwrap_or(500),
+                retry_after: self.of(&[None, Some(1), Some(30)]).flatten(),
+            },
+            7 => Mishap::StatusAfter {
+                status: self.of(&[502, 504]).unwrap_or(502),
+            },
+            8 => Mishap::Page,
+            9 => Mishap::Empty,
+            10 => Mishap::Half,
+            11 | 12 => Mishap::Field {
+                nth: self.up_to(60),
+                becomes: self
+                    .of(&[
+                        Becomes::Gone,
+                        Becomes::Null,
+                        Becomes::Another,
+                        Becomes::Word,
+                    ])
+                    .unwrap_or(Becomes::Gone),
+            },
+            13 => Mishap::Slow { seconds },
+            14 => match self.once_in(2) {
+                true => Mishap::SlowAnswer { seconds },
+                false => Mishap::Behind,
+            },
+            _ => Mishap::Reverts {
+                seconds: self.of(&[0, 3, 100]).unwrap_or(0),
+            },
+        }
+    }
+}

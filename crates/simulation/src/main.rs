@@ -1,0 +1,107 @@
+//! Plays histories: many, or one as a story.
+
+#![allow(clippy::print_stdout, reason = "it is a command")]
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use clap::Parser;
+use dbxcmk_simulation::history::History;
+use dbxcmk_simulation::play;
+use doors::clock::Moment;
+
+/// Plays histories of the provider on a clock and a network that a seed decides.
+#[derive(Parser)]
+struct Arguments {
+    /// The seed of the first history; with `--histories 1`, its story is printed.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many histories are played.
+    #[arg(long, default_value_t = 1)]
+    histories: u64,
+    /// For how many seconds at most.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// How many threads play.
+    #[arg(long, default_value_t = 1)]
+    threads: usize,
+    /// How many failures are shown.
+    #[arg(long, default_value_t = 5)]
+    show: usize,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.histories == 1 {
+        return one(arguments.seed);
+    }
+    let (next, requests, mishaps) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+    let failures: Mutex<BTreeMap<u64, String>> = Mutex::default();
+    let played = AtomicU64::new(0);
+    let began = Moment::now();
+    let limit = arguments.seconds.map(Duration::from_secs);
+    std::thread::scope(|scope| {
+        for _ in 0..arguments.threads {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= arguments.histories
+                        || limit.is_some_and(|limit| began.elapsed() >= limit)
+                    {
+                        return;
+                    }
+                    let history = History::drawn(arguments.seed + number);
+                    let outcome = play(&history);
+                    played.fetch_add(1, Ordering::Relaxed);
+                    requests.fetch_add(outcome.requests, Ordering::Relaxed);
+                    let met = u64::try_from(outcome.mishaps).unwrap_or_default();
+                    mishaps.fetch_add(met, Ordering::Relaxed);
+                    if let (Some(first), Ok(mut failures)) =
+                        (outcome.wrong.first(), failures.lock())
+                    {
+                        failures.insert(history.seed, first.clone());
+                    }
+                }
+            });
+        }
+    });
+    let took = began.elapsed().as_secs_f64();
+    let played = played.into_inner();
+    println!(
+        "{played} histories in {took:.1} s ({:.0} a second), {} requests, {} mishaps",
+        f64::from(u32::try_from(played).unwrap_or(u32::MAX)) / took,
+        requests.into_inner(),
+        mishaps.into_inner()
+    );
+    let failures = failures.into_inner().unwrap_or_default();
+    for (seed, why) in failures.iter().take(arguments.show) {
+        println!("SEED={seed}: {why}");
+    }
+    if failures.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    println!("{} histories failed", failures.len());
+    ExitCode::FAILURE
+}
+
+fn one(seed: u64) -> ExitCode {
+    let history = History::drawn(seed);
+    let outcome = play(&history);
+    for line in &outcome.story {
+        println!("{line}");
+    }
+    println!(
+        "{} requests, {} mishaps, {:?} on its own clock",
+        outcome.requests, outcome.mishaps, outcome.took
+    );
+    for wrong in &outcome.wrong {
+        println!("WRONG: {wrong}");
+    }
+    match outcome.wrong.is_empty() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}

@@ -1,0 +1,336 @@
+//! The network between the provider and the services: every request comes by here, and may meet a mishap.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use dbxcmk::simulation::{Failure, Loss, Wire};
+use dbxcmk_sandbox::Services;
+use dbxcmk_sandbox::faults::Effect;
+use dbxcmk_sandbox::http::{Answer, Request as Asked, parameters};
+use doors::Machine;
+use reqwest::{Body, Request, Response};
+use serde_json::Value as Json;
+use tfplugin::Boxed;
+use tokio::sync::Notify;
+
+use crate::history::{End, Mishap};
+
+/// Whom a request may carry a secret to: the end of the host, and the services behind it.
+const HOSTS: [(&str, &str); 3] = [
+    ("accounts.cloud.databricks.com", "Databricks"),
+    (".amazonaws.com", "AWS"),
+    (".googleapis.com", "Google Cloud"),
+];
+
+#[derive(Default)]
+struct Inner {
+    mishaps: BTreeMap<u64, Mishap>,
+    /// Requests of the whole history.
+    sent: u64,
+    /// Requests of the command that runs.
+    of_command: u64,
+    end: Option<End>,
+    story: Vec<String>,
+    wrong: Vec<String>,
+    /// How many mishaps were met.
+    met: usize,
+}
+
+/// The network, and the services at its other end.
+pub struct Network {
+    /// The services.
+    pub services: Services,
+    /// The machine on which the services run: its clock is the right one.
+    pub machine: Machine,
+    /// Somebody is to die now.
+    pub killed: Notify,
+    /// Somebody is interrupted now.
+    pub interrupted: Notify,
+    inner: Mutex<Inner>,
+}
+
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Network")
+    }
+}
+
+/// A body that breaks off after its first half.
+struct Cut(Option<Bytes>, usize);
+
+impl http_body::Body for Cut {
+    type Data = Bytes;
+    type Error = std::io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, std::io::Error>>> {
+        Poll::Ready(Some(match self.0.take() {
+            Some(half) => Ok(http_body::Frame::data(half)),
+            None => Err(std::io::ErrorKind::ConnectionReset.into()),
+        }))
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        http_body::SizeHint::with_exact(u64::try_from(self.1).unwrap_or_default())
+    }
+}
+
+impl Network {
+    /// A network. `mishaps`: what happens to which request, from 1.
+    pub fn new(services: Services, machine: Machine, mishaps: BTreeMap<u64, Mishap>) -> Self {
+        Self {
+            services,
+            machine,
+            killed: Notify::new(),
+            interrupted: Notify::new(),
+            inner: Mutex::new(Inner {
+                mishaps,
+                ..Inner::default()
+            }),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A command begins; `end`: what ends it before its time.
+    pub fn begins(&self, end: Option<End>) {
+        let mut inner = self.inner();
+        inner.of_command = 0;
+        inner.end = end;
+    }
+
+    /// How many requests the command has sent.
+    pub fn sent_by_command(&self) -> u64 {
+        self.inner().of_command
+    }
+
+    /// How many requests were sent at all.
+    pub fn sent(&self) -> u64 {
+        self.inner().sent
+    }
+
+    /// How many mishaps were met.
+    pub fn met(&self) -> usize {
+        self.inner().met
+    }
+
+    /// No request meets a mishap from now on.
+    pub fn calms(&self) {
+        self.inner().mishaps.clear();
+    }
+
+    /// A line of the story.
+    pub fn tell(&self, line: impl Into<String>) {
+        self.inner().story.push(line.into());
+    }
+
+    /// The story, which is empty then.
+    pub fn story(&self) -> Vec<String> {
+        std::mem::take(&mut self.inner().story)
+    }
+
+    /// Something that must never be.
+    pub fn wrong(&self, what: impl Into<String>) {
+        let what = what.into();
+        let mut inner = self.inner();
+        inner.story.push(format!("WRONG  {what}"));
+        inner.wrong.push(what);
+    }
+
+    /// What must never be, and was.
+    pub fn wrongs(&self) -> Vec<String> {
+        self.inner().wrong.clone()
+    }
+
+    /// The next request: its number, its mishap, and whether the command ends at it.
+    fn next(&self) -> (u64, Option<Mishap>, Option<End>) {
+        let mut inner = self.inner();
+        inner.sent += 1;
+        inner.of_command += 1;
+        let (number, at) = (inner.sent, inner.of_command);
+        let mishap = inner.mishaps.remove(&number);
+        inner.met += usize::from(mishap.is_some());
+        let end = inner.end.filter(|end| end.at() == at);
+        (number, mishap, end)
+    }
+
+    async fn serve(&self, asked: Asked, effect: Option<&Effect>) -> Answer {
+        let answer = async {
+            match effect {
+                Some(effect) => self.services.ask_with(asked, effect).await,
+                None => self.services.ask(asked).await,
+            }
+        };
+        self.machine.run(answer).await
+    }
+
+    async fn meet(&self, asked: Asked, mishap: Option<&Mishap>) -> Result<(Answer, bool), Loss> {
+        let plain = |status, body: &str| Answer {
+            status,
+            headers: vec![("content-type".to_owned(), "text/html".to_owned())],
+            body: body.to_owned(),
+        };
+        Ok(match mishap {
+            None => (self.serve(asked, None).await, false),
+            Some(Mishap::NoConnection) => return Err(Loss::Unreachable),
+            Some(Mishap::LostRequest) => return Err(Loss::Broken),
+            Some(Mishap::LostAnswer) => {
+                self.serve(asked, None).await;
+                return Err(Loss::Broken);
+            }
+            Some(Mishap::Cut) => (self.serve(asked, None).await, true),
+            Some(Mishap::Status {
+                status,
+                retry_after,
+            }) => {
+                let mut answer = plain(*status, "<html>no</html>");
+                let asked =
+                    retry_after.map(|seconds| ("retry-after".to_owned(), seconds.to_string()));
+                answer.headers.extend(asked);
+                (answer, false)
+            }
+            Some(Mishap::StatusAfter { status }) => {
+                self.serve(asked, None).await;
+                (plain(*status, ""), false)
+            }
+            Some(Mishap::Page) => (plain(200, "<!doctype html><html>Sign In</html>"), false),
+            Some(Mishap::Empty) => {
+                let mut answer = self.serve(asked, None).await;
+                answer.body.clear();
+                (answer, false)
+            }
+            Some(Mishap::Half) => {
+                let mut answer = self.serve(asked, None).await;
+                let half = answer.body.len() / 2;
+                answer.body.truncate(half);
+                (answer, false)
+            }
+            Some(Mishap::Field { nth, becomes }) => {
+                let mut answer = self.serve(asked, None).await;
+                if let Ok(mut json) = serde_json::from_str::<Json>(&answer.body) {
+                    becomes.of(&mut json, *nth);
+                    answer.body = json.to_string();
+                }
+                (answer, false)
+            }
+            Some(Mishap::Slow { seconds }) => {
+                tokio::time::sleep(Duration::from_secs(*seconds)).await;
+                (self.serve(asked, None).await, false)
+            }
+            Some(Mishap::SlowAnswer { seconds }) => {
+                let answer = self.serve(asked, None).await;
+                tokio::time::sleep(Duration::from_secs(*seconds)).await;
+                (answer, false)
+            }
+            Some(Mishap::Behind) => (self.serve(asked, Some(&Effect::StaleRead)).await, false),
+            Some(Mishap::Reverts { seconds }) => {
+                let effect = match seconds {
+                    0 => Effect::Revert,
+                    seconds => Effect::RevertAfter {
+                        milliseconds: seconds * 1000,
+                    },
+                };
+                (self.serve(asked, Some(&effect)).await, false)
+            }
+        })
+    }
+
+    async fn carried(&self, request: Request) -> Result<Response, Failure> {
+        let url = request.url().clone();
+        self.look_for_leaks(&request);
+        let (number, mishap, end) = self.next();
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(500..80_000))).await;
+        if let Some(End::Killed { after: false, .. }) = end {
+            self.tell(format!("  {number:>4} killed before {}", url.path()));
+            self.killed.notify_one();
+            return std::future::pending().await;
+        }
+        if let Some(End::Interrupted { .. }) = end {
+            self.tell(format!("  {number:>4} interrupted"));
+            self.interrupted.notify_one();
+        }
+        let asked = asked(&request);
+        let operation = asked.operation();
+        let outcome = self.meet(asked, mishap.as_ref()).await;
+        let status = match &outcome {
+            Ok((answer, _)) => answer.status.to_string(),
+            Err(loss) => format!("{loss:?}"),
+        };
+        let mishap = mishap
+            .map(|one| format!("  !! {one:?}"))
+            .unwrap_or_default();
+        self.tell(format!("  {number:>4} {operation} -> {status}{mishap}"));
+        if let Some(End::Killed { after: true, .. }) = end {
+            self.tell(format!("  {number:>4} killed after that"));
+            self.killed.notify_one();
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(Duration::from_micros(fastrand::u64(500..40_000))).await;
+        let (answer, is_cut) = outcome.map_err(|loss| Failure::of(loss, url.clone()))?;
+        respond(answer, is_cut).map_err(|_| Failure::of(Loss::Broken, url))
+    }
+
+    /// A secret goes only to whom it belongs, and only over TLS.
+    fn look_for_leaks(&self, request: &Request) {
+        let url = request.url();
+        let host = url.host_str().unwrap_or_default();
+        let owner = HOSTS.iter().find(|(end, _)| host.ends_with(end));
+        let Some((_, owner)) = owner.filter(|_| url.scheme() == "https") else {
+            return self.wrong(format!("a request to {}://{host}", url.scheme()));
+        };
+        let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
+        let text = format!("{:?} {}", request.headers(), String::from_utf8_lossy(body));
+        for (secret, of) in crate::world::SECRETS {
+            if of != *owner && text.contains(secret) {
+                self.wrong(format!("a secret of {of} went to {host}"));
+            }
+        }
+    }
+}
+
+impl Wire for Network {
+    fn carry(&self, request: Request) -> Boxed<'_, Result<Response, Failure>> {
+        Box::pin(self.carried(request))
+    }
+}
+
+fn asked(request: &Request) -> Asked {
+    let headers = request.headers().iter().map(|(name, value)| {
+        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+        (name.as_str().to_owned(), value)
+    });
+    Asked {
+        method: request.method().as_str().to_owned(),
+        path: request.url().path().to_owned(),
+        query: parameters(request.url().query().unwrap_or_default()),
+        headers: headers.collect(),
+        body: request
+            .body()
+            .and_then(Body::as_bytes)
+            .unwrap_or_default()
+            .to_vec(),
+    }
+}
+
+fn respond(answer: Answer, is_cut: bool) -> Result<Response, http::Error> {
+    let mut response = http::Response::builder().status(answer.status);
+    for (name, value) in &answer.headers {
+        response = response.header(name, value);
+    }
+    let bytes = Bytes::from(answer.body);
+    let length = bytes.len();
+    let body = match is_cut {
+        true => Body::wrap(Cut(Some(bytes.slice(..length / 2)), length)),
+        false => Body::from(bytes),
+    };
+    Ok(response.body(body)?.into())
+}

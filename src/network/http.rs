@@ -1,0 +1,170 @@
+//! The last step of every request of this program but those of AWS's SDK (whose own is in `clouds/aws/http.rs`).
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, ClientBuilder, IntoUrl, Method, Request, RequestBuilder, Response};
+use tfplugin::Boxed;
+use url::Url;
+
+/// What carries a request to a service, and its answer back.
+pub trait Wire: fmt::Debug + Send + Sync {
+    /// Carries one request.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    fn carry(&self, request: Request) -> Boxed<'_, Result<Response, Failure>>;
+}
+
+impl Wire for Client {
+    #[allow(clippy::disallowed_methods, reason = "this is the door")]
+    fn carry(&self, request: Request) -> Boxed<'_, Result<Response, Failure>> {
+        let answer = self.execute(request);
+        Box::pin(async move { Ok(answer.await?) })
+    }
+}
+
+/// How far a request got that has no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// It could not even be written.
+    Unsendable,
+    /// There was no connection to send it over.
+    Unreachable,
+    /// No answer came in time.
+    Late,
+    /// The connection broke.
+    Broken,
+}
+
+/// A request that has no answer.
+#[derive(Clone, Debug)]
+pub struct Failure {
+    /// How far it got.
+    pub loss: Loss,
+    /// Where it went, where that is known.
+    pub url: Option<Url>,
+    source: Option<Arc<reqwest::Error>>,
+}
+
+impl Failure {
+    /// One that `reqwest` knows nothing of.
+    #[cfg(feature = "simulation")]
+    pub fn of(loss: Loss, url: Url) -> Self {
+        Self {
+            loss,
+            url: Some(url),
+            source: None,
+        }
+    }
+
+    /// Whether there was no connection.
+    pub fn is_unreachable(&self) -> bool {
+        self.loss == Loss::Unreachable
+    }
+
+    /// Whether the service may have carried it out.
+    pub fn may_have_been_taken(&self) -> bool {
+        matches!(self.loss, Loss::Late | Loss::Broken)
+    }
+}
+
+impl From<reqwest::Error> for Failure {
+    fn from(error: reqwest::Error) -> Self {
+        let loss = if error.is_builder() {
+            Loss::Unsendable
+        } else if error.is_connect() {
+            Loss::Unreachable
+        } else if error.is_timeout() {
+            Loss::Late
+        } else {
+            Loss::Broken
+        };
+        Self {
+            loss,
+            url: error.url().cloned(),
+            source: Some(Arc::new(error)),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.loss {
+            Loss::Unsendable => "the request cannot be written",
+            Loss::Unreachable => "the host could not be reached",
+            Loss::Late => "no answer came in time",
+            Loss::Broken => "the connection broke",
+        })
+    }
+}
+
+impl std::error::Error for Failure {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        let source: &(dyn std::error::Error + 'static) = self.source.as_deref()?;
+        Some(source)
+    }
+}
+
+/// A client: what writes requests, and the wire that carries them.
+#[derive(Clone, Debug)]
+pub struct Http {
+    writer: Client,
+    wire: Arc<dyn Wire>,
+}
+
+impl Http {
+    /// A client. `timeout`: how long one request may take.
+    ///
+    /// # Errors
+    /// When there is no TLS on this machine.
+    pub fn new(builder: ClientBuilder, timeout: Duration) -> Result<Self, Failure> {
+        #[cfg(feature = "simulation")]
+        if let Some(http) = super::simulated::http(timeout) {
+            return Ok(http);
+        }
+        let client = builder.timeout(timeout).build()?;
+        Ok(Self {
+            wire: Arc::new(client.clone()),
+            writer: client,
+        })
+    }
+
+    /// One over another wire.
+    #[cfg(feature = "simulation")]
+    pub(super) fn over(writer: Client, wire: Arc<dyn Wire>) -> Self {
+        Self { writer, wire }
+    }
+
+    /// Begins a request.
+    pub fn request(&self, method: Method, url: impl IntoUrl) -> RequestBuilder {
+        self.writer.request(method, url)
+    }
+
+    /// The same, to read.
+    pub fn get(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::GET, url)
+    }
+
+    /// The same, to send something.
+    pub fn post(&self, url: impl IntoUrl) -> RequestBuilder {
+        self.request(Method::POST, url)
+    }
+
+    /// Sends a request.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        self.execute(request.build()?).await
+    }
+
+    /// The same, of one that is complete.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn execute(&self, request: Request) -> Result<Response, Failure> {
+        self.wire.carry(request).await
+    }
+}
