@@ -132,38 +132,70 @@ impl Id {
 }
 
 /// What a plan says of a key where it has waited in vain for the `dbxcmk_key_policy` resources of the same configuration. Where something else
-/// stops the plan, all of it is said: Terraform also plans while it applies, and then a key policy without a change never comes.
-/// `may_be_granted`: whether one of them may make a finding go away.
+/// stops the plan, all of it is said. `may_apply`: whether this may be an apply: Terraform also plans while it applies, and then a key policy
+/// without a change never comes. `may_be_granted`: whether one of them may make a finding go away.
 pub fn without_policy(
     findings: Vec<Finding>,
     key: &Key,
+    may_apply: bool,
     may_be_granted: impl Fn(&Finding) -> bool,
 ) -> Vec<Finding> {
     let (granted, rest): (Vec<Finding>, Vec<Finding>) =
         findings.into_iter().partition(may_be_granted);
     let stops = rest.iter().any(|one| one.severity == Severity::Error);
-    let missing = match stops || granted.is_empty() {
-        true => granted,
-        false => vec![policy_not_planned_yet(key)],
+    let missing = match (stops || granted.is_empty(), may_apply) {
+        (true, _) => granted,
+        (false, true) => vec![access_is_gone(key, &granted)],
+        (false, false) => vec![policy_not_planned_yet(key, &granted)],
     };
     let mut all: Vec<Finding> = missing.into_iter().chain(rest).collect();
     all.sort_by_key(|one| std::cmp::Reverse(one.severity));
     all
 }
 
+/// What of the access is missing, as it was found.
+fn is_missing(granted: &[Finding]) -> String {
+    let mut lines: Vec<String> = granted
+        .iter()
+        .map(|one| format!("\n  - {}", one.found))
+        .collect();
+    lines.dedup();
+    lines.concat()
+}
+
 /// A key whose policy the same configuration manages, which Terraform plans later.
-fn policy_not_planned_yet(key: &Key) -> Finding {
+fn policy_not_planned_yet(key: &Key, granted: &[Finding]) -> Finding {
     Id::PolicyNotPlannedYet
         .warning(Subject::Key)
         .found(format!(
-            "The access rules of {key} do not show what Databricks needs. The configuration has key policies that Terraform had not planned when \
-             it planned this resource, or that change nothing in this apply."
+            "The access rules of {key} do not show what Databricks needs:{}\nThe configuration has key policies that Terraform had not planned when \
+             it planned this resource.",
+            is_missing(granted)
         ))
         .why(
-            "The provider cannot see yet whether one of them adds what is missing. It runs the proof again right before the call, and stops if \
-             it fails. If a saved plan is being applied, the access may have been taken away since that plan: plan again.",
+            "This plan does not show whether one of them adds what is missing. The provider runs the proof again right before the call, and \
+             stops if it fails.",
         )
         .remedy(Remedy::hint(Hint::ReferToPolicy(key.cloud().clone())))
+}
+
+/// The same where Terraform may be applying a plan that showed the access.
+fn access_is_gone(key: &Key, granted: &[Finding]) -> Finding {
+    Id::PolicyNotPlannedYet
+        .warning(Subject::Key)
+        .summary("Databricks has no access to the key now")
+        .found(format!(
+            "The access rules of {key} do not show what Databricks needs:{}",
+            is_missing(granted)
+        ))
+        .why(
+            "If you apply a saved plan, somebody took the access away since that plan, and no key policy of the plan gives it back. The provider \
+             runs the proof again right before the call, and stops if it fails.",
+        )
+        .remedy(Remedy::say(
+            "Plan again: the new plan shows what is gone, and `dbxcmk_key_policy` restores it. If this is a plan, refer to the key by way of its \
+             `dbxcmk_key_policy`, so that Terraform plans that first.",
+        ))
 }
 
 impl Finding {

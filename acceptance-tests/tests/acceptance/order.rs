@@ -106,3 +106,51 @@ fn a_policy_of_another_key_is_no_hope() {
     let run = stage.workdir.refused_plan();
     run.error("The key policy does not let Databricks use the key for workspace storage");
 }
+
+/// Somebody empties the key policy between the plan of an attach and its apply: the apply says that as the cause, and not that a key policy
+/// was not planned.
+#[test]
+fn access_that_went_since_the_plan_is_the_cause() {
+    for (cases, which) in [
+        ("\"MANAGED_SERVICES\"", "managed services"),
+        ("\"MANAGED_SERVICES\", \"STORAGE\"", "workspace storage"),
+    ] {
+        let stage = Stage::new(Over::Sandbox);
+        let key = closed_key(&stage);
+        let all = both(&key, false).replace("\"MANAGED_SERVICES\", \"STORAGE\"", cases);
+        let all = match cases.contains("STORAGE") {
+            true => all,
+            false => all
+                .replace(&format!("    cross_account_role_arn = \"{ROLE}\"\n"), "")
+                .replace(
+                    "  storage_key_configuration_id          = dbxcmk_key_configuration.lakehouse.id\n",
+                    "",
+                ),
+        };
+        let (before, _) = all
+            .split_once("resource \"dbxcmk_workspace_binding\"")
+            .unwrap();
+        stage.configure(before);
+        stage.workdir.apply();
+        stage.configure(&all);
+        stage.workdir.plan();
+        stage.kms.put_policy(&key, &policy(&key, &[]));
+        let run = stage.workdir.run(&["apply", "-json", "plan.tfplan"]);
+        let summary = format!("The key policy does not let Databricks use the key for {which}");
+        assert!(
+            run.error(&summary).detail.contains("kms:Decrypt"),
+            "{}",
+            run.shown()
+        );
+        assert!(
+            !run.shown().contains("was not part of the proof"),
+            "{}",
+            run.shown()
+        );
+        assert!(
+            !run.shown().contains("Refer to the key policy"),
+            "{}",
+            run.shown()
+        );
+    }
+}

@@ -138,7 +138,8 @@ impl Report {
         // What came of an order says it already.
         let is_said = self.notes.iter().any(|note| note.contains(ENABLE_ANYWAY));
         for note in &status.notes {
-            if !self.notes.contains(note) && !(is_said && note.contains(ENABLE_ANYWAY)) {
+            let is_known = self.notes.contains(note) || (is_said && note.contains(ENABLE_ANYWAY));
+            if !is_known {
                 self.notes.push(note.clone());
             }
         }

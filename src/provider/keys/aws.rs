@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::AttachNeed;
 use super::configured::may_change_roles;
-use super::walk::{PATIENCE, PolicyWalk};
+use super::walk::{Awaited, PATIENCE, PolicyWalk};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
@@ -127,12 +127,16 @@ impl AwsKeys {
                 Stage::Apply => self.facts_now(key).await,
             };
             let facts = self.for_question(facts, question).await;
-            if enough(&facts) || !self.walk.expects(&name, stage, &progress) {
+            let asked = Awaited {
+                key: &name,
+                workspace: None,
+            };
+            if enough(&facts) || !self.walk.expects(asked, stage, &progress) {
                 return (facts, false);
             }
             let next = tokio::time::timeout_at(patience, policies.changed()).await;
             if next.is_err() {
-                return (facts, true);
+                return (facts, self.walk.is_open(asked, &progress));
             }
         }
     }
@@ -273,7 +277,8 @@ impl AwsKeys {
         if !in_vain || stage == Stage::Apply {
             return findings;
         }
-        without_policy(findings, &case.name(), may_be_granted)
+        let may_apply = self.walk.may_apply();
+        without_policy(findings, &case.name(), may_apply, may_be_granted)
     }
 
     /// Whether a plan finds something of a key that stops those who use it.
@@ -517,6 +522,7 @@ mod tests {
             let found = without_policy(
                 vec![missing.clone(), role(severity)],
                 &Key::from(key.clone()),
+                false,
                 may_be_granted,
             );
             let found: Vec<Id> = found.into_iter().map(|one| one.id).collect();

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::walk::{PATIENCE, PolicyWalk};
+use super::walk::{Awaited, PATIENCE, PolicyWalk};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
     Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
@@ -478,7 +478,12 @@ impl AzureKeys {
                 was_asked_again = true;
                 continue;
             }
-            if !may_change || !self.walk.expects(&name, stage, &progress) {
+            let workspace = question.workspace.as_ref().map(ToString::to_string);
+            let asked = Awaited {
+                key: &name,
+                workspace: workspace.as_deref(),
+            };
+            if !may_change || !self.walk.expects(asked, stage, &progress) {
                 return findings;
             }
             if self.walk.is_putting(&name, &progress) {
@@ -491,7 +496,11 @@ impl AzureKeys {
                 return match stage {
                     Stage::Apply => findings,
                     // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan => without_policy(findings, &name, may_be_granted),
+                    Stage::Plan if self.walk.is_open(asked, &progress) => {
+                        let may_apply = self.walk.may_apply();
+                        without_policy(findings, &name, may_apply, may_be_granted)
+                    }
+                    Stage::Plan => findings,
                 };
             }
             was_asked_again = false;

@@ -8,13 +8,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value as Json;
 
-/// The number of `resource` blocks of a type in the module in which Terraform works and in those that it calls. What cannot be
-/// read has none: then nobody is waited for.
-pub(super) fn resource_blocks(kind: &str) -> usize {
-    blocks_below(Path::new("."), &data_directory(), |own| own == kind)
-}
-
-/// The `resource` blocks of a type: those with one instance, and those whose number of instances is not known.
+/// The `resource` blocks of a type: those with one instance, and those whose number of instances is not known. What cannot be read has none: then
+/// nobody is waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Blocks {
     /// With one instance.

@@ -8,7 +8,7 @@ use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::AttachNeed;
-use super::walk::{PATIENCE, PolicyWalk};
+use super::walk::{Awaited, PATIENCE, PolicyWalk};
 use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
 use crate::databricks::key_configurations::{GcpKeyInfo, KeyConfiguration};
 use crate::preflight::binding::ConfigurationKey;
@@ -179,7 +179,11 @@ impl GcpKeys {
                 may_be_granted(one) || stage == Stage::Plan && one.id == Id::GcpWorkspaceAccount
             };
             let may_change = findings.iter().any(is_waited_for);
-            if !may_change || !self.walk.expects(&name, stage, &progress) {
+            let asked = Awaited {
+                key: &name,
+                workspace: None,
+            };
+            if !may_change || !self.walk.expects(asked, stage, &progress) {
                 return findings;
             }
             if tokio::time::timeout_at(patience, policies.changed())
@@ -189,7 +193,11 @@ impl GcpKeys {
                 return match stage {
                     Stage::Apply => findings,
                     // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan => without_policy(findings, &name, may_be_granted),
+                    Stage::Plan if self.walk.is_open(asked, &progress) => {
+                        let may_apply = self.walk.may_apply();
+                        without_policy(findings, &name, may_apply, may_be_granted)
+                    }
+                    Stage::Plan => findings,
                 };
             }
         }

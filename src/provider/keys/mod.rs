@@ -226,6 +226,12 @@ impl Keys {
         &self.shares
     }
 
+    /// Effect: Terraform had an object of whichever resource read.
+    pub fn saw_read(&self) {
+        self.shares.saw_read();
+        self.policies.saw_read();
+    }
+
     /// AWS.
     pub fn aws(&self) -> &AwsKeys {
         &self.aws

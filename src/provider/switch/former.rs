@@ -93,7 +93,8 @@ impl<'a> Own<'a> {
         // A storage key cannot be replaced. Who had this key from a configuration for both would have it for storage still, and who got both keys
         // from the new configuration had no storage key before.
         let got_both = workspace.storage_customer_managed_key_id.as_ref() == Some(id);
-        !is_elsewhere && !is_younger && !(self.is_for_storage && got_both)
+        let had_both = self.is_for_storage && got_both;
+        !(is_elsewhere || is_younger || had_both)
     }
 }
 

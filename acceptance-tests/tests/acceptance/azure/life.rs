@@ -625,3 +625,27 @@ fn workspaces_share_a_key_from_nothing() {
     );
     stage.workdir.empty_plan();
 }
+
+/// A binding that names no key policy is not judged by that of another workspace: it waits for its own, in whatever order Terraform visits them.
+#[test]
+fn the_policy_of_another_workspace_does_not_speak_for_a_binding() {
+    let stage = Stage::on_azure();
+    let second = workspace_id().replace("lakehouse-azure", "second");
+    stage.azure(|azure| azure.add_workspace(&second, 42));
+    let first = resources(OWN_VAULT).replace("\n  depends_on = [dbxcmk_key_policy.lakehouse]", "");
+    let (policy, rest) = first
+        .split_once("\nresource \"dbxcmk_key_configuration\"")
+        .unwrap();
+    let (_, binding) = rest
+        .split_once("\nresource \"dbxcmk_workspace_binding\"")
+        .unwrap();
+    let other = format!("{policy}\nresource \"dbxcmk_workspace_binding\"{binding}")
+        .replace("\"lakehouse\" {", "\"other\" {")
+        .replace("\"prod\"", "\"other\"")
+        .replace(&workspace_id(), &second)
+        .replacen("{", "{\n  depends_on = [dbxcmk_workspace_binding.prod]", 1);
+    stage.configure_azure(&format!("{first}{other}"));
+    stage.workdir.plan();
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+}

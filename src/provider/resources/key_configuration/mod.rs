@@ -517,7 +517,7 @@ impl Resource for KeyConfigurationResource {
         cx: &Context<Client>,
         before: KeyConfigurationModel,
     ) -> Result<Option<KeyConfigurationModel>, Unfinished> {
-        cx.client().keys().shares().saw_read();
+        cx.client().keys().saw_read();
         if before.is_azure() {
             return azure::read(cx, before).await;
         }

@@ -44,7 +44,7 @@ struct Twins {
 }
 
 /// What tells this resource from another one.
-fn name(cx: &Context<Client>) -> String {
+pub(super) fn name(cx: &Context<Client>) -> String {
     if let Ok(Some(name)) = cx.private::<String>(NAME) {
         return name;
     }
@@ -78,6 +78,7 @@ pub(super) async fn was_read(
         whose: whose(state),
     };
     shares.was_read(who.clone(), policy);
+    cx.client().keys().policies().saw_read();
     let Some(scope) = scope else {
         return;
     };

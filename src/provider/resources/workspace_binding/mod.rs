@@ -432,7 +432,7 @@ impl Resource for WorkspaceBindingResource {
         cx: &Context<Client>,
         state: WorkspaceBindingModel,
     ) -> Result<Option<WorkspaceBindingModel>, Unfinished> {
-        cx.client().keys().shares().saw_read();
+        cx.client().keys().saw_read();
         recall_former(cx, state.name())?;
         match state.is_azure() {
             true => azure::read(cx, state).await,

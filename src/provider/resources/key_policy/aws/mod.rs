@@ -274,7 +274,10 @@ pub(super) async fn plan(
         PolicyStep::Done
     };
     let key = plan.model.key().cloned().map(Into::into);
-    cx.client().keys().policies().came_to(key, step);
+    cx.client()
+        .keys()
+        .policies()
+        .came_to(key, &leaving::name(cx), step);
     let outcome = match (live, &change.prior) {
         // It may wait for other key policies, and nobody may wait for that.
         (Some(facts), Some(prior)) => {
@@ -699,7 +702,7 @@ pub(super) async fn put(
     cx.set_private(ADDED, &of_meaning(&wanted, &now));
     leaving::stays(cx);
     let policies = cx.client().keys().policies();
-    policies.came_to(Some(key.into()), PolicyStep::Done);
+    policies.came_to(Some(key.into()), &leaving::name(cx), PolicyStep::Done);
     let live = written?;
     // What the plan knew stays in its spelling.
     if plan.policy.known().is_none() {

@@ -231,7 +231,7 @@ pub(super) async fn plan(
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
     let of = workspace_of(&plan.model);
     let policies = cx.client().keys().policies();
-    policies.one_came_to(key, &of, step);
+    policies.came_to(key, &of, step);
     // It may wait for other key policies, and nobody may wait for that.
     let outcome = match outcome {
         Ok(()) => refuse_lost(cx, change, plan, &lost).await,

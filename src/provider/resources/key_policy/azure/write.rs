@@ -129,7 +129,7 @@ pub(in super::super) async fn put(
     let policies = cx.client().keys().policies();
     let key = parts(&plan).map(|(_, key, _)| key_name(key));
     let of = workspace_of(&plan);
-    policies.one_came_to(key.clone(), &of, PolicyStep::Putting);
+    policies.came_to(key.clone(), &of, PolicyStep::Putting);
     let azure = cx.client().keys().azure();
     let own = parts(&plan)
         .map(|(parts, key, _)| (key.clone(), parts.workspace_resource_id.known().cloned()));
@@ -139,7 +139,7 @@ pub(in super::super) async fn put(
         // It may have been prepared by a run that was interrupted, while this one watched.
         workspace.iter().for_each(|id| azure.forget_workspace(id));
     }
-    policies.one_came_to(key, &of, PolicyStep::Done);
+    policies.came_to(key, &of, PolicyStep::Done);
     let state = outcome?;
     progress.save(state.clone());
     Ok(state)

@@ -209,7 +209,10 @@ pub(super) async fn plan(
         PolicyStep::Done
     };
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
-    cx.client().keys().policies().came_to(key, step);
+    cx.client()
+        .keys()
+        .policies()
+        .came_to(key, &leaving::name(cx), step);
     // It may wait for other key policies, and nobody may wait for that.
     let mut found = outcome.err().unwrap_or_default();
     let refused = refuse_lost(cx, change, &plan.model).await;
@@ -929,7 +932,11 @@ pub(super) async fn put(
     cx.set_private(ADDED, &now);
     leaving::stays(cx);
     let policies = cx.client().keys().policies();
-    policies.came_to(Some(key.clone().into()), PolicyStep::Done);
+    policies.came_to(
+        Some(key.clone().into()),
+        &leaving::name(cx),
+        PolicyStep::Done,
+    );
     outcome?;
     progress.save(plan.clone());
     Ok(plan)
