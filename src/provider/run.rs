@@ -41,6 +41,14 @@ pub struct PlannedConfiguration {
     pub adopts: Option<KeyConfigurationId>,
 }
 
+/// A key's name, so that one key has one: identifiers of Key Vault are the same in every case.
+fn by_meaning(key: &str) -> String {
+    match key.starts_with("https://") {
+        true => key.to_ascii_lowercase(),
+        false => key.to_owned(),
+    }
+}
+
 /// The memory of one run.
 #[derive(Debug, Default)]
 pub struct RunMemory {
@@ -103,7 +111,7 @@ impl RunMemory {
     /// Effect: a workspace got another managed services key in the place of this one. `at`: when, in milliseconds since 1970.
     pub fn key_was_rotated_away(&self, key: String, workspace: &str, at: i64) {
         let mut all = lock(&self.rotated_away);
-        let latest = all.entry(key).or_default();
+        let latest = all.entry(by_meaning(&key)).or_default();
         let latest = latest.entry(workspace.to_owned()).or_insert(at);
         *latest = at.max(*latest);
     }
@@ -113,7 +121,7 @@ impl RunMemory {
     pub fn former_users(&self, key: &str, now: i64) -> Vec<(String, i64)> {
         let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).unwrap_or(i64::MAX);
         let all = lock(&self.rotated_away);
-        let own = all.get(key).into_iter().flatten();
+        let own = all.get(&by_meaning(key)).into_iter().flatten();
         own.map(|(workspace, at)| (workspace.clone(), at.saturating_add(hours)))
             .filter(|(_, until)| *until > now)
             .collect()
@@ -129,12 +137,12 @@ impl RunMemory {
     /// Effect: a plan of this run takes permissions on a key away that no workspace has now. A binding that comes later, and whose state
     /// says that its workspace had the key until a moment ago, refuses that.
     pub fn takes_away(&self, key: &str) {
-        lock(&self.taken_away).insert(key.to_owned());
+        lock(&self.taken_away).insert(by_meaning(key));
     }
 
     /// Whether a plan of this run takes permissions on a key away.
     pub fn is_taken_away(&self, key: &str) -> bool {
-        lock(&self.taken_away).contains(key)
+        lock(&self.taken_away).contains(&by_meaning(key))
     }
 
     /// Effect: a workspace of the state turned out to be gone.

@@ -242,8 +242,10 @@ impl<'de> serde::Deserialize<'de> for Cloud {
     }
 }
 
-/// A key of any cloud, by the name that its cloud has for it: an ARN, a resource name, an identifier.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// A key of any cloud, by the name that its cloud has for it: an ARN, a resource name, an identifier. Identifiers of Azure are compared without
+/// regard to case. Source: Key Vault documentation, "About keys, secrets, and certificates" ("should always be compared as case-insensitive
+/// strings").
+#[derive(Clone, Debug)]
 pub struct Key {
     cloud: Cloud,
     name: String,
@@ -265,6 +267,22 @@ impl Key {
         &self.name
     }
 
+    /// Whether a text is its name, in whatever way that was written.
+    pub fn is_named(&self, text: &str) -> bool {
+        match self.cloud {
+            Cloud::Azure => self.name.eq_ignore_ascii_case(text),
+            _ => self.name == text,
+        }
+    }
+
+    fn meaning(&self) -> (&Cloud, std::borrow::Cow<'_, str>) {
+        let name = match self.cloud {
+            Cloud::Azure => self.name.to_ascii_lowercase().into(),
+            _ => self.name.as_str().into(),
+        };
+        (&self.cloud, name)
+    }
+
     /// Its name without what it shares with its neighbors, for one line: the ID of an AWS key, ring and key on Google Cloud, the key on
     /// Azure.
     pub fn short(&self) -> &str {
@@ -276,6 +294,32 @@ impl Key {
             Cloud::Other(_) => None,
         }
         .unwrap_or(&self.name)
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.meaning() == other.meaning()
+    }
+}
+
+impl Eq for Key {}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.meaning().cmp(&other.meaning())
+    }
+}
+
+impl std::hash::Hash for Key {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.meaning().hash(state);
     }
 }
 
@@ -299,6 +343,25 @@ pub enum WorkspaceStorage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Each row: two names of keys, and whether they name one key.
+    #[test]
+    fn only_keys_of_azure_are_the_same_in_any_case() -> Result<(), Box<dyn std::error::Error>> {
+        let azure = |text: &str| text.parse::<crate::vocabulary::azure::VaultKeyId>();
+        let gcp = |name: &str| {
+            let text = format!("projects/p/locations/us-east4/keyRings/r/cryptoKeys/{name}");
+            text.parse::<crate::vocabulary::gcp::CryptoKeyName>()
+        };
+        let upper: Key = azure("https://Acme.vault.azure.net/keys/MAIN")?.into();
+        let lower: Key = azure("https://acme.vault.azure.net/keys/main")?.into();
+        assert_eq!(upper, lower);
+        assert_eq!(upper.cmp(&lower), std::cmp::Ordering::Equal);
+        assert!(upper.is_named(lower.as_str()));
+        let (upper, lower): (Key, Key) = (gcp("Main")?.into(), gcp("main")?.into());
+        assert_ne!(upper, lower);
+        assert!(!upper.is_named(lower.as_str()));
+        Ok(())
+    }
 
     #[test]
     fn a_word_is_known_by_itself_and_not_by_its_beginning() {

@@ -649,3 +649,38 @@ fn the_policy_of_another_workspace_does_not_speak_for_a_binding() {
     stage.workdir.apply();
     stage.workdir.empty_plan();
 }
+
+/// A key in another case is the same key: nothing is planned, refused or taken away, and a name in capitals is attached as written.
+#[test]
+fn a_key_in_another_case_is_the_same_key() {
+    let stage = Stage::on_azure();
+    let (lower, upper) = (
+        key_id(OWN_VAULT),
+        key_id(OWN_VAULT).replace("/keys/main", "/keys/MAIN"),
+    );
+    let (policy, rest) = resources(OWN_VAULT)
+        .split_once("\nresource \"dbxcmk_key_configuration\"")
+        .map(|(policy, rest)| (policy.to_owned(), rest.to_owned()))
+        .unwrap();
+    let mixed = |of_policy: &str, of_rest: &str| {
+        format!(
+            "{}\nresource \"dbxcmk_key_configuration\"{}",
+            policy.replace(&lower, of_policy),
+            rest.replace(&lower, of_rest)
+        )
+    };
+    stage.configure_azure(&mixed(&upper, &lower));
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    stage.configure_azure(&mixed(&lower, &upper));
+    let plan = stage.workdir.plan();
+    for address in [
+        "dbxcmk_key_policy.lakehouse",
+        "dbxcmk_workspace_binding.prod",
+    ] {
+        assert_ne!(plan.actions(address), "delete,create", "{address}");
+    }
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    assert!(stage.can_use(OWN_VAULT, DATABRICKS));
+}

@@ -168,10 +168,24 @@ fn domain(vault: &str) -> &'static str {
     if vault == HSM { "managedhsm" } else { "vault" }
 }
 
+/// The path to a key with its name and its version in lower case. Source: Key Vault documentation, "About keys, secrets, and certificates":
+/// object identifiers are case-insensitive.
+fn in_one_case(path: &str) -> String {
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    let is_key = matches!(parts.first(), Some(&("keys" | "deletedkeys")));
+    let is_version = |part: &str| part.len() == 32 && part.chars().all(|c| c.is_ascii_hexdigit());
+    let parts = parts.iter().enumerate().map(|(at, part)| match at {
+        1 if is_key => part.to_ascii_lowercase(),
+        2 if is_key && is_version(part) => part.to_ascii_lowercase(),
+        _ => (*part).to_owned(),
+    });
+    parts.collect::<Vec<_>>().join("/")
+}
+
 /// Answers one request to a vault: `NAME/keys/…`.
 pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     let (vault, rest) = path.split_once('/').unwrap_or((path, ""));
-    let vault = vault.to_ascii_lowercase();
+    let (vault, rest) = (vault.to_ascii_lowercase(), in_one_case(rest));
     let audience = format!("https://{}.azure.net", domain(&vault));
     let refused = if request.header("authorization").is_empty() {
         Some(refusal(

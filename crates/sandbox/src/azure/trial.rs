@@ -146,6 +146,8 @@ pub fn may(azure: &AzureWorld, vault: &str, key: &str, principal: &str, right: &
 /// # Errors
 /// What Key Vault would answer.
 pub fn try_key(azure: &AzureWorld, key_id: &str, principal: &str) -> Result<(), String> {
+    // Object identifiers are case-insensitive.
+    let key_id = key_id.to_ascii_lowercase();
     let mut parts = key_id.trim_start_matches("https://").split('/');
     let host = parts.next().unwrap_or_default();
     let vault = host.split('.').next().unwrap_or_default();

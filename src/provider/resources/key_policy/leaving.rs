@@ -96,7 +96,7 @@ fn twins(cx: &Context<Client>, key: &Key) -> Twins {
     let follows = "It names what other key policies need of the key. The provider notes it again at the next refresh.";
     let noted: Option<Twins> = remembered(cx, TWINS, key, follows);
     noted
-        .filter(|noted| noted.key == key.as_str())
+        .filter(|noted| key.is_named(&noted.key))
         .unwrap_or_default()
 }
 
@@ -219,7 +219,7 @@ pub(super) fn kept(
     shares.goes(who);
     let follows = "It names what other key policies need of the key. Plan again.";
     let noted: Option<Kept> = remembered(cx, KEPT, scope.key(), follows);
-    if let Some(noted) = noted.filter(|noted| noted.key == scope.key().as_str()) {
+    if let Some(noted) = noted.filter(|noted| scope.key().is_named(&noted.key)) {
         let of_own = |one: &String| own.contains(one);
         let (perhaps, certain): (BTreeSet<_>, BTreeSet<_>) = noted
             .items
