@@ -35,11 +35,16 @@ impl Pattern {
 
     /// Whether the whole of `text` fits.
     pub fn matches(&self, text: &str) -> bool {
-        matches(&self.0, &text.chars().collect::<Vec<_>>())
+        matches(&self.0, text, |own, other| own == other)
     }
 
     /// Whether the whole of `text` fits, upper and lower case being the same.
     pub fn matches_ignoring_case(&self, text: &str) -> bool {
+        let is_plain = |token: &Token| !matches!(token, Token::Char(c) if !c.is_ascii());
+        // Nearly everything is ASCII, and a proof asks this thousands of times.
+        if text.is_ascii() && self.0.iter().all(is_plain) {
+            return matches(&self.0, text, |own, other| own.eq_ignore_ascii_case(&other));
+        }
         let folded: Vec<Token> = self
             .0
             .iter()
@@ -48,7 +53,7 @@ impl Pattern {
                 other => vec![*other],
             })
             .collect();
-        matches(&folded, &text.to_lowercase().chars().collect::<Vec<_>>())
+        matches(&folded, &text.to_lowercase(), |own, other| own == other)
     }
 
     /// Whether the six parts of an ARN fit the six parts of this pattern, each on its own.
@@ -68,7 +73,7 @@ impl Pattern {
                 rest.len()
             };
             let (own, tail) = rest.split_at(end);
-            if !matches(own, &part.chars().collect::<Vec<_>>()) {
+            if !matches(own, part, |own, other| own == other) {
                 return false;
             }
             rest = tail.get(1..).unwrap_or_default();
@@ -86,10 +91,11 @@ fn token(c: char) -> Token {
 }
 
 /// Greedy matching with one remembered place to come back to: linear in practice, never exponential.
-fn matches(pattern: &[Token], text: &[char]) -> bool {
+fn matches(pattern: &[Token], text: &str, is_same: impl Fn(char, char) -> bool) -> bool {
     let (mut p, mut t) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
-    while let Some(c) = text.get(t) {
+    let at = |t: usize| text.get(t..).and_then(|rest| rest.chars().next());
+    while let Some(c) = at(t) {
         match pattern.get(p) {
             Some(Token::Many) => {
                 back = Some((p, t));
@@ -97,17 +103,18 @@ fn matches(pattern: &[Token], text: &[char]) -> bool {
             }
             Some(Token::One) => {
                 p += 1;
-                t += 1;
+                t += c.len_utf8();
             }
-            Some(Token::Char(expected)) if expected == c => {
+            Some(Token::Char(expected)) if is_same(*expected, c) => {
                 p += 1;
-                t += 1;
+                t += c.len_utf8();
             }
             _ => match back {
                 Some((star, from)) => {
+                    let next = from + at(from).map_or(1, char::len_utf8);
                     p = star + 1;
-                    t = from + 1;
-                    back = Some((star, from + 1));
+                    t = next;
+                    back = Some((star, next));
                 }
                 None => return false,
             },

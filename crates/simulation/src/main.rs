@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     let limit = arguments.seconds.map(Duration::from_secs);
     std::thread::scope(|scope| {
         for _ in 0..arguments.threads {
-            scope.spawn(|| {
+            // Unoptimized futures are large.
+            let thread = std::thread::Builder::new().stack_size(64 << 20);
+            let spawned = thread.spawn_scoped(scope, || {
                 loop {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     if number >= arguments.histories
@@ -66,6 +68,9 @@ fn main() -> ExitCode {
                     }
                 }
             });
+            if let Err(error) = spawned {
+                println!("a thread cannot be started: {error}");
+            }
         }
     });
     let took = began.elapsed().as_secs_f64();

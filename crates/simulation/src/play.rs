@@ -122,11 +122,12 @@ struct Ran {
     told: Told,
     plan: Option<Plan>,
     was_killed: bool,
+    was_interrupted: bool,
 }
 
 impl Ran {
     fn has_errors(&self) -> bool {
-        self.was_killed || self.told.has_errors()
+        self.was_killed || self.was_interrupted || self.told.has_errors()
     }
 
     fn failed(errors: Diagnostics) -> Self {
@@ -216,7 +217,7 @@ impl Stage {
             Ran {
                 told,
                 plan: Some(plan),
-                was_killed: false,
+                ..Ran::default()
             }
         };
         let met = self.network.met();
@@ -241,6 +242,7 @@ impl Stage {
                 Ok(process) => process,
                 Err(errors) => return Ran::failed(errors),
             };
+            let mut was_interrupted = false;
             let mut work = Box::pin(terraform::apply(
                 &process,
                 &configuration,
@@ -253,8 +255,11 @@ impl Stage {
                     () = network.killed.notified() => {
                         return Ran { was_killed: true, ..Ran::default() };
                     }
-                    () = network.interrupted.notified() => process.interrupt(),
-                    told = &mut work => return Ran { told, ..Ran::default() },
+                    () = network.interrupted.notified() => {
+                        was_interrupted = true;
+                        process.interrupt();
+                    }
+                    told = &mut work => return Ran { told, was_interrupted, ..Ran::default() },
                 }
             }
         };
@@ -408,10 +413,12 @@ impl Stage {
                 };
                 let shown = self.network.services.with(|world| {
                     let workspace = world.workspace(id);
-                    let update = workspace.update.as_ref();
-                    let landed = update
-                        .filter(|update| update.stays && update.is_over(world::UPDATE))
-                        .and_then(|update| update.fields.get(field));
+                    // One on its way that stays, or that somebody reads still as done: no client can tell that it will go away.
+                    let update = workspace
+                        .update
+                        .as_ref()
+                        .filter(|update| update.stays || !update.is_undone(world::UPDATE));
+                    let landed = update.and_then(|update| update.fields.get(field));
                     landed.or_else(|| workspace.fields.get(field)).cloned()
                 });
                 if change.action != Action::NoOp

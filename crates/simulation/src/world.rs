@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use dbxcmk_sandbox::iam::Role;
 use dbxcmk_sandbox::world::Key;
 use dbxcmk_sandbox::{
     ACCOUNT_ID, AWS_ACCOUNT, CLIENT_ID, CLIENT_SECRET, MANAGED_VPC_WORKSPACE, Options, REGION,
@@ -92,7 +93,7 @@ pub fn services(keys: usize) -> Services {
                 metadata: metadata.as_object().cloned().unwrap_or_default(),
                 policy: first_policy(),
                 tags: [("team".to_owned(), "lakehouse".to_owned())].into(),
-                rotates: false,
+                rotates: true,
                 grants: Vec::new(),
             };
             world.now.keys.insert(place(key), made);
@@ -104,6 +105,8 @@ pub fn services(keys: usize) -> Services {
                 r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#.to_owned(),
             );
         }
+        let backup = format!("arn:aws:iam::{AWS_ACCOUNT}:role/backup");
+        world.now.roles.push(Role::named(&backup));
         world.about_to_write();
     });
     services
