@@ -5,6 +5,30 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
+/// Where a history plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Cloud {
+    /// AWS.
+    Aws,
+    /// Google Cloud.
+    #[value(name = "gcp")]
+    Google,
+    /// Azure.
+    Azure,
+}
+
+impl Cloud {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Aws, Self::Google, Self::Azure];
+
+    fn cases(self) -> &'static [&'static str] {
+        match self {
+            Self::Aws | Self::Google => &["MANAGED_SERVICES", "STORAGE"],
+            Self::Azure => &["MANAGED_SERVICES", "STORAGE", "MANAGED_DISKS"],
+        }
+    }
+}
+
 /// What happens to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mishap {
@@ -155,7 +179,9 @@ pub struct PolicyBlock {
     pub name: String,
     /// Which key.
     pub key: usize,
-    /// For what: both, or one.
+    /// On Azure, for which workspace.
+    pub workspace: usize,
+    /// For what: all, or some.
     pub cases: BTreeSet<&'static str>,
     /// Whether the cross-account role is named.
     pub role: bool,
@@ -196,10 +222,8 @@ pub struct BindingBlock {
     pub name: String,
     /// Which workspace.
     pub workspace: usize,
-    /// The configuration block for managed services.
-    pub managed: Option<String>,
-    /// The configuration block for storage.
-    pub storage: Option<String>,
+    /// The configuration block for each use case.
+    pub keys: BTreeMap<&'static str, String>,
     /// `settle_time`.
     pub settle: Option<&'static str>,
     /// Whether it waits for every key policy by `depends_on`.
@@ -224,16 +248,41 @@ pub enum Other {
     Disables(usize),
     /// Enables it.
     Enables(usize),
-    /// Puts the policy of a key as it was before anybody came.
-    ResetsPolicy(usize),
-    /// Adds a statement of their own to it.
-    AddsStatement(usize),
+    /// Takes from a key all access that was not there before anybody came.
+    ResetsAccess(usize),
+    /// Gives access of their own to it.
+    AddsAccess(usize),
     /// Tags a key.
     Tags(usize),
+    /// Makes a new version of a key, where keys have versions.
+    Rotates(usize),
     /// Starts compute in a workspace.
     StartsCompute(usize),
     /// Stops it.
     StopsCompute(usize),
+}
+
+impl Other {
+    /// Which key it is about.
+    pub fn key(self) -> Option<usize> {
+        match self {
+            Self::Disables(key)
+            | Self::Enables(key)
+            | Self::ResetsAccess(key)
+            | Self::AddsAccess(key)
+            | Self::Tags(key)
+            | Self::Rotates(key) => Some(key),
+            Self::StartsCompute(_) | Self::StopsCompute(_) => None,
+        }
+    }
+
+    /// Whether keys may be of no use after it.
+    pub fn disturbs(self) -> bool {
+        matches!(
+            self,
+            Self::Disables(_) | Self::ResetsAccess(_) | Self::Rotates(_)
+        )
+    }
 }
 
 /// One thing that happens.
@@ -267,6 +316,8 @@ pub enum Event {
 /// A history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct History {
+    /// Where it plays.
+    pub cloud: Cloud,
     /// What it was drawn from.
     pub seed: u64,
     /// How many keys there are.
@@ -279,17 +330,21 @@ pub struct History {
 
 impl History {
     /// Draws one.
-    pub fn drawn(seed: u64) -> Self {
-        let mut dice = Dice(fastrand::Rng::with_seed(seed));
+    pub fn drawn(cloud: Cloud, seed: u64) -> Self {
+        let mut dice = Dice {
+            random: fastrand::Rng::with_seed(seed),
+            cases: cloud.cases(),
+        };
         let keys = dice.up_to(2) + 1;
         let mut events = Vec::new();
-        let mut written = dice.written(keys);
+        let mut written = dice.written(cloud, keys);
         events.push(Event::Writes(written.clone()));
         for _ in 0..dice.up_to(6) + 1 {
             events.push(dice.event(&mut written, keys));
         }
         let mishaps = dice.mishaps();
         Self {
+            cloud,
             seed,
             keys,
             events,
@@ -298,45 +353,57 @@ impl History {
     }
 }
 
-const CASES: [&str; 2] = ["MANAGED_SERVICES", "STORAGE"];
-
-struct Dice(fastrand::Rng);
+struct Dice {
+    random: fastrand::Rng,
+    cases: &'static [&'static str],
+}
 
 impl Dice {
     /// From 0 to `most`.
     fn up_to(&mut self, most: usize) -> usize {
-        self.0.usize(0..=most)
+        self.random.usize(0..=most)
     }
 
     /// Once in so many times.
     fn once_in(&mut self, times: usize) -> bool {
-        self.0.usize(0..times) == 0
+        self.random.usize(0..times) == 0
     }
 
     fn of<T: Clone>(&mut self, all: &[T]) -> Option<T> {
-        self.0.choice(all).cloned()
+        self.random.choice(all).cloned()
     }
 
-    fn cases(&mut self) -> BTreeSet<&'static str> {
+    fn some_cases(&mut self) -> BTreeSet<&'static str> {
+        let all: BTreeSet<&'static str> = self.cases.iter().copied().collect();
         match self.up_to(5) {
-            0 => BTreeSet::from([CASES[0]]),
-            1 => BTreeSet::from([CASES[1]]),
-            _ => BTreeSet::from(CASES),
+            0 | 1 => self.of(self.cases).into_iter().collect(),
+            _ => all,
         }
     }
 
     /// A configuration that can be applied: each key with a policy and a configuration, and a binding of one or both workspaces.
-    fn written(&mut self, keys: usize) -> Written {
+    fn written(&mut self, cloud: Cloud, keys: usize) -> Written {
         let mut written = Written::default();
+        let workspaces = self.up_to(1) + 1;
         for key in 0..keys {
-            let cases = self.cases();
-            written.policies.push(PolicyBlock {
-                name: format!("p{key}"),
-                key,
-                cases: BTreeSet::from(CASES),
-                role: true,
-                force: self.once_in(8),
-            });
+            let own = match cloud {
+                Cloud::Azure => workspaces,
+                _ => 1,
+            };
+            for workspace in 0..own {
+                written.policies.push(PolicyBlock {
+                    name: match workspace {
+                        0 => format!("p{key}"),
+                        _ => format!("p{key}of{workspace}"),
+                    },
+                    key,
+                    workspace,
+                    cases: self.cases.iter().copied().collect(),
+                    role: true,
+                    force: self.once_in(8),
+                });
+            }
+            let cases = self.some_cases();
             written.configurations.push(ConfigurationBlock {
                 name: format!("c{key}"),
                 key,
@@ -349,7 +416,7 @@ impl Dice {
                 },
             });
         }
-        for workspace in 0..self.up_to(1) + 1 {
+        for workspace in 0..workspaces {
             let binding = self.binding(&written, workspace);
             written.bindings.push(binding);
         }
@@ -357,26 +424,31 @@ impl Dice {
     }
 
     fn binding(&mut self, written: &Written, workspace: usize) -> BindingBlock {
-        let mut for_case = |case: &str| {
-            let fit: Vec<String> = written
-                .configurations
-                .iter()
-                .filter(|one| one.cases.contains(case))
-                .map(|one| one.name.clone())
-                .collect();
-            self.of(&fit)
-        };
-        let (managed, storage) = (for_case(CASES[0]), for_case(CASES[1]));
+        let mut keys = BTreeMap::new();
+        for case in self.cases {
+            if let Some(name) = self.fit_for(written, case) {
+                keys.insert(*case, name);
+            }
+        }
         BindingBlock {
             name: format!("w{workspace}"),
             workspace,
-            managed,
-            storage,
+            keys,
             settle: self
                 .of(&[None, None, Some("0s"), Some("30s"), Some("5m")])
                 .flatten(),
             waits: self.once_in(2),
         }
+    }
+
+    /// A configuration block for a use case.
+    fn fit_for(&mut self, written: &Written, case: &str) -> Option<String> {
+        let all = written.configurations.iter();
+        let fit: Vec<String> = all
+            .filter(|one| one.cases.contains(case))
+            .map(|one| one.name.clone())
+            .collect();
+        self.of(&fit)
     }
 
     fn event(&mut self, written: &mut Written, keys: usize) -> Event {
@@ -406,7 +478,7 @@ impl Dice {
     }
 
     fn end(&mut self) -> Option<End> {
-        let at = self.0.u64(1..40);
+        let at = self.random.u64(1..40);
         match self.up_to(7) {
             0 => Some(End::Killed { at, after: false }),
             1 => Some(End::Killed { at, after: true }),
@@ -417,60 +489,53 @@ impl Dice {
 
     fn other(&mut self, key: usize) -> Other {
         let workspace = self.up_to(1);
-        match self.up_to(6) {
+        match self.up_to(7) {
             0 => Other::Disables(key),
             1 => Other::Enables(key),
-            2 => Other::ResetsPolicy(key),
-            3 => Other::AddsStatement(key),
+            2 => Other::ResetsAccess(key),
+            3 => Other::AddsAccess(key),
             4 => Other::Tags(key),
-            5 => Other::StartsCompute(workspace),
+            5 => Other::Rotates(key),
+            6 => Other::StartsCompute(workspace),
             _ => Other::StopsCompute(workspace),
         }
     }
 
     /// Another version of what is written.
     fn change(&mut self, written: &mut Written, keys: usize) {
+        let policy = self.up_to(written.policies.len().saturating_sub(1));
+        let binding = self.up_to(written.bindings.len().saturating_sub(1));
         match self.up_to(7) {
             0 => {
-                let fresh: Vec<usize> = (0..2)
-                    .filter(|workspace| {
-                        written
-                            .bindings
+                let is_free = |workspace: &usize| {
+                    let mut bound = written.bindings.iter();
+                    bound.all(|one| one.workspace != *workspace)
+                        && written
+                            .policies
                             .iter()
-                            .all(|one| one.workspace != *workspace)
-                    })
-                    .collect();
+                            .any(|one| one.workspace == *workspace)
+                };
+                let fresh: Vec<usize> = (0..2).filter(is_free).collect();
                 if let Some(workspace) = self.of(&fresh) {
                     let binding = self.binding(written, workspace);
                     written.bindings.push(binding);
                 }
             }
-            1 => {
-                written.bindings.pop();
-            }
+            1 => drop(written.bindings.pop()),
             2 => {
                 // A rotation of managed services.
-                let fit: Vec<String> = written
-                    .configurations
-                    .iter()
-                    .filter(|one| one.cases.contains(CASES[0]))
-                    .map(|one| one.name.clone())
-                    .collect();
-                let to = self.of(&fit);
-                let which = self.up_to(written.bindings.len().saturating_sub(1));
-                if let (Some(to), Some(binding)) = (to, written.bindings.get_mut(which)) {
-                    binding.managed = Some(to);
+                let to = self.fit_for(written, "MANAGED_SERVICES");
+                if let (Some(to), Some(binding)) = (to, written.bindings.get_mut(binding)) {
+                    binding.keys.insert("MANAGED_SERVICES", to);
                 }
             }
-            3 => {
-                let which = self.up_to(written.policies.len().saturating_sub(1));
-                if let Some(policy) = written.policies.get_mut(which) {
-                    policy.role = !policy.role;
-                }
-            }
+            3 => written
+                .policies
+                .get_mut(policy)
+                .into_iter()
+                .for_each(|one| one.role = !one.role),
             4 => {
-                let which = self.up_to(written.policies.len().saturating_sub(1));
-                if let Some(policy) = written.policies.get_mut(which) {
+                if let Some(policy) = written.policies.get_mut(policy) {
                     policy.name = match policy.name.strip_suffix("_renamed") {
                         Some(before) => before.to_owned(),
                         None => format!("{}_renamed", policy.name),
@@ -478,18 +543,18 @@ impl Dice {
                 }
             }
             5 => {
-                let which = self.up_to(written.bindings.len().saturating_sub(1));
                 let settle = self.of(&["0s", "30s", "20m"]);
-                if let Some(binding) = written.bindings.get_mut(which) {
-                    binding.settle = settle;
-                }
+                written
+                    .bindings
+                    .get_mut(binding)
+                    .into_iter()
+                    .for_each(|one| one.settle = settle);
             }
-            6 => {
-                let which = self.up_to(written.policies.len().saturating_sub(1));
-                if let Some(policy) = written.policies.get_mut(which) {
-                    policy.force = !policy.force;
-                }
-            }
+            6 => written
+                .policies
+                .get_mut(policy)
+                .into_iter()
+                .for_each(|one| one.force = !one.force),
             _ => {
                 // A second policy of a key, which wants a part of the same.
                 let key = self.up_to(keys - 1);
@@ -497,11 +562,12 @@ impl Dice {
                 match written.policies.iter().position(|one| one.name == name) {
                     Some(at) => drop(written.policies.remove(at)),
                     None => {
-                        let cases = self.cases();
+                        let cases = self.some_cases();
                         let role = self.once_in(2);
                         written.policies.push(PolicyBlock {
                             name,
                             key,
+                            workspace: 0,
                             cases,
                             role,
                             force: false,

@@ -1,9 +1,12 @@
 //! The provider as it is, a model of Terraform and the sandbox's services in one process: on a clock that stands still unless somebody
 //! waits, over a network in memory, single-threaded. A seed decides everything, so that each history can be repeated.
 
+mod aws;
+mod azure;
+mod google;
 pub mod history;
 mod network;
+mod platform;
 mod play;
-mod world;
 
 pub use play::{Outcome, play};

@@ -9,13 +9,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use clap::Parser;
-use dbxcmk_simulation::history::History;
+use dbxcmk_simulation::history::{Cloud, History};
 use dbxcmk_simulation::play;
 use doors::clock::Moment;
 
 /// Plays histories of the provider on a clock and a network that a seed decides.
 #[derive(Parser)]
 struct Arguments {
+    /// Where the histories play; on each cloud in turn when not given.
+    #[arg(long)]
+    cloud: Option<Cloud>,
     /// The seed of the first history; with `--histories 1`, its story is printed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -33,10 +36,19 @@ struct Arguments {
     show: usize,
 }
 
+impl Arguments {
+    /// The history of a seed: the cloud is a part of it.
+    fn history(&self, seed: u64) -> History {
+        let turn = usize::try_from(seed % 3).unwrap_or_default();
+        let cloud = self.cloud.or_else(|| Cloud::ALL.get(turn).copied());
+        History::drawn(cloud.unwrap_or(Cloud::Aws), seed)
+    }
+}
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if arguments.histories == 1 {
-        return one(arguments.seed);
+        return one(arguments.history(arguments.seed));
     }
     let (next, requests, mishaps) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let failures: Mutex<BTreeMap<u64, String>> = Mutex::default();
@@ -55,7 +67,7 @@ fn main() -> ExitCode {
                     {
                         return;
                     }
-                    let history = History::drawn(arguments.seed + number);
+                    let history = arguments.history(arguments.seed + number);
                     let outcome = play(&history);
                     played.fetch_add(1, Ordering::Relaxed);
                     requests.fetch_add(outcome.requests, Ordering::Relaxed);
@@ -92,8 +104,7 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn one(seed: u64) -> ExitCode {
-    let history = History::drawn(seed);
+fn one(history: History) -> ExitCode {
     let outcome = play(&history);
     for line in &outcome.story {
         println!("{line}");

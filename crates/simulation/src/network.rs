@@ -19,12 +19,19 @@ use tfplugin::Boxed;
 use tokio::sync::Notify;
 
 use crate::history::{End, Mishap};
+use crate::platform::Platform;
 
-/// Whom a request may carry a secret to: the end of the host, and the services behind it.
-const HOSTS: [(&str, &str); 3] = [
+/// The ends of the hosts to which a request may go, and whose secrets may go there.
+const HOSTS: [(&str, &str); 9] = [
     ("accounts.cloud.databricks.com", "Databricks"),
+    ("accounts.gcp.databricks.com", "Databricks"),
     (".amazonaws.com", "AWS"),
     (".googleapis.com", "Google Cloud"),
+    ("login.microsoftonline.com", "Entra ID"),
+    ("management.azure.com", "Azure"),
+    ("graph.microsoft.com", "Azure"),
+    (".vault.azure.net", "Azure"),
+    (".managedhsm.azure.net", "Azure"),
 ];
 
 #[derive(Default)]
@@ -43,6 +50,8 @@ struct Inner {
 
 /// The network, and the services at its other end.
 pub struct Network {
+    platform: &'static dyn Platform,
+    secrets: Vec<(&'static str, &'static str)>,
     /// The services.
     pub services: Services,
     /// The machine on which the services run: its clock is the right one.
@@ -84,8 +93,15 @@ impl http_body::Body for Cut {
 
 impl Network {
     /// A network. `mishaps`: what happens to which request, from 1.
-    pub fn new(services: Services, machine: Machine, mishaps: BTreeMap<u64, Mishap>) -> Self {
+    pub fn new(
+        platform: &'static dyn Platform,
+        services: Services,
+        machine: Machine,
+        mishaps: BTreeMap<u64, Mishap>,
+    ) -> Self {
         Self {
+            platform,
+            secrets: platform.secrets(),
             services,
             machine,
             killed: Notify::new(),
@@ -258,7 +274,7 @@ impl Network {
             self.tell(format!("  {number:>4} interrupted"));
             self.interrupted.notify_one();
         }
-        let asked = asked(&request);
+        let asked = self.asked(&request);
         let operation = asked.operation();
         let outcome = self.meet(asked, mishap.as_ref()).await;
         let status = match &outcome {
@@ -289,8 +305,8 @@ impl Network {
         };
         let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
         let text = format!("{:?} {}", request.headers(), String::from_utf8_lossy(body));
-        for (secret, of) in crate::world::SECRETS {
-            if of != *owner && text.contains(secret) {
+        for (secret, of) in &self.secrets {
+            if of != owner && text.contains(secret) {
                 self.wrong(format!("a secret of {of} went to {host}"));
             }
         }
@@ -303,21 +319,24 @@ impl Wire for Network {
     }
 }
 
-fn asked(request: &Request) -> Asked {
-    let headers = request.headers().iter().map(|(name, value)| {
-        let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-        (name.as_str().to_owned(), value)
-    });
-    Asked {
-        method: request.method().as_str().to_owned(),
-        path: request.url().path().to_owned(),
-        query: parameters(request.url().query().unwrap_or_default()),
-        headers: headers.collect(),
-        body: request
-            .body()
-            .and_then(Body::as_bytes)
-            .unwrap_or_default()
-            .to_vec(),
+impl Network {
+    fn asked(&self, request: &Request) -> Asked {
+        let host = request.url().host_str().unwrap_or_default();
+        let headers = request.headers().iter().map(|(name, value)| {
+            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            (name.as_str().to_owned(), value)
+        });
+        Asked {
+            method: request.method().as_str().to_owned(),
+            path: self.platform.path(host, request.url().path()),
+            query: parameters(request.url().query().unwrap_or_default()),
+            headers: headers.collect(),
+            body: request
+                .body()
+                .and_then(Body::as_bytes)
+                .unwrap_or_default()
+                .to_vec(),
+        }
     }
 }
 

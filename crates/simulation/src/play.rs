@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use dbxcmk::simulation::Dbxcmk;
+use dbxcmk_sandbox::world::World;
 use doors::Machine;
-use serde_json::{Value as Json, json};
 use tfplugin::diagnostics::{Diagnostics, Severity};
 use tfplugin::testing::terraform::{
     self, Action, Configuration, Options, Plan, Process, State, Told,
@@ -16,7 +16,7 @@ use time::OffsetDateTime;
 
 use crate::history::{End, Event, History, Other, Written};
 use crate::network::Network;
-use crate::world;
+use crate::platform::{self, Others, Platform, Use};
 
 /// What came of a history.
 #[derive(Clone, Debug, Default)]
@@ -62,16 +62,14 @@ pub fn play(history: &History) -> Outcome {
     })
 }
 
-/// What a workspace uses a key for: the number of the workspace, and the use case.
-type Use = (u64, &'static str);
-
 struct Stage {
     network: Arc<Network>,
     user: Machine,
     saved: Mutex<State>,
     written: Written,
-    /// The statements of each key that somebody else has put there.
-    foreign: Vec<Vec<Json>>,
+    platform: &'static dyn Platform,
+    /// What somebody else has put there.
+    others: Others,
     /// What somebody else has done that keeps a key from being used.
     is_disturbed: bool,
 }
@@ -82,19 +80,25 @@ async fn on_stage(history: &History) -> Outcome {
     let today =
         OffsetDateTime::from_unix_timestamp(1_767_225_600).unwrap_or(OffsetDateTime::UNIX_EPOCH);
     let (user, servers) = (Machine::new(today), Machine::new(today));
-    let services = world::services(history.keys);
-    let network = Arc::new(Network::new(services, servers, history.mishaps.clone()));
+    let platform = platform::of(history.cloud);
+    let services = platform.services(history.keys);
+    let network = Arc::new(Network::new(
+        platform,
+        services,
+        servers,
+        history.mishaps.clone(),
+    ));
     let wire: Arc<dyn dbxcmk::simulation::Wire> = Arc::clone(&network) as _;
     if let Err(failure) = dbxcmk::simulation::connect(Some(wire)) {
         network.wrong(format!("the network cannot be laid: {failure}"));
     }
-    let first = world::statements(&world::first_policy());
     let mut stage = Stage {
         network: Arc::clone(&network),
         user,
         saved: Mutex::default(),
         written: Written::default(),
-        foreign: vec![first; history.keys],
+        platform,
+        others: platform.others(history.keys),
         is_disturbed: false,
     };
     for event in &history.events {
@@ -147,7 +151,7 @@ impl Stage {
     }
 
     fn configuration(&self) -> Configuration {
-        world::configuration(&self.written)
+        self.platform.configuration(&self.written)
     }
 
     async fn happens(&mut self, event: &Event) {
@@ -158,7 +162,7 @@ impl Stage {
         match event {
             Event::Writes(written) => {
                 self.written = written.clone();
-                let text = world::text(&self.configuration());
+                let text = platform::text(&self.configuration());
                 self.user.with(|inside| {
                     let file = PathBuf::from("./main.tf");
                     inside.disk.files.insert(file, text.into_bytes());
@@ -200,7 +204,7 @@ impl Stage {
         self.network.begins(end);
         let (configuration, state) = (self.configuration(), self.state());
         let work = async {
-            let process = match Process::start(Dbxcmk, &world::provider()).await {
+            let process = match Process::start(Dbxcmk, &self.platform.provider()).await {
                 Ok(process) => process,
                 Err(errors) => return Ran::failed(errors),
             };
@@ -238,7 +242,7 @@ impl Stage {
         self.network.begins(end);
         let (configuration, network) = (self.configuration(), Arc::clone(&self.network));
         let work = async {
-            let process = match Process::start(Dbxcmk, &world::provider()).await {
+            let process = match Process::start(Dbxcmk, &self.platform.provider()).await {
                 Ok(process) => process,
                 Err(errors) => return Ran::failed(errors),
             };
@@ -315,7 +319,7 @@ impl Stage {
             if text.contains("a bug in the") {
                 self.network.wrong(format!("{what}: {text}"));
             }
-            for (secret, of) in world::SECRETS {
+            for (secret, of) in self.platform.secrets() {
                 if text.contains(secret) {
                     self.network
                         .wrong(format!("a diagnostic shows a secret of {of}"));
@@ -336,29 +340,17 @@ impl Stage {
             .tell(format!("  {what} {end} {}", changes.join(", ")));
     }
 
-    /// What can be used now, as the services themselves decide.
-    async fn usable(&self) -> BTreeSet<Use> {
-        let mut all = BTreeSet::new();
-        for workspace in world::WORKSPACES {
-            for (case, is_usable) in self.attached(workspace).await {
-                if is_usable {
-                    all.insert((workspace, case));
-                }
-            }
-        }
-        all
+    /// For what workspaces have keys, and whether those can be used, as the services themselves decide.
+    async fn uses(&self) -> BTreeMap<Use, bool> {
+        let uses = self.platform.uses(&self.network.services);
+        self.network.machine.run(uses).await
     }
 
-    /// For what a workspace has a key, and whether Databricks can use it.
-    async fn attached(&self, workspace: u64) -> BTreeMap<&'static str, bool> {
-        let look = self.network.services.data_of(workspace);
-        let shown = self.network.machine.run(look).await.unwrap_or_default();
-        let cases = ["MANAGED_SERVICES", "STORAGE"].into_iter();
-        cases
-            .filter_map(|case| {
-                let readable = shown.get(case)?.get("readable")?.as_bool()?;
-                Some((case, readable))
-            })
+    /// What can be used now.
+    async fn usable(&self) -> BTreeSet<Use> {
+        let uses = self.uses().await.into_iter();
+        uses.filter(|(_, is_usable)| *is_usable)
+            .map(|(one, _)| one)
             .collect()
     }
 
@@ -368,13 +360,12 @@ impl Stage {
             return;
         }
         let bound = self.written.bindings.iter();
-        for workspace in bound.filter_map(|one| world::WORKSPACES.get(one.workspace)) {
-            for (case, is_usable) in self.attached(*workspace).await {
-                if !is_usable {
-                    self.network.wrong(format!(
-                        "a plan says nothing of the {case} key of {workspace}, which cannot be used"
-                    ));
-                }
+        let bound: BTreeSet<usize> = bound.map(|one| one.workspace).collect();
+        for ((workspace, case), is_usable) in self.uses().await {
+            if !is_usable && bound.contains(&workspace) {
+                self.network.wrong(format!(
+                    "a plan says nothing of the {case} key of workspace {workspace}, which cannot be used"
+                ));
             }
         }
     }
@@ -382,147 +373,50 @@ impl Stage {
     /// What an apply has promised is there.
     fn is_done(&self, plan: &Plan) {
         let state = self.state();
-        for (address, change) in &plan.changes {
-            if change.action == Action::Delete || !address.starts_with("dbxcmk_workspace_binding.")
-            {
+        for one in &self.written.bindings {
+            let address = format!("dbxcmk_workspace_binding.{}", one.name);
+            let Some(change) = plan.changes.get(&address) else {
                 continue;
-            }
-            let Some(object) = state.objects.get(address) else {
+            };
+            let Some(object) = state.objects.get(&address) else {
                 self.network
                     .wrong(format!("an apply is done, and the state has no {address}"));
                 continue;
             };
-            let id: u64 = object
-                .value
-                .get("workspace_id")
-                .as_str()
-                .and_then(|id| id.parse().ok())
-                .unwrap_or_default();
-            for (attribute, field) in [
-                (
-                    "managed_services_key_configuration_id",
-                    "managed_services_customer_managed_key_id",
-                ),
-                (
-                    "storage_key_configuration_id",
-                    "storage_customer_managed_key_id",
-                ),
-            ] {
-                let Some(wanted) = object.value.get(attribute).as_str() else {
-                    continue;
+            if change.action == Action::NoOp {
+                continue;
+            }
+            for case in one.keys.keys() {
+                let attribute = match *case {
+                    "STORAGE" => "storage_key_configuration_id",
+                    "MANAGED_DISKS" => "managed_disks_key_configuration_id",
+                    _ => "managed_services_key_configuration_id",
                 };
-                let shown = self.network.services.with(|world| {
-                    let workspace = world.workspace(id);
-                    // One on its way that stays, or that somebody reads still as done: no client can tell that it will go away.
-                    let update = workspace
-                        .update
-                        .as_ref()
-                        .filter(|update| update.stays || !update.is_undone(world::UPDATE));
-                    let landed = update.and_then(|update| update.fields.get(field));
-                    landed.or_else(|| workspace.fields.get(field)).cloned()
-                });
-                if change.action != Action::NoOp
-                    && shown.as_ref().and_then(Json::as_str) != Some(wanted)
-                {
-                    self.network.wrong(format!(
-                        "an apply is done, and {field} of {id} is {shown:?} and not {wanted}"
-                    ));
+                let wanted = object.value.get(attribute).as_str().unwrap_or_default();
+                let used = (one.workspace, *case);
+                let has = |world: &mut World| self.platform.has(world, used, wanted);
+                if !self.network.services.with(has) {
+                    self.network
+                        .wrong(format!("an apply is done, and {used:?} has not {wanted}"));
                 }
             }
         }
     }
 
     fn other(&mut self, other: Other) {
-        let mut is_disturbed = self.is_disturbed;
-        let set = |key: &mut dbxcmk_sandbox::world::Key, state: &str| {
-            key.metadata.insert("KeyState".to_owned(), json!(state));
-            key.metadata
-                .insert("Enabled".to_owned(), json!(state == "Enabled"));
-        };
-        let foreign = &mut self.foreign;
-        self.network.services.with(|world| {
-            world.about_to_write();
-            if let Other::StartsCompute(number) | Other::StopsCompute(number) = other {
-                let id = world::WORKSPACES.get(number).copied().unwrap_or_default();
-                let runs = matches!(other, Other::StartsCompute(_));
-                world.workspace(id).has_running_compute = runs;
-                return;
-            }
-            let keys = &mut world.now.keys;
-            match other {
-                Other::Disables(number) => {
-                    is_disturbed = true;
-                    keys.get_mut(&world::place(number))
-                        .into_iter()
-                        .for_each(|key| set(key, "Disabled"));
-                }
-                Other::Enables(number) => {
-                    keys.get_mut(&world::place(number))
-                        .into_iter()
-                        .for_each(|key| set(key, "Enabled"));
-                }
-                Other::ResetsPolicy(number) => {
-                    is_disturbed = true;
-                    let own = foreign.get(number).cloned().unwrap_or_default();
-                    let policy = json!({ "Version": "2012-10-17", "Id": "acme", "Statement": own });
-                    keys.get_mut(&world::place(number))
-                        .into_iter()
-                        .for_each(|key| key.policy = policy.to_string());
-                }
-                Other::AddsStatement(number) => {
-                    let Some(key) = keys.get_mut(&world::place(number)) else {
-                        return;
-                    };
-                    let mut policy: Json = serde_json::from_str(&key.policy).unwrap_or_default();
-                    let count = foreign.get(number).map_or(0, Vec::len);
-                    let statement = json!({
-                        "Sid": format!("Other{count}"),
-                        "Effect": "Allow",
-                        "Principal": { "AWS": "arn:aws:iam::123456789012:root" },
-                        "Action": "kms:ListGrants",
-                        "Resource": "*",
-                    });
-                    if let Some(all) = policy.get_mut("Statement").and_then(Json::as_array_mut) {
-                        all.push(statement.clone());
-                    }
-                    key.policy = policy.to_string();
-                    foreign
-                        .get_mut(number)
-                        .into_iter()
-                        .for_each(|all| all.push(statement.clone()));
-                }
-                Other::Tags(number) => {
-                    let tag = ("owner".to_owned(), "security".to_owned());
-                    keys.get_mut(&world::place(number))
-                        .into_iter()
-                        .for_each(|key| key.tags.extend([tag.clone()]));
-                }
-                Other::StartsCompute(_) | Other::StopsCompute(_) => {}
-            }
-        });
-        self.is_disturbed = is_disturbed;
+        self.is_disturbed |= other.disturbs();
+        let (platform, others) = (self.platform, &mut self.others);
+        self.network
+            .services
+            .with(|world| platform.other(world, other, others));
     }
 
     /// What is somebody else's is as they left it.
     async fn look(&self, _: &Event) {
-        for (number, statements) in self.foreign.iter().enumerate() {
-            let found = self.network.services.with(|world| {
-                let key = world.now.keys.get(&world::place(number));
-                key.map(|key| (world::statements(&key.policy), key.tags.clone()))
-            });
-            let Some((found, tags)) = found else {
-                self.network.wrong(format!("key {number} is gone"));
-                continue;
-            };
-            for one in statements.iter().filter(|one| !found.contains(one)) {
-                self.network.wrong(format!(
-                    "a statement of somebody else is gone from key {number}: {one}"
-                ));
-            }
-            if tags.get("team").map(String::as_str) != Some("lakehouse") {
-                self.network
-                    .wrong(format!("a tag of somebody else is gone from key {number}"));
-            }
+        let lost = |world: &mut World| self.platform.lost(world, &self.others);
+        for one in self.network.services.with(lost) {
+            self.network
+                .wrong(format!("what is somebody else's is gone: {one}"));
         }
         let state = self.state();
         for (address, object) in &state.objects {
@@ -542,7 +436,7 @@ impl Stage {
         for key in 0..keys {
             self.other(Other::Enables(key));
         }
-        for workspace in 0..world::WORKSPACES.len() {
+        for workspace in 0..2 {
             self.other(Other::StopsCompute(workspace));
         }
         tokio::time::sleep(Duration::from_secs(3600)).await;

@@ -241,7 +241,7 @@ impl Told {
     fn broke(&mut self, address: &str, rule: &str, what: Vec<String>) {
         let lines = what.into_iter();
         self.broken
-            .extend(lines.map(|what| format!("{rule}: {address}{what}")));
+            .extend(lines.map(|what| format!("{rule}: {address} {what}")));
     }
 
     fn take(&mut self, other: Self) {
@@ -822,7 +822,8 @@ async fn ask_plan<P: Provider>(
         config.is_null(),
     ) {
         let mut broken = Vec::new();
-        let values = (&prior.value, config, &answer.value.0);
+        let config = config.clone().canonical(&schema.ty());
+        let values = (&prior.value, &config, &answer.value.0);
         rules::of_plan(&schema.attributes, values, &Path::root(), &mut broken);
         told.broke(address, "Provider produced invalid plan", broken);
     }

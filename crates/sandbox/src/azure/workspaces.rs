@@ -488,6 +488,36 @@ fn tried(
     Ok(())
 }
 
+/// The key of each feature of a workspace (managed services, managed disks, storage), and whether whoever works for the feature can use it.
+#[cfg(feature = "simulation")]
+pub fn features(azure: &AzureWorld, id: &str) -> Vec<(&'static str, String, Result<(), String>)> {
+    let Some(workspace) = azure.workspaces.get(&id.to_ascii_lowercase()) else {
+        return Vec::new();
+    };
+    let shown = &workspace.shown;
+    let who = |pointer: &str| text(shown, pointer).to_owned();
+    let all = [
+        ("MANAGED_SERVICES", SERVICES, DATABRICKS.to_owned()),
+        (
+            "MANAGED_DISKS",
+            DISK,
+            who("/properties/managedDiskIdentity/principalId"),
+        ),
+        (
+            "STORAGE",
+            STORAGE,
+            who("/properties/storageAccountIdentity/principalId"),
+        ),
+    ];
+    all.into_iter()
+        .filter_map(|(feature, part, principal)| {
+            let key = key_of(shown, part)?;
+            let tried = try_key(azure, &key, &principal);
+            Some((feature, key, tried))
+        })
+        .collect()
+}
+
 /// What Azure makes with an update: the identity of the storage account, the disk encryption set.
 fn made(azure: &mut AzureWorld, shown: &mut Json) {
     let mut identity = |kind: &str| {

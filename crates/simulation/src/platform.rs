@@ -1,0 +1,185 @@
+//! What a cloud is to a history: its services, its configuration, what others do there, and what must hold of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use dbxcmk_sandbox::Services;
+use dbxcmk_sandbox::world::World;
+use serde_json::Value as Json;
+use tfplugin::Boxed;
+use tfplugin::testing::terraform::{Configuration, Term};
+use tfplugin::value::Value;
+
+use crate::history::{Cloud, Other, Written};
+use crate::{aws, azure, google};
+
+/// How long what takes Databricks or Azure twenty minutes takes here.
+pub const UPDATE: Duration = Duration::from_secs(90);
+
+/// What a workspace uses a key for: the workspace, and the use case.
+pub type Use = (usize, &'static str);
+
+/// What others have put somewhere: for each key, what must stay there.
+#[derive(Clone, Debug, Default)]
+pub struct Others(pub BTreeMap<usize, Vec<Json>>);
+
+/// A cloud.
+pub trait Platform: Sync {
+    /// The services, with this many keys that nobody uses.
+    fn services(&self, keys: usize) -> Services;
+
+    /// What is somebody else's from the beginning.
+    fn others(&self, keys: usize) -> Others;
+
+    /// The provider block.
+    fn provider(&self) -> Value;
+
+    /// The secrets that there are, and whose they are.
+    fn secrets(&self) -> Vec<(&'static str, &'static str)>;
+
+    /// Where the services have what is asked of a host.
+    fn path(&self, host: &str, path: &str) -> String;
+
+    /// What is written, as Terraform has it.
+    fn configuration(&self, written: &Written) -> Configuration;
+
+    /// Somebody else does something.
+    fn other(&self, world: &mut World, other: Other, others: &mut Others);
+
+    /// What of the others is gone or changed.
+    fn lost(&self, world: &mut World, others: &Others) -> Vec<String>;
+
+    /// For what the workspaces have keys, and whether those can be used.
+    fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>>;
+
+    /// Whether a workspace has, or is about to have, a key configuration for a use case.
+    fn has(&self, world: &mut World, one: Use, configuration: &str) -> bool;
+}
+
+/// The platform of a cloud.
+pub fn of(cloud: Cloud) -> &'static dyn Platform {
+    match cloud {
+        Cloud::Aws => &aws::Aws,
+        Cloud::Google => &google::Google,
+        Cloud::Azure => &azure::Azure,
+    }
+}
+
+/// A list or set of texts.
+pub fn set<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> Term {
+    Term::List(
+        all.into_iter()
+            .map(|one| Term::string(one.as_ref()))
+            .collect(),
+    )
+}
+
+/// True or false.
+pub fn bool(value: bool) -> Term {
+    Term::Value(Value::Bool(value))
+}
+
+/// The same as files have it: what the provider looks for on the disk.
+pub fn text(configuration: &Configuration) -> String {
+    let blocks = configuration.keys().filter_map(|address| {
+        let (kind, name) = address.split_once('.')?;
+        Some(format!("resource \"{kind}\" \"{name}\" {{}}\n"))
+    });
+    blocks.collect()
+}
+
+/// The address of a key policy.
+pub fn policy(name: &str) -> String {
+    format!("dbxcmk_key_policy.{name}")
+}
+
+/// The address of a key configuration.
+pub fn configuration(name: &str) -> String {
+    format!("dbxcmk_key_configuration.{name}")
+}
+
+/// The addresses of all key policies.
+pub fn policies(written: &Written) -> BTreeSet<String> {
+    written
+        .policies
+        .iter()
+        .map(|one| policy(&one.name))
+        .collect()
+}
+
+/// The fields of the account API for a use case.
+pub fn field(case: &str) -> &'static str {
+    match case {
+        "STORAGE" => "storage_customer_managed_key_id",
+        _ => "managed_services_customer_managed_key_id",
+    }
+}
+
+/// The bindings of workspaces of the account.
+pub fn bindings(written: &Written, workspaces: &[u64], all: &mut Configuration) {
+    use tfplugin::testing::terraform::Block;
+    for one in &written.bindings {
+        let Some(workspace) = workspaces.get(one.workspace) else {
+            continue;
+        };
+        let mut fields = vec![("workspace_id", Term::string(workspace.to_string()))];
+        for (case, configured) in &one.keys {
+            let attribute = match *case {
+                "STORAGE" => "storage_key_configuration_id",
+                _ => "managed_services_key_configuration_id",
+            };
+            fields.push((attribute, Term::of(configuration(configured), "id")));
+        }
+        fields.extend(
+            one.settle
+                .map(|settle| ("settle_time", Term::string(settle))),
+        );
+        let mut block = Block::new(Term::object(fields));
+        if one.waits {
+            block.depends_on = policies(written);
+        }
+        all.insert(format!("dbxcmk_workspace_binding.{}", one.name), block);
+    }
+}
+
+/// Whether a workspace of the account has a key configuration for a use case, or is about to have it: no client can tell an update that will
+/// go away from one that stays, as long as somebody reads it as done.
+pub fn account_has(world: &mut World, workspace: u64, case: &str, wanted: &str) -> bool {
+    let workspace = world.workspace(workspace);
+    let update = workspace
+        .update
+        .as_ref()
+        .filter(|update| update.stays || !update.is_undone(UPDATE));
+    let landed = update.and_then(|update| update.fields.get(field(case)));
+    let shown = landed.or_else(|| workspace.fields.get(field(case)));
+    shown.and_then(Json::as_str) == Some(wanted)
+}
+
+/// For what the workspaces of the account have keys, and whether those can be used.
+pub fn account_uses<'a>(
+    services: &'a Services,
+    workspaces: &'a [u64],
+) -> Boxed<'a, BTreeMap<Use, bool>> {
+    Box::pin(async move {
+        let mut all = BTreeMap::new();
+        for (at, workspace) in workspaces.iter().enumerate() {
+            let shown = services.data_of(*workspace).await.unwrap_or_default();
+            for case in ["MANAGED_SERVICES", "STORAGE"] {
+                let readable = shown
+                    .get(case)
+                    .and_then(|one| one.get("readable")?.as_bool());
+                all.extend(readable.map(|readable| ((at, case), readable)));
+            }
+        }
+        all
+    })
+}
+
+/// Starts or stops compute in a workspace of the account.
+pub fn compute(world: &mut World, workspaces: &[u64], other: Other) {
+    if let Other::StartsCompute(at) | Other::StopsCompute(at) = other
+        && let Some(workspace) = workspaces.get(at)
+    {
+        world.workspace(*workspace).has_running_compute = matches!(other, Other::StartsCompute(_));
+    }
+}
