@@ -110,6 +110,22 @@ fn is_project(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | ':'))
 }
 
+/// What a text has beside the name of a key: slashes, the address of an API.
+fn superfluous(text: &str) -> Option<String> {
+    let (before, name) = text.split_at(text.find("projects/")?);
+    let name = name.trim_end_matches('/');
+    if before.len() + name.len() == text.len() && before.is_empty() {
+        return None;
+    }
+    name.parse::<CryptoKeyName>().ok()?;
+    let what = match (before, text.ends_with('/')) {
+        ("", _) => "the slash at its end".to_owned(),
+        (before, false) => format!("`{before}`"),
+        (before, true) => format!("`{before}` and the slash at its end"),
+    };
+    Some(format!("; leave out {what}: `{name}`"))
+}
+
 impl FromStr for CryptoKeyName {
     type Err = GcpNameError;
 
@@ -117,6 +133,9 @@ impl FromStr for CryptoKeyName {
         let odd = |hint: &str| GcpNameError::new(text, CRYPTO_KEY, hint);
         const FORM: &str =
             "; expected projects/PROJECT/locations/LOCATION/keyRings/RING/cryptoKeys/KEY";
+        if let Some(hint) = superfluous(text) {
+            return Err(odd(&hint));
+        }
         let parts: Vec<&str> = text.split('/').collect();
         let (project, location, ring, key) = match parts.as_slice() {
             [
@@ -148,6 +167,12 @@ impl FromStr for CryptoKeyName {
                 .all(|c| c.is_ascii_alphanumeric() || c == '-')
         {
             return Err(odd(": its location is not valid"));
+        }
+        if location.chars().any(|c| c.is_ascii_uppercase()) {
+            let lower = location.to_ascii_lowercase();
+            return Err(odd(&format!(
+                ": locations are in lower case. Use `{lower}` instead of `{location}`"
+            )));
         }
         if !is_id(ring) || !is_id(key) {
             return Err(odd(
@@ -316,6 +341,22 @@ mod tests {
                 Err("1 to 63 letters"),
             ),
             ("", Err("expected projects/")),
+            (
+                "/projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                Err("leave out `/`: `projects/p/locations/l/keyRings/r/cryptoKeys/k`"),
+            ),
+            (
+                "projects/p/locations/l/keyRings/r/cryptoKeys/k/",
+                Err("leave out the slash at its end: `projects/p"),
+            ),
+            (
+                "https://cloudkms.googleapis.com/v1/projects/p/locations/l/keyRings/r/cryptoKeys/k",
+                Err("leave out `https://cloudkms.googleapis.com/v1/`"),
+            ),
+            (
+                "projects/p/locations/US-EAST4/keyRings/r/cryptoKeys/k",
+                Err("Use `us-east4` instead of `US-EAST4`"),
+            ),
         ];
         for (text, expected) in rows {
             let found = text.parse::<CryptoKeyName>();

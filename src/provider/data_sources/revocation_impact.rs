@@ -183,7 +183,8 @@ impl DataSource for RevocationImpactDataSource {
             computed("id", "The key."),
             computed(
                 "state",
-                "State of the key, for example `Enabled`. On Azure it is `Disabled` also when a version that a workspace uses is disabled.",
+                "State of the key, for example `Enabled`. On Azure it is the state of the versions that workspaces use, and that of the newest \
+                 version where none is used; `versions` has each of them.",
             ),
             computed("deletion_date", "When the key will be deleted (RFC 3339); null when no deletion is scheduled."),
             computed("restorable_until", "Last moment to cancel the deletion (RFC 3339); null when no deletion is scheduled."),

@@ -266,14 +266,21 @@ impl AwsKeys {
             let facts = self.for_question(facts.clone(), &case.question).await;
             return judge(&facts, &case.question);
         }
-        let enough = |facts: &KeyFacts| !judge(facts, &case.question).iter().any(may_be_granted);
+        // What is judged last is what is found: a policy is evaluated once for each look at it.
+        let judged = Mutex::new(Vec::new());
+        let enough = |facts: &KeyFacts| {
+            let findings = judge(facts, &case.question);
+            let is_enough = !findings.iter().any(may_be_granted);
+            *lock(&judged) = findings;
+            is_enough
+        };
         let (facts, in_vain) = self
             .facts_with_policy(&case.key, &case.question, enough)
             .await;
+        let findings = std::mem::take(&mut *lock(&judged));
         if stage == Stage::Apply {
-            read.0.insert(case.key.clone(), facts.clone());
+            read.0.insert(case.key.clone(), facts);
         }
-        let findings = judge(&facts, &case.question);
         if !in_vain || stage == Stage::Apply {
             return findings;
         }

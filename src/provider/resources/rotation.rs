@@ -69,7 +69,8 @@ pub(super) fn refuse_to_take_former(
 }
 
 /// The way out, where the resource that takes the permissions away is the one that is refused.
-const AT_THE_POLICY: &str = "To remove the permissions now all the same, set `force_destroy = true` in this resource and apply that before.";
+const AT_THE_POLICY: &str = "To remove the permissions now all the same, set `force_destroy = true` in the `dbxcmk_key_policy` of this key (put its \
+     block back if it is gone), apply that, and remove it afterwards.";
 /// The way out, where the binding is refused that remembers the rotation.
 const AT_THE_BINDING: &str = "The `dbxcmk_key_policy` of that key is what this plan removes or changes, not this binding. Keep it in the configuration \
      until then. To remove the permissions now all the same, set `force_destroy = true` in that `dbxcmk_key_policy` (put its block back if it is gone), \

@@ -201,19 +201,24 @@ pub struct KeyStatus {
 }
 
 impl KeyStatus {
-    /// With what is known of the use of its versions. A key whose used version is disabled is as good as disabled, whatever its newest
-    /// version is.
+    /// With what is known of the use of its versions: where some are used, the state is theirs, and not that of the newest version.
     pub fn used(mut self, used_by: impl Fn(&VersionStatus) -> Vec<String>) -> Self {
         for version in &mut self.versions {
             version.used_by = used_by(version);
         }
-        let is_cut_off = |one: &&VersionStatus| !one.used_by.is_empty() && !one.is_enabled();
-        if self.state == KeyState::Enabled
-            && let Some(lost) = self.versions.iter().find(is_cut_off)
-        {
-            self.state = match lost.state.as_str() {
-                dates @ ("Expired" | "NotYetValid") => KeyState::from(dates),
-                _ => KeyState::Disabled,
+        let is_of_versions = matches!(
+            self.state.as_str(),
+            "Enabled" | "Disabled" | "Expired" | "NotYetValid"
+        );
+        let mut used = self.versions.iter().filter(|one| !one.used_by.is_empty());
+        if is_of_versions && used.clone().next().is_some() {
+            self.state = match used
+                .find(|one| !one.is_enabled())
+                .map(|one| one.state.as_str())
+            {
+                None => KeyState::Enabled,
+                Some(dates @ ("Expired" | "NotYetValid")) => KeyState::from(dates),
+                Some(_) => KeyState::Disabled,
             };
         }
         self

@@ -86,14 +86,16 @@ pub fn state_in_words(state: &str, versions: &[VersionStatus]) -> String {
     let (Some(current), false) = (current, used.is_empty()) else {
         return state.to_owned();
     };
-    let is_used_enabled = used.iter().all(|one| one.is_enabled());
-    match (current.is_enabled(), is_used_enabled) {
-        (false, true) => {
-            format!("{state} (the current version; the versions that workspaces use are enabled)")
-        }
-        (true, false) => {
-            format!("{state} (a version that a workspace uses; the current version is enabled)")
-        }
+    let lost = used.iter().find(|one| !one.is_enabled());
+    match (current.is_enabled(), lost) {
+        (false, None) => format!(
+            "{state} (the versions that workspaces use; the current version {} is {})",
+            current.version, current.state
+        ),
+        (true, Some(lost)) => format!(
+            "{state} (the version {}, which a workspace uses; the current version is enabled)",
+            lost.version
+        ),
         _ => state.to_owned(),
     }
 }
@@ -203,14 +205,14 @@ mod tests {
             (
                 "Disabled",
                 "Enabled",
-                "Disabled",
-                "Disabled (the current version;",
+                "Enabled",
+                "Enabled (the versions that workspaces use; the current version 0b is Disabled)",
             ),
             (
                 "Enabled",
                 "Disabled",
                 "Disabled",
-                "Disabled (a version that a workspace uses;",
+                "Disabled (the version 0a, which a workspace uses;",
             ),
         ] {
             let all = [

@@ -396,7 +396,21 @@ fn diagram(plan: &Plan, links: &Links) -> (Vec<Node>, Vec<Edge>) {
             }
         }
     }
-    (nodes.into_iter().collect(), edges.into_iter().collect())
+    one_box_each(nodes, edges)
+}
+
+/// A key that stands for its configuration on one side of a change, and not on the other, is one box, and no arrow leads from it to itself.
+fn one_box_each(nodes: BTreeSet<Node>, edges: BTreeSet<Edge>) -> (Vec<Node>, Vec<Edge>) {
+    let is_key = |one: &Node| one.kind == "key";
+    let keys: BTreeSet<String> = nodes
+        .iter()
+        .filter(|one| is_key(one))
+        .map(|one| one.name.clone())
+        .collect();
+    let nodes = nodes.into_iter();
+    let nodes = nodes.filter(|one| is_key(one) || !keys.contains(&one.name));
+    let edges = edges.into_iter().filter(|one| one.from != one.to);
+    (nodes.collect(), edges.collect())
 }
 
 /// Whether something happens to a configuration or key that a workspace uses.
@@ -422,4 +436,27 @@ fn touched(
                 .flatten()
                 .any(|address| !action_of(address).is_empty())
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_diagram_has_one_box_for_a_name() {
+        let node = |kind| Node {
+            name: "K".to_owned(),
+            kind,
+            action: "",
+        };
+        let edge = |to: &str| Edge {
+            from: "K".to_owned(),
+            to: to.to_owned(),
+            label: "",
+            state: "kept",
+        };
+        let nodes = [node("configuration"), node("key")].into();
+        let (nodes, edges) = one_box_each(nodes, [edge("K"), edge("w")].into());
+        assert_eq!((nodes, edges), (vec![node("key")], vec![edge("w")]));
+    }
 }

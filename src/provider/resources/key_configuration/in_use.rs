@@ -4,7 +4,7 @@ use crate::databricks::workspaces::Workspace;
 use crate::databricks::{Account, Error};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::vocabulary::KeyConfigurationId;
+use crate::vocabulary::{KeyConfigurationId, UseCase};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// The workspaces that use a configuration, as this run has read them.
@@ -34,12 +34,23 @@ pub enum Ending {
 }
 
 impl Ending {
-    fn remedy(self) -> &'static str {
+    /// `using`: the workspaces that use it.
+    fn remedy(self, id: &KeyConfigurationId, using: &[Workspace]) -> &'static str {
+        let is_for = |case| using.iter().any(|one| one.key(case).known() == Some(id));
         match self {
-            Self::Replaced => {
+            Self::Replaced if !is_for(UseCase::ManagedServices) => {
+                "The API cannot change a configuration, so this change replaces it. Undo the change: the storage key of a workspace cannot be \
+                 changed."
+            }
+            Self::Replaced if !is_for(UseCase::Storage) => {
                 "The API cannot change a configuration, so this change replaces it. Undo the change, or add a second \
-                 `dbxcmk_key_configuration` with the new values beside this one, and attach it for managed services. The storage key of a \
-                 workspace cannot be changed."
+                 `dbxcmk_key_configuration` for `MANAGED_SERVICES` with the new values beside this one, attach it for managed services, and \
+                 remove this one afterwards."
+            }
+            Self::Replaced => {
+                "The API cannot change a configuration, so this change replaces it. Undo the change: the storage key of a workspace cannot be \
+                 changed. For managed services alone, you can add a second `dbxcmk_key_configuration` for `MANAGED_SERVICES` beside this one, \
+                 and attach it for managed services."
             }
             Self::Destroyed => {
                 "If you renamed the resource, tell Terraform so, and nothing is destroyed:\n\nmoved {\n  from = dbxcmk_key_configuration.OLD\n  to   \
@@ -84,8 +95,38 @@ pub fn refuse_while_in_use(
              key cannot be detached from a workspace (catalogs that use it are not checked here).\n\n{}",
             if using.len() == 1 { "this workspace" } else { "these workspaces" },
             names.join("\n"),
-            ending.remedy()
+            ending.remedy(id, &using)
         ),
     )
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: for what a workspace uses the configuration that a change replaces, and what is advised.
+    #[test]
+    fn what_is_advised_can_be_done() -> Result<(), Box<dyn std::error::Error>> {
+        const ID: &str = "c1000000-0000-4000-8000-000000000001";
+        let rows = [
+            (None, Some(ID), false, true),
+            (Some(ID), None, true, false),
+            (Some(ID), Some(ID), true, true),
+        ];
+        for (services, storage, is_added, is_fixed) in rows {
+            let workspace: Workspace = serde_json::from_value(serde_json::json!({
+                "workspace_id": 1, "workspace_name": "lakehouse",
+                "managed_services_customer_managed_key_id": services,
+                "storage_customer_managed_key_id": storage,
+            }))?;
+            let advice = Ending::Replaced.remedy(&ID.parse()?, &[workspace]);
+            let says = [
+                advice.contains("`MANAGED_SERVICES`"),
+                advice.contains("the storage key of a workspace cannot"),
+            ];
+            assert_eq!(says, [is_added, is_fixed], "{advice}");
+        }
+        Ok(())
+    }
 }

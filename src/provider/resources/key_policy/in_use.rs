@@ -141,7 +141,8 @@ pub(super) async fn refuse_after_rotation(
         true => format!("That is until {until}."),
         false => format!(
             "Apply this change after {until}. If none of these workspaces had this key, or to remove the permissions now all the same, set \
-             `force_destroy = true` in this resource and apply that before."
+             `force_destroy = true` in the `dbxcmk_key_policy` of this key (put its block back if it is gone), apply that, and remove it \
+             afterwards."
         ),
     };
     let lines: Vec<String> = users.iter().map(FormerUser::in_words).collect();

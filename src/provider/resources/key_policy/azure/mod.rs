@@ -381,6 +381,79 @@ async fn judge_versions(
     found
 }
 
+/// The key, its vault and the use cases, where the plan can ask about them; otherwise it is said what waits, and proofs learn that somebody may be
+/// granted.
+fn place(
+    cx: &Context<Client>,
+    azure: &KeyPolicyAzure,
+    cases: Option<Vec<UseCase>>,
+) -> Option<(VaultKeyId, VaultResourceId, Vec<UseCase>)> {
+    let (client, keys) = (cx.client(), cx.client().keys().azure());
+    let (at, principal) = (&azure.workspace_resource_id, &azure.databricks_principal_id);
+    let (key, vault) = (&azure.key_vault_key_id, &azure.vault_resource_id);
+    let (Some(key), Some(vault), Some(cases)) = (key.known(), vault.known(), cases) else {
+        let unknown = [
+            ("azure.key_vault_key_id", key.is_unknown()),
+            ("azure.vault_resource_id", vault.is_unknown()),
+        ];
+        client.warn_of_later_proof(cx, &unknown);
+        if let Some(key) = key.known() {
+            let planned = PlannedAccess {
+                cases: UseCase::ALL.to_vec(),
+                has_unknown: true,
+                ..PlannedAccess::default()
+            };
+            keys.will_grant(key, planned);
+        }
+        return None;
+    };
+    keys.is_in_vault(key, vault.clone());
+    principal
+        .known()
+        .into_iter()
+        .for_each(|own| keys.databricks_is(own));
+    if !keys.is_known() {
+        client.warn_of_unknown_clouds(cx);
+        return None;
+    }
+    if at.is_unknown() || principal.is_unknown() {
+        let unknown = [
+            ("azure.workspace_resource_id", at.is_unknown()),
+            ("azure.databricks_principal_id", principal.is_unknown()),
+        ];
+        client.warn_of_later_proof(cx, &unknown);
+        let planned = PlannedAccess {
+            cases,
+            workspace: at.known().cloned(),
+            has_unknown: true,
+            ..PlannedAccess::default()
+        };
+        keys.will_grant(key, planned);
+        return None;
+    }
+    Some((key.clone(), vault.clone(), cases))
+}
+
+/// What is asked of the key at plan.
+fn question(
+    azure: &KeyPolicyAzure,
+    workspace: Option<&ArmWorkspace>,
+    cases: Vec<UseCase>,
+    needers: Vec<Needer>,
+    not_known: Vec<(Role, UseCase, Unknown)>,
+) -> Question {
+    Question {
+        cases,
+        used_for: Vec::new(),
+        needers,
+        not_known,
+        workspace: azure.workspace_resource_id.known().cloned(),
+        location: workspace.and_then(|one| one.location().map(str::to_owned)),
+        tenant: workspace.and_then(|one| one.tenant().map(str::to_owned)),
+        stage: Stage::Plan,
+    }
+}
+
 /// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
 async fn plan_principals(
     cx: &Context<Client>,
@@ -411,62 +484,9 @@ async fn plan_principals(
     }
     azure.principals = Attr::Unknown;
     azure.access_model = Attr::Unknown;
-    let (Some(key), Some(vault), Some(cases)) = (
-        azure.key_vault_key_id.known().cloned(),
-        azure.vault_resource_id.known().cloned(),
-        cases,
-    ) else {
-        let unknown = [
-            (
-                "azure.key_vault_key_id",
-                azure.key_vault_key_id.is_unknown(),
-            ),
-            (
-                "azure.vault_resource_id",
-                azure.vault_resource_id.is_unknown(),
-            ),
-        ];
-        client.warn_of_later_proof(cx, &unknown);
-        if let Some(key) = azure.key_vault_key_id.known() {
-            keys.will_grant(
-                key,
-                PlannedAccess {
-                    cases: UseCase::ALL.to_vec(),
-                    has_unknown: true,
-                    ..PlannedAccess::default()
-                },
-            );
-        }
+    let Some((key, vault, cases)) = place(cx, azure, cases) else {
         return Ok(BTreeSet::new());
     };
-    keys.is_in_vault(&key, vault.clone());
-    let named = azure.databricks_principal_id.known();
-    named.into_iter().for_each(|own| keys.databricks_is(own));
-    if !keys.is_known() {
-        client.warn_of_unknown_clouds(cx);
-        return Ok(BTreeSet::new());
-    }
-    if azure.workspace_resource_id.is_unknown() || azure.databricks_principal_id.is_unknown() {
-        let unknown = [
-            (
-                "azure.workspace_resource_id",
-                azure.workspace_resource_id.is_unknown(),
-            ),
-            (
-                "azure.databricks_principal_id",
-                azure.databricks_principal_id.is_unknown(),
-            ),
-        ];
-        client.warn_of_later_proof(cx, &unknown);
-        let planned = PlannedAccess {
-            cases,
-            workspace: azure.workspace_resource_id.known().cloned(),
-            has_unknown: true,
-            ..PlannedAccess::default()
-        };
-        keys.will_grant(&key, planned);
-        return Ok(BTreeSet::new());
-    }
     databricks::warn_of_another(cx, &key, azure.databricks_principal_id.known()).await;
     let workspace = workspace(client, azure).await?;
     let (needers, mut not_known) = keys
@@ -477,14 +497,13 @@ async fn plan_principals(
             roles_of,
         )
         .await;
-    let known: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let wanted: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
     let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
-    *shares = Some(shared(&known, not_known.iter().any(is_open)));
+    *shares = Some(shared(&wanted, not_known.iter().any(is_open)));
     // The binding grants the disk encryption set, which the attach makes.
     not_known.retain(|(role, _, why)| {
         !(*role == Role::DiskEncryptionSet && *why == Unknown::NotYetMade)
     });
-    let wanted = known;
     if not_known.is_empty() {
         azure.principals = known_set(wanted.clone());
     }
@@ -519,20 +538,7 @@ async fn plan_principals(
     if is_same {
         return Ok(BTreeSet::new());
     }
-    let question = Question {
-        cases,
-        used_for: Vec::new(),
-        needers,
-        not_known,
-        workspace: azure.workspace_resource_id.known().cloned(),
-        location: workspace
-            .as_ref()
-            .and_then(|workspace| workspace.location().map(str::to_owned)),
-        tenant: workspace
-            .as_ref()
-            .and_then(|workspace| workspace.tenant().map(str::to_owned)),
-        stage: Stage::Plan,
-    };
+    let question = question(azure, workspace.as_ref(), cases, needers, not_known);
     let about = workspace.as_ref().map(ArmWorkspace::facts);
     let findings = judge_versions(client, (&key, &vault), about.as_ref(), &planned, &question);
     let findings = findings.await;
