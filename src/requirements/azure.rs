@@ -55,6 +55,17 @@ pub fn follows_new_versions(case: UseCase, rotates_disks: bool) -> bool {
     case == UseCase::ManagedDisks && rotates_disks
 }
 
+/// How long the former key, or version, is needed after a workspace has moved to another one. Sources: Azure Databricks documentation of
+/// customer-managed keys (managed services); Azure documentation, "Server-side encryption of Azure Disk Storage" (a disk keeps the version
+/// with which it was encrypted); Azure Storage documentation, "Customer-managed keys".
+pub fn former_is_needed(case: UseCase) -> &'static str {
+    match case {
+        UseCase::ManagedServices => "for 24 hours",
+        UseCase::ManagedDisks => "as long as old disks exist",
+        UseCase::Storage => "until the storage account uses the new one, at least 24 hours",
+    }
+}
+
 const STORAGE_ACCOUNT: &str = "storage account of the workspace";
 
 const fn stored(name: &'static str, note: &'static str) -> DataKind {

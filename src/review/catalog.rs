@@ -107,7 +107,7 @@ rules! {
     StorageKeyReset "storage-key-reset" "Workspace storage goes back to a key of Microsoft"
         "Only on Azure: the storage account of the workspace is encrypted with a key that Microsoft manages from then on.";
     StorageKeyRotated "storage-key-rotated" "The key of the storage account of a workspace is rotated"
-        "Only on Azure: the storage account wraps its data keys with the new key. When the apply ends, it no longer needs the old one.";
+        "Only on Azure: the storage account needs the old key until it uses the new one, at least 24 hours.";
     UnknownAttribute "unknown-attribute" "The configuration has an attribute that does not exist"
         "Terraform ignores unknown names inside a nested attribute, so the default applies.";
     WorkspaceReplaced "workspace-replaced" "A workspace is deleted or replaced"

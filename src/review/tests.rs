@@ -761,7 +761,7 @@ fn a_rotation_on_azure_is_told_for_each_feature() {
         assert_eq!(found(&report), expected, "{before} -> {after}");
         for finding in &report.findings {
             assert_eq!(
-                finding.remedy.contains("24 hours"),
+                finding.remedy.contains("for 24 hours"),
                 finding.id == crate::review::catalog::Rule::ManagedServicesKeyRotated
             );
         }

@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 use super::facts::VaultKey;
 use super::state::state_of;
 use crate::preflight::{Finding, Id, Remedy, Subject};
-use crate::requirements::azure::follows_new_versions;
+use crate::requirements::azure::{follows_new_versions, former_is_needed};
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{KeyState, UseCase};
 
@@ -39,19 +39,6 @@ pub fn behind(
         current,
         state: state.to_string(),
     })
-}
-
-/// How long the old version is needed after a workspace has moved to another one. Sources: Azure Databricks documentation of
-/// customer-managed keys (managed services); Azure documentation, "Server-side encryption of Azure Disk
-/// Storage" (a disk keeps the version with which it was encrypted); Azure Storage documentation, "Customer-managed keys".
-fn needed_for(case: UseCase) -> &'static str {
-    match case {
-        UseCase::ManagedServices => "for 24 hours for managed services",
-        UseCase::ManagedDisks => "as long as old disks exist for managed disks",
-        UseCase::Storage => {
-            "until the storage account uses the new version for workspace storage, at least 24 hours"
-        }
-    }
 }
 
 impl Behind {
@@ -98,7 +85,9 @@ impl Behind {
             }
             false => "",
         };
-        let needed: Vec<&str> = cases.iter().map(|case| needed_for(*case)).collect();
+        let needed =
+            |case: &UseCase| format!("{} for {}", former_is_needed(*case), case.in_words());
+        let needed: Vec<String> = cases.iter().map(needed).collect();
         Id::AzureVersionPinned
             .warning(Subject::Workspace)
             .found(format!(
@@ -117,7 +106,7 @@ impl Behind {
                     .paste(format!("key_vault_key_id = \"{current}\""))
                     .and_say(format!(
                         "Keep the old version enabled {}.{also}",
-                        needed.join(", ")
+                        needed.join("; ")
                     )),
             )
     }

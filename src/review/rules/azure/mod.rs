@@ -368,13 +368,12 @@ fn rotated(case: UseCase) -> (Rule, Level, &'static str) {
         UseCase::ManagedDisks => (
             Rule::ManagedDisksKeyRotated,
             Level::Warning,
-            "Keep the old key, and its old version, enabled as long as disks exist that were created with it: stop the clusters and \
-             instance pools first.",
+            "Keep the old key, and its old version, enabled as long as old disks exist: stop the clusters and instance pools first.",
         ),
         UseCase::Storage => (
             Rule::StorageKeyRotated,
             Level::Note,
-            "Keep the old key, and its old version, enabled until the apply ends. Workspace storage does not need it afterwards.",
+            "Keep the old key, and its old version, enabled until the storage account uses the new one, at least 24 hours.",
         ),
     }
 }
@@ -438,4 +437,19 @@ pub(super) fn step(
         },
         (_, None, None) => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::requirements::azure::former_is_needed;
+
+    /// The plan, the guide and the review give one answer to how long the old key is needed.
+    #[test]
+    fn the_old_key_is_needed_as_long_as_the_plan_says() {
+        for case in UseCase::ALL {
+            let (_, _, remedy) = rotated(case);
+            assert!(remedy.contains(former_is_needed(case)), "{remedy}");
+        }
+    }
 }
