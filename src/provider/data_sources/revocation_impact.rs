@@ -10,7 +10,7 @@ use crate::provider::keys::{
     AnyKey, NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named,
 };
 use crate::provider::switch::{AffectedWorkspace, Impact, VersionStatus, impact};
-use crate::vocabulary::KeyConfigurationId;
+use crate::vocabulary::{KeyConfigurationId, KeyReference};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
@@ -29,7 +29,7 @@ pub struct RevocationImpactModel {
     pub aws: Attr<NamedAwsKey>,
     pub gcp: Attr<NamedGcpKey>,
     pub azure: Attr<NamedAzureKey>,
-    pub key_configuration_id: Attr<KeyConfigurationId>,
+    pub key_configuration_id: Attr<KeyReference>,
     pub id: Attr<String>,
     pub state: Attr<String>,
     pub deletion_date: Attr<String>,
@@ -178,8 +178,8 @@ impl DataSource for RevocationImpactDataSource {
         let mut all = attributes();
         all.extend([
             Attribute::string("key_configuration_id")
-                .format::<KeyConfigurationId>("Invalid key configuration ID")
-                .describe("ID of a key configuration; set it instead of a key."),
+                .format::<KeyReference>("Invalid key configuration ID")
+                .describe("ID of a key configuration (`dbxcmk_key_configuration.….id`); set it instead of a key. On Azure, that is the identifier of the key."),
             computed("id", "The key."),
             computed(
                 "state",
@@ -252,17 +252,21 @@ impl DataSource for RevocationImpactDataSource {
         mut model: RevocationImpactModel,
     ) -> Result<RevocationImpactModel, Unfinished> {
         let client = cx.client();
-        if model.azure.is_null() {
-            account(cx).await?;
-        }
         let key = match (
             &model.key_configuration_id,
             named(&model.aws, &model.gcp, &model.azure),
         ) {
             (_, Some(key)) => key,
-            (Attr::Known(id), None) => of_configuration(cx, id).await?,
+            (Attr::Known(KeyReference::VaultKey(key)), None) => AnyKey::Azure(key.versionless()),
+            (Attr::Known(KeyReference::Configuration(id)), None) => {
+                of_configuration(cx, id).await?
+            }
             _ => return Err(incomplete().into()),
         };
+        // An Azure key needs no Databricks account.
+        if !matches!(key, AnyKey::Azure(_)) {
+            account(cx).await?;
+        }
         let status = client.keys().status(&key).await?;
         show(&mut model, impact(client, &key, &status).await?);
         Ok(model)

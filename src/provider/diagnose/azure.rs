@@ -27,6 +27,18 @@ pub fn azure(summary: &str, key: &VaultKeyId, error: &AzureError) -> Diagnostic 
     Diagnostic::error(summary, detail)
 }
 
+/// Why the workspaces that may use a key could not be read. `summary` says what was wanted.
+pub fn azure_workspaces(summary: &str, error: &AzureError) -> Diagnostic {
+    let detail = match error {
+        AzureError::Denied(message) => format!(
+            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs this provider to read the workspaces: the role Reader on each \
+             subscription that has workspaces with the key."
+        ),
+        other => common(other),
+    };
+    Diagnostic::error(summary, detail)
+}
+
 /// Why Azure did not do something to a workspace. `summary` says what was wanted.
 pub fn arm(summary: &str, workspace: &WorkspaceResourceId, error: &AzureError) -> Diagnostic {
     let detail = match error {

@@ -8,7 +8,7 @@ mod gcp;
 mod report;
 
 pub use aws::{aws, aws_call, in_words, missing_profile};
-pub use azure::{arm, azure};
+pub use azure::{arm, azure, azure_workspaces};
 pub use gcp::gcp;
 pub use report::{Reporter, as_warning, as_warnings, in_hcl, offline, split};
 

@@ -175,9 +175,8 @@ async fn impact_on_azure(
 ) -> Result<Impact, Diagnostics> {
     let azure = client.keys().azure();
     let users = azure.users(key).await.map_err(|error| {
-        diagnose::azure(
+        diagnose::azure_workspaces(
             "The provider could not find out which workspaces use the key",
-            key,
             &error,
         )
     })?;

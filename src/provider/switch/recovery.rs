@@ -147,7 +147,7 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
     let users = azure
         .users(key)
         .await
-        .map_err(|error| diagnose::azure("The workspaces could not be read", key, &error))?;
+        .map_err(|error| diagnose::azure_workspaces("The workspaces could not be read", &error))?;
     let mut findings: Vec<Finding> = Vec::new();
     for user in &users.workspaces {
         let workspace = &user.workspace;

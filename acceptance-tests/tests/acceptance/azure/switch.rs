@@ -353,7 +353,8 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
     let stage = attached(OWN_VAULT);
     let data = format!(
         "{}\ndata \"dbxcmk_revocation_impact\" \"x\" {{\n  azure = {{\n    key_vault_key_id = \"{}\"\n  }}\n  depends_on = \
-         [dbxcmk_workspace_binding.prod]\n}}\n",
+         [dbxcmk_workspace_binding.prod]\n}}\n\ndata \"dbxcmk_revocation_impact\" \"same\" {{\n  key_configuration_id = \
+         dbxcmk_key_configuration.lakehouse.id\n  depends_on = [dbxcmk_workspace_binding.prod]\n}}\n",
         resources(OWN_VAULT),
         key_id(OWN_VAULT)
     );
@@ -365,6 +366,8 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
         state["workspaces"][0]["use_cases"],
         json!(["MANAGED_SERVICES", "STORAGE", "MANAGED_DISKS"])
     );
+    let same = stage.workdir.state("data.dbxcmk_revocation_impact.same");
+    assert_eq!(same["workspaces"], state["workspaces"]);
     // Azure does not show former keys, and that is said.
     assert_eq!(state["needed_until"], Json::Null);
     assert!(
