@@ -26,29 +26,22 @@ pub struct Place<'a> {
     pub key: &'a VaultKeyId,
     /// Its vault.
     pub vault: &'a VaultResourceId,
-    /// The workspace on whose behalf.
-    pub workspace: Option<&'a WorkspaceResourceId>,
-}
-
-/// The description of a role assignment that a key policy made for a workspace, or for none: another state sees whose it is.
-fn mark_of(workspace: &str) -> String {
-    match workspace {
-        "" => "For Databricks: dbxcmk_key_policy without a workspace".to_owned(),
-        id => format!("For Databricks: dbxcmk_key_policy of {id}"),
-    }
-}
-
-impl Place<'_> {
     /// The description of a role assignment that is made here.
-    fn mark(&self) -> String {
-        let workspace = self.workspace.map(ToString::to_string);
-        mark_of(&workspace.unwrap_or_default())
-    }
+    pub mark: &'a str,
+}
 
-    /// Whether a role assignment with this description belongs here.
-    fn is_mine(&self, description: &str) -> bool {
-        description.eq_ignore_ascii_case(&self.mark())
+/// The description of a role assignment that a key policy made: whose it is, for a person by its workspace, and for the provider by the name
+/// that tells the policy from another one of the same workspace, which may be in another state.
+pub fn mark_of_policy(workspace: &str, name: &str) -> String {
+    match workspace {
+        "" => format!("For Databricks: dbxcmk_key_policy without a workspace ({name})"),
+        id => format!("For Databricks: dbxcmk_key_policy of {id} ({name})"),
     }
+}
+
+/// The description of a role assignment that a binding made for the disk encryption set of its workspace.
+pub fn mark_of_binding(workspace: &WorkspaceResourceId) -> String {
+    format!("For Databricks: dbxcmk_workspace_binding of {workspace}")
 }
 
 fn failed(place: Place<'_>, error: &AzureError) -> Diagnostics {
@@ -71,7 +64,7 @@ async fn put(
     match &vault.access {
         AccessModel::RoleAssignments(_) => {
             cloud
-                .assign_role(place.vault, place.key.name(), principal, &place.mark())
+                .assign_role(place.vault, place.key.name(), principal, place.mark)
                 .await
         }
         AccessModel::AccessPolicies(_) => cloud
@@ -298,7 +291,7 @@ pub async fn revoke(
     outcome.map_err(|error| failed(place, &error))
 }
 
-/// Leaves the access that this provider gave to one that needs it, by its workspace: it finds its mark, where the vault has a place for one.
+/// Leaves the access that this provider gave to one that needs it: it finds its mark (`heir`), where the vault has a place for one.
 pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId, heir: &str) {
     let azure = client.keys().azure();
     let _alone = azure.lock_vault(place.key).await;
@@ -314,75 +307,42 @@ pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId, h
         cloud.own_role(place.vault, name, principal).await,
         Ok(Some(_))
     ) {
-        let mark = mark_of(heir);
-        let said = cloud.assign_role(place.vault, name, principal, &mark).await;
+        let said = cloud.assign_role(place.vault, name, principal, heir).await;
         tracing::info!(%principal, is_said = said.is_ok(), "access was left to others");
     }
 }
 
-/// Whether the access of a principal belongs to this place, where that can be told: role assignments say whose they are, local roles only that
-/// they are this provider's, access policies nothing.
+/// What is known of the access that this provider gave to a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// It is not there.
+    No,
+    /// It is there, and its description says whose it is.
+    By(String),
+    /// If it is there, nothing says whose it is: local roles and access policies have no place for that.
+    NotTold,
+}
+
+/// Whether this provider gave a principal access, and for whom.
 ///
 /// # Errors
 /// When Azure refuses.
-pub async fn is_own(
+pub async fn given(
     client: &Client,
     place: Place<'_>,
     vault: &Vault,
     principal: &PrincipalId,
-) -> Result<Option<bool>, AzureError> {
+) -> Result<Given, AzureError> {
     let cloud = client.keys().azure().cloud();
     match &vault.access {
         AccessModel::RoleAssignments(_) => cloud
             .own_role(place.vault, place.key.name(), principal)
             .await
-            .map(|found| Some(found.is_some_and(|description| place.is_mine(&description)))),
+            .map(|found| found.map_or(Given::No, Given::By)),
         AccessModel::LocalRoles => cloud
             .has_own_local_role(place.key, principal)
             .await
-            .map(Some),
-        AccessModel::AccessPolicies(_) => Ok(None),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each row: for which workspace an assignment was made, for which one it is asked, and whether it is the same one's.
-    #[test]
-    fn an_assignment_says_whose_it_is() -> Result<(), Box<dyn std::error::Error>> {
-        let id =
-            |name: &str| -> Result<WorkspaceResourceId, crate::vocabulary::azure::AzureNameError> {
-                format!("/subscriptions/5ab5c21b-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.Databricks/workspaces/{name}").parse()
-            };
-        let key: VaultKeyId = "https://lakehouse.vault.azure.net/keys/main".parse()?;
-        let vault: VaultResourceId = "/subscriptions/5ab5c21b-0000-4000-8000-000000000001/resourceGroups/rg/providers/Microsoft.KeyVault/vaults/lakehouse".parse()?;
-        let (a, upper, b) = (id("a")?, id("A")?, id("b")?);
-        let rows = [
-            (Some(&a), Some(&a), true),
-            (Some(&a), Some(&upper), true),
-            (Some(&a), Some(&b), false),
-            (Some(&a), None, false),
-            (None, Some(&a), false),
-            (None, None, true),
-        ];
-        let at = |workspace| Place {
-            key: &key,
-            vault: &vault,
-            workspace,
-        };
-        for (made, asked, expected) in rows {
-            assert_eq!(
-                at(asked).is_mine(&at(made).mark()),
-                expected,
-                "{made:?} {asked:?}"
-            );
-            // What is left to one is that one's alone.
-            let heir = made.map_or_else(String::new, ToString::to_string);
-            assert_eq!(at(asked).is_mine(&mark_of(&heir)), expected);
-            assert!(!at(asked).is_mine(""));
-        }
-        Ok(())
+            .map(|is_there| if is_there { Given::NotTold } else { Given::No }),
+        AccessModel::AccessPolicies(_) => Ok(Given::NotTold),
     }
 }

@@ -49,6 +49,22 @@ pub struct Question {
     pub stage: Stage,
 }
 
+impl Question {
+    /// About a key alone, whoever needs it.
+    pub fn of_nobody(stage: Stage) -> Self {
+        Self {
+            cases: Vec::new(),
+            used_for: Vec::new(),
+            needers: Vec::new(),
+            not_known: Vec::new(),
+            workspace: None,
+            location: None,
+            tenant: None,
+            stage,
+        }
+    }
+}
+
 /// Why the object id of a principal is not known.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unknown {
@@ -71,6 +87,17 @@ pub fn judge_version(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding>
     }
 }
 
+/// What there is to say about the access alone of those who need a key.
+pub fn judge_access(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
+    let Fact::Known(vault) = &facts.vault else {
+        return Vec::new();
+    };
+    let needers = question.needers.iter();
+    needers
+        .filter_map(|needer| principal(facts, vault, needer, question))
+        .collect()
+}
+
 /// Everything there is to say about a key, errors first.
 pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
     if let Some(barrier) = &facts.barrier {
@@ -88,9 +115,7 @@ pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
             let id = facts.id.versionless();
             findings.extend(place(&id, vault, question));
             findings.extend(network(&id, vault));
-            for needer in &question.needers {
-                findings.extend(principal(facts, vault, needer, question));
-            }
+            findings.extend(judge_access(facts, question));
         }
         Fact::Unreadable(why) => {
             // Where nobody is attached to the key, what the vault says about access does not matter yet.

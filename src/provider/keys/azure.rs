@@ -12,7 +12,7 @@ use super::walk::{Awaited, PATIENCE, PolicyWalk};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
     Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
-    VaultKey, VaultKeyFacts, enabling, judge, state_of,
+    VaultKey, VaultKeyFacts, enabling, judge, judge_version, state_of,
 };
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable, without_policy};
 use crate::provider::diagnose;
@@ -456,6 +456,18 @@ impl AzureKeys {
             },
             at: doors::clock::now(),
         }
+    }
+
+    /// What there is to say of a key that its vault does not have, or not in this version; none where it has it, or that cannot be read.
+    pub async fn absent(
+        &self,
+        key: &VaultKeyId,
+        vault: Option<&VaultResourceId>,
+    ) -> Option<Finding> {
+        let facts = self.facts(key, vault, None, &[], Stage::Plan).await;
+        let is_missing = matches!(&facts.key, Fact::Unreadable(why) if why.is_missing);
+        let findings = judge_version(&facts, &Question::of_nobody(Stage::Plan));
+        findings.into_iter().next().filter(|_| is_missing)
     }
 
     /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So the order

@@ -71,7 +71,7 @@ pub struct Policy {
     pub cloud: Cloud,
     /// What it wants.
     pub wanted: Wanted,
-    /// The workspace that it is for, where it names one.
+    /// What marks its access as its own, where the cloud has a place for that.
     pub whose: String,
 }
 
@@ -82,7 +82,7 @@ pub struct Stays {
     pub certain: BTreeSet<String>,
     /// What they may want: it is not known yet.
     pub perhaps: BTreeSet<String>,
-    /// For which workspace, where that is known.
+    /// Who wants each, by the mark of its access.
     pub heirs: BTreeMap<String, String>,
     /// Whether others may exist that have not come.
     pub is_open: bool,

@@ -6,7 +6,7 @@ use acceptance_tests::azure::{
 use acceptance_tests::harness::terraform::has;
 use acceptance_tests::stage::Stage;
 use dbxcmk_sandbox::azure::{
-    DATABRICKS, POLICY_VAULT, TENANT, VERSION, key_id, vault_id, workspace_id,
+    DATABRICKS, HSM, POLICY_VAULT, TENANT, VERSION, key_id, vault_id, workspace_id,
 };
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use serde_json::{Value as Json, json};
@@ -149,6 +149,13 @@ fn drift_is_put_back() {
             .role_assignments
             .retain(|_, one| one["properties"]["principalId"] != DATABRICKS);
     });
+    // A refresh that is saved does not make it silent.
+    stage
+        .workdir
+        .run(&["apply", "-refresh-only", "-auto-approve"]);
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    let warning = run.warning("Workspaces cannot use the key main");
+    assert!(warning.detail.contains(DATABRICKS), "{}", warning.detail);
     let plan = stage.workdir.plan();
     assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "update");
     stage.workdir.apply();
@@ -190,6 +197,38 @@ fn what_is_there_is_imported() {
             stage.workdir.forget(address);
         }
         let before = stage.asked_times("PUT");
+        let (key, policy) = (
+            "dbxcmk_key_configuration.lakehouse",
+            "dbxcmk_key_policy.lakehouse",
+        );
+        let id = format!("{},{},{}", key_id(vault), vault_id(vault), workspace_id());
+        for (address, id, why) in [
+            (
+                key,
+                format!("{}x", key_id(vault)),
+                "The vault does not have the key",
+            ),
+            (
+                key,
+                format!("{}/{SECOND}", key_id(vault)),
+                "does not have this version",
+            ),
+            (
+                policy,
+                id.replacen("/main,", "/mainx,", 1),
+                "The vault does not have the key",
+            ),
+            (policy, format!("{id}x"), "Azure has no workspace"),
+        ] {
+            let run = stage
+                .workdir
+                .run(&["import", "-input=false", "-no-color", address, &id]);
+            assert!(
+                !run.success && run.output.contains(why),
+                "{id}: {}",
+                run.output
+            );
+        }
         stage
             .workdir
             .import("dbxcmk_key_configuration.lakehouse", &first_version(vault));
@@ -506,10 +545,13 @@ fn two_policies_share_a_principal() {
     stage.workdir.apply();
     let other = acceptance_tests::harness::Workdir::new(&stage.sandbox);
     let head = acceptance_tests::azure::provider(&stage.sandbox, other.path(), "");
-    other.configuration(&format!("{head}{}", own("x", &workspace_id())));
-    other.apply();
-    other.destroy().warning(STAYS);
-    assert!(can(), "another state gave it");
+    for workspace in [workspace_id(), SECOND_WORKSPACE.to_owned()] {
+        other.configuration(&format!("{head}{}", own("x", &workspace)));
+        other.apply();
+        other.apply();
+        other.destroy().warning(STAYS);
+        assert!(can(), "another state gave it");
+    }
     stage.configure_azure(&format!("{first}{second}{binding}"));
     stage.workdir.apply();
     stage.configure_azure(&format!("{first}{binding}"));
@@ -568,6 +610,93 @@ fn two_policies_share_a_principal() {
     stage.workdir.apply();
     assert!(stage.can_use(POLICY_VAULT, DATABRICKS));
     stage.workdir.empty_plan();
+}
+
+/// Two states with a key policy for the same workspace: the second one found there what the first one gave, and takes none of it. While the
+/// workspace uses the key, nothing of it is refused either.
+#[test]
+fn what_another_state_gave_stays() {
+    for vault in [OWN_VAULT, POLICY_VAULT, HSM] {
+        let stage = Stage::on_azure();
+        stage.configure_azure(&resources(vault));
+        stage.workdir.apply();
+        let other = acceptance_tests::harness::Workdir::new(&stage.sandbox);
+        let head = acceptance_tests::azure::provider(&stage.sandbox, other.path(), "");
+        let all = resources(vault);
+        let (policy, _) = all
+            .split_once("resource \"dbxcmk_key_configuration\"")
+            .unwrap();
+        other.configuration(&format!("{head}{policy}"));
+        other.apply();
+        other.empty_plan();
+        let run = other.destroy();
+        run.warning("Some principals keep access to the key: this resource did not grant it");
+        let storage = stage.arm_text("/properties/storageAccountIdentity/principalId");
+        let disks = stage.arm_text("/properties/managedDiskIdentity/principalId");
+        for principal in [DATABRICKS, &storage, &disks] {
+            assert!(stage.can_use(vault, principal), "{vault} {principal}");
+        }
+        stage.workdir.empty_plan();
+    }
+}
+
+/// The disk encryption set loses its access, which the binding gave: the plan says it and gives it back. A binding that is told not to give it says
+/// what that means.
+#[test]
+fn the_disk_encryption_set_keeps_its_access() {
+    let stage = Stage::on_azure();
+    let all = resources(OWN_VAULT).replacen("\"MANAGED_DISKS\", ", "", 1);
+    stage.configure_azure(&all);
+    stage.workdir.apply();
+    stage.workdir.empty_plan();
+    let disks = stage.arm_text("/properties/managedDiskIdentity/principalId");
+    let take = || {
+        stage.azure(|azure| {
+            azure
+                .role_assignments
+                .retain(|_, one| one["properties"]["principalId"] != disks.as_str());
+        });
+    };
+    take();
+    // A refresh that is saved does not make it silent.
+    for _ in 0..2 {
+        let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+        let warning = run.warning("A principal that needs the key is not allowed to use it");
+        assert!(
+            warning.detail.contains(&disks) && warning.detail.contains("this binding gives"),
+            "{}",
+            warning.detail
+        );
+        let run = ["apply", "-refresh-only", "-auto-approve"];
+        assert!(stage.workdir.run(&run).success);
+    }
+    let plan = stage.workdir.plan();
+    assert_eq!(plan.actions(BINDING), "update");
+    assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
+    stage.workdir.apply();
+    assert!(stage.can_use(OWN_VAULT, &disks));
+    stage.workdir.empty_plan();
+    take();
+    let denied = "  azure = {\n    grant_managed_disks_access = false\n    workspace_resource_id =";
+    let (policy, binding) = all.split_once("\"dbxcmk_workspace_binding\"").unwrap();
+    let binding = binding.replacen("  azure = {\n    workspace_resource_id =", denied, 1);
+    stage.configure_azure(&format!("{policy}\"dbxcmk_workspace_binding\"{binding}"));
+    let run = stage.workdir.apply();
+    let warning = run.warning("A principal that needs the key is not allowed to use it");
+    assert!(
+        warning.detail.contains("clusters do not start"),
+        "{}",
+        warning.detail
+    );
+    // With access that counts for one key, nothing is said of a whole vault.
+    stage.configure_azure(&all.replacen(", \"STORAGE\"", "", 1));
+    let run = stage.workdir.refused_plan();
+    let error = run.error("Workspaces need this access to the key");
+    assert!(
+        !error.detail.contains("access policies"),
+        "{}",
+        error.detail
+    );
 }
 
 /// Two workspaces with one key and keys for storage: neither has the identity that needs it yet, and one plan and one apply do it all. A

@@ -487,14 +487,27 @@ fn what_others_want_stays() {
     }
     // Somebody else takes one away; the plan says who cannot use the key.
     let live = fields(&stage);
-    stage.google(|google| {
-        let policy = google.policies.entry(KEY.to_owned()).or_default();
-        policy.fields.insert("bindings".to_owned(), json!([]));
-    });
+    let put = |bindings: &Json| {
+        stage.google(|google| {
+            let policy = google.policies.entry(KEY.to_owned()).or_default();
+            policy
+                .fields
+                .insert("bindings".to_owned(), bindings.clone());
+        });
+    };
+    put(&json!([]));
     stage.configure(&renamed);
     let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
     let warning = run.warning("Workspaces cannot use the key lakehouse/cryptoKeys/main");
     assert!(warning.detail.contains(&name), "{}", warning.detail);
+    // A refresh that is saved does not make it silent.
+    let refresh = ["apply", "-refresh-only", "-auto-approve"];
+    assert!(stage.workdir.run(&refresh).success);
+    let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
+    run.warning("Workspaces cannot use the key lakehouse/cryptoKeys/main");
+    put(&live["bindings"]);
+    stage.workdir.apply();
+    put(&json!([]));
     // The key ring grants it as well: nobody loses the key, neither now nor when this resource goes.
     let (ring, _) = KEY.split_once("/cryptoKeys").unwrap();
     stage.google(|google| {

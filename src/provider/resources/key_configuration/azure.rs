@@ -76,13 +76,7 @@ fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<Case> {
         vault: None,
         question: Question {
             cases: model.cases()?,
-            used_for: Vec::new(),
-            needers: Vec::new(),
-            not_known: Vec::new(),
-            workspace: None,
-            location: None,
-            tenant: None,
-            stage,
+            ..Question::of_nobody(stage)
         },
         roles: None,
     })))
@@ -192,6 +186,16 @@ pub(super) async fn read(
     let Some(key) = key_of(&state).cloned() else {
         return Ok(None);
     };
+    let keys = cx.client().keys().azure();
+    // Use cases are what an import does not know.
+    if state.use_cases.is_null()
+        && keys.is_known()
+        && let Some(finding) = keys.absent(&key, None).await
+    {
+        return Err(diagnose::offline(finding)
+            .on("azure.key_vault_key_id")
+            .into());
+    }
     let Attr::Known(azure) = &mut state.azure else {
         return Ok(None);
     };

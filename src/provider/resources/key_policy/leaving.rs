@@ -8,6 +8,7 @@ use super::KeyPolicyModel;
 use crate::provider::client::Client;
 use crate::provider::keys::{Policy, Scope, Stays, Wanted};
 use crate::provider::resources::remembered;
+use crate::provider::vault_access::mark_of_policy;
 use crate::vocabulary::Key;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -31,7 +32,7 @@ struct Kept {
     /// Those of them that others may need: it was not known.
     #[serde(default)]
     perhaps: BTreeSet<String>,
-    /// For which workspace each is needed.
+    /// Who needs each, by the mark of its access.
     #[serde(default)]
     heirs: BTreeMap<String, String>,
 }
@@ -53,11 +54,12 @@ pub(super) fn name(cx: &Context<Client>) -> String {
     name
 }
 
-/// The workspace that a model is for, as other key policies are told.
-fn whose(model: &KeyPolicyModel) -> String {
+/// What marks the access that a resource gives on Azure as its own, as other key policies are told.
+pub(super) fn whose(cx: &Context<Client>, model: &KeyPolicyModel) -> String {
     let azure = model.azure.known();
     let workspace = azure.and_then(|azure| azure.workspace_resource_id.known());
-    workspace.map_or_else(String::new, ToString::to_string)
+    let workspace = workspace.map_or_else(String::new, ToString::to_string);
+    mark_of_policy(&workspace, &name(cx))
 }
 
 /// Effect: Terraform had this resource read. Notes what others want of what it has, for an update that gives it up. `own`: what the state has.
@@ -75,7 +77,7 @@ pub(super) async fn was_read(
             items: own.clone(),
             has_unknown: false,
         },
-        whose: whose(state),
+        whose: whose(cx, state),
     };
     shares.was_read(who.clone(), policy);
     cx.client().keys().policies().saw_read();
@@ -276,7 +278,7 @@ pub(super) fn wants(
         key,
         cloud: model.cloud(),
         wanted,
-        whose: whose(model),
+        whose: whose(cx, model),
     };
     cx.client().keys().shares().wants(name(cx), policy);
 }
@@ -395,7 +397,8 @@ pub(super) fn force_is_set(cx: &Context<Client>, key: &Key, workspaces: &str) {
     ));
 }
 
-/// Says that access is gone that workspaces need. `what`: what is gone, one line each.
+/// Says that access is missing that workspaces need. It is judged from what lives, and not from what the state had: a refresh that was saved,
+/// or an apply that failed, does not make it silent. `what`: what is missing, one line each.
 pub(super) fn cut_off(cx: &Context<Client>, key: &Key, what: &[String], workspaces: &[String]) {
     if what.is_empty() || workspaces.is_empty() {
         return;
@@ -403,7 +406,7 @@ pub(super) fn cut_off(cx: &Context<Client>, key: &Key, what: &[String], workspac
     cx.warn(Diagnostic::warning(
         format!("Workspaces cannot use the key {}", key.short()),
         format!(
-            "Somebody removed access to {key} that this resource manages:\n{}\n\nThese workspaces need it now:\n{}\n\nUntil it is back, they cannot \
+            "Access to {key} that this resource manages is not there:\n{}\n\nThese workspaces need it now:\n{}\n\nUntil it is back, they cannot \
              read their data, or their clusters do not start. Apply to restore it.",
             what.join("\n"),
             workspaces.join("\n")

@@ -643,7 +643,8 @@ pub(super) async fn read(
     let text = match keys.cloud().policy(&key).await {
         Ok(text) => text,
         Err(AwsError::NotFound(_)) => return Ok(None),
-        Err(error @ AwsError::AccessDenied { .. }) => {
+        // What an import cannot read, it does not take for a key policy.
+        Err(error @ AwsError::AccessDenied { .. }) if !state.statements.is_null() => {
             cx.warn(as_warning(unread(&key, &error)));
             return Ok(Some(state));
         }
@@ -818,19 +819,24 @@ async fn removable(
     }
 }
 
-/// Names the workspaces that cannot use the key now, because statements of this resource are gone from its policy.
+/// Names the workspaces that cannot use the key now, because statements of this resource are not in its policy: those that the state has, and
+/// those that it asks for.
 async fn warn_of_missing(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
     key: &KeyArn,
     live: &Document,
 ) -> Result<(), Diagnostics> {
-    let own = state.own_statements()?;
-    let there = still_there(live, &own).map_err(|error| Diagnostic::bug(error.to_string()))?;
-    let gone: Vec<String> = own.into_iter().filter(|one| !there.contains(one)).collect();
-    let (Some(usage), false) = (state.usage(cx.client().keys().aws()), gone.is_empty()) else {
+    let Some(usage) = state.usage(cx.client().keys().aws()) else {
         return Ok(());
     };
+    let mut own = state.own_statements()?;
+    own.extend(texts(&usage.grants()));
+    let there = still_there(live, &own).map_err(|error| Diagnostic::bug(error.to_string()))?;
+    let gone: Vec<String> = own.into_iter().filter(|one| !there.contains(one)).collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
     let edits: Vec<Edit> = gone.into_iter().map(Edit::Append).collect();
     let Ok(before) = live.edited(&edits) else {
         return Ok(());

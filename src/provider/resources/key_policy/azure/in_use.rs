@@ -225,9 +225,8 @@ fn remedy(what: &str, is_unread: bool) -> String {
 }
 
 fn unknown_users(key: &VaultKeyId, what: &str, is_said: bool, error: &AzureError) -> Diagnostic {
-    let said = diagnose::azure(
+    let said = diagnose::azure_workspaces(
         "The provider could not find out which workspaces use the key",
-        key,
         error,
     );
     let advice = match is_said {

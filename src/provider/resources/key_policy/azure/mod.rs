@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use self::in_use::{Removal, in_words, refuse_removal, users};
-use self::own::{added, adopt};
+use self::own::{added, adopt, owned};
 use super::{KeyPolicyModel, leaving, with_former};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{
@@ -27,6 +27,7 @@ use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::{PolicyStep, Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{all_known, known_set};
+use crate::provider::vault_access::Place;
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::azure::{
     AzureNameError, PrincipalId, VaultKeyId, VaultKind, VaultResourceId, WorkspaceResourceId,
@@ -288,6 +289,20 @@ impl KeyPolicyAzure {
     }
 }
 
+/// Whether the vault decides by access policies, as it shows it, and as the model has it where it cannot be read.
+async fn counts_for_vault(
+    cx: &Context<Client>,
+    (key, vault): (&VaultKeyId, &VaultResourceId),
+    azure: &KeyPolicyAzure,
+) -> bool {
+    let keys = cx.client().keys().azure();
+    let facts = keys.facts(key, Some(vault), None, &[], Stage::Plan).await;
+    match &facts.vault {
+        Fact::Known(found) => matches!(found.access, AccessModel::AccessPolicies(_)),
+        Fact::Unreadable(_) => azure.is_whole_vault(),
+    }
+}
+
 /// The workspaces that use the key of a model, as lists; empty when there are none.
 pub(super) async fn users_in_words(
     cx: &Context<Client>,
@@ -299,7 +314,7 @@ pub(super) async fn users_in_words(
     let all = users(cx, key, false, None).await;
     let found = all.map_err(|error| {
         let summary = "The provider could not find out which workspaces use the key";
-        diagnose::azure(summary, key, &error)
+        diagnose::azure_workspaces(summary, &error)
     })?;
     Ok(found.in_words("use"))
 }
@@ -333,7 +348,9 @@ async fn refuse_lost(
         return Ok(());
     }
     let names = own.iter().map(ToString::to_string).collect();
-    let (is_whole_vault, is_agreed) = (azure.is_whole_vault(), plan.model.may_be_destroyed());
+    // The plan leaves `access_model` open.
+    let is_whole_vault = counts_for_vault(cx, (key, vault), azure).await;
+    let is_agreed = plan.model.may_be_destroyed();
     let scope = scope(key, is_whole_vault);
     let kept = leaving::plan_to_give_up(cx, &scope, &names, is_agreed, lines).await;
     let removal = Removal {
@@ -499,7 +516,8 @@ async fn plan_principals(
         .await;
     let wanted: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
     let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
-    *shares = Some(shared(&wanted, not_known.iter().any(is_open)));
+    let has_unread = not_known.iter().any(is_open);
+    *shares = Some(shared(&wanted, has_unread));
     // The binding grants the disk encryption set, which the attach makes.
     not_known.retain(|(role, _, why)| {
         !(*role == Role::DiskEncryptionSet && *why == Unknown::NotYetMade)
@@ -548,7 +566,9 @@ async fn plan_principals(
         Stage::Plan,
         |_| "azure.key_vault_key_id",
     );
+    // Whose object ID could not be looked up may be among those that the state has: nobody is given up then.
     let lost: BTreeSet<PrincipalId> = prior
+        .filter(|_| !has_unread)
         .map(|prior| prior.principals().difference(&wanted).cloned().collect())
         .unwrap_or_default();
     split(cx, found)?;
@@ -564,7 +584,14 @@ pub(super) async fn plan_leaving(
     let Some((azure, key, vault)) = parts(state) else {
         return Ok(());
     };
-    let (own, name) = (added(cx, key), key_name(key));
+    let mark = leaving::whose(cx, state);
+    let place = Place {
+        key,
+        vault,
+        mark: &mark,
+    };
+    let own = owned(cx, place, &azure.principals()).await;
+    let name = key_name(key);
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
     let (shares, is_whole_vault) = (cx.client().keys().shares(), azure.is_whole_vault());
     let (scope, is_agreed) = (scope(key, is_whole_vault), state.may_be_destroyed());
@@ -628,7 +655,8 @@ pub(super) async fn read(
         None => None,
         Some(id) => match keys.workspace_for_plan(id).await {
             Ok(found) => Some(found),
-            Err(AzureError::NotFound(_)) => None,
+            Err(AzureError::NotFound(_)) if !is_imported => None,
+            Err(error) if is_imported => return Err(unread(id, &error).into()),
             Err(error) => {
                 cx.warn(as_warning(diagnose::arm(
                     "The workspace could not be read",
@@ -649,9 +677,17 @@ pub(super) async fn read(
         )
         .await;
     let principals: Vec<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
-    let facts = keys
+    let mut facts = keys
         .facts(&key, Some(&vault), None, &principals, Stage::Plan)
         .await;
+    // What lives counts, and not what another key policy of this run has planned already.
+    facts.planned.clear();
+    let absent = keys.absent(&key, Some(&vault)).await;
+    if let Some(finding) = absent.filter(|_| is_imported) {
+        return Err(diagnose::offline(finding)
+            .on("azure.key_vault_key_id")
+            .into());
+    }
     let model = match &facts.vault {
         Fact::Known(found) => found.access.clone(),
         Fact::Unreadable(why) if why.is_missing => return Ok(None),
@@ -673,7 +709,13 @@ pub(super) async fn read(
     let there = granted(&facts, &needers);
     let unseen = warn_of_unseen(cx, &state, &facts, &needers);
     let at = azure.workspace_resource_id.known();
-    adopt(cx, &facts, &key, &vault, at, &there, &needers).await;
+    let mark = leaving::whose(cx, &state);
+    let place = Place {
+        key: &key,
+        vault: &vault,
+        mark: &mark,
+    };
+    adopt(cx, &facts, place, at, &there, &needers).await;
     let named = state.azure.known();
     let named = named.and_then(|azure| azure.databricks_principal_id.known());
     databricks::warn_of_another(cx, &key, named).await;
@@ -697,14 +739,9 @@ pub(super) async fn read(
             state.use_cases = known_set(found);
         }
     }
-    if !is_imported && !is_unread {
+    if !is_imported {
         let before = parts(&state).map_or_else(BTreeSet::new, |(azure, ..)| azure.principals());
-        let gone: BTreeSet<PrincipalId> = before
-            .difference(&there)
-            .filter(|one| needers.iter().any(|needer| needer.principal == **one))
-            .filter(|one| !unseen.contains(one))
-            .cloned()
-            .collect();
+        let gone = missing(&facts, &needers, &before, &unseen);
         let is_whole_vault = matches!(model, AccessModel::AccessPolicies(_));
         warn_of_missing(cx, &key, is_whole_vault, &gone).await;
     }
@@ -713,8 +750,9 @@ pub(super) async fn read(
         // So does whose access cannot be read.
         let kept: BTreeSet<PrincipalId> = match is_imported {
             true => BTreeSet::new(),
-            false if is_unread => azure.principals(),
-            false => azure.principals().intersection(&unseen).cloned().collect(),
+            false if is_unread => azure.principals().union(&unseen).cloned().collect(),
+            // Whoever came to need the key meanwhile, as the disk encryption set, is neither there nor missing.
+            false => unseen,
         };
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());
     }
@@ -742,7 +780,27 @@ fn warn_of_unseen(
     principals.into_iter().collect()
 }
 
-/// Names the workspaces that cannot use the key now, because principals have lost their access.
+/// Those who need the key and cannot use it now. `before`: those whose access the state has; whoever has none by now is among them, too.
+fn missing(
+    facts: &VaultKeyFacts,
+    needers: &[Needer],
+    before: &BTreeSet<PrincipalId>,
+    unseen: &BTreeSet<PrincipalId>,
+) -> BTreeSet<PrincipalId> {
+    let Fact::Known(vault) = &facts.vault else {
+        return BTreeSet::new();
+    };
+    let lacks = |one: &&PrincipalId| match access(facts, vault, one) {
+        Access::Granted | Access::PerhapsDenied(_) => false,
+        Access::Missing(_) | Access::Denied(_) => true,
+        _ => before.contains(one),
+    };
+    let all = needers.iter().map(|needer| &needer.principal);
+    let all = all.filter(|one| !unseen.contains(one)).filter(lacks);
+    all.cloned().collect()
+}
+
+/// Names the workspaces that cannot use the key now, because principals have no access.
 async fn warn_of_missing(
     cx: &Context<Client>,
     key: &VaultKeyId,
@@ -760,7 +818,7 @@ async fn warn_of_missing(
         }
         Err(error) => {
             let summary = "The provider could not find out which workspaces use the key";
-            cx.warn(as_warning(diagnose::azure(summary, key, &error)));
+            cx.warn(as_warning(diagnose::azure_workspaces(summary, &error)));
         }
     }
 }

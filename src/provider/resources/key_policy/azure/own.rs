@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::preflight::Fact;
-use crate::preflight::azure::{AccessModel, VaultKeyFacts};
+use crate::preflight::azure::VaultKeyFacts;
+use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::resources::remembered;
-use crate::provider::vault_access::{Place, is_own};
+use crate::provider::vault_access::{Given, Place, given, mark_of_binding};
 use crate::requirements::azure::{Needer, Role};
-use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 
@@ -50,13 +50,23 @@ fn read_principals(list: Vec<String>) -> (BTreeSet<PrincipalId>, Vec<String>) {
     (principals, unreadable)
 }
 
+/// Whether access that is there is this resource's. `is_awaited`: whether it is that of the disk encryption set, which did not exist when this
+/// resource gave the others access.
+fn is_ours(given: &Given, mark: &str, of_binding: &str, is_awaited: bool) -> bool {
+    match given {
+        Given::No => false,
+        Given::By(description) if description.eq_ignore_ascii_case(mark) => true,
+        Given::By(description) => is_awaited && description.eq_ignore_ascii_case(of_binding),
+        Given::NotTold => is_awaited,
+    }
+}
+
 /// Takes over the access that is this resource's: assignments that say so, and the access of the disk encryption set, which the binding has
-/// given after this resource gave the others.
+/// given after this resource gave the others. What was there before is not among it, whoever gave it.
 pub(super) async fn adopt(
     cx: &Context<Client>,
     facts: &VaultKeyFacts,
-    key: &VaultKeyId,
-    vault_id: &VaultResourceId,
+    place: Place<'_>,
     workspace: Option<&WorkspaceResourceId>,
     there: &BTreeSet<PrincipalId>,
     needers: &[Needer],
@@ -64,32 +74,22 @@ pub(super) async fn adopt(
     let Fact::Known(vault) = &facts.vault else {
         return;
     };
-    let place = Place {
-        key,
-        vault: vault_id,
-        workspace,
-    };
+    let key = place.key;
     let mut own = added(cx, key);
     let before = own.len();
     let follows = "It says whether the access of the disk encryption set is of this resource. The provider does not take it away.";
     let awaits_disks = remembered(cx, AWAITS_DISKS, key, follows) == Some(true);
+    let of_binding = workspace.map_or_else(String::new, mark_of_binding);
     for principal in there {
         if own.contains(principal) {
             continue;
         }
-        let is = |role: Role| {
-            let mut all = needers.iter();
-            all.any(|one| one.principal == *principal && one.role == role)
-        };
-        let is_disks = is(Role::DiskEncryptionSet);
-        // A local role does not say for which workspace it was given, and every workspace of the tenant has this principal.
-        let is_shared = vault.access == AccessModel::LocalRoles && is(Role::AzureDatabricks);
-        let is_ours = match is_own(cx.client(), place, vault, principal).await {
-            Ok(Some(is_ours)) => is_ours && !is_shared,
-            Ok(None) => is_disks && awaits_disks,
-            Err(_) => false,
-        };
-        if is_ours {
+        let is_disks = needers
+            .iter()
+            .any(|one| one.principal == *principal && one.role == Role::DiskEncryptionSet);
+        let given = given(cx.client(), place, vault, principal).await;
+        let is_awaited = is_disks && awaits_disks;
+        if given.is_ok_and(|given| is_ours(&given, place.mark, &of_binding, is_awaited)) {
             own.insert(principal.clone());
         }
     }
@@ -98,9 +98,22 @@ pub(super) async fn adopt(
     }
 }
 
+/// What is this resource's when it goes: Terraform does not read one that goes, so what another one has left to it since is looked for now.
+pub(super) async fn owned(
+    cx: &Context<Client>,
+    place: Place<'_>,
+    there: &BTreeSet<PrincipalId>,
+) -> BTreeSet<PrincipalId> {
+    let keys = cx.client().keys().azure();
+    let facts = keys.facts(place.key, Some(place.vault), None, &[], Stage::Plan);
+    adopt(cx, &facts.await, place, None, there, &[]).await;
+    added(cx, place.key)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::vault_access::mark_of_policy;
 
     /// An entry that is no principal is named, and takes nothing else with it.
     #[test]
@@ -111,5 +124,36 @@ mod tests {
         let principals: Vec<String> = principals.iter().map(ToString::to_string).collect();
         assert_eq!(principals, [own]);
         assert_eq!(unreadable, ["`somebody`", "``"]);
+    }
+
+    /// Each row: who gave access by its description, whether it is that of a disk encryption set that was awaited, and whether it is this
+    /// resource's. A policy of another state is for the same workspace, and has another name.
+    #[test]
+    fn access_that_another_state_gave_is_not_adopted() {
+        let of = |name| mark_of_policy("/subscriptions/s/w", name);
+        let (own, other) = (of("00000000000000aa"), of("00000000000000bb"));
+        let binding = "For Databricks: dbxcmk_workspace_binding of w";
+        let rows = [
+            (Given::No, true, false),
+            (Given::By(own.clone()), false, true),
+            (Given::By(own.to_uppercase()), false, true),
+            (Given::By(other), true, false),
+            (
+                Given::By(mark_of_policy("", "00000000000000aa")),
+                false,
+                false,
+            ),
+            (Given::By(binding.to_owned()), true, true),
+            (Given::By(binding.to_owned()), false, false),
+            (Given::By(String::new()), true, false),
+            (Given::NotTold, true, true),
+            (Given::NotTold, false, false),
+        ];
+        for (given, is_awaited, expected) in rows {
+            let found = is_ours(&given, &own, binding, is_awaited);
+            assert_eq!(found, expected, "{given:?} {is_awaited}");
+        }
+        // Without a workspace, there is no binding whose mark is empty.
+        assert!(!is_ours(&Given::By(String::new()), &own, "", false));
     }
 }

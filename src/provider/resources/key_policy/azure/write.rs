@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::in_use::{Removal, refuse_removal, users};
-use super::own::{ADDED, AWAITS_DISKS, added, adopt};
+use super::own::{ADDED, AWAITS_DISKS, added, adopt, owned};
 use super::{
-    KeyPolicyAzure, key_name, lines, name_of, of_own, parts, principals_in, promise, scope, unread,
-    workspace_of,
+    KeyPolicyAzure, counts_for_vault, key_name, lines, name_of, of_own, parts, principals_in,
+    promise, scope, unread, workspace_of,
 };
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::{Question, Unknown, judge};
@@ -184,10 +184,8 @@ async fn put_access(
         return Err(bug().into());
     };
     let (key, vault_id) = (key.clone(), vault_id.clone());
-    let (at, is_whole_vault) = (
-        azure.workspace_resource_id.known().cloned(),
-        azure.is_whole_vault(),
-    );
+    let at = azure.workspace_resource_id.known().cloned();
+    let is_whole_vault = counts_for_vault(cx, (&key, &vault_id), azure).await;
     let shares = keys_shares(cx);
     keys.is_in_vault(&key, vault_id.clone());
     azure
@@ -222,10 +220,11 @@ async fn put_access(
             other => open.push(other),
         }
     }
+    let mark = leaving::whose(cx, &plan);
     let place = Place {
         key: &key,
         vault: &vault_id,
-        workspace: at.as_ref(),
+        mark: &mark,
     };
     if !open.is_empty() {
         refuse_unknown(cx, &plan, place, open).await?;
@@ -259,7 +258,7 @@ async fn put_access(
     };
     // What an interrupted run has given is recognised by its name.
     let there = wanted.keys().cloned().collect();
-    adopt(cx, &facts, &key, &vault_id, at.as_ref(), &there, &needers).await;
+    adopt(cx, &facts, place, at.as_ref(), &there, &needers).await;
     cx.set_private(AWAITS_DISKS, &awaits_disks);
     leaving::stays(cx);
     let mut own = added(cx, &key);
@@ -352,7 +351,14 @@ pub(in super::super) async fn delete(
     let Some((azure, key, vault)) = parts(&state) else {
         return Ok(());
     };
-    let (mut own, name) = (added(cx, key), key_name(key));
+    let mark = leaving::whose(cx, &state);
+    let place = Place {
+        key,
+        vault,
+        mark: &mark,
+    };
+    let mut own = owned(cx, place, &azure.principals()).await;
+    let name = key_name(key);
     let (shares, is_whole_vault) = (keys_shares(cx), azure.is_whole_vault());
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
     let all = own
@@ -376,11 +382,6 @@ pub(in super::super) async fn delete(
     refuse_removal(cx, key, &removal).await?;
     let left: BTreeSet<PrincipalId> = azure.principals().difference(&own).cloned().collect();
     warn_of_left(cx, (key, vault), is_whole_vault, &left, &kept).await;
-    let place = Place {
-        key,
-        vault,
-        workspace: azure.workspace_resource_id.known(),
-    };
     for principal in principals_in(&own, &kept) {
         // Where it is not known who needs it, the mark stays as it is.
         if let Some(heir) = stays.heirs.get(&principal.to_string()) {

@@ -772,7 +772,8 @@ pub(super) async fn read(
     let policy = match keys.cloud().policy(&key).await {
         Ok(policy) => policy,
         Err(GcpError::NotFound(_)) => return Ok(None),
-        Err(error @ GcpError::Denied(_)) => {
+        // Google answers like this, too, where there is no such key: an import does not take it for one.
+        Err(error @ GcpError::Denied(_)) if !gcp.members.is_null() => {
             cx.warn(as_warning(unread(&error)));
             return Ok(Some(state));
         }
@@ -782,14 +783,13 @@ pub(super) async fn read(
     if gcp.members.is_null() {
         return Ok(Some(adopting(state, &live)));
     } else {
-        let there: BTreeSet<String> = gcp
-            .members()
-            .into_iter()
-            .filter(|member| is_granted(&live, member))
-            .collect();
-        let gone: BTreeSet<String> = gcp.members().difference(&there).cloned().collect();
+        let before = gcp.members();
+        let wanted = gcp.usage(&state.use_cases).map(|usage| members_of(&usage));
+        let is_there = |member: &&String| is_granted(&live, member);
+        let there = before.iter().filter(is_there).cloned().collect();
         gcp.members = set_of(&there);
-        warn_of_missing(cx, &key, &gone).await;
+        let all = before.union(&wanted.unwrap_or_default()).cloned().collect();
+        warn_of_missing(cx, &key, &live, (&before, &all)).await;
     }
     Ok(Some(state))
 }
@@ -840,8 +840,16 @@ impl Gone {
     }
 }
 
-/// Names the workspaces that cannot use the key now, because members are gone from its policy.
-async fn warn_of_missing(cx: &Context<Client>, key: &CryptoKeyName, gone: &BTreeSet<String>) {
+/// Names the workspaces that cannot use the key now, because members are not in its policy. `before`: those that the state has; `all`: with those
+/// that it asks for.
+async fn warn_of_missing(
+    cx: &Context<Client>,
+    key: &CryptoKeyName,
+    live: &[Binding],
+    (before, all): (&BTreeSet<String>, &BTreeSet<String>),
+) {
+    let is_gone = |member: &&String| !is_granted(live, member);
+    let gone: Vec<&String> = all.iter().filter(is_gone).collect();
     if gone.is_empty() {
         return;
     }
@@ -851,10 +859,12 @@ async fn warn_of_missing(cx: &Context<Client>, key: &CryptoKeyName, gone: &BTree
         ..facts
     };
     let key = key.clone().into();
-    let (elsewhere, gone): (Vec<Gone>, Vec<Gone>) = gone
-        .iter()
+    let (mut elsewhere, gone): (Vec<Gone>, Vec<Gone>) = gone
+        .into_iter()
         .map(|member| Gone::of(&facts, member))
         .partition(|one| one.is_granted);
+    // What was never given here is missed by nobody as long as it comes from elsewhere.
+    elsewhere.retain(|one| before.contains(&one.member));
     let lines = |all: &[Gone]| -> Vec<String> { all.iter().map(|one| one.line.clone()).collect() };
     leaving::has_it_elsewhere(cx, &key, &lines(&elsewhere));
     if gone.is_empty() {

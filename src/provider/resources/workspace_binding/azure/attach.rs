@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::proof::{examine, place};
+use super::proof::{examine, of_disks, place};
 use super::{azure_of, filled, key_of, missing, showing, unread, with_keys};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
 use crate::preflight::{Fact, Stage};
@@ -15,7 +15,7 @@ use crate::provider::keys::Case;
 use crate::provider::resources::rotation::remember_former;
 use crate::provider::resources::timeout;
 use crate::provider::resources::workspace_binding::{ATTACH, Examined, WorkspaceBindingModel};
-use crate::provider::vault_access::{Place, grant};
+use crate::provider::vault_access::{Place, grant, mark_of_binding};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::Role;
 use crate::vocabulary::UseCase;
@@ -170,7 +170,13 @@ pub(in super::super) async fn attach(
                 }
             }
         }
-        _ => now,
+        Some(_) => {
+            // Nobody has to know by themselves what a set without access means.
+            let found = of_disks(client, &now, Stage::Apply).await;
+            enforce(cx, found, &plan.ignore_findings, Stage::Apply, place)?;
+            now
+        }
+        None => now,
     };
     Ok(filled(plan, &now))
 }
@@ -266,10 +272,11 @@ async fn grant_disks(
         .on("managed_disks_key_configuration_id")
         .into());
     };
+    let mark = mark_of_binding(id);
     let place = Place {
         key,
         vault,
-        workspace: Some(id),
+        mark: &mark,
     };
     grant(
         cx,

@@ -7,7 +7,7 @@ pub(super) use self::attach::attach;
 
 use serde::{Deserialize, Serialize};
 
-use self::proof::{examine, place};
+use self::proof::{examine, lacks_disks, of_disks, place, to_be_given};
 use super::{Examined, WorkspaceBindingModel, cannot_detach, fill, refuse_second_binding, text};
 use crate::clouds::azure::{ArmWorkspace, AzureError};
 use crate::preflight::azure::AttachedVaultKey;
@@ -318,7 +318,7 @@ pub(super) async fn plan(
         client.warn_of_later_proof(cx, &[("azure.workspace_resource_id", true)]);
         return Ok(());
     };
-    let (id, rotates) = (id.clone(), block.rotates());
+    let (id, rotates, grants) = (id.clone(), block.rotates(), block.grants());
     if !azure.is_known() {
         client.warn_of_unknown_clouds(cx);
         return Err(later(Diagnostics::new()));
@@ -345,7 +345,11 @@ pub(super) async fn plan(
     };
     let missing = missing(&plan.model, rotates, &now);
     let configured = as_configured(&plan.model, &change.config);
-    let Examined { findings, .. } = examine(client, &configured, &now, Stage::Plan).await;
+    let Examined { mut findings, .. } = examine(client, &configured, &now, Stage::Plan).await;
+    let has_disks = !plan.model.managed_disks_key_configuration_id.is_null();
+    if grants && has_disks && !missing.contains(&UseCase::ManagedDisks) {
+        findings.extend(to_be_given(of_disks(client, &now, Stage::Plan).await));
+    }
     let unknown = UseCase::ALL.map(|case| (case.attribute(), plan.model.wanted(case).is_unknown()));
     if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
         client.warn_of_later_proof(cx, &unknown);
@@ -436,6 +440,10 @@ pub(super) async fn read(
             && has_disks
         {
             azure.rotate_managed_disks_to_latest_version = Attr::Known(now.rotates_disks());
+            // What somebody took away, the plan gives back.
+            if azure.grants() && lacks_disks(client, &now).await {
+                azure.grant_managed_disks_access = Attr::Known(false);
+            }
         }
         return Ok(Some(state));
     }

@@ -4,17 +4,19 @@ use std::collections::BTreeMap;
 
 use super::{WorkspaceBindingAzure, key_of};
 use crate::clouds::azure::ArmWorkspace;
-use crate::preflight::azure::{Behind, Judged, Question, behind, judge_version, judge_workspace};
-use crate::preflight::{Fact, Finding, Stage, Subject};
+use crate::preflight::azure::{
+    Behind, Judged, Question, behind, judge_access, judge_version, judge_workspace,
+};
+use crate::preflight::{Fact, Finding, Id, Stage, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose::as_warnings;
 use crate::provider::keys::{AzureCase, Case};
 use crate::provider::resources::workspace_binding::{
     Examined, WorkspaceBindingModel, place as of_attribute,
 };
-use crate::requirements::azure::{roles_before, roles_of};
+use crate::requirements::azure::{Role, roles_before, roles_of};
 use crate::vocabulary::UseCase;
-use crate::vocabulary::azure::VaultKeyId;
+use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 
 /// The attribute that a finding is about.
 pub(super) fn place(finding: &Finding) -> &'static str {
@@ -96,6 +98,60 @@ pub(super) async fn examine(
     let pinned = pinned.map(|(versions, cases)| versions.finding(cases));
     examined.findings.extend(pinned);
     examined.errors_first()
+}
+
+/// What there is to say against the access of the disk encryption set to the key that the workspace has for managed disks. A binding gives it,
+/// so it is no reason to refuse one.
+pub(super) async fn of_disks(client: &Client, now: &ArmWorkspace, stage: Stage) -> Vec<Finding> {
+    let attached = now.key(UseCase::ManagedDisks);
+    let Some(key) = attached.known() else {
+        return Vec::new();
+    };
+    let azure = client.keys().azure();
+    let roles = |case| match case {
+        UseCase::ManagedDisks => [Role::DiskEncryptionSet].as_slice(),
+        _ => &[],
+    };
+    let cases = vec![UseCase::ManagedDisks];
+    let (needers, not_known) = azure.needers(&cases, Some(now), None, roles).await;
+    let principals: Vec<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let facts = azure.facts(key, None, Some(now.id()), &principals, stage);
+    let facts = facts.await;
+    let question = Question {
+        cases,
+        used_for: Vec::new(),
+        needers,
+        not_known,
+        workspace: Some(now.id().clone()),
+        location: None,
+        tenant: None,
+        stage,
+    };
+    let findings = judge_access(&facts, &question).into_iter();
+    let of_disks = findings.map(|finding| Finding {
+        subject: Subject::of(UseCase::ManagedDisks),
+        ..finding
+    });
+    as_warnings(of_disks.collect())
+}
+
+/// Whether the disk encryption set certainly has no access to the key that the workspace has for managed disks.
+pub(super) async fn lacks_disks(client: &Client, now: &ArmWorkspace) -> bool {
+    let found = of_disks(client, now, Stage::Plan).await;
+    found.iter().any(|one| one.id == Id::AzurePrincipalMissing)
+}
+
+/// The same, where a binding gives the access back.
+pub(super) fn to_be_given(findings: Vec<Finding>) -> Vec<Finding> {
+    let given = |finding: Finding| {
+        match finding.id {
+        Id::AzurePrincipalMissing => finding.remedy(
+            "Apply: this binding gives the access (`grant_managed_disks_access`). Then start the virtual machines that shut down.",
+        ),
+        _ => finding,
+    }
+    };
+    findings.into_iter().map(given).collect()
 }
 
 /// What there is to say about a version that the workspace has until another one takes its place: it is needed until then, and no reason to
