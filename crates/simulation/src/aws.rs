@@ -1,6 +1,6 @@
 //! AWS.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dbxcmk_sandbox::iam::Role;
@@ -15,7 +15,7 @@ use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
 
 /// The account host.
 const HOST: &str = "https://accounts.cloud.databricks.com";
@@ -241,6 +241,43 @@ impl Platform for Aws {
 
     fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>> {
         platform::account_uses(services, &WORKSPACES)
+    }
+
+    fn key(&self, key: usize) -> (&'static str, Value) {
+        ("aws", Value::map([("key_arn", Value::string(arn(key)))]))
+    }
+
+    fn state(&self, world: &mut World, key: usize) -> KeyState {
+        let key = world.now.keys.get(&place(key));
+        let state = key.and_then(|key| key.metadata.get("KeyState")?.as_str());
+        let tags = key.into_iter().flat_map(|key| &key.tags);
+        KeyState {
+            versions: vec![state.unwrap_or("missing").to_owned()],
+            marks: tags
+                .filter(|(name, _)| name.starts_with("dbxcmk"))
+                .map(|(name, _)| name.clone())
+                .collect(),
+        }
+    }
+
+    fn users(&self, world: &mut World, key: usize) -> BTreeSet<String> {
+        let own = platform::configurations(world, "/aws_key_info/key_arn", &arn(key));
+        platform::account_users(world, &WORKSPACES, &own)
+    }
+
+    fn readiness(&self, _: &mut World, _: usize, key: usize, cases: &[&'static str]) -> Value {
+        let aws = Value::map([
+            ("key_arn", Value::string(arn(key))),
+            ("cross_account_role_arn", Value::string(ROLE_ARN)),
+        ]);
+        Value::map([("use_cases", platform::texts(cases)), ("aws", aws)])
+    }
+
+    fn key_of(&self, world: &mut World, (at, case): Use) -> Option<usize> {
+        let attached = platform::attached(world, *WORKSPACES.get(at)?, case)?;
+        (0..3).find(|key| {
+            platform::configurations(world, "/aws_key_info/key_arn", &arn(*key)).contains(&attached)
+        })
     }
 
     fn has(&self, world: &mut World, (at, case): Use, configuration: &str) -> bool {

@@ -1,6 +1,6 @@
 //! Azure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dbxcmk_sandbox::azure::{
@@ -14,7 +14,7 @@ use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
 
 const ARM: &str = "https://management.azure.com";
 /// The vaults of the keys: role assignments, access policies, and an HSM.
@@ -187,6 +187,7 @@ impl Platform for Azure {
             }
             fields.extend(
                 one.settle
+                    .as_ref()
                     .map(|settle| ("settle_time", Term::string(settle))),
             );
             let mut block = Block::new(Term::object(fields));
@@ -295,6 +296,65 @@ impl Platform for Azure {
                 }
                 all
             })
+        })
+    }
+
+    fn key(&self, key: usize) -> (&'static str, Value) {
+        let id = key_id(vault(key));
+        (
+            "azure",
+            Value::map([("key_vault_key_id", Value::string(id))]),
+        )
+    }
+
+    fn state(&self, world: &mut World, key: usize) -> KeyState {
+        let key = world
+            .now
+            .azure
+            .key(vault(key))
+            .map(|key| key.versions.clone());
+        let versions = key.unwrap_or_default();
+        KeyState {
+            versions: versions
+                .iter()
+                .map(|one| if one.enabled { "enabled" } else { "disabled" }.to_owned())
+                .collect(),
+            marks: versions
+                .iter()
+                .flat_map(|one| one.tags.keys())
+                .filter(|name| name.starts_with("dbxcmk"))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn users(&self, world: &mut World, key: usize) -> BTreeSet<String> {
+        let own = key_id(vault(key)).to_ascii_lowercase();
+        let all = workspaces().into_iter().filter(|id| {
+            let features = azure::features(&world.now.azure, id);
+            let mut keys = features.iter().map(|(_, key, _)| key.to_ascii_lowercase());
+            keys.any(|key| key.starts_with(&own))
+        });
+        all.collect()
+    }
+
+    fn readiness(&self, _: &mut World, at: usize, key: usize, cases: &[&'static str]) -> Value {
+        let workspace = workspaces().get(at).cloned().unwrap_or_default();
+        let azure = Value::map([
+            ("key_vault_key_id", Value::string(key_id(vault(key)))),
+            ("vault_resource_id", Value::string(vault_id(vault(key)))),
+            ("workspace_resource_id", Value::string(workspace)),
+        ]);
+        Value::map([("use_cases", platform::texts(cases)), ("azure", azure)])
+    }
+
+    fn key_of(&self, world: &mut World, (at, case): Use) -> Option<usize> {
+        let id = workspaces().get(at).cloned()?;
+        let features = azure::features(&world.now.azure, &id);
+        let (_, used, _) = features.iter().find(|(feature, ..)| *feature == case)?;
+        (0..VAULTS.len()).find(|key| {
+            let own = key_id(vault(*key)).to_ascii_lowercase();
+            used.to_ascii_lowercase().starts_with(&own)
         })
     }
 

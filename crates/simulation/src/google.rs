@@ -1,6 +1,6 @@
 //! Google Cloud.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use dbxcmk_sandbox::gcp::{self, CryptoKey, PROJECT_NUMBER, REGION};
@@ -12,7 +12,7 @@ use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
 
 const HOST: &str = "https://accounts.gcp.databricks.com";
 const WORKSPACES: [u64; 2] = [gcp::WORKSPACE, 3_333_333_333_333_333];
@@ -245,6 +245,60 @@ impl Platform for Google {
 
     fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>> {
         platform::account_uses(services, &WORKSPACES)
+    }
+
+    fn key(&self, key: usize) -> (&'static str, Value) {
+        (
+            "gcp",
+            Value::map([("kms_key_id", Value::string(name(key)))]),
+        )
+    }
+
+    fn state(&self, world: &mut World, key: usize) -> KeyState {
+        let key = world.now.google.keys.get(&name(key));
+        let labels = key.and_then(|key| key.fields.get("labels")?.as_object());
+        let versions = key.into_iter().flat_map(|key| &key.versions);
+        KeyState {
+            versions: versions.map(|one| one.state.clone()).collect(),
+            marks: labels
+                .into_iter()
+                .flat_map(|all| all.keys())
+                .filter(|name| name.starts_with("dbxcmk"))
+                .cloned()
+                .collect(),
+        }
+    }
+
+    fn users(&self, world: &mut World, key: usize) -> BTreeSet<String> {
+        let own = platform::configurations(world, "/gcp_key_info/kms_key_id", &name(key));
+        platform::account_users(world, &WORKSPACES, &own)
+    }
+
+    fn readiness(&self, world: &mut World, at: usize, key: usize, cases: &[&'static str]) -> Value {
+        let workspace = WORKSPACES.get(at).copied().unwrap_or_default();
+        let mut accounts = vec![account(workspace)];
+        for case in cases {
+            let attached = platform::attached(world, workspace, case).unwrap_or_default();
+            let email = world.now.configurations.get(&attached).and_then(|one| {
+                one.pointer("/gcp_key_info/gcp_service_account/service_account_email")?
+                    .as_str()
+            });
+            accounts.extend(email.map(str::to_owned));
+        }
+        let gcp = Value::map([
+            ("kms_key_id", Value::string(name(key))),
+            ("databricks_service_accounts", platform::texts(&accounts)),
+            ("workspace_project_number", Value::string(PROJECT_NUMBER)),
+        ]);
+        Value::map([("use_cases", platform::texts(cases)), ("gcp", gcp)])
+    }
+
+    fn key_of(&self, world: &mut World, (at, case): Use) -> Option<usize> {
+        let attached = platform::attached(world, *WORKSPACES.get(at)?, case)?;
+        (0..3).find(|key| {
+            let own = platform::configurations(world, "/gcp_key_info/kms_key_id", &name(*key));
+            own.contains(&attached)
+        })
     }
 
     fn has(&self, world: &mut World, (at, case): Use, configuration: &str) -> bool {

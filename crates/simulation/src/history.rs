@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value as Json;
 
 /// Where a history plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum, serde::Deserialize, serde::Serialize,
+)]
 pub enum Cloud {
     /// AWS.
     Aws,
@@ -30,7 +32,7 @@ impl Cloud {
 }
 
 /// What happens to a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Mishap {
     /// No connection can be opened.
     NoConnection,
@@ -85,7 +87,7 @@ pub enum Mishap {
 }
 
 /// What becomes of a field.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Becomes {
     /// It is not there.
     Gone,
@@ -147,7 +149,7 @@ fn count(json: &Json) -> usize {
 }
 
 /// What ends a command before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum End {
     /// Its process is killed at a request.
     Killed {
@@ -173,7 +175,7 @@ impl End {
 }
 
 /// A `dbxcmk_key_policy`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct PolicyBlock {
     /// The name of the block.
     pub name: String,
@@ -182,6 +184,7 @@ pub struct PolicyBlock {
     /// On Azure, for which workspace.
     pub workspace: usize,
     /// For what: all, or some.
+    #[serde(deserialize_with = "cases")]
     pub cases: BTreeSet<&'static str>,
     /// Whether the cross-account role is named.
     pub role: bool,
@@ -190,13 +193,14 @@ pub struct PolicyBlock {
 }
 
 /// A `dbxcmk_key_configuration`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct ConfigurationBlock {
     /// The name of the block.
     pub name: String,
     /// Which key.
     pub key: usize,
     /// For what.
+    #[serde(deserialize_with = "cases")]
     pub cases: BTreeSet<&'static str>,
     /// `reuse_key_for_cluster_volumes`.
     pub volumes: bool,
@@ -205,7 +209,7 @@ pub struct ConfigurationBlock {
 }
 
 /// How a block names its key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum By {
     /// By the key policy, so that Terraform does that first.
     Policy,
@@ -216,22 +220,23 @@ pub enum By {
 }
 
 /// A `dbxcmk_workspace_binding`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct BindingBlock {
     /// The name of the block.
     pub name: String,
     /// Which workspace.
     pub workspace: usize,
     /// The configuration block for each use case.
+    #[serde(deserialize_with = "by_case")]
     pub keys: BTreeMap<&'static str, String>,
     /// `settle_time`.
-    pub settle: Option<&'static str>,
+    pub settle: Option<String>,
     /// Whether it waits for every key policy by `depends_on`.
     pub waits: bool,
 }
 
 /// What the user has written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct Written {
     /// The key policies.
     pub policies: Vec<PolicyBlock>,
@@ -242,7 +247,7 @@ pub struct Written {
 }
 
 /// What somebody else does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub enum Other {
     /// Disables a key.
     Disables(usize),
@@ -285,8 +290,40 @@ impl Other {
     }
 }
 
+/// How the disk of the user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+pub enum Disk {
+    /// As usual.
+    Works,
+    /// No space is left.
+    IsFull,
+    /// Nothing may be changed.
+    IsReadOnly,
+}
+
+/// The use cases that there are.
+const CASES: [&str; 3] = ["MANAGED_SERVICES", "STORAGE", "MANAGED_DISKS"];
+
+fn case<E: serde::de::Error>(name: &str) -> Result<&'static str, E> {
+    let known = CASES.into_iter().find(|one| *one == name);
+    known.ok_or_else(|| E::custom(format!("`{name}` is not a use case")))
+}
+
+fn cases<'de, D: serde::Deserializer<'de>>(from: D) -> Result<BTreeSet<&'static str>, D::Error> {
+    let names: Vec<String> = serde::Deserialize::deserialize(from)?;
+    names.iter().map(|name| case(name)).collect()
+}
+
+fn by_case<'de, D: serde::Deserializer<'de>>(
+    from: D,
+) -> Result<BTreeMap<&'static str, String>, D::Error> {
+    let all: BTreeMap<String, String> = serde::Deserialize::deserialize(from)?;
+    let all = all.into_iter();
+    all.map(|(name, one)| Ok((case(&name)?, one))).collect()
+}
+
 /// One thing that happens.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub enum Event {
     /// The user writes another configuration.
     Writes(Written),
@@ -301,20 +338,25 @@ pub enum Event {
     },
     /// `terraform destroy`.
     Destroys,
-    /// `dbxcmk key disable`.
-    DisablesKey(usize),
-    /// `dbxcmk key restore`.
+    /// The action `dbxcmk_disable_key`.
+    DisablesKey {
+        /// Which key.
+        key: usize,
+        /// Whether it names the workspaces that stop.
+        acknowledges: bool,
+    },
+    /// The action `dbxcmk_restore_key`.
     RestoresKey(usize),
     /// Somebody else does something.
     Other(Other),
     /// Time goes by, in seconds.
     Waits(u64),
     /// The disk of the user fills up, is read-only, or works again.
-    Disk(doors::Writing),
+    Disk(Disk),
 }
 
 /// A history.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct History {
     /// Where it plays.
     pub cloud: Cloud,
@@ -436,7 +478,8 @@ impl Dice {
             keys,
             settle: self
                 .of(&[None, None, Some("0s"), Some("30s"), Some("5m")])
-                .flatten(),
+                .flatten()
+                .map(str::to_owned),
             waits: self.once_in(2),
         }
     }
@@ -464,14 +507,17 @@ impl Dice {
                 Event::Writes(written.clone())
             }
             15 => Event::Destroys,
-            16 => Event::DisablesKey(key),
+            16 => Event::DisablesKey {
+                key,
+                acknowledges: !self.once_in(4),
+            },
             17 => Event::RestoresKey(key),
             18..=20 => Event::Other(self.other(key)),
             21 => Event::Waits(self.of(&[30, 600, 3600, 90_000]).unwrap_or(30)),
             22 => Event::Disk(match self.up_to(2) {
-                0 => doors::Writing::IsFull,
-                1 => doors::Writing::IsReadOnly,
-                _ => doors::Writing::Works,
+                0 => Disk::IsFull,
+                1 => Disk::IsReadOnly,
+                _ => Disk::Works,
             }),
             _ => Event::Plans,
         }
@@ -543,12 +589,12 @@ impl Dice {
                 }
             }
             5 => {
-                let settle = self.of(&["0s", "30s", "20m"]);
+                let settle = self.of(&["0s", "30s", "20m"]).map(str::to_owned);
                 written
                     .bindings
                     .get_mut(binding)
                     .into_iter()
-                    .for_each(|one| one.settle = settle);
+                    .for_each(|one| one.settle = settle.clone());
             }
             6 => written
                 .policies

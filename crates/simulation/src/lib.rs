@@ -9,4 +9,7 @@ mod network;
 mod platform;
 mod play;
 
+mod smaller;
+
 pub use play::{Outcome, play};
+pub use smaller::minimized;

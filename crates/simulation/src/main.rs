@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "it is a command")]
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dbxcmk_simulation::history::{Cloud, History};
-use dbxcmk_simulation::play;
+use dbxcmk_simulation::{minimized, play};
 use doors::clock::Moment;
 
 /// Plays histories of the provider on a clock and a network that a seed decides.
@@ -31,6 +32,12 @@ struct Arguments {
     /// How many threads play.
     #[arg(long, default_value_t = 1)]
     threads: usize,
+    /// A file with a history, which is played in place of one that is drawn.
+    #[arg(long)]
+    file: Option<PathBuf>,
+    /// Makes a history that fails smaller, and prints it.
+    #[arg(long)]
+    minimize: bool,
     /// How many failures are shown.
     #[arg(long, default_value_t = 5)]
     show: usize,
@@ -47,6 +54,27 @@ impl Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Some(file) = &arguments.file {
+        return match doors::files::read(file).map(|bytes| serde_json::from_slice(&bytes)) {
+            Ok(Ok(history)) => one(history),
+            Ok(Err(error)) => {
+                println!("{}: {error}", file.display());
+                ExitCode::FAILURE
+            }
+            Err(error) => {
+                println!("{}: {error}", file.display());
+                ExitCode::FAILURE
+            }
+        };
+    }
+    if arguments.minimize {
+        let small = minimized(arguments.history(arguments.seed));
+        println!(
+            "{}",
+            serde_json::to_string_pretty(&small).unwrap_or_default()
+        );
+        return ExitCode::SUCCESS;
+    }
     if arguments.histories == 1 {
         return one(arguments.history(arguments.seed));
     }

@@ -46,6 +46,8 @@ struct Inner {
     wrong: Vec<String>,
     /// How many mishaps were met.
     met: usize,
+    /// Whether a field of a workspace of Azure was another one in an answer.
+    mangled_a_workspace: bool,
 }
 
 /// The network, and the services at its other end.
@@ -137,6 +139,11 @@ impl Network {
     /// How many mishaps were met.
     pub fn met(&self) -> usize {
         self.inner().met
+    }
+
+    /// Whether a field of a workspace of Azure was another one in an answer.
+    pub fn mangled_a_workspace(&self) -> bool {
+        self.inner().mangled_a_workspace
     }
 
     /// No request meets a mishap from now on.
@@ -233,6 +240,9 @@ impl Network {
             Some(Mishap::Field { nth, becomes }) => {
                 // Who reads a policy to write it back cannot tell that something of it was left out.
                 let is_whole = asked.path.ends_with(":getIamPolicy");
+                if asked.path.contains("/Microsoft.Databricks/workspaces/") {
+                    self.inner().mangled_a_workspace = true;
+                }
                 let mut answer = self.serve(asked, None).await;
                 if !is_whole && let Ok(mut json) = serde_json::from_str::<Json>(&answer.body) {
                     becomes.of(&mut json, *nth);

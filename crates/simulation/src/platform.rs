@@ -23,6 +23,69 @@ pub type Use = (usize, &'static str);
 #[derive(Clone, Debug, Default)]
 pub struct Others(pub BTreeMap<usize, Vec<Json>>);
 
+/// The state of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyState {
+    /// That of the key, or of each of its versions.
+    pub versions: Vec<String>,
+    /// The tags or labels of the kill switch.
+    pub marks: Vec<String>,
+}
+
+impl KeyState {
+    /// Whether nothing of it can be used.
+    pub fn is_off(&self) -> bool {
+        !self
+            .versions
+            .iter()
+            .any(|one| one.eq_ignore_ascii_case("enabled"))
+    }
+}
+
+/// The key configurations of the account whose key has a name; `pointer`: where the name stands.
+pub fn configurations(world: &World, pointer: &str, name: &str) -> BTreeSet<String> {
+    let all = world.now.configurations.iter();
+    all.filter(|(_, one)| one.pointer(pointer).and_then(Json::as_str) == Some(name))
+        .map(|(id, _)| id.clone())
+        .collect()
+}
+
+/// The key configuration of a workspace of the account for a use case.
+pub fn attached(world: &mut World, workspace: u64, case: &str) -> Option<String> {
+    let workspace = world.workspace(workspace);
+    let landed = workspace.update.as_ref().filter(|update| update.stays);
+    let landed = landed.and_then(|update| update.fields.get(field(case)));
+    let shown = landed.or_else(|| workspace.fields.get(field(case)));
+    shown.and_then(Json::as_str).map(str::to_owned)
+}
+
+/// The workspaces of the account that use one of these configurations.
+pub fn account_users(
+    world: &mut World,
+    workspaces: &[u64],
+    configurations: &BTreeSet<String>,
+) -> BTreeSet<String> {
+    let mut all = BTreeSet::new();
+    for workspace in workspaces {
+        for case in ["MANAGED_SERVICES", "STORAGE"] {
+            let attached = attached(world, *workspace, case);
+            if attached.is_some_and(|one| configurations.contains(&one)) {
+                all.insert(workspace.to_string());
+            }
+        }
+    }
+    all
+}
+
+/// A set of texts, as a value.
+pub fn texts<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> Value {
+    Value::List(
+        all.into_iter()
+            .map(|one| Value::string(one.as_ref()))
+            .collect(),
+    )
+}
+
 /// A cloud.
 pub trait Platform: Sync {
     /// The services, with this many keys that nobody uses.
@@ -51,6 +114,27 @@ pub trait Platform: Sync {
 
     /// For what the workspaces have keys, and whether those can be used.
     fn uses<'a>(&'a self, services: &'a Services) -> Boxed<'a, BTreeMap<Use, bool>>;
+
+    /// A key, as blocks name it.
+    fn key(&self, key: usize) -> (&'static str, Value);
+
+    /// The state of a key, and of each of its versions, with what the kill switch has left on it.
+    fn state(&self, world: &mut World, key: usize) -> KeyState;
+
+    /// The workspaces that use a key, as an acknowledgement names them.
+    fn users(&self, world: &mut World, key: usize) -> BTreeSet<String>;
+
+    /// What asks `dbxcmk_key_readiness` of a key for a workspace and use cases.
+    fn readiness(
+        &self,
+        world: &mut World,
+        workspace: usize,
+        key: usize,
+        cases: &[&'static str],
+    ) -> Value;
+
+    /// Which key a workspace has for a use case.
+    fn key_of(&self, world: &mut World, one: Use) -> Option<usize>;
 
     /// Whether a workspace has, or is about to have, a key configuration for a use case.
     fn has(&self, world: &mut World, one: Use, configuration: &str) -> bool;
@@ -132,6 +216,7 @@ pub fn bindings(written: &Written, workspaces: &[u64], all: &mut Configuration) 
         }
         fields.extend(
             one.settle
+                .as_ref()
                 .map(|settle| ("settle_time", Term::string(settle))),
         );
         let mut block = Block::new(Term::object(fields));

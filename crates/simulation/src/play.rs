@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use dbxcmk::simulation::Dbxcmk;
 use dbxcmk_sandbox::world::World;
-use doors::Machine;
+use doors::{Machine, Writing};
 use tfplugin::diagnostics::{Diagnostics, Severity};
 use tfplugin::testing::terraform::{
     self, Action, Configuration, Options, Plan, Process, State, Told,
 };
+use tfplugin::value::Value;
 use time::OffsetDateTime;
 
-use crate::history::{End, Event, History, Other, Written};
+use crate::history::{Disk, End, Event, History, Other, Written};
 use crate::network::Network;
-use crate::platform::{self, Others, Platform, Use};
+use crate::platform::{self, KeyState, Others, Platform, Use};
 
 /// What came of a history.
 #[derive(Clone, Debug, Default)]
@@ -70,6 +71,10 @@ struct Stage {
     platform: &'static dyn Platform,
     /// What somebody else has put there.
     others: Others,
+    /// The state of each key before the kill switch took it, where nobody else has touched it since.
+    taken: BTreeMap<usize, KeyState>,
+    /// The keys that somebody else has disabled while they were enabled, and nobody has enabled since.
+    theirs: BTreeSet<usize>,
     /// What somebody else has done that keeps a key from being used.
     is_disturbed: bool,
 }
@@ -99,6 +104,8 @@ async fn on_stage(history: &History) -> Outcome {
         written: Written::default(),
         platform,
         others: platform.others(history.keys),
+        taken: BTreeMap::new(),
+        theirs: BTreeSet::new(),
         is_disturbed: false,
     };
     for event in &history.events {
@@ -171,10 +178,17 @@ impl Stage {
             Event::Plans => drop(self.command(false, None, 0).await),
             Event::Applies { end, pause } => drop(self.applies(*end, *pause).await),
             Event::Destroys => drop(self.command(true, None, 0).await),
-            Event::DisablesKey(_) | Event::RestoresKey(_) => {}
+            Event::DisablesKey { key, acknowledges } => self.disables(*key, *acknowledges).await,
+            Event::RestoresKey(key) => self.restores(*key).await,
             Event::Other(other) => self.other(*other),
             Event::Waits(seconds) => tokio::time::sleep(Duration::from_secs(*seconds)).await,
-            Event::Disk(writing) => self.user.with(|inside| inside.disk.writing = *writing),
+            Event::Disk(disk) => self.user.with(|inside| {
+                inside.disk.writing = match disk {
+                    Disk::Works => Writing::Works,
+                    Disk::IsFull => Writing::IsFull,
+                    Disk::IsReadOnly => Writing::IsReadOnly,
+                };
+            }),
         }
     }
 
@@ -356,7 +370,9 @@ impl Stage {
 
     /// A plan without a change and without a word says that all is well: then it is.
     async fn silence(&self, plan: &Plan, ran: &Ran) {
-        if !plan.is_empty() || !ran.told.diagnostics.is_empty() {
+        let is_silent = plan.is_empty() && ran.told.diagnostics.is_empty();
+        self.asks(is_silent).await;
+        if !is_silent {
             return;
         }
         let bound = self.written.bindings.iter();
@@ -405,16 +421,163 @@ impl Stage {
 
     fn other(&mut self, other: Other) {
         self.is_disturbed |= other.disturbs();
+        if let Some(key) = other.key() {
+            let before = self.key_state(key);
+            match other {
+                Other::Disables(_) if !before.is_off() => drop(self.theirs.insert(key)),
+                Other::Enables(_) => drop(self.theirs.remove(&key)),
+                _ => {}
+            }
+            if matches!(
+                other,
+                Other::Disables(_) | Other::Enables(_) | Other::Rotates(_)
+            ) {
+                self.taken.remove(&key);
+            }
+        }
         let (platform, others) = (self.platform, &mut self.others);
         self.network
             .services
             .with(|world| platform.other(world, other, others));
     }
 
+    fn key_state(&self, key: usize) -> KeyState {
+        let state = |world: &mut World| self.platform.state(world, key);
+        self.network.services.with(state)
+    }
+
+    async fn invokes(&self, kind: &str, config: Value) -> Ran {
+        self.network.begins(None);
+        let work = async {
+            let process = match Process::start(Dbxcmk, &self.platform.provider()).await {
+                Ok(process) => process,
+                Err(errors) => return Ran::failed(errors),
+            };
+            match process.invoke(kind, &config).await {
+                Ok(lines) => {
+                    lines
+                        .iter()
+                        .for_each(|line| self.network.tell(format!("  says {line}")));
+                    Ran::default()
+                }
+                Err(errors) => Ran::failed(errors),
+            }
+        };
+        let ran = self.bounded(kind, self.user.run(work)).await;
+        self.heard(kind, &ran);
+        ran
+    }
+
+    async fn disables(&mut self, key: usize, acknowledges: bool) {
+        let before = self.key_state(key);
+        let users = |world: &mut World| self.platform.users(world, key);
+        let users = self.network.services.with(users);
+        let acknowledged = match acknowledges {
+            true => users.clone(),
+            false => BTreeSet::new(),
+        };
+        let config = Value::map([
+            ("acknowledged_workspace_ids", platform::texts(&acknowledged)),
+            ("acknowledge_former_key", Value::Bool(true)),
+            self.platform.key(key),
+        ]);
+        let ran = self.invokes("dbxcmk_disable_key", config).await;
+        let after = self.key_state(key);
+        if after.versions != before.versions {
+            self.is_disturbed = true;
+            if acknowledged != users {
+                self.network.wrong(format!(
+                    "key {key} was taken from {users:?}, who were not acknowledged"
+                ));
+            }
+            self.taken.entry(key).or_insert(before);
+        }
+        if !ran.has_errors() && !after.is_off() {
+            self.network.wrong(format!(
+                "key {key} is disabled, it is said, and it is {after:?}"
+            ));
+        }
+    }
+
+    async fn restores(&mut self, key: usize) {
+        let before = self.key_state(key);
+        let config = Value::map([self.platform.key(key)]);
+        let ran = self.invokes("dbxcmk_restore_key", config).await;
+        let after = self.key_state(key);
+        if self.theirs.contains(&key) && before.is_off() && !after.is_off() {
+            self.network.wrong(format!(
+                "key {key} was enabled, which somebody else has disabled"
+            ));
+        }
+        let Some(taken) = self.taken.get(&key).filter(|_| !ran.has_errors()) else {
+            return;
+        };
+        if taken.versions != after.versions || !after.marks.is_empty() {
+            self.network.wrong(format!(
+                "key {key} was {taken:?}, and is {after:?} after it was restored"
+            ));
+        }
+        self.taken.remove(&key);
+    }
+
+    /// Who asks whether keys are ready is told the same as the services say, and as a plan says. `is_silent`: whether a plan of this moment had
+    /// nothing to say.
+    async fn asks(&self, is_silent: bool) {
+        let uses = self.uses().await;
+        let mut by_key: BTreeMap<(usize, usize), Vec<&'static str>> = BTreeMap::new();
+        for (workspace, case) in uses.keys() {
+            let key = |world: &mut World| self.platform.key_of(world, (*workspace, *case));
+            if let Some(key) = self.network.services.with(key) {
+                by_key.entry((*workspace, key)).or_default().push(case);
+            }
+        }
+        for ((workspace, key), cases) in by_key {
+            let config = |world: &mut World| self.platform.readiness(world, workspace, key, &cases);
+            let config = self.network.services.with(config);
+            self.network.begins(None);
+            let met = self.network.met();
+            let work = async {
+                let process = Process::start(Dbxcmk, &self.platform.provider()).await?;
+                process.data("dbxcmk_key_readiness", &config).await
+            };
+            let Ok(found) = self.user.run(work).await else {
+                continue;
+            };
+            if met != self.network.met() {
+                continue;
+            }
+            let ready = *found.get("ready") == Value::Bool(true);
+            let is_usable = cases
+                .iter()
+                .all(|case| uses.get(&(workspace, *case)) == Some(&true));
+            if ready && !is_usable {
+                self.network.wrong(format!(
+                    "key {key} is ready for {cases:?}, it is said, and cannot be used"
+                ));
+            }
+            let has_errors = match found.get("findings") {
+                Value::List(all) => all
+                    .iter()
+                    .any(|one| one.get("severity").as_str() == Some("error")),
+                _ => false,
+            };
+            if is_silent && has_errors {
+                self.network.wrong(format!(
+                    "a plan has nothing to say, and readiness says of key {key}: {:?}",
+                    found.get("findings")
+                ));
+            }
+        }
+    }
+
     /// What is somebody else's is as they left it.
     async fn look(&self, _: &Event) {
         let lost = |world: &mut World| self.platform.lost(world, &self.others);
         for one in self.network.services.with(lost) {
+            // Who reads a workspace to send it back cannot tell that something of it was left out.
+            if one.starts_with("a field of a workspace") && self.network.mangled_a_workspace() {
+                continue;
+            }
             self.network
                 .wrong(format!("what is somebody else's is gone: {one}"));
         }
@@ -460,7 +623,7 @@ impl Stage {
         self.network.calms();
         self.network.tell("from here on nothing goes wrong");
         self.user
-            .with(|inside| inside.disk.writing = doors::Writing::Works);
+            .with(|inside| inside.disk.writing = Writing::Works);
         for key in 0..keys {
             self.other(Other::Enables(key));
         }

@@ -425,6 +425,23 @@ direct! {
     data read_data_source read_data_source;
 }
 
+#[cfg(feature = "testing")]
+impl<P: Provider> Server<P> {
+    /// An action in the task of who calls: what it said, and how it ended.
+    pub(crate) async fn invoke(
+        &self,
+        request: pb::invoke_action::Request,
+    ) -> (Vec<String>, Diagnostics) {
+        let (say, mut lines) = mpsc::unbounded_channel();
+        let ended = self.0.invoke_action(&request, &Events::to(say)).await;
+        let mut said = Vec::new();
+        while let Ok(line) = lines.try_recv() {
+            said.push(line);
+        }
+        (said, ended)
+    }
+}
+
 /// What a test that serves a provider by itself has to know of it.
 #[cfg(feature = "testing")]
 impl<P: Provider> Server<P> {

@@ -452,6 +452,24 @@ impl<P: Provider> Process<P> {
         decoded(answer.state.as_ref(), &ty)
     }
 
+    /// `terraform apply -invoke`: the lines that an action showed.
+    ///
+    /// # Errors
+    /// Why it was not done.
+    pub async fn invoke(&self, kind: &str, config: &Value) -> Result<Vec<String>, Diagnostics> {
+        let ty = self.server.action_type(kind)?;
+        let request = pb::invoke_action::Request {
+            action_type: kind.to_owned(),
+            config: encoded(config, &ty)?,
+            ..pb::invoke_action::Request::default()
+        };
+        let (lines, ended) = self.server.invoke(request).await;
+        match ended.has_errors() {
+            true => Err(ended),
+            false => Ok(lines),
+        }
+    }
+
     /// `terraform import`: the state has the object then.
     pub async fn import(&self, state: &mut State, address: &str, id: &str) -> Told {
         let mut told = Told::default();
