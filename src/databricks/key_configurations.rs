@@ -100,6 +100,46 @@ impl KeyConfiguration {
         has_key && self.creation_time.is_some() && !self.use_cases.is_empty()
     }
 
+    /// Whether it is what was asked for, as far as it shows. An answer that says otherwise was changed on its way: the account refuses what it
+    /// does not make.
+    pub fn is_as_asked(&self, asked: &NewKeyConfiguration) -> bool {
+        let same_cases = asked
+            .use_cases
+            .iter()
+            .all(|case| self.use_cases.contains(case))
+            && self.use_cases.len() == asked.use_cases.len();
+        let same_key = match (&asked.key, &self.aws_key_info, &self.gcp_key_info) {
+            (NewKey::Aws(asked), Some(own), _) => {
+                own.key_arn == asked.key_arn
+                    && own
+                        .key_region
+                        .as_deref()
+                        .is_none_or(|own| asked.key_arn.split(':').nth(3) == Some(own))
+                    && own.is_reused_for_cluster_volumes() == asked.is_reused_for_cluster_volumes()
+            }
+            (NewKey::Gcp(asked), _, Some(own)) => own.kms_key_id == asked.kms_key_id,
+            _ => false,
+        };
+        same_cases && same_key
+    }
+
+    /// The same with what was asked for in the place of what shows otherwise.
+    #[must_use]
+    pub fn as_asked(mut self, asked: &NewKeyConfiguration) -> Self {
+        self.use_cases.clone_from(&asked.use_cases);
+        match (&asked.key, &mut self.aws_key_info, &mut self.gcp_key_info) {
+            (NewKey::Aws(asked), Some(own), _) => {
+                own.key_arn.clone_from(&asked.key_arn);
+                own.key_region = None;
+                own.reuse_key_for_cluster_volumes = asked.reuse_key_for_cluster_volumes;
+            }
+            (NewKey::Gcp(asked), _, Some(own)) => own.kms_key_id.clone_from(&asked.kms_key_id),
+            (NewKey::Aws(asked), own, _) => *own = Some(asked.clone()),
+            (NewKey::Gcp(_), _, None) => {}
+        }
+        self
+    }
+
     /// Whether it may be attached for a use case.
     pub fn is_for(&self, case: UseCase) -> bool {
         self.use_cases.iter().any(|own| own == case.name())

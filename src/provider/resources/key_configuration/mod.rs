@@ -184,6 +184,18 @@ pub fn gcp_key_filter() -> Attribute {
 }
 
 /// The state from what the API shows; what it does not know stays as it was.
+/// The account shows something else than it was asked for. It may be an answer that was changed on its way; the next plan reads it again.
+fn not_as_asked(id: &KeyConfigurationId) -> Diagnostic {
+    Diagnostic::warning(
+        "The account shows another key configuration than it was asked for",
+        format!(
+            "Databricks created the key configuration {id}, and its answer does not show the key, the use cases or \
+             `reuse_key_for_cluster_volumes` as they were sent. The state has what was sent.\n\nRun `terraform plan`: it reads the key \
+             configuration again, and shows what is different."
+        ),
+    )
+}
+
 fn state(
     remote: &KeyConfiguration,
     before: &KeyConfigurationModel,
@@ -483,9 +495,16 @@ impl Resource for KeyConfigurationResource {
             )
         })?;
         // The answer to a create is the object. Where it is only a part of it, not being able to read the rest is no reason to lose it.
-        let complete = match made.is_whole() {
+        let complete = match made.is_whole() && made.is_as_asked(&new) {
             true => made,
             false => account.key_configuration(&id).await.unwrap_or(made),
+        };
+        let complete = match complete.is_as_asked(&new) {
+            true => complete,
+            false => {
+                cx.warn(not_as_asked(&id));
+                complete.as_asked(&new)
+            }
         };
         client.reads().made_configuration(complete.clone());
         let mut state = match state(&complete, &plan) {
