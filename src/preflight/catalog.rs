@@ -259,6 +259,8 @@ catalog! {
         "The role may contain the permissions. Grant Key Vault Crypto Service Encryption User, which does.";
     AzureVersionPinned "azure-version-pinned" Warning Allowed "The workspace uses an older version of the key"
         "The configuration names no version, and the vault has a newer one. A workspace pins a version: only managed disks can follow by themselves (`rotate_managed_disks_to_latest_version`).";
+    AzureFormerVersion "azure-former-version" Warning Allowed "A former version of the key that may still be needed cannot be used"
+        "A binding has moved the workspace to another version, or to another key. Managed services and workspace storage need the former one for 24 hours, managed disks as long as old disks exist, which Azure does not tell the provider.";
     AzureDisksFedRamp "azure-disks-fedramp" Error Refused "The workspace cannot have a key for managed disks"
         "Workspaces with FedRAMP compliance have no customer-managed keys for managed disks.";
     StorageKeyAlreadySet "storage-key-already-set" Error Refused "The storage key of a workspace cannot be changed"

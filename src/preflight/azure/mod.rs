@@ -2,6 +2,7 @@
 
 mod access;
 mod facts;
+mod former;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -14,6 +15,7 @@ pub use facts::{
     Absence, AccessModel, AccessPolicy, Assignment, Barrier, DenyAssignment, Network,
     PlannedAccess, Vault, VaultKey, VaultKeyFacts,
 };
+pub use former::{judge_former, may_need_former};
 pub use state::{CHANGE_DATES, enabling, known_state, state_at, state_of};
 pub use unseen::{reading, unseen};
 pub use versions::{Behind, behind};
@@ -146,7 +148,10 @@ fn unreadable_vault(facts: &VaultKeyFacts, why: &Unreadable, stage: Stage) -> Fi
             .found(who)
             .why("The provider cannot see who may use the key, and cannot give anybody access to it.")
             .remedy(
-                Remedy::say("Correct the resource ID (`azurerm_key_vault.….id`); its subscription and its resource group are part of it. To look it up:")
+                Remedy::say(format!(
+                    "Correct the resource ID (`{}`); its subscription and its resource group are part of it. To look it up:",
+                    vault_in_hcl(&facts.id)
+                ))
                     .run([format!("az resource list --name {} --query \"[].id\"", facts.id.vault())]),
             );
     }
@@ -199,8 +204,9 @@ fn unknown_principal(
             .remedy(
                 Remedy::say("Prepare the workspace and grant the identity with `dbxcmk_key_policy`:").paste(format!(
                     "resource \"dbxcmk_key_policy\" \"…\" {{\n  use_cases = [\"{case}\"]\n  azure = {{\n    key_vault_key_id      = \"{}\"\n    \
-                     vault_resource_id     = azurerm_key_vault.….id\n    workspace_resource_id = azurerm_databricks_workspace.….id\n  }}\n}}",
-                    facts.id.versionless()
+                     vault_resource_id     = {}\n    workspace_resource_id = azurerm_databricks_workspace.….id\n  }}\n}}",
+                    facts.id.versionless(),
+                    vault_in_hcl(&facts.id)
                 ))
                 .and_say(
                     "If the configuration has that resource, let this one wait for it: `depends_on = [dbxcmk_key_policy.…]`.",
@@ -227,6 +233,14 @@ fn unknown_principal(
             ),
     };
     Some(finding.why(needed_for(case)))
+}
+
+/// The resource ID of the vault of a key, as a configuration refers to it.
+fn vault_in_hcl(key: &VaultKeyId) -> &'static str {
+    match key.kind() {
+        VaultKind::KeyVault => "azurerm_key_vault.….id",
+        VaultKind::ManagedHsm => "azurerm_key_vault_managed_hardware_security_module.….id",
+    }
 }
 
 fn needed_for(case: UseCase) -> String {

@@ -258,7 +258,8 @@ fn unexplained(id: &VaultKeyId, why: &Unreadable, stage: Stage) -> Finding {
     let remedy = match (&why.remedy, why.is_missing) {
         (Some(remedy), _) => remedy.clone(),
         (None, true) => Remedy::say(
-            "Check the identifier. If the key was purged, what was encrypted with it cannot be read anymore. To list the keys of the vault:",
+            "Check the identifier. For some seconds after a deletion, the vault shows a key neither as there nor as deleted: if it was deleted a moment \
+             ago, run this again. If it was purged, what was encrypted with it cannot be read anymore. To list the keys of the vault:",
         )
         .run([format!("az keyvault key list {} --query \"[].kid\"", vault_option(id))]),
         (None, false) => Remedy::say(

@@ -491,6 +491,66 @@ fn an_older_version_is_needed_as_long_as_its_feature_says() -> Outcome {
     Ok(())
 }
 
+/// Each row: the state of a former version, who may need it and when the workspace moved, and whether it is said.
+#[test]
+fn a_former_version_that_may_be_needed_is_to_stay_enabled() -> Outcome {
+    use UseCase::{ManagedDisks, ManagedServices, Storage};
+    let hours = |count: u64| std::time::Duration::from_secs(count * 60 * 60);
+    for (case, after, expected) in [
+        (ManagedServices, 23, true),
+        (ManagedServices, 24, false),
+        (Storage, 24, false),
+        (ManagedDisks, 24 * 365, true),
+    ] {
+        assert_eq!(
+            may_need_former(case, hours(after)),
+            expected,
+            "{case:?} {after}"
+        );
+    }
+    let mut facts = good()?;
+    let said = |facts: &VaultKeyFacts, cases: &[UseCase]| judge_former(facts, cases, "noon");
+    assert_eq!(said(&facts, &[ManagedDisks]), None);
+    if let Fact::Known(key) = &mut facts.key {
+        key.enabled = false;
+    }
+    assert_eq!(said(&facts, &[]), None);
+    let found = said(&facts, &[ManagedServices, ManagedDisks]).ok_or("not said")?;
+    assert!(found.found.contains("until noon") && found.found.contains("Disabled"));
+    assert!(found.why.contains("for 24 hours") && found.why.contains("old disks exist"));
+    facts.key = unread();
+    assert_eq!(said(&facts, &[ManagedDisks]), None, "not read");
+    Ok(())
+}
+
+/// Each row: a key, and how the advice to paste refers to its vault.
+#[test]
+fn the_advice_names_the_kind_of_the_vault() -> Outcome {
+    for (key, vault) in [
+        (
+            "https://lakehouse.vault.azure.net/keys/main",
+            "= azurerm_key_vault.….id",
+        ),
+        (
+            "https://lakehouse.managedhsm.azure.net/keys/main",
+            "= azurerm_key_vault_managed_hardware_security_module.….id",
+        ),
+    ] {
+        let facts = VaultKeyFacts {
+            id: key.parse()?,
+            ..good()?
+        };
+        let asked = Question {
+            needers: Vec::new(),
+            not_known: vec![(Role::StorageAccount, UseCase::Storage, Unknown::NotYetMade)],
+            ..question()?
+        };
+        let text = format!("{:?}", judge(&facts, &asked));
+        assert!(text.contains(vault), "{text}");
+    }
+    Ok(())
+}
+
 #[test]
 fn what_cannot_be_read_is_a_finding() -> Outcome {
     let mut facts = good()?;

@@ -52,6 +52,16 @@ fn a_versionless_identifier_pins_a_version() {
     assert_eq!(stage.arm_versions(), [SECOND, SECOND, SECOND]);
     let run = stage.workdir.empty_plan();
     assert_eq!(run.warnings(), Vec::<&str>::new());
+    // The version that it had is needed for a while.
+    stage.change_vault_key(OWN_VAULT, |key| key.versions[0].enabled = false);
+    let run = stage.workdir.empty_plan();
+    let warning =
+        run.warning("A former version of the key that may still be needed cannot be used");
+    assert!(
+        warning.detail.contains(VERSION) && warning.detail.contains("old disks exist"),
+        "{}",
+        warning.detail
+    );
 }
 
 /// Managed disks that follow new versions by themselves: a version that Azure has moved is no change.

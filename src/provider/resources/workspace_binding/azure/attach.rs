@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::former::{remember, versions_of};
 use super::proof::{examine, of_disks, place};
 use super::{azure_of, filled, key_of, missing, showing, unread, with_keys};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
@@ -142,6 +143,7 @@ pub(in super::super) async fn attach(
         deadline,
         stop: cx.stop().clone(),
     };
+    let had = versions_of(&before);
     let look = platform.seen(before);
     let outcome = attach_to(cx, &platform, look, &orders).await;
     azure.forget_workspace(&id);
@@ -152,6 +154,10 @@ pub(in super::super) async fn attach(
     if may_have_changed && let Some(key) = prior.and_then(|prior| former_key(prior, &plan)) {
         remember_former(cx, plan.name(), key);
     }
+    let shown = outcome
+        .as_ref()
+        .map_or_else(|failure| &failure.now, |now| now);
+    remember(cx, &had, shown);
     let now = match outcome {
         Ok(now) => now,
         Err(failure) => return Err(explained(cx, plan, *failure, prior.is_some(), progress).await),

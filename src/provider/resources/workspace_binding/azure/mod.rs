@@ -1,6 +1,7 @@
 //! The binding of a workspace on Azure: the keys in the workspace itself, a resource of Resource Manager.
 
 mod attach;
+mod former;
 mod proof;
 
 pub(super) use self::attach::attach;
@@ -57,7 +58,8 @@ pub(super) fn attributes() -> Vec<Attribute> {
             .default_value(Value::Bool(true))
             .describe(
                 "Whether the provider gives the disk encryption set, which the first attach creates, the use of the key. With `false`, clusters do \
-                 not start until somebody else does. Default: `true`.",
+                 not start until somebody else does. Where the set has lost its access, a refresh shows `false`, and the apply gives it again. \
+                 Default: `true`.",
             ),
         Attribute::string("storage_principal_id")
             .computed()
@@ -350,6 +352,7 @@ pub(super) async fn plan(
     if grants && has_disks && !missing.contains(&UseCase::ManagedDisks) {
         findings.extend(to_be_given(of_disks(client, &now, Stage::Plan).await));
     }
+    findings.extend(former::judge(cx, &now).await);
     let unknown = UseCase::ALL.map(|case| (case.attribute(), plan.model.wanted(case).is_unknown()));
     if unknown.iter().any(|(_, is_unknown)| *is_unknown) {
         client.warn_of_later_proof(cx, &unknown);
@@ -357,7 +360,7 @@ pub(super) async fn plan(
     let findings = if missing.is_empty() && !resets_storage {
         let advice = findings.iter().filter(|one| one.is_advice()).cloned();
         let advice: Vec<Finding> = advice
-            .filter(|one| one.id == Id::AzureVersionPinned)
+            .filter(|one| matches!(one.id, Id::AzureVersionPinned | Id::AzureFormerVersion))
             .collect();
         let mut all = as_warnings(findings);
         all.extend(advice);
