@@ -14,9 +14,9 @@ use crate::provider::diagnose;
 use crate::provider::keys::{AnyKey, AzureUser, key_of};
 use crate::provider::moments::{self, now_in_milliseconds};
 use crate::requirements::coverage::WorkspaceKeys;
-use crate::requirements::revocation::without_key;
+use crate::requirements::revocation::{WRAPPING, without_key};
 use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::{AttachedKey, Cloud, Key, UseCase, WorkspaceId};
+use crate::vocabulary::{AttachedKey, Cloud, Key, KeyState, UseCase, WorkspaceId};
 use tfplugin::diagnostics::Diagnostics;
 
 /// Something that goes on for a while.
@@ -180,8 +180,14 @@ async fn impact_on_azure(
             &error,
         )
     })?;
-    let workspaces: Vec<AffectedWorkspace> =
+    let mut workspaces: Vec<AffectedWorkspace> =
         users.workspaces.iter().map(affected_on_azure).collect();
+    if status.state == KeyState::PendingDeletion {
+        // A key that is deleted wraps nothing, unlike one that is disabled.
+        let goes_on = |one: &GoesOn| one.what != WRAPPING.what;
+        let each = workspaces.iter_mut();
+        each.for_each(|workspace| workspace.goes_on.retain(goes_on));
+    }
     let status = status.clone().used(|version| {
         let with_it = users.workspaces.iter().zip(&workspaces);
         with_it

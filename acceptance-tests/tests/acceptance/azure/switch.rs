@@ -190,6 +190,7 @@ fn a_deletion_is_taken_back() {
         (0, &json!("PendingDeletion")),
         "{report}"
     );
+    assert!(!report.to_string().contains("wrapping"), "{report}");
     let (code, report) = key(&stage, &["restore", &name]);
     assert_eq!(code, 0, "{report}");
     assert_eq!(enabled(&stage, OWN_VAULT), BEFORE);
@@ -342,6 +343,11 @@ fn an_impact_that_is_not_known_is_no_impact() {
     });
     let (code, report) = key(&stage, &["disable", &name]);
     assert_eq!(code, 1, "{report}");
+    let said = errors(&report);
+    assert!(
+        said.contains("role Reader") && !said.contains("Crypto Officer"),
+        "{report}"
+    );
     assert_eq!(enabled(&stage, OWN_VAULT), BEFORE);
     let (code, report) = key(&stage, &["disable", &name, "--without-impact"]);
     assert_eq!(code, 0, "{report}");

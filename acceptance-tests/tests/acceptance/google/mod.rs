@@ -231,6 +231,24 @@ fn what_is_there_is_imported() {
     stage
         .workdir
         .import("dbxcmk_key_configuration.lakehouse", &id);
+    // What is not there, Google does not show either.
+    let run = [
+        "import",
+        "-input=false",
+        "-no-color",
+        "dbxcmk_key_policy.lakehouse",
+    ];
+    let run = stage
+        .workdir
+        .run(&[&run[..], &[&format!("{KEY}x")]].concat());
+    assert!(
+        !run.success
+            && run
+                .output
+                .contains("The IAM policy of the key could not be read"),
+        "{}",
+        run.output
+    );
     stage.workdir.import("dbxcmk_key_policy.lakehouse", KEY);
     stage
         .workdir
