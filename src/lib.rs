@@ -3,6 +3,12 @@
 //! Arrows between the rooms go one way: `cli` → `provider` → {`plugin`, `preflight`, `databricks`, `clouds`};
 //! `preflight` → `requirements` → `policy`; everybody may use the words of `vocabulary`, which uses nobody.
 
+#![warn(clippy::disallowed_methods)]
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a command works on the files that it is given"
+)]
 pub mod cli;
 mod clouds;
 mod databricks;

@@ -125,7 +125,7 @@ impl KeyConfiguration {
 
     /// The same with what was asked for in the place of what shows otherwise.
     #[must_use]
-    pub fn as_asked(mut self, asked: &NewKeyConfiguration) -> Self {
+    pub fn made_as_asked(mut self, asked: &NewKeyConfiguration) -> Self {
         self.use_cases.clone_from(&asked.use_cases);
         match (&asked.key, &mut self.aws_key_info, &mut self.gcp_key_info) {
             (NewKey::Aws(asked), Some(own), _) => {

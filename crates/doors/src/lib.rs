@@ -7,20 +7,8 @@
 //! Randomness has its door already: `fastrand` has one generator a thread, which a test seeds. A wait on `tokio`'s
 //! clock needs none: a test pauses that clock.
 
-#[allow(
-    clippy::disallowed_methods,
-    reason = "these are the doors: nobody else may go there"
-)]
 pub mod clock;
-#[allow(
-    clippy::disallowed_methods,
-    reason = "these are the doors: nobody else may go there"
-)]
 pub mod environment;
-#[allow(
-    clippy::disallowed_methods,
-    reason = "these are the doors: nobody else may go there"
-)]
 pub mod files;
 #[cfg(feature = "simulation")]
 mod machine;

@@ -162,7 +162,7 @@ fn a_key_policy_names_what_iam_has() {
 #[test]
 fn a_key_of_a_vault_does_what_its_attributes_let_it_do() {
     let sandbox = sandbox();
-    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let now = doors::clock::now().unix_timestamp();
     let forbidden = "KeyOperationForbidden";
     let rows = [
         (json!({ "kty": "RSA" }), "", ""),

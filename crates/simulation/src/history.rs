@@ -23,6 +23,15 @@ impl Cloud {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Aws, Self::Google, Self::Azure];
 
+    /// Its name on a command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Google => "gcp",
+            Self::Azure => "azure",
+        }
+    }
+
     fn cases(self) -> &'static [&'static str] {
         match self {
             Self::Aws | Self::Google => &["MANAGED_SERVICES", "STORAGE"],

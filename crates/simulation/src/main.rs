@@ -24,7 +24,7 @@ struct Arguments {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many histories are played.
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, default_value_t = 1_000_000_000)]
     histories: u64,
     /// For how many seconds at most.
     #[arg(long)]
@@ -123,7 +123,7 @@ fn main() -> ExitCode {
     );
     let failures = failures.into_inner().unwrap_or_default();
     for (seed, why) in failures.iter().take(arguments.show) {
-        println!("SEED={seed}: {why}");
+        println!("make simulate SEED={seed}: {why}");
     }
     if failures.is_empty() {
         return ExitCode::SUCCESS;

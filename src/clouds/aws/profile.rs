@@ -14,12 +14,12 @@ use aws_sdk_kms::config::SharedHttpClient;
 
 /// The files of the shared configuration: `AWS_CONFIG_FILE` and `AWS_SHARED_CREDENTIALS_FILE`, or those in the user's home.
 fn files() -> [PathBuf; 2] {
-    let variable = |name: &str| doors::environment::path(name);
+    let variable = doors::environment::path;
     let home = || {
         let home = variable("HOME").or_else(|| variable("USERPROFILE"));
-        PathBuf::from(home.unwrap_or_default())
+        home.unwrap_or_default()
     };
-    let file = |name: &str, usual: &str| match variable(name).map(PathBuf::from) {
+    let file = |name: &str, usual: &str| match variable(name) {
         Some(path) => match path.strip_prefix("~") {
             Ok(rest) => home().join(rest),
             Err(_) => path,
@@ -51,9 +51,7 @@ fn has_section(text: &str, profile: &str) -> bool {
 /// Why there is no such profile, or `None` when there is.
 pub fn missing(profile: &str) -> Option<String> {
     let files = files();
-    let reads = files
-        .each_ref()
-        .map(|file| doors::files::read_to_string(file));
+    let reads = files.each_ref().map(doors::files::read_to_string);
     let is_there = reads
         .iter()
         .flatten()

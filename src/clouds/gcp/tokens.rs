@@ -339,13 +339,12 @@ impl Tokens {
             }
             return read_file(Path::new(text)).map(Some);
         }
-        let variable = |name: &str| doors::environment::path(name);
+        let variable = doors::environment::path;
         if let Some(path) = variable("GOOGLE_APPLICATION_CREDENTIALS") {
             return read_file(Path::new(&path)).map(Some);
         }
         let home = variable("CLOUDSDK_CONFIG")
-            .map(PathBuf::from)
-            .or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config/gcloud")));
+            .or_else(|| variable("HOME").map(|home| home.join(".config/gcloud")));
         let file = home.map(|home| home.join("application_default_credentials.json"));
         match file.filter(|file| file.exists()) {
             Some(file) => read_file(&file).map(Some),

@@ -87,7 +87,7 @@ impl Journal {
         // Several states can share a directory: each Terraform workspace has its own.
         let chosen = doors::environment::variable("TF_WORKSPACE").filter(|name| !name.is_empty());
         let workspace = chosen
-            .or_else(|| doors::files::read_to_string(&data.join("environment")).ok())
+            .or_else(|| doors::files::read_to_string(data.join("environment")).ok())
             .unwrap_or_default();
         Self {
             place: data.join("dbxcmk"),
@@ -136,7 +136,7 @@ impl Journal {
 
     /// Notes that nothing came of it.
     pub fn refused(&self, note: &Note) {
-        let _ = doors::files::remove(&self.file(CREATE, &note.what));
+        let _ = doors::files::remove(self.file(CREATE, &note.what));
     }
 
     /// Notes which objects that equal `request` the state has, for the run that applies the plan. Without the note that run

@@ -503,7 +503,7 @@ impl Resource for KeyConfigurationResource {
             true => complete,
             false => {
                 cx.warn(not_as_asked(&id));
-                complete.as_asked(&new)
+                complete.made_as_asked(&new)
             }
         };
         client.reads().made_configuration(complete.clone());

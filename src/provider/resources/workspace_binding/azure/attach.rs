@@ -154,9 +154,10 @@ pub(in super::super) async fn attach(
     if may_have_changed && let Some(key) = prior.and_then(|prior| former_key(prior, &plan)) {
         remember_former(cx, plan.name(), key);
     }
-    let shown = outcome
-        .as_ref()
-        .map_or_else(|failure| &failure.now, |now| now);
+    let shown = match &outcome {
+        Ok(now) => now,
+        Err(failure) => &failure.now,
+    };
     remember(cx, &had, shown);
     let now = match outcome {
         Ok(now) => now,
