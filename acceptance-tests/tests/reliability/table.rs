@@ -36,6 +36,10 @@ After each failure, the test checks:
 A cell with two outcomes depends on timing; both are correct. *done* means that the run succeeded in spite of the failure. In this
 test, the provider retries a call to the account API for 8 seconds (`http.retry_timeout`), and a request takes at most 3 seconds
 (`http.timeout`). The defaults are 5 minutes and 60 seconds, with which more rows end in *done*.
+
+The tables show one failure at a time. Every run of the tests also plays histories in which failures meet: configurations that change, other
+people, kills, interrupts and mangled answers in any order, against the same provider on a simulated clock and network. The section
+\"Simulate\" of CONTRIBUTING.md says what is checked after each step.
 ";
 
 /// Between outcomes that are all right.
