@@ -38,6 +38,9 @@ struct Arguments {
     /// Makes a history that fails smaller, and prints it.
     #[arg(long)]
     minimize: bool,
+    /// Ends with the first failure.
+    #[arg(long)]
+    first: bool,
     /// How many failures are shown.
     #[arg(long, default_value_t = 5)]
     show: usize,
@@ -101,6 +104,9 @@ fn main() -> ExitCode {
                     requests.fetch_add(outcome.requests, Ordering::Relaxed);
                     let met = u64::try_from(outcome.mishaps).unwrap_or_default();
                     mishaps.fetch_add(met, Ordering::Relaxed);
+                    if arguments.first && !outcome.wrong.is_empty() {
+                        next.store(arguments.histories, Ordering::Relaxed);
+                    }
                     if let (Some(first), Ok(mut failures)) =
                         (outcome.wrong.first(), failures.lock())
                     {
