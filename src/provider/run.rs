@@ -28,6 +28,19 @@ pub struct Claim {
     pub value: String,
     /// Whether the resource is to be created.
     pub is_new: bool,
+    /// What tells the resource from every other one.
+    pub owner: String,
+}
+
+/// What came of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Holding {
+    /// Nobody else wants it.
+    Own,
+    /// Another resource has it too, both are in the state, and both want the same.
+    Shared,
+    /// Another resource has it: one that wants another value, or one of the two is new.
+    Taken,
 }
 
 /// A key configuration that this run is about to create; its id is not known yet.
@@ -62,20 +75,26 @@ pub struct RunMemory {
 }
 
 impl RunMemory {
-    /// Claims something that only one resource of a configuration may have. `false` when another one has it: one that wants
-    /// another value, or that is new as well. (A resource that is to be replaced is planned twice, first as it is and then as a
-    /// new one, with the same value.)
-    pub fn claim(&self, thing: Claimed, claim: Claim) -> bool {
+    /// Claims something that only one resource of a configuration may have. A resource that is to be replaced is planned twice, first as it is and
+    /// then as a new one, by the same owner.
+    pub fn claim(&self, thing: Claimed, claim: Claim) -> Holding {
         let mut claims = lock(&self.claims);
         match claims.get_mut(&thing) {
             None => {
                 claims.insert(thing, claim);
-                true
+                Holding::Own
+            }
+            Some(other) if other.owner == claim.owner => {
+                *other = claim;
+                Holding::Own
             }
             Some(other) => {
-                let free = other.value == claim.value && !(other.is_new && claim.is_new);
+                let is_shared = other.value == claim.value && !other.is_new && !claim.is_new;
                 other.is_new |= claim.is_new;
-                free
+                match is_shared {
+                    true => Holding::Shared,
+                    false => Holding::Taken,
+                }
             }
         }
     }
@@ -164,32 +183,58 @@ mod tests {
     /// Each row: the claims on one thing, in their order, and which of them are granted.
     #[test]
     fn one_thing_has_one_owner_whatever_the_order() {
-        let new = |value: &str| (value.to_owned(), true);
-        let old = |value: &str| (value.to_owned(), false);
+        use Holding::{Own, Shared, Taken};
+        let new = |owner: &str, value: &str| Claim {
+            value: value.to_owned(),
+            is_new: true,
+            owner: owner.to_owned(),
+        };
+        let old = |owner: &str, value: &str| Claim {
+            is_new: false,
+            ..new(owner, value)
+        };
         let rows = [
-            ("two new ones", vec![new("a"), new("a")], vec![true, false]),
-            ("two values", vec![old("a"), old("b")], vec![true, false]),
+            (
+                "two new ones",
+                vec![new("1", "a"), new("2", "a")],
+                vec![Own, Taken],
+            ),
+            (
+                "two values",
+                vec![old("1", "a"), old("2", "b")],
+                vec![Own, Taken],
+            ),
+            (
+                "one of the state and a new one",
+                vec![old("1", "a"), new("2", "a")],
+                vec![Own, Taken],
+            ),
+            (
+                "a new one and one of the state",
+                vec![new("1", "a"), old("2", "a")],
+                vec![Own, Taken],
+            ),
+            (
+                "two of the state that agree",
+                vec![old("1", "a"), old("2", "a")],
+                vec![Own, Shared],
+            ),
             (
                 "one that is replaced is planned twice",
-                vec![old("a"), new("a")],
-                vec![true, true],
+                vec![old("1", "a"), new("1", "b")],
+                vec![Own, Own],
             ),
             (
                 "and then nobody else may have it",
-                vec![old("a"), new("a"), new("a")],
-                vec![true, true, false],
+                vec![old("1", "a"), new("1", "a"), old("2", "a")],
+                vec![Own, Own, Taken],
             ),
         ];
         for (what, claims, expected) in rows {
             let memory = RunMemory::default();
-            let granted: Vec<bool> = claims
+            let granted: Vec<Holding> = claims
                 .into_iter()
-                .map(|(value, is_new)| {
-                    memory.claim(
-                        Claimed::NewConfiguration("request".to_owned()),
-                        Claim { value, is_new },
-                    )
-                })
+                .map(|claim| memory.claim(Claimed::NewConfiguration("request".to_owned()), claim))
                 .collect();
             assert_eq!(granted, expected, "{what}");
         }

@@ -82,3 +82,13 @@ pub fn refuse_managed_disks(cases: &[UseCase]) -> Option<Diagnostic> {
         .on("use_cases")
     })
 }
+
+/// What tells a resource of this walk from every other one. A resource that is to be replaced is planned twice, and Terraform hands the private data
+/// of the first plan to the second, whose prior state is none.
+fn owner(cx: &Context<Client>, is_new: bool) -> String {
+    const OWNER: &str = "owner";
+    let left = cx.private::<String>(OWNER).ok().flatten();
+    let owner = left.filter(|_| is_new).unwrap_or_else(|| doors::uuid());
+    cx.set_private(OWNER, &owner);
+    owner
+}

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::create::{announce, make};
 use self::in_use::{Ending, refuse_while_in_use, users};
-use super::{Timeouts, all_known, known_set, refuse_managed_disks, timeout, with_users};
+use super::{Timeouts, all_known, known_set, owner, refuse_managed_disks, timeout, with_users};
 use crate::databricks::Error;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
 use crate::preflight::{Finding, Stage};
@@ -26,7 +26,7 @@ use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
 use crate::provider::keys::Case;
 use crate::provider::moments::rfc3339;
-use crate::provider::run::{Claim, Claimed, PlannedConfiguration};
+use crate::provider::run::{Claim, Claimed, Holding, PlannedConfiguration};
 use crate::provider::waiting::{Pause, pause};
 use crate::vocabulary::aws::KeyAlias;
 use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, KeyReference, UseCase};
@@ -746,7 +746,7 @@ async fn plan_creation(
         will_create(None);
         return Ok(());
     };
-    refuse_twins(client, model, &new)?;
+    refuse_twins(cx, model, &new)?;
     if let Some(gcp) = model.gcp.known() {
         gcp.refuse_silent_caller(client, connected)?;
     }
@@ -761,19 +761,19 @@ async fn plan_creation(
 
 /// Two new resources that describe the very same object.
 fn refuse_twins(
-    client: &Client,
+    cx: &Context<Client>,
     model: &KeyConfigurationModel,
     new: &NewKeyConfiguration,
 ) -> Result<(), Diagnostics> {
+    let client = cx.client();
     let fingerprint = serde_json::to_string(new).unwrap_or_default();
     let claim = Claim {
         value: String::new(),
         is_new: true,
+        owner: owner(cx, true),
     };
-    if client
-        .run()
-        .claim(Claimed::NewConfiguration(fingerprint), claim)
-    {
+    let thing = Claimed::NewConfiguration(fingerprint);
+    if client.run().claim(thing, claim) == Holding::Own {
         return Ok(());
     }
     Err(Diagnostic::error(

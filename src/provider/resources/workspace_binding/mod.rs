@@ -16,14 +16,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::examined::Examined;
-use super::Timeouts;
 use super::rotation::recall_former;
+use super::{Timeouts, owner};
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::{Finding, Subject};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
-use crate::provider::run::{Claim, Claimed};
+use crate::provider::run::{Claim, Claimed, Holding};
 use crate::vocabulary::{KeyReference, UseCase, WorkspaceId};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -205,37 +205,60 @@ fn cannot_detach(case: UseCase, before: &str) -> Diagnostics {
     .into()
 }
 
-/// One workspace has one binding: two that name the same key would fight, the second apply undoing the first.
+/// One workspace has one binding: two that name the same key would fight, the second apply undoing the first. Two that are in the state already
+/// and agree are warned of, because a refusal would stop every other change too.
 fn refuse_second_binding(
-    client: &Client,
+    cx: &Context<Client>,
     id: &str,
     model: &WorkspaceBindingModel,
     is_new: bool,
 ) -> Result<(), Diagnostics> {
-    let is_free = |case: &UseCase| {
+    let owner = owner(cx, is_new);
+    let held = |case: &UseCase| {
         let value = match model.wanted(*case) {
-            Attr::Null => return true,
+            Attr::Null => return Holding::Own,
             Attr::Known(id) => id.to_string(),
             Attr::Unknown => String::new(),
         };
         let thing = Claimed::WorkspaceKey(id.to_ascii_lowercase(), *case);
-        client.run().claim(thing, Claim { value, is_new })
+        let owner = owner.clone();
+        let claim = Claim {
+            value,
+            is_new,
+            owner,
+        };
+        cx.client().run().claim(thing, claim)
     };
-    let Some(case) = UseCase::ALL.into_iter().find(|case| !is_free(case)) else {
-        return Ok(());
-    };
-    Err(Diagnostic::error(
-        "The workspace is bound twice",
-        format!(
+    let all: Vec<(UseCase, Holding)> = UseCase::ALL.map(|case| (case, held(&case))).into();
+    let first = |wanted: Holding| all.iter().find(|(_, held)| *held == wanted);
+    let twice = |case: UseCase| {
+        let detail = format!(
             "Another dbxcmk_workspace_binding of this configuration sets the key for {} of workspace {id} as well. Each \
              would undo the change of the other, and a storage key can be set only once.\n\nKeep one binding for each \
              workspace, with all its keys in it. The provider cannot see a binding in another state: the last apply wins, and \
              the next plan of the other state shows the difference.",
             case.in_words()
-        ),
-    )
-    .on("workspace_id")
-    .into())
+        );
+        const SUMMARY: &str = "The workspace is bound twice";
+        (SUMMARY, detail)
+    };
+    if let Some((case, _)) = first(Holding::Taken) {
+        let (summary, detail) = twice(*case);
+        return Err(Diagnostic::error(summary, detail).on("workspace_id").into());
+    }
+    if let Some((case, _)) = first(Holding::Shared) {
+        let (summary, detail) = twice(*case);
+        let detail = format!(
+            "{detail}\n\nBoth are in the state and agree now. Let Terraform forget one of them:\n\nremoved {{\n  from = \
+             dbxcmk_workspace_binding.…\n  lifecycle {{\n    destroy = false\n  }}\n}}"
+        );
+        cx.warn(
+            Diagnostic::warning(summary, detail)
+                .about(id)
+                .on("workspace_id"),
+        );
+    }
+    Ok(())
 }
 
 impl Resource for WorkspaceBindingResource {
@@ -265,8 +288,8 @@ impl Resource for WorkspaceBindingResource {
              workspace runs with the keys permanently. It changes only its keys, never replaces a workspace, and \
              works for workspaces that another resource or team manages.\n\nAn attach cannot be undone: Databricks has no \
              detach, and the storage key of a workspace can be set only once (on Azure it can be changed, and taken back). Destroying this resource only removes it from \
-             the state; the keys stay attached.\n\nUse one binding for each workspace. The provider refuses two bindings of \
-             one configuration at plan. It cannot see a binding in another state: the last apply wins, and the next plan of \
+             the state; the keys stay attached.\n\nUse one binding for each workspace. The provider refuses a second binding of \
+             one configuration at plan, and warns of two that are in the state already and agree. It cannot see a binding in another state: the last apply wins, and the next plan of \
              the other state shows the difference. If `databricks_mws_workspaces` manages the workspace, let it ignore \
              changes of `managed_services_customer_managed_key_id` and `storage_customer_managed_key_id`. If \
              `azurerm_databricks_workspace` manages it, let it ignore changes of `customer_managed_key_enabled`, \

@@ -280,7 +280,7 @@ pub(super) async fn plan(
     };
     // A binding that moves to another workspace is planned once more, as a new one.
     if prior.is_some() || change.prior.is_none() {
-        refuse_second_binding(client, &id.to_string(), &plan.model, prior.is_none())?;
+        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
     }
     let now = match required(account, id, client.reads().workspace(account, id).await) {
         Ok(now) => now,

@@ -326,7 +326,7 @@ pub(super) async fn plan(
         return Err(later(Diagnostics::new()));
     }
     if prior.is_some() || change.prior.is_none() {
-        refuse_second_binding(client, &id.to_string(), &plan.model, prior.is_none())?;
+        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
     }
     let now = match azure.workspace_for_plan(&id).await {
         Ok(now) => now,
