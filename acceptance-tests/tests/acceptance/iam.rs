@@ -292,6 +292,19 @@ fn a_role_that_iam_allows_loses_nothing() {
             "    cross_account_role_arn = \"{ROLE_ARN}\"\n"
         )));
         stage.workdir.apply();
+        // What a change may not take is not taken in silence by somebody else.
+        let all = stage.kms.policy(&key);
+        let mut without: serde_json::Value = serde_json::from_str(&all).unwrap();
+        let statements = without["Statement"].as_array_mut().unwrap();
+        statements.retain(|one| !one["Sid"].to_string().contains("EBS"));
+        stage.kms.put_policy(&key, &without.to_string());
+        let shown = stage
+            .workdir
+            .run(&["plan", "-json", "-input=false"])
+            .shown();
+        let is_warned = shown.contains("Workspaces cannot use the key");
+        assert_eq!(is_warned, is_refused, "{shown}");
+        stage.kms.put_policy(&key, &all);
         stage.configure(&policy_of(""));
         if is_refused {
             let run = stage.workdir.refused_plan();

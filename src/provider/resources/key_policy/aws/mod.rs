@@ -309,6 +309,28 @@ fn lines_of(
     }
 }
 
+/// What the key policy leaves to IAM is not lost where IAM is seen to allow it. `after`: the policy without what is lost.
+async fn without_what_iam_allows(
+    keys: &AwsKeys,
+    after: &Document,
+    live: KeyFacts,
+    usage: &Usage,
+    mut lost: Vec<PermissionChange>,
+) -> Vec<PermissionChange> {
+    if lost.iter().all(|change| change.left_to_iam.is_empty()) {
+        return lost;
+    }
+    let role = keys.role_of(&asked(usage)).await;
+    let facts = KeyFacts { role, ..live };
+    for change in &mut lost {
+        if iam_allows(after, &facts, &change.user, &change.left_to_iam) {
+            change.left_to_iam.clear();
+        }
+    }
+    lost.retain(|change| !change.lost.is_empty() || !change.left_to_iam.is_empty());
+    lost
+}
+
 /// Refuses what a change of the statements takes from workspaces. `live`: the key before it.
 async fn refuse_losses(
     cx: &Context<Client>,
@@ -334,16 +356,8 @@ async fn refuse_losses(
         warn_of_grants(cx, key).await;
     }
     let after = merged(&before, &usage.grants(), &going, key)?;
-    let mut lost = losses(&before, &after, key, &used);
-    let role = keys.role_of(&asked(&used)).await;
-    let facts = KeyFacts { role, ..live };
-    // What the key policy leaves to IAM is not lost where IAM is seen to allow it.
-    for change in &mut lost {
-        if iam_allows(&after, &facts, &change.user, &change.left_to_iam) {
-            change.left_to_iam.clear();
-        }
-    }
-    lost.retain(|change| !change.lost.is_empty() || !change.left_to_iam.is_empty());
+    let lost = losses(&before, &after, key, &used);
+    let lost = without_what_iam_allows(keys, &after, live, &used, lost).await;
     let removal = Removal {
         what: "This change",
         lost: &lost,
@@ -842,9 +856,16 @@ async fn warn_of_missing(
         return Ok(());
     };
     let lost = losses(&before, live, key, &usage);
+    let lost = match lost.iter().any(|one| !one.left_to_iam.is_empty()) {
+        true => {
+            let keys = cx.client().keys().aws();
+            let facts = keys.facts_for_plan(key).await;
+            without_what_iam_allows(keys, live, facts, &usage, lost).await
+        }
+        false => lost,
+    };
     let what: Vec<String> = lost
         .iter()
-        .filter(|one| !one.lost.is_empty())
         .flat_map(PermissionChange::in_words)
         .map(|line| format!("  - {line}"))
         .collect();
