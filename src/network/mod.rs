@@ -16,4 +16,6 @@ pub use http::{Failure, Http, Loss, Wire};
 pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
-pub use rest::{Answer, Call, Refusal, client, is_not_trusted, plain, retry_after, safe, send};
+pub use rest::{
+    Answer, Call, Refusal, client, is_not_trusted, plain, reason_phrase, retry_after, safe, send,
+};

@@ -48,6 +48,15 @@ pub fn is_not_trusted(why: &str) -> bool {
     why.contains(INVALID_CERTIFICATE)
 }
 
+/// What HTTP calls a status, for an answer that says nothing itself.
+pub fn reason_phrase(status: u16) -> String {
+    reqwest::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or("no reason given")
+        .to_owned()
+}
+
 /// What happened to a request, without anything that it carried.
 pub fn plain(error: &Failure) -> String {
     let certificate = certificate(error).filter(|_| error.loss != Loss::Late);

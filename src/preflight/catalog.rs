@@ -44,7 +44,7 @@ impl Weight {
             Self::Error => "error",
             Self::Warning => "warning",
             Self::ErrorAtApply => "warning at plan, error at apply",
-            Self::ErrorInReadiness => "warning, error in `dbxcmk_key_readiness`",
+            Self::ErrorInReadiness => "warning, error in `dbxcmk_key_readiness` and `key status`",
         }
     }
 }

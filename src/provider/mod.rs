@@ -32,8 +32,8 @@ pub use client::Client;
 pub use keys::{AnyKey, NotFound};
 pub use switch::{
     ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch,
-    Manner, Order, Outcome, PATIENCE, Stopped, VersionStatus, WayBack, consented, former_key, hold,
-    in_words, is_off, state_in_words, version_in_words,
+    Manner, Order, Outcome, PARTLY_DISABLED, PATIENCE, Stopped, VersionStatus, WayBack, consented,
+    former_key, hold, in_words, is_off, state_in_words, version_in_words,
 };
 
 /// The address under which Terraform knows the provider.

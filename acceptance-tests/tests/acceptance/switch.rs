@@ -310,10 +310,67 @@ fn without_the_right_to_tag_it_goes_on_and_says_so() {
     let (code, report) = key(&stage, &["disable", &arn, "--acknowledge", ID]);
     assert_eq!((code, &report["state"]), (0, &json!("Disabled")));
     assert!(report["notes"].to_string().contains("--enable-anyway"));
+    // The command that is printed is one that works.
+    let next = report["next"].as_str().unwrap();
+    assert!(next.ends_with("--enable-anyway"), "{next}");
     let (code, _) = key(&stage, &["restore", &arn]);
     assert_eq!(code, 1);
+    // Who disabled it is not known where the tags are not.
+    for arguments in [["status", arn.as_str()], ["restore", arn.as_str()]] {
+        let fault = Fault::new("KMS ListResourceTags", denied());
+        stage.sandbox.inject(fault.times(9));
+        let (_, report) = key(&stage, &arguments);
+        stage.sandbox.with(|world| world.faults.clear());
+        let text = report.to_string();
+        assert!(
+            text.contains("is not known") && text.contains("to call kms:ListResourceTags"),
+            "{text}"
+        );
+        assert!(!text.contains("did not disable"), "{text}");
+    }
     let (code, _) = key(&stage, &["restore", &arn, "--enable-anyway"]);
     assert_eq!(code, 0);
+}
+
+/// A read that shows what was before keeps no key from being taken away.
+#[test]
+fn a_late_read_is_not_believed() {
+    let (stage, arn) = attached(Over::Sandbox);
+    let late = |times| {
+        stage.kms.call("DisableKey", &json!({ "KeyId": arn }));
+        stage.kms.call("EnableKey", &json!({ "KeyId": arn }));
+        let fault = Fault::new("KMS DescribeKey", Effect::StaleRead);
+        stage.sandbox.inject(fault.times(times));
+    };
+    let schedule = ["--schedule-deletion", "7", "--skip-hold"];
+    for (more, state) in [(&[][..], "Disabled"), (&schedule[..], "PendingDeletion")] {
+        late(2);
+        let order = [&["disable", &arn, "--acknowledge", ID][..], more].concat();
+        let (code, report) = key(&stage, &order);
+        stage.sandbox.with(|world| world.faults.clear());
+        assert_eq!(
+            (code, stage.kms.state(&arn).as_str()),
+            (0, state),
+            "{report}"
+        );
+        let next = report["next"].as_str().unwrap();
+        assert!(
+            next.ends_with("--enable-anyway") || !more.is_empty(),
+            "{report}"
+        );
+        let (code, report) = key(&stage, &["restore", &arn, "--enable-anyway"]);
+        assert_eq!(code, 0, "{report}");
+    }
+    // Too many calls is no answer that was lost.
+    let fault = Effect::aws("ThrottlingException", "Rate exceeded");
+    stage
+        .sandbox
+        .inject(Fault::new("KMS DisableKey", fault).times(30));
+    let (code, report) = key(&stage, &["disable", &arn, "--acknowledge", ID]);
+    stage.sandbox.with(|world| world.faults.clear());
+    assert_eq!((code, &report["state"]), (3, &json!("Enabled")));
+    assert!(!error(&report).contains("was lost"), "{report}");
+    assert_eq!(tag(&stage, &arn), None);
 }
 
 /// Each row: the mishap, the order, the exit codes that are right, and the state afterwards. Whatever happens, the report says the true

@@ -17,9 +17,10 @@ use std::time::Duration;
 
 use self::interrupt::Interrupt;
 use self::report::{Format, Report, Trouble};
+use crate::preflight::Id;
 use crate::provider::{
     AnyKey, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound,
-    Order, Outcome, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
+    Order, Outcome, PARTLY_DISABLED, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
 };
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::PrincipalId;
@@ -366,8 +367,13 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
     }
     seen.report.not_proven |= seen.impact.is_err();
     // Whoever reads learns the set of workspaces from a dry run, and not in passing.
+    let to_disable = || format!("{} --dry-run", disabling(&seen.report.key, &[]));
+    let is_in_part = seen.status.reported() == PARTLY_DISABLED;
+    // A version that can come back comes first.
+    let lacks_versions = seen.report.has_finding(Id::GcpKeyVersions.name());
     seen.report.next = match seen.status.state {
-        KeyState::Enabled => Some(format!("{} --dry-run", disabling(&seen.report.key, &[]))),
+        KeyState::Enabled if !lacks_versions => Some(to_disable()),
+        _ if is_in_part => Some(to_disable()),
         _ => restoring(&seen.report.key, seen.status.way_back),
     };
     let code = match seen.report.not_proven {
@@ -502,12 +508,8 @@ async fn disable(arguments: &DisableArguments, interrupt: &Interrupt) -> Ended {
     match work(&mut seen, order, patience, interrupt).await {
         Ok(outcome) => {
             seen.report.came_to(&outcome);
-            // What is disabled by somebody else stays theirs.
-            let way_back = match outcome.changed {
-                true => WayBack::Restore,
-                false => seen.status.way_back,
-            };
-            seen.report.next = restoring(&seen.report.key, way_back);
+            // What is disabled by somebody else, or without a mark, stays so.
+            seen.report.next = restoring(&seen.report.key, outcome.way_back);
             (seen.report, 0)
         }
         Err(stopped) => stop(seen, stopped, interrupt).await,

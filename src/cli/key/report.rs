@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::preflight::{Finding, Severity};
+use crate::preflight::{Finding, Id, Severity};
 use crate::provider::{
-    ENABLE_ANYWAY, Impact, KeyStatus, Outcome, VersionStatus, former_key, state_in_words,
-    version_in_words,
+    ENABLE_ANYWAY, Impact, KeyStatus, Outcome, PARTLY_DISABLED, VersionStatus, former_key,
+    state_in_words, version_in_words,
 };
 use crate::vocabulary::KeyState;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -63,6 +63,22 @@ pub struct Found {
     pub summary: String,
     /// In full.
     pub found: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Whether a finding is for who looks at a key that is attached. Advice about the key itself is not; who may use it is.
+fn is_for_status(finding: &Finding) -> bool {
+    !finding.is_advice()
+        || matches!(
+            finding.id,
+            Id::GcpWorkspaceAccount
+                | Id::GcpMembersNotExamined
+                | Id::GcpMemberPerhapsDenied
+                | Id::AzurePrincipalPerhapsDenied
+                | Id::PolicyAnyDatabricksAccount
+                | Id::PolicyAnyone
+        )
 }
 
 /// What a subcommand came to.
@@ -128,7 +144,7 @@ impl Report {
 
     /// The key was read.
     pub fn saw(&mut self, status: &KeyStatus) {
-        self.state = Some(status.state.to_string());
+        self.state = Some(status.reported());
         self.deletion_date.clone_from(&status.deletion_date);
         self.disabled_since.clone_from(&status.disabled_since);
         self.versions.clone_from(&status.versions);
@@ -164,7 +180,7 @@ impl Report {
         let mut found: Vec<Found> = Vec::new();
         let all = findings
             .iter()
-            .filter(|one| !one.is_advice() || one.severity == Severity::Error)
+            .filter(|one| is_for_status(one))
             .map(|one| Found {
                 id: one.id.name(),
                 severity: match one.severity {
@@ -173,6 +189,8 @@ impl Report {
                 },
                 summary: one.summary.to_string(),
                 found: one.found.clone(),
+                // What is said in the words of HCL has no place here.
+                remedy: one.remedy.text(|_| None),
             });
         for one in all {
             if !found.contains(&one) {
@@ -180,6 +198,11 @@ impl Report {
             }
         }
         self.findings = Some(found);
+    }
+
+    /// Whether the proof found this.
+    pub fn has_finding(&self, id: &str) -> bool {
+        self.findings.iter().flatten().any(|one| one.id == id)
     }
 
     /// Whether the proof found that Databricks cannot use the key.
@@ -229,6 +252,7 @@ impl Report {
             // A new version may be enabled while former ones are disabled.
             let which = match self.state.as_deref() {
                 Some("Enabled") => "former versions, ",
+                Some(PARTLY_DISABLED) => "some versions, ",
                 _ => "",
             };
             line("Disabled", &format!("{which}by this provider on {since}"));
@@ -256,6 +280,15 @@ impl Report {
                     );
                     for found in one.found.lines().filter(|line| !line.trim().is_empty()) {
                         line("", &format!("  {}", found.trim()));
+                    }
+                    // A key that is taken away comes back by the command at the end.
+                    let is_said = self.state.as_deref() != Some("Enabled");
+                    for step in one
+                        .remedy
+                        .lines()
+                        .filter(|line| !is_said && !line.trim().is_empty())
+                    {
+                        line("", &format!("  {step}"));
                     }
                 }
             }
@@ -286,7 +319,9 @@ impl Report {
             text.push_str("\nNothing was changed (--dry-run).\n");
         }
         if let (Some(next), true) = (&self.next, self.errors.is_empty()) {
-            let what = if next.contains(" disable ") {
+            let what = if self.state.as_deref() == Some(PARTLY_DISABLED) {
+                "To disable the rest"
+            } else if next.contains(" disable ") {
                 "To disable the key"
             } else {
                 "To restore the key"
@@ -398,6 +433,7 @@ mod tests {
             severity: "error",
             summary: "The key in the vault is disabled".to_owned(),
             found: "The version 2 of K is disabled.".to_owned(),
+            remedy: "Restore the key:\n\n  restore K".to_owned(),
         }]);
         let text = report.text();
         for words in [
@@ -412,6 +448,60 @@ mod tests {
             assert!(text.contains(words), "{words} is missing in:\n{text}");
         }
         assert!(report.has_error_findings());
+        assert!(!text.contains("restore K"), "{text}");
+        report.state = Some("Enabled".to_owned());
+        let text = report.text();
+        let steps = "  Restore the key:\n                    restore K\n";
+        assert!(text.contains(steps), "{text}");
+    }
+
+    /// Who lacks the key is no advice, and neither is who may use it without need.
+    #[test]
+    fn the_proof_of_a_status_says_who_may_use_the_key() {
+        use crate::preflight::Subject;
+        let findings = [
+            Id::GcpKeyNoRotation,
+            Id::GcpWorkspaceAccount,
+            Id::PolicyAnyDatabricksAccount,
+            Id::KmsKeyReplica,
+        ]
+        .map(|id| id.warning(Subject::Key).remedy("Do it."));
+        let mut report = Report::of("K");
+        report.examined(&findings);
+        let found: Vec<&str> = report.findings.iter().flatten().map(|one| one.id).collect();
+        assert_eq!(
+            found,
+            ["gcp-workspace-account", "policy-any-databricks-account"]
+        );
+    }
+
+    /// What was disabled by half does not look done.
+    #[test]
+    fn a_key_that_is_disabled_in_part_says_so() {
+        let status = |states: &[&str], since: Option<&str>| KeyStatus {
+            state: KeyState::Disabled,
+            deletion_date: None,
+            disabled_since: since.map(str::to_owned),
+            versions: (1..)
+                .zip(states)
+                .map(|(number, state)| version(number, state))
+                .collect(),
+            way_back: crate::provider::WayBack::Restore,
+            notes: Vec::new(),
+        };
+        for (states, since, expected) in [
+            (&["DISABLED", "ENABLED"], Some("T"), "PartlyDisabled"),
+            (&["DISABLED", "DISABLED"], Some("T"), "Disabled"),
+            (&["DISABLED", "ENABLED"], None, "Disabled"),
+        ] {
+            let mut report = Report::of("K");
+            report.saw(&status(states, since));
+            assert_eq!(
+                report.state.as_deref(),
+                Some(expected),
+                "{states:?} {since:?}"
+            );
+        }
     }
 
     /// What was not proven does not look like a proof, and its cause is printed.

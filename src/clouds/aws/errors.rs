@@ -60,6 +60,17 @@ pub enum AwsError {
     },
 }
 
+/// The codes of calls that AWS does not carry out because there are too many. Source: AWS SDK, standard retry mode ("Throttling errors").
+const THROTTLED: [&str; 7] = [
+    "ThrottlingException",
+    "Throttling",
+    "ThrottledException",
+    "RequestThrottledException",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "LimitExceededException",
+];
+
 impl AwsError {
     /// Whether a principal of the policy does not exist (yet): AWS knows a new role only after some seconds. The code is that of
     /// every malformed policy, so the text decides: "Policy contains a statement with one or more invalid principals". Source:
@@ -73,10 +84,9 @@ impl AwsError {
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::AccessDenied { .. } | Self::NotFound(_) | Self::Credentials { .. } => true,
-            Self::InvalidState(_)
-            | Self::MalformedPolicy(_)
-            | Self::Unreachable { .. }
-            | Self::Other { .. } => false,
+            // A call that is throttled is not carried out.
+            Self::Other { code, .. } => THROTTLED.contains(&code.as_str()),
+            Self::InvalidState(_) | Self::MalformedPolicy(_) | Self::Unreachable { .. } => false,
         }
     }
 }

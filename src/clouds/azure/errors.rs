@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::network::is_not_trusted;
+use crate::network::{is_not_trusted, reason_phrase};
 use crate::preflight::{Remedy, Unreadable};
 
 /// Why Azure did not do it.
@@ -86,9 +86,10 @@ impl AzureError {
     pub(super) fn of(status: u16, body: &str) -> Self {
         let refusal = serde_json::from_str::<Body>(body).unwrap_or_default().error;
         let inner = refusal.innererror.code;
-        let message = match refusal.message.is_empty() {
-            true => in_one_line(&body.chars().take(200).collect::<String>()),
-            false => in_one_line(&refusal.message),
+        let message = match (refusal.message.is_empty(), body.trim().is_empty()) {
+            (false, _) => in_one_line(&refusal.message),
+            (true, false) => in_one_line(&body.chars().take(200).collect::<String>()),
+            (true, true) => reason_phrase(status),
         };
         match (status, refusal.code.as_str(), inner.as_str()) {
             (403, _, "ForbiddenByFirewall") => Self::Firewall(message),

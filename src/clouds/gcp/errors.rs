@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::network::reason_phrase;
 use crate::preflight::{Remedy, Unreadable};
 
 /// Why Google Cloud did not do it.
@@ -82,10 +83,10 @@ impl GcpError {
     /// A refusal by its status and body. Source: Google Cloud APIs, "Errors".
     pub(super) fn of(status: u16, body: &str) -> Self {
         let refusal = serde_json::from_str::<Body>(body).unwrap_or_default().error;
-        let message = if refusal.message.is_empty() {
-            body.chars().take(200).collect()
-        } else {
-            refusal.message
+        let message = match (refusal.message.is_empty(), body.trim().is_empty()) {
+            (false, _) => refusal.message,
+            (true, false) => body.chars().take(200).collect(),
+            (true, true) => reason_phrase(status),
         };
         let is_disabled = refusal
             .details
@@ -129,11 +130,12 @@ impl GcpError {
             | Self::Impersonation { .. }
             | Self::NotAccepted(_)
             | Self::Credentials(_) => true,
+            // What the client did wrong is not carried out, as too many requests (429); 408 says that something took too long.
+            Self::Other { status, .. } => (400..500).contains(status) && *status != 408,
             Self::Conflict(_)
             | Self::Precondition(_)
             | Self::Unreachable(_)
-            | Self::Malformed(_)
-            | Self::Other { .. } => false,
+            | Self::Malformed(_) => false,
         }
     }
 

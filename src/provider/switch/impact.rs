@@ -213,7 +213,7 @@ async fn impact_on_azure(
     not_visible.extend(azure.other_users(key));
     Ok(Impact {
         key: key.to_string(),
-        state: status.state.to_string(),
+        state: status.reported(),
         deletion_date: status.deletion_date,
         disabled_since: status.disabled_since,
         versions: status.versions,
@@ -382,7 +382,7 @@ pub async fn impact(
     let remembered = remembered.and_then(moments::until);
     Ok(Impact {
         key: name.to_string(),
-        state: status.state.to_string(),
+        state: status.reported(),
         deletion_date: status.deletion_date.clone(),
         disabled_since: status.disabled_since.clone(),
         versions: status.versions.clone(),

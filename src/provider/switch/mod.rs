@@ -33,6 +33,9 @@ use crate::vocabulary::KeyState;
 /// How a restore is made to enable what this provider did not disable, in the command and in the action.
 pub const ANYWAY: &str = "`--enable-anyway` (`enable_anyway = true` in the action)";
 
+/// The state of a key of which this provider has disabled some versions, and others are enabled.
+pub const PARTLY_DISABLED: &str = "PartlyDisabled";
+
 /// What is to be done to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -123,6 +126,8 @@ pub struct Outcome {
     pub deletion_date: Option<String>,
     /// Its versions, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
+    /// What a restore would come to while it cannot be used.
+    pub way_back: WayBack,
     /// Whether the key is as ordered; a key that somebody else had disabled stays disabled after its deletion was cancelled.
     pub complete: bool,
     /// What else to know.
@@ -222,6 +227,17 @@ impl KeyStatus {
             };
         }
         self
+    }
+
+    /// Its state, as it is reported. What this provider has disabled in part does not look done.
+    pub fn reported(&self) -> String {
+        let is_in_part = self.state == KeyState::Disabled
+            && self.disabled_since.is_some()
+            && self.versions.iter().any(VersionStatus::is_enabled);
+        match is_in_part {
+            true => PARTLY_DISABLED.to_owned(),
+            false => self.state.to_string(),
+        }
     }
 
     /// Whether something of the key can be used.

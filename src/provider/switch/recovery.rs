@@ -86,7 +86,9 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
                 }
             }
         }
-        if let Some(one) = on_google {
+        if let Some(mut one) = on_google {
+            // These workspaces have the key.
+            one.question.is_relied_on = true;
             let one = Case::Gcp(one).used_by(users_of(impact));
             let examined = client.keys().examine(&[one]).await.concat();
             for finding in examined {

@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{FormerUser, Impact, NOT_TOLD, Order, VersionStatus};
+use super::{FormerUser, Impact, NOT_TOLD, Order, PARTLY_DISABLED, VersionStatus};
 
 /// What an order stops, in words.
 pub fn in_words(order: Order, found: &Impact) -> String {
-    let mut text = format!("{} is {}.", found.key, found.state);
+    let state = match found.state.as_str() {
+        PARTLY_DISABLED => "disabled only in part",
+        state => state,
+    };
+    let mut text = format!("{} is {state}.", found.key);
     let enabled = found.versions.iter().filter(|one| one.is_enabled()).count();
     let _ = match order {
         Order::Disable if is_off(found) => {

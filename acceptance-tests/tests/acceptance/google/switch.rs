@@ -103,8 +103,25 @@ fn what_was_there_before_is_given_back() {
     let (_, report) = key(&stage, &["status", KEY]);
     assert!(report["disabled_since"].as_str().unwrap().ends_with('Z'));
 
+    // What was written with the versions that stay away cannot be read.
     let (code, report) = key(&stage, &["restore", KEY, "--wait", "30s"]);
-    assert_eq!((code, &report["state"]), (0, &json!("Enabled")), "{report}");
+    assert_eq!((code, &report["state"]), (4, &json!("Enabled")), "{report}");
+    let found = &report["findings"][0];
+    assert_eq!(
+        (&found["id"], &found["severity"]),
+        (&json!("gcp-key-versions"), &json!("error"))
+    );
+    let remedy = found["remedy"].as_str().unwrap();
+    assert!(
+        remedy.contains("gcloud kms keys versions restore 3"),
+        "{remedy}"
+    );
+    let (_, report) = key(&stage, &["status", KEY]);
+    let next = report["next"].as_str().unwrap();
+    assert!(
+        next.ends_with(&format!("restore {KEY} --enable-anyway")),
+        "{next}"
+    );
     assert_eq!(stage.versions(), BEFORE);
     assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
 }
@@ -241,6 +258,30 @@ fn what_is_not_all_is_said() {
         "{errors}"
     );
     assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
+    // A disable that is done by half does not look done, and too many calls is no answer that was lost.
+    stage.sandbox.with(|world| world.faults.clear());
+    let last = Fault::new("PATCH cryptoKeyVersions/4", Effect::status(429));
+    stage.sandbox.inject(last.times(99));
+    let (code, report) = key(&stage, &order);
+    assert_eq!(
+        (code, &report["state"]),
+        (3, &json!("PartlyDisabled")),
+        "{report}"
+    );
+    assert!(
+        report["errors"].to_string().contains("Too Many Requests"),
+        "{report}"
+    );
+    assert!(
+        !report["errors"].to_string().contains("was lost"),
+        "{report}"
+    );
+    let (_, report) = key(&stage, &["status", KEY]);
+    let next = report["next"].as_str().unwrap();
+    assert!(next.contains("key disable"), "{report}");
+    assert_eq!(report["state"], "PartlyDisabled", "{report}");
+    key(&stage, &["restore", KEY]);
+    assert_eq!(stage.versions(), BEFORE);
     stage.sandbox.with(|world| {
         world.faults.clear();
         world.arrived.clear();
@@ -303,7 +344,7 @@ fn faults_and_kills_in_the_middle_lose_nothing() {
             "{operation} {effect:?}: {report}"
         );
         let (code, _) = key(&stage, &["restore", KEY]);
-        assert_eq!(code, 0);
+        assert_eq!(code, 4, "as before, versions are away");
         assert_eq!(stage.versions(), BEFORE, "{operation} {effect:?}");
     }
 }

@@ -48,6 +48,7 @@ pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
             )),
         ),
         Standing::Others(why) => (None, Some(not_ours(&description.state, &why))),
+        Standing::NotKnown(why) => (None, Some(not_known(&description.state, &why))),
     };
     Ok(KeyStatus {
         way_back: way_back(&description.state, &mark),
@@ -59,15 +60,47 @@ pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
     })
 }
 
+/// What was done to a key that is taken away, also as it is said of the past, and the event that shows it.
+fn done_to(state: &KeyState) -> (&'static str, &'static str, &'static str) {
+    match state.is_being_deleted() {
+        true => (
+            "schedule the deletion of",
+            "scheduled the deletion of",
+            "ScheduleKeyDeletion",
+        ),
+        false => ("disable", "disabled", "DisableKey"),
+    }
+}
+
+/// Who has taken a key away is not known, as long as its tags are not.
+fn not_known(state: &KeyState, why: &str) -> String {
+    let (_, did, event) = done_to(state);
+    format!(
+        "Whether this provider {did} the key is not known ({why}). {READ_TAGS} Or find out who did it (AWS CloudTrail, event {event}). To \
+         enable the key whoever did it, restore it with {ANYWAY}."
+    )
+}
+
+/// How the tags become readable.
+const READ_TAGS: &str =
+    "Allow the caller to call kms:ListResourceTags on the key, then run `key status` again.";
+
 /// A restore of this key will need more.
 fn not_ours(state: &KeyState, why: &str) -> String {
-    let (did, event) = match state.is_being_deleted() {
-        true => ("schedule the deletion of", "ScheduleKeyDeletion"),
-        false => ("disable", "DisableKey"),
-    };
+    let (did, _, event) = done_to(state);
     format!(
         "This provider did not {did} the key ({why}). Find out who did and why (AWS CloudTrail, event {event}). To enable it, \
          restore it with {ANYWAY}."
+    )
+}
+
+/// The key was shown as taken away before the order, without a tag.
+fn taken_before(state: &KeyState, why: &str) -> String {
+    let (_, did, event) = done_to(state);
+    format!(
+        "KMS showed the key as {state} before this command ({why}). A read of KMS can be late, so the provider made the call all the same, and wrote \
+         no tag. Unless that read was late, another person or tool {did} the key: find out who did and why (AWS CloudTrail, event {event}). To \
+         enable the key, restore it with {ANYWAY}."
     )
 }
 
@@ -96,7 +129,11 @@ fn cannot_untag(key: &KeyArn, error: &AwsError) -> String {
 
 /// Whether a call may have been carried out although it failed: its answer did not arrive, or cannot be read.
 fn is_lost(error: &AwsError) -> bool {
-    matches!(error, AwsError::Unreachable { .. } | AwsError::Other { .. })
+    match error {
+        AwsError::Unreachable { .. } => true,
+        AwsError::Other { .. } => !error.is_refusal(),
+        _ => false,
+    }
 }
 
 async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
@@ -188,9 +225,12 @@ pub async fn carry_out(
         match next(order, &seen.state, &mark, work.so_far) {
             Step::Finish => return Ok(work.finished(seen, &mark, true)),
             Step::StayDisabled => {
+                let why = match mark {
+                    Mark::Unreadable(_) => "whether this provider disabled it is not known",
+                    _ => "this provider did not disable it",
+                };
                 work.record.notes.push(format!(
-                    "The deletion is cancelled. The key stays disabled, because this provider did not disable it ({}). To enable it, \
-                     restore it with {ANYWAY}.",
+                    "The deletion is cancelled. The key stays disabled, because {why} ({}). To enable it, restore it with {ANYWAY}.",
                     who(&mark)
                 ));
                 return Ok(work.finished(seen, &mark, false));
@@ -271,6 +311,7 @@ impl Work<'_> {
                 )
                 .await?;
             }
+            Step::MakeSure => return self.make_sure().await,
             Step::CancelDeletion => {
                 let answer = cloud.cancel_deletion(key).await;
                 let is_lost = answer.as_ref().is_err_and(is_lost);
@@ -295,6 +336,38 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// Makes the call of the order on a key that is shown as ordered. A read of KMS can show what was before, so that only the call is certain.
+    async fn make_sure(&mut self) -> Result<(), Diagnostics> {
+        let (cloud, key) = (self.cloud, self.key);
+        let (permission, answer) = match self.record.order {
+            Order::ScheduleDeletion { days } => {
+                let call = cloud.schedule_deletion(key, days.unwrap_or(LONGEST_WINDOW));
+                let answer = self.record.taking(call, AwsError::is_refusal).await;
+                ("kms:ScheduleKeyDeletion", answer)
+            }
+            _ => {
+                let call = cloud.disable(key);
+                let answer = self.record.taking(call, AwsError::is_refusal).await;
+                ("kms:DisableKey", answer)
+            }
+        };
+        match answer {
+            Ok(()) => (self.record.manner.say)(format!(
+                "the key is shown as ordered; called {permission} all the same, because a read of KMS can be late"
+            )),
+            // It is pending deletion indeed.
+            Err(AwsError::InvalidState(_)) => {}
+            Err(error) => {
+                if is_lost(&error) {
+                    self.record.unsure = Some(permission.to_owned());
+                }
+                return Err(self.failed(permission, &error));
+            }
+        }
+        self.so_far.taken = true;
+        Ok(())
+    }
+
     /// Waits until a change shows. A state that has changed under the call is looked at anew, and so is a change that does not show.
     async fn verified(
         &mut self,
@@ -303,6 +376,7 @@ impl Work<'_> {
         answer: Result<(), AwsError>,
         shows: impl Fn(&KeyState) -> bool,
     ) -> Result<(), Diagnostics> {
+        self.so_far.taken |= answer.is_ok() && !matches!(self.record.order, Order::Restore { .. });
         match answer {
             Ok(()) => self.record.changed(what),
             // Somebody was faster; the next look shows what is true.
@@ -310,6 +384,7 @@ impl Work<'_> {
             Err(error) if is_lost(&error) => {
                 self.record.unsure = Some(permission.to_owned());
                 if self.comes_to(shows).await {
+                    self.so_far.taken = true;
                     self.record.shown(what);
                     return Ok(());
                 }
@@ -350,7 +425,7 @@ impl Work<'_> {
                     ));
                     self.again *= 2;
                     // Who took the change back may have removed the tag too.
-                    self.so_far.marked = false;
+                    (self.so_far.marked, self.so_far.taken) = (false, false);
                     return Ok(());
                 }
                 Ok(_) => {}
@@ -388,10 +463,12 @@ impl Work<'_> {
     fn finished(self, seen: KeyDescription, mark: &Mark, complete: bool) -> Outcome {
         let mut notes = self.record.notes;
         let is_taking = !matches!(self.record.order, Order::Restore { .. });
-        if let (true, false, Standing::Others(why)) =
-            (is_taking, self.so_far.marked, standing(&seen.state, mark))
-        {
-            notes.push(not_ours(&seen.state, &why));
+        if is_taking && !self.so_far.marked {
+            match standing(&seen.state, mark) {
+                Standing::Others(why) => notes.push(taken_before(&seen.state, &why)),
+                Standing::NotKnown(why) => notes.push(not_known(&seen.state, &why)),
+                _ => {}
+            }
         }
         if let (Order::ScheduleDeletion { days }, true, Some(date)) = (
             self.record.order,
@@ -408,6 +485,7 @@ impl Work<'_> {
         }
         Outcome {
             changed: !self.record.done.is_empty(),
+            way_back: way_back(&seen.state, mark),
             state: seen.state,
             deletion_date: seen.deletion_date,
             versions: Vec::new(),
@@ -428,6 +506,11 @@ impl Work<'_> {
     fn refused(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> Diagnostics {
         let key = self.key;
         let detail = match reason {
+            Refused::DisabledByOthers if matches!(mark, Mark::Unreadable(_)) => format!(
+                "{key} is disabled, and whether this provider did it is not known ({}).\n\n{READ_TAGS} Or find out who it was (AWS CloudTrail, event \
+                 DisableKey). To enable the key whoever disabled it, use {ANYWAY}.",
+                who(mark)
+            ),
             Refused::DisabledByOthers => format!(
                 "{key} is disabled, and this provider did not disable it ({}). The one who did may have had a reason.\n\nFind out who it was (AWS \
                  CloudTrail, event DisableKey). To enable the key all the same, use {ANYWAY}.",

@@ -30,8 +30,10 @@ pub enum Standing {
     LeftOver(String),
     /// This provider has taken it away: since when.
     Ours(String),
-    /// Somebody else has, or that cannot be told: why.
+    /// Somebody else has: why.
     Others(String),
+    /// Somebody has, and who cannot be told: why.
+    NotKnown(String),
 }
 
 /// What the tag says of a key in this state.
@@ -41,7 +43,7 @@ pub fn standing(state: &KeyState, mark: &Mark) -> Standing {
         (true, Mark::Ours(since)) => Standing::Ours(since.clone()),
         (true, Mark::None) => Standing::Others(format!("it has no tag `{TAG}`")),
         (true, Mark::Unreadable(why)) => {
-            Standing::Others(format!("its tags cannot be read: {why}"))
+            Standing::NotKnown(format!("its tags cannot be read: {why}"))
         }
         (false, Mark::Ours(since)) if *state == KeyState::Enabled => {
             Standing::LeftOver(since.clone())
@@ -84,6 +86,8 @@ pub struct SoFar {
     pub unmarked: bool,
     /// The deletion was cancelled.
     pub cancelled: bool,
+    /// The call that takes the key away was answered.
+    pub taken: bool,
 }
 
 /// What follows from what was seen.
@@ -95,6 +99,9 @@ pub enum Step {
     Disable,
     /// Schedule its deletion.
     ScheduleDeletion,
+    /// Make the call of the order although the key is shown as ordered: a read of KMS can show what was before, and on a key that is so already the
+    /// call does nothing.
+    MakeSure,
     /// Cancel its deletion.
     CancelDeletion,
     /// Enable it.
@@ -141,7 +148,10 @@ fn disable(state: &KeyState, so_far: SoFar, step: Step) -> Step {
         KeyState::Enabled | KeyState::Unavailable if !so_far.marked => Step::Mark,
         KeyState::Enabled | KeyState::Unavailable => step,
         KeyState::Disabled | KeyState::PendingDeletion | KeyState::PendingReplicaDeletion => {
-            Step::Finish
+            match so_far.taken {
+                true => Step::Finish,
+                false => Step::MakeSure,
+            }
         }
         KeyState::PendingImport => Step::Refuse(Refused::NoMaterial),
         KeyState::Creating | KeyState::Updating => Step::Refuse(Refused::Busy),
@@ -173,16 +183,23 @@ mod tests {
         marked: true,
         unmarked: false,
         cancelled: false,
+        taken: false,
     };
     const CANCELLED: SoFar = SoFar {
         marked: false,
         unmarked: false,
         cancelled: true,
+        taken: false,
     };
     const NOTHING: SoFar = SoFar {
         marked: false,
         unmarked: false,
         cancelled: false,
+        taken: false,
+    };
+    const TAKEN: SoFar = SoFar {
+        taken: true,
+        ..NOTHING
     };
 
     /// Each row: the state and mark that were seen, what was done so far, and what follows for each order.
@@ -193,8 +210,8 @@ mod tests {
             Unavailable, Updating,
         };
         use Step::{
-            CancelDeletion, Disable, Enable, Finish, Mark as Write, Refuse, ScheduleDeletion,
-            StayDisabled, Unmark,
+            CancelDeletion, Disable, Enable, Finish, MakeSure, Mark as Write, Refuse,
+            ScheduleDeletion, StayDisabled, Unmark,
         };
         let ours = || Mark::Ours("2026-01-01T00:00:00Z".to_owned());
         let unreadable = || Mark::Unreadable("denied".to_owned());
@@ -223,14 +240,18 @@ mod tests {
             (Enabled, ours(), MARKED, Disable, ScheduleDeletion, Unmark, Unmark),
             (Enabled, none(), MARKED, Disable, ScheduleDeletion, Finish, Finish),
             (Unavailable, none(), MARKED, Disable, ScheduleDeletion, store, store),
-            (Disabled, none(), NOTHING, Finish, ScheduleDeletion, others, Enable),
-            (Disabled, unreadable(), NOTHING, Finish, ScheduleDeletion, others, Enable),
-            (Disabled, ours(), NOTHING, Finish, ScheduleDeletion, Enable, Enable),
-            (Disabled, none(), CANCELLED, Finish, ScheduleDeletion, StayDisabled, Enable),
-            (Disabled, ours(), CANCELLED, Finish, ScheduleDeletion, Enable, Enable),
-            (PendingDeletion, none(), NOTHING, Finish, Finish, CancelDeletion, CancelDeletion),
-            (PendingDeletion, ours(), MARKED, Finish, Finish, CancelDeletion, CancelDeletion),
-            (PendingReplicaDeletion, none(), NOTHING, Finish, Finish, CancelDeletion, CancelDeletion),
+            // A read is not believed that says that nothing is to be done.
+            (Disabled, none(), NOTHING, MakeSure, ScheduleDeletion, others, Enable),
+            (Disabled, none(), TAKEN, Finish, ScheduleDeletion, others, Enable),
+            (Enabled, none(), TAKEN, Write, Write, Finish, Finish),
+            (Disabled, unreadable(), NOTHING, MakeSure, ScheduleDeletion, others, Enable),
+            (Disabled, ours(), NOTHING, MakeSure, ScheduleDeletion, Enable, Enable),
+            (Disabled, none(), CANCELLED, MakeSure, ScheduleDeletion, StayDisabled, Enable),
+            (Disabled, ours(), CANCELLED, MakeSure, ScheduleDeletion, Enable, Enable),
+            (PendingDeletion, none(), NOTHING, MakeSure, MakeSure, CancelDeletion, CancelDeletion),
+            (PendingDeletion, none(), TAKEN, Finish, Finish, CancelDeletion, CancelDeletion),
+            (PendingDeletion, ours(), MARKED, MakeSure, MakeSure, CancelDeletion, CancelDeletion),
+            (PendingReplicaDeletion, none(), NOTHING, MakeSure, MakeSure, CancelDeletion, CancelDeletion),
             (PendingImport, none(), NOTHING, no_material, ScheduleDeletion, no_material, no_material),
             (Creating, none(), NOTHING, busy, busy, busy, busy),
             (Updating, none(), NOTHING, busy, busy, busy, busy),
@@ -268,7 +289,7 @@ mod tests {
             (
                 KeyState::Disabled,
                 &denied,
-                others("its tags cannot be read: denied"),
+                Standing::NotKnown("its tags cannot be read: denied".to_owned()),
             ),
             (KeyState::PendingDeletion, &ours, by_us.clone()),
             (KeyState::PendingReplicaDeletion, &ours, by_us),
@@ -350,8 +371,11 @@ mod tests {
                                 (mark, so_far.marked) = (Mark::Ours(String::new()), true);
                             }
                             Step::Unmark => (mark, so_far.unmarked) = (Mark::None, true),
-                            Step::Disable => now = KeyState::Disabled,
-                            Step::ScheduleDeletion => now = KeyState::PendingDeletion,
+                            Step::Disable => (now, so_far.taken) = (KeyState::Disabled, true),
+                            Step::ScheduleDeletion => {
+                                (now, so_far.taken) = (KeyState::PendingDeletion, true);
+                            }
+                            Step::MakeSure => so_far.taken = true,
                             Step::CancelDeletion => {
                                 (now, so_far.cancelled) = (KeyState::Disabled, true);
                             }

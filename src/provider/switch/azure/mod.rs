@@ -75,7 +75,7 @@ fn described(seen: &Seen, deleted: Option<&DeletedKey>) -> KeyStatus {
                 ));
             }
             notes.extend(outside_its_dates(versions));
-            notes.extend(new_beside_ours(versions));
+            notes.extend(enabled_beside_ours(versions));
             if state_of(versions) == KeyState::Disabled && !others(versions).is_empty() {
                 notes.push(not_ours(versions));
             }
@@ -123,15 +123,22 @@ fn outside_its_dates(versions: &[KeyVersion]) -> Option<String> {
     ))
 }
 
-/// A rotation while the key is taken away leaves a version that can be used.
-fn new_beside_ours(versions: &[KeyVersion]) -> Option<String> {
-    let newest = versions.last().filter(|one| one.enabled)?;
-    versions.iter().any(is_ours).then(|| {
-        format!(
-            "The version {} is enabled, while this provider has disabled others. To disable it too, run `key disable` again.",
-            short(newest)
-        )
-    })
+/// A disable that stopped half-way leaves versions that can be used, and so does a rotation while the key is taken away.
+fn enabled_beside_ours(versions: &[KeyVersion]) -> Option<String> {
+    let enabled: Vec<String> = versions
+        .iter()
+        .filter(|one| one.enabled)
+        .map(short)
+        .collect();
+    let which = match enabled.as_slice() {
+        _ if !versions.iter().any(is_ours) => return None,
+        [] => return None,
+        [one] => format!("The version {one} is"),
+        many => format!("The versions {} are", many.join(", ")),
+    };
+    Some(format!(
+        "{which} enabled, while this provider has disabled others. To disable it too, run `key disable` again."
+    ))
 }
 
 /// Since when this switch has disabled a version.
@@ -486,6 +493,7 @@ impl Work<'_> {
             state: status.state,
             deletion_date: status.deletion_date,
             versions: status.versions,
+            way_back: status.way_back,
             complete,
             notes,
         }

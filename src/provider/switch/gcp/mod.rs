@@ -64,14 +64,34 @@ pub async fn status(cloud: &Gcp, name: &CryptoKeyName) -> Result<KeyStatus, GcpE
         )),
         _ => None,
     };
+    let still_enabled = enabled_beside(&own, &versions);
     Ok(KeyStatus {
         way_back: way_back(own.len(), others.len()),
         state,
         deletion_date,
         disabled_since: (!own.is_empty()).then(|| when(&key)),
         versions: listed(&key, &versions),
-        notes: note.into_iter().collect(),
+        notes: note.into_iter().chain(still_enabled).collect(),
     })
+}
+
+/// A disable that stopped half-way leaves versions that can be used, and so does a rotation since.
+fn enabled_beside(own: &[&CryptoKeyVersion], versions: &[CryptoKeyVersion]) -> Option<String> {
+    let enabled: Vec<&str> = versions
+        .iter()
+        .filter(|one| one.state == VersionState::Enabled)
+        .map(|one| one.number.as_str())
+        .collect();
+    let which = match enabled.as_slice() {
+        _ if own.is_empty() => return None,
+        [] => return None,
+        [one] => format!("Version {one} is"),
+        many => format!("The versions {} are", many.join(", ")),
+    };
+    Some(format!(
+        "{which} enabled, while this provider has disabled others: what was encrypted with an enabled version can be read. To disable it too, run \
+         `key disable` again."
+    ))
 }
 
 /// What a restore would come to: it gives back what is our own, and nothing else.
@@ -143,6 +163,14 @@ fn in_words(versions: &[&CryptoKeyVersion]) -> String {
 
 /// A restore of these versions will need more.
 fn not_ours(versions: &[&CryptoKeyVersion], memory: &Memory) -> String {
+    if let Memory::Unreadable(_) = memory {
+        return format!(
+            "Whether this provider disabled {} is not known ({}, which this version cannot read). Find out who did and why (Cloud Audit Logs, \
+             UpdateCryptoKeyVersion). To enable every version whoever disabled it, restore the key with {ANYWAY}.",
+            in_words(versions),
+            who(memory)
+        );
+    }
     format!(
         "This provider did not disable {} ({}). Find out who did and why (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every \
          version, restore the key with {ANYWAY}.",
@@ -272,9 +300,12 @@ pub async fn carry_out(
             Step::Finish => return Ok(work.finished(&key, &versions, true)),
             Step::StayDisabled => return Ok(work.finished(&key, &versions, false)),
             Step::RefuseDisabledByOthers => {
+                let whose = match memory(&key) {
+                    Memory::Unreadable(_) => "whether this provider disabled it is not known",
+                    _ => "this provider did not disable it",
+                };
                 let why = format!(
-                    "{name} has no enabled primary version, and this provider did not disable it ({}). The one who did may have had a \
-                     reason.\n\nFind out who it was (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use \
+                    "{name} has no enabled primary version, and {whose} ({}). The one who did may have had a reason.\n\nFind out who it was (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use \
                      {ANYWAY}.",
                     who(&memory(&key))
                 );
@@ -500,7 +531,7 @@ impl Work<'_> {
             .filter(|one| one.state == VersionState::Destroyed)
             .map(|one| one.number.as_str())
             .collect();
-        let (_, others) = taken_by(key, versions);
+        let (own, others) = taken_by(key, versions);
         // Who takes a key away learns now what a restore will leave.
         if (self.record.done.is_empty() || !is_taking) && !others.is_empty() {
             notes.push(match is_taking {
@@ -522,6 +553,7 @@ impl Work<'_> {
             changed: !self.record.done.is_empty(),
             state,
             deletion_date,
+            way_back: way_back(own.len(), others.len()),
             versions: listed(key, versions),
             complete,
             notes,
