@@ -174,7 +174,7 @@ fn key_already_set(
              Databricks would refuse the request in the middle of the apply.",
         )
         .remedy(
-            Remedy::hint(Hint::KeepStorage(attached.clone())).and_say(format!(
+            Remedy::hint(Hint::KeepStorage(attached.clone())).followed_by(import_instead(attached, wanted)).and_say(format!(
                 "To renew the key material, turn on automatic rotation of the same {}, and Databricks needs no change. To use another storage \
                  key, create a new workspace.",
                 match workspace.own_cloud() {
@@ -184,6 +184,19 @@ fn key_already_set(
             )),
         );
     Some(finding)
+}
+
+/// A state that has lost the attached key configuration plans another one of the same key.
+fn import_instead(attached: &KeyConfigurationId, wanted: Option<&KeyConfigurationId>) -> Remedy {
+    match wanted {
+        Some(_) => Remedy::default(),
+        None => Remedy::say(
+            "If the state has lost the attached key configuration, import it instead of creating another one:",
+        )
+        .paste(format!(
+            "import {{\n  to = dbxcmk_key_configuration.…\n  id = \"{attached}\"\n}}"
+        )),
+    }
 }
 
 fn other_cloud(workspace: &WorkspaceFacts) -> Option<Finding> {

@@ -11,7 +11,7 @@ mod catalog;
 pub mod gcp;
 mod remedy;
 
-pub use catalog::{Id, Silence, Silenced};
+pub use catalog::{Id, Silence, Silenced, Weight};
 pub use remedy::{Hint, Remedy};
 
 use crate::vocabulary::Key;

@@ -19,6 +19,16 @@ pub fn whole_days(duration: &str) -> Option<u64> {
     (days.fract() == 0.0 && days <= 1000.0).then_some(days as u64)
 }
 
+/// A time as the services of Google show it (RFC 3339, with up to nine digits of a second), in whole seconds. Anything else stays as it is.
+pub fn whole_seconds(time: &str) -> String {
+    match time.strip_suffix('Z').and_then(|time| time.split_once('.')) {
+        Some((seconds, rest)) if rest.bytes().all(|one| one.is_ascii_digit()) => {
+            format!("{seconds}Z")
+        }
+        _ => time.to_owned(),
+    }
+}
+
 /// Text that is not the name that was expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}{hint}")]
@@ -303,6 +313,18 @@ mod tests {
     use super::*;
 
     /// Each row: a text, and what it is or what is said of it.
+    #[test]
+    fn times_are_for_people() {
+        for (time, shown) in [
+            ("2026-12-30T17:06:56.072332195Z", "2026-12-30T17:06:56Z"),
+            ("2026-12-30T17:06:56Z", "2026-12-30T17:06:56Z"),
+            ("2026-12-30T17:06:56.5+01:00", "2026-12-30T17:06:56.5+01:00"),
+            ("soon.", "soon."),
+        ] {
+            assert_eq!(whole_seconds(time), shown);
+        }
+    }
+
     #[test]
     fn keys_have_a_form() {
         let good = "projects/acme-prod/locations/us-east4/keyRings/lake_1/cryptoKeys/house-2";

@@ -255,6 +255,18 @@ mod the_account {
             "{}",
             error.detail
         );
+        // Neither does an enabled key serve that lets Databricks do nothing.
+        let stage = ready();
+        settling(&stage, "3s");
+        let key = key_of(&stage);
+        let run = std::thread::scope(|scope| {
+            let apply = scope.spawn(|| stage.workdir.failed_apply());
+            assert!(stage.sandbox.has_answered("PATCH /workspaces/"));
+            stage.kms.put_policy(&key, &policy(&key, &[]));
+            apply.join().unwrap()
+        });
+        run.error("A key lost its access rules while the workspace was taking it");
+        run.error("The key policy does not let Databricks use the key for workspace storage");
     }
 
     /// A key of which nothing is known is not a good one, whether or not something is about to change.
@@ -644,6 +656,20 @@ mod the_account {
             .workdir
             .refused_plan()
             .error("The workspace is bound twice");
+        // Also where both want the same, whoever of them is new.
+        let equal = binding("one", "one").replace("\"prod\"", "\"second\"");
+        stage.workdir.write("main.tf", &format!("{text}{equal}"));
+        let run = stage.workdir.refused_plan();
+        run.error("The workspace is bound twice");
+        // Two that are in the state and agree do not stop what else is to be done.
+        let id = WORKSPACE.to_string();
+        let imported = ["import", "dbxcmk_workspace_binding.second", &id];
+        assert!(stage.workdir.run(&imported).success);
+        let run = stage.workdir.run(&["plan", "-json"]);
+        assert!(run.success, "{}", run.shown());
+        run.warning(&format!("The workspace is bound twice: {id}"));
+        let forget = ["state", "rm", "dbxcmk_workspace_binding.second"];
+        assert!(stage.workdir.run(&forget).success);
         // And to be replaced is no second binding.
         stage.workdir.write("main.tf", &text);
         let run = stage
@@ -738,6 +764,15 @@ mod the_account {
             .with(|world| world.now.workspaces.remove(&WORKSPACE));
         let plan = stage.workdir.plan();
         plan.run.warning("The workspace no longer exists");
+        // No key stays attached to what is gone.
+        let text = std::fs::read_to_string(stage.workdir.path().join("main.tf")).unwrap();
+        let (without, _) = text
+            .split_once("resource \"dbxcmk_workspace_binding\"")
+            .unwrap();
+        stage.workdir.write("main.tf", without);
+        let shown = stage.workdir.plan().run.shown();
+        assert!(!shown.contains("stay attached"), "{shown}");
+        stage.workdir.write("main.tf", &text);
         stage.workdir.destroy();
         // Once Terraform has forgotten it, a wrong number and a deleted workspace look alike: the text speaks of both.
         let run = stage.workdir.refused_plan();

@@ -480,6 +480,17 @@ mod faults {
         assert_ne!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.configurations().len(), 1);
         stage.workdir.empty_plan();
+        // What a plan has noted that nobody applied makes no second one of what the state has lost.
+        let policy = format!(
+            "\nresource \"dbxcmk_key_policy\" \"p\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+        );
+        let refers = text.replace(&format!("\"{key}\""), "dbxcmk_key_policy.p.aws.key_arn");
+        stage.configure(&format!("{policy}{refers}"));
+        stage.workdir.apply();
+        stage.workdir.plan_with(&[&format!("-replace={ADDRESS}")]);
+        assert!(stage.workdir.run(&["state", "rm", ADDRESS]).success);
+        stage.workdir.apply();
+        assert_eq!(stage.configurations().len(), 1);
     }
 
     #[test]

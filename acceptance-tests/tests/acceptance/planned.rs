@@ -76,6 +76,20 @@ fn the_only_planned_configuration_is_judged() {
     assert_eq!(stage.configurations().len(), 0);
 }
 
+/// A workspace that is not known yet is not examined, and the plan says so.
+#[test]
+fn a_workspace_that_is_known_later_is_said() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let all = format!("{}{}", configuration("one", &quoted(&key)), binding("one"));
+    let later = "\nresource \"terraform_data\" \"w\" {\n  input = \"1\"\n}\n";
+    let named = format!("workspace_id                 = \"{WORKSPACE}\"");
+    let unknown = "workspace_id = terraform_data.w.output";
+    stage.configure(&format!("{}{later}", all.replace(&named, unknown)));
+    let warning = stage.workdir.plan().run.warning(LATER).detail.clone();
+    assert!(warning.contains("`workspace_id` is"), "{warning}");
+}
+
 /// So is its region.
 #[test]
 fn a_planned_configuration_in_another_region_is_refused() {

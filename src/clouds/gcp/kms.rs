@@ -11,7 +11,7 @@ use super::errors::GcpError;
 use super::policies::IamPolicy;
 use crate::network::Pages;
 use crate::preflight::gcp::{CryptoKey, CryptoKeyVersion, VersionState};
-use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber};
+use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, whole_seconds};
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -70,7 +70,7 @@ impl TryFrom<RawVersion> for CryptoKeyVersion {
         Ok(Self {
             number: number.to_owned(),
             state: VersionState::from(raw.state.as_str()),
-            destroy_time: raw.destroy_time,
+            destroy_time: raw.destroy_time.as_deref().map(whole_seconds),
         })
     }
 }
@@ -130,7 +130,7 @@ impl Gcp {
             protection_level: raw.version_template.protection_level,
             primary: raw.primary.map(CryptoKeyVersion::try_from).transpose()?,
             rotation_period: raw.rotation_period,
-            next_rotation_time: raw.next_rotation_time,
+            next_rotation_time: raw.next_rotation_time.as_deref().map(whole_seconds),
             allows_no_reason: raw
                 .key_access_justifications_policy
                 .is_some_and(|policy| policy.allowed_access_reasons.is_empty()),

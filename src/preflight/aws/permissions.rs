@@ -116,10 +116,12 @@ impl PurposeCase<'_> {
                         }
                         let stranger =
                             request(self.user, action, &self.facts.arn, &AccountId::nobody());
+                        let open = evaluate(self.policy, &stranger);
                         if matches!(self.user, User::Databricks(_))
-                            && evaluate(self.policy, &stranger).verdict == Verdict::Allowed
+                            && open.verdict == Verdict::Allowed
                         {
-                            tally.for_anybody.extend(decision.statements);
+                            // Not those that check for which account it calls.
+                            tally.for_anybody.extend(open.statements);
                         }
                     }
                     Verdict::DeniedExplicitly => {

@@ -99,6 +99,30 @@ fn the_older_documentation_works_with_a_warning() -> Outcome {
     Ok(())
 }
 
+/// The statement that checks nothing is named, and not those beside it that do.
+#[test]
+fn who_checks_the_account_is_not_accused() -> Outcome {
+    let mut statements = documented()?;
+    statements.push(
+        r#"{"Sid":"Any","Effect":"Allow","Principal":"*","Action":"kms:Decrypt","Resource":"*"}"#
+            .to_owned(),
+    );
+    let found = judge(&facts(&statements)?, &question()?);
+    let open: Vec<&Finding> = found
+        .iter()
+        .filter(|one| one.id == Id::PolicyAnyDatabricksAccount)
+        .collect();
+    assert!(
+        open.len() == 2
+            && open
+                .iter()
+                .all(|one| one.found.contains(", \"Any\" allows Databricks")),
+        "{}",
+        read(&found)
+    );
+    Ok(())
+}
+
 #[test]
 fn a_deny_names_its_statement_and_the_way_out() -> Outcome {
     let mut statements = documented()?;

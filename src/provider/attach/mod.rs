@@ -17,6 +17,7 @@ use super::keys::Case;
 use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
 use super::shared::AsOf;
 use super::waiting::{Deadline, Pause, pause};
+use crate::preflight::{Finding, Weight};
 use crate::vocabulary::{Key, KeyState};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -246,6 +247,8 @@ enum End {
     Failed,
     /// A key that can no longer be used.
     KeyLost(Box<Case>, KeyState),
+    /// Keys whose access rules do not let Databricks use them any more.
+    AccessLost(Vec<Key>),
     /// Time is over.
     TimedOut,
     /// Terraform wants to stop.
@@ -278,6 +281,21 @@ async fn see_keys(client: &Client, keys: &[Case], earliest: Instant) -> KeysSeen
         }
     }
     seen
+}
+
+/// The keys that certainly do not let Databricks use them now, by reads that begin now.
+async fn without_access(client: &Client, keys: &[Case]) -> Vec<Key> {
+    let mut lost = Vec::new();
+    for case in keys {
+        client.keys().forget(case);
+        let findings = client.keys().examine(std::slice::from_ref(case)).await;
+        // What cannot be read is not lost.
+        let is_lost = |one: &Finding| one.id.weight() == Weight::Error;
+        if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {
+            lost.push(case.key());
+        }
+    }
+    lost
 }
 
 /// When a read of the keys must have begun: while they settle, reads are shared; what is said at the end rests on a read after the end.
@@ -387,7 +405,14 @@ async fn settled<P: Platform>(
                 if !keys.unread.is_empty() {
                     cx.warn(keys_unread(platform, &keys.unread));
                 }
-                return Ok(now);
+                let lost = match hold.is_zero() {
+                    true => Vec::new(),
+                    false => without_access(cx.client(), &orders.keys).await,
+                };
+                match lost.is_empty() {
+                    true => return Ok(now),
+                    false => End::AccessLost(lost),
+                }
             }
             Next::Again(wait) => match (pause(wait, cx.stop()).await, watch.arrived()) {
                 (Pause::Over, _) => continue,
@@ -403,7 +428,10 @@ async fn settled<P: Platform>(
             Next::Failed => End::Failed,
             Next::TimedOut | Next::Unseen => End::TimedOut,
         };
-        let is_about_the_key = matches!(end, End::Undone | End::Failed | End::KeyLost(..));
+        let is_about_the_key = matches!(
+            end,
+            End::Undone | End::Failed | End::KeyLost(..) | End::AccessLost(_)
+        );
         let ended = not_attached(platform, &now, &end, orders, watch.arrived(), at);
         return Err(Failure::new(ended, &now, is_about_the_key));
     }
@@ -499,6 +527,17 @@ fn not_attached<P: Platform>(
                 case.enabling(state).text(|hint| Some(in_hcl(hint)))
             ),
         ),
+        End::AccessLost(keys) => {
+            let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            (
+                "A key lost its access rules while the workspace was taking it".to_owned(),
+                format!(
+                    "The access rules of {} do not let Databricks use the key any more, so the workspace loses access to its data when the cached \
+                     data keys expire. What the proof finds now is shown below. Restore the access, then apply again.",
+                    names.join(" and ")
+                ),
+            )
+        }
         End::TimedOut => (
             "The workspace did not show the keys in time".to_owned(),
             "Databricks accepted the request and may still carry it out. Plan again: if the workspace has the keys by then, the plan shows no \

@@ -48,7 +48,7 @@ pub fn arm(summary: &str, workspace: &WorkspaceResourceId, error: &AzureError) -
         ),
         AzureError::NotFound(message) => format!(
             "Azure has no workspace {workspace}. It says: \"{message}\".\n\nCheck the resource ID: `azurerm_databricks_workspace.….id`, or\n\n  \
-             az databricks workspace list --query \"[].id\""
+             az databricks workspace list --query \"[].id\"\n\nIf the workspace was deleted, remove the resources that name it from the configuration."
         ),
         other => common(other),
     };

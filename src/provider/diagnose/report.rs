@@ -46,8 +46,11 @@ impl Reporter {
             if finding.is_advice() && (stage == Stage::Apply || refused) {
                 continue;
             }
-            let is_new =
-                run.is_first_report(format!("{} {is_error} {}", finding.id, finding.found));
+            // The same can be found for several purposes, which the summary names.
+            let is_new = run.is_first_report(format!(
+                "{} {is_error} {} {}",
+                finding.id, finding.summary, finding.found
+            ));
             let softened = !self.enforces && is_error;
             if softened {
                 finding.severity = preflight::Severity::Warning;
@@ -228,4 +231,30 @@ fn granting(
         "Grant it with the `dbxcmk_key_policy` of the key{cases}:\n\n  gcp = {{\n    {}\n  }}\n\nOr run:",
         lines.join("\n    ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tfplugin::bridge::Attr;
+
+    /// What is found for two purposes alike is said of both, and of each once.
+    #[test]
+    fn each_purpose_is_said() {
+        let (reporter, run) = (Reporter::new(&Config::default()), RunMemory::default());
+        let finding = |case: &str| {
+            Id::PolicyUndetermined
+                .error(preflight::Subject::Key)
+                .summary(format!("It cannot be proven for {case}"))
+                .found("It depends on aws:SourceIp.")
+        };
+        let both = || vec![finding("managed services"), finding("workspace storage")];
+        let report = || reporter.report(&run, both(), &Attr::Null, Stage::Plan, |_| "id");
+        let (first, second) = (report(), report());
+        let full = |all: Diagnostics| {
+            let in_full = |one: &Diagnostic| !one.detail.contains("another resource");
+            all.into_iter().filter(in_full).count()
+        };
+        assert_eq!((full(first), full(second)), (2, 0));
+    }
 }

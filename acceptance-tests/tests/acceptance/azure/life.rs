@@ -393,6 +393,16 @@ fn managed_services_alone_need_one_call() {
     let run = stage.workdir.destroy();
     run.warning("The keys stay attached to the workspace");
     assert_eq!(stage.arm_versions(), [VERSION, "", ""]);
+    // Nor does one stay attached to a workspace that is gone.
+    stage.workdir.apply();
+    stage.azure(|azure| azure.workspaces.clear());
+    let all = managed_services(&key_id(OWN_VAULT));
+    let (without, _) = all
+        .split_once("resource \"dbxcmk_workspace_binding\"")
+        .unwrap();
+    stage.configure_azure(without);
+    let shown = stage.workdir.plan().run.shown();
+    assert!(!shown.contains("stay attached"), "{shown}");
 }
 
 /// Two bindings of one workspace are refused, however they write its id.

@@ -39,7 +39,6 @@ fn there<'a>(
     is_own: impl Fn(&str) -> bool,
 ) -> There {
     let journal = Journal::here();
-    let is_own = |id: &str| is_own(id) || journal.is_own(request, id);
     let equal: Vec<KeyConfiguration> = all
         .filter(|one| new.matches(one) && !is_own(&one.customer_managed_key_id))
         .cloned()
@@ -78,11 +77,18 @@ pub fn announce<'a>(
         .map(|one| one.customer_managed_key_id.clone())
         .collect();
     let request = request(account, new)?;
-    // One that is replaced by an equal one is still there when the new one is created first, and the run that applies this plan is
-    // not told whose it is.
-    Journal::here().own(&request, own);
+    let journal = Journal::here();
+    // A plan in which Terraform has objects read knows whose they are. What an earlier plan has noted may not be in the state any more.
+    let knows = client.keys().shares().reads();
+    match own.is_empty() {
+        // One that is replaced by an equal one is still there when the new one is created first, and the run that applies this plan is
+        // not told whose it is.
+        false => journal.own(&request, own),
+        true if knows => journal.disown(&request),
+        true => {}
+    }
     match there(all, new, &request, |id| {
-        client.run().is_managed_configuration(id)
+        client.run().is_managed_configuration(id) || !knows && journal.is_own(&request, id)
     }) {
         There::Nothing => Ok(None),
         There::LeftBehind(one, answered) => {
@@ -120,8 +126,9 @@ pub async fn make(
         .configurations_before(account, |one| new.matches(one))
         .await
         .map_err(|error| failed(&error))?;
+    let journal = Journal::here();
     match there(before.iter(), new, &request, |id| {
-        cx.client().run().is_managed_configuration(id)
+        cx.client().run().is_managed_configuration(id) || journal.is_own(&request, id)
     }) {
         There::Nothing => {}
         There::LeftBehind(one, answered) => {
@@ -131,7 +138,6 @@ pub async fn make(
         }
         There::Others(others) => return Err(there_already(new, &others)),
     }
-    let journal = Journal::here();
     let known = before
         .iter()
         .map(|one| one.customer_managed_key_id.clone())

@@ -155,6 +155,11 @@ impl Journal {
         }
     }
 
+    /// Notes that the state has no object that equals `request`.
+    pub fn disown(&self, request: &str) {
+        let _ = doors::files::remove(&self.file(OWN, &self.what(request)));
+    }
+
     /// Whether the state had this object, which equals `request`, when a plan was made.
     pub fn is_own(&self, request: &str, id: &str) -> bool {
         let what = self.what(request);
@@ -280,6 +285,11 @@ mod tests {
         assert_eq!(journal.explains("request", "other", now), None);
         journal.refused(&note);
         assert_eq!(journal.explains("request", "id", now), None);
+        // What a plan has noted of the state ends with the plan that finds it otherwise.
+        journal.own("request", vec!["id".to_owned()]);
+        assert!(journal.is_own("request", "id") && !journal.is_own("another", "id"));
+        journal.disown("request");
+        assert!(!journal.is_own("request", "id"));
         Ok(())
     }
 }

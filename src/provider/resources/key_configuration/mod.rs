@@ -647,11 +647,17 @@ impl Resource for KeyConfigurationResource {
         if id.starts_with("https://") || id.starts_with("/subscriptions/") {
             return azure::import(id);
         }
+        let is_key = id.starts_with("arn:") || id.starts_with("projects/");
         let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {
-            Diagnostic::error(
-                "Not the ID of a key configuration",
-                format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
-            )
+            let why = match is_key {
+                true => format!(
+                    "A dbxcmk_key_configuration is imported by its UUID, and `{id}` is the name of a key. A key can have several key \
+                     configurations. Find the UUID in the account console under Cloud resources > Encryption keys, or with the data source \
+                     `dbxcmk_key_configurations`."
+                ),
+                false => format!("A dbxcmk_key_configuration is imported by its UUID, but {error}."),
+            };
+            Diagnostic::error("Not the ID of a key configuration", why)
         })?;
         Ok(KeyConfigurationModel::named(KeyReference::Configuration(
             id,

@@ -229,6 +229,10 @@ fn refuse_second_binding(
         };
         cx.client().run().claim(thing, claim)
     };
+    let path = match model.is_azure() {
+        true => "azure.workspace_resource_id",
+        false => "workspace_id",
+    };
     let all: Vec<(UseCase, Holding)> = UseCase::ALL.map(|case| (case, held(&case))).into();
     let first = |wanted: Holding| all.iter().find(|(_, held)| *held == wanted);
     let twice = |case: UseCase| {
@@ -252,11 +256,7 @@ fn refuse_second_binding(
             "{detail}\n\nBoth are in the state and agree now. Let Terraform forget one of them:\n\nremoved {{\n  from = \
              dbxcmk_workspace_binding.…\n  lifecycle {{\n    destroy = false\n  }}\n}}"
         );
-        cx.warn(
-            Diagnostic::warning(summary, detail)
-                .about(id)
-                .on("workspace_id"),
-        );
+        cx.warn(Diagnostic::warning(summary, detail).about(id).on(path));
     }
     Ok(())
 }
@@ -396,7 +396,9 @@ impl Resource for WorkspaceBindingResource {
         change: &Change<WorkspaceBindingModel>,
         plan: &mut Plan<WorkspaceBindingModel>,
     ) -> Result<(), Unfinished> {
-        recall_former(cx, plan.model.name())?;
+        if !cx.client().run().has_vanished(plan.model.name()) {
+            recall_former(cx, plan.model.name())?;
+        }
         match plan.model.is_azure() {
             true => azure::plan(cx, change, plan).await,
             false => account::plan(cx, change, plan).await,
@@ -418,10 +420,17 @@ impl Resource for WorkspaceBindingResource {
             })
             .collect();
         let workspace = state.name();
-        recall_former(cx, workspace)?;
-        if cx.client().run().has_vanished(workspace) {
+        // Terraform plans the end of a resource without a block before it reads it.
+        let is_gone = cx.client().run().has_vanished(workspace)
+            || match state.is_azure() {
+                true => azure::is_gone(cx.client(), state).await,
+                false => account::is_gone(cx.client(), state).await,
+            };
+        // It has no data that a key could keep away.
+        if is_gone {
             return Ok(());
         }
+        recall_former(cx, workspace)?;
         cx.warn(
             Diagnostic::warning(
                 "The keys stay attached to the workspace",

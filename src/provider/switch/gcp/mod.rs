@@ -165,14 +165,14 @@ fn in_words(versions: &[&CryptoKeyVersion]) -> String {
 fn not_ours(versions: &[&CryptoKeyVersion], memory: &Memory) -> String {
     if let Memory::Unreadable(_) = memory {
         return format!(
-            "Whether this provider disabled {} is not known ({}, which this version cannot read). Find out who did and why (Cloud Audit Logs, \
+            "Whether this provider disabled {} is not known: {}, which this version cannot read. Find out who did and why (Cloud Audit Logs, \
              UpdateCryptoKeyVersion). To enable every version whoever disabled it, restore the key with {ANYWAY}.",
             in_words(versions),
             who(memory)
         );
     }
     format!(
-        "This provider did not disable {} ({}). Find out who did and why (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every \
+        "This provider did not disable {}: {}. Find out who did and why (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every \
          version, restore the key with {ANYWAY}.",
         in_words(versions),
         who(memory)
@@ -330,9 +330,9 @@ pub async fn carry_out(
 /// Who disabled the versions, as far as the label says.
 fn who(memory: &Memory) -> String {
     match memory {
-        Memory::Unreadable(label) => format!("its label `{BEFORE}` is `{label}`"),
-        Memory::Known(_) => format!("its label `{BEFORE}` says that it was so before"),
-        Memory::None => format!("it has no label `{BEFORE}`"),
+        Memory::Unreadable(label) => format!("the label `{BEFORE}` of the key is `{label}`"),
+        Memory::Known(_) => format!("the label `{BEFORE}` of the key says that it was so before"),
+        Memory::None => format!("the key has no label `{BEFORE}`"),
     }
 }
 

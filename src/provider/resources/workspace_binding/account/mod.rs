@@ -264,12 +264,19 @@ pub(super) async fn plan(
             return Err(cannot_detach(case, &before.to_string()).into());
         }
     }
-    let Attr::Known(id) = plan.model.workspace_id else {
-        return Ok(());
-    };
+    // A binding that moves to another workspace is planned once more, as a new one. What changes quietly has its workspace all the same.
+    if let Attr::Known(id) = plan.model.workspace_id
+        && (prior.is_some() || change.prior.is_none())
+    {
+        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
+    }
     if change.quiet {
         return Ok(());
     }
+    let Attr::Known(id) = plan.model.workspace_id else {
+        client.warn_of_later_proof(cx, &[("workspace_id", true)]);
+        return Ok(());
+    };
     let account = match client.account().await {
         Ok(account) => account,
         Err(Unavailable::NotYetKnown(unknown)) => {
@@ -278,10 +285,6 @@ pub(super) async fn plan(
         }
         Err(reason) => return Err(reason.into()),
     };
-    // A binding that moves to another workspace is planned once more, as a new one.
-    if prior.is_some() || change.prior.is_none() {
-        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
-    }
     let now = match required(account, id, client.reads().workspace(account, id).await) {
         Ok(now) => now,
         Err(_) if client.run().has_vanished(&id.to_string()) => {
@@ -327,6 +330,14 @@ pub(super) async fn plan(
         Stage::Plan,
         place,
     )?)
+}
+
+/// Whether the account certainly does not have the workspace any more.
+pub(super) async fn is_gone(client: &Client, state: &WorkspaceBindingModel) -> bool {
+    let (Attr::Known(id), Ok(account)) = (&state.workspace_id, client.account().await) else {
+        return false;
+    };
+    matches!(client.reads().workspace(account, *id).await, Ok(None))
 }
 
 pub(super) async fn read(

@@ -313,6 +313,12 @@ pub(super) async fn plan(
         };
     let prior = change.prior.as_ref().filter(same_workspace);
     let resets_storage = refuse_or_warn_removal(cx, prior, &plan.model)?;
+    // What changes quietly has its workspace all the same.
+    if let Some((_, id)) = azure_of(&plan.model)
+        && (prior.is_some() || change.prior.is_none())
+    {
+        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
+    }
     if change.quiet {
         return Ok(());
     }
@@ -324,9 +330,6 @@ pub(super) async fn plan(
     if !azure.is_known() {
         client.warn_of_unknown_clouds(cx);
         return Err(later(Diagnostics::new()));
-    }
-    if prior.is_some() || change.prior.is_none() {
-        refuse_second_binding(cx, &id.to_string(), &plan.model, prior.is_none())?;
     }
     let now = match azure.workspace_for_plan(&id).await {
         Ok(now) => now,
@@ -409,6 +412,18 @@ fn refuse_or_warn_removal(
         );
     }
     Ok(resets)
+}
+
+/// Whether Azure certainly does not have the workspace any more.
+pub(super) async fn is_gone(client: &Client, state: &WorkspaceBindingModel) -> bool {
+    let azure = client.keys().azure();
+    match azure_of(state) {
+        Some((_, id)) if azure.is_known() => {
+            let found = azure.workspace_for_plan(id).await;
+            matches!(found, Err(AzureError::NotFound(_)))
+        }
+        _ => false,
+    }
 }
 
 pub(super) async fn read(
