@@ -532,7 +532,7 @@ fn not_attached<P: Platform>(
             (
                 "A key lost its access rules while the workspace was taking it".to_owned(),
                 format!(
-                    "The access rules of {} do not let Databricks use the key any more, so the workspace loses access to its data when the cached \
+                    "The access rules of {} no longer let Databricks use the key, so the workspace loses access to its data when the cached \
                      data keys expire. What the proof finds now is shown below. Restore the access, then apply again.",
                     names.join(" and ")
                 ),

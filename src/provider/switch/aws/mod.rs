@@ -77,7 +77,7 @@ fn not_known(state: &KeyState, why: &str) -> String {
     let (_, did, event) = done_to(state);
     format!(
         "Whether this provider {did} the key is not known ({why}). {READ_TAGS} Or find out who did it (AWS CloudTrail, event {event}). To \
-         enable the key whoever did it, restore it with {ANYWAY}."
+         enable the key all the same, restore it with {ANYWAY}."
     )
 }
 
@@ -508,7 +508,7 @@ impl Work<'_> {
         let detail = match reason {
             Refused::DisabledByOthers if matches!(mark, Mark::Unreadable(_)) => format!(
                 "{key} is disabled, and whether this provider did it is not known ({}).\n\n{READ_TAGS} Or find out who it was (AWS CloudTrail, event \
-                 DisableKey). To enable the key whoever disabled it, use {ANYWAY}.",
+                 DisableKey). To enable the key all the same, use {ANYWAY}.",
                 who(mark)
             ),
             Refused::DisabledByOthers => format!(

@@ -166,7 +166,7 @@ fn not_ours(versions: &[&CryptoKeyVersion], memory: &Memory) -> String {
     if let Memory::Unreadable(_) = memory {
         return format!(
             "Whether this provider disabled {} is not known: {}, which this version cannot read. Find out who did and why (Cloud Audit Logs, \
-             UpdateCryptoKeyVersion). To enable every version whoever disabled it, restore the key with {ANYWAY}.",
+             UpdateCryptoKeyVersion). To enable every version all the same, restore the key with {ANYWAY}.",
             in_words(versions),
             who(memory)
         );
