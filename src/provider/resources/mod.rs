@@ -88,7 +88,7 @@ pub fn refuse_managed_disks(cases: &[UseCase]) -> Option<Diagnostic> {
 fn owner(cx: &Context<Client>, is_new: bool) -> String {
     const OWNER: &str = "owner";
     let left = cx.private::<String>(OWNER).ok().flatten();
-    let owner = left.filter(|_| is_new).unwrap_or_else(|| doors::uuid());
+    let owner = left.filter(|_| is_new).unwrap_or_else(doors::uuid);
     cx.set_private(OWNER, &owner);
     owner
 }

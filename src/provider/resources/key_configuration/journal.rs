@@ -157,7 +157,7 @@ impl Journal {
 
     /// Notes that the state has no object that equals `request`.
     pub fn disown(&self, request: &str) {
-        let _ = doors::files::remove(&self.file(OWN, &self.what(request)));
+        let _ = doors::files::remove(self.file(OWN, &self.what(request)));
     }
 
     /// Whether the state had this object, which equals `request`, when a plan was made.
