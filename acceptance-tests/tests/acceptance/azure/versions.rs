@@ -45,6 +45,17 @@ fn the_versions_that_a_workspace_has_are_judged() {
     let main = resources(OWN_VAULT);
     stage.configure_azure(&main);
     stage.workdir.apply();
+    // The configuration and the binding say the same, once.
+    let once = |run: &Run, word: &str| {
+        let all = run.warnings();
+        let count = all.iter().filter(|one| one.contains(word)).count();
+        assert_eq!(count, 1, "{}", run.shown());
+    };
+    enable(&stage, VERSION, false);
+    let run = stage.workdir.empty_plan();
+    run.warning(DISABLED);
+    once(&run, "disabled");
+    enable(&stage, VERSION, true);
     stage.new_version(OWN_VAULT, SECOND);
     // The one in use is disabled.
     enable(&stage, VERSION, false);
@@ -87,6 +98,7 @@ fn the_versions_that_a_workspace_has_are_judged() {
     stage.change_vault_key(OWN_VAULT, |key| key.deleted = Some(1_900_000_000));
     let run = stage.workdir.empty_plan();
     let warning = run.warning("The key of the workspace \"lakehouse-azure\" is deleted");
+    once(&run, "deleted");
     for words in [
         "purged on 2030-06-15",
         "key restore",

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use tfplugin::deferral::Unfinished;
 
 use super::{KeyConfigurationModel, place, prove_at_plan};
-use crate::preflight::Stage;
-use crate::preflight::azure::Question;
+use crate::preflight::azure::{Question, judge_version};
+use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose;
 use crate::provider::keys::{AzureCase, Case};
 use crate::provider::resources::workspace_binding::same;
-use crate::vocabulary::KeyReference;
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
+use crate::vocabulary::{KeyReference, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -90,8 +90,8 @@ async fn current(client: &Client, key: &VaultKeyId) -> Attr<String> {
     }
     let facts = azure.facts(key, None, None, &[], Stage::Plan).await;
     match facts.key {
-        crate::preflight::Fact::Known(found) => Attr::Known(found.version),
-        crate::preflight::Fact::Unreadable(_) => Attr::Unknown,
+        Fact::Known(found) => Attr::Known(found.version),
+        Fact::Unreadable(_) => Attr::Unknown,
     }
 }
 
@@ -132,8 +132,42 @@ pub(super) async fn plan(
     if change.quiet {
         return Ok(());
     }
-    let case = case(&plan.model, Stage::Plan);
+    let mut case = case(&plan.model, Stage::Plan);
+    if stays && let Some(Case::Azure(one)) = &mut case {
+        ask_for_users(client, one).await;
+    }
     prove_at_plan(cx, &plan.model, case, stays).await
+}
+
+/// Asks about the version that a workspace has, where the key cannot be used: what is said then is what the binding of the workspace says, once.
+async fn ask_for_users(client: &Client, case: &mut AzureCase) {
+    let azure = client.keys().azure();
+    if !azure.is_known() {
+        return;
+    }
+    let facts = azure.facts(&case.key, None, None, &[], Stage::Plan).await;
+    if judge_version(&facts, &case.question).is_empty() {
+        return;
+    }
+    // Who cannot be asked adds nobody, and what the case says itself stays.
+    let users = azure.users(&case.key).await.unwrap_or_default();
+    for user in &users.workspaces {
+        let of_case = |case: &UseCase| user.workspace.key(*case).known().cloned();
+        let mut attached = user.cases.iter().filter_map(of_case);
+        let own = attached.find(|own| match &facts.key {
+            Fact::Known(found) => own.version() == Some(found.version.as_str()),
+            Fact::Unreadable(_) => case
+                .key
+                .version()
+                .is_none_or(|own_version| own.version() == Some(own_version)),
+        });
+        if let Some(own) = own {
+            case.question.used_for = user.workspace.facts().used_for(&own);
+            case.question.workspace = Some(user.workspace.id().clone());
+            case.key = own;
+            return;
+        }
+    }
 }
 
 pub(super) async fn create(
