@@ -50,6 +50,35 @@ pub fn configurations(world: &World, pointer: &str, name: &str) -> BTreeSet<Stri
         .collect()
 }
 
+/// The key configurations of the account that nobody manages and that equal one of these.
+pub fn duplicates(world: &World, managed: &BTreeSet<String>) -> Vec<String> {
+    let what = |one: &Json| {
+        let mut cases: Vec<&str> = one
+            .get("use_cases")
+            .and_then(Json::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+            .collect();
+        cases.sort_unstable();
+        let name = one
+            .pointer("/aws_key_info/key_arn")
+            .or_else(|| one.pointer("/gcp_key_info/kms_key_id"));
+        let volumes = one.pointer("/aws_key_info/reuse_key_for_cluster_volumes");
+        format!("{cases:?} {name:?} {volumes:?}")
+    };
+    let all = &world.now.configurations;
+    let own: BTreeSet<String> = all
+        .iter()
+        .filter(|(id, _)| managed.contains(*id))
+        .map(|(_, one)| what(one))
+        .collect();
+    all.iter()
+        .filter(|(id, one)| !managed.contains(*id) && own.contains(&what(one)))
+        .map(|(id, one)| format!("{id} of {}", what(one)))
+        .collect()
+}
+
 /// The key configuration of a workspace of the account for a use case.
 pub fn attached(world: &mut World, workspace: u64, case: &str) -> Option<String> {
     let workspace = world.workspace(workspace);

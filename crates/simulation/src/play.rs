@@ -654,6 +654,17 @@ impl Stage {
             }
             return;
         }
+        let state = self.state();
+        let configurations = state.objects.iter();
+        let managed: BTreeSet<String> = configurations
+            .filter(|(address, _)| address.starts_with("dbxcmk_key_configuration."))
+            .filter_map(|(_, object)| object.value.get("id").as_str().map(str::to_owned))
+            .collect();
+        let twice = |world: &mut World| platform::duplicates(world, &managed);
+        for one in self.network.services.with(twice) {
+            self.network
+                .wrong(format!("a key configuration was made twice: {one}"));
+        }
         let planned = self.plans(&Options::default(), None).await;
         if planned.has_errors() {
             self.network.wrong("a plan after two applies fails");
