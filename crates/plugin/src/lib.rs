@@ -13,7 +13,7 @@
 //!   the provider becomes a diagnostic.
 //! - Feature `aws_lc_rs` (on) or `ring`: the cryptography of mutual TLS. Terraform's certificates use the curve P-521, which *ring*
 //!   cannot verify: the crate `p521` does it there. Feature `logging` (on): logs as `TF_LOG` asks for them. Feature `testing`: a server
-//!   for tests, without Terraform.
+//!   for tests, without Terraform, and a model of Terraform's core that drives it (`testing::terraform`).
 //! - State stores are the one part of the protocol that is not offered yet.
 //!
 //! `examples/null.rs` has a resource; `examples/shop.rs` has blocks and nested objects, a data source, an ephemeral resource, a list, a
