@@ -289,14 +289,6 @@ impl Other {
             Self::StartsCompute(_) | Self::StopsCompute(_) => None,
         }
     }
-
-    /// Whether keys may be of no use after it.
-    pub fn disturbs(self) -> bool {
-        matches!(
-            self,
-            Self::Disables(_) | Self::ResetsAccess(_) | Self::Rotates(_)
-        )
-    }
 }
 
 /// How the disk of the user is.

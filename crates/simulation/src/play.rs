@@ -75,8 +75,6 @@ struct Stage {
     taken: BTreeMap<usize, KeyState>,
     /// The keys that somebody else has disabled while they were enabled, and nobody has enabled since.
     theirs: BTreeSet<usize>,
-    /// What somebody else has done that keeps a key from being used.
-    is_disturbed: bool,
 }
 
 async fn on_stage(history: &History) -> Outcome {
@@ -106,11 +104,10 @@ async fn on_stage(history: &History) -> Outcome {
         others: platform.others(history.keys),
         taken: BTreeMap::new(),
         theirs: BTreeSet::new(),
-        is_disturbed: false,
     };
     for event in &history.events {
         stage.happens(event).await;
-        stage.look(event).await;
+        stage.look();
         if !network.wrongs().is_empty() {
             break;
         }
@@ -175,9 +172,9 @@ impl Stage {
                     inside.disk.files.insert(file, text.into_bytes());
                 });
             }
-            Event::Plans => drop(self.command(false, None, 0).await),
+            Event::Plans => drop(self.plans(&Options::default(), None).await),
             Event::Applies { end, pause } => drop(self.applies(*end, *pause).await),
-            Event::Destroys => drop(self.command(true, None, 0).await),
+            Event::Destroys => drop(self.destroys().await),
             Event::DisablesKey { key, acknowledges } => self.disables(*key, *acknowledges).await,
             Event::RestoresKey(key) => self.restores(*key).await,
             Event::Other(other) => self.other(*other),
@@ -192,17 +189,16 @@ impl Stage {
         }
     }
 
-    /// `terraform plan`, or `terraform destroy` without its second half.
-    async fn command(&mut self, destroy: bool, end: Option<End>, _: u64) -> Ran {
+    async fn destroys(&mut self) -> Ran {
         let options = Options {
-            destroy,
+            destroy: true,
             ..Options::default()
         };
-        let planned = self.plans(&options, end).await;
-        if !destroy || planned.has_errors() {
+        let planned = self.plans(&options, None).await;
+        if planned.has_errors() {
             return planned;
         }
-        self.carries_out(planned, end).await
+        self.carries_out(planned, None).await
     }
 
     async fn applies(&mut self, end: Option<End>, pause: u64) -> Ran {
@@ -289,7 +285,8 @@ impl Stage {
                 || self.state().objects.values().any(|one| {
                     *one.value.get("force_destroy") == tfplugin::value::Value::Bool(true)
                 });
-        if !is_forced && !self.is_disturbed {
+        // Others act only between commands: what is lost here, this one took.
+        if !is_forced {
             for lost in before.difference(&after) {
                 self.network
                     .wrong(format!("an apply took the key from {lost:?}"));
@@ -420,7 +417,6 @@ impl Stage {
     }
 
     fn other(&mut self, other: Other) {
-        self.is_disturbed |= other.disturbs();
         if let Some(key) = other.key() {
             let before = self.key_state(key);
             match other {
@@ -484,7 +480,6 @@ impl Stage {
         let ran = self.invokes("dbxcmk_disable_key", config).await;
         let after = self.key_state(key);
         if after.versions != before.versions {
-            self.is_disturbed = true;
             if acknowledged != users {
                 self.network.wrong(format!(
                     "key {key} was taken from {users:?}, who were not acknowledged"
@@ -571,7 +566,7 @@ impl Stage {
     }
 
     /// What is somebody else's is as they left it.
-    async fn look(&self, _: &Event) {
+    fn look(&self) {
         let lost = |world: &mut World| self.platform.lost(world, &self.others);
         for one in self.network.services.with(lost) {
             // Who reads a workspace to send it back cannot tell that something of it was left out.
@@ -645,7 +640,7 @@ impl Stage {
             second if !last.has_errors() || !second.has_errors() => second,
             _ => last,
         };
-        self.look(&Event::Plans).await;
+        self.look();
         if last.has_errors() {
             let mut all = last.told.diagnostics.iter();
             if let Some((address, one)) = all.find(|(_, one)| one.severity == Severity::Error) {
