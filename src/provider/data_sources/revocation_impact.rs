@@ -192,8 +192,8 @@ impl DataSource for RevocationImpactDataSource {
             computed(
                 "needed_until",
                 "After a rotation of managed services, Databricks needs the former key for 24 hours. Earliest time at which it is no longer \
-                 needed (RFC 3339); null when no rotation of the last 24 hours is visible. Workspaces that use the key now need it \
-                 without an end: see `workspaces`. Azure shows none: see `not_visible`.",
+                 needed (RFC 3339); null when no rotation of the last 24 hours is visible. Workspaces that use the key now need it as \
+                 long as they have it: see `workspaces`. Always null on Azure: see `not_visible`.",
             ),
             Attribute::nested("needed_by", Nesting::List, former_user).computed().describe(
                 "Workspaces that may have had the key until a rotation of the last 24 hours. The account does not show former keys: a workspace \

@@ -57,7 +57,11 @@ impl Scope {
     }
 
     fn has(&self, key: &Key) -> bool {
-        let is_in = |vault: &String| key.as_str().starts_with(vault);
+        // Key Vault compares names without regard to case.
+        let is_in = |vault: &String| {
+            let start = key.as_str().get(..vault.len());
+            start.is_some_and(|start| start.eq_ignore_ascii_case(vault))
+        };
         *key == self.key || self.vault.as_ref().is_some_and(is_in)
     }
 }
@@ -503,8 +507,10 @@ mod tests {
         shares.leaves(key("k")?, set("a b"));
         assert_eq!(shares.inherited(&at("k")?, &set("b c")), set("b"));
         assert_eq!(shares.inherited(&at("other")?, &set("b c")), set(""));
-        let vault = Scope::whole_vault(key("other")?, "projects/p/".to_owned());
-        assert_eq!(shares.inherited(&vault, &set("b c")), set("b"));
+        for vault in ["projects/p/", "Projects/P/"] {
+            let vault = Scope::whole_vault(key("other")?, vault.to_owned());
+            assert_eq!(shares.inherited(&vault, &set("b c")), set("b"));
+        }
         Ok(())
     }
 }

@@ -68,7 +68,11 @@ impl<'a> Own<'a> {
             .iter()
             .filter(|one| one.is_for(UseCase::ManagedServices));
         Some(Self {
-            oldest: services.clone().filter_map(|one| one.creation_time).min()?,
+            // One without a date may be older than any.
+            oldest: services
+                .clone()
+                .map(|one| one.creation_time.unwrap_or(i64::MIN))
+                .min()?,
             is_for_storage: services.clone().all(|one| one.is_for(UseCase::Storage)),
             ids: own
                 .iter()
@@ -100,7 +104,7 @@ impl<'a> Own<'a> {
 
 /// The workspaces that may need a key because another one took its place less than 24 hours ago: those that have another managed services
 /// key now whose configuration is that new, and that may have had this one. Where the account does not tell a first key from a rotation, it
-/// counts. A workspace that has the key now is not asked: it needs it without an end. `now` in milliseconds since 1970.
+/// counts. A workspace that has the key now is not asked: it needs it as long as it has it. `now` in milliseconds since 1970.
 pub fn former_users(
     key: &Key,
     configurations: &BTreeMap<String, KeyConfiguration>,
@@ -237,6 +241,21 @@ mod tests {
             // The newest key is the former one of nobody.
             assert_eq!(found(KEYS[1], all(), &workspaces)?, [], "{keys:?} {hours}");
         }
+        Ok(())
+    }
+
+    /// A configuration of the key whose date the account does not show may be older than any.
+    #[test]
+    fn a_configuration_without_a_date_counts() -> Result<(), Box<dyn std::error::Error>> {
+        let mut undated = configuration(OWN, KEYS[0], 0, &["MANAGED_SERVICES"]);
+        undated["creation_time"] = Json::Null;
+        let newer = configuration(NEWER, KEYS[1], NOW - HOUR, &["MANAGED_SERVICES"]);
+        let workspace = json!({
+            "workspace_id": 1, "workspace_name": "lakehouse", "aws_region": "eu-central-1",
+            "managed_services_customer_managed_key_id": NEWER,
+        });
+        let found = found(KEYS[0], [undated, newer], &[workspace])?;
+        assert_eq!(found.len(), 1);
         Ok(())
     }
 
