@@ -12,7 +12,9 @@ pub mod simulated;
 #[cfg(test)]
 pub use body::endless;
 pub use body::{LONGEST, NoBody, body};
-pub use http::{Failure, Http, Loss, Wire};
+#[cfg(feature = "simulation")]
+pub use http::Wire;
+pub use http::{Failure, Http, Loss};
 pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
