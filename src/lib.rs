@@ -33,4 +33,5 @@ pub mod simulation {
     pub use crate::provider::{
         AnyKey, Connection, Consent, Dbxcmk, KillSwitch, Manner, Order, Outcome, Stopped,
     };
+    pub use crate::review::{Level, review};
 }

@@ -75,6 +75,10 @@ fn set_state(key: &mut Key, state: &str) {
         .insert("Enabled".to_owned(), json!(state == "Enabled"));
 }
 
+fn is_pending(key: &Key) -> bool {
+    key.metadata.get("KeyState").and_then(Json::as_str) == Some("PendingDeletion")
+}
+
 impl Platform for Aws {
     fn services(&self, keys: usize) -> Services {
         let options = Options {
@@ -192,15 +196,19 @@ impl Platform for Aws {
 
     fn other(&self, world: &mut World, other: Other, others: &mut Others) {
         world.about_to_write();
-        platform::compute(world, &WORKSPACES, other);
+        platform::other_of_workspaces(world, &WORKSPACES, other, |world, key| {
+            platform::configurations(world, "/aws_key_info/key_arn", &arn(key))
+        });
         let Some(number) = other.key() else { return };
         let own = others.0.entry(number).or_default();
         let Some(key) = world.now.keys.get_mut(&place(number)) else {
             return;
         };
         match other {
-            Other::Disables(_) => set_state(key, "Disabled"),
-            Other::Enables(_) => set_state(key, "Enabled"),
+            // KMS refuses both for a key that is to be deleted.
+            Other::Disables(_) if !is_pending(key) => set_state(key, "Disabled"),
+            Other::Enables(_) if !is_pending(key) => set_state(key, "Enabled"),
+            Other::Disables(_) | Other::Enables(_) => {}
             Other::ResetsAccess(_) => key.policy = policy_of(own),
             Other::AddsAccess(_) => {
                 let statement = json!({
@@ -218,7 +226,13 @@ impl Platform for Aws {
             Other::Tags(_) => {
                 key.tags.insert("owner".to_owned(), "security".to_owned());
             }
-            Other::Rotates(_) | Other::StartsCompute(_) | Other::StopsCompute(_) => {}
+            Other::Deletes(_) => set_state(key, "PendingDeletion"),
+            Other::Recovers(_) if is_pending(key) => set_state(key, "Disabled"),
+            Other::Recovers(_)
+            | Other::Rotates(_)
+            | Other::StartsCompute(_)
+            | Other::StopsCompute(_)
+            | Other::Attaches { .. } => {}
         }
     }
 

@@ -10,7 +10,7 @@ use dbxcmk_sandbox::world::World;
 use dbxcmk_sandbox::{Options, Services};
 use serde_json::{Value as Json, json};
 use tfplugin::Boxed;
-use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
+use tfplugin::testing::terraform::{Action, Block, Configuration, Plan, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
@@ -207,6 +207,14 @@ impl Platform for Azure {
                 workspace.has_running_compute = matches!(other, Other::StartsCompute(_));
             }
         }
+        if let Other::Attaches { workspace, key } = other {
+            let id = workspaces().get(workspace).cloned().unwrap_or_default();
+            let version = azure.key(vault(key)).and_then(|key| key.versions.last());
+            let version = version.map(|one| one.name.clone()).unwrap_or_default();
+            if let Some(workspace) = azure.workspaces.get_mut(&id.to_ascii_lowercase()) {
+                azure::attach_services(workspace, vault(key), &version);
+            }
+        }
         let Some(number) = other.key() else { return };
         let own = others.0.entry(number).or_default();
         let name = vault(number);
@@ -251,7 +259,20 @@ impl Platform for Azure {
                     key.versions.push(next);
                 }
             }
-            Other::AddsAccess(_) | Other::StartsCompute(_) | Other::StopsCompute(_) => {}
+            Other::Deletes(_) => {
+                if let Some(key) = azure.key(name) {
+                    key.deleted = Some(1_767_225_600);
+                }
+            }
+            Other::Recovers(_) => {
+                if let Some(key) = azure.key(name) {
+                    key.deleted = None;
+                }
+            }
+            Other::AddsAccess(_)
+            | Other::StartsCompute(_)
+            | Other::StopsCompute(_)
+            | Other::Attaches { .. } => {}
         }
     }
 
@@ -307,17 +328,25 @@ impl Platform for Azure {
         )
     }
 
-    fn state(&self, world: &mut World, key: usize) -> KeyState {
+    fn state(&self, world: &mut World, number: usize) -> KeyState {
         let key = world
             .now
             .azure
-            .key(vault(key))
+            .key(vault(number))
             .map(|key| key.versions.clone());
         let versions = key.unwrap_or_default();
+        let own = world.now.azure.key(vault(number));
+        let is_deleted = own.is_some_and(|key| key.deleted.is_some());
+        let state = |is_enabled: bool| match (is_deleted, is_enabled) {
+            (true, true) => "deleted, enabled",
+            (true, false) => "deleted, disabled",
+            (false, true) => "enabled",
+            (false, false) => "disabled",
+        };
         KeyState {
             versions: versions
                 .iter()
-                .map(|one| if one.enabled { "enabled" } else { "disabled" }.to_owned())
+                .map(|one| state(one.enabled).to_owned())
                 .collect(),
             marks: versions
                 .iter()
@@ -355,6 +384,29 @@ impl Platform for Azure {
         (0..VAULTS.len()).find(|key| {
             let own = key_id(vault(*key)).to_ascii_lowercase();
             used.to_ascii_lowercase().starts_with(&own)
+        })
+    }
+
+    fn import_id(&self, address: &str, value: &Value) -> Option<String> {
+        let azure = value.get("azure");
+        let part = |name: &str| azure.get(name).as_str().map(str::to_owned);
+        match address.split_once('.')?.0 {
+            "dbxcmk_key_configuration" => value.get("id").as_str().map(str::to_owned),
+            "dbxcmk_workspace_binding" => part("workspace_resource_id"),
+            _ => Some(format!(
+                "{},{},{}",
+                part("key_vault_key_id")?,
+                part("vault_resource_id")?,
+                part("workspace_resource_id")?
+            )),
+        }
+    }
+
+    // The identity of the storage account and that of the disk encryption set come with the keys of a workspace.
+    fn makes_identities(&self, plan: &Plan) -> bool {
+        let mut all = plan.changes.iter();
+        all.any(|(address, change)| {
+            address.starts_with("dbxcmk_workspace_binding.") && change.action != Action::NoOp
         })
     }
 

@@ -150,7 +150,9 @@ impl Platform for Google {
 
     fn other(&self, world: &mut World, other: Other, others: &mut Others) {
         world.about_to_write();
-        platform::compute(world, &WORKSPACES, other);
+        platform::other_of_workspaces(world, &WORKSPACES, other, |world, key| {
+            platform::configurations(world, "/gcp_key_info/kms_key_id", &name(key))
+        });
         let Some(number) = other.key() else { return };
         let own = others.0.entry(number).or_default();
         let google = &mut world.now.google;
@@ -198,7 +200,12 @@ impl Platform for Google {
                     key.primary = key.versions.len();
                 }
             }
-            Other::StartsCompute(_) | Other::StopsCompute(_) => {}
+            Other::Deletes(_) => {
+                set("ENABLED", "DESTROY_SCHEDULED");
+                set("DISABLED", "DESTROY_SCHEDULED");
+            }
+            Other::Recovers(_) => set("DESTROY_SCHEDULED", "DISABLED"),
+            Other::StartsCompute(_) | Other::StopsCompute(_) | Other::Attaches { .. } => {}
         }
     }
 

@@ -88,6 +88,13 @@ pub enum Mishap {
     },
     /// A read shows what was true before the last write.
     Behind,
+    /// For some seconds, every read of a key, its access and its users shows what was true before the last write.
+    BehindFor {
+        /// How many.
+        seconds: u64,
+    },
+    /// Every token that was handed out until then has ended.
+    TokensEnd,
     /// A change of a workspace is accepted, and undone without a word.
     Reverts {
         /// How many seconds after its end; 0: it never shows for good.
@@ -274,6 +281,17 @@ pub enum Other {
     StartsCompute(usize),
     /// Stops it.
     StopsCompute(usize),
+    /// Gives a workspace this key for its managed services, past the provider.
+    Attaches {
+        /// Which workspace.
+        workspace: usize,
+        /// Which key.
+        key: usize,
+    },
+    /// Has a key deleted, as far as its service does that at once: it is scheduled, or can be recovered.
+    Deletes(usize),
+    /// Takes that back; the key is then as its service leaves it.
+    Recovers(usize),
 }
 
 impl Other {
@@ -285,8 +303,10 @@ impl Other {
             | Self::ResetsAccess(key)
             | Self::AddsAccess(key)
             | Self::Tags(key)
-            | Self::Rotates(key) => Some(key),
-            Self::StartsCompute(_) | Self::StopsCompute(_) => None,
+            | Self::Rotates(key)
+            | Self::Deletes(key)
+            | Self::Recovers(key) => Some(key),
+            Self::StartsCompute(_) | Self::StopsCompute(_) | Self::Attaches { .. } => None,
         }
     }
 }
@@ -336,9 +356,21 @@ pub enum Event {
         end: Option<End>,
         /// How long lies between the plan and the apply, in seconds.
         pause: u64,
+        /// `-target`: an address.
+        #[serde(default)]
+        target: Option<String>,
+        /// `-replace`: an address.
+        #[serde(default)]
+        replace: Option<String>,
     },
+    /// Two people apply at the same time, each with a state of their own; this is what the second one has written.
+    Together(Written),
     /// `terraform destroy`.
     Destroys,
+    /// `terraform state rm` and `terraform import` of what is at this address.
+    Imports(String),
+    /// The clock of the user jumps, in seconds.
+    Jumps(i64),
     /// The action `dbxcmk_disable_key`.
     DisablesKey {
         /// Which key.
@@ -377,6 +409,7 @@ impl History {
         let mut dice = Dice {
             random: fastrand::Rng::with_seed(seed),
             cases: cloud.cases(),
+            second: None,
         };
         let keys = dice.up_to(2) + 1;
         let mut events = Vec::new();
@@ -399,6 +432,8 @@ impl History {
 struct Dice {
     random: fastrand::Rng,
     cases: &'static [&'static str],
+    /// What the second person has written, who does not change it.
+    second: Option<Written>,
 }
 
 impl Dice {
@@ -497,10 +532,12 @@ impl Dice {
 
     fn event(&mut self, written: &mut Written, keys: usize) -> Event {
         let key = self.up_to(keys - 1);
-        match self.up_to(23) {
+        match self.up_to(27) {
             0..=8 => Event::Applies {
                 end: self.end(),
                 pause: if self.once_in(6) { 3600 } else { 5 },
+                target: self.once_in(8).then(|| self.address(written)).flatten(),
+                replace: self.once_in(12).then(|| self.address(written)).flatten(),
             },
             9..=11 => Event::Plans,
             12..=14 => {
@@ -520,8 +557,67 @@ impl Dice {
                 1 => Disk::IsReadOnly,
                 _ => Disk::Works,
             }),
+            23 | 24 => {
+                let second = match self.second.take() {
+                    Some(second) => second,
+                    None => self.written_by_the_second(written, keys),
+                };
+                self.second = Some(second.clone());
+                Event::Together(second)
+            }
+            25 | 26 => match self.address(written) {
+                Some(address) => Event::Imports(address),
+                None => Event::Plans,
+            },
+            27 => Event::Jumps(self.of(&[-86_400, -600, 600, 86_400]).unwrap_or(600)),
             _ => Event::Plans,
         }
+    }
+
+    /// The address of something that is written.
+    fn address(&mut self, written: &Written) -> Option<String> {
+        let policies = written.policies.iter();
+        let configurations = written.configurations.iter();
+        let bindings = written.bindings.iter();
+        let all: Vec<String> = policies
+            .map(|one| format!("dbxcmk_key_policy.{}", one.name))
+            .chain(configurations.map(|one| format!("dbxcmk_key_configuration.{}", one.name)))
+            .chain(bindings.map(|one| format!("dbxcmk_workspace_binding.{}", one.name)))
+            .collect();
+        self.of(&all)
+    }
+
+    /// What the second person has: access to a key for a part of the use cases, perhaps a key configuration of it, and perhaps the workspace that
+    /// the first one does not bind.
+    fn written_by_the_second(&mut self, first: &Written, keys: usize) -> Written {
+        let mut written = Written::default();
+        let key = self.up_to(keys - 1);
+        let bound: BTreeSet<usize> = first.bindings.iter().map(|one| one.workspace).collect();
+        let free: Vec<usize> = (0..2).filter(|one| !bound.contains(one)).collect();
+        let workspace = self.of(&free);
+        written.policies.push(PolicyBlock {
+            name: format!("second{key}"),
+            key,
+            workspace: workspace.unwrap_or(1),
+            cases: self.cases.iter().copied().collect(),
+            role: true,
+            force: false,
+        });
+        if self.once_in(3) {
+            return written;
+        }
+        written.configurations.push(ConfigurationBlock {
+            name: format!("second{key}"),
+            key,
+            cases: self.cases.iter().copied().collect(),
+            volumes: true,
+            by: By::Policy,
+        });
+        if let Some(workspace) = workspace {
+            let binding = self.binding(&written, workspace);
+            written.bindings.push(binding);
+        }
+        written
     }
 
     fn end(&mut self) -> Option<End> {
@@ -536,7 +632,10 @@ impl Dice {
 
     fn other(&mut self, key: usize) -> Other {
         let workspace = self.up_to(1);
-        match self.up_to(7) {
+        match self.up_to(10) {
+            8 => Other::Attaches { workspace, key },
+            9 => Other::Deletes(key),
+            10 => Other::Recovers(key),
             0 => Other::Disables(key),
             1 => Other::Enables(key),
             2 => Other::ResetsAccess(key),
@@ -644,7 +743,11 @@ impl Dice {
 
     fn mishap(&mut self) -> Mishap {
         let seconds = self.of(&[2, 20, 45, 90]).unwrap_or(2);
-        match self.up_to(15) {
+        match self.up_to(17) {
+            16 => Mishap::BehindFor {
+                seconds: self.of(&[20, 90, 600]).unwrap_or(90),
+            },
+            17 => Mishap::TokensEnd,
             0 => Mishap::NoConnection,
             1 => Mishap::LostRequest,
             2 | 3 => Mishap::LostAnswer,

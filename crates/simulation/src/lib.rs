@@ -5,9 +5,11 @@ mod aws;
 mod azure;
 mod google;
 pub mod history;
+mod listener;
 mod network;
 mod platform;
 mod play;
+mod shown;
 
 mod smaller;
 

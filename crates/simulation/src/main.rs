@@ -41,6 +41,9 @@ struct Arguments {
     /// Ends with the first failure.
     #[arg(long)]
     first: bool,
+    /// A directory that gets the story of each history.
+    #[arg(long)]
+    stories: Option<PathBuf>,
     /// How many failures are shown.
     #[arg(long, default_value_t = 5)]
     show: usize,
@@ -100,6 +103,14 @@ fn main() -> ExitCode {
                     }
                     let history = arguments.history(arguments.seed + number);
                     let outcome = play(&history);
+                    if let Some(directory) = &arguments.stories {
+                        let file = directory.join(format!("{}.txt", history.seed));
+                        if let Err(error) =
+                            doors::files::write(&file, outcome.story.join("\n").as_bytes())
+                        {
+                            println!("{}: {error}", file.display());
+                        }
+                    }
                     played.fetch_add(1, Ordering::Relaxed);
                     requests.fetch_add(outcome.requests, Ordering::Relaxed);
                     let met = u64::try_from(outcome.mishaps).unwrap_or_default();

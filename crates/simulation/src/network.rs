@@ -17,6 +17,7 @@ use reqwest::{Body, Request, Response};
 use serde_json::Value as Json;
 use tfplugin::Boxed;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use crate::history::{End, Mishap};
 use crate::platform::Platform;
@@ -48,6 +49,8 @@ struct Inner {
     met: usize,
     /// Whether a field of a workspace of Azure was another one in an answer.
     mangled_a_workspace: bool,
+    /// Until when reads show what was true before the last write.
+    behind: Option<Instant>,
 }
 
 /// The network, and the services at its other end.
@@ -148,7 +151,13 @@ impl Network {
 
     /// No request meets a mishap from now on.
     pub fn calms(&self) {
-        self.inner().mishaps.clear();
+        let mut inner = self.inner();
+        inner.mishaps.clear();
+        inner.behind = None;
+        self.services.with(|world| {
+            world.now.azure.lateness = 0;
+            world.now.azure.late_reads = 0;
+        });
     }
 
     /// A line of the story.
@@ -203,7 +212,13 @@ impl Network {
             body: body.to_owned(),
         };
         Ok(match mishap {
-            None => (self.serve(asked, None).await, false),
+            None => {
+                // The services of keys are eventually consistent by their own documents; of the account nobody says so.
+                let is_behind = !asked.path.starts_with("/api/2.0/accounts/")
+                    && self.inner().behind.is_some_and(|end| Instant::now() < end);
+                let effect = is_behind.then_some(&Effect::StaleRead);
+                (self.serve(asked, effect).await, false)
+            }
             Some(Mishap::NoConnection) => return Err(Loss::Unreachable),
             Some(Mishap::LostRequest) => return Err(Loss::Broken),
             Some(Mishap::LostAnswer) => {
@@ -260,6 +275,22 @@ impl Network {
                 (answer, false)
             }
             Some(Mishap::Behind) => (self.serve(asked, Some(&Effect::StaleRead)).await, false),
+            Some(Mishap::BehindFor { seconds }) => {
+                self.inner().behind = Some(Instant::now() + Duration::from_secs(*seconds));
+                // Azure's reads are late after a change, and not before it.
+                let late = u32::try_from(seconds / 15).unwrap_or_default();
+                self.services.with(|world| world.now.azure.lateness = late);
+                (self.serve(asked, Some(&Effect::StaleRead)).await, false)
+            }
+            Some(Mishap::TokensEnd) => {
+                self.services.with(|world| {
+                    world.tokens.clear();
+                    world.google_tokens.clear();
+                    world.google_id_tokens.clear();
+                    world.now.azure.tokens.clear();
+                });
+                (self.serve(asked, None).await, false)
+            }
             Some(Mishap::Reverts { seconds }) => {
                 let effect = match seconds {
                     0 => Effect::Revert,

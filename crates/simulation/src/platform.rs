@@ -7,7 +7,7 @@ use dbxcmk_sandbox::Services;
 use dbxcmk_sandbox::world::World;
 use serde_json::Value as Json;
 use tfplugin::Boxed;
-use tfplugin::testing::terraform::{Configuration, Term};
+use tfplugin::testing::terraform::{Configuration, Plan, Term};
 use tfplugin::value::Value;
 
 use crate::history::{Cloud, Other, Written};
@@ -165,6 +165,22 @@ pub trait Platform: Sync {
     /// Which key a workspace has for a use case.
     fn key_of(&self, world: &mut World, one: Use) -> Option<usize>;
 
+    /// By what an object of the state is imported.
+    fn import_id(&self, address: &str, value: &Value) -> Option<String> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        match address.split_once('.')?.0 {
+            "dbxcmk_key_configuration" => text(value.get("id")),
+            "dbxcmk_workspace_binding" => text(value.get("workspace_id")),
+            _ => text(value.get("aws").get("key_arn"))
+                .or_else(|| text(value.get("gcp").get("kms_key_id"))),
+        }
+    }
+
+    /// Whether an apply of this plan may make identities that need keys, so that key policies have more to do afterwards.
+    fn makes_identities(&self, _: &Plan) -> bool {
+        false
+    }
+
     /// Whether a workspace has, or is about to have, a key configuration for a use case.
     fn has(&self, world: &mut World, one: Use, configuration: &str) -> bool;
 }
@@ -289,8 +305,29 @@ pub fn account_uses<'a>(
     })
 }
 
-/// Starts or stops compute in a workspace of the account.
-pub fn compute(world: &mut World, workspaces: &[u64], other: Other) {
+/// What somebody else does with a workspace of the account; `configurations`: those of the key that it gets.
+pub fn other_of_workspaces(
+    world: &mut World,
+    workspaces: &[u64],
+    other: Other,
+    configurations: impl Fn(&World, usize) -> BTreeSet<String>,
+) {
+    if let Other::Attaches { workspace, key } = other
+        && let Some(workspace) = workspaces.get(workspace)
+    {
+        let fits = |id: &String| {
+            let cases = world.now.configurations.get(id)?.get("use_cases")?;
+            let mut cases = cases.as_array()?.iter();
+            cases.find(|case| case.as_str() == Some("MANAGED_SERVICES"))
+        };
+        let mut all = configurations(world, key).into_iter();
+        if let Some(id) = all.find(|id| fits(id).is_some()) {
+            let own = world.workspace(*workspace);
+            own.update = None;
+            own.fields
+                .insert(field("MANAGED_SERVICES").to_owned(), Json::from(id));
+        }
+    }
     if let Other::StartsCompute(at) | Other::StopsCompute(at) = other
         && let Some(workspace) = workspaces.get(at)
     {

@@ -24,7 +24,7 @@ use serde_json::{Map, Value as Json, json};
 pub use self::keys::VersionOfKey;
 pub use self::trial::{may, try_key};
 #[cfg(feature = "simulation")]
-pub use self::workspaces::features;
+pub use self::workspaces::{attach_services, features};
 use crate::Shared;
 use crate::faults::Effect;
 use crate::http::{Answer, Request, decoded};

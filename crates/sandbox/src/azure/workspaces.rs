@@ -11,7 +11,7 @@ use doors::clock::Moment;
 use serde_json::{Value as Json, json};
 
 use super::{
-    ArmWorkspace, AzureWorld, DATABRICKS, Operation, REGION, SUBSCRIPTION, TENANT, denied,
+    ArmWorkspace, AzureWorld, DATABRICKS, Operation, REGION, SUBSCRIPTION, TENANT, denied, key_id,
     not_found, refusal, set, try_key,
 };
 use crate::Shared;
@@ -486,6 +486,17 @@ fn tried(
         })?;
     }
     Ok(())
+}
+
+/// Somebody gives the managed services of a workspace another key, past all clients.
+pub fn attach_services(workspace: &mut ArmWorkspace, vault: &str, version: &str) {
+    let key = key_id(vault);
+    let (base, name) = key.split_once("keys/").unwrap_or((&key, ""));
+    let entity = json!({
+        "keySource": "Microsoft.Keyvault",
+        "keyVaultProperties": { "keyVaultUri": base, "keyName": name, "keyVersion": version },
+    });
+    set(&mut workspace.shown, SERVICES, entity);
 }
 
 /// The key of each feature of a workspace (managed services, managed disks, storage), and whether whoever works for the feature can use it.
