@@ -120,6 +120,7 @@ pub fn judge_workspace(
     stage: Stage,
 ) -> Vec<Finding> {
     [
+        no_such_key(workspace, case),
         unreadable_key(workspace, case),
         key_already_set(workspace, case, wanted),
         other_cloud(workspace),
@@ -131,6 +132,34 @@ pub fn judge_workspace(
     .flatten()
     .map(|finding| finding.about(workspace.id.to_string()))
     .collect()
+}
+
+/// A use case that a workspace of this cloud has no key for.
+fn no_such_key(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
+    let cloud = workspace.cloud.as_ref()?;
+    // On a cloud of which the account API attaches no keys, [`other_cloud`] says so.
+    if !matches!(cloud, Cloud::Aws | Cloud::Gcp) || transition(cloud, case).set {
+        return None;
+    }
+    let finding = Id::KeyConfigurationUseCase
+        .error(Subject::of(case))
+        .summary(format!(
+            "The workspace has no key of its own for {}",
+            case.in_words()
+        ))
+        .found(format!(
+            "The {} runs on {}, where a workspace has no key of its own for {}.",
+            workspace.in_words(),
+            cloud.in_words(),
+            case.in_words()
+        ))
+        .why("Databricks would not take the key, and nothing would be encrypted with it.")
+        .remedy(format!(
+            "Remove `{}`. A storage key can cover the {} of clusters.",
+            case.attribute(),
+            cloud.words().disks
+        ));
+    Some(finding)
 }
 
 fn unreadable_key(workspace: &WorkspaceFacts, case: UseCase) -> Option<Finding> {
@@ -349,21 +378,30 @@ fn status(workspace: &WorkspaceFacts) -> Option<Finding> {
     if matches!(workspace.status, Running | Provisioning | NotProvisioned) {
         return None;
     }
-    let message = match workspace.status_message.as_str() {
-        "" => String::new(),
-        message => format!(": {message}"),
-    };
     let finding = Id::WorkspaceStatus
         .error(Subject::Workspace)
-        .found(format!(
-            "The {} is {}{message}.",
-            workspace.in_words(),
-            workspace.status
-        ))
+        .found(status_found(workspace))
         .why("Databricks attaches keys only to running workspaces.")
-        .remedy("Open the workspace in the account console, which shows the cause. If it stays in this status, open a support case with Databricks. \
-                 Plan again when it is RUNNING.");
+        .remedy(match workspace.status.is_going() {
+            true => "Databricks deletes the workspace, or has deleted it. Remove it from the configuration, or use another workspace.",
+            false => "Open the workspace in the account console, which shows the cause. If it stays in this status, open a support case with \
+                      Databricks. Plan again when it is RUNNING.",
+        });
     Some(finding)
+}
+
+/// The status and what the account says about it, as one sentence.
+fn status_found(workspace: &WorkspaceFacts) -> String {
+    let name = workspace.in_words();
+    let shown = match workspace.status.as_str() {
+        "" => format!("The account shows no status for the {name}"),
+        status => format!("The {name} is {status}"),
+    };
+    // Some messages of the account end with a period.
+    match workspace.status_message.trim().trim_end_matches('.') {
+        "" => format!("{shown}."),
+        message => format!("{shown}: {message}."),
+    }
 }
 
 /// Everything there is to say about one attach to a workspace.
@@ -383,14 +421,20 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>, stage: Stage) 
         );
         return findings;
     };
-    findings.extend(key_of_configuration(workspace, case, configuration));
+    let name = format!("key configuration {}", configuration.id);
+    findings.extend(what_its_key_says(
+        workspace,
+        case,
+        &name,
+        &configuration.key,
+    ));
     if !configuration.use_cases.iter().any(|own| own == case.name()) {
         findings.push(
             not_made_for(case)
                 .found(format!(
-                    "{} has the use cases {}; the plan attaches it for {case}.",
+                    "The key configuration {} {}; the plan attaches it for {case}.",
                     configuration.id,
-                    configuration.use_cases.join(" and ")
+                    use_cases_in_words(&configuration.use_cases)
                 ))
                 .remedy(Remedy::hint(Hint::ConfigurationFor(case))),
         );
@@ -398,16 +442,28 @@ pub fn judge(workspace: &WorkspaceFacts, attach: &Attachment<'_>, stage: Stage) 
     findings
 }
 
-/// What the key of a configuration says against an attach: whether it can be named, and where it is.
-fn key_of_configuration(
+/// What a key configuration is made for, as a predicate.
+fn use_cases_in_words(cases: &[impl AsRef<str>]) -> String {
+    let names: Vec<&str> = cases.iter().map(AsRef::as_ref).collect();
+    match names.as_slice() {
+        [] => "has no use case".to_owned(),
+        [one] => format!("has the use case {one}"),
+        [first @ .., last] => format!("has the use cases {} and {last}", first.join(", ")),
+    }
+}
+
+/// What the key of a configuration says against an attach: whether it can be named, and where it is. `which`: the configuration, for
+/// messages.
+fn what_its_key_says(
     workspace: &WorkspaceFacts,
     case: UseCase,
-    configuration: &ConfigurationFacts,
+    which: &str,
+    key: &ConfigurationKey,
 ) -> Option<Finding> {
-    let (subject, name, id) = (Subject::of(case), workspace.in_words(), &configuration.id);
+    let (subject, name) = (Subject::of(case), workspace.in_words());
     const ANOTHER: &str = "Find the configuration in the account console under Cloud resources > Encryption keys, and use one whose key is \
                            a key of its cloud.";
-    let finding = match &configuration.key {
+    let finding = match key {
         ConfigurationKey::Known { key, location } => {
             return of_another_cloud(workspace, subject, key.cloud(), key.as_str())
                 .or_else(|| place(workspace, subject, key, location));
@@ -415,7 +471,7 @@ fn key_of_configuration(
         ConfigurationKey::Elsewhere(cloud, key) => Id::WorkspaceCloud
             .error(subject)
             .found(format!(
-                "The key configuration {id} has the key `{key}` of {}, and the {name} runs on {}.",
+                "The {which} has the key `{key}` of {}, and the {name} runs on {}.",
                 cloud.in_words(),
                 workspace.own_cloud().in_words()
             ))
@@ -423,7 +479,7 @@ fn key_of_configuration(
             .remedy("Create a key configuration with a key of the workspace's cloud, in the region of the workspace, and use that configuration."),
         ConfigurationKey::Unreadable(text) => Id::KeyConfigurationUnreadable
             .error(subject)
-            .found(format!("The account shows the key configuration {id} with this key: {text}."))
+            .found(format!("The {which} has this key: {text}."))
             .why(
                 "The provider cannot prove anything about a key that it cannot read: not its state, not its region, and not that Databricks \
                  may use it. An attach often cannot be undone.",
@@ -431,7 +487,7 @@ fn key_of_configuration(
             .remedy(Remedy::say(ANOTHER).and_say("If the key is correct there, report this as a bug of this provider.")),
         ConfigurationKey::Missing => Id::KeyConfigurationUnreadable
             .error(subject)
-            .found(format!("The account shows the key configuration {id} without a key."))
+            .found(format!("The {which} shows no key."))
             .why("The provider cannot prove anything about a key that it does not know. An attach often cannot be undone.")
             .remedy(ANOTHER),
     };
@@ -453,7 +509,7 @@ fn place(
     let finding = id
         .error(subject)
         .why("A workspace can use only a key of its own region.");
-    match workspace.region.as_deref() {
+    match workspace.region.as_deref().filter(|region| !region.is_empty()) {
         None => Some(
             finding
                 .summary("The region of the workspace is not known")
@@ -488,13 +544,12 @@ pub fn judge_planned_key(
     case: UseCase,
     key: &ConfigurationKey,
 ) -> Option<Finding> {
-    match key {
-        ConfigurationKey::Known { key, location } => {
-            of_another_cloud(workspace, Subject::of(case), key.cloud(), key.as_str())
-                .or_else(|| place(workspace, Subject::of(case), key, location))
-        }
-        _ => None,
-    }
+    what_its_key_says(
+        workspace,
+        case,
+        "key configuration that this plan creates",
+        key,
+    )
 }
 
 /// What holds of several candidates, of which one will be attached: what is found of each stays as it is, what is found of some
@@ -533,11 +588,8 @@ pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding>
     let each: Vec<String> = planned
         .iter()
         .map(|cases| {
-            cases
-                .iter()
-                .map(|case| case.name())
-                .collect::<Vec<_>>()
-                .join(" and ")
+            let names: Vec<&str> = cases.iter().map(|case| case.name()).collect();
+            format!("one {}", use_cases_in_words(&names))
         })
         .collect();
     let finding = not_made_for(case)

@@ -1,16 +1,16 @@
 //! Which key is under which configuration, and which configuration under which workspace: by value where it is known, by
 //! reference where it is not. A reference through a `local` cannot be followed: plans do not have them.
 
+mod references;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value as Json;
 
-use super::plan::{Action, Plan, ResourceChange, by_configured, without_indexes};
+use super::plan::{Action, Plan, ResourceChange, without_indexes};
 use super::{aws, azure, google};
 use crate::vocabulary::{Cloud, Key, UseCase};
-
-/// How deep references through modules are followed.
-const DEEPEST: u32 = 16;
+use references::Finder;
 
 /// The types whose ARN a key configuration names.
 const KEY_TYPES: [&str; 7] = [
@@ -288,7 +288,7 @@ fn workspace_name(finder: &Finder<'_>, change: &ResourceChange, before: bool) ->
     let referred = || {
         let kinds = ["databricks_mws_workspaces", "azurerm_databricks_workspace"];
         let attribute = path.split('.').next().unwrap_or(path);
-        let one = *finder.referred(change, attribute, &kinds).first()?;
+        let one = finder.only(change, attribute, &kinds)?;
         let id = one
             .latest("workspace_id")
             .filter(|_| !moves && one.kind == "databricks_mws_workspaces");
@@ -307,123 +307,10 @@ fn workspace_name(finder: &Finder<'_>, change: &ResourceChange, before: bool) ->
     }
 }
 
-struct Finder<'a> {
-    plan: &'a Plan,
-    by_configured: BTreeMap<String, Vec<&'a ResourceChange>>,
-}
-
-impl<'a> Finder<'a> {
-    /// What an attribute of a resource refers to, without indexes.
-    fn references(&self, change: &ResourceChange, attribute: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let path = without_indexes(&change.module);
-        let own = change.configured();
-        let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
-        let resources = self
-            .plan
-            .module(&path)
-            .and_then(|module| module.get("resources"))
-            .and_then(Json::as_array);
-        let resource = resources
-            .into_iter()
-            .flatten()
-            .find(|one| one.get("address").is_some_and(|own| own == local));
-        if let Some(expression) =
-            resource.and_then(|one| one.pointer(&format!("/expressions/{attribute}")))
-        {
-            self.follow(expression, &path, &mut found, 0);
-        }
-        found
-    }
-
-    fn follow(&self, expression: &Json, path: &str, found: &mut BTreeSet<String>, depth: u32) {
-        if depth > DEEPEST {
-            return;
-        }
-        let references = expression
-            .get("references")
-            .and_then(Json::as_array)
-            .into_iter()
-            .flatten()
-            .filter_map(Json::as_str);
-        for reference in references {
-            let plain = without_indexes(reference);
-            let steps: Vec<&str> = plain.split('.').collect();
-            match steps.as_slice() {
-                ["var", name, ..] => {
-                    if let Some((call, parent)) = self.plan.module_call(path)
-                        && let Some(inner) = call.get("expressions").and_then(|all| all.get(*name))
-                    {
-                        self.follow(inner, &parent, found, depth + 1);
-                    }
-                }
-                ["module", name, output, ..] => {
-                    let inner_path = if path.is_empty() {
-                        format!("module.{name}")
-                    } else {
-                        format!("{path}.module.{name}")
-                    };
-                    let output = self.plan.module(&inner_path).and_then(|module| {
-                        module.pointer(&format!("/outputs/{output}/expression"))
-                    });
-                    if let Some(inner) = output {
-                        self.follow(inner, &inner_path, found, depth + 1);
-                    }
-                }
-                [
-                    "local" | "each" | "count" | "path" | "terraform" | "self" | "data",
-                    ..,
-                ] => {}
-                [kind, name, ..] => {
-                    let prefix = if path.is_empty() {
-                        String::new()
-                    } else {
-                        format!("{path}.")
-                    };
-                    found.insert(format!("{prefix}{kind}.{name}"));
-                }
-                _ => {}
-            }
-        }
-    }
-
-    /// The resources of some types that an attribute of a resource refers to; of several instances those with the same index.
-    fn referred(
-        &self,
-        change: &ResourceChange,
-        attribute: &str,
-        kinds: &[&str],
-    ) -> Vec<&'a ResourceChange> {
-        let mut found = Vec::new();
-        for address in self.references(change, attribute) {
-            let instances = self
-                .by_configured
-                .get(&address)
-                .map(Vec::as_slice)
-                .unwrap_or_default();
-            let fitting: Vec<&ResourceChange> = instances
-                .iter()
-                .copied()
-                .filter(|one| kinds.contains(&one.kind.as_str()))
-                .collect();
-            let same: Vec<&ResourceChange> = fitting
-                .iter()
-                .copied()
-                .filter(|one| one.index == change.index)
-                .collect();
-            found.extend(if same.is_empty() { fitting } else { same });
-        }
-        found
-    }
-}
-
 impl Links {
     /// What hangs together in a plan.
     pub fn of(plan: &Plan) -> Self {
-        let finder = Finder {
-            plan,
-            by_configured: by_configured(&plan.changes),
-        };
+        let finder = Finder::new(plan);
         let mut links = Self {
             deleted_workspaces: deleted_workspaces(plan),
             ..Self::default()
@@ -628,17 +515,23 @@ impl Links {
         path: &str,
         attribute: &str,
     ) {
-        let name = match change.latest(path) {
-            Some(value) => self.name_of(&value),
-            None => {
-                let referred = finder.referred(change, attribute, &KEY_TYPES);
-                let known = referred
-                    .iter()
-                    .find_map(|one| self.key_of.get(&one.address).cloned());
-                let Some(known) = known else { return };
-                known
-            }
+        let referred = || {
+            let makers = finder.referred(change, attribute, &KEY_TYPES);
+            let keys: BTreeSet<&String> = makers
+                .iter()
+                .filter_map(|one| self.key_of.get(&one.address))
+                .collect();
+            // Which of several it is does not show.
+            keys.first().filter(|_| keys.len() == 1).copied().cloned()
         };
+        let before = || change.before(path).map(|value| self.name_of(&value));
+        let name = match change.after(path) {
+            Some(value) => Some(self.name_of(&value)),
+            // The key that it has until now is not the one that it gets.
+            None if change.is_unknown(path) => referred().or_else(before),
+            None => before().or_else(referred),
+        };
+        let Some(name) = name else { return };
         self.keys.entry(name.clone()).or_insert_with(|| LinkedKey {
             key: key_named(&name),
             name: name.clone(),
@@ -671,11 +564,12 @@ impl Links {
             address: Some(change.address.clone()),
             cloud: cloud_of_block(change)
                 .or_else(|| key.as_deref().map(|key| self.cloud_of_key(key))),
-            key,
             key_before: key_paths
                 .iter()
                 .find_map(|path| change.before(path))
-                .map(|key| self.name_of(&key)),
+                .map(|key| self.name_of(&key))
+                .filter(|before| Some(before) != key.as_ref()),
+            key,
             cluster_volumes: is_storage && reuse.as_deref() != Some("false"),
             use_cases,
             stays: !change.action.removes(),
@@ -766,8 +660,8 @@ impl Links {
                         "dbxcmk_key_configuration",
                         "databricks_mws_customer_managed_keys",
                     ];
-                    let referred = finder.referred(change, attribute, &kinds);
-                    Some(referred.first().map_or_else(
+                    let referred = finder.only(change, attribute, &kinds);
+                    Some(referred.map_or_else(
                         || "(known after apply)".to_owned(),
                         |one| one.address.clone(),
                     ))
@@ -890,14 +784,7 @@ impl Links {
 
     /// What the configuration of a resource says, as far as the plan shows it.
     pub fn expressions<'a>(&self, plan: &'a Plan, change: &ResourceChange) -> Option<&'a Json> {
-        let path = without_indexes(&change.module);
-        let own = change.configured();
-        let local = own.strip_prefix(&format!("{path}.")).unwrap_or(&own);
-        let resources = plan.module(&path)?.get("resources")?.as_array()?;
-        resources
-            .iter()
-            .find(|one| one.get("address").is_some_and(|own| own == local))?
-            .get("expressions")
+        references::expressions(plan, change)
     }
 
     /// The configurations of a key.
@@ -975,3 +862,6 @@ impl Links {
         self.configurations_of(key).next().is_some() || self.with_statements.contains(key)
     }
 }
+
+#[cfg(test)]
+mod tests;

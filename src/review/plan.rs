@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 /// What Terraform writes between the address and the key of a deposed object.
-const DEPOSED: &str = " (deposed object ";
+pub const DEPOSED: &str = " (deposed object ";
 
 /// What is shown in the place of a sensitive value.
 pub const SENSITIVE: &str = "(sensitive)";
@@ -171,7 +171,6 @@ struct RawResource {
     mode: String,
     #[serde(rename = "type")]
     kind: String,
-    index: Option<Json>,
     deposed: Option<String>,
     change: RawChange,
 }
@@ -244,8 +243,6 @@ pub struct ResourceChange {
     pub module: String,
     /// `aws_kms_key`
     pub kind: String,
-    /// Its key among several of `count` or `for_each`, as text.
-    pub index: Option<String>,
     /// What happens to it.
     pub action: Action,
     before: Json,
@@ -399,11 +396,6 @@ fn add_modules(
 impl From<RawResource> for ResourceChange {
     fn from(raw: RawResource) -> Self {
         let change = raw.change;
-        let index = raw.index.map(|index| {
-            index
-                .as_str()
-                .map_or_else(|| index.to_string(), str::to_owned)
-        });
         // What `create_before_destroy` leaves over has the address of the object that took its place.
         let address = match raw.deposed {
             Some(key) => format!("{}{DEPOSED}{key})", raw.address),
@@ -413,7 +405,6 @@ impl From<RawResource> for ResourceChange {
             address,
             module: raw.module_address,
             kind: raw.kind,
-            index,
             action: Action::of(&change.actions),
             before: masked(change.before, &change.before_sensitive),
             after: masked(change.after, &change.after_sensitive),
