@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::{Look, Platform, Put};
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::databricks::{Account, ApiError, Error};
+use crate::databricks::{Account, Error};
 use crate::preflight::binding::WorkspaceFacts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
@@ -150,26 +150,61 @@ impl AccountWorkspace<'_> {
     }
 
     fn refused(&self, error: &Error, now: &Workspace) -> Put {
-        if !error.api().is_some_and(ApiError::is_running_compute) {
-            let is_about_the_key = error.api().is_some_and(|refusal| refusal.status == 400);
-            let diagnostic =
-                diagnose::account("The keys of the workspace could not be changed", error);
-            return Put::Refused(diagnostic.into(), is_about_the_key);
+        let diagnostic =
+            || diagnose::account("The keys of the workspace could not be changed", error);
+        match understood(error) {
+            Understood::Taken => Put::Accepted,
+            Understood::Busy => Put::Busy,
+            Understood::Lost => Put::Lost(diagnostic().into()),
+            Understood::Refused { about_the_key } => {
+                Put::Refused(diagnostic().into(), about_the_key)
+            }
+            Understood::Compute => Put::Compute(compute_runs(error, now)),
         }
-        let diagnostic = Diagnostic::error(
-            "Compute is running in the workspace",
-            format!(
-                "Databricks does not change the keys of workspace {} (\"{}\") while classic compute runs in its network. Nothing was changed. \
-                 Databricks says: \"{error}\".\n\nStop all clusters (all-purpose and jobs), empty the instance pools, stop the classic SQL \
-                 warehouses, and wait until their {} are terminated. Then apply again. To list what runs:\n\n  databricks clusters \
-                 list\n  databricks instance-pools list\n  databricks warehouses list",
-                now.workspace_id,
-                now.workspace_name,
-                now.cloud().unwrap_or_default().words().machines
-            ),
-        );
-        Put::Compute(diagnostic.on("workspace_id"))
     }
+}
+
+/// What an error says about a request to change keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Understood {
+    /// An earlier try of the same call, whose answer was lost, is on its way.
+    Taken,
+    /// Another update is under way.
+    Busy,
+    /// Compute runs in the workspace.
+    Compute,
+    /// It may have been taken.
+    Lost,
+    /// It was not taken.
+    Refused { about_the_key: bool },
+}
+
+fn understood(error: &Error) -> Understood {
+    match error.api() {
+        Some(refusal) if refusal.is_conflict() && refusal.after_another => Understood::Taken,
+        Some(refusal) if refusal.is_conflict() => Understood::Busy,
+        Some(refusal) if refusal.is_running_compute() => Understood::Compute,
+        _ if error.may_have_been_taken() => Understood::Lost,
+        refusal => Understood::Refused {
+            about_the_key: refusal.is_some_and(|refusal| refusal.status == 400),
+        },
+    }
+}
+
+fn compute_runs(error: &Error, now: &Workspace) -> Diagnostic {
+    Diagnostic::error(
+        "Compute is running in the workspace",
+        format!(
+            "Databricks does not change the keys of workspace {} (\"{}\") while classic compute runs in its network. Nothing was changed. \
+             Databricks says: \"{error}\".\n\nStop all clusters (all-purpose and jobs), empty the instance pools, stop the classic SQL \
+             warehouses, and wait until their {} are terminated. Then apply again. To list what runs:\n\n  databricks clusters \
+             list\n  databricks instance-pools list\n  databricks warehouses list",
+            now.workspace_id,
+            now.workspace_name,
+            now.cloud().unwrap_or_default().words().machines
+        ),
+    )
+    .on("workspace_id")
 }
 
 impl Platform for AccountWorkspace<'_> {
@@ -212,14 +247,9 @@ impl Platform for AccountWorkspace<'_> {
             .set_keys(self.id, &self.wanted.missing_in(now))
             .await;
         self.client.reads().forget_workspace(self.id);
-        let Err(error) = outcome else {
-            return Put::Accepted;
-        };
-        match error.api() {
-            // An earlier try of the same call, whose answer was lost, is on its way.
-            Some(refusal) if refusal.is_conflict() && refusal.after_another => Put::Accepted,
-            Some(refusal) if refusal.is_conflict() => Put::Busy,
-            _ => self.refused(&error, now),
+        match outcome {
+            Ok(()) => Put::Accepted,
+            Err(error) => self.refused(&error, now),
         }
     }
 
@@ -256,6 +286,76 @@ impl Platform for AccountWorkspace<'_> {
                 " In a network of your own, the status stays RUNNING, and the new storage key shows after some minutes; clusters cannot start \
                  for 20 minutes after that."
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::databricks::{ApiError, AuthError};
+
+    fn api(status: u16, code: &str, message: &str) -> Error {
+        let body = format!("{{\"error_code\":\"{code}\",\"message\":\"{message}\"}}");
+        Error::Api(ApiError::read(status, &body))
+    }
+
+    fn lost(may_have_been_taken: bool) -> Error {
+        Error::Transport {
+            reason: "no network".to_owned(),
+            source: None,
+            may_have_been_taken,
+            is_unreachable: !may_have_been_taken,
+        }
+    }
+
+    /// Each row: what came instead of an answer, and what it says about the keys: what may have been taken is never said to be refused.
+    #[test]
+    fn an_error_says_what_became_of_the_request() {
+        use Understood::{Busy, Compute, Lost, Refused, Taken};
+        const EC2: &str = "Please terminate all pool & cluster EC2 instances in your workspace";
+        let after_another = match api(409, "RESOURCE_CONFLICT", "m") {
+            Error::Api(refusal) => Error::Api(ApiError {
+                after_another: true,
+                ..refusal
+            }),
+            other => other,
+        };
+        let (key, not_key) = (
+            Refused {
+                about_the_key: true,
+            },
+            Refused {
+                about_the_key: false,
+            },
+        );
+        let rows = [
+            (api(409, "RESOURCE_CONFLICT", "m"), Busy),
+            (api(400, "ABORTED", "m"), Busy),
+            (after_another, Taken),
+            (api(400, "INVALID_STATE", EC2), Compute),
+            (
+                api(400, "INVALID_STATE", "The workspace is not ready."),
+                key,
+            ),
+            (api(400, "INVALID_PARAMETER_VALUE", "m"), key),
+            (api(403, "PERMISSION_DENIED", "m"), not_key),
+            (api(404, "RESOURCE_DOES_NOT_EXIST", "m"), not_key),
+            (api(401, "", "m"), not_key),
+            (api(429, "RESOURCE_EXHAUSTED", "m"), not_key),
+            (api(503, "TEMPORARILY_UNAVAILABLE", "m"), not_key),
+            (api(500, "INTERNAL_ERROR", "m"), Lost),
+            (api(502, "", "m"), Lost),
+            (api(504, "", "m"), Lost),
+            (lost(true), Lost),
+            (lost(false), not_key),
+            (Error::Malformed("m".to_owned()), Lost),
+            (Error::LoginPage, not_key),
+            (Error::Token(Box::new(lost(true))), not_key),
+            (Error::Auth(AuthError::NoCredential), not_key),
+        ];
+        for (error, expected) in rows {
+            assert_eq!(understood(&error), expected, "{error:?}");
         }
     }
 }

@@ -185,34 +185,70 @@ impl ArmPlatform<'_> {
     }
 
     fn refused(&self, error: &AzureError, now: &ArmWorkspace) -> Put {
-        let code = match error {
-            AzureError::Conflict { .. } => return Put::Busy,
-            AzureError::Refused { code, .. } => code.as_str(),
-            _ => "",
+        let diagnostic = || {
+            diagnose::arm(
+                "The keys of the workspace could not be changed",
+                &self.id,
+                error,
+            )
         };
-        let diagnostic = diagnose::arm(
-            "The keys of the workspace could not be changed",
-            &self.id,
-            error,
-        );
-        let is_answered = matches!(error, AzureError::Refused { .. });
-        if NOT_ABOUT_ACCESS.contains(&code) || !is_answered {
-            return Put::Refused(diagnostic.into(), false);
-        }
-        if self.changes_disks(now) {
-            // Azure has no code of its own for compute that runs, so both reasons are named.
-            let compute = {
+        match understood(error, self.changes_disks(now)) {
+            Understood::Busy => Put::Busy,
+            Understood::Lost => Put::Lost(diagnostic().into()),
+            Understood::Refused { about_the_key } => {
+                Put::Refused(diagnostic().into(), about_the_key)
+            }
+            Understood::Compute => {
+                let diagnostic = diagnostic();
                 let detail = format!(
                     "{}\n\nThe change sets the key for managed disks. For that, all clusters, instance pools and classic SQL warehouses of the \
                      workspace must be terminated. If compute runs, stop it, and apply again:\n\n  databricks clusters list\n  databricks \
                      instance-pools list\n  databricks warehouses list",
                     diagnostic.detail
                 );
-                diagnostic.with_detail(detail)
-            };
-            return Put::Compute(compute.on("azure.workspace_resource_id"));
+                Put::Compute(
+                    diagnostic
+                        .with_detail(detail)
+                        .on("azure.workspace_resource_id"),
+                )
+            }
         }
-        Put::Refused(diagnostic.into(), true)
+    }
+}
+
+/// What an error says about a request to change keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Understood {
+    /// Another update is under way.
+    Busy,
+    /// Compute may run in the workspace.
+    Compute,
+    /// It may have been taken: no answer came, or one that says nothing about it.
+    Lost,
+    /// It was not taken, or it was undone.
+    Refused { about_the_key: bool },
+}
+
+/// `changes_disks`: whether the request changes the key of managed disks. Azure has no code of its own for compute that runs, so a refusal of
+/// such a change may be about either.
+fn understood(error: &AzureError, changes_disks: bool) -> Understood {
+    match error {
+        AzureError::Conflict { .. } => Understood::Busy,
+        AzureError::Unreachable(_)
+        | AzureError::Malformed(_)
+        | AzureError::Other { status: 500.., .. } => Understood::Lost,
+        AzureError::Refused { code, .. } if NOT_ABOUT_ACCESS.contains(&code.as_str()) => {
+            Understood::Refused {
+                about_the_key: false,
+            }
+        }
+        AzureError::Refused { .. } if changes_disks => Understood::Compute,
+        AzureError::Refused { .. } => Understood::Refused {
+            about_the_key: true,
+        },
+        _ => Understood::Refused {
+            about_the_key: false,
+        },
     }
 }
 
@@ -288,5 +324,69 @@ impl Platform for ArmPlatform<'_> {
 
     fn usual_time(&self, _: &ArmWorkspace) -> &'static str {
         " Azure takes about 10 to 15 minutes for a change of keys."
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: what came instead of an answer, and what it says about the keys: of a change without the key of managed disks, and of one
+    /// with it.
+    #[test]
+    fn an_error_says_what_became_of_the_request() {
+        use Understood::{Busy, Compute, Lost, Refused};
+        let (key, not_key) = (
+            Refused {
+                about_the_key: true,
+            },
+            Refused {
+                about_the_key: false,
+            },
+        );
+        let message = || "m".to_owned();
+        let conflict = || AzureError::Conflict {
+            code: "ConcurrentUpdateError".to_owned(),
+            message: message(),
+        };
+        let refused = |code: &str| AzureError::Refused {
+            code: code.to_owned(),
+            message: message(),
+        };
+        let other = |status| AzureError::Other {
+            status,
+            message: message(),
+        };
+        let rows = [
+            (conflict(), Busy, Busy),
+            (
+                AzureError::of_operation("ConcurrentUpdateError", "m"),
+                Busy,
+                Busy,
+            ),
+            (refused("ApplicationUpdateFail"), key, Compute),
+            (
+                AzureError::of_operation("KeyVaultAccessForbidden", "m"),
+                key,
+                Compute,
+            ),
+            (refused(""), key, Compute),
+            (refused("InvalidParameter"), not_key, not_key),
+            (refused("MissingSubscriptionRegistration"), not_key, not_key),
+            (AzureError::Denied(message()), not_key, not_key),
+            (AzureError::Firewall(message()), not_key, not_key),
+            (AzureError::NotFound(message()), not_key, not_key),
+            (AzureError::PrincipalNotFound(message()), not_key, not_key),
+            (AzureError::Credentials(message()), not_key, not_key),
+            (AzureError::Unreachable(message()), Lost, Lost),
+            (AzureError::Malformed(message()), Lost, Lost),
+            (other(500), Lost, Lost),
+            (other(504), Lost, Lost),
+            (other(429), not_key, not_key),
+        ];
+        for (error, of_others, of_disks) in rows {
+            assert_eq!(understood(&error, false), of_others, "{error:?}");
+            assert_eq!(understood(&error, true), of_disks, "{error:?}");
+        }
     }
 }

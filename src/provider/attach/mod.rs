@@ -5,15 +5,15 @@
 
 pub mod account;
 pub mod arm;
+mod words;
 
 use std::time::Duration;
 
-use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-use super::diagnose::in_hcl;
-use super::keys::Case;
+use super::keys::{Case, Keys};
 use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
 use super::shared::AsOf;
 use super::waiting::{Deadline, Pause, pause};
@@ -22,6 +22,10 @@ use crate::vocabulary::{Key, KeyState};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
+use words::{
+    End, Watched, failed_before, interrupted, keys_unread, never_ready, not_attached,
+    stopped_before, unwatched, with_wait_for_compute,
+};
 
 /// How many reads in a row have to show the wanted value: a failed update reverts without a word.
 const READS_IN_A_ROW: u32 = 3;
@@ -55,6 +59,8 @@ pub enum Put {
     Compute(Diagnostic),
     /// It was refused. Whether the key may be the reason, so that the proof says why.
     Refused(Diagnostics, bool),
+    /// No answer came that says what became of it: it may have been taken.
+    Lost(Diagnostics),
 }
 
 /// How a workspace is read and its keys are changed.
@@ -132,6 +138,45 @@ impl<W: Clone> Failure<W> {
     }
 }
 
+/// The keys that a workspace takes, as they can be read meanwhile.
+pub trait KeysInUse {
+    /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read.
+    fn state_after(
+        &self,
+        case: &Case,
+        earliest: Instant,
+    ) -> impl Future<Output = AsOf<Result<KeyState, String>>> + Send;
+
+    /// What the proof says about each case.
+    fn examine(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+
+    /// Effect: what was read of a key is not believed any more.
+    fn forget(&self, case: &Case);
+}
+
+impl KeysInUse for Keys {
+    async fn state_after(&self, case: &Case, earliest: Instant) -> AsOf<Result<KeyState, String>> {
+        Self::state_after(self, case, earliest).await
+    }
+
+    async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        Self::examine(self, cases).await
+    }
+
+    fn forget(&self, case: &Case) {
+        Self::forget(self, case);
+    }
+}
+
+/// What an attach has around it.
+struct Around<'a, K> {
+    keys: &'a K,
+    /// Ends when Terraform wants to stop.
+    stop: &'a CancellationToken,
+    /// Shows the user something that does not stop the run.
+    warn: &'a (dyn Fn(Diagnostic) + Send + Sync),
+}
+
 /// Attaches what is missing, and watches until it is there to stay.
 ///
 /// # Errors
@@ -142,34 +187,43 @@ pub async fn attach<P: Platform>(
     before: Look<P::Workspace>,
     orders: &Orders,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
-    let attached = sent_and_watched(cx, platform, before, orders).await;
+    let around = Around {
+        keys: cx.client().keys(),
+        stop: cx.stop(),
+        warn: &|warning| cx.warn(warning),
+    };
+    attach_within(&around, platform, before, orders).await
+}
+
+async fn attach_within<K: KeysInUse, P: Platform>(
+    around: &Around<'_, K>,
+    platform: &P,
+    before: Look<P::Workspace>,
+    orders: &Orders,
+) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
+    let attached = sent_and_watched(around, platform, before, orders).await;
     if attached
         .as_ref()
         .is_err_and(|failure| failure.is_about_the_key)
     {
         // What explains it is the key as it is now, and not as it was before the attach.
-        let keys = cx.client().keys();
-        orders.keys.iter().for_each(|case| keys.forget(case));
+        orders.keys.iter().for_each(|case| around.keys.forget(case));
     }
     attached
 }
 
-async fn sent_and_watched<P: Platform>(
-    cx: &Context<Client>,
+async fn sent_and_watched<K: KeysInUse, P: Platform>(
+    around: &Around<'_, K>,
     platform: &P,
     before: Look<P::Workspace>,
     orders: &Orders,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
-    let (now, was_sent) = send(cx, platform, before, orders).await?;
-    if !was_sent && platform.has_long_had_all() {
+    let had_all = before.has_all;
+    let (now, was_sent) = send(around, platform, before, orders).await?;
+    if had_all && platform.has_long_had_all() {
         return Ok(now.workspace);
     }
-    let hold = if was_sent {
-        orders.settle_time
-    } else {
-        Duration::ZERO
-    };
-    let settled = settled(cx, platform, now.workspace, orders, hold).await;
+    let settled = settled(around, platform, now.workspace, orders, had_all).await;
     settled.map_err(|mut failure| {
         failure.was_sent = was_sent;
         failure
@@ -177,17 +231,27 @@ async fn sent_and_watched<P: Platform>(
 }
 
 /// Sends the keys that are missing, when the workspace can take them. Says whether anything was sent.
-async fn send<P: Platform>(
-    cx: &Context<Client>,
+async fn send<K, P: Platform>(
+    around: &Around<'_, K>,
     platform: &P,
     mut now: Look<P::Workspace>,
     orders: &Orders,
 ) -> Result<(Look<P::Workspace>, bool), Box<Failure<P::Workspace>>> {
     let compute_deadline = Instant::now() + orders.wait_for_compute;
     let mut wait = Duration::from_secs(1);
+    let mut reason =
+        "the provider waited for the proof and for other changes of the workspace in this run"
+            .to_owned();
     while !now.has_all {
+        let truth = platform.what_is_true(&now.workspace);
+        let mut left = orders.deadline.left();
+        // What is sent when the time is over, nobody waits for.
+        if left.is_zero() {
+            let late = never_ready(&truth, orders, &reason);
+            return Err(Failure::new(late, &now.workspace, false));
+        }
         // It may be on its way to what is wanted already: a run that was interrupted has sent it.
-        let reason = if now.is_busy {
+        reason = if now.is_busy {
             format!("the workspace is {}", now.status)
         } else {
             tracing::info!(workspace = platform.name(), "attaching keys");
@@ -195,6 +259,7 @@ async fn send<P: Platform>(
                 Put::Accepted => return Ok((now, true)),
                 Put::Busy => "another update of the workspace is under way".to_owned(),
                 Put::Compute(_) if Instant::now() < compute_deadline => {
+                    left = left.min(compute_deadline.duration_since(Instant::now()));
                     "compute is running in the workspace".to_owned()
                 }
                 Put::Compute(diagnostic) => {
@@ -204,6 +269,9 @@ async fn send<P: Platform>(
                 Put::Refused(diagnostics, is_about_the_key) => {
                     return Err(Failure::new(diagnostics, &now.workspace, is_about_the_key));
                 }
+                Put::Lost(diagnostics) => {
+                    return after_a_lost_answer(platform, now, diagnostics).await;
+                }
             }
         };
         tracing::info!(
@@ -211,12 +279,7 @@ async fn send<P: Platform>(
             reason,
             "waiting until the workspace can take the keys"
         );
-        let truth = platform.what_is_true(&now.workspace);
-        if orders.deadline.has_passed() {
-            let late = never_ready(&truth, orders, &reason);
-            return Err(Failure::new(late, &now.workspace, false));
-        }
-        if pause(wait, cx.stop()).await == Pause::Stopped {
+        if pause(wait.min(left), around.stop).await == Pause::Stopped {
             return Err(Failure::new(stopped_before(&truth), &now.workspace, false));
         }
         wait = (wait * 2).min(LONGEST_WAIT);
@@ -225,34 +288,27 @@ async fn send<P: Platform>(
             Err(errors) => return Err(Failure::new(errors, &now.workspace, false)),
         };
         if P::FAILED_IS_FINAL && now.condition == Condition::Failed {
-            let failed = not_attached(
-                platform,
-                &now.workspace,
-                &End::Failed,
-                orders,
-                None,
-                Duration::ZERO,
-            );
+            let failed = failed_before(platform, &now.workspace);
             return Err(Failure::new(failed, &now.workspace, false));
         }
     }
     Ok((now, false))
 }
 
-/// Why waiting ended without the wanted value.
-enum End {
-    /// The value was there and went away, or the update ended without it.
-    Undone,
-    /// A status that never becomes RUNNING by itself.
-    Failed,
-    /// A key that can no longer be used.
-    KeyLost(Box<Case>, KeyState),
-    /// Keys whose access rules do not let Databricks use them any more.
-    AccessLost(Vec<Key>),
-    /// Time is over.
-    TimedOut,
-    /// Terraform wants to stop.
-    Stopped,
+/// A request whose answer was lost: where the workspace shows the keys now, it was taken. Otherwise it may still be.
+async fn after_a_lost_answer<P: Platform>(
+    platform: &P,
+    before: Look<P::Workspace>,
+    diagnostics: Diagnostics,
+) -> Result<(Look<P::Workspace>, bool), Box<Failure<P::Workspace>>> {
+    let now = match platform.look(Instant::now()).await.value {
+        Ok(now) if now.has_all => return Ok((now, true)),
+        Ok(now) => now,
+        Err(_) => before,
+    };
+    let mut failure = Failure::new(diagnostics, &now.workspace, false);
+    failure.was_sent = true;
+    Err(failure)
 }
 
 /// What the keys are like while a workspace takes them.
@@ -265,10 +321,10 @@ struct KeysSeen {
 }
 
 /// The states of the keys, by reads that began after `earliest`.
-async fn see_keys(client: &Client, keys: &[Case], earliest: Instant) -> KeysSeen {
+async fn see_keys(reads: &impl KeysInUse, keys: &[Case], earliest: Instant) -> KeysSeen {
     let mut seen = KeysSeen::default();
     for case in keys {
-        match client.keys().state_after(case, earliest).await.value {
+        match reads.state_after(case, earliest).await.value {
             Ok(KeyState::Enabled) => {}
             Ok(state) => {
                 seen.lost = Some((case.clone(), state));
@@ -284,11 +340,11 @@ async fn see_keys(client: &Client, keys: &[Case], earliest: Instant) -> KeysSeen
 }
 
 /// The keys that certainly do not let Databricks use them now, by reads that begin now.
-async fn without_access(client: &Client, keys: &[Case]) -> Vec<Key> {
+async fn without_access(reads: &impl KeysInUse, keys: &[Case]) -> Vec<Key> {
     let mut lost = Vec::new();
     for case in keys {
-        client.keys().forget(case);
-        let findings = client.keys().examine(std::slice::from_ref(case)).await;
+        reads.forget(case);
+        let findings = reads.examine(std::slice::from_ref(case)).await;
         // What cannot be read is not lost.
         let is_lost = |one: &Finding| one.id.weight() == Weight::Error;
         if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {
@@ -308,42 +364,21 @@ fn keys_as_of(next: Next, sent: Instant, arrived: Option<Duration>, hold: Durati
     }
 }
 
-/// The workspace has the keys, and the provider does not know whether they still work.
-fn keys_unread<P: Platform>(platform: &P, unread: &[(Key, String)]) -> Diagnostic {
-    let each: Vec<String> = unread
-        .iter()
-        .map(|(key, why)| format!("  {key}: {why}"))
-        .collect();
-    Diagnostic::warning(
-        "The state of a key could not be read at the end of `settle_time`",
-        format!(
-            "{} has the keys that the configuration names. The provider could not read the state of these keys at the end of \
-             `settle_time`, so it does not know whether Databricks can still use them:\n\n{}\n\nFix the cause, and run `terraform plan`: it \
-             examines the keys again.",
-            capitalized(&platform.name()),
-            each.join("\n")
-        ),
-    )
-    .about(platform.name())
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
-}
-
-/// Waits until the workspace is at rest with the wanted keys and has stayed so for `hold`.
-async fn settled<P: Platform>(
-    cx: &Context<Client>,
+/// Waits until the workspace is at rest with the wanted keys and has stayed so for the time that was ordered. `had_all`: whether it had them
+/// before; then it need not stay so.
+async fn settled<K: KeysInUse, P: Platform>(
+    around: &Around<'_, K>,
     platform: &P,
     mut now: P::Workspace,
     orders: &Orders,
-    hold: Duration,
+    had_all: bool,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
     let sent = Instant::now();
+    // Also what an earlier run has sent, and arrives while this one waits, can be reverted.
+    let hold = match had_all {
+        true => Duration::ZERO,
+        false => orders.settle_time,
+    };
     let mut watch = Watch::new(Rules {
         in_a_row: READS_IN_A_ROW,
         undone_after: Some(READS_IN_A_ROW),
@@ -378,7 +413,11 @@ async fn settled<P: Platform>(
             }
             Err(errors) => match watch.failed_to_see(at) {
                 Next::Unseen => {
-                    return Err(Failure::new(unwatched(platform, errors), &now, false));
+                    return Err(Failure::new(
+                        unwatched(platform, errors, had_all),
+                        &now,
+                        false,
+                    ));
                 }
                 next => {
                     tracing::warn!(
@@ -393,7 +432,7 @@ async fn settled<P: Platform>(
         let is_good = matches!(next, Next::Done | Next::Again(_));
         let keys = if is_good && !hold.is_zero() {
             let earliest = keys_as_of(next, sent, watch.arrived(), hold);
-            see_keys(cx.client(), &orders.keys, earliest).await
+            see_keys(around.keys, &orders.keys, earliest).await
         } else {
             KeysSeen::default()
         };
@@ -403,23 +442,23 @@ async fn settled<P: Platform>(
             }
             Next::Done => {
                 if !keys.unread.is_empty() {
-                    cx.warn(keys_unread(platform, &keys.unread));
+                    (around.warn)(keys_unread(platform, &keys.unread));
                 }
                 let lost = match hold.is_zero() {
                     true => Vec::new(),
-                    false => without_access(cx.client(), &orders.keys).await,
+                    false => without_access(around.keys, &orders.keys).await,
                 };
                 match lost.is_empty() {
                     true => return Ok(now),
                     false => End::AccessLost(lost),
                 }
             }
-            Next::Again(wait) => match (pause(wait, cx.stop()).await, watch.arrived()) {
+            Next::Again(wait) => match (pause(wait, around.stop).await, watch.arrived()) {
                 (Pause::Over, _) => continue,
                 // The attach itself is done; that it stays is what the user does not want to wait for.
                 (Pause::Stopped, Some(arrived)) => {
                     let left = hold.saturating_sub(at.saturating_sub(arrived));
-                    cx.warn(interrupted(platform, left));
+                    (around.warn)(interrupted(platform, left));
                     return Ok(now);
                 }
                 (Pause::Stopped, None) => End::Stopped,
@@ -432,7 +471,12 @@ async fn settled<P: Platform>(
             end,
             End::Undone | End::Failed | End::KeyLost(..) | End::AccessLost(_)
         );
-        let ended = not_attached(platform, &now, &end, orders, watch.arrived(), at);
+        let watched = Watched {
+            had_all,
+            arrived: watch.arrived(),
+            at,
+        };
+        let ended = not_attached(platform, &now, &end, orders, &watched);
         return Err(Failure::new(ended, &now, is_about_the_key));
     }
 }
@@ -445,161 +489,5 @@ fn joined(errors: &Diagnostics) -> String {
         .join("; ")
 }
 
-/// The keys were accepted, and nobody can see what becomes of them.
-fn unwatched<P: Platform>(platform: &P, errors: Diagnostics) -> Diagnostics {
-    let accepted = format!(
-        "Databricks accepted the keys for {}, but the provider could not confirm the change. Fix the cause and apply again: the provider \
-         resumes waiting and does not send the request again.",
-        platform.name()
-    );
-    let note = |error: Diagnostic| {
-        let detail = format!("{accepted}\n\n{}", error.detail);
-        error.with_detail(detail)
-    };
-    errors.into_iter().map(note).collect()
-}
-
-fn interrupted<P: Platform>(platform: &P, left: Duration) -> Diagnostic {
-    Diagnostic::warning(
-        "The new key may not be in full effect yet",
-        format!(
-            "Databricks attached the keys to {}, but the run was interrupted {} before the end of `settle_time`. For about that long, do not \
-             start clusters and do not use the DBFS API in this workspace. If Databricks reverts the change later, the next plan shows it.",
-            platform.name(),
-            spell(left)
-        ),
-    )
-    .about(platform.name())
-}
-
-fn not_attached<P: Platform>(
-    platform: &P,
-    now: &P::Workspace,
-    end: &End,
-    orders: &Orders,
-    arrived: Option<Duration>,
-    at: Duration,
-) -> Diagnostic {
-    let truth = platform.what_is_true(now);
-    let said = platform
-        .status_message(now)
-        .map(|message| format!("\n\nDatabricks says: \"{message}\"."))
-        .unwrap_or_default();
-    let seen = match arrived {
-        Some(arrived) => format!(
-            "It showed the new keys after {}, and shows this after {}.",
-            spell(rounded(arrived)),
-            spell(rounded(at))
-        ),
-        None => format!("It shows this after {}.", spell(rounded(at))),
-    };
-    let moment = doors::clock::now()
-        .replace_nanosecond(0)
-        .ok()
-        .and_then(|now| now.format(&Rfc3339).ok())
-        .unwrap_or_default();
-    let seen = format!("{seen} Last seen: {moment}.");
-    let (summary, advice) = match end {
-        End::Undone if arrived.is_none() && P::KEPT_AFTER.is_some() => (
-            "The workspace is as it was before the change".to_owned(),
-            "The request ended without an error, but the workspace does not have what the configuration names: the change was reverted. If the \
-             proof finds a reason now, it is shown below. Fix the cause and apply again."
-                .to_owned(),
-        ),
-        End::Undone => (
-            "Databricks accepted the key, then reverted to the previous one".to_owned(),
-            "Databricks reverts an update when it cannot use the key. If the proof finds a reason now, it is shown below. Fix the cause and \
-             apply again."
-                .to_owned(),
-        ),
-        End::Failed => (
-            "The workspace failed while its keys were changed".to_owned(),
-            "A workspace in this status does not recover by itself. The account console shows the reason. Apply again when the workspace is \
-             RUNNING."
-                .to_owned(),
-        ),
-        End::KeyLost(case, state) => (
-            "A key became unusable while the workspace was taking it".to_owned(),
-            format!(
-                "The key {} is in the state {state}. Databricks can use a key only while it is enabled, so the workspace loses access to its \
-                 data when the cached data keys expire.\n\n{}",
-                case.key(),
-                case.enabling(state).text(|hint| Some(in_hcl(hint)))
-            ),
-        ),
-        End::AccessLost(keys) => {
-            let names: Vec<String> = keys.iter().map(ToString::to_string).collect();
-            (
-                "A key lost its access rules while the workspace was taking it".to_owned(),
-                format!(
-                    "The access rules of {} no longer let Databricks use the key, so the workspace loses access to its data when the cached \
-                     data keys expire. What the proof finds now is shown below. Restore the access, then apply again.",
-                    names.join(" and ")
-                ),
-            )
-        }
-        End::TimedOut => (
-            "The workspace did not show the keys in time".to_owned(),
-            "Databricks accepted the request and may still carry it out. Plan again: if the workspace has the keys by then, the plan shows no \
-             changes. To wait longer, set `timeouts`."
-                .to_owned(),
-        ),
-        End::Stopped => (
-            "Waiting for the workspace was interrupted".to_owned(),
-            "Databricks accepted the request and carries it out without Terraform. Apply again to wait for the result.".to_owned(),
-        ),
-    };
-    let (waited, usual) = match end {
-        End::TimedOut => (
-            format!(" The provider waited {}.", spell(orders.deadline.length())),
-            platform.usual_time(now),
-        ),
-        _ => (String::new(), ""),
-    };
-    Diagnostic::error(
-        summary,
-        format!("{truth}\n{seen}{waited}{said}\n\n{advice}{usual}"),
-    )
-}
-
-/// Whole seconds, for people.
-fn rounded(length: Duration) -> Duration {
-    if length < Duration::from_secs(1) {
-        Duration::from_millis(u64::try_from(length.as_millis()).unwrap_or_default())
-    } else {
-        Duration::from_secs(length.as_secs())
-    }
-}
-
-fn never_ready(truth: &str, orders: &Orders, reason: &str) -> Diagnostic {
-    Diagnostic::error(
-        "The workspace could not take the keys in time",
-        format!(
-            "{truth}\n\nFor {}, {reason}. Nothing was changed. Apply again when it is over. To wait longer, set `timeouts`.",
-            spell(orders.deadline.length())
-        ),
-    )
-    .on("workspace_id")
-}
-
-fn stopped_before(truth: &str) -> Diagnostic {
-    Diagnostic::error(
-        "Waiting for the workspace was interrupted",
-        format!("{truth}\n\nThis run changed nothing. Apply again."),
-    )
-}
-
-fn with_wait_for_compute(diagnostic: Diagnostic, orders: &Orders) -> Diagnostic {
-    let waited = if orders.wait_for_compute.is_zero() {
-        "To let Terraform wait until the compute stops, set for example `wait_for_compute = \"30m\"`.".to_owned()
-    } else {
-        format!(
-            "The provider waited {} for the compute to stop (`wait_for_compute`).",
-            spell(orders.wait_for_compute)
-        )
-    };
-    {
-        let detail = format!("{}\n\n{waited}", diagnostic.detail);
-        diagnostic.with_detail(detail)
-    }
-}
+#[cfg(test)]
+mod tests;
