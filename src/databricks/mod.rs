@@ -12,7 +12,9 @@ pub mod transport;
 pub mod workspaces;
 
 pub use auth::{AuthError, Settings};
-pub use errors::{ApiError, Error};
+#[cfg(test)]
+pub use errors::ApiError;
+pub use errors::Error;
 pub use transport::Account;
 
 /// Nothing where the API has `null`: one object of an unknown shape must not hide all others of a list.

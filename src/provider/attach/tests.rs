@@ -288,7 +288,7 @@ async fn played<const IS_ARM: bool>(given: Given<'_>) -> Result<Came, Box<dyn st
             .filter(|one| !is_put(one))
             .map(|one| one.0)
             .collect(),
-        sent_at: calls.iter().filter(is_put).next_back().map(|one| one.1),
+        sent_at: calls.iter().rfind(is_put).map(|one| one.1),
         good_since: good.last().map(|one| one.1),
         elapsed: begun.elapsed(),
         is_about_the_key: failure.0,
