@@ -33,6 +33,7 @@ mod import;
 mod instructions;
 mod keys;
 mod lifecycle;
+mod modeled;
 mod offline;
 mod order;
 mod planned;

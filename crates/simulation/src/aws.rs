@@ -1,7 +1,6 @@
 //! AWS.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use dbxcmk_sandbox::iam::Role;
 use dbxcmk_sandbox::world::{Key, World};
@@ -15,7 +14,7 @@ use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, Use, bool, set};
 
 /// The account host.
 const HOST: &str = "https://accounts.cloud.databricks.com";
@@ -80,52 +79,53 @@ fn is_pending(key: &Key) -> bool {
 }
 
 impl Platform for Aws {
-    fn services(&self, keys: usize) -> Services {
-        let options = Options {
-            wait: UPDATE,
-            cache: Duration::ZERO,
+    fn options(&self) -> Options {
+        Options {
             ..Options::default()
-        };
-        let services = Services::new(options, HOST, "");
-        services.with(|world| {
-            for key in 0..keys {
-                let metadata = json!({
-                    "AWSAccountId": AWS_ACCOUNT,
-                    "Arn": arn(key),
-                    "CreationDate": 1_700_000_000,
-                    "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
-                    "Description": "",
-                    "Enabled": true,
-                    "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
-                    "KeyId": id_of(key),
-                    "KeyManager": "CUSTOMER",
-                    "KeySpec": "SYMMETRIC_DEFAULT",
-                    "KeyState": "Enabled",
-                    "KeyUsage": "ENCRYPT_DECRYPT",
-                    "MultiRegion": false,
-                    "Origin": "AWS_KMS",
-                });
-                let made = Key {
-                    region: REGION.to_owned(),
-                    id: id_of(key),
-                    metadata: metadata.as_object().cloned().unwrap_or_default(),
-                    policy: policy_of(&first()),
-                    tags: [("team".to_owned(), "lakehouse".to_owned())].into(),
-                    rotates: true,
-                    grants: Vec::new(),
-                };
-                world.now.keys.insert(place(key), made);
-            }
-            // The role may use keys by its own policies, so that only key policies decide.
-            for role in &mut world.now.roles {
-                let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
-                role.inline.insert("keys".to_owned(), all.to_owned());
-            }
-            let backup = format!("arn:aws:iam::{AWS_ACCOUNT}:role/backup");
-            world.now.roles.push(Role::named(&backup));
-            world.about_to_write();
-        });
-        services
+        }
+    }
+
+    fn addresses(&self) -> (&'static str, &'static str) {
+        (HOST, "")
+    }
+
+    fn prepare(&self, world: &mut World, keys: usize) {
+        for key in 0..keys {
+            let metadata = json!({
+                "AWSAccountId": AWS_ACCOUNT,
+                "Arn": arn(key),
+                "CreationDate": 1_700_000_000,
+                "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+                "Description": "",
+                "Enabled": true,
+                "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+                "KeyId": id_of(key),
+                "KeyManager": "CUSTOMER",
+                "KeySpec": "SYMMETRIC_DEFAULT",
+                "KeyState": "Enabled",
+                "KeyUsage": "ENCRYPT_DECRYPT",
+                "MultiRegion": false,
+                "Origin": "AWS_KMS",
+            });
+            let made = Key {
+                region: REGION.to_owned(),
+                id: id_of(key),
+                metadata: metadata.as_object().cloned().unwrap_or_default(),
+                policy: policy_of(&first()),
+                tags: [("team".to_owned(), "lakehouse".to_owned())].into(),
+                rotates: true,
+                grants: Vec::new(),
+            };
+            world.now.keys.insert(place(key), made);
+        }
+        // The role may use keys by its own policies, so that only key policies decide.
+        for role in &mut world.now.roles {
+            let all = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"kms:*","Resource":"*"}]}"#;
+            role.inline.insert("keys".to_owned(), all.to_owned());
+        }
+        let backup = format!("arn:aws:iam::{AWS_ACCOUNT}:role/backup");
+        world.now.roles.push(Role::named(&backup));
+        world.about_to_write();
     }
 
     fn others(&self, keys: usize) -> Others {

@@ -1,7 +1,6 @@
 //! Azure.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use dbxcmk_sandbox::azure::{
     self, CLIENT, HSM, POLICY_VAULT, SECRET, SUBSCRIPTION, TENANT, VAULT, key_id, vault_id,
@@ -14,7 +13,7 @@ use tfplugin::testing::terraform::{Action, Block, Configuration, Plan, TERRAFORM
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, Use, bool, set};
 
 const ARM: &str = "https://management.azure.com";
 /// The vaults of the keys: role assignments, access policies, and an HSM.
@@ -63,41 +62,39 @@ fn access_policy() -> Json {
 }
 
 impl Platform for Azure {
-    fn services(&self, _: usize) -> Services {
-        let options = Options {
-            wait: UPDATE,
-            cache: Duration::ZERO,
+    fn options(&self) -> Options {
+        Options {
             azure: true,
             ..Options::default()
-        };
-        let services = Services::new(options, "https://accounts.azuredatabricks.net", ARM);
-        services.with(|world| {
-            let azure = &mut world.now.azure;
-            let [_, second] = workspaces();
-            azure.add_workspace(&second, 4_444_444_444_444_444);
-            azure.principals.insert(AUDITOR.to_owned());
-            for key in 0..VAULTS.len() {
-                if key == 1 {
-                    let vault = azure.vault(vault(key));
-                    let policies =
-                        vault.and_then(|one| one.pointer_mut("/properties/accessPolicies"));
-                    let policies = policies.and_then(Json::as_array_mut).into_iter();
-                    policies.for_each(|all| all.push(access_policy()));
-                } else {
-                    let (id, shown) = assignment(key, 0);
-                    azure.role_assignments.insert(id, shown);
-                }
-                let own = azure
-                    .key(vault(key))
-                    .and_then(|key| key.versions.last_mut());
-                let own = own.into_iter();
-                own.for_each(|one| {
-                    drop(one.tags.insert("team".to_owned(), "lakehouse".to_owned()))
-                });
+        }
+    }
+
+    fn addresses(&self) -> (&'static str, &'static str) {
+        ("https://accounts.azuredatabricks.net", ARM)
+    }
+
+    fn prepare(&self, world: &mut World, _: usize) {
+        let azure = &mut world.now.azure;
+        let [_, second] = workspaces();
+        azure.add_workspace(&second, 4_444_444_444_444_444);
+        azure.principals.insert(AUDITOR.to_owned());
+        for key in 0..VAULTS.len() {
+            if key == 1 {
+                let vault = azure.vault(vault(key));
+                let policies = vault.and_then(|one| one.pointer_mut("/properties/accessPolicies"));
+                let policies = policies.and_then(Json::as_array_mut).into_iter();
+                policies.for_each(|all| all.push(access_policy()));
+            } else {
+                let (id, shown) = assignment(key, 0);
+                azure.role_assignments.insert(id, shown);
             }
-            world.about_to_write();
-        });
-        services
+            let own = azure
+                .key(vault(key))
+                .and_then(|key| key.versions.last_mut());
+            let own = own.into_iter();
+            own.for_each(|one| drop(one.tags.insert("team".to_owned(), "lakehouse".to_owned())));
+        }
+        world.about_to_write();
     }
 
     fn others(&self, keys: usize) -> Others {

@@ -1,7 +1,6 @@
 //! Google Cloud.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use dbxcmk_sandbox::gcp::{self, CryptoKey, PROJECT_NUMBER, REGION};
 use dbxcmk_sandbox::world::{Workspace, World};
@@ -12,7 +11,7 @@ use tfplugin::testing::terraform::{Block, Configuration, TERRAFORM_DATA, Term};
 use tfplugin::value::Value;
 
 use crate::history::{By, Other, Written};
-use crate::platform::{self, KeyState, Others, Platform, UPDATE, Use, bool, set};
+use crate::platform::{self, KeyState, Others, Platform, Use, bool, set};
 
 const HOST: &str = "https://accounts.gcp.databricks.com";
 const WORKSPACES: [u64; 2] = [gcp::WORKSPACE, 3_333_333_333_333_333];
@@ -43,37 +42,38 @@ fn first() -> Vec<Json> {
 }
 
 impl Platform for Google {
-    fn services(&self, keys: usize) -> Services {
-        let options = Options {
-            wait: UPDATE,
-            cache: Duration::ZERO,
+    fn options(&self) -> Options {
+        Options {
             google: true,
             ..Options::default()
-        };
-        let services = Services::new(options, HOST, "");
-        services.with(|world| {
-            let second = Workspace::on_google(WORKSPACES[1], "lakehouse-second");
-            world.now.workspaces.insert(WORKSPACES[1], second);
-            let google = &mut world.now.google;
-            google.rings.insert(RING.to_owned());
-            google.service_accounts.insert(account(WORKSPACES[1]));
-            google.service_accounts.insert(format!(
-                "service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
-            ));
-            for key in 0..keys {
-                let mut made = CryptoKey::new("ENCRYPT_DECRYPT");
-                made.fields
-                    .insert("rotationPeriod".to_owned(), json!("7776000s"));
-                made.fields
-                    .insert("labels".to_owned(), json!({ "team": "lakehouse" }));
-                google.keys.insert(name(key), made);
-                let policy = google.policies.entry(name(key)).or_default();
-                policy.fields.insert("version".to_owned(), json!(3));
-                policy.fields.insert("bindings".to_owned(), json!(first()));
-            }
-            world.about_to_write();
-        });
-        services
+        }
+    }
+
+    fn addresses(&self) -> (&'static str, &'static str) {
+        (HOST, "")
+    }
+
+    fn prepare(&self, world: &mut World, keys: usize) {
+        let second = Workspace::on_google(WORKSPACES[1], "lakehouse-second");
+        world.now.workspaces.insert(WORKSPACES[1], second);
+        let google = &mut world.now.google;
+        google.rings.insert(RING.to_owned());
+        google.service_accounts.insert(account(WORKSPACES[1]));
+        google.service_accounts.insert(format!(
+            "service-{PROJECT_NUMBER}@gs-project-accounts.iam.gserviceaccount.com"
+        ));
+        for key in 0..keys {
+            let mut made = CryptoKey::new("ENCRYPT_DECRYPT");
+            made.fields
+                .insert("rotationPeriod".to_owned(), json!("7776000s"));
+            made.fields
+                .insert("labels".to_owned(), json!({ "team": "lakehouse" }));
+            google.keys.insert(name(key), made);
+            let policy = google.policies.entry(name(key)).or_default();
+            policy.fields.insert("version".to_owned(), json!(3));
+            policy.fields.insert("bindings".to_owned(), json!(first()));
+        }
+        world.about_to_write();
     }
 
     fn others(&self, keys: usize) -> Others {

@@ -10,6 +10,7 @@ mod network;
 mod platform;
 mod play;
 mod shown;
+pub mod transcript;
 
 mod smaller;
 

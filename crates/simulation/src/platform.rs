@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use dbxcmk_sandbox::Services;
 use dbxcmk_sandbox::world::World;
+use dbxcmk_sandbox::{Options, Services};
 use serde_json::Value as Json;
 use tfplugin::Boxed;
 use tfplugin::testing::terraform::{Configuration, Plan, Term};
@@ -117,8 +117,14 @@ pub fn texts<T: AsRef<str>>(all: impl IntoIterator<Item = T>) -> Value {
 
 /// A cloud.
 pub trait Platform: Sync {
-    /// The services, with this many keys that nobody uses.
-    fn services(&self, keys: usize) -> Services;
+    /// How the services are, apart from their times.
+    fn options(&self) -> Options;
+
+    /// Where the account and Azure Resource Manager are.
+    fn addresses(&self) -> (&'static str, &'static str);
+
+    /// Puts this many keys that nobody uses into the services, and whatever else a history begins with.
+    fn prepare(&self, world: &mut World, keys: usize);
 
     /// What is somebody else's from the beginning.
     fn others(&self, keys: usize) -> Others;
@@ -183,6 +189,19 @@ pub trait Platform: Sync {
 
     /// Whether a workspace has, or is about to have, a key configuration for a use case.
     fn has(&self, world: &mut World, one: Use, configuration: &str) -> bool;
+}
+
+/// The services of a platform in memory, as a history begins.
+pub fn services(platform: &dyn Platform, keys: usize) -> Services {
+    let options = Options {
+        wait: UPDATE,
+        cache: Duration::ZERO,
+        ..platform.options()
+    };
+    let (account, azure) = platform.addresses();
+    let services = Services::new(options, account, azure);
+    services.with(|world| platform.prepare(world, keys));
+    services
 }
 
 /// The platform of a cloud.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dbxcmk::simulation::Dbxcmk;
 use dbxcmk_sandbox::world::World;
 use doors::{Machine, Writing};
-use tfplugin::diagnostics::{Diagnostics, Severity};
+use tfplugin::diagnostics::{Diagnostic, Diagnostics, Severity};
 use tfplugin::testing::terraform::{
     self, Action, Configuration, Options, Plan, Process, State, Told,
 };
@@ -54,40 +54,44 @@ const LISTENS_EVERY: u64 = 8;
 
 /// Plays a history.
 pub fn play(history: &History) -> Outcome {
-    fastrand::seed(history.seed);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build();
-    let runtime = match runtime {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            return Outcome {
-                wrong: vec![format!("there is no runtime: {error}")],
-                ..Outcome::default()
-            };
-        }
-    };
     let listener = Listener::new(
         platform::of(history.cloud).secrets(),
         history.seed % LISTENS_EVERY == 0,
     );
+    match alone(history.seed, &listener, on_stage(history)) {
+        Ok(mut outcome) => {
+            outcome.wrong.extend(listener.found());
+            outcome
+        }
+        Err(wrong) => Outcome {
+            wrong: vec![wrong],
+            ..Outcome::default()
+        },
+    }
+}
+
+/// Runs something on a clock and with randomness of its own, on a network that it lays.
+pub(crate) fn alone<T>(
+    seed: u64,
+    listener: &Listener,
+    work: impl Future<Output = T>,
+) -> Result<T, String> {
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| format!("there is no runtime: {error}"))?;
     let guard = tracing::subscriber::set_default(listener.clone());
-    let outcome = std::panic::catch_unwind(|| runtime.block_on(on_stage(history)));
+    let work = || runtime.block_on(work);
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
     drop(guard);
     let _ = dbxcmk::simulation::connect(None);
-    let outcome = outcome.map(|mut outcome| {
-        outcome.wrong.extend(listener.found());
-        outcome
-    });
-    outcome.unwrap_or_else(|_| Outcome {
-        wrong: vec!["a panic".to_owned()],
-        ..Outcome::default()
-    })
+    outcome.map_err(|_| "a panic".to_owned())
 }
 
 /// Somebody who runs Terraform: a machine, a state, and what is written.
-struct Party {
+pub(crate) struct Party {
     name: &'static str,
     machine: Machine,
     saved: Mutex<State>,
@@ -104,7 +108,7 @@ impl Party {
         }
     }
 
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         self.saved
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -116,10 +120,10 @@ impl Party {
     }
 }
 
-struct Stage {
-    network: Arc<Network>,
+pub(crate) struct Stage {
+    pub(crate) network: Arc<Network>,
     /// Whose configuration a history is about.
-    first: Party,
+    pub(crate) first: Party,
     /// Who has another configuration, and works at the same time.
     second: Party,
     /// Whether both work now, so that what one sees may be over when somebody asks after it.
@@ -131,36 +135,16 @@ struct Stage {
     taken: BTreeMap<usize, KeyState>,
     /// The keys that somebody else has disabled while they were enabled, and nobody has enabled since.
     theirs: BTreeSet<usize>,
+    /// What was said since somebody last asked.
+    pub(crate) said: Mutex<Vec<(String, Diagnostic)>>,
+    /// Whether what must hold is looked for by further commands.
+    pub(crate) asks_further: bool,
 }
 
 async fn on_stage(history: &History) -> Outcome {
     let began = tokio::time::Instant::now();
-    // 2026-01-01T00:00:00Z
-    let today =
-        OffsetDateTime::from_unix_timestamp(1_767_225_600).unwrap_or(OffsetDateTime::UNIX_EPOCH);
-    let servers = Machine::new(today);
-    let platform = platform::of(history.cloud);
-    let services = platform.services(history.keys);
-    let network = Arc::new(Network::new(
-        platform,
-        services,
-        servers,
-        history.mishaps.clone(),
-    ));
-    let wire: Arc<dyn dbxcmk::simulation::Wire> = Arc::clone(&network) as _;
-    if let Err(failure) = dbxcmk::simulation::connect(Some(wire)) {
-        network.wrong(format!("the network cannot be laid: {failure}"));
-    }
-    let mut stage = Stage {
-        network: Arc::clone(&network),
-        first: Party::new("", today),
-        second: Party::new(" of the second", today),
-        are_together: AtomicBool::new(false),
-        platform,
-        others: platform.others(history.keys),
-        taken: BTreeMap::new(),
-        theirs: BTreeSet::new(),
-    };
+    let mut stage = Stage::set(history);
+    let network = Arc::clone(&stage.network);
     for event in &history.events {
         stage.happens(event).await;
         stage.look();
@@ -203,6 +187,36 @@ impl Ran {
 }
 
 impl Stage {
+    /// The stage as a history begins, with the network of this thread.
+    pub(crate) fn set(history: &History) -> Self {
+        // 2026-01-01T00:00:00Z
+        let today = OffsetDateTime::from_unix_timestamp(1_767_225_600)
+            .unwrap_or(OffsetDateTime::UNIX_EPOCH);
+        let platform = platform::of(history.cloud);
+        let network = Arc::new(Network::new(
+            platform,
+            platform::services(platform, history.keys),
+            Machine::new(today),
+            history.mishaps.clone(),
+        ));
+        let wire: Arc<dyn dbxcmk::simulation::Wire> = Arc::clone(&network) as _;
+        if let Err(failure) = dbxcmk::simulation::connect(Some(wire)) {
+            network.wrong(format!("the network cannot be laid: {failure}"));
+        }
+        Self {
+            network,
+            first: Party::new("", today),
+            second: Party::new(" of the second", today),
+            are_together: AtomicBool::new(false),
+            platform,
+            others: platform.others(history.keys),
+            taken: BTreeMap::new(),
+            theirs: BTreeSet::new(),
+            said: Mutex::default(),
+            asks_further: true,
+        }
+    }
+
     fn parties(&self) -> [&Party; 2] {
         [&self.first, &self.second]
     }
@@ -220,7 +234,7 @@ impl Stage {
         });
     }
 
-    async fn happens(&mut self, event: &Event) {
+    pub(crate) async fn happens(&mut self, event: &Event) {
         self.network.tell(match event {
             Event::Writes(written) => format!("writes {written:#?}"),
             other => format!("{other:?}"),
@@ -322,6 +336,7 @@ impl Stage {
         let ran = self.bounded("plan", party.machine.run(work)).await;
         self.heard(&format!("plan{}", party.name), &ran);
         if let (Some(plan), false, true) = (&ran.plan, ran.has_errors(), met == self.network.met())
+            && self.asks_further
             && options.targets.is_empty()
             && !self.are_together.load(Ordering::Relaxed)
         {
@@ -385,7 +400,11 @@ impl Stage {
             self.agrees(party, &plan, &before, &after);
             // Where nothing ever went wrong, nothing is left to do.
             let is_alone = !self.are_together.load(Ordering::Relaxed);
-            if is_alone && self.network.met() == 0 && plan.changes.len() == configuration_size {
+            if self.asks_further
+                && is_alone
+                && self.network.met() == 0
+                && plan.changes.len() == configuration_size
+            {
                 let makes_identities = self.platform.makes_identities(&plan);
                 self.has_nothing_to_do(party, "an undisturbed apply", makes_identities)
                     .await;
@@ -469,6 +488,10 @@ impl Stage {
                 Severity::Error => "error",
                 _ => "warning",
             };
+            self.said
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((address.clone(), one.clone()));
             let first = one.detail.lines().next().unwrap_or_default();
             self.network
                 .tell(format!("  {kind} {address}: {} | {first}", one.summary));

@@ -75,7 +75,7 @@ fn resource(address: &str, change: &Change, before: Json) -> Json {
 }
 
 /// What is known of a value; what is not known is left out.
-fn known(value: &Value) -> Json {
+pub fn known(value: &Value) -> Json {
     match value {
         Value::Null | Value::Unknown(_) => Json::Null,
         Value::Bool(value) => json!(value),
