@@ -8,14 +8,13 @@ use std::process::ExitCode;
 
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
-use crate::requirements::coverage::Cover;
-use crate::requirements::{kinds, transition};
 use crate::review::Rule;
-use crate::vocabulary::{Cloud, UseCase};
 use tfplugin::function::Signature;
 use tfplugin::provider::Provider;
 use tfplugin::schema::{Attribute, Kind, Nesting, Presence, Schema};
 use tfplugin::types::Type;
+
+mod coverage;
 
 /// `docs`
 #[derive(Debug, clap::Args)]
@@ -109,7 +108,7 @@ fn pages(directory: &Path) -> std::io::Result<BTreeMap<PathBuf, String>> {
     pages.insert(PathBuf::from("guides/findings.md"), findings_page());
     pages.insert(
         PathBuf::from("guides/what-is-encrypted.md"),
-        coverage_page(),
+        coverage::page(),
     );
     let file = |folder: &str, name: &str| {
         Path::new(folder).join(format!("{}.md", name.trim_start_matches("dbxcmk_")))
@@ -258,73 +257,6 @@ fn findings_page() -> String {
     for rule in Rule::ALL {
         let _ = write!(page, "\n## {rule}\n\n{}. {}\n", rule.title(), rule.text());
     }
-    page
-}
-
-/// The guide on what is encrypted: every kind of data.
-fn coverage_page() -> String {
-    let description =
-        "Each kind of data of a workspace, its location, and the key that encrypts it.";
-    let mut page = front_matter("What is encrypted - dbxcmk", description);
-    page.push_str(
-        "\n# What is encrypted, and what is not\n\nThis page summarizes the Databricks documentation. The data source \
-         [`dbxcmk_workspace_encryption`](../data-sources/workspace_encryption.md) reports the same for one of your \
-         workspaces and its keys.\n\n- A key encrypts only data that is written after it was attached. Existing data \
-         keeps its encryption until it is written again.\n- A workspace with only serverless compute, or with default \
-         storage, has no bucket in your account. Its managed services key covers the default storage, and a storage key \
-         has no effect.\n- A key does not encrypt data directly: it encrypts data keys. While the key is disabled, \
-         Databricks cannot decrypt them after the cached ones expire.\n",
-    );
-    for cloud in [Cloud::Aws, Cloud::Gcp, Cloud::Azure] {
-        let _ = write!(
-            page,
-            "\n## On {}\n\n| Data | Location | Key | Notes |\n|---|---|---|---|\n",
-            cloud.in_words()
-        );
-        for kind in kinds(&cloud) {
-            let (key, more) = match kind.cover {
-                Cover::ManagedServices => ("managed services", kind.note.to_owned()),
-                Cover::Storage | Cover::Disks => ("storage", kind.note.to_owned()),
-                Cover::ManagedDisks => ("managed disks", kind.note.to_owned()),
-                Cover::ClusterVolumes => (
-                    "storage, with `reuse_key_for_cluster_volumes`",
-                    kind.note.to_owned(),
-                ),
-                Cover::None(instead) => (
-                    "**none of these**",
-                    format!("{} {instead}", kind.note).trim().to_owned(),
-                ),
-            };
-            let _ = writeln!(page, "| {} | {} | {key} | {more} |", kind.name, kind.place);
-        }
-    }
-    page.push_str("\n## What can change\n");
-    let word = |may: bool| if may { "yes" } else { "no" };
-    // What AWS has, Google Cloud has too.
-    let tables = [
-        ("AWS and Google Cloud", Cloud::Aws, &UseCase::ACCOUNT[..]),
-        ("Azure", Cloud::Azure, &UseCase::ALL[..]),
-    ];
-    for (clouds, cloud, cases) in tables {
-        let _ = write!(
-            page,
-            "\nOn {clouds}:\n\n| Use case | First key | Another key | No key |\n|---|---|---|---|\n"
-        );
-        for case in cases {
-            let may = transition(&cloud, *case);
-            let _ = writeln!(
-                page,
-                "| `{case}` | {} | {} | {} |",
-                word(may.set),
-                word(may.change),
-                word(may.remove)
-            );
-        }
-    }
-    page.push_str(
-        "\nCatalogs on default storage can have a key of their own, which you set in the catalog and not here. That is another \
-         feature of Databricks, and it uses the same key configurations.\n",
-    );
     page
 }
 

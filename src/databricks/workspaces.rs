@@ -204,9 +204,25 @@ impl Workspace {
         self.compute_mode == Some(ComputeMode::Serverless)
     }
 
-    /// Whether its data lies in storage of Databricks and not in a bucket of the customer.
-    pub fn has_default_storage(&self) -> bool {
-        self.storage() == WorkspaceStorage::Databricks
+    /// Whether it has serverless compute alone; none where it does not show, or in a word that this version does not know.
+    pub fn serverless_only(&self) -> Option<bool> {
+        match (&self.compute_mode, self.storage()) {
+            (Some(ComputeMode::Serverless), _) => Some(true),
+            (Some(ComputeMode::Hybrid), _) => Some(false),
+            (Some(ComputeMode::Other(word)), _) if !word.is_empty() => None,
+            // Serverless workspaces have no storage of the customer's.
+            (_, WorkspaceStorage::Customer) => Some(false),
+            _ => None,
+        }
+    }
+
+    /// Whether its data lies in storage of Databricks and not in a bucket of the customer; none where it does not show.
+    pub fn default_storage(&self) -> Option<bool> {
+        match self.storage() {
+            WorkspaceStorage::Databricks => Some(true),
+            WorkspaceStorage::Customer => Some(false),
+            WorkspaceStorage::Unknown(_) => None,
+        }
     }
 
     /// Where its own data lies. Older workspaces show no modes; a bucket, a network or credentials of the customer's say the same.

@@ -7,6 +7,7 @@ mod client;
 mod config;
 mod data_sources;
 mod diagnose;
+mod encryption;
 mod functions;
 mod keys;
 mod list_resources;

@@ -3,7 +3,6 @@
 //! Sources: the Azure Databricks documentation of customer-managed keys (managed services, managed disks, DBFS root); Azure built-in
 //! roles ("Key Vault Crypto Service Encryption User"); Managed HSM local RBAC built-in roles.
 
-use super::coverage::{Cover, DataKind, managed};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::PrincipalId;
 
@@ -65,88 +64,6 @@ pub fn former_is_needed(case: UseCase) -> &'static str {
         UseCase::Storage => "until the storage account uses the new one, at least 24 hours",
     }
 }
-
-const STORAGE_ACCOUNT: &str = "storage account of the workspace";
-
-const fn stored(name: &'static str, note: &'static str) -> DataKind {
-    DataKind {
-        name,
-        place: STORAGE_ACCOUNT,
-        cover: Cover::Storage,
-        note,
-    }
-}
-
-/// Every kind of data that a workspace on Azure has. Source: the Azure Databricks documentation of customer-managed keys.
-pub const KINDS: &[DataKind] = &[
-    managed(
-        "notebooks",
-        "Source and metadata. Revisions are stored in the storage account of the workspace.",
-    ),
-    managed(
-        "interactive notebook results",
-        "Results that are stored in the control plane; large results are stored in the storage account of the workspace.",
-    ),
-    managed("secrets", "Of the secret manager."),
-    managed(
-        "Git credentials",
-        "Personal access tokens and other credentials of Git folders.",
-    ),
-    managed("queries and query history", "Of Databricks SQL."),
-    managed("dashboards", "AI/BI dashboards."),
-    managed("vector search indexes", "And their metadata."),
-    stored(
-        "DBFS root",
-        "Including FileStore. Mounts are not part of it.",
-    ),
-    stored("job results", ""),
-    stored("query results", ""),
-    stored("notebook revisions", ""),
-    stored(
-        "MLflow models",
-        "Of the workspace model registry; models in Unity Catalog are stored with the data of the catalog.",
-    ),
-    DataKind {
-        name: "data disks of classic compute",
-        place: "managed resource group of the workspace",
-        cover: Cover::ManagedDisks,
-        note: "New disks only. Operating system disks and temporary disks are not part of it.",
-    },
-    DataKind {
-        name: "operating system disks and temporary disks of classic compute",
-        place: "managed resource group of the workspace",
-        cover: Cover::None("Azure encrypts them with keys that Microsoft manages."),
-        note: "",
-    },
-    DataKind {
-        name: "Unity Catalog tables in other storage accounts",
-        place: "storage accounts of external locations and managed storage",
-        cover: Cover::None(
-            "Set a customer-managed key on the storage account (`azurerm_storage_account_customer_managed_key`).",
-        ),
-        note: "A workspace storage key covers only the storage account of the workspace.",
-    },
-    DataKind {
-        name: "Unity Catalog catalogs on default storage",
-        place: "Databricks default storage",
-        cover: Cover::None("They have a key of their own, which is set on the catalog."),
-        note: "",
-    },
-    DataKind {
-        name: "DBFS mounts",
-        place: "the mounted storage accounts",
-        cover: Cover::None("Set a customer-managed key on the mounted storage account."),
-        note: "",
-    },
-    DataKind {
-        name: "disks of serverless compute",
-        place: "Databricks serverless compute plane",
-        cover: Cover::None(
-            "Databricks encrypts them, and they exist as long as the workload; customer-managed keys do not cover them.",
-        ),
-        note: "",
-    },
-];
 
 /// Who uses the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,6 @@
 //! Sources: the Databricks documentation of customer-managed keys on Google Cloud; Google Cloud documentation, "Service agents" and
 //! "Customer-managed encryption keys" of Compute Engine and Cloud Storage; IAM roles reference (Cloud KMS).
 
-use super::coverage::{Cover, DataKind, NEW_ONLY, managed, stored};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{ProjectNumber, ServiceAccount};
 
@@ -49,64 +48,6 @@ pub fn rights_of(role: &str) -> Option<Rights> {
             decrypt: *decrypt,
         })
 }
-
-/// Every kind of data that a workspace on Google Cloud has. Source: the Databricks documentation of customer-managed keys on Google
-/// Cloud.
-pub const KINDS: &[DataKind] = &[
-    managed(
-        "notebooks",
-        "Source and metadata. Revisions are stored in the workspace buckets.",
-    ),
-    managed(
-        "interactive notebook results",
-        "Results that are stored in the control plane; large results are stored in the workspace buckets.",
-    ),
-    managed("secrets", "Of the secret manager."),
-    managed(
-        "Git credentials",
-        "Personal access tokens and other credentials of Git folders.",
-    ),
-    managed("queries and query history", "Of Databricks SQL."),
-    managed("dashboards", "AI/BI dashboards."),
-    managed("vector search indexes", "And their metadata."),
-    stored(
-        "DBFS root",
-        "The bucket `databricks-<workspace ID>`, including FileStore. Mounts are not part of it.",
-    ),
-    stored("job results", NEW_ONLY),
-    stored("query results", NEW_ONLY),
-    stored("notebook revisions", NEW_ONLY),
-    stored(
-        "MLflow models",
-        "Of the workspace model registry; models in Unity Catalog are stored with the data of the catalog.",
-    ),
-    DataKind {
-        name: "persistent disks of classic compute",
-        place: "Google Cloud project of the workspace",
-        cover: Cover::Disks,
-        note: "New disks only. Running clusters keep the key with which they started.",
-    },
-    DataKind {
-        name: "Unity Catalog tables in other buckets",
-        place: "buckets of external locations and managed storage",
-        cover: Cover::None("Set a default key on the bucket (`default_kms_key_name`)."),
-        note: "A storage key covers only the workspace buckets.",
-    },
-    DataKind {
-        name: "DBFS mounts",
-        place: "the mounted buckets",
-        cover: Cover::None("Set a default key on the mounted bucket (`default_kms_key_name`)."),
-        note: "",
-    },
-    DataKind {
-        name: "disks of serverless compute",
-        place: "Databricks serverless compute plane",
-        cover: Cover::None(
-            "Databricks encrypts them, and they exist as long as the workload; customer-managed keys do not cover them.",
-        ),
-        note: "",
-    },
-];
 
 /// Somebody who needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::coverage::{Covered, WorkspaceKeys};
+use super::coverage::{DataKind, WorkspaceKeys};
 use super::kinds;
 use crate::vocabulary::Cloud;
 
@@ -64,67 +64,88 @@ pub const STORAGE_NOTICES: GoesOn = GoesOn {
 /// What stops in a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
-    /// The kinds of data that nobody can read or write any more.
+    /// The kinds of data that nobody can read or write any more, by their names in the tables of coverage.
     pub data: Vec<&'static str>,
+    /// The kinds of data of which it is not known whether they stop.
+    pub not_known: Vec<&'static DataKind>,
     /// The compute that stops or does not start.
     pub compute: Vec<&'static str>,
     /// What goes on for a while.
     pub goes_on: Vec<GoesOn>,
 }
 
+/// Compute that reads or writes the storage of a workspace; by whether it is Databricks' own storage. Source: the Databricks
+/// documentation of default storage (only serverless compute reads and writes it).
+const STORAGE_COMPUTE: &str =
+    "clusters, jobs and SQL warehouses that read or write the workspace storage";
+const DEFAULT_STORAGE_COMPUTE: &str =
+    "serverless SQL warehouses, jobs and notebooks that read or write the workspace storage";
+const PERHAPS_DEFAULT_STORAGE_COMPUTE: &str = "serverless SQL warehouses, jobs and notebooks that read or write default storage, if the \
+     workspace has it";
+const MANAGED_COMPUTE: &str = "jobs and queries that need notebooks, secrets or saved queries";
+/// Source: the Databricks announcement of customer-managed keys for Lakebase (a compute has a key for each boot, and ends when the
+/// customer-managed key is revoked).
+const LAKEBASE_COMPUTE: &str =
+    "running Lakebase computes of projects that are encrypted with the key end";
+
+/// The compute that stops or does not start.
+fn compute_without(cloud: &Cloud, keys: WorkspaceKeys) -> Vec<&'static str> {
+    let mut compute = Vec::new();
+    if keys.storage && keys.default_storage != Some(true) {
+        compute.push(STORAGE_COMPUTE);
+    }
+    // Of a workspace on default storage, the managed services key encrypts the storage too.
+    match keys.default_storage {
+        Some(true) if keys.managed_services => compute.push(DEFAULT_STORAGE_COMPUTE),
+        None if keys.managed_services => compute.push(PERHAPS_DEFAULT_STORAGE_COMPUTE),
+        _ => {}
+    }
+    if loses_disks(cloud, keys) {
+        compute.push("new clusters of classic compute do not start");
+    }
+    if *cloud == Cloud::Azure && keys.managed_disks {
+        compute.extend([
+            "running virtual machines of classic compute shut down",
+            "new clusters of classic compute do not start",
+        ]);
+    }
+    if keys.managed_services {
+        compute.extend([MANAGED_COMPUTE, LAKEBASE_COMPUTE]);
+    }
+    compute
+}
+
+/// Whether the disks of classic compute are, or may be, encrypted with a storage key that is taken away.
+fn loses_disks(cloud: &Cloud, keys: WorkspaceKeys) -> bool {
+    let has_disks = *cloud == Cloud::Gcp || keys.cluster_volumes != Some(false);
+    keys.storage && *cloud != Cloud::Azure && has_disks && keys.serverless_only != Some(true)
+}
+
 /// What stops in a workspace without a key. `keys`: what the workspace has, and of its keys only those that are taken away.
 pub fn without_key(cloud: &Cloud, keys: WorkspaceKeys) -> Stop {
-    let is_lost = |covered| {
-        matches!(
-            covered,
-            Covered::ByManagedServices | Covered::ByStorage | Covered::ByManagedDisks
-        )
-    };
-    let data = kinds(cloud)
-        .iter()
-        .filter(|kind| is_lost(kind.in_workspace(keys)))
-        .map(|kind| kind.name)
-        .collect();
     let mut stop = Stop {
-        data,
+        compute: compute_without(cloud, keys),
         goes_on: vec![CACHED],
         ..Stop::default()
     };
-    // Of a workspace on default storage, the managed services key encrypts the storage too.
-    let is_on_default_storage = keys.managed_services && keys.default_storage;
-    if keys.storage || is_on_default_storage {
-        stop.compute.push(match keys.serverless_only {
-            true => "serverless SQL warehouses, jobs and notebooks that read or write the workspace storage",
-            false => "clusters, jobs and SQL warehouses that read or write the workspace storage",
-        });
+    for kind in kinds(cloud) {
+        match kind.is_lost(keys) {
+            Some(true) => stop.data.push(kind.name),
+            None => stop.not_known.push(kind),
+            Some(false) => {}
+        }
     }
-    let has_disks = *cloud == Cloud::Gcp || keys.cluster_volumes;
-    if keys.storage && has_disks && !keys.serverless_only {
-        stop.compute
-            .push("new clusters of classic compute do not start");
+    if loses_disks(cloud, keys) {
         stop.goes_on.push(match cloud {
             Cloud::Gcp => ATTACHED_DISKS,
             _ => ATTACHED_VOLUMES,
         });
     }
-    if *cloud == Cloud::Azure {
-        if keys.managed_disks {
-            stop.compute.extend([
-                "running virtual machines of classic compute shut down",
-                "new clusters of classic compute do not start",
-            ]);
-        }
-        if keys.storage {
-            stop.goes_on.push(STORAGE_NOTICES);
-        }
-        stop.goes_on.push(WRAPPING);
-    }
-    if *cloud == Cloud::Gcp {
-        stop.goes_on.push(NOT_YET_DISABLED);
-    }
-    if keys.managed_services {
-        stop.compute
-            .push("jobs and queries that need notebooks, secrets or saved queries");
+    match cloud {
+        Cloud::Azure if keys.storage => stop.goes_on.extend([STORAGE_NOTICES, WRAPPING]),
+        Cloud::Azure => stop.goes_on.push(WRAPPING),
+        Cloud::Gcp => stop.goes_on.push(NOT_YET_DISABLED),
+        _ => {}
     }
     stop
 }
@@ -137,22 +158,27 @@ mod tests {
     fn what_stops_is_what_the_key_covers() {
         let managed = WorkspaceKeys {
             managed_services: true,
-            ..WorkspaceKeys::default()
+            ..WorkspaceKeys::classic()
         };
         let storage = WorkspaceKeys {
             storage: true,
-            ..WorkspaceKeys::default()
+            ..WorkspaceKeys::classic()
         };
         let volumes = WorkspaceKeys {
-            cluster_volumes: true,
+            cluster_volumes: Some(true),
             ..storage
         };
         let stop = without_key(&Cloud::Aws, managed);
         assert!(stop.data.contains(&"notebooks") && !stop.data.contains(&"DBFS root"));
+        assert!(stop.data.contains(&"Lakebase projects"));
+        assert_eq!(stop.compute, [MANAGED_COMPUTE, LAKEBASE_COMPUTE]);
         assert_eq!(stop.goes_on, [CACHED]);
         let stop = without_key(&Cloud::Aws, storage);
         assert!(stop.data.contains(&"DBFS root") && !stop.data.contains(&"notebooks"));
-        assert_eq!((stop.compute.len(), stop.goes_on.len()), (1, 1));
+        assert_eq!(
+            (stop.compute, stop.goes_on.len()),
+            (vec![STORAGE_COMPUTE], 1)
+        );
         let stop = without_key(&Cloud::Aws, volumes);
         assert!(stop.data.contains(&"EBS volumes of classic compute"));
         assert_eq!(stop.goes_on, [CACHED, ATTACHED_VOLUMES]);
@@ -161,7 +187,7 @@ mod tests {
         assert_eq!(stop.goes_on, [CACHED, ATTACHED_DISKS, NOT_YET_DISABLED]);
         let disks = WorkspaceKeys {
             managed_disks: true,
-            ..WorkspaceKeys::default()
+            ..WorkspaceKeys::classic()
         };
         let stop = without_key(&Cloud::Azure, disks);
         assert_eq!(stop.data, ["data disks of classic compute"]);
@@ -170,26 +196,59 @@ mod tests {
             (2, &[CACHED, WRAPPING][..])
         );
         let stop = without_key(&Cloud::Azure, storage);
+        assert_eq!(stop.compute, [STORAGE_COMPUTE]);
         assert!(stop.goes_on.contains(&STORAGE_NOTICES));
-        // The managed services key of a serverless workspace is that of its storage, too; no cluster is named that it does not have.
+    }
+
+    /// The managed services key of a serverless workspace is that of its storage, too; no cluster is named that it does not have.
+    #[test]
+    fn a_serverless_workspace_loses_its_storage_with_the_managed_services_key() {
         let serverless = WorkspaceKeys {
-            serverless_only: true,
-            default_storage: true,
-            ..managed
+            managed_services: true,
+            ..WorkspaceKeys::serverless()
         };
-        for cloud in [Cloud::Aws, Cloud::Gcp] {
+        for cloud in [Cloud::Aws, Cloud::Gcp, Cloud::Azure] {
             let stop = without_key(&cloud, serverless);
             assert!(stop.data.contains(&"DBFS root"), "{cloud}");
-            assert_eq!(
-                stop.compute,
-                [
-                    "serverless SQL warehouses, jobs and notebooks that read or write the workspace storage",
-                    "jobs and queries that need notebooks, secrets or saved queries",
-                ],
-                "{cloud}"
-            );
+            let wanted = [DEFAULT_STORAGE_COMPUTE, MANAGED_COMPUTE, LAKEBASE_COMPUTE];
+            assert_eq!(stop.compute, wanted, "{cloud}");
         }
-        // A key that is for managed services alone stops nothing that reads a storage of one's own.
-        assert_eq!(without_key(&Cloud::Aws, managed).compute.len(), 1);
+        // A storage key encrypts nothing there.
+        let stop = without_key(
+            &Cloud::Aws,
+            WorkspaceKeys {
+                storage: true,
+                cluster_volumes: Some(true),
+                ..WorkspaceKeys::serverless()
+            },
+        );
+        assert_eq!((stop.data, stop.compute), (vec![], vec![]));
+    }
+
+    /// Where the mode of a workspace is not known, what depends on it is not known, and the compute is named with the condition.
+    #[test]
+    fn what_depends_on_an_unknown_mode_is_not_known() {
+        let managed = WorkspaceKeys {
+            managed_services: true,
+            ..WorkspaceKeys::default()
+        };
+        let is_unknown =
+            |stop: &Stop, name: &str| stop.not_known.iter().any(|one| one.name == name);
+        let stop = without_key(&Cloud::Aws, managed);
+        assert!(stop.data.contains(&"notebooks") && !stop.data.contains(&"DBFS root"));
+        assert!(is_unknown(&stop, "DBFS root") && is_unknown(&stop, "Genie"));
+        assert!(stop.compute.contains(&PERHAPS_DEFAULT_STORAGE_COMPUTE));
+        let both = WorkspaceKeys {
+            storage: true,
+            ..managed
+        };
+        let stop = without_key(&Cloud::Aws, both);
+        assert!(stop.data.contains(&"DBFS root"));
+        assert!(is_unknown(&stop, "EBS volumes of classic compute"));
+        assert!(stop.goes_on.contains(&ATTACHED_VOLUMES));
+        // Whose key a catalog or another bucket has, nobody has read.
+        let none = without_key(&Cloud::Aws, WorkspaceKeys::classic());
+        assert!(none.data.is_empty() && is_unknown(&none, "Unity Catalog secrets"));
+        assert!(is_unknown(&none, "DBFS mounts"));
     }
 }

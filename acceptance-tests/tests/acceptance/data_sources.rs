@@ -320,6 +320,70 @@ fn the_configurations_of_the_account_are_found_with_their_users() {
     assert_eq!(aws["ids"].as_array().unwrap().len(), 1);
 }
 
+/// Terraform shows each row of the documentation, with its page, and what stops with the key is what the key covers; also in a workspace with
+/// serverless compute alone, and in one whose modes this version does not know.
+#[test]
+fn docs_data_source_and_impact_agree() {
+    let page = include_str!("../../../docs/guides/what-is-encrypted.md");
+    let (_, page) = page.split_once("\n## On AWS\n").unwrap();
+    let (page, _) = page.split_once("\n## On Google Cloud\n").unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| Data |"))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    let (stage, key) = bound();
+    let data = format!(
+        "\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = \"{WORKSPACE}\"\n}}\n\ndata \"dbxcmk_revocation_impact\" \"x\" \
+         {{\n  aws = {{\n    key_arn = \"{key}\"\n  }}\n}}\n"
+    );
+    // Each row: the mode, what the DBFS root is, and the EBS volumes.
+    for (mode, root, volumes) in [
+        ("HYBRID", json!("yes"), json!("yes")),
+        ("SERVERLESS", json!("yes"), Json::Null),
+        ("QUANTUM", json!("yes"), json!("not_known")),
+    ] {
+        stage.sandbox.with(|world| {
+            let fields = &mut world.workspace(WORKSPACE).fields;
+            fields.insert("compute_mode".to_owned(), Json::from(mode));
+        });
+        stage.configure(&data);
+        stage.workdir.apply();
+        let state = stage.workdir.state("data.dbxcmk_workspace_encryption.x");
+        let impact = stage.workdir.state("data.dbxcmk_revocation_impact.x");
+        let shown = state["data"].as_array().unwrap();
+        assert_eq!(shown.len(), rows.len(), "{mode}");
+        for (row, one) in rows.iter().zip(shown) {
+            assert_eq!(one["kind"], row[0], "{mode}");
+            let link = format!("[page]({})", one["source"].as_str().unwrap());
+            assert_eq!(row[4], link, "{mode}: {}", row[0]);
+            assert!(one["why"].is_string(), "{mode}: {}", row[0]);
+        }
+        let covered: Vec<&Json> = shown
+            .iter()
+            .filter(|one| one["covered"] == "yes" || one["covered"] == "partly")
+            .map(|one| &one["kind"])
+            .collect();
+        let stops = &impact["workspaces"][0]["data_that_stops"];
+        assert_eq!(json!(covered), *stops, "{mode}");
+        let of = |kind: &str| shown.iter().find(|one| one["kind"] == kind).unwrap();
+        assert_eq!(of("DBFS root")["covered"], root, "{mode}");
+        let ebs = of("EBS volumes of classic compute");
+        assert_eq!(ebs["covered"], volumes, "{mode}");
+        let compute = impact["workspaces"][0]["compute_that_stops"].to_string();
+        assert!(compute.contains("Lakebase computes"), "{mode}: {compute}");
+        let is_serverless = compute.contains("serverless SQL warehouses, jobs and notebooks");
+        assert_eq!(is_serverless, mode != "HYBRID", "{mode}: {compute}");
+        let left_open = impact["not_visible"].to_string();
+        assert!(left_open.contains("Genie"), "{mode}: {left_open}");
+        assert_eq!(
+            left_open.contains("EBS volumes"),
+            mode == "QUANTUM",
+            "{mode}: {left_open}"
+        );
+    }
+}
+
 #[test]
 fn a_workspace_tells_what_is_encrypted_by_which_key() {
     let (stage, key) = bound();
@@ -344,15 +408,20 @@ fn a_workspace_tells_what_is_encrypted_by_which_key() {
         kind("EBS volumes of classic compute")["key"],
         Json::from(key)
     );
+    let covered = |name: &str| kind(name)["covered"].clone();
+    assert_eq!(covered("notebooks"), "yes");
+    assert_eq!(covered("Lakebase projects"), "partly");
+    assert_eq!(covered("disks of serverless compute"), "no");
+    assert_eq!(covered("model serving images and disks"), "not_known");
     let mounts = kind("DBFS mounts");
     assert_eq!(
         (
             &mounts["covered"],
             mounts["instead"].as_str().unwrap().contains("SSE-KMS")
         ),
-        (&json!(false), true)
+        (&json!("not_known"), true)
     );
-    assert_eq!(state["data"].as_array().unwrap().len(), 18);
+    assert_eq!(state["data"].as_array().unwrap().len(), 33);
     // One that is not there is told.
     stage.configure(
         "\ndata \"dbxcmk_workspace_encryption\" \"prod\" {\n  workspace_id = \"7\"\n}\n",

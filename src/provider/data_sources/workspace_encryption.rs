@@ -7,7 +7,7 @@ use super::{account, incomplete, list, text};
 use crate::provider::attach::account::{attached, missing};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{self, later};
-
+use crate::provider::encryption::{StorageKey, keys_of, keys_on_azure};
 use crate::provider::resources::workspace_binding::readable;
 use crate::requirements::coverage::{Covered, WorkspaceKeys};
 use crate::requirements::kinds;
@@ -53,12 +53,16 @@ pub struct NamedWorkspace {
 pub struct Data {
     pub kind: Attr<String>,
     pub place: Attr<String>,
-    pub covered: Attr<bool>,
+    pub covered: Attr<String>,
+    pub why: Attr<String>,
     pub covered_by: Attr<String>,
     pub key_configuration_id: Attr<KeyReference>,
     pub key: Attr<String>,
     pub note: Attr<String>,
     pub instead: Attr<String>,
+    pub existing_data: Attr<String>,
+    pub existing_data_how: Attr<String>,
+    pub source: Attr<String>,
 }
 
 impl DataSource for WorkspaceEncryptionDataSource {
@@ -73,15 +77,18 @@ impl DataSource for WorkspaceEncryptionDataSource {
         let data = vec![
             Attribute::string("kind")
                 .computed()
-                .describe("Kind of data, as `notebooks`."),
+                .describe("Kind of data, for example `notebooks`. Unique in this list."),
             Attribute::string("place")
                 .computed()
                 .describe("Where it is stored."),
-            Attribute::bool("covered").computed().describe(
-                "Whether a key of yours encrypts it; null where the workspace has no such data.",
+            Attribute::string("covered").computed().describe(
+                "Whether a key of yours covers it: `yes`, `partly`, `no` or `not_known`; null where the workspace has no such data. A key \
+                 that is attached covers data, also while it is disabled. `not_known` is not `no`: the documentation does not say, or \
+                 the key is set at another place, which this data source does not read.",
             ),
+            Attribute::string("why").computed().describe("Why."),
             Attribute::string("covered_by").computed().describe(
-                "`MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`; null when it is not covered.",
+                "Use case of the key that covers it: `MANAGED_SERVICES`, `STORAGE` or `MANAGED_DISKS`; null when none is known to cover it.",
             ),
             Attribute::string("key_configuration_id")
                 .computed()
@@ -94,12 +101,22 @@ impl DataSource for WorkspaceEncryptionDataSource {
                 .describe("Further notes."),
             Attribute::string("instead")
                 .computed()
-                .describe("What to do when it is not covered."),
+                .describe("What to do when it is not covered, or not known to be; null when there is nothing to do."),
+            Attribute::string("existing_data").computed().describe(
+                "How data from before the key gets under it: `copy_in_place`, `save_again`, `never` or `at_once`. Until then it stays under \
+                 its former encryption. Null where no key of a workspace covers this kind.",
+            ),
+            Attribute::string("existing_data_how")
+                .computed()
+                .describe("What to do for that."),
+            Attribute::string("source")
+                .computed()
+                .describe("Page of the documentation that says so."),
         ];
         Schema::new(
             "Which key encrypts what in a workspace: each kind of data, its location, the key that covers it, and what to do \
-             about data that is not covered. It combines the Databricks documentation with the keys of the workspace. A key \
-             encrypts only data that was written after it was attached.",
+             about data that is not covered. It combines the Databricks documentation with the keys of the workspace. Most data from \
+             before the key stays under its former encryption: see `existing_data`.",
             vec![
                 Attribute::string("workspace_id")
                     .optional_computed()
@@ -214,17 +231,15 @@ impl DataSource for WorkspaceEncryptionDataSource {
             }))
         };
         let (managed, storage) = (of(UseCase::ManagedServices)?, of(UseCase::Storage)?);
-        let keys = WorkspaceKeys {
-            managed_services: managed.is_some(),
-            storage: storage.is_some(),
-            cluster_volumes: storage
-                .as_ref()
-                .and_then(|(_, _, configuration)| *configuration)
-                .is_some_and(|configuration| configuration.is_for_cluster_volumes()),
-            default_storage: workspace.has_default_storage(),
-            serverless_only: workspace.is_serverless_only(),
-            managed_disks: false,
-        };
+        let keys = keys_of(
+            &workspace,
+            managed.is_some(),
+            match &storage {
+                None => StorageKey::None,
+                Some((_, _, Some(configuration))) => StorageKey::Of(configuration),
+                Some((_, _, None)) => StorageKey::NotListed,
+            },
+        );
         let key = |found: &Option<(KeyConfigurationId, Option<String>, _)>| match found {
             Some((id, key, _)) => (
                 Attr::Known(KeyReference::Configuration(id.clone())),
@@ -251,36 +266,31 @@ impl DataSource for WorkspaceEncryptionDataSource {
 }
 
 /// Each kind of data, with the key that covers it.
-fn rows(
+pub(in crate::provider) fn rows(
     cloud: &Cloud,
     keys: WorkspaceKeys,
     key: impl Fn(UseCase) -> (Attr<KeyReference>, Attr<String>),
 ) -> Attr<Vec<Attr<Data>>> {
     list(kinds(cloud).iter().map(|kind| {
-        let covered = kind.in_workspace(keys);
-        let case = match covered {
-            Covered::ByManagedServices => Some(UseCase::ManagedServices),
-            Covered::ByStorage => Some(UseCase::Storage),
-            Covered::ByManagedDisks => Some(UseCase::ManagedDisks),
-            _ => None,
-        };
-        let (configuration, key) = case.map_or((Attr::Null, Attr::Null), &key);
+        let answer = kind.in_workspace(keys);
+        let existing = kind.existing_in(keys);
+        let (configuration, key) = answer.by.map_or((Attr::Null, Attr::Null), &key);
         Data {
             kind: text(kind.name),
             place: text(kind.place_in(keys)),
-            covered: if covered == Covered::DoesNotApply {
-                Attr::Null
-            } else {
-                Attr::Known(case.is_some())
+            covered: match answer.covered {
+                Covered::NotOffered => Attr::Null,
+                covered => text(covered.word()),
             },
-            covered_by: text(case.map(|case| case.name()).unwrap_or_default()),
+            why: text(answer.why),
+            covered_by: text(answer.by.map(|case| case.name()).unwrap_or_default()),
             key_configuration_id: configuration,
             key,
             note: text(kind.note),
-            instead: match covered {
-                Covered::Not(instead) | Covered::Never(instead) => text(instead),
-                _ => Attr::Null,
-            },
+            instead: text(answer.instead.unwrap_or_default()),
+            existing_data: text(existing.word().unwrap_or_default()),
+            existing_data_how: text(existing.how()),
+            source: text(kind.source),
         }
     }))
 }
@@ -305,13 +315,7 @@ async fn read_azure(
         attached.push((case, readable(&workspace, case)?));
     }
     let of = |case| attached.iter().find(|(own, _)| *own == case)?.1.clone();
-    let keys = WorkspaceKeys {
-        managed_services: of(UseCase::ManagedServices).is_some(),
-        storage: of(UseCase::Storage).is_some(),
-        managed_disks: of(UseCase::ManagedDisks).is_some(),
-        serverless_only: workspace.facts().serverless_only,
-        ..WorkspaceKeys::default()
-    };
+    let keys = keys_on_azure(&workspace, |case| of(case).is_some());
     let key = |case: UseCase| match of(case) {
         Some(key) => {
             let text = key.to_string();

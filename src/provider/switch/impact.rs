@@ -11,9 +11,11 @@ use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
+use crate::provider::encryption::{StorageKey, keys_of, keys_on_azure};
 use crate::provider::keys::{AnyKey, AzureUser, key_of};
 use crate::provider::moments::{self, now_in_milliseconds};
-use crate::requirements::coverage::WorkspaceKeys;
+use crate::requirements::coverage::{Cover, DataKind, WorkspaceKeys};
+use crate::requirements::kinds;
 use crate::requirements::revocation::{WRAPPING, without_key};
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Cloud, Key, KeyState, UseCase, WorkspaceId};
@@ -58,6 +60,9 @@ pub struct AffectedWorkspace {
     pub compute_that_stops: Vec<String>,
     /// What goes on for a while.
     pub goes_on: Vec<GoesOn>,
+    /// The kinds of data of which it is not known whether they stop. Reports have them among what is not visible.
+    #[serde(skip)]
+    pub not_known: Vec<&'static DataKind>,
 }
 
 /// Something that the account does not show.
@@ -124,7 +129,7 @@ impl Impact {
 }
 
 /// What stops in a workspace that has these keys, and loses them.
-fn stopping(cloud: &Cloud, keys: WorkspaceKeys) -> AffectedWorkspace {
+pub fn stopping(cloud: &Cloud, keys: WorkspaceKeys) -> AffectedWorkspace {
     let stop = without_key(cloud, keys);
     let texts = |all: Vec<&str>| all.into_iter().map(str::to_owned).collect();
     let goes_on = stop.goes_on.into_iter().map(|one| GoesOn {
@@ -135,21 +140,53 @@ fn stopping(cloud: &Cloud, keys: WorkspaceKeys) -> AffectedWorkspace {
         data_that_stops: texts(stop.data),
         compute_that_stops: texts(stop.compute),
         goes_on: goes_on.collect(),
+        not_known: stop.not_known,
         ..AffectedWorkspace::default()
     }
+}
+
+/// What the tables of coverage leave open about a key and the workspaces that use it.
+pub fn left_open(cloud: &Cloud, workspaces: &[AffectedWorkspace]) -> Vec<NotVisible> {
+    const ELSEWHERE: &str = "Their storage can be encrypted with this key, too, and the provider has not read how it is encrypted.";
+    const SILENT: &str = "The documentation does not say whether a customer-managed key covers them, so the provider does not know \
+         whether they stop.";
+    const MODE: &str = "Databricks does not show the compute mode and the storage mode of a workspace in words that this version knows, \
+         so the provider does not know whether they stop.";
+    let all = kinds(cloud).iter();
+    let elsewhere = all.filter(|kind| matches!(kind.cover, Cover::Elsewhere(_)));
+    let of_workspaces = || {
+        workspaces
+            .iter()
+            .flat_map(|one| one.not_known.iter().copied())
+    };
+    let silent = of_workspaces().filter(|kind| matches!(kind.cover, Cover::NotKnown(_)));
+    let mode = of_workspaces().filter(|kind| kind.cover.is_of_workspace());
+    let line = |kinds: Vec<&DataKind>, why: &str| {
+        let mut names: Vec<&str> = Vec::new();
+        for kind in kinds {
+            if !names.contains(&kind.name) {
+                names.push(kind.name);
+            }
+        }
+        (!names.is_empty()).then(|| NotVisible {
+            what: names.join(", "),
+            why: why.to_owned(),
+        })
+    };
+    [
+        line(mode.collect(), MODE),
+        line(elsewhere.collect(), ELSEWHERE),
+        line(silent.collect(), SILENT),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A workspace on Azure that uses a key.
 fn affected_on_azure(user: &AzureUser) -> AffectedWorkspace {
     let workspace = &user.workspace;
-    let has = |case| user.cases.contains(&case);
-    let keys = WorkspaceKeys {
-        managed_services: has(UseCase::ManagedServices),
-        storage: has(UseCase::Storage),
-        managed_disks: has(UseCase::ManagedDisks),
-        serverless_only: workspace.facts().serverless_only,
-        ..WorkspaceKeys::default()
-    };
+    let keys = keys_on_azure(workspace, |case| user.cases.contains(&case));
     let resource = workspace.id().to_string();
     let number = workspace.number().map(|number| number.to_string());
     AffectedWorkspace {
@@ -211,6 +248,7 @@ async fn impact_on_azure(
             .to_owned(),
     });
     not_visible.extend(azure.other_users(key));
+    not_visible.extend(left_open(&Cloud::Azure, &workspaces));
     Ok(Impact {
         key: key.to_string(),
         state: status.reported(),
@@ -302,14 +340,11 @@ impl<'a> Users<'a> {
     fn affected(&self, workspace: &Workspace) -> AffectedWorkspace {
         let storage = self.attached(workspace, UseCase::Storage);
         let cloud = workspace.cloud().unwrap_or_default();
-        let keys = WorkspaceKeys {
-            managed_services: self.attached(workspace, UseCase::ManagedServices).is_some(),
-            storage: storage.is_some(),
-            cluster_volumes: storage.is_some_and(KeyConfiguration::is_for_cluster_volumes),
-            default_storage: workspace.has_default_storage(),
-            serverless_only: workspace.is_serverless_only(),
-            managed_disks: false,
-        };
+        let keys = keys_of(
+            workspace,
+            self.attached(workspace, UseCase::ManagedServices).is_some(),
+            storage.map_or(StorageKey::None, StorageKey::Of),
+        );
         AffectedWorkspace {
             resource_id: None,
             workspace_id: workspace.workspace_id.to_string(),
@@ -375,6 +410,8 @@ pub async fn impact(
         .iter()
         .map(|workspace| users.affected(workspace))
         .collect();
+    let mut not_visible = users.not_visible;
+    not_visible.extend(left_open(name.cloud(), &affected));
     let now = now_in_milliseconds();
     let needed_by = former_users(&name, &configurations, &workspaces, now);
     // Within Terraform, the states of bindings may know more than the account shows.
@@ -401,6 +438,6 @@ pub async fn impact(
         workspaces: affected,
         needed_until: last_of(&needed_by).max(remembered),
         needed_by,
-        not_visible: users.not_visible,
+        not_visible,
     })
 }

@@ -18,6 +18,8 @@ pub use consent::{Consent, Flags, consented, hold};
 pub use desk::{Connection, Endpoints, KillSwitch};
 pub use former::{FormerUser, NOT_TOLD, former_users, last_of};
 pub use impact::{AffectedWorkspace, Impact, NotVisible, impact};
+#[cfg(test)]
+pub use impact::{left_open, stopping};
 pub use recovery::{judge_restored, wait_for_workspaces};
 pub use words::{former_key, in_words, is_off, state_in_words, version_in_words};
 

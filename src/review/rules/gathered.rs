@@ -168,9 +168,11 @@ impl Gathered<'_> {
         let keys = WorkspaceKeys {
             managed_services: cases.contains(&UseCase::ManagedServices),
             storage: cases.contains(&UseCase::Storage),
-            cluster_volumes: has_volumes && cases.contains(&UseCase::Storage),
+            cluster_volumes: Some(has_volumes && cases.contains(&UseCase::Storage)),
             managed_disks: cases.contains(&UseCase::ManagedDisks),
-            ..WorkspaceKeys::default()
+            // A plan does not show where a workspace stores its data, nor what compute it has.
+            default_storage: None,
+            serverless_only: None,
         };
         let stop = without_key(&self.cloud_of_key(key), keys);
         let lines = stop.compute.iter().map(|line| format!("\n  - {line}"));

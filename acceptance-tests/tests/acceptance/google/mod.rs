@@ -485,7 +485,7 @@ fn what_is_encrypted_is_a_data_source() {
         .unwrap();
     assert_eq!(
         (&disks["covered"], &disks["covered_by"]),
-        (&Json::from(true), &Json::from("STORAGE"))
+        (&Json::from("yes"), &Json::from("STORAGE"))
     );
     let state = stage.workdir.state("data.dbxcmk_key_configurations.x");
     assert_eq!(state["key_configurations"][0]["key"], KEY);
