@@ -18,8 +18,8 @@ pub use crate::platform::Others;
 use crate::play::{self, Stage};
 use crate::shown;
 
-/// A diagnostic: its severity, the address of whom it is about, its summary and its detail.
-pub type Said = (String, String, String, String);
+/// A diagnostic: its severity, its summary and its detail.
+pub type Said = (String, String, String);
 
 /// What is seen of a step.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -69,12 +69,12 @@ pub fn as_modeled(history: &History) -> Vec<Seen> {
             stage.happens(event).await;
             let said =
                 std::mem::take(&mut *stage.said.lock().unwrap_or_else(PoisonError::into_inner));
-            let said = said.into_iter().map(|(address, one)| {
+            let said = said.into_iter().map(|(_, one)| {
                 let severity = match one.severity {
                     Severity::Error => "error",
                     _ => "warning",
                 };
-                (severity.to_owned(), address, one.summary, one.detail)
+                (severity.to_owned(), one.summary, one.detail)
             });
             let state = stage.first.state().objects.into_iter();
             let world = |world: &mut World| names(world);
@@ -149,6 +149,14 @@ pub fn names(world: &World) -> BTreeMap<String, String> {
         })
         .collect();
     all.sort_by(|left, right| left.1.cmp(&right.1));
+    let mut accounts = BTreeMap::new();
+    for (at, (id, _)) in all.iter().enumerate() {
+        let own = world.now.configurations.get(*id).and_then(|one| {
+            let pointer = "/gcp_key_info/gcp_service_account/service_account_email";
+            one.pointer(pointer)?.as_str()
+        });
+        accounts.extend(own.map(|own| (own.to_owned(), format!("account-{at}"))));
+    }
     let all = all.into_iter().enumerate();
     let mut names: BTreeMap<String, String> = all
         .map(|(at, (id, _))| (id.clone(), format!("configuration-{at}")))
@@ -156,6 +164,14 @@ pub fn names(world: &World) -> BTreeMap<String, String> {
     for address in world.now.azure.role_assignments.keys() {
         let name = address.rsplit('/').next().unwrap_or_default();
         names.insert(name.to_owned(), "assignment".to_owned());
+    }
+    names.extend(accounts);
+    // Azure's identities, as the sandbox numbers them.
+    for number in 0..64 {
+        for (kind, name) in [("570a6e00", "storage"), ("d15c5000", "disks")] {
+            let own = format!("{kind}-0000-4000-8000-{number:012x}");
+            names.insert(own, format!("the-identity-of-{name}"));
+        }
     }
     names
 }
@@ -172,19 +188,15 @@ impl Seen {
             without_times(&text)
         };
         let mut said = BTreeSet::new();
-        for (severity, address, summary, detail) in self.said {
-            // What is said of several objects is said once in full, of whichever comes first.
-            let first = detail.split("\n\n").next().unwrap_or_default();
-            let summary = plain(&summary);
-            said.insert((
-                severity.clone(),
-                String::new(),
-                summary.clone(),
-                plain(first),
-            ));
-            if severity == "error" {
-                said.insert((severity, address, summary, String::new()));
+        for (severity, summary, detail) in self.said {
+            // What is said of several objects is said once in full, of whichever comes first; and who is the last to have a part of an access
+            // depends on who comes last.
+            let first = detail.lines().next().unwrap_or_default();
+            // Who may have had a former key depends on which of two configurations of one apply was made first.
+            if summary.starts_with("Workspaces lose access to the key") {
+                continue;
             }
+            said.insert((severity, plain(&summary), plain(first)));
         }
         let state = self.state.into_iter().map(|(address, value)| {
             // Terraform's own block has more than the model of it.

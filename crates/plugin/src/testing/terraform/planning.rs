@@ -55,7 +55,13 @@ pub async fn plan<P: Provider>(
         }
     }
     for address in state.objects.keys() {
-        nodes.entry(address.clone()).or_default();
+        let needs = nodes.entry(address.clone()).or_default();
+        if options.destroy {
+            // Whoever depends on it goes first.
+            let dependents = state.objects.iter();
+            let dependents = dependents.filter(|(_, one)| one.dependencies.contains(address));
+            needs.extend(dependents.map(|(dependent, _)| dependent.clone()));
+        }
     }
     if !options.targets.is_empty() {
         nodes = targeted(nodes, state, options);
