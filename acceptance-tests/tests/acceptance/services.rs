@@ -10,8 +10,8 @@ use serde_json::{Value as Json, json};
 
 use acceptance_tests::stage::{Over, Stage, policy};
 
-#[test]
-fn the_official_sdk_of_databricks_drives_the_account_api() {
+/// Runs a script with the official SDK against a sandbox, and checks that all was as the SDK expects.
+fn drive(sandbox: &Sandbox, script: &str, arguments: &[&str]) {
     let root = checkout();
     let installed = Command::new(root.join("scripts/venv"))
         .args([
@@ -23,24 +23,12 @@ fn the_official_sdk_of_databricks_drives_the_account_api() {
         installed.is_ok_and(|status| status.success()),
         "the SDK could not be installed"
     );
-    let sandbox = Sandbox::start(Options::default()).unwrap();
-    let key =
-        acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").create_key(&json!({}));
-    acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1").put_policy(
-        &key,
-        &policy(
-            &key,
-            &[
-                acceptance_tests::stage::MANAGED_SERVICES,
-                acceptance_tests::stage::STORAGE,
-            ],
-        ),
-    );
     let output = Command::new(root.join(".local/databricks-sdk/bin/python"))
-        .arg(root.join("acceptance-tests/databricks-sdk/drive.py"))
-        .arg(&key)
+        .arg(root.join("acceptance-tests/databricks-sdk").join(script))
+        .args(arguments)
         .env_remove("DATABRICKS_TOKEN")
         .env("HOME", std::env::temp_dir().join("no-such-home"))
+        .env("SANDBOX_URL", sandbox.url())
         .envs(sandbox.environment())
         .output()
         .unwrap();
@@ -51,6 +39,29 @@ fn the_official_sdk_of_databricks_drives_the_account_api() {
     );
     assert!(output.status.success(), "{text}");
     assert!(text.contains("all as the SDK expects"), "{text}");
+}
+
+#[test]
+fn the_official_sdk_of_databricks_drives_the_account_api() {
+    let sandbox = Sandbox::start(Options::default()).unwrap();
+    let kms = acceptance_tests::kms::Kms::new(&sandbox.url(), "eu-central-1");
+    let key = kms.create_key(&json!({}));
+    let statements = [
+        acceptance_tests::stage::MANAGED_SERVICES,
+        acceptance_tests::stage::STORAGE,
+    ];
+    kms.put_policy(&key, &policy(&key, &statements));
+    drive(&sandbox, "drive.py", &[&key]);
+}
+
+#[test]
+fn the_official_sdk_of_databricks_reads_unity_catalog() {
+    let sandbox = Sandbox::start(Options {
+        google: true,
+        azure: true,
+        ..Options::default()
+    });
+    drive(&sandbox.unwrap(), "unity.py", &[]);
 }
 
 /// What one call came to, in a word.

@@ -9,6 +9,12 @@
 //!   is a field here. A workspace on Azure has its resource ID or its number, and what is changed is what Resource Manager shows
 //! - `DELETE /_sandbox/workspaces/{id}`: the workspace is gone
 //! - `GET /_sandbox/workspaces/{id}/data`: which data of it can be read, and whether its compute runs
+//! - `GET /_sandbox/metastores`: the metastores, with all that is in them
+//! - `PATCH /_sandbox/metastores/{id}`: changes a metastore or makes one: its fields, `workspaces`, `caller_is_no_admin`, and by their names
+//!   `catalogs`, `external_locations` and `storage_credentials`, each with its fields, `bound_to` and `sight`; null removes
+//! - `DELETE /_sandbox/metastores/{id}`: the metastore is gone
+//! - `PATCH /_sandbox/unity`: how workspaces answer: `closed` (those that do not have the caller), `include_unbound`, `page`,
+//!   `first_page_is_empty`
 //! - `DELETE /_sandbox/keys/{id}`: the window of a key whose deletion is scheduled is over
 
 use std::time::Duration;
@@ -19,6 +25,7 @@ use crate::Shared;
 use crate::azure::{self, ArmWorkspace};
 use crate::faults::Fault;
 use crate::http::{Answer, Request};
+use crate::unity;
 use crate::world::{Workspace, World};
 
 fn refused(message: impl Into<String>) -> Answer {
@@ -75,6 +82,25 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
             let is_gone = remove(&mut world, &id.join("/"));
             Answer::json(if is_gone { 200 } else { 404 }, &json!({}))
         }
+        ("GET", ["metastores"]) => Answer::json(200, &unity::shown(&world.now.unity)),
+        ("PATCH", ["metastores", id]) => match request.json() {
+            Json::Object(changes) => match unity::patch(&mut world.now.unity, id, changes) {
+                Ok(shown) => Answer::json(200, &shown),
+                Err(reason) => refused(reason),
+            },
+            _ => refused("expected an object in the body"),
+        },
+        ("DELETE", ["metastores", id]) => {
+            let is_gone = world.now.unity.metastores.remove(*id).is_some();
+            Answer::json(if is_gone { 200 } else { 404 }, &json!({}))
+        }
+        ("PATCH", ["unity"]) => match request.json() {
+            Json::Object(changes) => match unity::patch_answers(&mut world.now.unity, &changes) {
+                Ok(()) => Answer::json(200, &json!({})),
+                Err(reason) => refused(reason),
+            },
+            _ => refused("expected an object in the body"),
+        },
         ("DELETE", ["keys", id]) => {
             let before = world.now.keys.len();
             world.now.keys.retain(|(_, own), key| {

@@ -29,6 +29,7 @@ mod sts;
 mod tests;
 mod tls;
 mod trial;
+pub mod unity;
 pub mod world;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};

@@ -355,3 +355,293 @@ fn a_fault_can_be_taken_back() {
     let (_, none) = sandbox.control("GET", "faults", &json!(null));
     assert_eq!(none, json!([]));
 }
+
+mod unity {
+    use super::*;
+    use crate::unity::{AZURE_METASTORE, GOOGLE_METASTORE, METASTORE};
+    use crate::{CLIENT_ID, CLIENT_SECRET, WORKSPACE, account, server};
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
+    const HOST: &str = "lakehouse-prod.cloud.databricks.com";
+
+    impl Sandbox {
+        /// What a service answers to a request, without the wire.
+        fn asked(
+            &self,
+            method: &str,
+            path: &str,
+            headers: &[(&str, &str)],
+            body: &str,
+        ) -> (u16, Json) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let request = request(method, path, headers, body.to_owned());
+            let runtime = runtime.expect("a runtime");
+            said(&runtime.block_on(server::answer(&self.shared, &request, None)))
+        }
+
+        fn of_account(&self, path: &str) -> (u16, Json) {
+            let bearer = format!("Bearer {}", account::TOKEN);
+            let path = format!("/api/2.0/accounts/{}/{path}", crate::ACCOUNT_ID);
+            self.asked("GET", &path, &[("authorization", &bearer)], "")
+        }
+
+        fn token_of(&self, host: &str) -> String {
+            let basic = STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}"));
+            let form = "grant_type=client_credentials&scope=all-apis";
+            let headers = [("authorization", format!("Basic {basic}"))];
+            let headers = headers
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
+            let (status, answer) =
+                self.asked("POST", &format!("/{host}/oidc/v1/token"), &headers, form);
+            assert_eq!(status, 200, "{answer}");
+            format!("Bearer {}", text(&answer, "/access_token"))
+        }
+
+        fn catalog_api(&self, host: &str, path: &str) -> (u16, Json) {
+            let token = self.token_of(host);
+            let path = format!("/{host}/api/2.1/unity-catalog/{path}");
+            self.asked("GET", &path, &[("authorization", &token)], "")
+        }
+
+        /// All names of a list, page by page, and how many pages there were.
+        fn names(&self, host: &str, list: &str, query: &str) -> (Vec<String>, usize) {
+            let (mut names, mut pages, mut token) = (Vec::new(), 0, String::new());
+            loop {
+                let next = match token.is_empty() {
+                    true => String::new(),
+                    false => format!("&page_token={token}"),
+                };
+                let (status, page) =
+                    self.catalog_api(host, &format!("{list}?max_results=0{query}{next}"));
+                assert_eq!(status, 200, "{page}");
+                pages += 1;
+                let field = list.replace('-', "_");
+                let entries = page.get(&field).and_then(Json::as_array).cloned();
+                let entries = entries.unwrap_or_default();
+                names.extend(entries.iter().map(|one| text(one, "/name").to_owned()));
+                token = text(&page, "/next_page_token").to_owned();
+                if token.is_empty() {
+                    return (names, pages);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_account_has_metastores_and_says_which_workspaces_they_have() {
+        let sandbox = sandbox();
+        let (status, all) = sandbox.of_account("metastores");
+        let ids: Vec<&str> = all["metastores"]
+            .as_array()
+            .map(|all| all.iter().map(|one| text(one, "/metastore_id")).collect())
+            .unwrap_or_default();
+        assert_eq!(
+            (status, ids),
+            (200, vec![METASTORE, GOOGLE_METASTORE, AZURE_METASTORE])
+        );
+        let (_, own) = sandbox.of_account(&format!("metastores/{METASTORE}/workspaces"));
+        assert_eq!(own["workspace_ids"][0], json!(WORKSPACE));
+        let (_, own) = sandbox.of_account(&format!("metastores/{METASTORE}"));
+        assert_eq!(own["metastore_info"]["region"], REGION);
+        assert_eq!(sandbox.of_account("metastores/none/workspaces").0, 404);
+    }
+
+    /// A workspace takes its own tokens alone, and is asked by its host in the path or as a proxy does.
+    #[test]
+    fn a_workspace_has_a_host_and_tokens_of_its_own() {
+        let sandbox = sandbox();
+        let path = "/api/2.1/unity-catalog/metastore_summary";
+        let own = sandbox.token_of(HOST);
+        let account = format!("Bearer {}", account::TOKEN);
+        let other = sandbox.token_of("lakehouse-dev.cloud.databricks.com");
+        for (token, wanted) in [(&own, 200), (&account, 401), (&other, 401)] {
+            let headers = [("authorization", token.as_str())];
+            let (status, _) = sandbox.asked("GET", &format!("/{HOST}{path}"), &headers, "");
+            assert_eq!(status, wanted, "{token}");
+            let headers = [("authorization", token.as_str()), ("host", HOST)];
+            let (status, _) = sandbox.asked("GET", path, &headers, "");
+            assert_eq!(status, wanted, "{token}, by its host");
+        }
+        for (host, metastore) in [
+            ("lakehouse-google.gcp.databricks.com", GOOGLE_METASTORE),
+            (
+                "adb-4567890123456789.9.azuredatabricks.net",
+                AZURE_METASTORE,
+            ),
+        ] {
+            let (status, summary) = sandbox.catalog_api(host, "metastore_summary");
+            assert_eq!(
+                (status, text(&summary, "/metastore_id")),
+                (200, metastore),
+                "{host}"
+            );
+        }
+        let (status, _) = sandbox.asked(
+            "POST",
+            "/nobody.cloud.databricks.com/oidc/v1/token",
+            &[],
+            "",
+        );
+        assert_eq!(status, 401);
+    }
+
+    #[test]
+    fn lists_come_in_pages_and_a_page_may_be_empty() {
+        let sandbox = sandbox();
+        let (names, pages) = sandbox.names(HOST, "catalogs", "");
+        assert_eq!(
+            (names, pages),
+            (
+                vec!["main".into(), "lakehouse_prod".into(), "system".into()],
+                3
+            )
+        );
+        let (_, first) = sandbox.catalog_api(HOST, "catalogs?max_results=0");
+        assert!(first.get("catalogs").is_none() && !text(&first, "/next_page_token").is_empty());
+        let (_, all) = sandbox.catalog_api(HOST, "catalogs");
+        assert_eq!(
+            all["catalogs"].as_array().map(Vec::len),
+            Some(3),
+            "without pages"
+        );
+        for query in [
+            "max_results=-1",
+            "max_results=x",
+            "max_results=0&page_token=y",
+        ] {
+            let (status, refused) = sandbox.catalog_api(HOST, &format!("catalogs?{query}"));
+            assert_eq!(
+                (status, text(&refused, "/error_code")),
+                (400, "INVALID_PARAMETER_VALUE"),
+                "{query}"
+            );
+        }
+        for (list, field) in [
+            ("external-locations", "credential_name"),
+            ("storage-credentials", "aws_iam_role"),
+        ] {
+            let (_, all) = sandbox.catalog_api(HOST, list);
+            let first = all.pointer(&format!("/{}/0/{field}", list.replace('-', "_")));
+            assert!(first.is_some(), "{list}: {all}");
+        }
+    }
+
+    /// Each row: who asks, and what a list of catalogs shows.
+    #[test]
+    fn who_may_not_read_sees_less_and_is_not_told() {
+        let sandbox = sandbox();
+        let dev = "lakehouse-dev.cloud.databricks.com";
+        let stage = |body: &Json| {
+            let (status, answer) =
+                sandbox.control("PATCH", &format!("metastores/{METASTORE}"), body);
+            assert_eq!(status, 200, "{answer}");
+        };
+        stage(&json!({ "catalogs": {
+            "sealed": { "managed_encryption_settings": { "customer_managed_key_id": "k" }, "sight": "browse" },
+            "hidden": { "sight": "nothing" },
+        } }));
+        let names = |host: &str, query: &str| {
+            let (mut names, _) = sandbox.names(host, "catalogs", query);
+            names.sort();
+            names.join(" ")
+        };
+        assert_eq!(names(HOST, ""), "hidden lakehouse_prod main sealed system");
+        // Bound to another workspace.
+        assert_eq!(names(dev, ""), "hidden main sealed system");
+        assert_eq!(
+            names(dev, "&include_unbound=true"),
+            "hidden lakehouse_prod main sealed system"
+        );
+        let (_, sealed) = sandbox.catalog_api(HOST, "catalogs/sealed");
+        assert_eq!(
+            text(
+                &sealed,
+                "/managed_encryption_settings/customer_managed_key_id"
+            ),
+            "k"
+        );
+        stage(&json!({ "caller_is_no_admin": true }));
+        assert_eq!(names(HOST, ""), "lakehouse_prod main system");
+        assert_eq!(
+            names(HOST, "&include_browse=true"),
+            "lakehouse_prod main sealed system"
+        );
+        assert_eq!(
+            names(dev, "&include_unbound=true"),
+            "main system",
+            "without effect"
+        );
+        let (_, sealed) = sandbox.catalog_api(HOST, "catalogs/sealed?include_browse=true");
+        assert_eq!(sealed["browse_only"], json!(true));
+        assert!(sealed.get("managed_encryption_settings").is_none());
+        let (status, _) = sandbox.control(
+            "PATCH",
+            "unity",
+            &json!({ "include_unbound": "refused", "page": 5 }),
+        );
+        assert_eq!(status, 200);
+        let (status, refused) = sandbox.catalog_api(dev, "catalogs?include_unbound=true");
+        assert_eq!(
+            (status, text(&refused, "/error_code")),
+            (403, "PERMISSION_DENIED")
+        );
+        let (status, _) = sandbox.control("PATCH", "unity", &json!({ "closed": [WORKSPACE] }));
+        assert_eq!(status, 200);
+        let (status, refused) = sandbox.catalog_api(HOST, "catalogs");
+        assert_eq!(
+            (status, &refused["error_code"]),
+            (403, &json!(403)),
+            "{refused}"
+        );
+        // A workspace without a metastore.
+        stage(&json!({ "workspaces": [WORKSPACE] }));
+        let (status, refused) = sandbox.catalog_api(dev, "catalogs");
+        assert_eq!(
+            (status, text(&refused, "/error_code")),
+            (404, "METASTORE_DOES_NOT_EXIST")
+        );
+    }
+
+    #[test]
+    fn the_stage_refuses_what_it_does_not_know() {
+        let sandbox = sandbox();
+        let before = sandbox.control("GET", "metastores", &json!({}));
+        for body in [
+            json!({ "workspaces": "all" }),
+            json!({ "catalogs": [] }),
+            json!({ "catalogs": { "x": 1 } }),
+            json!({ "catalogs": { "x": { "sight": "half" } } }),
+            json!({ "caller_is_no_admin": 1 }),
+        ] {
+            let path = format!("metastores/{METASTORE}");
+            assert_eq!(sandbox.control("PATCH", &path, &body).0, 400, "{body}");
+        }
+        for body in [
+            json!({ "page": 0 }),
+            json!({ "include_unbound": "x" }),
+            json!({ "x": 1 }),
+        ] {
+            assert_eq!(sandbox.control("PATCH", "unity", &body).0, 400, "{body}");
+        }
+        assert_eq!(sandbox.control("GET", "metastores", &json!({})), before);
+        let gone = json!({ "catalogs": { "main": null } });
+        let (_, shown) = sandbox.control("PATCH", &format!("metastores/{METASTORE}"), &gone);
+        assert!(shown["catalogs"].get("main").is_none(), "{shown}");
+        let (_, made) =
+            sandbox.control("PATCH", "metastores/new", &json!({ "region": "eu-west-1" }));
+        assert_eq!(
+            (&made["region"], &made["catalogs"]),
+            (&json!("eu-west-1"), &json!({}))
+        );
+        assert_eq!(
+            sandbox.control("DELETE", "metastores/new", &json!({})).0,
+            200
+        );
+        assert_eq!(
+            sandbox.control("DELETE", "metastores/new", &json!({})).0,
+            404
+        );
+    }
+}

@@ -12,6 +12,7 @@ use crate::azure::AzureWorld;
 use crate::faults::Fault;
 use crate::gcp::{self, Google};
 use crate::iam::Role;
+use crate::unity::Unity;
 use crate::{ACCOUNT_ID, MANAGED_VPC_WORKSPACE, REGION, ROLE_ARN, WORKSPACE};
 
 /// One request, as it is kept for assertions.
@@ -122,6 +123,8 @@ pub struct Objects {
     pub google: Google,
     /// What there is of Azure.
     pub azure: AzureWorld,
+    /// What there is of Unity Catalog.
+    pub unity: Unity,
 }
 
 /// Everything.
@@ -143,6 +146,8 @@ pub struct World {
     pub under_way: (usize, usize),
     /// Tokens that were handed out.
     pub tokens: BTreeSet<String>,
+    /// Tokens that workspaces handed out, each good at one host.
+    pub workspace_tokens: BTreeMap<String, String>,
     /// Tokens that are good only together with a header: its name and value.
     pub companions: BTreeMap<String, (&'static str, String)>,
     /// Access tokens that Google handed out.
@@ -213,7 +218,10 @@ impl Workspace {
 impl World {
     /// The stage as every play begins: two workspaces, no key, no configuration.
     pub fn new() -> Self {
-        let mut now = Objects::default();
+        let mut now = Objects {
+            unity: Unity::new(),
+            ..Objects::default()
+        };
         now.workspaces.insert(
             WORKSPACE,
             Workspace::new(
@@ -246,6 +254,7 @@ impl World {
             arrived: Vec::new(),
             under_way: (0, 0),
             tokens: BTreeSet::new(),
+            workspace_tokens: BTreeMap::new(),
             companions: BTreeMap::new(),
             google_tokens: BTreeSet::new(),
             google_id_tokens: BTreeSet::new(),
@@ -258,6 +267,7 @@ impl World {
     /// Adds what there is of Google Cloud: a workspace, and the project in which it runs.
     pub fn add_google(&mut self) {
         self.now.google = Google::new();
+        self.now.unity.add_google();
         self.now.workspaces.insert(
             gcp::WORKSPACE,
             Workspace::on_google(gcp::WORKSPACE, "lakehouse-google"),
@@ -268,6 +278,7 @@ impl World {
     /// Adds what there is of Azure: a workspace, and a key in vaults of three kinds.
     pub fn add_azure(&mut self) {
         self.now.azure = AzureWorld::new();
+        self.now.unity.add_azure();
         self.before = self.now.clone();
     }
 

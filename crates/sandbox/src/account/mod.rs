@@ -1,4 +1,4 @@
-//! The Databricks account API: tokens, key configurations, workspaces, credentials.
+//! The Databricks account API: tokens, key configurations, workspaces, credentials, metastores.
 //!
 //! Where the real API's behaviour is documented or was seen, it is followed, error texts included. Where nothing is known
 //! of it (how an attach with an unusable key fails), the sandbox is as unfriendly as the documentation allows: managed
@@ -16,7 +16,7 @@ use self::workspaces::{no_workspace, shown, update};
 use crate::faults::Effect;
 use crate::http::{Answer, Request};
 use crate::world::{Objects, World};
-use crate::{ACCOUNT_ID, Shared, gcp, identities};
+use crate::{ACCOUNT_ID, Shared, gcp, identities, unity};
 
 pub use self::workspaces::try_configuration;
 
@@ -181,6 +181,9 @@ async fn resource(
                 &format!("Credential {id} does not exist."),
             ),
         }),
+        ("GET", ["metastores", rest @ ..]) => {
+            read(&|objects| unity::of_account(&objects.unity, rest))
+        }
         _ => Answer::refusal(404, "ENDPOINT_NOT_FOUND", "No API found for this path."),
     }
 }
