@@ -323,7 +323,30 @@ impl Stage {
                     ..Ran::default()
                 };
             }
-            let (plan, said) = terraform::plan(&process, &configuration, &state, options).await;
+            // A destruction reads with one process, and plans with another.
+            let (process, state, options) = match options.destroy {
+                false => (process, state, options.clone()),
+                true => {
+                    let (state, said) = terraform::refresh(&process, &state).await;
+                    told.diagnostics.extend(said.diagnostics);
+                    told.broken.extend(said.broken);
+                    if told.has_errors() {
+                        return Ran {
+                            told,
+                            ..Ran::default()
+                        };
+                    }
+                    let options = Options {
+                        refresh: false,
+                        ..options.clone()
+                    };
+                    match Process::start(Dbxcmk, &self.platform.provider()).await {
+                        Ok(process) => (process, state, options),
+                        Err(errors) => return Ran::failed(errors),
+                    }
+                }
+            };
+            let (plan, said) = terraform::plan(&process, &configuration, &state, &options).await;
             told.diagnostics.extend(said.diagnostics);
             told.broken.extend(said.broken);
             Ran {

@@ -16,7 +16,7 @@ mod walk;
 
 pub use self::applying::apply;
 pub use self::configuration::{Block, Configuration, Term};
-pub use self::planning::{plan, validate};
+pub use self::planning::{plan, refresh, validate};
 pub use self::process::Process;
 pub use self::state::{Action, Change, Object, Options, Plan, State, Told};
 

@@ -84,6 +84,35 @@ pub async fn plan<P: Provider>(
     (done.plan, done.told)
 }
 
+/// What a plan of a destruction does before, with a process of its own: every object is read, and what is gone is forgotten.
+pub async fn refresh<P: Provider>(process: &Process<P>, state: &State) -> (State, Told) {
+    let planning = Mutex::new(Planning {
+        plan: Plan {
+            refreshed: state.clone(),
+            changes: BTreeMap::new(),
+        },
+        ..Planning::default()
+    });
+    let nodes = state.objects.iter();
+    let nodes: Nodes<String> = nodes
+        .map(|(address, object)| (address.clone(), object.dependencies.clone()))
+        .collect();
+    let visit = |address: String| -> Boxed<'_, bool> {
+        let planning = &planning;
+        Box::pin(async move {
+            somewhen().await;
+            let options = Options::default();
+            let read = refreshed(process, &address, &options, planning).await;
+            read.is_ok()
+        })
+    };
+    walk(nodes, &process.stop, visit).await;
+    let done = planning
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    (done.plan.refreshed, done.told)
+}
+
 /// Those that are named, with whom they need; when everything goes, with those that need them.
 fn targeted(all: Nodes<String>, state: &State, options: &Options) -> Nodes<String> {
     let mut wanted = options.targets.clone();
