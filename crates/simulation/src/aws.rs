@@ -148,7 +148,12 @@ impl Platform for Aws {
     }
 
     fn secrets(&self) -> Vec<(&'static str, &'static str)> {
-        vec![(CLIENT_SECRET, "Databricks"), (SECRET, "AWS")]
+        vec![
+            (CLIENT_SECRET, "Databricks"),
+            (platform::basic(), "Databricks"),
+            ("sandbox-access-token-", "Databricks"),
+            (SECRET, "AWS"),
+        ]
     }
 
     fn path(&self, _: &str, path: &str) -> String {

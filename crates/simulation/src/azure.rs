@@ -116,7 +116,7 @@ impl Platform for Azure {
     }
 
     fn secrets(&self) -> Vec<(&'static str, &'static str)> {
-        vec![(SECRET, "Entra ID")]
+        vec![(SECRET, "Entra ID"), ("Bearer sandbox-azure-", "Azure")]
     }
 
     fn path(&self, host: &str, path: &str) -> String {

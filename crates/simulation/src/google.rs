@@ -96,7 +96,11 @@ impl Platform for Google {
 
     fn secrets(&self) -> Vec<(&'static str, &'static str)> {
         // The account needs a token of Google, too.
-        vec![(CLIENT_SECRET, "Databricks")]
+        vec![
+            (CLIENT_SECRET, "Databricks"),
+            (platform::basic(), "Databricks"),
+            ("sandbox-access-token-", "Databricks"),
+        ]
     }
 
     fn path(&self, _: &str, path: &str) -> String {

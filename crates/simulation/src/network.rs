@@ -347,7 +347,12 @@ impl Network {
             return self.wrong(format!("a request to {}://{host}", url.scheme()));
         };
         let body = request.body().and_then(Body::as_bytes).unwrap_or_default();
-        let text = format!("{:?} {}", request.headers(), String::from_utf8_lossy(body));
+        let mut text = String::from_utf8_lossy(body).into_owned();
+        // What is marked as sensitive does not show in the headers as they print themselves.
+        for value in request.headers().values() {
+            text.push(' ');
+            text.push_str(&String::from_utf8_lossy(value.as_bytes()));
+        }
         for (secret, of) in &self.secrets {
             if of != owner && text.contains(secret) {
                 self.wrong(format!("a secret of {of} went to {host}"));

@@ -1,10 +1,13 @@
 //! What a cloud is to a history: its services, its configuration, what others do there, and what must hold of it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use dbxcmk_sandbox::world::World;
-use dbxcmk_sandbox::{Options, Services};
+use dbxcmk_sandbox::{CLIENT_ID, CLIENT_SECRET, Options, Services};
 use serde_json::Value as Json;
 use tfplugin::Boxed;
 use tfplugin::testing::terraform::{Configuration, Plan, Term};
@@ -88,7 +91,7 @@ pub fn attached(world: &mut World, workspace: u64, case: &str) -> Option<String>
     shown.and_then(Json::as_str).map(str::to_owned)
 }
 
-/// The workspaces of the account that use one of these configurations.
+/// The workspaces of the account that are shown with one of these configurations. An update that is under way shows nowhere yet.
 pub fn account_users(
     world: &mut World,
     workspaces: &[u64],
@@ -97,6 +100,10 @@ pub fn account_users(
     let mut all = BTreeSet::new();
     for workspace in workspaces {
         for case in ["MANAGED_SERVICES", "STORAGE"] {
+            let own = world.workspace(*workspace);
+            if own.update.as_ref().is_some_and(|one| !one.is_over(UPDATE)) {
+                continue;
+            }
             let attached = attached(world, *workspace, case);
             if attached.is_some_and(|one| configurations.contains(&one)) {
                 all.insert(workspace.to_string());
@@ -202,6 +209,13 @@ pub fn services(platform: &dyn Platform, keys: usize) -> Services {
     let services = Services::new(options, account, azure);
     services.with(|world| platform.prepare(world, keys));
     services
+}
+
+/// The application of the account and its secret, as they stand in a header.
+pub fn basic() -> &'static str {
+    static BASIC: LazyLock<String> =
+        LazyLock::new(|| STANDARD.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}")));
+    &BASIC
 }
 
 /// The platform of a cloud.

@@ -776,6 +776,17 @@ impl Stage {
         }
         let states = self.parties().map(Party::state);
         for (address, object) in states.iter().flat_map(|state| &state.objects) {
+            let text = format!(
+                "{:?} {}",
+                object.value,
+                String::from_utf8_lossy(&object.private)
+            );
+            for (secret, of) in self.platform.secrets() {
+                if text.contains(secret) {
+                    self.network
+                        .wrong(format!("the state of {address} shows a secret of {of}"));
+                }
+            }
             if !object.value.is_wholly_known() {
                 self.network
                     .wrong(format!("the state of {address} has something unknown"));
