@@ -1,9 +1,7 @@
 //! The local services are what they claim to be: the official SDK of Databricks drives the account API, and the same checks
 //! run over the sandbox's KMS and over LocalStack.
 
-use std::process::Command;
-
-use acceptance_tests::harness::checkout;
+use acceptance_tests::harness::python::python;
 use acceptance_tests::kms::Refusal;
 use dbxcmk_sandbox::{Options, Sandbox};
 use serde_json::{Value as Json, json};
@@ -12,33 +10,8 @@ use acceptance_tests::stage::{Over, Stage, policy};
 
 /// Runs a script with the official SDK against a sandbox, and checks that all was as the SDK expects.
 fn drive(sandbox: &Sandbox, script: &str, arguments: &[&str]) {
-    let root = checkout();
-    let installed = Command::new(root.join("scripts/venv"))
-        .args([
-            "databricks-sdk",
-            "acceptance-tests/databricks-sdk/requirements.txt",
-        ])
-        .status();
-    assert!(
-        installed.is_ok_and(|status| status.success()),
-        "the SDK could not be installed"
-    );
-    let output = Command::new(root.join(".local/databricks-sdk/bin/python"))
-        .arg(root.join("acceptance-tests/databricks-sdk").join(script))
-        .args(arguments)
-        .env_remove("DATABRICKS_TOKEN")
-        .env("HOME", std::env::temp_dir().join("no-such-home"))
-        .env("SANDBOX_URL", sandbox.url())
-        .envs(sandbox.environment())
-        .output()
-        .unwrap();
-    let text = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    assert!(output.status.success(), "{text}");
-    assert!(text.contains("all as the SDK expects"), "{text}");
+    let said = python("databricks-sdk", script, arguments, sandbox, &[]);
+    assert!(said.contains("all as the SDK expects"), "{said}");
 }
 
 #[test]

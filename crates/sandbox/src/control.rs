@@ -15,6 +15,8 @@
 //! - `DELETE /_sandbox/metastores/{id}`: the metastore is gone
 //! - `PATCH /_sandbox/unity`: how workspaces answer: `closed` (those that do not have the caller), `include_unbound`, `page`,
 //!   `first_page_is_empty`
+//! - `GET /_sandbox/buckets`, `PATCH /_sandbox/buckets/{aws|gcp|azure}/{name}`: the buckets and storage accounts of tables: `kms_key`,
+//!   `denied`; on AWS also `region` and `algorithm`
 //! - `DELETE /_sandbox/keys/{id}`: the window of a key whose deletion is scheduled is over
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::Shared;
 use crate::azure::{self, ArmWorkspace};
+use crate::buckets;
 use crate::faults::Fault;
 use crate::http::{Answer, Request};
 use crate::unity;
@@ -99,6 +102,16 @@ pub fn answer(shared: &Shared, request: &Request) -> Answer {
                 Ok(()) => Answer::json(200, &json!({})),
                 Err(reason) => refused(reason),
             },
+            _ => refused("expected an object in the body"),
+        },
+        ("GET", ["buckets"]) => Answer::json(200, &buckets::shown(&world.now.buckets)),
+        ("PATCH", ["buckets", cloud, name]) => match request.json() {
+            Json::Object(changes) => {
+                match buckets::patch(&mut world.now.buckets, cloud, name, &changes) {
+                    Ok(()) => Answer::json(200, &json!({})),
+                    Err(reason) => refused(reason),
+                }
+            }
             _ => refused("expected an object in the body"),
         },
         ("DELETE", ["keys", id]) => {

@@ -55,6 +55,13 @@ impl Request {
             let service = if is_iam { "IAM" } else { "STS" };
             return format!("{service} {action}");
         }
+        if crate::buckets::is_s3(self) {
+            let asks = match self.query.contains_key("encryption") {
+                true => "GetBucketEncryption",
+                false => "HeadBucket",
+            };
+            return format!("S3 {asks} {}", self.path);
+        }
         format!("{} {}", self.method, self.path)
     }
 }

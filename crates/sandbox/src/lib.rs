@@ -8,6 +8,7 @@
 
 pub mod account;
 pub mod azure;
+pub mod buckets;
 #[allow(
     clippy::disallowed_methods,
     reason = "a KMS that is not its own is asked over the network"
@@ -335,6 +336,8 @@ impl Sandbox {
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }
+        // The buckets of tables are here, whoever has the keys.
+        all.push(pair("AWS_ENDPOINT_URL_S3", &self.url()));
         all
     }
 }

@@ -16,7 +16,7 @@ use serde_json::Value as Json;
 use crate::faults::{Effect, meet};
 use crate::http::{Answer, Request, parameters};
 use crate::world::Record;
-use crate::{Shared, account, azure, control, data, gcp, iam, kms, sts, unity};
+use crate::{Shared, account, azure, buckets, control, data, gcp, iam, kms, sts, unity};
 
 /// The connection breaks here.
 #[derive(Debug)]
@@ -248,6 +248,9 @@ pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<Effe
     }
     if let Some(action) = operation.strip_prefix("STS ") {
         return sts::answer(shared, request, action);
+    }
+    if buckets::is_s3(request) {
+        return buckets::s3(shared, request);
     }
     if let Some(meant) = unity::meant(request) {
         return unity::answer(shared, request, &meant);

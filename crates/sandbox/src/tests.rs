@@ -645,3 +645,206 @@ mod unity {
         );
     }
 }
+
+mod buckets {
+    use super::*;
+    use crate::{gcp, server};
+
+    impl Sandbox {
+        fn whole(&self, method: &str, path: &str, authorization: &str) -> Answer {
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.expect("a runtime");
+            let request = request(
+                method,
+                path,
+                &[("authorization", authorization)],
+                String::new(),
+            );
+            runtime.block_on(server::answer(&self.shared, &request, None))
+        }
+
+        fn bucket(&self, cloud: &str, name: &str, changes: &Json) -> u16 {
+            self.control("PATCH", &format!("buckets/{cloud}/{name}"), changes)
+                .0
+        }
+    }
+
+    fn signed(region: &str) -> String {
+        format!("AWS4-HMAC-SHA256 Credential=AKIA/20260101/{region}/s3/aws4_request")
+    }
+
+    /// Each row: what is changed of a bucket of S3, and the status and a word of the answer.
+    #[test]
+    fn a_bucket_of_s3_says_what_key_it_has() {
+        let sandbox = sandbox();
+        let key = "arn:aws:kms:eu-central-1:123456789012:key/1";
+        let rows = [
+            (
+                json!({}),
+                200,
+                "<SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>"
+                    .to_owned(),
+            ),
+            (
+                json!({ "kms_key": key }),
+                200,
+                format!(
+                    "<SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>{key}</KMSMasterKeyID>"
+                ),
+            ),
+            (
+                json!({ "kms_key": null, "algorithm": "aws:kms" }),
+                200,
+                "<SSEAlgorithm>aws:kms</SSEAlgorithm></App".to_owned(),
+            ),
+            (
+                json!({ "algorithm": null }),
+                404,
+                "ServerSideEncryptionConfigurationNotFoundError".to_owned(),
+            ),
+            (json!({ "denied": true }), 403, "AccessDenied".to_owned()),
+            (
+                json!({ "region": "us-east-1" }),
+                301,
+                "PermanentRedirect".to_owned(),
+            ),
+        ];
+        for (changes, status, word) in rows {
+            assert_eq!(
+                sandbox.bucket("aws", "acme-tables", &changes),
+                200,
+                "{changes}"
+            );
+            let answer = sandbox.whole("GET", "/acme-tables?encryption=", &signed(REGION));
+            assert_eq!(answer.status, status, "{changes}: {}", answer.body);
+            assert!(answer.body.contains(&word), "{changes}: {}", answer.body);
+        }
+        // Who asks in the wrong region, or may not read, still learns the region.
+        let head = sandbox.whole("HEAD", "/acme-tables", &signed(REGION));
+        let region = ("x-amz-bucket-region".to_owned(), "us-east-1".to_owned());
+        assert_eq!((head.status, head.body.as_str()), (301, ""));
+        assert!(head.headers.contains(&region), "{head:?}");
+        let head = sandbox.whole("HEAD", "/acme-tables", &signed("us-east-1"));
+        assert!(
+            head.status == 403 && head.headers.contains(&region),
+            "{head:?}"
+        );
+        assert_eq!(sandbox.whole("HEAD", "/none", &signed(REGION)).status, 404);
+        let read = sandbox.whole("GET", "/acme-workspace-bucket", &signed(REGION));
+        assert_eq!(read.status, 501, "objects are not here");
+    }
+
+    #[test]
+    fn a_bucket_of_google_says_what_key_it_has() {
+        let sandbox = sandbox();
+        let bearer = format!("Bearer {}", gcp::TOKEN);
+        let read =
+            |name: &str| said(&sandbox.whole("GET", &format!("/storage/v1/b/{name}"), &bearer));
+        let (_, bucket) = read("acme-tables");
+        assert_eq!(text(&bucket, "/projectNumber"), gcp::PROJECT_NUMBER);
+        assert!(bucket.get("encryption").is_none());
+        let key = "projects/p/locations/us-east4/keyRings/r/cryptoKeys/k";
+        assert_eq!(
+            sandbox.bucket("gcp", "acme-tables", &json!({ "kms_key": key })),
+            200
+        );
+        assert_eq!(
+            text(&read("acme-tables").1, "/encryption/defaultKmsKeyName"),
+            key
+        );
+        assert_eq!(
+            sandbox.bucket(
+                "gcp",
+                "acme-tables",
+                &json!({ "denied": true, "kms_key": null })
+            ),
+            200
+        );
+        assert_eq!((read("acme-tables").0, read("none").0), (403, 404));
+        assert_eq!(
+            sandbox.bucket("gcp", "acme-tables", &json!({ "denied": false })),
+            200
+        );
+        assert!(read("acme-tables").1.get("encryption").is_none());
+    }
+
+    #[test]
+    fn a_storage_account_says_what_key_it_has() {
+        let sandbox = sandbox();
+        sandbox.with(|world| {
+            let audience = "https://management.azure.com".to_owned();
+            world.now.azure.tokens.insert("token".to_owned(), audience);
+        });
+        let read = |path: &str| {
+            said(&sandbox.whole(
+                "GET",
+                &format!("/arm{path}?api-version=2025-01-01"),
+                "Bearer token",
+            ))
+        };
+        let id = azure::resource("Microsoft.Storage/storageAccounts", "acmetables");
+        let all = format!(
+            "/subscriptions/{}/providers/Microsoft.Storage/storageAccounts",
+            azure::SUBSCRIPTION
+        );
+        let source = |account: &Json| text(account, "/properties/encryption/keySource").to_owned();
+        assert_eq!(source(&read(&id).1), "Microsoft.Storage");
+        assert_eq!(read(&all).1["value"][0]["name"], "acmetables");
+        let key = "https://acme-lakehouse.vault.azure.net/keys/main";
+        assert_eq!(
+            sandbox.bucket("azure", "acmetables", &json!({ "kms_key": key })),
+            200
+        );
+        let (_, account) = read(&id.to_uppercase());
+        assert_eq!(source(&account), "Microsoft.Keyvault");
+        let of_key = |field: &str| {
+            text(
+                &account,
+                &format!("/properties/encryption/keyvaultproperties/{field}"),
+            )
+            .to_owned()
+        };
+        let wanted = (
+            "https://acme-lakehouse.vault.azure.net".to_owned(),
+            "main".to_owned(),
+            String::new(),
+        );
+        assert_eq!(
+            (
+                of_key("keyvaulturi"),
+                of_key("keyname"),
+                of_key("keyversion")
+            ),
+            wanted
+        );
+        assert!(!text(&account, "/identity/principalId").is_empty());
+        assert_eq!(
+            sandbox.bucket("azure", "acmetables", &json!({ "denied": true })),
+            200
+        );
+        // One that may not be read is missing from the list, and refused by its name.
+        assert_eq!((read(&id).0, &read(&all).1["value"]), (403, &json!([])));
+        assert_eq!(read(&format!("{id}x")).0, 404);
+    }
+
+    #[test]
+    fn the_stage_refuses_what_it_does_not_know() {
+        let sandbox = sandbox();
+        let before = sandbox.control("GET", "buckets", &json!({}));
+        for (cloud, body) in [
+            ("other", json!({})),
+            ("aws", json!({ "x": 1 })),
+            ("aws", json!({ "kms_key": 1 })),
+            ("gcp", json!({ "region": "us" })),
+            ("azure", json!({ "denied": "no" })),
+            ("azure", json!({ "kms_key": "main" })),
+        ] {
+            assert_eq!(
+                sandbox.bucket(cloud, "acmetables", &body),
+                400,
+                "{cloud}: {body}"
+            );
+        }
+        assert_eq!(sandbox.control("GET", "buckets", &json!({})), before);
+    }
+}

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 use crate::azure::AzureWorld;
+use crate::buckets::Buckets;
 use crate::faults::Fault;
 use crate::gcp::{self, Google};
 use crate::iam::Role;
@@ -125,6 +126,8 @@ pub struct Objects {
     pub azure: AzureWorld,
     /// What there is of Unity Catalog.
     pub unity: Unity,
+    /// The buckets in which tables lie.
+    pub buckets: Buckets,
 }
 
 /// Everything.
@@ -220,6 +223,7 @@ impl World {
     pub fn new() -> Self {
         let mut now = Objects {
             unity: Unity::new(),
+            buckets: Buckets::new(),
             ..Objects::default()
         };
         now.workspaces.insert(
@@ -268,6 +272,7 @@ impl World {
     pub fn add_google(&mut self) {
         self.now.google = Google::new();
         self.now.unity.add_google();
+        self.now.buckets.add_google();
         self.now.workspaces.insert(
             gcp::WORKSPACE,
             Workspace::on_google(gcp::WORKSPACE, "lakehouse-google"),
@@ -279,6 +284,7 @@ impl World {
     pub fn add_azure(&mut self) {
         self.now.azure = AzureWorld::new();
         self.now.unity.add_azure();
+        self.now.buckets.add_azure();
         self.before = self.now.clone();
     }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::front_matter;
-use crate::requirements::coverage::{Cover, DataKind};
+use crate::requirements::coverage::{Cover, DataKind, Existing};
 use crate::requirements::{kinds, transition};
 use crate::vocabulary::{Cloud, UseCase};
 
@@ -86,8 +86,8 @@ fn before_the_key(page: &mut String) {
     page.push_str(
         "\n## Data from before the key\n\nA key encrypts what is written after it was attached. This is how data from before gets under \
          it; until then it stays under its former encryption, and revoking the key does not stop anyone from reading it.\n\n- *copy in \
-         place*: copy each object onto itself.\n- *save again*: write it once more, in Databricks.\n- *never*: create it again, under the \
-         key, and delete the former one.\n- *at once*: nothing to do.\n\nObjects in default storage cannot be copied in place: write the \
+         place*: copy each object onto itself. In a bucket with versions, earlier versions keep their encryption.\n- *save \
+         again*: write it once more, in Databricks.\n- *never*: create it again, under the key, and delete the former one.\n- *at once*: nothing to do.\n\nObjects in default storage cannot be copied in place: write the \
          data again.\n",
     );
     for cloud in &CLOUDS {
@@ -96,10 +96,21 @@ fn before_the_key(page: &mut String) {
             "\nOn {}:\n\n| Data | Gets under the key | How |\n|---|---|---|\n",
             cloud.in_words()
         );
+        // Kinds for which the same is to be done share a row.
+        let mut rows: Vec<(Existing, Vec<&str>)> = Vec::new();
         for kind in kinds(cloud) {
-            if let Some(word) = kind.existing.word() {
-                let word = word.replace('_', " ");
-                let _ = writeln!(page, "| {} | {word} | {} |", kind.name, kind.existing.how());
+            match rows
+                .iter_mut()
+                .find(|(existing, _)| *existing == kind.existing)
+            {
+                Some((_, names)) => names.push(kind.name),
+                None => rows.push((kind.existing, vec![kind.name])),
+            }
+        }
+        for (existing, names) in rows {
+            if let Some(word) = existing.word() {
+                let (names, word) = (names.join(", "), word.replace('_', " "));
+                let _ = writeln!(page, "| {names} | {word} | {} |", existing.how());
             }
         }
     }

@@ -146,13 +146,13 @@ impl DataSource for WorkspaceEncryptionDataSource {
                     .describe("Key configuration for managed services."),
                 Attribute::string("managed_services_key")
                     .computed()
-                    .describe("Its key."),
+                    .describe("Key of the key configuration for managed services."),
                 Attribute::string("storage_key_configuration_id")
                     .computed()
                     .describe("Key configuration for workspace storage."),
                 Attribute::string("storage_key")
                     .computed()
-                    .describe("Its key."),
+                    .describe("Key of the key configuration for workspace storage."),
                 Attribute::string("managed_disks_key")
                     .computed()
                     .describe("The key for managed disks, on Azure."),

@@ -118,9 +118,10 @@ fn docs_data_source_and_impact_have_the_same_rows() {
         let before: BTreeMap<&str, (&str, &str)> = before
             .iter()
             .filter_map(|row| match row.as_slice() {
-                [kind, word, how] => Some((*kind, (*word, *how))),
+                [kinds, word, how] => Some((*kinds, (*word, *how))),
                 _ => None,
             })
+            .flat_map(|(kinds, said)| kinds.split(", ").map(move |kind| (kind, said)))
             .collect();
         assert!(
             page.len() > 30 && before.len() > 20,

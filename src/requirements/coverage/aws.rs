@@ -8,7 +8,7 @@ const AWS: Terms = Terms {
     other_storage: "buckets of external locations and managed storage",
     attach_storage: "Attach a key configuration for storage. It can be set only once.",
     stored_before: Existing::Copied(
-        "Copy the objects onto themselves: `aws s3 cp s3://BUCKET/ s3://BUCKET/ --recursive --sse aws:kms --sse-kms-key-id KEY`.",
+        "While nothing writes to the bucket, copy the objects onto themselves: `aws s3 cp s3://BUCKET/ s3://BUCKET/ --recursive --sse aws:kms --sse-kms-key-id KEY`.",
     ),
     overview: "https://docs.databricks.com/aws/en/security/keys/customer-managed-keys",
     results: "https://docs.databricks.com/aws/en/admin/workspace-settings/notebook-results",

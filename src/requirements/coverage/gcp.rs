@@ -8,7 +8,7 @@ const GCP: Terms = Terms {
     other_storage: "buckets of external locations and managed storage",
     attach_storage: "Attach a key configuration for storage. It can be set only once.",
     stored_before: Existing::Copied(
-        "Rewrite the objects: `gcloud storage objects update 'gs://BUCKET/**' --encryption-key=KEY`.",
+        "While nothing writes to the buckets, rewrite the objects: `gcloud storage objects update 'gs://BUCKET/**' --encryption-key=KEY`.",
     ),
     overview: "https://docs.databricks.com/gcp/en/security/keys/customer-managed-keys",
     results: "https://docs.databricks.com/gcp/en/admin/workspace-settings/notebook-results",

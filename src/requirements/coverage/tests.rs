@@ -55,6 +55,8 @@ fn each_row_has_its_own_kind_and_a_page_of_the_vendor() {
                 kind.name,
                 kind.source
             );
+            // Names stand in lists, and cells of tables.
+            assert!(!kind.name.contains([',', '|']), "{}", kind.name);
             assert!(!kind.place.is_empty(), "{}", kind.name);
         }
     }

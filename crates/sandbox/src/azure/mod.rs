@@ -343,6 +343,9 @@ fn resource_manager(
     if lower.contains("/providers/microsoft.databricks/") {
         return workspaces::answer(shared, request, path, effect);
     }
+    if lower.contains("/providers/microsoft.storage/") && request.method == "GET" {
+        return crate::buckets::azure(shared, path);
+    }
     if lower.contains("/providers/microsoft.keyvault/") {
         return vaults::answer(shared, request, path);
     }
@@ -367,7 +370,7 @@ fn denied(shared: &Shared, action: &str, scope: &str) -> Option<Answer> {
 }
 
 /// Sets one field, named by its pointer. An object above it that is missing is a defect of the caller, who would see nothing set.
-fn set(json: &mut Json, pointer: &str, value: Json) {
+pub(crate) fn set(json: &mut Json, pointer: &str, value: Json) {
     let (above, name) = pointer.rsplit_once('/').unwrap_or(("", pointer));
     if let Some(object) = json.pointer_mut(above).and_then(Json::as_object_mut) {
         object.insert(name.to_owned(), value);

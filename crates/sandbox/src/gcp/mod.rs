@@ -14,9 +14,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 pub use self::trial::try_key;
-use crate::Shared;
 use crate::faults::Effect;
 use crate::http::{Answer, Request, decoded};
+use crate::{Shared, buckets};
 
 /// The project of the Google workspace that the sandbox has.
 pub const PROJECT: &str = "acme-lakehouse";
@@ -176,6 +176,11 @@ pub fn answer(shared: &Shared, request: &Request, effect: Option<&Effect>) -> An
     }
     if let Some(rest) = path.strip_prefix("/v1/projects/-/serviceAccounts/") {
         return tokens::impersonate(shared, request, rest);
+    }
+    if let Some(bucket) = path.strip_prefix("/storage/v1/b/")
+        && request.method == "GET"
+    {
+        return buckets::google(shared, bucket);
     }
     if let Some(rest) = path.strip_prefix("/storage/v1/") {
         return policies::storage(shared, request, rest);
