@@ -1,5 +1,6 @@
 //! One play: everything is there but our resources; the run meets its mishap; then the next apply has to make it good.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use acceptance_tests::harness::background::Background;
@@ -151,7 +152,7 @@ pub fn play(case: &Case) -> Seen {
                 &case.mishap,
                 &["apply", "-json", "-input=false", "-auto-approve"],
             );
-            mend(&stage, &case.mishap);
+            mend(&stage);
             nothing_twice_nothing_lost(&stage, case.cloud, &key);
             let next = stage
                 .workdir
@@ -173,7 +174,7 @@ pub fn play(case: &Case) -> Seen {
                 &case.mishap,
                 &["destroy", "-json", "-input=false", "-auto-approve"],
             );
-            mend(&stage, &case.mishap);
+            mend(&stage);
             let next = stage
                 .workdir
                 .run(&["destroy", "-json", "-input=false", "-auto-approve"]);
@@ -203,21 +204,15 @@ pub fn play(case: &Case) -> Seen {
 
 fn met(stage: &Stage, mishap: &Mishap, arguments: &[&str]) -> harness::Run {
     match mishap {
-        Mishap::Faults(faults) => {
-            faults
-                .iter()
-                .for_each(|fault| stage.sandbox.inject(fault.clone()));
-            stage.workdir.run(arguments)
-        }
-        Mishap::World { odd, .. } => {
-            stage.sandbox.with(*odd);
+        Mishap::Fault(fault) => {
+            stage.sandbox.inject(fault.clone());
             stage.workdir.run(arguments)
         }
         Mishap::Signal { signal, at } => signalled(stage, *signal, *at, arguments),
     }
 }
 
-fn mend(stage: &Stage, mishap: &Mishap) {
+fn mend(stage: &Stage) {
     stage.sandbox.with(|world| {
         world.faults.clear();
         // What hung comes to its end in the end.
@@ -227,9 +222,6 @@ fn mend(stage: &Stage, mishap: &Mishap) {
             .values_mut()
             .filter_map(|workspace| workspace.update.as_mut())
             .for_each(|update| update.hangs = false);
-        if let Mishap::World { mended, .. } = mishap {
-            mended(world);
-        }
     });
 }
 
@@ -503,44 +495,43 @@ fn told_of(run: &harness::Run, mishap: &Mishap) -> String {
     }
 }
 
-/// What a run came to, in a line.
+/// What a run came to, in a line: what was said, each once, in an order that does not depend on which resource came first.
 fn told(run: &harness::Run) -> String {
-    let of = |severity: &str| -> Vec<&str> {
+    let of = |severity: &str| -> BTreeSet<&str> {
         let own = |message: &&Message| {
             message.severity == severity
                 && !message
                     .summary
                     .starts_with("Provider development overrides")
         };
-        run.messages
-            .iter()
-            .filter(own)
-            // Without the object that a warning names: its ID is another one in each run.
-            .map(|message| message.summary.split(": ").next().unwrap_or_default())
+        let all = run.messages.iter().filter(own);
+        // Without the object that a warning names: its ID is another one in each run.
+        all.map(|message| message.summary.split(": ").next().unwrap_or_default())
             .collect()
     };
-    let (errors, mut warnings) = (of("error"), of("warning"));
-    warnings.sort_unstable();
-    warnings.dedup();
-    // Terraform's own words for an end that comes from outside say less than ours, where we have some.
-    let outer = ["execution halted", "operation canceled"];
+    let joined = |all: &BTreeSet<&str>| {
+        let all: Vec<&str> = all.iter().copied().collect();
+        format!("*{}*", all.join("*, *"))
+    };
+    let (mut errors, warnings) = (of("error"), of("warning"));
     // Terraform has two words for a plugin that is gone; which one it uses depends on what the connection was doing.
     let is_gone =
-        |summary: &&&str| ["Plugin did not respond", "Request cancelled"].contains(*summary);
-    let first = errors
-        .iter()
-        .find(is_gone)
-        .map(|_| &"Plugin did not respond");
-    let first = first
-        .or_else(|| errors.iter().find(|summary| !outer.contains(summary)))
-        .or(errors.first());
-    let mut text = match (run.success, first) {
+        |summary: &&str| ["Plugin did not respond", "Request cancelled"].contains(summary);
+    if errors.iter().any(is_gone) {
+        errors = BTreeSet::from(["Plugin did not respond"]);
+    }
+    // Terraform's own words for an end that comes from outside say less than ours, where we have some.
+    let is_outer = |summary: &&str| ["execution halted", "operation canceled"].contains(summary);
+    if !errors.iter().all(is_outer) {
+        errors.retain(|summary| !is_outer(summary));
+    }
+    let mut text = match (run.success, errors.is_empty()) {
         (true, _) => "done".to_owned(),
-        (false, Some(first)) => format!("stops: *{first}*"),
-        (false, None) => "ends at once".to_owned(),
+        (false, false) => format!("stops: {}", joined(&errors)),
+        (false, true) => "ends at once".to_owned(),
     };
     if !warnings.is_empty() {
-        text.push_str(&format!("; warns: *{}*", warnings.join("*, *")));
+        text.push_str(&format!("; warns: {}", joined(&warnings)));
     }
     text
 }

@@ -1,4 +1,4 @@
-//! What was seen, as the page of the documentation.
+//! What was seen, as the last part of the page of the documentation, and its comparison with what the simulation has written there.
 
 use std::fmt::Write as _;
 
@@ -11,35 +11,15 @@ const PAGE: &str = "docs/guides/reliability.md";
 /// Set to write the page anew (`make reliability`).
 const WRITE: &str = "DBXCMK_WRITE_RELIABILITY";
 
-const HEAD: &str = "---
-page_title: \"Reliability - dbxcmk\"
-subcategory: \"\"
-description: |-
-  What happens when the account API, a cloud, the network, a machine or a person interrupts an apply.
----
+const HEAD: &str = "## With a real Terraform
 
-# Reliability
+A test wrote this table with a real Terraform and the provider's own process, over real sockets. It has one failure of
+each kind of the network for each service, and what only processes can show. Rows that the tables above have, too, have the same outcome there:
+the test compares them. Here, the provider retries a call to the account API for 8 seconds (`http.retry_timeout`), and a request takes at most
+3 seconds (`http.timeout`).
 
-This page shows what happens when something interrupts an apply. A test wrote the tables: a real Terraform applies a
-`dbxcmk_key_policy`, a `dbxcmk_key_configuration` and a `dbxcmk_workspace_binding` against local services that fail in the way that
-the row says (once, unless the row says otherwise), and then applies again.
-
-After each failure, the test checks:
-
-- No key configuration, no statement of the key policy, and no role assignment exists twice.
-- Statements of others in the key policy are byte for byte unchanged; on Azure, so are role assignments of others and all other fields of the
-  workspace.
-- The state contains only what exists, and marks nothing for replacement.
-- The next apply succeeds, the workspace has its keys, and the plan after it shows no changes.
-- The storage key, which can be set only once, was never set to another key.
-
-A cell with two outcomes depends on timing; both are correct. *done* means that the run succeeded in spite of the failure. In this
-test, the provider retries a call to the account API for 8 seconds (`http.retry_timeout`), and a request takes at most 3 seconds
-(`http.timeout`). The defaults are 5 minutes and 60 seconds, with which more rows end in *done*.
-
-The tables show one failure at a time. Every run of the tests also plays histories in which failures meet: configurations that change, other
-people, kills, interrupts and mangled answers in any order, against the same provider on a simulated clock and network. The section
-\"Simulate\" of CONTRIBUTING.md says what is checked after each step.
+| Service | Failure | During | That run | Next run |
+|---|---|---|---|---|
 ";
 
 /// Between outcomes that are all right.
@@ -54,54 +34,78 @@ fn cell(seen: &str, right: &[&str]) -> String {
     }
 }
 
-/// The page of what was seen.
-fn page(cases: &[Case], seen: &[Seen]) -> String {
+/// The part of the page that tells what was seen.
+fn own_part(cases: &[Case], seen: &[Seen]) -> String {
     let mut page = HEAD.to_owned();
-    let mut section = "";
     for (case, seen) in cases.iter().zip(seen) {
-        if case.section != section {
-            section = case.section;
-            let _ = write!(
-                page,
-                "\n## {section}\n\n| Failure | During | That run | Next run |\n|---|---|---|---|\n"
-            );
-        }
         let next = cell(&seen.next, case.next_outcomes());
         let _ = writeln!(
             page,
-            "| {} | {} | {} | {next} |",
-            case.fault, case.place, seen.run
+            "| {} | {} | {} | {} | {next} |",
+            case.section, case.fault, case.place, seen.run
         );
     }
     page
 }
 
-/// Compares the page with the one in the documentation, or writes it. A cell with several outcomes is right with each of them.
+/// Compares what was seen with the rows that the simulation has written; a case that has none there is one that only processes can show.
+pub fn agrees(case: &Case, seen: &Seen, simulated: &str) -> Result<(), String> {
+    if case.is_real_alone() {
+        return Ok(());
+    }
+    let section = simulated
+        .split("\n## ")
+        .find(|one| one.lines().next() == Some(case.section));
+    let row = format!("| {} | {} | ", case.fault, case.place);
+    let told = section
+        .and_then(|section| section.lines().find_map(|line| line.strip_prefix(&row)))
+        .ok_or_else(|| format!("the simulation has no row `{row}` in `{}`", case.section))?;
+    let mut cells = told.trim_end_matches(" |").split(" | ");
+    let mut is_told = |own: &str| {
+        let mut right = cells.next().unwrap_or_default().split(OR);
+        right.any(|one| one == own)
+    };
+    match is_told(&seen.run) && is_told(&seen.next) {
+        true => Ok(()),
+        false => Err(format!(
+            "a real Terraform shows:  {} | {} |\nthe simulation shows:   {told}",
+            seen.run, seen.next
+        )),
+    }
+}
+
+/// The part of the page that the simulation has written, and the rest.
+pub fn parts() -> (String, String) {
+    let page = std::fs::read_to_string(checkout().join(PAGE)).expect("the page is there");
+    let first = HEAD.lines().next().unwrap_or_default();
+    let at = page.find(&format!("\n{first}\n")).map(|at| at + 1);
+    let (simulated, own) = page.split_at(at.unwrap_or(page.len()));
+    (simulated.to_owned(), own.to_owned())
+}
+
+/// Compares the own part of the page with the one in the documentation, or writes it. A cell with several outcomes is right with each of
+/// them.
 pub fn compare(cases: &[Case], seen: &[Seen]) {
-    let path = checkout().join(PAGE);
-    let page = page(cases, seen);
-    if std::env::var_os(WRITE).is_some_and(|value| !value.is_empty()) {
-        std::fs::write(&path, page).expect("the page can be written");
-        return;
-    }
+    let part = own_part(cases, seen);
+    let (simulated, there) = parts();
     if std::env::var_os("DBXCMK_RELIABILITY_ONLY").is_some() {
-        print!("{page}");
+        print!("{part}");
         return;
     }
-    let there = std::fs::read_to_string(&path).unwrap_or_default();
-    let differing: Vec<String> = page
-        .lines()
-        .filter(|line| !there.lines().any(|known| known == *line))
-        .map(|line| format!("  + {line}"))
-        .chain(
-            there
-                .lines()
-                .filter(|line| !page.lines().any(|new| new == *line))
-                .map(|line| format!("  - {line}")),
-        )
-        .collect();
+    if std::env::var_os(WRITE).is_some_and(|value| !value.is_empty()) {
+        let path = checkout().join(PAGE);
+        std::fs::write(&path, format!("{simulated}{part}")).expect("the page can be written");
+        return;
+    }
+    let missing = |of: &str, sign: char, other: &str| -> Vec<String> {
+        let gone = of
+            .lines()
+            .filter(|line| !other.lines().any(|one| one == *line));
+        gone.map(|line| format!("  {sign} {line}")).collect()
+    };
+    let differing = [missing(&part, '+', &there), missing(&there, '-', &part)].concat();
     assert!(
-        differing.is_empty() && there == page,
+        there == part,
         "{PAGE} does not show what was seen; if the change is meant, run `make reliability`:\n{}",
         differing.join("\n")
     );

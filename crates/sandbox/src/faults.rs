@@ -145,7 +145,7 @@ impl Fault {
 }
 
 /// Whether an operation has all these words.
-pub(crate) fn fits(words: &str, operation: &str) -> bool {
+pub fn fits(words: &str, operation: &str) -> bool {
     words
         .split_whitespace()
         .all(|word| operation.contains(word))

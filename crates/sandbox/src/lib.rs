@@ -159,6 +159,16 @@ impl Services {
         server::answer(&self.0, &request, Some(effect.clone())).await
     }
 
+    /// Lets a request meet an effect, and keeps a record of it as over a port; `None`: the connection breaks. Of [`faults::Effect::Truncate`],
+    /// the half that does not come is left to who asks.
+    pub async fn meet(
+        &self,
+        request: &http::Request,
+        effect: Option<faults::Effect>,
+    ) -> Option<http::Answer> {
+        server::recorded(&self.0, request, effect).await.ok()
+    }
+
     /// Looks at, or changes, the inside.
     pub fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
         f(&mut self.0.world())

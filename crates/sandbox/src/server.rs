@@ -20,7 +20,7 @@ use crate::{Shared, account, azure, buckets, control, data, gcp, iam, kms, sts, 
 
 /// The connection breaks here.
 #[derive(Debug)]
-struct Broken;
+pub struct Broken;
 
 impl std::fmt::Display for Broken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -134,16 +134,27 @@ async fn handle(
             None => control::answer(&shared, &request),
         });
     }
-    let _under_way = UnderWay::new(&shared, &request);
     let effect = meet(&mut shared.world().faults, &request);
     let is_cut = effect == Some(Effect::Truncate);
-    let outcome = carry_out(&shared, &request, effect).await;
+    let mut response = wire(&recorded(&shared, &request, effect).await?)?;
+    response.body_mut().is_cut = is_cut;
+    Ok(response)
+}
+
+/// Lets a request meet an effect, and keeps a record of it.
+pub async fn recorded(
+    shared: &Arc<Shared>,
+    request: &Request,
+    effect: Option<Effect>,
+) -> Result<Answer, Broken> {
+    let _under_way = UnderWay::new(shared, request);
+    let outcome = carry_out(shared, request, effect).await;
     let record = Record {
         operation: request.operation(),
         query: request.query.clone(),
         body: request.json(),
         user_agent: request.header("user-agent").to_owned(),
-        access_key: sts::access_key(&request),
+        access_key: sts::access_key(request),
         answer: outcome
             .as_ref()
             .ok()
@@ -153,9 +164,7 @@ async fn handle(
         status: outcome.as_ref().map_or(0, |answer| answer.status),
     };
     shared.world().record.push(record);
-    let mut response = wire(&outcome?)?;
-    response.body_mut().is_cut = is_cut;
-    Ok(response)
+    outcome
 }
 
 async fn carry_out(

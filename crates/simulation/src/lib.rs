@@ -9,6 +9,7 @@ mod listener;
 mod network;
 mod platform;
 mod play;
+pub mod reliability;
 mod shown;
 pub mod transcript;
 

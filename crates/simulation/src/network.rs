@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use dbxcmk::simulation::{Failure, Loss, Wire};
 use dbxcmk_sandbox::Services;
-use dbxcmk_sandbox::faults::Effect;
+use dbxcmk_sandbox::faults::{self, Effect, Fault};
 use dbxcmk_sandbox::http::{Answer, Request as Asked, parameters};
 use doors::Machine;
 use reqwest::{Body, Request, Response};
@@ -51,6 +51,10 @@ struct Inner {
     mangled_a_workspace: bool,
     /// Until when reads show what was true before the last write.
     behind: Option<Instant>,
+    /// Where requests meet mishaps by their place, what is left of those.
+    places: Option<Vec<Fault>>,
+    /// Words of the operation at which somebody waits for a request.
+    awaited: Option<String>,
 }
 
 /// The network, and the services at its other end.
@@ -65,6 +69,8 @@ pub struct Network {
     pub killed: Notify,
     /// Somebody is interrupted now.
     pub interrupted: Notify,
+    /// A request comes for which somebody waits.
+    pub reached: Notify,
     inner: Mutex<Inner>,
 }
 
@@ -111,6 +117,7 @@ impl Network {
             machine,
             killed: Notify::new(),
             interrupted: Notify::new(),
+            reached: Notify::new(),
             inner: Mutex::new(Inner {
                 mishaps,
                 ..Inner::default()
@@ -158,6 +165,43 @@ impl Network {
             world.now.azure.lateness = 0;
             world.now.azure.late_reads = 0;
         });
+        inner.places.iter_mut().for_each(Vec::clear);
+    }
+
+    /// From now on, requests meet these mishaps by their place (operation, which of those that fit, how often) in the order of this list, and
+    /// the services keep a record of every request.
+    pub fn strikes(&self, places: Vec<Fault>) {
+        self.inner().places = Some(places);
+    }
+
+    /// [`Self::reached`] is notified when the next request comes whose operation has these words.
+    pub fn awaits(&self, words: &str) {
+        self.inner().awaited = Some(words.to_owned());
+    }
+
+    /// What a request meets by its place; `None` where no place counts.
+    fn at_its_place(&self, asked: &Asked) -> Option<Option<Effect>> {
+        let mut inner = self.inner();
+        let operation = asked.operation();
+        let awaited = inner
+            .awaited
+            .take_if(|words| faults::fits(words, &operation));
+        if awaited.is_some() {
+            self.reached.notify_one();
+        }
+        let effect = faults::meet(inner.places.as_mut()?, asked);
+        inner.met += usize::from(effect.is_some());
+        Some(effect)
+    }
+
+    async fn meet_there(
+        &self,
+        asked: &Asked,
+        effect: Option<Effect>,
+    ) -> Result<(Answer, bool), Loss> {
+        let is_cut = effect == Some(Effect::Truncate);
+        let answer = self.machine.run(self.services.meet(asked, effect)).await;
+        answer.map(|answer| (answer, is_cut)).ok_or(Loss::Broken)
     }
 
     /// A line of the story.
@@ -319,14 +363,21 @@ impl Network {
         }
         let asked = self.asked(&request);
         let operation = asked.operation();
-        let outcome = self.meet(asked, mishap.as_ref()).await;
+        let (outcome, mishap) = match self.at_its_place(&asked) {
+            Some(effect) => {
+                let shown = effect.as_ref().map(|one| format!("{one:?}"));
+                (self.meet_there(&asked, effect).await, shown)
+            }
+            None => {
+                let shown = mishap.as_ref().map(|one| format!("{one:?}"));
+                (self.meet(asked, mishap.as_ref()).await, shown)
+            }
+        };
         let status = match &outcome {
             Ok((answer, _)) => answer.status.to_string(),
             Err(loss) => format!("{loss:?}"),
         };
-        let mishap = mishap
-            .map(|one| format!("  !! {one:?}"))
-            .unwrap_or_default();
+        let mishap = mishap.map(|one| format!("  !! {one}")).unwrap_or_default();
         self.tell(format!("  {number:>4} {operation} -> {status}{mishap}"));
         if let Some(End::Killed { after: true, .. }) = end {
             self.tell(format!("  {number:>4} killed after that"));

@@ -17,6 +17,7 @@ use crate::value::Value;
 pub struct Process<P: Provider> {
     pub(super) server: Server<P>,
     pub(super) stop: CancellationToken,
+    dead: CancellationToken,
 }
 
 fn decoded(value: Option<&pb::DynamicValue>, ty: &Type) -> Result<Value, Diagnostics> {
@@ -53,7 +54,29 @@ impl<P: Provider> Process<P> {
             ..pb::configure_provider::Request::default()
         });
         testing::warnings(configured.await.diagnostics)?;
-        Ok(Self { server, stop })
+        Ok(Self {
+            server,
+            stop,
+            dead: CancellationToken::new(),
+        })
+    }
+
+    /// The process is killed: what it was doing ends where it is, and Terraform, which goes on, hears nothing from it any more.
+    pub fn kill(&self) {
+        self.dead.cancel();
+    }
+
+    /// What a call answers, as long as there is somebody to answer.
+    async fn answered<T>(&self, call: impl Future<Output = T>) -> Result<T, Diagnostics> {
+        tokio::select! {
+            biased;
+            () = self.dead.cancelled() => Err(Diagnostic::error(
+                "Plugin did not respond",
+                "The plugin encountered an error, and failed to respond. The plugin logs may contain more details.",
+            )
+            .into()),
+            answer = call => Ok(answer),
+        }
     }
 
     /// The user interrupts Terraform: what is under way ends at its next safe point, and nothing new begins.
@@ -71,7 +94,9 @@ impl<P: Provider> Process<P> {
                 ..pb::validate_resource_config::Request::default()
             };
             Ok(Diagnostics::from_proto(
-                self.server.validate(request).await.diagnostics,
+                self.answered(self.server.validate(request))
+                    .await?
+                    .diagnostics,
             ))
         };
         attempt.await.unwrap_or_else(|errors: Diagnostics| errors)
@@ -89,7 +114,7 @@ impl<P: Provider> Process<P> {
             private: object.private.clone(),
             ..pb::read_resource::Request::default()
         };
-        let answer = self.server.read(request).await;
+        let answer = self.answered(self.server.read(request)).await?;
         let said = Diagnostics::from_proto(answer.diagnostics);
         if said.has_errors() {
             return Ok(Answered {
@@ -123,7 +148,7 @@ impl<P: Provider> Process<P> {
             prior_private: prior.private.clone(),
             ..pb::plan_resource_change::Request::default()
         };
-        let answer = self.server.plan(request).await;
+        let answer = self.answered(self.server.plan(request)).await?;
         let said = Diagnostics::from_proto(answer.diagnostics);
         let planned = decoded(answer.planned_state.as_ref(), &ty)?;
         let replaces = !answer.requires_replace.is_empty();
@@ -148,7 +173,7 @@ impl<P: Provider> Process<P> {
             planned_private: private,
             ..pb::apply_resource_change::Request::default()
         };
-        let answer = self.server.carry_out(request).await;
+        let answer = self.answered(self.server.carry_out(request)).await?;
         let said = Diagnostics::from_proto(answer.diagnostics);
         let value = decoded(answer.new_state.as_ref(), &ty)?;
         Ok(Answered {
@@ -168,7 +193,7 @@ impl<P: Provider> Process<P> {
             config: encoded(config, &ty)?,
             ..pb::read_data_source::Request::default()
         };
-        let answer = self.server.data(request).await;
+        let answer = self.answered(self.server.data(request)).await?;
         testing::warnings(answer.diagnostics)?;
         decoded(answer.state.as_ref(), &ty)
     }
@@ -184,7 +209,7 @@ impl<P: Provider> Process<P> {
             config: encoded(config, &ty)?,
             ..pb::invoke_action::Request::default()
         };
-        let (lines, ended) = self.server.invoke(request).await;
+        let (lines, ended) = self.answered(self.server.invoke(request)).await?;
         match ended.has_errors() {
             true => Err(ended),
             false => Ok(lines),
@@ -201,7 +226,7 @@ impl<P: Provider> Process<P> {
                 id: id.to_owned(),
                 ..pb::import_resource_state::Request::default()
             };
-            let answer = self.server.import(request).await;
+            let answer = self.answered(self.server.import(request)).await?;
             testing::warnings(answer.diagnostics)?;
             let Some(first) = answer.imported_resources.into_iter().next() else {
                 return Ok(None);
