@@ -31,7 +31,8 @@ pub mod simulation {
     pub use crate::network::simulated::connect;
     pub use crate::network::{Failure, Loss, Wire};
     pub use crate::provider::{
-        AnyKey, Connection, Consent, Dbxcmk, KillSwitch, Manner, Order, Outcome, Stopped,
+        Connection, Consent, Dbxcmk, KillSwitch, Manner, Order, Outcome, Stopped,
     };
     pub use crate::review::{Level, review};
+    pub use crate::vocabulary::Key;
 }

@@ -465,7 +465,7 @@ fn what_its_key_says(
                            a key of its cloud.";
     let finding = match key {
         ConfigurationKey::Known { key, location } => {
-            return of_another_cloud(workspace, subject, key.cloud(), key.as_str())
+            return of_another_cloud(workspace, subject, key.cloud(), &key.to_string())
                 .or_else(|| place(workspace, subject, key, location));
         }
         ConfigurationKey::Elsewhere(cloud, key) => Id::WorkspaceCloud

@@ -30,7 +30,7 @@ use tfplugin::resource::{self, register};
 use tfplugin::schema::{Name, Schema};
 
 pub use client::Client;
-pub use keys::{AnyKey, NotFound};
+pub use keys::NotFound;
 pub use switch::{
     ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch,
     Manner, Order, Outcome, PARTLY_DISABLED, PATIENCE, Stopped, VersionStatus, WayBack, consented,

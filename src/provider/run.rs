@@ -10,7 +10,7 @@ use std::sync::Mutex;
 use super::shared::lock;
 use crate::databricks::key_configurations::NewKeyConfiguration;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
-use crate::vocabulary::{KeyConfigurationId, UseCase};
+use crate::vocabulary::{Cloud, Key, KeyConfigurationId, UseCase};
 
 /// Something that only one resource of a configuration may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,9 +56,9 @@ pub struct PlannedConfiguration {
 
 /// A key's name, so that one key has one: identifiers of Key Vault are the same in every case.
 fn by_meaning(key: &str) -> String {
-    match key.starts_with("https://") {
-        true => key.to_ascii_lowercase(),
-        false => key.to_owned(),
+    match Key::cloud_by_form(key) {
+        Some(Cloud::Azure) => key.to_ascii_lowercase(),
+        _ => key.to_owned(),
     }
 }
 

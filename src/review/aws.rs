@@ -30,7 +30,5 @@ pub(super) fn key(name: &str) -> Option<Key> {
 
 /// Whether a text is the id of a key, which some attributes take in the place of its ARN.
 pub(super) fn is_id_of(text: &str, key: &Key) -> bool {
-    key.as_str()
-        .strip_suffix(text)
-        .is_some_and(|rest| rest.ends_with(":key/"))
+    matches!(key, Key::Aws(arn) if arn.key_id() == text)
 }

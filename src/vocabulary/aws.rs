@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use kms_policy::{Arn, is_account};
 
-use super::cloud::{Cloud, Key};
 use super::textual;
 
 /// A part of AWS with its own accounts and names.
@@ -135,12 +134,6 @@ impl KeyArn {
 }
 
 const KEY_ARN: &str = "the ARN of a KMS key";
-
-impl From<KeyArn> for Key {
-    fn from(key: KeyArn) -> Self {
-        Self::of(Cloud::Aws, key.to_string())
-    }
-}
 
 impl FromStr for KeyArn {
     type Err = ArnError;

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::cloud::{Cloud, Key};
 use super::databricks::is_uuid;
 use super::textual;
 
@@ -124,7 +123,8 @@ impl VaultKeyId {
         self.version.as_deref()
     }
 
-    fn canonical(&self) -> String {
+    /// How it reads, whatever way it was written.
+    pub(super) fn canonical(&self) -> String {
         let slash = if self.version.is_some() { "/" } else { "" };
         format!(
             "https://{}/keys/{}{slash}{}",
@@ -245,12 +245,6 @@ impl fmt::Display for VaultKeyId {
             Some(written) => f.write_str(written),
             None => f.write_str(&self.canonical()),
         }
-    }
-}
-
-impl From<VaultKeyId> for Key {
-    fn from(key: VaultKeyId) -> Self {
-        Self::of(Cloud::Azure, key.canonical())
     }
 }
 

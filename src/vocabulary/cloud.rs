@@ -242,93 +242,6 @@ impl<'de> serde::Deserialize<'de> for Cloud {
     }
 }
 
-/// A key of any cloud, by the name that its cloud has for it: an ARN, a resource name, an identifier. Identifiers of Azure are compared without
-/// regard to case. Source: Key Vault documentation, "About keys, secrets, and certificates" ("should always be compared as case-insensitive
-/// strings").
-#[derive(Clone, Debug)]
-pub struct Key {
-    cloud: Cloud,
-    name: String,
-}
-
-impl Key {
-    /// A key of a cloud. Only the types of a cloud's own keys make one, so that its name has that cloud's form.
-    pub(super) fn of(cloud: Cloud, name: String) -> Self {
-        Self { cloud, name }
-    }
-
-    /// Whose key it is.
-    pub fn cloud(&self) -> &Cloud {
-        &self.cloud
-    }
-
-    /// Its name.
-    pub fn as_str(&self) -> &str {
-        &self.name
-    }
-
-    /// Whether a text is its name, in whatever way that was written.
-    pub fn is_named(&self, text: &str) -> bool {
-        match self.cloud {
-            Cloud::Azure => self.name.eq_ignore_ascii_case(text),
-            _ => self.name == text,
-        }
-    }
-
-    fn meaning(&self) -> (&Cloud, std::borrow::Cow<'_, str>) {
-        let name = match self.cloud {
-            Cloud::Azure => self.name.to_ascii_lowercase().into(),
-            _ => self.name.as_str().into(),
-        };
-        (&self.cloud, name)
-    }
-
-    /// Its name without what it shares with its neighbors, for one line: the ID of an AWS key, ring and key on Google Cloud, the key on
-    /// Azure.
-    pub fn short(&self) -> &str {
-        let after = |mark: &str| self.name.split_once(mark).map(|(_, rest)| rest);
-        match self.cloud {
-            Cloud::Aws => after(":key/"),
-            Cloud::Gcp => after("/keyRings/"),
-            Cloud::Azure => after("/keys/"),
-            Cloud::Other(_) => None,
-        }
-        .unwrap_or(&self.name)
-    }
-}
-
-impl PartialEq for Key {
-    fn eq(&self, other: &Self) -> bool {
-        self.meaning() == other.meaning()
-    }
-}
-
-impl Eq for Key {}
-
-impl PartialOrd for Key {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Key {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.meaning().cmp(&other.meaning())
-    }
-}
-
-impl std::hash::Hash for Key {
-    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
-        self.meaning().hash(state);
-    }
-}
-
-impl std::fmt::Display for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.name)
-    }
-}
-
 /// Where a workspace keeps its own data: results, the DBFS root, system data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkspaceStorage {
@@ -343,25 +256,6 @@ pub enum WorkspaceStorage {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Each row: two names of keys, and whether they name one key.
-    #[test]
-    fn only_keys_of_azure_are_the_same_in_any_case() -> Result<(), Box<dyn std::error::Error>> {
-        let azure = |text: &str| text.parse::<crate::vocabulary::azure::VaultKeyId>();
-        let gcp = |name: &str| {
-            let text = format!("projects/p/locations/us-east4/keyRings/r/cryptoKeys/{name}");
-            text.parse::<crate::vocabulary::gcp::CryptoKeyName>()
-        };
-        let upper: Key = azure("https://Acme.vault.azure.net/keys/MAIN")?.into();
-        let lower: Key = azure("https://acme.vault.azure.net/keys/main")?.into();
-        assert_eq!(upper, lower);
-        assert_eq!(upper.cmp(&lower), std::cmp::Ordering::Equal);
-        assert!(upper.is_named(lower.as_str()));
-        let (upper, lower): (Key, Key) = (gcp("Main")?.into(), gcp("main")?.into());
-        assert_ne!(upper, lower);
-        assert!(!upper.is_named(lower.as_str()));
-        Ok(())
-    }
 
     #[test]
     fn a_word_is_known_by_itself_and_not_by_its_beginning() {
@@ -395,30 +289,6 @@ mod tests {
             serde_json::from_str::<WorkspaceStatus>("null").ok(),
             Some(WorkspaceStatus::default())
         );
-    }
-
-    #[test]
-    fn a_short_name_is_still_a_name() {
-        for (cloud, name, short) in [
-            (
-                Cloud::Aws,
-                "arn:aws:kms:eu-central-1:123456789012:key/1234abcd",
-                "1234abcd",
-            ),
-            (
-                Cloud::Gcp,
-                "projects/p/locations/l/keyRings/r/cryptoKeys/k",
-                "r/cryptoKeys/k",
-            ),
-            (
-                Cloud::Azure,
-                "https://acme.vault.azure.net/keys/main/abc",
-                "main/abc",
-            ),
-            (Cloud::Aws, "odd", "odd"),
-        ] {
-            assert_eq!(Key::of(cloud, name.to_owned()).short(), short);
-        }
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::cloud::{Cloud, Key};
 use super::textual;
 
 /// The seconds of a duration as Google's APIs write it (`2592000s`); `None` when the text is none. Source: `google.protobuf.Duration` in
@@ -201,12 +200,6 @@ impl FromStr for CryptoKeyName {
 impl fmt::Display for CryptoKeyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/cryptoKeys/{}", self.ring_name(), self.key)
-    }
-}
-
-impl From<CryptoKeyName> for Key {
-    fn from(key: CryptoKeyName) -> Self {
-        Self::of(Cloud::Gcp, key.to_string())
     }
 }
 

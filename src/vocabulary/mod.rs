@@ -11,16 +11,18 @@ mod deployment;
 mod files;
 pub mod gcp;
 mod hosts;
+mod key;
 pub(crate) mod words;
 
 pub use cloud::{
-    Cloud, ComputeMode, Key, KeyState, StorageMode, Tier, WorkspaceStatus, WorkspaceStorage,
+    Cloud, ComputeMode, KeyState, StorageMode, Tier, WorkspaceStatus, WorkspaceStorage,
 };
 pub use configuration::{KeyReference, WorkspaceName};
 pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
 pub use deployment::{Deployment, PartitionError};
 pub use files::why_unread;
 pub use hosts::is_loopback;
+pub use key::{Key, KeyError};
 pub use words::Words;
 
 /// Serde by way of the textual form.

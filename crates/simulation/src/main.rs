@@ -23,6 +23,9 @@ struct Arguments {
     /// The seed of the first history; with `--histories 1`, its story is printed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Begins with a seed that nobody has chosen, in place of --seed.
+    #[arg(long, conflicts_with = "seed")]
+    new: bool,
     /// How many histories are played.
     #[arg(long, default_value_t = 1_000_000_000)]
     histories: u64,
@@ -59,7 +62,12 @@ impl Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let mut arguments = Arguments::parse();
+    if arguments.new {
+        arguments.seed = u64::try_from(doors::clock::milliseconds()).unwrap_or_default();
+        println!("histories from seed {}", arguments.seed);
+    }
+    let arguments = arguments;
     if let Some(file) = &arguments.file {
         return match doors::files::read(file).map(|bytes| serde_json::from_slice(&bytes)) {
             Ok(Ok(history)) => one(history),

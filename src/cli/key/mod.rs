@@ -19,11 +19,11 @@ use self::interrupt::Interrupt;
 use self::report::{Format, Report, Trouble};
 use crate::preflight::Id;
 use crate::provider::{
-    AnyKey, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound,
-    Order, Outcome, PARTLY_DISABLED, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
+    Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound, Order,
+    Outcome, PARTLY_DISABLED, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
 };
-use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::PrincipalId;
+use crate::vocabulary::{Cloud, Key, KeyState};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::printable::printable;
@@ -298,7 +298,7 @@ async fn alive<T>(what: &str, work: impl Future<Output = T>) -> T {
 /// The key, its state, and what stops without it.
 struct Seen {
     switch: KillSwitch,
-    key: AnyKey,
+    key: Key,
     report: Report,
     impact: Result<Impact, Diagnostics>,
     status: KeyStatus,
@@ -321,7 +321,7 @@ async fn look_now(common: &Common) -> Result<Seen, Ended> {
         Err(NotFound::NoKey(why)) => return Err((report.with_errors(why), USAGE)),
         Err(NotFound::Failed(why)) => return Err(failed(report, why)),
     };
-    report.key = key.name().to_string();
+    report.key = key.to_string();
     let status = match switch.status(&key).await {
         Ok(status) => status,
         Err(why) => return Err(failed(report, why)),
@@ -419,7 +419,7 @@ fn differs(before: &KeyStatus, after: &KeyStatus) -> bool {
 
 /// AWS admits 7 to 30 days. Source: KMS API reference, ScheduleKeyDeletion.
 fn impossible_window(key: &str, days: Option<u8>) -> Option<Diagnostics> {
-    let is_elsewhere = key.starts_with("projects/") || key.starts_with("https://");
+    let is_elsewhere = matches!(Key::cloud_by_form(key), Some(Cloud::Gcp | Cloud::Azure));
     let days = days.filter(|days| !is_elsewhere && !(7..=30).contains(days))?;
     let why = format!(
         "`--schedule-deletion {days}` is not possible on AWS: the window has 7 to 30 days."

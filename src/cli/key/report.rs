@@ -398,7 +398,9 @@ mod tests {
 
     fn impact() -> Impact {
         Impact {
-            key: "K".to_owned(),
+            key: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()
+                .expect("a key"),
             state: "Disabled".to_owned(),
             deletion_date: None,
             disabled_since: None,

@@ -14,11 +14,11 @@ use std::sync::atomic::AtomicBool;
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, later};
-use crate::provider::keys::AnyKey;
 use crate::provider::resources::all_known;
 use crate::provider::switch::{
     Consent, Flags, Impact, Manner, Order, Outcome, PATIENCE, consented, impact, in_words,
 };
+use crate::vocabulary::Key;
 use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
 use tfplugin::bridge::Attr;
@@ -61,7 +61,7 @@ struct Said<'a> {
 }
 
 /// The key, when everything is known that an action needs; puts the action off while the provider is not configured yet.
-fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKey>, Unfinished> {
+fn key_to_plan(cx: &Context<Client>, key: Option<Key>) -> Result<Option<Key>, Unfinished> {
     let client = cx.client();
     if !client.keys().unknown().is_empty() {
         client.warn_of_unknown_clouds(cx);
@@ -76,13 +76,13 @@ fn key_to_plan(cx: &Context<Client>, key: Option<AnyKey>) -> Result<Option<AnyKe
 /// What taking a key away stops, after a check that exactly that is acknowledged.
 async fn check(
     cx: &Context<Client>,
-    key: &AnyKey,
+    key: &Key,
     order: Order,
     said: &Said<'_>,
 ) -> Result<Option<Impact>, Unfinished> {
     let client = cx.client();
     // On Azure, what uses a key is in Resource Manager and not in a Databricks account.
-    if !matches!(key, AnyKey::Azure(_))
+    if !matches!(key, Key::Azure(_))
         && let Err(reason @ Unavailable::NotYetKnown(_)) = client.account().await
     {
         return Err(reason.into());
@@ -130,7 +130,7 @@ fn show_impact(cx: &Context<Client>, order: Order, found: &Impact) {
 /// Carries out an order, with a line for each step.
 async fn carry_out(
     cx: &Context<Client>,
-    key: &AnyKey,
+    key: &Key,
     order: Order,
     events: &Events,
 ) -> Result<Outcome, Diagnostics> {
@@ -151,7 +151,7 @@ async fn carry_out(
         .unwrap_or_default();
     events.say(format!(
         "{} is {}{deleted}{}",
-        key.name(),
+        key,
         outcome.state,
         if outcome.changed {
             ""

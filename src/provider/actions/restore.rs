@@ -88,7 +88,7 @@ impl Action for RestoreKeyAction {
             "This action restores a key",
             format!(
                 "{} is {}.{since}{deletion}{}",
-                key.name(),
+                key,
                 status.state,
                 status
                     .notes

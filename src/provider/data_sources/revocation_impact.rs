@@ -6,11 +6,9 @@ use super::{account, incomplete, list, text};
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{
-    AnyKey, NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named,
-};
+use crate::provider::keys::{NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named};
 use crate::provider::switch::{AffectedWorkspace, Impact, VersionStatus, impact};
-use crate::vocabulary::{KeyConfigurationId, KeyReference};
+use crate::vocabulary::{Key, KeyConfigurationId, KeyReference};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
@@ -257,14 +255,14 @@ impl DataSource for RevocationImpactDataSource {
             named(&model.aws, &model.gcp, &model.azure),
         ) {
             (_, Some(key)) => key,
-            (Attr::Known(KeyReference::VaultKey(key)), None) => AnyKey::Azure(key.versionless()),
+            (Attr::Known(KeyReference::VaultKey(key)), None) => Key::Azure(key.versionless()),
             (Attr::Known(KeyReference::Configuration(id)), None) => {
                 of_configuration(cx, id).await?
             }
             _ => return Err(incomplete().into()),
         };
         // An Azure key needs no Databricks account.
-        if !matches!(key, AnyKey::Azure(_)) {
+        if !matches!(key, Key::Azure(_)) {
             account(cx).await?;
         }
         let status = client.keys().status(&key).await?;
@@ -277,7 +275,7 @@ impl DataSource for RevocationImpactDataSource {
 async fn of_configuration(
     cx: &Context<Client>,
     id: &KeyConfigurationId,
-) -> Result<AnyKey, Unfinished> {
+) -> Result<Key, Unfinished> {
     let account = account(cx).await?;
     let found = account
         .find_key_configuration(id)
@@ -296,10 +294,7 @@ async fn of_configuration(
         .into());
     };
     match key_of(&found) {
-        ConfigurationKey::Known { key, .. } => {
-            let found = cx.client().keys().find(key.as_str(), None, None).await;
-            Ok(found.map_err(Diagnostics::from)?)
-        }
+        ConfigurationKey::Known { key, .. } => Ok(key),
         ConfigurationKey::Unreadable(why) => Err(refused(format!("{why}.")).into()),
         ConfigurationKey::Elsewhere(cloud, key) => Err(refused(format!(
             "Its key {key} is of another cloud ({cloud}), which this version does not support."
@@ -312,7 +307,7 @@ async fn of_configuration(
 }
 
 fn show(model: &mut RevocationImpactModel, found: Impact) {
-    model.id = Attr::Known(found.key);
+    model.id = Attr::Known(found.key.to_string());
     model.state = text(&found.state);
     model.deletion_date = found.deletion_date.clone().into();
     model.restorable_until = found.deletion_date.into();

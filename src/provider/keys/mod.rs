@@ -37,9 +37,6 @@ use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::gcp::has_unusable_versions;
 use crate::preflight::{Finding, Remedy, Severity, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
-use crate::vocabulary::aws::KeyArn;
-use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::gcp::CryptoKeyName;
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
@@ -55,28 +52,6 @@ pub enum Case {
     Gcp(GcpCase),
     /// A key of Key Vault or Managed HSM.
     Azure(Box<AzureCase>),
-}
-
-/// A key on its own, whatever it is used for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AnyKey {
-    /// A key of AWS KMS.
-    Aws(KeyArn),
-    /// A key of Cloud KMS.
-    Gcp(CryptoKeyName),
-    /// A key of Key Vault or Managed HSM, whichever version.
-    Azure(VaultKeyId),
-}
-
-impl AnyKey {
-    /// The key by its name.
-    pub fn name(&self) -> Key {
-        match self {
-            Self::Aws(arn) => arn.clone().into(),
-            Self::Gcp(name) => name.clone().into(),
-            Self::Azure(key) => key.clone().into(),
-        }
-    }
 }
 
 /// What a workspace needs of the key of a configuration that is to be attached to it.
@@ -336,11 +311,11 @@ impl Keys {
     ///
     /// # Errors
     /// When its cloud refuses or cannot be reached.
-    pub async fn status(&self, key: &AnyKey) -> Result<KeyStatus, Diagnostics> {
+    pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
         match key {
-            AnyKey::Aws(arn) => self.aws.status(arn).await,
-            AnyKey::Gcp(name) => self.gcp.status(name).await,
-            AnyKey::Azure(key) => self.azure.status(key).await,
+            Key::Aws(arn) => self.aws.status(arn).await,
+            Key::Gcp(name) => self.gcp.status(name).await,
+            Key::Azure(key) => self.azure.status(key).await,
         }
     }
 
@@ -350,16 +325,14 @@ impl Keys {
     /// When it cannot be done, or stops half-way: the message says what is true.
     pub async fn carry_out(
         &self,
-        key: &AnyKey,
+        key: &Key,
         order: Order,
         manner: Manner<'_>,
     ) -> Result<Outcome, Stopped> {
         let outcome = match key {
-            AnyKey::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
-            AnyKey::Gcp(name) => {
-                switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await
-            }
-            AnyKey::Azure(key) => {
+            Key::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
+            Key::Gcp(name) => switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await,
+            Key::Azure(key) => {
                 switch::azure::carry_out(self.azure.cloud(), key, order, manner).await
             }
         };
@@ -369,16 +342,16 @@ impl Keys {
         };
         // Also what stopped half-way has changed the key.
         match key {
-            AnyKey::Aws(arn) => self.aws.forget(arn),
-            AnyKey::Gcp(name) => self.gcp.forget(name),
-            AnyKey::Azure(key) => self.azure.forget(key),
+            Key::Aws(arn) => self.aws.forget(arn),
+            Key::Gcp(name) => self.gcp.forget(name),
+            Key::Azure(key) => self.azure.forget(key),
         }
         outcome
     }
 
     /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
     /// may still take effect. What was done, in words.
-    pub async fn tidy(&self, key: &AnyKey, order: Order, manner: Manner<'_>) -> Option<String> {
+    pub async fn tidy(&self, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
         let has_marked = manner.changed.load(Ordering::Relaxed);
         if matches!(order, Order::Restore { .. }) || !has_marked {
             return None;
@@ -386,10 +359,10 @@ impl Keys {
         let taking = manner.taking.load(Ordering::Relaxed);
         let tidying = async {
             match key {
-                AnyKey::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn, taking).await,
-                AnyKey::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name, taking).await,
+                Key::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn, taking).await,
+                Key::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name, taking).await,
                 // There the tag is written by the call that disables.
-                AnyKey::Azure(_) => None,
+                Key::Azure(_) => None,
             }
         };
         // Whoever waits for the error of a service that does not answer does not wait for this too.
@@ -398,7 +371,7 @@ impl Keys {
 
     async fn tidied(
         &self,
-        key: &AnyKey,
+        key: &Key,
         stopped: Stopped,
         order: Order,
         manner: Manner<'_>,
@@ -434,11 +407,11 @@ impl Keys {
     }
 
     /// Who else may use a key, as far as its own access rules say, beside this Databricks account.
-    pub async fn other_users(&self, key: &AnyKey, account: &AccountId) -> Vec<NotVisible> {
+    pub async fn other_users(&self, key: &Key, account: &AccountId) -> Vec<NotVisible> {
         match key {
-            AnyKey::Aws(arn) => self.aws.other_users(arn, account).await,
-            AnyKey::Gcp(name) => self.gcp.other_users(name).await,
-            AnyKey::Azure(key) => self.azure.other_users(key),
+            Key::Aws(arn) => self.aws.other_users(arn, account).await,
+            Key::Gcp(name) => self.gcp.other_users(name).await,
+            Key::Azure(key) => self.azure.other_users(key),
         }
     }
 

@@ -2,13 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{AnyKey, Keys};
+use super::Keys;
 use crate::clouds::aws::AwsError;
 use crate::provider::diagnose;
-use crate::vocabulary::Cloud;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::gcp::CryptoKeyName;
+use crate::vocabulary::{Cloud, Key, KeyError};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
@@ -106,13 +106,13 @@ pub fn named(
     aws: &Attr<NamedAwsKey>,
     gcp: &Attr<NamedGcpKey>,
     azure: &Attr<NamedAzureKey>,
-) -> Option<AnyKey> {
+) -> Option<Key> {
     match (aws.known(), gcp.known(), azure.known()) {
-        (Some(aws), ..) => aws.key_arn.known().cloned().map(AnyKey::Aws),
-        (None, Some(gcp), _) => gcp.kms_key_id.known().cloned().map(AnyKey::Gcp),
+        (Some(aws), ..) => aws.key_arn.known().cloned().map(Key::Aws),
+        (None, Some(gcp), _) => gcp.kms_key_id.known().cloned().map(Key::Gcp),
         (None, None, Some(azure)) => {
             let key = azure.key_vault_key_id.known()?;
-            Some(AnyKey::Azure(key.versionless()))
+            Some(Key::Azure(key.versionless()))
         }
         (None, None, None) => None,
     }
@@ -140,13 +140,9 @@ const FORMS: &str = "Name it by its ARN (arn:aws:kms:eu-central-1:123456789012:k
 
 /// The forms that a text may have been meant as: who writes `projects/…`, or names the host of a cloud, means that cloud.
 fn forms(named: &str, host: Option<&Cloud>) -> &'static str {
-    let is_google = named.starts_with("projects/") || named.contains("cloudkms.googleapis.com/");
-    let is_azure = named.starts_with("https://") || named.starts_with("/subscriptions/");
-    match host {
-        _ if is_google => ON_GOOGLE,
-        _ if is_azure => ON_AZURE,
-        Some(Cloud::Gcp) if !named.starts_with("arn:") => ON_GOOGLE,
-        Some(Cloud::Azure) if !named.starts_with("arn:") => ON_AZURE,
+    match (Key::cloud_by_form(named).as_ref(), host) {
+        (Some(Cloud::Gcp), _) | (None, Some(Cloud::Gcp)) => ON_GOOGLE,
+        (Some(Cloud::Azure), _) | (None, Some(Cloud::Azure)) => ON_AZURE,
         _ => FORMS,
     }
 }
@@ -164,37 +160,18 @@ const ON_AZURE: &str =
 ///
 /// # Errors
 /// When it is not the name of a key: why.
-fn by_form(named: &str) -> Result<Option<AnyKey>, String> {
-    if named.starts_with("arn:") {
-        let arn = named.parse::<KeyArn>().map_err(|error| error.to_string())?;
-        return Ok(Some(AnyKey::Aws(arn)));
-    }
-    if named.starts_with("projects/") {
-        let name = named.parse::<CryptoKeyName>();
-        return Ok(Some(AnyKey::Gcp(name.map_err(|error| error.to_string())?)));
-    }
-    if let Some(name) = named.strip_prefix("//cloudkms.googleapis.com/") {
-        return Err(format!(
-            "it is a full resource name; leave out `//cloudkms.googleapis.com/`: {name}"
-        ));
-    }
-    if named.starts_with("https://") {
-        let key = named
-            .parse::<VaultKeyId>()
-            .map_err(|error| error.to_string())?;
-        return match key.version() {
+fn by_form(named: &str) -> Result<Option<Key>, String> {
+    if Key::cloud_by_form(named).is_some() {
+        return match named.parse().map_err(|error: KeyError| error.to_string())? {
             // One version is not the key: what it encrypted would be out of reach, and the rest would go on.
-            Some(version) => Err(format!(
-                "it names the version {version}, and the command works on every version of a key. Leave the version out: {}",
-                key.versionless()
-            )),
-            None => Ok(Some(AnyKey::Azure(key))),
-        };
-    }
-    if named.starts_with('/') {
-        return match named.parse::<VaultKeyId>() {
-            Err(error) => Err(error.to_string()),
-            Ok(key) => Ok(Some(AnyKey::Azure(key.versionless()))),
+            Key::Azure(id) => match id.version() {
+                Some(version) => Err(format!(
+                    "it names the version {version}, and the command works on every version of a key. Leave the version out: {}",
+                    id.versionless()
+                )),
+                None => Ok(Some(Key::Azure(id))),
+            },
+            key => Ok(Some(key)),
         };
     }
     let is_id = !named.is_empty()
@@ -217,13 +194,13 @@ impl Keys {
         named: &str,
         region: Option<&str>,
         host: Option<&Cloud>,
-    ) -> Result<AnyKey, NotFound> {
+    ) -> Result<Key, NotFound> {
         let forms = forms(named, host);
         let why = match by_form(named) {
             Ok(Some(key)) => return Ok(key),
             Ok(None) if is_elsewhere(named, host) => "it has not the form below".to_owned(),
             Ok(None) => match self.aws.cloud().arn_of(named, region).await {
-                Ok(arn) => return Ok(AnyKey::Aws(arn)),
+                Ok(arn) => return Ok(Key::Aws(arn)),
                 Err(AwsError::NotFound(why)) => why,
                 Err(error) => {
                     let failed = Diagnostic::error(
@@ -302,7 +279,7 @@ mod tests {
             ("", Err("none of the forms")),
         ] {
             match (by_form(named), expected) {
-                (Ok(Some(key)), Ok(name)) => assert_eq!(key.name().as_str(), name),
+                (Ok(Some(key)), Ok(name)) => assert_eq!(key.to_string(), name),
                 (Ok(None), Ok(name)) => assert_eq!(name, "to look up", "{named}"),
                 (Err(why), Err(words)) => assert!(why.contains(words), "{named}: {why}"),
                 (found, expected) => panic!("{named}: {found:?} is not {expected:?}"),

@@ -59,7 +59,8 @@ impl Scope {
     fn has(&self, key: &Key) -> bool {
         // Key Vault compares names without regard to case.
         let is_in = |vault: &String| {
-            let start = key.as_str().get(..vault.len());
+            let key = key.to_string();
+            let start = key.get(..vault.len());
             start.is_some_and(|start| start.eq_ignore_ascii_case(vault))
         };
         *key == self.key || self.vault.as_ref().is_some_and(is_in)

@@ -160,7 +160,9 @@ mod tests {
 
     fn found(workspaces: &[&str], needed_until: Option<&str>) -> Impact {
         Impact {
-            key: "K".to_owned(),
+            key: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()
+                .expect("a key"),
             state: "Enabled".to_owned(),
             deletion_date: None,
             disabled_since: None,

@@ -9,7 +9,8 @@ use super::{
 use crate::preflight::Finding;
 use crate::provider::client::Client;
 use crate::provider::config::{AssumeRoleBlock, AwsBlock, AzureBlock, Config, GcpBlock, HttpBlock};
-use crate::provider::keys::{AnyKey, NotFound};
+use crate::provider::keys::NotFound;
+use crate::vocabulary::Key;
 use crate::vocabulary::azure::PrincipalId;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
@@ -163,7 +164,7 @@ impl KillSwitch {
     ///
     /// # Errors
     /// When there is no such key, or it cannot be looked up, or a file that was named cannot be used.
-    pub async fn find(&self, named: &str) -> Result<AnyKey, NotFound> {
+    pub async fn find(&self, named: &str) -> Result<Key, NotFound> {
         self.configured.clone().map_err(NotFound::Failed)?;
         let host = self.client.databricks().cloud_of_host();
         let region = self.region.as_deref();
@@ -174,7 +175,7 @@ impl KillSwitch {
     ///
     /// # Errors
     /// When it cannot be read.
-    pub async fn status(&self, key: &AnyKey) -> Result<KeyStatus, Diagnostics> {
+    pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
         self.client.keys().status(key).await
     }
 
@@ -182,7 +183,7 @@ impl KillSwitch {
     ///
     /// # Errors
     /// When the Databricks account cannot be read.
-    pub async fn impact(&self, key: &AnyKey, status: &KeyStatus) -> Result<Impact, Diagnostics> {
+    pub async fn impact(&self, key: &Key, status: &KeyStatus) -> Result<Impact, Diagnostics> {
         impact(&self.client, key, status).await
     }
 
@@ -192,7 +193,7 @@ impl KillSwitch {
     /// When it is refused or fails.
     pub async fn carry_out(
         &self,
-        key: &AnyKey,
+        key: &Key,
         order: Order,
         manner: Manner<'_>,
     ) -> Result<Outcome, Stopped> {
@@ -200,7 +201,7 @@ impl KillSwitch {
     }
 
     /// Removes what an order that was broken off has left on the key. What was done, in words.
-    pub async fn tidy(&self, key: &AnyKey, order: Order, manner: Manner<'_>) -> Option<String> {
+    pub async fn tidy(&self, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
         self.client.keys().tidy(key, order, manner).await
     }
 

@@ -12,7 +12,7 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::encryption::{StorageKey, keys_of, keys_on_azure};
-use crate::provider::keys::{AnyKey, AzureUser, key_of};
+use crate::provider::keys::{AzureUser, key_of};
 use crate::provider::moments::{self, now_in_milliseconds};
 use crate::requirements::coverage::{Cover, DataKind, WorkspaceKeys};
 use crate::requirements::kinds;
@@ -78,7 +78,7 @@ pub struct NotVisible {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Impact {
     /// The key.
-    pub key: String,
+    pub key: Key,
     /// Its state.
     pub state: String,
     /// When it will be deleted, if it will be (RFC 3339). It can be restored until then.
@@ -250,7 +250,7 @@ async fn impact_on_azure(
     not_visible.extend(azure.other_users(key));
     not_visible.extend(left_open(&Cloud::Azure, &workspaces));
     Ok(Impact {
-        key: key.to_string(),
+        key: Key::Azure(key.clone()),
         state: status.reported(),
         deletion_date: status.deletion_date,
         disabled_since: status.disabled_since,
@@ -365,12 +365,8 @@ impl<'a> Users<'a> {
 ///
 /// # Errors
 /// When the Databricks account cannot be called or read: then the impact is not known.
-pub async fn impact(
-    client: &Client,
-    key: &AnyKey,
-    status: &KeyStatus,
-) -> Result<Impact, Diagnostics> {
-    if let AnyKey::Azure(key) = key {
+pub async fn impact(client: &Client, key: &Key, status: &KeyStatus) -> Result<Impact, Diagnostics> {
+    if let Key::Azure(key) = key {
         return impact_on_azure(client, key, status).await;
     }
     let account = client.account().await?;
@@ -394,8 +390,7 @@ pub async fn impact(
         .into_iter()
         .map(|one| (one.workspace_id, one))
         .collect();
-    let name = key.name();
-    let mut users = Users::of(&name, &configurations, &workspaces);
+    let mut users = Users::of(key, &configurations, &workspaces);
     users.not_visible.push(NotVisible {
         what: "Catalogs of Unity Catalog".to_owned(),
         why:
@@ -411,14 +406,14 @@ pub async fn impact(
         .map(|workspace| users.affected(workspace))
         .collect();
     let mut not_visible = users.not_visible;
-    not_visible.extend(left_open(name.cloud(), &affected));
+    not_visible.extend(left_open(key.cloud(), &affected));
     let now = now_in_milliseconds();
-    let needed_by = former_users(&name, &configurations, &workspaces, now);
+    let needed_by = former_users(key, &configurations, &workspaces, now);
     // Within Terraform, the states of bindings may know more than the account shows.
-    let remembered = client.run().needed_until(name.as_str(), now);
+    let remembered = client.run().needed_until(&key.to_string(), now);
     let remembered = remembered.and_then(moments::until);
     Ok(Impact {
-        key: name.to_string(),
+        key: key.clone(),
         state: status.reported(),
         deletion_date: status.deletion_date.clone(),
         disabled_since: status.disabled_since.clone(),

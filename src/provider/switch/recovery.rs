@@ -13,7 +13,7 @@ use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, AzureCase, Case, GcpCase};
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::VaultKeyId;
-use crate::vocabulary::{UseCase, WorkspaceId, WorkspaceStatus};
+use crate::vocabulary::{Key, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// The pause between two lists of workspaces.
@@ -26,8 +26,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// # Errors
 /// When the account cannot be read.
 pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
-    if let Ok(key) = impact.key.parse::<VaultKeyId>() {
-        return judge_on_azure(client, &key).await;
+    if let Key::Azure(key) = &impact.key {
+        return judge_on_azure(client, key).await;
     }
     let account = client.account().await?;
     let failed = |error| diagnose::account("The workspaces could not be read", &error);
@@ -197,7 +197,7 @@ pub async fn wait_for_workspaces(
     within: Duration,
     say: Say<'_>,
 ) -> Result<(), Diagnostics> {
-    if impact.key.parse::<VaultKeyId>().is_ok() {
+    if matches!(impact.key, Key::Azure(_)) {
         return Ok(());
     }
     let account = client.account().await?;

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::vocabulary::Key;
+
 use super::{FormerUser, Impact, NOT_TOLD, Order, PARTLY_DISABLED, VersionStatus};
 
 /// What an order stops, in words.
@@ -30,7 +32,7 @@ pub fn in_words(order: Order, found: &Impact) -> String {
             " This schedules its deletion{}. Until then it can be restored (`key restore`); after that, everything that was \
              encrypted with it is lost permanently.",
             // On the other clouds the window belongs to the key or to its vault.
-            days.filter(|_| found.key.starts_with("arn:"))
+            days.filter(|_| matches!(found.key, Key::Aws(_)))
                 .map(|days| format!(" in {days} days"))
                 .unwrap_or_default()
         ),
@@ -171,7 +173,9 @@ mod tests {
     #[test]
     fn a_former_key_names_the_workspaces() {
         let mut found = Impact {
-            key: "K".to_owned(),
+            key: "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+                .parse()
+                .expect("a key"),
             state: "Enabled".to_owned(),
             deletion_date: None,
             disabled_since: None,

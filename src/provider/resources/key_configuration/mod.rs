@@ -29,7 +29,9 @@ use crate::provider::moments::rfc3339;
 use crate::provider::run::{Claim, Claimed, Holding, PlannedConfiguration};
 use crate::provider::waiting::{Pause, pause};
 use crate::vocabulary::aws::KeyAlias;
-use crate::vocabulary::{AccountId, IdError, KeyConfigurationId, KeyReference, UseCase};
+use crate::vocabulary::{
+    AccountId, Cloud, IdError, Key, KeyConfigurationId, KeyReference, UseCase,
+};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -644,10 +646,11 @@ impl Resource for KeyConfigurationResource {
         _: &Context<Client>,
         id: &str,
     ) -> Result<KeyConfigurationModel, Diagnostics> {
-        if id.starts_with("https://") || id.starts_with("/subscriptions/") {
+        let of_key = Key::cloud_by_form(id);
+        if of_key == Some(Cloud::Azure) {
             return azure::import(id);
         }
-        let is_key = id.starts_with("arn:") || id.starts_with("projects/");
+        let is_key = of_key.is_some();
         let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {
             let why = match is_key {
                 true => format!(

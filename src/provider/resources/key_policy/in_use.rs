@@ -135,7 +135,7 @@ pub(super) async fn refuse_after_rotation(
     );
     // Whether the account shows it depends on whether the former configuration is still there; the states of bindings may know more.
     let Some(until) = last_of(&users) else {
-        return refuse_to_take_former(cx, key.as_str(), stage, is_said);
+        return refuse_to_take_former(cx, &key.to_string(), stage, is_said);
     };
     let advice = match is_said {
         true => format!("That is until {until}."),

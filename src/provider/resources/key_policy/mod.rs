@@ -417,12 +417,10 @@ impl Resource for KeyPolicyResource {
         _: &Context<Client>,
         id: &str,
     ) -> Result<KeyPolicyModel, Diagnostics> {
-        if id.starts_with("https://") {
-            return azure::import(id);
-        }
-        match id.starts_with("projects/") {
-            true => gcp::import(id),
-            false => aws::import(id),
+        match Key::cloud_by_form(id) {
+            Some(Cloud::Azure) => azure::import(id),
+            Some(Cloud::Gcp) => gcp::import(id),
+            _ => aws::import(id),
         }
     }
 

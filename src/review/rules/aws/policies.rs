@@ -12,7 +12,7 @@ use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::review::rules::gathered::{Gathered, Said, in_words};
 use crate::review::settings::provider_blocks;
 use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
-use crate::vocabulary::{AccountId, Deployment, UseCase};
+use crate::vocabulary::{AccountId, Deployment, Key, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
@@ -400,8 +400,10 @@ fn compare(
         .links
         .keys
         .get(&name)
-        .and_then(|key| key.key.as_ref())
-        .and_then(|key| key.as_str().parse::<KeyArn>().ok());
+        .and_then(|key| match &key.key {
+            Some(Key::Aws(arn)) => Some(arn.clone()),
+            _ => None,
+        });
     let deployment = deployment(users.text(), arn.as_ref());
     let recognised = recognise(users, deployment);
     let accounts: BTreeSet<AccountId> = recognised.accounts.iter().cloned().collect();
