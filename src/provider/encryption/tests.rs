@@ -195,6 +195,13 @@ fn what_is_not_known_is_among_what_is_not_visible() {
         );
         let silent = "model serving images and disks, Delta Sharing, Databricks Apps, Genie";
         assert!(said.iter().any(|one| one == silent), "{said:?}");
+        // What a serverless workspace has is known, but for the key of its catalog.
+        let serverless = WorkspaceKeys {
+            managed_services: true,
+            ..WorkspaceKeys::serverless()
+        };
+        let said = lines(serverless);
+        assert_eq!(said.len(), 2, "{cloud}: {said:?}");
         let said = lines(unknown);
         assert!(
             said.iter().any(|one| one.starts_with("DBFS root, ")),

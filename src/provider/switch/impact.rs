@@ -160,7 +160,16 @@ pub fn left_open(cloud: &Cloud, workspaces: &[AffectedWorkspace]) -> Vec<NotVisi
             .flat_map(|one| one.not_known.iter().copied())
     };
     let silent = of_workspaces().filter(|kind| matches!(kind.cover, Cover::NotKnown(_)));
-    let mode = of_workspaces().filter(|kind| kind.cover.is_of_workspace());
+    // A workspace catalog on default storage has the key of a catalog: that is said of catalogs, and its mode is known.
+    let of_unknown_mode = |one: &&AffectedWorkspace| {
+        let mut kinds = one.not_known.iter();
+        kinds.any(|kind| kind.cover != Cover::WorkspaceCatalog && kind.cover.is_of_workspace())
+    };
+    let mode = workspaces
+        .iter()
+        .filter(of_unknown_mode)
+        .flat_map(|one| one.not_known.iter().copied())
+        .filter(|kind| kind.cover.is_of_workspace());
     let line = |kinds: Vec<&DataKind>, why: &str| {
         let mut names: Vec<&str> = Vec::new();
         for kind in kinds {
