@@ -4,8 +4,10 @@
 //! resource of the same configuration has to know whether that one is still to come; this is where it can be seen. It decides
 //! only whether the proof waits, and whether what is wrong with a role may be repaired by the same plan.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use hcl_edit::structure::Body;
 use serde_json::Value as Json;
 
 /// The `resource` blocks of a type: those with one instance, and those whose number of instances is not known. What cannot be read has none: then
@@ -14,7 +16,7 @@ use serde_json::Value as Json;
 pub(super) struct Blocks {
     /// With one instance.
     pub(super) once: usize,
-    /// With `count` or `for_each`, in the block or, as far as shows, in the call of its module.
+    /// With `count` or `for_each`, in the block or in a call of its module.
     pub(super) repeated: usize,
 }
 
@@ -24,79 +26,22 @@ pub(super) fn blocks(kind: &str) -> Blocks {
 }
 
 fn counted_below(root: &Path, data: &Path, kind: &str) -> Blocks {
-    let all = blocks_below(root, data, |own| own == kind);
-    let own = blocks_in(root, |own| own == kind);
-    let mut directories = vec![root.to_owned()];
-    directories.extend(called(root, data));
-    let texts: Vec<(bool, String)> = directories
-        .iter()
-        .enumerate()
-        .flat_map(|(place, directory)| texts_in(directory).map(move |text| (place == 0, text)))
-        .collect();
-    let mut texts_of_calls = texts.iter().map(|(_, text)| text);
-    let is_repeated_call = texts_of_calls.any(|text| repeated_in(text, "module", None) > 0);
-    let repeated = texts
-        .iter()
-        .filter(|(is_root, _)| *is_root || !is_repeated_call)
-        .map(|(_, text)| repeated_in(text, "resource", Some(kind)))
-        .sum::<usize>();
-    let in_calls = match is_repeated_call {
-        true => all.saturating_sub(own),
-        false => 0,
-    };
-    let repeated = (repeated + in_calls).min(all);
-    Blocks {
-        once: all - repeated,
-        repeated,
-    }
-}
-
-/// How many blocks of a text, with this word and type, have `count` or `for_each`. In JSON, a block says so with the same words, and there
-/// it counts for the whole file.
-fn repeated_in(text: &str, word: &str, kind: Option<&str>) -> usize {
-    if text.trim_start().starts_with('{') {
-        let is_repeated = text.contains("\"count\"") || text.contains("\"for_each\"");
-        let has = match kind {
-            Some(kind) => blocks_of_json(text, |own| own == kind),
-            None => usize::from(text.contains("\"module\"")),
-        };
-        return if is_repeated { has } else { 0 };
-    }
-    let (mut found, mut is_inside) = (0, false);
-    for line in text.lines().map(str::trim_start) {
-        let begins = |word: &str| {
-            let rest = line.strip_prefix(word)?.trim_start();
-            rest.starts_with('"').then_some(rest)
-        };
-        if let Some(rest) = begins(word) {
-            let own = rest.trim_start_matches('"').split('"').next();
-            is_inside = kind.is_none_or(|kind| own == Some(kind));
-        } else if [
-            "resource", "module", "data", "variable", "output", "provider",
-        ]
-        .into_iter()
-        .any(|other| begins(other).is_some())
-        {
-            is_inside = false;
-        }
-        let is_repeated = ["count", "for_each"].into_iter().any(|name| {
-            let rest = line.strip_prefix(name).map(str::trim_start);
-            rest.is_some_and(|rest| rest.starts_with('='))
-        });
-        if is_inside && is_repeated {
-            found += 1;
-            is_inside = false;
+    let mut blocks = Blocks::default();
+    for (own, is_repeated) in resources_below(root, data) {
+        match (own == kind, is_repeated) {
+            (false, _) => {}
+            (true, false) => blocks.once += 1,
+            (true, true) => blocks.repeated += 1,
         }
     }
-    found
+    blocks
 }
 
 /// Whether a resource of the configuration may change an IAM role: every type but those that certainly cannot. `true` where no
 /// resource can be read at all, because the resource that asks is one.
 pub(super) fn may_change_roles() -> bool {
-    let all = blocks_below(Path::new("."), &data_directory(), |_| true);
-    let harmless = blocks_below(Path::new("."), &data_directory(), cannot_change_roles);
-    all == 0 || all > harmless
+    let all = resources_below(Path::new("."), &data_directory());
+    all.is_empty() || !all.iter().all(|(kind, _)| cannot_change_roles(kind))
 }
 
 fn cannot_change_roles(kind: &str) -> bool {
@@ -125,81 +70,200 @@ fn data_directory() -> PathBuf {
     doors::environment::path("TF_DATA_DIR").unwrap_or_else(|| PathBuf::from(".terraform"))
 }
 
-fn blocks_below(root: &Path, data: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
-    let called = called(root, data);
-    let called: usize = called.iter().map(|one| blocks_in(one, counts)).sum();
-    blocks_in(root, counts) + called
+/// A block, by its type or name, and whether it has `count` or `for_each`.
+type Declared = (String, bool);
+
+/// What a module declares.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Declarations {
+    /// The type of each resource.
+    resources: Vec<Declared>,
+    /// The name of each module that it calls.
+    calls: Vec<Declared>,
 }
 
-/// The directories of the modules that are called, one for each call.
-fn called(root: &Path, data: &Path) -> Vec<PathBuf> {
+impl Declarations {
+    fn add(&mut self, word: &str, label: &str, is_repeated: bool) {
+        match word {
+            "resource" => self.resources.push((label.to_owned(), is_repeated)),
+            "module" => self.calls.push((label.to_owned(), is_repeated)),
+            _ => {}
+        }
+    }
+
+    fn repeats(&self, call: &str) -> bool {
+        self.calls
+            .iter()
+            .any(|(name, is_repeated)| name == call && *is_repeated)
+    }
+}
+
+/// The type of each `resource` block of the root and of each call of a module, and whether it may have any number of instances.
+fn resources_below(root: &Path, data: &Path) -> Vec<Declared> {
+    let mut modules = BTreeMap::from([(String::new(), declarations_in(root))]);
+    for (key, directory) in called(root, data) {
+        modules.insert(key, declarations_in(&directory));
+    }
+    let mut all = Vec::new();
+    for (key, own) in &modules {
+        let is_repeated_call = is_repeated(&modules, key);
+        let own = own.resources.iter();
+        all.extend(own.map(|(kind, is_repeated)| (kind.clone(), *is_repeated || is_repeated_call)));
+    }
+    all
+}
+
+/// Whether a module, by its key (`keys.inner`), or one that calls it, is called with `count` or `for_each`.
+fn is_repeated(modules: &BTreeMap<String, Declarations>, key: &str) -> bool {
+    let mut caller = String::new();
+    key.split('.').filter(|name| !name.is_empty()).any(|name| {
+        let is_it = modules.get(&caller).is_some_and(|own| own.repeats(name));
+        if !caller.is_empty() {
+            caller.push('.');
+        }
+        caller.push_str(name);
+        is_it
+    })
+}
+
+/// The key and the directory of each module that is called, one for each call.
+fn called(root: &Path, data: &Path) -> Vec<(String, PathBuf)> {
     let modules = doors::files::read_to_string(root.join(data).join("modules/modules.json"));
     let modules: Option<Json> = modules
         .ok()
         .and_then(|text| serde_json::from_str(&text).ok());
-    modules
-        .as_ref()
-        .and_then(|all| all.get("Modules"))
-        .and_then(Json::as_array)
-        .into_iter()
-        .flatten()
-        .filter(|module| module.get("Key").is_some_and(|key| key != ""))
-        .filter_map(|module| module.get("Dir").and_then(Json::as_str))
-        .map(|directory| root.join(directory))
-        .collect()
-}
-
-fn name_of(file: &Path) -> String {
-    let name = file.file_name().map(std::ffi::OsStr::to_string_lossy);
-    name.unwrap_or_default().into_owned()
-}
-
-/// The texts of a directory that Terraform reads.
-fn texts_in(directory: &Path) -> impl Iterator<Item = String> {
-    const ENDS: [&str; 4] = [".tf", ".tofu", ".tf.json", ".tofu.json"];
-    let files = doors::files::list(directory).unwrap_or_default();
-    files.into_iter().filter_map(|file| {
-        let name = name_of(&file);
-        let is_read = ENDS.into_iter().any(|end| name.ends_with(end));
-        is_read.then(|| doors::files::read_to_string(&file).unwrap_or_default())
-    })
-}
-
-fn blocks_in(directory: &Path, counts: impl Fn(&str) -> bool + Copy) -> usize {
-    let files = doors::files::list(directory).unwrap_or_default();
-    let blocks = files.iter().map(|file| {
-        let name = name_of(file);
-        let read = || doors::files::read_to_string(file).unwrap_or_default();
-        if name.ends_with(".tf") || name.ends_with(".tofu") {
-            blocks_of(&read(), counts)
-        } else if name.ends_with(".tf.json") || name.ends_with(".tofu.json") {
-            blocks_of_json(&read(), counts)
-        } else {
-            0
-        }
-    });
-    blocks.sum()
-}
-
-fn blocks_of(text: &str, counts: impl Fn(&str) -> bool) -> usize {
-    let kind = |line: &str| {
-        let rest = line.trim_start().strip_prefix("resource")?.trim_start();
-        let (kind, _) = rest.strip_prefix('"')?.split_once('"')?;
-        counts(kind).then_some(())
+    let all = modules.as_ref().and_then(|all| all.get("Modules"));
+    let call = |module: &Json| {
+        let text = |name: &str| module.get(name).and_then(Json::as_str);
+        let key = text("Key").filter(|key| !key.is_empty())?;
+        Some((key.to_owned(), root.join(text("Dir")?)))
     };
-    text.lines().filter_map(kind).count()
+    let all = all.and_then(Json::as_array).into_iter().flatten();
+    all.filter_map(call).collect()
 }
 
-fn blocks_of_json(text: &str, counts: impl Fn(&str) -> bool) -> usize {
+/// What the files of a directory declare that Terraform reads.
+fn declarations_in(directory: &Path) -> Declarations {
+    let files = doors::files::list(directory).unwrap_or_default();
+    let name_of = |file: &Path| {
+        let name = file.file_name().map(std::ffi::OsStr::to_string_lossy);
+        name.unwrap_or_default().into_owned()
+    };
+    let names: Vec<String> = files.iter().map(|file| name_of(file)).collect();
+    let mut found = Declarations::default();
+    for (file, name) in files.iter().zip(&names) {
+        let Some(is_json) = is_json(name).filter(|_| counts(name, &names)) else {
+            continue;
+        };
+        let text = doors::files::read_to_string(file).unwrap_or_default();
+        let text = text.trim_start_matches('\u{feff}');
+        match is_json {
+            true => add_json(text, &mut found),
+            false => add_hcl(text, &mut found),
+        }
+    }
+    found
+}
+
+/// Whether a file of the configuration is JSON; `None` for one that is no part of it. Source: Terraform, "Files and directories": what an
+/// editor leaves behind is not read.
+fn is_json(name: &str) -> Option<bool> {
+    let ends = |all: [&str; 2]| all.into_iter().any(|end| name.ends_with(end));
+    let is_left_behind = name.starts_with('.') || name.starts_with('#');
+    match (
+        is_left_behind,
+        ends([".tf", ".tofu"]),
+        ends([".tf.json", ".tofu.json"]),
+    ) {
+        (false, true, _) => Some(false),
+        (false, _, true) => Some(true),
+        _ => None,
+    }
+}
+
+/// Whether the blocks of a file are not those of another one: an override file changes the blocks of the others, and OpenTofu takes
+/// `x.tofu` in the place of `x.tf`. Sources: Terraform, "Override files"; OpenTofu, "Files and directories".
+fn counts(name: &str, names: &[String]) -> bool {
+    let plain = name.trim_end_matches(".json");
+    let stem = plain.trim_end_matches(".tofu").trim_end_matches(".tf");
+    let is_override = stem == "override" || stem.ends_with("_override");
+    let twin = name.replace(".tofu", ".tf");
+    !is_override && (twin == name || !names.contains(&twin))
+}
+
+fn add_hcl(text: &str, found: &mut Declarations) {
+    let Ok(body) = hcl_edit::parser::parse_body(text) else {
+        // Terraform may read what this parser does not.
+        return add_lines(text, found);
+    };
+    for block in body.blocks() {
+        let label = block.labels.first().map(|label| label.as_str());
+        let has = |body: &Body, name: &str| body.get_attribute(name).is_some();
+        let is_repeated = has(&block.body, "count") || has(&block.body, "for_each");
+        found.add(block.ident.as_str(), label.unwrap_or_default(), is_repeated);
+    }
+}
+
+/// The same by the beginnings of lines.
+fn add_lines(text: &str, found: &mut Declarations) {
+    let mut open: Option<(String, String, bool)> = None;
+    let words = [
+        "resource", "module", "data", "variable", "output", "provider",
+    ];
+    for line in text.lines().map(str::trim_start) {
+        let begun = words.into_iter().find_map(|word| {
+            let rest = line.strip_prefix(word)?.trim_start().strip_prefix('"')?;
+            Some((word.to_owned(), rest.split('"').next()?.to_owned(), false))
+        });
+        let repeats = ["count", "for_each"].into_iter().any(|name| {
+            let rest = line.strip_prefix(name).map(str::trim_start);
+            rest.is_some_and(|rest| rest.starts_with('='))
+        });
+        match (&mut open, begun) {
+            (_, Some(begun)) => {
+                if let Some((word, label, is_repeated)) = open.replace(begun) {
+                    found.add(&word, &label, is_repeated);
+                }
+            }
+            (Some((.., is_repeated)), None) => *is_repeated |= repeats,
+            (None, None) => {}
+        }
+    }
+    if let Some((word, label, is_repeated)) = open {
+        found.add(&word, &label, is_repeated);
+    }
+}
+
+/// In JSON, blocks stand in objects by their labels, and there may be a list wherever there may be several.
+fn add_json(text: &str, found: &mut Declarations) {
     let all: Json = serde_json::from_str(text).unwrap_or_default();
-    let kinds = all.get("resource").and_then(Json::as_object);
-    kinds
-        .into_iter()
+    let is_repeated = |body: &&Json| body.get("count").is_some() || body.get("for_each").is_some();
+    for (kind, named) in fields(all.get("resource")) {
+        for (_, bodies) in fields(Some(named)) {
+            found.add("resource", kind, each(bodies).iter().any(is_repeated));
+        }
+    }
+    for (name, bodies) in fields(all.get("module")) {
+        found.add("module", name, each(bodies).iter().any(is_repeated));
+    }
+}
+
+/// A value, or those of a list.
+fn each(value: &Json) -> Vec<&Json> {
+    match value {
+        Json::Array(all) => all.iter().collect(),
+        one => vec![one],
+    }
+}
+
+/// The fields of an object, or of each object of a list. What is called `//` is a comment.
+fn fields(value: Option<&Json>) -> Vec<(&String, &Json)> {
+    let all = value.map(each).unwrap_or_default();
+    let objects = all.into_iter().filter_map(Json::as_object);
+    objects
         .flatten()
-        .filter(|(kind, _)| counts(kind))
-        .filter_map(|(_, blocks)| blocks.as_object())
-        .map(serde_json::Map::len)
-        .sum()
+        .filter(|(name, _)| *name != "//")
+        .collect()
 }
 
 #[cfg(test)]
@@ -227,8 +291,10 @@ mod tests {
             at(".terraform/modules/modules.json"),
             r#"{"Modules": [{"Key": "", "Dir": "."}, {"Key": "a", "Dir": "keys"}, {"Key": "b", "Dir": "keys"}, {"Key": "c", "Dir": "gone"}]}"#,
         )?;
-        let count =
-            |kind: &str| blocks_below(root.path(), Path::new(".terraform"), |own| own == kind);
+        let count = |kind: &str| {
+            let found = counted_below(root.path(), Path::new(".terraform"), kind);
+            found.once + found.repeated
+        };
         assert_eq!(count("dbxcmk_key_policy"), 3 + 2);
         assert_eq!(count("dbxcmk_workspace_binding"), 0);
         Ok(())
@@ -254,6 +320,33 @@ mod tests {
                 r#"{"resource": {"dbxcmk_key_policy": {"z": {"count": 1}}}}"#.to_owned(),
                 (0, 1),
             ),
+            // `count` of another block of the file says nothing.
+            (
+                r#"{"resource": {"dbxcmk_key_policy": {"z": {}}, "x": {"y": {"count": 1}}}}"#.to_owned(),
+                (1, 0),
+            ),
+            // Lists, wherever JSON may have them.
+            (
+                r#"{"resource": [{"dbxcmk_key_policy": [{"z": [{"for_each": "${x}"}]}, {"y": {}}]}, {"x": {"z": {}}}]}"#
+                    .to_owned(),
+                (1, 1),
+            ),
+            (
+                r#"{"//": "resource", "resource": {"//": {"x": {}}, "dbxcmk_key_policy": {"//": "none", "z": {}}}}"#.to_owned(),
+                (1, 0),
+            ),
+            (r#"{"resource": ["dbxcmk_key_policy", 7, null]}"#.to_owned(), (0, 0)),
+            ("{not JSON".to_owned(), (0, 0)),
+            // What is not a block of its own.
+            (format!("/*\n{}*/\n", policy("count = 1")), (0, 0)),
+            (format!("locals {{\n  x = <<EOT\n{}EOT\n}}\n", policy("")), (0, 0)),
+            (policy("lifecycle {\n    count = 1\n  }"), (1, 0)),
+            // All in one line, with labels that have no quotes, and with a mark at the beginning of the file.
+            ("resource \"dbxcmk_key_policy\" \"x\" { count = 2 }\n".to_owned(), (0, 1)),
+            ("resource dbxcmk_key_policy x {\n}\n".to_owned(), (1, 0)),
+            (format!("\u{feff}{}", policy("")), (1, 0)),
+            // What cannot be parsed is counted by its lines.
+            (format!("{}{}resource \"\n", policy("count = 1"), policy("")), (1, 1)),
         ];
         for (text, (once, repeated)) in rows {
             let root = tempfile::tempdir()?;
@@ -284,6 +377,97 @@ mod tests {
                 repeated: 1
             }
         );
+        Ok(())
+    }
+
+    /// Each row: files of the configuration, and how many key policies they have.
+    #[test]
+    fn only_what_terraform_reads_counts() -> std::io::Result<()> {
+        let rows: [(&[&str], usize); 10] = [
+            (&["main.tf", "other.tf"], 2),
+            (&["main.tofu"], 1),
+            (&["main.tf", "main.tofu"], 1),
+            (&["main.tf", "override.tf"], 1),
+            (&["main.tf", "keys_override.tf"], 1),
+            (&["overrides.tf"], 1),
+            (&[".main.tf", "#main.tf"], 0),
+            (&["main.tf~", "main.tf.bak", "main.tfvars"], 0),
+            (&["readme.md"], 0),
+            (&[], 0),
+        ];
+        for (files, expected) in rows {
+            let root = tempfile::tempdir()?;
+            for file in files {
+                std::fs::write(
+                    root.path().join(file),
+                    "resource \"dbxcmk_key_policy\" \"x\" {\n}\n",
+                )?;
+            }
+            let found = counted_below(root.path(), Path::new(".terraform"), "dbxcmk_key_policy");
+            assert_eq!(found.once, expected, "{files:?}");
+        }
+        Ok(())
+    }
+
+    /// A module counts as often as it is called, and any number of times where it, or one that calls it, is called with `for_each`.
+    #[test]
+    fn each_call_of_a_module_counts_by_itself() -> std::io::Result<()> {
+        let root = tempfile::tempdir()?;
+        let write = |name: &str, text: &str| {
+            let file = root.path().join(name);
+            std::fs::create_dir_all(file.parent().unwrap_or(root.path()))?;
+            std::fs::write(file, text)
+        };
+        let call = |name: &str, more: &str| {
+            format!("module \"{name}\" {{\n  source = \"./x\"\n  {more}\n}}\n")
+        };
+        write(
+            "main.tf",
+            &(call("many", "for_each = local.all") + &call("one", "")),
+        )?;
+        write("outer/main.tf", &call("inner", ""))?;
+        write(
+            "keys/main.tf",
+            "resource \"dbxcmk_key_policy\" \"x\" {\n}\n",
+        )?;
+        let module = |key: &str, directory: &str| {
+            format!("{{\"Key\": \"{key}\", \"Dir\": \"{directory}\"}}")
+        };
+        let rows: [(&[(&str, &str)], (usize, usize)); 6] = [
+            (&[("one", "keys")], (1, 0)),
+            (&[("many", "keys")], (0, 1)),
+            (&[("one", "keys"), ("many", "keys")], (1, 1)),
+            (&[("one", "outer"), ("one.inner", "keys")], (1, 0)),
+            (&[("many", "outer"), ("many.inner", "keys")], (0, 1)),
+            (&[("one", "gone")], (0, 0)),
+        ];
+        for (calls, (once, repeated)) in rows {
+            let modules: Vec<String> = calls
+                .iter()
+                .map(|(key, directory)| module(key, directory))
+                .collect();
+            write(
+                ".terraform/modules/modules.json",
+                &format!(
+                    "{{\"Modules\": [{}, {}]}}",
+                    module("", "."),
+                    modules.join(", ")
+                ),
+            )?;
+            let found = counted_below(root.path(), Path::new(".terraform"), "dbxcmk_key_policy");
+            assert_eq!(found, Blocks { once, repeated }, "{calls:?}");
+        }
+        for broken in [
+            "",
+            "{",
+            "[]",
+            "{\"Modules\": 7}",
+            "{\"Modules\": [7, {\"Key\": \"one\"}]}",
+        ] {
+            write(".terraform/modules/modules.json", broken)?;
+            let found = counted_below(root.path(), Path::new(".terraform"), "dbxcmk_key_policy");
+            assert_eq!(found, Blocks::default(), "{broken}");
+        }
         Ok(())
     }
 

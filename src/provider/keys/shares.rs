@@ -480,7 +480,7 @@ mod tests {
     }
 
     /// Two that want the same are two, one that is planned twice is one, and each waits for itself.
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn each_counts_once_and_waits_for_itself() -> Outcome {
         let shares = KeyShares::new();
         let _ = shares.expected.set(Blocks {
@@ -512,6 +512,170 @@ mod tests {
             let vault = Scope::whole_vault(key("other")?, vault.to_owned());
             assert_eq!(shares.inherited(&vault, &set("b c")), set("b"));
         }
+        Ok(())
+    }
+
+    /// Each row: when the other policies of a plan with two blocks come (milliseconds), whether an object was read, how long one that goes
+    /// waits for them, and whether all of them have come.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_goes_waits_no_longer_than_it_must() -> Outcome {
+        let rows: [(&[u64], bool, u64, bool); 7] = [
+            (&[0, 0], true, 0, true),
+            (&[0, 500], true, 500, true),
+            (&[5_900, 5_900], true, 5_900, true),
+            (&[0, 6_500], true, 6_000, false),
+            (&[], true, 6_000, false),
+            (&[0, 1_900], false, 1_900, true),
+            (&[0, 2_500], false, 2_000, false),
+        ];
+        for (comes, was_read, waited, is_complete) in rows {
+            let shares = KeyShares::new();
+            let two = Blocks {
+                once: 2,
+                repeated: 0,
+            };
+            let _ = shares.expected.set(two);
+            if was_read {
+                shares.saw_read();
+            }
+            let begun = Instant::now();
+            let (scope, wanted) = (Scope::of(key("k")?), policy("k", "a")?);
+            let come = async {
+                for (number, at) in comes.iter().enumerate() {
+                    tokio::time::sleep_until(begun + Duration::from_millis(*at)).await;
+                    shares.wants(number.to_string(), wanted.clone());
+                }
+                std::future::pending::<()>().await;
+            };
+            let own = set("a b");
+            let stays = tokio::select! {
+                stays = shares.stays(&scope, &own, "gone") => stays,
+                () = come => return Err("nobody comes for ever".into()),
+            };
+            let name = format!("{comes:?} {was_read}: {:?} {stays:?}", begun.elapsed());
+            assert_eq!(stays.is_open, !is_complete, "{name}");
+            let slack = begun.elapsed().as_millis().checked_sub(u128::from(waited));
+            assert!(slack.is_some_and(|slack| slack <= 200), "{name}");
+            let has_come = comes.iter().any(|at| *at <= waited);
+            assert_eq!(
+                stays.certain,
+                set(if has_come { "a" } else { "" }),
+                "{name}"
+            );
+        }
+        Ok(())
+    }
+
+    /// What nobody can want needs no wait.
+    #[tokio::test(start_paused = true)]
+    async fn one_that_gives_nothing_up_does_not_wait() -> Outcome {
+        let shares = KeyShares::new();
+        let _ = shares.expected.set(Blocks {
+            once: 2,
+            repeated: 1,
+        });
+        let begun = Instant::now();
+        let stays = shares.stays(&Scope::of(key("k")?), &set(""), "own").await;
+        assert_eq!((stays, begun.elapsed()), (Stays::default(), Duration::ZERO));
+        Ok(())
+    }
+
+    /// Each row: the others, of which key and what they want, by what is known of them: read, planned, or going; how many blocks there are;
+    /// what each wants of `a b`, and whether all have been seen.
+    #[tokio::test(start_paused = true)]
+    async fn what_each_of_the_others_wants() -> Outcome {
+        type Row<'a> = (
+            &'a str,
+            &'a [(&'a str, &'a str, &'a str)],
+            usize,
+            &'a str,
+            bool,
+        );
+        let rows: [Row<'_>; 8] = [
+            ("nobody", &[], 1, "", false),
+            ("itself alone", &[("own", "planned", "k a")], 1, "", true),
+            (
+                "one that was read",
+                &[("x", "read", "k a c")],
+                1,
+                "x=a",
+                true,
+            ),
+            (
+                "one that is planned",
+                &[("x", "planned", "k a b")],
+                1,
+                "x=a,b",
+                true,
+            ),
+            ("one of two", &[("x", "planned", "k a")], 2, "x=a", false),
+            (
+                "of another key",
+                &[("x", "planned", "other a")],
+                1,
+                "",
+                true,
+            ),
+            (
+                "one that goes",
+                &[("x", "read", "k a"), ("x", "going", "")],
+                1,
+                "",
+                true,
+            ),
+            (
+                "one that wants nothing of it",
+                &[("x", "planned", "k c")],
+                1,
+                "x=",
+                true,
+            ),
+        ];
+        for (name, others, once, expected, is_complete) in rows {
+            let shares = KeyShares::new();
+            let _ = shares.expected.set(Blocks { once, repeated: 0 });
+            for (who, how, what) in others {
+                let (of, wanted) = what.split_once(' ').unwrap_or(("k", ""));
+                match *how {
+                    "read" => shares.was_read((*who).to_owned(), policy(of, wanted)?),
+                    "planned" => shares.wants((*who).to_owned(), policy(of, wanted)?),
+                    _ => shares.goes((*who).to_owned()),
+                }
+            }
+            let begun = Instant::now();
+            let (wants, all) = shares
+                .others(&Scope::of(key("k")?), &set("a b"), "own")
+                .await;
+            let wants: Vec<String> = wants
+                .iter()
+                .map(|(who, items)| {
+                    let items: Vec<&str> = items.iter().map(String::as_str).collect();
+                    format!("{who}={}", items.join(","))
+                })
+                .collect();
+            assert_eq!(
+                (wants.join(" ").as_str(), all),
+                (expected, is_complete),
+                "{name}"
+            );
+            // Who is there already is not waited for.
+            assert_eq!(begun.elapsed().is_zero(), is_complete, "{name}");
+        }
+        Ok(())
+    }
+
+    /// Who is asked whether it was planned, and whether anything was read, in which process.
+    #[test]
+    fn what_this_process_has_seen_is_known() -> Outcome {
+        let shares = KeyShares::new();
+        assert!(!shares.reads() && !shares.is_applying() && !shares.has_planned("x"));
+        shares.was_read("x".to_owned(), policy("k", "a")?);
+        assert!(shares.reads() && !shares.has_planned("x"));
+        shares.wants("x".to_owned(), policy("k", "a")?);
+        shares.goes("y".to_owned());
+        assert!(shares.has_planned("x") && shares.has_planned("y") && !shares.has_planned("z"));
+        shares.applies();
+        assert!(shares.is_applying());
         Ok(())
     }
 }

@@ -1,6 +1,6 @@
 //! How far the `dbxcmk_key_policy` resources of a configuration are in this walk, so that a proof can wait for the one of its key.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub enum PolicyStep {
 pub(super) struct PolicyProgress {
     /// By the key, and by what tells several policies of one key apart.
     policies: BTreeMap<(Key, String), PolicyStep>,
-    /// Those whose key is not known yet.
-    without_key: usize,
+    /// Those whose key is not known yet, by what tells them apart: Terraform plans twice what is to be replaced.
+    without_key: BTreeSet<String>,
 }
 
 /// How long a proof waits for the `dbxcmk_key_policy` of its key. Terraform works on several resources at once, and the policy
@@ -68,7 +68,7 @@ impl PolicyProgress {
     }
 
     fn came(&self) -> usize {
-        self.policies.len() + self.without_key
+        self.policies.len() + self.without_key.len()
     }
 }
 
@@ -83,13 +83,15 @@ impl PolicyWalk {
     }
 
     /// Effect: a `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs that wait for it
-    /// go on. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for.
+    /// go on. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for. Without a key, what tells it from all
+    /// others.
     pub fn came_to(&self, key: Option<Key>, of: &str, step: PolicyStep) {
         self.progress.send_modify(|progress| match key {
             Some(key) => {
+                progress.without_key.remove(of);
                 progress.policies.insert((key, of.to_owned()), step);
             }
-            None => progress.without_key += 1,
+            None => drop(progress.without_key.insert(of.to_owned())),
         });
     }
 
@@ -233,6 +235,137 @@ mod tests {
                 (waits, open),
                 "{came:?} {workspace:?} {once} {repeated}"
             );
+        }
+        Ok(())
+    }
+
+    /// Each row: the policies whose key is not known yet (`-`) or known (`+`), by their names, and how many have come of two.
+    #[test]
+    fn one_that_is_planned_twice_comes_once() -> Result<(), AzureNameError> {
+        let key = key()?;
+        let rows: [(&[&str], usize); 7] = [
+            (&[], 0),
+            (&["-a"], 1),
+            // What is to be replaced is planned twice.
+            (&["-a", "-a"], 1),
+            (&["-a", "-b"], 2),
+            // Its key is known in the meantime.
+            (&["-a", "+a"], 1),
+            (&["+a", "+a"], 1),
+            (&["-a", "+b"], 2),
+        ];
+        for (all, came) in rows {
+            let walk = PolicyWalk::new();
+            for one in all {
+                let (mark, of) = one.split_at(1);
+                walk.came_to((mark == "+").then(|| key.clone()), of, PolicyStep::WillPut);
+            }
+            let progress = walk.subscribe().borrow().clone();
+            assert_eq!(progress.came(), came, "{all:?}");
+            let asked = Awaited {
+                key: &key,
+                workspace: None,
+            };
+            let two = Blocks {
+                once: 2,
+                repeated: 0,
+            };
+            assert_eq!(
+                expects(asked, Stage::Plan, &progress, two),
+                came < 2,
+                "{all:?}"
+            );
+            // Whoever has come for the key speaks for it.
+            let has_spoken = all.iter().any(|one| one.starts_with('+'));
+            assert_eq!(
+                is_open(asked, &progress, two),
+                came < 2 && !has_spoken,
+                "{all:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// Each row: how far the policies of the key (and of another one, with `/`) are, by their workspaces; the workspace of the proof; how many
+    /// blocks there are, once and repeated; and whether an apply waits.
+    #[test]
+    fn an_apply_waits_for_what_is_under_way_and_for_what_may_still_come()
+    -> Result<(), AzureNameError> {
+        use PolicyStep::{Done, Putting, WillPut};
+        let (key, other) = (
+            key()?,
+            Key::from("https://acme.vault.azure.net/keys/other".parse::<VaultKeyId>()?),
+        );
+        type Row<'a> = (
+            &'a [(&'a str, PolicyStep)],
+            Option<&'a str>,
+            (usize, usize),
+            bool,
+        );
+        let rows: [Row<'_>; 17] = [
+            (&[], None, (0, 0), false),
+            (&[], None, (1, 0), true),
+            (&[], None, (0, 1), true),
+            (&[], Some("a"), (1, 0), true),
+            (&[("a", Done)], None, (1, 0), false),
+            (&[("a", WillPut)], None, (1, 0), true),
+            (&[("a", Putting)], None, (1, 0), true),
+            // One that speaks for the key and is done leaves nothing to wait for, however many there are.
+            (&[("a", Done)], None, (3, 1), false),
+            (&[("a", Done)], Some("A"), (3, 1), false),
+            // That of another workspace does not speak for this one.
+            (&[("b", Done)], Some("a"), (2, 0), true),
+            (&[("b", Done)], Some("a"), (1, 0), false),
+            (&[("b", Putting)], Some("a"), (1, 0), true),
+            (&[("a", Done), ("b", WillPut)], Some("a"), (2, 0), true),
+            // Nor does that of another key, which counts all the same.
+            (&[("/a", WillPut)], None, (1, 0), false),
+            (&[("/a", WillPut)], None, (2, 0), true),
+            (&[("/a", Putting), ("a", Done)], None, (2, 0), false),
+            (&[("/a", Done), ("/b", Done)], Some("a"), (1, 1), false),
+        ];
+        for (all, workspace, (once, repeated), waits) in rows {
+            let walk = PolicyWalk::new();
+            for (of, step) in all {
+                let (key, of) = match of.strip_prefix('/') {
+                    Some(of) => (other.clone(), of),
+                    None => (key.clone(), *of),
+                };
+                walk.came_to(Some(key), of, *step);
+            }
+            let progress = walk.subscribe().borrow().clone();
+            let (asked, blocks) = (
+                Awaited {
+                    key: &key,
+                    workspace,
+                },
+                Blocks { once, repeated },
+            );
+            let found = expects(asked, Stage::Apply, &progress, blocks);
+            assert_eq!(found, waits, "{all:?} {workspace:?} {once} {repeated}");
+            let is_put_now = all
+                .iter()
+                .any(|(of, step)| !of.starts_with('/') && *step == Putting);
+            assert_eq!(walk.is_putting(&key, &progress), is_put_now, "{all:?}");
+        }
+        Ok(())
+    }
+
+    /// A proof that waits is woken by each step, and a process in which nothing was read may be an apply.
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_woken() -> Result<(), Box<dyn std::error::Error>> {
+        let walk = PolicyWalk::new();
+        assert!(walk.may_apply());
+        walk.saw_read();
+        assert!(!walk.may_apply());
+        let mut progress = walk.subscribe();
+        let key = key()?;
+        for step in [PolicyStep::WillPut, PolicyStep::Putting, PolicyStep::Done] {
+            assert!(!progress.has_changed()?);
+            walk.came_to(Some(key.clone()), "a", step);
+            progress.changed().await?;
+            let steps: Vec<PolicyStep> = progress.borrow_and_update().of(&key).collect();
+            assert_eq!(steps, [step]);
         }
         Ok(())
     }

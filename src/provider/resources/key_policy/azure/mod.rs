@@ -230,7 +230,10 @@ pub(super) async fn plan(
         PolicyStep::Done
     };
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
-    let of = workspace_of(&plan.model);
+    let of = match &key {
+        Some(_) => workspace_of(&plan.model),
+        None => leaving::name(cx),
+    };
     let policies = cx.client().keys().policies();
     policies.came_to(key, &of, step);
     // It may wait for other key policies, and nobody may wait for that.
