@@ -237,4 +237,178 @@ mod tests {
             );
         }
     }
+
+    fn away() -> Fact<u32> {
+        Fact::Unreadable(Unreadable {
+            permission: None,
+            reason: "away".to_owned(),
+            remedy: None,
+            is_missing: false,
+        })
+    }
+
+    /// Each row: what is asked, and when (seconds): at P(lan) or A(pply), or `f` that it is forgotten; whether the service answers; and how often
+    /// it was asked in the end.
+    #[tokio::test(start_paused = true)]
+    async fn what_was_read_is_read_again_when_it_is_old_for_the_stage() {
+        type Row<'a> = (&'a str, &'a [(char, u64)], Fact<u32>, u32);
+        let good = || Fact::Known(1);
+        let rows: [Row<'_>; 14] = [
+            (
+                "a plan reads once, however long it takes",
+                &[('P', 0), ('P', 9_999)],
+                good(),
+                1,
+            ),
+            (
+                "an apply shares the read of its plan",
+                &[('P', 0), ('A', 59)],
+                good(),
+                1,
+            ),
+            ("not after a minute", &[('P', 0), ('A', 60)], good(), 2),
+            (
+                "applies side by side share a read",
+                &[('A', 0), ('A', 30), ('A', 59)],
+                good(),
+                1,
+            ),
+            (
+                "a minute counts from the read",
+                &[('A', 0), ('A', 59), ('A', 61)],
+                good(),
+                2,
+            ),
+            (
+                "a plan after an apply",
+                &[('A', 0), ('P', 9_999)],
+                good(),
+                1,
+            ),
+            (
+                "what is forgotten is read again",
+                &[('P', 0), ('f', 1), ('P', 2)],
+                good(),
+                2,
+            ),
+            (
+                "also for an apply",
+                &[('A', 0), ('f', 0), ('A', 0)],
+                good(),
+                2,
+            ),
+            (
+                "what was never read can be forgotten",
+                &[('f', 0), ('A', 0)],
+                good(),
+                1,
+            ),
+            (
+                "a plan does not try again",
+                &[('P', 0), ('P', 9_999)],
+                away(),
+                1,
+            ),
+            (
+                "an apply tries again what failed at plan",
+                &[('P', 0), ('A', 0)],
+                away(),
+                2,
+            ),
+            (
+                "applies side by side fail together",
+                &[('A', 0), ('A', 4)],
+                away(),
+                1,
+            ),
+            (
+                "and the next one tries again",
+                &[('A', 0), ('A', 5)],
+                away(),
+                2,
+            ),
+            (
+                "a plan takes the failure of an apply",
+                &[('A', 0), ('P', 100)],
+                away(),
+                1,
+            ),
+        ];
+        for (name, asks, answer, expected) in rows {
+            let (staged, times) = (Staged::default(), AtomicU32::new(0));
+            let begun = Instant::now();
+            for (what, at) in asks {
+                tokio::time::sleep_until(begun + Duration::from_secs(*at)).await;
+                match what {
+                    'f' => staged.forget(&"key"),
+                    'P' => drop(asked(&staged, Stage::Plan, &answer, &times).await),
+                    _ => drop(asked(&staged, Stage::Apply, &answer, &times).await),
+                }
+            }
+            assert_eq!(times.load(Ordering::Relaxed), expected, "{name}");
+        }
+    }
+
+    /// A service that takes a second, and gives the number of the call.
+    async fn slow(times: &AtomicU32) -> u32 {
+        let number = times.fetch_add(1, Ordering::Relaxed) + 1;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        number
+    }
+
+    /// Each row: when readers ask (milliseconds), how old a read may be for each, and which call serves each of them.
+    #[tokio::test(start_paused = true)]
+    async fn a_read_serves_all_for_whom_it_is_young_enough() {
+        type Row<'a> = (&'a str, &'a [(u64, u64)], &'a [u32]);
+        let rows: [Row<'_>; 6] = [
+            (
+                "one after the other",
+                &[(0, 10_000), (5_000, 10_000)],
+                &[1, 1],
+            ),
+            (
+                "too old for the second",
+                &[(0, 10_000), (5_000, 1_000)],
+                &[1, 2],
+            ),
+            ("both at once", &[(0, 100), (0, 100)], &[1, 1]),
+            (
+                "one that comes while another reads",
+                &[(0, 100), (900, 1_000)],
+                &[1, 1],
+            ),
+            (
+                "one that comes while another reads, and needs a younger one",
+                &[(0, 100), (900, 100)],
+                &[1, 2],
+            ),
+            (
+                "many that wait share the next one",
+                &[(0, 100), (500, 100), (600, 200), (700, 300)],
+                &[1, 2, 2, 2],
+            ),
+        ];
+        for (name, readers, expected) in rows {
+            let (watched, times) = (Watched::default(), AtomicU32::new(0));
+            // The clock does not go back to before the runtime.
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let begun = Instant::now();
+            let (watched, times) = (Arc::new(watched), Arc::new(times));
+            let mut tasks = tokio::task::JoinSet::new();
+            for (number, (at, age)) in readers.iter().copied().enumerate() {
+                let (watched, times) = (Arc::clone(&watched), Arc::clone(&times));
+                tasks.spawn(async move {
+                    tokio::time::sleep_until(begun + Duration::from_millis(at)).await;
+                    let earliest = Instant::now() - Duration::from_millis(age);
+                    let read = watched.after(earliest, || slow(&times)).await;
+                    (number, read.value, read.begun > earliest)
+                });
+            }
+            let mut served = tasks.join_all().await;
+            served.sort_unstable();
+            assert!(served.iter().all(|(.., is_young)| *is_young), "{name}");
+            let served: Vec<u32> = served.into_iter().map(|(_, call, _)| call).collect();
+            assert_eq!(served, expected, "{name}");
+        }
+    }
 }

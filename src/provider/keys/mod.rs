@@ -143,13 +143,56 @@ impl Case {
 
 /// The key of a key configuration, as the account shows it. What cannot be read is kept, so that it is judged.
 pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
-    match (&remote.aws_key_info, &remote.gcp_key_info) {
-        (Some(info), _) => aws::configuration_key(info),
-        (None, Some(info)) => gcp::configuration_key(info),
-        (None, None) => match remote.cloud_and_key() {
+    let (aws, gcp, azure) = (
+        &remote.aws_key_info,
+        &remote.gcp_key_info,
+        &remote.azure_key_info,
+    );
+    match (aws, gcp, azure) {
+        (Some(info), None, None) => aws::configuration_key(info),
+        (None, Some(info), None) => gcp::configuration_key(info),
+        (None, None, Some(_)) => match remote.cloud_and_key() {
             Some((cloud, key)) => ConfigurationKey::Elsewhere(cloud, key),
             None => ConfigurationKey::Missing,
         },
+        (None, None, None) => ConfigurationKey::Missing,
+        // Which of them Databricks uses is not to be guessed.
+        _ => ConfigurationKey::Unreadable("there are keys of more than one cloud".to_owned()),
+    }
+}
+
+/// Who examines keys, and may rest on what was read before.
+trait Examiner {
+    /// Whether the proof of a case may rest on what was read before.
+    fn has_been_read(&self, case: &Case) -> bool;
+
+    /// Effect: what was read for such a case before this moment is not enough any more. `false` when there was nothing of the kind.
+    fn forget_read(&self, moment: Instant, case: &Case) -> impl Future<Output = bool> + Send;
+
+    /// What the proof says about each case.
+    fn examine_once(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+}
+
+/// What the proof says about each case. Who is refused while Terraform applies is examined once more: what was read for another resource may
+/// be older than what this one has waited for, such as a key policy that another provider puts.
+async fn examined(by: &impl Examiner, is_applying: bool, cases: &[Case]) -> Vec<Vec<Finding>> {
+    let begun = Instant::now();
+    // Another resource that is refused at the same time may replace what this one rests on before this one is refused.
+    let rests: Vec<bool> = cases.iter().map(|case| by.has_been_read(case)).collect();
+    let findings = by.examine_once(cases).await;
+    if !is_applying {
+        return findings;
+    }
+    let mut is_old = false;
+    for ((case, found), rests) in cases.iter().zip(&findings).zip(rests) {
+        if found.iter().any(|one| one.severity == Severity::Error) {
+            is_old |= rests;
+            is_old |= by.forget_read(begun, case).await;
+        }
+    }
+    match is_old {
+        true => by.examine_once(cases).await,
+        false => findings,
     }
 }
 
@@ -162,6 +205,40 @@ pub struct Keys {
     shares: KeyShares,
     /// Whether this process applies: Terraform plans in another one.
     is_applying: AtomicBool,
+}
+
+impl Examiner for Keys {
+    fn has_been_read(&self, case: &Case) -> bool {
+        match case {
+            Case::Aws(case) => self.aws.has_been_read(case),
+            // They tell by themselves when they are to forget it.
+            Case::Gcp(_) | Case::Azure(_) => false,
+        }
+    }
+
+    async fn forget_read(&self, moment: Instant, case: &Case) -> bool {
+        match case {
+            Case::Aws(case) => self.aws.forget_before(moment, case).await,
+            Case::Gcp(case) => self.gcp.forget_read(case),
+            Case::Azure(case) => self.azure.forget_read(case),
+        }
+    }
+
+    async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        let mut read = AwsRead::default();
+        let mut findings = Vec::new();
+        for case in cases {
+            let found = match case {
+                Case::Aws(case) => self.aws.examine(case, &mut read).await,
+                Case::Gcp(case) => self.gcp.examine(case).await,
+                Case::Azure(case) => self.azure.examine(case).await,
+            };
+            let key = case.key();
+            let named = |finding: Finding| finding.about(key.short());
+            findings.push(found.into_iter().map(named).collect());
+        }
+        findings
+    }
 }
 
 impl Keys {
@@ -235,32 +312,13 @@ impl Keys {
             .collect()
     }
 
-    /// What the proof says about each case. One key in several cases is read once.
-    ///
-    /// Who is refused while Terraform applies is examined once more: what was read for another resource may be older than what this one
-    /// has waited for, such as a key policy that another provider puts.
+    /// What the proof says about each case. One key in several cases is read once; see [`examined`].
     pub async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
-        let begun = Instant::now();
         if cases.iter().any(|case| case.stage() == Stage::Apply) {
             self.is_applying.store(true, Ordering::Relaxed);
         }
-        // Another resource that is refused at the same time may replace what this one rests on before this one is refused.
-        let rests: Vec<bool> = cases.iter().map(|case| self.has_been_read(case)).collect();
-        let findings = self.examine_once(cases).await;
-        if !self.is_applying.load(Ordering::Relaxed) {
-            return findings;
-        }
-        let mut is_old = false;
-        for ((case, found), rests) in cases.iter().zip(&findings).zip(rests) {
-            if found.iter().any(|one| one.severity == Severity::Error) {
-                is_old |= rests;
-                is_old |= self.forget_read(begun, case).await;
-            }
-        }
-        if is_old {
-            return self.examine_once(cases).await;
-        }
-        findings
+        let is_applying = self.is_applying.load(Ordering::Relaxed);
+        examined(self, is_applying, cases).await
     }
 
     /// Whether a plan finds something of a key that keeps the data of the workspaces away which use it.
@@ -271,40 +329,6 @@ impl Keys {
             Case::Gcp(case) => has_unusable_versions(&self.gcp.facts_for_plan(&case.key).await),
             Case::Azure(_) => false,
         }
-    }
-
-    /// Whether the proof of a case may rest on what was read before.
-    fn has_been_read(&self, case: &Case) -> bool {
-        match case {
-            Case::Aws(case) => self.aws.has_been_read(case),
-            // They tell by themselves when they are to forget it.
-            Case::Gcp(_) | Case::Azure(_) => false,
-        }
-    }
-
-    /// Effect: what was read for such a case before this moment is not enough any more. `false` when there was nothing of the kind.
-    async fn forget_read(&self, moment: Instant, case: &Case) -> bool {
-        match case {
-            Case::Aws(case) => self.aws.forget_before(moment, case).await,
-            Case::Gcp(case) => self.gcp.forget_read(case),
-            Case::Azure(case) => self.azure.forget_read(case),
-        }
-    }
-
-    async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
-        let mut read = AwsRead::default();
-        let mut findings = Vec::new();
-        for case in cases {
-            let found = match case {
-                Case::Aws(case) => self.aws.examine(case, &mut read).await,
-                Case::Gcp(case) => self.gcp.examine(case).await,
-                Case::Azure(case) => self.azure.examine(case).await,
-            };
-            let key = case.key();
-            let named = |finding: Finding| finding.about(key.short());
-            findings.push(found.into_iter().map(named).collect());
-        }
-        findings
     }
 
     /// A key as it is, with what the kill switch remembers of it.
@@ -447,3 +471,6 @@ impl Keys {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -198,7 +198,7 @@ impl Keys {
         let forms = forms(named, host);
         let why = match by_form(named) {
             Ok(Some(key)) => return Ok(key),
-            Ok(None) if is_elsewhere(named, host) => "it has not the form below".to_owned(),
+            Ok(None) if is_elsewhere(named, host) => "it does not have the form below".to_owned(),
             Ok(None) => match self.aws.cloud().arn_of(named, region).await {
                 Ok(arn) => return Ok(Key::Aws(arn)),
                 Err(AwsError::NotFound(why)) => why,
@@ -284,6 +284,89 @@ mod tests {
                 (Err(why), Err(words)) => assert!(why.contains(words), "{named}: {why}"),
                 (found, expected) => panic!("{named}: {found:?} is not {expected:?}"),
             }
+        }
+    }
+
+    /// A block that is null, unknown as a whole, without a known name, or that names this key.
+    fn block<T, K>(letter: char, of: impl FnOnce(Attr<K>) -> T, key: Result<K, String>) -> Attr<T> {
+        match (letter, key) {
+            ('k', Ok(key)) => Attr::Known(of(Attr::Known(key))),
+            ('u', _) => Attr::Known(of(Attr::Unknown)),
+            ('?', _) => Attr::Unknown,
+            _ => Attr::Null,
+        }
+    }
+
+    /// Each row: the blocks of AWS, Google Cloud and Azure (`-` null, `?` unknown, `u` with an unknown name, `k` with a key), what is wrong with
+    /// them and where, and the key that they name.
+    #[test]
+    fn exactly_one_block_names_a_key() {
+        let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+        let google = "projects/p/locations/europe-west3/keyRings/r/cryptoKeys/k";
+        let vault = "https://acme.vault.azure.net/keys/main";
+        let version = format!("{vault}/0123456789abcdef0123456789abcdef");
+        let (none, several) = (
+            "No key is named",
+            "Conflicting arguments: a key has one name",
+        );
+        let rows = [
+            ("---", Err((none, None)), None),
+            ("k--", Ok(()), Some(arn)),
+            ("-k-", Ok(()), Some(google)),
+            // The switch is about the key, also if a version is named.
+            ("--k", Ok(()), Some(vault)),
+            ("u--", Ok(()), None),
+            ("-u-", Ok(()), None),
+            ("--u", Ok(()), None),
+            ("?--", Ok(()), None),
+            ("-?-", Ok(()), None),
+            ("--?", Ok(()), None),
+            ("kk-", Err((several, Some("gcp"))), Some(arn)),
+            ("k-k", Err((several, Some("azure"))), Some(arn)),
+            ("-kk", Err((several, Some("azure"))), Some(google)),
+            ("kkk", Err((several, Some("azure"))), Some(arn)),
+            // One that is not known yet may turn out to be null, but it is written beside another one.
+            ("k?-", Err((several, Some("gcp"))), Some(arn)),
+        ];
+        for (letters, expected, key) in rows {
+            let letter = |at: usize| letters.chars().nth(at).unwrap_or('-');
+            let aws = block(
+                letter(0),
+                |key_arn| NamedAwsKey { key_arn },
+                arn.parse().map_err(|_| String::new()),
+            );
+            let gcp = block(
+                letter(1),
+                |kms_key_id| NamedGcpKey { kms_key_id },
+                google.parse().map_err(|_| String::new()),
+            );
+            let azure = block(
+                letter(2),
+                |key_vault_key_id| NamedAzureKey { key_vault_key_id },
+                version.parse().map_err(|_| String::new()),
+            );
+            let checked = check_named(&aws, &gcp, &azure);
+            let wrong: Vec<(String, Option<String>)> = checked
+                .err()
+                .iter()
+                .flat_map(|all| all.iter())
+                .map(|one| {
+                    (
+                        one.summary.clone(),
+                        Some(one.path.to_string()).filter(|path| !path.is_empty()),
+                    )
+                })
+                .collect();
+            let expected: Vec<(String, Option<String>)> = expected
+                .err()
+                .iter()
+                .map(|(summary, path): &(&str, Option<&str>)| {
+                    ((*summary).to_owned(), path.map(str::to_owned))
+                })
+                .collect();
+            assert_eq!(wrong, expected, "{letters}");
+            let found = named(&aws, &gcp, &azure).map(|key| key.name().to_string());
+            assert_eq!(found.as_deref(), key, "{letters}");
         }
     }
 }
