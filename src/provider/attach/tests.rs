@@ -121,7 +121,7 @@ impl<const IS_ARM: bool> Platform for Fake<IS_ARM> {
     }
 }
 
-/// A key in memory. Its states: e(nabled), d(isabled), x (not read).
+/// A key in memory. Its states: e(nabled), d(isabled), g(one), x (not read).
 struct FakeKeys {
     states: Script,
     /// What the proof finds, at each time it is asked: `-` nothing, `E` an error, `u` that something could not be read.
@@ -136,6 +136,7 @@ impl KeysInUse for FakeKeys {
             value: match self.states.next() {
                 'e' => Ok(KeyState::Enabled),
                 'd' => Ok(KeyState::Disabled),
+                'g' => Ok(KeyState::Other("deleted".to_owned())),
                 _ => Err("no network".to_owned()),
             },
         }
@@ -1102,6 +1103,13 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
                 "The key https://v.vault.azure.net/keys/k is in the state Disabled",
                 "terraform-provider-dbxcmk key restore https://v.vault.azure.net/keys/k",
             ],
+        ),
+        (
+            Given {
+                states: "g",
+                ..GIVEN
+            },
+            &["is in the state deleted", "The key no longer exists"],
         ),
         (
             Given {

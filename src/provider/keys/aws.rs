@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::AttachNeed;
 use super::configured::may_change_roles;
 use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::{AttachNeed, gone};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
 use crate::preflight::aws::{
@@ -361,7 +361,7 @@ impl AwsKeys {
             .after(earliest, || async {
                 match self.cloud.describe(key).await {
                     // It was there when the proof ended.
-                    Err(AwsError::NotFound(_)) => Ok(KeyState::Other("deleted".to_owned())),
+                    Err(AwsError::NotFound(_)) => Ok(gone()),
                     read => read.map(|key| key.state),
                 }
             })
@@ -507,6 +507,137 @@ async fn role_of(need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
 mod tests {
     use super::*;
     use crate::preflight::Subject;
+    use crate::preflight::aws::KeyDescription;
+    use crate::provider::config::Config;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn keys() -> AwsKeys {
+        let (settings, _) = Config::default().aws();
+        AwsKeys::new(settings, true, None, Arc::new(PolicyWalk::new()))
+    }
+
+    fn arn(region: &str, number: usize) -> Result<KeyArn, ArnError> {
+        let partition = match region.starts_with("us-gov") {
+            true => "aws-us-gov",
+            false => "aws",
+        };
+        format!("arn:{partition}:kms:{region}:123456789012:key/1234abcd-12ab-34cd-56ef-12345678900{number}").parse()
+    }
+
+    fn facts(key: &KeyArn) -> KeyFacts {
+        KeyFacts {
+            arn: key.clone(),
+            description: Fact::Known(KeyDescription::good()),
+            policy: Fact::Known("live".to_owned()),
+            policy_source: PolicySource::Live,
+            grants: None,
+            rotates: None,
+            role: RoleKnowledge::NotAsked,
+            may_change_roles: false,
+            simulation: Simulation::NotAsked,
+        }
+    }
+
+    /// As if everything had been read of a key.
+    async fn read(keys: &AwsKeys, key: &KeyArn) {
+        keys.facts.get(Stage::Plan, key, async || facts(key)).await;
+        let none = async || Fact::Known(Vec::new());
+        keys.grants.get(Stage::Plan, key, none).await;
+        let rotates = async || Fact::Known(true);
+        keys.rotations.get(Stage::Plan, key, rotates).await;
+    }
+
+    /// How much is still believed of a key.
+    fn believed(keys: &AwsKeys, key: &KeyArn) -> usize {
+        let read = [
+            keys.facts.has_been_read(key),
+            keys.grants.has_been_read(key),
+            keys.rotations.has_been_read(key),
+        ];
+        read.into_iter().filter(|is_read| *is_read).count()
+    }
+
+    /// What the same plan is about to put is what the key has for others, until it is put: then the key is read again.
+    #[tokio::test]
+    async fn a_planned_policy_counts_until_it_is_put() -> Outcome {
+        let (keys, key, other) = (keys(), arn("eu-central-1", 1)?, arn("eu-central-1", 2)?);
+        for one in [&key, &other] {
+            read(&keys, one).await;
+        }
+        let seen = async |key: &KeyArn| {
+            let facts = keys.facts_for_plan(key).await;
+            match facts.policy {
+                Fact::Known(text) => format!("{text} {:?}", facts.policy_source),
+                Fact::Unreadable(why) => why.reason,
+            }
+        };
+        assert_eq!(seen(&key).await, "live Live");
+        for planned in ["first", "second"] {
+            keys.will_put_policy(&key, planned.to_owned());
+            assert_eq!(seen(&key).await, format!("{planned} Planned"));
+        }
+        assert_eq!(seen(&other).await, "live Live");
+        keys.policy_was_put(&key);
+        assert_eq!((believed(&keys, &key), believed(&keys, &other)), (0, 3));
+        read(&keys, &key).await;
+        assert_eq!(seen(&key).await, "live Live");
+        keys.forget(&other);
+        assert_eq!((believed(&keys, &key), believed(&keys, &other)), (3, 0));
+        Ok(())
+    }
+
+    /// Who was refused reads again what is older than the refusal, and says whether there was something.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
+        let (keys, key) = (keys(), arn("eu-central-1", 1)?);
+        let case = AwsCase {
+            key: key.clone(),
+            question: Question {
+                usage: Usage::of(Deployment::Commercial, [], UseCase::ACCOUNT),
+                cluster_volumes: false,
+                stage: Stage::Apply,
+                used_by: Vec::new(),
+            },
+        };
+        assert!(!keys.has_been_read(&case));
+        assert!(!keys.forget_before(Instant::now(), &case).await);
+        read(&keys, &key).await;
+        assert!(keys.has_been_read(&case));
+        // It began at this very moment.
+        assert!(!keys.forget_before(Instant::now(), &case).await);
+        tokio::time::advance(std::time::Duration::from_millis(1)).await;
+        assert!(keys.forget_before(Instant::now(), &case).await);
+        assert!(!keys.has_been_read(&case));
+        assert!(!keys.forget_before(Instant::now(), &case).await);
+        Ok(())
+    }
+
+    /// Each row: the deployment that the host decides, the region of the key, and whose account calls the key.
+    #[test]
+    fn the_host_decides_the_deployment_or_the_partition_of_the_key() -> Outcome {
+        use Deployment::{Commercial, Dod, GovCloud};
+        let rows = [
+            (None, "eu-central-1", Commercial),
+            (None, "us-gov-west-1", GovCloud),
+            (Some(Dod), "us-gov-west-1", Dod),
+            (Some(Commercial), "us-gov-west-1", Commercial),
+            (Some(GovCloud), "eu-central-1", GovCloud),
+        ];
+        for (host, region, expected) in rows {
+            let keys = AwsKeys {
+                deployment: host,
+                ..keys()
+            };
+            assert_eq!(
+                keys.deployment(&arn(region, 1)?),
+                expected,
+                "{host:?} {region}"
+            );
+            assert_eq!(keys.deployment_of_host(), host);
+        }
+        Ok(())
+    }
 
     #[test]
     fn what_is_missing_is_said_where_the_plan_stops_anyway() -> Result<(), ArnError> {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
+use super::gone;
 use super::walk::{Awaited, PATIENCE, PolicyWalk};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
@@ -141,9 +142,12 @@ impl AzureKeys {
         }
     }
 
-    /// Effect: the key is in this vault.
+    /// Effect: the key is in this vault. What was read of it without knowing that is read again.
     pub fn is_in_vault(&self, key: &VaultKeyId, vault: VaultResourceId) {
-        lock(&self.vaults).insert(of_vault(key), vault);
+        let former = lock(&self.vaults).insert(of_vault(key), vault.clone());
+        if former.as_ref() != Some(&vault) {
+            self.forget(key);
+        }
     }
 
     /// Effect: somebody got access to the key just now.
@@ -269,7 +273,7 @@ impl AzureKeys {
         for subscription in &subscriptions {
             match self.cloud.find_vault(subscription, key).await {
                 Ok(Some(found)) => {
-                    self.is_in_vault(key, found.clone());
+                    lock(&self.vaults).insert(of_vault(key), found.clone());
                     return Ok(found);
                 }
                 Ok(None) => {}
@@ -634,9 +638,10 @@ impl AzureKeys {
             .after(earliest, || async {
                 match self.key(key, None, None).await {
                     Ok(found) => Ok(state_of(&found, doors::clock::now())),
-                    Err(error @ AzureError::NotFound(_)) => match self.absence(key).await {
+                    Err(AzureError::NotFound(_)) => match self.absence(key).await {
                         Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
-                        Absence::OtherVersions | Absence::Unexplained => Err(error),
+                        // It was there when the proof ended.
+                        Absence::OtherVersions | Absence::Unexplained => Ok(gone()),
                     },
                     Err(error) => Err(error),
                 }
@@ -805,5 +810,365 @@ impl AzureCase {
             ),
             _ => enabling(&self.key),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::config::Config;
+    use serde_json::{Value as Json, json};
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    const VAULT: &str = "/subscriptions/s/resourceGroups/g/providers/Microsoft.KeyVault/vaults/";
+    const WORKSPACE: &str =
+        "/subscriptions/s/resourceGroups/g/providers/Microsoft.Databricks/workspaces/";
+    const V1: &str = "11111111111111111111111111111111";
+    const V2: &str = "22222222222222222222222222222222";
+
+    fn keys() -> AzureKeys {
+        let (settings, _) = Config::default().azure();
+        AzureKeys::new(settings, true, Arc::new(PolicyWalk::new()))
+    }
+
+    fn key(path: &str) -> Result<VaultKeyId, Box<dyn std::error::Error>> {
+        Ok(format!("https://acme.vault.azure.net/keys/{path}").parse()?)
+    }
+
+    fn workspace_id(name: &str) -> Result<WorkspaceResourceId, Box<dyn std::error::Error>> {
+        Ok(format!("{WORKSPACE}{name}").parse()?)
+    }
+
+    /// As if a key had been read: its versions, its place, and who has access.
+    fn read(keys: &AzureKeys, key: &VaultKeyId) -> Outcome {
+        let principal: PrincipalId = "11111111-1111-4111-8111-111111111111".parse()?;
+        for own in [
+            key.versionless(),
+            key.with_version(V1),
+            key.with_version(V2),
+        ] {
+            lock(&keys.keys).entry(own).or_default();
+        }
+        lock(&keys.places).entry(of_vault(key)).or_default();
+        let of = (of_vault(key), principal);
+        lock(&keys.grants).entry(of).or_default();
+        Ok(())
+    }
+
+    /// How many versions, places and grants are still believed.
+    fn believed(keys: &AzureKeys) -> (usize, usize, usize) {
+        (
+            lock(&keys.keys).len(),
+            lock(&keys.places).len(),
+            lock(&keys.grants).len(),
+        )
+    }
+
+    /// Each row: what happens to a key of which, as of another one, three versions, the place and one grant were read, and what is still
+    /// believed of the two.
+    #[test]
+    fn what_was_read_of_a_key_goes_with_every_version_of_it() -> Outcome {
+        let (one, other) = (key("k")?, key("other")?);
+        let vault = |name: &str| format!("{VAULT}{name}").parse::<VaultResourceId>();
+        let (first, second) = (vault("acme")?, vault("ACME2")?);
+        type Happens<'a> = (&'a str, &'a dyn Fn(&AzureKeys) -> Outcome, bool);
+        let rows: [Happens<'_>; 7] = [
+            ("nothing", &|_| Ok(()), false),
+            (
+                "it is forgotten",
+                &|keys| {
+                    keys.forget(&one);
+                    Ok(())
+                },
+                true,
+            ),
+            (
+                "by a version",
+                &|keys| {
+                    keys.forget(&one.with_version(V2));
+                    Ok(())
+                },
+                true,
+            ),
+            (
+                "access was given",
+                &|keys| {
+                    keys.access_was_given(&one, Some(&workspace_id("w")?));
+                    Ok(())
+                },
+                true,
+            ),
+            (
+                "its vault is named",
+                &|keys| {
+                    keys.is_in_vault(&one, first.clone());
+                    Ok(())
+                },
+                true,
+            ),
+            (
+                "its vault is named, as it was known",
+                &|keys| {
+                    lock(&keys.vaults).insert(of_vault(&one), first.clone());
+                    keys.is_in_vault(&one.with_version(V1), first.clone());
+                    Ok(())
+                },
+                false,
+            ),
+            (
+                "another vault is named",
+                &|keys| {
+                    lock(&keys.vaults).insert(of_vault(&one), first.clone());
+                    keys.is_in_vault(&one, second.clone());
+                    Ok(())
+                },
+                true,
+            ),
+        ];
+        for (name, happens, is_forgotten) in rows {
+            let keys = keys();
+            read(&keys, &one)?;
+            read(&keys, &other)?;
+            happens(&keys)?;
+            let expected = if is_forgotten { (3, 1, 1) } else { (6, 2, 2) };
+            assert_eq!(believed(&keys), expected, "{name}");
+        }
+        Ok(())
+    }
+
+    /// A refused plan reads again; an apply reads everything itself.
+    #[test]
+    fn only_a_plan_rests_on_what_was_read() -> Outcome {
+        for (stage, is_forgotten) in [(Stage::Apply, false), (Stage::Plan, true)] {
+            let (keys, key) = (keys(), key("k")?);
+            read(&keys, &key)?;
+            let case = AzureCase {
+                key,
+                vault: None,
+                question: Question::of_nobody(stage),
+                roles: None,
+            };
+            assert_eq!(keys.forget_read(&case), is_forgotten);
+            assert_eq!(believed(&keys) == (0, 0, 0), is_forgotten);
+        }
+        Ok(())
+    }
+
+    /// What is given is not planned any more, for its workspace alone.
+    #[test]
+    fn what_is_planned_for_another_workspace_is_still_to_come() -> Outcome {
+        let (keys, key) = (keys(), key("k")?);
+        let planned = |workspace: Option<WorkspaceResourceId>| PlannedAccess {
+            workspace,
+            ..PlannedAccess::default()
+        };
+        let (one, other) = (workspace_id("one")?, workspace_id("other")?);
+        for workspace in [
+            Some(one.clone()),
+            Some(other.clone()),
+            None,
+            Some(one.clone()),
+        ] {
+            keys.will_grant(&key.with_version(V1), planned(workspace));
+        }
+        let left = || -> Vec<Option<WorkspaceResourceId>> {
+            let all = lock(&keys.planned).get(&key).cloned().unwrap_or_default();
+            all.into_iter().map(|one| one.workspace).collect()
+        };
+        // The same twice is once, and the version does not matter.
+        assert_eq!(left(), [Some(one.clone()), Some(other.clone()), None]);
+        keys.access_was_given(&key, Some(&one));
+        assert_eq!(left(), [Some(other.clone()), None]);
+        keys.access_was_given(&key.with_version(V2), None);
+        assert_eq!(left(), [Some(other)]);
+        Ok(())
+    }
+
+    /// Each row: how long ago access was given (seconds), to which key, and whether a refusal may be about that.
+    #[tokio::test(start_paused = true)]
+    async fn access_takes_ten_minutes_everywhere() -> Outcome {
+        let rows = [
+            (0, "k", true),
+            (599, "k", true),
+            (600, "k", false),
+            (0, "other", false),
+        ];
+        for (seconds, asked, is_late) in rows {
+            let keys = keys();
+            assert!(!keys.has_granted_lately(&[key("k")?]));
+            keys.granted(&key("k")?.with_version(V1));
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            // Of several keys, one is enough.
+            let all = [key("third")?, key(asked)?.with_version(V2)];
+            assert_eq!(keys.has_granted_lately(&all), is_late, "{seconds} {asked}");
+        }
+        Ok(())
+    }
+
+    /// The access policies of a vault are one list, whichever key they are changed for.
+    #[tokio::test]
+    async fn one_at_a_time_changes_a_vault_and_a_workspace() -> Outcome {
+        let keys = keys();
+        let is_free = async |key: &VaultKeyId| {
+            tokio::select! {
+                biased;
+                _ = keys.lock_vault(key) => true,
+                () = tokio::task::yield_now() => false,
+            }
+        };
+        let held = keys.lock_vault(&key("k")?).await;
+        assert!(!is_free(&key("k")?.with_version(V1)).await);
+        assert!(!is_free(&key("other")?).await);
+        assert!(is_free(&"https://second.vault.azure.net/keys/k".parse()?).await);
+        drop(held);
+        assert!(is_free(&key("other")?).await);
+        let held = keys.lock_workspace(&workspace_id("w")?).await;
+        for (name, expected) in [("w", false), ("W", false), ("x", true)] {
+            let id = workspace_id(name)?;
+            let is_free = tokio::select! {
+                biased;
+                _ = keys.lock_workspace(&id) => true,
+                () = tokio::task::yield_now() => false,
+            };
+            // Azure does not distinguish upper and lower case.
+            assert_eq!(is_free, expected, "{name}");
+        }
+        drop(held);
+        Ok(())
+    }
+
+    /// A workspace whose features have these keys: `vault/key/version`.
+    fn workspace(
+        name: &str,
+        services: &str,
+        disks: &str,
+    ) -> Result<ArmWorkspace, Box<dyn std::error::Error>> {
+        let entity = |shown: &str| -> Json {
+            let parts: Vec<&str> = shown.split('/').collect();
+            match parts.as_slice() {
+                [vault, key, version] => {
+                    json!({ "keySource": "Microsoft.Keyvault", "keyVaultProperties":
+                    { "keyVaultUri": format!("https://{vault}.vault.azure.net/"), "keyName": key, "keyVersion": version } })
+                }
+                [""] => Json::Null,
+                _ => {
+                    json!({ "keySource": "Microsoft.Keyvault", "keyVaultProperties": { "keyName": 7 } })
+                }
+            }
+        };
+        let json = json!({ "location": "westeurope", "properties": { "provisioningState": "Succeeded", "encryption":
+            { "entities": { "managedServices": entity(services), "managedDisk": entity(disks) } } } });
+        Ok(ArmWorkspace::new(workspace_id(name)?, json)?)
+    }
+
+    /// Each row: the keys of managed services and of managed disks of a workspace; for what it uses the key that is asked for, which of its
+    /// versions 1 (not the newest) and 2 (the newest) it uses, and whether something of it cannot be read.
+    #[test]
+    fn who_uses_a_key_or_may_use_it_is_listed() -> Outcome {
+        use UseCase::{ManagedDisks, ManagedServices};
+        let first = format!("acme/k/{V1}");
+        let second = format!("ACME/K/{V2}");
+        let (other_key, other_vault) = (format!("acme/other/{V1}"), format!("second/k/{V1}"));
+        type Row<'a> = (&'a str, &'a str, &'a [UseCase], [bool; 2], bool);
+        let rows: [Row<'_>; 8] = [
+            ("", "", &[], [false, false], false),
+            (&first, "", &[ManagedServices], [true, false], false),
+            ("", &second, &[ManagedDisks], [false, true], false),
+            (
+                &first,
+                &second,
+                &[ManagedServices, ManagedDisks],
+                [true, true],
+                false,
+            ),
+            (&other_key, "", &[], [false, false], false),
+            (&other_vault, "", &[], [false, false], false),
+            ("not read", "", &[], [false, false], true),
+            ("not read", &first, &[ManagedDisks], [true, false], true),
+        ];
+        let asked = key("k")?;
+        for (services, disks, cases, versions, is_unread) in rows {
+            let mut users = AzureUsers::default();
+            users.take(
+                |own| own.is_same_key(&asked),
+                Ok(workspace("w", services, disks)?),
+            );
+            let name = format!("{services} {disks}: {users:?}");
+            let found: Vec<UseCase> = users
+                .workspaces
+                .iter()
+                .flat_map(|one| one.cases.clone())
+                .collect();
+            assert_eq!(found, cases, "{name}");
+            let uses = |version: &str, is_current| {
+                let status = VersionStatus {
+                    version: version.to_owned(),
+                    state: "Enabled".to_owned(),
+                    is_current,
+                    deletion_date: None,
+                    disabled_since: None,
+                    used_by: Vec::new(),
+                };
+                users.workspaces.iter().any(|one| one.uses(&status))
+            };
+            assert_eq!(
+                [uses(V1, false), uses(&V2.to_uppercase(), true)],
+                versions,
+                "{name}"
+            );
+            // What cannot be read is said twice: as one that may use it, and as not visible.
+            assert_eq!(
+                (users.unreadable.len(), users.not_visible.len()),
+                if is_unread { (1, 1) } else { (0, 0) },
+                "{name}"
+            );
+        }
+        let mut users = AzureUsers::default();
+        users.take(|_| true, Err(AzureError::Denied("no".to_owned())));
+        assert_eq!(
+            (
+                users.workspaces.len(),
+                users.unreadable.len(),
+                users.not_visible.len()
+            ),
+            (0, 1, 1)
+        );
+        Ok(())
+    }
+
+    /// Each row: the identity of a workspace, as the workspace shows it, and what follows.
+    #[test]
+    fn an_identity_is_known_or_why_it_is_not() -> Outcome {
+        let with = |properties: Json| -> Result<ArmWorkspace, Box<dyn std::error::Error>> {
+            let json = json!({ "location": "westeurope", "properties": properties });
+            Ok(ArmWorkspace::new(workspace_id("w")?, json)?)
+        };
+        const ID: &str = "11111111-1111-4111-8111-111111111111";
+        let rows = [
+            (json!({}), "not made"),
+            (
+                json!({ "storageAccountIdentity": { "principalId": ID }, "managedDiskIdentity": { "principalId": ID } }),
+                ID,
+            ),
+            (
+                json!({ "storageAccountIdentity": { "principalId": "?" }, "managedDiskIdentity": { "principalId": "?" } }),
+                "not read",
+            ),
+        ];
+        for role in [Role::StorageAccount, Role::DiskEncryptionSet] {
+            for (properties, expected) in &rows {
+                let workspace = with(properties.clone())?;
+                let found = match of_workspace(role, Some(&workspace)) {
+                    Ok(principal) => principal.to_string(),
+                    Err(Unknown::NotYetMade) => "not made".to_owned(),
+                    Err(Unknown::Unread(_)) => "not read".to_owned(),
+                    Err(other) => format!("{other:?}"),
+                };
+                assert_eq!(found, *expected, "{role:?} {properties}");
+            }
+            assert!(matches!(of_workspace(role, None), Err(Unknown::Unread(_))));
+        }
+        Ok(())
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::AttachNeed;
 use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::{AttachNeed, gone};
 use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
 use crate::databricks::key_configurations::{GcpKeyInfo, KeyConfiguration};
 use crate::preflight::binding::ConfigurationKey;
@@ -78,6 +78,7 @@ impl GcpKeys {
         let mut all = lock(&self.planned);
         let own = all.entry(key.clone()).or_default();
         own.has_unknown |= members.has_unknown;
+        own.is_list_unknown |= members.is_list_unknown;
         for one in members.members {
             if !own.members.contains(&one) {
                 own.members.push(one);
@@ -235,7 +236,7 @@ impl GcpKeys {
             .after(earliest, || async {
                 match self.cloud.key(key).await {
                     // It was there when the proof ended.
-                    Err(GcpError::NotFound(_)) => Ok(KeyState::Other("deleted".to_owned())),
+                    Err(GcpError::NotFound(_)) => Ok(gone()),
                     read => read.map(|found| state_of_primary(found.primary.as_ref())),
                 }
             })
@@ -339,5 +340,116 @@ impl GcpCase {
             .filter(|own| !question.usage.databricks.contains(own));
         question.workspace_accounts = own.into_iter().collect();
         Some(Self { key, question })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::config::Config;
+
+    type Outcome = Result<(), Box<dyn std::error::Error>>;
+
+    fn keys() -> GcpKeys {
+        let (settings, _) = Config::default().gcp();
+        GcpKeys::new(settings, true, Arc::new(PolicyWalk::new()))
+    }
+
+    fn key(name: &str) -> Result<CryptoKeyName, Box<dyn std::error::Error>> {
+        Ok(format!("projects/p/locations/l/keyRings/r/cryptoKeys/{name}").parse()?)
+    }
+
+    /// Members by letters; `?` for some that are not known, `*` for a list that is not known.
+    fn members(letters: &str) -> Result<PlannedMembers, Box<dyn std::error::Error>> {
+        let mut planned = PlannedMembers {
+            has_unknown: letters.contains('?'),
+            is_list_unknown: letters.contains('*'),
+            members: Vec::new(),
+        };
+        for letter in letters.chars().filter(char::is_ascii_alphabetic) {
+            let email = format!("db-{letter}@p.iam.gserviceaccount.com");
+            planned.members.push(email.parse()?);
+        }
+        Ok(planned)
+    }
+
+    /// Each row: what several key policies grant the same key, and what a plan takes for granted.
+    #[test]
+    fn what_several_policies_grant_adds_up() -> Outcome {
+        let rows: [(&[&str], &str); 8] = [
+            (&["a"], "a"),
+            (&["a", "b"], "ab"),
+            (&["a", "ab"], "ab"),
+            (&["?"], "?"),
+            (&["a?", "b"], "ab?"),
+            (&["*"], "*"),
+            (&["a", "*"], "a*"),
+            (&["*?", "a"], "a?*"),
+        ];
+        for (grants, expected) in rows {
+            let (keys, key) = (keys(), key("k")?);
+            for one in grants {
+                keys.will_grant(&key, members(one)?);
+            }
+            let planned = lock(&keys.planned).get(&key).cloned();
+            assert_eq!(planned, Some(members(expected)?), "{grants:?}");
+        }
+        Ok(())
+    }
+
+    /// After a write, what was planned and what was read is not believed any more, for this key alone.
+    #[test]
+    fn a_policy_that_is_put_is_read_again() -> Outcome {
+        let (keys, one, other) = (keys(), key("k")?, key("other")?);
+        let is_read = |name: &CryptoKeyName| lock(&keys.facts).contains_key(name);
+        let is_planned = |name: &CryptoKeyName| lock(&keys.planned).contains_key(name);
+        for name in [&one, &other] {
+            keys.will_grant(name, members("a")?);
+            lock(&keys.facts).entry(name.clone()).or_default();
+        }
+        keys.policy_was_put(&one);
+        assert_eq!((is_read(&one), is_planned(&one)), (false, false));
+        assert_eq!((is_read(&other), is_planned(&other)), (true, true));
+        keys.forget(&other);
+        assert_eq!((is_read(&other), is_planned(&other)), (false, true));
+        Ok(())
+    }
+
+    /// A refused plan reads again what it rests on, also above the key; an apply reads everything itself.
+    #[test]
+    fn a_refused_plan_forgets_what_is_above_the_key_too() -> Outcome {
+        let (keys, key) = (keys(), key("k")?);
+        for (stage, is_forgotten) in [(Stage::Apply, false), (Stage::Plan, true)] {
+            lock(&keys.facts).entry(key.clone()).or_default();
+            lock(&keys.above).entry("p".to_owned()).or_default();
+            let case = GcpCase {
+                key: key.clone(),
+                question: Question::new(Usage::default(), stage),
+            };
+            assert_eq!(keys.forget_read(&case), is_forgotten);
+            assert_eq!(lock(&keys.facts).is_empty(), is_forgotten);
+            assert_eq!(lock(&keys.above).is_empty(), is_forgotten);
+        }
+        Ok(())
+    }
+
+    /// Two that change the policy of one key take turns; those of another key do not wait.
+    #[tokio::test]
+    async fn one_at_a_time_changes_the_policy_of_a_key() -> Outcome {
+        let (keys, one, other) = (keys(), key("k")?, key("other")?);
+        let held = keys.lock_policy(&one).await;
+        assert!(!is_ready(keys.lock_policy(&one)).await);
+        assert!(is_ready(keys.lock_policy(&other)).await);
+        drop(held);
+        assert!(is_ready(keys.lock_policy(&one)).await);
+        Ok(())
+    }
+
+    async fn is_ready<T>(work: impl Future<Output = T>) -> bool {
+        tokio::select! {
+            biased;
+            _ = work => true,
+            () = tokio::task::yield_now() => false,
+        }
     }
 }

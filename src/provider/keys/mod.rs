@@ -133,12 +133,23 @@ impl Case {
 
     /// What makes a key usable again that is in this state.
     pub fn enabling(&self, state: &KeyState) -> Remedy {
+        if *state == gone() {
+            return Remedy::say(
+                "The key no longer exists, so that nothing enables it. Plan again: the proof shows what is left of it. Then name another key in \
+                 the key configuration, or restore the key where its cloud still keeps it.",
+            );
+        }
         match self {
             Self::Aws(case) => case.enabling(),
             Self::Gcp(case) => case.enabling(),
             Self::Azure(case) => case.enabling(state),
         }
     }
+}
+
+/// The state of a key that its cloud does not have any more.
+fn gone() -> KeyState {
+    KeyState::Other("deleted".to_owned())
 }
 
 /// The key of a key configuration, as the account shows it. What cannot be read is kept, so that it is judged.
