@@ -237,7 +237,7 @@ fn a_role_that_cannot_be_read_says_what_to_grant() {
     let run = stage.workdir.plan().run;
     let warning = run.warning("The cross-account role depends on its IAM policies");
     for words in [
-        "may not call iam:GetRole",
+        "is not allowed to call iam:GetRole",
         "\"iam:ListAttachedRolePolicies\"",
         "\"iam:GetRolePolicy\"",
     ] {

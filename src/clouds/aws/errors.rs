@@ -215,7 +215,7 @@ pub fn credentials_remedy(profile: Option<&str>) -> String {
 pub(super) fn unreadable(error: &AwsError) -> Unreadable {
     let (permission, reason) = match error {
         AwsError::AccessDenied { permission, .. } => {
-            (Some(*permission), format!("the identity that runs Terraform may not call {permission}"))
+            (Some(*permission), format!("the identity that runs Terraform is not allowed to call {permission}"))
         }
         AwsError::NotFound(_) => {
             (None, "KMS has no such key in that region and account, or the credentials belong to another account".to_owned())

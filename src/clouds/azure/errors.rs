@@ -20,8 +20,8 @@ pub enum AzureError {
     /// A principal that does not exist (yet), for a role assignment.
     #[error("{0}")]
     PrincipalNotFound(String),
-    /// Somebody else changes it at the same time, or it exists already.
-    #[error("{message} ({code})")]
+    /// Another change of it is under way, or it exists already.
+    #[error("{}", with_code(message, code))]
     Conflict {
         /// Azure's code.
         code: String,
@@ -29,7 +29,7 @@ pub enum AzureError {
         message: String,
     },
     /// A request that Azure does not accept.
-    #[error("{message} ({code})")]
+    #[error("{}", with_code(message, code))]
     Refused {
         /// Azure's code.
         code: String,
@@ -73,6 +73,14 @@ struct Refusal {
 #[serde(default)]
 struct Inner {
     code: String,
+}
+
+/// Azure's words and its code, as far as it has one.
+fn with_code(message: &str, code: &str) -> String {
+    match code {
+        "" => message.to_owned(),
+        code => format!("{message} ({code})"),
+    }
 }
 
 /// Azure's words as a sentence quotes them: some of its messages have lines of their own, each ended by a carriage return.
@@ -199,6 +207,9 @@ mod tests {
             AzureError::of(403, lines).to_string(),
             "Not authorized. Caller: x"
         );
+        // What has no code is quoted without one.
+        assert_eq!(AzureError::of(400, "nope").to_string(), "nope");
+        assert_eq!(AzureError::of(400, &body("Bad", "")).to_string(), "m (Bad)");
         assert!(matches!(
             AzureError::of(502, "<html>"),
             AzureError::Other { status: 502, .. }

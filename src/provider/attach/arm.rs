@@ -194,7 +194,14 @@ impl ArmPlatform<'_> {
         };
         match understood(error, self.changes_disks(now)) {
             Understood::Busy => Put::Busy,
-            Understood::Lost => Put::Lost(diagnostic().into()),
+            Understood::Lost => {
+                let diagnostic = diagnostic();
+                let detail = format!(
+                    "{}\n\nAzure may have carried out the request. Apply again: the provider reads the workspace first.",
+                    diagnostic.detail
+                );
+                Put::Lost(diagnostic.with_detail(detail).into())
+            }
             Understood::Refused { about_the_key } => {
                 Put::Refused(diagnostic().into(), about_the_key)
             }
@@ -236,7 +243,10 @@ fn understood(error: &AzureError, changes_disks: bool) -> Understood {
         AzureError::Conflict { .. } => Understood::Busy,
         AzureError::Unreachable(_)
         | AzureError::Malformed(_)
-        | AzureError::Other { status: 500.., .. } => Understood::Lost,
+        | AzureError::Other {
+            status: 408 | 500..,
+            ..
+        } => Understood::Lost,
         AzureError::Refused { code, .. } if NOT_ABOUT_ACCESS.contains(&code.as_str()) => {
             Understood::Refused {
                 about_the_key: false,

@@ -1,38 +1,73 @@
 //! What Azure refuses, for the user.
 
+use super::{of_status, says};
 use crate::clouds::azure::{AzureError, TRUST};
 use crate::network::is_not_trusted;
-use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
+use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
 use tfplugin::diagnostics::Diagnostic;
 
 /// Why Azure did not do something to a key. `summary` says what was wanted.
 pub fn azure(summary: &str, key: &VaultKeyId, error: &AzureError) -> Diagnostic {
     let detail = match error {
         AzureError::Denied(message) => format!(
-            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs Terraform to administer {key}: with role assignments the role \
-             Key Vault Crypto Officer and, to assign roles, Key Vault Data Access Administrator, Role Based Access Control Administrator, or \
-             User Access Administrator; with access policies the key permissions get, list, update, delete and recover."
+            "The identity that runs Terraform is not allowed to do this.{}\n\nAllow the identity to administer {key}: {}.",
+            says("Azure", message),
+            administering(key.kind())
         ),
         AzureError::Firewall(message) => format!(
-            "The network rules of the vault {} do not let this machine in. Azure says: \"{message}\".\n\nRun Terraform in a network that the \
-             vault lets in, or let this machine in:\n\n  az keyvault network-rule add --name {} --ip-address …",
+            "The network rules of {} {} do not let this machine in.{}\n\nRun Terraform in a network that {}",
+            match key.kind() {
+                VaultKind::KeyVault => "the vault",
+                VaultKind::ManagedHsm => "the Managed HSM",
+            },
             key.vault(),
-            key.vault()
+            says("Azure", message),
+            letting_in(key)
         ),
         AzureError::NotFound(message) => {
-            format!("Azure does not find it: \"{message}\".\n\nCheck the identifier {key}.")
+            format!(
+                "Azure does not find it.{}\n\nCheck the identifier {key}.",
+                says("Azure", message)
+            )
         }
         other => common(other),
     };
     Diagnostic::error(summary, detail)
 }
 
+/// What lets an identity administer a key. Sources: Azure built-in roles for Key Vault; Managed HSM, "Local RBAC built-in roles".
+fn administering(kind: VaultKind) -> &'static str {
+    match kind {
+        VaultKind::KeyVault => {
+            "with role assignments the role Key Vault Crypto Officer and, to assign roles, Key Vault Data Access Administrator, Role Based Access \
+             Control Administrator, or User Access Administrator; with access policies the key permissions get, list, update, delete and recover"
+        }
+        VaultKind::ManagedHsm => {
+            "the local role Managed HSM Crypto User and, to assign local roles and to recover keys, Managed HSM Crypto Officer"
+        }
+    }
+}
+
+/// The end of the sentence that says where Terraform has to run, and how to let this machine in.
+fn letting_in(key: &VaultKeyId) -> String {
+    match key.kind() {
+        VaultKind::KeyVault => format!(
+            "the vault lets in, or let this machine in:\n\n  az keyvault network-rule add --name {} --ip-address …",
+            key.vault()
+        ),
+        VaultKind::ManagedHsm => {
+            "the Managed HSM lets in, or let this machine in under Networking of the Managed HSM in the Azure portal.".to_owned()
+        }
+    }
+}
+
 /// Why the workspaces that may use a key could not be read. `summary` says what was wanted.
 pub fn azure_workspaces(summary: &str, error: &AzureError) -> Diagnostic {
     let detail = match error {
         AzureError::Denied(message) => format!(
-            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs this provider to read the workspaces: the role Reader on each \
-             subscription that has workspaces with the key."
+            "The identity that runs this provider is not allowed to read the workspaces.{}\n\nAllow it: the role Reader on each subscription that \
+             has workspaces with the key.",
+            says("Azure", message)
         ),
         other => common(other),
     };
@@ -43,12 +78,14 @@ pub fn azure_workspaces(summary: &str, error: &AzureError) -> Diagnostic {
 pub fn arm(summary: &str, workspace: &WorkspaceResourceId, error: &AzureError) -> Diagnostic {
     let detail = match error {
         AzureError::Denied(message) => format!(
-            "Azure returned an error: \"{message}\".\n\nAllow the identity that runs Terraform to read and write the workspace (role Contributor \
-             on {workspace})."
+            "The identity that runs Terraform is not allowed to do this.{}\n\nAllow the identity to read and write the workspace (role Contributor \
+             on {workspace}).",
+            says("Azure", message)
         ),
         AzureError::NotFound(message) => format!(
-            "Azure has no workspace {workspace}. It says: \"{message}\".\n\nCheck the resource ID: `azurerm_databricks_workspace.….id`, or\n\n  \
-             az databricks workspace list --query \"[].id\"\n\nIf the workspace was deleted, remove the resources that name it from the configuration."
+            "Azure has no workspace {workspace}.{}\n\nCheck the resource ID: `azurerm_databricks_workspace.….id`, or\n\n  az databricks workspace \
+             list --query \"[].id\"\n\nIf the workspace was deleted, remove the resources that name it from the configuration.",
+            says("Azure", message)
         ),
         other => common(other),
     };
@@ -57,19 +94,33 @@ pub fn arm(summary: &str, workspace: &WorkspaceResourceId, error: &AzureError) -
 
 fn common(error: &AzureError) -> String {
     match error {
-        AzureError::Denied(message)
-        | AzureError::Firewall(message)
-        | AzureError::NotFound(message) => format!("Azure says: \"{message}\"."),
+        AzureError::Denied(message) => format!(
+            "Azure does not allow this.{}\n\nCheck the roles of the identity that runs the provider.",
+            says("Azure", message)
+        ),
+        AzureError::Firewall(message) => format!(
+            "Network rules do not let this machine in.{}\n\nRun in a network that they let in.",
+            says("Azure", message)
+        ),
+        AzureError::NotFound(message) => format!(
+            "Azure does not find it.{}\n\nCheck the names, and the subscription.",
+            says("Azure", message)
+        ),
         AzureError::PrincipalNotFound(message) => format!(
-            "Azure does not know the principal (yet). It says: \"{message}\".\n\nA new identity takes some minutes until every part of Azure \
-             knows it. Apply again. If it stays, check the object ID, which is not the application ID."
+            "Azure does not know the principal (yet).{}\n\nA new identity takes some minutes until every part of Azure knows it. Apply again. If \
+             it stays, check the object ID, which is not the application ID.",
+            says("Azure", message)
         ),
         AzureError::Conflict { .. } => format!(
-            "Somebody else changes it at the same time. Azure says: \"{error}\".\n\nWait until the other change is over (activity log of the \
-             resource), and apply again."
+            "Another change of it is under way.{}\n\nWait until the other change is over (activity log of the resource), and apply again.",
+            says("Azure", &error.to_string())
         ),
-        AzureError::Refused { .. } | AzureError::Other { .. } => {
-            format!("Azure says: \"{error}\".")
+        AzureError::Refused { .. } => format!(
+            "Azure does not accept the request.{}\n\nCorrect what the message names, and run again.",
+            says("Azure", &error.to_string())
+        ),
+        AzureError::Other { status, .. } => {
+            format!("Azure says: \"{error}\".\n\n{}", of_status(*status))
         }
         AzureError::Credentials(reason) => format!(
             "The provider found no usable identity of Azure: {reason}.\n\nGive it one of these:\n  - `azure.client_id` and \

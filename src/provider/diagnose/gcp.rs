@@ -1,5 +1,6 @@
 //! What Google Cloud refuses, for the user.
 
+use super::{of_status, says};
 use crate::clouds::gcp::GcpError;
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::diagnostics::Diagnostic;
@@ -11,7 +12,7 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
             "Google Cloud refuses, or there is no such key: it answers the same for both.{}\n\nCheck the name \
              {key}. Then allow the identity that runs Terraform to administer the key:\n\n  gcloud kms keys add-iam-policy-binding {} \
              --project {} --location {} --keyring {} --member serviceAccount:… --role roles/cloudkms.admin",
-            says(message),
+            says("Google", message),
             key.key(),
             key.project(),
             key.location(),
@@ -21,22 +22,22 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
             "The Cloud KMS API is not enabled in the project {}.{}\n\nEnable it:\n\n  gcloud services enable \
              cloudkms.googleapis.com --project {}",
             key.project(),
-            says(message),
+            says("Google", message),
             key.project()
         ),
         GcpError::NotFound(message) => format!(
             "Cloud KMS has no key {key}.{}\n\nCheck the name, its project and its location.",
-            says(message)
+            says("Google", message)
         ),
         GcpError::Conflict(message) => format!(
-            "Somebody else changes {key} at the same time, and did so at every try.{}\n\nFind out who it is \
-             (Cloud Audit Logs), and apply again.",
-            says(message)
+            "Another writer changed {key} at the same time, at every try.{}\n\nFind the writer in Cloud Audit Logs, and apply again when it is \
+             done.",
+            says("Google", message)
         ),
         GcpError::Precondition(message) => format!(
             "The state of {key} does not allow this call, or Google does not accept a value.{}\n\nTo see the \
              versions, run:\n\n  gcloud kms keys versions list --key {} --project {} --location {} --keyring {}",
-            says(message),
+            says("Google", message),
             key.key(),
             key.project(),
             key.location(),
@@ -57,15 +58,9 @@ pub fn gcp(summary: &str, key: &CryptoKeyName, error: &GcpError) -> Diagnostic {
             "Google Cloud answered something that this version cannot read: {reason}.\n\nTry again; if it stays, report it as a bug of \
              this provider."
         ),
-        GcpError::Other { .. } => format!("Google Cloud says: \"{error}\"."),
+        GcpError::Other { status, .. } => {
+            format!("Google says: \"{error}\".\n\n{}", of_status(*status))
+        }
     };
     Diagnostic::error(summary, detail)
-}
-
-/// Google's own words, where the answer has some.
-fn says(message: &str) -> String {
-    match message.trim() {
-        "" => String::new(),
-        words => format!(" Google says: \"{words}\"."),
-    }
 }

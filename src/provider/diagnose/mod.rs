@@ -43,13 +43,37 @@ impl From<Unavailable> for Unfinished {
     }
 }
 
+/// What to do about a service that limits how often it is asked.
+const TOO_MANY: &str =
+    "The service limits the rate of requests. Run again later, or with a lower `-parallelism`.";
+
+/// A service's own words as a sentence that follows another one; nothing where it has none.
+fn says(who: &str, message: &str) -> String {
+    match message.trim() {
+        "" => String::new(),
+        words => format!(" {who} says: \"{words}\"."),
+    }
+}
+
+/// What to do about an answer that nothing is known of but its HTTP status.
+fn of_status(status: u16) -> &'static str {
+    match status {
+        429 => TOO_MANY,
+        408 | 500..=599 => "The service failed. Run again; the next plan shows the result.",
+        _ => {
+            "The next plan shows what is there. If the answer stays the same, correct what it names."
+        }
+    }
+}
+
 /// Nothing can be said before the provider's own configuration is known.
 pub fn later(otherwise: impl Into<Diagnostics>) -> Unfinished {
     Deferral::new(Reason::ProviderConfigUnknown, otherwise).into()
 }
 
-const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  host       = \"https://accounts.cloud.databricks.com\"\n  account_id = \"…\"   # or \
-                           DATABRICKS_ACCOUNT_ID\n}\n\nand, in the environment, of a service principal that is an account admin:\n\n  \
+const CREDENTIALS: &str = "provider \"dbxcmk\" {\n  # On Google Cloud https://accounts.gcp.databricks.com, on Azure \
+                           https://accounts.azuredatabricks.net.\n  host       = \"https://accounts.cloud.databricks.com\"\n  account_id = \"…\"   # \
+                           or DATABRICKS_ACCOUNT_ID\n}\n\nand, in the environment, of a service principal that is an account admin:\n\n  \
                            export DATABRICKS_CLIENT_ID=…\n  export DATABRICKS_CLIENT_SECRET=…";
 
 /// Why the account cannot be called at all, for the user.
@@ -158,7 +182,9 @@ fn auth(error: &AuthError) -> Diagnostic {
         ),
         AuthError::Account(reason) => (
             "The Databricks account ID is not valid",
-            format!("{reason}."),
+            format!(
+                "{reason}. Set `account_id` (or DATABRICKS_ACCOUNT_ID) to the ID that the account console shows under your user name."
+            ),
         ),
         AuthError::NoProfile {
             file,
@@ -191,7 +217,8 @@ fn auth(error: &AuthError) -> Diagnostic {
         AuthError::GoogleKey { file, reason } => (
             "The key of the Google service account cannot be read",
             format!(
-                "`google_credentials` (or GOOGLE_CREDENTIALS) is not JSON, so it must be the path of a file. {file}: {reason}."
+                "`google_credentials` (or GOOGLE_CREDENTIALS) is not JSON, so it must be the path of a file. {file}: {reason}. Correct the path, \
+                 or set the JSON of the key itself."
             ),
         ),
     };
@@ -240,8 +267,9 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
                         check `host`."
             .to_owned(),
         Error::Malformed(reason) => format!(
-            "The provider cannot read the answer: {reason}. It does not know of any change. If `host` is correct and there \
-             is no proxy in between, report this as a bug of this provider."
+            "The provider cannot read the answer: {reason}. If the request was a change, Databricks may have carried it out; the next plan shows \
+             the result. If `host` is correct and there is no proxy in between, report this as a bug of this provider.",
+            reason = reason.trim_end_matches('.')
         ),
         Error::Transport { reason, may_have_been_taken, .. } => {
             let taken = if *may_have_been_taken {
@@ -249,7 +277,8 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
             } else {
                 " Databricks did not receive the request."
             };
-            format!("The Databricks account API could not be used: {reason}.{taken} Check the network, the proxy and `host`, and run again.")
+            let reason = reason.trim_end_matches('.');
+            format!("The Databricks account API could not be used: {reason}.{taken}\n\nCheck the network, the proxy and `host`, and run again.")
         }
         Error::Api(refusal) => {
             let code = refusal.code.as_deref().map(|code| format!(", {code}")).unwrap_or_default();
@@ -273,7 +302,7 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
                 403 => "This identity is not allowed to do this. Only account admins manage keys: make the service principal an account \
                         admin (account console > User management).",
                 404 => "Check `host` and `account_id`: a wrong account answers like a missing object.",
-                429 => "Databricks limits the rate of requests. Run again later, or with a lower `-parallelism`.",
+                429 => TOO_MANY,
                 500..=599 => "Databricks failed. Run again; the next plan shows the result.",
                 409 => "The object is in use, or another change of it is under way. Wait until that is over, and run again.",
                 400 => "Databricks checked the request, refused it, and changed nothing. Correct what the message names.",
@@ -284,3 +313,6 @@ pub fn account(summary: &str, error: &Error) -> Diagnostic {
     };
     Diagnostic::error(summary, detail)
 }
+
+#[cfg(test)]
+mod tests;

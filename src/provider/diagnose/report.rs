@@ -257,4 +257,178 @@ mod tests {
         };
         assert_eq!((full(first), full(second)), (2, 0));
     }
+
+    /// A finding by its letter: E(rror), S (an error that may be silenced), a(dvice), u (not read, which advice is not).
+    fn finding(letter: char, stage: Stage) -> Finding {
+        let subject = preflight::Subject::Key;
+        let finding = match letter {
+            'E' => Id::KmsKeyDisabled.error(subject),
+            'S' => Id::WorkspaceDefaultStorage.error(subject),
+            'a' => Id::KmsKeyReplica.warning(subject),
+            _ => Id::KmsKeyUnreadable.unread(subject, stage),
+        };
+        finding
+            .found("found")
+            .why("why")
+            .remedy("remedy")
+            .about("k")
+    }
+
+    /// What was reported, a letter each: E(rror), e (an error in short), w(arning), s (a warning that would have been an error).
+    fn letters(all: &Diagnostics) -> String {
+        all.iter()
+            .map(|one| {
+                let is_short = one.detail.contains("another resource");
+                let is_softened = one.detail.contains("`preflight = \"warn\"`");
+                assert_eq!(one.path.to_string(), "id");
+                match (one.severity, is_short, is_softened) {
+                    (Severity::Error, true, false) => 'e',
+                    (Severity::Error, false, false) => 'E',
+                    (Severity::Warning, false, true) => 's',
+                    (Severity::Warning, false, false) => 'w',
+                    _ => '?',
+                }
+            })
+            .collect()
+    }
+
+    /// Each row: whether the provider enforces, the stage, what the provider and the resource ignore, what is found, what is reported of it,
+    /// and what when another resource of the run finds the same.
+    #[test]
+    fn what_is_found_is_reported_as_the_provider_block_wants() {
+        use Stage::{Apply, Plan};
+        let (storage, replica) = (Id::WorkspaceDefaultStorage, Id::KmsKeyReplica);
+        type Row<'a> = (
+            bool,
+            Stage,
+            Option<Id>,
+            Option<Id>,
+            &'a str,
+            &'a str,
+            &'a str,
+        );
+        let rows: [Row<'_>; 17] = [
+            (true, Plan, None, None, "", "", ""),
+            (true, Plan, None, None, "E", "E", "e"),
+            (false, Plan, None, None, "E", "s", ""),
+            (true, Apply, None, None, "E", "E", "E"),
+            (false, Apply, None, None, "E", "s", "s"),
+            // Advice belongs to a plan, and does not come ahead of an error.
+            (true, Plan, None, None, "a", "w", ""),
+            (true, Apply, None, None, "a", "", ""),
+            (true, Plan, None, None, "aE", "E", "e"),
+            (false, Plan, None, None, "aE", "ws", ""),
+            // What could not be read is no advice.
+            (true, Plan, None, None, "u", "w", ""),
+            (true, Plan, None, None, "uE", "wE", "e"),
+            (true, Apply, None, None, "u", "E", "E"),
+            // Who ignores an error reads the advice that it kept back.
+            (true, Plan, Some(storage), None, "Sa", "w", ""),
+            (true, Plan, None, Some(storage), "Sa", "w", ""),
+            (true, Plan, Some(replica), None, "Sa", "E", "e"),
+            (true, Apply, None, Some(storage), "S", "", ""),
+            // Another one stays.
+            (true, Plan, Some(replica), Some(storage), "SEa", "E", "e"),
+        ];
+        for (enforces, stage, provider, here, found, first, second) in rows {
+            let (reporter, run) = (
+                Reporter {
+                    enforces,
+                    ignored: provider.into_iter().collect(),
+                },
+                RunMemory::default(),
+            );
+            let here = match here {
+                Some(id) => Attr::Known(vec![Attr::Known(preflight::Silenced(id))]),
+                None => Attr::Null,
+            };
+            for expected in [first, second] {
+                let found = found.chars().map(|letter| finding(letter, stage)).collect();
+                let reported = reporter.report(&run, found, &here, stage, |_| "id");
+                assert_eq!(
+                    letters(&reported),
+                    expected,
+                    "{enforces} {stage:?} {provider:?} {here:?}"
+                );
+            }
+        }
+    }
+
+    /// What is attached already cannot be stopped, and what advises was said when it was made, except of a date that comes nearer.
+    #[test]
+    fn what_is_there_already_is_only_warned_of() {
+        let subject = preflight::Subject::Key;
+        let found = vec![
+            finding('E', Stage::Apply),
+            finding('u', Stage::Apply),
+            finding('a', Stage::Plan),
+            Id::KmsKeyExpires.warning(subject),
+        ];
+        let left = as_warnings(found);
+        let ids: Vec<Id> = left.iter().map(|one| one.id).collect();
+        assert_eq!(
+            ids,
+            [Id::KmsKeyDisabled, Id::KmsKeyUnreadable, Id::KmsKeyExpires]
+        );
+        assert!(
+            left.iter()
+                .all(|one| one.severity == preflight::Severity::Warning)
+        );
+    }
+
+    /// What a user pastes, hint by hint.
+    #[test]
+    fn each_hint_in_hcl() -> Result<(), Box<dyn std::error::Error>> {
+        use crate::vocabulary::words::foreign;
+        use crate::vocabulary::{Cloud, UseCase};
+        let statement = |planned| Hint::AddStatement {
+            use_case: UseCase::Storage,
+            planned,
+        };
+        let grant =
+            |emails: &[&str], number: Option<&str>| -> Result<Hint, Box<dyn std::error::Error>> {
+                let accounts: Result<Vec<ServiceAccount>, _> =
+                    emails.iter().map(|one| one.parse()).collect();
+                Ok(Hint::GrantMembers {
+                    key: "projects/p/locations/l/keyRings/r/cryptoKeys/k".parse()?,
+                    accounts: accounts?,
+                    project: number.map(str::parse).transpose()?,
+                })
+            };
+        let emails = ["a@p.iam.gserviceaccount.com", "b@p.iam.gserviceaccount.com"];
+        let rows = [
+            (Cloud::Aws, statement(false)),
+            (Cloud::Aws, statement(true)),
+            (Cloud::Aws, Hint::ReferToPolicy(Cloud::Aws)),
+            (Cloud::Gcp, Hint::ReferToPolicy(Cloud::Gcp)),
+            (Cloud::Azure, Hint::ReferToPolicy(Cloud::Azure)),
+            (Cloud::Aws, Hint::NameRoleOrExcludeVolumes),
+            (Cloud::Aws, Hint::ExcludeVolumes),
+            (Cloud::Gcp, Hint::Silence(Id::WorkspaceTierUnknown)),
+            (Cloud::Aws, Hint::EncryptionKey),
+            (Cloud::Aws, Hint::SymmetricKey),
+            (Cloud::Aws, Hint::OwnKey),
+            (Cloud::Aws, Hint::Rotate),
+            (Cloud::Gcp, Hint::ReferToConfiguration),
+            (Cloud::Gcp, Hint::ConfigurationFor(UseCase::Storage)),
+            (Cloud::Gcp, Hint::AddUseCase(UseCase::ManagedServices)),
+            (
+                Cloud::Gcp,
+                Hint::KeepStorage("c1000000-0000-4000-8000-000000000001".parse()?),
+            ),
+            (Cloud::Gcp, grant(&emails, None)?),
+            (Cloud::Gcp, grant(&emails, Some("123456789012"))?),
+            (Cloud::Gcp, grant(&[], Some("123456789012"))?),
+            (Cloud::Gcp, Hint::RotateVersions),
+            (Cloud::Gcp, Hint::ManagedServicesAlone),
+        ];
+        let mut text = String::new();
+        for (cloud, hint) in rows {
+            let words = in_hcl(&hint);
+            assert_eq!(foreign(&cloud, &words), Vec::<String>::new(), "{words}");
+            text.push_str(&format!("{words}\n----\n"));
+        }
+        insta::assert_snapshot!(text);
+        Ok(())
+    }
 }
