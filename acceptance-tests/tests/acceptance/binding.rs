@@ -706,7 +706,8 @@ mod the_account {
     #[test]
     fn a_timeout_leaves_the_truth_behind() {
         let stage = ready();
-        let slow = Effect::Delay { milliseconds: 1500 };
+        // Half of the time is over when the keys are sent, and the rest with the first look at them.
+        let slow = Effect::Delay { milliseconds: 2000 };
         stage
             .sandbox
             .inject(Fault::new("GET /workspaces/", slow).times(1000));
@@ -717,13 +718,13 @@ mod the_account {
         )
         .replace(
             "  settle_time",
-            "  timeouts = {\n    create = \"1s\"\n  }\n  settle_time",
+            "  timeouts = {\n    create = \"4s\"\n  }\n  settle_time",
         );
         stage.configure(&text);
         let run = stage.workdir.failed_apply();
         run.error("The workspace did not show the keys in time");
         stage.sandbox.with(|world| world.faults.clear());
-        stage.configure(&text.replace("create = \"1s\"", "create = \"10m\""));
+        stage.configure(&text.replace("create = \"4s\"", "create = \"10m\""));
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }
