@@ -53,7 +53,7 @@ fn a_key_that_cannot_be_read_is_not_attached() {
         (
             json!({}),
             "The key of the key configuration cannot be read",
-            "without a key",
+            "shows no key",
         ),
         (
             json!({ "gcp_key_info": { "kms_key_id": "projects/p/locations/l/keyRings/r/cryptoKeys/k" } }),
