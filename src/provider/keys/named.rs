@@ -365,7 +365,7 @@ mod tests {
                 })
                 .collect();
             assert_eq!(wrong, expected, "{letters}");
-            let found = named(&aws, &gcp, &azure).map(|key| key.name().to_string());
+            let found = named(&aws, &gcp, &azure).map(|key| key.to_string());
             assert_eq!(found.as_deref(), key, "{letters}");
         }
     }
