@@ -19,5 +19,6 @@ pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
 pub use rest::{
-    Answer, Call, Refusal, client, is_not_trusted, plain, reason_phrase, retry_after, safe, send,
+    Answer, Call, Refusal, client, is_not_trusted, is_same, plain, reason_phrase, retry_after,
+    safe, send,
 };

@@ -148,23 +148,24 @@ pub fn retry_after(headers: &HeaderMap, longest: Duration) -> Option<Duration> {
     Some(Duration::from_secs(seconds).min(longest))
 }
 
-/// Sends a call, again where it may be.
+/// Sends a call, again where it may be. `token`: the token to use; it is given the one that the service did not accept, if there is one.
 ///
 /// # Errors
 /// When the service refuses, or cannot be reached.
 pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
     http: &Http,
     call: &Call<'_>,
-    token: impl Fn() -> F,
+    token: impl Fn(Option<SecretString>) -> F,
 ) -> Result<Answer, E> {
     let mut pause = FIRST_PAUSE;
     let mut attempt = 1;
+    let mut was_renewed = false;
     loop {
-        let token = token().await?;
+        let used = token(None).await?;
         tracing::debug!(method = %call.method, url = call.url, attempt, "calling {}", call.service);
         let mut request = http
             .request(call.method.clone(), call.url)
-            .bearer_auth(token.expose_secret());
+            .bearer_auth(used.expose_secret());
         if let Some(body) = call.body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
@@ -188,6 +189,15 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
                         // What was broken on its way is asked for again, where asking changes nothing.
                         Err(error) => (E::malformed(error.to_string()), call.method == Method::GET),
                     },
+                    // A token can be taken back before its time. That another one helps is tried once; where none can be had, the service is right.
+                    Ok(text) if status == 401 && !was_renewed => {
+                        was_renewed = true;
+                        let before = used.expose_secret().to_owned();
+                        match token(Some(used)).await? {
+                            another if another.expose_secret() != before => continue,
+                            _ => (E::of(status, &text), false),
+                        }
+                    }
                     Ok(text) => (
                         E::of(status, &text),
                         status == 429 || (call.same_twice && matches!(status, 408 | 500..=599)),
@@ -207,6 +217,11 @@ pub async fn send<E: Refusal, F: Future<Output = Result<SecretString, E>>>(
         tokio::time::sleep(asked.map_or(own, |asked| own.max(asked))).await;
         pause *= 2;
     }
+}
+
+/// Whether a token is the one that was refused.
+pub fn is_same(token: &SecretString, refused: Option<&SecretString>) -> bool {
+    refused.is_some_and(|refused| refused.expose_secret() == token.expose_secret())
 }
 
 fn read(text: &str) -> Result<Json, serde_json::Error> {

@@ -227,7 +227,7 @@ fn without_times(text: &str) -> String {
             && digits.chars().all(|one| one.is_ascii_digit())
             && digits.starts_with('1');
         match is_date || is_moment {
-            true => plain.push_str("1"),
+            true => plain.push('1'),
             false => plain.push_str(digits),
         }
         digits.clear();

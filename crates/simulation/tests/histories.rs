@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use dbxcmk_simulation::history::{Cloud, History};
+use dbxcmk_simulation::history::{Cloud, Event, History, Mishap};
 use dbxcmk_simulation::{Outcome, minimized, play};
 
 type Outcomes = Result<Vec<(History, Outcome)>, Box<dyn Error>>;
@@ -83,6 +83,41 @@ fn a_seed_repeats_its_history_on_google_cloud() -> Result<(), Box<dyn Error>> {
 #[test]
 fn a_seed_repeats_its_history_on_azure() -> Result<(), Box<dyn Error>> {
     the_same_twice(Cloud::Azure)
+}
+
+/// A first apply, undisturbed but for tokens that end at one request.
+fn whose_tokens_end_at(cloud: Cloud, request: u64) -> History {
+    let mut history = History::drawn(cloud, 3);
+    history.events.truncate(1);
+    history.events.push(Event::Applies {
+        end: None,
+        pause: 5,
+        target: None,
+        replace: None,
+    });
+    history.mishaps = [(request, Mishap::TokensEnd)].into();
+    history
+}
+
+/// A token can be taken back before its time, on every cloud and at any request: another one is asked for, and nobody hears of it.
+#[test]
+fn a_token_that_ends_stops_nothing() -> Result<(), Box<dyn Error>> {
+    let requests = || (1..60).step_by(4);
+    let all = Cloud::ALL.into_iter();
+    let all = all.flat_map(|cloud| requests().map(move |at| whose_tokens_end_at(cloud, at)));
+    let mut refused = 0;
+    for (history, outcome) in played(all.collect())? {
+        is_right(&history, &outcome);
+        let mut lines = outcome.story.iter();
+        refused += lines.clone().filter(|line| line.contains("-> 401")).count();
+        assert!(
+            !lines.any(|line| line.starts_with("  error ")),
+            "{}",
+            outcome.story.join("\n")
+        );
+    }
+    assert!(refused > 10, "tokens were refused");
+    Ok(())
 }
 
 /// A history survives its file, and one in which nothing is wrong is not made smaller.

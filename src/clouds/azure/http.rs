@@ -47,8 +47,8 @@ impl Azure {
             same_twice: true,
             longest_asked: LONGEST_ASKED,
         };
-        send(&connection.http, &call, || {
-            connection.tokens.token(audience)
+        send(&connection.http, &call, |refused| {
+            connection.tokens.token(audience, refused)
         })
         .await
     }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 
 use super::errors::AzureError;
 use super::{Audience, AzureCredential, AzureSettings};
-use crate::network::{Failure, Http, NoBody, body};
+use crate::network::{Failure, Http, NoBody, body, is_same};
 use crate::vocabulary::why_unread;
 
 /// How long before its end a token is not used any more.
@@ -101,11 +101,17 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait.
-    pub(super) async fn token(&self, audience: Audience) -> Result<SecretString, AzureError> {
+    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait. `refused`: one that Azure did
+    /// not accept, which is not given out again.
+    pub(super) async fn token(
+        &self,
+        audience: Audience,
+        refused: Option<SecretString>,
+    ) -> Result<SecretString, AzureError> {
         let mut current = self.current.lock().await;
         if let Some((token, until)) = current.get(&audience)
             && *until > Instant::now()
+            && !is_same(token, refused.as_ref())
         {
             return Ok(token.clone());
         }

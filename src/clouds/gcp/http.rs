@@ -62,7 +62,10 @@ impl Gcp {
             same_twice,
             longest_asked: Duration::from_secs(30),
         };
-        let answer = send(&connection.http, &call, || connection.tokens.token()).await?;
+        let answer = send(&connection.http, &call, |refused| {
+            connection.tokens.token(refused)
+        })
+        .await?;
         serde_json::from_value(answer.body).map_err(|error| GcpError::Malformed(error.to_string()))
     }
 }

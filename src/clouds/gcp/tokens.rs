@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::GcpSettings;
 use super::errors::GcpError;
-use crate::network::{Failure, Http, NoBody, body, retry_after};
+use crate::network::{Failure, Http, NoBody, body, is_same, retry_after};
 use crate::vocabulary::why_unread;
 
 /// What the token may be used for.
@@ -150,11 +150,16 @@ impl Tokens {
         }
     }
 
-    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait.
-    pub(super) async fn token(&self) -> Result<SecretString, GcpError> {
+    /// A token that is good for a while; fetched when it is first needed, by one request while the others wait. `refused`: one that Google
+    /// Cloud did not accept, which is not given out again.
+    pub(super) async fn token(
+        &self,
+        refused: Option<SecretString>,
+    ) -> Result<SecretString, GcpError> {
         let mut current = self.current.lock().await;
         if let Some((token, until)) = current.as_ref()
             && *until > Instant::now()
+            && !is_same(token, refused.as_ref())
         {
             return Ok(token.clone());
         }
@@ -246,7 +251,7 @@ impl Tokens {
         &self,
         service_account: Option<&str>,
     ) -> Result<(SecretString, Duration), GcpError> {
-        let token = self.token().await?;
+        let token = self.token(None).await?;
         let Some(email) = service_account else {
             let current = self.current.lock().await;
             let left = current
@@ -270,7 +275,7 @@ impl Tokens {
         struct Answer {
             token: SecretString,
         }
-        let token = self.token().await?;
+        let token = self.token(None).await?;
         let base = self.settings.endpoint_iamcredentials();
         let url = format!("{base}projects/-/serviceAccounts/{service_account}:generateIdToken");
         let body = serde_json::json!({ "audience": audience, "includeEmail": true });
