@@ -374,7 +374,7 @@ impl Stage {
         };
         let before = self.usable().await;
         self.network.begins(end);
-        let configuration_size = self.configuration(party).len();
+        let written: BTreeSet<String> = self.configuration(party).into_keys().collect();
         let (configuration, network) = (self.configuration(party), Arc::clone(&self.network));
         let work = async {
             let process = match Process::start(Dbxcmk, &self.platform.provider()).await {
@@ -426,7 +426,10 @@ impl Stage {
             if self.asks_further
                 && is_alone
                 && self.network.met() == 0
-                && plan.changes.len() == configuration_size
+                && plan.changes.len() == written.len()
+                && !plan.changes.iter().any(|(address, change)| {
+                    change.action == Action::Delete && written.contains(address)
+                })
             {
                 let makes_identities = self.platform.makes_identities(&plan);
                 self.has_nothing_to_do(party, "an undisturbed apply", makes_identities)
