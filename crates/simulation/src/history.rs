@@ -410,6 +410,7 @@ impl History {
             random: fastrand::Rng::with_seed(seed),
             cases: cloud.cases(),
             second: None,
+            bound: BTreeSet::new(),
         };
         let keys = dice.up_to(2) + 1;
         let mut events = Vec::new();
@@ -434,6 +435,8 @@ struct Dice {
     cases: &'static [&'static str],
     /// What the second person has written, who does not change it.
     second: Option<Written>,
+    /// The workspaces that somebody has bound: a storage key stays, so each is bound by one person.
+    bound: BTreeSet<usize>,
 }
 
 impl Dice {
@@ -495,6 +498,7 @@ impl Dice {
             });
         }
         for workspace in 0..workspaces {
+            self.bound.insert(workspace);
             let binding = self.binding(&written, workspace);
             written.bindings.push(binding);
         }
@@ -560,7 +564,7 @@ impl Dice {
             23 | 24 => {
                 let second = match self.second.take() {
                     Some(second) => second,
-                    None => self.written_by_the_second(written, keys),
+                    None => self.written_by_the_second(keys),
                 };
                 self.second = Some(second.clone());
                 Event::Together(second)
@@ -589,11 +593,10 @@ impl Dice {
 
     /// What the second person has: access to a key for a part of the use cases, perhaps a key configuration of it, and perhaps the workspace that
     /// the first one does not bind.
-    fn written_by_the_second(&mut self, first: &Written, keys: usize) -> Written {
+    fn written_by_the_second(&mut self, keys: usize) -> Written {
         let mut written = Written::default();
         let key = self.up_to(keys - 1);
-        let bound: BTreeSet<usize> = first.bindings.iter().map(|one| one.workspace).collect();
-        let free: Vec<usize> = (0..2).filter(|one| !bound.contains(one)).collect();
+        let free: Vec<usize> = (0..2).filter(|one| !self.bound.contains(one)).collect();
         let workspace = self.of(&free);
         written.policies.push(PolicyBlock {
             name: format!("second{key}"),
@@ -614,6 +617,7 @@ impl Dice {
             by: By::Policy,
         });
         if let Some(workspace) = workspace {
+            self.bound.insert(workspace);
             let binding = self.binding(&written, workspace);
             written.bindings.push(binding);
         }
@@ -653,9 +657,12 @@ impl Dice {
         let binding = self.up_to(written.bindings.len().saturating_sub(1));
         match self.up_to(7) {
             0 => {
+                let of_second = self.second.iter().flat_map(|second| &second.bindings);
+                let of_second: BTreeSet<usize> = of_second.map(|one| one.workspace).collect();
                 let is_free = |workspace: &usize| {
                     let mut bound = written.bindings.iter();
                     bound.all(|one| one.workspace != *workspace)
+                        && !of_second.contains(workspace)
                         && written
                             .policies
                             .iter()
@@ -663,6 +670,7 @@ impl Dice {
                 };
                 let fresh: Vec<usize> = (0..2).filter(is_free).collect();
                 if let Some(workspace) = self.of(&fresh) {
+                    self.bound.insert(workspace);
                     let binding = self.binding(written, workspace);
                     written.bindings.push(binding);
                 }

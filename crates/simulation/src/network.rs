@@ -49,6 +49,8 @@ struct Inner {
     met: usize,
     /// Whether a field of a workspace of Azure was another one in an answer.
     mangled_a_workspace: bool,
+    /// Whether a change of a workspace was undone without a word, or will be.
+    has_reverted: bool,
     /// Until when reads show what was true before the last write.
     behind: Option<Instant>,
     /// Where requests meet mishaps by their place, what is left of those.
@@ -154,6 +156,11 @@ impl Network {
     /// Whether a field of a workspace of Azure was another one in an answer.
     pub fn mangled_a_workspace(&self) -> bool {
         self.inner().mangled_a_workspace
+    }
+
+    /// Whether a change of a workspace was undone without a word, or will be.
+    pub fn has_reverted(&self) -> bool {
+        self.inner().has_reverted
     }
 
     /// No request meets a mishap from now on.
@@ -336,6 +343,7 @@ impl Network {
                 (self.serve(asked, None).await, false)
             }
             Some(Mishap::Reverts { seconds }) => {
+                self.inner().has_reverted = true;
                 let effect = match seconds {
                     0 => Effect::Revert,
                     seconds => Effect::RevertAfter {
