@@ -9,7 +9,7 @@ use dbxcmk_simulation::{Outcome, minimized, play};
 type Outcomes = Result<Vec<(History, Outcome)>, Box<dyn Error>>;
 
 /// How many histories of each cloud are played. Each is played twice.
-const SEEDS: u64 = 12;
+const SEEDS: u64 = 6;
 
 /// Plays on a thread with room: unoptimized futures are large.
 fn played(histories: Vec<History>) -> Outcomes {
@@ -102,7 +102,7 @@ fn whose_tokens_end_at(cloud: Cloud, request: u64) -> History {
 /// A token can be taken back before its time, on every cloud and at any request: another one is asked for, and nobody hears of it.
 #[test]
 fn a_token_that_ends_stops_nothing() -> Result<(), Box<dyn Error>> {
-    let requests = || (1..60).step_by(4);
+    let requests = || (1..60).step_by(8);
     let all = Cloud::ALL.into_iter();
     let all = all.flat_map(|cloud| requests().map(move |at| whose_tokens_end_at(cloud, at)));
     let mut refused = 0;
@@ -116,7 +116,7 @@ fn a_token_that_ends_stops_nothing() -> Result<(), Box<dyn Error>> {
             outcome.story.join("\n")
         );
     }
-    assert!(refused > 10, "tokens were refused");
+    assert!(refused > 5, "tokens were refused");
     Ok(())
 }
 
