@@ -399,6 +399,11 @@ impl Platform for Azure {
         }
     }
 
+    // A key that is recovered is as it was. Source: Key Vault documentation, "soft-delete overview".
+    fn deletion_disables(&self) -> bool {
+        false
+    }
+
     // The identity of the storage account and that of the disk encryption set come with the keys of a workspace.
     fn makes_identities(&self, plan: &Plan) -> bool {
         let mut all = plan.changes.iter();

@@ -189,6 +189,11 @@ pub trait Platform: Sync {
         }
     }
 
+    /// Whether a key whose deletion is taken back stays disabled, as the service leaves it.
+    fn deletion_disables(&self) -> bool {
+        true
+    }
+
     /// Whether an apply of this plan may make identities that need keys, so that key policies have more to do afterwards.
     fn makes_identities(&self, _: &Plan) -> bool {
         false

@@ -629,7 +629,10 @@ impl Stage {
         if let Some(key) = other.key() {
             let before = self.key_state(key);
             match other {
-                Other::Disables(_) | Other::Deletes(_) if !before.is_off() => {
+                Other::Disables(_) if !before.is_off() => {
+                    self.theirs.insert(key);
+                }
+                Other::Deletes(_) if !before.is_off() && self.platform.deletion_disables() => {
                     self.theirs.insert(key);
                 }
                 Other::Enables(_) => drop(self.theirs.remove(&key)),
