@@ -958,7 +958,11 @@ impl Stage {
 
     /// A plan of this moment is empty. `but_for_policies`: the apply has made identities that key policies give access to with the next one.
     async fn has_nothing_to_do(&self, party: &Party, after: &str, but_for_policies: bool) {
+        let met = self.network.met();
         let planned = self.plans(party, &Options::default(), None).await;
+        if met != self.network.met() {
+            return;
+        }
         if planned.has_errors() {
             self.network.wrong(format!("a plan after {after} fails"));
         }
