@@ -125,6 +125,8 @@ catalog! {
         "It works as long as the replica exists. It rotates with the primary key, and deleting a replica is as final as deleting any key.";
     KmsKeyNoRotation "kms-key-no-rotation" Warning Allowed "The key is not rotated automatically"
         "A workspace keeps its storage key permanently, so the only possible rotation is that of the key's material: `enable_key_rotation = true` on `aws_kms_key`.";
+    KmsKeyNeverUsed "kms-key-never-used" Warning Allowed "Workspaces have the key, and nothing was ever encrypted with it"
+        "KMS has recorded every use of the key since it was created, and there is none. Only `key status` reports it, where the Databricks account shows workspaces with the key. It is never a reason to delete a key: disable the key first, and watch for errors.";
     KmsKeyUnreadable "kms-key-unreadable" ErrorAtApply Refused "The key's state could not be read"
         "Without kms:DescribeKey, the provider cannot prove that the key is usable.";
     PolicyUnreadable "policy-unreadable" ErrorAtApply Refused "The key policy could not be read"

@@ -9,9 +9,11 @@ pub mod azure;
 pub mod binding;
 mod catalog;
 pub mod gcp;
+mod last_use;
 mod remedy;
 
 pub use catalog::{Id, Silence, Silenced, Weight};
+pub use last_use::{LastUse, Standing};
 pub use remedy::{Hint, Remedy};
 
 use crate::vocabulary::Key;

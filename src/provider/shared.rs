@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use crate::preflight::{Fact, Stage};
+use crate::preflight::{Fact, LastUse, Stage, Standing};
 
 /// Locks a mutex of plain data. Nothing is left half-way in one, so a panic elsewhere is no reason to give up.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -125,6 +125,12 @@ pub(super) trait Readable: Clone {
 impl<T: Clone> Readable for Fact<T> {
     fn is_unreadable(&self) -> bool {
         matches!(self, Self::Unreadable(_))
+    }
+}
+
+impl Readable for LastUse {
+    fn is_unreadable(&self) -> bool {
+        self.standing == Standing::NotKnown
     }
 }
 

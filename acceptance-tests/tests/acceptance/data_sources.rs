@@ -3,7 +3,8 @@
 use acceptance_tests::stage::{
     HEAD, HEAD_WITH_AWS, MANAGED_SERVICES, Over, STORAGE, Stage, over_both, policy,
 };
-use dbxcmk_sandbox::{ACCOUNT_ID, ROLE_ARN, WORKSPACE};
+use dbxcmk_sandbox::faults::{Effect, Fault};
+use dbxcmk_sandbox::{ACCOUNT_ID, REGION, ROLE_ARN, WORKSPACE};
 use serde_json::{Value as Json, json};
 
 over_both! {
@@ -57,6 +58,60 @@ fn what_else_of_a_key_is_read_where_it_matters() {
         .filter(|one| one["purpose"] == "cluster volumes (EBS)");
     let standings: Vec<&Json> = of_role.map(|one| &one["standing"]).collect();
     assert_eq!(standings, vec![&json!("granted"); 5]);
+}
+
+/// The last use is read once a run, however many ask; it makes no key ready or unready, and neither does who may not read it.
+#[test]
+fn the_last_use_of_a_key_is_a_fact() {
+    let stage = Stage::new(Over::Sandbox);
+    let key = stage.good_key();
+    let one = readiness(&key, "");
+    let two = one.replace("\"x\"", "\"y\"");
+    stage.configure(&format!("{one}{two}"));
+    let own = (
+        REGION.to_owned(),
+        key.rsplit('/').next().unwrap().to_owned(),
+    );
+    let read = |ready: bool| {
+        stage.sandbox.with(|world| world.record.clear());
+        stage.workdir.apply();
+        assert_eq!(stage.asked("KMS GetKeyLastUsage").len(), 1);
+        let state = stage.workdir.state(READINESS);
+        assert_eq!(state["ready"], ready, "{state}");
+        state["last_used"].clone()
+    };
+    let never = read(true);
+    assert_eq!(never["standing"], "never_used", "{never}");
+    assert!(never["tracked_since"].is_string() && never["at"].is_null());
+    stage.sandbox.with(|world| {
+        let metadata = &mut world.now.keys.get_mut(&own).unwrap().metadata;
+        metadata.insert("CreationDate".to_owned(), json!(1_600_000_000));
+    });
+    assert_eq!(read(true)["standing"], "not_since_tracked");
+    stage.sandbox.with(|world| {
+        let used = ("GenerateDataKey".to_owned(), 1_790_000_000);
+        world.now.last_uses.insert(own.clone(), used);
+    });
+    let used = read(true);
+    assert_eq!(
+        (&used["standing"], &used["operation"], &used["at"]),
+        (
+            &json!("used"),
+            &json!("GenerateDataKey"),
+            &json!("2026-09-21T14:13:20Z")
+        )
+    );
+    let denied = Effect::aws("AccessDeniedException", "not authorized");
+    stage
+        .sandbox
+        .inject(Fault::new("KMS GetKeyLastUsage", denied));
+    let unread = read(true);
+    assert_eq!(
+        (&unread["standing"], &unread["permission"]),
+        (&json!("not_known"), &json!("kms:GetKeyLastUsage"))
+    );
+    let why = unread["why"].as_str().unwrap();
+    assert!(why.contains("only to the account of the key"), "{why}");
 }
 
 fn readiness_says_what_is_granted_by_what(over: Over) {

@@ -120,6 +120,45 @@ fn tag(stage: &Stage, key: &str) -> Option<String> {
     own.map(|tag| tag["TagValue"].as_str().unwrap().to_owned())
 }
 
+/// A key that workspaces have, and that was never used, is a warning. Who may not read it learns which right is missing, and nothing else changes.
+#[test]
+fn a_key_that_was_never_used_is_found() {
+    let (stage, arn) = attached(Over::Sandbox);
+    let status = || {
+        stage.sandbox.with(|world| world.record.clear());
+        let (code, report) = key(&stage, &["status", &arn]);
+        assert_eq!(code, 0, "{report}");
+        assert_eq!(stage.asked("KMS GetKeyLastUsage").len(), 1);
+        report
+    };
+    // Databricks used it for the attach.
+    let report = status();
+    assert_eq!(report["last_used"]["standing"], "used");
+    assert_eq!(report["findings"], json!([]));
+    stage.sandbox.with(|world| world.now.last_uses.clear());
+    let report = status();
+    assert_eq!(report["last_used"]["standing"], "never_used");
+    let finding = &report["findings"][0];
+    assert_eq!(
+        (&finding["id"], &finding["severity"]),
+        (&json!("kms-key-never-used"), &json!("warning"))
+    );
+    let found = finding["found"].as_str().unwrap();
+    assert!(
+        found.contains(&format!("{ID} (\"lakehouse-prod\")")),
+        "{found}"
+    );
+    let remedy = finding["remedy"].as_str().unwrap();
+    assert!(remedy.contains("Do not delete the key"), "{remedy}");
+    let denied = Effect::aws("AccessDeniedException", "not authorized");
+    stage
+        .sandbox
+        .inject(Fault::new("KMS GetKeyLastUsage", denied));
+    let report = status();
+    assert_eq!(report["last_used"]["permission"], "kms:GetKeyLastUsage");
+    assert_eq!(report["findings"], json!([]));
+}
+
 fn a_key_is_taken_away_and_given_back(over: Over) {
     let (stage, arn) = attached(over);
     let (code, report) = key(&stage, &["status", &arn]);

@@ -13,6 +13,9 @@ use crate::policy::{self, Caller, LARGEST, Policy};
 use crate::world::{Key, Objects};
 use crate::{AWS_ACCOUNT, REGION, Shared, sts};
 
+/// When KMS began to record uses here: 2026-04-01. AWS documents no date for all regions.
+const TRACKING: i64 = 1_775_001_600;
+
 struct Refusal(&'static str, String);
 
 type Outcome = Result<Json, Refusal>;
@@ -180,6 +183,7 @@ impl Call<'_> {
                 self.policy_name()?;
                 self.read(|key| Ok(json!({ "Policy": key.policy, "PolicyName": "default" })))
             }
+            "GetKeyLastUsage" => self.last_usage(),
             "ListKeyPolicies" => self.read(|_| Ok(json!({ "PolicyNames": ["default"], "Truncated": false }))),
             "PutKeyPolicy" => self.put_key_policy(),
             "EnableKey" => self.write(|key| {
@@ -256,6 +260,31 @@ impl Call<'_> {
             }
             other => refuse("UnknownOperationException", format!("The sandbox has no {other}.")),
         }
+    }
+
+    /// Source: AWS KMS API Reference, GetKeyLastUsage: an alias is not supported, a key of another account neither; without a use since
+    /// tracking began, `KeyLastUsage` is an empty object; tracking begins with the creation of a key, or later.
+    fn last_usage(&self) -> Outcome {
+        let named = self.named()?;
+        if named.contains("alias/") {
+            return refuse("InvalidArnException", format!("Invalid arn {named}"));
+        }
+        let world = self.shared.world();
+        let id = self.resolve(&world.now, &named)?;
+        let Some(key) = world.now.keys.get(&id) else {
+            return refuse("NotFoundException", "Key is not found.");
+        };
+        let created = key.metadata.get("CreationDate").and_then(Json::as_i64);
+        let created = created.unwrap_or_default();
+        let usage = world.now.last_uses.get(&id).map(|(operation, at)| {
+            json!({ "Operation": operation, "Timestamp": at, "CloudTrailEventId": id.1, "KmsRequestId": id.1 })
+        });
+        Ok(json!({
+            "KeyId": key.id,
+            "KeyLastUsage": usage.unwrap_or_else(|| json!({})),
+            "TrackingStartDate": created.max(TRACKING),
+            "KeyCreationDate": created,
+        }))
     }
 
     fn policy_name(&self) -> Result<(), Refusal> {

@@ -328,6 +328,7 @@ impl Sandbox {
             all.push(pair("DATABRICKS_AUTH_TYPE", "oauth-m2m-gcp"));
             for (name, version) in [
                 ("GOOGLE_KMS_CUSTOM_ENDPOINT", "v1/"),
+                ("GOOGLE_KMS_INVENTORY_CUSTOM_ENDPOINT", "v1/"),
                 ("GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT", "v3/"),
                 ("GOOGLE_IAM_CUSTOM_ENDPOINT", "v1/"),
                 ("GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT", "v1/"),

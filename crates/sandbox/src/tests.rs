@@ -89,7 +89,13 @@ fn a_key_is_in_one_account() {
     let foreign = own.replace(AWS_ACCOUNT, "999956789012");
     let (_, policy) = sandbox.kms("GetKeyPolicy", &json!({ "KeyId": own }));
     let policy = text(&policy, "/Policy");
-    for operation in ["DescribeKey", "GetKeyPolicy", "PutKeyPolicy", "DisableKey"] {
+    for operation in [
+        "DescribeKey",
+        "GetKeyLastUsage",
+        "GetKeyPolicy",
+        "PutKeyPolicy",
+        "DisableKey",
+    ] {
         let of = |key: &str| json!({ "KeyId": key, "PolicyName": "default", "Policy": policy });
         assert_eq!(sandbox.kms(operation, &of(&own)).0, 200, "{operation}");
         let (status, refused) = sandbox.kms(operation, &of(&foreign));
@@ -99,6 +105,35 @@ fn a_key_is_in_one_account() {
             "{operation}: {refused}"
         );
     }
+}
+
+/// Without a use, KMS shows an empty object; tracking begins with a key that is younger than tracking itself.
+#[test]
+fn the_last_use_of_a_key_is_recorded() {
+    let sandbox = sandbox();
+    let (_, created) = sandbox.kms("CreateKey", &json!({}));
+    let id = text(&created, "/KeyMetadata/KeyId").to_owned();
+    let ask = |named: &str| sandbox.kms("GetKeyLastUsage", &json!({ "KeyId": named }));
+    let (_, never) = ask(&id);
+    assert_eq!(never["KeyLastUsage"], json!({}));
+    assert_eq!(never["TrackingStartDate"], never["KeyCreationDate"]);
+    let own = (REGION.to_owned(), id.clone());
+    sandbox.with(|world| {
+        let key = world.now.keys.get_mut(&own).expect("the key");
+        key.metadata.insert("CreationDate".to_owned(), json!(1));
+        let used = ("Decrypt".to_owned(), 1_790_000_000);
+        world.now.last_uses.insert(own.clone(), used);
+    });
+    let (_, used) = ask(&id);
+    assert_eq!(used["KeyLastUsage"]["Operation"], "Decrypt");
+    assert_eq!(used["KeyLastUsage"]["Timestamp"], 1_790_000_000);
+    assert_eq!(used["KeyCreationDate"], 1);
+    assert!(used["TrackingStartDate"].as_i64() > Some(1), "{used}");
+    let (status, refused) = ask("alias/lakehouse");
+    assert_eq!(
+        (status, text(&refused, "/__type")),
+        (400, "InvalidArnException")
+    );
 }
 
 #[test]

@@ -34,7 +34,21 @@ pub async fn try_key(shared: &Arc<Shared>, key_arn: &str, use_case: &str) -> Res
             ));
         }
     }
+    used(shared, key_arn);
     Ok(())
+}
+
+/// Databricks has used the key: KMS records it. What it calls for data that it reads is `Decrypt`.
+fn used(shared: &Shared, key_arn: &str) {
+    let mut parts = key_arn.split(':');
+    let region = parts.nth(3).unwrap_or_default().to_owned();
+    let id = key_arn.rsplit('/').next().unwrap_or_default().to_owned();
+    let at = doors::clock::now().unix_timestamp();
+    let mut world = shared.world();
+    world
+        .now
+        .last_uses
+        .insert((region, id), ("Decrypt".to_owned(), at));
 }
 
 /// The state and policy of a key, from the sandbox's own KMS or from the KMS that `--kms-endpoint` names.

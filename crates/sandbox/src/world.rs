@@ -112,6 +112,8 @@ pub struct Objects {
     pub credentials: BTreeMap<String, Json>,
     /// Keys by region and id.
     pub keys: BTreeMap<(String, String), Key>,
+    /// The last successful operation of each key by region and id, and its time in seconds.
+    pub last_uses: BTreeMap<(String, String), (String, i64)>,
     /// Aliases by region and name: the key's id.
     pub aliases: BTreeMap<(String, String), String>,
     /// The roles of IAM.

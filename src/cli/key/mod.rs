@@ -104,6 +104,9 @@ struct Common {
     /// Address of Google Cloud KMS [default: GOOGLE_KMS_CUSTOM_ENDPOINT].
     #[arg(long, value_name = "URL")]
     endpoint_cloudkms: Option<String>,
+    /// Address of Google Cloud KMS Inventory [default: GOOGLE_KMS_INVENTORY_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_kmsinventory: Option<String>,
     /// Address of Google's Resource Manager [default: GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT].
     #[arg(long, value_name = "URL")]
     endpoint_resourcemanager: Option<String>,
@@ -151,6 +154,7 @@ impl Common {
                 sts: self.endpoint_sts.clone(),
                 iam: self.endpoint_iam.clone(),
                 cloudkms: self.endpoint_cloudkms.clone(),
+                kmsinventory: self.endpoint_kmsinventory.clone(),
                 resourcemanager: self.endpoint_resourcemanager.clone(),
                 iamcredentials: self.endpoint_iamcredentials.clone(),
                 resource_manager: self.endpoint_resource_manager.clone(),
@@ -353,18 +357,34 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
         Ok(seen) => seen,
         Err(ended) => return ended,
     };
-    if let Ok(impact) = &seen.impact {
+    if seen.impact.is_ok() {
         say("examining the key for them");
-        let examining = alive("examining the key", seen.switch.examine(impact));
-        match interrupt.unless(Duration::ZERO, examining).await {
-            Some(Ok(findings)) => seen.report.examined(&findings),
-            Some(Err(why)) => {
-                seen.report.not_proven = true;
-                seen.report.notes.push(Trouble::of(&why).in_full());
-            }
-            None => return interrupted(seen.report, interrupt),
-        }
     }
+    // On the heap: as a part of this function, the two would be larger than the stack of a debug build.
+    let last_use = Box::pin(seen.switch.last_use(&seen.key));
+    let proof = Box::pin(async {
+        match &seen.impact {
+            Ok(impact) => Some(seen.switch.examine(impact).await),
+            Err(_) => None,
+        }
+    });
+    let both = async { tokio::join!(last_use, proof) };
+    let examining = alive("examining the key", both);
+    let Some((last_use, proof)) = interrupt.unless(Duration::ZERO, examining).await else {
+        return interrupted(seen.report, interrupt);
+    };
+    match proof {
+        Some(Ok(mut findings)) => {
+            findings.extend(last_use.finding(&seen.key, &users(&seen.impact)));
+            seen.report.examined(&findings);
+        }
+        Some(Err(why)) => {
+            seen.report.not_proven = true;
+            seen.report.notes.push(Trouble::of(&why).in_full());
+        }
+        None => {}
+    }
+    seen.report.last_used = Some(last_use);
     seen.report.not_proven |= seen.impact.is_err();
     // Whoever reads learns the set of workspaces from a dry run, and not in passing.
     let to_disable = || format!("{} --dry-run", disabling(&seen.report.key, &[]));
@@ -381,6 +401,14 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
         false => 0,
     };
     (seen.report, code)
+}
+
+/// The workspaces that have the key, in words.
+fn users(impact: &Result<Impact, Diagnostics>) -> Vec<String> {
+    let workspaces = impact.iter().flat_map(|found| &found.workspaces);
+    workspaces
+        .map(|one| format!("{} (\"{}\")", one.workspace_id, one.name))
+        .collect()
 }
 
 /// The command that takes a key away.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::preflight::{Finding, Id, Severity};
+use crate::preflight::{Finding, Id, LastUse, Severity};
 use crate::provider::{
     ENABLE_ANYWAY, Impact, KeyStatus, Outcome, PARTLY_DISABLED, VersionStatus, former_key,
     state_in_words, version_in_words,
@@ -78,6 +78,7 @@ fn is_for_status(finding: &Finding) -> bool {
                 | Id::AzurePrincipalPerhapsDenied
                 | Id::PolicyAnyDatabricksAccount
                 | Id::PolicyAnyone
+                | Id::KmsKeyNeverUsed
         )
 }
 
@@ -94,6 +95,8 @@ pub struct Report {
     pub disabled_since: Option<String>,
     /// Its versions, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
+    /// Its last use, as its cloud records it; none where the subcommand does not ask.
+    pub last_used: Option<LastUse>,
     /// Whether anything was changed.
     pub changed: bool,
     /// Whether nothing was to be changed.
@@ -259,6 +262,9 @@ impl Report {
         }
         for (at, row) in versions(&self.versions).iter().enumerate() {
             line(if at == 0 { "Versions" } else { "" }, row);
+        }
+        if let Some(last_used) = &self.last_used {
+            line("Last use", &last_used.in_words());
         }
         if self.not_proven {
             line("Proof", "not made; see below");
@@ -430,6 +436,7 @@ mod tests {
         let mut report = Report::of("K");
         report.versions = vec![doomed, ours];
         report.impact = Some(impact());
+        report.last_used = Some(LastUse::on_azure());
         report.findings = Some(vec![Found {
             id: "azure-key-disabled",
             severity: "error",
@@ -441,6 +448,7 @@ mod tests {
         for words in [
             "Versions        1 DESTROY_SCHEDULED, will be destroyed on 2026-12-24T00:00:00Z\n",
             "2 DISABLED, disabled by this provider on 2026-11-30T00:00:00Z, primary, used by workspace 4567\n",
+            "Last use        not known: Azure records it only in the logs",
             "Proof           1 finding\n",
             "The version 2 of K is disabled.",
             "Workspaces      none that this command can see",

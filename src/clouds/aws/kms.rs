@@ -3,18 +3,51 @@
 use std::sync::Arc;
 
 use aws_config::Region;
+use aws_sdk_kms::operation::get_key_last_usage::GetKeyLastUsageOutput;
 use aws_sdk_kms::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_kms::types::Tag;
 
 use super::Aws;
 use super::connection::is_on_this_machine;
-use super::errors::AwsError;
+use super::errors::{AwsError, unreadable};
+use crate::preflight::LastUse;
 use crate::preflight::aws::{KeyDescription, KmsGrant};
 use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::{ArnError, KeyArn};
 
 /// The one policy that a key has.
 const POLICY_NAME: &str = "default";
+
+/// A date in RFC 3339; one that has no form there is still a date.
+fn shown(date: &DateTime) -> String {
+    date.fmt(DateTimeFormat::DateTime)
+        .unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
+}
+
+/// What KMS records of the use of a key. A key that was never used has an empty `KeyLastUsage`, and was tracked for its whole life where
+/// tracking begins with its creation. Source: AWS KMS API reference, GetKeyLastUsage.
+fn last_use_of(answer: &GetKeyLastUsageOutput) -> LastUse {
+    let since = answer.tracking_start_date();
+    let usage = answer.key_last_usage();
+    let operation = usage.and_then(|usage| usage.operation());
+    match (usage.and_then(|usage| usage.timestamp()), since) {
+        (Some(at), _) => LastUse::used(
+            shown(at),
+            operation.map(|operation| operation.as_str().to_owned()),
+            since.map(shown),
+        ),
+        (None, Some(since)) if operation.is_none() => {
+            let created = answer.key_creation_date();
+            LastUse::unused(
+                shown(since),
+                created.is_some_and(|created| since <= created),
+            )
+        }
+        _ => LastUse::not_known(
+            "KMS answered with neither the time of a use nor the start of tracking",
+        ),
+    }
+}
 
 impl Aws {
     /// KMS in the region of a key.
@@ -119,11 +152,6 @@ impl Aws {
             answer.map_err(|error| self.connection.understand("kms:DescribeKey", error))?;
         let metadata = answer.key_metadata();
         let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-        // A date that has no form in RFC 3339 is still a date.
-        let shown = |date: &DateTime| {
-            date.fmt(DateTimeFormat::DateTime)
-                .unwrap_or_else(|_| format!("{} seconds after 1970", date.secs()))
-        };
         let date = |date: Option<&DateTime>| date.map(shown);
         let replica = metadata
             .and_then(|key| key.multi_region_configuration())
@@ -247,6 +275,29 @@ impl Aws {
                     .understand("kms:GetKeyRotationStatus", error)
             })?
             .key_rotation_enabled())
+    }
+
+    /// The last use of a key, which KMS shows only to the account of the key.
+    pub async fn last_use(&self, key: &KeyArn) -> LastUse {
+        let answer = self
+            .kms(key)
+            .await
+            .get_key_last_usage()
+            .key_id(key.to_string())
+            .send()
+            .await;
+        let understood = |error| self.connection.understand("kms:GetKeyLastUsage", error);
+        match answer.map_err(understood) {
+            Ok(answer) => last_use_of(&answer),
+            Err(error) => {
+                let mut why = unreadable(&error);
+                if why.permission.is_some() {
+                    why.reason
+                        .push_str(", which KMS answers only to the account of the key");
+                }
+                LastUse::unreadable(why)
+            }
+        }
     }
 
     /// Disables a key.
@@ -384,5 +435,47 @@ impl Aws {
         answer
             .map(|_| ())
             .map_err(|error| self.connection.understand("kms:UntagResource", error))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::types::{KeyLastUsageData, KeyLastUsageTrackingOperation};
+
+    use super::*;
+    use crate::preflight::Standing;
+
+    /// Each row: when the key was created, since when it is tracked, when it was used, and what that says.
+    #[test]
+    fn an_empty_record_says_never_only_of_a_whole_life() {
+        let date = |seconds: Option<i64>| seconds.map(DateTime::from_secs);
+        let rows = [
+            (Some(9), Some(9), Some(12), Standing::Used),
+            (Some(9), None, Some(12), Standing::Used),
+            (Some(9), Some(9), None, Standing::NeverUsed),
+            (Some(1), Some(9), None, Standing::NotSinceTracked),
+            // Without a creation date, it is not known whether the record is whole.
+            (None, Some(9), None, Standing::NotSinceTracked),
+            (Some(9), None, None, Standing::NotKnown),
+        ];
+        for (created, since, at, expected) in rows {
+            let usage = KeyLastUsageData::builder().set_timestamp(date(at));
+            let answer = GetKeyLastUsageOutput::builder()
+                .key_last_usage(usage.build())
+                .set_tracking_start_date(date(since))
+                .set_key_creation_date(date(created))
+                .build();
+            let read = last_use_of(&answer);
+            assert_eq!(read.standing, expected, "{created:?} {since:?} {at:?}");
+            assert_eq!(read.at.is_some(), at.is_some());
+        }
+        // An operation without a time is not an empty record.
+        let usage = KeyLastUsageData::builder().operation(KeyLastUsageTrackingOperation::Decrypt);
+        let answer = GetKeyLastUsageOutput::builder()
+            .key_last_usage(usage.build())
+            .tracking_start_date(DateTime::from_secs(9))
+            .key_creation_date(DateTime::from_secs(9))
+            .build();
+        assert_eq!(last_use_of(&answer).standing, Standing::NotKnown);
     }
 }

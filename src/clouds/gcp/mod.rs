@@ -3,6 +3,7 @@
 
 mod errors;
 mod http;
+mod inventory;
 mod kms;
 mod policies;
 mod tokens;
@@ -33,6 +34,8 @@ pub struct GcpSettings {
     pub universe_domain: Option<String>,
     /// Cloud KMS, with its version: `https://cloudkms.googleapis.com/v1/`.
     pub cloudkms: Option<String>,
+    /// Cloud KMS Inventory, with its version.
+    pub kmsinventory: Option<String>,
     /// IAM, for custom roles and deny policies.
     pub iam: Option<String>,
     /// Cloud Storage, for its service agent.
@@ -67,6 +70,11 @@ impl GcpSettings {
     fn endpoint_cloudkms(&self) -> String {
         let usual = format!("https://cloudkms.{}/v1/", self.domain());
         endpoint(self.cloudkms.as_ref(), usual, "v1")
+    }
+
+    fn endpoint_kmsinventory(&self) -> String {
+        let usual = format!("https://kmsinventory.{}/v1/", self.domain());
+        endpoint(self.kmsinventory.as_ref(), usual, "v1")
     }
 
     /// Without a version: roles are of v1, deny policies of v2.
@@ -183,6 +191,14 @@ mod tests {
         assert_eq!(
             GcpSettings::default().endpoint_cloudkms(),
             "https://cloudkms.googleapis.com/v1/"
+        );
+        let sovereign = GcpSettings {
+            universe_domain: Some("s3nsapis.fr".to_owned()),
+            ..GcpSettings::default()
+        };
+        assert_eq!(
+            sovereign.endpoint_kmsinventory(),
+            "https://kmsinventory.s3nsapis.fr/v1/"
         );
     }
 }

@@ -26,10 +26,11 @@ pub struct GcpBlock {
 }
 
 /// The services whose addresses `gcp.endpoints` can set.
-const SERVICES: [&str; 5] = [
+const SERVICES: [&str; 6] = [
     "cloudkms",
     "iam",
     "iamcredentials",
+    "kmsinventory",
     "resourcemanager",
     "storage",
 ];
@@ -65,8 +66,8 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "Domain of the Google Cloud APIs. Default: environment variable `GOOGLE_UNIVERSE_DOMAIN`, then `googleapis.com`.",
         ),
         Attribute::of("endpoints", Type::map(Type::String)).check(check_endpoints).describe(
-            "Addresses of Google Cloud services by name (`cloudkms`, `iam`, `iamcredentials`, `resourcemanager`, `storage`), for tests \
-             against local services. Default: environment variables such as `GOOGLE_KMS_CUSTOM_ENDPOINT`, as hashicorp/google has them.",
+            "Addresses of Google Cloud services by name (`cloudkms`, `iam`, `iamcredentials`, `kmsinventory`, `resourcemanager`, `storage`), \
+             for tests against local services. Default: environment variables such as `GOOGLE_KMS_CUSTOM_ENDPOINT`, as hashicorp/google has them.",
         ),
     ]
 }
@@ -154,6 +155,7 @@ impl GcpBlock {
             universe_domain: text(&self.universe_domain)
                 .or_else(|| first(&["GOOGLE_UNIVERSE_DOMAIN"])),
             cloudkms: address("cloudkms", &["GOOGLE_KMS_CUSTOM_ENDPOINT"]),
+            kmsinventory: address("kmsinventory", &["GOOGLE_KMS_INVENTORY_CUSTOM_ENDPOINT"]),
             iam: address("iam", &["GOOGLE_IAM_CUSTOM_ENDPOINT"]),
             iamcredentials: address(
                 "iamcredentials",

@@ -29,19 +29,22 @@ use tokio::time::Instant;
 
 use super::account::AccountReads;
 use super::config::Config;
-use super::shared::AsOf;
+use super::shared::{AsOf, Staged};
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::gcp::has_unusable_versions;
-use crate::preflight::{Finding, Remedy, Severity, Stage};
+use crate::preflight::{Finding, LastUse, Remedy, Severity, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
 /// How long what an order has left on a key is cleared away.
 const TIDYING: Duration = Duration::from_secs(15);
+
+/// How long the last use of a key is waited for.
+const LAST_USE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -214,6 +217,7 @@ pub struct Keys {
     azure: AzureKeys,
     policies: Arc<PolicyWalk>,
     shares: KeyShares,
+    last_uses: Staged<Key, LastUse>,
     /// Whether this process applies: Terraform plans in another one.
     is_applying: AtomicBool,
 }
@@ -265,6 +269,7 @@ impl Keys {
             azure: AzureKeys::new(azure, !is_azure_unknown, Arc::clone(&policies)),
             policies,
             shares: KeyShares::new(),
+            last_uses: Staged::default(),
             is_applying: AtomicBool::new(false),
         }
     }
@@ -430,6 +435,28 @@ impl Keys {
             Stopped::Interrupted(_) => Stopped::Interrupted(why),
             _ => Stopped::Failed(why),
         }
+    }
+
+    /// The last use of a key, read once in a run. Never waited for long: it is no part of the proof.
+    pub async fn last_use(&self, key: &Key) -> LastUse {
+        // A call of an SDK is a large future, which is not to lie on the stack of all that wait for it.
+        let asked = Box::pin(async {
+            match key {
+                Key::Aws(arn) => self.aws.cloud().last_use(arn).await,
+                Key::Gcp(name) => self.gcp.cloud().last_use(name).await,
+                Key::Azure(_) => LastUse::on_azure(),
+            }
+        });
+        let read = || async {
+            let answer = tokio::time::timeout(LAST_USE_PATIENCE, asked).await;
+            answer.unwrap_or_else(|_| {
+                LastUse::not_known(format!(
+                    "the service did not answer within {} seconds",
+                    LAST_USE_PATIENCE.as_secs()
+                ))
+            })
+        };
+        self.last_uses.get(Stage::Plan, key, read).await
     }
 
     /// What was read of the key of a case in this run is not true any more.

@@ -6,7 +6,7 @@ use super::{
     Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, impact, judge_restored,
     wait_for_workspaces,
 };
-use crate::preflight::Finding;
+use crate::preflight::{Finding, LastUse};
 use crate::provider::client::Client;
 use crate::provider::config::{AssumeRoleBlock, AwsBlock, AzureBlock, Config, GcpBlock, HttpBlock};
 use crate::provider::keys::NotFound;
@@ -28,6 +28,8 @@ pub struct Endpoints {
     pub iam: Option<String>,
     /// Google Cloud KMS.
     pub cloudkms: Option<String>,
+    /// Google Cloud KMS Inventory.
+    pub kmsinventory: Option<String>,
     /// Google's Resource Manager.
     pub resourcemanager: Option<String>,
     /// Google's IAM credentials.
@@ -92,6 +94,7 @@ impl Connection {
         ]);
         let of_gcp = given(&[
             ("cloudkms", &self.endpoints.cloudkms),
+            ("kmsinventory", &self.endpoints.kmsinventory),
             ("resourcemanager", &self.endpoints.resourcemanager),
             ("iamcredentials", &self.endpoints.iamcredentials),
         ]);
@@ -177,6 +180,11 @@ impl KillSwitch {
     /// When it cannot be read.
     pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
         self.client.keys().status(key).await
+    }
+
+    /// The last use of the key.
+    pub async fn last_use(&self, key: &Key) -> LastUse {
+        self.client.keys().last_use(key).await
     }
 
     /// What stops without the key.

@@ -198,6 +198,9 @@ fn readiness_is_a_data_source() {
     stage.workdir.apply();
     let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
     assert_eq!(state["ready"], json!(true), "{state}");
+    assert_eq!(state["last_used"]["standing"], "not_known");
+    let why = state["last_used"]["why"].as_str().unwrap();
+    assert!(why.contains("AuditEvent"), "{why}");
     assert_eq!(state["requirements"].as_array().unwrap().len(), 3);
     let granted = state["requirements"][0]["granted_by"][0].as_str().unwrap();
     assert!(

@@ -94,6 +94,7 @@ fn what_was_there_before_is_given_back() {
         let name = key_id(vault);
         let (code, report) = key(&stage, &["status", &name]);
         assert_eq!((code, &report["state"]), (0, &json!("Enabled")), "{report}");
+        assert_eq!(report["last_used"]["standing"], "not_known");
         let workspace = &report["impact"]["workspaces"][0];
         assert_eq!(workspace["workspace_id"], json!(id));
         assert_eq!(workspace["resource_id"], json!(workspace_id()));

@@ -566,6 +566,48 @@ data "dbxcmk_key_readiness" "x" {{
     );
 }
 
+/// What Cloud KMS Inventory lists is a fact; what it does not list proves nothing, and neither changes whether the key is ready.
+#[test]
+fn the_resources_that_a_key_protects_are_a_fact() {
+    let stage = stage();
+    let data = |name: &str| {
+        format!(
+            "\ndata \"dbxcmk_key_readiness\" \"{name}\" {{\n  use_cases = [\"MANAGED_SERVICES\"]\n  gcp = {{\n    kms_key_id = \"{KEY}\"\n    \
+             databricks_service_accounts = [\"cmk-1@databricks-control-plane.iam.gserviceaccount.com\"]\n  }}\n}}\n"
+        )
+    };
+    stage.configure(&format!("{}{}", data("x"), data("y")));
+    let read = || {
+        stage.sandbox.with(|world| world.record.clear());
+        stage.workdir.apply();
+        assert_eq!(stage.asked("GET protectedResourcesSummary").len(), 1);
+        let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+        assert_eq!(state["ready"], json!(true), "{state}");
+        state["last_used"].clone()
+    };
+    let nothing = read();
+    assert_eq!(nothing["standing"], "not_known");
+    let why = nothing["why"].as_str().unwrap();
+    assert!(why.contains("proves nothing"), "{why}");
+    stage.google(|google| {
+        let summary = json!({ "resourceCount": "2", "projectCount": 1, "resourceTypes": { "storage.googleapis.com/Bucket": "2" } });
+        google.protected.insert(KEY.to_owned(), summary);
+    });
+    let two = read();
+    assert_eq!(
+        (&two["standing"], &two["protected_resources"]),
+        (&json!("protects_resources"), &json!(2))
+    );
+    stage.google(|google| google.disabled_apis.insert("kmsinventory".to_owned()));
+    let unread = read();
+    assert_eq!(unread["standing"], "not_known");
+    let why = unread["why"].as_str().unwrap();
+    assert!(
+        why.contains("gcloud services enable kmsinventory.googleapis.com"),
+        "{why}"
+    );
+}
+
 /// Another provider grants the use of the key between two of our resources, in one apply.
 #[test]
 fn what_another_provider_grants_in_between_is_seen() {

@@ -63,6 +63,10 @@ fn what_was_there_before_is_given_back() {
     let stage = attached();
     let (code, report) = key(&stage, &["status", KEY]);
     assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
+    // Nothing is listed of what managed services encrypt: that is no finding.
+    assert_eq!(report["last_used"]["standing"], "not_known");
+    let findings = report["findings"].to_string();
+    assert!(!findings.contains("never-used"), "{findings}");
     let workspace = &report["impact"]["workspaces"][0];
     assert_eq!(workspace["workspace_id"], ID);
     let versions = report["versions"].as_array().unwrap();

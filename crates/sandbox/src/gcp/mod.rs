@@ -91,6 +91,8 @@ pub struct Google {
     pub unreadable: BTreeSet<String>,
     /// Whether the organization lets only its own members into policies.
     pub is_domain_restricted: bool,
+    /// How many resources a key protects, by its name, as Cloud KMS Inventory lists them: `ProtectedResourcesSummary`.
+    pub protected: BTreeMap<String, Json>,
     /// APIs that are not enabled.
     pub disabled_apis: BTreeSet<String>,
 }

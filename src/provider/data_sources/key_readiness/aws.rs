@@ -103,7 +103,7 @@ impl KeyReadinessAws {
         };
         let requirements = proof(&facts, &question);
         Ok(KeyVerdict {
-            key: key.to_string(),
+            key: key.clone().into(),
             state: match &facts.description {
                 Fact::Known(description) => Some(description.state.to_string()),
                 Fact::Unreadable(_) => None,

@@ -15,7 +15,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::requirements::azure::{Needer, PERMISSIONS, Role, roles_of, without_it};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
-use crate::vocabulary::{KeyState, UseCase};
+use crate::vocabulary::{Key, KeyState, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::schema::Attribute;
@@ -280,7 +280,7 @@ impl KeyReadinessAzure {
             .find(|state| **state != Some(KeyState::Enabled));
         let state = worst.unwrap_or(&Some(KeyState::Enabled));
         Ok(KeyVerdict {
-            key: key.to_string(),
+            key: Key::Azure(key),
             state: state.as_ref().map(ToString::to_string),
             policy_source: match first.planned.is_empty() {
                 false => "planned",

@@ -171,7 +171,7 @@ impl KeyReadinessGcp {
             primary.is_some_and(|version| version.state == VersionState::Enabled)
         };
         Ok(KeyVerdict {
-            key: key.to_string(),
+            key: key.clone().into(),
             state: match &facts.key {
                 Fact::Known(found) => Some(state_of_primary(found.primary.as_ref()).to_string()),
                 Fact::Unreadable(_) => None,

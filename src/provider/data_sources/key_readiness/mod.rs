@@ -12,11 +12,11 @@ pub use gcp::KeyReadinessGcp;
 use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, list, text, use_cases};
-use crate::preflight::{Finding, Severity};
+use crate::preflight::{Finding, LastUse, Severity};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, in_hcl};
 use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::{AccountId, Key, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
@@ -40,10 +40,66 @@ pub struct KeyReadinessModel {
     pub id: Attr<String>,
     pub ready: Attr<bool>,
     pub key_state: Attr<String>,
+    pub last_used: Attr<LastUsedModel>,
     pub policy_source: Attr<String>,
     pub findings: Attr<Vec<Attr<FindingModel>>>,
     pub requirements: Attr<Vec<Attr<RequirementModel>>>,
     pub not_examined: Attr<Vec<Attr<NotExaminedModel>>>,
+}
+
+/// The last use of the key.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct LastUsedModel {
+    pub standing: Attr<String>,
+    pub at: Attr<String>,
+    pub operation: Attr<String>,
+    pub tracked_since: Attr<String>,
+    pub protected_resources: Attr<u64>,
+    pub permission: Attr<String>,
+    pub why: Attr<String>,
+}
+
+impl From<LastUse> for LastUsedModel {
+    fn from(read: LastUse) -> Self {
+        Self {
+            standing: text(read.standing.name()),
+            at: read.at.into(),
+            operation: read.operation.into(),
+            tracked_since: read.tracked_since.into(),
+            protected_resources: read.protected_resources.into(),
+            permission: read.permission.map(str::to_owned).into(),
+            why: read.why.into(),
+        }
+    }
+}
+
+/// The attributes of `last_used`.
+fn last_used() -> Vec<Attribute> {
+    vec![
+        Attribute::string("standing").computed().describe(
+            "`used`; `never_used` since the key was created; `not_since_tracked`, when the key is older than the record; \
+             `protects_resources`, on Google Cloud; `not_known`, always on Azure.",
+        ),
+        Attribute::string("at")
+            .computed()
+            .describe("When the key was last used (RFC 3339); only AWS records it."),
+        Attribute::string("operation")
+            .computed()
+            .describe("Operation that used it, as `Decrypt`."),
+        Attribute::string("tracked_since")
+            .computed()
+            .describe("Since when AWS records uses of this key (RFC 3339)."),
+        Attribute::number("protected_resources")
+            .computed()
+            .describe("Number of resources that the key protects now, as Cloud KMS Inventory lists them."),
+        Attribute::string("permission")
+            .computed()
+            .describe("Missing permission, if that is why the last use is not known."),
+        Attribute::string("why")
+            .computed()
+            .describe("Why the last use is not known, or why the number of resources may be partial."),
+    ]
 }
 
 /// One finding.
@@ -101,8 +157,8 @@ pub struct NotExaminedModel {
 
 /// What an examination of a key came to.
 struct KeyVerdict {
-    /// The key, by its name.
-    key: String,
+    /// The key.
+    key: Key,
     /// Its state, when it could be read.
     state: Option<String>,
     /// By which policy it was judged.
@@ -204,6 +260,10 @@ impl DataSource for KeyReadinessDataSource {
                      depends on IAM policies.",
                 ),
                 Attribute::string("key_state").computed().describe("State of the key, as `Enabled`; null when it could not be read."),
+                Attribute::nested("last_used", Nesting::Single, last_used()).computed().describe(
+                    "Last use of the key, as its cloud records it. It does not change `ready`, and it is never the only reason to delete a \
+                     key: disable the key first, and watch for errors.",
+                ),
                 Attribute::string("policy_source").computed().describe(
                     "Which policy was examined: `live`, `planned` (by a `dbxcmk_key_policy` of the same plan), or `given`.",
                 ),
@@ -302,7 +362,9 @@ impl DataSource for KeyReadinessDataSource {
             },
         };
         model.ready = Attr::Known(verdict.is_ready());
-        model.id = Attr::Known(verdict.key);
+        let last_used = client.keys().last_use(&verdict.key).await;
+        model.last_used = Attr::Known(last_used.into());
+        model.id = Attr::Known(verdict.key.to_string());
         model.key_state = verdict.state.into();
         model.policy_source = text(verdict.policy_source);
         model.requirements = list(verdict.requirements);
