@@ -329,10 +329,8 @@ async fn plan_access(
 ) -> Result<BTreeSet<PrincipalId>, Diagnostics> {
     let mut wanted = None;
     let outcome = plan_principals(cx, change, plan, &mut wanted).await;
-    if !change.quiet {
-        let wanted = wanted.unwrap_or_else(|| shared(&BTreeSet::new(), true));
-        leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
-    }
+    let wanted = wanted.unwrap_or_else(|| shared(&BTreeSet::new(), true));
+    leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
     outcome
 }
 
@@ -497,11 +495,6 @@ async fn plan_principals(
         plan.replace.push(tfplugin::path::Path::of("azure"));
     }
     let prior = change.prior.as_ref().and_then(|prior| prior.azure.known());
-    if change.quiet {
-        let wanted = shared(&azure.principals(), azure.principals.is_unknown());
-        leaving::wants(cx, &plan.model, change.prior.as_ref(), wanted);
-        return Ok(BTreeSet::new());
-    }
     azure.principals = Attr::Unknown;
     azure.access_model = Attr::Unknown;
     let Some((key, vault, cases)) = place(cx, azure, cases) else {

@@ -117,12 +117,11 @@ pub(super) fn keep(
     if key.known().is_none_or(|key| !key.is_same_key(before)) {
         plan.replace.push(Path::of("azure.key_vault_key_id"));
     }
-    if change.quiet {
-        return;
-    }
+    // What only tells the provider how to work hides nothing of what somebody has changed: a principal that came or lost its access.
+    let differs = change.differs && !change.quiet;
     let seen = seen(cx, before);
-    azure.principals = principals(&seen, cases.as_deref(), prior, azure, change.differs);
-    let is_same = azure.principals == prior.principals && !change.differs;
+    azure.principals = principals(&seen, cases.as_deref(), prior, azure, differs);
+    let is_same = azure.principals == prior.principals && !differs;
     azure.access_model = match is_same {
         true => prior.access_model.clone(),
         false => Attr::Unknown,
