@@ -706,11 +706,12 @@ mod the_account {
     #[test]
     fn a_timeout_leaves_the_truth_behind() {
         let stage = ready();
-        // Half of the time is over when the keys are sent, and the rest with the first look at them.
-        let slow = Effect::Delay { milliseconds: 2000 };
-        stage
-            .sandbox
-            .inject(Fault::new("GET /workspaces/", slow).times(1000));
+        // The first look after the keys were sent takes longer than there is time.
+        let slow = Effect::Delay {
+            milliseconds: 11_000,
+        };
+        let fault = Fault::new("GET /workspaces", slow).after("PATCH");
+        stage.sandbox.inject(fault.times(1000));
         let text = format!(
             "{}{}",
             configuration("one", &stage.good_key()),
@@ -718,13 +719,13 @@ mod the_account {
         )
         .replace(
             "  settle_time",
-            "  timeouts = {\n    create = \"4s\"\n  }\n  settle_time",
+            "  timeouts = {\n    create = \"10s\"\n  }\n  settle_time",
         );
         stage.configure(&text);
         let run = stage.workdir.failed_apply();
         run.error("The workspace did not show the keys in time");
         stage.sandbox.with(|world| world.faults.clear());
-        stage.configure(&text.replace("create = \"4s\"", "create = \"10m\""));
+        stage.configure(&text.replace("create = \"10s\"", "create = \"10m\""));
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }
