@@ -189,7 +189,7 @@ impl Account {
     /// Changes fields of an object to given values, which means the same when it is sent twice.
     ///
     /// # Errors
-    /// When the API refuses or cannot be reached. [`super::ApiError::after_another`] says whether an earlier try of this very
+    /// When the API refuses or cannot be reached. [`super::errors::ApiError::after_another`] says whether an earlier try of this very
     /// call may have been taken.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
         self.call(Method::PATCH, path, Some(body), Repeat::SameTwice, |_| {
