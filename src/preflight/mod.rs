@@ -258,3 +258,12 @@ pub struct Unreadable {
     /// Whether it is certain that the thing does not exist.
     pub is_missing: bool,
 }
+
+/// A text that begins a sentence.
+pub(crate) fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    letters
+        .next()
+        .map(|first| first.to_uppercase().chain(letters).collect())
+        .unwrap_or_default()
+}

@@ -21,7 +21,9 @@ pub use role::iam_allows;
 pub use simulation::{CallToSimulate, calls_to_simulate};
 pub use state::{enabling, rotation_matters};
 
-use super::{Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable, users_in_words};
+use super::{
+    Fact, Finding, Hint, Id, Remedy, Stage, Subject, Unreadable, capitalized, users_in_words,
+};
 use crate::requirements::aws::{Purpose, Usage, User};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::aws::KeyArn;
@@ -140,14 +142,6 @@ fn unread(question: &Question) -> &'static str {
         }
         Stage::Apply => "Without this proof, do not attach the key to a workspace.",
     }
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 fn missing(key: &KeyArn, reason: &str, users: &[String]) -> Finding {

@@ -1,8 +1,8 @@
 //! What the IAM policies of the cross-account role say: the other half of the truth.
 
 use super::facts::{ROLE_ACTIONS, RoleFacts, RoleKnowledge};
-use super::{KeyFacts, Question, capitalized};
-use crate::preflight::{Finding, Id, Remedy, Severity, Subject};
+use super::{KeyFacts, Question};
+use crate::preflight::{Finding, Id, Remedy, Severity, Subject, capitalized};
 use crate::requirements::aws::{User, request};
 use crate::vocabulary::AccountId;
 use crate::vocabulary::aws::RoleArn;

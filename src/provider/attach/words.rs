@@ -5,6 +5,7 @@ use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 
 use super::{Orders, Platform};
+use crate::preflight::capitalized;
 use crate::provider::diagnose::in_hcl;
 use crate::provider::keys::Case;
 use crate::vocabulary::{Key, KeyState};
@@ -54,14 +55,6 @@ pub(super) fn keys_unread<P: Platform>(platform: &P, unread: &[(Key, String)]) -
         ),
     )
     .about(platform.name())
-}
-
-fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters
-        .next()
-        .map(|first| first.to_uppercase().chain(letters).collect())
-        .unwrap_or_default()
 }
 
 /// The keys were accepted, and nobody can see what becomes of them. `had_all`: the workspace had them before, so that nothing was sent.
