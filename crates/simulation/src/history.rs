@@ -417,7 +417,11 @@ impl History {
         let mut written = dice.written(cloud, keys);
         events.push(Event::Writes(written.clone()));
         for _ in 0..dice.up_to(6) + 1 {
-            events.push(dice.event(&mut written, keys));
+            if dice.once_in(12) {
+                events.extend(dice.drill(keys));
+            } else {
+                events.push(dice.event(&mut written, keys));
+            }
         }
         let mishaps = dice.mishaps();
         Self {
@@ -576,6 +580,29 @@ impl Dice {
             27 => Event::Jumps(self.of(&[-86_400, -600, 600, 86_400]).unwrap_or(600)),
             _ => Event::Plans,
         }
+    }
+
+    /// What a kill switch is for: what is written is there, a key is taken away by the action or by somebody else, and it is asked back.
+    fn drill(&mut self, keys: usize) -> Vec<Event> {
+        let key = self.up_to(keys - 1);
+        let mut events = vec![Event::Applies {
+            end: None,
+            pause: 5,
+            target: None,
+            replace: None,
+        }];
+        events.push(match self.once_in(3) {
+            true => Event::Other(Other::Disables(key)),
+            false => Event::DisablesKey {
+                key,
+                acknowledges: !self.once_in(3),
+            },
+        });
+        if self.once_in(3) {
+            events.push(Event::Other(self.other(key)));
+        }
+        events.push(Event::RestoresKey(key));
+        events
     }
 
     /// The address of something that is written.

@@ -15,5 +15,5 @@ pub mod transcript;
 
 mod smaller;
 
-pub use play::{Outcome, play};
+pub use play::{Outcome, play, play_aloud};
 pub use smaller::minimized;

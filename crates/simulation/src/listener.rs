@@ -1,11 +1,38 @@
 //! Who reads every line of the log, at every level, and looks for secrets in it.
 
+#![allow(clippy::print_stdout, reason = "a history that is played aloud")]
+
 use std::fmt::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
+
+/// In one of so many histories, every line of the log is read.
+const EVERY: u64 = 8;
+
+/// How closely the log is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Listens {
+    /// The fields of spans alone. Spans are always there: the AWS SDK draws a random number for each of its own that somebody wants.
+    #[default]
+    ToSpans,
+    /// Every event, which costs as much as all the rest of a history.
+    ToAll,
+    /// Every event, and it is printed.
+    Aloud,
+}
+
+impl Listens {
+    /// To all in a few histories, which their seeds choose.
+    pub fn now_and_then(seed: u64) -> Self {
+        match seed.is_multiple_of(EVERY) {
+            true => Self::ToAll,
+            false => Self::ToSpans,
+        }
+    }
+}
 
 /// Reads the log of a thread.
 #[derive(Clone, Default)]
@@ -14,17 +41,16 @@ pub struct Listener(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     secrets: Vec<(&'static str, &'static str)>,
-    reads_events: bool,
+    listens: Listens,
     found: Mutex<Vec<String>>,
 }
 
 impl Listener {
-    /// One who looks for these secrets, each with whose it is; `reads_events`: also in every event, which costs as much as all the rest of a
-    /// history. Spans are always there: the AWS SDK draws a random number for each of its own that somebody wants.
-    pub fn new(secrets: Vec<(&'static str, &'static str)>, reads_events: bool) -> Self {
+    /// One who looks for these secrets, each with whose it is.
+    pub fn new(secrets: Vec<(&'static str, &'static str)>, listens: Listens) -> Self {
         Self(Arc::new(Inner {
             secrets,
-            reads_events,
+            listens,
             found: Mutex::default(),
         }))
     }
@@ -64,7 +90,7 @@ impl Visit for Line {
 
 impl Subscriber for Listener {
     fn enabled(&self, of: &Metadata<'_>) -> bool {
-        of.is_span() || self.0.reads_events
+        of.is_span() || self.0.listens != Listens::ToSpans
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -95,6 +121,10 @@ impl Subscriber for Listener {
         let mut line = Line(String::new());
         event.record(&mut line);
         self.reads(event.metadata(), &line.0);
+        if self.0.listens == Listens::Aloud {
+            let of = event.metadata();
+            println!("       {} {}{}", of.level(), of.target(), line.0);
+        }
     }
 
     fn enter(&self, _: &Id) {}
@@ -108,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_secret_is_found_in_events_and_spans() {
-        let listener = Listener::new(vec![("hush", "somebody")], true);
+        let listener = Listener::new(vec![("hush", "somebody")], Listens::ToAll);
         tracing::subscriber::with_default(listener.clone(), || {
             tracing::trace!(name = "fine", "all is well");
             assert!(listener.found().is_empty());

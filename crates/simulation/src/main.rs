@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use clap::Parser;
 use dbxcmk_simulation::history::{Cloud, History};
-use dbxcmk_simulation::{minimized, play};
+use dbxcmk_simulation::{minimized, play, play_aloud};
 use doors::clock::Moment;
 
 /// Plays histories of the provider on a clock and a network that a seed decides.
@@ -47,6 +47,9 @@ struct Arguments {
     /// A directory that gets the story of each history.
     #[arg(long)]
     stories: Option<PathBuf>,
+    /// With the log of the provider between the lines of a story.
+    #[arg(long)]
+    log: bool,
     /// How many failures are shown.
     #[arg(long, default_value_t = 5)]
     show: usize,
@@ -70,7 +73,7 @@ fn main() -> ExitCode {
     let arguments = arguments;
     if let Some(file) = &arguments.file {
         return match doors::files::read(file).map(|bytes| serde_json::from_slice(&bytes)) {
-            Ok(Ok(history)) => one(history),
+            Ok(Ok(history)) => one(&history, arguments.log),
             Ok(Err(error)) => {
                 println!("{}: {error}", file.display());
                 ExitCode::FAILURE
@@ -90,7 +93,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     if arguments.histories == 1 {
-        return one(arguments.history(arguments.seed));
+        return one(&arguments.history(arguments.seed), arguments.log);
     }
     let (next, requests, mishaps) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
     let failures: Mutex<BTreeMap<u64, String>> = Mutex::default();
@@ -157,8 +160,11 @@ fn main() -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn one(history: History) -> ExitCode {
-    let outcome = play(&history);
+fn one(history: &History, with_log: bool) -> ExitCode {
+    let outcome = match with_log {
+        true => play_aloud(history),
+        false => play(history),
+    };
     for line in &outcome.story {
         println!("{line}");
     }

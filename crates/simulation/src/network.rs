@@ -49,6 +49,7 @@ struct Inner {
     met: usize,
     /// Whether a field of a workspace of Azure was another one in an answer.
     mangled_a_workspace: bool,
+    mangled_a_key: bool,
     /// Whether a change of a workspace was undone without a word, or will be.
     has_reverted: bool,
     /// Until when reads show what was true before the last write.
@@ -158,6 +159,16 @@ impl Network {
         self.inner().mangled_a_workspace
     }
 
+    /// Whether an answer about a key had another field than it should.
+    pub fn mangled_a_key(&self) -> bool {
+        self.inner().mangled_a_key
+    }
+
+    /// Whether reads show what was true before the last write.
+    pub fn is_behind(&self) -> bool {
+        self.inner().behind.is_some_and(|end| Instant::now() < end)
+    }
+
     /// Whether a change of a workspace was undone without a word, or will be.
     pub fn has_reverted(&self) -> bool {
         self.inner().has_reverted
@@ -265,8 +276,7 @@ impl Network {
         Ok(match mishap {
             None => {
                 // The services of keys are eventually consistent by their own documents; of the account nobody says so.
-                let is_behind = !asked.path.starts_with("/api/2.0/accounts/")
-                    && self.inner().behind.is_some_and(|end| Instant::now() < end);
+                let is_behind = !asked.path.starts_with("/api/2.0/accounts/") && self.is_behind();
                 let effect = is_behind.then_some(&Effect::StaleRead);
                 (self.serve(asked, effect).await, false)
             }
@@ -308,6 +318,12 @@ impl Network {
                 let is_whole = asked.path.ends_with(":getIamPolicy");
                 if asked.path.contains("/Microsoft.Databricks/workspaces/") {
                     self.inner().mangled_a_workspace = true;
+                }
+                if ["/cryptoKeys/", "/keys/"]
+                    .iter()
+                    .any(|part| asked.path.contains(part))
+                {
+                    self.inner().mangled_a_key = true;
                 }
                 let mut answer = self.serve(asked, None).await;
                 if !is_whole && let Ok(mut json) = serde_json::from_str::<Json>(&answer.body) {

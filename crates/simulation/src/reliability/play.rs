@@ -14,7 +14,7 @@ use tfplugin::testing::terraform::{self, Options, Plan, Process, State};
 use super::cases::{ATTACH, Case, Mishap, Point, Run, Signal};
 use super::checks::{self, FOREIGN};
 use crate::history::{BindingBlock, By, Cloud, ConfigurationBlock, PolicyBlock, Written};
-use crate::listener::Listener;
+use crate::listener::{Listener, Listens};
 use crate::network::Network;
 use crate::platform::{self, Others, Platform, UPDATE};
 use crate::play::alone;
@@ -48,7 +48,7 @@ const A_MOMENT: u64 = 1500;
 
 /// Plays a case. The seed decides how long requests take, and what comes first of what may come in any order.
 pub fn play(case: &Case, seed: u64) -> Played {
-    let listener = Listener::new(platform::of(case.cloud).secrets(), false);
+    let listener = Listener::new(platform::of(case.cloud).secrets(), Listens::ToSpans);
     match alone(seed, &listener, on_stage(case)) {
         Ok(mut played) => {
             played.wrong.extend(listener.found());

@@ -110,7 +110,7 @@ pub(in super::super) async fn attach(
     };
     enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
     // A policy of this run may have prepared the workspace while the proof waited for it.
-    let _alone = azure.lock_workspace(&id).await;
+    let alone = azure.lock_workspace(&id).await;
     before = azure
         .cloud()
         .workspace(&id)
@@ -146,6 +146,8 @@ pub(in super::super) async fn attach(
     let had = versions_of(&before);
     let look = platform.seen(before);
     let outcome = attach_to(cx, &platform, look, &orders).await;
+    // A key policy that is being put may wait for the workspace, and an examination of the key waits for that policy.
+    drop(alone);
     azure.forget_workspace(&id);
     let may_have_changed = outcome
         .as_ref()
