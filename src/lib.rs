@@ -5,6 +5,7 @@
 
 #![warn(clippy::disallowed_methods)]
 
+pub mod audit;
 #[allow(
     clippy::disallowed_methods,
     reason = "a command works on the files that it is given"

@@ -41,11 +41,16 @@ pub(crate) fn against(schema: &Json, value: &Json, place: &str) -> Vec<String> {
                 }
             }
             "additionalProperties" => {
-                for (name, _) in value.as_object().into_iter().flatten() {
-                    if rule == &Json::Bool(false)
-                        && schema.pointer(&format!("/properties/{name}")).is_none()
-                    {
-                        wrong.push(format!("{place}: `{name}` is not described"));
+                let described = schema.get("properties");
+                for (name, one) in value.as_object().into_iter().flatten() {
+                    if described.is_some_and(|all| all.get(name).is_some()) {
+                        continue;
+                    }
+                    match rule {
+                        Json::Bool(false) => {
+                            wrong.push(format!("{place}: `{name}` is not described"));
+                        }
+                        rule => wrong.extend(against(rule, one, &format!("{place}.{name}"))),
                     }
                 }
             }

@@ -3,6 +3,8 @@
 //!
 //! The data source, the impact of a revocation, the review and the documentation read these tables and nothing else.
 
+use serde::{Deserialize, Serialize};
+
 use crate::vocabulary::UseCase;
 
 mod aws;
@@ -178,7 +180,8 @@ impl WorkspaceKeys {
 }
 
 /// Whether a key of the customer encrypts a kind of data.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Covered {
     /// Yes: the key is attached.
     Yes,
@@ -380,6 +383,24 @@ impl DataKind {
                 instead: None,
             },
             Cover::NotKnown(why) => Coverage::not_known(why, None),
+        }
+    }
+
+    /// The use case of the key of the workspace that can encrypt it; none where no key of the workspace does.
+    pub fn use_case(&self, keys: WorkspaceKeys) -> Option<UseCase> {
+        match (self.cover, keys.default_storage) {
+            (Cover::ManagedServices, _) | (Cover::Storage, Some(true)) => {
+                Some(UseCase::ManagedServices)
+            }
+            (Cover::WorkspaceCatalog, Some(true)) => None,
+            (
+                Cover::Storage | Cover::WorkspaceCatalog | Cover::ClusterVolumes | Cover::Disks,
+                _,
+            ) => Some(UseCase::Storage),
+            (Cover::ManagedDisks, _) => Some(UseCase::ManagedDisks),
+            (Cover::Catalog | Cover::Elsewhere(_) | Cover::Never(_) | Cover::NotKnown(_), _) => {
+                None
+            }
         }
     }
 

@@ -1,0 +1,41 @@
+//! The whole account at a glance: what was read of it in, a report out.
+//!
+//! Pure: who gathers the facts hands them in ([`AuditFacts`]), and the same facts give the same report. The proof, the coverage and the
+//! record of a key's last use decide what they decide everywhere else; what only an audit asks is judged in `judge`.
+//!
+//! - `facts`: what was read, and what could not be.
+//! - `policy`, `scope`: the policy file, and which workspaces are judged.
+//! - `judge`: the findings, the numbers, and the exceptions. `catalog`: what each finding means. `controls`: which controls it supports.
+//! - `baseline`, `changes`: what changed since an earlier report.
+//! - `report`, `subject`: what comes of it. `verdict`: the four answers and the exit code. `render`: every format.
+
+mod baseline;
+mod catalog;
+mod changes;
+mod controls;
+mod facts;
+mod judge;
+mod others;
+mod policy;
+mod render;
+mod report;
+mod scope;
+mod subject;
+mod verdict;
+
+#[cfg(test)]
+mod testing;
+
+pub use baseline::{Baseline, BaselineError};
+pub use catalog::{AuditId, meaning};
+pub use facts::{
+    Attached, AuditFacts, HiddenSubscription, Loss, LossKind, Part, SeenCatalog, SeenConfiguration,
+    SeenKey, SeenLocation, SeenVault, SeenWorkspace, Unread, Unregistered,
+};
+pub use judge::{AuditRules, Judged, judge, whole_account};
+pub use others::{Reach, SeenOther};
+pub use policy::{AuditPolicy, AuditPolicyError};
+pub use report::{AuditReport, EncryptedBy, LocationKind, OtherUser};
+pub use scope::Glob;
+pub use subject::{AuditSubject, SubjectKind};
+pub use verdict::{FailOn, exit_code, headlines};
