@@ -22,6 +22,7 @@ mod waiting;
 
 use tfplugin::action;
 use tfplugin::data_source;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::function::Function;
 use tfplugin::list_resource;
@@ -64,7 +65,7 @@ impl Provider for Dbxcmk {
         &self,
         config: config::Config,
         run: Run,
-    ) -> Result<(Client, Diagnostics), Diagnostics> {
+    ) -> Result<(Client, Diagnostics), Unfinished> {
         config.check_files()?;
         Ok((Client::new(&config, run), Diagnostics::new()))
     }

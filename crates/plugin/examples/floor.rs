@@ -30,7 +30,7 @@ impl Provider for Floor {
         Schema::new("The floor under a benchmark.", vec![])
     }
 
-    async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Diagnostics> {
+    async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
         Ok(((), Diagnostics::new()))
     }
 
@@ -75,12 +75,8 @@ impl Resource for Plank {
         _: &Context<()>,
         plan: Model,
         _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+    ) -> Result<Model, Unfinished> {
         Ok(plan.known())
-    }
-
-    async fn read(&self, _: &Context<()>, state: Model) -> Result<Option<Model>, Unfinished> {
-        Ok(Some(state))
     }
 
     async fn update(
@@ -89,11 +85,11 @@ impl Resource for Plank {
         _: Model,
         plan: Model,
         _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+    ) -> Result<Model, Unfinished> {
         Ok(plan.known())
     }
 
-    async fn delete(&self, _: &Context<()>, _: Model) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Context<()>, _: Model) -> Result<(), Unfinished> {
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ impl Provider for Hello {
         Schema::new("Says hello.", vec![])
     }
 
-    async fn configure(&self, _: Self::Config, _: Run) -> Result<((), Diagnostics), Diagnostics> {
+    async fn configure(&self, _: Self::Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
         Ok(((), Diagnostics::new()))
     }
 

@@ -22,7 +22,7 @@ impl Provider for Null {
         Schema::new("Resources that do nothing.", vec![])
     }
 
-    async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Diagnostics> {
+    async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
         Ok(((), Diagnostics::new()))
     }
 
@@ -68,7 +68,7 @@ impl Resource for NullResource {
         _: &Context<()>,
         plan: Model,
         _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+    ) -> Result<Model, Unfinished> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let id = now.unwrap_or_default().as_nanos().to_string();
         Ok(Model {
@@ -77,21 +77,7 @@ impl Resource for NullResource {
         })
     }
 
-    async fn read(&self, _: &Context<()>, state: Model) -> Result<Option<Model>, Unfinished> {
-        Ok(Some(state))
-    }
-
-    async fn update(
-        &self,
-        _: &Context<()>,
-        _: Model,
-        plan: Model,
-        _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
-        Ok(plan)
-    }
-
-    async fn delete(&self, _: &Context<()>, _: Model) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Context<()>, _: Model) -> Result<(), Unfinished> {
         Ok(())
     }
 }

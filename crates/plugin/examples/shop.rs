@@ -35,10 +35,6 @@ impl Client {
     }
 }
 
-fn failed(what: &str, error: impl std::fmt::Display) -> Diagnostics {
-    Diagnostic::error(what, format!("The file system says: {error}.")).into()
-}
-
 impl Provider for Shop {
     type Client = Client;
     type Config = Config;
@@ -52,11 +48,7 @@ impl Provider for Shop {
         Schema::new("A shop.", vec![directory.describe("Where the shop is.")])
     }
 
-    async fn configure(
-        &self,
-        config: Config,
-        _: Run,
-    ) -> Result<(Client, Diagnostics), Diagnostics> {
+    async fn configure(&self, config: Config, _: Run) -> Result<(Client, Diagnostics), Unfinished> {
         let directory = config.directory.known().map(PathBuf::from);
         Ok((Client(directory), Diagnostics::new()))
     }
@@ -89,13 +81,13 @@ impl Provider for Shop {
 /// An article, with objects inside in every way that there is.
 struct Article;
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Default, Serialize, Deserialize)]
 struct ArticleModel {
     name: Attr<String>,
     price: Attr<i64>,
     number: Attr<String>,
-    label: Vec<Label>,
-    stock: Vec<Stock>,
+    label: Attr<Vec<Label>>,
+    stock: Attr<Vec<Stock>>,
     reviews: Attr<Vec<Review>>,
     prices: Attr<BTreeMap<String, Foreign>>,
 }
@@ -129,9 +121,11 @@ impl ArticleModel {
     fn completed(mut self) -> Self {
         let name = self.name.known().cloned().unwrap_or_default();
         self.number = Attr::Known(format!("no-{name}"));
-        for one in &mut self.stock {
-            let place = one.place.known().cloned().unwrap_or_default();
-            one.shelf = Attr::Known(format!("{place}-{name}"));
+        if let Attr::Known(stock) = &mut self.stock {
+            for one in stock {
+                let place = one.place.known().cloned().unwrap_or_default();
+                one.shelf = Attr::Known(format!("{place}-{name}"));
+            }
         }
         if let Attr::Known(reviews) = &mut self.reviews {
             for (position, one) in reviews.iter_mut().enumerate() {
@@ -146,15 +140,12 @@ impl ArticleModel {
         self
     }
 
-    fn write(self, client: &Client) -> Result<Self, Diagnostics> {
+    fn write(self, client: &Client) -> Result<Self, Unfinished> {
         let model = self.completed();
         let name = model.name.known().cloned().unwrap_or_default();
-        let file = client.file(&name).map_err(Unfinished::into_diagnostics)?;
-        let failed =
-            |error: &dyn std::fmt::Display| failed("The article could not be written", error);
         // What stands in the file is what the state says.
-        let state = RawState::write(&Plain::of(&model)).map_err(|error| failed(&error))?;
-        std::fs::write(file, state.to_json_text()).map_err(|error| failed(&error))?;
+        let text = RawState::write(&Plain::of(&model))?.to_json_text();
+        std::fs::write(client.file(&name)?, text).or_error("The article could not be written")?;
         Ok(model)
     }
 }
@@ -257,7 +248,7 @@ impl Resource for Article {
         cx: &Context<Client>,
         plan: ArticleModel,
         _: &Progress<ArticleModel>,
-    ) -> Result<ArticleModel, Diagnostics> {
+    ) -> Result<ArticleModel, Unfinished> {
         plan.write(cx.client())
     }
 
@@ -270,9 +261,7 @@ impl Resource for Article {
         let Ok(text) = std::fs::read_to_string(cx.client().file(&name)?) else {
             return Ok(None);
         };
-        let plain: Plain = RawState::from_json_text(&text)
-            .and_then(|file| file.read())
-            .map_err(|error| failed("The article could not be read", error))?;
+        let plain: Plain = RawState::from_json_text(&text)?.read()?;
         state.price = plain.price.into();
         Ok(Some(state.completed()))
     }
@@ -283,37 +272,28 @@ impl Resource for Article {
         _: ArticleModel,
         plan: ArticleModel,
         _: &Progress<ArticleModel>,
-    ) -> Result<ArticleModel, Diagnostics> {
+    ) -> Result<ArticleModel, Unfinished> {
         plan.write(cx.client())
     }
 
-    async fn delete(&self, cx: &Context<Client>, state: ArticleModel) -> Result<(), Diagnostics> {
+    async fn delete(&self, cx: &Context<Client>, state: ArticleModel) -> Result<(), Unfinished> {
         let name = state.name.known().cloned().unwrap_or_default();
-        let file = cx
-            .client()
-            .file(&name)
-            .map_err(Unfinished::into_diagnostics)?;
-        match std::fs::remove_file(file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(failed("The article could not be removed", error))
-            }
-            _ => Ok(()),
+        match std::fs::remove_file(cx.client().file(&name)?) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => Ok(removed.or_error("The article could not be removed")?),
         }
     }
 
     async fn import_state(
         &self,
         _: &Context<Client>,
-        id: &str,
-    ) -> Result<ArticleModel, Diagnostics> {
+        import: &Import,
+    ) -> Result<ArticleModel, Unfinished> {
         Ok(ArticleModel {
-            name: Attr::Known(id.to_owned()),
-            price: Attr::Null,
-            number: Attr::Null,
-            label: Vec::new(),
-            stock: Vec::new(),
-            reviews: Attr::Null,
-            prices: Attr::Null,
+            name: Attr::Known(import.text().to_owned()),
+            label: Attr::Known(Vec::new()),
+            stock: Attr::Known(Vec::new()),
+            ..ArticleModel::default()
         })
     }
 }
@@ -341,19 +321,18 @@ impl ListResource for Articles {
         cx: &Context<Client>,
         _: ArticlesConfig,
         found: &Found<ArticleModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let Some(directory) = &cx.client().0 else {
             return Ok(());
         };
-        let failed = |error| failed("The articles could not be listed", error);
-        for entry in std::fs::read_dir(directory).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
+        let all = std::fs::read_dir(directory).or_error("The articles could not be listed")?;
+        for entry in all {
+            let path = entry.or_error("An article could not be listed")?.path();
             let Some(name) = path.file_stem().and_then(|name| name.to_str()) else {
                 continue;
             };
-            let first = Article.import_state(cx, name).await?;
-            let read = Article.read(cx, first).await;
-            if let Some(model) = read.map_err(Unfinished::into_diagnostics)?
+            let first = Article.import_state(cx, &Import::by_id(name)).await?;
+            if let Some(model) = Article.read(cx, first).await?
                 && !found.show(Listed::new(name, model)).await
             {
                 break;
@@ -400,10 +379,8 @@ impl DataSource for Price {
         config: PriceModel,
     ) -> Result<PriceModel, Unfinished> {
         let text = std::fs::read_to_string(cx.client().file(&config.name)?)
-            .map_err(|error| failed("There is no such article", error))?;
-        let plain: Plain = RawState::from_json_text(&text)
-            .and_then(|file| file.read())
-            .map_err(|error| failed("The article could not be read", error))?;
+            .or_error("There is no such article")?;
+        let plain: Plain = RawState::from_json_text(&text)?.read()?;
         Ok(PriceModel {
             price: plain.price.into(),
             ..config
@@ -450,7 +427,7 @@ impl EphemeralResource for Discount {
     ) -> Result<Opened<DiscountModel>, Unfinished> {
         let code = format!("{}-percent-off", config.percent);
         let lease = cx.client().file(&format!("{code}.lease"))?;
-        std::fs::write(&lease, "open").map_err(|error| failed("No discount today", error))?;
+        std::fs::write(&lease, "open").or_error("No discount today")?;
         cx.set_private("lease", &lease);
         Ok(Opened::new(DiscountModel {
             code: Attr::Known(code),
@@ -458,15 +435,11 @@ impl EphemeralResource for Discount {
         }))
     }
 
-    async fn close(&self, cx: &Context<Client>) -> Result<(), Diagnostics> {
-        let lease: Option<PathBuf> = cx
-            .private("lease")
-            .map_err(|why| Diagnostic::error("The discount could not be closed", why))?;
-        match lease {
-            Some(lease) => std::fs::remove_file(lease)
-                .map_err(|error| failed("The discount could not be closed", error)),
-            None => Ok(()),
+    async fn close(&self, cx: &Context<Client>) -> Result<(), Unfinished> {
+        if let Some(lease) = cx.private::<PathBuf>("lease")? {
+            std::fs::remove_file(lease).or_error("The discount could not be closed")?;
         }
+        Ok(())
     }
 }
 
@@ -500,11 +473,7 @@ impl Action for Ring {
         cx: &Context<Client>,
         config: RingConfig,
         events: &Events,
-    ) -> Result<(), Diagnostics> {
-        let file = cx
-            .client()
-            .file("bell")
-            .map_err(Unfinished::into_diagnostics)?;
+    ) -> Result<(), Unfinished> {
         for ring in 1..=config.times {
             events.say(format!("ring {ring}"));
         }
@@ -512,8 +481,9 @@ impl Action for Ring {
             name: "bell".to_owned(),
             price: Some(config.times),
         };
-        let text = RawState::write(&bell).map_err(|error| failed("No bell", error))?;
-        std::fs::write(file, text.to_json_text()).map_err(|error| failed("No bell", error))
+        let text = RawState::write(&bell)?.to_json_text();
+        std::fs::write(cx.client().file("bell")?, text).or_error("No bell")?;
+        Ok(())
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::boxed::Boxed;
 use super::bridge::from_value;
-use super::context::Context;
+use super::context::{Context, Left};
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
 use super::schema::{Described, Name, Schema};
@@ -66,7 +66,7 @@ pub trait Action: Send + Sync + 'static {
         cx: &Context<Self::Client>,
         config: Self::Config,
         events: &Events,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send;
 }
 
 pub(crate) struct PlannedAction {
@@ -76,7 +76,12 @@ pub(crate) struct PlannedAction {
 
 pub(crate) trait Erased<C>: Send + Sync {
     fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
-    fn plan<'a>(&'a self, cx: Context<C>, config: &'a Value) -> Boxed<'a, PlannedAction>;
+    fn plan<'a>(
+        &'a self,
+        schema: &'a Described,
+        cx: Context<C>,
+        config: &'a Value,
+    ) -> Boxed<'a, PlannedAction>;
     fn invoke<'a>(
         &'a self,
         schema: &'a Described,
@@ -119,25 +124,20 @@ impl<A: Action> Erased<A::Client> for A {
         validated_once_known(schema, config, |model| Action::validate(self, model))
     }
 
-    fn plan<'a>(&'a self, cx: Context<A::Client>, config: &'a Value) -> Boxed<'a, PlannedAction> {
+    fn plan<'a>(
+        &'a self,
+        schema: &'a Described,
+        cx: Context<A::Client>,
+        config: &'a Value,
+    ) -> Boxed<'a, PlannedAction> {
         Box::pin(async move {
             let result = match from_value::<A::Config>(config) {
                 Ok(config) => Action::plan(self, &cx, config).await,
                 // A model that does not bear unknown values has nothing to say before they are known.
                 Err(_) if !config.is_wholly_known() => Ok(()),
-                Err(error) => Err(misfit(&error).into()),
+                Err(error) => Err(misfit(schema, &error).into()),
             };
-            let (mut diagnostics, _) = cx.finish();
-            let mut deferred = None;
-            if let Err(unfinished) = result {
-                let (reasons, later) = unfinished.into_parts();
-                diagnostics.extend(reasons);
-                deferred = later;
-            }
-            PlannedAction {
-                diagnostics,
-                deferred,
-            }
+            planned(cx.finish(), result)
         })
     }
 
@@ -151,15 +151,27 @@ impl<A: Action> Erased<A::Client> for A {
         Box::pin(async move {
             let missing = schema.missing(config);
             let result = match from_value::<A::Config>(config) {
-                _ if missing.has_errors() => Err(missing),
+                _ if missing.has_errors() => Err(missing.into()),
                 Ok(config) => Action::invoke(self, &cx, config, events).await,
-                Err(error) => Err(misfit(&error)),
+                Err(error) => Err(misfit(schema, &error).into()),
             };
-            let (mut diagnostics, _) = cx.finish();
-            if let Err(errors) = result {
-                diagnostics.extend(errors);
+            let mut diagnostics = cx.finish().diagnostics;
+            if let Err(unfinished) = result {
+                diagnostics.extend(unfinished.into_diagnostics());
             }
             diagnostics
         })
+    }
+}
+
+/// The answer of a plan.
+pub(crate) fn planned(mut left: Left, result: Result<(), Unfinished>) -> PlannedAction {
+    let mut deferred = None;
+    if let Err(unfinished) = result {
+        deferred = left.unfinished(unfinished);
+    }
+    PlannedAction {
+        diagnostics: left.diagnostics,
+        deferred,
     }
 }

@@ -48,7 +48,7 @@ fn check_plan(
             continue;
         }
         match (&attribute.kind, given) {
-            (_, Value::Null) if attribute.is_computed() => {}
+            (_, given) if given.is_null() && attribute.is_computed() => {}
             (Kind::Nested(Nesting::Single, inner), Value::Map(_)) if after.as_map().is_some() => {
                 check_plan(inner, given, before, after, &path, out);
             }
@@ -100,11 +100,12 @@ fn check_plan(
             }
             (_, Value::Unknown(_)) if after.is_unknown() => {}
             _ if after == given || (!given.is_null() && !before.is_null() && after == before) => {}
-            _ => out.push(format!(
-                "{path} is configured as {} but was planned as {}",
-                shown(attribute, given),
-                shown(attribute, after)
-            )),
+            _ => {
+                let (given, after) = both_shown(attribute, given, after);
+                out.push(format!(
+                    "{path} is configured as {given} but was planned as {after}"
+                ));
+            }
         }
     }
 }
@@ -178,11 +179,8 @@ fn check_state(
         {
             check_state(inner, wanted, got, &path, out);
         } else if !agrees(&attribute.ty(), wanted, got) {
-            out.push(format!(
-                "{path} was planned as {} but became {}",
-                shown(attribute, wanted),
-                shown(attribute, got)
-            ));
+            let (wanted, got) = both_shown(attribute, wanted, got);
+            out.push(format!("{path} was planned as {wanted} but became {got}"));
         }
     }
 }
@@ -191,6 +189,10 @@ fn check_state(
 fn agrees(ty: &Type, wanted: &Value, got: &Value) -> bool {
     match (ty, wanted, got) {
         (_, Value::Unknown(_), _) => true,
+        // What is not known has a type all the same.
+        (_, Value::Dynamic(wanted), Value::Dynamic(got)) => {
+            wanted.0 == got.0 && agrees(&wanted.0, &wanted.1, &got.1)
+        }
         // Where an element of a set ends up depends on what it turned out to be, and two may turn out to be the same.
         (Type::Set(element), Value::List(wanted), Value::List(got)) => {
             let agree = |wanted: &Value| got.iter().any(|got| agrees(element, wanted, got));
@@ -229,6 +231,19 @@ fn shown(attribute: &Attribute, value: &Value) -> String {
     } else {
         value.to_string()
     }
+}
+
+/// Two values that differ, in their types where they read the same.
+fn both_shown(attribute: &Attribute, one: &Value, other: &Value) -> (String, String) {
+    let (first, second) = (shown(attribute, one), shown(attribute, other));
+    if attribute.sensitive || first != second {
+        return (first, second);
+    }
+    let typed = |text: String, value: &Value| match value {
+        Value::Dynamic(inner) => format!("{text} (a {})", inner.0),
+        _ => format!("{text} (without a type)"),
+    };
+    (typed(first, one), typed(second, other))
 }
 
 #[cfg(test)]
@@ -280,6 +295,36 @@ mod tests {
                 "name is configured as \"a\" but was planned as \"b\"",
                 "secret is configured as (sensitive) but was planned as (sensitive)"
             ]
+        );
+    }
+
+    #[test]
+    fn a_value_of_any_type_keeps_its_type() {
+        let schema = Schema::new("", vec![Attribute::of("any", Type::Dynamic)]);
+        let of =
+            |ty: Type, value: Value| Value::map([("any", Value::Dynamic(Box::new((ty, value))))]);
+        let list = || Value::from(vec!["a"]);
+        let (config, planned) = (
+            of(Type::list(Type::String), list()),
+            of(Type::set(Type::String), list()),
+        );
+        assert_eq!(
+            plan_violations(&schema, &config, None, &planned),
+            [
+                "any is configured as [\"a\"] (a list of string) but was planned as [\"a\"] (a set of string)"
+            ]
+        );
+        let unknown = of(Type::String, Value::unknown());
+        let (good, bad) = (of(Type::String, "x".into()), of(Type::Bool, true.into()));
+        assert_eq!(
+            state_violations(&schema, &unknown, &good),
+            Vec::<String>::new()
+        );
+        assert_eq!(state_violations(&schema, &unknown, &bad).len(), 1);
+        let null = of(Type::String, Value::Null);
+        assert_eq!(
+            plan_violations(&schema, &null, None, &null),
+            Vec::<String>::new()
         );
     }
 

@@ -6,12 +6,12 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::boxed::Boxed;
-use super::bridge::{from_value, to_value};
-use super::context::Context;
+use super::bridge::{from_value, to_value_like};
+use super::context::{Context, Left};
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::Diagnostics;
 use super::schema::{Described, Name, Schema};
-use super::typed::{misfit, validated_once_known};
+use super::typed::{misfit, validated_once_known, without_form};
 use super::value::Value;
 
 /// A data source. Terraform reads it only when its whole configuration is known.
@@ -101,24 +101,27 @@ impl<D: DataSource> Erased<D::Client> for D {
             let result = match from_value::<D::Model>(config) {
                 _ if missing.has_errors() => Err(missing.into()),
                 Ok(model) => DataSource::read(self, &cx, model).await,
-                Err(error) => Err(misfit(&error).into()),
+                Err(error) => Err(misfit(schema, &error).into()),
             };
-            let result =
-                result.and_then(|model| to_value(&model).map_err(|error| misfit(&error).into()));
-            let (mut diagnostics, _) = cx.finish();
-            let (value, deferred) = match result {
-                Ok(value) => (value.canonical(schema.ty()), None),
-                Err(unfinished) => {
-                    let (reasons, deferred) = unfinished.into_parts();
-                    diagnostics.extend(reasons);
-                    (Value::Null, deferred)
-                }
-            };
-            Data {
-                value,
-                diagnostics,
-                deferred,
-            }
+            let result = result.and_then(|model| {
+                let value = to_value_like(&model, config).map_err(|error| without_form(&error))?;
+                Ok(value.restored(config).canonical(schema.ty()))
+            });
+            read(cx.finish(), result)
         })
+    }
+}
+
+/// The answer of a read.
+pub(crate) fn read(mut left: Left, result: Result<Value, Unfinished>) -> Data {
+    let mut deferred = None;
+    let value = result.unwrap_or_else(|unfinished| {
+        deferred = left.unfinished(unfinished);
+        Value::Null
+    });
+    Data {
+        value,
+        diagnostics: left.diagnostics,
+        deferred,
     }
 }

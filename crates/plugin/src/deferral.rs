@@ -2,6 +2,7 @@
 
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::proto::tfplugin6 as pb;
+use super::stored::StoredError;
 
 /// What nothing can be said without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +40,8 @@ impl Deferral {
     }
 }
 
-/// The end of an operation that has no result.
+/// The end of an operation that has no result: the one error of every operation. Diagnostics, a [`Deferral`], and what
+/// [`OrError::or_error`](crate::diagnostics::OrError::or_error) makes of any other error become it by `?`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Unfinished {
@@ -47,6 +49,12 @@ pub enum Unfinished {
     Failed(Diagnostics),
     /// It is to be put off.
     Deferred(Deferral),
+}
+
+impl From<StoredError> for Unfinished {
+    fn from(error: StoredError) -> Self {
+        Self::Failed(error.into())
+    }
 }
 
 impl From<Diagnostics> for Unfinished {
@@ -83,6 +91,17 @@ impl Unfinished {
 }
 
 impl Reason {
+    #[cfg(feature = "testing")]
+    pub(crate) fn from_proto(deferred: &pb::Deferred) -> Option<Self> {
+        use pb::deferred::Reason as Wire;
+        match deferred.reason() {
+            Wire::ProviderConfigUnknown => Some(Self::ProviderConfigUnknown),
+            Wire::ResourceConfigUnknown => Some(Self::ResourceConfigUnknown),
+            Wire::AbsentPrereq => Some(Self::AbsentPrerequisite),
+            Wire::Unknown => None,
+        }
+    }
+
     pub(crate) fn to_proto(self) -> pb::Deferred {
         use pb::deferred::Reason as Wire;
         let reason = match self {

@@ -2,11 +2,12 @@
 //! do, and the attribute it is about.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::sync::Arc;
 
 use super::path::Path;
 use super::printable::{ended_once, printable, printable_line};
 use super::proto::tfplugin6;
+use super::schema::{Schema, sentence};
 
 /// Whether a diagnostic stops Terraform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,7 +99,7 @@ impl Diagnostic {
     /// A fault of the provider itself. The person who reads it can do nothing but report it, and it says so.
     pub fn bug(what: impl fmt::Display) -> Self {
         Self::error(
-            format!("This is a bug in the {} provider", name()),
+            format!("This is a bug in the {}provider", name()),
             format!(
                 "{what}\n\nNothing in your configuration is to blame. Please report this text together with the output of \
                  `terraform version`; what was already changed is in the state."
@@ -106,7 +107,8 @@ impl Diagnostic {
         )
     }
 
-    fn to_proto(&self) -> tfplugin6::Diagnostic {
+    /// `path`: where Terraform looks for the line.
+    fn to_proto(&self, path: Option<Path>) -> tfplugin6::Diagnostic {
         let severity = match self.severity {
             Severity::Error => tfplugin6::diagnostic::Severity::Error,
             Severity::Warning => tfplugin6::diagnostic::Severity::Warning,
@@ -116,24 +118,26 @@ impl Diagnostic {
             // What came from a file, a plan or an answer can hold anything, and a terminal obeys control characters.
             summary: printable_line(&self.summary).into_owned(),
             detail: ended_once(&printable(&self.detail)).into_owned(),
-            // Terraform finds the line of an attribute, but not of one inside a nested attribute: there it falls back to the
-            // whole block. The outermost attribute is the closest that it can show.
-            attribute: self.path.outermost().map(|path| path.to_proto()),
+            attribute: path.map(|path| path.to_proto()),
         }
     }
 }
 
-/// The provider that this process serves.
-static NAME: OnceLock<String> = OnceLock::new();
-
-/// Says which provider this process serves, for messages that speak of it. The first one counts.
-pub(crate) fn serves(name: &str) {
-    let _ = NAME.set(name.to_owned());
+tokio::task_local! {
+    /// The provider that a call is to: a process can serve several.
+    static PROVIDER: Arc<str>;
 }
 
-/// The provider that this process serves, as messages call it.
-pub(crate) fn name() -> &'static str {
-    NAME.get().map_or("Terraform", String::as_str)
+/// Does something as a provider, for messages that speak of it.
+pub(crate) async fn speaking_as<T>(provider: Arc<str>, work: impl Future<Output = T>) -> T {
+    PROVIDER.scope(provider, work).await
+}
+
+/// The provider that a call is to, as messages call it; nothing where it is not known.
+pub(crate) fn name() -> String {
+    PROVIDER
+        .try_with(|name| format!("{name} "))
+        .unwrap_or_default()
 }
 
 impl fmt::Display for Diagnostic {
@@ -184,7 +188,15 @@ impl Diagnostics {
 
     /// The messages that go over the wire.
     pub(crate) fn to_proto(&self) -> Vec<tfplugin6::Diagnostic> {
-        self.0.iter().map(Diagnostic::to_proto).collect()
+        let one = |one: &Diagnostic| one.to_proto(one.path.outermost());
+        self.0.iter().map(one).collect()
+    }
+
+    /// The same for what is about a configuration of a schema. Terraform finds the line of an attribute, also in a block, but not of one inside
+    /// a nested attribute, nor in an element of a set: there it falls back to the whole resource, so a path ends where it would.
+    pub(crate) fn to_proto_in(&self, schema: &Schema) -> Vec<tfplugin6::Diagnostic> {
+        let shown = |one: &Diagnostic| one.to_proto(schema.shown_path(&one.path));
+        self.0.iter().map(shown).collect()
     }
 }
 
@@ -203,6 +215,49 @@ impl Diagnostics {
             .at(path)
         };
         all.into_iter().map(one).collect()
+    }
+}
+
+/// An error of any kind as a diagnostic.
+pub trait OrError<T> {
+    /// The value, or an error with this summary whose detail is what failed, with its causes:
+    ///
+    /// ```
+    /// use tfplugin::prelude::*;
+    ///
+    /// fn put(path: &std::path::Path) -> Result<(), Unfinished> {
+    ///     std::fs::write(path, "tea").or_error("The article could not be written")?;
+    ///     Ok(())
+    /// }
+    ///
+    /// let error = put("/nowhere/tea".as_ref()).unwrap_err().into_diagnostics();
+    /// let error = error.iter().next().unwrap();
+    /// assert_eq!(error.summary, "The article could not be written");
+    /// assert!(error.detail.starts_with("No such file or directory"));
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no value.
+    fn or_error(self, summary: impl Into<String>) -> Result<T, Diagnostic>;
+}
+
+impl<T, E: Into<Box<dyn std::error::Error + Send + Sync>>> OrError<T> for Result<T, E> {
+    fn or_error(self, summary: impl Into<String>) -> Result<T, Diagnostic> {
+        self.map_err(|error| {
+            let error: Box<dyn std::error::Error + Send + Sync> = error.into();
+            let mut detail = error.to_string();
+            let mut cause = error.source();
+            while let Some(inner) = cause {
+                let text = inner.to_string();
+                // Many errors repeat their cause in their own text.
+                if !detail.contains(&text) {
+                    detail.push_str(": ");
+                    detail.push_str(&text);
+                }
+                cause = inner.source();
+            }
+            Diagnostic::error(summary, sentence(&detail))
+        })
     }
 }
 

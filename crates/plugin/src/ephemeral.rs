@@ -8,13 +8,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::boxed::Boxed;
-use super::bridge::{from_value, to_value};
-use super::context::Context;
+use super::bridge::{from_value, to_value_like};
+use super::context::{Context, Left};
 use super::deferral::{Reason, Unfinished};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::schema::{Described, Name, Schema};
 use super::stored::Private;
-use super::typed::{misfit, validated_once_known};
+use super::typed::{misfit, validated_once_known, without_form};
 use super::value::Value;
 
 /// An ephemeral resource. What [`Context::set_private`] leaves when it is opened comes back when it is renewed and closed.
@@ -47,7 +47,7 @@ pub trait EphemeralResource: Send + Sync + 'static {
     fn renew(
         &self,
         cx: &Context<Self::Client>,
-    ) -> impl Future<Output = Result<Option<SystemTime>, Diagnostics>> + Send {
+    ) -> impl Future<Output = Result<Option<SystemTime>, Unfinished>> + Send {
         let _ = cx;
         async { Ok(None) }
     }
@@ -56,7 +56,7 @@ pub trait EphemeralResource: Send + Sync + 'static {
     fn close(
         &self,
         cx: &Context<Self::Client>,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send {
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send {
         let _ = cx;
         async { Ok(()) }
     }
@@ -161,48 +161,35 @@ impl<E: EphemeralResource> Erased<E::Client> for E {
             let result = match from_value::<E::Model>(config) {
                 _ if missing.has_errors() => Err(missing.into()),
                 Ok(model) => EphemeralResource::open(self, &cx, model).await,
-                Err(error) => Err(misfit(&error).into()),
+                Err(error) => Err(misfit(schema, &error).into()),
             };
-            let result = result.and_then(|opened| {
-                let value = to_value(&opened.model).map_err(|error| misfit(&error))?;
-                let value = value.canonical(schema.ty());
-                if value.is_wholly_known() {
-                    Ok((value, opened.renew_at))
-                } else {
-                    Err(Diagnostic::bug("What was opened has a value that is not known.").into())
+            let result = result.and_then(|result| {
+                let value = to_value_like(&result.model, config);
+                let value = value.map_err(|error| without_form(&error))?;
+                let value = value.restored(config).canonical(schema.ty());
+                match value.is_wholly_known() {
+                    true => Ok((value, result.renew_at)),
+                    false => Err(
+                        Diagnostic::bug("What was opened has a value that is not known.").into(),
+                    ),
                 }
             });
-            let (mut diagnostics, private) = cx.finish();
-            let (value, renew_at, deferred) = match result {
-                Ok((value, renew_at)) => (value, renew_at, None),
-                Err(unfinished) => {
-                    let (reasons, deferred) = unfinished.into_parts();
-                    diagnostics.extend(reasons);
-                    (Value::Null, None, deferred)
-                }
-            };
-            OpenedValue {
-                value,
-                renew_at,
-                private,
-                diagnostics,
-                deferred,
-            }
+            opened(cx.finish(), result)
         })
     }
 
     fn renew(&self, cx: Context<E::Client>) -> Boxed<'_, Renewed> {
         Box::pin(async move {
             let result = EphemeralResource::renew(self, &cx).await;
-            let (mut diagnostics, private) = cx.finish();
-            let renew_at = result.unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
+            let mut left = cx.finish();
+            let renew_at = result.unwrap_or_else(|unfinished| {
+                left.diagnostics.extend(unfinished.into_diagnostics());
                 None
             });
             Renewed {
                 renew_at,
-                private,
-                diagnostics,
+                private: left.private,
+                diagnostics: left.diagnostics,
             }
         })
     }
@@ -210,11 +197,30 @@ impl<E: EphemeralResource> Erased<E::Client> for E {
     fn close(&self, cx: Context<E::Client>) -> Boxed<'_, Diagnostics> {
         Box::pin(async move {
             let result = EphemeralResource::close(self, &cx).await;
-            let (mut diagnostics, _) = cx.finish();
-            if let Err(errors) = result {
-                diagnostics.extend(errors);
+            let mut diagnostics = cx.finish().diagnostics;
+            if let Err(unfinished) = result {
+                diagnostics.extend(unfinished.into_diagnostics());
             }
             diagnostics
         })
+    }
+}
+
+/// The answer of an opening.
+pub(crate) fn opened(
+    mut left: Left,
+    result: Result<(Value, Option<SystemTime>), Unfinished>,
+) -> OpenedValue {
+    let mut deferred = None;
+    let (value, renew_at) = result.unwrap_or_else(|unfinished| {
+        deferred = left.unfinished(unfinished);
+        (Value::Null, None)
+    });
+    OpenedValue {
+        value,
+        renew_at,
+        private: left.private,
+        diagnostics: left.diagnostics,
+        deferred,
     }
 }

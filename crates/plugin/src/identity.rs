@@ -4,12 +4,13 @@ use super::codec::json::decode_lenient;
 use super::codec::{self, CodecError};
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::proto::tfplugin6 as pb;
+use super::resource::{Import, in_text};
 use super::schema::Name;
 use super::stored::RawState;
 use super::types::Type;
 use super::value::Value;
 
-/// One text by which an object can be told from others.
+/// One value by which an object can be told from others: a text, unless [`IdentityAttribute::ty`] says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityAttribute {
@@ -21,6 +22,8 @@ pub struct IdentityAttribute {
     pub description: Name,
     /// Whether an object may lack it.
     pub optional: bool,
+    /// Its type.
+    pub ty: Type,
 }
 
 impl IdentityAttribute {
@@ -32,10 +35,18 @@ impl IdentityAttribute {
             name,
             description: description.into(),
             optional: false,
+            ty: Type::String,
         }
     }
 
-    /// Where the state has it, with dots.
+    /// Its type, when it is no text: a number, true or false, or a list of one of these.
+    #[must_use]
+    pub fn ty(mut self, ty: Type) -> Self {
+        self.ty = ty;
+        self
+    }
+
+    /// Where the state has it, with dots. Where it has none of it, [`Context::set_identity`](crate::context::Context::set_identity) gives it.
     #[must_use]
     pub fn path(mut self, dotted: impl Into<Name>) -> Self {
         self.path = dotted.into();
@@ -52,9 +63,13 @@ impl IdentityAttribute {
 
 /// The identity of a resource: texts that Terraform keeps under names. Where the objects of a resource are of several kinds, each kind has
 /// texts of its own, and an object has those of exactly one kind.
+///
+/// An object keeps its identity: a provider that reads another one has read another object, and Terraform is told so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     kinds: Vec<Vec<IdentityAttribute>>,
+    version: i64,
+    may_change: bool,
 }
 
 impl Identity {
@@ -75,6 +90,22 @@ impl Identity {
         self
     }
 
+    /// A later version of its form; identities of earlier ones go through
+    /// [`Resource::upgrade_identity`](crate::resource::Resource::upgrade_identity).
+    #[must_use]
+    pub fn version(mut self, version: i64) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// An object may get another identity while it lives.
+    #[doc(alias = "MutableIdentity")]
+    #[must_use]
+    pub fn may_change(mut self) -> Self {
+        self.may_change = true;
+        self
+    }
+
     /// The attributes of each kind.
     pub fn kinds(&self) -> impl Iterator<Item = &[IdentityAttribute]> {
         self.kinds.iter().map(Vec::as_slice)
@@ -90,22 +121,20 @@ impl Identity {
     }
 
     fn ty(&self) -> Type {
-        Type::object(
-            self.attributes()
-                .map(|one| (one.name.clone(), Type::String)),
-        )
+        let attributes = self.attributes();
+        Type::object(attributes.map(|one| (one.name.clone(), one.ty.clone())))
     }
 
     /// The schema that Terraform asks for.
     pub(crate) fn to_proto(&self) -> pb::ResourceIdentitySchema {
         let is_only = self.kinds.len() == 1;
         pb::ResourceIdentitySchema {
-            version: 0,
+            version: self.version,
             identity_attributes: self
                 .attributes()
                 .map(|one| pb::resource_identity_schema::IdentityAttribute {
                     name: one.name.clone().into_owned(),
-                    r#type: Type::String.to_json_bytes(),
+                    r#type: one.ty.to_json_bytes(),
                     required_for_import: is_only && !one.optional,
                     optional_for_import: !is_only || one.optional,
                     description: one.description.clone().into_owned(),
@@ -115,40 +144,88 @@ impl Identity {
     }
 
     /// The identity of the object of a state; `None` while it is not known.
+    pub(crate) fn of(&self, state: &Value) -> Option<Value> {
+        let known = |one: &IdentityAttribute| {
+            Some(state.at(&one.path)).filter(|value| !value.is_null() && value.is_wholly_known())
+        };
+        let is_of = |kind: &&Vec<IdentityAttribute>| {
+            kind.iter().all(|one| one.optional || known(one).is_some())
+        };
+        let own = self.kinds.iter().find(is_of)?;
+        Some(Value::map(self.attributes().map(|one| {
+            let is_own = own.iter().any(|other| other.name == one.name);
+            let value = known(one).filter(|_| is_own);
+            (one.name.clone(), value.cloned().unwrap_or(Value::Null))
+        })))
+    }
+
+    /// The message that carries an identity.
     ///
     /// # Errors
-    /// When the state has something else there: a fault of the provider.
-    pub(crate) fn of(
-        &self,
-        state: &Value,
-    ) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
-        let text = |one: &IdentityAttribute| state.at(&one.path).as_str();
-        let is_of = |kind: &&Vec<IdentityAttribute>| {
-            kind.iter().all(|one| one.optional || text(one).is_some())
-        };
-        let Some(own) = self.kinds.iter().find(is_of) else {
-            return Ok(None);
-        };
-        let value = Value::map(self.attributes().map(|one| {
-            let is_own = own.iter().any(|other| other.name == one.name);
-            let text = text(one).filter(|_| is_own);
-            (one.name.clone(), text.map_or(Value::Null, Value::string))
-        }));
-        let data = codec::encode(&value, &self.ty()).map_err(|error| {
+    /// When it does not have the form of its schema: a fault of the provider.
+    pub(crate) fn encode(&self, identity: &Value) -> Result<pb::ResourceIdentityData, Diagnostics> {
+        let ty = self.ty();
+        let data = codec::encode(&identity.clone().canonical(&ty), &ty).map_err(|error| {
             Diagnostic::bug(format!(
                 "An identity does not have the type of its schema: {error}."
             ))
         })?;
-        Ok(Some(pb::ResourceIdentityData {
+        Ok(pb::ResourceIdentityData {
             identity_data: Some(data),
-        }))
+        })
     }
 
-    /// The text of an identity that the user gave; several are joined by commas.
+    /// An identity that Terraform kept; `None` where it has none, or nothing but nulls.
+    ///
+    /// # Errors
+    /// When it does not have the form of its schema.
+    pub(crate) fn decode(
+        &self,
+        data: Option<&pb::ResourceIdentityData>,
+    ) -> Result<Option<Value>, Diagnostics> {
+        let Some(data) = data.and_then(|data| data.identity_data.as_ref()) else {
+            return Ok(None);
+        };
+        let value = codec::decode(data, &self.ty()).map_err(|error| {
+            Diagnostic::error(
+                "The identity in the state cannot be read",
+                format!("It does not have the form of its schema: {error}."),
+            )
+        })?;
+        let mut parts = value.as_map().into_iter().flatten();
+        let is_there = parts.any(|(_, part)| !part.is_null());
+        Ok(is_there.then_some(value))
+    }
+
+    /// What there is to say of an object that gets another identity while it lives. What was not given before may be added.
+    pub(crate) fn refuse_change(
+        &self,
+        name: &str,
+        before: &Value,
+        now: &Value,
+    ) -> Result<(), Diagnostics> {
+        let parts = before.as_map().into_iter().flatten();
+        let mut changed = parts.filter(|(name, part)| !part.is_null() && now.get(name) != *part);
+        let Some((part, was)) = changed.next().filter(|_| !self.may_change) else {
+            return Ok(());
+        };
+        Err(Diagnostic::error(
+            format!("Unexpected identity change of {name}"),
+            format!(
+                "The identity that Terraform keeps has `{part}` = {was}, and the provider now says {}. An object keeps its identity as long as \
+                 it lives, so this may be another object.\n\nCompare the object with its state. If it was replaced outside of Terraform, remove it \
+                 from the state (`terraform state rm`), and import the new one. If it was not, report this as a bug of the provider.",
+                now.get(part)
+            ),
+        )
+        .into())
+    }
+
+    /// What the user gave to import an object by.
     ///
     /// # Errors
     /// When it is none, or names objects of several kinds.
-    pub(crate) fn text(&self, data: &pb::ResourceIdentityData) -> Result<String, Diagnostics> {
+    pub(crate) fn import(&self, data: &pb::ResourceIdentityData) -> Result<Import, Diagnostics> {
         let in_words = |kind: &Vec<IdentityAttribute>| {
             let each: Vec<String> = kind
                 .iter()
@@ -169,7 +246,7 @@ impl Identity {
         };
         let value = codec::decode_optional(data.identity_data.as_ref(), &self.ty())
             .map_err(|error| malformed(&error))?;
-        let given = |one: &IdentityAttribute| value.get(&one.name).as_str().map(str::to_owned);
+        let given = |one: &IdentityAttribute| in_text(value.get(&one.name));
         let named: Vec<&Vec<IdentityAttribute>> = self
             .kinds
             .iter()
@@ -177,7 +254,8 @@ impl Identity {
             .collect();
         match named.as_slice() {
             [kind] if kind.iter().all(|one| one.optional || given(one).is_some()) => {
-                Ok(kind.iter().filter_map(given).collect::<Vec<_>>().join(","))
+                let texts: Vec<String> = kind.iter().filter_map(given).collect();
+                Ok(Import::of(value.clone(), texts.join(",")))
             }
             [] | [_] => Err(Diagnostic::error(
                 "The identity is not complete",
@@ -205,15 +283,8 @@ impl Identity {
                 ),
             )
         };
-        let value = decode_lenient(raw.json(), &self.ty()).map_err(unreadable)?;
-        let data = codec::encode(&value, &self.ty()).map_err(|error| {
-            Diagnostic::bug(format!(
-                "An identity does not have the type of its schema: {error}."
-            ))
-        })?;
-        Ok(pb::ResourceIdentityData {
-            identity_data: Some(data),
-        })
+        let value = decode_lenient(raw.value(), &self.ty()).map_err(unreadable)?;
+        self.encode(&value)
     }
 }
 
@@ -242,7 +313,10 @@ mod tests {
         let data = pb::ResourceIdentityData {
             identity_data: Some(codec::encode(&Value::map(all), &of_two().ty()).unwrap()),
         };
-        of_two().text(&data).map_err(|said| format!("{said:?}"))
+        let import = of_two().import(&data);
+        import
+            .map(|import| import.text().to_owned())
+            .map_err(|said| format!("{said:?}"))
     }
 
     #[test]
@@ -278,12 +352,55 @@ mod tests {
                 ]),
             ),
         ]);
-        let found = of_two().of(&state).unwrap().unwrap();
-        assert_eq!(of_two().text(&found).unwrap(), "b,c");
+        let found = of_two().encode(&of_two().of(&state).unwrap()).unwrap();
+        let import = of_two().import(&found).unwrap();
+        assert_eq!((import.text(), import.id()), ("b,c", None));
+        assert_eq!((import.get("part"), import.get("left")), (Some("c"), None));
         let unknown = Value::map([
             ("l", Value::Null),
             ("r", Value::map([("id", Value::string("b"))])),
         ]);
-        assert!(of_two().of(&unknown).unwrap().is_none());
+        assert!(of_two().of(&unknown).is_none());
+    }
+
+    /// Each row: an identity, what becomes of it, and whether that is another object.
+    #[test]
+    fn an_object_keeps_its_identity() {
+        let attributes = || {
+            [
+                IdentityAttribute::new("id", "a number").ty(Type::Number),
+                IdentityAttribute::new("zone", "a text").optional(),
+            ]
+        };
+        let of =
+            |id: i64, zone: Option<&str>| Value::map([("id", id.into()), ("zone", zone.into())]);
+        for (before, now, is_other) in [
+            (of(1, None), of(1, None), false),
+            (of(1, None), of(1, Some("a")), false),
+            (of(1, Some("a")), of(1, Some("b")), true),
+            (of(1, Some("a")), of(1, None), true),
+            (of(1, None), of(2, None), true),
+        ] {
+            let identity = Identity::new(attributes());
+            let refused = identity.refuse_change("toys_ball", &before, &now);
+            assert_eq!(refused.is_err(), is_other, "{before} {now}");
+            assert!(
+                identity
+                    .clone()
+                    .may_change()
+                    .refuse_change("", &before, &now)
+                    .is_ok()
+            );
+            let data = identity.encode(&now).unwrap();
+            assert_eq!(identity.decode(Some(&data)).unwrap(), Some(now));
+        }
+        let identity = Identity::new(attributes());
+        let nulls = Value::map([("id", Value::Null)]);
+        let nothing = identity.encode(&nulls).unwrap();
+        assert_eq!(identity.decode(Some(&nothing)).unwrap(), None);
+        let import = identity
+            .import(&identity.encode(&of(7, Some("a"))).unwrap())
+            .unwrap();
+        assert_eq!(import.text(), "7,a");
     }
 }

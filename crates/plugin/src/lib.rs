@@ -76,13 +76,14 @@ pub mod prelude {
     pub use crate::context::Context;
     pub use crate::data_source::DataSource;
     pub use crate::deferral::{Deferral, Reason, Unfinished};
-    pub use crate::diagnostics::{Diagnostic, Diagnostics};
+    pub use crate::diagnostics::{Diagnostic, Diagnostics, OrError};
     pub use crate::ephemeral::{EphemeralResource, Opened};
     pub use crate::function::{Function, FunctionError, Parameter, Signature};
     pub use crate::identity::{Identity, IdentityAttribute};
     pub use crate::list_resource::{Found, ListResource, Listed};
+    pub use crate::number::Number;
     pub use crate::provider::{Provider, Run};
-    pub use crate::resource::{Change, Plan, Progress, Resource, Source};
+    pub use crate::resource::{Change, Import, Moved, Plan, Progress, Resource, Source, Upgrades};
     pub use crate::schema::{Attribute, Name, Nesting, Schema};
     pub use crate::stored::{Private, RawState};
     pub use crate::types::Type;

@@ -9,10 +9,11 @@ use tokio::sync::mpsc::Sender;
 use super::boxed::Boxed;
 use super::bridge::{from_value, to_value};
 use super::context::Context;
+use super::deferral::Unfinished;
 use super::diagnostics::Diagnostics;
 use super::resource::Resource;
 use super::schema::{Described, Name, Schema};
-use super::typed::misfit;
+use super::typed::{misfit, validated_once_known, without_form};
 use super::value::Value;
 
 /// One object of a list.
@@ -70,13 +71,19 @@ pub trait ListResource: Send + Sync + 'static {
     /// What it can be asked for.
     fn schema(&self) -> Schema;
 
+    /// Offline checks across attributes. What is unknown is passed over; there is no network here.
+    fn validate(&self, config: &Self::Config) -> Diagnostics {
+        let _ = config;
+        Diagnostics::new()
+    }
+
     /// Finds the objects; what was shown before a failure stays shown.
     fn list(
         &self,
         cx: &Context<<Self::Of as Resource>::Client>,
         config: Self::Config,
         found: &Found<<Self::Of as Resource>::Model>,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send;
 }
 
 /// One object of a list as a value, or what there is to say at the end.
@@ -86,12 +93,14 @@ pub(crate) enum Shown {
 }
 
 pub(crate) trait Erased<C>: Send + Sync {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
+    /// How many are wanted, and where they go.
     fn list<'a>(
         &'a self,
+        schema: &'a Described,
         cx: Context<C>,
         config: &'a Value,
-        limit: usize,
-        shown: Sender<Shown>,
+        wanted: (usize, Sender<Shown>),
     ) -> Boxed<'a, ()>;
 }
 
@@ -124,12 +133,16 @@ impl<C> Registered<C> {
 }
 
 impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
+    fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
+        validated_once_known(schema, config, |model| ListResource::validate(self, model))
+    }
+
     fn list<'a>(
         &'a self,
+        schema: &'a Described,
         cx: Context<<L::Of as Resource>::Client>,
         config: &'a Value,
-        limit: usize,
-        shown: Sender<Shown>,
+        (limit, shown): (usize, Sender<Shown>),
     ) -> Boxed<'a, ()> {
         Box::pin(async move {
             let (objects, mut all) = tokio::sync::mpsc::channel(1);
@@ -145,7 +158,7 @@ impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
                         drop(found);
                         ended
                     }
-                    Err(error) => Err(misfit(&error)),
+                    Err(error) => Err(misfit(schema, &error).into()),
                 }
             };
             let showing = shown.clone();
@@ -153,7 +166,7 @@ impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
                 while let Some(Listed { name, model }) = all.recv().await {
                     let event = match to_value(&model) {
                         Ok(value) => Shown::Object(name, value),
-                        Err(error) => Shown::Said(misfit(&error)),
+                        Err(error) => Shown::Said(without_form(&error)),
                     };
                     if showing.send(event).await.is_err() {
                         break;
@@ -163,9 +176,9 @@ impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
                 drop(all);
             };
             let (ended, ()) = tokio::join!(listing, passing);
-            let (mut diagnostics, _) = cx.finish();
-            if let Err(errors) = ended {
-                diagnostics.extend(errors);
+            let mut diagnostics = cx.finish().diagnostics;
+            if let Err(unfinished) = ended {
+                diagnostics.extend(unfinished.into_diagnostics());
             }
             if !diagnostics.is_empty() {
                 let _ = shown.send(Shown::Said(diagnostics)).await;

@@ -78,6 +78,10 @@ impl Path {
         self.0.is_empty()
     }
 
+    pub(crate) fn of_steps(steps: &[Step]) -> Self {
+        Self(steps.to_vec())
+    }
+
     #[cfg(feature = "testing")]
     pub(crate) fn from_proto(path: AttributePath) -> Self {
         use attribute_path::step::Selector;

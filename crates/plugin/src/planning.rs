@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::path::Path;
 use super::schema::{Attribute, Described, Kind, Nesting, Schema, object_type};
+use super::types::Type;
 use super::value::Value;
 
 /// The plan before the resource has had its say. `prior` is `None` for a creation.
@@ -115,10 +116,7 @@ fn collect_replacements(
 }
 
 fn elements(value: &Value) -> &[Value] {
-    match value {
-        Value::List(elements) => elements,
-        _ => &[],
-    }
+    value.as_list()
 }
 
 /// The attributes of an object that ask for another one when they change.
@@ -164,13 +162,14 @@ fn carry_over_one(attribute: &Attribute, config: &Value, prior: Option<&Value>) 
     match (&attribute.kind, config) {
         // Write-only values never enter a plan.
         _ if attribute.write_only => Value::Null,
-        (_, Value::Null) => match (&attribute.default, prior) {
+        (_, config) if config.is_null() => match (&attribute.default, prior) {
             (Some(default), _) => default.clone(),
             (None, Some(prior)) if attribute.is_computed() => prior.clone(),
             (None, None) if attribute.is_computed() => Value::unknown(),
-            _ => Value::Null,
+            // As it is written: a null may have a type.
+            _ => config.clone(),
         },
-        (_, Value::Unknown(_)) => config.clone(),
+        (_, config) if config.is_unknown() => config.clone(),
         (Kind::Nested(Nesting::Single, inner), Value::Map(_)) => carry_over(
             inner,
             config,
@@ -222,11 +221,110 @@ fn carry_over_one(attribute: &Attribute, config: &Value, prior: Option<&Value>) 
             });
             Value::List(planned.collect())
         }
-        (_, config) => match (attribute.same_meaning, prior) {
-            (Some(same), Some(prior)) if !prior.is_null() && same(prior, config) => prior.clone(),
-            _ => config.clone(),
+        (_, config) => match prior {
+            Some(prior) => respelled(attribute, config.clone(), prior),
+            None => config.clone(),
         },
     }
+}
+
+/// A state in the spelling of what was there before, wherever both mean the same.
+pub(crate) fn spelled_as(schema: &Schema, value: Value, before: &Value) -> Value {
+    spelled_all(&schema.attributes, value, before)
+}
+
+/// Whether an attribute, at whatever depth, has more than one spelling.
+pub(crate) fn has_spellings(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| match &attribute.kind {
+        Kind::Nested(_, inner) => has_spellings(inner),
+        Kind::Value(_) => attribute.same_meaning.is_some() || attribute.same_elements.is_some(),
+    })
+}
+
+fn spelled_all(attributes: &[Attribute], value: Value, before: &Value) -> Value {
+    let (Value::Map(mut entries), Some(_)) = (value.clone(), before.as_map()) else {
+        return value;
+    };
+    for attribute in attributes {
+        if let Some(value) = entries.get_mut(&*attribute.name) {
+            let own = std::mem::replace(value, Value::Null);
+            *value = spelled_one(attribute, own, before.get(&attribute.name));
+        }
+    }
+    Value::Map(entries)
+}
+
+fn spelled_one(attribute: &Attribute, value: Value, before: &Value) -> Value {
+    match (&attribute.kind, value) {
+        (Kind::Nested(Nesting::Single, inner), value) => spelled_all(inner, value, before),
+        (Kind::Nested(Nesting::Map, inner), Value::Map(entries)) => {
+            let entries = entries.into_iter().map(|(key, value)| {
+                let value = spelled_all(inner, value, before.get(&key));
+                (key, value)
+            });
+            Value::Map(entries.collect())
+        }
+        (Kind::Nested(Nesting::List, inner), Value::List(elements)) => {
+            let elements = elements.into_iter().enumerate().map(|(index, value)| {
+                let before = before.as_list().get(index).unwrap_or(&Value::Null);
+                spelled_all(inner, value, before)
+            });
+            Value::List(elements.collect())
+        }
+        // The element that means the same as a whole is the same one.
+        (Kind::Nested(Nesting::Set, inner), Value::List(elements)) => {
+            matched(elements, before.as_list(), |before, value| {
+                spelled_all(inner, value.clone(), before) == *before
+            })
+        }
+        (_, value) => respelled(attribute, value, before),
+    }
+}
+
+/// One value in the spelling of what was there before, if it means the same.
+fn respelled(attribute: &Attribute, value: Value, before: &Value) -> Value {
+    let is_open = |value: &Value| value.is_null() || !value.is_wholly_known();
+    if value == *before || is_open(&value) || is_open(before) {
+        return value;
+    }
+    if attribute
+        .same_meaning
+        .is_some_and(|same| same(before, &value))
+    {
+        return before.clone();
+    }
+    let (Some(same), Kind::Value(ty)) = (attribute.same_elements, &attribute.kind) else {
+        return value;
+    };
+    match (ty, value) {
+        (Type::Set(_), Value::List(elements)) => matched(elements, before.as_list(), same),
+        (_, Value::List(elements)) => {
+            let one = |(index, value)| match before.as_list().get(index) {
+                Some(before) if same(before, &value) => before.clone(),
+                _ => value,
+            };
+            Value::List(elements.into_iter().enumerate().map(one).collect())
+        }
+        (_, Value::Map(entries)) => {
+            let one = |(key, value): (String, Value)| {
+                let before = before.get(&key);
+                let is_same = !before.is_null() && same(before, &value);
+                (key, if is_same { before.clone() } else { value })
+            };
+            Value::Map(entries.into_iter().map(one).collect())
+        }
+        (_, value) => value,
+    }
+}
+
+/// The elements of a set in the spelling of those that were there before: each of them stands for one at most.
+fn matched(elements: Vec<Value>, before: &[Value], same: impl Fn(&Value, &Value) -> bool) -> Value {
+    let mut left: Vec<&Value> = before.iter().collect();
+    let one = |value: Value| match left.iter().position(|before| same(before, &value)) {
+        Some(at) => left.swap_remove(at).clone(),
+        None => value,
+    };
+    Value::List(elements.into_iter().map(one).collect())
 }
 
 /// Something changes, so what is computed and not stable will only be known afterwards.
@@ -243,15 +341,11 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
             return (name, value);
         };
         let given = config.get(&name);
+        let is_own = attribute.is_computed() && attribute.default.is_none() && !attribute.stable;
         let value = match (&attribute.kind, value) {
-            (_, _)
-                if given.is_null()
-                    && attribute.is_computed()
-                    && attribute.default.is_none()
-                    && !attribute.stable =>
-            {
-                Value::unknown()
-            }
+            _ if given.is_null() && is_own => Value::unknown(),
+            // What nobody wrote stays as a whole: a default, or what is stable.
+            (_, value) if given.is_null() => value,
             (Kind::Nested(Nesting::Single, inner), value @ Value::Map(_)) => {
                 forget_computed(inner, given, value)
             }
@@ -438,6 +532,107 @@ mod tests {
             ("map", Value::map(keyed)),
         ])
         .canonical(collections().ty())
+    }
+
+    #[test]
+    fn what_is_stable_or_a_default_stays_as_a_whole() {
+        let id = || vec![Attribute::string("id").computed()];
+        let default = Value::map([("id", Value::string("0"))]);
+        let schema = Described::from(Schema::new(
+            "",
+            vec![
+                Attribute::string("name"),
+                Attribute::object("made", id()).computed().stable(),
+                Attribute::object("found", id()).computed(),
+                Attribute::object("usual", id()).default_value(default.clone()),
+            ],
+        ));
+        let made = Value::map([("id", Value::string("1"))]);
+        let prior = Value::map([
+            ("name", Value::string("a")),
+            ("made", made.clone()),
+            ("found", made.clone()),
+            ("usual", default.clone()),
+        ]);
+        let config = Value::map([("name", Value::string("b"))]);
+        let planned = propose(&schema, &config, Some(&prior));
+        assert_eq!(
+            (planned.get("made"), planned.get("usual")),
+            (&made, &default)
+        );
+        assert!(planned.get("found").is_unknown());
+    }
+
+    /// Texts that differ in case mean the same.
+    fn same_text(one: &Value, other: &Value) -> bool {
+        let lower = |value: &Value| value.as_str().map(str::to_lowercase);
+        lower(one) == lower(other)
+    }
+
+    #[test]
+    fn what_means_the_same_keeps_its_spelling_wherever_it_stands() {
+        let text = || Attribute::string("text").same_meaning(same_text);
+        let inner = || vec![text(), Attribute::string("id")];
+        let plain = |name: &'static str, ty| Attribute::of(name, ty).same_elements(same_text);
+        let schema = Schema::new(
+            "",
+            vec![
+                text(),
+                plain("all", Type::set(Type::String)),
+                plain("row", Type::list(Type::String)),
+                plain("tags", Type::map(Type::String)),
+                Attribute::object("one", inner()),
+                Attribute::nested("list", Nesting::List, inner()),
+                Attribute::nested("set", Nesting::Set, inner()),
+                Attribute::nested("map", Nesting::Map, inner()),
+            ],
+        );
+        let texts = |all: &[&str]| Value::List(all.iter().copied().map(Value::from).collect());
+        let object = |text: &str, id: &str| Value::map([("text", text.into()), ("id", id.into())]);
+        let of = |texts: [Value; 3], tag: &str, objects: [Value; 2]| {
+            let [text, all, row] = texts;
+            let [one, two] = objects;
+            Value::map([
+                ("text", text),
+                ("all", all),
+                ("row", row),
+                ("tags", Value::map([("k", tag.into())])),
+                ("one", one.clone()),
+                ("list", Value::List(vec![one.clone(), two.clone()])),
+                ("set", Value::List(vec![two.clone(), one.clone()])),
+                ("map", Value::map([("k", one), ("l", two)])),
+            ])
+        };
+        let ty = schema.ty();
+        let before = of(
+            ["A".into(), texts(&["A", "b"]), texts(&["x", "Y"])],
+            "V",
+            [object("One", "1"), object("two", "2")],
+        )
+        .canonical(&ty);
+        // Another spelling of everything; one element of the set is another one.
+        let now = of(
+            ["a".into(), texts(&["B", "a"]), texts(&["X", "z"])],
+            "v",
+            [object("ONE", "1"), object("TWO", "3")],
+        )
+        .canonical(&ty);
+        let kept = spelled_as(&schema, now, &before).canonical(&ty);
+        let expected = of(
+            ["A".into(), texts(&["A", "b"]), texts(&["x", "z"])],
+            "V",
+            [object("One", "1"), object("two", "3")],
+        );
+        let Value::Map(mut expected) = expected else {
+            panic!("an object")
+        };
+        // What differs in more than the spelling is another element of a set.
+        expected.insert(
+            "set".to_owned(),
+            Value::List(vec![object("TWO", "3"), object("One", "1")]),
+        );
+        assert_eq!(kept, Value::Map(expected).canonical(&ty));
+        assert!(has_spellings(&schema.attributes));
     }
 
     #[test]

@@ -5,10 +5,49 @@ use std::future::Future;
 use serde::de::DeserializeOwned;
 use tokio_util::sync::CancellationToken;
 
+use super::deferral::Unfinished;
 use super::diagnostics::Diagnostics;
 use super::function::Function;
+use super::proto::tfplugin6 as pb;
 use super::schema::{Name, Schema};
 use super::{action, data_source, ephemeral, list_resource, resource};
+
+/// What the Terraform that calls can do.
+#[doc(alias = "ClientCapabilities")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// It takes a [`Deferral`](crate::deferral::Deferral) for an answer (`terraform plan -allow-deferral`). Where it does not, what a deferral
+    /// says otherwise is shown.
+    pub deferral: bool,
+    /// It has write-only attributes (Terraform 1.11). Only validation says so.
+    pub write_only: bool,
+}
+
+impl Capabilities {
+    /// A Terraform that can do everything, for tests.
+    pub fn all() -> Self {
+        Self {
+            deferral: true,
+            write_only: true,
+        }
+    }
+
+    pub(crate) fn of(client: Option<&pb::ClientCapabilities>) -> Self {
+        client.map_or_else(Self::default, |client| Self {
+            deferral: client.deferral_allowed,
+            write_only: client.write_only_attributes_allowed,
+        })
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn to_proto(self) -> Option<pb::ClientCapabilities> {
+        Some(pb::ClientCapabilities {
+            deferral_allowed: self.deferral,
+            write_only_attributes_allowed: self.write_only,
+        })
+    }
+}
 
 /// The run of Terraform that configures a provider.
 #[derive(Clone, Debug)]
@@ -16,6 +55,8 @@ use super::{action, data_source, ephemeral, list_resource, resource};
 pub struct Run {
     /// Which Terraform it is: `1.11.4`.
     pub terraform_version: String,
+    /// What it can do.
+    pub capabilities: Capabilities,
     /// Ends when Terraform wants to stop.
     pub stop: CancellationToken,
 }
@@ -25,6 +66,7 @@ impl Run {
     pub fn new(terraform_version: impl Into<String>, stop: CancellationToken) -> Self {
         Self {
             terraform_version: terraform_version.into(),
+            capabilities: Capabilities::default(),
             stop,
         }
     }
@@ -49,12 +91,19 @@ pub trait Provider: Send + Sync + 'static {
         Diagnostics::new()
     }
 
-    /// Makes the client. No network here: an unused client must cost nothing, and values may still be unknown.
+    /// What a module may say to the provider in a `provider_meta` block; [`Context::meta`](crate::context::Context::meta) has it.
+    #[doc(alias = "provider_meta")]
+    fn meta(&self) -> Option<Schema> {
+        None
+    }
+
+    /// Makes the client, with warnings. No network here: an unused client must cost nothing, and values may still be unknown. With a
+    /// [`Deferral`](crate::deferral::Deferral), everything is put off: what needs a client is not called in this run.
     fn configure(
         &self,
         config: Self::Config,
         run: Run,
-    ) -> impl Future<Output = Result<(Self::Client, Diagnostics), Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<(Self::Client, Diagnostics), Unfinished>> + Send;
 
     /// Its managed resources.
     fn resources(&self) -> Vec<resource::Registered<Self::Client>> {

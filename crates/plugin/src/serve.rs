@@ -8,7 +8,6 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server as Transport;
 
-use super::diagnostics::{name, serves};
 use super::handshake::{Address, Environment, HandshakeError, line};
 #[cfg(feature = "logging")]
 use super::logging;
@@ -56,37 +55,35 @@ enum ServeError {
 /// Serves `P` to the Terraform that started this process. `by_hand` is what a person reads who started it themselves.
 pub fn plugin(provider: impl Provider, by_hand: &str) -> ExitCode {
     let own = provider.name();
-    serves(&own);
     let environment = match Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
         Err(HandshakeError::NoCookie) => {
             let _ = writeln!(std::io::stderr(), "{by_hand}");
             return ExitCode::FAILURE;
         }
-        Err(error) => return failed(&error.into()),
+        Err(error) => return failed(&own, &error.into()),
     };
     #[cfg(feature = "logging")]
     logging::start(logging::level(|name| std::env::var(name).ok()), &own);
     match runtime().and_then(|runtime| runtime.block_on(serve(provider, &environment))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&own, &error),
     }
 }
 
 /// Serves `P` to a debugger: prints what to set for Terraform, and runs until it is interrupted.
 pub fn debug(provider: impl Provider, source: &str) -> ExitCode {
     let own = provider.name();
-    serves(&own);
     #[cfg(feature = "logging")]
     logging::start(logging::level(|name| std::env::var(name).ok()), &own);
     match runtime().and_then(|runtime| runtime.block_on(reattachable(provider, source))) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(&error),
+        Err(error) => failed(&own, &error),
     }
 }
 
-fn failed(error: &ServeError) -> ExitCode {
-    let _ = writeln!(std::io::stderr(), "terraform-provider-{}: {error}", name());
+fn failed(own: &str, error: &ServeError) -> ExitCode {
+    let _ = writeln!(std::io::stderr(), "terraform-provider-{own}: {error}");
     ExitCode::FAILURE
 }
 

@@ -6,7 +6,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
+use super::bridge::{BridgeError, from_value, to_value};
+use super::codec::{CodecError, json};
 use super::diagnostics::{Diagnostic, Diagnostics};
+use super::value::Value;
 
 /// Data that Terraform keeps beside the state of an object and hands back, by name. Not for secrets: it is stored in plain text.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -22,16 +25,23 @@ impl Private {
     ///
     /// # Errors
     /// When it has another form; the text says where.
-    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, String> {
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, StoredError> {
         let left = self.0.get(name).map(T::deserialize).transpose();
-        left.map_err(|error| error.to_string())
+        left.map_err(StoredError::new)
     }
 
-    /// Leaves something under a name. What has no JSON form (a map whose keys are no texts) is not kept.
-    pub fn set(&mut self, name: impl Into<String>, value: &impl Serialize) {
-        if let Ok(value) = serde_json::to_value(value) {
-            self.0.insert(name.into(), value);
-        }
+    /// Leaves something under a name.
+    ///
+    /// # Errors
+    /// When it has no JSON form (a map whose keys are no texts, an attribute that is not known): what was left before stays then.
+    pub fn set(
+        &mut self,
+        name: impl Into<String>,
+        value: &impl Serialize,
+    ) -> Result<(), StoredError> {
+        let value = serde_json::to_value(value).map_err(StoredError::new)?;
+        self.0.insert(name.into(), value);
+        Ok(())
     }
 
     /// Forgets what was left under a name.
@@ -62,68 +72,129 @@ impl Private {
 }
 
 /// A state in the form in which it was written: by an older version, or for a resource of another provider.
+///
+/// ```
+/// use serde::{Deserialize, Serialize};
+/// use tfplugin::bridge::Attr;
+/// use tfplugin::stored::RawState;
+///
+/// #[derive(Deserialize)]
+/// struct Old { label: Option<String> }
+/// #[derive(Serialize)]
+/// struct New { name: Attr<String> }
+///
+/// let old: Old = RawState::from_json_text(r#"{"label": "tea", "size": 1}"#)?.read()?;
+/// let new = RawState::write(&New { name: old.label.into() })?;
+/// assert_eq!(new.to_json_text(), r#"{"name":"tea"}"#);
+/// # Ok::<(), tfplugin::stored::StoredError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct RawState(Json);
+pub struct RawState(Value);
 
 impl RawState {
-    /// Reads it as a `T`.
+    /// Reads it as a `T`: a model of an older version, a map, or a [`Value`].
     ///
     /// # Errors
     /// When it has another form; the text says where.
-    pub fn read<T: DeserializeOwned>(&self) -> Result<T, String> {
-        T::deserialize(&self.0).map_err(|error| error.to_string())
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, StoredError> {
+        from_value(&self.0).map_err(StoredError::new)
     }
 
-    /// A state of this form.
+    /// A state of this form: a model, a map, or a [`Value`].
     ///
     /// # Errors
-    /// When it has no JSON form.
-    pub fn write(state: &impl Serialize) -> Result<Self, String> {
-        serde_json::to_value(state)
-            .map(Self)
-            .map_err(|error| error.to_string())
+    /// When something in it is not known, or has no form in Terraform.
+    pub fn write(state: &impl Serialize) -> Result<Self, StoredError> {
+        let value = to_value(state).map_err(StoredError::new)?;
+        match value.is_wholly_known() {
+            true => Ok(Self(value)),
+            false => Err(StoredError::new("a part of the state is not known")),
+        }
     }
 
     /// The text of an attribute, given by its dotted path; `None` when there is none.
     pub fn text(&self, dotted: &str) -> Option<&str> {
-        let found = dotted
-            .split('.')
-            .try_fold(&self.0, |value, name| value.get(name))?;
-        found.as_str()
+        self.0.at(dotted).as_str()
     }
 
     /// The state as JSON text.
     pub fn to_json_text(&self) -> String {
-        self.0.to_string()
+        // A state is wholly known, so it has a form.
+        json::write(&self.0).unwrap_or_default()
     }
 
     /// A state from JSON text.
     ///
     /// # Errors
     /// When it is no JSON.
-    pub fn from_json_text(text: &str) -> Result<Self, String> {
-        Self::from_bytes(text.as_bytes()).map_err(|error| error.to_string())
+    pub fn from_json_text(text: &str) -> Result<Self, StoredError> {
+        Self::from_bytes(text.as_bytes()).map_err(StoredError::new)
     }
 
-    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, serde_json::Error> {
-        serde_json::from_slice(bytes).map(Self)
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Result<Self, CodecError> {
+        json::parse(bytes).map(Self)
     }
 
-    pub(crate) fn json(&self) -> &Json {
+    pub(crate) fn value(&self) -> &Value {
         &self.0
+    }
+}
+
+/// What was stored, or is to be, and has another form than is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StoredError(String);
+
+impl StoredError {
+    fn new(why: impl std::fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+
+    pub(crate) fn foreign() -> Self {
+        Self("another provider wrote it".to_owned())
+    }
+}
+
+impl From<BridgeError> for StoredError {
+    fn from(error: BridgeError) -> Self {
+        Self::new(error)
+    }
+}
+
+impl From<StoredError> for String {
+    fn from(error: StoredError) -> Self {
+        error.0
+    }
+}
+
+/// For whom nothing better is known to say: the state is not what this version of the provider wrote.
+impl From<StoredError> for Diagnostics {
+    fn from(error: StoredError) -> Self {
+        Diagnostic::error(
+            "What Terraform stored cannot be read",
+            format!(
+                "It has another form than this version of the provider writes: {error}.\n\nIf a newer version of the provider wrote it, use that \
+                 version. If the state was edited by hand, restore it from its backup."
+            ),
+        )
+        .into()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bridge::Attr;
+    use crate::number::Number;
 
     #[test]
     fn what_is_left_comes_back_in_its_form() {
         let mut private = Private::new();
         assert!(private.to_bytes().is_empty());
-        private.set("members", &["a", "b"]);
-        private.set("at", &7_i64);
+        private.set("members", &["a", "b"]).unwrap();
+        private.set("at", &7_i64).unwrap();
+        // What cannot be kept says so, and takes nothing away.
+        assert!(private.set("at", &Attr::<i64>::Unknown).is_err());
         let mut back = Private::from_bytes(&private.to_bytes()).unwrap();
         assert_eq!(
             back.get::<Vec<String>>("members"),
@@ -146,5 +217,36 @@ mod tests {
         assert_eq!(all.len(), 2);
         assert!(state.read::<String>().is_err());
         assert!(RawState::from_json_text("{").is_err());
+    }
+
+    #[derive(Debug, PartialEq, Serialize, serde::Deserialize)]
+    struct Model {
+        name: Attr<String>,
+        size: Attr<Number>,
+        gone: Attr<bool>,
+        ratio: f64,
+    }
+
+    #[test]
+    fn a_model_in_a_state_is_its_values_and_an_unknown_is_refused() {
+        let model = |name| Model {
+            name,
+            size: Attr::Known("12345678901234567890123.5".parse().unwrap()),
+            gone: Attr::Null,
+            ratio: 0.1,
+        };
+        let state = RawState::write(&model(Attr::Known("x".to_owned()))).unwrap();
+        let text = r#"{"gone":null,"name":"x","ratio":0.1,"size":12345678901234567890123.5}"#;
+        assert_eq!(state.to_json_text(), text);
+        let back = RawState::from_json_text(text).unwrap();
+        assert_eq!(
+            (back.read().ok(), &back),
+            (Some(model(Attr::Known("x".to_owned()))), &state)
+        );
+        // What an old state does not have yet is null.
+        let old = RawState::from_json_text(r#"{"ratio": 1, "size": null}"#).unwrap();
+        assert!(old.read::<Model>().unwrap().name.is_null());
+        let refused = RawState::write(&model(Attr::Unknown)).unwrap_err();
+        assert_eq!(refused.to_string(), "a part of the state is not known");
     }
 }

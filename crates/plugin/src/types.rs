@@ -5,6 +5,9 @@ use std::fmt;
 
 use serde_json::Value as Json;
 
+use super::path::Step;
+use super::value::Value;
+
 /// How deep types and values may nest. Terraform's own configurations stay far below; hostile bytes do not.
 pub const DEEPEST: usize = 64;
 
@@ -120,6 +123,25 @@ impl Type {
     /// When the bytes are no JSON, or describe no type.
     pub fn from_json_bytes(bytes: &[u8]) -> Result<Self, TypeError> {
         Self::from_json(&serde_json::from_slice(bytes)?, 0)
+    }
+
+    /// Reads the JSON form from a value.
+    pub(crate) fn from_value(value: &Value) -> Result<Self, TypeError> {
+        Self::from_json(&serde_json::to_value(value)?, 0)
+    }
+
+    /// The type of the part that a step leads to; `None` where there is none.
+    pub(crate) fn part(&self, step: &Step) -> Option<&Self> {
+        match (self, step) {
+            (Self::List(element) | Self::Set(element) | Self::Map(element), _) => Some(element),
+            (Self::Object { attributes, .. }, Step::Attribute(name) | Step::Key(name)) => {
+                attributes.get(name)
+            }
+            (Self::Tuple(elements), Step::Index(index)) => {
+                elements.get(usize::try_from(*index).ok()?)
+            }
+            _ => None,
+        }
     }
 
     fn from_json(json: &Json, depth: usize) -> Result<Self, TypeError> {

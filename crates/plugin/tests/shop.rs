@@ -17,7 +17,7 @@ use tfplugin::value::Value;
 async fn server(directory: &std::path::Path) -> TestServer<shop::Shop> {
     let directory = Value::string(directory.display().to_string());
     let config = Value::map([("directory", directory)]);
-    TestServer::start(shop::Shop, config)
+    TestServer::start(shop::Shop, &config)
         .await
         .expect("it is configured")
 }

@@ -82,12 +82,10 @@ impl Action for DisableKeyAction {
         cx: &Context<Client>,
         config: DisableKeyConfig,
         events: &Events,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, Order::Disable, &config.said())
-            .await
-            .map_err(Unfinished::into_diagnostics)?;
+        check(cx, &key, Order::Disable, &config.said()).await?;
         carry_out(cx, &key, Order::Disable, events).await?;
         Ok(())
     }

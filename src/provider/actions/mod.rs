@@ -32,6 +32,7 @@ type Acknowledgement = Attr<Vec<Attr<WorkspaceName>>>;
 
 fn acknowledgement() -> Attribute {
     Attribute::string_set("acknowledged_workspace_ids")
+        .no_null_elements()
         .required()
         .format::<WorkspaceName>("Invalid workspace ID")
         .describe(

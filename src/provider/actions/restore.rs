@@ -105,7 +105,7 @@ impl Action for RestoreKeyAction {
         cx: &Context<Client>,
         config: RestoreKeyConfig,
         events: &Events,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         let client = cx.client();

@@ -119,12 +119,10 @@ impl Action for ScheduleKeyDeletionAction {
         cx: &Context<Client>,
         config: ScheduleKeyDeletionConfig,
         events: &Events,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, config.order(), &config.said())
-            .await
-            .map_err(Unfinished::into_diagnostics)?;
+        check(cx, &key, config.order(), &config.said()).await?;
         carry_out(cx, &key, config.order(), events).await?;
         Ok(())
     }

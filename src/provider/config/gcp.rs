@@ -61,6 +61,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
             "impersonate_service_account_delegates",
             Type::list(Type::String),
         )
+        .no_null_elements()
         .describe("The chain of service accounts from the caller to the one that is impersonated."),
         Attribute::string("universe_domain").describe(
             "Domain of the Google Cloud APIs. Default: environment variable `GOOGLE_UNIVERSE_DOMAIN`, then `googleapis.com`.",

@@ -63,7 +63,7 @@ pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
 
 /// The attribute `ignore_findings`.
 pub fn ignore_findings(whose: &str) -> Attribute {
-    Attribute::string_set("ignore_findings").quiet().format::<Silenced>("Not a finding that can be ignored").describe(format!(
+    Attribute::string_set("ignore_findings").no_null_elements().quiet().format::<Silenced>("Not a finding that can be ignored").describe(format!(
         "IDs of findings that the provider does not report for {whose}. Each message ends with the ID of its finding in \
          brackets; the guide on findings lists them all. A finding that makes an attach fail cannot be ignored."
     ))

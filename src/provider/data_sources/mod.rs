@@ -53,6 +53,7 @@ async fn account(cx: &Context<Client>) -> Result<&Account, Unfinished> {
 /// What several data sources are asked for: use cases, and accounts.
 fn use_cases() -> Attribute {
     Attribute::string_set("use_cases")
+        .no_null_elements()
         .required()
         .format::<UseCase>("Invalid use case")
         .not_empty(
@@ -64,6 +65,7 @@ fn use_cases() -> Attribute {
 
 fn account_ids() -> Attribute {
     Attribute::string_set("databricks_account_ids")
+        .no_null_elements()
         .optional_computed()
         .format::<AccountId>("Invalid Databricks account ID")
         .not_empty("No Databricks account", "Name at least one account, or leave the attribute out.")

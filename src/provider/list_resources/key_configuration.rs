@@ -10,7 +10,7 @@ use crate::provider::resources::key_configuration::{
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::deferral::Unfinished;
 use tfplugin::list_resource::{Found, ListResource, Listed};
 use tfplugin::schema::{Attribute, Name, Schema};
 
@@ -54,7 +54,7 @@ impl ListResource for KeyConfigurationList {
         cx: &Context<Client>,
         config: KeyConfigurationListConfig,
         found: &Found<KeyConfigurationModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let client = cx.client();
         let account = client.account().await?;
         let failed = |error| diagnose::account("The key configurations could not be read", &error);

@@ -10,7 +10,7 @@ use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::deferral::Unfinished;
 use tfplugin::list_resource::{Found, ListResource};
 use tfplugin::schema::{Attribute, Name, Problem, Schema};
 
@@ -70,14 +70,14 @@ impl ListResource for KeyPolicyList {
         cx: &Context<Client>,
         config: KeyPolicyListConfig,
         found: &Found<KeyPolicyModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         if let Attr::Known(ring) = &config.key_ring {
-            return list_of_ring(cx, ring, found).await;
+            return Ok(list_of_ring(cx, ring, found).await?);
         }
         if let Attr::Known(vault) = &config.vault_resource_id {
             let workspace = config.workspace_resource_id.known();
-            return list_of_vault(cx, vault, workspace, found).await;
+            return Ok(list_of_vault(cx, vault, workspace, found).await?);
         }
-        list(cx, config.region.known().map(String::as_str), found).await
+        Ok(list(cx, config.region.known().map(String::as_str), found).await?)
     }
 }

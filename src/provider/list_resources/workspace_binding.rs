@@ -11,6 +11,7 @@ use crate::provider::resources::workspace_binding::{
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
+use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, ListResource, Listed};
 use tfplugin::schema::{Attribute, Name, Schema};
@@ -52,9 +53,9 @@ impl ListResource for WorkspaceBindingList {
         cx: &Context<Client>,
         config: WorkspaceBindingListConfig,
         found: &Found<WorkspaceBindingModel>,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         if let Attr::Known(subscription) = &config.azure_subscription_id {
-            return on_azure(cx, subscription, found).await;
+            return Ok(on_azure(cx, subscription, found).await?);
         }
         let client = cx.client();
         let account = client.account().await?;

@@ -18,13 +18,41 @@ use self::write::ValueSerializer;
 use super::path::{Path, Step};
 use super::value::Value;
 
-/// The name by which the bridge recognises [`Attr`]; no other serde format is meant to see one.
+/// The names by which the bridge recognises what has no form in serde. Any other format sees through them: null is its null, a value is
+/// itself, and what is unknown has no form.
 const ATTR: &str = "$tfplugin::Attr";
-const NULL: &str = "Null";
-const UNKNOWN: &str = "Unknown";
-const KNOWN: &str = "Known";
+pub(crate) const UNKNOWN: &str = "$tfplugin::Unknown";
+pub(crate) const NUMBER: &str = "$tfplugin::Number";
+pub(crate) const VALUE: &str = "$tfplugin::Value";
+pub(crate) const DYNAMIC: &str = "$tfplugin::Dynamic";
+
+/// Stands under [`UNKNOWN`]: no other format has a form for it, and none may take it for a value.
+pub(crate) struct NoForm;
+
+impl Serialize for NoForm {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(ser::Error::custom(
+            "a value that is not known yet has no form here",
+        ))
+    }
+}
 
 /// An attribute that may be null, or not known before apply.
+///
+/// A part that is not known makes the whole unknown where the model has no place for it: `["a", (known after apply)]` is `Unknown` for an
+/// `Attr<Vec<String>>`, and known with an unknown element for an `Attr<Vec<Attr<String>>>`. Nothing is lost by that: what a resource
+/// leaves as it is goes back as it came.
+///
+/// In JSON and other formats, `Null` is their null and `Known` the value itself; `Unknown` has no form there.
+///
+/// ```
+/// use tfplugin::bridge::Attr;
+///
+/// let size: Attr<u32> = Some(7).into();
+/// assert_eq!(size.known(), Some(&7));
+/// assert_eq!(Attr::Null.or(7), size);
+/// assert_eq!(Attr::<u32>::Unknown.map(|size| size * 2), Attr::Unknown);
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attr<T> {
     /// No value.
@@ -93,9 +121,37 @@ impl<T> From<Option<T>> for Attr<T> {
 impl<T: Serialize> Serialize for Attr<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Null => serializer.serialize_unit_variant(ATTR, 0, NULL),
-            Self::Unknown => serializer.serialize_unit_variant(ATTR, 1, UNKNOWN),
-            Self::Known(value) => serializer.serialize_newtype_variant(ATTR, 2, KNOWN, value),
+            Self::Null => serializer.serialize_none(),
+            Self::Unknown => serializer.serialize_newtype_struct(UNKNOWN, &NoForm),
+            Self::Known(value) => value.serialize(serializer),
+        }
+    }
+}
+
+/// What is not null.
+struct Present<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for Present<T> {
+    type Value = Attr<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an attribute")
+    }
+
+    fn visit_newtype_struct<D: Deserializer<'de>>(self, inner: D) -> Result<Attr<T>, D::Error> {
+        T::deserialize(inner).map(Attr::Known)
+    }
+
+    /// The bridge says whether it is unknown, then gives the value, and says whether it failed because a part is unknown.
+    fn visit_seq<A: de::SeqAccess<'de>>(self, mut parts: A) -> Result<Attr<T>, A::Error> {
+        if parts.next_element::<bool>()? == Some(true) {
+            return Ok(Attr::Unknown);
+        }
+        match parts.next_element::<T>() {
+            Ok(Some(value)) => Ok(Attr::Known(value)),
+            Ok(None) => Ok(Attr::Null),
+            Err(_) if parts.next_element::<bool>()? == Some(true) => Ok(Attr::Unknown),
+            Err(error) => Err(error),
         }
     }
 }
@@ -111,18 +167,35 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Attr<T> {
                 f.write_str("an attribute")
             }
 
-            fn visit_enum<A: de::EnumAccess<'de>>(self, data: A) -> Result<Self::Value, A::Error> {
-                let (name, variant): (String, _) = data.variant()?;
-                match name.as_str() {
-                    KNOWN => de::VariantAccess::newtype_variant(variant).map(Attr::Known),
-                    UNKNOWN => Ok(Attr::Unknown),
-                    _ => Ok(Attr::Null),
-                }
+            fn visit_none<E: de::Error>(self) -> Result<Attr<T>, E> {
+                Ok(Attr::Null)
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Attr<T>, E> {
+                Ok(Attr::Null)
+            }
+
+            fn visit_some<D: Deserializer<'de>>(self, inner: D) -> Result<Attr<T>, D::Error> {
+                inner.deserialize_newtype_struct(ATTR, Present(PhantomData))
             }
         }
 
-        deserializer.deserialize_enum(ATTR, &[NULL, UNKNOWN, KNOWN], AttrVisitor(PhantomData))
+        deserializer.deserialize_option(AttrVisitor(PhantomData))
     }
+}
+
+/// Why a value does not fit: what the user gave can be to blame, or the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It is not known, and the model has no place for that.
+    Unknown,
+    /// It is null, and the model has no place for that.
+    Null,
+    /// It is a number beyond those of the model.
+    Number,
+    /// It is something else.
+    #[default]
+    Other,
 }
 
 /// A value that does not fit its model, and where.
@@ -132,6 +205,7 @@ pub struct BridgeError {
     pub path: Path,
     /// What is wrong there.
     pub message: String,
+    pub(crate) cause: Cause,
 }
 
 impl BridgeError {
@@ -139,6 +213,14 @@ impl BridgeError {
         Self {
             path: Path::root(),
             message: message.to_string(),
+            cause: Cause::Other,
+        }
+    }
+
+    fn because(cause: Cause, message: impl fmt::Display) -> Self {
+        Self {
+            cause,
+            ..Self::new(message)
         }
     }
 
@@ -185,7 +267,12 @@ pub fn from_value<T: DeserializeOwned>(value: &Value) -> Result<T, BridgeError> 
 /// # Errors
 /// When the model holds something that Terraform has no type for: a fault of the provider.
 pub fn to_value<T: Serialize>(model: &T) -> Result<Value, BridgeError> {
-    model.serialize(ValueSerializer)
+    model.serialize(ValueSerializer { like: None })
+}
+
+/// The same for a model that was read from `like`: a number that lost nothing but digits in an `f64` gets them back.
+pub(crate) fn to_value_like<T: Serialize>(model: &T, like: &Value) -> Result<Value, BridgeError> {
+    model.serialize(ValueSerializer { like: Some(like) })
 }
 
 #[cfg(test)]
@@ -248,7 +335,7 @@ mod tests {
             (
                 "days",
                 Value::Number(Number::from(-1_i64)),
-                "at days: `-1` is not a whole number in range",
+                "at days: `-1` is not a whole number from 0 to 4294967295",
             ),
             (
                 "inner",

@@ -5,25 +5,56 @@ use std::collections::BTreeMap;
 use serde::ser;
 use serde::{Serialize, Serializer};
 
-use super::{ATTR, BridgeError, UNKNOWN};
-use crate::number::Number;
+use super::{BridgeError, DYNAMIC, NUMBER, UNKNOWN};
+use crate::number::{Number, NumberError};
+use crate::types::Type;
 use crate::value::Value;
 
-pub(super) struct ValueSerializer;
+/// Writes a value; `like` is what the model was read from.
+#[derive(Clone, Copy)]
+pub(super) struct ValueSerializer<'a> {
+    pub(super) like: Option<&'a Value>,
+}
+
+impl<'a> ValueSerializer<'a> {
+    fn plain(self) -> Option<&'a Value> {
+        self.like.map(Value::undynamic)
+    }
+
+    fn inside(self, like: impl FnOnce(&'a Value) -> Option<&'a Value>) -> Self {
+        Self {
+            like: self.plain().and_then(like),
+        }
+    }
+
+    /// A number that went through a floating-point value: the digits that it had before, or the shortest ones.
+    fn number(
+        self,
+        shortest: Result<Number, NumberError>,
+        is_same: impl Fn(&Number) -> bool,
+    ) -> Result<Value, BridgeError> {
+        if let Some(Value::Number(before)) = self.plain()
+            && is_same(before)
+        {
+            return Ok(Value::Number(before.clone()));
+        }
+        shortest.map(Value::Number).map_err(BridgeError::new)
+    }
+}
 
 fn no_form<T>(what: &str) -> Result<T, BridgeError> {
     Err(BridgeError::new(format!("{what} has no form in Terraform")))
 }
 
-impl Serializer for ValueSerializer {
+impl<'a> Serializer for ValueSerializer<'a> {
     type Ok = Value;
     type Error = BridgeError;
-    type SerializeSeq = List;
-    type SerializeTuple = List;
-    type SerializeTupleStruct = List;
+    type SerializeSeq = List<'a>;
+    type SerializeTuple = List<'a>;
+    type SerializeTupleStruct = List<'a>;
     type SerializeTupleVariant = ser::Impossible<Value, BridgeError>;
-    type SerializeMap = Object;
-    type SerializeStruct = Object;
+    type SerializeMap = Object<'a>;
+    type SerializeStruct = Object<'a>;
     type SerializeStructVariant = ser::Impossible<Value, BridgeError>;
 
     fn serialize_bool(self, value: bool) -> Result<Value, BridgeError> {
@@ -53,13 +84,19 @@ impl Serializer for ValueSerializer {
     fn serialize_u64(self, value: u64) -> Result<Value, BridgeError> {
         Ok(Value::Number(Number::from(value)))
     }
+    fn serialize_i128(self, value: i128) -> Result<Value, BridgeError> {
+        Ok(Value::Number(Number::from(value)))
+    }
+    fn serialize_u128(self, value: u128) -> Result<Value, BridgeError> {
+        Ok(Value::Number(Number::from(value)))
+    }
     fn serialize_f32(self, value: f32) -> Result<Value, BridgeError> {
-        self.serialize_f64(value.into())
+        self.number(Number::shortest_f32(value), |before| {
+            before.to_f32() == value
+        })
     }
     fn serialize_f64(self, value: f64) -> Result<Value, BridgeError> {
-        Number::from_f64(value)
-            .map(Value::Number)
-            .map_err(BridgeError::new)
+        self.number(Number::shortest(value), |before| before.to_f64() == value)
     }
     fn serialize_char(self, value: char) -> Result<Value, BridgeError> {
         Ok(Value::String(value.to_string()))
@@ -84,45 +121,50 @@ impl Serializer for ValueSerializer {
     }
     fn serialize_unit_variant(
         self,
-        name: &'static str,
+        _: &'static str,
         _: u32,
         variant: &'static str,
     ) -> Result<Value, BridgeError> {
-        Ok(match (name, variant) {
-            (ATTR, UNKNOWN) => Value::unknown(),
-            (ATTR, _) => Value::Null,
-            (_, variant) => Value::String(variant.to_owned()),
-        })
+        Ok(Value::String(variant.to_owned()))
     }
     fn serialize_newtype_struct<T: ?Sized + Serialize>(
         self,
-        _: &'static str,
+        name: &'static str,
         value: &T,
     ) -> Result<Value, BridgeError> {
-        value.serialize(self)
+        match name {
+            UNKNOWN => Ok(Value::unknown()),
+            // Digits that no other number has come as a text.
+            NUMBER => match value.serialize(Self { like: None })? {
+                Value::String(text) => text.parse().map(Value::Number).map_err(BridgeError::new),
+                number => Ok(number),
+            },
+            _ => value.serialize(self),
+        }
     }
     fn serialize_newtype_variant<T: ?Sized + Serialize>(
         self,
-        name: &'static str,
+        _: &'static str,
         _: u32,
         _: &'static str,
-        value: &T,
+        _: &T,
     ) -> Result<Value, BridgeError> {
-        if name == ATTR {
-            value.serialize(self)
-        } else {
-            no_form("an enumeration with fields")
-        }
+        no_form("an enumeration with fields")
     }
-    fn serialize_seq(self, length: Option<usize>) -> Result<List, BridgeError> {
-        Ok(List(Vec::with_capacity(
-            length.unwrap_or_default().min(1024),
-        )))
+    fn serialize_seq(self, length: Option<usize>) -> Result<List<'a>, BridgeError> {
+        Ok(List {
+            elements: Vec::with_capacity(length.unwrap_or_default().min(1024)),
+            of: self,
+        })
     }
-    fn serialize_tuple(self, length: usize) -> Result<List, BridgeError> {
+    fn serialize_tuple(self, length: usize) -> Result<List<'a>, BridgeError> {
         self.serialize_seq(Some(length))
     }
-    fn serialize_tuple_struct(self, _: &'static str, length: usize) -> Result<List, BridgeError> {
+    fn serialize_tuple_struct(
+        self,
+        _: &'static str,
+        length: usize,
+    ) -> Result<List<'a>, BridgeError> {
         self.serialize_seq(Some(length))
     }
     fn serialize_tuple_variant(
@@ -134,14 +176,19 @@ impl Serializer for ValueSerializer {
     ) -> Result<Self::SerializeTupleVariant, BridgeError> {
         no_form("an enumeration with fields")
     }
-    fn serialize_map(self, _: Option<usize>) -> Result<Object, BridgeError> {
+    fn serialize_map(self, _: Option<usize>) -> Result<Object<'a>, BridgeError> {
         Ok(Object {
             entries: BTreeMap::new(),
             key: None,
+            of: self,
+            is_dynamic: false,
         })
     }
-    fn serialize_struct(self, _: &'static str, _: usize) -> Result<Object, BridgeError> {
-        self.serialize_map(None)
+    fn serialize_struct(self, name: &'static str, _: usize) -> Result<Object<'a>, BridgeError> {
+        Ok(Object {
+            is_dynamic: name == DYNAMIC,
+            ..self.serialize_map(None)?
+        })
     }
     fn serialize_struct_variant(
         self,
@@ -154,23 +201,28 @@ impl Serializer for ValueSerializer {
     }
 }
 
-pub(super) struct List(Vec<Value>);
+pub(super) struct List<'a> {
+    elements: Vec<Value>,
+    of: ValueSerializer<'a>,
+}
 
-impl ser::SerializeSeq for List {
+impl ser::SerializeSeq for List<'_> {
     type Ok = Value;
     type Error = BridgeError;
 
     fn serialize_element<T: ?Sized + Serialize>(&mut self, value: &T) -> Result<(), BridgeError> {
-        self.0.push(value.serialize(ValueSerializer)?);
+        let index = self.elements.len();
+        let inside = self.of.inside(|like| like.as_list().get(index));
+        self.elements.push(value.serialize(inside)?);
         Ok(())
     }
 
     fn end(self) -> Result<Value, BridgeError> {
-        Ok(Value::List(self.0))
+        Ok(Value::List(self.elements))
     }
 }
 
-impl ser::SerializeTuple for List {
+impl ser::SerializeTuple for List<'_> {
     type Ok = Value;
     type Error = BridgeError;
 
@@ -183,7 +235,7 @@ impl ser::SerializeTuple for List {
     }
 }
 
-impl ser::SerializeTupleStruct for List {
+impl ser::SerializeTupleStruct for List<'_> {
     type Ok = Value;
     type Error = BridgeError;
 
@@ -196,12 +248,43 @@ impl ser::SerializeTupleStruct for List {
     }
 }
 
-pub(super) struct Object {
+pub(super) struct Object<'a> {
     entries: BTreeMap<String, Value>,
     key: Option<String>,
+    of: ValueSerializer<'a>,
+    is_dynamic: bool,
 }
 
-impl ser::SerializeStruct for Object {
+impl Object<'_> {
+    fn put<T: ?Sized + Serialize>(&mut self, name: String, value: &T) -> Result<(), BridgeError> {
+        let inside = self
+            .of
+            .inside(|like| like.as_map().and_then(|before| before.get(&name)));
+        self.entries.insert(name, value.serialize(inside)?);
+        Ok(())
+    }
+
+    fn ended(mut self) -> Result<Value, BridgeError> {
+        // serde_json shows its numbers like this where another crate has turned on `arbitrary_precision`.
+        if let Some(number) = self.entries.remove("$serde_json::private::Number") {
+            let text = number.as_str().unwrap_or_default();
+            return text.parse().map(Value::Number).map_err(BridgeError::new);
+        }
+        match self.is_dynamic {
+            true => self.dynamic(),
+            false => Ok(Value::Map(self.entries)),
+        }
+    }
+
+    /// A value with the type that it carries.
+    fn dynamic(mut self) -> Result<Value, BridgeError> {
+        let mut part = |name: &str| self.entries.remove(name).unwrap_or(Value::Null);
+        let ty = Type::from_value(&part("type")).map_err(BridgeError::new)?;
+        Ok(Value::Dynamic(Box::new((ty, part("value")))))
+    }
+}
+
+impl ser::SerializeStruct for Object<'_> {
     type Ok = Value;
     type Error = BridgeError;
 
@@ -210,22 +293,20 @@ impl ser::SerializeStruct for Object {
         name: &'static str,
         value: &T,
     ) -> Result<(), BridgeError> {
-        self.entries
-            .insert(name.to_owned(), value.serialize(ValueSerializer)?);
-        Ok(())
+        self.put(name.to_owned(), value)
     }
 
     fn end(self) -> Result<Value, BridgeError> {
-        Ok(Value::Map(self.entries))
+        self.ended()
     }
 }
 
-impl ser::SerializeMap for Object {
+impl ser::SerializeMap for Object<'_> {
     type Ok = Value;
     type Error = BridgeError;
 
     fn serialize_key<T: ?Sized + Serialize>(&mut self, key: &T) -> Result<(), BridgeError> {
-        match key.serialize(ValueSerializer)? {
+        match key.serialize(ValueSerializer { like: None })? {
             Value::String(key) => {
                 self.key = Some(key);
                 Ok(())
@@ -239,11 +320,10 @@ impl ser::SerializeMap for Object {
             .key
             .take()
             .ok_or_else(|| BridgeError::new("a value without its key"))?;
-        self.entries.insert(key, value.serialize(ValueSerializer)?);
-        Ok(())
+        self.put(key, value)
     }
 
     fn end(self) -> Result<Value, BridgeError> {
-        Ok(Value::Map(self.entries))
+        self.ended()
     }
 }

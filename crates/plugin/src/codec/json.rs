@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::Value as Json;
+use serde_json::value::RawValue;
 
 use super::{CodecError, ErrorKind, mismatch};
 use crate::path::Step;
@@ -14,8 +14,7 @@ use crate::value::Value;
 /// # Errors
 /// When the bytes are no JSON, or no such value.
 pub fn decode(bytes: &[u8], ty: &Type) -> Result<Value, CodecError> {
-    let json: Json = serde_json::from_slice(bytes).map_err(ErrorKind::from)?;
-    from_json(&json, ty, Strangers::Refuse, 0)
+    typed(&parse(bytes)?, ty, Strangers::Refuse, 0)
 }
 
 /// Reads the state of an older provider: attributes that the type no longer has are dropped, those that it did not have yet
@@ -23,8 +22,96 @@ pub fn decode(bytes: &[u8], ty: &Type) -> Result<Value, CodecError> {
 ///
 /// # Errors
 /// When an attribute that the type has holds something else.
-pub fn decode_lenient(json: &Json, ty: &Type) -> Result<Value, CodecError> {
-    from_json(json, ty, Strangers::Drop, 0)
+pub fn decode_lenient(state: &Value, ty: &Type) -> Result<Value, CodecError> {
+    typed(state, ty, Strangers::Drop, 0)
+}
+
+/// Reads a value of no type: an array is a list, an object a map. Every digit of its numbers stays, whatever features of serde_json other
+/// crates have turned on.
+///
+/// # Errors
+/// When the bytes are no JSON, or hold a number beyond what Terraform can hold.
+pub fn parse(bytes: &[u8]) -> Result<Value, CodecError> {
+    let raw: &RawValue = serde_json::from_slice(bytes).map_err(ErrorKind::from)?;
+    untyped(raw, 0)
+}
+
+fn untyped(raw: &RawValue, depth: usize) -> Result<Value, CodecError> {
+    // A type within a value of any type nests as deep again.
+    if depth > 2 * DEEPEST {
+        return Err(ErrorKind::TooDeep.into());
+    }
+    let text = raw.get();
+    Ok(match text.as_bytes().first() {
+        Some(b'n') => Value::Null,
+        Some(b't') => Value::Bool(true),
+        Some(b'f') => Value::Bool(false),
+        Some(b'"') => Value::String(serde_json::from_str(text).map_err(ErrorKind::from)?),
+        Some(b'[') => {
+            let elements: Vec<&RawValue> = serde_json::from_str(text).map_err(ErrorKind::from)?;
+            let elements = elements.into_iter().map(|one| untyped(one, depth + 1));
+            Value::List(elements.collect::<Result<_, _>>()?)
+        }
+        Some(b'{') => {
+            let entries: BTreeMap<String, &RawValue> =
+                serde_json::from_str(text).map_err(ErrorKind::from)?;
+            let read = |(name, one)| Ok((name, untyped(one, depth + 1)?));
+            let entries = entries.into_iter().map(read);
+            Value::Map(entries.collect::<Result<_, CodecError>>()?)
+        }
+        _ => Value::Number(text.parse().map_err(ErrorKind::Number)?),
+    })
+}
+
+/// Writes a value of no type: what [`parse`] reads.
+///
+/// # Errors
+/// When the value holds an unknown, for which JSON has no form.
+pub fn write(value: &Value) -> Result<String, CodecError> {
+    let mut out = String::new();
+    write_value(&mut out, value)?;
+    Ok(out)
+}
+
+fn write_value(out: &mut String, value: &Value) -> Result<(), CodecError> {
+    let text = |text: &str| serde_json::to_string(text).map_err(ErrorKind::from);
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Unknown(_) => return Err(ErrorKind::Unknown.into()),
+        Value::Bool(value) => out.push_str(if *value { "true" } else { "false" }),
+        Value::Number(number) => out.push_str(&number.to_string()),
+        Value::String(value) => out.push_str(&text(value)?),
+        Value::List(elements) => {
+            out.push('[');
+            for (index, element) in elements.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                write_value(out, element)?;
+            }
+            out.push(']');
+        }
+        Value::Map(entries) => {
+            out.push('{');
+            for (index, (name, value)) in entries.iter().enumerate() {
+                if index > 0 {
+                    out.push(',');
+                }
+                out.push_str(&text(name)?);
+                out.push(':');
+                write_value(out, value)?;
+            }
+            out.push('}');
+        }
+        Value::Dynamic(inner) => {
+            out.push_str("{\"type\":");
+            out.push_str(&inner.0.to_json().to_string());
+            out.push_str(",\"value\":");
+            write_value(out, &inner.1)?;
+            out.push('}');
+        }
+    }
+    Ok(())
 }
 
 /// What to do with attributes that the type does not have.
@@ -34,19 +121,21 @@ enum Strangers {
     Drop,
 }
 
-fn name_of(json: &Json) -> &'static str {
-    match json {
-        Json::Null => "null",
-        Json::Bool(_) => "a boolean",
-        Json::Number(_) => "a number",
-        Json::String(_) => "text",
-        Json::Array(_) => "an array",
-        Json::Object(_) => "an object",
+fn name_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Unknown(_) => "an unknown",
+        Value::Bool(_) => "a boolean",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::List(_) => "an array",
+        Value::Map(_) => "an object",
+        Value::Dynamic(_) => "a value of any type",
     }
 }
 
-fn from_json(
-    json: &Json,
+fn typed(
+    value: &Value,
     ty: &Type,
     strangers: Strangers,
     depth: usize,
@@ -54,67 +143,54 @@ fn from_json(
     if depth > DEEPEST {
         return Err(ErrorKind::TooDeep.into());
     }
-    let index = |index: usize| Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
-    match (json, ty) {
-        (Json::Null, _) => Ok(Value::Null),
-        (Json::String(text), Type::String) => Ok(Value::String(text.clone())),
-        (Json::Bool(value), Type::Bool) => Ok(Value::Bool(*value)),
-        (Json::Number(number), Type::Number) => {
-            Ok(Value::Number(number.as_str().parse().map_err(|error| {
-                CodecError::from(ErrorKind::Number(error))
-            })?))
+    let at = |index: usize| Step::Index(i64::try_from(index).unwrap_or(i64::MAX));
+    match (value, ty) {
+        (Value::Null, _) => Ok(Value::Null),
+        (Value::String(_), Type::String)
+        | (Value::Bool(_), Type::Bool)
+        | (Value::Number(_), Type::Number) => Ok(value.clone()),
+        (Value::String(text), Type::Number) => {
+            Ok(Value::Number(text.parse().map_err(ErrorKind::Number)?))
         }
-        (Json::String(text), Type::Number) => {
-            Ok(Value::Number(text.parse().map_err(|error| {
-                CodecError::from(ErrorKind::Number(error))
-            })?))
-        }
-        (Json::Object(fields), Type::Dynamic) => {
+        (Value::Dynamic(_), Type::Dynamic) => Ok(value.clone()),
+        (Value::Dynamic(inner), ty) => typed(&inner.1, ty, strangers, depth + 1),
+        (Value::Map(fields), Type::Dynamic) => {
             let (Some(ty), Some(value)) = (fields.get("type"), fields.get("value")) else {
                 return Err(ErrorKind::Attributes(
                     "a value of any type needs `type` and `value`".to_owned(),
                 )
                 .into());
             };
-            let ty = Type::from_json_bytes(ty.to_string().as_bytes()).map_err(ErrorKind::from)?;
-            let value = from_json(value, &ty, strangers, depth + 1)?;
+            let ty = Type::from_value(ty).map_err(ErrorKind::from)?;
+            let value = typed(value, &ty, strangers, depth + 1)?;
             Ok(Value::Dynamic(Box::new((ty, value))))
         }
-        (Json::Array(elements), Type::List(element) | Type::Set(element)) => {
-            let elements = elements
-                .iter()
-                .enumerate()
-                .map(|(at, value)| {
-                    from_json(value, element, strangers, depth + 1)
-                        .map_err(|error| error.within(index(at)))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(Value::List(elements).canonical(ty))
+        (Value::List(elements), Type::List(element) | Type::Set(element)) => {
+            let read = |(index, value)| {
+                typed(value, element, strangers, depth + 1).map_err(|error| error.within(at(index)))
+            };
+            let elements = elements.iter().enumerate().map(read);
+            Ok(Value::List(elements.collect::<Result<_, _>>()?).canonical(ty))
         }
-        (Json::Array(elements), Type::Tuple(types)) if elements.len() == types.len() => {
-            let elements = elements
-                .iter()
-                .zip(types)
-                .enumerate()
-                .map(|(at, (value, ty))| {
-                    from_json(value, ty, strangers, depth + 1)
-                        .map_err(|error| error.within(index(at)))
-                })
-                .collect::<Result<Vec<_>, _>>()?;
-            Ok(Value::List(elements))
+        (Value::List(elements), Type::Tuple(types)) if elements.len() == types.len() => {
+            let read = |(index, (value, ty))| {
+                typed(value, ty, strangers, depth + 1).map_err(|error| error.within(at(index)))
+            };
+            let elements = elements.iter().zip(types).enumerate().map(read);
+            Ok(Value::List(elements.collect::<Result<_, _>>()?))
         }
-        (Json::Object(fields), Type::Map(element)) => {
+        (Value::Map(fields), Type::Map(element)) => {
             let entries = fields
                 .iter()
                 .map(|(key, value)| {
-                    let value = from_json(value, element, strangers, depth + 1)
+                    let value = typed(value, element, strangers, depth + 1)
                         .map_err(|error| error.within(Step::Key(key.clone())))?;
                     Ok((key.clone(), value))
                 })
                 .collect::<Result<BTreeMap<_, _>, CodecError>>()?;
             Ok(Value::Map(entries))
         }
-        (Json::Object(fields), Type::Object { attributes, .. }) => {
+        (Value::Map(fields), Type::Object { attributes, .. }) => {
             if strangers == Strangers::Refuse
                 && let Some(stranger) = fields.keys().find(|name| !attributes.contains_key(*name))
             {
@@ -123,15 +199,15 @@ fn from_json(
             let entries = attributes
                 .iter()
                 .map(|(name, ty)| {
-                    let json = fields.get(name).unwrap_or(&Json::Null);
-                    let value = from_json(json, ty, strangers, depth + 1)
+                    let value = fields.get(name).unwrap_or(&Value::Null);
+                    let value = typed(value, ty, strangers, depth + 1)
                         .map_err(|error| error.within(Step::Attribute(name.clone())))?;
                     Ok((name.clone(), value))
                 })
                 .collect::<Result<BTreeMap<_, _>, CodecError>>()?;
             Ok(Value::Map(entries))
         }
-        (json, ty) => Err(mismatch(ty, name_of(json))),
+        (value, ty) => Err(mismatch(ty, name_of(value))),
     }
 }
 
@@ -141,51 +217,5 @@ fn from_json(
 /// When the value is not of the type, or holds an unknown, for which JSON has no form.
 #[cfg(any(test, feature = "fuzzing"))]
 pub fn encode(value: &Value, ty: &Type) -> Result<Vec<u8>, CodecError> {
-    Ok(to_json(value, ty)?.to_string().into_bytes())
-}
-
-#[cfg(any(test, feature = "fuzzing"))]
-fn to_json(value: &Value, ty: &Type) -> Result<Json, CodecError> {
-    Ok(match (value, ty) {
-        (Value::Null, _) => Json::Null,
-        (Value::Unknown(_), _) => return Err(ErrorKind::Unknown.into()),
-        (Value::Bool(value), Type::Bool) => Json::Bool(*value),
-        (Value::Number(number), Type::Number) => {
-            Json::Number(serde_json::from_str(&number.to_string()).map_err(ErrorKind::from)?)
-        }
-        (Value::String(text), Type::String) => Json::String(text.clone()),
-        (Value::List(elements), Type::List(element) | Type::Set(element)) => elements
-            .iter()
-            .map(|value| to_json(value, element))
-            .collect::<Result<Json, _>>()?,
-        (Value::List(elements), Type::Tuple(types)) if elements.len() == types.len() => elements
-            .iter()
-            .zip(types)
-            .map(|(value, ty)| to_json(value, ty))
-            .collect::<Result<Json, _>>()?,
-        (Value::Map(entries), Type::Map(element)) => Json::Object(
-            entries
-                .iter()
-                .map(|(key, value)| Ok((key.clone(), to_json(value, element)?)))
-                .collect::<Result<_, CodecError>>()?,
-        ),
-        (Value::Map(entries), Type::Object { attributes, .. }) => Json::Object(
-            attributes
-                .iter()
-                .map(|(name, ty)| {
-                    Ok((
-                        name.clone(),
-                        to_json(entries.get(name).unwrap_or(&Value::Null), ty)?,
-                    ))
-                })
-                .collect::<Result<_, CodecError>>()?,
-        ),
-        (Value::Dynamic(inner), Type::Dynamic) => {
-            let mut fields = serde_json::Map::new();
-            fields.insert("type".to_owned(), inner.0.to_json());
-            fields.insert("value".to_owned(), to_json(&inner.1, &inner.0)?);
-            Json::Object(fields)
-        }
-        (value, ty) => return Err(mismatch(ty, value.to_string())),
-    })
+    Ok(write(&typed(value, ty, Strangers::Refuse, 0)?)?.into_bytes())
 }

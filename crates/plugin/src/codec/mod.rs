@@ -75,8 +75,7 @@ pub enum ErrorKind {
     #[error("not JSON: {0}")]
     Json(#[from] serde_json::Error),
     /// An unknown value where there can be none.
-    #[cfg(any(test, feature = "fuzzing"))]
-    #[error("an unknown value cannot be written here")]
+    #[error("a value that is not known yet has no form here")]
     Unknown,
     /// Neither msgpack nor JSON.
     #[error("the message carries no value")]

@@ -1,18 +1,19 @@
 //! The life that all resources share: everything that Terraform demands of each of them.
 
-use super::{Change, Plan, Progress, Resource, Source};
+use super::fit;
+use super::{Change, Import, Moved, Plan, Progress, Resource, Source};
 use crate::boxed::Boxed;
-use crate::bridge::{BridgeError, from_value, to_value};
+use crate::bridge::{BridgeError, from_value, to_value_like};
 use crate::codec::json::decode_lenient;
 use crate::conformity::{plan_violations, state_violations};
-use crate::context::Context;
+use crate::context::{Context, Left};
 use crate::deferral::{Reason, Unfinished};
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::Path;
-use crate::planning::{differs_quietly, propose, replacements};
+use crate::planning::{differs_quietly, propose, replacements, spelled_as};
 use crate::schema::Described;
 use crate::stored::{Private, RawState};
-use crate::typed::{misfit, validated};
+use crate::typed::{misfit, validated, without_form};
 use crate::value::Value;
 
 /// The answer to a move from a type that cannot be taken over.
@@ -29,20 +30,36 @@ pub(crate) struct Planned {
     pub(crate) state: Value,
     pub(crate) replace: Vec<Path>,
     pub(crate) private: Private,
+    pub(crate) identity: Option<Value>,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) deferred: Option<Reason>,
 }
 
-/// The answer to an apply, a read or an import: the state as it now is; null when the object is not there.
+/// What is planned without asking the resource: what the configuration says.
+fn plan_as_written(schema: &Described, config: &Value, prior: &Value) -> (Value, Vec<Path>) {
+    if config.is_null() {
+        return (Value::Null, Vec::new());
+    }
+    let before = (!prior.is_null()).then_some(prior);
+    let proposed = propose(schema, config, before);
+    let replace = before.map(|before| replacements(schema, before, &proposed));
+    (proposed, replace.unwrap_or_default())
+}
+
+/// The answer to an apply, a read, an import or a move: the state as it now is; null when the object is not there.
 pub(crate) struct Outcome {
     pub(crate) state: Value,
     pub(crate) private: Private,
+    /// The identity that the operation gave the object.
+    pub(crate) identity: Option<Value>,
     pub(crate) diagnostics: Diagnostics,
     pub(crate) deferred: Option<Reason>,
 }
 
 /// A resource whose types are forgotten, as the server keeps it.
 pub(crate) trait Erased<C>: Send + Sync {
+    /// What the author has to repair.
+    fn problems(&self, schema: &Described) -> Vec<String>;
     fn validate(&self, schema: &Described, config: &Value) -> Diagnostics;
     /// Plans a creation, a change, or (configuration null) a destruction.
     fn plan<'a>(
@@ -69,13 +86,9 @@ pub(crate) trait Erased<C>: Send + Sync {
         &'a self,
         schema: &'a Described,
         cx: Context<C>,
-        id: &'a str,
+        import: &'a Import,
     ) -> Boxed<'a, Outcome>;
-    fn move_state(
-        &self,
-        schema: &Described,
-        source: &Source,
-    ) -> Result<(Value, Private), Diagnostics>;
+    fn move_state(&self, schema: &Described, source: &Source) -> Result<Outcome, Diagnostics>;
     fn written(&self, schema: &Described, state: &Value) -> Result<Value, Diagnostics>;
     fn upgrade(
         &self,
@@ -83,6 +96,7 @@ pub(crate) trait Erased<C>: Send + Sync {
         version: i64,
         state: RawState,
     ) -> Result<Value, Diagnostics>;
+    fn upgrade_identity(&self, version: i64, identity: RawState) -> Result<RawState, Diagnostics>;
 }
 
 pub(super) struct Typed<R>(pub(super) R);
@@ -129,10 +143,18 @@ impl<R: Resource> Typed<R> {
         from_value::<R::Model>(value).map_err(|error| unreadable_state(&self.0.name(), &error))
     }
 
-    fn write(schema: &Described, model: &R::Model) -> Result<Value, Diagnostics> {
-        to_value(model)
-            .map(|value| value.canonical(schema.ty()))
-            .map_err(|error| misfit(&error))
+    /// A model as a value, as Terraform may have it: `before` is what the model was made from, whose spellings, digits and types stay.
+    fn write(schema: &Described, model: &R::Model, before: &Value) -> Result<Value, Diagnostics> {
+        let value = to_value_like(model, before).map_err(|error| without_form(&error))?;
+        let value = value.restored(before).canonical(schema.ty());
+        let value = match schema.respells {
+            true => spelled_as(schema, value, before).canonical(schema.ty()),
+            false => value,
+        };
+        Ok(match schema.hides {
+            true => schema.without_write_only(value),
+            false => value,
+        })
     }
 
     async fn try_plan(
@@ -142,7 +164,8 @@ impl<R: Resource> Typed<R> {
         config: &Value,
         prior: &Value,
     ) -> Result<(Value, Vec<Path>), Unfinished> {
-        let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
+        let read =
+            |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(schema, &error));
         if config.is_null() {
             self.0.plan_destroy(cx, &self.read_state(prior)?).await?;
             return Ok((Value::Null, Vec::new()));
@@ -164,7 +187,7 @@ impl<R: Resource> Typed<R> {
             replace: Vec::new(),
         };
         self.0.plan(cx, &change, &mut plan).await?;
-        let planned = Self::write(schema, &plan.model)?.with_refinements_of(&proposed);
+        let planned = Self::write(schema, &plan.model, &proposed)?;
         let violations = plan_violations(schema, config, before, &planned);
         if !violations.is_empty() {
             return Err(differences(&self.0.name(), "The plan", &violations).into());
@@ -183,8 +206,9 @@ impl<R: Resource> Typed<R> {
         prior: &Value,
         planned: &Value,
         progress: &Progress<R::Model>,
-    ) -> Result<Value, Diagnostics> {
-        let read = |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(&error));
+    ) -> Result<Value, Unfinished> {
+        let read =
+            |value: &Value| from_value::<R::Model>(value).map_err(|error| misfit(schema, &error));
         if planned.is_null() {
             self.0.delete(cx, self.read_state(prior)?).await?;
             return Ok(Value::Null);
@@ -199,11 +223,17 @@ impl<R: Resource> Typed<R> {
                 .update(cx, self.read_state(prior)?, read(planned)?, progress)
                 .await?
         };
-        Self::write(schema, &model)
+        Ok(Self::write(schema, &model, planned)?)
     }
 }
 
 impl<R: Resource> Erased<R::Client> for Typed<R> {
+    fn problems(&self, schema: &Described) -> Vec<String> {
+        let mut problems = self.0.upgrades().problems(schema.version);
+        problems.extend(fit::misfit::<R::Model>(schema));
+        problems
+    }
+
     fn validate(&self, schema: &Described, config: &Value) -> Diagnostics {
         validated(schema, config, |model| self.0.validate(model))
     }
@@ -217,35 +247,7 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
     ) -> Boxed<'a, Planned> {
         Box::pin(async move {
             let result = self.try_plan(schema, &cx, config, prior).await;
-            let (mut diagnostics, private) = cx.finish();
-            let mut deferred = None;
-            let (state, replace) = result.unwrap_or_else(|unfinished| {
-                let (reasons, later) = unfinished.into_parts();
-                diagnostics.extend(reasons);
-                deferred = later;
-                // Without an error, Terraform goes on with what the configuration says.
-                if deferred.is_some() && !diagnostics.has_errors() {
-                    let before = (!prior.is_null()).then_some(prior);
-                    let proposed = match config {
-                        Value::Null => Value::Null,
-                        config => propose(schema, config, before),
-                    };
-                    let replace = before
-                        .filter(|_| !proposed.is_null())
-                        .map(|before| replacements(schema, before, &proposed))
-                        .unwrap_or_default();
-                    (proposed, replace)
-                } else {
-                    (prior.clone(), Vec::new())
-                }
-            });
-            Planned {
-                state,
-                replace,
-                private,
-                diagnostics,
-                deferred,
-            }
+            planned(schema, cx.finish(), result, config, prior)
         })
     }
 
@@ -259,30 +261,25 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
         Box::pin(async move {
             let progress = Progress::new();
             let result = self.try_apply(schema, &cx, prior, planned, &progress).await;
-            let (mut diagnostics, private) = cx.finish();
+            let mut left = cx.finish();
             let state = match result {
                 Ok(state) => {
                     if !planned.is_null() {
                         let violations = state_violations(schema, planned, &state);
                         if !violations.is_empty() {
-                            diagnostics.push(differences(
-                                &self.0.name(),
-                                "The new state",
-                                &violations,
-                            ));
+                            let broken = differences(&self.0.name(), "The new state", &violations);
+                            left.diagnostics.push(broken);
                         }
                     }
                     state
                 }
-                Err(errors) => {
-                    diagnostics.extend(errors);
-                    match progress
-                        .into_saved()
-                        .map(|model| Self::write(schema, &model))
-                    {
+                Err(unfinished) => {
+                    left.diagnostics.extend(unfinished.into_diagnostics());
+                    let saved = progress.into_saved();
+                    match saved.map(|model| Self::write(schema, &model, planned)) {
                         Some(Ok(saved)) => saved,
                         Some(Err(errors)) => {
-                            diagnostics.extend(errors);
+                            left.diagnostics.extend(errors);
                             prior.clone()
                         }
                         None => prior.clone(),
@@ -291,8 +288,9 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
             };
             Outcome {
                 state: without_unknowns(state),
-                private,
-                diagnostics,
+                private: left.private,
+                identity: left.identity,
+                diagnostics: left.diagnostics,
                 deferred: None,
             }
         })
@@ -310,23 +308,10 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
                 Err(errors) => Err(errors.into()),
             };
             let result = result.and_then(|model| match model {
-                Some(model) => Ok(Self::write(schema, &model)?),
+                Some(model) => Ok(Self::write(schema, &model, state)?),
                 None => Ok(Value::Null),
             });
-            let (mut diagnostics, private) = cx.finish();
-            let mut deferred = None;
-            let state = result.unwrap_or_else(|unfinished: Unfinished| {
-                let (reasons, later) = unfinished.into_parts();
-                diagnostics.extend(reasons);
-                deferred = later;
-                state.clone()
-            });
-            Outcome {
-                state,
-                private,
-                diagnostics,
-                deferred,
-            }
+            outcome(cx.finish(), result, state)
         })
     }
 
@@ -334,43 +319,37 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
         &'a self,
         schema: &'a Described,
         cx: Context<R::Client>,
-        id: &'a str,
+        import: &'a Import,
     ) -> Boxed<'a, Outcome> {
         Box::pin(async move {
-            let result = self
-                .0
-                .import_state(&cx, id)
-                .await
-                .and_then(|model| Self::write(schema, &model));
-            let (mut diagnostics, private) = cx.finish();
-            let state = result.unwrap_or_else(|errors| {
-                diagnostics.extend(errors);
-                Value::Null
-            });
-            Outcome {
-                state,
-                private,
-                diagnostics,
-                deferred: None,
-            }
+            let result = self.0.import_state(&cx, import).await;
+            let result = result.and_then(|model| Ok(Self::write(schema, &model, &Value::Null)?));
+            outcome(cx.finish(), result, &Value::Null)
         })
     }
 
-    fn move_state(
-        &self,
-        schema: &Described,
-        source: &Source,
-    ) -> Result<(Value, Private), Diagnostics> {
-        let (model, private) = self
+    fn move_state(&self, schema: &Described, source: &Source) -> Result<Outcome, Diagnostics> {
+        let Moved {
+            model,
+            private,
+            identity,
+            warnings,
+        } = self
             .0
-            .move_state(source)
-            .unwrap_or_else(|| Err(cannot_move(&self.0.name(), source)))?;
-        Ok((Self::write(schema, &model)?, private))
+            .move_state(source)?
+            .ok_or_else(|| cannot_move(&self.0.name(), source))?;
+        Ok(Outcome {
+            state: Self::write(schema, &model, &Value::Null)?,
+            private,
+            identity,
+            diagnostics: warnings,
+            deferred: None,
+        })
     }
 
     fn written(&self, schema: &Described, state: &Value) -> Result<Value, Diagnostics> {
-        let model = from_value::<R::Model>(state).map_err(|error| misfit(&error))?;
-        Self::write(schema, &self.0.written(model))
+        let model = from_value::<R::Model>(state).map_err(|error| misfit(schema, &error))?;
+        Self::write(schema, &self.0.written(model), state)
     }
 
     fn upgrade(
@@ -379,8 +358,11 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
         version: i64,
         state: RawState,
     ) -> Result<Value, Diagnostics> {
-        let state = self.0.upgrade(version, schema.version, state)?;
-        decode_lenient(state.json(), schema.ty()).map_err(|error| {
+        let current = schema.version;
+        let upgraded = self.0.upgrades().upgraded(version, current, state);
+        let state =
+            upgraded.unwrap_or_else(|| Err(other_version(&self.0.name(), version, current)))?;
+        let state = decode_lenient(state.value(), schema.ty()).map_err(|error| {
             Diagnostic::error(
                 format!("The state of {} cannot be read", self.0.name()),
                 format!(
@@ -388,7 +370,69 @@ impl<R: Resource> Erased<R::Client> for Typed<R> {
                      from its backup; otherwise import the object again."
                 ),
             )
-            .into()
-        })
+        })?;
+        Ok(schema.without_write_only(state))
+    }
+
+    fn upgrade_identity(&self, version: i64, identity: RawState) -> Result<RawState, Diagnostics> {
+        self.0.upgrade_identity(version, identity)
+    }
+}
+
+/// A state of a version from which no step leads on.
+fn other_version(name: &str, version: i64, current: i64) -> Diagnostics {
+    Diagnostic::error(
+        format!("The state of {name} is of another version"),
+        format!(
+            "It was written in version {version} of its form, this provider knows version {current}. Use the provider \
+             version that wrote it, or a newer one than this."
+        ),
+    )
+    .into()
+}
+
+/// The answer of a plan: without a result, and without an error, Terraform goes on with what the configuration says.
+pub(crate) fn planned(
+    schema: &Described,
+    mut left: Left,
+    result: Result<(Value, Vec<Path>), Unfinished>,
+    config: &Value,
+    prior: &Value,
+) -> Planned {
+    let mut deferred = None;
+    let (state, replace) = result.unwrap_or_else(|unfinished| {
+        deferred = left.unfinished(unfinished);
+        match deferred.is_some() && !left.diagnostics.has_errors() {
+            true => plan_as_written(schema, config, prior),
+            false => (prior.clone(), Vec::new()),
+        }
+    });
+    Planned {
+        state,
+        replace,
+        private: left.private,
+        identity: left.identity,
+        diagnostics: left.diagnostics,
+        deferred,
+    }
+}
+
+/// The answer of an operation that leaves the state as it was when it has no result.
+pub(crate) fn outcome(
+    mut left: Left,
+    result: Result<Value, Unfinished>,
+    before: &Value,
+) -> Outcome {
+    let mut deferred = None;
+    let state = result.unwrap_or_else(|unfinished| {
+        deferred = left.unfinished(unfinished);
+        before.clone()
+    });
+    Outcome {
+        state,
+        private: left.private,
+        identity: left.identity,
+        diagnostics: left.diagnostics,
+        deferred,
     }
 }

@@ -1,6 +1,10 @@
 //! What a managed resource implements, and the generic life of one: everything that Terraform demands of each of them.
 
 mod erased;
+mod fit;
+mod import;
+mod moved;
+mod upgrade;
 
 use std::future::Future;
 use std::sync::{Mutex, PoisonError};
@@ -8,14 +12,20 @@ use std::sync::{Mutex, PoisonError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use self::erased::{Erased, Typed};
+pub(crate) use self::erased::{Erased, outcome, planned};
+pub use self::import::Import;
+pub(crate) use self::import::in_text;
+pub use self::moved::{Moved, Source};
+pub use self::upgrade::Upgrades;
+
+use self::erased::Typed;
 use super::context::Context;
 use super::deferral::Unfinished;
 use super::diagnostics::{Diagnostic, Diagnostics};
 use super::identity::Identity;
 use super::path::Path;
 use super::schema::{Described, Name, Schema};
-use super::stored::{Private, RawState};
+use super::stored::RawState;
 
 /// A change that is being planned.
 #[derive(Debug)]
@@ -106,45 +116,57 @@ pub trait Resource: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Makes the object.
+    /// Makes the object. What the plan leaves unknown has to be known in what comes back. The values of write-only attributes are in
+    /// [`Context::config`].
     fn create(
         &self,
         cx: &Context<Self::Client>,
         plan: Self::Model,
         progress: &Progress<Self::Model>,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Self::Model, Unfinished>> + Send;
 
-    /// Looks at the object; `None` when it is gone.
+    /// Looks at the object; `None` when it is gone. Without it, an object is always what its state says.
     fn read(
         &self,
         cx: &Context<Self::Client>,
         state: Self::Model,
-    ) -> impl Future<Output = Result<Option<Self::Model>, Unfinished>> + Send;
+    ) -> impl Future<Output = Result<Option<Self::Model>, Unfinished>> + Send {
+        let _ = cx;
+        async { Ok(Some(state)) }
+    }
 
-    /// Changes the object in place.
+    /// Changes the object in place. A resource whose every attribute [replaces](crate::schema::Attribute::replaces) the object needs none.
     fn update(
         &self,
         cx: &Context<Self::Client>,
         prior: Self::Model,
         plan: Self::Model,
         progress: &Progress<Self::Model>,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<Self::Model, Unfinished>> + Send {
+        let _ = (cx, prior, plan, progress);
+        let name = self.name();
+        async move {
+            Err(Diagnostic::bug(format!(
+                "{name} does not say how it is changed in place, and one of its attributes was changed that does not replace it."
+            ))
+            .into())
+        }
+    }
 
     /// Removes the object.
     fn delete(
         &self,
         cx: &Context<Self::Client>,
         state: Self::Model,
-    ) -> impl Future<Output = Result<(), Diagnostics>> + Send;
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send;
 
-    /// A first state from the id that the user gave, or from the texts of an identity, joined by commas; Terraform reads the object
-    /// afterwards.
+    /// A first state from the ID or the identity that the user gave; Terraform reads the object afterwards.
     fn import_state(
         &self,
         cx: &Context<Self::Client>,
-        id: &str,
-    ) -> impl Future<Output = Result<Self::Model, Diagnostics>> + Send {
-        let _ = (cx, id);
+        import: &Import,
+    ) -> impl Future<Output = Result<Self::Model, Unfinished>> + Send {
+        let _ = (cx, import);
         let name = self.name();
         async move {
             Err(Diagnostic::error(
@@ -155,12 +177,15 @@ pub trait Resource: Send + Sync + 'static {
         }
     }
 
-    /// A first state from the state of another provider's resource (`moved`, Terraform 1.8), and private data for the read that
+    /// A first state from the state of a resource of another type or provider (`moved`, Terraform 1.8), with private data for the read that
     /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
     /// nothing can be looked up here.
-    fn move_state(&self, source: &Source) -> Option<Result<(Self::Model, Private), Diagnostics>> {
+    ///
+    /// # Errors
+    /// When this object cannot be taken over.
+    fn move_state(&self, source: &Source) -> Result<Option<Moved<Self::Model>>, Diagnostics> {
         let _ = source;
-        None
+        Ok(None)
     }
 
     /// What of a state a person would write, for a configuration that Terraform generates (Terraform 1.14). What the provider gives by itself
@@ -169,62 +194,19 @@ pub trait Resource: Send + Sync + 'static {
         state
     }
 
-    /// A state of an older version in the form of the current one, which `current` is.
+    /// The steps from the states of older versions to the current one; a schema of version 0 needs none.
+    #[doc(alias = "UpgradeState")]
+    fn upgrades(&self) -> Upgrades {
+        Upgrades::new()
+    }
+
+    /// An identity of an older version in the form of the current one.
     ///
     /// # Errors
     /// When it cannot be brought into that form.
-    fn upgrade(
-        &self,
-        version: i64,
-        current: i64,
-        state: RawState,
-    ) -> Result<RawState, Diagnostics> {
-        if version == current {
-            return Ok(state);
-        }
-        Err(Diagnostic::error(
-            format!("The state of {} is of another version", self.name()),
-            format!(
-                "It was written in version {version} of its form, this provider knows version {current}. Use the provider \
-                 version that wrote it, or a newer one than this."
-            ),
-        )
-        .into())
-    }
-}
-
-/// A resource of another provider whose object is to be taken over.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Source {
-    /// The provider's address: `registry.terraform.io/hashicorp/aws`.
-    pub provider: String,
-    /// The type's name.
-    pub type_name: String,
-    /// Its state, in that type's own form.
-    pub state: RawState,
-}
-
-impl Source {
-    /// A state of another provider's resource.
-    pub fn new(provider: impl Into<String>, type_name: impl Into<String>, state: RawState) -> Self {
-        Self {
-            provider: provider.into(),
-            type_name: type_name.into(),
-            state,
-        }
-    }
-
-    /// Whether it is a resource of this provider, whichever registry serves it. An address may lack its host and namespace: some
-    /// versions of OpenTofu pass the bare name.
-    pub fn is_of(&self, namespace: &str, name: &str) -> bool {
-        let mut parts = self.provider.rsplit('/');
-        let is_named = parts.next() == Some(name);
-        // `-` stands for the namespace of a provider that was written without one.
-        let is_there = parts
-            .next()
-            .is_none_or(|own| own == namespace || own == "-");
-        is_named && is_there && parts.count() <= 1
+    fn upgrade_identity(&self, version: i64, identity: RawState) -> Result<RawState, Diagnostics> {
+        let _ = version;
+        Ok(identity)
     }
 }
 
@@ -260,31 +242,5 @@ impl<C> Registered<C> {
     /// What tells one object from all others.
     pub fn identity(&self) -> &Identity {
         &self.identity
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Each row: an address, and whether it is that of hashicorp/aws.
-    #[test]
-    fn a_provider_is_known_by_any_form_of_its_address() {
-        for (provider, expected) in [
-            ("registry.terraform.io/hashicorp/aws", true),
-            ("registry.opentofu.org/hashicorp/aws", true),
-            ("registry.terraform.io/-/aws", true),
-            ("hashicorp/aws", true),
-            ("aws", true),
-            ("registry.terraform.io/somebody/aws", false),
-            ("somebody/aws", false),
-            ("hashicorp/awscc", false),
-            ("a/b/hashicorp/aws", false),
-            ("", false),
-        ] {
-            let state = RawState::from_json_text("null").unwrap();
-            let source = Source::new(provider, "", state);
-            assert_eq!(source.is_of("hashicorp", "aws"), expected, "{provider}");
-        }
     }
 }

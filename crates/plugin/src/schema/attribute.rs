@@ -115,6 +115,12 @@ pub struct Attribute {
     pub default: Option<Value>,
     /// When two spellings mean the same, the one in the state stays.
     pub same_meaning: Option<SameMeaning>,
+    /// The same for the elements of a list, a set or a map.
+    pub same_elements: Option<SameMeaning>,
+    /// Whether no element may be null.
+    pub no_nulls: bool,
+    /// The write-only attribute that a Terraform which has such should be given instead.
+    pub instead: Option<Name>,
     /// Offline checks.
     pub checks: Vec<Check>,
     /// For a block: how often it is written. `None` for an attribute.
@@ -136,6 +142,9 @@ impl Attribute {
             stable: false,
             default: None,
             same_meaning: None,
+            same_elements: None,
+            no_nulls: false,
+            instead: None,
             checks: Vec::new(),
             block: None,
         }
@@ -310,7 +319,24 @@ impl Attribute {
         self
     }
 
-    /// Which spellings mean the same.
+    /// The same for each element of a list, a set or a map.
+    #[must_use]
+    pub fn same_elements(mut self, same: SameMeaning) -> Self {
+        self.same_elements = Some(same);
+        self
+    }
+
+    /// The write-only attribute beside it that is better: a Terraform that has write-only attributes warns of this one.
+    #[doc(alias = "PreferWriteOnlyAttribute")]
+    #[must_use]
+    pub fn better_write_only(mut self, name: impl Into<Name>) -> Self {
+        self.instead = Some(name.into());
+        self
+    }
+
+    /// Which spellings mean the same: the one in the state stays, in a plan as in what a create, an update or a read gives back. The first
+    /// value is the older one.
+    #[doc(alias = "SemanticEquals")]
     #[must_use]
     pub fn same_meaning(mut self, same: SameMeaning) -> Self {
         self.same_meaning = Some(same);
@@ -350,6 +376,15 @@ impl Attribute {
         })
     }
 
+    /// No element of a list, a set or a map may be null. Otherwise null is an element like any other, where the model has a place for it:
+    /// `["a", null]` fits a `Vec<Option<String>>`, and is the user's mistake for a `Vec<String>`.
+    #[doc(alias = "NoNullValues")]
+    #[must_use]
+    pub fn no_null_elements(mut self) -> Self {
+        self.no_nulls = true;
+        self
+    }
+
     /// A list or set must not be empty.
     #[must_use]
     pub fn not_empty(self, summary: &'static str, detail: &'static str) -> Self {
@@ -381,6 +416,14 @@ impl Attribute {
             self.presence,
             Presence::Computed | Presence::OptionalComputed
         )
+    }
+
+    /// How it nests and what is in it, when it is a block.
+    pub(super) fn as_block(&self) -> Option<(Nesting, &[Attribute])> {
+        match &self.kind {
+            Kind::Nested(nesting, inner) if self.is_block() => Some((*nesting, inner)),
+            _ => None,
+        }
     }
 
     pub(super) fn to_proto(&self) -> tfplugin6::schema::Attribute {
@@ -425,21 +468,19 @@ impl Attribute {
     /// What is null and must not be, here and inside.
     fn missing(&self, value: &Value, path: &Path, found: &mut Diagnostics) {
         match (&self.kind, value) {
-            (_, Value::Null) if self.presence == Presence::Required => found.push(
+            (_, value) if value.is_null() && self.presence == Presence::Required => found.push(
                 Diagnostic::error(
                     "Missing required argument",
                     format!("The argument `{path}` is required, but its value is null. Set it, or remove what makes it null."),
                 )
                 .at(path.clone()),
             ),
-            (Kind::Value(Type::List(_) | Type::Set(_)), Value::List(elements)) if elements.iter().any(Value::is_null) => found
-                .push(
-                    Diagnostic::error(
-                        "Null value in a list",
-                        format!("An element of `{path}` is null. Remove it, for example with `compact(…)`."),
-                    )
-                    .at(path.clone()),
-                ),
+            (Kind::Value(_), value) if self.no_nulls => {
+                let of_map = value.as_map().into_iter().flat_map(std::collections::BTreeMap::values);
+                if value.as_list().iter().chain(of_map).any(Value::is_null) {
+                    found.push(null_element(path));
+                }
+            }
             (Kind::Nested(nesting, attributes), value) => each_object(*nesting, value, path, |object, path| {
                 missing_in(attributes, object, &path, found);
             }),
@@ -459,6 +500,106 @@ impl Attribute {
         if let Kind::Nested(nesting, attributes) = &self.kind {
             each_object(*nesting, value, path, |object, path| {
                 validate_all(attributes, object, &path, found)
+            });
+        }
+    }
+}
+
+/// An element that is null, and has no place.
+pub(crate) fn null_element(path: &Path) -> Diagnostic {
+    Diagnostic::error(
+        "Null value in a list",
+        format!("An element of `{path}` is null. Remove it, for example with `compact(…)`."),
+    )
+    .at(path.clone())
+}
+
+pub(super) fn without_write_only(attributes: &[Attribute], value: Value) -> Value {
+    let Value::Map(mut entries) = value else {
+        return value;
+    };
+    for attribute in attributes {
+        let Some(value) = entries.get_mut(&*attribute.name) else {
+            continue;
+        };
+        let Kind::Nested(nesting, inner) = &attribute.kind else {
+            if attribute.write_only {
+                *value = Value::Null;
+            }
+            continue;
+        };
+        if attribute.write_only {
+            *value = Value::Null;
+        } else if has_write_only(inner) {
+            let whole = std::mem::replace(value, Value::Null);
+            *value = match (nesting, whole) {
+                (Nesting::Single, whole) => without_write_only(inner, whole),
+                (_, Value::List(elements)) => {
+                    let elements = elements.into_iter();
+                    Value::List(elements.map(|one| without_write_only(inner, one)).collect())
+                }
+                (_, Value::Map(elements)) => {
+                    let one = |(key, one)| (key, without_write_only(inner, one));
+                    Value::Map(elements.into_iter().map(one).collect())
+                }
+                (_, whole) => whole,
+            };
+        }
+    }
+    Value::Map(entries)
+}
+
+pub(super) fn has_write_only(attributes: &[Attribute]) -> bool {
+    let is_hidden = |one: &Attribute| match &one.kind {
+        Kind::Nested(_, inner) => one.write_only || has_write_only(inner),
+        Kind::Value(_) => one.write_only,
+    };
+    attributes.iter().any(is_hidden)
+}
+
+pub(super) fn written_only(
+    attributes: &[Attribute],
+    value: &Value,
+    path: &Path,
+    found: &mut Vec<Path>,
+) {
+    for attribute in attributes {
+        let (value, path) = (value.get(&attribute.name), path.attribute(&attribute.name));
+        match &attribute.kind {
+            _ if attribute.write_only => {
+                if !value.is_null() {
+                    found.push(path);
+                }
+            }
+            Kind::Nested(nesting, inner) => each_object(*nesting, value, &path, |object, path| {
+                written_only(inner, object, &path, found);
+            }),
+            Kind::Value(_) => {}
+        }
+    }
+}
+
+pub(super) fn better_write_only(
+    attributes: &[Attribute],
+    value: &Value,
+    path: &Path,
+    found: &mut Diagnostics,
+) {
+    for attribute in attributes {
+        let (value, own) = (value.get(&attribute.name), path.attribute(&attribute.name));
+        if let (Some(better), false) = (&attribute.instead, value.is_null()) {
+            let warning = Diagnostic::warning(
+                "A write-only attribute is available",
+                format!(
+                    "`{own}` ends up in the plan and in the state. Use `{}` instead, which this Terraform keeps out of both.",
+                    path.attribute(better)
+                ),
+            );
+            found.push(warning.at(own.clone()));
+        }
+        if let Kind::Nested(nesting, inner) = &attribute.kind {
+            each_object(*nesting, value, &own, |object, path| {
+                better_write_only(inner, object, &path, found);
             });
         }
     }

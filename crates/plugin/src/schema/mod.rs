@@ -2,16 +2,19 @@
 //! planning and the documentation: they cannot drift apart.
 
 mod attribute;
+mod problems;
 
 use std::borrow::Cow;
 use std::fmt;
 
+pub(crate) use self::attribute::null_element;
 pub use self::attribute::{
     Attribute, Check, Kind, Nesting, Presence, Problem, SameMeaning, sentence,
 };
 use self::attribute::{missing_in, validate_all};
 use super::diagnostics::{Diagnostic, Diagnostics};
-use super::path::Path;
+use super::path::{Path, Step};
+use super::planning::has_spellings;
 use super::proto::tfplugin6;
 use super::types::Type;
 use super::value::Value;
@@ -111,6 +114,62 @@ impl Schema {
         found
     }
 
+    /// As much of a path as Terraform can find in a configuration; `None` for the whole.
+    pub(crate) fn shown_path(&self, path: &Path) -> Option<Path> {
+        let steps = path.steps();
+        let mut attributes = self.attributes.as_slice();
+        let mut end = 0;
+        while let Some(Step::Attribute(name)) = steps.get(end) {
+            end += 1;
+            let found = attributes.iter().find(|one| one.name == name.as_str());
+            let Some((nesting, inner)) = found.and_then(Attribute::as_block) else {
+                break;
+            };
+            attributes = inner;
+            match (nesting, steps.get(end)) {
+                (Nesting::Single, _) => {}
+                (Nesting::List, Some(Step::Index(_))) | (Nesting::Map, Some(Step::Key(_))) => {
+                    end += 1
+                }
+                _ => break,
+            }
+        }
+        let shown = steps.get(..end).unwrap_or_default();
+        (!shown.is_empty()).then(|| Path::of_steps(shown))
+    }
+
+    /// The values of write-only attributes taken out: they belong into no plan and no state.
+    pub(crate) fn without_write_only(&self, value: Value) -> Value {
+        attribute::without_write_only(&self.attributes, value)
+    }
+
+    /// The write-only attributes that have a value.
+    pub(crate) fn written_only(&self, config: &Value) -> Vec<Path> {
+        let mut found = Vec::new();
+        attribute::written_only(&self.attributes, config, &Path::root(), &mut found);
+        found
+    }
+
+    /// Warnings of attributes that have a write-only one beside them.
+    pub(crate) fn better_write_only(&self, config: &Value) -> Diagnostics {
+        let mut found = Diagnostics::new();
+        attribute::better_write_only(&self.attributes, config, &Path::root(), &mut found);
+        found
+    }
+
+    /// What the author has to repair. `is_resource`: whether it can have write-only attributes.
+    pub(crate) fn problems(&self, is_resource: bool) -> Vec<String> {
+        let mut problems = Vec::new();
+        let place = problems::Place::root(is_resource);
+        problems::of(&self.attributes, &Path::root(), place, &mut problems);
+        problems
+    }
+
+    /// Whether there is a write-only attribute, at whatever depth.
+    pub(crate) fn has_write_only(&self) -> bool {
+        attribute::has_write_only(&self.attributes)
+    }
+
     /// The message that Terraform asks for.
     pub(crate) fn to_proto(&self) -> tfplugin6::Schema {
         let block = tfplugin6::schema::Block {
@@ -132,12 +191,18 @@ impl Schema {
 pub(crate) struct Described {
     schema: Schema,
     ty: Type,
+    /// Whether an attribute has more than one spelling.
+    pub(crate) respells: bool,
+    /// Whether an attribute is write-only.
+    pub(crate) hides: bool,
 }
 
 impl From<Schema> for Described {
     fn from(schema: Schema) -> Self {
         Self {
             ty: schema.ty(),
+            respells: has_spellings(&schema.attributes),
+            hides: schema.has_write_only(),
             schema,
         }
     }

@@ -1,11 +1,12 @@
 //! Actions: checked, planned, and done with a line for every step.
 
 use super::{Inner, deferred, undecodable};
-use crate::action::Events;
+use crate::action::{Events, planned};
 use crate::codec;
+use crate::context::Given;
 use crate::diagnostics::Diagnostics;
 use crate::proto::tfplugin6 as pb;
-use crate::provider::Provider;
+use crate::provider::{Capabilities, Provider};
 use pb::invoke_action::Event;
 use pb::invoke_action::event::{Completed, Progress, Type};
 
@@ -34,7 +35,10 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_action_config::Response {
-            diagnostics: action.erased.validate(&action.schema, &config).to_proto(),
+            diagnostics: action
+                .erased
+                .validate(&action.schema, &config)
+                .to_proto_in(&action.schema),
         })
     }
 
@@ -45,9 +49,17 @@ impl<P: Provider> Inner<P> {
         let action = self.action(&request.action_type)?;
         let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        let planned = action.erased.plan(self.context(&[])?, &config).await;
+        let given = Given {
+            config: Some(config.clone()),
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            ..Given::default()
+        };
+        let planned = match self.context(given) {
+            Ok(cx) => action.erased.plan(&action.schema, cx, &config).await,
+            Err(none) => planned(none.0, Err(none.1)),
+        };
         Ok(pb::plan_action::Response {
-            diagnostics: planned.diagnostics.to_proto(),
+            diagnostics: planned.diagnostics.to_proto_in(&action.schema),
             deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
         })
     }
@@ -70,7 +82,11 @@ impl<P: Provider> Inner<P> {
         let action = self.action(&request.action_type)?;
         let config = codec::decode_optional(request.config.as_ref(), action.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
-        let cx = self.context(&[])?;
+        let cx = self.ready(Given {
+            config: Some(config.clone()),
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            ..Given::default()
+        })?;
         Ok(action
             .erased
             .invoke(&action.schema, cx, &config, events)

@@ -2,9 +2,11 @@
 
 use super::{Inner, deferred, undecodable, unwritable};
 use crate::codec;
+use crate::context::Given;
+use crate::data_source::read;
 use crate::diagnostics::Diagnostics;
 use crate::proto::tfplugin6 as pb;
-use crate::provider::Provider;
+use crate::provider::{Capabilities, Provider};
 use crate::value::Value;
 
 impl<P: Provider> Inner<P> {
@@ -16,7 +18,10 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), source.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_data_resource_config::Response {
-            diagnostics: source.erased.validate(&source.schema, &config).to_proto(),
+            diagnostics: source
+                .erased
+                .validate(&source.schema, &config)
+                .to_proto_in(&source.schema),
         })
     }
 
@@ -28,8 +33,16 @@ impl<P: Provider> Inner<P> {
         let ty = source.schema.ty();
         let config = codec::decode_optional(request.config.as_ref(), ty)
             .map_err(|error| undecodable("a configuration", &error))?;
-        let cx = self.context(&[])?;
-        let outcome = source.erased.read(&source.schema, cx, &config).await;
+        let given = Given {
+            config: Some(config.clone()),
+            meta: self.meta(request.provider_meta.as_ref())?,
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            ..Given::default()
+        };
+        let outcome = match self.context(given) {
+            Ok(cx) => source.erased.read(&source.schema, cx, &config).await,
+            Err(none) => read(none.0, Err(none.1)),
+        };
         let deferred = deferred(outcome.deferred, request.client_capabilities.as_ref());
         if deferred.is_some() {
             // What it will say is for a later run; why it cannot be said now is in the reason.
@@ -45,7 +58,7 @@ impl<P: Provider> Inner<P> {
             codec::encode(&outcome.value, ty).map_err(|error| unwritable("The data", &error))?;
         Ok(pb::read_data_source::Response {
             state: Some(state),
-            diagnostics: outcome.diagnostics.to_proto(),
+            diagnostics: outcome.diagnostics.to_proto_in(&source.schema),
             deferred,
         })
     }

@@ -4,9 +4,12 @@ use std::time::SystemTime;
 
 use super::{Inner, deferred, undecodable, unwritable};
 use crate::codec;
+use crate::context::Given;
 use crate::diagnostics::Diagnostics;
+use crate::ephemeral::opened;
 use crate::proto::tfplugin6 as pb;
-use crate::provider::Provider;
+use crate::provider::{Capabilities, Provider};
+use crate::stored::Private;
 
 fn timestamp(at: SystemTime) -> prost_types::Timestamp {
     prost_types::Timestamp::from(at)
@@ -22,7 +25,7 @@ impl<P: Provider> Inner<P> {
             .map_err(|error| undecodable("a configuration", &error))?;
         let found = resource.erased.validate(&resource.schema, &config);
         Ok(pb::validate_ephemeral_resource_config::Response {
-            diagnostics: found.to_proto(),
+            diagnostics: found.to_proto_in(&resource.schema),
         })
     }
 
@@ -34,14 +37,21 @@ impl<P: Provider> Inner<P> {
         let ty = resource.schema.ty();
         let config = codec::decode_optional(request.config.as_ref(), ty)
             .map_err(|error| undecodable("a configuration", &error))?;
-        let cx = self.context(&[])?;
-        let opened = resource.erased.open(&resource.schema, cx, &config).await;
+        let given = Given {
+            config: Some(config.clone()),
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            ..Given::default()
+        };
+        let opened = match self.context(given) {
+            Ok(cx) => resource.erased.open(&resource.schema, cx, &config).await,
+            Err(none) => opened(none.0, Err(none.1)),
+        };
         let deferred = deferred(opened.deferred, request.client_capabilities.as_ref());
         let result = codec::encode(&opened.value, ty)
             .map_err(|error| unwritable("What was opened", &error))?;
         let diagnostics = match deferred {
             Some(_) => Vec::new(),
-            None => opened.diagnostics.to_proto(),
+            None => opened.diagnostics.to_proto_in(&resource.schema),
         };
         Ok(pb::open_ephemeral_resource::Response {
             diagnostics,
@@ -57,7 +67,10 @@ impl<P: Provider> Inner<P> {
         request: pb::renew_ephemeral_resource::Request,
     ) -> Result<pb::renew_ephemeral_resource::Response, Diagnostics> {
         let resource = self.ephemeral(&request.type_name)?;
-        let cx = self.context(request.private.as_deref().unwrap_or_default())?;
+        let cx = self.ready(Given {
+            private: Private::from_bytes(request.private.as_deref().unwrap_or_default())?,
+            ..Given::default()
+        })?;
         let renewed = resource.erased.renew(cx).await;
         Ok(pb::renew_ephemeral_resource::Response {
             diagnostics: renewed.diagnostics.to_proto(),
@@ -71,7 +84,10 @@ impl<P: Provider> Inner<P> {
         request: pb::close_ephemeral_resource::Request,
     ) -> Result<pb::close_ephemeral_resource::Response, Diagnostics> {
         let resource = self.ephemeral(&request.type_name)?;
-        let cx = self.context(request.private.as_deref().unwrap_or_default())?;
+        let cx = self.ready(Given {
+            private: Private::from_bytes(request.private.as_deref().unwrap_or_default())?,
+            ..Given::default()
+        })?;
         Ok(pb::close_ephemeral_resource::Response {
             diagnostics: resource.erased.close(cx).await.to_proto(),
         })

@@ -92,7 +92,7 @@ impl<P: Provider> Inner<P> {
                 },
                 Err(error) => failed(
                     format!(
-                        "This is a bug in the {} provider: the result is malformed: {error}.",
+                        "This is a bug in the {}provider: the result is malformed: {error}.",
                         crate::diagnostics::name()
                     ),
                     None,

@@ -10,6 +10,7 @@ use tonic::Status;
 
 use super::{Inner, undecodable, unwritable};
 use crate::codec;
+use crate::context::Given;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::list_resource::Shown;
 use crate::proto::tfplugin6 as pb;
@@ -70,7 +71,10 @@ impl<P: Provider> Inner<P> {
         let config = codec::decode_optional(request.config.as_ref(), list.schema.ty())
             .map_err(|error| undecodable("a configuration", &error))?;
         Ok(pb::validate_list_resource_config::Response {
-            diagnostics: list.schema().validate(&config).to_proto(),
+            diagnostics: list
+                .erased
+                .validate(&list.schema, &config)
+                .to_proto_in(&list.schema),
         })
     }
 
@@ -99,20 +103,27 @@ impl<P: Provider> Inner<P> {
             .filter(|limit| *limit > 0)
             .unwrap_or(USUAL_LIMIT);
         let event = |name: String, state: crate::value::Value| {
-            let state = state.canonical(ty);
+            let state = resource.schema.without_write_only(state.canonical(ty));
             let object = request
                 .include_resource_object
                 .then(|| codec::encode(&state, ty))
                 .transpose();
             Ok::<_, Diagnostics>(pb::list_resource::Event {
-                identity: resource.identity().of(&state)?,
+                identity: match resource.identity().of(&state) {
+                    Some(identity) => Some(resource.identity().encode(&identity)?),
+                    None => None,
+                },
                 display_name: name,
                 resource_object: object.map_err(|error| unwritable("A listed object", &error))?,
                 diagnostic: Vec::new(),
             })
         };
         let (show, mut shown) = channel(1);
-        let listing = list.erased.list(self.context(&[])?, &config, limit, show);
+        let cx = self.ready(Given {
+            config: Some(config.clone()),
+            ..Given::default()
+        })?;
+        let listing = list.erased.list(&list.schema, cx, &config, (limit, show));
         let passing = async {
             while let Some(one) = shown.recv().await {
                 let event = match one {

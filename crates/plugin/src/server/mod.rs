@@ -17,6 +17,7 @@ mod unoffered;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
@@ -33,20 +34,22 @@ use tracing::Instrument;
 use self::answers::Answer;
 use super::action::Events;
 use super::boxed::Boxed;
-use super::context::Context;
-use super::deferral::Reason;
-use super::diagnostics::{Diagnostic, Diagnostics};
+use super::context::{Context, Given, Left};
+use super::deferral::{Deferral, Reason, Unfinished};
+use super::diagnostics::{Diagnostic, Diagnostics, speaking_as};
 use super::function::{Function, Signature};
+#[cfg(feature = "testing")]
+use super::identity::Identity;
 use super::proto::tfplugin6 as pb;
 use super::provider::Provider;
 use super::schema::Described;
 #[cfg(feature = "testing")]
 use super::schema::Schema;
-use super::stored::Private;
 #[cfg(feature = "testing")]
 use super::types::Type;
+use super::value::Value;
 use super::{action, data_source, ephemeral as ephemeral_resource, list_resource, resource};
-use crate::codec::CodecError;
+use crate::codec::{self, CodecError};
 
 /// Serves one provider. Cloning shares it.
 pub(crate) struct Server<P: Provider>(Arc<Inner<P>>);
@@ -60,6 +63,9 @@ impl<P: Provider> Clone for Server<P> {
 /// What a provider offers, made when it is first asked for: a handshake must not wait for it.
 struct Catalogue<C> {
     provider: Described,
+    meta: Option<Described>,
+    /// What the author has to repair before anything can be served.
+    problems: Vec<String>,
     resources: BTreeMap<String, resource::Registered<C>>,
     data_sources: BTreeMap<String, data_source::Registered<C>>,
     ephemeral: BTreeMap<String, ephemeral_resource::Registered<C>>,
@@ -68,12 +74,23 @@ struct Catalogue<C> {
     actions: BTreeMap<String, action::Registered<C>>,
 }
 
+/// What the configuration of the provider has come to.
+enum Client<C> {
+    /// There was none yet.
+    Unconfigured,
+    /// The client that it was made into.
+    Made(Arc<C>),
+    /// Everything that needs a client is put off.
+    Deferred(Deferral),
+}
+
 struct Inner<P: Provider> {
     provider: P,
+    name: Arc<str>,
     catalogue: OnceLock<Catalogue<P::Client>>,
     /// All schemas as Terraform asks for them: made once, whoever asks how often.
     schemas: OnceLock<pb::get_provider_schema::Response>,
-    client: RwLock<Option<Arc<P::Client>>>,
+    client: RwLock<Client<P::Client>>,
     stop: CancellationToken,
     operations: TaskTracker,
 }
@@ -82,10 +99,11 @@ impl<P: Provider> Server<P> {
     /// A server whose operations stop at their next safe point when `stop` is cancelled.
     pub(crate) fn new(provider: P, stop: CancellationToken) -> Self {
         Self(Arc::new(Inner {
+            name: Arc::from(&*provider.name()),
             provider,
             schemas: OnceLock::new(),
             catalogue: OnceLock::new(),
-            client: RwLock::new(None),
+            client: RwLock::new(Client::Unconfigured),
             stop,
             operations: TaskTracker::new(),
         }))
@@ -112,37 +130,132 @@ impl<P: Provider> Server<P> {
             answer
         };
         Ok(Response::new(
-            match self.0.operations.spawn(task.instrument(span)).await {
+            match self
+                .0
+                .operations
+                .spawn(self.0.as_itself(task.instrument(span)))
+                .await
+            {
                 Ok(answer) => answer,
-                Err(error) => A::failed(
-                    Diagnostic::bug(format!("{rpc} ended without an answer: {error}.")).into(),
-                ),
+                Err(error) => {
+                    let bug = async {
+                        Diagnostic::bug(format!("{rpc} ended without an answer: {error}."))
+                    };
+                    A::failed(self.0.as_itself(bug).await.into())
+                }
             },
         ))
     }
 }
 
 impl<P: Provider> Inner<P> {
+    /// Does something in the name of this provider.
+    fn as_itself<T, F: Future<Output = T>>(
+        &self,
+        work: F,
+    ) -> impl Future<Output = T> + use<T, F, P> {
+        speaking_as(Arc::clone(&self.name), work)
+    }
+
     fn catalogue(&self) -> &Catalogue<P::Client> {
-        self.catalogue.get_or_init(|| Catalogue {
-            provider: self.provider.schema().into(),
-            resources: named(self.provider.resources(), |one| one.name()),
-            data_sources: named(self.provider.data_sources(), |one| one.name()),
-            ephemeral: named(self.provider.ephemeral_resources(), |one| one.name()),
-            functions: self
-                .provider
-                .functions()
+        self.catalogue.get_or_init(|| self.made_catalogue())
+    }
+
+    fn made_catalogue(&self) -> Catalogue<P::Client> {
+        let mut problems = Vec::new();
+        let provider: Described = self.provider.schema().into();
+        let resources = named(
+            "resource",
+            self.provider.resources(),
+            |one| one.name(),
+            &mut problems,
+        );
+        let data_sources = self.provider.data_sources();
+        let data_sources = named("data source", data_sources, |one| one.name(), &mut problems);
+        let ephemeral = self.provider.ephemeral_resources();
+        let ephemeral = named(
+            "ephemeral resource",
+            ephemeral,
+            |one| one.name(),
+            &mut problems,
+        );
+        let lists = self.provider.list_resources();
+        let lists = named("list resource", lists, |one| one.name(), &mut problems);
+        let actions = named(
+            "action",
+            self.provider.actions(),
+            |one| one.name(),
+            &mut problems,
+        );
+        let functions = self.provider.functions().into_iter();
+        let functions = functions.map(|one| (one.name().into_owned(), one.signature(), one));
+        let functions = named("function", functions.collect(), |one| &one.0, &mut problems);
+        for name in lists.keys().filter(|name| !resources.contains_key(*name)) {
+            problems.push(format!(
+                "The list resource `{name}` lists a resource that the provider does not have."
+            ));
+        }
+        for (name, one) in &resources {
+            let wrong = one.erased.problems(&one.schema).into_iter();
+            problems.extend(wrong.map(|what| format!("The resource `{name}`: {what}.")));
+        }
+        let schemas = [("provider", "", &provider)].into_iter();
+        let schemas = schemas
+            .chain(
+                resources
+                    .iter()
+                    .map(|(name, one)| ("resource", name.as_str(), &one.schema)),
+            )
+            .chain(
+                data_sources
+                    .iter()
+                    .map(|(name, one)| ("data source", name.as_str(), &one.schema)),
+            )
+            .chain(
+                ephemeral
+                    .iter()
+                    .map(|(name, one)| ("ephemeral resource", name.as_str(), &one.schema)),
+            )
+            .chain(
+                lists
+                    .iter()
+                    .map(|(name, one)| ("list resource", name.as_str(), &one.schema)),
+            )
+            .chain(
+                actions
+                    .iter()
+                    .map(|(name, one)| ("action", name.as_str(), &one.schema)),
+            );
+        for (kind, name, schema) in schemas {
+            let wrong = schema.problems(kind == "resource").into_iter();
+            problems
+                .extend(wrong.map(|what| format!("The schema of the {kind} `{name}`: {what}.")));
+        }
+        Catalogue {
+            provider,
+            meta: self.provider.meta().map(Into::into),
+            problems,
+            resources,
+            data_sources,
+            ephemeral,
+            functions: functions
                 .into_iter()
-                .map(|function| {
-                    (
-                        function.name().into_owned(),
-                        (function.signature(), function),
-                    )
-                })
+                .map(|(name, (_, signature, one))| (name, (signature, one)))
                 .collect(),
-            lists: named(self.provider.list_resources(), |one| one.name()),
-            actions: named(self.provider.actions(), |one| one.name()),
-        })
+            lists,
+            actions,
+        }
+    }
+
+    /// What the author has to repair, as what a user sees who got such a provider all the same.
+    fn problems(&self) -> Diagnostics {
+        let problems = &self.catalogue().problems;
+        if problems.is_empty() {
+            return Diagnostics::new();
+        }
+        let listed: Vec<String> = problems.iter().map(|one| format!("  - {one}")).collect();
+        let text = format!("The provider is not well made:\n{}", listed.join("\n"));
+        Diagnostic::bug(text).into()
     }
 
     fn resource(&self, name: &str) -> Result<&resource::Registered<P::Client>, Diagnostics> {
@@ -173,24 +286,63 @@ impl<P: Provider> Inner<P> {
         action.ok_or_else(|| not_offered("action", name))
     }
 
-    fn context(&self, private: &[u8]) -> Result<Context<P::Client>, Diagnostics> {
-        let client = self
-            .client
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
-        let client = client.ok_or_else(|| {
-            Diagnostic::bug("Terraform used the provider before it configured it.")
-        })?;
-        let private = Private::from_bytes(private)?;
-        Ok(Context::new(client, self.stop.child_token(), private))
+    /// What an operation gets. Where there is no client, what it would have left, and why.
+    fn context(&self, given: Given) -> Result<Context<P::Client>, Box<(Left, Unfinished)>> {
+        let client = self.client.read().unwrap_or_else(PoisonError::into_inner);
+        let why = match &*client {
+            Client::Made(client) => {
+                let client = Arc::clone(client);
+                return Ok(Context::new(client, self.stop.child_token(), given));
+            }
+            Client::Deferred(deferral) => deferral.clone().into(),
+            Client::Unconfigured => {
+                Diagnostic::bug("Terraform used the provider before it configured it.").into()
+            }
+        };
+        let left = Left {
+            diagnostics: Diagnostics::new(),
+            private: given.private,
+            identity: None,
+            may_defer: given.capabilities.deferral,
+        };
+        Err(Box::new((left, why)))
+    }
+
+    /// The same for what cannot be put off.
+    fn ready(&self, given: Given) -> Result<Context<P::Client>, Diagnostics> {
+        self.context(given)
+            .map_err(|none| none.1.into_diagnostics())
+    }
+
+    /// What a module says to the provider.
+    fn meta(&self, meta: Option<&pb::DynamicValue>) -> Result<Option<Value>, Diagnostics> {
+        let (Some(schema), Some(meta)) = (&self.catalogue().meta, meta) else {
+            return Ok(None);
+        };
+        codec::decode(meta, schema.ty())
+            .map(Some)
+            .map_err(|error| undecodable("a `provider_meta` block", &error))
     }
 }
 
-/// What a provider registered, by its name.
-fn named<T>(all: Vec<T>, name: impl Fn(&T) -> &str) -> BTreeMap<String, T> {
-    let named = all.into_iter().map(|one| (name(&one).to_owned(), one));
-    named.collect()
+/// What a provider registered, by its name; a name that is there already is a problem.
+fn named<T>(
+    kind: &str,
+    all: Vec<T>,
+    name: impl Fn(&T) -> &str,
+    problems: &mut Vec<String>,
+) -> BTreeMap<String, T> {
+    let mut named = BTreeMap::new();
+    for one in all {
+        let name = name(&one).to_owned();
+        match named.entry(name) {
+            Entry::Vacant(place) => drop(place.insert(one)),
+            Entry::Occupied(taken) => {
+                problems.push(format!("There are two of the {kind} `{}`.", taken.key()));
+            }
+        }
+    }
+    named
 }
 
 fn not_offered(kind: &str, name: &str) -> Diagnostics {
@@ -345,7 +497,8 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         // Few at a time: a list of many objects is never in memory as a whole.
         let (show, events) = mpsc::channel(lists::AHEAD);
         let work = async move { inner.list_resource(&request, show).await };
-        let work = self.0.operations.spawn(work.instrument(span));
+        let work = self.0.as_itself(work.instrument(span));
+        let work = self.0.operations.spawn(work);
         Ok(Response::new(lists::Events::new(events, work)))
     }
 
@@ -366,7 +519,8 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
         let events = Events::to(say);
         let work = async move { inner.invoke_action(&request, &events).await };
         // A task of its own: a connection that breaks does not cut an action in half.
-        let work = self.0.operations.spawn(work.instrument(span));
+        let work = self.0.as_itself(work.instrument(span));
+        let work = self.0.operations.spawn(work);
         Ok(Response::new(ActionEvents {
             lines,
             work: Some(work),
@@ -407,7 +561,8 @@ macro_rules! direct {
     ($($method:ident $module:ident $handler:ident;)*) => {
         impl<P: Provider> Server<P> {$(
             pub(crate) async fn $method(&self, request: pb::$module::Request) -> pb::$module::Response {
-                self.0.$handler(request).await.unwrap_or_else(Answer::failed)
+                let work = async { self.0.$handler(request).await.unwrap_or_else(Answer::failed) };
+                self.0.as_itself(work).await
             }
         )*}
     };
@@ -433,7 +588,11 @@ impl<P: Provider> Server<P> {
         request: pb::invoke_action::Request,
     ) -> (Vec<String>, Diagnostics) {
         let (say, mut lines) = mpsc::unbounded_channel();
-        let ended = self.0.invoke_action(&request, &Events::to(say)).await;
+        let events = Events::to(say);
+        let ended = self
+            .0
+            .as_itself(self.0.invoke_action(&request, &events))
+            .await;
         let mut said = Vec::new();
         while let Ok(line) = lines.try_recv() {
             said.push(line);
@@ -451,6 +610,10 @@ impl<P: Provider> Server<P> {
 
     pub(crate) fn resource_schema(&self, name: &str) -> Result<&Schema, Diagnostics> {
         Ok(self.0.resource(name)?.schema())
+    }
+
+    pub(crate) fn identity(&self, name: &str) -> Result<&Identity, Diagnostics> {
+        Ok(self.0.resource(name)?.identity())
     }
 
     pub(crate) fn interrupt(&self) {

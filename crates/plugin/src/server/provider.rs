@@ -2,12 +2,15 @@
 
 use std::sync::{Arc, PoisonError};
 
-use super::{Inner, undecodable};
+use super::{Client, Inner, undecodable};
 use crate::bridge::from_value;
 use crate::codec;
-use crate::diagnostics::{Diagnostic, Diagnostics};
+use crate::deferral::Unfinished;
+use crate::diagnostics::Diagnostics;
 use crate::proto::tfplugin6 as pb;
-use crate::provider::{Provider, Run};
+use crate::provider::{Capabilities, Provider, Run};
+use crate::typed::misfit;
+use crate::value::Value;
 
 fn capabilities() -> pb::ServerCapabilities {
     pb::ServerCapabilities {
@@ -79,6 +82,10 @@ impl<P: Provider> Inner<P> {
         &self,
         _: pb::get_provider_schema::Request,
     ) -> Result<pb::get_provider_schema::Response, Diagnostics> {
+        let problems = self.problems();
+        if problems.has_errors() {
+            return Err(problems);
+        }
         Ok(self.schemas.get_or_init(|| self.all_schemas()).clone())
     }
 
@@ -108,6 +115,7 @@ impl<P: Provider> Inner<P> {
             list_resource_schemas: lists
                 .map(|(name, one)| (name.clone(), one.schema().to_proto()))
                 .collect(),
+            provider_meta: catalogue.meta.as_ref().map(|schema| schema.to_proto()),
             server_capabilities: Some(capabilities()),
             ..pb::get_provider_schema::Response::default()
         }
@@ -140,7 +148,7 @@ impl<P: Provider> Inner<P> {
             found.extend(self.provider.validate(&self.provider_config(&config)?));
         }
         Ok(pb::validate_provider_config::Response {
-            diagnostics: found.to_proto(),
+            diagnostics: found.to_proto_in(schema),
         })
     }
 
@@ -151,24 +159,29 @@ impl<P: Provider> Inner<P> {
         let schema = &self.catalogue().provider;
         let config = codec::decode_optional(request.config.as_ref(), schema.ty())
             .map_err(|error| undecodable("a provider configuration", &error))?;
-        let run = Run::new(request.terraform_version, self.stop.clone());
-        let (client, warnings) = self
+        let capabilities = Capabilities::of(request.client_capabilities.as_ref());
+        let run = Run {
+            capabilities,
+            ..Run::new(request.terraform_version, self.stop.clone())
+        };
+        let made = self
             .provider
             .configure(self.provider_config(&config)?, run)
-            .await?;
-        *self.client.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(client));
+            .await;
+        let (client, said) = match made {
+            Ok((client, warnings)) => (Client::Made(Arc::new(client)), warnings),
+            Err(Unfinished::Deferred(deferral)) if capabilities.deferral => {
+                (Client::Deferred(deferral), Diagnostics::new())
+            }
+            Err(unfinished) => (Client::Unconfigured, unfinished.into_diagnostics()),
+        };
+        *self.client.write().unwrap_or_else(PoisonError::into_inner) = client;
         Ok(pb::configure_provider::Response {
-            diagnostics: warnings.to_proto(),
+            diagnostics: said.to_proto_in(schema),
         })
     }
 
-    fn provider_config(&self, config: &crate::value::Value) -> Result<P::Config, Diagnostics> {
-        from_value(config).map_err(|error| {
-            Diagnostic::bug(format!(
-                "The configuration does not fit the provider's model: {error}."
-            ))
-            .at(error.path.clone())
-            .into()
-        })
+    fn provider_config(&self, config: &Value) -> Result<P::Config, Diagnostics> {
+        from_value(config).map_err(|error| misfit(&self.catalogue().provider, &error))
     }
 }

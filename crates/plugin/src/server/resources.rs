@@ -2,12 +2,13 @@
 
 use super::{Inner, deferred, undecodable, unwritable};
 use crate::codec;
+use crate::context::Given;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::proto::tfplugin6 as pb;
-use crate::provider::Provider;
-use crate::resource::Source;
+use crate::provider::{Capabilities, Provider};
+use crate::resource::{Import, Registered, Source, outcome, planned};
 use crate::schema::{Attribute, Kind, Nesting, Presence};
-use crate::stored::RawState;
+use crate::stored::{Private, RawState};
 use crate::types::Type;
 use crate::value::Value;
 
@@ -21,6 +22,56 @@ fn write(value: &Value, ty: &Type, what: &str) -> Result<Option<pb::DynamicValue
         .map_err(|error| unwritable(what, &error))
 }
 
+/// The identity that goes with a state: the one that the operation gave, the one that the state has, or the one that Terraform had.
+fn identified<C>(
+    resource: &Registered<C>,
+    given: Option<Value>,
+    state: &Value,
+    before: Option<Value>,
+) -> Option<Value> {
+    if resource.identity().is_none() {
+        return None;
+    }
+    given.or_else(|| resource.identity().of(state)).or(before)
+}
+
+fn identity_to_proto<C>(
+    resource: &Registered<C>,
+    identity: Option<&Value>,
+) -> Result<Option<pb::ResourceIdentityData>, Diagnostics> {
+    identity
+        .map(|identity| resource.identity().encode(identity))
+        .transpose()
+}
+
+/// The same identity as before, where there was one.
+fn kept<C>(
+    resource: &Registered<C>,
+    before: Option<&Value>,
+    now: Option<&Value>,
+) -> Result<(), Diagnostics> {
+    match (before, now) {
+        (Some(before), Some(now)) => {
+            resource
+                .identity()
+                .refuse_change(resource.name(), before, now)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a Terraform older than 1.11 cannot keep out of its plans.
+fn refuse_write_only(path: &crate::path::Path) -> Diagnostic {
+    Diagnostic::error(
+        "Write-only attributes need Terraform 1.11",
+        format!(
+            "`{path}` is write-only: no plan and no state has its value. The Terraform that runs here is older than 1.11 and cannot do that. Use \
+             Terraform 1.11 or newer, or remove the attribute."
+        ),
+    )
+    .at(path.clone())
+}
+
 impl<P: Provider> Inner<P> {
     pub(super) async fn validate_resource(
         &self,
@@ -32,11 +83,19 @@ impl<P: Provider> Inner<P> {
             resource.schema.ty(),
             "a configuration",
         )?;
+        let capabilities = Capabilities::of(request.client_capabilities.as_ref());
+        let mut found = Diagnostics::new();
+        match capabilities.write_only {
+            true => found.extend(resource.schema.better_write_only(&config)),
+            false if resource.schema.hides => {
+                let written = resource.schema.written_only(&config);
+                found.extend(written.iter().map(refuse_write_only));
+            }
+            false => {}
+        }
+        found.extend(resource.erased.validate(&resource.schema, &config));
         Ok(pb::validate_resource_config::Response {
-            diagnostics: resource
-                .erased
-                .validate(&resource.schema, &config)
-                .to_proto(),
+            diagnostics: found.to_proto_in(&resource.schema),
         })
     }
 
@@ -68,18 +127,41 @@ impl<P: Provider> Inner<P> {
         let resource = self.resource(&request.type_name)?;
         let ty = resource.schema.ty();
         let state = read(request.current_state.as_ref(), ty, "a state")?;
-        let cx = self.context(&request.private)?;
-        let outcome = resource.erased.read(&resource.schema, cx, &state).await;
+        let current = resource
+            .identity()
+            .decode(request.current_identity.as_ref())?;
+        let given = Given {
+            private: Private::from_bytes(&request.private)?,
+            identity: current.clone(),
+            meta: self.meta(request.provider_meta.as_ref())?,
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            config: None,
+        };
+        let mut read = match self.context(given) {
+            Ok(cx) => resource.erased.read(&resource.schema, cx, &state).await,
+            Err(none) => outcome(none.0, Err(none.1), &state),
+        };
+        let deferred = deferred(read.deferred, request.client_capabilities.as_ref());
+        // An object that is gone keeps the identity by which Terraform knew it.
+        let identity = match read.state.is_null() {
+            true => current,
+            false => {
+                let now = identified(resource, read.identity, &read.state, current.clone());
+                if let Err(changed) = kept(resource, current.as_ref(), now.as_ref()) {
+                    read.diagnostics.extend(changed);
+                }
+                now
+            }
+        };
         Ok(pb::read_resource::Response {
-            new_state: write(&outcome.state, ty, "The state that was read")?,
-            diagnostics: outcome.diagnostics.to_proto(),
-            private: outcome.private.to_bytes(),
-            deferred: deferred(outcome.deferred, request.client_capabilities.as_ref()),
-            // An object that is gone keeps the identity by which Terraform knew it.
-            new_identity: resource
-                .identity()
-                .of(&outcome.state)?
-                .or(request.current_identity),
+            new_state: write(&read.state, ty, "The state that was read")?,
+            diagnostics: match deferred {
+                Some(_) => Vec::new(),
+                None => read.diagnostics.to_proto_in(&resource.schema),
+            },
+            private: read.private.to_bytes(),
+            deferred,
+            new_identity: identity_to_proto(resource, identity.as_ref())?,
         })
     }
 
@@ -91,21 +173,34 @@ impl<P: Provider> Inner<P> {
         let ty = resource.schema.ty();
         let prior = read(request.prior_state.as_ref(), ty, "a prior state")?;
         let config = read(request.config.as_ref(), ty, "a configuration")?;
-        let planned = resource
-            .erased
-            .plan(
-                &resource.schema,
-                self.context(&request.prior_private)?,
-                &config,
-                &prior,
-            )
-            .await;
-        // What is to be replaced gets another identity, which nobody knows yet.
-        let identity = if planned.replace.is_empty() {
-            resource.identity().of(&planned.state)?
-        } else {
-            None
+        let before = resource
+            .identity()
+            .decode(request.prior_identity.as_ref())?;
+        let given = Given {
+            private: Private::from_bytes(&request.prior_private)?,
+            config: (!config.is_null()).then(|| config.clone()),
+            identity: before.clone(),
+            meta: self.meta(request.provider_meta.as_ref())?,
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
         };
+        let schema = &resource.schema;
+        let mut planned = match self.context(given) {
+            Ok(cx) => resource.erased.plan(schema, cx, &config, &prior).await,
+            Err(none) => planned(schema, none.0, Err(none.1), &config, &prior),
+        };
+        // What is to be replaced gets another identity, which nobody knows yet.
+        let identity = match planned.replace.is_empty() {
+            true if planned.state.is_null() => before,
+            true => {
+                let now = identified(resource, planned.identity, &planned.state, before.clone());
+                if let Err(changed) = kept(resource, before.as_ref(), now.as_ref()) {
+                    planned.diagnostics.extend(changed);
+                }
+                now
+            }
+            false => None,
+        };
+        let deferred = deferred(planned.deferred, request.client_capabilities.as_ref());
         Ok(pb::plan_resource_change::Response {
             planned_state: write(&planned.state, ty, "The plan")?,
             requires_replace: planned
@@ -114,9 +209,9 @@ impl<P: Provider> Inner<P> {
                 .map(crate::path::Path::to_proto)
                 .collect(),
             planned_private: planned.private.to_bytes(),
-            diagnostics: planned.diagnostics.to_proto(),
-            deferred: deferred(planned.deferred, request.client_capabilities.as_ref()),
-            planned_identity: identity,
+            diagnostics: planned.diagnostics.to_proto_in(schema),
+            deferred,
+            planned_identity: identity_to_proto(resource, identity.as_ref())?,
             ..pb::plan_resource_change::Response::default()
         })
     }
@@ -137,20 +232,37 @@ impl<P: Provider> Inner<P> {
             let ty = resource.schema.ty();
             let prior = read(request.prior_state.as_ref(), ty, "a prior state")?;
             let planned = read(request.planned_state.as_ref(), ty, "a planned state")?;
-            let outcome = resource
-                .erased
-                .apply(
-                    &resource.schema,
-                    self.context(&request.planned_private)?,
-                    &prior,
-                    &planned,
-                )
-                .await;
+            let config = read(request.config.as_ref(), ty, "a configuration")?;
+            let before = resource
+                .identity()
+                .decode(request.planned_identity.as_ref())?;
+            let cx = self.ready(Given {
+                private: Private::from_bytes(&request.planned_private)?,
+                config: (!config.is_null()).then_some(config),
+                identity: before.clone(),
+                meta: self.meta(request.provider_meta.as_ref())?,
+                capabilities: Capabilities::default(),
+            })?;
+            let schema = &resource.schema;
+            let mut done = resource.erased.apply(schema, cx, &prior, &planned).await;
+            let identity = match done.state.is_null() {
+                true => None,
+                false => {
+                    let now = identified(resource, done.identity, &done.state, before.clone());
+                    let is_kept = prior.is_null() || done.diagnostics.has_errors();
+                    if let (false, Err(changed)) =
+                        (is_kept, kept(resource, before.as_ref(), now.as_ref()))
+                    {
+                        done.diagnostics.extend(changed);
+                    }
+                    now
+                }
+            };
             Ok::<_, Diagnostics>(pb::apply_resource_change::Response {
-                new_state: write(&outcome.state, ty, "The new state")?,
-                private: outcome.private.to_bytes(),
-                diagnostics: outcome.diagnostics.to_proto(),
-                new_identity: resource.identity().of(&outcome.state)?,
+                new_state: write(&done.state, ty, "The new state")?,
+                private: done.private.to_bytes(),
+                diagnostics: done.diagnostics.to_proto_in(schema),
+                new_identity: identity_to_proto(resource, identity.as_ref())?,
                 ..pb::apply_resource_change::Response::default()
             })
         };
@@ -162,11 +274,11 @@ impl<P: Provider> Inner<P> {
         request: pb::import_resource_state::Request,
     ) -> Result<pb::import_resource_state::Response, Diagnostics> {
         let resource = self.resource(&request.type_name)?;
-        let id = match &request.identity {
-            Some(identity) if request.id.is_empty() => resource.identity().text(identity)?,
-            _ => request.id.clone(),
+        let import = match &request.identity {
+            Some(identity) if request.id.is_empty() => resource.identity().import(identity)?,
+            _ => Import::by_id(request.id.as_str()),
         };
-        if id.is_empty() {
+        if import.text().is_empty() {
             return Err(Diagnostic::error(
                 format!("{} is imported by its ID", request.type_name),
                 "Give the ID in the import block (`id = \"…\"`) or on the command line; the documentation of the resource says what \
@@ -174,24 +286,39 @@ impl<P: Provider> Inner<P> {
             )
             .into());
         }
-        let cx = self.context(&[])?;
-        let outcome = resource
-            .erased
-            .import_state(&resource.schema, cx, &id)
-            .await;
-        let imported = if outcome.diagnostics.has_errors() {
+        let given = Given {
+            identity: import.identity_value().cloned(),
+            capabilities: Capabilities::of(request.client_capabilities.as_ref()),
+            ..Given::default()
+        };
+        let schema = &resource.schema;
+        let done = match self.context(given) {
+            Ok(cx) => resource.erased.import_state(schema, cx, &import).await,
+            Err(none) => outcome(none.0, Err(none.1), &Value::Null),
+        };
+        let deferred = deferred(done.deferred, request.client_capabilities.as_ref());
+        // What is put off has no state yet, and why it is is in the reason.
+        if deferred.is_some() {
+            return Ok(pb::import_resource_state::Response {
+                deferred,
+                ..pb::import_resource_state::Response::default()
+            });
+        }
+        let imported = if done.diagnostics.has_errors() || done.state.is_null() {
             Vec::new()
         } else {
+            let before = import.identity_value().cloned();
+            let identity = identified(resource, done.identity, &done.state, before);
             vec![pb::import_resource_state::ImportedResource {
                 type_name: request.type_name.clone(),
-                state: write(&outcome.state, resource.schema.ty(), "The imported state")?,
-                private: outcome.private.to_bytes(),
-                identity: resource.identity().of(&outcome.state)?,
+                state: write(&done.state, schema.ty(), "The imported state")?,
+                private: done.private.to_bytes(),
+                identity: identity_to_proto(resource, identity.as_ref())?,
             }]
         };
         Ok(pb::import_resource_state::Response {
             imported_resources: imported,
-            diagnostics: outcome.diagnostics.to_proto(),
+            diagnostics: done.diagnostics.to_proto(),
             deferred: None,
         })
     }
@@ -208,7 +335,8 @@ impl<P: Provider> Inner<P> {
                 format!("It is not JSON: {error}. If the state was edited by hand, restore it from its backup."),
             )
         })?;
-        let upgraded_identity = Some(resource.identity().upgraded(&json)?);
+        let identity = resource.erased.upgrade_identity(request.version, json)?;
+        let upgraded_identity = Some(resource.identity().upgraded(&identity)?);
         Ok(pb::upgrade_resource_identity::Response {
             upgraded_identity,
             diagnostics: Vec::new(),
@@ -227,17 +355,41 @@ impl<P: Provider> Inner<P> {
                 format!("It is not JSON: {error}."),
             )
         })?;
-        let source = Source::new(
-            request.source_provider_address,
-            request.source_type_name,
-            state,
-        );
-        let (state, private) = resource.erased.move_state(&resource.schema, &source)?;
+        let identity = request.source_identity.filter(|raw| !raw.json.is_empty());
+        let identity = identity
+            .map(|raw| RawState::from_bytes(&raw.json))
+            .transpose();
+        let identity = identity.map_err(|error| {
+            Diagnostic::error(
+                format!(
+                    "The identity of {} cannot be read",
+                    request.source_type_name
+                ),
+                format!("It is not JSON: {error}."),
+            )
+        })?;
+        let source = Source {
+            schema_version: request.source_schema_version,
+            identity,
+            identity_version: request.source_identity_schema_version,
+            private: request.source_private,
+            ..Source::new(
+                request.source_provider_address,
+                request.source_type_name,
+                state,
+            )
+        };
+        let moved = resource.erased.move_state(&resource.schema, &source)?;
+        let identity = identified(resource, moved.identity, &moved.state, None);
         Ok(pb::move_resource_state::Response {
-            target_state: write(&state, resource.schema.ty(), "The state that was moved")?,
-            diagnostics: Vec::new(),
-            target_private: private.to_bytes(),
-            target_identity: resource.identity().of(&state)?,
+            target_state: write(
+                &moved.state,
+                resource.schema.ty(),
+                "The state that was moved",
+            )?,
+            diagnostics: moved.diagnostics.to_proto(),
+            target_private: moved.private.to_bytes(),
+            target_identity: identity_to_proto(resource, identity.as_ref())?,
         })
     }
 

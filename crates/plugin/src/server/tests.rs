@@ -1,5 +1,7 @@
 //! The generic behaviour of every resource, data source and function, over the RPCs as Terraform calls them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -17,9 +19,8 @@ use crate::function::{Function, FunctionError, Parameter, Signature};
 use crate::identity::{Identity, IdentityAttribute};
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as _};
 use crate::provider::Provider;
-use crate::resource::{self, Change, Plan, Progress, Resource};
+use crate::resource::{self, Change, Import, Plan, Progress, Resource, Upgrades};
 use crate::schema::{Attribute, Name, Schema};
-use crate::stored::RawState;
 use crate::types::Type;
 use crate::value::Value;
 
@@ -46,7 +47,7 @@ impl Provider for Toys {
         &self,
         config: Config,
         _: crate::provider::Run,
-    ) -> Result<(String, Diagnostics), Diagnostics> {
+    ) -> Result<(String, Diagnostics), Unfinished> {
         Ok((
             config.prefix.known().cloned().unwrap_or_default(),
             Diagnostics::new(),
@@ -112,7 +113,7 @@ impl Action for Throw {
         cx: &Context<String>,
         config: ThrowConfig,
         events: &Events,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let at = config.at.known().cloned().unwrap_or_default();
         events.say(format!("{}aims", cx.client()));
         tokio::task::yield_now().await;
@@ -179,7 +180,7 @@ impl Resource for Ball {
         cx: &Context<String>,
         mut plan: Model,
         progress: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+    ) -> Result<Model, Unfinished> {
         let name = plan.name.known().cloned().unwrap_or_default();
         plan.id = Attr::Known(format!("{}{name}", cx.client()));
         cx.set_private("made", &true);
@@ -216,15 +217,20 @@ impl Resource for Ball {
         _: Model,
         _: Model,
         _: &Progress<Model>,
-    ) -> Result<Model, Diagnostics> {
+    ) -> Result<Model, Unfinished> {
         Err(Diagnostic::error("It cannot be changed", "It stays as it was.").into())
     }
 
-    async fn delete(&self, _: &Context<String>, _: Model) -> Result<(), Diagnostics> {
+    async fn delete(&self, _: &Context<String>, _: Model) -> Result<(), Unfinished> {
         Ok(())
     }
 
-    async fn import_state(&self, _: &Context<String>, id: &str) -> Result<Model, Diagnostics> {
+    async fn import_state(
+        &self,
+        _: &Context<String>,
+        import: &Import,
+    ) -> Result<Model, Unfinished> {
+        let id = import.text();
         Ok(Model {
             name: Attr::Known(id.to_owned()),
             size: Attr::Null,
@@ -233,17 +239,13 @@ impl Resource for Ball {
         })
     }
 
-    fn upgrade(&self, version: i64, _: i64, state: RawState) -> Result<RawState, Diagnostics> {
-        if version >= 2 {
-            return Ok(state);
-        }
+    fn upgrades(&self) -> Upgrades {
         // Version 1 called it `label`.
-        let mut fields: serde_json::Map<String, serde_json::Value> = state
-            .read()
-            .map_err(|text| Diagnostic::error("No object", text))?;
-        let label = fields.remove("label").unwrap_or_default();
-        fields.insert("name".to_owned(), label);
-        RawState::write(&fields).map_err(|text| Diagnostic::error("No object", text).into())
+        Upgrades::new().from(1, |mut old: BTreeMap<String, Value>| {
+            let label = old.remove("label").unwrap_or(Value::Null);
+            old.insert("name".to_owned(), label);
+            Ok(old)
+        })
     }
 }
 

@@ -1,15 +1,22 @@
 //! A provider served within a test: every call goes through the codecs and the rules that Terraform's calls go through, without
 //! Terraform.
 //!
-//! ```no_run
-//! # async fn test(provider: impl tfplugin::provider::Provider) -> Result<(), tfplugin::diagnostics::Diagnostics> {
-//! use tfplugin::testing::{State, TestServer};
-//! use tfplugin::value::Value;
+//! A configuration is a [`Value`], a model, or `serde_json::json!`; a state can be read as a model.
 //!
-//! let server = TestServer::start(provider, Value::map::<&str>([])).await?;
-//! let config = Value::map([("name", Value::string("a"))]);
-//! let made = server.apply("toys_ball", &State::none(), &config).await?;
-//! assert_eq!(made.get("name"), &Value::string("a"));
+//! ```no_run
+//! # use serde::Deserialize;
+//! # use tfplugin::bridge::Attr;
+//! # #[derive(Deserialize)]
+//! # struct Ball { size: Attr<i64> }
+//! # async fn test(provider: impl tfplugin::provider::Provider) -> Result<(), tfplugin::diagnostics::Diagnostics> {
+//! use serde_json::json;
+//! use tfplugin::testing::{State, TestServer};
+//!
+//! let server = TestServer::start(provider, &json!({})).await?;
+//! let made = server.apply("toys_ball", &State::none(), &json!({"name": "a", "size": 7})).await?;
+//! assert_eq!(made.get("name").as_str(), Some("a"));
+//! let ball: Ball = made.model()?;
+//! assert_eq!(ball.size.known(), Some(&7));
 //! # Ok(())
 //! # }
 //! ```
@@ -19,16 +26,22 @@ pub mod terraform;
 
 use std::time::SystemTime;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tokio_stream::Stream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
+use crate::bridge::{from_value, to_value};
 use crate::codec::{self, CodecError};
+use crate::deferral::Reason;
 use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::path::Path;
 use crate::proto::tfplugin6::{self as pb, provider_server::Provider as Rpc};
-use crate::provider::Provider;
+use crate::provider::{Capabilities, Provider};
+use crate::resource::Source;
 use crate::server::Server;
+use crate::stored::{Private, RawState};
 use crate::types::Type;
 use crate::value::Value;
 
@@ -37,6 +50,7 @@ use crate::value::Value;
 pub struct State {
     value: Value,
     private: Vec<u8>,
+    identity: Option<pb::ResourceIdentityData>,
 }
 
 impl State {
@@ -45,6 +59,7 @@ impl State {
         Self {
             value: Value::Null,
             private: Vec::new(),
+            identity: None,
         }
     }
 
@@ -56,6 +71,22 @@ impl State {
     /// An attribute by its dotted path, or null.
     pub fn get(&self, dotted: &str) -> &Value {
         self.value.at(dotted)
+    }
+
+    /// The state as a model.
+    ///
+    /// # Errors
+    /// When it does not fit.
+    pub fn model<M: DeserializeOwned>(&self) -> Answered<M> {
+        from_value(&self.value).map_err(bug)
+    }
+
+    /// The private data that an operation left under a name.
+    ///
+    /// # Errors
+    /// When it has another form.
+    pub fn private<T: DeserializeOwned>(&self, name: &str) -> Answered<Option<T>> {
+        Ok(Private::from_bytes(&self.private)?.get(name)?)
     }
 
     /// Whether there is no object.
@@ -74,7 +105,11 @@ pub struct Planned {
     pub replace: Vec<Path>,
     /// What was said beside.
     pub warnings: Diagnostics,
+    /// Why it is put off, where it is and the [capabilities](TestServer::with) allow it.
+    pub deferred: Option<Reason>,
     private: Vec<u8>,
+    config: Value,
+    identity: Option<pb::ResourceIdentityData>,
 }
 
 /// What an ephemeral resource opened.
@@ -89,7 +124,10 @@ pub struct Open {
 }
 
 /// A provider that a test has started.
-pub struct TestServer<P: Provider>(Server<P>);
+pub struct TestServer<P: Provider> {
+    server: Server<P>,
+    capabilities: Capabilities,
+}
 
 type Answered<T> = Result<T, Diagnostics>;
 
@@ -109,6 +147,11 @@ fn warnings(said: Vec<pb::Diagnostic>) -> Answered<Diagnostics> {
     } else {
         Ok(said)
     }
+}
+
+/// What a test gives for a configuration.
+fn given(config: &impl Serialize) -> Answered<Value> {
+    to_value(config).map_err(bug)
 }
 
 fn encode(value: &Value, ty: &Type) -> Answered<Option<pb::DynamicValue>> {
@@ -134,11 +177,35 @@ impl<P: Provider> TestServer<P> {
     /// Serves a provider, configured as a `provider` block would.
     ///
     /// # Errors
-    /// What the provider says about its configuration.
-    pub async fn start(provider: P, config: Value) -> Answered<Self> {
+    /// What its author has to repair, or what the provider says about its configuration.
+    pub async fn start(provider: P, config: &impl Serialize) -> Answered<Self> {
+        let usual = Capabilities {
+            deferral: false,
+            write_only: true,
+        };
+        Self::start_with(provider, config, usual).await
+    }
+
+    /// The same before a Terraform that can do other things.
+    ///
+    /// # Errors
+    /// What its author has to repair, or what the provider says about its configuration.
+    pub async fn start_with(
+        provider: P,
+        config: &impl Serialize,
+        capabilities: Capabilities,
+    ) -> Answered<Self> {
         let ty = provider.schema().ty();
         let server = Server::new(provider, CancellationToken::new());
-        let config = encode(&config, &ty)?;
+        warnings(
+            answer(
+                server
+                    .get_provider_schema(Request::new(Default::default()))
+                    .await,
+            )?
+            .diagnostics,
+        )?;
+        let config = encode(&given(config)?, &ty)?;
         let request = pb::validate_provider_config::Request {
             config: config.clone(),
         };
@@ -147,24 +214,41 @@ impl<P: Provider> TestServer<P> {
         let request = pb::configure_provider::Request {
             config,
             terraform_version: "1.15.0".to_owned(),
-            ..pb::configure_provider::Request::default()
+            client_capabilities: Some(pb::ClientCapabilities {
+                deferral_allowed: capabilities.deferral,
+                ..pb::ClientCapabilities::default()
+            }),
         };
         let configured = answer(server.configure_provider(Request::new(request)).await)?;
         warnings(configured.diagnostics)?;
-        Ok(Self(server))
+        Ok(Self {
+            server,
+            capabilities,
+        })
+    }
+
+    /// The same before a Terraform that can do other things: puts off, or is older than 1.11.
+    #[must_use]
+    pub fn with(mut self, capabilities: Capabilities) -> Self {
+        self.capabilities = capabilities;
+        self
     }
 
     /// Offline checks of the configuration of a resource: the warnings.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn validate(&self, name: &str, config: &Value) -> Answered<Diagnostics> {
+    pub async fn validate(&self, name: &str, config: &impl Serialize) -> Answered<Diagnostics> {
         let request = pb::validate_resource_config::Request {
             type_name: name.to_owned(),
-            config: encode(config, &self.0.resource_type(name)?)?,
-            ..pb::validate_resource_config::Request::default()
+            config: encode(&given(config)?, &self.server.resource_type(name)?)?,
+            client_capabilities: self.capabilities.to_proto(),
         };
-        let validated = answer(self.0.validate_resource_config(Request::new(request)).await)?;
+        let validated = answer(
+            self.server
+                .validate_resource_config(Request::new(request))
+                .await,
+        )?;
         warnings(validated.diagnostics)
     }
 
@@ -172,18 +256,30 @@ impl<P: Provider> TestServer<P> {
     ///
     /// # Errors
     /// Why it cannot be planned.
-    pub async fn plan(&self, name: &str, prior: &State, config: &Value) -> Answered<Planned> {
-        let ty = self.0.resource_type(name)?;
-        let config = encode(config, &ty)?;
+    pub async fn plan(
+        &self,
+        name: &str,
+        prior: &State,
+        config: &impl Serialize,
+    ) -> Answered<Planned> {
+        let ty = self.server.resource_type(name)?;
+        let config = given(config)?;
+        let written = encode(&config, &ty)?;
         let request = pb::plan_resource_change::Request {
             type_name: name.to_owned(),
             prior_state: encode(&prior.value, &ty)?,
-            proposed_new_state: config.clone(),
-            config,
+            proposed_new_state: written.clone(),
+            config: written,
             prior_private: prior.private.clone(),
+            prior_identity: prior.identity.clone(),
+            client_capabilities: self.capabilities.to_proto(),
             ..pb::plan_resource_change::Request::default()
         };
-        let planned = answer(self.0.plan_resource_change(Request::new(request)).await)?;
+        let planned = answer(
+            self.server
+                .plan_resource_change(Request::new(request))
+                .await,
+        )?;
         Ok(Planned {
             warnings: warnings(planned.diagnostics)?,
             state: decode(planned.planned_state.as_ref(), &ty)?,
@@ -193,6 +289,11 @@ impl<P: Provider> TestServer<P> {
                 .map(Path::from_proto)
                 .collect(),
             private: planned.planned_private,
+            deferred: planned
+                .deferred
+                .and_then(|deferred| Reason::from_proto(&deferred)),
+            config,
+            identity: planned.planned_identity,
         })
     }
 
@@ -201,19 +302,26 @@ impl<P: Provider> TestServer<P> {
     /// # Errors
     /// Why it could not be carried out.
     pub async fn carry_out(&self, name: &str, prior: &State, plan: &Planned) -> Answered<State> {
-        let ty = self.0.resource_type(name)?;
+        let ty = self.server.resource_type(name)?;
         let request = pb::apply_resource_change::Request {
             type_name: name.to_owned(),
             prior_state: encode(&prior.value, &ty)?,
             planned_state: encode(&plan.state, &ty)?,
             planned_private: plan.private.clone(),
+            config: encode(&plan.config, &ty)?,
+            planned_identity: plan.identity.clone(),
             ..pb::apply_resource_change::Request::default()
         };
-        let applied = answer(self.0.apply_resource_change(Request::new(request)).await)?;
+        let applied = answer(
+            self.server
+                .apply_resource_change(Request::new(request))
+                .await,
+        )?;
         warnings(applied.diagnostics)?;
         Ok(State {
             value: decode(applied.new_state.as_ref(), &ty)?,
             private: applied.private,
+            identity: applied.new_identity,
         })
     }
 
@@ -221,7 +329,12 @@ impl<P: Provider> TestServer<P> {
     ///
     /// # Errors
     /// Why it could not be done.
-    pub async fn apply(&self, name: &str, prior: &State, config: &Value) -> Answered<State> {
+    pub async fn apply(
+        &self,
+        name: &str,
+        prior: &State,
+        config: &impl Serialize,
+    ) -> Answered<State> {
         let plan = self.plan(name, prior, config).await?;
         if plan.replace.is_empty() {
             return self.carry_out(name, prior, &plan).await;
@@ -237,18 +350,21 @@ impl<P: Provider> TestServer<P> {
     /// # Errors
     /// Why it could not be read.
     pub async fn refresh(&self, name: &str, state: &State) -> Answered<State> {
-        let ty = self.0.resource_type(name)?;
+        let ty = self.server.resource_type(name)?;
         let request = pb::read_resource::Request {
             type_name: name.to_owned(),
             current_state: encode(&state.value, &ty)?,
             private: state.private.clone(),
+            current_identity: state.identity.clone(),
+            client_capabilities: self.capabilities.to_proto(),
             ..pb::read_resource::Request::default()
         };
-        let read = answer(self.0.read_resource(Request::new(request)).await)?;
+        let read = answer(self.server.read_resource(Request::new(request)).await)?;
         warnings(read.diagnostics)?;
         Ok(State {
             value: decode(read.new_state.as_ref(), &ty)?,
             private: read.private,
+            identity: read.new_identity,
         })
     }
 
@@ -257,13 +373,41 @@ impl<P: Provider> TestServer<P> {
     /// # Errors
     /// Why it could not be imported.
     pub async fn import(&self, name: &str, id: &str) -> Answered<State> {
-        let ty = self.0.resource_type(name)?;
         let request = pb::import_resource_state::Request {
             type_name: name.to_owned(),
             id: id.to_owned(),
+            client_capabilities: self.capabilities.to_proto(),
             ..pb::import_resource_state::Request::default()
         };
-        let imported = answer(self.0.import_resource_state(Request::new(request)).await)?;
+        self.imported(request).await
+    }
+
+    /// The same from an identity: an object with the names of the resource's identity.
+    ///
+    /// # Errors
+    /// Why it could not be imported.
+    pub async fn import_by_identity(
+        &self,
+        name: &str,
+        identity: &impl Serialize,
+    ) -> Answered<State> {
+        let schema = self.server.identity(name)?;
+        let request = pb::import_resource_state::Request {
+            type_name: name.to_owned(),
+            identity: Some(schema.encode(&given(identity)?)?),
+            ..pb::import_resource_state::Request::default()
+        };
+        self.imported(request).await
+    }
+
+    async fn imported(&self, request: pb::import_resource_state::Request) -> Answered<State> {
+        let name = request.type_name.clone();
+        let ty = self.server.resource_type(&name)?;
+        let imported = answer(
+            self.server
+                .import_resource_state(Request::new(request))
+                .await,
+        )?;
         warnings(imported.diagnostics)?;
         let Some(first) = imported.imported_resources.into_iter().next() else {
             return Ok(State::none());
@@ -271,22 +415,117 @@ impl<P: Provider> TestServer<P> {
         let state = State {
             value: decode(first.state.as_ref(), &ty)?,
             private: first.private,
+            identity: first.identity,
         };
-        self.refresh(name, &state).await
+        self.refresh(&name, &state).await
+    }
+
+    /// The identity of an object, as Terraform keeps it; null where there is none.
+    ///
+    /// # Errors
+    /// When it does not have the form of its schema.
+    pub fn identity(&self, name: &str, state: &State) -> Answered<Value> {
+        let schema = self.server.identity(name)?;
+        let identity = schema.decode(state.identity.as_ref())?;
+        Ok(identity.unwrap_or(Value::Null))
+    }
+
+    /// Takes an object over from another resource (`moved`): its first state, before it is read.
+    ///
+    /// # Errors
+    /// Why it could not be taken over.
+    pub async fn move_state(&self, name: &str, source: &Source) -> Answered<State> {
+        let raw = |state: &RawState| pb::RawState {
+            json: state.to_json_text().into_bytes(),
+            ..pb::RawState::default()
+        };
+        let request = pb::move_resource_state::Request {
+            source_provider_address: source.provider.clone(),
+            source_type_name: source.type_name.clone(),
+            source_schema_version: source.schema_version,
+            source_state: Some(raw(&source.state)),
+            target_type_name: name.to_owned(),
+            source_private: source.private.clone(),
+            source_identity: source.identity.as_ref().map(raw),
+            source_identity_schema_version: source.identity_version,
+        };
+        let moved = answer(self.server.move_resource_state(Request::new(request)).await)?;
+        warnings(moved.diagnostics)?;
+        Ok(State {
+            value: decode(
+                moved.target_state.as_ref(),
+                &self.server.resource_type(name)?,
+            )?,
+            private: moved.target_private,
+            identity: moved.target_identity,
+        })
+    }
+
+    /// A state that an older version of the provider wrote, in the current form.
+    ///
+    /// # Errors
+    /// Why it could not be brought into that form.
+    pub async fn upgrade(
+        &self,
+        name: &str,
+        version: i64,
+        state: &impl Serialize,
+    ) -> Answered<State> {
+        let json = RawState::write(state)?.to_json_text();
+        let request = pb::upgrade_resource_state::Request {
+            type_name: name.to_owned(),
+            version,
+            raw_state: Some(pb::RawState {
+                json: json.into_bytes(),
+                ..pb::RawState::default()
+            }),
+        };
+        let upgraded = answer(
+            self.server
+                .upgrade_resource_state(Request::new(request))
+                .await,
+        )?;
+        warnings(upgraded.diagnostics)?;
+        Ok(State {
+            value: decode(
+                upgraded.upgraded_state.as_ref(),
+                &self.server.resource_type(name)?,
+            )?,
+            ..State::none()
+        })
+    }
+
+    /// The configuration that Terraform writes for an object (`terraform plan -generate-config-out`).
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn written(&self, name: &str, state: &State) -> Answered<Value> {
+        let ty = self.server.resource_type(name)?;
+        let request = pb::generate_resource_config::Request {
+            type_name: name.to_owned(),
+            state: encode(&state.value, &ty)?,
+        };
+        let written = answer(
+            self.server
+                .generate_resource_config(Request::new(request))
+                .await,
+        )?;
+        warnings(written.diagnostics)?;
+        decode(written.config.as_ref(), &ty)
     }
 
     /// Reads a data source.
     ///
     /// # Errors
     /// Why it could not be read.
-    pub async fn data(&self, name: &str, config: &Value) -> Answered<Value> {
-        let ty = self.0.data_source_type(name)?;
+    pub async fn data(&self, name: &str, config: &impl Serialize) -> Answered<Value> {
+        let ty = self.server.data_source_type(name)?;
         let request = pb::read_data_source::Request {
             type_name: name.to_owned(),
-            config: encode(config, &ty)?,
+            config: encode(&given(config)?, &ty)?,
             ..pb::read_data_source::Request::default()
         };
-        let read = answer(self.0.read_data_source(Request::new(request)).await)?;
+        let read = answer(self.server.read_data_source(Request::new(request)).await)?;
         warnings(read.diagnostics)?;
         decode(read.state.as_ref(), &ty)
     }
@@ -296,7 +535,7 @@ impl<P: Provider> TestServer<P> {
     /// # Errors
     /// Why it failed.
     pub async fn call(&self, name: &str, arguments: &[Value]) -> Answered<Value> {
-        let signature = self.0.signature(name)?;
+        let signature = self.server.signature(name)?;
         let mut sent = Vec::new();
         for (index, argument) in arguments.iter().enumerate() {
             let parameter = signature
@@ -308,7 +547,7 @@ impl<P: Provider> TestServer<P> {
             name: name.to_owned(),
             arguments: sent,
         };
-        let called = answer(self.0.call_function(Request::new(request)).await)?;
+        let called = answer(self.server.call_function(Request::new(request)).await)?;
         match called.error {
             Some(error) => Err(Diagnostic::error("The function failed", error.text).into()),
             None => decode(called.result.as_ref(), &signature.result),
@@ -319,22 +558,22 @@ impl<P: Provider> TestServer<P> {
     ///
     /// # Errors
     /// Why it was not planned or not done.
-    pub async fn invoke(&self, name: &str, config: &Value) -> Answered<Vec<String>> {
+    pub async fn invoke(&self, name: &str, config: &impl Serialize) -> Answered<Vec<String>> {
         use pb::invoke_action::event::Type as Event;
-        let config = encode(config, &self.0.action_type(name)?)?;
+        let config = encode(&given(config)?, &self.server.action_type(name)?)?;
         let request = pb::plan_action::Request {
             action_type: name.to_owned(),
             config: config.clone(),
             ..pb::plan_action::Request::default()
         };
-        let planned = answer(self.0.plan_action(Request::new(request)).await)?;
+        let planned = answer(self.server.plan_action(Request::new(request)).await)?;
         warnings(planned.diagnostics)?;
         let request = pb::invoke_action::Request {
             action_type: name.to_owned(),
             config,
             ..pb::invoke_action::Request::default()
         };
-        let events = answer(self.0.invoke_action(Request::new(request)).await)?;
+        let events = answer(self.server.invoke_action(Request::new(request)).await)?;
         let mut lines = Vec::new();
         for event in all(events).await? {
             match event.r#type {
@@ -355,18 +594,18 @@ impl<P: Provider> TestServer<P> {
     pub async fn list(
         &self,
         name: &str,
-        config: &Value,
+        config: &impl Serialize,
         limit: u32,
     ) -> Answered<Vec<(String, Value)>> {
-        let ty = self.0.resource_type(name)?;
+        let ty = self.server.resource_type(name)?;
         let request = pb::list_resource::Request {
             type_name: name.to_owned(),
-            config: encode(config, &self.0.list_type(name)?)?,
+            config: encode(&given(config)?, &self.server.list_type(name)?)?,
             include_resource_object: true,
             limit: limit.into(),
             ..pb::list_resource::Request::default()
         };
-        let events = answer(self.0.list_resource(Request::new(request)).await)?;
+        let events = answer(self.server.list_resource(Request::new(request)).await)?;
         let mut objects = Vec::new();
         for event in all(events).await? {
             warnings(event.diagnostic)?;
@@ -381,14 +620,18 @@ impl<P: Provider> TestServer<P> {
     ///
     /// # Errors
     /// Why it could not be opened.
-    pub async fn open(&self, name: &str, config: &Value) -> Answered<Open> {
-        let ty = self.0.ephemeral_type(name)?;
+    pub async fn open(&self, name: &str, config: &impl Serialize) -> Answered<Open> {
+        let ty = self.server.ephemeral_type(name)?;
         let request = pb::open_ephemeral_resource::Request {
             type_name: name.to_owned(),
-            config: encode(config, &ty)?,
+            config: encode(&given(config)?, &ty)?,
             ..pb::open_ephemeral_resource::Request::default()
         };
-        let opened = answer(self.0.open_ephemeral_resource(Request::new(request)).await)?;
+        let opened = answer(
+            self.server
+                .open_ephemeral_resource(Request::new(request))
+                .await,
+        )?;
         warnings(opened.diagnostics)?;
         Ok(Open {
             value: decode(opened.result.as_ref(), &ty)?,
@@ -406,7 +649,11 @@ impl<P: Provider> TestServer<P> {
             type_name: name.to_owned(),
             private: Some(open.private),
         };
-        let renewed = answer(self.0.renew_ephemeral_resource(Request::new(request)).await)?;
+        let renewed = answer(
+            self.server
+                .renew_ephemeral_resource(Request::new(request))
+                .await,
+        )?;
         warnings(renewed.diagnostics)?;
         Ok(Open {
             renew_at: renewed
@@ -426,7 +673,11 @@ impl<P: Provider> TestServer<P> {
             type_name: name.to_owned(),
             private: Some(open.private),
         };
-        let closed = answer(self.0.close_ephemeral_resource(Request::new(request)).await)?;
+        let closed = answer(
+            self.server
+                .close_ephemeral_resource(Request::new(request))
+                .await,
+        )?;
         warnings(closed.diagnostics)
     }
 }

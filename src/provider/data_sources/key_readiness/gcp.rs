@@ -34,6 +34,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
             .format::<CryptoKeyName>("Invalid key name")
             .describe("Name of the Cloud KMS key, without a version."),
         Attribute::string_set("databricks_service_accounts")
+            .no_null_elements()
             .format::<ServiceAccount>("Invalid service account")
             .describe("E-mail addresses of the service accounts of Databricks that use the key."),
         Attribute::string("workspace_project_number")

@@ -38,9 +38,8 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::path::Path;
-use tfplugin::resource::{Change, Plan, Progress, Resource, Source};
+use tfplugin::resource::{Change, Import, Moved, Plan, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Name, Schema};
-use tfplugin::stored::Private;
 
 /// How long a create may take.
 const CREATE: Duration = Duration::from_secs(10 * 60);
@@ -340,6 +339,7 @@ impl Resource for KeyConfigurationResource {
                 Attribute::string("account_id").computed().stable().describe("ID of its Databricks account."),
                 Attribute::string("creation_time").computed().stable().describe("Time of its creation (RFC 3339)."),
                 Attribute::string_set("use_cases")
+                    .no_null_elements()
                     .required()
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
@@ -459,9 +459,9 @@ impl Resource for KeyConfigurationResource {
         cx: &Context<Client>,
         plan: KeyConfigurationModel,
         progress: &Progress<KeyConfigurationModel>,
-    ) -> Result<KeyConfigurationModel, Diagnostics> {
+    ) -> Result<KeyConfigurationModel, Unfinished> {
         if plan.is_azure() {
-            return azure::create(cx, plan).await;
+            return Ok(azure::create(cx, plan).await?);
         }
         let client = cx.client();
         let account = client.account().await?;
@@ -583,9 +583,9 @@ impl Resource for KeyConfigurationResource {
         _: KeyConfigurationModel,
         plan: KeyConfigurationModel,
         _: &Progress<KeyConfigurationModel>,
-    ) -> Result<KeyConfigurationModel, Diagnostics> {
+    ) -> Result<KeyConfigurationModel, Unfinished> {
         if plan.is_azure() {
-            return azure::update(cx, plan).await;
+            return Ok(azure::update(cx, plan).await?);
         }
         // Only the alias and the timeouts can change in place, and both live here alone.
         Ok(plan)
@@ -595,7 +595,7 @@ impl Resource for KeyConfigurationResource {
         &self,
         cx: &Context<Client>,
         state: KeyConfigurationModel,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         let Some(id) = state.configuration_id() else {
             // On Azure there is no remote object.
             return Ok(());
@@ -623,7 +623,7 @@ impl Resource for KeyConfigurationResource {
                 ))
             };
             if !error.is_conflict() {
-                return Err(failed());
+                return Err(failed().into());
             }
             // A workspace that is being deleted holds its configuration for some minutes. One that is not, holds it permanently.
             let using = account.workspaces_using(id).await;
@@ -635,7 +635,7 @@ impl Resource for KeyConfigurationResource {
                 refuse_while_in_use(id, Ending::Destroyed, using)?;
             }
             if deadline.has_passed() || pause(wait, cx.stop()).await == Pause::Stopped {
-                return Err(failed());
+                return Err(failed().into());
             }
             wait = (wait * 2).min(Duration::from_secs(15));
         }
@@ -644,11 +644,12 @@ impl Resource for KeyConfigurationResource {
     async fn import_state(
         &self,
         _: &Context<Client>,
-        id: &str,
-    ) -> Result<KeyConfigurationModel, Diagnostics> {
+        import: &Import,
+    ) -> Result<KeyConfigurationModel, Unfinished> {
+        let id = import.text();
         let of_key = Key::cloud_by_form(id);
         if of_key == Some(Cloud::Azure) {
-            return azure::import(id);
+            return Ok(azure::import(id)?);
         }
         let is_key = of_key.is_some();
         let id: KeyConfigurationId = id.parse().map_err(|error: IdError| {
@@ -670,10 +671,13 @@ impl Resource for KeyConfigurationResource {
     fn move_state(
         &self,
         source: &Source,
-    ) -> Option<Result<(KeyConfigurationModel, Private), Diagnostics>> {
+    ) -> Result<Option<Moved<KeyConfigurationModel>>, Diagnostics> {
         let is_peer = source.is_of("databricks", "databricks")
             && source.type_name == "databricks_mws_customer_managed_keys";
-        is_peer.then(|| aws::moved(&source.state).map(|model| (model, Private::new())))
+        match is_peer {
+            true => Ok(Some(Moved::new(aws::moved(&source.state)?))),
+            false => Ok(None),
+        }
     }
 }
 

@@ -26,9 +26,8 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::identity::{Identity, IdentityAttribute};
 use tfplugin::list_resource::Found;
-use tfplugin::resource::{Change, Plan, Progress, Resource, Source};
+use tfplugin::resource::{Change, Import, Moved, Plan, Progress, Resource, Source};
 use tfplugin::schema::{Attribute, Name, Schema};
-use tfplugin::stored::Private;
 use tfplugin::value::Value;
 
 /// What a destruction is called where it takes something away.
@@ -227,6 +226,8 @@ impl Resource for KeyPolicyResource {
                 .path("azure.workspace_resource_id")
                 .optional(),
             ])
+            // Another workspace can use the same key.
+            .may_change()
     }
 
     fn schema(&self) -> Schema {
@@ -242,12 +243,14 @@ impl Resource for KeyPolicyResource {
                 Attribute::string("id").computed().stable().describe("ARN of the key, its name in Cloud KMS, or its identifier on Azure."),
                 Attribute::string_set("use_cases")
                     .required()
+                    .no_null_elements()
                     .format::<UseCase>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
                     .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`."),
                 Attribute::string_set("databricks_account_ids")
                     .optional_computed()
                     .stable()
+                    .no_null_elements()
                     .format::<AccountId>("Invalid Databricks account ID")
                     .not_empty("No Databricks account", "Name at least one account, or remove the attribute.")
                     .describe("Databricks accounts that may use the key. Default: the account of the provider."),
@@ -363,12 +366,12 @@ impl Resource for KeyPolicyResource {
         cx: &Context<Client>,
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
-    ) -> Result<KeyPolicyModel, Diagnostics> {
-        match plan.cloud() {
+    ) -> Result<KeyPolicyModel, Unfinished> {
+        Ok(match plan.cloud() {
             Cloud::Gcp => gcp::put(cx, plan, None, progress).await,
             Cloud::Azure => azure::put(cx, plan, None, progress).await,
             _ => aws::put(cx, plan, None, progress).await,
-        }
+        }?)
     }
 
     async fn read(
@@ -396,38 +399,36 @@ impl Resource for KeyPolicyResource {
         prior: KeyPolicyModel,
         plan: KeyPolicyModel,
         progress: &Progress<KeyPolicyModel>,
-    ) -> Result<KeyPolicyModel, Diagnostics> {
-        match plan.cloud() {
+    ) -> Result<KeyPolicyModel, Unfinished> {
+        Ok(match plan.cloud() {
             Cloud::Gcp => gcp::put(cx, plan, Some(&prior), progress).await,
             Cloud::Azure => azure::put(cx, plan, Some(&prior), progress).await,
             _ => aws::put(cx, plan, Some(&prior), progress).await,
-        }
+        }?)
     }
 
-    async fn delete(&self, cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Diagnostics> {
-        match state.cloud() {
+    async fn delete(&self, cx: &Context<Client>, state: KeyPolicyModel) -> Result<(), Unfinished> {
+        Ok(match state.cloud() {
             Cloud::Gcp => gcp::delete(cx, state).await,
             Cloud::Azure => azure::delete(cx, state).await,
             _ => aws::delete(cx, state).await,
-        }
+        }?)
     }
 
     async fn import_state(
         &self,
         _: &Context<Client>,
-        id: &str,
-    ) -> Result<KeyPolicyModel, Diagnostics> {
-        match Key::cloud_by_form(id) {
+        import: &Import,
+    ) -> Result<KeyPolicyModel, Unfinished> {
+        let id = import.text();
+        Ok(match Key::cloud_by_form(id) {
             Some(Cloud::Azure) => azure::import(id),
             Some(Cloud::Gcp) => gcp::import(id),
             _ => aws::import(id),
-        }
+        }?)
     }
 
-    fn move_state(
-        &self,
-        source: &Source,
-    ) -> Option<Result<(KeyPolicyModel, Private), Diagnostics>> {
-        aws::move_state(source)
+    fn move_state(&self, source: &Source) -> Result<Option<Moved<KeyPolicyModel>>, Diagnostics> {
+        Ok(aws::move_state(source))
     }
 }

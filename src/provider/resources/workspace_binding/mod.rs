@@ -31,7 +31,7 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::identity::{Identity, IdentityAttribute};
-use tfplugin::resource::{Change, Plan, Progress, Resource};
+use tfplugin::resource::{Change, Import, Plan, Progress, Resource};
 use tfplugin::schema::{Attribute, Name, Schema};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
@@ -452,11 +452,11 @@ impl Resource for WorkspaceBindingResource {
         cx: &Context<Client>,
         plan: WorkspaceBindingModel,
         progress: &Progress<WorkspaceBindingModel>,
-    ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        match plan.is_azure() {
+    ) -> Result<WorkspaceBindingModel, Unfinished> {
+        Ok(match plan.is_azure() {
             true => azure::attach(cx, plan, None, progress).await,
             false => account::attach(cx, plan, None, progress).await,
-        }
+        }?)
     }
 
     async fn read(
@@ -478,18 +478,18 @@ impl Resource for WorkspaceBindingResource {
         prior: WorkspaceBindingModel,
         plan: WorkspaceBindingModel,
         progress: &Progress<WorkspaceBindingModel>,
-    ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        match plan.is_azure() {
+    ) -> Result<WorkspaceBindingModel, Unfinished> {
+        Ok(match plan.is_azure() {
             true => azure::attach(cx, plan, Some(&prior), progress).await,
             false => account::attach(cx, plan, Some(&prior), progress).await,
-        }
+        }?)
     }
 
     async fn delete(
         &self,
         _: &Context<Client>,
         _: WorkspaceBindingModel,
-    ) -> Result<(), Diagnostics> {
+    ) -> Result<(), Unfinished> {
         // There is no detach: what can be done is to forget. The plan has said so.
         Ok(())
     }
@@ -508,11 +508,12 @@ impl Resource for WorkspaceBindingResource {
     async fn import_state(
         &self,
         _: &Context<Client>,
-        id: &str,
-    ) -> Result<WorkspaceBindingModel, Diagnostics> {
-        match id.starts_with('/') {
+        import: &Import,
+    ) -> Result<WorkspaceBindingModel, Unfinished> {
+        let id = import.text();
+        Ok(match id.starts_with('/') {
             true => azure::import(id),
             false => account::import(id),
-        }
+        }?)
     }
 }

@@ -167,7 +167,7 @@ async fn apply_end<P: Provider>(
         .carried_out(
             kind(address),
             &prior.value,
-            &Value::Null,
+            (&Value::Null, &Value::Null),
             change.private.clone(),
         )
         .await;
@@ -244,7 +244,7 @@ async fn apply_change<P: Provider>(
         return true;
     }
     let answer = process
-        .carried_out(kind(address), &before.value, &planned, private)
+        .carried_out(kind(address), &before.value, (&planned, &config), private)
         .await;
     let mut applying = lock(applying);
     let Some((value, private, has_errors)) = applying.heard(address, answer) else {

@@ -91,7 +91,10 @@ impl<P: Provider> Process<P> {
             let request = pb::validate_resource_config::Request {
                 type_name: kind.to_owned(),
                 config: encoded(config, &ty)?,
-                ..pb::validate_resource_config::Request::default()
+                client_capabilities: Some(pb::ClientCapabilities {
+                    deferral_allowed: false,
+                    write_only_attributes_allowed: true,
+                }),
             };
             Ok(Diagnostics::from_proto(
                 self.answered(self.server.validate(request))
@@ -162,7 +165,7 @@ impl<P: Provider> Process<P> {
         &self,
         kind: &str,
         prior: &Value,
-        planned: &Value,
+        (planned, config): (&Value, &Value),
         private: Vec<u8>,
     ) -> Result<Answered<(Value, Vec<u8>)>, Diagnostics> {
         let ty = self.server.resource_type(kind)?;
@@ -171,6 +174,7 @@ impl<P: Provider> Process<P> {
             prior_state: encoded(prior, &ty)?,
             planned_state: encoded(planned, &ty)?,
             planned_private: private,
+            config: encoded(config, &ty)?,
             ..pb::apply_resource_change::Request::default()
         };
         let answer = self.answered(self.server.carry_out(request)).await?;

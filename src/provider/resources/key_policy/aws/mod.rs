@@ -34,9 +34,8 @@ use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, Listed};
-use tfplugin::resource::{Change, Plan, Progress, Source};
+use tfplugin::resource::{Change, Moved, Plan, Progress, Source};
 use tfplugin::schema::Attribute;
-use tfplugin::stored::Private;
 use tfplugin::value::Value;
 
 /// How long a new policy may take to show in reads, and a new principal to be known.
@@ -894,29 +893,24 @@ pub(super) fn import(id: &str) -> Result<KeyPolicyModel, Diagnostics> {
     Ok(KeyPolicyModel::named(key))
 }
 
-pub(super) fn move_state(
-    source: &Source,
-) -> Option<Result<(KeyPolicyModel, Private), Diagnostics>> {
+pub(super) fn move_state(source: &Source) -> Option<Moved<KeyPolicyModel>> {
     if !source.is_of("hashicorp", "aws") || source.type_name != "aws_kms_key_policy" {
         return None;
     }
     let text = |name: &str| source.state.text(name).filter(|text| !text.is_empty());
     let named = text("key_id").or(text("id")).unwrap_or_default();
-    let mut private = Private::new();
-    let model = match named.parse() {
-        Ok(key) => KeyPolicyModel::named(key),
-        // That resource names the key by its id alone; the read that follows asks KMS for the rest.
-        Err(_) => {
-            if let Some(region) = text("region") {
-                private.set(REGION_OF_KEY, &region);
-            }
-            KeyPolicyModel {
-                id: Attr::Known(named.to_owned()),
-                ..KeyPolicyModel::unnamed()
-            }
-        }
-    };
-    Some(Ok((model, private)))
+    if let Ok(key) = named.parse() {
+        return Some(Moved::new(KeyPolicyModel::named(key)));
+    }
+    // That resource names the key by its id alone; the read that follows asks KMS for the rest.
+    let moved = Moved::new(KeyPolicyModel {
+        id: Attr::Known(named.to_owned()),
+        ..KeyPolicyModel::unnamed()
+    });
+    Some(match text("region") {
+        Some(region) => moved.private(REGION_OF_KEY, &region),
+        None => moved,
+    })
 }
 
 /// The key of a state that was moved here from a resource which names it by its id alone.

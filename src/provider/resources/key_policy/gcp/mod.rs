@@ -64,6 +64,7 @@ pub(super) fn attributes() -> Vec<Attribute> {
                 "Name of the Cloud KMS key without a version (`google_kms_crypto_key.….id`).",
             ),
         Attribute::string_set("databricks_service_accounts")
+            .no_null_elements()
             .format::<ServiceAccount>("Invalid service account")
             .describe(
                 "E-mail addresses of the service accounts of Databricks that use the key: `service_account_email` of the \
