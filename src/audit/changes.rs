@@ -64,6 +64,21 @@ fn concerns(gap: &Gap, subject: &AuditSubject, parts: &[Part]) -> bool {
     parts.contains(part) && (is_shared || of == subject)
 }
 
+/// A finding in one line: `key-elsewhere (warning)`.
+fn weighed(id: &str, gravity: Gravity) -> String {
+    format!("{id} ({})", gravity.word())
+}
+
+/// The ID of the finding that a change is about, where it is about one.
+pub(super) fn finding_of(change: &Change) -> Option<&str> {
+    let text = match change.kind {
+        ChangeKind::FindingNew => change.is.as_ref(),
+        ChangeKind::FindingGone => change.was.as_ref(),
+        _ => None,
+    };
+    text?.split_once(" (").map(|(id, _)| id)
+}
+
 /// Two reports while they are compared.
 struct Comparison<'a> {
     baseline: &'a Baseline,
@@ -328,7 +343,7 @@ impl<'a> Comparison<'a> {
                 continue;
             }
             let text = format!("Gone: {} ({}).", then.title, then.subject);
-            let was = then.severity.word().to_owned();
+            let was = weighed(&then.id, then.severity);
             let change = Change::of(ChangeKind::FindingGone, &then.subject, text);
             self.changes.push(change.was(was));
         }
@@ -337,7 +352,7 @@ impl<'a> Comparison<'a> {
     /// A finding that is new, graver, or accepted no longer.
     fn finding(&mut self, then: Option<&FormerFinding>, now: &AuditFinding) {
         let is_grave = now.counts() && now.severity > Gravity::Note;
-        let is = Some(now.severity.word().to_owned());
+        let is = weighed(&now.id, now.severity);
         match then {
             None => {
                 let parts = rests_on(&now.id);
@@ -371,7 +386,7 @@ impl<'a> Comparison<'a> {
                 self.changes.push(
                     Change::of(ChangeKind::FindingNew, &now.subject, text)
                         .worse(is_grave)
-                        .was(then.severity.word().to_owned())
+                        .was(weighed(&then.id, then.severity))
                         .is(is),
                 );
             }

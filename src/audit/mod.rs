@@ -35,6 +35,10 @@ pub use facts::{
 pub use judge::{AuditRules, Judged, judge, whole_account};
 pub use others::{Reach, SeenOther};
 pub use policy::{AuditPolicy, AuditPolicyError};
+pub use render::{
+    LARGEST_MARKDOWN, Look, Places, csv_data, csv_findings, html, json, markdown, ocsf,
+    openmetrics, sarif, text,
+};
 pub use report::{AuditReport, EncryptedBy, LocationKind, OtherUser};
 pub use scope::Glob;
 pub use subject::{AuditSubject, SubjectKind};
