@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::Severity;
+use super::{Severity, Stage};
 use kms_policy::nearest;
 
 /// Whether a user may silence a finding.
@@ -49,8 +49,44 @@ impl Weight {
     }
 }
 
+/// What a `dbxcmk_key_policy` does to a finding about access.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByPolicy {
+    /// Nothing.
+    Stays,
+    /// It may make it go away, so that a proof waits for the key policies of its run.
+    Resolves,
+    /// The same, but an apply does not wait for it, because it stops nothing.
+    ResolvesAtPlan,
+}
+
+impl ByPolicy {
+    /// Whether a key policy may make it go away, so that without one nothing is certain.
+    pub fn is_resolved(self) -> bool {
+        self == Self::Resolves
+    }
+
+    /// Whether a proof at this stage waits for key policies because of it.
+    pub fn is_waited_for(self, stage: Stage) -> bool {
+        match self {
+            Self::Stays => false,
+            Self::Resolves => true,
+            Self::ResolvesAtPlan => stage == Stage::Plan,
+        }
+    }
+}
+
+macro_rules! by_policy {
+    () => {
+        ByPolicy::Stays
+    };
+    ($effect:ident) => {
+        ByPolicy::$effect
+    };
+}
+
 macro_rules! catalog {
-    ($($variant:ident $name:literal $weight:ident $silence:ident $title:literal $text:literal;)*) => {
+    ($($variant:ident $name:literal $weight:ident $silence:ident $(by_policy $effect:ident)? $title:literal $text:literal;)*) => {
         /// The name of a finding. It never changes its meaning.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[allow(missing_docs, reason = "each is described by its text, which the documentation shows")]
@@ -96,6 +132,13 @@ macro_rules! catalog {
                     $(Self::$variant => Silence::$silence,)*
                 }
             }
+
+            /// What a `dbxcmk_key_policy` does to it.
+            pub fn by_policy(self) -> ByPolicy {
+                match self {
+                    $(Self::$variant => by_policy!($($effect)?),)*
+                }
+            }
         }
     };
 }
@@ -133,7 +176,7 @@ catalog! {
         "Without kms:GetKeyPolicy, the provider cannot prove that Databricks may use the key.";
     PolicyMalformed "policy-malformed" Error Refused "The key policy is not valid"
         "The policy does not follow the grammar of key policies; the message names the place.";
-    PolicyMissingAction "policy-missing-action" Error Refused "The key policy does not allow an action that Databricks needs"
+    PolicyMissingAction "policy-missing-action" Error Refused by_policy Resolves "The key policy does not allow an action that Databricks needs"
         "The message names every missing action, and shows one statement that grants all of them. Let `dbxcmk_key_policy` manage it.";
     PolicyNotPlannedYet "policy-not-planned-yet" Warning Refused "The key policy of this configuration was not part of the proof"
         "Terraform planned the resource before the `dbxcmk_key_policy` of the same configuration. Refer to the attribute of the `dbxcmk_key_policy` instead of the key, for example `dbxcmk_key_policy.….aws.key_arn`, so that Terraform plans and applies the policy first.";
@@ -141,9 +184,9 @@ catalog! {
         "A Deny wins over every Allow. The message names the statement, and shows the condition that excludes Databricks from it.";
     PolicyUndetermined "policy-undetermined" Error Allowed "The provider cannot decide whether an action is allowed"
         "A condition depends on values that only the call itself has, such as a source address. If you know that Databricks meets the condition, ignore this finding.";
-    PolicyGrantOnly "policy-grant-only" Warning Allowed "A grant, not the key policy, allows what is needed"
+    PolicyGrantOnly "policy-grant-only" Warning Allowed by_policy Resolves "A grant, not the key policy, allows what is needed"
         "A grant can be revoked or retired, and the policy does not show it. Name the role in the policy.";
-    PolicyDelegatedOnly "policy-delegated-only" Warning Allowed "The cross-account role depends on its IAM policies"
+    PolicyDelegatedOnly "policy-delegated-only" Warning Allowed by_policy Resolves "The cross-account role depends on its IAM policies"
         "The key policy allows the account and leaves the decision to IAM, and the provider could not examine the role. Name the role in the policy, or let the provider read the role.";
     PolicyRoleInAnotherAccount "policy-role-in-another-account" Warning Allowed "The cross-account role is in another AWS account than the key"
         "Across accounts AWS asks both sides: the key policy must allow the role, and the role's IAM policies must allow the key. The key policy does; the provider could not examine the role. The message shows the statement that its IAM policies need.";
@@ -163,9 +206,9 @@ catalog! {
         "The provider cannot read the policy, so it cannot prove what it allows.";
     RoleTrust "role-trust" Warning Allowed "The trust policy of the cross-account role does not let Databricks use the role"
         "Databricks launches clusters with the role. Its trust policy must name Databricks' AWS account, with your Databricks account ID as external ID. Otherwise clusters do not start, and it looks like a problem of the key.";
-    PolicyNoClusterVolumes "policy-no-cluster-volumes" Warning Allowed "No statement of the key policy is for cluster volumes"
+    PolicyNoClusterVolumes "policy-no-cluster-volumes" Warning Allowed by_policy Resolves "No statement of the key policy is for cluster volumes"
         "A key configuration does not know which role launches clusters. The binding checks it in full.";
-    PolicyAnyDatabricksAccount "policy-any-databricks-account" Warning Allowed "Every Databricks account may use the key"
+    PolicyAnyDatabricksAccount "policy-any-databricks-account" Warning Allowed by_policy Resolves "Every Databricks account may use the key"
         "The statement does not check the account tag, as in older Databricks documentation. Another Databricks customer who learns the ARN could use the key (a confused deputy).";
     PolicyTooMuch "policy-too-much" Warning Allowed "Databricks is allowed more than it needs"
         "The policy lets Databricks create, revoke or retire grants that are not for AWS services, or lets the cross-account role create grants without EC2. A grant outlives the statement that allowed it. Of all calls that manage a key, these are the ones that KMS lets another account make. Add the condition `kms:GrantIsForAWSResource`, for the role `kms:ViaService`.";
@@ -193,13 +236,13 @@ catalog! {
         "`destroy_scheduled_duration` is less than 7 days. It cannot be changed after the creation of the key.";
     GcpKeyUnreadable "gcp-key-unreadable" ErrorAtApply Refused "The Cloud KMS key could not be read"
         "Cloud KMS answers the same for a key that does not exist and for one that the identity may not read. Planning continues; an apply stops before the attach.";
-    GcpMemberMissing "gcp-member-missing" Error Refused "A service account that needs the Cloud KMS key is not allowed to use it"
+    GcpMemberMissing "gcp-member-missing" Error Refused by_policy Resolves "A service account that needs the Cloud KMS key is not allowed to use it"
         "Every level from the key to the organization was read, and none grants it. The message names each service account, the conditions under which it would have the key, and what grants it: `dbxcmk_key_policy`, or a command.";
-    GcpMemberNotSeen "gcp-member-not-seen" Warning Refused "The provider sees no grant for a service account that needs the Cloud KMS key"
+    GcpMemberNotSeen "gcp-member-not-seen" Warning Refused by_policy Resolves "The provider sees no grant for a service account that needs the Cloud KMS key"
         "The provider could not read every level above the key, so a grant may exist there.";
-    GcpMemberConditional "gcp-member-conditional" ErrorAtApply Refused "A service account may use the Cloud KMS key only under a condition"
+    GcpMemberConditional "gcp-member-conditional" ErrorAtApply Refused by_policy Resolves "A service account may use the Cloud KMS key only under a condition"
         "The provider decides conditions on `resource.name`, `resource.type` and `request.time`. The message quotes the one that it cannot decide.";
-    GcpMemberUnknownRole "gcp-member-unknown-role" ErrorAtApply Refused "A service account has a role whose permissions are not known"
+    GcpMemberUnknownRole "gcp-member-unknown-role" ErrorAtApply Refused by_policy Resolves "A service account has a role whose permissions are not known"
         "The role may contain the permissions to encrypt and decrypt. Grant roles/cloudkms.cryptoKeyEncrypterDecrypter, which does.";
     GcpMemberDenied "gcp-member-denied" Error Refused "A deny policy takes the Cloud KMS key from a service account that needs it"
         "A deny policy of the project, a folder or the organization denies `cloudkms.googleapis.com/cryptoKeyVersions.useToEncrypt` or `useToDecrypt`. It comes before every grant. The message names the policy, the service accounts, and the exception to add.";
@@ -207,7 +250,7 @@ catalog! {
         "The rule has a condition, or names a group or another set of principals whose members the provider does not read.";
     GcpDenyNotRead "gcp-deny-not-read" Warning Allowed "Deny policies above the Cloud KMS key could not be read"
         "A deny policy of the project, a folder or the organization comes before every grant. The message names the levels. The identity that runs Terraform needs `iam.denypolicies.list` and `iam.denypolicies.get` there, which `roles/iam.denyReviewer` has.";
-    GcpWorkspaceAccount "gcp-workspace-account" Warning Allowed "The service account of the workspace has no access to the Cloud KMS key"
+    GcpWorkspaceAccount "gcp-workspace-account" Warning Allowed by_policy ResolvesAtPlan "The service account of the workspace has no access to the Cloud KMS key"
         "Databricks creates the service account `db-<workspace ID>@prod-gcp-<region>.iam.gserviceaccount.com` with the workspace, and documents that it encrypts and decrypts with the key. No API shows its name: the provider derives it.";
     GcpMembersNotExamined "gcp-members-not-examined" Warning Allowed "Not every service account that needs the Cloud KMS key was examined"
         "The provider could not find out the project number of the workspace, or which service account Databricks uses. The message says which.";
@@ -233,7 +276,7 @@ catalog! {
         "Outside its dates a key wraps nothing, so an attach fails. What was wrapped before can still be read.";
     AzureKeyOperations "azure-key-operations" Error Refused "The key in the vault does not permit wrapping and unwrapping"
         "The operations of the key (`key_opts`) must contain `wrapKey` and `unwrapKey`.";
-    AzureVaultUnreadable "azure-vault-unreadable" ErrorAtApply Refused "The vault of the key could not be read"
+    AzureVaultUnreadable "azure-vault-unreadable" ErrorAtApply Refused by_policy Resolves "The vault of the key could not be read"
         "The provider cannot see who may use the key, nor the network rules of the vault.";
     AzureVaultNotFound "azure-vault-not-found" Error Refused "The vault of the key does not exist"
         "Azure has no vault with this resource ID.";
@@ -247,17 +290,17 @@ catalog! {
         "For managed disks, the vault must be in the region of the workspace.";
     AzureVaultNetwork "azure-vault-network" Error Refused "The network rules of the vault shut Databricks out"
         "Azure Databricks, Azure Storage and Azure Disk Storage reach the key as trusted services of Microsoft.";
-    AzurePrincipalMissing "azure-principal-missing" Error Refused "A principal that needs the key is not allowed to use it"
+    AzurePrincipalMissing "azure-principal-missing" Error Refused by_policy Resolves "A principal that needs the key is not allowed to use it"
         "The message names the principal and the command. `dbxcmk_key_policy` grants it.";
-    AzurePrincipalNotSeen "azure-principal-not-seen" ErrorAtApply Refused "Who may use the key could not be read"
+    AzurePrincipalNotSeen "azure-principal-not-seen" ErrorAtApply Refused by_policy Resolves "Who may use the key could not be read"
         "Allow the identity that runs Terraform to read role assignments.";
     AzurePrincipalDenied "azure-principal-denied" Error Refused "A deny assignment takes the key from a principal that needs it"
         "Deny assignments come before role assignments.";
     AzurePrincipalPerhapsDenied "azure-principal-perhaps-denied" Warning Allowed "A deny assignment may take the key from a principal that needs it"
         "The provider does not read the members of groups and does not decide conditions.";
-    AzurePrincipalConditional "azure-principal-conditional" ErrorAtApply Refused "A principal is allowed to use the key only under a condition"
+    AzurePrincipalConditional "azure-principal-conditional" ErrorAtApply Refused by_policy Resolves "A principal is allowed to use the key only under a condition"
         "The provider does not decide conditions of role assignments. The message quotes them.";
-    AzurePrincipalUnknownRole "azure-principal-unknown-role" ErrorAtApply Refused "A principal has a role whose permissions are not known"
+    AzurePrincipalUnknownRole "azure-principal-unknown-role" ErrorAtApply Refused by_policy Resolves "A principal has a role whose permissions are not known"
         "The role may contain the permissions. Grant Key Vault Crypto Service Encryption User, which does.";
     AzureVersionPinned "azure-version-pinned" Warning Allowed "The workspace uses an older version of the key"
         "The configuration names no version, and the vault has a newer one. A workspace pins a version: only managed disks can follow by themselves (`rotate_managed_disks_to_latest_version`).";

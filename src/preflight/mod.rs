@@ -135,15 +135,11 @@ impl Id {
 
 /// What a plan says of a key where it has waited in vain for the `dbxcmk_key_policy` resources of the same configuration. Where something else
 /// stops the plan, all of it is said. `may_apply`: whether this may be an apply: Terraform also plans while it applies, and then a key policy
-/// without a change never comes. `may_be_granted`: whether one of them may make a finding go away.
-pub fn without_policy(
-    findings: Vec<Finding>,
-    key: &Key,
-    may_apply: bool,
-    may_be_granted: impl Fn(&Finding) -> bool,
-) -> Vec<Finding> {
-    let (granted, rest): (Vec<Finding>, Vec<Finding>) =
-        findings.into_iter().partition(may_be_granted);
+/// without a change never comes.
+pub fn without_policy(findings: Vec<Finding>, key: &Key, may_apply: bool) -> Vec<Finding> {
+    let (granted, rest): (Vec<Finding>, Vec<Finding>) = findings
+        .into_iter()
+        .partition(|one| one.id.by_policy().is_resolved());
     let stops = rest.iter().any(|one| one.severity == Severity::Error);
     let missing = match (stops || granted.is_empty(), may_apply) {
         (true, _) => granted,

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use crate::preflight::{Fact, LastUse, Stage, Standing};
@@ -182,6 +182,38 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
     /// What was read before is not true any more.
     pub(super) fn forget(&self, name: &K) {
         lock(&self.0).remove(name);
+    }
+
+    /// What was read before of all these is not true any more.
+    pub(super) fn forget_all(&self, are_meant: impl Fn(&K) -> bool) {
+        lock(&self.0).retain(|name, _| !are_meant(name));
+    }
+
+    /// Effect: what was read under one name is known under another one too, if nothing is known under that.
+    pub(super) fn is_also(&self, name: &K, other: K) {
+        let mut all = lock(&self.0);
+        let Some(last) = all.get(name).and_then(|own| own.0.try_lock().ok()?.clone()) else {
+            return;
+        };
+        all.entry(other)
+            .or_insert_with(|| Arc::new(Watched(tokio::sync::Mutex::new(Some(last)))));
+    }
+}
+
+/// Locks by name: what one resource of a run reads, changes and sends, another one does not change meanwhile.
+pub(super) struct Locks<K>(Mutex<BTreeMap<K, Arc<tokio::sync::Mutex<()>>>>);
+
+impl<K> Default for Locks<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord> Locks<K> {
+    /// Held until it is dropped.
+    pub(super) async fn hold(&self, name: K) -> OwnedMutexGuard<()> {
+        let own = Arc::clone(lock(&self.0).entry(name).or_default());
+        own.lock_owned().await
     }
 }
 

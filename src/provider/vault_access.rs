@@ -96,6 +96,7 @@ pub async fn grant(
     let mut sent_at = None;
     let mut unread = 0;
     loop {
+        azure.forget(place.key);
         let facts = azure
             .facts(
                 place.key,

@@ -108,12 +108,20 @@ impl IamPolicy {
 }
 
 /// What is above the key rings of a project.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Above {
     /// The allow policies from the project upward.
     levels: Vec<PolicyLevel>,
     /// The deny policies there.
     denied: Vec<DenyLevel>,
+}
+
+impl Above {
+    /// Whether not even the project could be read. Many callers may never see the folders and the organization.
+    pub fn is_unreadable(&self) -> bool {
+        let project = self.levels.first();
+        project.is_none_or(|level| matches!(level.bindings, Fact::Unreadable(_)))
+    }
 }
 
 impl Gcp {

@@ -147,8 +147,8 @@ pub trait KeysInUse {
         earliest: Instant,
     ) -> impl Future<Output = AsOf<Result<KeyState, String>>> + Send;
 
-    /// What the proof says about each case.
-    fn examine(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+    /// What the proof says about each case now.
+    fn examine_now(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
     /// Effect: what was read of a key is not believed any more.
     fn forget(&self, case: &Case);
@@ -159,8 +159,9 @@ impl KeysInUse for Keys {
         Self::state_after(self, case, earliest).await
     }
 
-    async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
-        Self::examine(self, cases).await
+    async fn examine_now(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        // Whoever attaches holds the workspace, for which a key policy may wait.
+        Self::examine_now(self, cases).await
     }
 
     fn forget(&self, case: &Case) {
@@ -344,7 +345,7 @@ async fn without_access(reads: &impl KeysInUse, keys: &[Case]) -> Vec<Key> {
     let mut lost = Vec::new();
     for case in keys {
         reads.forget(case);
-        let findings = reads.examine(std::slice::from_ref(case)).await;
+        let findings = reads.examine_now(std::slice::from_ref(case)).await;
         // What cannot be read is not lost.
         let is_lost = |one: &Finding| one.id.weight() == Weight::Error;
         if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {

@@ -142,7 +142,7 @@ impl KeysInUse for FakeKeys {
         }
     }
 
-    async fn examine(&self, _: &[Case]) -> Vec<Vec<Finding>> {
+    async fn examine_now(&self, _: &[Case]) -> Vec<Vec<Finding>> {
         vec![match self.proofs.next() {
             'E' => vec![Id::AzurePrincipalMissing.error(Subject::Key)],
             'u' => vec![Id::PolicyUnreadable.unread(Subject::Key, Stage::Apply)],

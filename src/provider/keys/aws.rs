@@ -1,5 +1,4 @@
-//! AWS KMS keys as one run sees them: read once for a plan, with what the same plan is about to put taken for put; for an apply read
-//! within the last minute.
+//! AWS KMS keys as one run sees them, with what the same plan is about to put taken for put. How old a read may be, `keyring.rs` says.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -8,7 +7,8 @@ use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
 use super::configured::may_change_roles;
-use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::keyring::{About, Look, Service, Waits, settled};
+use super::walk::PolicyWalk;
 use super::{AttachNeed, gone};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
@@ -17,9 +17,9 @@ use crate::preflight::aws::{
     calls_to_simulate, enabling, grants_matter, judge, rotation_matters,
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
-use crate::preflight::{Fact, Finding, Id, Remedy, Severity, Stage, without_policy};
+use crate::preflight::{Fact, Finding, Remedy, Severity, Stage};
 use crate::provider::diagnose;
-use crate::provider::shared::{AsOf, Readable, Staged, Watched, lock};
+use crate::provider::shared::{Locks, Readable, Staged, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::aws::{Usage, accounts_let_in};
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
@@ -45,10 +45,9 @@ pub struct AwsKeys {
     grants: Staged<KeyArn, Fact<Vec<KmsGrant>>>,
     rotations: Staged<KeyArn, Fact<bool>>,
     planned: Mutex<BTreeMap<KeyArn, String>>,
-    policy_locks: Mutex<BTreeMap<KeyArn, Arc<tokio::sync::Mutex<()>>>>,
+    policy_locks: Locks<KeyArn>,
     roles: Staged<RoleArn, RoleKnowledge>,
     simulations: Staged<(RoleArn, KeyArn), Simulation>,
-    states: Mutex<BTreeMap<KeyArn, Arc<Watched<Result<KeyState, AwsError>>>>>,
     walk: Arc<PolicyWalk>,
     may_change_roles: OnceLock<bool>,
 }
@@ -69,10 +68,9 @@ impl AwsKeys {
             grants: Staged::default(),
             rotations: Staged::default(),
             planned: Mutex::default(),
-            policy_locks: Mutex::default(),
+            policy_locks: Locks::default(),
             roles: Staged::default(),
             simulations: Staged::default(),
-            states: Mutex::default(),
             walk,
             may_change_roles: OnceLock::new(),
         }
@@ -108,37 +106,19 @@ impl AwsKeys {
         lock(&self.planned).insert(key.clone(), policy);
     }
 
-    /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more. So the
-    /// order in which Terraform visits the resources does not matter. Says whether it was waited for in vain.
+    /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more.
     pub async fn facts_with_policy(
         &self,
-        key: &KeyArn,
-        question: &Question,
-        enough: impl Fn(&KeyFacts) -> bool,
-    ) -> (KeyFacts, bool) {
-        let stage = question.stage;
-        let mut policies = self.walk.subscribe();
-        let patience = Instant::now() + PATIENCE;
-        let name: Key = key.clone().into();
-        loop {
-            let progress = policies.borrow_and_update().clone();
-            let facts = match stage {
-                Stage::Plan => self.facts_for_plan(key).await,
-                Stage::Apply => self.facts_now(key).await,
-            };
-            let facts = self.for_question(facts, question).await;
-            let asked = Awaited {
-                key: &name,
-                workspace: None,
-            };
-            if enough(&facts) || !self.walk.expects(asked, stage, &progress) {
-                return (facts, false);
-            }
-            let next = tokio::time::timeout_at(patience, policies.changed()).await;
-            if next.is_err() {
-                return (facts, self.walk.is_open(asked, &progress));
-            }
-        }
+        case: &AwsCase,
+        enough: impl Fn(&KeyFacts) -> bool + Send,
+    ) -> KeyFacts {
+        let what = Facts {
+            keys: self,
+            case,
+            enough,
+        };
+        let (facts, _) = settled(&self.walk, &self.about(case), Waits::ForPolicies, what).await;
+        facts
     }
 
     /// What was read of a key in this run is not true any more.
@@ -157,8 +137,7 @@ impl AwsKeys {
     /// Held while a key's policy is read, merged and put: Terraform works on several resources at once, and two of them may
     /// speak of the same key.
     pub async fn lock_policy(&self, key: &KeyArn) -> OwnedMutexGuard<()> {
-        let own = Arc::clone(lock(&self.policy_locks).entry(key.clone()).or_default());
-        own.lock_owned().await
+        self.policy_locks.hold(key.clone()).await
     }
 
     /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
@@ -234,58 +213,13 @@ impl AwsKeys {
         self.facts.get(Stage::Apply, key, read).await
     }
 
-    /// Whether something of such a case has been read already, so that its proof may rest on that.
-    pub(super) fn has_been_read(&self, case: &AwsCase) -> bool {
-        let key = &case.key;
-        let of_role = case.question.usage.cross_account_role.as_ref();
-        self.facts.has_been_read(key)
-            || self.grants.has_been_read(key)
-            || of_role.is_some_and(|role| {
-                let own = (role.clone(), key.clone());
-                self.roles.has_been_read(role) || self.simulations.has_been_read(&own)
-            })
-    }
-
-    /// Effect: what was read before this moment for such a case is not enough any more. `false` when there was nothing of the kind.
-    pub(super) async fn forget_before(&self, moment: Instant, case: &AwsCase) -> bool {
-        let key = &case.key;
-        let mut is_forgotten = self.facts.forget_before(moment, key).await;
-        is_forgotten |= self.grants.forget_before(moment, key).await;
-        if let Some(role) = &case.question.usage.cross_account_role {
-            let own = (role.clone(), key.clone());
-            is_forgotten |= self.roles.forget_before(moment, role).await;
-            is_forgotten |= self.simulations.forget_before(moment, &own).await;
-        }
-        is_forgotten
-    }
-
-    /// What the proof says about a key. `read`: what the same examination has read before.
-    pub(super) async fn examine(&self, case: &AwsCase, read: &mut AwsRead) -> Vec<Finding> {
-        let stage = case.question.stage;
-        if let Some(facts) = read.0.get(&case.key) {
-            let facts = self.for_question(facts.clone(), &case.question).await;
-            return judge(&facts, &case.question);
-        }
-        // What is judged last is what is found: a policy is evaluated once for each look at it.
-        let judged = Mutex::new(Vec::new());
-        let enough = |facts: &KeyFacts| {
-            let findings = judge(facts, &case.question);
-            let is_enough = !findings.iter().any(may_be_granted);
-            *lock(&judged) = findings;
-            is_enough
+    /// What is known of the key of a case at its stage: for a plan with what the same plan is about to put.
+    async fn facts_of(&self, case: &AwsCase) -> KeyFacts {
+        let facts = match case.question.stage {
+            Stage::Plan => self.facts_for_plan(&case.key).await,
+            Stage::Apply => self.facts_now(&case.key).await,
         };
-        let (facts, in_vain) = self
-            .facts_with_policy(&case.key, &case.question, enough)
-            .await;
-        let findings = std::mem::take(&mut *lock(&judged));
-        if stage == Stage::Apply {
-            read.0.insert(case.key.clone(), facts);
-        }
-        if !in_vain || stage == Stage::Apply {
-            return findings;
-        }
-        let may_apply = self.walk.may_apply();
-        without_policy(findings, &case.name(), may_apply, may_be_granted)
+        self.for_question(facts, &case.question).await
     }
 
     /// Whether a plan finds something of a key that stops those who use it.
@@ -350,22 +284,69 @@ impl AwsKeys {
             .collect()
     }
 
-    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
-    pub(super) async fn state_after(
-        &self,
-        key: &KeyArn,
-        earliest: Instant,
-    ) -> AsOf<Result<KeyState, AwsError>> {
-        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
-        watched
-            .after(earliest, || async {
-                match self.cloud.describe(key).await {
-                    // It was there when the proof ended.
-                    Err(AwsError::NotFound(_)) => Ok(gone()),
-                    read => read.map(|key| key.state),
-                }
+    /// The state of a key now.
+    pub(super) async fn state(&self, key: &KeyArn) -> Result<KeyState, AwsError> {
+        match self.cloud.describe(key).await {
+            // It was there when the proof ended.
+            Err(AwsError::NotFound(_)) => Ok(gone()),
+            read => read.map(|key| key.state),
+        }
+    }
+}
+
+/// The facts of a key, until they are enough.
+struct Facts<'a, F> {
+    keys: &'a AwsKeys,
+    case: &'a AwsCase,
+    enough: F,
+}
+
+impl<F: Fn(&KeyFacts) -> bool + Send> Look for Facts<'_, F> {
+    type Found = KeyFacts;
+
+    async fn look(&mut self) -> (KeyFacts, bool) {
+        let facts = self.keys.facts_of(self.case).await;
+        let may_change = !(self.enough)(&facts);
+        (facts, may_change)
+    }
+}
+
+impl Service for AwsKeys {
+    type Case = AwsCase;
+
+    fn about(&self, case: &AwsCase) -> About {
+        About {
+            key: case.name(),
+            workspace: None,
+            stage: case.question.stage,
+        }
+    }
+
+    async fn judged(&self, case: &AwsCase) -> Vec<Finding> {
+        judge(&self.facts_of(case).await, &case.question)
+    }
+
+    fn has_been_read(&self, case: &AwsCase) -> bool {
+        let key = &case.key;
+        let of_role = case.question.usage.cross_account_role.as_ref();
+        self.facts.has_been_read(key)
+            || self.grants.has_been_read(key)
+            || of_role.is_some_and(|role| {
+                let own = (role.clone(), key.clone());
+                self.roles.has_been_read(role) || self.simulations.has_been_read(&own)
             })
-            .await
+    }
+
+    async fn forget_before(&self, moment: Instant, case: &AwsCase) -> bool {
+        let key = &case.key;
+        let mut is_forgotten = self.facts.forget_before(moment, key).await;
+        is_forgotten |= self.grants.forget_before(moment, key).await;
+        if let Some(role) = &case.question.usage.cross_account_role {
+            let own = (role.clone(), key.clone());
+            is_forgotten |= self.roles.forget_before(moment, role).await;
+            is_forgotten |= self.simulations.forget_before(moment, &own).await;
+        }
+        is_forgotten
     }
 }
 
@@ -386,22 +367,6 @@ impl Readable for Simulation {
         matches!(self, Self::Unreadable(_))
     }
 }
-
-/// Whether a statement of a `dbxcmk_key_policy` may make a finding go away.
-fn may_be_granted(finding: &Finding) -> bool {
-    matches!(
-        finding.id,
-        Id::PolicyMissingAction
-            | Id::PolicyGrantOnly
-            | Id::PolicyDelegatedOnly
-            | Id::PolicyNoClusterVolumes
-            | Id::PolicyAnyDatabricksAccount
-    )
-}
-
-/// What one examination at apply has read.
-#[derive(Default)]
-pub(super) struct AwsRead(BTreeMap<KeyArn, KeyFacts>);
 
 /// The AWS key of a key configuration, as the account shows it.
 pub(super) fn configuration_key(info: &AwsKeyInfo) -> ConfigurationKey {
@@ -506,7 +471,6 @@ async fn role_of(need: &AttachNeed<'_>) -> Result<RoleArn, UnknownRole> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::preflight::Subject;
     use crate::preflight::aws::KeyDescription;
     use crate::provider::config::Config;
 
@@ -635,36 +599,6 @@ mod tests {
                 "{host:?} {region}"
             );
             assert_eq!(keys.deployment_of_host(), host);
-        }
-        Ok(())
-    }
-
-    #[test]
-    fn what_is_missing_is_said_where_the_plan_stops_anyway() -> Result<(), ArnError> {
-        let key: KeyArn =
-            "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
-                .parse()?;
-        let missing = Id::PolicyMissingAction.error(Subject::Key);
-        let role = |severity| Id::RoleIamMissingAction.weighing(severity, Subject::Key);
-        let rows = [
-            (
-                Severity::Error,
-                [Id::PolicyMissingAction, Id::RoleIamMissingAction],
-            ),
-            (
-                Severity::Warning,
-                [Id::PolicyNotPlannedYet, Id::RoleIamMissingAction],
-            ),
-        ];
-        for (severity, expected) in rows {
-            let found = without_policy(
-                vec![missing.clone(), role(severity)],
-                &Key::from(key.clone()),
-                false,
-                may_be_granted,
-            );
-            let found: Vec<Id> = found.into_iter().map(|one| one.id).collect();
-            assert_eq!(found, expected);
         }
         Ok(())
     }

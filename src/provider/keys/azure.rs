@@ -1,5 +1,5 @@
-//! Keys of Key Vault and Managed HSM as one run sees them: read once for a plan, with what the same plan is about to grant taken for
-//! granted; read anew for an apply.
+//! Keys of Key Vault and Managed HSM as one run sees them, with what the same plan is about to grant taken for granted. How old a read may be,
+//! `keyring.rs` says.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -9,15 +9,15 @@ use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::gone;
-use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::keyring::{About, Service};
 use crate::clouds::azure::{ArmWorkspace, Azure, AzureError, AzureSettings};
 use crate::preflight::azure::{
     Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
     VaultKey, VaultKeyFacts, enabling, judge, judge_version, state_of,
 };
-use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Unreadable, without_policy};
+use crate::preflight::{Fact, Finding, Remedy, Stage, Unreadable};
 use crate::provider::diagnose;
-use crate::provider::shared::{AsOf, Watched, lock};
+use crate::provider::shared::{Locks, Readable, Staged, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible, VersionStatus};
 use crate::requirements::azure::{AZURE_DATABRICKS, Needer, Role};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
@@ -47,19 +47,17 @@ type Once<T> = Arc<OnceCell<T>>;
 pub struct AzureKeys {
     cloud: Azure,
     is_known: bool,
-    keys: Mutex<BTreeMap<VaultKeyId, Once<VersionFacts>>>,
-    places: Mutex<BTreeMap<VaultKeyId, Once<PlaceFacts>>>,
-    grants: Mutex<BTreeMap<(VaultKeyId, PrincipalId), Once<GrantFact>>>,
+    keys: Staged<VaultKeyId, VersionFacts>,
+    places: Staged<VaultKeyId, PlaceFacts>,
+    grants: Staged<(VaultKeyId, PrincipalId), GrantFact>,
     workspaces: Mutex<BTreeMap<WorkspaceResourceId, Once<Result<ArmWorkspace, AzureError>>>>,
     databricks: OnceCell<Result<Option<PrincipalId>, AzureError>>,
     named_databricks: Mutex<Option<PrincipalId>>,
     vaults: Mutex<BTreeMap<VaultKeyId, VaultResourceId>>,
     planned: Mutex<BTreeMap<VaultKeyId, Vec<PlannedAccess>>>,
     granted: Mutex<BTreeMap<VaultKeyId, Instant>>,
-    vault_locks: Mutex<BTreeMap<VaultKeyId, Arc<tokio::sync::Mutex<()>>>>,
-    workspace_locks: Mutex<BTreeMap<WorkspaceResourceId, Arc<tokio::sync::Mutex<()>>>>,
-    states: Mutex<BTreeMap<VaultKeyId, Arc<Watched<Result<KeyState, AzureError>>>>>,
-    walk: Arc<PolicyWalk>,
+    vault_locks: Locks<VaultKeyId>,
+    workspace_locks: Locks<WorkspaceResourceId>,
 }
 
 type GrantFact = Fact<Vec<crate::preflight::azure::Assignment>>;
@@ -102,23 +100,21 @@ fn of_vault(key: &VaultKeyId) -> VaultKeyId {
 
 impl AzureKeys {
     /// Nothing is read yet.
-    pub(super) fn new(settings: AzureSettings, is_known: bool, walk: Arc<PolicyWalk>) -> Self {
+    pub(super) fn new(settings: AzureSettings, is_known: bool) -> Self {
         Self {
             cloud: Azure::new(settings),
             is_known,
-            keys: Mutex::default(),
-            places: Mutex::default(),
-            grants: Mutex::default(),
+            keys: Staged::default(),
+            places: Staged::default(),
+            grants: Staged::default(),
             workspaces: Mutex::default(),
             databricks: OnceCell::new(),
             named_databricks: Mutex::default(),
             vaults: Mutex::default(),
             planned: Mutex::default(),
             granted: Mutex::default(),
-            vault_locks: Mutex::default(),
-            workspace_locks: Mutex::default(),
-            states: Mutex::default(),
-            walk,
+            vault_locks: Locks::default(),
+            workspace_locks: Locks::default(),
         }
     }
 
@@ -165,18 +161,9 @@ impl AzureKeys {
 
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &VaultKeyId) {
-        lock(&self.keys).retain(|own, _| !own.is_same_key(key));
-        lock(&self.places).remove(&of_vault(key));
-        lock(&self.grants).retain(|(own, _), _| !own.is_same_key(key));
-    }
-
-    /// Effect: what was read for such a case is not enough any more. `false` for an apply, which reads everything itself.
-    pub(super) fn forget_read(&self, case: &AzureCase) -> bool {
-        if case.question.stage == Stage::Apply {
-            return false;
-        }
-        self.forget(&case.key);
-        true
+        self.keys.forget_all(|own| own.is_same_key(key));
+        self.places.forget(&of_vault(key));
+        self.grants.forget_all(|(own, _)| own.is_same_key(key));
     }
 
     /// Effect: the access that this run had planned for a key and a workspace is given, so that from now on the vault itself shows it. What
@@ -196,15 +183,12 @@ impl AzureKeys {
     /// Held while access to a key is changed: two resources of one run may speak of the same vault, and its access policies are one list.
     pub async fn lock_vault(&self, key: &VaultKeyId) -> OwnedMutexGuard<()> {
         // One lock for each vault, not for each key of it.
-        let vault = VaultKeyId::any_of(key);
-        let own = Arc::clone(lock(&self.vault_locks).entry(vault).or_default());
-        own.lock_owned().await
+        self.vault_locks.hold(VaultKeyId::any_of(key)).await
     }
 
     /// Held while a workspace is read, changed and sent: two resources of one run may change the same one.
     pub async fn lock_workspace(&self, id: &WorkspaceResourceId) -> OwnedMutexGuard<()> {
-        let own = Arc::clone(lock(&self.workspace_locks).entry(id.clone()).or_default());
-        own.lock_owned().await
+        self.workspace_locks.hold(id.clone()).await
     }
 
     /// A workspace for a plan, read once in a run.
@@ -303,8 +287,8 @@ impl AzureKeys {
         key: &VaultKeyId,
         named: Option<&VaultResourceId>,
         workspace: Option<&WorkspaceResourceId>,
+        stage: Stage,
     ) -> PlaceFacts {
-        let cell = Arc::clone(lock(&self.places).entry(of_vault(key)).or_default());
         let read = || async {
             let id = self.vault_of(key, named, workspace).await;
             let vault = match &id {
@@ -313,7 +297,7 @@ impl AzureKeys {
             };
             PlaceFacts { id, vault }
         };
-        cell.get_or_init(read).await.clone()
+        self.places.get(stage, &of_vault(key), read).await
     }
 
     /// A version of a key, or the current one: by the vault, and by Resource Manager where the firewall of the vault does not let this
@@ -402,7 +386,7 @@ impl AzureKeys {
         }
     }
 
-    /// What is known of a key for those who are asked about: read once in a run for a plan, and now for an apply.
+    /// What is known of a key for those who are asked about.
     pub async fn facts(
         &self,
         key: &VaultKeyId,
@@ -411,20 +395,14 @@ impl AzureKeys {
         principals: &[PrincipalId],
         stage: Stage,
     ) -> VaultKeyFacts {
-        if stage == Stage::Apply {
-            self.forget(key);
-        }
-        let cell = Arc::clone(lock(&self.keys).entry(key.clone()).or_default());
         let read = || self.read_version(key, named, workspace);
-        let version = cell.get_or_init(read).await.clone();
+        let version = self.keys.get(stage, key, read).await;
         if let (None, Fact::Known(found)) = (key.version(), &version.key) {
             // The newest version is read already, for whoever asks for it by name.
-            let named = key.with_version(&found.version);
-            let cell = Arc::clone(lock(&self.keys).entry(named).or_default());
-            let _ = cell.set(version.clone());
+            self.keys.is_also(key, key.with_version(&found.version));
         }
         let place = match version.barrier {
-            None => self.place(key, named, workspace).await,
+            None => self.place(key, named, workspace, stage).await,
             // Whoever gives no token for one thing gives none for another.
             Some(_) => PlaceFacts {
                 id: named.cloned().ok_or_else(String::new),
@@ -435,11 +413,9 @@ impl AzureKeys {
         if let (Ok(id), Fact::Known(vault)) = (&place.id, &place.vault) {
             for principal in principals {
                 let of = (of_vault(key), principal.clone());
-                let cell = Arc::clone(lock(&self.grants).entry(of).or_default());
-                let roles = cell
-                    .get_or_init(|| self.roles(key, id, &vault.access, principal))
-                    .await;
-                assignments.insert(principal.clone(), roles.clone());
+                let read = || self.roles(key, id, &vault.access, principal);
+                let roles = self.grants.get(stage, &of, read).await;
+                assignments.insert(principal.clone(), roles);
             }
         }
         VaultKeyFacts {
@@ -472,55 +448,6 @@ impl AzureKeys {
         let is_missing = matches!(&facts.key, Fact::Unreadable(why) if why.is_missing);
         let findings = judge_version(&facts, &Question::of_nobody(Stage::Plan));
         findings.into_iter().next().filter(|_| is_missing)
-    }
-
-    /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So the order
-    /// in which Terraform visits the resources does not matter.
-    pub(super) async fn examine(&self, case: &AzureCase) -> Vec<Finding> {
-        let stage = case.question.stage;
-        let mut question = case.question.clone();
-        let mut was_asked_again = false;
-        let mut policies = self.walk.subscribe();
-        let patience = Instant::now() + PATIENCE;
-        let name: Key = case.key.versionless().into();
-        loop {
-            let progress = policies.borrow_and_update().clone();
-            let facts = self.facts_for(case, &question).await;
-            let findings = judge(&facts, &question);
-            let may_change = findings.iter().any(may_be_granted);
-            if may_change && stage == Stage::Apply && !was_asked_again {
-                // A key policy of this run may have made identities since the workspace was read.
-                question = self.asked_again(case, question).await;
-                was_asked_again = true;
-                continue;
-            }
-            let workspace = question.workspace.as_ref().map(ToString::to_string);
-            let asked = Awaited {
-                key: &name,
-                workspace: workspace.as_deref(),
-            };
-            if !may_change || !self.walk.expects(asked, stage, &progress) {
-                return findings;
-            }
-            if self.walk.is_putting(&name, &progress) {
-                // It prepares the workspace, which takes minutes, and comes to its end.
-                let _ = policies.changed().await;
-            } else if tokio::time::timeout_at(patience, policies.changed())
-                .await
-                .is_err()
-            {
-                return match stage {
-                    Stage::Apply => findings,
-                    // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan if self.walk.is_open(asked, &progress) => {
-                        let may_apply = self.walk.may_apply();
-                        without_policy(findings, &name, may_apply, may_be_granted)
-                    }
-                    Stage::Plan => findings,
-                };
-            }
-            was_asked_again = false;
-        }
     }
 
     async fn facts_for(&self, case: &AzureCase, question: &Question) -> VaultKeyFacts {
@@ -627,26 +554,17 @@ impl AzureKeys {
         }
     }
 
-    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
-    pub(super) async fn state_after(
-        &self,
-        key: &VaultKeyId,
-        earliest: Instant,
-    ) -> AsOf<Result<KeyState, AzureError>> {
-        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
-        watched
-            .after(earliest, || async {
-                match self.key(key, None, None).await {
-                    Ok(found) => Ok(state_of(&found, doors::clock::now())),
-                    Err(AzureError::NotFound(_)) => match self.absence(key).await {
-                        Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
-                        // It was there when the proof ended.
-                        Absence::OtherVersions | Absence::Unexplained => Ok(gone()),
-                    },
-                    Err(error) => Err(error),
-                }
-            })
-            .await
+    /// The state of a key now.
+    pub(super) async fn state(&self, key: &VaultKeyId) -> Result<KeyState, AzureError> {
+        match self.key(key, None, None).await {
+            Ok(found) => Ok(state_of(&found, doors::clock::now())),
+            Err(AzureError::NotFound(_)) => match self.absence(key).await {
+                Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
+                // It was there when the proof ended.
+                Absence::OtherVersions | Absence::Unexplained => Ok(gone()),
+            },
+            Err(error) => Err(error),
+        }
     }
 
     /// Who needs a key for some use cases of a workspace, by what is known of the workspace and the tenant. `roles`: which roles count for
@@ -784,16 +702,66 @@ fn of_workspace(role: Role, workspace: Option<&ArmWorkspace>) -> Result<Principa
     }
 }
 
-/// Whether a `dbxcmk_key_policy` may make a finding go away.
-fn may_be_granted(finding: &Finding) -> bool {
-    matches!(
-        finding.id,
-        Id::AzurePrincipalMissing
-            | Id::AzurePrincipalNotSeen
-            | Id::AzurePrincipalConditional
-            | Id::AzurePrincipalUnknownRole
-            | Id::AzureVaultUnreadable
-    )
+impl Service for AzureKeys {
+    type Case = AzureCase;
+
+    fn about(&self, case: &AzureCase) -> About {
+        About {
+            key: case.key.versionless().into(),
+            workspace: case.question.workspace.as_ref().map(ToString::to_string),
+            stage: case.question.stage,
+        }
+    }
+
+    async fn judged(&self, case: &AzureCase) -> Vec<Finding> {
+        let stage = case.question.stage;
+        let findings = judge(&self.facts_for(case, &case.question).await, &case.question);
+        let mut ids = findings.iter().map(|one| one.id);
+        if stage == Stage::Plan || !ids.any(|id| id.by_policy().is_waited_for(stage)) {
+            return findings;
+        }
+        // A key policy of this run may have made identities since the workspace was read.
+        let question = self.asked_again(case, case.question.clone()).await;
+        judge(&self.facts_for(case, &question).await, &question)
+    }
+
+    fn has_been_read(&self, case: &AzureCase) -> bool {
+        let mut grants = names_of_grants(case);
+        self.keys.has_been_read(&case.key)
+            || self.places.has_been_read(&of_vault(&case.key))
+            || grants.any(|name| self.grants.has_been_read(&name))
+    }
+
+    async fn forget_before(&self, moment: Instant, case: &AzureCase) -> bool {
+        let mut is_forgotten = self.keys.forget_before(moment, &case.key).await;
+        is_forgotten |= self
+            .places
+            .forget_before(moment, &of_vault(&case.key))
+            .await;
+        for name in names_of_grants(case) {
+            is_forgotten |= self.grants.forget_before(moment, &name).await;
+        }
+        is_forgotten
+    }
+}
+
+/// By which names the access of those is kept whom a case asks about.
+fn names_of_grants(case: &AzureCase) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
+    let of = of_vault(&case.key);
+    let needers = case.question.needers.iter();
+    needers.map(move |needer| (of.clone(), needer.principal.clone()))
+}
+
+impl Readable for VersionFacts {
+    fn is_unreadable(&self) -> bool {
+        self.key.is_unreadable()
+    }
+}
+
+impl Readable for PlaceFacts {
+    fn is_unreadable(&self) -> bool {
+        self.vault.is_unreadable()
+    }
 }
 
 impl AzureCase {
@@ -829,7 +797,7 @@ mod tests {
 
     fn keys() -> AzureKeys {
         let (settings, _) = Config::default().azure();
-        AzureKeys::new(settings, true, Arc::new(PolicyWalk::new()))
+        AzureKeys::new(settings, true)
     }
 
     fn key(path: &str) -> Result<VaultKeyId, Box<dyn std::error::Error>> {
@@ -840,35 +808,62 @@ mod tests {
         Ok(format!("{WORKSPACE}{name}").parse()?)
     }
 
+    fn principal() -> Result<PrincipalId, Box<dyn std::error::Error>> {
+        Ok("11111111-1111-4111-8111-111111111111".parse()?)
+    }
+
     /// As if a key had been read: its versions, its place, and who has access.
-    fn read(keys: &AzureKeys, key: &VaultKeyId) -> Outcome {
-        let principal: PrincipalId = "11111111-1111-4111-8111-111111111111".parse()?;
+    async fn read(keys: &AzureKeys, key: &VaultKeyId) -> Outcome {
         for own in [
             key.versionless(),
             key.with_version(V1),
             key.with_version(V2),
         ] {
-            lock(&keys.keys).entry(own).or_default();
+            let version = VersionFacts {
+                barrier: None,
+                key: not_read("a test".to_owned()),
+                absence: Absence::default(),
+            };
+            keys.keys.get(Stage::Plan, &own, async || version).await;
         }
-        lock(&keys.places).entry(of_vault(key)).or_default();
-        let of = (of_vault(key), principal);
-        lock(&keys.grants).entry(of).or_default();
+        let place = PlaceFacts {
+            id: Err(String::new()),
+            vault: not_read("a test".to_owned()),
+        };
+        let of = of_vault(key);
+        keys.places.get(Stage::Plan, &of, async || place).await;
+        let grants = async || Fact::Known(Vec::new());
+        keys.grants
+            .get(Stage::Plan, &(of, principal()?), grants)
+            .await;
         Ok(())
     }
 
-    /// How many versions, places and grants are still believed.
-    fn believed(keys: &AzureKeys) -> (usize, usize, usize) {
-        (
-            lock(&keys.keys).len(),
-            lock(&keys.places).len(),
-            lock(&keys.grants).len(),
-        )
+    /// How many versions, places and grants are still believed of two keys.
+    fn believed(
+        keys: &AzureKeys,
+        both: [&VaultKeyId; 2],
+    ) -> Result<(usize, usize, usize), Box<dyn std::error::Error>> {
+        let mut all = (0, 0, 0);
+        for key in both {
+            for own in [
+                key.versionless(),
+                key.with_version(V1),
+                key.with_version(V2),
+            ] {
+                all.0 += usize::from(keys.keys.has_been_read(&own));
+            }
+            let of = of_vault(key);
+            all.1 += usize::from(keys.places.has_been_read(&of));
+            all.2 += usize::from(keys.grants.has_been_read(&(of, principal()?)));
+        }
+        Ok(all)
     }
 
     /// Each row: what happens to a key of which, as of another one, three versions, the place and one grant were read, and what is still
     /// believed of the two.
-    #[test]
-    fn what_was_read_of_a_key_goes_with_every_version_of_it() -> Outcome {
+    #[tokio::test]
+    async fn what_was_read_of_a_key_goes_with_every_version_of_it() -> Outcome {
         let (one, other) = (key("k")?, key("other")?);
         let vault = |name: &str| format!("{VAULT}{name}").parse::<VaultResourceId>();
         let (first, second) = (vault("acme")?, vault("ACME2")?);
@@ -928,29 +923,43 @@ mod tests {
         ];
         for (name, happens, is_forgotten) in rows {
             let keys = keys();
-            read(&keys, &one)?;
-            read(&keys, &other)?;
+            read(&keys, &one).await?;
+            read(&keys, &other).await?;
             happens(&keys)?;
             let expected = if is_forgotten { (3, 1, 1) } else { (6, 2, 2) };
-            assert_eq!(believed(&keys), expected, "{name}");
+            assert_eq!(believed(&keys, [&one, &other])?, expected, "{name}");
         }
         Ok(())
     }
 
-    /// A refused plan reads again; an apply reads everything itself.
-    #[test]
-    fn only_a_plan_rests_on_what_was_read() -> Outcome {
-        for (stage, is_forgotten) in [(Stage::Apply, false), (Stage::Plan, true)] {
-            let (keys, key) = (keys(), key("k")?);
-            read(&keys, &key)?;
+    /// A case that is refused reads again what is older than the refusal.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
+        for stage in [Stage::Apply, Stage::Plan] {
+            let (keys, key, other) = (keys(), key("k")?, key("other")?);
+            let needers = vec![Needer {
+                role: Role::StorageAccount,
+                principal: principal()?,
+                case: UseCase::Storage,
+            }];
             let case = AzureCase {
-                key,
+                key: key.clone(),
                 vault: None,
-                question: Question::of_nobody(stage),
+                question: Question {
+                    needers,
+                    ..Question::of_nobody(stage)
+                },
                 roles: None,
             };
-            assert_eq!(keys.forget_read(&case), is_forgotten);
-            assert_eq!(believed(&keys) == (0, 0, 0), is_forgotten);
+            assert!(!keys.has_been_read(&case));
+            read(&keys, &key).await?;
+            read(&keys, &other).await?;
+            assert!(keys.has_been_read(&case));
+            assert!(!keys.forget_before(Instant::now(), &case).await);
+            tokio::time::advance(Duration::from_millis(1)).await;
+            assert!(keys.forget_before(Instant::now(), &case).await);
+            assert!(!keys.has_been_read(&case));
+            assert_eq!(believed(&keys, [&key, &other])?, (5, 1, 1));
         }
         Ok(())
     }

@@ -1,5 +1,4 @@
-//! Keys of Cloud KMS as one run sees them: read once for a plan, with what the same plan is about to grant taken for granted; read
-//! anew for an apply.
+//! Keys of Cloud KMS as one run sees them, with what the same plan is about to grant taken for granted. How old a read may be, `keyring.rs` says.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -7,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::keyring::{About, Service};
 use super::{AttachNeed, gone};
 use crate::clouds::gcp::{Above, Gcp, GcpError, GcpSettings};
 use crate::databricks::key_configurations::{GcpKeyInfo, KeyConfiguration};
@@ -15,9 +14,9 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::gcp::{
     CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
 };
-use crate::preflight::{Finding, Id, Remedy, Stage, without_policy};
+use crate::preflight::{Finding, Remedy, Stage};
 use crate::provider::diagnose;
-use crate::provider::shared::{AsOf, Watched, lock};
+use crate::provider::shared::{Locks, Readable, Staged, lock};
 use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
@@ -37,28 +36,24 @@ pub struct GcpCase {
 pub struct GcpKeys {
     cloud: Gcp,
     is_known: bool,
-    facts: Mutex<BTreeMap<CryptoKeyName, Arc<OnceCell<CryptoKeyFacts>>>>,
-    above: Mutex<BTreeMap<String, Arc<OnceCell<Above>>>>,
+    facts: Staged<CryptoKeyName, CryptoKeyFacts>,
+    above: Staged<String, Above>,
     planned: Mutex<BTreeMap<CryptoKeyName, PlannedMembers>>,
-    policy_locks: Mutex<BTreeMap<CryptoKeyName, Arc<tokio::sync::Mutex<()>>>>,
+    policy_locks: Locks<CryptoKeyName>,
     projects: Mutex<BTreeMap<String, Arc<OnceCell<Result<ProjectNumber, GcpError>>>>>,
-    states: Mutex<BTreeMap<CryptoKeyName, Arc<Watched<Result<KeyState, GcpError>>>>>,
-    walk: Arc<PolicyWalk>,
 }
 
 impl GcpKeys {
     /// Nothing is read yet.
-    pub(super) fn new(settings: GcpSettings, is_known: bool, walk: Arc<PolicyWalk>) -> Self {
+    pub(super) fn new(settings: GcpSettings, is_known: bool) -> Self {
         Self {
             cloud: Gcp::new(settings),
             is_known,
-            facts: Mutex::default(),
-            above: Mutex::default(),
+            facts: Staged::default(),
+            above: Staged::default(),
             planned: Mutex::default(),
-            policy_locks: Mutex::default(),
+            policy_locks: Locks::default(),
             projects: Mutex::default(),
-            states: Mutex::default(),
-            walk,
         }
     }
 
@@ -88,17 +83,7 @@ impl GcpKeys {
 
     /// What was read of a key in this run is not true any more.
     pub fn forget(&self, key: &CryptoKeyName) {
-        lock(&self.facts).remove(key);
-    }
-
-    /// Effect: what was read for such a case is not enough any more. `false` for an apply, which reads everything itself.
-    pub(super) fn forget_read(&self, case: &GcpCase) -> bool {
-        if case.question.stage == Stage::Apply {
-            return false;
-        }
-        self.forget(&case.key);
-        lock(&self.above).remove(case.key.project());
-        true
+        self.facts.forget(key);
     }
 
     /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
@@ -109,49 +94,33 @@ impl GcpKeys {
 
     /// Held while the policy of a key is read, changed and set: two resources of one run may speak of the same key.
     pub async fn lock_policy(&self, key: &CryptoKeyName) -> OwnedMutexGuard<()> {
-        let own = Arc::clone(lock(&self.policy_locks).entry(key.clone()).or_default());
-        own.lock_owned().await
+        self.policy_locks.hold(key.clone()).await
     }
 
-    /// What is known of a key for a plan: read once in a run, with what the same plan grants.
+    /// What is known of a key for a plan, with what the same plan grants.
     pub async fn facts_for_plan(&self, key: &CryptoKeyName) -> CryptoKeyFacts {
-        let cell = Arc::clone(lock(&self.facts).entry(key.clone()).or_default());
-        let read = cell
-            .get_or_init(|| async { self.cloud.facts(key, &self.above(key).await).await })
-            .await
-            .clone();
-        let planned = lock(&self.planned).get(key).cloned();
-        CryptoKeyFacts { planned, ..read }
+        self.facts_at(key, Stage::Plan).await
     }
 
-    /// What is known of a key for whoever takes access away: read once in a run for a plan, and now for an apply.
+    /// What is known of a key at a stage, with what the same run grants.
     pub async fn facts_at(&self, key: &CryptoKeyName, stage: Stage) -> CryptoKeyFacts {
-        if stage == Stage::Apply {
-            self.forget(key);
+        let planned = lock(&self.planned).get(key).cloned();
+        CryptoKeyFacts {
+            planned,
+            ..self.read(key, stage).await
         }
-        self.facts_for_plan(key).await
     }
 
-    /// What is above the key rings of a project, read once in a run.
-    async fn above(&self, key: &CryptoKeyName) -> Above {
-        let project = key.project();
-        let cell = Arc::clone(lock(&self.above).entry(project.to_owned()).or_default());
-        cell.get_or_init(|| self.cloud.above(project)).await.clone()
-    }
-
-    /// What is true of a key now. What is above it is read again only where it could change the verdict.
-    async fn judge_now(&self, key: &CryptoKeyName, question: &Question) -> Vec<Finding> {
-        self.forget(key);
-        let facts = self.cloud.facts(key, &self.above(key).await).await;
-        let findings = judge(&facts, question);
-        if !findings.iter().any(may_be_granted) {
-            return findings;
-        }
-        lock(&self.above).remove(key.project());
-        judge(
-            &self.cloud.facts(key, &self.above(key).await).await,
-            question,
-        )
+    /// What Google Cloud shows of a key and of what is above it.
+    async fn read(&self, key: &CryptoKeyName, stage: Stage) -> CryptoKeyFacts {
+        let read = || async {
+            let project = key.project().to_owned();
+            let above = self
+                .above
+                .get(stage, &project, || self.cloud.above(&project));
+            self.cloud.facts(key, &above.await).await
+        };
+        self.facts.get(stage, key, read).await
     }
 
     /// The number of a project, asked for once in a run.
@@ -160,48 +129,6 @@ impl GcpKeys {
         cell.get_or_init(|| self.cloud.project_number(project))
             .await
             .clone()
-    }
-
-    /// What the proof says about a key, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. So
-    /// the order in which Terraform visits the resources does not matter.
-    pub(super) async fn examine(&self, case: &GcpCase) -> Vec<Finding> {
-        let stage = case.question.stage;
-        let mut policies = self.walk.subscribe();
-        let patience = Instant::now() + PATIENCE;
-        let name: Key = case.key.clone().into();
-        loop {
-            let progress = policies.borrow_and_update().clone();
-            let findings = match stage {
-                Stage::Plan => judge(&self.facts_for_plan(&case.key).await, &case.question),
-                Stage::Apply => self.judge_now(&case.key, &case.question).await,
-            };
-            // The account of a workspace stops nothing, so that only a plan waits for its grant.
-            let is_waited_for = |one: &Finding| {
-                may_be_granted(one) || stage == Stage::Plan && one.id == Id::GcpWorkspaceAccount
-            };
-            let may_change = findings.iter().any(is_waited_for);
-            let asked = Awaited {
-                key: &name,
-                workspace: None,
-            };
-            if !may_change || !self.walk.expects(asked, stage, &progress) {
-                return findings;
-            }
-            if tokio::time::timeout_at(patience, policies.changed())
-                .await
-                .is_err()
-            {
-                return match stage {
-                    Stage::Apply => findings,
-                    // The policy of this plan may grant it; the apply examines it again.
-                    Stage::Plan if self.walk.is_open(asked, &progress) => {
-                        let may_apply = self.walk.may_apply();
-                        without_policy(findings, &name, may_apply, may_be_granted)
-                    }
-                    Stage::Plan => findings,
-                };
-            }
-        }
     }
 
     /// A key as it is, with what the kill switch remembers of it.
@@ -225,34 +152,66 @@ impl GcpKeys {
         }
     }
 
-    /// The state of a key, as a read that began after `earliest` shows it. Any number of bindings that wait share one read.
-    pub(super) async fn state_after(
-        &self,
-        key: &CryptoKeyName,
-        earliest: Instant,
-    ) -> AsOf<Result<KeyState, GcpError>> {
-        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
-        watched
-            .after(earliest, || async {
-                match self.cloud.key(key).await {
-                    // It was there when the proof ended.
-                    Err(GcpError::NotFound(_)) => Ok(gone()),
-                    read => read.map(|found| state_of_primary(found.primary.as_ref())),
-                }
-            })
-            .await
+    /// The state of a key now.
+    pub(super) async fn state(&self, key: &CryptoKeyName) -> Result<KeyState, GcpError> {
+        match self.cloud.key(key).await {
+            // It was there when the proof ended.
+            Err(GcpError::NotFound(_)) => Ok(gone()),
+            read => read.map(|found| state_of_primary(found.primary.as_ref())),
+        }
     }
 }
 
-/// Whether a `dbxcmk_key_policy` may make a finding go away.
-fn may_be_granted(finding: &Finding) -> bool {
-    matches!(
-        finding.id,
-        Id::GcpMemberMissing
-            | Id::GcpMemberNotSeen
-            | Id::GcpMemberConditional
-            | Id::GcpMemberUnknownRole
-    )
+impl Service for GcpKeys {
+    type Case = GcpCase;
+
+    fn about(&self, case: &GcpCase) -> About {
+        About {
+            key: case.name(),
+            workspace: None,
+            stage: case.question.stage,
+        }
+    }
+
+    async fn judged(&self, case: &GcpCase) -> Vec<Finding> {
+        let stage = case.question.stage;
+        let facts = match stage {
+            Stage::Plan => self.facts_for_plan(&case.key).await,
+            // Right before an attach, only what is there counts.
+            Stage::Apply => self.read(&case.key, stage).await,
+        };
+        judge(&facts, &case.question)
+    }
+
+    fn has_been_read(&self, case: &GcpCase) -> bool {
+        let project = case.key.project().to_owned();
+        self.facts.has_been_read(&case.key) || self.above.has_been_read(&project)
+    }
+
+    async fn forget_before(&self, moment: Instant, case: &GcpCase) -> bool {
+        let project = case.key.project().to_owned();
+        // The facts of a key rest on what is above it, so that both go together.
+        let is_above_forgotten = self.above.forget_before(moment, &project).await;
+        if is_above_forgotten {
+            self.facts.forget(&case.key);
+        }
+        self.facts.forget_before(moment, &case.key).await || is_above_forgotten
+    }
+}
+
+impl Readable for Above {
+    fn is_unreadable(&self) -> bool {
+        Self::is_unreadable(self)
+    }
+}
+
+impl Readable for CryptoKeyFacts {
+    fn is_unreadable(&self) -> bool {
+        let own = self.policies.first();
+        self.key.is_unreadable()
+            || self.versions.is_unreadable()
+            || own.is_none_or(|level| level.bindings.is_unreadable())
+    }
 }
 
 /// The Google key of a key configuration, as the account shows it.
@@ -346,13 +305,15 @@ impl GcpCase {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::preflight::gcp::PolicyLevel;
+    use crate::preflight::{Fact, Unreadable};
     use crate::provider::config::Config;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
     fn keys() -> GcpKeys {
         let (settings, _) = Config::default().gcp();
-        GcpKeys::new(settings, true, Arc::new(PolicyWalk::new()))
+        GcpKeys::new(settings, true)
     }
 
     fn key(name: &str) -> Result<CryptoKeyName, Box<dyn std::error::Error>> {
@@ -397,15 +358,49 @@ mod tests {
         Ok(())
     }
 
+    fn unread<T>() -> Fact<T> {
+        Fact::Unreadable(Unreadable {
+            permission: None,
+            reason: "a test".to_owned(),
+            remedy: None,
+            is_missing: false,
+        })
+    }
+
+    fn facts(key: &CryptoKeyName) -> CryptoKeyFacts {
+        CryptoKeyFacts {
+            name: key.clone(),
+            key: unread(),
+            versions: unread(),
+            policies: vec![PolicyLevel {
+                of: "the key".to_owned(),
+                bindings: Fact::Known(Vec::new()),
+            }],
+            is_read_to_the_top: true,
+            roles: BTreeMap::new(),
+            denied: Vec::new(),
+            planned: None,
+            at: doors::clock::now(),
+        }
+    }
+
+    /// As if everything had been read of a key.
+    async fn read(keys: &GcpKeys, key: &CryptoKeyName) {
+        keys.facts.get(Stage::Plan, key, async || facts(key)).await;
+        let project = key.project().to_owned();
+        let above = async || Above::default();
+        keys.above.get(Stage::Plan, &project, above).await;
+    }
+
     /// After a write, what was planned and what was read is not believed any more, for this key alone.
-    #[test]
-    fn a_policy_that_is_put_is_read_again() -> Outcome {
+    #[tokio::test]
+    async fn a_policy_that_is_put_is_read_again() -> Outcome {
         let (keys, one, other) = (keys(), key("k")?, key("other")?);
-        let is_read = |name: &CryptoKeyName| lock(&keys.facts).contains_key(name);
+        let is_read = |name: &CryptoKeyName| keys.facts.has_been_read(name);
         let is_planned = |name: &CryptoKeyName| lock(&keys.planned).contains_key(name);
         for name in [&one, &other] {
             keys.will_grant(name, members("a")?);
-            lock(&keys.facts).entry(name.clone()).or_default();
+            read(&keys, name).await;
         }
         keys.policy_was_put(&one);
         assert_eq!((is_read(&one), is_planned(&one)), (false, false));
@@ -415,20 +410,22 @@ mod tests {
         Ok(())
     }
 
-    /// A refused plan reads again what it rests on, also above the key; an apply reads everything itself.
-    #[test]
-    fn a_refused_plan_forgets_what_is_above_the_key_too() -> Outcome {
-        let (keys, key) = (keys(), key("k")?);
-        for (stage, is_forgotten) in [(Stage::Apply, false), (Stage::Plan, true)] {
-            lock(&keys.facts).entry(key.clone()).or_default();
-            lock(&keys.above).entry("p".to_owned()).or_default();
+    /// A case that is refused reads again what is older than the refusal, also above the key.
+    #[tokio::test(start_paused = true)]
+    async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
+        for stage in [Stage::Apply, Stage::Plan] {
+            let (keys, key) = (keys(), key("k")?);
             let case = GcpCase {
                 key: key.clone(),
                 question: Question::new(Usage::default(), stage),
             };
-            assert_eq!(keys.forget_read(&case), is_forgotten);
-            assert_eq!(lock(&keys.facts).is_empty(), is_forgotten);
-            assert_eq!(lock(&keys.above).is_empty(), is_forgotten);
+            assert!(!keys.has_been_read(&case));
+            read(&keys, &key).await;
+            assert!(keys.has_been_read(&case));
+            assert!(!keys.forget_before(Instant::now(), &case).await);
+            tokio::time::advance(std::time::Duration::from_millis(1)).await;
+            assert!(keys.forget_before(Instant::now(), &case).await);
+            assert!(!keys.has_been_read(&case));
         }
         Ok(())
     }

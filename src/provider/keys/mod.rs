@@ -7,6 +7,7 @@ mod aws;
 mod azure;
 mod configured;
 mod gcp;
+mod keyring;
 mod named;
 mod shares;
 mod walk;
@@ -20,22 +21,23 @@ pub use named::{
 pub use shares::{KeyShares, Policy, Scope, Stays, Wanted};
 pub use walk::{PolicyStep, PolicyWalk};
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use aws::AwsRead;
+use keyring::{Examiner, Service, Waits, examined};
 use tokio::time::Instant;
 
 use super::account::AccountReads;
 use super::config::Config;
-use super::shared::{AsOf, Staged};
+use super::shared::{AsOf, Staged, Watched, lock};
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::gcp::has_unusable_versions;
-use crate::preflight::{Finding, LastUse, Remedy, Severity, Stage};
+use crate::preflight::{Finding, LastUse, Remedy, Stage};
 use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
 use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
 use tfplugin::diagnostics::Diagnostics;
@@ -175,41 +177,6 @@ pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
     }
 }
 
-/// Who examines keys, and may rest on what was read before.
-trait Examiner {
-    /// Whether the proof of a case may rest on what was read before.
-    fn has_been_read(&self, case: &Case) -> bool;
-
-    /// Effect: what was read for such a case before this moment is not enough any more. `false` when there was nothing of the kind.
-    fn forget_read(&self, moment: Instant, case: &Case) -> impl Future<Output = bool> + Send;
-
-    /// What the proof says about each case.
-    fn examine_once(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
-}
-
-/// What the proof says about each case. Who is refused while Terraform applies is examined once more: what was read for another resource may
-/// be older than what this one has waited for, such as a key policy that another provider puts.
-async fn examined(by: &impl Examiner, is_applying: bool, cases: &[Case]) -> Vec<Vec<Finding>> {
-    let begun = Instant::now();
-    // Another resource that is refused at the same time may replace what this one rests on before this one is refused.
-    let rests: Vec<bool> = cases.iter().map(|case| by.has_been_read(case)).collect();
-    let findings = by.examine_once(cases).await;
-    if !is_applying {
-        return findings;
-    }
-    let mut is_old = false;
-    for ((case, found), rests) in cases.iter().zip(&findings).zip(rests) {
-        if found.iter().any(|one| one.severity == Severity::Error) {
-            is_old |= rests;
-            is_old |= by.forget_read(begun, case).await;
-        }
-    }
-    match is_old {
-        true => by.examine_once(cases).await,
-        false => findings,
-    }
-}
-
 /// The keys of every cloud, as one provider configuration sees them.
 pub struct Keys {
     aws: AwsKeys,
@@ -218,35 +185,48 @@ pub struct Keys {
     policies: Arc<PolicyWalk>,
     shares: KeyShares,
     last_uses: Staged<Key, LastUse>,
+    states: Mutex<BTreeMap<Key, Arc<Watched<Result<KeyState, String>>>>>,
     /// Whether this process applies: Terraform plans in another one.
     is_applying: AtomicBool,
 }
 
-impl Examiner for Keys {
+/// The keys, as one examination asks them.
+struct Examination<'a> {
+    keys: &'a Keys,
+    waits: Waits,
+}
+
+impl Examiner for Examination<'_> {
+    type Case = Case;
+
     fn has_been_read(&self, case: &Case) -> bool {
         match case {
-            Case::Aws(case) => self.aws.has_been_read(case),
-            // They tell by themselves when they are to forget it.
-            Case::Gcp(_) | Case::Azure(_) => false,
+            Case::Aws(case) => self.keys.aws.has_been_read(case),
+            Case::Gcp(case) => self.keys.gcp.has_been_read(case),
+            Case::Azure(case) => self.keys.azure.has_been_read(case),
         }
     }
 
-    async fn forget_read(&self, moment: Instant, case: &Case) -> bool {
+    async fn forget_before(&self, moment: Instant, case: &Case) -> bool {
         match case {
-            Case::Aws(case) => self.aws.forget_before(moment, case).await,
-            Case::Gcp(case) => self.gcp.forget_read(case),
-            Case::Azure(case) => self.azure.forget_read(case),
+            Case::Aws(case) => self.keys.aws.forget_before(moment, case).await,
+            Case::Gcp(case) => self.keys.gcp.forget_before(moment, case).await,
+            Case::Azure(case) => self.keys.azure.forget_before(moment, case).await,
         }
     }
 
     async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
-        let mut read = AwsRead::default();
+        let Self { keys, waits } = *self;
+        let walk = keys.policies();
         let mut findings = Vec::new();
         for case in cases {
-            let found = match case {
-                Case::Aws(case) => self.aws.examine(case, &mut read).await,
-                Case::Gcp(case) => self.gcp.examine(case).await,
-                Case::Azure(case) => self.azure.examine(case).await,
+            // The three are large futures, which are not to lie on the stack of all that wait for them.
+            let found: Vec<Finding> = match case {
+                Case::Aws(case) => Box::pin(keyring::examine(&keys.aws, walk, case, waits)).await,
+                Case::Gcp(case) => Box::pin(keyring::examine(&keys.gcp, walk, case, waits)).await,
+                Case::Azure(case) => {
+                    Box::pin(keyring::examine(&keys.azure, walk, &**case, waits)).await
+                }
             };
             let key = case.key();
             let named = |finding: Finding| finding.about(key.short());
@@ -265,11 +245,12 @@ impl Keys {
         let (azure, is_azure_unknown) = config.azure();
         Self {
             aws: AwsKeys::new(aws, !is_aws_unknown, deployment, Arc::clone(&policies)),
-            gcp: GcpKeys::new(gcp, !is_gcp_unknown, Arc::clone(&policies)),
-            azure: AzureKeys::new(azure, !is_azure_unknown, Arc::clone(&policies)),
+            gcp: GcpKeys::new(gcp, !is_gcp_unknown),
+            azure: AzureKeys::new(azure, !is_azure_unknown),
             policies,
             shares: KeyShares::new(),
             last_uses: Staged::default(),
+            states: Mutex::default(),
             is_applying: AtomicBool::new(false),
         }
     }
@@ -328,13 +309,24 @@ impl Keys {
             .collect()
     }
 
-    /// What the proof says about each case. One key in several cases is read once; see [`examined`].
+    /// What the proof says about each case, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. One key in
+    /// several cases is read once; how old a read may be, `keyring.rs` says.
     pub async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        self.examine_waiting(cases, Waits::ForPolicies).await
+    }
+
+    /// What the proof says about each case now, whatever a `dbxcmk_key_policy` may still change.
+    pub async fn examine_now(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+        self.examine_waiting(cases, Waits::No).await
+    }
+
+    async fn examine_waiting(&self, cases: &[Case], waits: Waits) -> Vec<Vec<Finding>> {
         if cases.iter().any(|case| case.stage() == Stage::Apply) {
             self.is_applying.store(true, Ordering::Relaxed);
         }
         let is_applying = self.is_applying.load(Ordering::Relaxed);
-        examined(self, is_applying, cases).await
+        let by = Examination { keys: self, waits };
+        examined(&by, is_applying, cases).await
     }
 
     /// Whether a plan finds something of a key that keeps the data of the workspaces away which use it.
@@ -484,29 +476,24 @@ impl Keys {
         case: &Case,
         earliest: Instant,
     ) -> AsOf<Result<KeyState, String>> {
-        match case {
-            Case::Aws(case) => {
-                let read = self.aws.state_after(&case.key, earliest).await;
-                AsOf {
-                    begun: read.begun,
-                    value: read.value.map_err(|error| error.to_string()),
-                }
+        let key = case.key();
+        let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
+        let read = || async {
+            match &key {
+                Key::Aws(arn) => self.aws.state(arn).await.map_err(|error| error.to_string()),
+                Key::Gcp(name) => self
+                    .gcp
+                    .state(name)
+                    .await
+                    .map_err(|error| error.to_string()),
+                Key::Azure(id) => self
+                    .azure
+                    .state(id)
+                    .await
+                    .map_err(|error| error.to_string()),
             }
-            Case::Azure(case) => {
-                let read = self.azure.state_after(&case.key, earliest).await;
-                AsOf {
-                    begun: read.begun,
-                    value: read.value.map_err(|error| error.to_string()),
-                }
-            }
-            Case::Gcp(case) => {
-                let read = self.gcp.state_after(&case.key, earliest).await;
-                AsOf {
-                    begun: read.begun,
-                    value: read.value.map_err(|error| error.to_string()),
-                }
-            }
-        }
+        };
+        watched.after(earliest, read).await
     }
 }
 

@@ -7,6 +7,7 @@ pub mod aws;
 pub mod azure;
 mod consent;
 mod desk;
+mod drive;
 mod former;
 pub mod gcp;
 mod impact;

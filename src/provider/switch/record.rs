@@ -26,6 +26,8 @@ pub(super) struct Lost<S, E> {
     pub(super) step: S,
     /// The step when it is done, as `disabled version 1`.
     pub(super) done: String,
+    /// What the call was, as a sentence for a message; may be empty.
+    pub(super) call: String,
     /// Why nothing is known of it.
     pub(super) error: E,
 }

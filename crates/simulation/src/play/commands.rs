@@ -171,6 +171,7 @@ impl Stage {
                 && is_alone
                 && self.network.met() == 0
                 && is_whole
+                && plan.changes.len() == written.len()
                 && !plan.changes.iter().any(|(address, change)| {
                     change.action == Action::Delete && written.contains(address)
                 })

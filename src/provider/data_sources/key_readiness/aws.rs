@@ -83,11 +83,12 @@ impl KeyReadinessAws {
             true => case,
             false => with_users(client, case).await,
         };
-        let Case::Aws(AwsCase { question, .. }) = case else {
+        let Case::Aws(case) = case else {
             return Err(incomplete());
         };
+        let question = &case.question;
         let is_proven = |facts: &KeyFacts| {
-            let requirements = proof(facts, &question);
+            let requirements = proof(facts, question);
             requirements.iter().all(|one| one.standing.is_proven())
         };
         let facts = match &self.policy {
@@ -97,11 +98,11 @@ impl KeyReadinessAws {
                     policy_source: PolicySource::Given("`aws.policy`".to_owned()),
                     ..keys.facts_for_plan(&key).await
                 };
-                keys.for_question(given, &question).await
+                keys.for_question(given, question).await
             }
-            _ => keys.facts_with_policy(&key, &question, is_proven).await.0,
+            _ => keys.facts_with_policy(&case, is_proven).await,
         };
-        let requirements = proof(&facts, &question);
+        let requirements = proof(&facts, question);
         Ok(KeyVerdict {
             key: key.clone().into(),
             state: match &facts.description {
@@ -117,9 +118,9 @@ impl KeyReadinessAws {
                 (&facts.description, &facts.policy),
                 (Fact::Known(_), Fact::Known(_))
             ),
-            findings: judge(&facts, &question),
+            findings: judge(&facts, question),
             all_proven: is_proven(&facts),
-            not_examined: not_examined(&facts, &question)
+            not_examined: not_examined(&facts, question)
                 .into_iter()
                 .map(NotExaminedModel::from)
                 .collect(),

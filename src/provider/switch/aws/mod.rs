@@ -2,14 +2,11 @@
 
 mod steps;
 
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use self::steps::{
-    Mark, Refused, SoFar, Standing, Step, TAG, next, standing, tag_of_unfinished, way_back,
+    Mark, Refused, SoFar, Standing, Step, TAG, next, shows, standing, tag_of_unfinished, way_back,
 };
-use super::record::Record;
+use super::drive::{Switch, Turn, Unseen, Words, drive};
+use super::record::{Lost, Record};
 use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, stays};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::{KeyDescription, KmsGrant};
@@ -19,17 +16,8 @@ use crate::vocabulary::KeyState;
 use crate::vocabulary::aws::KeyArn;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 /// Days until a deletion, unless the user says another number. Source: KMS API reference, ScheduleKeyDeletion.
 const LONGEST_WINDOW: u8 = 30;
-/// After this time a change that does not show is ordered again, and each time later. Usually a change shows within seconds, so that
-/// somebody else has probably taken it back. Each of the calls may be repeated: KMS accepts it, or says that the key is so already.
-const AGAIN: Duration = Duration::from_secs(5);
-/// More than any order needs; somebody else may change the key at the same time.
-const MOST_STEPS: usize = 20;
-/// How often a look shows whether a call was carried out whose answer was lost: within two seconds.
-const LOOKS_AFTER_LOSS: u8 = 4;
-
 /// A key as it is, with what the switch remembers.
 ///
 /// # Errors
@@ -182,20 +170,16 @@ pub fn gone(key: &KeyArn) -> Diagnostic {
     )
 }
 
-/// An order under way.
-struct Work<'a> {
+/// A key under an order.
+struct KmsSwitch<'a> {
     cloud: &'a Aws,
     key: &'a KeyArn,
     so_far: SoFar,
     record: Record<'a>,
-    /// Until when a change has to show.
-    deadline: Instant,
-    /// After which time it is ordered again.
-    again: Duration,
+    lost: Option<Lost<Step, AwsError>>,
 }
 
-/// Carries an order out: looks, does the next step, waits until it shows, and looks again. What somebody else does to the key at the
-/// same time is seen at the next look, and a change that does not show is ordered again.
+/// Carries an order out.
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
@@ -205,45 +189,14 @@ pub async fn carry_out(
     order: Order,
     manner: Manner<'_>,
 ) -> Result<Outcome, Stopped> {
-    let mut work = Work {
+    drive(KmsSwitch {
         cloud,
         key,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
-        deadline: Instant::now() + manner.patience,
-        again: AGAIN,
-    };
-    for _ in 0..MOST_STEPS {
-        if work.record.is_interrupted() {
-            return Err(Stopped::Interrupted(work.record.interrupted()));
-        }
-        let seen = match cloud.describe(key).await {
-            Ok(seen) => seen,
-            Err(error) => return Err(Stopped::Failed(work.failed("kms:DescribeKey", &error))),
-        };
-        let mark = mark(cloud, key).await;
-        match next(order, &seen.state, &mark, work.so_far) {
-            Step::Finish => return Ok(work.finished(seen, &mark, true)),
-            Step::StayDisabled => {
-                let why = match mark {
-                    Mark::Unreadable(_) => "whether this provider disabled it is not known",
-                    _ => "this provider did not disable it",
-                };
-                work.record.notes.push(format!(
-                    "The deletion is cancelled. The key stays disabled, because {why} ({}). To enable it, restore it with {ANYWAY}.",
-                    who(&mark)
-                ));
-                return Ok(work.finished(seen, &mark, false));
-            }
-            Step::Refuse(reason) => {
-                return Err(Stopped::Refused(work.refused(reason, &seen, &mark)));
-            }
-            step => work.take(step).await.map_err(Stopped::Failed)?,
-        }
-    }
-    Err(Stopped::Failed(
-        work.record.restless(&key.to_string(), "AWS CloudTrail"),
-    ))
+        lost: None,
+    })
+    .await
 }
 
 /// Who disabled a key, as far as its tag says.
@@ -254,94 +207,199 @@ fn who(mark: &Mark) -> String {
     }
 }
 
-impl Work<'_> {
-    async fn take(&mut self, step: Step) -> Result<(), Diagnostics> {
+impl<'a> Switch<'a> for KmsSwitch<'a> {
+    type Seen = (KeyDescription, Mark);
+    type Step = Step;
+    type Error = AwsError;
+
+    fn record(&mut self) -> &mut Record<'a> {
+        &mut self.record
+    }
+
+    async fn look(&self) -> Result<Self::Seen, Unseen> {
+        match self.cloud.describe(self.key).await {
+            Ok(seen) => Ok((seen, mark(self.cloud, self.key).await)),
+            Err(error) => Err(Unseen {
+                may_pass: !matches!(
+                    error,
+                    AwsError::AccessDenied { .. }
+                        | AwsError::Credentials { .. }
+                        | AwsError::NotFound(_)
+                ),
+                why: self.failed(CALL_OF_A_LOOK, &error),
+            }),
+        }
+    }
+
+    fn next(&self, (seen, mark): &Self::Seen) -> Turn<Step> {
+        match next(self.record.order, &seen.state, mark, self.so_far) {
+            Step::Finish => Turn::Finish,
+            Step::StayDisabled => Turn::StayDisabled,
+            Step::Refuse(reason) => Turn::Refuse(self.why_not(reason, seen, mark)),
+            step => Turn::Take(step),
+        }
+    }
+
+    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), Stopped> {
         let (cloud, key) = (self.cloud, self.key);
+        let window = match self.record.order {
+            Order::ScheduleDeletion { days } => days.unwrap_or(LONGEST_WINDOW),
+            Order::Disable | Order::Restore { .. } => LONGEST_WINDOW,
+        };
         match step {
             Step::Mark => {
                 self.so_far.marked = true;
-                match cloud.set_tag(key, TAG, &now()).await {
-                    Ok(()) => self.record.changed(format!("wrote the tag `{TAG}`")),
-                    Err(error)
-                        if is_lost(&error) && matches!(mark(cloud, key).await, Mark::Ours(_)) =>
-                    {
-                        self.record.shown(&format!("wrote the tag `{TAG}`"));
-                    }
-                    // Taking the key away does not wait for this.
-                    Err(error) => self.record.note(format!(
-                        "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
-                    )),
-                }
+                let answer = cloud.set_tag(key, TAG, &now()).await;
+                self.answered(
+                    step,
+                    "kms:TagResource",
+                    format!("wrote the tag `{TAG}`"),
+                    answer,
+                )
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
-                match cloud.remove_tag(key, TAG).await {
-                    Ok(()) => self.record.changed(format!("removed the tag `{TAG}`")),
-                    Err(error)
-                        if is_lost(&error) && matches!(mark(cloud, key).await, Mark::None) =>
-                    {
-                        self.record.shown(&format!("removed the tag `{TAG}`"));
-                    }
-                    Err(error) => self.record.note(cannot_untag(key, &error)),
-                }
+                let answer = cloud.remove_tag(key, TAG).await;
+                let done = format!("removed the tag `{TAG}`");
+                self.answered(step, "kms:UntagResource", done, answer)
             }
             Step::Disable => {
-                let answer = self
-                    .record
-                    .taking(cloud.disable(key), AwsError::is_refusal)
-                    .await;
-                self.verified("kms:DisableKey", "disabled the key", answer, |state| {
-                    *state != KeyState::Enabled
-                })
-                .await?;
+                let call = cloud.disable(key);
+                let answer = self.record.taking(call, AwsError::is_refusal).await;
+                self.answered(
+                    step,
+                    "kms:DisableKey",
+                    "disabled the key".to_owned(),
+                    answer,
+                )
             }
             Step::ScheduleDeletion => {
-                let Order::ScheduleDeletion { days } = self.record.order else {
-                    return Ok(());
-                };
-                let days = days.unwrap_or(LONGEST_WINDOW);
-                let call = cloud.schedule_deletion(key, days);
+                let call = cloud.schedule_deletion(key, window);
                 let answer = self.record.taking(call, AwsError::is_refusal).await;
-                let what = format!("scheduled the deletion in {days} days");
-                self.verified(
-                    "kms:ScheduleKeyDeletion",
-                    &what,
-                    answer,
-                    KeyState::is_being_deleted,
-                )
-                .await?;
+                let done = format!("scheduled the deletion in {window} days");
+                self.answered(step, "kms:ScheduleKeyDeletion", done, answer)
             }
-            Step::MakeSure => return self.make_sure().await,
+            Step::MakeSure => self.make_sure(window).await.map_err(Stopped::Failed),
             Step::CancelDeletion => {
                 let answer = cloud.cancel_deletion(key).await;
-                let is_lost = answer.as_ref().is_err_and(is_lost);
-                self.so_far.cancelled |= answer.is_ok() || is_lost;
-                self.verified(
-                    "kms:CancelKeyDeletion",
-                    "cancelled the deletion",
-                    answer,
-                    |state| !state.is_being_deleted(),
-                )
-                .await?;
+                let done = "cancelled the deletion".to_owned();
+                self.answered(step, "kms:CancelKeyDeletion", done, answer)
             }
             Step::Enable => {
                 let answer = cloud.enable(key).await;
-                self.verified("kms:EnableKey", "enabled the key", answer, |state| {
-                    *state == KeyState::Enabled
-                })
-                .await?;
+                self.answered(step, "kms:EnableKey", "enabled the key".to_owned(), answer)
             }
-            Step::Finish | Step::StayDisabled | Step::Refuse(_) => {}
+            Step::Finish | Step::StayDisabled | Step::Refuse(_) => Ok(()),
+        }
+    }
+
+    fn lost(&mut self) -> Option<Lost<Step, AwsError>> {
+        self.lost.take()
+    }
+
+    fn shows(&self, step: &Step, (seen, mark): &Self::Seen) -> bool {
+        shows(*step, &seen.state, mark)
+    }
+
+    fn took(&mut self, step: &Step) {
+        self.so_far.cancelled |= *step == Step::CancelDeletion;
+        self.so_far.taken |= matches!(step, Step::Disable | Step::ScheduleDeletion);
+    }
+
+    fn unconfirmed(&mut self, lost: Lost<Step, AwsError>) -> Result<(), Stopped> {
+        match lost.step {
+            Step::Mark | Step::Unmark => self.left_undone(lost.step, &lost.error),
+            _ => return Err(Stopped::Failed(self.failed(&lost.call, &lost.error))),
         }
         Ok(())
     }
 
+    fn takes_again(&mut self) {
+        // Who took the change back may have removed the tag too.
+        (self.so_far.marked, self.so_far.taken) = (false, false);
+    }
+
+    fn versions(&self, _: &Self::Seen) -> usize {
+        0
+    }
+
+    fn state(&self, (seen, _): &Self::Seen) -> KeyState {
+        seen.state.clone()
+    }
+
+    fn words(&self) -> Words {
+        Words {
+            service: "KMS",
+            key: self.key.to_string(),
+            changed: self.key.to_string(),
+            log: "AWS CloudTrail",
+            how_to_see: format!(
+                "To see the state, run:\n\n  aws kms describe-key --key-id {} --region {}",
+                self.key.key_id(),
+                self.key.region()
+            ),
+        }
+    }
+
+    fn finished(self, (seen, mark): &Self::Seen, complete: bool) -> Outcome {
+        self.outcome(seen, mark, complete)
+    }
+}
+
+/// The call of a look.
+const CALL_OF_A_LOOK: &str = "The call was kms:DescribeKey.";
+
+impl KmsSwitch<'_> {
+    /// What came of the call of a step.
+    fn answered(
+        &mut self,
+        step: Step,
+        permission: &str,
+        done: String,
+        answer: Result<(), AwsError>,
+    ) -> Result<(), Stopped> {
+        let call = format!("The call was {permission}.");
+        match answer {
+            Ok(()) => {
+                self.took(&step);
+                self.record.changed(done);
+            }
+            // Somebody was faster; the next look shows what is true.
+            Err(AwsError::InvalidState(_)) => {}
+            Err(error) if is_lost(&error) => {
+                self.record.unsure = Some(permission.to_owned());
+                self.lost = Some(Lost {
+                    step,
+                    done,
+                    call,
+                    error,
+                });
+            }
+            // Taking the key away and giving it back do not wait for the tag.
+            Err(error) if matches!(step, Step::Mark | Step::Unmark) => {
+                self.left_undone(step, &error);
+            }
+            Err(error) => return Err(Stopped::Failed(self.failed(&call, &error))),
+        }
+        Ok(())
+    }
+
+    /// The tag is not as it should be.
+    fn left_undone(&mut self, step: Step, error: &AwsError) {
+        self.record.note(match step {
+            Step::Unmark => cannot_untag(self.key, error),
+            _ => format!(
+                "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
+            ),
+        });
+    }
+
     /// Makes the call of the order on a key that is shown as ordered. A read of KMS can show what was before, so that only the call is certain.
-    async fn make_sure(&mut self) -> Result<(), Diagnostics> {
+    async fn make_sure(&mut self, window: u8) -> Result<(), Diagnostics> {
         let (cloud, key) = (self.cloud, self.key);
         let (permission, answer) = match self.record.order {
-            Order::ScheduleDeletion { days } => {
-                let call = cloud.schedule_deletion(key, days.unwrap_or(LONGEST_WINDOW));
+            Order::ScheduleDeletion { .. } => {
+                let call = cloud.schedule_deletion(key, window);
                 let answer = self.record.taking(call, AwsError::is_refusal).await;
                 ("kms:ScheduleKeyDeletion", answer)
             }
@@ -361,107 +419,25 @@ impl Work<'_> {
                 if is_lost(&error) {
                     self.record.unsure = Some(permission.to_owned());
                 }
-                return Err(self.failed(permission, &error));
+                return Err(self.failed(&format!("The call was {permission}."), &error));
             }
         }
         self.so_far.taken = true;
         Ok(())
     }
 
-    /// Waits until a change shows. A state that has changed under the call is looked at anew, and so is a change that does not show.
-    async fn verified(
-        &mut self,
-        permission: &str,
-        what: &str,
-        answer: Result<(), AwsError>,
-        shows: impl Fn(&KeyState) -> bool,
-    ) -> Result<(), Diagnostics> {
-        self.so_far.taken |= answer.is_ok() && !matches!(self.record.order, Order::Restore { .. });
-        match answer {
-            Ok(()) => self.record.changed(what),
-            // Somebody was faster; the next look shows what is true.
-            Err(AwsError::InvalidState(_)) => return Ok(()),
-            Err(error) if is_lost(&error) => {
-                self.record.unsure = Some(permission.to_owned());
-                if self.comes_to(shows).await {
-                    self.so_far.taken = true;
-                    self.record.shown(what);
-                    return Ok(());
-                }
-                return Err(self.failed(permission, &error));
-            }
-            Err(error) => return Err(self.failed(permission, &error)),
-        }
-        let look_anew = Instant::now() + self.again;
-        let mut pause = PAUSES.0;
-        loop {
-            if self.record.is_interrupted() {
-                return Ok(());
-            }
-            match self.cloud.describe(self.key).await {
-                Ok(seen) if shows(&seen.state) => return Ok(()),
-                Ok(seen) if Instant::now() >= self.deadline => {
-                    return Err(Diagnostic::error(
-                        "The change of the key does not show",
-                        format!(
-                            "KMS accepted the call ({what}), and {} is still in the state {} after {} seconds.{}\n\nSomebody else may have \
-                             changed it at the same time. To see the state, run:\n\n  aws kms describe-key --key-id {} --region {}",
-                            self.key,
-                            seen.state,
-                            self.record.manner.patience.as_secs(),
-                            self.record.so_far_in_words(),
-                            self.key.key_id(),
-                            self.key.region()
-                        ),
-                    )
-                    .into());
-                }
-                Ok(seen) if Instant::now() >= look_anew => {
-                    self.record.note(format!(
-                        "KMS accepted the call ({what}), and the key is still in the state {} after {} seconds. Somebody else may have \
-                         changed it at the same time. The provider makes the call again.",
-                        seen.state,
-                        self.again.as_secs()
-                    ));
-                    self.again *= 2;
-                    // Who took the change back may have removed the tag too.
-                    (self.so_far.marked, self.so_far.taken) = (false, false);
-                    return Ok(());
-                }
-                Ok(_) => {}
-                Err(error) if Instant::now() >= self.deadline => {
-                    return Err(self.failed("kms:DescribeKey", &error));
-                }
-                Err(error @ (AwsError::AccessDenied { .. } | AwsError::Credentials { .. })) => {
-                    return Err(self.failed("kms:DescribeKey", &error));
-                }
-                Err(_) => {}
-            }
-            self.record.pause(pause).await;
-            pause = (pause * 2).min(PAUSES.1);
-        }
-    }
-
-    /// Whether a change shows within a few looks whose answer was lost.
-    async fn comes_to(&self, shows: impl Fn(&KeyState) -> bool) -> bool {
-        let mut pause = PAUSES.0;
-        for _ in 0..LOOKS_AFTER_LOSS {
-            if let Ok(seen) = self.cloud.describe(self.key).await
-                && shows(&seen.state)
-            {
-                return true;
-            }
-            if self.record.is_interrupted() {
-                return false;
-            }
-            self.record.pause(pause).await;
-            pause *= 2;
-        }
-        false
-    }
-
-    fn finished(self, seen: KeyDescription, mark: &Mark, complete: bool) -> Outcome {
+    fn outcome(self, seen: &KeyDescription, mark: &Mark, complete: bool) -> Outcome {
         let mut notes = self.record.notes;
+        if !complete {
+            let why = match mark {
+                Mark::Unreadable(_) => "whether this provider disabled it is not known",
+                _ => "this provider did not disable it",
+            };
+            notes.push(format!(
+                "The deletion is cancelled. The key stays disabled, because {why} ({}). To enable it, restore it with {ANYWAY}.",
+                who(mark)
+            ));
+        }
         let is_taking = !matches!(self.record.order, Order::Restore { .. });
         if is_taking && !self.so_far.marked {
             match standing(&seen.state, mark) {
@@ -486,26 +462,25 @@ impl Work<'_> {
         Outcome {
             changed: !self.record.done.is_empty(),
             way_back: way_back(&seen.state, mark),
-            state: seen.state,
-            deletion_date: seen.deletion_date,
+            state: seen.state.clone(),
+            deletion_date: seen.deletion_date.clone(),
             versions: Vec::new(),
             complete,
             notes,
         }
     }
 
-    fn failed(&self, permission: &str, error: &AwsError) -> Diagnostics {
+    fn failed(&self, call: &str, error: &AwsError) -> Diagnostics {
         if let AwsError::NotFound(_) = error {
             return gone(self.key).into();
         }
         let inner = diagnose::aws_call(&self.record.could_not(), self.key, error);
-        self.record
-            .failed(inner, &format!("The call was {permission}."))
+        self.record.failed(inner, call)
     }
 
-    fn refused(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> Diagnostics {
+    fn why_not(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> String {
         let key = self.key;
-        let detail = match reason {
+        match reason {
             Refused::DisabledByOthers if matches!(mark, Mark::Unreadable(_)) => format!(
                 "{key} is disabled, and whether this provider did it is not known ({}).\n\n{READ_TAGS} Or find out who it was (AWS CloudTrail, event \
                  DisableKey). To enable the key all the same, use {ANYWAY}.",
@@ -535,8 +510,7 @@ impl Work<'_> {
                 "{key} is in the state {}, which this version of the provider does not know. Use the AWS console or the AWS command line.",
                 seen.state
             ),
-        };
-        self.record.refused(&detail)
+        }
     }
 }
 

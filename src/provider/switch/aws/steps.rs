@@ -131,6 +131,19 @@ pub enum Refused {
     UnknownState,
 }
 
+/// Whether a look shows that a step was carried out whose answer was lost.
+pub fn shows(step: Step, state: &KeyState, mark: &Mark) -> bool {
+    match step {
+        Step::Mark => matches!(mark, Mark::Ours(_)),
+        Step::Unmark => matches!(mark, Mark::None),
+        Step::Disable => *state != KeyState::Enabled,
+        Step::ScheduleDeletion => state.is_being_deleted(),
+        Step::CancelDeletion => !state.is_being_deleted(),
+        Step::Enable => *state == KeyState::Enabled,
+        Step::MakeSure | Step::Finish | Step::StayDisabled | Step::Refuse(_) => false,
+    }
+}
+
 /// What to do next.
 pub fn next(order: Order, state: &KeyState, mark: &Mark, so_far: SoFar) -> Step {
     match order {

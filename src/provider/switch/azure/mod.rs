@@ -3,13 +3,11 @@
 
 mod steps;
 
-use std::time::Duration;
-
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use tokio::time::Instant;
 
 use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, shows, tagged, untagged};
+use super::drive::{Switch, Turn, Unseen, Words, drive};
 use super::record::{Lost, Record, of_call};
 use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus, WayBack};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
@@ -17,10 +15,7 @@ use crate::preflight::azure::{CHANGE_DATES, state_at};
 use crate::provider::diagnose;
 use crate::vocabulary::KeyState;
 use crate::vocabulary::azure::VaultKeyId;
-use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-
-/// The pauses between two looks while the vault deletes or recovers a key.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(5));
+use tfplugin::diagnostics::Diagnostics;
 
 fn rfc3339(moment: Option<OffsetDateTime>) -> Option<String> {
     moment.and_then(|moment| moment.format(&Rfc3339).ok())
@@ -203,18 +198,16 @@ pub async fn status(cloud: &Azure, key: &VaultKeyId) -> Result<KeyStatus, AzureE
     }
 }
 
-struct Work<'a> {
+/// A key under an order.
+struct VaultSwitch<'a> {
     cloud: &'a Azure,
     key: &'a VaultKeyId,
     so_far: SoFar,
     record: Record<'a>,
-    /// The step under way.
-    current: Step,
     lost: Option<Lost<Step, AzureError>>,
 }
 
-/// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at the
-/// next look.
+/// Carries an order out.
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
@@ -224,88 +217,63 @@ pub async fn carry_out(
     order: Order,
     manner: Manner<'_>,
 ) -> Result<Outcome, Stopped> {
-    let mut work = Work {
+    drive(VaultSwitch {
         cloud,
         key,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
-        current: Step::Wait,
         lost: None,
-    };
-    let deadline = Instant::now() + manner.patience;
-    let (mut most, mut steps, mut pause) = (12, 0, PAUSES.0);
-    while steps < most {
-        if work.record.is_interrupted() {
-            return Err(Stopped::Interrupted(work.record.interrupted()));
-        }
-        let (seen, deleted) = look(cloud, key)
-            .await
-            .map_err(|(permission, error)| Stopped::Failed(work.failed(permission, &error)))?;
-        work.resolved(&seen)?;
-        if let Seen::There(versions) = &seen {
-            most = most.max(12 + 3 * versions.len());
-        }
-        match next(order, &seen, work.so_far) {
-            Step::Finish => return Ok(work.finished(&seen, deleted.as_ref(), true)),
-            Step::StayDisabled => return Ok(work.finished(&seen, deleted.as_ref(), false)),
-            Step::RefuseDisabledByOthers => {
-                let why = format!(
-                    "The newest version of {key} is disabled, and this provider did not disable it (it has no tag `{TAG}`). The one who did may \
-                     have had a reason.\n\nFind out who it was (diagnostic logs of the vault, KeyUpdate). To enable every version all the same, \
-                     use {ANYWAY}."
-                );
-                return Err(Stopped::Refused(work.record.refused(&why)));
-            }
-            Step::RefuseGone => {
-                let why = format!(
-                    "The vault {} has no key {}, and no deleted one of this name that could be recovered. If it was purged, everything that was \
-                     encrypted with it is lost permanently.",
-                    key.vault(),
-                    key.name()
-                );
-                return Err(Stopped::Refused(work.record.refused(&why)));
-            }
-            Step::Wait if Instant::now() >= deadline => {
-                return Err(Stopped::Failed(
-                    Diagnostic::error(
-                        "The change of the key does not show",
-                        format!(
-                            "The vault accepted the call, and {key} does not show it after {} seconds.{}\n\nRun the same command again: it \
-                             continues from the state of the key.",
-                            manner.patience.as_secs(),
-                            work.record.so_far_in_words()
-                        ),
-                    )
-                    .into(),
-                ));
-            }
-            Step::Wait => {
-                work.record.pause(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
-            }
-            step => {
-                steps += 1;
-                work.take(step).await?;
-            }
-        }
-    }
-    Err(Stopped::Failed(work.record.restless(
-        &format!("the versions of {key}"),
-        "diagnostic logs of the vault",
-    )))
+    })
+    .await
 }
 
-impl Work<'_> {
-    async fn take(&mut self, step: Step) -> Result<(), Stopped> {
+impl<'a> Switch<'a> for VaultSwitch<'a> {
+    type Seen = (Seen, Option<DeletedKey>);
+    type Step = Step;
+    type Error = AzureError;
+
+    fn record(&mut self) -> &mut Record<'a> {
+        &mut self.record
+    }
+
+    async fn look(&self) -> Result<Self::Seen, Unseen> {
+        let seen = look(self.cloud, self.key).await;
+        seen.map_err(|(permission, error)| Unseen {
+            may_pass: is_lost(&error),
+            why: self.failed(permission, &error),
+        })
+    }
+
+    fn next(&self, (seen, _): &Self::Seen) -> Turn<Step> {
+        let key = self.key;
+        match next(self.record.order, seen, self.so_far) {
+            Step::Finish => Turn::Finish,
+            Step::StayDisabled => Turn::StayDisabled,
+            Step::Wait => Turn::Wait,
+            Step::RefuseDisabledByOthers => Turn::Refuse(format!(
+                "The newest version of {key} is disabled, and this provider did not disable it (it has no tag `{TAG}`). The one who did may \
+                 have had a reason.\n\nFind out who it was (diagnostic logs of the vault, KeyUpdate). To enable every version all the same, \
+                 use {ANYWAY}."
+            )),
+            Step::RefuseGone => Turn::Refuse(format!(
+                "The vault {} has no key {}, and no deleted one of this name that could be recovered. If it was purged, everything that was \
+                 encrypted with it is lost permanently.",
+                key.vault(),
+                key.name()
+            )),
+            step => Turn::Take(step),
+        }
+    }
+
+    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), Stopped> {
         let (cloud, key) = (self.cloud, self.key);
-        self.current = step.clone();
-        match step {
+        match &step {
             Step::Disable(version, has_room) => {
                 let at = rfc3339(doors::clock::now().replace_nanosecond(0).ok());
                 let change = VersionChange {
                     enabled: false,
                     tags: match has_room {
-                        true => tagged(&version, &at.unwrap_or_default()),
+                        true => tagged(version, &at.unwrap_or_default()),
                         false => version.tags.clone(),
                     },
                 };
@@ -313,55 +281,30 @@ impl Work<'_> {
                     self.record.note(format!(
                         "The version {} has as many tags as it can have, so the tag `{TAG}` was not written. To restore it later, use \
                          {ANYWAY}.",
-                        short(&version)
+                        short(version)
                     ));
                 }
-                let answer = cloud.change_version(&version.id, &change).await;
-                self.answered(
-                    "keys/update",
-                    format!("disable version {}", short(&version)),
-                    format!("disabled version {}", short(&version)),
-                    answer,
-                )
+                let call = cloud.change_version(&version.id, &change);
+                let answer = self.record.taking(call, |error| !is_lost(error)).await;
+                self.answered(step, answer)
             }
             Step::Enable(version) => {
                 let change = VersionChange {
                     enabled: true,
-                    tags: untagged(&version),
+                    tags: untagged(version),
                 };
                 let answer = cloud.change_version(&version.id, &change).await;
-                self.so_far.enabled |= answer.is_ok();
-                let (doing, done) = match version.enabled {
-                    true => ("remove the tag of", "removed the tag of"),
-                    false => ("enable", "enabled"),
-                };
-                self.answered(
-                    "keys/update",
-                    format!("{doing} version {}", short(&version)),
-                    format!("{done} version {}", short(&version)),
-                    answer,
-                )
+                self.answered(step, answer)
             }
             Step::Delete => {
                 self.refuse_what_cannot_come_back().await?;
-                let answer = cloud.delete_key(key).await;
-                self.so_far.deleted |= answer.is_ok();
-                self.answered(
-                    "keys/delete",
-                    "delete the key".to_owned(),
-                    "deleted the key".to_owned(),
-                    answer.map(|_| ()),
-                )
+                let call = cloud.delete_key(key);
+                let answer = self.record.taking(call, |error| !is_lost(error)).await;
+                self.answered(step, answer.map(|_| ()))
             }
             Step::Recover => {
                 let answer = cloud.recover_key(key).await;
-                self.so_far.recovered |= answer.is_ok();
-                self.answered(
-                    "deletedkeys/recover",
-                    "recover the key".to_owned(),
-                    "recovered the key".to_owned(),
-                    answer,
-                )
+                self.answered(step, answer)
             }
             Step::Wait
             | Step::Finish
@@ -369,6 +312,114 @@ impl Work<'_> {
             | Step::RefuseDisabledByOthers
             | Step::RefuseGone => Ok(()),
         }
+    }
+
+    fn lost(&mut self) -> Option<Lost<Step, AzureError>> {
+        self.lost.take()
+    }
+
+    fn shows(&self, step: &Step, (seen, _): &Self::Seen) -> bool {
+        shows(step, seen)
+    }
+
+    fn took(&mut self, step: &Step) {
+        self.so_far.enabled |= matches!(step, Step::Enable(_));
+        self.so_far.deleted |= matches!(step, Step::Delete);
+        self.so_far.recovered |= matches!(step, Step::Recover);
+    }
+
+    fn unconfirmed(&mut self, lost: Lost<Step, AzureError>) -> Result<(), Stopped> {
+        Err(Stopped::Failed(self.failed_at(&lost.call, &lost.error)))
+    }
+
+    fn versions(&self, (seen, _): &Self::Seen) -> usize {
+        match seen {
+            Seen::There(versions) => versions.len(),
+            Seen::Deleted | Seen::Gone => 0,
+        }
+    }
+
+    fn state(&self, (seen, deleted): &Self::Seen) -> KeyState {
+        described(seen, deleted.as_ref()).state
+    }
+
+    fn words(&self) -> Words {
+        let key = self.key;
+        Words {
+            service: "The vault",
+            key: key.to_string(),
+            changed: format!("the versions of {key}"),
+            log: "diagnostic logs of the vault",
+            how_to_see: "Run the same command again: it continues from the state of the key."
+                .to_owned(),
+        }
+    }
+
+    fn finished(self, (seen, deleted): &Self::Seen, complete: bool) -> Outcome {
+        self.outcome(seen, deleted.as_ref(), complete)
+    }
+}
+
+/// What a step is called before and after it is done, and the permission that it needs.
+fn called(step: &Step) -> (String, String, &'static str) {
+    let of = |verb: &str, version: &KeyVersion| format!("{verb} version {}", short(version));
+    match step {
+        Step::Disable(version, _) => (
+            of("disable", version),
+            of("disabled", version),
+            "keys/update",
+        ),
+        Step::Enable(version) if version.enabled => (
+            of("remove the tag of", version),
+            of("removed the tag of", version),
+            "keys/update",
+        ),
+        Step::Enable(version) => (of("enable", version), of("enabled", version), "keys/update"),
+        Step::Delete => (
+            "delete the key".to_owned(),
+            "deleted the key".to_owned(),
+            "keys/delete",
+        ),
+        Step::Recover => (
+            "recover the key".to_owned(),
+            "recovered the key".to_owned(),
+            "deletedkeys/recover",
+        ),
+        Step::Wait
+        | Step::Finish
+        | Step::StayDisabled
+        | Step::RefuseDisabledByOthers
+        | Step::RefuseGone => (String::new(), String::new(), ""),
+    }
+}
+
+impl VaultSwitch<'_> {
+    /// What came of the call of a step.
+    fn answered(&mut self, step: Step, answer: Result<(), AzureError>) -> Result<(), Stopped> {
+        let (doing, done, permission) = called(&step);
+        match answer {
+            Ok(()) => {
+                self.took(&step);
+                self.record.changed(done);
+            }
+            // Somebody was faster, or the vault is still at it; the next look shows what is true.
+            Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
+            Err(error) if is_lost(&error) => {
+                self.record.unsure = Some(doing);
+                self.lost = Some(Lost {
+                    step,
+                    done,
+                    call: String::new(),
+                    error,
+                });
+            }
+            Err(error) => {
+                let is_denied = matches!(error, AzureError::Denied(_));
+                let call = of_call(&doing, permission, is_denied);
+                return Err(Stopped::Failed(self.failed_at(&call, &error)));
+            }
+        }
+        Ok(())
     }
 
     /// A deletion that cannot be taken back, or whose time was chosen and is not the vault's.
@@ -405,49 +456,6 @@ impl Work<'_> {
         }
     }
 
-    fn answered(
-        &mut self,
-        permission: &str,
-        doing: String,
-        what: String,
-        answer: Result<(), AzureError>,
-    ) -> Result<(), Stopped> {
-        match answer {
-            Ok(()) => self.record.changed(what),
-            // Somebody was faster, or the vault is still at it; the next look shows what is true.
-            Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
-            Err(error) if is_lost(&error) => {
-                self.record.unsure = Some(doing);
-                self.lost = Some(Lost {
-                    step: self.current.clone(),
-                    done: what,
-                    error,
-                });
-            }
-            Err(error) => {
-                let is_denied = matches!(error, AzureError::Denied(_));
-                let call = of_call(&doing, permission, is_denied);
-                return Err(Stopped::Failed(self.failed_at(&call, &error)));
-            }
-        }
-        Ok(())
-    }
-
-    /// What this look says of a step whose answer was lost.
-    fn resolved(&mut self, seen: &Seen) -> Result<(), Stopped> {
-        let Some(lost) = self.lost.take() else {
-            return Ok(());
-        };
-        if !shows(&lost.step, seen) {
-            return Err(Stopped::Failed(self.failed_at("", &lost.error)));
-        }
-        self.so_far.enabled |= matches!(lost.step, Step::Enable(_));
-        self.so_far.deleted |= matches!(lost.step, Step::Delete);
-        self.so_far.recovered |= matches!(lost.step, Step::Recover);
-        self.record.shown(&lost.done);
-        Ok(())
-    }
-
     fn failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
         let call = match error {
             AzureError::Denied(_) => format!("The call needs the permission {permission}."),
@@ -461,7 +469,7 @@ impl Work<'_> {
         self.record.failed(inner, call)
     }
 
-    fn finished(self, seen: &Seen, deleted: Option<&DeletedKey>, complete: bool) -> Outcome {
+    fn outcome(self, seen: &Seen, deleted: Option<&DeletedKey>, complete: bool) -> Outcome {
         let status = described(seen, deleted);
         let mut notes = self.record.notes;
         let is_taking = !matches!(self.record.order, Order::Restore { .. });

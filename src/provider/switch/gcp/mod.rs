@@ -8,6 +8,7 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, label_of_unfinished, next, shows};
+use super::drive::{Switch, Turn, Unseen, Words, drive};
 use super::record::{Lost, Record, of_call};
 use super::{
     ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, VersionStatus,
@@ -251,19 +252,16 @@ pub fn others(bindings: &[Binding]) -> Vec<NotVisible> {
     }]
 }
 
-/// An order under way.
-struct Work<'a> {
+/// A key under an order.
+struct CloudKmsSwitch<'a> {
     cloud: &'a Gcp,
     name: &'a CryptoKeyName,
     so_far: SoFar,
     record: Record<'a>,
-    /// The step under way.
-    current: Step,
     lost: Option<Lost<Step, GcpError>>,
 }
 
-/// Carries an order out: looks, does the next step, and looks again. What somebody else does to the key at the same time is seen at
-/// the next look.
+/// Carries an order out.
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
@@ -273,58 +271,14 @@ pub async fn carry_out(
     order: Order,
     manner: Manner<'_>,
 ) -> Result<Outcome, Stopped> {
-    let mut work = Work {
+    drive(CloudKmsSwitch {
         cloud,
         name,
         so_far: SoFar::default(),
         record: Record::new(order, manner),
-        current: Step::Finish,
         lost: None,
-    };
-    let mut most = 12;
-    let mut steps = 0;
-    while steps < most {
-        if work.record.is_interrupted() {
-            return Err(Stopped::Interrupted(work.record.interrupted()));
-        }
-        steps += 1;
-        let (key, versions) = work.look().await.map_err(Stopped::Failed)?;
-        work.resolved(&key, &versions).map_err(Stopped::Failed)?;
-        if steps == 1 {
-            work.refuse_other_window(&key)?;
-        }
-        // Each version takes two steps at most; somebody else may change them at the same time.
-        most = most.max(12 + 3 * versions.len());
-        let primary = key.primary.as_ref().map(|one| one.number.as_str());
-        match next(order, &versions, primary, &memory(&key), work.so_far) {
-            Step::Finish => return Ok(work.finished(&key, &versions, true)),
-            Step::StayDisabled => return Ok(work.finished(&key, &versions, false)),
-            Step::RefuseDisabledByOthers => {
-                let whose = match memory(&key) {
-                    Memory::Unreadable(_) => "whether this provider disabled it is not known",
-                    _ => "this provider did not disable it",
-                };
-                let why = format!(
-                    "{name} has no enabled primary version, and {whose} ({}). The one who did may have had a reason.\n\nFind out who it was (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use \
-                     {ANYWAY}.",
-                    who(&memory(&key))
-                );
-                return Err(Stopped::Refused(work.record.refused(&why)));
-            }
-            Step::RefuseDestroyed => {
-                let why = format!(
-                    "{name} has no version that could be used: all of them are destroyed. Nothing brings them back, and everything that was \
-                     encrypted with them is lost permanently."
-                );
-                return Err(Stopped::Refused(work.record.refused(&why)));
-            }
-            step => work.take(step, &key).await.map_err(Stopped::Failed)?,
-        }
-    }
-    Err(Stopped::Failed(work.record.restless(
-        &format!("the versions of {name}"),
-        "Cloud Audit Logs",
-    )))
+    })
+    .await
 }
 
 /// Who disabled the versions, as far as the label says.
@@ -336,37 +290,60 @@ fn who(memory: &Memory) -> String {
     }
 }
 
-impl Work<'_> {
-    async fn look(&self) -> Result<(CryptoKey, Vec<CryptoKeyVersion>), Diagnostics> {
-        let failed = |error| self.failed("cloudkms.cryptoKeys.get", &error);
-        let key = self.cloud.key(self.name).await.map_err(failed)?;
-        let failed = |error| self.failed("cloudkms.cryptoKeyVersions.list", &error);
-        let versions = self.cloud.versions(self.name).await.map_err(failed)?;
+impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
+    type Seen = (CryptoKey, Vec<CryptoKeyVersion>);
+    type Step = Step;
+    type Error = GcpError;
+
+    fn record(&mut self) -> &mut Record<'a> {
+        &mut self.record
+    }
+
+    async fn look(&self) -> Result<Self::Seen, Unseen> {
+        let failed = |permission: &str, error: &GcpError| Unseen {
+            may_pass: is_lost(error),
+            why: self.failed(permission, error),
+        };
+        let key = self.cloud.key(self.name).await;
+        let key = key.map_err(|error| failed("cloudkms.cryptoKeys.get", &error))?;
+        let versions = self.cloud.versions(self.name).await;
+        let versions =
+            versions.map_err(|error| failed("cloudkms.cryptoKeyVersions.list", &error))?;
         Ok((key, versions))
     }
 
-    /// The window belongs to the key, and no call can choose another.
-    fn refuse_other_window(&self, key: &CryptoKey) -> Result<(), Stopped> {
-        let Order::ScheduleDeletion { days: Some(days) } = self.record.order else {
-            return Ok(());
-        };
-        let own = key.destroy_window.as_deref();
-        if own.and_then(whole_days) == Some(u64::from(days)) {
-            return Ok(());
+    fn next(&self, (key, versions): &Self::Seen) -> Turn<Step> {
+        if let Some(why) = self.other_window(key) {
+            return Turn::Refuse(why);
         }
-        let why = format!(
-            "Cloud KMS destroys versions after the key's own `destroy_scheduled_duration`, which is {} for {}. It cannot be changed after \
-             the creation of the key, and {days} days cannot be chosen for one destruction.\n\nLeave the number of days out.",
-            own.unwrap_or("not shown"),
-            self.name
-        );
-        Err(Stopped::Refused(self.record.refused(&why)))
+        let name = self.name;
+        let primary = key.primary.as_ref().map(|one| one.number.as_str());
+        let memory = memory(key);
+        match next(self.record.order, versions, primary, &memory, self.so_far) {
+            Step::Finish => Turn::Finish,
+            Step::StayDisabled => Turn::StayDisabled,
+            Step::RefuseDisabledByOthers => {
+                let whose = match memory {
+                    Memory::Unreadable(_) => "whether this provider disabled it is not known",
+                    _ => "this provider did not disable it",
+                };
+                Turn::Refuse(format!(
+                    "{name} has no enabled primary version, and {whose} ({}). The one who did may have had a reason.\n\nFind out who it was \
+                     (Cloud Audit Logs, UpdateCryptoKeyVersion). To enable every version all the same, use {ANYWAY}.",
+                    who(&memory)
+                ))
+            }
+            Step::RefuseDestroyed => Turn::Refuse(format!(
+                "{name} has no version that could be used: all of them are destroyed. Nothing brings them back, and everything that was encrypted \
+                 with them is lost permanently."
+            )),
+            step => Turn::Take(step),
+        }
     }
 
-    async fn take(&mut self, step: Step, key: &CryptoKey) -> Result<(), Diagnostics> {
+    async fn take(&mut self, step: Step, (key, _): &Self::Seen) -> Result<(), Stopped> {
         let (cloud, name) = (self.cloud, self.name);
-        self.current = step.clone();
-        match step {
+        match &step {
             Step::Mark(before) => {
                 self.so_far.marked = true;
                 let at = doors::clock::now().format(SINCE_FORM);
@@ -380,131 +357,187 @@ impl Work<'_> {
                 let mut labels = key.labels.clone();
                 labels.insert(BEFORE.to_owned(), value);
                 labels.insert(SINCE.to_owned(), at);
-                match cloud.set_labels(name, &labels).await {
-                    Ok(()) => self.record.changed(format!("wrote the label `{BEFORE}`")),
-                    Err(error) if is_lost(&error) => self.await_look(
-                        format!("write the label `{BEFORE}`"),
-                        format!("wrote the label `{BEFORE}`"),
-                        error,
-                    ),
-                    // Taking the key away does not wait for this.
-                    Err(error) => self.record.note(cannot_label(&error)),
-                }
+                let answer = cloud.set_labels(name, &labels).await;
+                self.answered(step, answer)
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
-                match cloud.set_labels(name, &without_memory(key)).await {
-                    Ok(()) => self.record.changed(format!("removed the label `{BEFORE}`")),
-                    Err(error) if is_lost(&error) => self.await_look(
-                        format!("remove the label `{BEFORE}`"),
-                        format!("removed the label `{BEFORE}`"),
-                        error,
-                    ),
-                    Err(error) => self.record.note(cannot_unlabel(name, &error)),
-                }
+                let answer = cloud.set_labels(name, &without_memory(key)).await;
+                self.answered(step, answer)
             }
             Step::Disable(number) => {
-                let call = cloud.set_version_state(name, &number, false);
+                let call = cloud.set_version_state(name, number, false);
                 let answer = self.record.taking(call, GcpError::is_refusal).await;
-                self.answered(
-                    "cloudkms.cryptoKeyVersions.update",
-                    format!("disable version {number}"),
-                    format!("disabled version {number}"),
-                    answer,
-                )?;
+                self.answered(step, answer)
             }
             Step::Enable(number) => {
-                let answer = cloud.set_version_state(name, &number, true).await;
-                self.answered(
-                    "cloudkms.cryptoKeyVersions.update",
-                    format!("enable version {number}"),
-                    format!("enabled version {number}"),
-                    answer,
-                )?;
+                let answer = cloud.set_version_state(name, number, true).await;
+                self.answered(step, answer)
             }
             Step::Destroy(number) => {
-                let call = cloud.destroy_version(name, &number);
+                let call = cloud.destroy_version(name, number);
                 let answer = self.record.taking(call, GcpError::is_refusal).await;
-                self.answered(
-                    "cloudkms.cryptoKeyVersions.destroy",
-                    format!("schedule the destruction of version {number}"),
-                    format!("scheduled the destruction of version {number}"),
-                    answer,
-                )?;
+                self.answered(step, answer)
             }
             Step::Restore(number) => {
-                let answer = cloud.restore_version(name, &number).await;
-                self.so_far.restored |= answer.is_ok();
-                self.answered(
-                    "cloudkms.cryptoKeyVersions.restore",
-                    format!("take the destruction of version {number} back"),
-                    format!("took the destruction of version {number} back"),
-                    answer,
-                )?;
+                let answer = cloud.restore_version(name, number).await;
+                self.answered(step, answer)
             }
             Step::Finish
             | Step::StayDisabled
             | Step::RefuseDisabledByOthers
-            | Step::RefuseDestroyed => {}
+            | Step::RefuseDestroyed => Ok(()),
         }
-        Ok(())
     }
 
-    /// What this look says of a step whose answer was lost.
-    fn resolved(
-        &mut self,
-        key: &CryptoKey,
-        versions: &[CryptoKeyVersion],
-    ) -> Result<(), Diagnostics> {
-        let Some(lost) = self.lost.take() else {
-            return Ok(());
-        };
-        if shows(&lost.step, versions, &memory(key)) {
-            self.so_far.restored |= matches!(lost.step, Step::Restore(_));
-            self.record.shown(&lost.done);
-            return Ok(());
-        }
+    fn lost(&mut self) -> Option<Lost<Step, GcpError>> {
+        self.lost.take()
+    }
+
+    fn shows(&self, step: &Step, (key, versions): &Self::Seen) -> bool {
+        shows(step, versions, &memory(key))
+    }
+
+    fn took(&mut self, step: &Step) {
+        self.so_far.restored |= matches!(step, Step::Restore(_));
+    }
+
+    fn unconfirmed(&mut self, lost: Lost<Step, GcpError>) -> Result<(), Stopped> {
         match lost.step {
-            Step::Mark(_) => self.record.note(cannot_label(&lost.error)),
-            Step::Unmark => self.record.note(cannot_unlabel(self.name, &lost.error)),
-            _ => return Err(self.failed_at("", &lost.error)),
+            Step::Mark(_) | Step::Unmark => self.left_undone(&lost.step, &lost.error),
+            _ => return Err(Stopped::Failed(self.failed_at(&lost.call, &lost.error))),
         }
-        self.record.unsure = None;
         Ok(())
     }
 
-    fn answered(
-        &mut self,
-        permission: &str,
-        doing: String,
-        what: String,
-        answer: Result<(), GcpError>,
-    ) -> Result<(), Diagnostics> {
+    fn versions(&self, (_, versions): &Self::Seen) -> usize {
+        versions.len()
+    }
+
+    fn state(&self, (key, versions): &Self::Seen) -> KeyState {
+        state_of(key, versions).0
+    }
+
+    fn words(&self) -> Words {
+        let name = self.name;
+        Words {
+            service: "Cloud KMS",
+            key: name.to_string(),
+            changed: format!("the versions of {name}"),
+            log: "Cloud Audit Logs",
+            how_to_see: format!(
+                "To see the versions, run:\n\n  gcloud kms keys versions list --key {} --keyring {} --location {} --project {}",
+                name.key(),
+                name.ring(),
+                name.location(),
+                name.project()
+            ),
+        }
+    }
+
+    fn finished(self, (key, versions): &Self::Seen, complete: bool) -> Outcome {
+        self.outcome(key, versions, complete)
+    }
+}
+
+/// What a step is called before and after it is done, and the permission that it needs.
+fn called(step: &Step) -> (String, String, &'static str) {
+    const UPDATE: &str = "cloudkms.cryptoKeyVersions.update";
+    let label = |verb: &str| format!("{verb} the label `{BEFORE}`");
+    let version = |verb: &str, number: &str| format!("{verb} version {number}");
+    match step {
+        Step::Mark(_) => (label("write"), label("wrote"), "cloudkms.cryptoKeys.update"),
+        Step::Unmark => (
+            label("remove"),
+            label("removed"),
+            "cloudkms.cryptoKeys.update",
+        ),
+        Step::Disable(number) => (
+            version("disable", number),
+            version("disabled", number),
+            UPDATE,
+        ),
+        Step::Enable(number) => (
+            version("enable", number),
+            version("enabled", number),
+            UPDATE,
+        ),
+        Step::Destroy(number) => (
+            version("schedule the destruction of", number),
+            version("scheduled the destruction of", number),
+            "cloudkms.cryptoKeyVersions.destroy",
+        ),
+        Step::Restore(number) => (
+            format!("take the destruction of version {number} back"),
+            format!("took the destruction of version {number} back"),
+            "cloudkms.cryptoKeyVersions.restore",
+        ),
+        Step::Finish
+        | Step::StayDisabled
+        | Step::RefuseDisabledByOthers
+        | Step::RefuseDestroyed => (String::new(), String::new(), ""),
+    }
+}
+
+impl CloudKmsSwitch<'_> {
+    /// Why a window cannot be chosen: it belongs to the key, and no call can choose another.
+    fn other_window(&self, key: &CryptoKey) -> Option<String> {
+        let Order::ScheduleDeletion { days: Some(days) } = self.record.order else {
+            return None;
+        };
+        let own = key.destroy_window.as_deref();
+        if own.and_then(whole_days) == Some(u64::from(days)) {
+            return None;
+        }
+        Some(format!(
+            "Cloud KMS destroys versions after the key's own `destroy_scheduled_duration`, which is {} for {}. It cannot be changed after \
+             the creation of the key, and {days} days cannot be chosen for one destruction.\n\nLeave the number of days out.",
+            own.unwrap_or("not shown"),
+            self.name
+        ))
+    }
+
+    /// What came of the call of a step.
+    fn answered(&mut self, step: Step, answer: Result<(), GcpError>) -> Result<(), Stopped> {
+        let (doing, done, permission) = called(&step);
         match answer {
-            Ok(()) => self.record.changed(what),
+            Ok(()) => {
+                self.took(&step);
+                self.record.changed(done);
+            }
+            Err(error) if is_lost(&error) => {
+                self.record.unsure = Some(doing);
+                self.lost = Some(Lost {
+                    step,
+                    done,
+                    call: String::new(),
+                    error,
+                });
+            }
+            // Taking the key away and giving it back do not wait for the labels.
+            Err(error) if matches!(step, Step::Mark(_) | Step::Unmark) => {
+                self.left_undone(&step, &error);
+            }
             // Somebody was faster; the next look shows what is true.
             Err(GcpError::Precondition(_)) => {}
-            Err(error) if is_lost(&error) => self.await_look(doing, what, error),
             Err(error) => {
                 let is_denied = matches!(error, GcpError::Denied(_));
                 let call = of_call(&doing, permission, is_denied);
-                return Err(self.failed_at(&call, &error));
+                return Err(Stopped::Failed(self.failed_at(&call, &error)));
             }
         }
         Ok(())
     }
 
-    /// The answer was lost: the next look shows what is true.
-    fn await_look(&mut self, doing: String, done: String, error: GcpError) {
-        self.record.unsure = Some(doing);
-        self.lost = Some(Lost {
-            step: self.current.clone(),
-            done,
-            error,
+    /// The labels are not as they should be.
+    fn left_undone(&mut self, step: &Step, error: &GcpError) {
+        self.record.note(match step {
+            Step::Unmark => cannot_unlabel(self.name, error),
+            _ => cannot_label(error),
         });
     }
 
-    fn finished(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
+    fn outcome(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
         let mut notes = self.record.notes;
         let (state, deletion_date) = state_of(key, versions);
         let is_taking = !matches!(self.record.order, Order::Restore { .. });
