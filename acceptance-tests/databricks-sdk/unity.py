@@ -55,6 +55,8 @@ def main() -> None:
         stage(f"metastores/{metastore}", {"catalogs": {"sealed": {"managed_encryption_settings": keys}}})
         client = workspace(host)
         assert client.metastores.summary().metastore_id == metastore
+        owner = client.metastores.summary().owner
+        assert owner in [group.display for group in client.current_user.me().groups]
         catalogs = {one.name: one for one in client.catalogs.list(include_browse=True, include_unbound=True)}
         assert catalogs["sealed"].managed_encryption_settings.as_dict() == keys, catalogs["sealed"]
         assert catalogs["main"].managed_encryption_settings is None

@@ -1,4 +1,5 @@
-//! The Databricks account API: authentication, transport, errors, and the objects that this provider works with.
+//! The Databricks account API, and Unity Catalog through workspaces: authentication, transport, errors, and the objects that this provider
+//! works with.
 //!
 //! Knows nothing of Terraform. Errors are typed, secrets are in types that cannot be printed.
 
@@ -9,12 +10,14 @@ pub mod key_configurations;
 mod pace;
 pub mod tokens;
 pub mod transport;
+pub mod unity;
 pub mod workspaces;
 
 pub use auth::{AuthError, Settings};
 #[cfg(test)]
 pub use errors::ApiError;
 pub use errors::Error;
+pub use http::is_safe;
 pub use transport::Account;
 
 /// Nothing where the API has `null`: one object of an unknown shape must not hide all others of a list.

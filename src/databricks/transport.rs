@@ -1,4 +1,4 @@
-//! Calls to the account API: one connection pool, a pace and a bound to keep, retries that are safe, and no secrets in what
+//! Calls to the API of an account or of a workspace: one connection pool, a pace and a bound to keep, retries that are safe, and no secrets in what
 //! is logged.
 //!
 //! What may be sent again is decided by the method and by how far the request got:
@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::auth::{AccountHost, AuthType, Resolved};
+use super::auth::{AccountHost, AuthType, Credential, Resolved, Site, WorkspaceHost};
 use super::errors::{ApiError, Error};
 use super::http::{broken, pause, read};
 use super::pace::Pace;
@@ -78,10 +78,19 @@ impl Default for Behaviour {
 
 /// A Databricks account, ready to be called.
 pub struct Account {
-    http: Http,
+    api: Api,
     host: AccountHost,
     account: AccountId,
-    method: AuthType,
+    credential: Credential,
+}
+
+/// A workspace, ready to be called by whoever calls its account.
+pub struct WorkspaceApi(Api);
+
+/// One API with its tokens, its pace and its bounds.
+struct Api {
+    http: Http,
+    site: Site,
     behaviour: Behaviour,
     tokens: Tokens,
     pace: Mutex<Pace>,
@@ -122,27 +131,12 @@ impl Account {
             http = http.tls_certs_merge(certificates(file)?);
         }
         let http = Http::new(http, behaviour.timeout).map_err(broken)?;
-        let patience = behaviour.retry_timeout;
-        let tokens = Tokens::new(
-            http.clone(),
-            host.clone(),
-            account.clone(),
-            credential,
-            behaviour.google.clone(),
-            patience,
-            behaviour.stop.clone(),
-        );
-        let pace = Pace::new(behaviour.requests_per_second, Instant::now());
-        let (pace, under_way) = (Mutex::new(pace), Semaphore::new(AT_ONCE));
+        let site = Site::Account(host.clone(), account.clone());
         Ok(Self {
-            http,
+            api: Api::new(http, site, &credential, behaviour),
             host,
             account,
-            method,
-            behaviour,
-            tokens,
-            pace,
-            under_way,
+            credential,
         })
     }
 
@@ -151,9 +145,28 @@ impl Account {
         &self.account
     }
 
+    /// Its host.
+    pub fn host(&self) -> &AccountHost {
+        &self.host
+    }
+
     /// The method of the credential.
     pub fn auth_type(&self) -> AuthType {
-        self.method
+        self.credential.auth_type()
+    }
+
+    /// A client for a workspace of the account, with the same credential and tokens of its own. Nothing is sent yet. `patience`: how long a call may
+    /// go on trying, at most.
+    pub fn workspace_api(&self, host: WorkspaceHost, patience: Duration) -> WorkspaceApi {
+        let mut behaviour = self.api.behaviour.clone();
+        behaviour.retry_timeout = behaviour.retry_timeout.min(patience);
+        let http = self.api.http.clone();
+        WorkspaceApi(Api::new(
+            http,
+            Site::Workspace(host),
+            &self.credential,
+            behaviour,
+        ))
     }
 
     /// Reads an object.
@@ -161,10 +174,7 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
-        self.call(Method::GET, path, None::<&()>, Repeat::Read, |body| {
-            decode(body)
-        })
-        .await
+        self.api.get(path).await
     }
 
     /// Makes an object. Never sent twice when the first may have been taken.
@@ -176,14 +186,10 @@ impl Account {
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, Error> {
-        self.call(
-            Method::POST,
-            path,
-            Some(body),
-            Repeat::OnlyIfNotTaken,
-            |body| decode(body),
-        )
-        .await
+        let repeat = Repeat::OnlyIfNotTaken;
+        self.api
+            .call(Method::POST, path, Some(body), repeat, |body| decode(body))
+            .await
     }
 
     /// Changes fields of an object to given values, which means the same when it is sent twice.
@@ -192,10 +198,10 @@ impl Account {
     /// When the API refuses or cannot be reached. [`super::errors::ApiError::after_another`] says whether an earlier try of this very
     /// call may have been taken.
     pub async fn patch(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
-        self.call(Method::PATCH, path, Some(body), Repeat::SameTwice, |_| {
-            Ok(())
-        })
-        .await
+        let repeat = Repeat::SameTwice;
+        self.api
+            .call(Method::PATCH, path, Some(body), repeat, |_| Ok(()))
+            .await
     }
 
     /// Removes an object. The answer may be the object or nothing.
@@ -203,10 +209,48 @@ impl Account {
     /// # Errors
     /// When the API refuses or cannot be reached.
     pub async fn delete(&self, path: &str) -> Result<(), Error> {
-        self.call(Method::DELETE, path, None::<&()>, Repeat::SameTwice, |_| {
-            Ok(())
-        })
-        .await
+        let repeat = Repeat::SameTwice;
+        self.api
+            .call(Method::DELETE, path, None::<&()>, repeat, |_| Ok(()))
+            .await
+    }
+}
+
+impl WorkspaceApi {
+    /// Reads something. `path` begins with `/api/`.
+    ///
+    /// # Errors
+    /// When the workspace refuses or cannot be reached.
+    pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.0.get(path).await
+    }
+}
+
+impl Api {
+    fn new(http: Http, site: Site, credential: &Credential, behaviour: Behaviour) -> Self {
+        let tokens = Tokens::new(
+            http.clone(),
+            site.clone(),
+            credential.clone(),
+            behaviour.google.clone(),
+            behaviour.retry_timeout,
+            behaviour.stop.clone(),
+        );
+        let pace = Pace::new(behaviour.requests_per_second, Instant::now());
+        Self {
+            http,
+            site,
+            behaviour,
+            tokens,
+            pace: Mutex::new(pace),
+            under_way: Semaphore::new(AT_ONCE),
+        }
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        let none = None::<&()>;
+        self.call(Method::GET, path, none, Repeat::Read, |body| decode(body))
+            .await
     }
 
     async fn call<T>(
@@ -218,9 +262,7 @@ impl Account {
         understand: impl Fn(&str) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
-        let mut url = self
-            .host
-            .join(&format!("/api/2.0/accounts/{}{path}", self.account));
+        let mut url = self.site.api(path);
         if !query.is_empty() {
             url.set_query(Some(query));
         }
@@ -245,7 +287,7 @@ impl Account {
                 }
                 Err(error) => error,
             };
-            tracing::debug!(%method, %url, attempt, %error, "the account API did not do it");
+            tracing::debug!(%method, %url, attempt, %error, "Databricks did not do it");
             if let Error::Api(refusal) = &mut error {
                 // A token can be taken back before its time. That a new one helps is tried once.
                 if refusal.status == 401
@@ -280,7 +322,7 @@ impl Account {
                 tracing::info!(
                     rate = pace.rate(),
                     ?wait,
-                    "the account API wants fewer requests per second"
+                    "Databricks wants fewer requests per second"
                 );
             }
             if !again || Instant::now() + wait > deadline {
@@ -302,7 +344,7 @@ impl Account {
         attempt: u32,
     ) -> Result<String, Error> {
         let _place = self.under_way.acquire().await;
-        tracing::debug!(%method, %url, attempt, "calling the account API");
+        tracing::debug!(%method, %url, attempt, "calling Databricks");
         let mut request = self.http.request(method.clone(), url.clone());
         if let Some(body) = body {
             let shown = self.shown(&String::from_utf8_lossy(&body)).await;

@@ -62,6 +62,9 @@ pub struct Workspace {
     /// Where it keeps its own data.
     #[serde(default)]
     pub storage_mode: Option<StorageMode>,
+    /// The name of its host, without the domain.
+    #[serde(default)]
+    pub deployment_name: Option<String>,
 }
 
 /// Where a workspace on Google Cloud lives.

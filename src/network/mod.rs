@@ -6,6 +6,7 @@ mod lives;
 mod pages;
 mod proxies;
 mod rest;
+mod side_by_side;
 #[cfg(feature = "simulation")]
 pub mod simulated;
 
@@ -22,3 +23,4 @@ pub use rest::{
     Answer, Call, Refusal, client, is_not_trusted, is_same, plain, reason_phrase, retry_after,
     safe, send,
 };
+pub use side_by_side::side_by_side;

@@ -1,6 +1,9 @@
 //! What the provider's configuration is made into, shared by all operations of one run.
 
+use std::sync::Arc;
+
 use super::account::{AccountReads, DatabricksAccount};
+use super::catalogs::{CatalogReads, Catalogs};
 use super::config::{Config, IgnoreFindings};
 use super::diagnose::{self, Reporter, Unavailable, later, split};
 use super::keys::{Case, Keys};
@@ -18,6 +21,7 @@ use tfplugin::provider::Run;
 pub struct Client {
     databricks: DatabricksAccount,
     keys: Keys,
+    catalogs: CatalogReads,
     run: RunMemory,
     reporter: Reporter,
 }
@@ -28,6 +32,7 @@ impl Client {
         let databricks = DatabricksAccount::new(config, run);
         Self {
             keys: Keys::new(config, databricks.deployment_of_host()),
+            catalogs: CatalogReads::new(config.reads_catalogs(), config.workspace_endpoint()),
             databricks,
             run: RunMemory::default(),
             reporter: Reporter::new(config),
@@ -63,6 +68,16 @@ impl Client {
     /// The keys of each cloud.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// The catalogs of the account with their keys. What could not be read is said in it.
+    pub async fn catalogs(&self, stage: Stage) -> Arc<Catalogs> {
+        self.catalogs.get(self, stage).await
+    }
+
+    /// The catalogs as a read shows them that begins now.
+    pub async fn catalogs_now(&self) -> Arc<Catalogs> {
+        self.catalogs.now(self).await
     }
 
     /// What the resources of this run know of each other.

@@ -3,6 +3,7 @@
 mod account;
 mod actions;
 mod attach;
+mod catalogs;
 mod client;
 mod config;
 mod data_sources;

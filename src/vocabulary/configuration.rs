@@ -61,13 +61,16 @@ impl fmt::Display for KeyReference {
     }
 }
 
-/// A workspace that somebody names: by its number, or on Azure also by its resource ID.
+/// What stops without a key, as somebody names it: a workspace by its number, or on Azure also by its resource ID; a catalog by its metastore and
+/// its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkspaceName {
-    /// Its number.
+    /// The number of a workspace.
     Number(WorkspaceId),
-    /// Its resource ID.
+    /// The resource ID of a workspace.
     Resource(WorkspaceResourceId),
+    /// A catalog: the ID of its metastore, and its name.
+    Catalog(String, String),
 }
 
 impl FromStr for WorkspaceName {
@@ -78,6 +81,16 @@ impl FromStr for WorkspaceName {
             return match text.parse() {
                 Ok(id) => Ok(Self::Resource(id)),
                 Err(error) => Err(format!("{error}")),
+            };
+        }
+        if let Some(rest) = text.strip_prefix("catalog/") {
+            return match rest.split_once('/') {
+                Some((metastore, name)) if !metastore.is_empty() && !name.is_empty() => {
+                    Ok(Self::Catalog(metastore.to_owned(), name.to_owned()))
+                }
+                _ => Err(format!(
+                    "`{text}` is not a catalog; write `catalog/<metastore ID>/<name>`"
+                )),
             };
         }
         match text.parse() {
@@ -92,6 +105,7 @@ impl fmt::Display for WorkspaceName {
         match self {
             Self::Number(id) => id.fmt(f),
             Self::Resource(id) => id.fmt(f),
+            Self::Catalog(metastore, name) => write!(f, "catalog/{metastore}/{name}"),
         }
     }
 }
@@ -101,6 +115,20 @@ textual!(KeyReference, WorkspaceName);
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_stops_is_a_workspace_or_a_catalog() {
+        for text in [
+            "1234567890123456",
+            "catalog/3a7e0000-0000-4000-8000-000000000001/main",
+        ] {
+            let read = text.parse::<WorkspaceName>();
+            assert!(read.is_ok_and(|read| read.to_string() == text), "{text}");
+        }
+        for text in ["catalog/main", "catalog//main", "catalog/m/", "main"] {
+            assert!(text.parse::<WorkspaceName>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn a_uuid_and_an_identifier_are_told_apart() {

@@ -418,7 +418,7 @@ fn no_secret_is_written_anywhere_at_trace_level() {
                 }
                 if succeeds {
                     for ours in [
-                        "calling the account API",
+                        "calling Databricks",
                         "the answer's body",
                         "customer_managed_key_id",
                     ] {

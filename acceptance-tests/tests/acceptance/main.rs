@@ -19,6 +19,7 @@ mod azure;
 mod beside_state;
 mod binding;
 mod calls;
+mod catalogs;
 mod closed;
 mod configuration;
 mod data_sources;

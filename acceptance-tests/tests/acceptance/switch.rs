@@ -180,8 +180,8 @@ fn a_key_is_taken_away_and_given_back(over: Over) {
     // Each row: what is acknowledged, and what the refusal says.
     for (given, said) in [
         (&[][..], format!("  - {ID} (\"lakehouse-prod\")")),
-        (&["1"][..], "are acknowledged and do not use".to_owned()),
-        (&[ID, "1"][..], "are acknowledged and do not use".to_owned()),
+        (&["1"][..], "does not see that they use".to_owned()),
+        (&[ID, "1"][..], "does not see that they use".to_owned()),
     ] {
         let mut arguments = vec!["disable", &arn];
         for id in given {
@@ -668,7 +668,7 @@ fn the_status_is_a_dashboard() {
         "State           Enabled",
         "Proof           Databricks can use the key for these workspaces",
         "Workspaces      1234567890123456 \"lakehouse-prod\" eu-central-1 RUNNING MANAGED_SERVICES, STORAGE",
-        "Catalogs of Unity Catalog",
+        "Unity Catalog tables in other buckets",
         &format!("key disable {arn} --dry-run"),
     ] {
         assert!(text.contains(words), "{words} is missing in:\n{text}");
@@ -760,7 +760,7 @@ fn the_switch_is_an_action() {
         "dbxcmk_disable_key",
         "    acknowledged_workspace_ids = []\n",
     );
-    let error = run.error("The acknowledgement does not name exactly the workspaces that stop");
+    let error = run.error("The acknowledgement does not name exactly what stops");
     assert!(
         error
             .detail

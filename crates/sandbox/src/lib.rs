@@ -309,6 +309,7 @@ impl Sandbox {
             pair("DATABRICKS_ACCOUNT_ID", ACCOUNT_ID),
             pair("DATABRICKS_CLIENT_ID", CLIENT_ID),
             pair("DATABRICKS_CLIENT_SECRET", CLIENT_SECRET),
+            pair("DBXCMK_WORKSPACE_ENDPOINT", &self.url()),
             pair("AWS_ACCESS_KEY_ID", "AKIASANDBOXSANDBOX00"),
             pair("AWS_SECRET_ACCESS_KEY", "sandbox-secret-access-key"),
             pair("AWS_REGION", REGION),

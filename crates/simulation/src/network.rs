@@ -23,9 +23,11 @@ use crate::history::{End, Mishap};
 use crate::platform::Platform;
 
 /// The ends of the hosts to which a request may go, and whose secrets may go there.
-const HOSTS: [(&str, &str); 9] = [
+const HOSTS: [(&str, &str); 11] = [
     ("accounts.cloud.databricks.com", "Databricks"),
     ("accounts.gcp.databricks.com", "Databricks"),
+    (".cloud.databricks.com", "Databricks"),
+    (".gcp.databricks.com", "Databricks"),
     (".amazonaws.com", "AWS"),
     (".googleapis.com", "Google Cloud"),
     ("login.microsoftonline.com", "Entra ID"),
@@ -34,6 +36,12 @@ const HOSTS: [(&str, &str); 9] = [
     (".vault.azure.net", "Azure"),
     (".managedhsm.azure.net", "Azure"),
 ];
+
+/// Whether it is the host of a workspace, and not of an account.
+fn is_workspace(host: &str) -> bool {
+    let ends = [".cloud.databricks.com", ".gcp.databricks.com"];
+    !host.starts_with("accounts.") && ends.iter().any(|end| host.ends_with(end))
+}
 
 #[derive(Default)]
 struct Inner {
@@ -451,7 +459,11 @@ impl Network {
         });
         Asked {
             method: request.method().as_str().to_owned(),
-            path: self.platform.path(host, request.url().path()),
+            path: match is_workspace(host) {
+                // The sandbox has the hosts of workspaces in its paths.
+                true => format!("/{host}{}", request.url().path()),
+                false => self.platform.path(host, request.url().path()),
+            },
             query: parameters(request.url().query().unwrap_or_default()),
             headers: headers.collect(),
             body: request

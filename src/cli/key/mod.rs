@@ -137,6 +137,9 @@ struct Common {
     /// Address of Azure Key Vault: a request for https://NAME.vault.azure.net/PATH goes to URL/NAME/PATH.
     #[arg(long, value_name = "URL")]
     endpoint_key_vault: Option<String>,
+    /// Address of Databricks workspaces: a request for https://HOST/PATH goes to URL/HOST/PATH [default: DBXCMK_WORKSPACE_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_workspace: Option<String>,
 }
 
 impl Common {
@@ -161,6 +164,7 @@ impl Common {
                 login: self.endpoint_login.clone(),
                 graph: self.endpoint_graph.clone(),
                 key_vault: self.endpoint_key_vault.clone(),
+                workspace: self.endpoint_workspace.clone(),
             },
             tenant_id: self.tenant_id.clone(),
             subscription_id: self.subscription_id.clone(),
@@ -183,7 +187,7 @@ pub struct StatusArguments {
 pub struct DisableArguments {
     #[command(flatten)]
     common: Common,
-    /// ID of a workspace that stops, on Azure also its resource ID. Repeat it for each of them, or separate them by commas; one missing or
+    /// ID of a workspace that stops, on Azure also its resource ID; catalog/METASTORE/NAME for a catalog. Repeat it for each of them, or separate them by commas; one missing or
     /// one too many is refused.
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     acknowledge: Vec<String>,
@@ -406,8 +410,10 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
 /// The workspaces that have the key, in words.
 fn users(impact: &Result<Impact, Diagnostics>) -> Vec<String> {
     let workspaces = impact.iter().flat_map(|found| &found.workspaces);
+    let catalogs = impact.iter().flat_map(|found| &found.catalogs);
     workspaces
         .map(|one| format!("{} (\"{}\")", one.workspace_id, one.name))
+        .chain(catalogs.map(|one| one.acknowledgement.clone()))
         .collect()
 }
 

@@ -372,6 +372,10 @@ fn workspaces(line: &mut impl FnMut(&str, &str), impact: &Impact) {
         );
         line(if at == 0 { "Workspaces" } else { "" }, &row);
     }
+    for (at, one) in impact.catalogs.iter().enumerate() {
+        let row = format!("{} of the metastore {}", one.name, one.metastore_id);
+        line(if at == 0 { "Catalogs" } else { "" }, &row);
+    }
     for (at, row) in former_key(impact)
         .iter()
         .flat_map(|text| text.lines())
@@ -413,6 +417,7 @@ mod tests {
             versions: Vec::new(),
             key_configurations: Vec::new(),
             workspaces: Vec::new(),
+            catalogs: Vec::new(),
             needed_until: Some("2026-12-01T10:00:00Z".to_owned()),
             needed_by: Vec::new(),
             not_visible: Vec::new(),

@@ -6,7 +6,7 @@ use url::Url;
 
 use super::AuthError;
 use crate::databricks::http::is_safe;
-use crate::vocabulary::{Cloud, Deployment};
+use crate::vocabulary::{AccountId, Cloud, Deployment};
 
 /// The end of every host name of Databricks, and whose cloud it stands for.
 const DOMAINS: [(&str, Cloud); 6] = [
@@ -122,6 +122,112 @@ impl fmt::Display for AccountHost {
     }
 }
 
+/// The host of a workspace: `dbc-….cloud.databricks.com`, `adb-….azuredatabricks.net`, `….gcp.databricks.com`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkspaceHost {
+    name: String,
+    /// Where requests go: its own address, or a path below that of a local service.
+    base: Url,
+}
+
+impl WorkspaceHost {
+    /// The host of a workspace, by its deployment name and the cloud in which it runs. `account`: the host of its account, which says which
+    /// deployment of Databricks it is; `endpoint`: where requests go instead, each below the name of the host.
+    ///
+    /// The name comes from an answer, and secrets are sent to the host that it makes: it can only be one below a domain of Databricks. `None`: it
+    /// is no name, or no domain is known for the cloud.
+    pub fn of(
+        deployment_name: &str,
+        cloud: &Cloud,
+        account: &AccountHost,
+        endpoint: Option<&Url>,
+    ) -> Option<Self> {
+        let is_label = |label: &str| {
+            let mut letters = label.bytes();
+            !label.is_empty()
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        };
+        if deployment_name.len() > 120 || !deployment_name.split('.').all(is_label) {
+            return None;
+        }
+        let own = DOMAINS
+            .iter()
+            .find(|(domain, _)| account.name().ends_with(domain));
+        let usual = || DOMAINS.iter().find(|(_, of)| of == cloud);
+        let (domain, _) = own.or_else(usual)?;
+        let name = format!("{}{domain}", deployment_name.to_ascii_lowercase());
+        if !is_workspace(&name) {
+            return None;
+        }
+        let base = match endpoint {
+            None => Url::parse(&format!("https://{name}/")),
+            Some(endpoint) => {
+                let endpoint = endpoint.as_str().trim_end_matches('/');
+                Url::parse(&format!("{endpoint}/{name}/"))
+            }
+        };
+        Some(Self {
+            name,
+            base: base.ok()?,
+        })
+    }
+
+    /// The address of a path below it, which begins with a slash.
+    pub fn join(&self, path: &str) -> Url {
+        let mut url = self.base.clone();
+        let below = self.base.path().trim_end_matches('/');
+        url.set_path(&format!("{below}{path}"));
+        url
+    }
+}
+
+impl fmt::Display for WorkspaceHost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "https://{}", self.name)
+    }
+}
+
+/// Whose API is called, and who gives out its tokens.
+#[derive(Clone, Debug)]
+pub enum Site {
+    /// An account.
+    Account(AccountHost, AccountId),
+    /// A workspace.
+    Workspace(WorkspaceHost),
+}
+
+impl Site {
+    /// The address of its API for a path; that of an account is below the account.
+    pub fn api(&self, path: &str) -> Url {
+        match self {
+            Self::Account(host, account) => {
+                host.join(&format!("/api/2.0/accounts/{account}{path}"))
+            }
+            Self::Workspace(host) => host.join(path),
+        }
+    }
+
+    /// Where its tokens are given out (OAuth 2.0).
+    pub fn token_endpoint(&self) -> Url {
+        match self {
+            Self::Account(host, account) => {
+                host.join(&format!("/oidc/accounts/{account}/v1/token"))
+            }
+            Self::Workspace(host) => host.join("/oidc/v1/token"),
+        }
+    }
+
+    /// Its host, as people and audiences of tokens name it.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Account(host, _) => host.to_string(),
+            Self::Workspace(host) => host.to_string(),
+        }
+    }
+}
+
 /// `dbc-….cloud.databricks.com`, `adb-….azuredatabricks.net`, `….gcp.databricks.com`.
 fn is_workspace(host: &str) -> bool {
     cloud_of(host).is_some() && !host.starts_with("accounts.") && !host.starts_with("accounts-dod.")
@@ -226,6 +332,47 @@ mod tests {
         for (workspace, account) in rows {
             assert_eq!(account_host_of(workspace), account, "{workspace}");
         }
+    }
+
+    /// Each row: what an answer says of a workspace, and the host to which secrets go.
+    #[test]
+    fn the_host_of_a_workspace_is_below_a_domain_of_databricks() -> Result<(), AuthError> {
+        let accounts = "accounts.cloud.databricks.com";
+        #[rustfmt::skip]
+        let rows = [
+            ("dbc-1", Cloud::Aws, accounts, Some("dbc-1.cloud.databricks.com")),
+            ("Acme-Prod", Cloud::Aws, accounts, Some("acme-prod.cloud.databricks.com")),
+            ("dbc-1", Cloud::Aws, "accounts.cloud.databricks.us", Some("dbc-1.cloud.databricks.us")),
+            ("adb-1.7", Cloud::Azure, "accounts.azuredatabricks.net", Some("adb-1.7.azuredatabricks.net")),
+            ("adb-1.7", Cloud::Azure, "accounts.databricks.azure.us", Some("adb-1.7.databricks.azure.us")),
+            ("12.3", Cloud::Gcp, "http://127.0.0.1:1", Some("12.3.gcp.databricks.com")),
+            ("dbc-1", Cloud::Other(String::new()), "http://127.0.0.1:1", None),
+            ("", Cloud::Aws, accounts, None),
+            ("evil.example/", Cloud::Aws, accounts, None),
+            ("evil.example#", Cloud::Aws, accounts, None),
+            ("a@b", Cloud::Aws, accounts, None),
+            ("a..b", Cloud::Aws, accounts, None),
+            ("accounts", Cloud::Aws, accounts, None),
+        ];
+        for (name, cloud, account, expected) in rows {
+            let account = AccountHost::parse(account)?;
+            let found = WorkspaceHost::of(name, &cloud, &account, None);
+            assert_eq!(
+                found.as_ref().map(|host| host.name.as_str()),
+                expected,
+                "{name}"
+            );
+            if let Some(found) = found {
+                assert_eq!(found.join("/api/x").as_str(), format!("{found}/api/x"));
+            }
+        }
+        let account = AccountHost::parse(accounts)?;
+        let local = Url::parse("http://127.0.0.1:8/below/").ok();
+        let found = WorkspaceHost::of("dbc-1", &Cloud::Aws, &account, local.as_ref());
+        let url = found.map(|host| host.join("/oidc/v1/token").to_string());
+        let expected = "http://127.0.0.1:8/below/dbc-1.cloud.databricks.com/oidc/v1/token";
+        assert_eq!(url.as_deref(), Some(expected));
+        Ok(())
     }
 
     #[test]

@@ -10,7 +10,7 @@ pub mod host;
 pub mod method;
 pub mod settings;
 
-pub use host::{AccountHost, account_host_of};
+pub use host::{AccountHost, Site, WorkspaceHost, account_host_of};
 pub use method::{AuthType, AzureEnvironment, Credential, SubjectToken};
 pub use settings::{Settings, Surroundings};
 

@@ -122,7 +122,7 @@ impl Tokens {
     pub(super) async fn google_id(&self, service_account: &str) -> Result<Fetched, Error> {
         let source = self.source()?;
         let failed = |why| self.without_google(why);
-        let host = self.host.to_string();
+        let host = self.site.host();
         let (token, life) = source
             .id_token(service_account, &host)
             .await
@@ -138,7 +138,7 @@ impl Tokens {
         })
     }
 
-    /// An ID token for the account host, and an access token beside it.
+    /// An ID token for the host, and an access token beside it.
     pub(super) async fn google(&self, key: &SecretString) -> Result<Fetched, Error> {
         let unusable = |reason: &str| {
             self.failed(
@@ -174,9 +174,7 @@ impl Tokens {
             ];
             self.ask(|| self.http.post(url.clone()).form(&form)).await
         };
-        let mut fetched = ask(Some(&self.host.to_string()), None)
-            .await?
-            .into_fetched();
+        let mut fetched = ask(Some(&self.site.host()), None).await?.into_fetched();
         fetched
             .extra
             .push((ACCESS_HEADER, ask(None, Some(SCOPES)).await?.access_token));

@@ -20,11 +20,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use super::auth::{AccountHost, AuthError, AuthType, Credential};
+use super::auth::{AuthError, AuthType, Credential, Site};
 use super::errors::Error;
 use super::http::{broken, is_safe, pause, read};
 use crate::network::Http;
-use crate::vocabulary::AccountId;
 
 /// How long a token may be tried to be had.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -80,8 +79,7 @@ impl Headers {
 /// The tokens of one credential.
 pub struct Tokens {
     http: Http,
-    host: AccountHost,
-    account: AccountId,
+    site: Site,
     credential: Credential,
     google: GoogleSource,
     patience: Duration,
@@ -95,8 +93,7 @@ impl Tokens {
     /// Nothing is fetched yet. `patience`: how long a token may be tried to be had; a minute at most.
     pub fn new(
         http: Http,
-        host: AccountHost,
-        account: AccountId,
+        site: Site,
         credential: Credential,
         google: GoogleSource,
         patience: Duration,
@@ -104,8 +101,7 @@ impl Tokens {
     ) -> Self {
         Self {
             http,
-            host,
-            account,
+            site,
             credential,
             google,
             patience: patience.min(PATIENCE),
@@ -216,11 +212,9 @@ impl Tokens {
                 let fetched = self.client_credentials(client_id, client_secret).await?;
                 self.with_google_token(fetched).await
             }
-            Credential::DatabricksCli { program } => {
-                programs::databricks(program, &self.host, &self.account)
-                    .await
-                    .map_err(Error::Auth)
-            }
+            Credential::DatabricksCli { program } => programs::databricks(program, &self.site)
+                .await
+                .map_err(Error::Auth),
             Credential::AzureCli {
                 program,
                 tenant_id,

@@ -1,4 +1,4 @@
-//! Tokens of the account's own OAuth endpoint: for a service principal's secret, or in exchange for a foreign token.
+//! Tokens of Databricks' own OAuth endpoint, that of the account or of a workspace: for a service principal's secret, or in exchange for a foreign token.
 
 use secrecy::{ExposeSecret, SecretString};
 
@@ -9,11 +9,6 @@ use crate::databricks::errors::Error;
 const SCOPE: (&str, &str) = ("scope", "all-apis");
 
 impl Tokens {
-    fn endpoint(&self) -> url::Url {
-        self.host
-            .join(&format!("/oidc/accounts/{}/v1/token", self.account))
-    }
-
     /// OAuth client credentials (RFC 6749, 4.4): id and secret in the header, as the account wants them.
     pub(super) async fn client_credentials(
         &self,
@@ -23,7 +18,7 @@ impl Tokens {
         let request = || {
             let form = [("grant_type", "client_credentials"), SCOPE];
             self.http
-                .post(self.endpoint())
+                .post(self.site.token_endpoint())
                 .basic_auth(id, Some(secret.expose_secret()))
                 .form(&form)
         };
@@ -47,7 +42,7 @@ impl Tokens {
                 SCOPE,
             ];
             form.extend(client_id.map(|id| ("client_id", id)));
-            self.http.post(self.endpoint()).form(&form)
+            self.http.post(self.site.token_endpoint()).form(&form)
         };
         self.ask(request).await.map(super::Answer::into_fetched)
     }

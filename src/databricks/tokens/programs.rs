@@ -11,8 +11,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::azure::{DATABRICKS, MANAGEMENT_HEADER};
 use super::{Fetched, until};
-use crate::databricks::auth::{AccountHost, AuthError, AuthType, AzureEnvironment};
-use crate::vocabulary::AccountId;
+use crate::databricks::auth::{AuthError, AuthType, AzureEnvironment, Site};
 
 /// How long a program may take; Azure's is slow to start.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -39,15 +38,15 @@ struct AzureToken {
 }
 
 /// The token of `databricks auth login`.
-pub(super) async fn databricks(
-    program: &Path,
-    host: &AccountHost,
-    account: &AccountId,
-) -> Result<Fetched, AuthError> {
-    let (host, account) = (host.to_string(), account.to_string());
-    let remedy =
-        format!("Log in first:\n\n  databricks auth login --host {host} --account-id {account}");
-    let arguments = ["auth", "token", "--host", &host, "--account-id", &account];
+pub(super) async fn databricks(program: &Path, site: &Site) -> Result<Fetched, AuthError> {
+    let host = site.host();
+    let mut who = vec!["--host".to_owned(), host];
+    if let Site::Account(_, account) = site {
+        who.extend(["--account-id".to_owned(), account.to_string()]);
+    }
+    let remedy = format!("Log in first:\n\n  databricks auth login {}", who.join(" "));
+    let mut arguments = vec!["auth", "token"];
+    arguments.extend(who.iter().map(String::as_str));
     let answer: DatabricksToken =
         printed(AuthType::DatabricksCli, program, &arguments, &remedy).await?;
     let end = answer

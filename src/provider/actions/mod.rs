@@ -36,8 +36,9 @@ fn acknowledgement() -> Attribute {
         .required()
         .format::<WorkspaceName>("Invalid workspace ID")
         .describe(
-            "IDs of exactly the workspaces that stop. `dbxcmk_revocation_impact` has them as `acknowledgement`; an error shows the set \
-             to paste. On Azure a workspace can be named by its resource ID, too. An empty set if no workspace uses the key.",
+            "IDs of exactly the workspaces that stop, and the catalogs, as `catalog/<metastore ID>/<name>`. `dbxcmk_revocation_impact` has them as \
+             `acknowledgement`; an error shows the set to paste. On Azure a workspace can be named by its resource ID, too. An empty set if \
+             nothing uses the key.",
         )
 }
 
@@ -119,10 +120,10 @@ async fn check(
 /// Shows in the plan what an action stops.
 fn show_impact(cx: &Context<Client>, order: Order, found: &Impact) {
     cx.warn(Diagnostic::warning(
-        match (order, found.workspaces.len()) {
-            (_, 0) => "No workspace of this account stops".to_owned(),
-            (_, 1) => "1 workspace stops".to_owned(),
-            (_, many) => format!("{many} workspaces stop"),
+        match (found.count_in_words(), found.acknowledgement.len()) {
+            (None, _) => "No workspace of this account stops".to_owned(),
+            (Some(one), 1) => format!("{one} stops"),
+            (Some(many), _) => format!("{many} stop"),
         },
         in_words(order, found),
     ));

@@ -8,7 +8,10 @@ pub use aws::{AssumeRoleBlock, AwsBlock};
 pub use azure::AzureBlock;
 pub use gcp::GcpBlock;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use super::diagnose;
 use crate::clouds::aws::{AwsSettings, missing_profile};
@@ -23,10 +26,14 @@ use crate::preflight::{Id, Silenced};
 use crate::vocabulary::AccountId;
 use kms_policy::nearest;
 use tfplugin::bridge::Attr;
-use tfplugin::diagnostics::Diagnostics;
+use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::schema::{Attribute, Problem, Schema};
+use tfplugin::types::Type;
 use tfplugin::value::Value;
+
+/// The variable with the address at which workspaces are asked instead of their own hosts.
+pub const WORKSPACE_ENDPOINT: &str = "DBXCMK_WORKSPACE_ENDPOINT";
 
 /// The provider block in types.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -52,6 +59,8 @@ pub struct Config {
     pub google_service_account: Attr<String>,
     pub preflight: Attr<String>,
     pub ignore_findings: IgnoreFindings,
+    pub read_catalogs: Attr<bool>,
+    pub endpoints: Attr<BTreeMap<String, Attr<String>>>,
     pub http: Attr<HttpBlock>,
     pub aws: Attr<AwsBlock>,
     pub gcp: Attr<GcpBlock>,
@@ -221,6 +230,17 @@ pub fn schema() -> Schema {
                  `review` reports it as an error. Default: `enforce`.",
             ),
             ignore_findings("every resource"),
+            Attribute::bool("read_catalogs").describe(
+                "Whether to read which catalogs of Unity Catalog have a key. The provider asks one workspace of each metastore, as the same \
+                 service principal. Without these reads, it cannot say that nothing uses a key or a key configuration. Default: `true`.",
+            ),
+            Attribute::of("endpoints", Type::map(Type::String))
+                .check(|value| check_services("provider", &["workspace"], value))
+                .describe(
+                    "Addresses of services of Databricks by name, for tests against local services. With `{ workspace = \"http://localhost:8080\" }`, \
+                     a request to `https://<workspace host>/<path>` goes to `http://localhost:8080/<workspace host>/<path>`. Default: environment \
+                     variable `DBXCMK_WORKSPACE_ENDPOINT`, then the hosts of the workspaces.",
+                ),
             Attribute::object(
                 "http",
                 vec![
@@ -383,6 +403,21 @@ impl Config {
         )
     }
 
+    /// Whether catalogs are read. As long as that is not known, they are.
+    pub fn reads_catalogs(&self) -> bool {
+        self.read_catalogs.known() != Some(&false)
+    }
+
+    /// Where workspaces are asked, if not at their own hosts. An address that is none was an error at validate; one that would send secrets in the
+    /// clear over a network is not used.
+    pub fn workspace_endpoint(&self) -> Option<Url> {
+        let named = self.endpoints.known().and_then(|all| all.get("workspace"));
+        let named = named.and_then(text);
+        let own = || doors::environment::variable(WORKSPACE_ENDPOINT);
+        let address = named.or_else(own).filter(|address| !address.is_empty())?;
+        Url::parse(&address).ok()
+    }
+
     /// How the account API is called.
     pub fn behaviour(&self, terraform_version: &str) -> databricks::transport::Behaviour {
         let mut behaviour = databricks::transport::Behaviour::default();
@@ -502,6 +537,18 @@ impl Config {
         let mut found = Diagnostics::new();
         if let Some((variable, proxy)) = Proxies::of_environment().malformed() {
             found.push(diagnose::malformed_proxy(variable, &proxy));
+        }
+        if let Some(url) = self
+            .workspace_endpoint()
+            .filter(|url| !databricks::is_safe(url))
+        {
+            found.push(Diagnostic::error(
+                "The address for workspaces is not encrypted",
+                format!(
+                    "`{url}` (`endpoints.workspace` or {WORKSPACE_ENDPOINT}) would send credentials in the clear. Use `https://`; plain `http://` is \
+                     for this machine only (127.0.0.1)."
+                ),
+            ));
         }
         let aws = self.aws.known();
         let profile = aws

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{account, list, text};
 use crate::databricks::key_configurations::{AwsKeyInfo, KeyConfiguration};
+use crate::preflight::Stage;
+use crate::provider::catalogs::{KeyedCatalog, Used};
 use crate::provider::client::Client;
 use crate::provider::config::one_of;
 use crate::provider::diagnose;
@@ -30,6 +32,24 @@ pub struct KeyConfigurationsModel {
     pub id: Attr<String>,
     pub ids: Attr<Vec<Attr<String>>>,
     pub key_configurations: Attr<Vec<Attr<One>>>,
+    pub not_read: Attr<Vec<Attr<NotRead>>>,
+}
+
+/// A catalog.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct CatalogModel {
+    pub metastore_id: Attr<String>,
+    pub name: Attr<String>,
+}
+
+/// What was not seen of the catalogs.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct NotRead {
+    pub what: Attr<String>,
+    pub why: Attr<String>,
+    pub permission: Attr<String>,
 }
 
 /// One of them.
@@ -45,6 +65,8 @@ pub struct One {
     pub reuse_key_for_cluster_volumes: Attr<bool>,
     pub creation_time: Attr<String>,
     pub workspace_ids: Attr<Vec<Attr<String>>>,
+    pub catalogs: Attr<Vec<Attr<CatalogModel>>>,
+    pub used: Attr<String>,
 }
 
 impl DataSource for KeyConfigurationsDataSource {
@@ -57,6 +79,14 @@ impl DataSource for KeyConfigurationsDataSource {
 
     fn schema(&self) -> Schema {
         let texts = || Type::list(Type::String);
+        let catalog = vec![
+            Attribute::string("metastore_id")
+                .computed()
+                .describe("ID of its metastore."),
+            Attribute::string("name")
+                .computed()
+                .describe("Name of the catalog."),
+        ];
         let one = vec![
             Attribute::string("id").computed().describe("Id of the configuration, a UUID."),
             Attribute::of("use_cases", texts()).computed().describe("What it may be attached for."),
@@ -71,10 +101,25 @@ impl DataSource for KeyConfigurationsDataSource {
                 .describe("Whether the key also encrypts the EBS volumes of clusters; null without the use case `STORAGE`."),
             Attribute::string("creation_time").computed().describe("Time of its creation (RFC 3339)."),
             Attribute::of("workspace_ids", texts()).computed().describe("IDs of the workspaces that use it."),
+            Attribute::nested("catalogs", Nesting::List, catalog)
+                .computed()
+                .describe("Catalogs of Unity Catalog whose default storage is encrypted with it."),
+            Attribute::string("used").computed().describe(
+                "Whether a workspace or a catalog uses it: `yes`, `no`, or `not_known` where none does and the provider has not seen all catalogs.",
+            ),
+        ];
+        let not_read = vec![
+            Attribute::string("what")
+                .computed()
+                .describe("What the provider did not see."),
+            Attribute::string("why").computed().describe("Reason."),
+            Attribute::string("permission")
+                .computed()
+                .describe("What the caller would need to see it, if that is known."),
         ];
         Schema::new(
-            "The encryption key configurations of the Databricks account, and the workspaces that use them. A configuration \
-             without `workspace_ids` is not used by a workspace; the provider does not examine catalogs.",
+            "The encryption key configurations of the Databricks account, and the workspaces and catalogs that use them. Catalogs are \
+             read through one workspace of each metastore, as the same service principal; see `read_catalogs` in the provider block.",
             vec![
                 Attribute::string("use_case")
                     .format::<UseCase>("Invalid use case")
@@ -94,6 +139,9 @@ impl DataSource for KeyConfigurationsDataSource {
                 Attribute::nested("key_configurations", Nesting::List, one)
                     .computed()
                     .describe("The configurations that were found, oldest first."),
+                Attribute::nested("not_read", Nesting::List, not_read)
+                    .computed()
+                    .describe("What the provider did not see of the catalogs. As long as there is something, no configuration is known to be unused."),
             ],
         )
     }
@@ -115,18 +163,27 @@ impl DataSource for KeyConfigurationsDataSource {
         let mut found: Vec<&KeyConfiguration> =
             all.values().filter(|one| fits(one, &model)).collect();
         found.sort_by_key(|one| (one.creation_time, one.customer_managed_key_id.clone()));
+        let catalogs = client.catalogs(Stage::Plan).await;
         let shown = |one: &&KeyConfiguration| {
             let users = workspaces
                 .values()
-                .filter(|workspace| workspace.uses_id(&one.customer_managed_key_id));
-            show(
-                one,
-                list(users.map(|workspace| workspace.workspace_id.to_string())),
-            )
+                .filter(|workspace| workspace.uses_id(&one.customer_managed_key_id))
+                .map(|workspace| workspace.workspace_id.to_string());
+            let users = Users {
+                workspaces: users.collect(),
+                catalogs: catalogs.using(&one.customer_managed_key_id),
+                has_gaps: !catalogs.gaps.is_empty(),
+            };
+            show(one, users)
         };
         model.id = Attr::Known(account.id().to_string());
         model.ids = list(found.iter().map(|one| one.customer_managed_key_id.clone()));
         model.key_configurations = list(found.iter().map(shown));
+        model.not_read = list(catalogs.gaps.iter().map(|gap| NotRead {
+            what: text(&gap.what),
+            why: text(&gap.why),
+            permission: gap.permission.clone().into(),
+        }));
         Ok(model)
     }
 }
@@ -151,7 +208,16 @@ fn location_on_google(one: &KeyConfiguration) -> Option<String> {
     Some(key.location().to_owned())
 }
 
-fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
+/// Who uses a configuration.
+struct Users {
+    workspaces: Vec<String>,
+    catalogs: Vec<KeyedCatalog>,
+    /// Whether not all catalogs were seen.
+    has_gaps: bool,
+}
+
+fn show(one: &KeyConfiguration, users: Users) -> One {
+    let used = Used::of(users.workspaces.len(), users.catalogs.len(), users.has_gaps);
     let (cloud, key) = one
         .cloud_and_key()
         .map(|(cloud, key)| (cloud.to_string(), key))
@@ -179,6 +245,11 @@ fn show(one: &KeyConfiguration, workspace_ids: Attr<Vec<Attr<String>>>) -> One {
             .map(AwsKeyInfo::is_reused_for_cluster_volumes)
             .into(),
         creation_time: one.creation_time.and_then(rfc3339).into(),
-        workspace_ids,
+        workspace_ids: list(users.workspaces),
+        catalogs: list(users.catalogs.iter().map(|one| CatalogModel {
+            metastore_id: text(&one.metastore_id),
+            name: text(&one.name),
+        })),
+        used: text(used.word()),
     }
 }

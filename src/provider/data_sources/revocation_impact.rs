@@ -38,6 +38,7 @@ pub struct RevocationImpactModel {
     pub versions: Attr<Vec<Attr<VersionModel>>>,
     pub key_configurations: Attr<Vec<Attr<ConfigurationModel>>>,
     pub workspaces: Attr<Vec<Attr<WorkspaceModel>>>,
+    pub catalogs: Attr<Vec<Attr<CatalogModel>>>,
     pub not_visible: Attr<Vec<Attr<NotVisibleModel>>>,
     pub acknowledgement: Attr<Vec<Attr<String>>>,
 }
@@ -74,6 +75,15 @@ pub struct WorkspaceModel {
     pub data_that_stops: Attr<Vec<Attr<String>>>,
     pub compute_that_stops: Attr<Vec<Attr<String>>>,
     pub goes_on: Attr<Vec<Attr<GoesOnModel>>>,
+}
+
+/// A catalog that stops.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "each field is described in the schema below")]
+pub struct CatalogModel {
+    pub metastore_id: Attr<String>,
+    pub name: Attr<String>,
+    pub acknowledgement: Attr<String>,
 }
 
 /// A workspace that may need the key as its former one.
@@ -143,6 +153,14 @@ impl DataSource for RevocationImpactDataSource {
                 .computed()
                 .describe("What goes on for a while."),
         ];
+        let catalog = vec![
+            computed("metastore_id", "ID of its metastore."),
+            computed("name", "Name of the catalog."),
+            computed(
+                "acknowledgement",
+                "How it is acknowledged: `catalog/<metastore ID>/<name>`.",
+            ),
+        ];
         let configuration = vec![
             computed("id", "ID of the key configuration."),
             texts("use_cases", "What it is for."),
@@ -206,12 +224,15 @@ impl DataSource for RevocationImpactDataSource {
             Attribute::nested("workspaces", Nesting::List, workspace)
                 .computed()
                 .describe("Workspaces that stop."),
+            Attribute::nested("catalogs", Nesting::List, catalog)
+                .computed()
+                .describe("Catalogs of Unity Catalog whose tables cannot be read: they have the key. What of the catalogs is not seen is in `not_visible`."),
             Attribute::nested("not_visible", Nesting::List, not_visible)
                 .computed()
-                .describe("What may use the key, and is not visible in the account API."),
+                .describe("What may use the key, and is not visible."),
             texts(
                 "acknowledgement",
-                "IDs of the workspaces that stop: the set to acknowledge in `dbxcmk_disable_key` or with `key disable`.",
+                "IDs of the workspaces and catalogs that stop: the set to acknowledge in `dbxcmk_disable_key` or with `key disable`.",
             ),
         ]);
         Schema::new(
@@ -331,6 +352,11 @@ fn show(model: &mut RevocationImpactModel, found: Impact) {
                 }),
         );
     model.workspaces = list(found.workspaces.into_iter().map(workspace));
+    model.catalogs = list(found.catalogs.into_iter().map(|one| CatalogModel {
+        metastore_id: text(&one.metastore_id),
+        name: text(&one.name),
+        acknowledgement: text(&one.acknowledgement),
+    }));
     model.not_visible = list(found.not_visible.into_iter().map(|one| NotVisibleModel {
         what: text(&one.what),
         why: text(&one.why),

@@ -67,12 +67,15 @@ pub fn hold(
         return None;
     }
     let used = match impact {
-        Some(impact) if !impact.workspaces.is_empty() => {
-            let names: Vec<String> = impact
-                .workspaces
+        Some(impact) if !impact.acknowledgement.is_empty() => {
+            let workspaces = impact.workspaces.iter();
+            let workspaces =
+                workspaces.map(|one| format!("{} (\"{}\")", one.workspace_id, one.name));
+            let catalogs = impact
+                .catalogs
                 .iter()
-                .map(|one| format!("{} (\"{}\")", one.workspace_id, one.name))
-                .collect();
+                .map(|one| one.acknowledgement.clone());
+            let names: Vec<String> = workspaces.chain(catalogs).collect();
             format!("in use by {}", names.join(", "))
         }
         Some(_) => "the former key of a rotation less than 24 hours ago".to_owned(),
@@ -89,7 +92,7 @@ pub fn hold(
     ))
 }
 
-/// Refuses to take a key away from workspaces that were not named, or to take it from others than those that were named.
+/// Refuses to take a key away from workspaces and catalogs that were not named, or to take it from others than those that were named.
 ///
 /// # Errors
 /// When the two sets differ, with the set to paste.
@@ -124,20 +127,20 @@ pub fn acknowledged(
     let mut found = String::new();
     if !missing.is_empty() {
         found.push_str(&format!(
-            "These workspaces use {} and are not acknowledged:\n{}\n\n",
+            "These use {} and are not acknowledged:\n{}\n\n",
             impact.key,
             list(missing)
         ));
     }
     if !extra.is_empty() {
         found.push_str(&format!(
-            "These workspaces are acknowledged and do not use {}:\n{}\n\n",
+            "These are acknowledged, and the provider does not see that they use {}:\n{}\n\n",
             impact.key,
             list(extra)
         ));
     }
     Err(Diagnostic::error(
-        "The acknowledgement does not name exactly the workspaces that stop",
+        "The acknowledgement does not name exactly what stops",
         format!(
             "{found}Nothing was changed. Check what stops, then acknowledge exactly this set:\n\n{}",
             how_to_paste(&impact.acknowledgement)
@@ -175,6 +178,7 @@ mod tests {
                     ..AffectedWorkspace::default()
                 })
                 .collect(),
+            catalogs: Vec::new(),
             needed_until: needed_until.map(str::to_owned),
             needed_by: Vec::new(),
             not_visible: Vec::new(),

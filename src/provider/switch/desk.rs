@@ -42,6 +42,8 @@ pub struct Endpoints {
     pub graph: Option<String>,
     /// Azure Key Vault.
     pub key_vault: Option<String>,
+    /// Databricks workspaces.
+    pub workspace: Option<String>,
 }
 
 /// Where to connect, and as whom; what is not given comes from the environment and the profiles.
@@ -113,6 +115,7 @@ impl Connection {
             host: text(&self.host),
             account_id: text(&self.account_id),
             profile: text(&self.databricks_profile),
+            endpoints: Attr::Known(given(&[("workspace", &self.endpoints.workspace)])),
             http: Attr::Known(HttpBlock {
                 retry_timeout: patience.into(),
                 ca_bundle: text(&self.ca_bundle),

@@ -8,7 +8,9 @@ use super::former::{FormerUser, former_users, last_of};
 use super::{KeyStatus, VersionStatus};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
+use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
+use crate::provider::catalogs::{KeyedCatalog, with_key};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::encryption::{StorageKey, keys_of, keys_on_azure};
@@ -65,6 +67,27 @@ pub struct AffectedWorkspace {
     pub not_known: Vec<&'static DataKind>,
 }
 
+/// A catalog of Unity Catalog that has the key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AffectedCatalog {
+    /// The ID of its metastore.
+    pub metastore_id: String,
+    /// Its name.
+    pub name: String,
+    /// How it is acknowledged: `catalog/<metastore ID>/<name>`.
+    pub acknowledgement: String,
+}
+
+impl From<&KeyedCatalog> for AffectedCatalog {
+    fn from(one: &KeyedCatalog) -> Self {
+        Self {
+            metastore_id: one.metastore_id.clone(),
+            name: one.name.clone(),
+            acknowledgement: one.acknowledgement(),
+        }
+    }
+}
+
 /// Something that the account does not show.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotVisible {
@@ -91,20 +114,55 @@ pub struct Impact {
     pub key_configurations: Vec<ConfigurationOfKey>,
     /// The workspaces that use it.
     pub workspaces: Vec<AffectedWorkspace>,
+    /// The catalogs that use it, as far as they could be read.
+    pub catalogs: Vec<AffectedCatalog>,
     /// Until when a workspace that had the key before a rotation, and has another one now, may still need it (RFC 3339), whoever else uses the key.
     pub needed_until: Option<String>,
     /// Which workspaces that may be, as far as the account shows them.
     pub needed_by: Vec<FormerUser>,
     /// What cannot be seen.
     pub not_visible: Vec<NotVisible>,
-    /// The ids of the workspaces that stop, to be acknowledged.
+    /// The ids of the workspaces and catalogs that stop, to be acknowledged.
     pub acknowledgement: Vec<String>,
 }
 
 impl Impact {
-    /// Whether a workspace needs the key now, or may need it for some hours more.
+    /// Whether a workspace or a catalog needs the key now, or a workspace may need it for some hours more.
     pub fn is_in_use(&self) -> bool {
-        !self.workspaces.is_empty() || self.needed_until.is_some()
+        !self.workspaces.is_empty() || !self.catalogs.is_empty() || self.needed_until.is_some()
+    }
+
+    /// How much stops, as `1 workspace and 2 catalogs`; `None` where nothing does that can be seen.
+    pub fn count_in_words(&self) -> Option<String> {
+        let counted = |count: usize, one: &str| match count {
+            0 => None,
+            1 => Some(format!("1 {one}")),
+            many => Some(format!("{many} {one}s")),
+        };
+        let parts = [
+            counted(self.workspaces.len(), "workspace"),
+            counted(self.catalogs.len(), "catalog"),
+        ];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" and "))
+    }
+
+    /// With the catalogs that have the key, and what of them was not seen.
+    async fn with_catalogs(mut self, client: &Client) -> Self {
+        let all = with_key(client, &self.key, Stage::Plan).await;
+        self.catalogs = all.keyed().iter().map(AffectedCatalog::from).collect();
+        let names = self.catalogs.iter().map(|one| one.acknowledgement.clone());
+        self.acknowledgement.extend(names);
+        let unseen = all.gaps.into_iter().map(|gap| {
+            let right = gap.needs();
+            NotVisible {
+                what: gap.what,
+                why: format!("{} A catalog can have this key.{right}", gap.why),
+            }
+        });
+        // They stand where what is missing is most likely to matter.
+        self.not_visible.splice(0..0, unseen);
+        self
     }
 
     /// The key as it is now, with what this impact knows of the use of its versions.
@@ -247,11 +305,6 @@ async fn impact_on_azure(
         why: "Azure lists only what the caller may read.".to_owned(),
     });
     not_visible.push(NotVisible {
-        what: "Catalogs of Unity Catalog on default storage".to_owned(),
-        why: "A catalog can have a key of its own, and Resource Manager does not list catalogs."
-            .to_owned(),
-    });
-    not_visible.push(NotVisible {
         what: "Workspaces that had this key until less than 24 hours ago".to_owned(),
         why: "After a rotation of managed services, Databricks needs the former key for 24 hours, and Azure does not show former keys."
             .to_owned(),
@@ -270,6 +323,7 @@ async fn impact_on_azure(
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces,
+        catalogs: Vec::new(),
         needed_until: None,
         needed_by: Vec::new(),
         not_visible,
@@ -375,9 +429,18 @@ impl<'a> Users<'a> {
 /// # Errors
 /// When the Databricks account cannot be called or read: then the impact is not known.
 pub async fn impact(client: &Client, key: &Key, status: &KeyStatus) -> Result<Impact, Diagnostics> {
-    if let Key::Azure(key) = key {
-        return impact_on_azure(client, key, status).await;
-    }
+    let found = match key {
+        Key::Azure(key) => impact_on_azure(client, key, status).await?,
+        key => impact_in_account(client, key, status).await?,
+    };
+    Ok(found.with_catalogs(client).await)
+}
+
+async fn impact_in_account(
+    client: &Client,
+    key: &Key,
+    status: &KeyStatus,
+) -> Result<Impact, Diagnostics> {
     let account = client.account().await?;
     let failed = |error| {
         diagnose::account(
@@ -400,12 +463,6 @@ pub async fn impact(client: &Client, key: &Key, status: &KeyStatus) -> Result<Im
         .map(|one| (one.workspace_id, one))
         .collect();
     let mut users = Users::of(key, &configurations, &workspaces);
-    users.not_visible.push(NotVisible {
-        what: "Catalogs of Unity Catalog".to_owned(),
-        why:
-            "A catalog can use a key configuration too, and the account API does not list catalogs."
-                .to_owned(),
-    });
     users
         .not_visible
         .extend(client.keys().other_users(key, account.id()).await);
@@ -440,6 +497,7 @@ pub async fn impact(client: &Client, key: &Key, status: &KeyStatus) -> Result<Im
             .map(|one| one.workspace_id.clone())
             .collect(),
         workspaces: affected,
+        catalogs: Vec::new(),
         needed_until: last_of(&needed_by).max(remembered),
         needed_by,
         not_visible,

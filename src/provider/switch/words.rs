@@ -62,6 +62,18 @@ pub fn in_words(order: Order, found: &Impact) -> String {
             );
         }
     }
+    if !found.catalogs.is_empty() {
+        text.push_str(
+            "\n\nCatalogs of Unity Catalog that have the key, and whose tables cannot be read:",
+        );
+        for one in &found.catalogs {
+            let _ = write!(
+                text,
+                "\n  - {} of the metastore {}",
+                one.name, one.metastore_id
+            );
+        }
+    }
     if let Some(former) = former_key(found) {
         let _ = write!(text, "\n\n{former}");
     }
@@ -182,6 +194,7 @@ mod tests {
             versions: Vec::new(),
             key_configurations: Vec::new(),
             workspaces: Vec::new(),
+            catalogs: Vec::new(),
             needed_until: None,
             needed_by: Vec::new(),
             not_visible: Vec::new(),

@@ -409,7 +409,7 @@ fn the_impact_is_a_data_source_and_the_switch_an_action() {
         "-invoke=action.dbxcmk_disable_key.x",
     ]);
     assert!(!run.success);
-    run.error("The acknowledgement does not name exactly the workspaces that stop");
+    run.error("The acknowledgement does not name exactly what stops");
     stage.configure_azure(&all.replace("[ID]", &format!("[\"{}\"]", workspace_id())));
     let invoke = |kind: &str| {
         let run = stage.workdir.run(&[

@@ -9,10 +9,11 @@ mod workspaces;
 
 use std::sync::Arc;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use self::configurations::{create, create_on_google, delete, no_configuration};
 use self::workspaces::{no_workspace, shown, update};
+use crate::azure::ArmWorkspace;
 use crate::faults::Effect;
 use crate::http::{Answer, Request};
 use crate::world::{Objects, World};
@@ -93,6 +94,26 @@ fn has_google_token(world: &World, request: &Request) -> bool {
     token == gcp::TOKEN || world.google_tokens.contains(token)
 }
 
+/// A workspace of Azure, as the account shows it: where it is, and nothing of its keys. Source: databricks-sdk-go, `service/provisioning`,
+/// `Workspace.AzureWorkspaceInfo`.
+fn on_azure(workspace: &ArmWorkspace) -> Json {
+    let shown = |path: &str| workspace.shown.pointer(path).and_then(Json::as_str);
+    let number = shown("/properties/workspaceId").and_then(|number| number.parse::<u64>().ok());
+    let host = shown("/properties/workspaceUrl").unwrap_or_default();
+    let id: Vec<&str> = shown("/id").unwrap_or_default().split('/').collect();
+    json!({
+        "workspace_id": number,
+        "workspace_name": id.last(),
+        "deployment_name": host.strip_suffix(".azuredatabricks.net"),
+        "account_id": ACCOUNT_ID,
+        "cloud": "azure",
+        "azure_workspace_info": { "subscription_id": id.get(2), "resource_group": id.get(4) },
+        "location": shown("/location"),
+        "pricing_tier": "PREMIUM",
+        "workspace_status": "RUNNING",
+    })
+}
+
 async fn resource(
     shared: &Arc<Shared>,
     request: &Request,
@@ -147,6 +168,7 @@ async fn resource(
                     .workspaces
                     .values()
                     .map(|workspace| shown(workspace, wait))
+                    .chain(objects.azure.workspaces.values().map(on_azure))
                     .collect::<Vec<_>>()
                     .into(),
             )

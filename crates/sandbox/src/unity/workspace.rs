@@ -93,25 +93,30 @@ pub(crate) fn answer(shared: &Shared, request: &Request, meant: &Meant) -> Answe
             }),
         ),
         ("POST", ["oidc", "v1", "token"]) => token(shared, request, &meant.host),
+        ("GET", ["api", "2.0", "preview", "scim", "v2", "Me"]) => {
+            let world = shared.world();
+            let Some(workspace) = workspace_at(&world, &meant.host) else {
+                return Answer::refusal(404, "ENDPOINT_NOT_FOUND", "No API found for this path.");
+            };
+            if !is_authenticated(&world, request, &meant.host) {
+                return unauthenticated();
+            }
+            match world.now.unity.closed.contains(&workspace) {
+                true => no_user(),
+                false => me(&world.now.unity, workspace),
+            }
+        }
         (method, ["api", "2.1", "unity-catalog", rest @ ..]) => {
             let world = shared.world();
             let Some(workspace) = workspace_at(&world, &meant.host) else {
                 return Answer::refusal(404, "ENDPOINT_NOT_FOUND", "No API found for this path.");
             };
             if !is_authenticated(&world, request, &meant.host) {
-                return Answer::refusal(
-                    401,
-                    "UNAUTHENTICATED",
-                    "Request is missing a valid credential for this workspace.",
-                );
+                return unauthenticated();
             }
             let unity = &world.now.unity;
             if unity.closed.contains(&workspace) {
-                // The code is a number here. Source: databricks-sdk-go issues 929 and 946.
-                return Answer::json(
-                    403,
-                    &json!({ "error_code": 403, "message": "Invalid access to Org" }),
-                );
+                return no_user();
             }
             match unity.of(workspace) {
                 Some(metastore) if method == "GET" => {
@@ -135,6 +140,47 @@ pub(crate) fn answer(shared: &Shared, request: &Request, meant: &Meant) -> Answe
         }
         _ => Answer::refusal(404, "ENDPOINT_NOT_FOUND", "No API found for this path."),
     }
+}
+
+fn unauthenticated() -> Answer {
+    Answer::refusal(
+        401,
+        "UNAUTHENTICATED",
+        "Request is missing a valid credential for this workspace.",
+    )
+}
+
+/// The code is a number here. Source: databricks-sdk-go issues 929 and 946.
+fn no_user() -> Answer {
+    Answer::json(
+        403,
+        &json!({ "error_code": 403, "message": "Invalid access to Org" }),
+    )
+}
+
+/// Who asks, as SCIM shows a service principal: by its application ID, with its groups. Source: databricks-sdk-go, `service/iam`,
+/// `CurrentUser.Me`.
+fn me(unity: &Unity, workspace: u64) -> Answer {
+    let metastore = unity.of(workspace);
+    let is_admin = metastore.is_some_and(|own| !own.caller_is_no_admin);
+    let owner = metastore.and_then(|own| own.fields.get("owner"));
+    let mut groups = vec![json!({ "display": "users", "type": "direct", "value": "1" })];
+    groups.extend(
+        owner
+            .filter(|_| is_admin)
+            .map(|owner| json!({ "display": owner, "type": "direct", "value": "2" })),
+    );
+    Answer::json(
+        200,
+        &json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
+            "id": "4711",
+            "userName": CLIENT_ID,
+            "displayName": "terraform",
+            "active": true,
+            "groups": groups,
+        }),
+    )
 }
 
 /// A token that only this workspace takes. It is handed out also to a principal that the workspace does not have.

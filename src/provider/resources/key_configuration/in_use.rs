@@ -1,27 +1,88 @@
 //! Never taking a key configuration away from a workspace that uses it.
 
+use crate::databricks::Error;
 use crate::databricks::workspaces::Workspace;
-use crate::databricks::{Account, Error};
+use crate::preflight::Stage;
+use crate::provider::catalogs::{KeyedCatalog, warn_of_gaps};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::vocabulary::{KeyConfigurationId, UseCase};
+use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The workspaces that use a configuration, as this run has read them.
+/// Refuses at plan to take a configuration away from workspaces and catalogs that use it, and says which catalogs were not seen.
 ///
 /// # Errors
-/// When the API refuses or cannot be reached.
-pub async fn users(
-    client: &Client,
-    account: &Account,
+/// When there are any, or the workspaces could not be read.
+pub async fn refuse_at_plan(
+    cx: &Context<Client>,
     id: &KeyConfigurationId,
-) -> Result<Vec<Workspace>, Error> {
-    let all = client.reads().workspaces(account).await?;
-    Ok(all
-        .values()
-        .filter(|workspace| workspace.uses(id))
-        .cloned()
-        .collect())
+    ending: Ending,
+) -> Result<(), Diagnostics> {
+    let client = cx.client();
+    let account = client.account().await?;
+    let all = client.reads().workspaces(account).await;
+    let using = all.map(|all| {
+        let users = all.values().filter(|workspace| workspace.uses(id));
+        users.cloned().collect()
+    });
+    refuse_while_in_use(id, ending, using)?;
+    let catalogs = client.catalogs(Stage::Plan).await;
+    refuse_catalogs(id, ending, &catalogs.using(id.as_str()))?;
+    warn_of_gaps(cx, &ending.announced(id), &catalogs.gaps);
+    Ok(())
+}
+
+/// Refuses right before a delete to take a configuration away from catalogs that use it.
+///
+/// # Errors
+/// When there are any.
+pub async fn refuse_catalogs_at_delete(
+    cx: &Context<Client>,
+    id: &KeyConfigurationId,
+) -> Result<(), Diagnostics> {
+    let client = cx.client();
+    let mut catalogs = client.catalogs(Stage::Apply).await;
+    if !catalogs.using(id.as_str()).is_empty() {
+        // Terraform may have destroyed them a moment ago.
+        catalogs = client.catalogs_now().await;
+    }
+    refuse_catalogs(id, Ending::Destroyed, &catalogs.using(id.as_str()))?;
+    warn_of_gaps(cx, &Ending::Destroyed.announced(id), &catalogs.gaps);
+    Ok(())
+}
+
+fn refuse_catalogs(
+    id: &KeyConfigurationId,
+    ending: Ending,
+    catalogs: &[KeyedCatalog],
+) -> Result<(), Diagnostics> {
+    if catalogs.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = catalogs
+        .iter()
+        .map(|one| format!("  - {}", one.in_words()))
+        .collect();
+    let remedy = match ending {
+        Ending::Replaced => {
+            "The API cannot change a configuration, so this change replaces it. Undo the change, or add a second `dbxcmk_key_configuration` \
+             beside this one and give it to the catalogs (`managed_encryption_settings`) first."
+        }
+        Ending::Destroyed => {
+            "Give the catalogs another key (`managed_encryption_settings`) or delete them first, then this resource. To let Terraform forget it \
+             and leave it as it is:\n\nremoved {\n  from = dbxcmk_key_configuration.…\n  lifecycle {\n    destroy = false\n  }\n}"
+        }
+    };
+    Err(Diagnostic::error(
+        "Catalogs use the key configuration",
+        format!(
+            "The key configuration {id} encrypts the default storage of {}:\n{}\n\nWithout it, their tables cannot be read.\n\n{remedy}",
+            if catalogs.len() == 1 { "this catalog" } else { "these catalogs" },
+            names.join("\n")
+        ),
+    )
+    .into())
 }
 
 /// Why a configuration is about to go.
@@ -34,6 +95,13 @@ pub enum Ending {
 }
 
 impl Ending {
+    fn announced(self, id: &KeyConfigurationId) -> String {
+        match self {
+            Self::Replaced => format!("The key configuration {id} is to be replaced"),
+            Self::Destroyed => format!("The key configuration {id} is to be destroyed"),
+        }
+    }
+
     /// `using`: the workspaces that use it.
     fn remedy(self, id: &KeyConfigurationId, using: &[Workspace]) -> &'static str {
         let is_for = |case| using.iter().any(|one| one.key(case).known() == Some(id));
@@ -92,7 +160,7 @@ pub fn refuse_while_in_use(
         "The key configuration is in use",
         format!(
             "The key configuration {id} is attached to {}:\n{}\n\nDatabricks does not delete a configuration that a workspace uses, and a \
-             key cannot be detached from a workspace (catalogs that use it are not checked here).\n\n{}",
+             key cannot be detached from a workspace.\n\n{}",
             if using.len() == 1 { "this workspace" } else { "these workspaces" },
             names.join("\n"),
             ending.remedy(id, &using)

@@ -16,7 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::create::{announce, make};
-use self::in_use::{Ending, refuse_while_in_use, users};
+use self::in_use::{Ending, refuse_at_plan, refuse_catalogs_at_delete, refuse_while_in_use};
 use super::{Timeouts, all_known, known_set, owner, refuse_managed_disks, timeout, with_users};
 use crate::databricks::Error;
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
@@ -428,8 +428,7 @@ impl Resource for KeyConfigurationResource {
             }
             Some(prior) if !stays => {
                 if let Some(id) = prior.configuration_id() {
-                    let using = users(client, client.account().await?, id).await;
-                    refuse_while_in_use(id, Ending::Replaced, using)?;
+                    refuse_at_plan(cx, id, Ending::Replaced).await?;
                 }
             }
             Some(prior) => warn_of_alias(cx, prior, &plan.model),
@@ -449,9 +448,7 @@ impl Resource for KeyConfigurationResource {
         let Some(id) = state.configuration_id() else {
             return Ok(());
         };
-        let client = cx.client();
-        let using = users(client, client.account().await?, id).await;
-        Ok(refuse_while_in_use(id, Ending::Destroyed, using)?)
+        Ok(refuse_at_plan(cx, id, Ending::Destroyed).await?)
     }
 
     async fn create(
@@ -601,6 +598,7 @@ impl Resource for KeyConfigurationResource {
             return Ok(());
         };
         let account = cx.client().account().await?;
+        refuse_catalogs_at_delete(cx, id).await?;
         let deadline = timeout(&state.timeouts, "delete", DELETE);
         cx.client().reads().removed_configuration(id);
         let mut wait = Duration::from_millis(500);

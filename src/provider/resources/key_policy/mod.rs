@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod catalogs;
 mod gcp;
 mod in_use;
 mod leaving;

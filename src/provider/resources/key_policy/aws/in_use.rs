@@ -4,6 +4,7 @@ use crate::preflight::aws::KeyDescription;
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
+use crate::provider::resources::key_policy::catalogs;
 use crate::provider::resources::key_policy::in_use::{
     UNKNOWN_USERS, User as UserOfKey, refuse_after_rotation, users_of as all_users_of,
 };
@@ -123,33 +124,36 @@ async fn refusal(
     removal: &Removal<'_>,
 ) -> Result<(), Diagnostics> {
     let users = users_of(cx.client(), key, removal.lost).await?;
-    if users.is_empty() {
-        return refuse_after_rotation(
-            cx,
-            &key.clone().into(),
-            removal.what,
-            removal.stage,
-            removal.remedy.is_none(),
-        )
-        .await;
-    }
-    if let Some(restore) = scheduled(cx.client(), key, removal.stage, &users).await {
-        return Err(restore.into());
-    }
+    let name = key.clone().into();
+    // A catalog uses its key as Databricks does, and never as a cross-account role.
+    let is_of_databricks = |one: &PermissionChange| matches!(one.user, User::Databricks(_));
+    let catalogs = match removal.lost.iter().any(is_of_databricks) {
+        true => catalogs::lines_of(cx, &name, removal.what, removal.stage).await,
+        false => Vec::new(),
+    };
     let lost: Vec<String> = removal
         .lost
         .iter()
         .flat_map(PermissionChange::in_words)
         .map(|line| format!("  - {line}"))
         .collect();
+    if users.is_empty() {
+        let (what, is_said) = (removal.what, removal.remedy.is_none());
+        refuse_after_rotation(cx, &name, what, removal.stage, is_said).await?;
+        return catalogs::refuse(&name, what, &lost, &catalogs, is_said);
+    }
+    if let Some(restore) = scheduled(cx.client(), key, removal.stage, &users).await {
+        return Err(restore.into());
+    }
     Err(Diagnostic::error(
         "Workspaces need these statements of the key policy",
         format!(
-            "{} takes permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}\n\nWithout them, they lose access to the key, or \
+            "{} takes permissions on {key} away:\n{}\n\nThese workspaces need them:\n{}{}\n\nWithout them, they lose access to the key, or \
              their clusters do not start. A key cannot be detached from a workspace.{}",
             removal.what,
             lost.join("\n"),
             users.join("\n"),
+            catalogs::also(&catalogs),
             removal.remedy.map_or_else(String::new, |remedy| format!("\n\n{remedy}"))
         ),
     )

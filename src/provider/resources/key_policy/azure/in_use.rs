@@ -8,8 +8,8 @@ use crate::preflight::Stage;
 use crate::preflight::azure::lost_without;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::resources::key_policy::DESTROYING;
 use crate::provider::resources::key_policy::leaving::{self, FORGET};
+use crate::provider::resources::key_policy::{DESTROYING, catalogs};
 use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
@@ -87,6 +87,14 @@ pub(super) async fn refuse_removal(
         lost: &lost,
         ..*removal
     };
+    catalogs::warn_on_azure(
+        cx,
+        &key_name(key),
+        removal.what,
+        removal.lost,
+        removal.stage,
+    )
+    .await;
     match refusal(cx, key, removal).await {
         Err(refused) if removal.is_agreed => {
             leaving::agreed(cx, &key_name(key), refused);

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use self::edit::is_granted;
 use self::write::{Write, bindings, write};
+use super::catalogs;
 use super::in_use::{User, refuse_after_rotation, users_of};
 use super::leaving::{self, FORGET};
 use super::{DESTROYING, KeyPolicyModel, with_former};
@@ -591,21 +592,28 @@ async fn refusal(
     let (what, key_name) = (removal.what, key.clone().into());
     let is_said = removal.is_agreed || removal.is_left;
     let users = needing(cx.client(), &key_name, removal.lost).await?;
-    if users.is_empty() {
-        return refuse_after_rotation(cx, &key_name, what, removal.stage, is_said).await;
-    }
+    // A catalog uses its key as Databricks does, and never as a service agent of a project.
+    let catalogs = match removal.lost.iter().any(|one| agent_of(one).is_none()) {
+        true => catalogs::lines_of(cx, &key_name, what, removal.stage).await,
+        false => Vec::new(),
+    };
     let lost: Vec<String> = removal
         .lost
         .iter()
         .map(|one| format!("  - {one}"))
         .collect();
+    if users.is_empty() {
+        refuse_after_rotation(cx, &key_name, what, removal.stage, is_said).await?;
+        return catalogs::refuse(&key_name, what, &lost, &catalogs, is_said);
+    }
     Err(Diagnostic::error(
         "Workspaces need these members of the key's IAM policy",
         format!(
-            "{what} takes the use of {key} from:\n{}\n\nThese workspaces need it:\n{}\n\nWithout it, they lose access to the key, or their \
+            "{what} takes the use of {key} from:\n{}\n\nThese workspaces need it:\n{}{}\n\nWithout it, they lose access to the key, or their \
              clusters do not start. A key cannot be detached from a workspace.{}",
             lost.join("\n"),
             users.join("\n"),
+            catalogs::also(&catalogs),
             if is_said { String::new() } else { remedy(what) },
         ),
     )

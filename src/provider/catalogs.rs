@@ -1,0 +1,384 @@
+//! The catalogs of Unity Catalog that use keys, read once a run for everything that needs them.
+//!
+//! Metastores and their workspaces come from the account, the catalogs through one workspace of each metastore. A catalog that nobody saw may use any
+//! key: what was not seen is said as a [`Gap`], and only without gaps is a key configuration unused.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::client::Client;
+use super::diagnose::{Unavailable, unavailable};
+use super::keys::key_of;
+use super::shared::{Watched, live};
+use crate::databricks::auth::WorkspaceHost;
+use crate::databricks::unity::{CatalogKey, Gap, Metastore, MetastoreCatalogs, Through};
+use crate::databricks::{Account, Error};
+use crate::network::side_by_side;
+use crate::preflight::Stage;
+use crate::preflight::binding::ConfigurationKey;
+use crate::vocabulary::azure::VaultKeyId;
+use crate::vocabulary::{Cloud, Key, WorkspaceStatus};
+use tfplugin::context::Context;
+use tfplugin::diagnostics::Diagnostic;
+
+/// What a catalog has as its key, and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyedCatalog {
+    /// The ID of its metastore.
+    pub metastore_id: String,
+    /// Its name.
+    pub name: String,
+    /// The ID of its key configuration, or the identifier of its key on Azure.
+    pub key: String,
+}
+
+impl KeyedCatalog {
+    /// How whoever takes its key away names it.
+    pub fn acknowledgement(&self) -> String {
+        format!("catalog/{}/{}", self.metastore_id, self.name)
+    }
+
+    /// As a line of a list.
+    pub fn in_words(&self) -> String {
+        format!(
+            "catalog {} of the metastore {}",
+            self.name, self.metastore_id
+        )
+    }
+}
+
+/// The catalogs of an account, as far as they were seen.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Catalogs {
+    keyed: Vec<KeyedCatalog>,
+    /// What was not seen; empty only where it is certain that all was.
+    pub gaps: Vec<Gap>,
+}
+
+impl Catalogs {
+    fn of(metastores: Vec<MetastoreCatalogs>) -> Self {
+        let mut all = Self::default();
+        for one in metastores {
+            for catalog in one.catalogs {
+                if let CatalogKey::Set(key) = catalog.key() {
+                    all.keyed.push(KeyedCatalog {
+                        metastore_id: one.metastore.metastore_id.clone(),
+                        name: catalog.name,
+                        key,
+                    });
+                }
+            }
+            all.gaps.extend(one.gaps);
+        }
+        all.keyed.sort();
+        all
+    }
+
+    fn unseen(gap: Gap) -> Self {
+        Self {
+            keyed: Vec::new(),
+            gaps: vec![gap],
+        }
+    }
+
+    /// The catalogs that have one of these as their key.
+    pub fn with_key(&self, is_it: impl Fn(&str) -> bool) -> Vec<KeyedCatalog> {
+        let all = self.keyed.iter();
+        all.filter(|one| is_it(&one.key)).cloned().collect()
+    }
+
+    /// The catalogs that use a key configuration.
+    pub fn using(&self, id: &str) -> Vec<KeyedCatalog> {
+        self.with_key(|own| own.eq_ignore_ascii_case(id))
+    }
+
+    /// These catalogs, and what was not seen of any.
+    fn only(&self, is_it: impl Fn(&str) -> bool) -> Self {
+        Self {
+            keyed: self.with_key(is_it),
+            gaps: self.gaps.clone(),
+        }
+    }
+
+    /// All of them that have a key.
+    pub fn keyed(&self) -> &[KeyedCatalog] {
+        &self.keyed
+    }
+}
+
+/// Whether something uses a key configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Used {
+    /// A workspace or a catalog does.
+    Yes,
+    /// None does, and all were seen.
+    No,
+    /// None that was seen does.
+    NotKnown,
+}
+
+impl Used {
+    /// What was seen: how many workspaces and catalogs use it, and whether all catalogs were seen.
+    pub fn of(workspaces: usize, catalogs: usize, has_gaps: bool) -> Self {
+        match (workspaces + catalogs, has_gaps) {
+            (1.., _) => Self::Yes,
+            (0, false) => Self::No,
+            (0, true) => Self::NotKnown,
+        }
+    }
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Yes => "yes",
+            Self::No => "no",
+            Self::NotKnown => "not_known",
+        }
+    }
+}
+
+/// The catalogs that one run has read.
+pub struct CatalogReads {
+    is_on: bool,
+    endpoint: Option<Url>,
+    started: Instant,
+    read: Watched<Arc<Catalogs>>,
+}
+
+impl CatalogReads {
+    /// Nothing is read yet. `is_on`: whether catalogs are read at all; `endpoint`: where workspaces are asked, if not at their own hosts.
+    pub fn new(is_on: bool, endpoint: Option<Url>) -> Self {
+        Self {
+            is_on,
+            endpoint,
+            started: Instant::now(),
+            read: Watched::default(),
+        }
+    }
+
+    /// The catalogs, as this run has read them; for an apply, as a read shows them that is young enough.
+    pub async fn get(&self, client: &Client, stage: Stage) -> Arc<Catalogs> {
+        let earliest = match stage {
+            Stage::Plan => self.started,
+            Stage::Apply => live().max(self.started),
+        };
+        // What began in the very moment in which the run did is of this run.
+        let before = earliest - std::time::Duration::from_nanos(1);
+        let read = || async { Arc::new(self.fetch(client).await) };
+        self.read.after(before, read).await.value
+    }
+
+    /// The catalogs as a read shows them that begins now. Those who ask at the same time share it.
+    pub async fn now(&self, client: &Client) -> Arc<Catalogs> {
+        let read = || async { Arc::new(self.fetch(client).await) };
+        self.read.after(Instant::now(), read).await.value
+    }
+
+    async fn fetch(&self, client: &Client) -> Catalogs {
+        let gap = |why: String, permission: Option<&str>| Gap {
+            what: "Catalogs of Unity Catalog".to_owned(),
+            why,
+            permission: permission.map(str::to_owned),
+        };
+        if !self.is_on {
+            let why = "The provider does not read catalogs, because `read_catalogs` is false.";
+            return Catalogs::unseen(gap(why.to_owned(), None));
+        }
+        let account = match client.account().await {
+            Ok(account) => account,
+            Err(why) => return Catalogs::unseen(gap(no_account(&why), None)),
+        };
+        match self.metastores(client, account).await {
+            Ok(all) => Catalogs::of(all),
+            Err(error) => {
+                let is_refused = error.api().is_some_and(|one| one.status == 403);
+                let why = format!("The metastores of the account could not be read: {error}.");
+                Catalogs::unseen(gap(why, is_refused.then_some("be an account admin")))
+            }
+        }
+    }
+
+    async fn metastores(
+        &self,
+        client: &Client,
+        account: &Account,
+    ) -> Result<Vec<MetastoreCatalogs>, Error> {
+        let metastores = account.metastores().await?;
+        if metastores.is_empty() {
+            return Ok(Vec::new());
+        }
+        let all = metastores.into_iter().map(|metastore| async {
+            let ways = self.ways(client, account, &metastore).await?;
+            Ok(MetastoreCatalogs::read(account, metastore, &ways).await)
+        });
+        side_by_side(all).await.into_iter().collect()
+    }
+
+    /// The workspaces through which a metastore can be read; those that run come first, and in an order that does not change.
+    async fn ways(
+        &self,
+        client: &Client,
+        account: &Account,
+        metastore: &Metastore,
+    ) -> Result<Vec<Through>, Error> {
+        let assigned = account.workspaces_of_metastore(&metastore.metastore_id);
+        let (assigned, known) = tokio::join!(assigned, client.reads().workspaces(account));
+        let (mut assigned, known) = (assigned?, known?);
+        assigned.sort();
+        let way = |id| {
+            let workspace = known.get(id)?;
+            if workspace.workspace_status != WorkspaceStatus::Running {
+                return None;
+            }
+            let cloud = workspace.cloud().unwrap_or_default();
+            let name = workspace.deployment_name.as_deref()?;
+            let host = WorkspaceHost::of(name, &cloud, account.host(), self.endpoint.as_ref())?;
+            Some(Through {
+                workspace: workspace.workspace_id,
+                in_words: format!("workspace {}", workspace.in_words()),
+                host,
+            })
+        };
+        Ok(assigned.iter().filter_map(way).collect())
+    }
+}
+
+fn no_account(why: &Unavailable) -> String {
+    let why = unavailable(why).summary;
+    format!("They are read through the Databricks account: {why}.")
+}
+
+/// The catalogs that have a key, whatever its cloud: on AWS and Google Cloud by its key configurations, on Azure by its identifier. A configuration
+/// whose key cannot be read, or that the account does not list, may be one of this key.
+pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
+    let all = client.catalogs(stage).await;
+    if let Key::Azure(key) = key {
+        return all.only(|own| is_vault_key(own, key));
+    }
+    if all.keyed().is_empty() {
+        return Catalogs::clone(&all);
+    }
+    let configurations = match client.account().await {
+        Ok(account) => client.reads().configurations(account).await.ok(),
+        Err(_) => None,
+    };
+    all.only(|id| {
+        // An identifier of Azure is no configuration of another cloud.
+        if Key::cloud_by_form(id) == Some(Cloud::Azure) {
+            return false;
+        }
+        let found = configurations.as_ref().map(|all| all.get(id));
+        match found {
+            Some(Some(remote)) => match key_of(remote) {
+                ConfigurationKey::Known { key: own, .. } => own == *key,
+                ConfigurationKey::Elsewhere(..) => false,
+                ConfigurationKey::Unreadable(_) | ConfigurationKey::Missing => true,
+            },
+            Some(None) | None => true,
+        }
+    })
+}
+
+/// Whether a catalog on Azure has a key; an identifier that cannot be read may be of any.
+fn is_vault_key(own: &str, key: &VaultKeyId) -> bool {
+    match own.parse::<VaultKeyId>() {
+        Ok(own) => own.versionless() == key.versionless(),
+        Err(_) => Key::cloud_by_form(own) == Some(Cloud::Azure),
+    }
+}
+
+/// What was not seen, as lines of a list; each with the right that would show it.
+pub fn gaps_in_words(gaps: &[Gap]) -> String {
+    let line = |gap: &Gap| format!("  - {}: {}{}", gap.what, gap.why, gap.needs());
+    gaps.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Says once a run that not all catalogs were seen, and what may follow. `what`: what is about to be lost, and by whom, as
+/// `The key configuration c1… is to be destroyed`.
+pub fn warn_of_gaps(cx: &Context<Client>, what: &str, gaps: &[Gap]) {
+    if gaps.is_empty()
+        || !cx
+            .client()
+            .run()
+            .is_first_report("catalogs not seen".to_owned())
+    {
+        return;
+    }
+    cx.warn(Diagnostic::warning(
+        "The provider did not see all catalogs",
+        format!(
+            "{what}. A catalog of Unity Catalog can use a key too, and would lose access to its data. The provider has not seen:\n{}\n\nCheck in \
+             Catalog Explorer that no catalog uses it. In the provider block, `read_catalogs = false` ends these reads, but not this question.",
+            gaps_in_words(gaps)
+        ),
+    ));
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn unused_is_only_what_nothing_uses_that_could_be_seen() {
+        let rows = [
+            (0, 0, false, "no"),
+            (0, 0, true, "not_known"),
+            (1, 0, true, "yes"),
+            (0, 1, true, "yes"),
+            (2, 3, false, "yes"),
+        ];
+        for (workspaces, catalogs, has_gaps, expected) in rows {
+            let used = Used::of(workspaces, catalogs, has_gaps);
+            assert_eq!(used.word(), expected, "{workspaces} {catalogs} {has_gaps}");
+        }
+    }
+
+    #[test]
+    fn catalogs_are_found_by_their_key_and_named_with_their_metastore()
+    -> Result<(), serde_json::Error> {
+        let catalog = |name: &str, key: &str| json!({ "name": name, "managed_encryption_settings": { "customer_managed_key_id": key } });
+        let metastore = serde_json::from_value(json!({ "metastore_id": "m1", "owner": "x" }))?;
+        let catalogs = serde_json::from_value(json!([
+            catalog("sealed", "c1"),
+            catalog("other", "c2"),
+            { "name": "plain" }
+        ]))?;
+        let all = Catalogs::of(vec![MetastoreCatalogs {
+            metastore,
+            catalogs,
+            gaps: Vec::new(),
+        }]);
+        let named: Vec<String> = all
+            .using("C1")
+            .iter()
+            .map(KeyedCatalog::acknowledgement)
+            .collect();
+        assert_eq!(named, ["catalog/m1/sealed"]);
+        assert_eq!(all.keyed().len(), 2);
+        assert!(all.using("c3").is_empty());
+        Ok(())
+    }
+
+    /// Each row: what a catalog has as its key, and whether that may be the one that is asked for.
+    #[test]
+    fn a_key_of_a_vault_is_the_same_in_every_version() -> Result<(), Box<dyn std::error::Error>> {
+        let key: VaultKeyId = "https://acme.vault.azure.net/keys/main".parse()?;
+        let rows = [
+            ("https://acme.vault.azure.net/keys/main", true),
+            (
+                "https://ACME.vault.azure.net/keys/main/0123456789abcdef0123456789abcdef",
+                true,
+            ),
+            ("https://acme.vault.azure.net/keys/other", false),
+            ("c1000000-0000-4000-8000-000000000001", false),
+        ];
+        for (own, expected) in rows {
+            assert_eq!(is_vault_key(own, &key), expected, "{own}");
+        }
+        Ok(())
+    }
+}
