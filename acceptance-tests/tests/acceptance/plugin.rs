@@ -47,7 +47,7 @@ fn required(name: &str, more: &str) -> String {
     )
 }
 
-/// The README's provider is the example, and its configuration gives the greeting.
+/// The README's provider is the example, and its configuration makes a file.
 #[test]
 fn the_readme_runs() {
     let readme = std::fs::read_to_string(checkout().join("crates/plugin/README.md")).unwrap();
@@ -55,14 +55,30 @@ fn the_readme_runs() {
         let (_, rest) = readme.split_once(&format!("```{language}\n")).unwrap();
         rest.split_once("```").unwrap().0.to_owned()
     };
-    let code = std::fs::read_to_string(checkout().join("crates/plugin/examples/hello.rs")).unwrap();
+    let code = std::fs::read_to_string(checkout().join("crates/plugin/examples/disk.rs")).unwrap();
     let (_, program) = code.split_once("\n\n").unwrap();
     assert_eq!(block("rust"), program);
+    let workdir = workdir("disk");
+    workdir.configuration(&block("hcl"));
+    workdir.apply();
+    workdir.empty_plan();
+    let file = workdir.path().join("tea.txt");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "green");
+    std::fs::write(&file, "black").unwrap();
+    assert_eq!(workdir.plan().actions("disk_file.tea"), "update");
+    workdir.apply();
+    workdir.destroy();
+    assert!(!file.exists());
+}
+
+#[test]
+fn a_function_in_types() {
     if !terraform::has("provider functions", (1, 8)) {
         return;
     }
     let workdir = workdir("hello");
-    workdir.configuration(&block("hcl"));
+    let greeting = "output \"greeting\" {\n  value = provider::hello::greet(\"Terraform\")\n}\n";
+    workdir.configuration(&required("hello", greeting));
     workdir.apply();
     let output = workdir.run(&["output", "-raw", "greeting"]);
     assert_eq!(output.stdout, "Hello, Terraform!");
@@ -90,6 +106,13 @@ fn a_resource_that_does_nothing() {
     assert!(plan.is_unknown("null_resource.x", "/id"));
     workdir.apply();
     assert_ne!(workdir.state("null_resource.x")["id"], first["id"]);
+    // The most common of all configurations: an element that is not known when it is validated, and one that is null.
+    let counted = "resource \"null_resource\" \"x\" {\n  count = 1\n  triggers = {\n    a = count.index\n    b = null\n    c = \
+                   terraform_data.y.id\n  }\n}\n\nresource \"terraform_data\" \"y\" {}\n";
+    workdir.configuration(&required("null", counted));
+    workdir.validate();
+    workdir.apply();
+    workdir.empty_plan();
     workdir.destroy();
 }
 

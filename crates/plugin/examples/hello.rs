@@ -1,33 +1,35 @@
-//! A whole provider, with a function.
+//! A provider with a function.
 
-use std::{collections::BTreeMap, process::ExitCode};
+use std::process::ExitCode;
+
 use tfplugin::prelude::*;
 
 struct Hello;
 
+#[derive(Model)]
+struct Config {}
+
 impl Provider for Hello {
     type Client = ();
-    type Config = BTreeMap<String, String>;
+    type Config = Config;
 
     fn name(&self) -> Name {
         "hello".into()
     }
 
     fn schema(&self) -> Schema {
-        Schema::new("Says hello.", vec![])
+        Config::schema()
     }
 
-    async fn configure(&self, _: Self::Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
+    async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
         Ok(((), Diagnostics::new()))
     }
 
     fn functions(&self) -> Vec<Box<dyn Function>> {
-        let signature = Signature::new(vec![Parameter::new("name", Type::String)], Type::String);
-        let greet = |arguments: &[Value]| {
-            let name = arguments.first().and_then(Value::as_str);
-            Ok(Value::string(format!("Hello, {}!", name.unwrap_or("you"))))
-        };
-        vec![function::from_fn("greet", signature, greet)]
+        let greet = |name: String| Ok(format!("Hello, {name}!"));
+        vec![Box::new(
+            function::typed("greet", ["name"], greet).summary("Greets somebody"),
+        )]
     }
 }
 

@@ -1,14 +1,15 @@
 //! A provider with one resource that does nothing: `null_resource`, which is replaced when one of its triggers changes.
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use serde::{Deserialize, Serialize};
 use tfplugin::prelude::*;
 
-struct Null;
-
-#[derive(Deserialize)]
+/// Resources that do nothing.
+#[derive(Model)]
 struct Config {}
+
+struct Null;
 
 impl Provider for Null {
     type Client = ();
@@ -19,7 +20,7 @@ impl Provider for Null {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new("Resources that do nothing.", vec![])
+        Config::schema()
     }
 
     async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
@@ -31,53 +32,46 @@ impl Provider for Null {
     }
 }
 
-struct NullResource;
-
-#[derive(Serialize, Deserialize)]
-struct Model {
-    triggers: Attr<std::collections::BTreeMap<String, String>>,
+/// Does nothing.
+#[derive(Model)]
+struct Nothing {
+    /// Another value means another object.
+    #[attr(replaces)]
+    triggers: Attr<BTreeMap<String, Option<String>>>,
+    /// A random number.
+    #[attr(computed, stable)]
     id: Attr<String>,
 }
 
+struct NullResource;
+
 impl Resource for NullResource {
     type Client = ();
-    type Model = Model;
+    type Model = Nothing;
 
     fn name(&self) -> Name {
         "null_resource".into()
     }
 
     fn schema(&self) -> Schema {
-        let triggers = Attribute::of("triggers", Type::map(Type::String));
-        Schema::new(
-            "Does nothing.",
-            vec![
-                triggers
-                    .replaces()
-                    .describe("Another value means another object."),
-                Attribute::string("id")
-                    .computed()
-                    .stable()
-                    .describe("A random number."),
-            ],
-        )
+        Nothing::schema()
     }
 
     async fn create(
         &self,
         _: &Context<()>,
-        plan: Model,
-        _: &Progress<Model>,
-    ) -> Result<Model, Unfinished> {
+        plan: Nothing,
+        _: &Progress<Nothing>,
+    ) -> Result<Nothing, Unfinished> {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
         let id = now.unwrap_or_default().as_nanos().to_string();
-        Ok(Model {
+        Ok(Nothing {
             id: Attr::Known(id),
             ..plan
         })
     }
 
-    async fn delete(&self, _: &Context<()>, _: Model) -> Result<(), Unfinished> {
+    async fn delete(&self, _: &Context<()>, _: Nothing) -> Result<(), Unfinished> {
         Ok(())
     }
 }

@@ -11,9 +11,11 @@ use tfplugin::prelude::*;
 /// The provider.
 pub struct Shop;
 
-#[derive(Deserialize)]
-/// Its configuration.
+/// A shop.
+#[derive(Model)]
 pub struct Config {
+    /// Where the shop is.
+    #[attr(required)]
     directory: Attr<String>,
 }
 
@@ -44,8 +46,7 @@ impl Provider for Shop {
     }
 
     fn schema(&self) -> Schema {
-        let directory = Attribute::string("directory").required();
-        Schema::new("A shop.", vec![directory.describe("Where the shop is.")])
+        Config::schema()
     }
 
     async fn configure(&self, config: Config, _: Run) -> Result<(Client, Diagnostics), Unfinished> {
@@ -74,45 +75,79 @@ impl Provider for Shop {
     }
 
     fn functions(&self) -> Vec<Box<dyn Function>> {
-        vec![Box::new(Gross)]
+        let gross = function::typed("gross", ["net", "percent"], gross)
+            .summary("A price with tax")
+            .about("net", "The price without tax.")
+            .about("percent", "The tax in percent.");
+        vec![Box::new(gross)]
     }
 }
 
 /// An article, with objects inside in every way that there is.
 struct Article;
 
-#[derive(Clone, Default, Serialize, Deserialize)]
+/// An article.
+#[derive(Clone, Default, Model)]
+#[model(rule = validators::at_least_one_of(&["price", "prices"]))]
 struct ArticleModel {
+    /// What it is.
+    #[attr(required, replaces)]
     name: Attr<String>,
+    /// What it costs.
+    #[attr(check = validators::between(1, 1_000_000))]
     price: Attr<i64>,
+    /// Its number.
+    #[attr(computed, stable)]
     number: Attr<String>,
+    /// What stands on it.
+    #[attr(block, times(0, 3))]
     label: Attr<Vec<Label>>,
+    /// Where there are how many.
+    #[attr(block, set)]
     stock: Attr<Vec<Stock>>,
+    /// What people say.
     reviews: Attr<Vec<Review>>,
+    /// What it costs elsewhere, by currency.
     prices: Attr<BTreeMap<String, Foreign>>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Model)]
 struct Label {
+    /// What it says.
+    #[attr(required)]
     text: Attr<String>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Model)]
 struct Stock {
+    /// Where.
+    #[attr(required)]
     place: Attr<String>,
+    /// How many.
+    #[attr(required)]
     pieces: Attr<i64>,
+    /// On which shelf.
+    #[attr(computed)]
     shelf: Attr<String>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Model)]
 struct Review {
+    /// How many stars.
+    #[attr(required)]
     stars: Attr<i64>,
+    /// Its ID.
+    #[attr(computed)]
     id: Attr<String>,
 }
 
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, Model)]
 struct Foreign {
+    /// How much.
+    #[attr(required)]
     amount: Attr<i64>,
+    /// In small letters.
+    #[attr(computed)]
     code: Attr<String>,
 }
 
@@ -179,68 +214,7 @@ impl Resource for Article {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new(
-            "An article.",
-            vec![
-                Attribute::string("name")
-                    .required()
-                    .replaces()
-                    .describe("What it is."),
-                Attribute::number("price")
-                    .check(validators::between(1, 1_000_000))
-                    .describe("What it costs."),
-                Attribute::string("number")
-                    .computed()
-                    .stable()
-                    .describe("Its number."),
-                Attribute::block(
-                    "label",
-                    Nesting::List,
-                    vec![
-                        Attribute::string("text")
-                            .required()
-                            .describe("What it says."),
-                    ],
-                )
-                .times(0, 3)
-                .describe("What stands on it."),
-                Attribute::block(
-                    "stock",
-                    Nesting::Set,
-                    vec![
-                        Attribute::string("place").required().describe("Where."),
-                        Attribute::number("pieces").required().describe("How many."),
-                        Attribute::string("shelf")
-                            .computed()
-                            .describe("On which shelf."),
-                    ],
-                )
-                .describe("Where there are how many."),
-                Attribute::nested(
-                    "reviews",
-                    Nesting::List,
-                    vec![
-                        Attribute::number("stars")
-                            .required()
-                            .describe("How many stars."),
-                        Attribute::string("id").computed().describe("Its ID."),
-                    ],
-                )
-                .describe("What people say."),
-                Attribute::nested(
-                    "prices",
-                    Nesting::Map,
-                    vec![
-                        Attribute::number("amount").required().describe("How much."),
-                        Attribute::string("code")
-                            .computed()
-                            .describe("In small letters."),
-                    ],
-                )
-                .describe("What it costs elsewhere, by currency."),
-            ],
-        )
-        .rule(validators::at_least_one_of(&["price", "prices"]))
+        ArticleModel::schema()
     }
 
     async fn create(
@@ -301,7 +275,8 @@ impl Resource for Article {
 /// Every article that there is.
 struct Articles;
 
-#[derive(Deserialize)]
+/// Every article.
+#[derive(Model)]
 struct ArticlesConfig {}
 
 impl ListResource for Articles {
@@ -313,7 +288,7 @@ impl ListResource for Articles {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new("Every article.", vec![])
+        ArticlesConfig::schema()
     }
 
     async fn list(
@@ -345,9 +320,14 @@ impl ListResource for Articles {
 /// What an article costs.
 struct Price;
 
-#[derive(Serialize, Deserialize)]
+/// What an article costs.
+#[derive(Model)]
 struct PriceModel {
+    /// Which article.
+    #[attr(required)]
     name: String,
+    /// What it costs.
+    #[attr(computed)]
     price: Attr<i64>,
 }
 
@@ -360,17 +340,7 @@ impl DataSource for Price {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new(
-            "What an article costs.",
-            vec![
-                Attribute::string("name")
-                    .required()
-                    .describe("Which article."),
-                Attribute::number("price")
-                    .computed()
-                    .describe("What it costs."),
-            ],
-        )
+        PriceModel::schema()
     }
 
     async fn read(
@@ -391,9 +361,14 @@ impl DataSource for Price {
 /// A discount that is there while Terraform works, and in no state.
 struct Discount;
 
-#[derive(Serialize, Deserialize)]
+/// A discount for as long as Terraform works.
+#[derive(Model)]
 struct DiscountModel {
+    /// How much.
+    #[attr(required)]
     percent: i64,
+    /// What to say.
+    #[attr(computed, sensitive)]
     code: Attr<String>,
 }
 
@@ -406,18 +381,7 @@ impl EphemeralResource for Discount {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new(
-            "A discount for as long as Terraform works.",
-            vec![
-                Attribute::number("percent")
-                    .required()
-                    .describe("How much."),
-                Attribute::string("code")
-                    .computed()
-                    .sensitive()
-                    .describe("What to say."),
-            ],
-        )
+        DiscountModel::schema()
     }
 
     async fn open(
@@ -446,8 +410,11 @@ impl EphemeralResource for Discount {
 /// Rings the bell of the shop.
 struct Ring;
 
-#[derive(Deserialize)]
+/// Rings the bell.
+#[derive(Model)]
 struct RingConfig {
+    /// How often, up to 3 times.
+    #[attr(required, check = validators::between(1, 3))]
     times: i64,
 }
 
@@ -460,12 +427,7 @@ impl Action for Ring {
     }
 
     fn schema(&self) -> Schema {
-        let times = Attribute::number("times").required();
-        let times = times.check(validators::between(1, 3));
-        Schema::new(
-            "Rings the bell.",
-            vec![times.describe("How often, up to 3 times.")],
-        )
+        RingConfig::schema()
     }
 
     async fn invoke(
@@ -488,30 +450,9 @@ impl Action for Ring {
 }
 
 /// A price with tax.
-struct Gross;
-
-impl Function for Gross {
-    fn name(&self) -> Name {
-        "gross".into()
-    }
-
-    fn signature(&self) -> Signature {
-        let net = Parameter::new("net", Type::Number).describe("The price without tax.");
-        let percent = Parameter::new("percent", Type::Number).describe("The tax in percent.");
-        Signature::new(vec![net, percent], Type::Number).summary("A price with tax")
-    }
-
-    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
-        let whole = |index: usize| match arguments.get(index) {
-            Some(Value::Number(number)) => number
-                .as_i64()
-                .ok_or_else(|| FunctionError::new("Only whole numbers.").argument(index)),
-            _ => Err(FunctionError::new("A number is missing.").argument(index)),
-        };
-        let (net, percent) = (whole(0)?, whole(1)?);
-        let tax = net.saturating_mul(percent) / 100;
-        Ok(Value::Number(net.saturating_add(tax).into()))
-    }
+fn gross((net, percent): (i64, i64)) -> Result<i64, FunctionError> {
+    let tax = net.checked_mul(percent).ok_or("The price is too high")? / 100;
+    Ok(net.saturating_add(tax))
 }
 
 fn main() -> ExitCode {

@@ -164,6 +164,7 @@ impl<C> Context<C> {
     }
 
     /// Leaves something in private for the next operation on the same object.
+    #[doc(alias = "SetKey")]
     pub fn set_private(&self, name: &str, value: &impl Serialize) {
         if let Err(error) = locked(&self.private).set(name, value) {
             self.warn(Diagnostic::bug(format!(

@@ -35,6 +35,7 @@ pub struct Diagnostic {
 
 impl Diagnostic {
     /// An error about the whole block.
+    #[doc(alias = "AddError")]
     pub fn error(summary: impl Into<String>, detail: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -91,6 +92,7 @@ impl Diagnostic {
     }
 
     /// The same diagnostic, about an attribute written with dots.
+    #[doc(alias = "AddAttributeError")]
     #[must_use]
     pub fn on(self, dotted: &str) -> Self {
         self.at(Path::of(dotted))

@@ -1,23 +1,98 @@
-//! Terraform providers in Rust: the plugin protocol, values, schemas and the generic rules of planning.
+//! Terraform and OpenTofu providers in Rust: the plugin protocol, values, schemas and the generic rules of planning.
 //!
-//! A provider implements [`provider::Provider`], a resource [`resource::Resource`]: schema, plan, create, read, update, delete. Beside
-//! them there are [`data_source::DataSource`], [`ephemeral::EphemeralResource`], [`action::Action`], [`list_resource::ListResource`]
-//! and [`function::Function`]. [`serve::plugin`] serves the provider to the Terraform (or OpenTofu) that started the process.
-//! Everything that Terraform demands of *every* resource (unknown values, replacement, conformity of plans and states) is done here
-//! once. The [`prelude`] has what every provider needs.
+//! A provider implements [`Provider`](provider::Provider), a resource [`Resource`](resource::Resource): schema, plan, create, read, update,
+//! delete. [`serve::plugin`] serves the provider to the Terraform (or OpenTofu) that started the process. A resource with its model:
 //!
-//! - Planning is done once for all resources: unknown values, defaults, replacement, sets, drift, quiet attributes. A plan or a state
-//!   that Terraform would refuse is reported with what differs, as a bug of the provider, before Terraform sees it.
-//! - [`bridge::Attr`] stands for what may be null or unknown in a serde model.
-//! - Nothing but the handshake line is ever written to standard output. Bytes from outside give an error and never a panic; a panic of
-//!   the provider becomes a diagnostic.
-//! - Feature `aws_lc_rs` (on) or `ring`: the cryptography of mutual TLS. Terraform's certificates use the curve P-521, which *ring*
-//!   cannot verify: the crate `p521` does it there. Feature `logging` (on): logs as `TF_LOG` asks for them. Feature `testing`: a server
-//!   for tests, without Terraform, and a model of Terraform's core that drives it (`testing::terraform`).
-//! - State stores are the one part of the protocol that is not offered yet.
+//! ```
+//! use tfplugin::prelude::*;
 //!
-//! `examples/null.rs` has a resource; `examples/shop.rs` has blocks and nested objects, a data source, an ephemeral resource, a list, a
-//! function and an action.
+//! /// A file.
+//! #[derive(Model)]
+//! struct File {
+//!     /// Where it is.
+//!     #[attr(required, replaces)]
+//!     path: Attr<String>,
+//!     /// What stands in it.
+//!     #[attr(default = "")]
+//!     content: Attr<String>,
+//! }
+//!
+//! impl File {
+//!     fn write(self) -> Result<Self, Unfinished> {
+//!         let (path, content) = (self.path.require()?, self.content.require()?);
+//!         std::fs::write(path, content).or_error("The file could not be written")?;
+//!         Ok(self)
+//!     }
+//! }
+//!
+//! struct FileResource;
+//!
+//! impl Resource for FileResource {
+//!     type Client = ();
+//!     type Model = File;
+//!
+//!     fn name(&self) -> Name {
+//!         "disk_file".into()
+//!     }
+//!
+//!     fn schema(&self) -> Schema {
+//!         File::schema()
+//!     }
+//!
+//!     async fn create(&self, _: &Context<()>, plan: File, _: &Progress<File>) -> Result<File, Unfinished> {
+//!         plan.write()
+//!     }
+//!
+//!     async fn update(&self, _: &Context<()>, _: File, plan: File, _: &Progress<File>) -> Result<File, Unfinished> {
+//!         plan.write()
+//!     }
+//!
+//!     async fn delete(&self, _: &Context<()>, state: File) -> Result<(), Unfinished> {
+//!         std::fs::remove_file(state.path.require()?).or_error("The file could not be removed")?;
+//!         Ok(())
+//!     }
+//! }
+//! ```
+//!
+//! Everything that Terraform demands of *every* resource (unknown values, defaults, replacement, sets, spellings, identities, write-only values,
+//! conformity of plans and states) is done here once. A plan or a state that Terraform would refuse is reported with what differs, as a bug of
+//! the provider, before Terraform sees it; a slip of the author (two resources of one name, a model without a place for what a plan can
+//! have, a gap between versions) when the provider is started.
+//!
+//! | You need | You write |
+//! |---|---|
+//! | a resource | [`Resource`](resource::Resource) with a [`Model`](model) |
+//! | to look something up | [`DataSource`](data_source::DataSource) |
+//! | something that is in no state | [`EphemeralResource`](ephemeral::EphemeralResource) |
+//! | to find what is there already | [`ListResource`](list_resource::ListResource) |
+//! | to do something once | [`Action`](action::Action) |
+//! | a function | [`function::typed`] |
+//! | tests without Terraform | `testing::TestServer` (feature `testing`) |
+//!
+//! Nothing but the handshake line is ever written to standard output. Bytes from outside give an error and never a panic; a panic of
+//! the provider becomes a diagnostic.
+//!
+//! # Features
+//!
+//! - `derive` (on): `#[derive(Model)]`.
+//! - `aws_lc_rs` (on) or `ring`: the cryptography of mutual TLS. Terraform's certificates use the curve P-521, which *ring*
+//!   cannot verify: the crate `p521` does it there.
+//! - `logging` (on): logs as `TF_LOG` asks for them.
+//! - `testing`: a server for tests, without Terraform, and a model of Terraform's core that drives it (`testing::terraform`).
+//!
+//! # Examples
+//!
+//! `disk` is the README's; `hello` is a function, `null` a resource; `shop` has blocks and nested objects, a data source, an ephemeral resource, a list, a
+//! function and an action. `floor` is a benchmark and teaches nothing.
+//!
+//! # Coming from Go
+#![doc = include_str!("framework.md")]
+//!
+//! # The protocol
+#![doc = include_str!("protocol.md")]
+
+// What the derive makes speaks of `tfplugin`, also in the tests of this crate.
+extern crate self as tfplugin;
 
 pub mod action;
 mod boxed;
@@ -41,6 +116,7 @@ pub mod identity;
 pub mod list_resource;
 #[cfg(feature = "logging")]
 mod logging;
+pub mod model;
 pub mod number;
 pub mod path;
 mod planning;
@@ -81,6 +157,7 @@ pub mod prelude {
     pub use crate::function::{Function, FunctionError, Parameter, Signature};
     pub use crate::identity::{Identity, IdentityAttribute};
     pub use crate::list_resource::{Found, ListResource, Listed};
+    pub use crate::model::{Model, OneOf};
     pub use crate::number::Number;
     pub use crate::provider::{Provider, Run};
     pub use crate::resource::{Change, Import, Moved, Plan, Progress, Resource, Source, Upgrades};

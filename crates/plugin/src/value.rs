@@ -121,7 +121,7 @@ impl Value {
     }
 
     /// Whether it is a value of the type.
-    fn fits(&self, ty: &Type) -> bool {
+    pub(crate) fn fits(&self, ty: &Type) -> bool {
         codec::encode(self, ty).is_ok()
     }
 

@@ -119,3 +119,12 @@ async fn the_rest_of_a_provider() {
     );
     assert!(server.data("shop_nothing", &empty).await.is_err());
 }
+
+#[test]
+fn the_readme_is_the_example() {
+    let readme = include_str!("../README.md");
+    let (_, program) = include_str!("../examples/disk.rs")
+        .split_once("\n\n")
+        .unwrap();
+    assert!(readme.contains(&format!("```rust\n{program}```")));
+}

@@ -2,6 +2,9 @@
 //!
 //! A model says of each attribute what it can bear: `T` must be there and known, `Option<T>` may be null, and [`Attr<T>`]
 //! may be null or unknown. An unknown where the model does not expect one is an error with its path, never a default.
+//!
+//! `#[serde(flatten)]`, `untagged` and internally tagged enums read a value into a buffer of serde's first, which has no place for what is
+//! unknown: they do for states and for what is wholly known, and not for a plan.
 
 mod read;
 mod write;
@@ -15,6 +18,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use self::read::ValueDeserializer;
 use self::write::ValueSerializer;
+use super::diagnostics::Diagnostic;
 use super::path::{Path, Step};
 use super::value::Value;
 
@@ -53,6 +57,7 @@ impl Serialize for NoForm {
 /// assert_eq!(Attr::Null.or(7), size);
 /// assert_eq!(Attr::<u32>::Unknown.map(|size| size * 2), Attr::Unknown);
 /// ```
+#[doc(alias = "types.String")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Attr<T> {
     /// No value.
@@ -71,6 +76,21 @@ impl<T> Attr<T> {
             Self::Known(value) => Some(value),
             Self::Null | Self::Unknown => None,
         }
+    }
+
+    /// The value where there has to be one: of a required attribute, or one with a default, in a create, an update, a read or a delete.
+    ///
+    /// # Errors
+    /// When there is none, which is said to be a bug of the provider.
+    pub fn require(&self) -> Result<&T, Diagnostic> {
+        let what = match self {
+            Self::Known(value) => return Ok(value),
+            Self::Null => "null",
+            Self::Unknown => "not known",
+        };
+        Err(Diagnostic::bug(format!(
+            "A value is {what} where the provider needs one."
+        )))
     }
 
     /// Whether it will only be known after apply.

@@ -82,6 +82,7 @@ pub trait Resource: Send + Sync + 'static {
     fn name(&self) -> Name;
 
     /// What tells one object from all others.
+    #[doc(alias = "ResourceWithIdentity")]
     fn identity(&self) -> Identity {
         Identity::none()
     }
@@ -90,12 +91,14 @@ pub trait Resource: Send + Sync + 'static {
     fn schema(&self) -> Schema;
 
     /// Offline checks across attributes. What is unknown is passed over; there is no network here.
+    #[doc(alias = "ValidateConfig")]
     fn validate(&self, config: &Self::Model) -> Diagnostics {
         let _ = config;
         Diagnostics::new()
     }
 
     /// Refines the generic plan, and refuses what cannot end well.
+    #[doc(alias = "ModifyPlan")]
     fn plan(
         &self,
         cx: &Context<Self::Client>,
@@ -161,6 +164,7 @@ pub trait Resource: Send + Sync + 'static {
     ) -> impl Future<Output = Result<(), Unfinished>> + Send;
 
     /// A first state from the ID or the identity that the user gave; Terraform reads the object afterwards.
+    #[doc(alias = "ImportState")]
     fn import_state(
         &self,
         cx: &Context<Self::Client>,
@@ -183,6 +187,7 @@ pub trait Resource: Send + Sync + 'static {
     ///
     /// # Errors
     /// When this object cannot be taken over.
+    #[doc(alias = "MoveState")]
     fn move_state(&self, source: &Source) -> Result<Option<Moved<Self::Model>>, Diagnostics> {
         let _ = source;
         Ok(None)
@@ -190,6 +195,7 @@ pub trait Resource: Send + Sync + 'static {
 
     /// What of a state a person would write, for a configuration that Terraform generates (Terraform 1.14). What the provider gives by itself
     /// is left out anyway; this is for arguments that cannot stand together.
+    #[doc(alias = "GenerateResourceConfig")]
     fn written(&self, state: Self::Model) -> Self::Model {
         state
     }

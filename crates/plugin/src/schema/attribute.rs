@@ -9,6 +9,7 @@ use crate::duration::GoDuration;
 use crate::path::Path;
 use crate::proto::tfplugin6;
 use crate::types::Type;
+use crate::validators;
 use crate::value::Value;
 
 /// How the elements of a nested attribute are kept.
@@ -205,12 +206,58 @@ impl Attribute {
         self
     }
 
+    /// The same as a block, for the derive: whether it can be one is checked there, and when it is registered.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_block(mut self) -> Self {
+        self.block = Some(Times::default());
+        self
+    }
+
+    /// A list of the same as a set, for the derive.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn into_set(mut self) -> Self {
+        self.kind = match self.kind {
+            Kind::Value(Type::List(element)) => Kind::Value(Type::Set(element)),
+            Kind::Nested(Nesting::List, inner) => Kind::Nested(Nesting::Set, inner),
+            other => other,
+        };
+        self
+    }
+
+    /// A collection of the same: its checks are for each element.
+    pub(crate) fn collected(self, nesting: Nesting) -> Self {
+        let of = |element: Type| match nesting {
+            Nesting::Single => element,
+            Nesting::List => Type::list(element),
+            Nesting::Set => Type::set(element),
+            Nesting::Map => Type::map(element),
+        };
+        let kind = match self.kind {
+            Kind::Nested(Nesting::Single, inner) => Kind::Nested(nesting, inner),
+            Kind::Value(ty) => Kind::Value(of(ty)),
+            nested => Kind::Value(of(Self::new(self.name.clone(), nested).ty())),
+        };
+        let checks = self.checks.into_iter().map(|check| {
+            let each = validators::each(move |value: &Value| (check.0)(value));
+            Check(Box::new(each))
+        });
+        Self {
+            same_elements: self.same_meaning,
+            checks: checks.collect(),
+            description: self.description,
+            ..Self::new(self.name, kind)
+        }
+    }
+
     /// Whether it is written as a block.
     pub fn is_block(&self) -> bool {
         self.block.is_some()
     }
 
     /// It never enters plan or state: the provider sees it in the configuration alone (Terraform 1.11).
+    #[doc(alias = "WriteOnly")]
     #[must_use]
     pub fn write_only(mut self) -> Self {
         self.write_only = true;
@@ -249,6 +296,7 @@ impl Attribute {
     }
 
     /// What it is for, in Markdown.
+    #[doc(alias = "MarkdownDescription")]
     #[must_use]
     pub fn describe(mut self, description: impl Into<String>) -> Self {
         self.description = description.into();
@@ -277,6 +325,7 @@ impl Attribute {
     }
 
     /// Its computed value stays as long as the object lives, so a change elsewhere does not make it unknown.
+    #[doc(alias = "UseStateForUnknown")]
     #[must_use]
     pub fn stable(mut self) -> Self {
         self.stable = true;
@@ -291,6 +340,8 @@ impl Attribute {
     }
 
     /// Another value means another object.
+    #[doc(alias = "RequiresReplace")]
+    #[doc(alias = "ForceNew")]
     #[must_use]
     pub fn replaces(mut self) -> Self {
         self.replaces = true;
@@ -305,6 +356,8 @@ impl Attribute {
     }
 
     /// The value when the user gives none. Terraform wants such an attribute computed as well.
+    #[doc(alias = "Default")]
+    #[doc(alias = "StaticString")]
     #[must_use]
     pub fn default_value(mut self, value: Value) -> Self {
         self.default = Some(value);
@@ -313,6 +366,7 @@ impl Attribute {
     }
 
     /// Why it should not be used any more.
+    #[doc(alias = "DeprecationMessage")]
     #[must_use]
     pub fn deprecated(mut self, why: impl Into<String>) -> Self {
         self.deprecated = Some(why.into());
@@ -344,6 +398,7 @@ impl Attribute {
     }
 
     /// An offline check of the whole value.
+    #[doc(alias = "Validators")]
     #[must_use]
     pub fn check(
         mut self,

@@ -70,6 +70,7 @@ impl Schema {
     }
 
     /// A later version of the state's form; states of earlier ones go through `upgrade` of the resource.
+    #[doc(alias = "SchemaVersion")]
     #[must_use]
     pub fn version(mut self, version: i64) -> Self {
         self.version = version;
@@ -84,6 +85,7 @@ impl Schema {
     }
 
     /// An offline check across attributes; [`crate::validators`] has the usual ones.
+    #[doc(alias = "ConfigValidators")]
     #[must_use]
     pub fn rule(
         mut self,

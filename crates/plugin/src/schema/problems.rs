@@ -90,6 +90,17 @@ fn of_one(attribute: &Attribute, place: Place) -> Vec<&'static str> {
             "is a block within a nested attribute: only schemas and blocks have blocks",
         ),
         (
+            attribute.is_block() && matches!(attribute.kind, Kind::Value(_)),
+            "is a block of plain values: only objects are written as blocks",
+        ),
+        (
+            attribute
+                .default
+                .as_ref()
+                .is_some_and(|default| !default.is_null() && !default.fits(&attribute.ty())),
+            "has a default of another type",
+        ),
+        (
             attribute.is_block() && attribute.is_computed(),
             "is a block that the provider gives: only a nested attribute can be computed",
         ),
@@ -148,6 +159,11 @@ mod tests {
                 Attribute::block("b", Nesting::List, vec![]).computed(),
                 "is a block that the provider",
             ),
+            (
+                text("d").default_value(Value::from(1)),
+                "has a default of another type",
+            ),
+            (text("b").into_block(), "is a block of plain values"),
             (text("w").write_only().computed(), "write-only and computed"),
             (text("w").write_only().replaces(), "write-only and replaces"),
             (
