@@ -305,3 +305,139 @@ fn a_list_and_an_import() {
         .filter(|name| run.output.contains(&format!("name={name}")));
     assert_eq!(shown.count(), 2, "as many as asked for: {}", run.output);
 }
+
+/// Values of any type, decimals, null and unknown elements, and blocks over what is not known.
+#[test]
+fn any_value_is_kept() {
+    const KEPT: &str = "corner_kept.x";
+    let workdir = workdir("corner");
+    let of = |any: &str, ratio: &str| {
+        let resource = format!(
+            r#"resource "terraform_data" "y" {{
+  input = "late"
+}}
+
+resource "corner_kept" "x" {{
+  any      = {any}
+  object   = {{ any = [1, "two", null] }}
+  ratio    = {ratio}
+  small    = 0.1
+  exact    = 123456789012345678901234567890.5
+  big      = 18446744073709551615
+  texts    = ["a", null, terraform_data.y.output]
+  plain    = ["b", terraform_data.y.output]
+  triggers = {{ a = terraform_data.y.output }}
+
+  dynamic "rule" {{
+    for_each = [terraform_data.y.output]
+    content {{
+      name = rule.value
+    }}
+  }}
+}}"#
+        );
+        required("corner", &resource)
+    };
+    workdir.configuration(&of("\"value1\"", "0.1"));
+    workdir.validate();
+    workdir.apply();
+    workdir.empty_plan();
+    let state = workdir.state(KEPT);
+    assert_eq!(
+        (&state["any"], &state["copy"]),
+        (&json!("value1"), &json!("value1"))
+    );
+    assert_eq!(
+        (&state["ratio"], &state["texts"][1]),
+        (&json!(0.1), &Json::Null)
+    );
+    assert_eq!(
+        (&state["texts"][2], &state["rule"][0]["name"]),
+        (&json!("late"), &json!("late"))
+    );
+    for (any, ratio) in [
+        ("tolist([1, 2])", "1 - 0.99"),
+        ("{ a = 0.1, b = [true] }", "1234.5"),
+        ("tostring(null)", "1 / 3"),
+        ("null", "-1e-7"),
+    ] {
+        workdir.configuration(&of(any, ratio));
+        let plan = workdir.plan();
+        assert_eq!(plan.actions(KEPT), "update", "{any}");
+        workdir.apply();
+        workdir.empty_plan();
+    }
+    workdir.configuration(&of("null", "1e400"));
+    workdir.validated().error("Value out of range");
+}
+
+/// What a plan and a state may not have, reaches the provider.
+#[test]
+fn a_write_only_attribute_is_seen_and_not_kept() {
+    const SECRET: &str = "corner_secret.x";
+    let workdir = workdir("corner");
+    let of = |name: &str, password: &str| {
+        let resource = format!(
+            "resource \"corner_secret\" \"x\" {{\n  name        = \"{name}\"\n  password_wo = \"{password}\"\n  inside      = {{ \
+             token_wo = \"t0ken\" }}\n}}"
+        );
+        required("corner", &resource)
+    };
+    workdir.configuration(&of("a", "s3cret"));
+    if !terraform::has("write-only attributes", (1, 11)) {
+        let refused = workdir.validated();
+        refused.error("Write-only attributes need Terraform 1.11");
+        return;
+    }
+    workdir.apply();
+    workdir.empty_plan();
+    assert_eq!(workdir.state(SECRET)["length"], 6);
+    workdir.configuration(&of("b", "longer-one"));
+    workdir.apply();
+    workdir.empty_plan();
+    assert_eq!(workdir.state(SECRET)["length"], 10);
+    let state = std::fs::read_to_string(workdir.path().join("terraform.tfstate")).unwrap();
+    assert!(!state.contains("s3cret") && !state.contains("t0ken") && !state.contains("longer-one"));
+}
+
+/// Another spelling is no change, after an apply and after a refresh.
+#[test]
+fn what_means_the_same_shows_no_change() {
+    let workdir = workdir("corner");
+    let resource = "resource \"corner_spelled\" \"x\" {\n  text = \"Abc\"\n  all  = [\"x\", \"Y\"]\n}\n\noutput \"text\" {\n  value = \
+                    corner_spelled.x.text\n}\n";
+    workdir.configuration(&required("corner", resource));
+    workdir.apply();
+    workdir.empty_plan();
+    let state = workdir.state("corner_spelled.x");
+    assert_eq!(
+        (&state["text"], &state["all"]),
+        (&json!("Abc"), &json!(["Y", "x"]))
+    );
+}
+
+/// An identity that the state does not have is kept, and one that changes is an error.
+#[test]
+fn an_identity_is_kept() {
+    let workdir = workdir("corner");
+    let of = |name: &str| {
+        let resource = format!("resource \"corner_pet\" \"x\" {{\n  name = \"{name}\"\n}}");
+        required("corner", &resource)
+    };
+    workdir.configuration(&of("Kit"));
+    workdir.apply();
+    workdir.empty_plan();
+    if !terraform::has("resource identity", (1, 12)) || terraform::is_opentofu() {
+        return;
+    }
+    let state = std::fs::read_to_string(workdir.path().join("terraform.tfstate")).unwrap();
+    let state: Json = serde_json::from_str(&state).unwrap();
+    assert_eq!(
+        state["resources"][0]["instances"][0]["identity"]["number"],
+        7
+    );
+    workdir.configuration(&of("Tom"));
+    workdir.apply();
+    let refused = workdir.refused_plan();
+    refused.error("Unexpected identity change of corner_pet");
+}

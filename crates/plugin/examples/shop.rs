@@ -455,6 +455,8 @@ fn gross((net, percent): (i64, i64)) -> Result<i64, FunctionError> {
     Ok(net.saturating_add(tax))
 }
 
-fn main() -> ExitCode {
-    serve::plugin(Shop, "Terraform starts this program.")
+// On a runtime of its own choice; `serve::plugin` brings one along.
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    serve::within(Shop, "Terraform starts this program.").await
 }

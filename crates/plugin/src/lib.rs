@@ -164,6 +164,7 @@ pub mod prelude {
     pub use crate::schema::{Attribute, Name, Nesting, Schema};
     pub use crate::stored::{Private, RawState};
     pub use crate::types::Type;
+    pub use crate::validators::InWords as _;
     pub use crate::value::Value;
     pub use crate::{
         action, data_source, ephemeral, function, list_resource, resource, serve, validators,

@@ -52,8 +52,41 @@ enum ServeError {
     Transport(#[from] tonic::transport::Error),
 }
 
-/// Serves `P` to the Terraform that started this process. `by_hand` is what a person reads who started it themselves.
+/// Serves a provider to the Terraform that started this process, on a runtime of its own with one thread: what blocks that thread, as a call of
+/// `std::fs` does for a moment, holds up every other call. [`within`] serves on any other runtime. `by_hand` is what a person reads who
+/// started it themselves.
+///
+/// ```no_run
+/// # use tfplugin::prelude::*;
+/// # #[derive(Model)]
+/// # struct Config {}
+/// # struct Hello;
+/// # impl Provider for Hello {
+/// #     type Client = ();
+/// #     type Config = Config;
+/// #     fn name(&self) -> Name { "hello".into() }
+/// #     fn schema(&self) -> Schema { Config::schema() }
+/// #     async fn configure(&self, _: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
+/// #         Ok(((), Diagnostics::new()))
+/// #     }
+/// # }
+/// fn main() -> std::process::ExitCode {
+///     serve::plugin(Hello, "Terraform starts this program.")
+/// }
+/// ```
+#[doc(alias = "providerserver")]
 pub fn plugin(provider: impl Provider, by_hand: &str) -> ExitCode {
+    on_one_thread(provider.name(), within(provider, by_hand))
+}
+
+/// Serves a provider to a debugger: prints what to set for Terraform, and runs until it is interrupted. `source` is the address of the provider:
+/// `registry.terraform.io/example/hello`.
+pub fn debug(provider: impl Provider, source: &str) -> ExitCode {
+    on_one_thread(provider.name(), debug_within(provider, source))
+}
+
+/// The same as [`plugin`] on the runtime that it is called in, which has to have time and I/O enabled: `#[tokio::main]` does.
+pub async fn within(provider: impl Provider, by_hand: &str) -> ExitCode {
     let own = provider.name();
     let environment = match Environment::read(|name| std::env::var_os(name)) {
         Ok(environment) => environment,
@@ -65,32 +98,36 @@ pub fn plugin(provider: impl Provider, by_hand: &str) -> ExitCode {
     };
     #[cfg(feature = "logging")]
     logging::start(logging::level(|name| std::env::var(name).ok()), &own);
-    match runtime().and_then(|runtime| runtime.block_on(serve(provider, &environment))) {
+    match serve(provider, &environment).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&own, &error),
     }
 }
 
-/// Serves `P` to a debugger: prints what to set for Terraform, and runs until it is interrupted.
-pub fn debug(provider: impl Provider, source: &str) -> ExitCode {
+/// The same as [`debug`] on the runtime that it is called in.
+pub async fn debug_within(provider: impl Provider, source: &str) -> ExitCode {
     let own = provider.name();
     #[cfg(feature = "logging")]
     logging::start(logging::level(|name| std::env::var(name).ok()), &own);
-    match runtime().and_then(|runtime| runtime.block_on(reattachable(provider, source))) {
+    match reattachable(provider, source).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&own, &error),
+    }
+}
+
+fn on_one_thread(own: crate::schema::Name, serving: impl Future<Output = ExitCode>) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(serving),
+        Err(error) => failed(&own, &error.into()),
     }
 }
 
 fn failed(own: &str, error: &ServeError) -> ExitCode {
     let _ = writeln!(std::io::stderr(), "terraform-provider-{own}: {error}");
     ExitCode::FAILURE
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime, ServeError> {
-    Ok(tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?)
 }
 
 #[allow(

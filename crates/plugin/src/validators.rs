@@ -73,7 +73,125 @@ pub fn each(
     }
 }
 
+/// A check in the words of who writes the provider.
+pub trait InWords: Fn(&Value) -> Result<(), Problem> + Send + Sync + Sized {
+    /// The same check with another summary; what was found stays in the detail.
+    ///
+    /// ```
+    /// use tfplugin::prelude::*;
+    /// use tfplugin::validators::InWords as _;
+    ///
+    /// let color = Attribute::string("color")
+    ///     .check(validators::one_of(["red", "green"]).summary("There is no such color"));
+    /// let schema = Schema::new("A ball.", vec![color]);
+    /// let said = schema.validate(&Value::map([("color", "blue".into())]));
+    /// assert_eq!(said.iter().next().unwrap().summary, "There is no such color");
+    /// ```
+    fn summary(
+        self,
+        summary: impl Into<String>,
+    ) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+        let summary = summary.into();
+        move |value: &Value| {
+            self(value).map_err(|problem| Problem::new(summary.clone(), problem.detail))
+        }
+    }
+
+    /// The same check with more to say: what to do, for example. It is a paragraph of its own.
+    fn advice(
+        self,
+        advice: impl Into<String>,
+    ) -> impl Fn(&Value) -> Result<(), Problem> + Send + Sync {
+        let advice = advice.into();
+        move |value: &Value| {
+            self(value).map_err(|problem| {
+                let detail = format!("{}\n\n{advice}", problem.detail);
+                Problem::new(problem.summary, detail)
+            })
+        }
+    }
+}
+
+impl<F: Fn(&Value) -> Result<(), Problem> + Send + Sync> InWords for F {}
+
+/// A choice of one attribute (dotted paths) in the words of who writes the provider. While one of them is unknown, nothing is said.
+///
+/// ```
+/// use tfplugin::prelude::*;
+///
+/// let one_cloud = validators::choice(&["aws", "gcp"])
+///     .missing("No key is named", "Set `aws` or `gcp`.")
+///     .several("A policy has one key", |first, second| {
+///         format!("Both `{first}` and `{second}` are set. Use one policy for each key.")
+///     });
+/// let attributes = vec![Attribute::string("aws"), Attribute::string("gcp")];
+/// let schema = Schema::new("A policy.", attributes).rule(one_cloud.rule());
+/// let said = |config: &Value| schema.validate(config).iter().next().map(|one| one.summary.clone());
+/// let both = Value::map([("aws", "a".into()), ("gcp", "g".into())]);
+/// assert_eq!(said(&both).as_deref(), Some("A policy has one key"));
+/// assert_eq!(said(&Value::map([("aws", "a".into())])), None);
+/// ```
+#[doc(alias = "ExactlyOneOf")]
+pub fn choice(paths: &'static [&'static str]) -> Choice {
+    Choice {
+        paths,
+        missing: None,
+        several: None,
+    }
+}
+
+type Words = Box<dyn Fn(&str, &str) -> String + Send + Sync>;
+
+/// A choice of one attribute; see [`choice`].
+pub struct Choice {
+    paths: &'static [&'static str],
+    missing: Option<(String, String)>,
+    several: Option<(String, Words)>,
+}
+
+impl Choice {
+    /// One of them has to be set; what is said otherwise, at the first of them.
+    #[must_use]
+    pub fn missing(mut self, summary: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.missing = Some((summary.into(), detail.into()));
+        self
+    }
+
+    /// Only one of them may be set; what is said of the first two that are, at the second.
+    #[must_use]
+    pub fn several(
+        mut self,
+        summary: impl Into<String>,
+        detail: impl Fn(&str, &str) -> String + Send + Sync + 'static,
+    ) -> Self {
+        self.several = Some((summary.into(), Box::new(detail)));
+        self
+    }
+
+    /// For [`Schema::rule`](crate::schema::Schema::rule).
+    pub fn rule(self) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
+        move |config| match (
+            set(self.paths, config)?.as_slice(),
+            &self.missing,
+            &self.several,
+        ) {
+            ([], Some((summary, detail)), _) => {
+                let said = Diagnostic::error(summary, detail);
+                Some(match self.paths.first() {
+                    Some(first) => said.on(first),
+                    None => said,
+                })
+            }
+            ([first, second, ..], _, Some((summary, detail))) => {
+                Some(Diagnostic::error(summary, detail(first, second)).on(second))
+            }
+            _ => None,
+        }
+    }
+}
+
 /// Exactly one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+#[doc(alias = "ExactlyOneOf")]
 pub fn exactly_one_of(
     paths: &'static [&'static str],
 ) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
@@ -88,6 +206,7 @@ pub fn exactly_one_of(
 }
 
 /// At most one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+#[doc(alias = "Conflicting")]
 pub fn conflicting(
     paths: &'static [&'static str],
 ) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
@@ -98,6 +217,7 @@ pub fn conflicting(
 }
 
 /// At least one of these attributes (dotted paths) is set. While one is unknown, nothing is said.
+#[doc(alias = "AtLeastOneOf")]
 pub fn at_least_one_of(
     paths: &'static [&'static str],
 ) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
@@ -112,6 +232,7 @@ pub fn at_least_one_of(
 }
 
 /// These attributes (dotted paths) are set together, or none of them. While one is unknown, nothing is said.
+#[doc(alias = "RequiredTogether")]
 pub fn required_together(
     paths: &'static [&'static str],
 ) -> impl Fn(&Value) -> Option<Diagnostic> + Send + Sync {
@@ -179,6 +300,39 @@ mod tests {
         for open in [Value::Null, Value::unknown()] {
             assert!(one_of(["a"])(&open).is_ok() && between(1, 2)(&open).is_ok());
             assert!(length(1, 2)(&open).is_ok() && each(one_of(["a"]))(&open).is_ok());
+        }
+    }
+
+    #[test]
+    fn a_check_says_what_its_author_says() {
+        let check = one_of(["a"]).summary("No such letter").advice("Write `a`.");
+        let problem = check(&Value::string("b")).unwrap_err();
+        assert_eq!(problem.summary, "No such letter");
+        assert!(problem.detail.contains("\"b\"") && problem.detail.ends_with("\n\nWrite `a`."));
+        assert!(check(&Value::string("a")).is_ok());
+    }
+
+    /// Each row: the two values, and what is said of them, and where.
+    #[test]
+    fn a_choice_says_what_its_author_says() {
+        const BOTH: &[&str] = &["a.x", "b"];
+        let rule = choice(BOTH)
+            .missing("None", "Set one.")
+            .several("Two", |first, second| format!("{first} and {second}."))
+            .rule();
+        let of = |a: Value, b: Value| Value::map([("a", Value::map([("x", a)])), ("b", b)]);
+        let one = || Value::string("x");
+        for (a, b, expected) in [
+            (one(), Value::Null, None),
+            (Value::Null, one(), None),
+            (one(), Value::unknown(), None),
+            (Value::Null, Value::Null, Some(("None", "Set one.", "a.x"))),
+            (one(), one(), Some(("Two", "a.x and b.", "b"))),
+        ] {
+            let said = rule(&of(a, b));
+            let said = said.map(|one| (one.summary, one.detail, one.path.to_string()));
+            let expected = expected.map(|(a, b, c)| (a.to_owned(), b.to_owned(), c.to_owned()));
+            assert_eq!(said, expected);
         }
     }
 

@@ -1,5 +1,4 @@
-//! The corners of the protocol, each with what Terraform demands there: values of any type, numbers of any size, null and unknown elements,
-//! write-only attributes, spellings, identities, moves, deferrals. The provider keeps what it is given.
+//! The corners of the protocol, each with what Terraform demands there.
 
 #![allow(
     clippy::unwrap_used,
@@ -7,6 +6,10 @@
     clippy::panic,
     clippy::indexing_slicing
 )]
+
+#[allow(dead_code, reason = "an example has a main function")]
+#[path = "../examples/corner.rs"]
+mod corner;
 
 use std::collections::BTreeMap;
 
@@ -17,47 +20,7 @@ use tfplugin::prelude::*;
 use tfplugin::provider::Capabilities;
 use tfplugin::testing::{State, TestServer};
 
-struct Corner;
-
-#[derive(Deserialize)]
-struct Config {
-    later: Attr<bool>,
-}
-
-impl Provider for Corner {
-    type Client = ();
-    type Config = Config;
-
-    fn name(&self) -> Name {
-        "corner".into()
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::new("", vec![Attribute::bool("later")])
-    }
-
-    fn meta(&self) -> Option<Schema> {
-        Some(Schema::new("", vec![Attribute::string("module")]))
-    }
-
-    async fn configure(&self, config: Config, _: Run) -> Result<((), Diagnostics), Unfinished> {
-        if config.later.known() == Some(&true) {
-            let otherwise =
-                Diagnostic::error("It cannot be configured yet", "Apply the rest first.");
-            return Err(Deferral::new(Reason::ProviderConfigUnknown, otherwise).into());
-        }
-        Ok(((), Diagnostics::new()))
-    }
-
-    fn resources(&self) -> Vec<resource::Registered<()>> {
-        vec![
-            resource::register(Kept),
-            resource::register(Secret),
-            resource::register(Spelled),
-            resource::register(Pet),
-        ]
-    }
-}
+use self::corner::Corner;
 
 /// The error that a call ended with.
 fn error<T: std::fmt::Debug>(ended: Result<T, Diagnostics>) -> Diagnostic {
@@ -74,101 +37,6 @@ fn typed(ty: Type, value: impl Into<Value>) -> Value {
 
 fn number(text: &str) -> Value {
     Value::Number(text.parse().unwrap())
-}
-
-/// Keeps what it is given, whatever it is.
-struct Kept;
-
-#[derive(Clone, Serialize, Deserialize)]
-struct KeptModel {
-    any: Attr<Value>,
-    copy: Value,
-    object: Attr<Object>,
-    ratio: Attr<f64>,
-    small: Attr<f32>,
-    exact: Attr<Number>,
-    big: Attr<u64>,
-    port: Attr<u16>,
-    texts: Attr<Vec<Option<String>>>,
-    plain: Attr<Vec<String>>,
-    triggers: Attr<BTreeMap<String, String>>,
-    rule: Attr<Vec<Rule>>,
-    made: Attr<Made>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Object {
-    any: Value,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Rule {
-    name: Attr<String>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Made {
-    id: Attr<String>,
-}
-
-impl Resource for Kept {
-    type Client = ();
-    type Model = KeptModel;
-
-    fn name(&self) -> Name {
-        "corner_kept".into()
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::new(
-            "",
-            vec![
-                Attribute::of("any", Type::Dynamic),
-                Attribute::of("copy", Type::Dynamic).computed(),
-                Attribute::object("object", vec![Attribute::of("any", Type::Dynamic)]),
-                Attribute::number("ratio"),
-                Attribute::number("small"),
-                Attribute::number("exact"),
-                Attribute::number("big"),
-                Attribute::number("port"),
-                Attribute::of("texts", Type::list(Type::String)),
-                Attribute::of("plain", Type::set(Type::String)),
-                Attribute::of("triggers", Type::map(Type::String)).replaces(),
-                Attribute::block("rule", Nesting::List, vec![Attribute::string("name")]),
-                Attribute::object("made", vec![Attribute::string("id").computed()])
-                    .computed()
-                    .stable(),
-            ],
-        )
-    }
-
-    async fn create(
-        &self,
-        _: &Context<()>,
-        plan: KeptModel,
-        _: &Progress<KeptModel>,
-    ) -> Result<KeptModel, Unfinished> {
-        let copy = plan.any.known().cloned().unwrap_or(Value::Null);
-        let made = Attr::Known(Made {
-            id: Attr::Known("1".to_owned()),
-        });
-        Ok(KeptModel { copy, made, ..plan })
-    }
-
-    async fn update(
-        &self,
-        _: &Context<()>,
-        _: KeptModel,
-        plan: KeptModel,
-        _: &Progress<KeptModel>,
-    ) -> Result<KeptModel, Unfinished> {
-        let copy = plan.any.known().cloned().unwrap_or(Value::Null);
-        Ok(KeptModel { copy, ..plan })
-    }
-
-    async fn delete(&self, _: &Context<()>, _: KeptModel) -> Result<(), Unfinished> {
-        Ok(())
-    }
 }
 
 const KEPT: &str = "corner_kept";
@@ -366,6 +234,19 @@ async fn an_element_may_be_unknown_for_a_model_of_plain_values() {
 }
 
 #[tokio::test]
+async fn a_module_can_speak_to_the_provider() {
+    let server = server()
+        .await
+        .with_meta(&json!({"module": "network"}))
+        .unwrap();
+    let made = server
+        .apply(KEPT, &State::none(), &kept("port", 1.into()))
+        .await
+        .unwrap();
+    assert_eq!(made.get("copy").as_str(), Some("network"));
+}
+
+#[tokio::test]
 async fn a_stable_object_stays_while_something_else_changes() {
     let server = server().await;
     let made = server
@@ -379,136 +260,6 @@ async fn a_stable_object_stays_while_something_else_changes() {
     assert_eq!(planned.state.get("made").get("id").as_str(), Some("1"));
     let changed = server.carry_out(KEPT, &made, &planned).await.unwrap();
     assert_eq!(changed.get("made.id").as_str(), Some("1"));
-}
-
-/// A password that is in no plan and in no state.
-struct Secret;
-
-#[derive(Clone, Serialize, Deserialize)]
-struct SecretModel {
-    name: Attr<String>,
-    password: Attr<String>,
-    password_wo: Attr<String>,
-    length: Attr<i64>,
-    inside: Attr<Inside>,
-}
-
-#[derive(Clone, Serialize, Deserialize)]
-struct Inside {
-    token_wo: Attr<String>,
-}
-
-impl SecretModel {
-    /// What an API that shows everything would make of it.
-    fn shown(mut self, written: &Self) -> Self {
-        let text = written
-            .password_wo
-            .known()
-            .map(String::as_str)
-            .unwrap_or_default();
-        self.length = Attr::Known(i64::try_from(text.len()).unwrap());
-        self.password_wo = written.password_wo.clone();
-        self.inside = written.inside.clone();
-        self
-    }
-}
-
-impl Resource for Secret {
-    type Client = ();
-    type Model = SecretModel;
-
-    fn name(&self) -> Name {
-        "corner_secret".into()
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::new(
-            "",
-            vec![
-                Attribute::string("name"),
-                Attribute::string("password").better_write_only("password_wo"),
-                Attribute::string("password_wo").write_only().sensitive(),
-                Attribute::number("length").computed(),
-                Attribute::object("inside", vec![Attribute::string("token_wo").write_only()]),
-            ],
-        )
-        .version(1)
-    }
-
-    fn upgrades(&self) -> Upgrades {
-        Upgrades::new().from(0, |old: Value| Ok(old))
-    }
-
-    async fn create(
-        &self,
-        cx: &Context<()>,
-        plan: SecretModel,
-        progress: &Progress<SecretModel>,
-    ) -> Result<SecretModel, Unfinished> {
-        let written = cx.config()?;
-        let made = plan.shown(&written);
-        if made.name.known().map(String::as_str) == Some("fails") {
-            progress.save(made);
-            return Err(Diagnostic::error("It failed", "Half-way.").into());
-        }
-        Ok(made)
-    }
-
-    async fn read(
-        &self,
-        _: &Context<()>,
-        state: SecretModel,
-    ) -> Result<Option<SecretModel>, Unfinished> {
-        let secret = Attr::Known("s3cret".to_owned());
-        let written = SecretModel {
-            password_wo: secret,
-            ..state.clone()
-        };
-        Ok(Some(SecretModel {
-            length: state.length.clone(),
-            ..state.shown(&written)
-        }))
-    }
-
-    async fn update(
-        &self,
-        cx: &Context<()>,
-        _: SecretModel,
-        plan: SecretModel,
-        _: &Progress<SecretModel>,
-    ) -> Result<SecretModel, Unfinished> {
-        let written = cx.config()?;
-        Ok(plan.shown(&written))
-    }
-
-    async fn delete(&self, _: &Context<()>, _: SecretModel) -> Result<(), Unfinished> {
-        Ok(())
-    }
-
-    async fn import_state(
-        &self,
-        _: &Context<()>,
-        import: &Import,
-    ) -> Result<SecretModel, Unfinished> {
-        Ok(SecretModel {
-            name: Attr::Known(import.text().to_owned()),
-            password: Attr::Null,
-            password_wo: Attr::Known("s3cret".to_owned()),
-            length: Attr::Null,
-            inside: Attr::Null,
-        })
-    }
-
-    fn move_state(&self, source: &Source) -> Result<Option<Moved<SecretModel>>, Diagnostics> {
-        let name = source.state.text("name").map(str::to_owned);
-        Ok(Some(Moved::new(SecretModel {
-            name: name.into(),
-            password: Attr::Null,
-            password_wo: Attr::Known("s3cret".to_owned()),
-            length: Attr::Null,
-            inside: Attr::Null,
-        })))
-    }
 }
 
 const SECRET: &str = "corner_secret";
@@ -571,90 +322,6 @@ async fn a_terraform_without_write_only_attributes_is_told_so() {
     assert!(warning.detail.contains("`password_wo`") && warning.path == Path::of("password"));
 }
 
-/// What the API shows in capitals, whatever it was given.
-struct Spelled;
-
-#[derive(Clone, Serialize, Deserialize)]
-struct SpelledModel {
-    text: Attr<String>,
-    all: Attr<Vec<String>>,
-    note: Attr<String>,
-}
-
-fn same(one: &Value, other: &Value) -> bool {
-    let lower = |value: &Value| value.as_str().map(str::to_lowercase);
-    lower(one) == lower(other)
-}
-
-impl SpelledModel {
-    fn shown(self) -> Self {
-        Self {
-            text: self.text.map(|text| text.to_uppercase()),
-            all: self
-                .all
-                .map(|all| all.iter().map(|text| text.to_uppercase()).collect()),
-            ..self
-        }
-    }
-}
-
-impl Resource for Spelled {
-    type Client = ();
-    type Model = SpelledModel;
-
-    fn name(&self) -> Name {
-        "corner_spelled".into()
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::new(
-            "",
-            vec![
-                Attribute::string("text").same_meaning(same),
-                Attribute::string_set("all").same_elements(same),
-                Attribute::string("note"),
-            ],
-        )
-    }
-
-    async fn create(
-        &self,
-        _: &Context<()>,
-        plan: SpelledModel,
-        _: &Progress<SpelledModel>,
-    ) -> Result<SpelledModel, Unfinished> {
-        Ok(plan.shown())
-    }
-
-    async fn read(
-        &self,
-        _: &Context<()>,
-        state: SpelledModel,
-    ) -> Result<Option<SpelledModel>, Unfinished> {
-        // What somebody else changed is no other spelling.
-        let is_other = state.note.known().map(String::as_str) == Some("changed");
-        let text = match is_other {
-            true => Attr::Known("other".to_owned()),
-            false => state.text.clone(),
-        };
-        Ok(Some(SpelledModel { text, ..state }.shown()))
-    }
-
-    async fn update(
-        &self,
-        _: &Context<()>,
-        _: SpelledModel,
-        plan: SpelledModel,
-        _: &Progress<SpelledModel>,
-    ) -> Result<SpelledModel, Unfinished> {
-        Ok(plan.shown())
-    }
-
-    async fn delete(&self, _: &Context<()>, _: SpelledModel) -> Result<(), Unfinished> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn what_means_the_same_keeps_its_spelling_in_create_read_and_update() {
     const NAME: &str = "corner_spelled";
@@ -679,121 +346,6 @@ async fn what_means_the_same_keeps_its_spelling_in_create_read_and_update() {
         Some("OTHER"),
         "a real difference shows"
     );
-}
-
-/// A pet whose number is in its identity alone.
-struct Pet;
-
-#[derive(Clone, Serialize, Deserialize)]
-struct PetModel {
-    name: Attr<String>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct PetIdentity {
-    number: i64,
-}
-
-impl Resource for Pet {
-    type Client = ();
-    type Model = PetModel;
-
-    fn name(&self) -> Name {
-        "corner_pet".into()
-    }
-
-    fn identity(&self) -> Identity {
-        Identity::new([IdentityAttribute::new("number", "the number of the pet").ty(Type::Number)])
-    }
-
-    fn schema(&self) -> Schema {
-        Schema::new("", vec![Attribute::string("name")])
-    }
-
-    async fn create(
-        &self,
-        cx: &Context<()>,
-        plan: PetModel,
-        _: &Progress<PetModel>,
-    ) -> Result<PetModel, Unfinished> {
-        cx.set_identity(&PetIdentity { number: 7 });
-        Ok(plan)
-    }
-
-    async fn read(
-        &self,
-        cx: &Context<()>,
-        mut state: PetModel,
-    ) -> Result<Option<PetModel>, Unfinished> {
-        if state.name.known().map(String::as_str) == Some("Tom") {
-            cx.set_identity(&PetIdentity { number: 8 });
-        }
-        if let (Attr::Null, Some(known)) = (&state.name, cx.identity::<PetIdentity>()?) {
-            state.name = Attr::Known(format!("pet {}", known.number));
-        }
-        Ok(Some(state))
-    }
-
-    async fn update(
-        &self,
-        cx: &Context<()>,
-        _: PetModel,
-        plan: PetModel,
-        _: &Progress<PetModel>,
-    ) -> Result<PetModel, Unfinished> {
-        if plan.name.known().map(String::as_str) == Some("Jerry") {
-            cx.set_identity(&PetIdentity { number: 9 });
-        }
-        Ok(plan)
-    }
-
-    async fn delete(&self, _: &Context<()>, _: PetModel) -> Result<(), Unfinished> {
-        Ok(())
-    }
-
-    async fn import_state(
-        &self,
-        cx: &Context<()>,
-        import: &Import,
-    ) -> Result<PetModel, Unfinished> {
-        match import.id() {
-            Some("later") => Err(Deferral::new(
-                Reason::AbsentPrerequisite,
-                Diagnostic::error("It is not there yet", "Import it later."),
-            )
-            .into()),
-            Some(id) => {
-                cx.set_identity(&PetIdentity {
-                    number: id.parse().or_error("No number")?,
-                });
-                Ok(PetModel { name: Attr::Null })
-            }
-            None => Ok(PetModel { name: Attr::Null }),
-        }
-    }
-
-    fn move_state(&self, source: &Source) -> Result<Option<Moved<PetModel>>, Diagnostics> {
-        if source.type_name != "old_pet" {
-            return Ok(None);
-        }
-        let number = match &source.identity {
-            Some(identity) => identity.read::<PetIdentity>()?.number,
-            None => 0,
-        };
-        let name = source.state.text("label").map(str::to_owned);
-        let was: Option<String> = source.private("was")?;
-        Ok(Some(
-            Moved::new(PetModel { name: name.into() })
-                .identity(&PetIdentity {
-                    number: number + 100,
-                })
-                .private("was", &was.unwrap_or_default())
-                .warn(Diagnostic::warning(
-                    "It moved",
-                    "It has another number now.",
-                )),
-        ))
-    }
 }
 
 const PET: &str = "corner_pet";
@@ -891,7 +443,7 @@ async fn a_provider_that_is_not_configured_yet_puts_everything_off() {
 }
 
 /// A provider whose author has made every slip that there is.
-struct Slips;
+struct Slips(&'static str);
 
 struct Slip(&'static str);
 
@@ -931,7 +483,7 @@ impl Provider for Slips {
     type Config = BTreeMap<String, String>;
 
     fn name(&self) -> Name {
-        "slips".into()
+        self.0.into()
     }
 
     fn schema(&self) -> Schema {
@@ -952,7 +504,11 @@ impl Provider for Slips {
 
 #[tokio::test]
 async fn what_an_author_got_wrong_is_said_when_the_provider_is_started() {
-    let said = error(TestServer::start(Slips, &json!({})).await.map(|_| ()));
+    let said = error(
+        TestServer::start(Slips("slips"), &json!({}))
+            .await
+            .map(|_| ()),
+    );
     assert_eq!(said.summary, "This is a bug in the slips provider");
     for words in [
         "There are two of the resource `slips_one`.",
@@ -965,9 +521,8 @@ async fn what_an_author_got_wrong_is_said_when_the_provider_is_started() {
 
 #[tokio::test]
 async fn two_providers_in_one_process_have_their_own_names() {
-    let first = error(TestServer::start(Slips, &json!({})).await.map(|_| ()));
-    let server = server().await;
-    // A resource that was configured and never made cannot be changed in place.
-    let second = error(server.data("corner_nothing", &json!({})).await);
-    assert!(first.summary.contains("slips") && second.summary.contains("no data source"));
+    let said = async |name| error(TestServer::start(Slips(name), &json!({})).await.map(|_| ()));
+    let (first, second) = tokio::join!(said("first"), said("second"));
+    assert_eq!(first.summary, "This is a bug in the first provider");
+    assert_eq!(second.summary, "This is a bug in the second provider");
 }

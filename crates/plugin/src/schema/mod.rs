@@ -260,3 +260,62 @@ fn block_to_proto(attributes: &[Attribute]) -> tfplugin6::schema::Block {
         ..tfplugin6::schema::Block::default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each row: where a diagnostic is, and how far Terraform finds it.
+    #[test]
+    fn a_path_is_shown_through_blocks_and_ends_in_the_first_attribute() {
+        let text = || {
+            vec![
+                Attribute::string("text"),
+                Attribute::object("more", vec![Attribute::string("a")]),
+            ]
+        };
+        let inner = || {
+            let mut attributes = text();
+            attributes.push(Attribute::block("deep", Nesting::List, text()));
+            attributes
+        };
+        let schema = Schema::new(
+            "",
+            vec![
+                Attribute::string("name"),
+                Attribute::object("nested", text()),
+                Attribute::of("tags", Type::map(Type::String)),
+                Attribute::block("one", Nesting::Single, inner()),
+                Attribute::block("list", Nesting::List, inner()),
+                Attribute::block("map", Nesting::Map, inner()),
+                Attribute::block("set", Nesting::Set, inner()),
+            ],
+        );
+        let list = || Path::of("list").index(1);
+        for (path, shown) in [
+            (Path::root(), ""),
+            (Path::of("name"), "name"),
+            (Path::of("nested.text"), "nested"),
+            (Path::of("tags").key("k"), "tags"),
+            (Path::of("one.text"), "one.text"),
+            (Path::of("one.more.a"), "one.more"),
+            (list(), "list[1]"),
+            (list().attribute("text"), "list[1].text"),
+            (list().attribute("more").attribute("a"), "list[1].more"),
+            (
+                list().attribute("deep").index(0).attribute("text"),
+                "list[1].deep[0].text",
+            ),
+            (
+                Path::of("map").key("k").attribute("text"),
+                "map[\"k\"].text",
+            ),
+            // The protocol has no step for an element of a set.
+            (Path::of("set").index(0).attribute("text"), "set"),
+            (Path::of("unheard_of.text"), "unheard_of"),
+        ] {
+            let found = schema.shown_path(&path).unwrap_or_default();
+            assert_eq!(found.to_string(), shown, "{path}");
+        }
+    }
+}

@@ -612,6 +612,14 @@ impl<P: Provider> Server<P> {
         Ok(self.0.resource(name)?.schema())
     }
 
+    pub(crate) fn meta_type(&self) -> Option<Type> {
+        self.0
+            .catalogue()
+            .meta
+            .as_ref()
+            .map(|meta| meta.ty().clone())
+    }
+
     pub(crate) fn identity(&self, name: &str) -> Result<&Identity, Diagnostics> {
         Ok(self.0.resource(name)?.identity())
     }

@@ -127,6 +127,7 @@ pub struct Open {
 pub struct TestServer<P: Provider> {
     server: Server<P>,
     capabilities: Capabilities,
+    meta: Option<pb::DynamicValue>,
 }
 
 type Answered<T> = Result<T, Diagnostics>;
@@ -224,7 +225,19 @@ impl<P: Provider> TestServer<P> {
         Ok(Self {
             server,
             capabilities,
+            meta: None,
         })
+    }
+
+    /// The same for a module that has a `provider_meta` block.
+    ///
+    /// # Errors
+    /// When the provider takes none, or none of this form.
+    pub fn with_meta(mut self, meta: &impl Serialize) -> Answered<Self> {
+        let ty = self.server.meta_type();
+        let ty = ty.ok_or_else(|| bug("The provider takes no `provider_meta` block."))?;
+        self.meta = encode(&given(meta)?, &ty)?;
+        Ok(self)
     }
 
     /// The same before a Terraform that can do other things: puts off, or is older than 1.11.
@@ -273,6 +286,7 @@ impl<P: Provider> TestServer<P> {
             prior_private: prior.private.clone(),
             prior_identity: prior.identity.clone(),
             client_capabilities: self.capabilities.to_proto(),
+            provider_meta: self.meta.clone(),
             ..pb::plan_resource_change::Request::default()
         };
         let planned = answer(
@@ -310,6 +324,7 @@ impl<P: Provider> TestServer<P> {
             planned_private: plan.private.clone(),
             config: encode(&plan.config, &ty)?,
             planned_identity: plan.identity.clone(),
+            provider_meta: self.meta.clone(),
             ..pb::apply_resource_change::Request::default()
         };
         let applied = answer(
@@ -357,6 +372,7 @@ impl<P: Provider> TestServer<P> {
             private: state.private.clone(),
             current_identity: state.identity.clone(),
             client_capabilities: self.capabilities.to_proto(),
+            provider_meta: self.meta.clone(),
             ..pb::read_resource::Request::default()
         };
         let read = answer(self.server.read_resource(Request::new(request)).await)?;
@@ -523,6 +539,7 @@ impl<P: Provider> TestServer<P> {
         let request = pb::read_data_source::Request {
             type_name: name.to_owned(),
             config: encode(&given(config)?, &ty)?,
+            provider_meta: self.meta.clone(),
             ..pb::read_data_source::Request::default()
         };
         let read = answer(self.server.read_data_source(Request::new(request)).await)?;
