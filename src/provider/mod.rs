@@ -112,7 +112,7 @@ impl Provider for Dbxcmk {
             Box::new(functions::KeyPolicyAllowsFunction),
             Box::new(functions::KeyPolicyStatementsFunction),
             Box::new(functions::MergeKeyPolicyFunction),
-            Box::new(functions::ParseArnFunction),
+            Box::new(functions::parse_key_arn()),
         ]
     }
 }

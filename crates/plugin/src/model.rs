@@ -116,6 +116,8 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fmt::Display;
+use std::str::FromStr;
 
 use ::serde::Serialize;
 use ::serde::de::{self, DeserializeOwned, IntoDeserializer};
@@ -278,6 +280,42 @@ pub fn is_made_of_models<T: MadeOfModels>() {}
 
 #[doc(hidden)]
 pub fn is_a_list<T: ListLike>() {}
+
+/// A text in a type of your own: it is read by `FromStr`, whose error is said of it, and written by `Display`. For the arguments of
+/// [typed functions](crate::function::typed); a field of a model has `#[attr(text, format(TYPE, "…"))]`.
+///
+/// ```
+/// use std::net::IpAddr;
+/// use tfplugin::model::Text;
+/// use tfplugin::prelude::*;
+///
+/// let is_six = |Text(address): Text<IpAddr>| Ok(address.is_ipv6());
+/// let function = function::typed("is_six", ["address"], is_six);
+/// assert_eq!(function.call(&["::1".into()]), Ok(true.into()));
+/// let refused = function.call(&["7".into()]).unwrap_err();
+/// assert_eq!((refused.text.as_str(), refused.argument), ("Invalid IP address syntax.", Some(0)));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<T>(pub T);
+
+impl<T> Field for Text<T> {
+    fn attribute(name: Name) -> Attribute {
+        Attribute::string(name)
+    }
+}
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: ::serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&self.0)
+    }
+}
+
+impl<'de, T: FromStr<Err: Display>> ::serde::Deserialize<'de> for Text<T> {
+    fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map(Self).map_err(de::Error::custom)
+    }
+}
 
 /// The attribute of a text that is one of some names.
 #[doc(hidden)]

@@ -4,7 +4,7 @@
 mod aws;
 
 pub use aws::{
-    KeyPolicyAllowsFunction, KeyPolicyStatementsFunction, MergeKeyPolicyFunction, ParseArnFunction,
+    KeyPolicyAllowsFunction, KeyPolicyStatementsFunction, MergeKeyPolicyFunction, parse_key_arn,
 };
 
 use std::fmt;

@@ -1,7 +1,5 @@
 //! Every KMS key of a region whose policy has statements for Databricks.
 
-use serde::{Deserialize, Serialize};
-
 use crate::provider::client::Client;
 use crate::provider::resources::key_policy::{
     KeyPolicyModel, KeyPolicyResource, list, list_of_ring, list_of_vault,
@@ -12,26 +10,48 @@ use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
 use tfplugin::list_resource::{Found, ListResource};
-use tfplugin::schema::{Attribute, Name, Problem, Schema};
+use tfplugin::model::Model;
+use tfplugin::schema::{Name, Problem, Schema};
+use tfplugin::value::Value;
 
 /// The list.
 pub struct KeyPolicyList;
 
-/// What it is asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
+/// The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose
+/// policies have members for Databricks, or the keys of a vault on Azure that AzureDatabricks or the workspace may use. A warning names keys whose
+/// policies cannot be read.
+#[derive(Clone, Debug, Model)]
 pub struct KeyPolicyListConfig {
+    /// AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it.
     pub region: Attr<String>,
+    /// Key ring of Google Cloud KMS (`google_kms_key_ring.….id`), to list its keys instead of those of an AWS region.
+    #[attr(check = is_ring)]
     pub key_ring: Attr<String>,
+    /// Vault on Azure (`azurerm_key_vault.….id`), to list its keys instead.
+    #[attr(text, format(VaultResourceId, "Invalid resource ID of a vault"))]
     pub vault_resource_id: Attr<VaultResourceId>,
+    /// Workspace on Azure whose identities use the keys of the vault.
+    #[attr(
+        text,
+        format(WorkspaceResourceId, "Invalid resource ID of a workspace")
+    )]
     pub workspace_resource_id: Attr<WorkspaceResourceId>,
 }
 
-fn is_ring(text: &str) -> bool {
+fn is_ring(value: &Value) -> Result<(), Problem> {
+    let Some(ring) = value.as_str() else {
+        return Ok(());
+    };
     // A key of that ring has a name that can be read.
-    format!("{text}/cryptoKeys/x")
-        .parse::<CryptoKeyName>()
-        .is_ok()
+    match format!("{ring}/cryptoKeys/x").parse::<CryptoKeyName>() {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Problem::new(
+            "Invalid key ring",
+            format!(
+                "`{ring}` is not the name of a key ring; expected projects/PROJECT/locations/LOCATION/keyRings/RING."
+            ),
+        )),
+    }
 }
 
 impl ListResource for KeyPolicyList {
@@ -43,26 +63,7 @@ impl ListResource for KeyPolicyList {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new(
-            "The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose \
-             policies have members for Databricks, or the keys of a vault on Azure that AzureDatabricks or the workspace may use. A warning names keys whose policies cannot be read.",
-            vec![
-                Attribute::string("region")
-                    .describe("AWS region. Default: the one of the provider's `aws` block, then as the AWS tools find it."),
-                Attribute::string("key_ring")
-                    .check(|value| match value.as_str() {
-                        Some(ring) if !is_ring(ring) => Err(Problem::new("Invalid key ring", format!("`{ring}` is not the name of a key ring; expected projects/PROJECT/locations/LOCATION/keyRings/RING."))),
-                        _ => Ok(()),
-                    })
-                    .describe("Key ring of Google Cloud KMS (`google_kms_key_ring.….id`), to list its keys instead of those of an AWS region."),
-                Attribute::string("vault_resource_id")
-                    .format::<VaultResourceId>("Invalid resource ID of a vault")
-                    .describe("Vault on Azure (`azurerm_key_vault.….id`), to list its keys instead."),
-                Attribute::string("workspace_resource_id")
-                    .format::<WorkspaceResourceId>("Invalid resource ID of a workspace")
-                    .describe("Workspace on Azure whose identities use the keys of the vault."),
-            ],
-        )
+        KeyPolicyListConfig::schema()
     }
 
     async fn list(

@@ -1,7 +1,5 @@
 //! Every workspace of the account that has a key.
 
-use serde::{Deserialize, Serialize};
-
 use crate::preflight::azure::AttachedVaultKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose::{self, as_warning};
@@ -14,16 +12,19 @@ use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::list_resource::{Found, ListResource, Listed};
-use tfplugin::schema::{Attribute, Name, Schema};
+use tfplugin::model::Model;
+use tfplugin::schema::{Name, Schema};
 
 /// The list.
 pub struct WorkspaceBindingList;
 
-/// What it is asked for.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[allow(missing_docs, reason = "each field is described in the schema below")]
+/// The workspaces of the Databricks account that have a key; with `azure_subscription_id` those of a subscription on Azure.
+#[derive(Clone, Debug, Model)]
 pub struct WorkspaceBindingListConfig {
+    /// Only those that use this key configuration.
+    #[attr(text, format(KeyConfigurationId, "Invalid key configuration ID"))]
     pub key_configuration_id: Attr<KeyConfigurationId>,
+    /// Subscription on Azure, to list its workspaces instead of those of a Databricks account.
     pub azure_subscription_id: Attr<String>,
 }
 
@@ -36,16 +37,7 @@ impl ListResource for WorkspaceBindingList {
     }
 
     fn schema(&self) -> Schema {
-        Schema::new(
-            "The workspaces of the Databricks account that have a key; with `azure_subscription_id` those of a subscription on Azure.",
-            vec![
-                Attribute::string("key_configuration_id")
-                    .format::<KeyConfigurationId>("Invalid key configuration ID")
-                    .describe("Only those that use this key configuration."),
-                Attribute::string("azure_subscription_id")
-                    .describe("Subscription on Azure, to list its workspaces instead of those of a Databricks account."),
-            ],
-        )
+        WorkspaceBindingListConfig::schema()
     }
 
     async fn list(

@@ -8,4 +8,4 @@ mod parse_key_arn;
 pub use key_policy_allows::KeyPolicyAllowsFunction;
 pub use key_policy_statements::KeyPolicyStatementsFunction;
 pub use merge_key_policy::MergeKeyPolicyFunction;
-pub use parse_key_arn::ParseArnFunction;
+pub use parse_key_arn::parse_key_arn;

@@ -1,44 +1,38 @@
 //! `parse_key_arn(arn)`: the parts of a key's ARN.
 
-use crate::provider::functions::{parameter, parsed};
 use crate::vocabulary::aws::KeyArn;
-use tfplugin::function::{Function, FunctionError, Signature};
-use tfplugin::schema::Name;
-use tfplugin::types::Type;
-use tfplugin::value::Value;
+use tfplugin::function::{self, Function};
+use tfplugin::model::{Model, Text};
+
+/// The parts of an ARN.
+#[derive(Model)]
+struct Parts {
+    #[attr(required)]
+    partition: String,
+    #[attr(required)]
+    region: String,
+    #[attr(required)]
+    account_id: String,
+    #[attr(required)]
+    key_id: String,
+    #[attr(required)]
+    multi_region: bool,
+}
 
 /// The function.
-#[derive(Debug)]
-pub struct ParseArnFunction;
-
-impl Function for ParseArnFunction {
-    fn name(&self) -> Name {
-        "parse_key_arn".into()
-    }
-
-    fn signature(&self) -> Signature {
-        Signature::new(vec![parameter("arn", Type::String, "ARN of a KMS key.")], Type::object([
-                ("partition", Type::String),
-                ("region", Type::String),
-                ("account_id", Type::String),
-                ("key_id", Type::String),
-                ("multi_region", Type::Bool),
-            ]))
-.summary("The parts of a KMS key's ARN")
-.describe("Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.")
-    }
-
-    fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
-        let key: KeyArn = parsed(arguments, 0)?;
-        Ok(Value::map([
-            ("partition", Value::string(key.partition().name())),
-            ("region", Value::string(key.region())),
-            ("account_id", Value::string(key.account())),
-            ("key_id", Value::string(key.key_id())),
-            (
-                "multi_region",
-                Value::Bool(key.key_id().starts_with("mrk-")),
-            ),
-        ]))
-    }
+pub fn parse_key_arn() -> impl Function {
+    function::typed("parse_key_arn", ["arn"], |Text(key): Text<KeyArn>| {
+        Ok(Parts {
+            partition: key.partition().name().to_owned(),
+            region: key.region().to_owned(),
+            account_id: key.account().to_owned(),
+            key_id: key.key_id().to_owned(),
+            multi_region: key.key_id().starts_with("mrk-"),
+        })
+    })
+    .summary("The parts of a KMS key's ARN")
+    .describe(
+        "Takes the ARN of a KMS key apart. An alias, or the ARN of anything else, is an error that says what was expected.",
+    )
+    .about("arn", "ARN of a KMS key.")
 }
