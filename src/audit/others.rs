@@ -3,6 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::report::{Gravity, OtherUser};
+use crate::preflight::aws::KmsGrant;
+use crate::preflight::gcp::Binding;
+use kms_policy::{Condition, Document, Effect, Pattern, Principal, Statement};
 
 /// Whose principal may use a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,5 +39,409 @@ impl SeenOther {
             // Whoever trusts everybody has named nobody.
             Reach::Everybody => Some(Gravity::Error),
         }
+    }
+}
+
+/// What of a key of KMS is its use. Source: AWS KMS key policy documentation, "Allows key users to use a KMS key".
+const USES: [&str; 5] = [
+    "kms:Decrypt",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:ReEncryptFrom",
+    "kms:CreateGrant",
+];
+
+/// The tag by which Databricks says for which of its accounts it asks.
+const DATABRICKS_TAG: &str = "aws:principaltag/databricksaccountid";
+
+/// Keys of conditions whose values are AWS accounts.
+const ACCOUNT_KEYS: [&str; 3] = [
+    "kms:calleraccount",
+    "aws:principalaccount",
+    "aws:sourceaccount",
+];
+
+/// Whose key it is, and which Databricks account is audited.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The AWS account, Google project or tenant of the key.
+    pub owner: &'a str,
+    /// The Databricks account.
+    pub databricks: &'a str,
+}
+
+fn rights(statement: &Statement) -> Vec<String> {
+    let names = |action: &str| {
+        let mut items = statement.actions.items.iter();
+        items.any(|item| Pattern::wild(item).matches_ignoring_case(action))
+    };
+    let granted = USES
+        .into_iter()
+        .filter(|action| names(action) != statement.actions.negated);
+    granted.map(str::to_owned).collect()
+}
+
+/// The values to which a condition limits a key of the context; a condition that excludes values, or holds without the key, limits nothing.
+fn limits(condition: &Condition, key: &str) -> bool {
+    let operator = condition.operator.to_ascii_lowercase();
+    let is_open = operator.contains("not") || operator.ends_with("ifexists");
+    condition.key.eq_ignore_ascii_case(key) && !is_open && operator.starts_with("string")
+}
+
+fn values<'a>(statement: &'a Statement, key: &str) -> Option<Vec<&'a str>> {
+    let limiting = statement.conditions.iter().find(|one| limits(one, key))?;
+    let values: Vec<&str> = limiting.values.iter().map(String::as_str).collect();
+    let is_open = values.iter().any(|value| value.contains(['*', '?', '$']));
+    (!is_open).then_some(values)
+}
+
+/// Whose account it is; Databricks' own without its tag stands for every Databricks account.
+fn of_account(account: &str, whose: Owner<'_>) -> Reach {
+    match account == whose.owner {
+        true => Reach::Own,
+        false => Reach::Elsewhere(account.to_owned()),
+    }
+}
+
+/// Those of an AWS key: by its policy. A statement that denies takes nothing away here: who is listed may be denied elsewhere.
+pub fn of_policy(policy: &Document, whose: Owner<'_>) -> Vec<SeenOther> {
+    let mut all = Vec::new();
+    for (index, statement) in policy.statements.iter().enumerate() {
+        let rights = rights(statement);
+        if statement.effect != Effect::Allow || rights.is_empty() {
+            continue;
+        }
+        let by = format!("statement {}", statement.label(index));
+        for (principal, reach) in named_by(statement, whose) {
+            all.push(SeenOther {
+                user: OtherUser {
+                    principal,
+                    rights: rights.clone(),
+                    by: by.clone(),
+                },
+                reach,
+            });
+        }
+    }
+    all.sort();
+    all.dedup();
+    all
+}
+
+/// Whom a statement names, without this Databricks account.
+fn named_by(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
+    if let Some(accounts) = values(statement, DATABRICKS_TAG) {
+        let others = accounts.into_iter().filter(|one| *one != whose.databricks);
+        return others
+            .map(|one| {
+                (
+                    format!("Databricks account {one}"),
+                    Reach::Elsewhere(one.to_owned()),
+                )
+            })
+            .collect();
+    }
+    if statement.principals.negated {
+        return vec![("everybody but some".to_owned(), Reach::Everybody)];
+    }
+    let mut all = Vec::new();
+    for principal in &statement.principals.items {
+        match principal {
+            Principal::Anyone => all.extend(anyone(statement, whose)),
+            Principal::Account { account, .. } => {
+                all.push((principal.to_string(), of_account(account, whose)));
+            }
+            Principal::Arn(arn) => {
+                all.push((principal.to_string(), of_account(&arn.account, whose)));
+            }
+            // A service acts for somebody whom it is told, and for nobody else.
+            Principal::Service(_) => all.push((principal.to_string(), Reach::Own)),
+            Principal::Federated(name) => {
+                all.push((principal.to_string(), Reach::Elsewhere(name.clone())));
+            }
+            // They match nobody.
+            Principal::Deleted(_) | Principal::CanonicalUser(_) => {}
+        }
+    }
+    all
+}
+
+/// Everybody, as far as conditions do not say who. A service through which they ask says nothing of who they are.
+fn anyone(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
+    for key in ACCOUNT_KEYS {
+        if let Some(accounts) = values(statement, key) {
+            let each = accounts.into_iter();
+            return each
+                .map(|account| (format!("account {account}"), of_account(account, whose)))
+                .collect();
+        }
+    }
+    if let Some(organizations) = values(statement, "aws:principalorgid") {
+        let each = organizations.into_iter();
+        return each
+            .map(|id| {
+                (
+                    format!("organization {id}"),
+                    Reach::Elsewhere(id.to_owned()),
+                )
+            })
+            .collect();
+    }
+    if let Some(arns) = values(statement, "aws:principalarn") {
+        let each = arns.into_iter();
+        return each
+            .map(|arn| {
+                let account = arn.split(':').nth(4).unwrap_or_default();
+                (arn.to_owned(), of_account(account, whose))
+            })
+            .collect();
+    }
+    vec![("*".to_owned(), Reach::Everybody)]
+}
+
+/// Those of an AWS key: by its grants.
+pub fn of_grants(grants: &[KmsGrant], whose: Owner<'_>) -> Vec<SeenOther> {
+    let mut all: Vec<SeenOther> = grants
+        .iter()
+        .map(|grant| {
+            let account = grant.grantee.split(':').nth(4).unwrap_or_default();
+            let is_service = grant.grantee.ends_with(".amazonaws.com");
+            SeenOther {
+                user: OtherUser {
+                    principal: grant.grantee.clone(),
+                    rights: grant.operations.clone(),
+                    by: format!("grant {}", grant.id),
+                },
+                reach: match is_service {
+                    true => Reach::Own,
+                    false => of_account(account, whose),
+                },
+            }
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+/// Whose a member of an IAM policy of Google Cloud is.
+fn of_member(member: &str, project: &str) -> Option<Reach> {
+    let elsewhere = |id: &str| Some(Reach::Elsewhere(id.to_owned()));
+    let (kind, name) = match member {
+        "allUsers" | "allAuthenticatedUsers" => return Some(Reach::Everybody),
+        _ => member.split_once(':').unwrap_or((member, "")),
+    };
+    let (_, domain) = name.rsplit_once('@').unwrap_or(("", name));
+    match kind {
+        "deleted" => None,
+        "serviceAccount" => {
+            let home = domain.strip_suffix(".iam.gserviceaccount.com");
+            match home {
+                Some(home) if home == project => Some(Reach::Own),
+                Some(home) => elsewhere(home),
+                None => elsewhere(domain),
+            }
+        }
+        // Accounts of consumers belong to no organization.
+        "user" | "group" => match domain {
+            "gmail.com" | "googlemail.com" | "googlegroups.com" => elsewhere(domain),
+            _ => Some(Reach::People),
+        },
+        "projectOwner" | "projectEditor" | "projectViewer" if name == project => Some(Reach::Own),
+        "domain" => elsewhere(name),
+        _ => elsewhere(member),
+    }
+}
+
+/// Those of a key of Google Cloud: a binding of a role that lets use it. `expected`: the service accounts that need it for Databricks.
+pub fn of_binding(
+    binding: &Binding,
+    level: &str,
+    rights: Vec<String>,
+    (project, expected): (&str, &BTreeSet<String>),
+) -> Vec<SeenOther> {
+    let condition = match &binding.condition {
+        Some(condition) => format!(", if {}", condition.title),
+        None => String::new(),
+    };
+    let members = binding
+        .members
+        .iter()
+        .filter(|member| !expected.contains(*member));
+    members
+        .filter_map(|member| {
+            Some(SeenOther {
+                user: OtherUser {
+                    principal: member.clone(),
+                    rights: rights.clone(),
+                    by: format!("{} on {level}{condition}", binding.role),
+                },
+                reach: of_member(member, project)?,
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OWN: &str = "111122223333";
+    const DATABRICKS: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
+    const WHOSE: Owner<'static> = Owner {
+        owner: OWN,
+        databricks: DATABRICKS,
+    };
+
+    fn statement(principal: &str, conditions: &str) -> Document {
+        let text = format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Sid": "S", "Effect": "Allow", "Principal": {principal}, "Action": "kms:*",
+                "Resource": "*"{conditions}}}]}}"#
+        );
+        Document::parse(&text).expect("a policy")
+    }
+
+    /// Each row: a principal, its conditions, and how far it is.
+    #[test]
+    fn whom_a_statement_lets_in() {
+        let elsewhere = |id: &str| vec![Reach::Elsewhere(id.to_owned())];
+        let when = |condition: &str| format!(r#", "Condition": {condition}"#);
+        let any = r#"{"AWS": "*"}"#;
+        let databricks = r#"{"AWS": "arn:aws:iam::414351767826:root"}"#;
+        let tag = |id: &str| {
+            when(&format!(
+                r#"{{"StringEquals": {{"aws:PrincipalTag/DatabricksAccountId": "{id}"}}}}"#
+            ))
+        };
+        for (principal, conditions, reach) in [
+            (any, String::new(), vec![Reach::Everybody]),
+            // A service says nothing of who asks.
+            (
+                any,
+                when(r#"{"StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com"}}"#),
+                vec![Reach::Everybody],
+            ),
+            (
+                any,
+                when(
+                    r#"{"StringEquals": {"kms:ViaService": "ec2.eu-central-1.amazonaws.com", "kms:CallerAccount": "111122223333"}}"#,
+                ),
+                vec![Reach::Own],
+            ),
+            (
+                any,
+                when(r#"{"StringEquals": {"kms:CallerAccount": "444455556666"}}"#),
+                elsewhere("444455556666"),
+            ),
+            (
+                any,
+                when(r#"{"StringNotEquals": {"kms:CallerAccount": "444455556666"}}"#),
+                vec![Reach::Everybody],
+            ),
+            (
+                any,
+                when(r#"{"StringLike": {"kms:CallerAccount": "4444*"}}"#),
+                vec![Reach::Everybody],
+            ),
+            (
+                any,
+                when(r#"{"StringEqualsIfExists": {"kms:CallerAccount": "444455556666"}}"#),
+                vec![Reach::Everybody],
+            ),
+            (
+                any,
+                when(r#"{"StringEquals": {"aws:PrincipalOrgID": "o-1"}}"#),
+                elsewhere("o-1"),
+            ),
+            (
+                r#"{"AWS": "111122223333"}"#,
+                String::new(),
+                vec![Reach::Own],
+            ),
+            (
+                r#"{"AWS": "arn:aws:iam::444455556666:role/x"}"#,
+                String::new(),
+                elsewhere("444455556666"),
+            ),
+            (
+                r#"{"Service": "logs.eu-central-1.amazonaws.com"}"#,
+                String::new(),
+                vec![Reach::Own],
+            ),
+            (databricks, tag(DATABRICKS), vec![]),
+            (databricks, tag("other"), elsewhere("other")),
+            (databricks, String::new(), elsewhere("414351767826")),
+        ] {
+            let found = of_policy(&statement(principal, &conditions), WHOSE);
+            let found: Vec<Reach> = found.into_iter().map(|one| one.reach).collect();
+            assert_eq!(found, reach, "{principal} {conditions}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_let_use_a_key_is_not_listed() {
+        let text = r#"{"Version": "2012-10-17", "Statement": [
+            {"Effect": "Allow", "Principal": "*", "Action": "kms:DescribeKey", "Resource": "*"},
+            {"Effect": "Deny", "Principal": "*", "Action": "kms:*", "Resource": "*"}]}"#;
+        let policy = Document::parse(text).expect("a policy");
+        assert_eq!(of_policy(&policy, WHOSE), []);
+    }
+
+    /// Each row: a member, and how far it is from the project `p`.
+    #[test]
+    fn whose_a_member_is() {
+        let elsewhere = |id: &str| Some(Reach::Elsewhere(id.to_owned()));
+        for (member, reach) in [
+            ("allUsers", Some(Reach::Everybody)),
+            ("allAuthenticatedUsers", Some(Reach::Everybody)),
+            (
+                "serviceAccount:x@p.iam.gserviceaccount.com",
+                Some(Reach::Own),
+            ),
+            ("serviceAccount:x@q.iam.gserviceaccount.com", elsewhere("q")),
+            (
+                "serviceAccount:1-compute@developer.gserviceaccount.com",
+                elsewhere("developer.gserviceaccount.com"),
+            ),
+            ("user:a@acme.example", Some(Reach::People)),
+            ("user:a@gmail.com", elsewhere("gmail.com")),
+            ("domain:acme.example", elsewhere("acme.example")),
+            ("projectOwner:p", Some(Reach::Own)),
+            ("projectOwner:q", elsewhere("projectOwner:q")),
+            (
+                "principalSet://iam.googleapis.com/x",
+                elsewhere("principalSet://iam.googleapis.com/x"),
+            ),
+            ("deleted:user:a@acme.example?uid=1", None),
+        ] {
+            assert_eq!(of_member(member, "p"), reach, "{member}");
+        }
+    }
+
+    #[test]
+    fn a_grant_is_as_far_as_its_grantee() {
+        let grant = |grantee: &str| KmsGrant {
+            id: "g".to_owned(),
+            grantee: grantee.to_owned(),
+            operations: vec!["Decrypt".to_owned()],
+            constrained: false,
+        };
+        let all = [
+            grant("arn:aws:iam::111122223333:role/x"),
+            grant("arn:aws:iam::444455556666:role/x"),
+            grant("ebs.amazonaws.com"),
+        ];
+        let mut reaches: Vec<Reach> = of_grants(&all, WHOSE)
+            .into_iter()
+            .map(|one| one.reach)
+            .collect();
+        reaches.sort();
+        assert_eq!(
+            reaches,
+            [
+                Reach::Own,
+                Reach::Own,
+                Reach::Elsewhere("444455556666".to_owned())
+            ]
+        );
     }
 }

@@ -6,6 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use crate::audit::AuditId;
 use crate::preflight::{Id, Silence};
 use crate::provider::Dbxcmk;
 use crate::review::Rule;
@@ -213,6 +214,7 @@ const GUIDES: &str = "
 - Moving from [databricks/databricks](guides/migrate-from-databricks.md) and from \
                       [aws_kms_key_policy](guides/migrate-from-aws-kms-key-policy.md)
 - [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
+- [Watch your keys](guides/audit.md): an audit of a whole account
 - [Incident runbook](guides/incident-runbook.md), the [key command](guides/key-command.md), and [reliability](guides/reliability.md)
 - [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md), [performance](performance.md)
 - [Threat model](guides/threat-model.md)
@@ -251,11 +253,22 @@ fn findings_page() -> String {
     for rule in Rule::ALL {
         let _ = writeln!(page, "| [`{rule}`](#{rule}) | {} |", rule.title());
     }
+    page.push_str(
+        "\n## Findings of the audit\n\n[`terraform-provider-dbxcmk audit`](audit.md) reports the findings of the proof for everything that has a \
+         key, and these of its own. An `exception` of its policy file accepts a finding.\n\n| ID | Finding | Severity |\n|---|---|---|\n",
+    );
+    for id in AuditId::ALL {
+        let weight = id.gravity().word();
+        let _ = writeln!(page, "| [`{id}`](#{id}) | {} | {weight} |", id.title());
+    }
     for id in Id::ALL {
         let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
     }
     for rule in Rule::ALL {
         let _ = write!(page, "\n## {rule}\n\n{}. {}\n", rule.title(), rule.text());
+    }
+    for id in AuditId::ALL {
+        let _ = write!(page, "\n## {id}\n\n{}. {}\n", id.title(), id.text());
     }
     page
 }

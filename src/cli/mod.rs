@@ -1,5 +1,7 @@
 //! Subcommands for people, one file each. Everything else is the plugin that Terraform starts.
 
+pub mod audit;
+mod connection;
 pub mod docs;
 mod input;
 pub mod key;
@@ -40,6 +42,12 @@ enum Command {
     /// the message says what was changed. 4: restored in part. 130 or 143: interrupted.
     #[command(subcommand)]
     Key(Box<key::KeyCommand>),
+    /// Report the keys of a whole account: what got worse, which key is in danger, which data is not under an own key, what could not be read.
+    ///
+    /// Changes nothing: only reads go out. Exit code 0: nothing that --fail-on names, and everything was read. 1: something that --fail-on
+    /// names. 2: the arguments, the policy file or the baseline cannot be used, or a report cannot be written. 3: nothing that --fail-on
+    /// names, and something could not be read.
+    Audit(Box<audit::AuditArguments>),
     /// Report which workspaces and keys a plan affects, for the review of a pull request.
     ///
     /// Exit code 0: reviewed. 1: a finding of a level that --fail-on names. 2: the input cannot be read or is not a plan.
@@ -58,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Policy(command) => policy::run(&command),
         Command::Key(command) => key::run(&command),
+        Command::Audit(arguments) => audit::run(&arguments),
         Command::Review(arguments) => review::run(&arguments),
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Docs(arguments) => docs::run(&arguments),

@@ -1,5 +1,7 @@
 //! Workspaces: what is read of them, and the two key fields that are changed.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
@@ -338,6 +340,25 @@ impl Account {
             .aws_credentials
             .and_then(|aws| aws.sts_role)
             .and_then(|role| role.role_arn))
+    }
+
+    /// The ARNs of all cross-account roles of the account, by the IDs of their credentials.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn cross_account_roles(&self) -> Result<BTreeMap<String, Option<String>>, Error> {
+        #[derive(Deserialize)]
+        struct Listed {
+            credentials_id: String,
+            #[serde(flatten)]
+            credentials: Credentials,
+        }
+        let all: Vec<Listed> = self.get("/credentials").await?;
+        let role = |one: Credentials| one.aws_credentials?.sts_role?.role_arn;
+        Ok(all
+            .into_iter()
+            .map(|one| (one.credentials_id, role(one.credentials)))
+            .collect())
     }
 
     /// Changes the key fields of a workspace, and no others.

@@ -165,6 +165,7 @@ impl Http {
     /// # Errors
     /// When no answer comes.
     pub async fn execute(&self, request: Request) -> Result<Response, Failure> {
+        super::count_request(request.url());
         self.wire.carry(request).await
     }
 }

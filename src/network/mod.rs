@@ -9,6 +9,7 @@ mod rest;
 mod side_by_side;
 #[cfg(feature = "simulation")]
 pub mod simulated;
+mod tally;
 
 #[cfg(test)]
 pub use body::endless;
@@ -24,3 +25,5 @@ pub use rest::{
     safe, send,
 };
 pub use side_by_side::side_by_side;
+pub(crate) use tally::count as count_request;
+pub use tally::sent;

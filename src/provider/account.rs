@@ -14,6 +14,7 @@ use super::diagnose::Unavailable;
 use super::shared::{AsOf, Shared, Watched, live, lock, long_failed};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::databricks::auth::Surroundings;
+use crate::databricks::auth::settings::Name;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::tokens::{GoogleSource, GoogleToken, GoogleTokens, NoGoogleToken};
 use crate::databricks::transport::Behaviour;
@@ -82,6 +83,18 @@ impl DatabricksAccount {
     /// When none is configured.
     pub fn id(&self) -> Result<AccountId, Unavailable> {
         self.settings()?.account().map_err(Unavailable::Auth)
+    }
+
+    /// As whom the account is called, as far as the configuration names it; a token alone does not.
+    pub fn identity(&self) -> Option<String> {
+        let settings = self.settings().ok()?;
+        [
+            (Name::ClientId, "service principal"),
+            (Name::GoogleServiceAccount, "Google service account"),
+            (Name::AzureClientId, "application"),
+        ]
+        .into_iter()
+        .find_map(|(name, words)| Some(format!("{words} {}", settings.get(name)?)))
     }
 
     /// The Databricks deployment that the configured host alone decides, whatever the key is; `None` where the partition of the
@@ -348,6 +361,18 @@ impl AccountReads {
             .get(|| account.cross_account_role(workspace))
             .await
             .map(|role| role.as_ref().clone())
+    }
+
+    /// Effect: the cross-account roles of all workspaces are known from one list.
+    ///
+    /// # Errors
+    /// When the API refuses or cannot be reached.
+    pub async fn list_roles(&self, account: &Account) -> Result<(), Error> {
+        for (id, role) in account.cross_account_roles().await? {
+            let shared = Arc::clone(lock(&self.roles).entry(id).or_default());
+            shared.get(|| async { Ok::<_, Error>(role) }).await?;
+        }
+        Ok(())
     }
 
     /// We changed a workspace, or its change has come to its end: what was read of it before is not true any more.

@@ -3,6 +3,7 @@
 mod account;
 mod actions;
 mod attach;
+mod audit;
 mod catalogs;
 mod client;
 mod config;
@@ -31,7 +32,9 @@ use tfplugin::provider::{Provider, Run};
 use tfplugin::resource::{self, register};
 use tfplugin::schema::{Name, Schema};
 
+pub use audit::{AuditOrder, Auditor, NoAudit};
 pub use client::Client;
+pub use diagnose::in_hcl;
 pub use keys::NotFound;
 pub use switch::{
     ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch,

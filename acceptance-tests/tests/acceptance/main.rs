@@ -14,6 +14,7 @@
 
 mod adoption;
 mod answers;
+mod audit;
 mod authentication;
 mod azure;
 mod beside_state;

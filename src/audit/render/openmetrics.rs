@@ -89,36 +89,8 @@ pub fn openmetrics(report: &AuditReport) -> String {
             state("not_known", unknown),
         ],
     );
-    let deadlines: Vec<(String, i64)> = report
-        .keys
-        .iter()
-        .filter_map(|key| {
-            let until = seconds(key.until.as_deref()?)?;
-            Some((format!("key=\"{}\"", label(key.key.as_str())), until))
-        })
-        .collect();
-    all.gauge(
-        "dbxcmk_key_until_timestamp_seconds",
-        Some("seconds"),
-        "Until when a key that is in danger can be saved.",
-        &deadlines,
-    );
-    let mut findings: BTreeMap<String, i64> = BTreeMap::new();
-    for one in report.findings.iter().filter(|one| one.counts()) {
-        let labels = format!(
-            "id=\"{}\",severity=\"{}\"",
-            label(&one.id),
-            one.severity.word()
-        );
-        *findings.entry(labels).or_default() += 1;
-    }
-    let findings: Vec<(String, i64)> = findings.into_iter().collect();
-    all.gauge(
-        "dbxcmk_findings",
-        None,
-        "Findings that no exception covers.",
-        &findings,
-    );
+    deadlines(report, &mut all);
+    findings(report, &mut all);
     all.gauge(
         "dbxcmk_audit_not_read",
         None,
@@ -138,4 +110,40 @@ pub fn openmetrics(report: &AuditReport) -> String {
     );
     all.0.push_str("# EOF\n");
     all.0
+}
+
+fn deadlines(report: &AuditReport, all: &mut Families) {
+    let deadlines: Vec<(String, i64)> = report
+        .keys
+        .iter()
+        .filter_map(|key| {
+            let until = seconds(key.until.as_deref()?)?;
+            Some((format!("key=\"{}\"", label(key.key.as_str())), until))
+        })
+        .collect();
+    all.gauge(
+        "dbxcmk_key_until_timestamp_seconds",
+        Some("seconds"),
+        "Until when a key that is in danger can be saved.",
+        &deadlines,
+    );
+}
+
+fn findings(report: &AuditReport, all: &mut Families) {
+    let mut findings: BTreeMap<String, i64> = BTreeMap::new();
+    for one in report.findings.iter().filter(|one| one.counts()) {
+        let labels = format!(
+            "id=\"{}\",severity=\"{}\"",
+            label(&one.id),
+            one.severity.word()
+        );
+        *findings.entry(labels).or_default() += 1;
+    }
+    let findings: Vec<(String, i64)> = findings.into_iter().collect();
+    all.gauge(
+        "dbxcmk_findings",
+        None,
+        "Findings that no exception covers.",
+        &findings,
+    );
 }

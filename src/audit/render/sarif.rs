@@ -127,17 +127,38 @@ fn of_gap(one: &NotRead, places: &Places<'_>) -> Json {
     )
 }
 
-/// The report as SARIF: the gravest first, then what was not read; what GitHub would not take is left out, and said.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn sarif(report: &AuditReport, places: &Places<'_>, to: &mut dyn Write) -> io::Result<()> {
+/// All results: errors first, then what was not read, which must not be the first that is cut off, and the rest.
+fn results(report: &AuditReport, places: &Places<'_>) -> Vec<Json> {
     let new: BTreeSet<String> = report
         .changes
         .iter()
         .filter(|one| one.kind == ChangeKind::FindingNew)
         .filter_map(|one| Some(format!("{}/{}", finding_of(one)?, one.subject)))
         .collect();
+    let compared = |mut result: Json, is_new: bool| {
+        if let (Some(_), Some(object)) = (&report.run.baseline, result.as_object_mut()) {
+            let state = match is_new {
+                true => "new",
+                false => "unchanged",
+            };
+            object.insert("baselineState".to_owned(), state.into());
+        }
+        result
+    };
+    let (errors, rest): (Vec<&AuditFinding>, Vec<&AuditFinding>) = report
+        .findings
+        .iter()
+        .partition(|one| one.severity == Gravity::Error);
+    let shown = |one: &AuditFinding| compared(of_finding(one, places), new.contains(&one.uid));
+    let gaps = report.not_read.iter();
+    let mut all: Vec<Json> = errors.into_iter().map(shown).collect();
+    all.extend(gaps.map(|one| compared(of_gap(one, places), false)));
+    all.extend(rest.into_iter().map(shown));
+    all
+}
+
+/// The rules that the results name.
+fn rules(report: &AuditReport) -> Vec<Json> {
     let mut rules: BTreeMap<&str, Json> = BTreeMap::new();
     for one in &report.findings {
         rules
@@ -145,53 +166,32 @@ pub fn sarif(report: &AuditReport, places: &Places<'_>, to: &mut dyn Write) -> i
             .or_insert_with(|| rule(&one.id, one.severity, &one.controls));
     }
     if !report.not_read.is_empty() {
-        rules.insert(
-            NOT_READ,
-            rule(NOT_READ, Gravity::Warning, &Default::default()),
-        );
+        let gap = rule(NOT_READ, Gravity::Warning, &Default::default());
+        rules.insert(NOT_READ, gap);
     }
-    // What was not read must not be the first that is cut off.
-    let (errors, rest): (Vec<&AuditFinding>, Vec<&AuditFinding>) = report
-        .findings
-        .iter()
-        .partition(|one| one.severity == Gravity::Error);
-    let findings = |all: Vec<&AuditFinding>| -> Vec<Json> {
-        let each = all.into_iter().map(|one| {
-            let mut result = of_finding(one, places);
-            if let (Some(_), Some(object)) = (&report.run.baseline, result.as_object_mut()) {
-                let state = match new.contains(&one.uid) {
-                    true => "new",
-                    false => "unchanged",
-                };
-                object.insert("baselineState".to_owned(), state.into());
-            }
-            result
-        });
-        each.collect()
-    };
-    let mut results = findings(errors);
-    results.extend(report.not_read.iter().map(|one| {
-        let mut result = of_gap(one, places);
-        if let (Some(_), Some(object)) = (&report.run.baseline, result.as_object_mut()) {
-            object.insert("baselineState".to_owned(), "unchanged".into());
-        }
-        result
-    }));
-    results.extend(findings(rest));
+    rules.into_values().collect()
+}
+
+/// The report as SARIF. What GitHub would not take is left out, and said.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn sarif(report: &AuditReport, places: &Places<'_>, to: &mut dyn Write) -> io::Result<()> {
+    let mut results = results(report, places);
+    let notification = |text: String| json!({ "level": "warning", "message": { "text": text } });
     let mut notifications = Vec::new();
     if results.len() > LARGEST {
         let left_out = results.len() - LARGEST;
-        notifications.push(json!({
-            "level": "warning",
-            "message": { "text": format!("{left_out} results are left out, because code scanning takes {LARGEST}. The report in JSON has all of them.") },
-        }));
+        notifications.push(notification(format!(
+            "{left_out} results are left out, because code scanning takes {LARGEST}. The report in JSON has all of them."
+        )));
         results.truncate(LARGEST);
     }
     if !report.run.complete {
-        notifications.push(json!({
-            "level": "warning",
-            "message": { "text": format!("{} things could not be read, so this is not everything.", report.not_read.len()) },
-        }));
+        notifications.push(notification(format!(
+            "{} things could not be read, so this is not everything.",
+            report.not_read.len()
+        )));
     }
     let log = json!({
         "$schema": SCHEMA,
@@ -200,7 +200,7 @@ pub fn sarif(report: &AuditReport, places: &Places<'_>, to: &mut dyn Write) -> i
             "tool": { "driver": {
                 "name": TOOL,
                 "semanticVersion": env!("CARGO_PKG_VERSION"),
-                "rules": rules.into_values().collect::<Vec<_>>(),
+                "rules": rules(report),
             } },
             "automationDetails": { "id": "dbxcmk-audit/" },
             "invocations": [{

@@ -14,6 +14,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
+use crate::network::count_request;
 use crate::network::{LONGEST, NoBody};
 
 /// The time of day, of which a signature is made.
@@ -72,6 +73,9 @@ impl HttpClient for Bounded<SharedHttpClient> {
 
 impl HttpConnector for Bounded<SharedHttpConnector> {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        if let Ok(url) = request.uri().parse() {
+            count_request(&url);
+        }
         let (call, longest) = (self.any.call(request), self.longest);
         HttpConnectorFuture::new(async move {
             let mut response = call.await?;

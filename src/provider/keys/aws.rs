@@ -81,6 +81,22 @@ impl AwsKeys {
         &self.cloud
     }
 
+    /// Effect: no configuration of the working directory changes roles.
+    pub(super) fn without_configuration(&self) {
+        // Who has looked already keeps what was found.
+        let _ = self.may_change_roles.set(false);
+    }
+
+    /// What else an audit shows of a key: its grants, and whether it is rotated. The proof shares the reads.
+    pub async fn for_audit(&self, key: &KeyArn) -> (Fact<Vec<KmsGrant>>, Fact<bool>) {
+        let grants = || self.cloud.grants(key);
+        let rotation = || self.cloud.rotates(key);
+        tokio::join!(
+            self.grants.get(Stage::Plan, key, grants),
+            self.rotations.get(Stage::Plan, key, rotation)
+        )
+    }
+
     /// Whether AWS can be called: not while the provider's `aws` block still has unknown values in it.
     pub fn is_known(&self) -> bool {
         self.is_known

@@ -255,6 +255,12 @@ impl Keys {
         }
     }
 
+    /// Effect: what is read is judged as it is, for a command: no configuration of the working directory is about to change it.
+    pub fn without_configuration(&self) {
+        self.policies.expects_none();
+        self.aws.without_configuration();
+    }
+
     /// Google Cloud.
     pub fn gcp(&self) -> &GcpKeys {
         &self.gcp

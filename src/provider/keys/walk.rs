@@ -82,6 +82,16 @@ impl PolicyWalk {
         }
     }
 
+    /// Effect: this is no walk of Terraform: no `dbxcmk_key_policy` of any directory will come.
+    pub(super) fn expects_none(&self) {
+        let none = Blocks {
+            once: 0,
+            repeated: 0,
+        };
+        // Who has begun to wait goes on.
+        let _ = self.expected.set(none);
+    }
+
     /// Effect: a `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs that wait for it
     /// go on. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for. Without a key, what tells it from all
     /// others.

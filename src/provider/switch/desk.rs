@@ -81,7 +81,8 @@ pub struct Connection {
 const ACCOUNT_PATIENCE: &str = "20s";
 
 impl Connection {
-    fn config(&self) -> Config {
+    /// The same as a provider block.
+    pub(in crate::provider) fn config(&self) -> Config {
         let text = |value: &Option<String>| Attr::from(value.clone());
         let given = |all: &[(&str, &Option<String>)]| {
             all.iter()

@@ -1,0 +1,253 @@
+//! `audit`: the keys of a whole account, every morning.
+
+mod permissions;
+mod write;
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{BufReader, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use self::write::{Output, write_all};
+use super::connection::ConnectionArguments;
+use super::input::read;
+use super::key::said;
+use crate::audit::{
+    AuditFacts, AuditPolicy, AuditReport, AuditRules, Baseline, FailOn, Glob, Look, exit_code,
+    json, judge, markdown, text,
+};
+use crate::provider::{AuditOrder, Auditor, NoAudit, in_hcl};
+use crate::vocabulary::{Cloud, why_unread};
+use tfplugin::printable::printable;
+
+/// The arguments, a file that was named, or a report that is to be written cannot be used.
+const USAGE: u8 = 2;
+
+/// How wide a text is where no terminal says it.
+const WIDTH: usize = 100;
+
+/// What goes to the standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Shown {
+    /// For people.
+    Text,
+    /// For the summary of a job.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// What makes the command fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Failing {
+    /// Errors.
+    Error,
+    /// Errors and warnings.
+    Warning,
+    /// What is new or got worse since the baseline.
+    Worse,
+    /// Nothing.
+    Never,
+}
+
+impl From<Failing> for FailOn {
+    fn from(failing: Failing) -> Self {
+        match failing {
+            Failing::Error => Self::Error,
+            Failing::Warning => Self::Warning,
+            Failing::Worse => Self::Worse,
+            Failing::Never => Self::Never,
+        }
+    }
+}
+
+/// `audit`
+#[derive(Debug, clap::Args)]
+pub struct AuditArguments {
+    /// Cloud to audit: aws, gcp or azure [default: the one of the host].
+    #[arg(long, value_parser = ["aws", "gcp", "azure"])]
+    cloud: Option<String>,
+    /// Policy file (audit.hcl): scope, requirements and exceptions.
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// Earlier report in JSON; the report shows what changed since.
+    #[arg(long, value_name = "FILE")]
+    baseline: Option<PathBuf>,
+    /// Continue without a baseline if its file does not exist yet.
+    #[arg(long, requires = "baseline")]
+    baseline_may_be_missing: bool,
+    /// Output format: text, markdown or json.
+    #[arg(long, value_enum, default_value_t = Shown::Text)]
+    format: Shown,
+    /// Write a report to a file: text, markdown, json, html, csv, sarif, ocsf or openmetrics. Can be repeated. csv writes a second file
+    /// for the findings, with -findings in its name.
+    #[arg(long, value_name = "FORMAT=FILE")]
+    write: Vec<Output>,
+    /// Exit with 1 for errors, for errors and warnings, for what is new or got worse since the baseline, or never.
+    #[arg(long, value_enum, default_value_t = Failing::Error)]
+    fail_on: Failing,
+    /// Judge only these workspaces: names with * and ?, or IDs. Can be repeated.
+    #[arg(long, value_name = "PATTERN")]
+    workspace: Vec<String>,
+    /// AWS account, Google Cloud project, Azure tenant or Databricks account that may use keys. Can be repeated.
+    #[arg(long, value_name = "ACCOUNT")]
+    trusted: Vec<String>,
+    /// Print the least permissions for each cloud, and read nothing.
+    #[arg(long)]
+    permissions: bool,
+    /// Show no progress.
+    #[arg(long)]
+    quiet: bool,
+    #[command(flatten)]
+    connection: ConnectionArguments,
+}
+
+/// A line for people; the report is on the standard output.
+fn complain(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{}", printable(line));
+}
+
+/// Runs the subcommand.
+pub fn run(arguments: &AuditArguments) -> ExitCode {
+    if arguments.permissions {
+        return match std::io::stdout().write_all(permissions::TEXT.as_bytes()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(USAGE),
+        };
+    }
+    match report(arguments) {
+        Ok(code) => ExitCode::from(code),
+        Err(why) => {
+            complain(&format!("error: {why}"));
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// The policy file, or what holds without one.
+fn policy(file: Option<&Path>) -> Result<AuditPolicy, String> {
+    let Some(file) = file else {
+        return Ok(AuditPolicy::default());
+    };
+    let name = file.display();
+    let text = read(file).map_err(|why| format!("{name}: {why}"))?;
+    let today = doors::clock::now().date();
+    AuditPolicy::parse(&text, today).map_err(|error| format!("{name}: {error}"))
+}
+
+/// The baseline; none where none is named, or its file may be missing and is.
+fn baseline(arguments: &AuditArguments) -> Result<Option<Baseline>, String> {
+    let Some(file) = &arguments.baseline else {
+        return match arguments.fail_on {
+            Failing::Worse => Err("`--fail-on worse` needs a `--baseline`".to_owned()),
+            _ => Ok(None),
+        };
+    };
+    let name = file.display();
+    match File::open(file) {
+        Ok(open) => Baseline::read(BufReader::new(open))
+            .map(Some)
+            .map_err(|error| format!("{name}: {error}")),
+        Err(error)
+            if error.kind() == std::io::ErrorKind::NotFound
+                && arguments.baseline_may_be_missing =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(format!("{name}: {}", why_unread(&error))),
+    }
+}
+
+/// Reads, judges, writes and shows. The exit code, or why nothing of that can be done.
+fn report(arguments: &AuditArguments) -> Result<u8, String> {
+    let policy = policy(arguments.policy.as_deref())?;
+    let baseline = baseline(arguments)?;
+    Output::check(&arguments.write)?;
+    let facts = facts(arguments, &policy)?;
+    if let Some(baseline) = &baseline {
+        let name = arguments.baseline.as_deref().unwrap_or(Path::new(""));
+        baseline
+            .check(facts.account_id.as_deref(), facts.cloud.as_str())
+            .map_err(|error| format!("{}: {error}", name.display()))?;
+    }
+    let rules = AuditRules {
+        policy: &policy,
+        only: arguments.workspace.iter().cloned().map(Glob::new).collect(),
+        trusted: arguments.trusted.iter().cloned().collect::<BTreeSet<_>>(),
+        words: &|hint| Some(in_hcl(hint)),
+    };
+    let judged = judge(facts, &rules, baseline.as_ref());
+    if !judged.unmatched.is_empty() {
+        return Err(format!(
+            "no workspace is as `--workspace` says: {}",
+            judged.unmatched.join(", ")
+        ));
+    }
+    let report = judged.report;
+    for note in &report.run.notes {
+        if !arguments.quiet {
+            complain(&format!("note: {note}"));
+        }
+    }
+    let policy_file = arguments
+        .policy
+        .as_deref()
+        .unwrap_or(Path::new("audit.hcl"));
+    write_all(&report, &arguments.write, policy_file)?;
+    show(&report, arguments.format)?;
+    Ok(exit_code(&report, arguments.fail_on.into()))
+}
+
+/// What the services show.
+fn facts(arguments: &AuditArguments, policy: &AuditPolicy) -> Result<AuditFacts, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| error.to_string())?;
+    let auditor = Arc::new(Auditor::new(&arguments.connection.connection()));
+    let order = AuditOrder {
+        cloud: arguments.cloud.as_deref().map(Cloud::from),
+        last_use: policy.last_use,
+    };
+    let is_quiet = arguments.quiet;
+    let say = move |line: String| {
+        if !is_quiet {
+            complain(&line);
+        }
+    };
+    let facts = runtime.block_on(auditor.read(order, &say));
+    // A call that hangs does not keep the command from its end.
+    runtime.shutdown_background();
+    facts.map_err(|why| match why {
+        NoAudit::UnknownCloud => "the configured host does not say which cloud to audit: set `--cloud aws`, `gcp` or `azure`, or the host of the \
+             account (`--host`)"
+            .to_owned(),
+        NoAudit::Failed(why) => said(&why),
+    })
+}
+
+/// How a text looks: as wide as the terminal, and with colors on a terminal alone. Source of the variable: no-color.org.
+fn look() -> Look {
+    let variable =
+        |name: &str| doors::environment::variable(name).filter(|value| !value.is_empty());
+    let width = variable("COLUMNS").and_then(|columns| columns.parse().ok());
+    let is_plain = variable("NO_COLOR").is_some() || variable("TERM").as_deref() == Some("dumb");
+    Look {
+        width: width.unwrap_or(WIDTH),
+        color: std::io::stdout().is_terminal() && !is_plain,
+    }
+}
+
+fn show(report: &AuditReport, format: Shown) -> Result<(), String> {
+    let mut out = std::io::stdout().lock();
+    let written = match format {
+        Shown::Text => out.write_all(text(report, look()).as_bytes()),
+        Shown::Markdown => out.write_all(markdown(report).as_bytes()),
+        Shown::Json => json(report, &mut out),
+    };
+    written
+        .and_then(|()| out.flush())
+        .map_err(|error| format!("the report could not be shown: {error}"))
+}

@@ -1,0 +1,115 @@
+//! Where a command connects, and as whom: what is not given comes from the environment and the profiles.
+
+use crate::provider::{Connection, Endpoints};
+use crate::vocabulary::azure::PrincipalId;
+
+/// The flags of every command that calls services.
+#[derive(Debug, clap::Args)]
+pub struct ConnectionArguments {
+    /// Databricks account host [default: DATABRICKS_HOST, then the profile].
+    #[arg(long)]
+    host: Option<String>,
+    /// ID of the Databricks account [default: DATABRICKS_ACCOUNT_ID, then the profile].
+    #[arg(long)]
+    account_id: Option<String>,
+    /// Profile of the Databricks configuration file.
+    #[arg(long)]
+    databricks_profile: Option<String>,
+    /// AWS region, for a key that is named by its ID or alias.
+    #[arg(long)]
+    region: Option<String>,
+    /// Profile of the AWS configuration.
+    #[arg(long)]
+    aws_profile: Option<String>,
+    /// ARN of a role to assume.
+    #[arg(long)]
+    assume_role: Option<String>,
+    /// File of certificates (PEM) to trust in addition to those of the system.
+    #[arg(long)]
+    ca_bundle: Option<String>,
+    /// Google service account to impersonate.
+    #[arg(long)]
+    impersonate_service_account: Option<String>,
+    /// Address of AWS KMS.
+    #[arg(long, value_name = "URL")]
+    endpoint_kms: Option<String>,
+    /// Address of AWS STS.
+    #[arg(long, value_name = "URL")]
+    endpoint_sts: Option<String>,
+    /// Address of AWS IAM.
+    #[arg(long, value_name = "URL")]
+    endpoint_iam: Option<String>,
+    /// Address of Google Cloud KMS [default: GOOGLE_KMS_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_cloudkms: Option<String>,
+    /// Address of Google Cloud KMS Inventory [default: GOOGLE_KMS_INVENTORY_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_kmsinventory: Option<String>,
+    /// Address of Google's Resource Manager [default: GOOGLE_RESOURCE_MANAGER_V3_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_resourcemanager: Option<String>,
+    /// Address of Google's IAM credentials [default: GOOGLE_IAM_CREDENTIALS_CUSTOM_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_iamcredentials: Option<String>,
+    /// Tenant of Microsoft Entra ID [default: ARM_TENANT_ID].
+    #[arg(long)]
+    tenant_id: Option<String>,
+    /// Subscription of the workspaces, beside those that you see [default: ARM_SUBSCRIPTION_ID].
+    #[arg(long)]
+    subscription_id: Option<String>,
+    /// Azure cloud: public, usgovernment or china [default: ARM_ENVIRONMENT, then public].
+    #[arg(long, value_parser = ["public", "usgovernment", "china"])]
+    azure_environment: Option<String>,
+    /// Object ID of the application AzureDatabricks [default: looked up in Microsoft Graph].
+    #[arg(long, value_name = "ID")]
+    databricks_principal_id: Option<PrincipalId>,
+    /// Address of Azure Resource Manager.
+    #[arg(long, value_name = "URL")]
+    endpoint_resource_manager: Option<String>,
+    /// Address at which Microsoft Entra ID gives out tokens.
+    #[arg(long, value_name = "URL")]
+    endpoint_login: Option<String>,
+    /// Address of Microsoft Graph.
+    #[arg(long, value_name = "URL")]
+    endpoint_graph: Option<String>,
+    /// Address of Azure Key Vault: a request for https://NAME.vault.azure.net/PATH goes to URL/NAME/PATH.
+    #[arg(long, value_name = "URL")]
+    endpoint_key_vault: Option<String>,
+    /// Address of Databricks workspaces: a request for https://HOST/PATH goes to URL/HOST/PATH [default: DBXCMK_WORKSPACE_ENDPOINT].
+    #[arg(long, value_name = "URL")]
+    endpoint_workspace: Option<String>,
+}
+
+impl ConnectionArguments {
+    /// The same for those who connect.
+    pub fn connection(&self) -> Connection {
+        Connection {
+            host: self.host.clone(),
+            account_id: self.account_id.clone(),
+            databricks_profile: self.databricks_profile.clone(),
+            region: self.region.clone(),
+            aws_profile: self.aws_profile.clone(),
+            assume_role: self.assume_role.clone(),
+            ca_bundle: self.ca_bundle.clone(),
+            endpoints: Endpoints {
+                kms: self.endpoint_kms.clone(),
+                sts: self.endpoint_sts.clone(),
+                iam: self.endpoint_iam.clone(),
+                cloudkms: self.endpoint_cloudkms.clone(),
+                kmsinventory: self.endpoint_kmsinventory.clone(),
+                resourcemanager: self.endpoint_resourcemanager.clone(),
+                iamcredentials: self.endpoint_iamcredentials.clone(),
+                resource_manager: self.endpoint_resource_manager.clone(),
+                login: self.endpoint_login.clone(),
+                graph: self.endpoint_graph.clone(),
+                key_vault: self.endpoint_key_vault.clone(),
+                workspace: self.endpoint_workspace.clone(),
+            },
+            tenant_id: self.tenant_id.clone(),
+            subscription_id: self.subscription_id.clone(),
+            azure_environment: self.azure_environment.clone(),
+            databricks_principal_id: self.databricks_principal_id.clone(),
+            impersonate_service_account: self.impersonate_service_account.clone(),
+        }
+    }
+}

@@ -1,0 +1,349 @@
+//! The account on AWS and Google Cloud: workspaces, key configurations, and the keys of these.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{AuditOrder, Auditor, Gathered, SIDE_BY_SIDE};
+use crate::audit::{
+    Attached, Part, SeenCatalog, SeenConfiguration, SeenWorkspace, Unread, whole_account,
+};
+use crate::databricks::Account;
+use crate::databricks::key_configurations::KeyConfiguration;
+use crate::databricks::workspaces::Workspace;
+use crate::preflight::binding::ConfigurationKey;
+use crate::preflight::{Id, Stage};
+use crate::provider::attach::account::facts;
+use crate::provider::catalogs::Catalogs;
+use crate::provider::encryption::{StorageKey, keys_of};
+use crate::provider::keys::{AttachNeed, Case, key_of};
+use crate::provider::switch::Say;
+use crate::vocabulary::azure::VaultKeyId;
+use crate::vocabulary::{AttachedKey, Key, UseCase};
+use tfplugin::diagnostics::Diagnostics;
+
+/// What this version does not read.
+pub(super) const NO_LOCATIONS: &str = "Where tables lie (external locations, roots of metastores, buckets) was not read, so it is not known \
+     by whose key tables in other storage are encrypted.";
+const NO_DISCOVERY: &str =
+    "Keys that let Databricks in and that no key configuration has were not searched for.";
+
+type Configurations = BTreeMap<String, KeyConfiguration>;
+
+/// The key of a key configuration, where it can be examined.
+fn known_key(remote: &KeyConfiguration) -> Option<Key> {
+    match key_of(remote) {
+        ConfigurationKey::Known { key, .. } => Some(key),
+        ConfigurationKey::Elsewhere(..)
+        | ConfigurationKey::Unreadable(_)
+        | ConfigurationKey::Missing => None,
+    }
+}
+
+/// What a workspace has attached for a use case.
+fn attached(
+    workspace: &Workspace,
+    case: UseCase,
+    configurations: Option<&Configurations>,
+) -> Option<Attached> {
+    let id = match workspace.key(case) {
+        AttachedKey::None => return None,
+        AttachedKey::Unreadable(text) => return Some(Attached::Unreadable(text)),
+        AttachedKey::Known(id) => id.to_string(),
+    };
+    Some(match configurations.map(|all| all.get(&id)) {
+        None => Attached::NotRead { configuration: id },
+        Some(None) => Attached::NotListed { configuration: id },
+        Some(Some(remote)) => match known_key(remote) {
+            Some(key) => Attached::Key {
+                configuration: Some(id),
+                key: key.to_string(),
+            },
+            None => Attached::KeyUnreadable { configuration: id },
+        },
+    })
+}
+
+/// A workspace, and what it has.
+fn seen(workspace: &Workspace, configurations: Option<&Configurations>) -> SeenWorkspace {
+    let of = |case| attached(workspace, case, configurations);
+    let storage = workspace.key(UseCase::Storage);
+    let listed = storage
+        .known()
+        .and_then(|id| configurations?.get(id.as_str()));
+    let storage = match (&storage, listed) {
+        (AttachedKey::None, _) => StorageKey::None,
+        (_, Some(remote)) => StorageKey::Of(remote),
+        (_, None) => StorageKey::NotListed,
+    };
+    let has_managed = workspace.key(UseCase::ManagedServices) != AttachedKey::None;
+    let each = UseCase::ACCOUNT.into_iter();
+    SeenWorkspace {
+        id: workspace.workspace_id.to_string(),
+        name: workspace.workspace_name.clone(),
+        region: workspace.region().map(str::to_owned),
+        status: workspace.workspace_status.to_string(),
+        pricing_tier: workspace
+            .pricing_tier
+            .as_ref()
+            .map(|tier| tier.as_str().to_owned()),
+        tier_lacks_keys: workspace
+            .pricing_tier
+            .as_ref()
+            .is_some_and(crate::vocabulary::Tier::lacks_customer_managed_keys),
+        cloud: workspace.cloud().unwrap_or_default(),
+        keys: keys_of(workspace, has_managed, storage),
+        attached: each.filter_map(|case| Some((case, of(case)?))).collect(),
+        findings: Vec::new(),
+    }
+}
+
+/// What is asked of each key, by all workspaces that have it.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// The questions, each once.
+    pub(super) cases: Vec<Case>,
+    seen: BTreeSet<String>,
+    /// The workspaces that have it, each for what.
+    pub(super) users: BTreeMap<String, Vec<UseCase>>,
+}
+
+impl Asked {
+    /// One more that asks.
+    pub(super) fn add(&mut self, case: Case, user: String, use_case: UseCase) {
+        self.users.entry(user).or_default().push(use_case);
+        // Thousands of workspaces ask the same of a key; who asks is told apart below.
+        let question = match &case {
+            Case::Aws(one) => format!(
+                "{:?}",
+                (&one.key, &one.question.usage, one.question.cluster_volumes)
+            ),
+            Case::Gcp(one) => format!(
+                "{:?}",
+                (
+                    &one.key,
+                    &one.question.usage,
+                    &one.question.workspace_accounts
+                )
+            ),
+            Case::Azure(one) => format!("{one:?}"),
+        };
+        if self.seen.insert(question) {
+            self.cases.push(case);
+        }
+    }
+}
+
+impl Auditor {
+    /// Reads an account of AWS or Google Cloud.
+    pub(super) async fn read_account(
+        self: &Arc<Self>,
+        order: &AuditOrder,
+        gathered: &mut Gathered,
+        say: Say<'_>,
+    ) -> Result<(), Diagnostics> {
+        let account = self.client.account().await.map_err(Diagnostics::from)?;
+        say("reading workspaces, key configurations and credentials".to_owned());
+        let reads = self.client.reads();
+        let (workspaces, configurations, roles) = tokio::join!(
+            reads.workspaces(account),
+            reads.configurations(account),
+            reads.list_roles(account)
+        );
+        if let Err(error) = &roles {
+            gathered.account_unread(Part::Role, error);
+        }
+        let configurations = match configurations {
+            Ok(all) => Some(all),
+            Err(error) => {
+                gathered.account_unread(Part::Configurations, &error);
+                None
+            }
+        };
+        let workspaces = match workspaces {
+            Ok(all) => Some(all),
+            Err(error) => {
+                gathered.account_unread(Part::Workspaces, &error);
+                None
+            }
+        };
+        gathered.facts.configurations = configurations.as_deref().map(|all| {
+            let each = all.values().map(|one| SeenConfiguration {
+                id: one.customer_managed_key_id.clone(),
+                key: known_key(one).map(|key| key.to_string()),
+                use_cases: one.use_cases.clone(),
+                created: one.creation_time,
+            });
+            each.collect()
+        });
+        gathered.facts.workspaces = workspaces.as_deref().map(|all| {
+            let each = all.values();
+            each.map(|one| seen(one, configurations.as_deref()))
+                .collect()
+        });
+        let none = BTreeMap::new();
+        let all = configurations.as_deref().unwrap_or(&none);
+        let mut asked: BTreeMap<Key, Asked> = all
+            .values()
+            .filter_map(known_key)
+            .map(|key| (key, Asked::default()))
+            .collect();
+        for workspace in workspaces.iter().flat_map(|all| all.values()) {
+            self.ask(account, workspace, all, (&mut asked, gathered))
+                .await;
+        }
+        let ((), catalogs) = tokio::join!(
+            self.read_keys(order, asked, gathered, say),
+            self.client.catalogs(Stage::Plan)
+        );
+        self.take_catalogs(&catalogs, gathered);
+        for note in [NO_LOCATIONS, NO_DISCOVERY] {
+            gathered.facts.notes.push(note.to_owned());
+        }
+        Ok(())
+    }
+
+    /// The catalogs that have a key, and what of them was not seen.
+    pub(super) fn take_catalogs(&self, catalogs: &Catalogs, gathered: &mut Gathered) {
+        let facts = &mut gathered.facts;
+        facts.has_all_catalogs = catalogs.gaps.is_empty();
+        let each = catalogs.keyed().iter().map(|one| {
+            let vault_key = one.key.parse::<VaultKeyId>().ok();
+            SeenCatalog {
+                metastore: one.metastore_id.clone(),
+                name: one.name.clone(),
+                configuration: vault_key.is_none().then(|| one.key.clone()),
+                key: vault_key.map(|key| Key::from(key.versionless()).to_string()),
+            }
+        });
+        facts.catalogs = each.collect();
+        if catalogs.gaps.is_empty() {
+            return;
+        }
+        // One line for all metastores: what is missing is nearly always the same.
+        let why: Vec<String> = catalogs
+            .gaps
+            .iter()
+            .map(|gap| format!("{}: {}", gap.what, gap.why))
+            .collect();
+        let permissions: BTreeSet<&str> = catalogs
+            .gaps
+            .iter()
+            .filter_map(|gap| gap.permission.as_deref())
+            .collect();
+        let permission: Vec<&str> = permissions.into_iter().collect();
+        let subject = whole_account(facts.account_id.as_deref(), facts.cloud.as_str());
+        facts.unread.push(Unread {
+            subject,
+            part: Part::Catalogs,
+            why: why.join("\n"),
+            permission: (!permission.is_empty()).then(|| permission.join(", ")),
+        });
+    }
+
+    /// What a workspace asks of its keys.
+    async fn ask(
+        &self,
+        account: &Account,
+        workspace: &Workspace,
+        configurations: &Configurations,
+        (asked, gathered): (&mut BTreeMap<Key, Asked>, &mut Gathered),
+    ) {
+        let facts = facts(workspace);
+        for case in UseCase::ACCOUNT {
+            let id = workspace.key(case);
+            let remote = id.known().and_then(|id| configurations.get(id.as_str()));
+            let Some(remote) = remote else {
+                continue;
+            };
+            let need = AttachNeed {
+                account,
+                reads: self.client.reads(),
+                workspace,
+                facts: &facts,
+                case,
+                stage: Stage::Plan,
+            };
+            let (found, unknown) = Case::of_configuration(self.client.keys(), &need, remote).await;
+            for one in unknown {
+                // The account gives out the roles, so that one right is missing and not one of each workspace.
+                if one.id == Id::WorkspaceRoleUnreadable {
+                    let is_known = gathered
+                        .facts
+                        .unread
+                        .iter()
+                        .any(|unread| unread.part == Part::Role);
+                    if !is_known {
+                        let account_id = gathered.facts.account_id.as_deref();
+                        let subject = whole_account(account_id, gathered.facts.cloud.as_str());
+                        gathered.facts.unread.push(Unread {
+                            subject,
+                            part: Part::Role,
+                            why: one.found,
+                            permission: None,
+                        });
+                    }
+                }
+            }
+            if let Some(mut found) = found {
+                if let Case::Gcp(one) = &mut found {
+                    // These workspaces have the key.
+                    one.question.is_relied_on = true;
+                }
+                let all = asked.entry(found.key()).or_default();
+                all.add(found, workspace.in_words(), case);
+            }
+        }
+    }
+
+    /// Reads each key, several side by side.
+    pub(super) async fn read_keys(
+        self: &Arc<Self>,
+        order: &AuditOrder,
+        asked: BTreeMap<Key, Asked>,
+        gathered: &mut Gathered,
+        say: Say<'_>,
+    ) {
+        let (all, mut done) = (asked.len(), 0);
+        say(format!("reading {all} keys"));
+        let account_id = gathered.facts.account_id.clone().unwrap_or_default();
+        let mut waiting = asked.into_iter();
+        let mut under_way = JoinSet::new();
+        loop {
+            while under_way.len() < SIDE_BY_SIDE
+                && let Some((key, asked)) = waiting.next()
+            {
+                let (own, order) = (Arc::clone(self), order.clone());
+                let account_id = account_id.clone();
+                // A call of an SDK is a large future.
+                under_way.spawn(Box::pin(async move {
+                    let name = key.to_string();
+                    let read = own.read_key(&key, asked, &account_id, &order).await;
+                    (name, read)
+                }));
+            }
+            match under_way.join_next().await {
+                None => break,
+                Some(Ok((name, read))) => {
+                    gathered.key(name, read);
+                    done += 1;
+                    if done % 50 == 0 {
+                        say(format!("read {done} of {all} keys"));
+                    }
+                }
+                // A key whose reading came to no end is not read, and the loop goes on with the others.
+                Some(Err(error)) => {
+                    let account_id = gathered.facts.account_id.as_deref();
+                    let subject = whole_account(account_id, gathered.facts.cloud.as_str());
+                    gathered.facts.unread.push(Unread {
+                        subject,
+                        part: Part::State,
+                        why: format!("the reading of a key broke off: {error}"),
+                        permission: None,
+                    });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,394 @@
+//! One key: its state, what the proof says of it for everything that has it, who else may use it, and when it was last used.
+
+use std::collections::BTreeSet;
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::account::Asked;
+use super::{AuditOrder, Auditor, known, of_key};
+use crate::audit::{
+    AuditSubject, Loss, LossKind, OtherUser, Owner, Part, Reach, SeenKey, SeenOther, SeenVault,
+    SubjectKind, Unread, of_binding, of_grants, of_policy,
+};
+use crate::preflight::aws::RoleKnowledge;
+use crate::preflight::azure::{Absence, AccessModel, known_state};
+use crate::preflight::gcp::state_of;
+use crate::preflight::{Fact, Finding, LastUse, Stage, Standing};
+use crate::provider::keys::Case;
+use crate::requirements::gcp::rights_of;
+use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::azure::VaultKeyId;
+use crate::vocabulary::gcp::CryptoKeyName;
+use crate::vocabulary::{Cloud, Key, KeyState};
+use kms_policy::Document;
+
+type Read = (SeenKey, Vec<Unread>);
+
+fn date(text: Option<&String>) -> Option<OffsetDateTime> {
+    OffsetDateTime::parse(text?, &Rfc3339).ok()
+}
+
+/// A date that is shown and cannot be read is no date that is far away: the key is lost by then, whenever it is.
+fn loss(text: Option<&String>, how: LossKind, version: Option<&str>) -> Option<Loss> {
+    let text = text?;
+    Some(Loss {
+        at: date(Some(text)).unwrap_or(OffsetDateTime::UNIX_EPOCH),
+        how,
+        version: version.map(str::to_owned),
+    })
+}
+
+/// What the cloud of a key does not have.
+fn missing() -> KeyState {
+    KeyState::Other("NotFound".to_owned())
+}
+
+fn unknown(cloud: Cloud) -> SeenKey {
+    SeenKey {
+        cloud,
+        location: None,
+        owner: None,
+        state: None,
+        losses: Vec::new(),
+        rotates: None,
+        proof: None,
+        last_use: LastUse::not_known("it was not asked for"),
+        last_used_by: None,
+        others: None,
+        vault: None,
+    }
+}
+
+impl Auditor {
+    /// A key, with everything that is asked of it.
+    pub(super) async fn read_key(
+        &self,
+        key: &Key,
+        asked: Asked,
+        account_id: &str,
+        order: &AuditOrder,
+    ) -> Read {
+        let proof = self.proof(&asked).await;
+        let (mut seen, mut unread) = match key {
+            Key::Aws(arn) => self.read_aws_key(arn, &asked, account_id).await,
+            Key::Gcp(name) => self.read_gcp_key(name, &asked).await,
+            Key::Azure(key) => self.read_azure_key(key, &asked).await,
+        };
+        seen.proof = proof;
+        let is_there = seen.state != Some(missing());
+        if !is_there {
+            // What is not there has nothing else to be read.
+            unread.clear();
+        }
+        if order.last_use && is_there {
+            seen.last_use = self.client.keys().last_use(key).await;
+            unread.extend(last_use_unread(key, &seen.last_use));
+        }
+        (seen, unread)
+    }
+
+    /// What the proof says for all that have the key; none where nothing has it.
+    async fn proof(&self, asked: &Asked) -> Option<Vec<Finding>> {
+        if asked.cases.is_empty() {
+            return None;
+        }
+        let users: Vec<_> = asked
+            .users
+            .iter()
+            .map(|(name, cases)| (name.clone(), cases.clone()))
+            .collect();
+        let cases: Vec<Case> = asked
+            .cases
+            .iter()
+            .map(|case| case.clone().used_by(users.clone()))
+            .collect();
+        let mut all: Vec<Finding> = Vec::new();
+        for found in self.client.keys().examine(&cases).await.concat() {
+            if !all.contains(&found) {
+                all.push(found);
+            }
+        }
+        Some(all)
+    }
+
+    async fn read_aws_key(&self, arn: &KeyArn, asked: &Asked, account_id: &str) -> Read {
+        let keys = self.client.keys().aws();
+        let name = arn.to_string();
+        let mut unread = Vec::new();
+        let (facts, (grants, rotation)) =
+            tokio::join!(keys.facts_for_plan(arn), keys.for_audit(arn));
+        let mut seen = SeenKey {
+            location: Some(arn.region().to_owned()),
+            owner: Some(arn.account().to_owned()),
+            ..unknown(Cloud::Aws)
+        };
+        match facts.description {
+            Fact::Known(described) => {
+                let deletion = loss(described.deletion_date.as_ref(), LossKind::Deleted, None);
+                let expiry = loss(described.material_expires.as_ref(), LossKind::Expires, None);
+                seen.losses.extend(deletion.into_iter().chain(expiry));
+                seen.state = Some(described.state);
+            }
+            Fact::Unreadable(why) if why.is_missing => {
+                seen.state = Some(missing());
+                return (seen, Vec::new());
+            }
+            fact => drop(known(fact, &name, Part::State, &mut unread)),
+        }
+        let policy = known(facts.policy, &name, Part::Policy, &mut unread);
+        let grants = known(grants, &name, Part::Grants, &mut unread);
+        seen.rotates = known(rotation, &name, Part::Rotation, &mut unread);
+        let whose = Owner {
+            owner: arn.account(),
+            databricks: account_id,
+        };
+        let policy = policy.and_then(|text| match Document::parse(&text) {
+            Ok(policy) => Some(policy),
+            Err(error) => {
+                unread.push(Unread {
+                    subject: of_key(&name),
+                    part: Part::Policy,
+                    why: error.to_string(),
+                    permission: None,
+                });
+                None
+            }
+        });
+        seen.others = match (policy, grants) {
+            (Some(policy), Some(grants)) => {
+                let mut others = of_policy(&policy, whose);
+                // Databricks and the services that act for a workspace have grants of their own.
+                let grants: Vec<_> = grants
+                    .into_iter()
+                    .filter(|grant| grant.deployment().is_none())
+                    .collect();
+                others.extend(of_grants(&grants, whose));
+                Some(others)
+            }
+            _ => None,
+        };
+        unread.extend(self.role_unread(asked).await);
+        (seen, unread)
+    }
+
+    /// Roles that use the key and could not be read.
+    async fn role_unread(&self, asked: &Asked) -> Vec<Unread> {
+        let mut all = Vec::new();
+        for case in &asked.cases {
+            let Case::Aws(case) = case else {
+                continue;
+            };
+            if let RoleKnowledge::Unreadable(why) =
+                self.client.keys().aws().role_of(&case.question).await
+            {
+                all.push(Unread {
+                    subject: of_key(&case.key.to_string()),
+                    part: Part::Role,
+                    why: why.reason,
+                    permission: why.permission.map(str::to_owned),
+                });
+            }
+        }
+        all
+    }
+
+    async fn read_gcp_key(&self, name: &CryptoKeyName, asked: &Asked) -> Read {
+        let facts = self.client.keys().gcp().facts_for_plan(name).await;
+        let text = name.to_string();
+        let mut unread = Vec::new();
+        let mut seen = SeenKey {
+            location: Some(name.location().to_owned()),
+            owner: Some(name.project().to_owned()),
+            ..unknown(Cloud::Gcp)
+        };
+        if matches!(&facts.key, Fact::Unreadable(why) if why.is_missing) {
+            seen.state = Some(missing());
+            return (seen, unread);
+        }
+        let key = known(facts.key.clone(), &text, Part::State, &mut unread);
+        let versions = known(facts.versions.clone(), &text, Part::State, &mut unread);
+        if let (Some(key), Some(versions)) = (&key, &versions) {
+            let (state, _) = state_of(key, versions);
+            seen.state = Some(state);
+            let of = |one: &crate::preflight::gcp::CryptoKeyVersion| {
+                let version = Some(one.number.as_str());
+                loss(one.destroy_time.as_ref(), LossKind::Deleted, version)
+                    .filter(|_| one.state.as_str() == "DESTROY_SCHEDULED")
+            };
+            seen.losses.extend(versions.iter().filter_map(of));
+        }
+        seen.rotates = key.as_ref().map(|key| key.rotation_period.is_some());
+        let mut expected: BTreeSet<String> = BTreeSet::new();
+        for case in &asked.cases {
+            if let Case::Gcp(case) = case {
+                let needers = case.question.usage.needers();
+                expected.extend(needers.iter().map(|one| one.account.member()));
+                let own = case.question.workspace_accounts.iter();
+                expected.extend(own.map(|account| account.member()));
+            }
+        }
+        let mut others = Some(Vec::new());
+        for level in facts.policies {
+            match known(level.bindings, &text, Part::Policy, &mut unread) {
+                None => others = None,
+                Some(bindings) => {
+                    for binding in &bindings {
+                        let rights = rights_of(&binding.role)
+                            .or_else(|| facts.roles.get(&binding.role).copied());
+                        let words = match rights {
+                            Some(rights) if !rights.encrypt && !rights.decrypt => continue,
+                            Some(rights) => {
+                                [(rights.encrypt, "encrypt"), (rights.decrypt, "decrypt")]
+                                    .into_iter()
+                                    .filter(|(has, _)| *has)
+                                    .map(|(_, word)| word.to_owned())
+                                    .collect()
+                            }
+                            // What a role lets do that could not be read is not known to be nothing.
+                            None => vec![format!("what {} allows", binding.role)],
+                        };
+                        let whose = (name.project(), &expected);
+                        if let Some(all) = &mut others {
+                            all.extend(of_binding(binding, &level.of, words, whose));
+                        }
+                    }
+                }
+            }
+        }
+        for level in &facts.denied {
+            unread.extend(level.unread.iter().map(|why| Unread {
+                subject: of_key(&text),
+                part: Part::Deny,
+                why: why.reason.clone(),
+                permission: why.permission.map(str::to_owned),
+            }));
+        }
+        seen.others = others;
+        (seen, unread)
+    }
+
+    async fn read_azure_key(&self, key: &VaultKeyId, asked: &Asked) -> Read {
+        let azure = self.client.keys().azure();
+        let text = key.to_string();
+        let mut unread = Vec::new();
+        let mut seen = unknown(Cloud::Azure);
+        // Each version that a workspace has; the newest where none is named.
+        let mut versions: BTreeSet<VaultKeyId> = BTreeSet::new();
+        let (mut workspace, mut needers) = (None, BTreeSet::new());
+        for case in &asked.cases {
+            if let Case::Azure(case) = case {
+                versions.insert(case.key.clone());
+                workspace = workspace.or_else(|| case.question.workspace.clone());
+                let own = case.question.needers.iter();
+                needers.extend(own.map(|one| one.principal.to_string()));
+            }
+        }
+        if versions.is_empty() {
+            versions.insert(key.clone());
+        }
+        for version in versions {
+            let facts = azure
+                .facts(&version, None, workspace.as_ref(), &[], Stage::Plan)
+                .await;
+            let number = version.version();
+            let is_missing = matches!(&facts.key, Fact::Unreadable(why) if why.is_missing);
+            let state = match known_state(&facts) {
+                None if is_missing => Some(missing()),
+                state => state,
+            };
+            if let Absence::Deleted {
+                purged: Some(purged),
+            } = &facts.absence
+            {
+                seen.losses.push(Loss {
+                    at: *purged,
+                    how: LossKind::Deleted,
+                    version: None,
+                });
+            }
+            match facts.key {
+                Fact::Known(found) => seen.losses.extend(found.expires.map(|at| Loss {
+                    at,
+                    how: LossKind::Expires,
+                    version: number.map(str::to_owned),
+                })),
+                fact if state.is_none() => drop(known(fact, &text, Part::State, &mut unread)),
+                Fact::Unreadable(_) => {}
+            }
+            // A version that cannot be used is the state of the key for who has it.
+            seen.state = match (seen.state.take(), state) {
+                (Some(known), _) if known != KeyState::Enabled => Some(known),
+                (_, state) => state,
+            };
+            seen.owner = facts
+                .vault_id
+                .as_ref()
+                .map(|id| id.id().subscription().to_owned());
+            match facts.vault {
+                Fact::Known(vault) => {
+                    seen.location = Some(vault.location);
+                    seen.others = policies(vault.access, &needers);
+                }
+                fact => drop(known(fact, &text, Part::Vault, &mut unread)),
+            }
+        }
+        seen.vault = Some(SeenVault {
+            name: key.vault().to_owned(),
+            logs: None,
+        });
+        (seen, unread)
+    }
+}
+
+/// Who has an access policy of a vault; none where roles decide, which are not read for everybody.
+fn policies(access: AccessModel, needers: &BTreeSet<String>) -> Option<Vec<SeenOther>> {
+    let AccessModel::AccessPolicies(all) = access else {
+        return None;
+    };
+    let uses = |right: &String| {
+        let right = right.to_ascii_lowercase();
+        matches!(
+            right.as_str(),
+            "all" | "decrypt" | "encrypt" | "unwrapkey" | "wrapkey"
+        )
+    };
+    let others = all.into_iter().filter_map(|policy| {
+        let rights: Vec<String> = policy.keys.into_iter().filter(uses).collect();
+        let is_other = !rights.is_empty() && !needers.contains(&policy.principal);
+        is_other.then_some(SeenOther {
+            user: OtherUser {
+                principal: policy.principal,
+                rights,
+                by: "access policy of the vault".to_owned(),
+            },
+            reach: Reach::People,
+        })
+    });
+    Some(others.collect())
+}
+
+/// The last use that could not be read: a refusal is one, and what Google Cloud or Azure never record is none.
+fn last_use_unread(key: &Key, last: &LastUse) -> Option<Unread> {
+    let why = last.why.as_deref().unwrap_or_default();
+    if last.standing != Standing::NotKnown {
+        return None;
+    }
+    let subject = match key {
+        // Azure has only the logs of the vault, of which the vault speaks.
+        Key::Azure(_) => return None,
+        // An API that is not enabled is said once a project.
+        Key::Gcp(name) if why.contains("gcloud services enable") => {
+            AuditSubject::of(SubjectKind::Project, name.project())
+        }
+        // What the inventory does not list proves nothing, and was read.
+        Key::Gcp(_) if why.starts_with("Cloud KMS Inventory lists no resource") => return None,
+        _ => of_key(&key.to_string()),
+    };
+    Some(Unread {
+        subject,
+        part: Part::LastUse,
+        why: why.to_owned(),
+        permission: last.permission.map(str::to_owned),
+    })
+}

@@ -1,0 +1,199 @@
+//! What an audit reads: the account or the subscriptions, each key once, and what is around them. It judges nothing: `crate::audit` does,
+//! with what the proof says.
+//!
+//! Only reads go out. What is refused is kept with the permission that is missing, and the rest is read all the same.
+
+mod account;
+mod azure;
+mod keys;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::audit::{AuditFacts, AuditSubject, Part, SeenKey, SubjectKind, Unread, whole_account};
+use crate::databricks::Error;
+use crate::network::sent;
+use crate::preflight::{Fact, Unreadable};
+use crate::provider::client::Client;
+use crate::provider::switch::{Connection, Say};
+use crate::vocabulary::{Cloud, Key};
+use tfplugin::diagnostics::Diagnostics;
+use tfplugin::provider::Run;
+
+/// How many keys are read side by side.
+const SIDE_BY_SIDE: usize = 16;
+
+/// What an audit is asked for.
+#[derive(Clone, Debug)]
+pub struct AuditOrder {
+    /// Whose cloud; by the configured host where it is not said.
+    pub cloud: Option<Cloud>,
+    /// Whether keys are asked for their last use.
+    pub last_use: bool,
+}
+
+/// Why nothing can be audited.
+#[derive(Clone, Debug)]
+pub enum NoAudit {
+    /// Neither the order nor the configured host says which cloud.
+    UnknownCloud,
+    /// It is not known where or as whom to ask.
+    Failed(Diagnostics),
+}
+
+impl From<Diagnostics> for NoAudit {
+    fn from(why: Diagnostics) -> Self {
+        Self::Failed(why)
+    }
+}
+
+/// Who reads for an audit.
+pub struct Auditor {
+    client: Client,
+    configured: Result<(), Diagnostics>,
+}
+
+/// What is put together while it is read.
+struct Gathered {
+    facts: AuditFacts,
+}
+
+impl Gathered {
+    fn unread(&mut self, subject: AuditSubject, part: Part, why: &Unreadable) {
+        self.facts.unread.push(Unread {
+            subject,
+            part,
+            why: why.reason.clone(),
+            permission: why.permission.map(str::to_owned),
+        });
+    }
+
+    /// A list of the account that was refused.
+    fn account_unread(&mut self, part: Part, error: &Error) {
+        let subject = whole_account(self.facts.account_id.as_deref(), self.facts.cloud.as_str());
+        // Source: account API reference: its lists are for account admins.
+        let is_refused = error
+            .api()
+            .is_some_and(|refusal| matches!(refusal.status, 401 | 403));
+        self.facts.unread.push(Unread {
+            subject,
+            part,
+            why: error.to_string(),
+            permission: is_refused.then(|| "account admin".to_owned()),
+        });
+    }
+
+    fn key(&mut self, name: String, (seen, unread): (SeenKey, Vec<Unread>)) {
+        self.facts.unread.extend(unread);
+        self.facts.keys.insert(name, seen);
+    }
+}
+
+/// The subject of a key.
+fn of_key(name: &str) -> AuditSubject {
+    AuditSubject::of(SubjectKind::Key, name)
+}
+
+/// A fact as the audit has it; what could not be read is noted.
+fn known<T>(fact: Fact<T>, name: &str, part: Part, unread: &mut Vec<Unread>) -> Option<T> {
+    match fact {
+        Fact::Known(value) => Some(value),
+        Fact::Unreadable(why) => {
+            unread.push(Unread {
+                subject: of_key(name),
+                part,
+                why: why.reason,
+                permission: why.permission.map(str::to_owned),
+            });
+            None
+        }
+    }
+}
+
+impl Auditor {
+    /// Nothing is called yet.
+    pub fn new(connection: &Connection) -> Self {
+        let run = Run::new("", tfplugin::CancellationToken::new());
+        let config = connection.config();
+        let client = Client::new(&config, run);
+        client.keys().without_configuration();
+        Self {
+            client,
+            configured: config.check_files(),
+        }
+    }
+
+    /// As whom the services were asked, as far as they or the configuration say it.
+    async fn identity(&self, facts: &AuditFacts) -> String {
+        let mut parts = Vec::new();
+        if let Some(databricks) = self.client.databricks().identity() {
+            parts.push(databricks);
+        }
+        let first = facts.keys.keys().find_map(|name| name.parse::<Key>().ok());
+        match (&facts.cloud, first) {
+            (Cloud::Aws, Some(Key::Aws(arn))) => {
+                if let Ok(caller) = self.client.keys().aws().cloud().caller(arn.region()).await {
+                    parts.push(caller.to_string());
+                }
+            }
+            (Cloud::Azure, _) => {
+                let own = &self.client.keys().azure().cloud().settings().client;
+                parts.extend(own.iter().map(|client| format!("application {client}")));
+            }
+            _ => {}
+        }
+        match parts.is_empty() {
+            true => "an identity that no service names".to_owned(),
+            false => parts.join(", "),
+        }
+    }
+
+    /// Reads everything.
+    ///
+    /// # Errors
+    /// When it is not known what to read, or as whom. What is refused is no error: it is among the facts.
+    pub async fn read(
+        self: &Arc<Self>,
+        order: AuditOrder,
+        say: Say<'_>,
+    ) -> Result<AuditFacts, NoAudit> {
+        self.configured.clone()?;
+        let by_host = || self.client.databricks().cloud_of_host();
+        let cloud = order
+            .cloud
+            .clone()
+            .or_else(by_host)
+            .ok_or(NoAudit::UnknownCloud)?;
+        let mut gathered = Gathered {
+            facts: AuditFacts {
+                time: doors::clock::now(),
+                account_id: self.client.account_id().ok().map(|id| id.to_string()),
+                identity: String::new(),
+                requests: BTreeMap::new(),
+                workspaces: None,
+                configurations: None,
+                keys: BTreeMap::new(),
+                catalogs: Vec::new(),
+                has_all_catalogs: false,
+                locations: Vec::new(),
+                unregistered: Vec::new(),
+                hidden: Vec::new(),
+                without_workspace: Vec::new(),
+                unread: Vec::new(),
+                notes: Vec::new(),
+                cloud: cloud.clone(),
+            },
+        };
+        match cloud {
+            Cloud::Azure => self.read_azure(&order, &mut gathered, say).await?,
+            _ => self.read_account(&order, &mut gathered, say).await?,
+        }
+        gathered.facts.identity = self.identity(&gathered.facts).await;
+        gathered.facts.requests = sent();
+        if !order.last_use {
+            let note = "The policy file turns the last use of keys off (`last_use = false`).";
+            gathered.facts.notes.push(note.to_owned());
+        }
+        Ok(gathered.facts)
+    }
+}
