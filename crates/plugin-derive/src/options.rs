@@ -66,22 +66,24 @@ pub(crate) struct Attr {
     pub(crate) format: Option<(Type, LitStr)>,
     pub(crate) same_meaning: Option<Expr>,
     pub(crate) same_elements: Option<Expr>,
+    pub(crate) replaces_if: Option<Expr>,
     pub(crate) better_write_only: Option<LitStr>,
     pub(crate) deprecated: Option<LitStr>,
     pub(crate) times: Option<(LitInt, LitInt)>,
 }
 
 /// The words that are methods of `Attribute` without an argument.
-const FLAGS: [&str; 6] = [
+const FLAGS: [&str; 7] = [
     "no_null_elements",
     "quiet",
     "replaces",
     "sensitive",
     "stable",
+    "stable_when_set",
     "write_only",
 ];
 
-const KNOWN: &str = "an attribute has `required`, `optional`, `computed`, `optional_computed`, `replaces`, `stable`, `sensitive`, `write_only`, \
+const KNOWN: &str = "an attribute has `required`, `optional`, `computed`, `optional_computed`, `replaces`, `replaces_if = …`, `stable`, `stable_when_set`, `sensitive`, `write_only`, \
                      `quiet`, `no_null_elements`, `default = …`, `check = …`, `format(…, \"…\")`, `same_meaning = …`, `same_elements = …`, \
                      `better_write_only = \"…\"`, `deprecated = \"…\"`, `name = \"…\"`, `text`, `set`, `block`, `times(…, …)`, `ty = …` and `skip`";
 
@@ -122,6 +124,7 @@ impl Attr {
             }
             "same_meaning" => self.same_meaning = Some(meta.value()?.parse()?),
             "same_elements" => self.same_elements = Some(meta.value()?.parse()?),
+            "replaces_if" => self.replaces_if = Some(meta.value()?.parse()?),
             "better_write_only" => self.better_write_only = Some(meta.value()?.parse()?),
             "deprecated" => self.deprecated = Some(meta.value()?.parse()?),
             "times" => {
@@ -158,9 +161,12 @@ impl Attr {
         );
         let wrong = if self.has("write_only") && is_computed {
             "what is write-only is in no state, so the provider cannot give it"
-        } else if self.has("write_only") && self.has("replaces") {
+        } else if self.has("write_only") && (self.has("replaces") || self.replaces_if.is_some()) {
             "what is write-only has no earlier value to compare with, so it cannot replace"
-        } else if self.has("stable") && !is_computed && self.default.is_none() {
+        } else if (self.has("stable") || self.has("stable_when_set"))
+            && !is_computed
+            && self.default.is_none()
+        {
             "only what is `computed` or `optional_computed` can be stable"
         } else if self.default.is_some()
             && !matches!(

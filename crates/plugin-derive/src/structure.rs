@@ -94,6 +94,11 @@ impl<'a> Part<'a> {
         }
         chain.extend(attr.checks.iter().map(|check| quote!(check(#check))));
         chain.extend(
+            attr.replaces_if
+                .iter()
+                .map(|rule| quote!(replaces_if(#rule))),
+        );
+        chain.extend(
             attr.same_meaning
                 .iter()
                 .map(|same| quote!(same_meaning(#same))),

@@ -64,6 +64,7 @@
 //! | `default = …` | the value when the user gives none: a text, or what the field holds |
 //! | `check = …` | an offline check, as often as you like: [`validators`], or a function |
 //! | `format(TYPE, "…")` | the text has to parse as a `TYPE`; the text is the summary of the error |
+//! | `stable_when_set`, `replaces_if = …` | the same for a value that is not null, and for some changes |
 //! | `same_meaning = …`, `same_elements = …` | which spellings mean the same |
 //! | `better_write_only = "…"`, `deprecated = "…"` | what is to be used instead, and why |
 //! | `block`, `times(least, most)` | it is written as a block |

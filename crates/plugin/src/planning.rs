@@ -73,8 +73,11 @@ fn collect_replacements(
     for attribute in attributes {
         let (before, after) = (prior.get(&attribute.name), planned.get(&attribute.name));
         let path = path.attribute(&attribute.name);
+        let is_another = |rule: fn(&Value, &Value) -> bool| rule(before, after);
         if attribute.replaces && before != after {
-            paths.push(path);
+            if attribute.replaces_if.is_none_or(is_another) {
+                paths.push(path);
+            }
             continue;
         }
         let Kind::Nested(nesting, inner) = &attribute.kind else {
@@ -341,7 +344,8 @@ fn forget_computed(attributes: &[Attribute], config: &Value, planned: Value) -> 
             return (name, value);
         };
         let given = config.get(&name);
-        let is_own = attribute.is_computed() && attribute.default.is_none() && !attribute.stable;
+        let stays = attribute.stable && !(attribute.stable_when_set && value.is_null());
+        let is_own = attribute.is_computed() && attribute.default.is_none() && !stays;
         let value = match (&attribute.kind, value) {
             _ if given.is_null() && is_own => Value::unknown(),
             // What nobody wrote stays as a whole: a default, or what is stable.
@@ -561,6 +565,42 @@ mod tests {
             (&made, &default)
         );
         assert!(planned.get("found").is_unknown());
+    }
+
+    /// Each row: the prior values, and what a change elsewhere makes of them.
+    #[test]
+    fn a_null_that_is_stable_may_be_filled() {
+        let schema = Described::from(Schema::new(
+            "",
+            vec![
+                Attribute::string("name"),
+                Attribute::string("always").computed().stable(),
+                Attribute::string("set").computed().stable_when_set(),
+            ],
+        ));
+        for prior in [Value::Null, Value::from("1")] {
+            let state = Value::map([
+                ("name", "a".into()),
+                ("always", prior.clone()),
+                ("set", prior.clone()),
+            ]);
+            let planned = propose(&schema, &Value::map([("name", "b".into())]), Some(&state));
+            assert_eq!(planned.get("always"), &prior);
+            assert_eq!(planned.get("set").is_unknown(), prior.is_null());
+        }
+    }
+
+    /// Each row: the sizes before and after, and whether that is another object.
+    #[test]
+    fn a_rule_says_which_changes_replace() {
+        let size = Attribute::number("size")
+            .replaces_if(|before, after| after.as_number() < before.as_number());
+        let schema = Schema::new("", vec![size]);
+        let of = |size: i64| Value::map([("size", size.into())]);
+        for (before, after, is_another) in [(1, 2, false), (2, 1, true), (1, 1, false)] {
+            let paths = replacements(&schema, &of(before), &of(after));
+            assert_eq!(!paths.is_empty(), is_another, "{before} {after}");
+        }
     }
 
     /// Texts that differ in case mean the same.

@@ -25,7 +25,7 @@ struct Everything {
     /// on two lines.
     #[attr(required, replaces, check = validators::length(1, 3))]
     text: Attr<String>,
-    #[attr(computed, stable, sensitive)]
+    #[attr(computed, stable_when_set, sensitive, replaces_if = same)]
     number: Attr<f64>,
     #[attr(default = 7, quiet)]
     port: Attr<u16>,
@@ -118,6 +118,7 @@ fn a_struct_is_the_schema() {
     assert!(text.presence == Presence::Required && text.replaces && text.checks.len() == 1);
     let number = attribute("number");
     assert!(number.presence == Presence::Computed && number.stable && number.sensitive);
+    assert!(number.stable_when_set && number.replaces_if.is_some());
     let port = attribute("port");
     assert!(port.presence == Presence::OptionalComputed && port.quiet);
     assert_eq!(

@@ -112,6 +112,10 @@ pub struct Attribute {
     pub quiet: bool,
     /// Whether a computed value stays what it was as long as the object lives.
     pub stable: bool,
+    /// Whether that holds for a value alone, and not for null.
+    pub stable_when_set: bool,
+    /// Which of those changes mean another object; all of them where there is none.
+    pub replaces_if: Option<SameMeaning>,
     /// The value when the user gives none.
     pub default: Option<Value>,
     /// When two spellings mean the same, the one in the state stays.
@@ -141,6 +145,8 @@ impl Attribute {
             replaces: false,
             quiet: false,
             stable: false,
+            stable_when_set: false,
+            replaces_if: None,
             default: None,
             same_meaning: None,
             same_elements: None,
@@ -332,6 +338,16 @@ impl Attribute {
         self
     }
 
+    /// The same for a value, and not for null: what the state of an older version or an import leaves out is planned as unknown by the next change,
+    /// so that the provider can give it.
+    #[doc(alias = "UseNonNullStateForUnknown")]
+    #[must_use]
+    pub fn stable_when_set(mut self) -> Self {
+        self.stable = true;
+        self.stable_when_set = true;
+        self
+    }
+
     /// It only tells the provider how to work: another value is written to the state, and nothing is called for it.
     #[must_use]
     pub fn quiet(mut self) -> Self {
@@ -345,6 +361,25 @@ impl Attribute {
     #[must_use]
     pub fn replaces(mut self) -> Self {
         self.replaces = true;
+        self
+    }
+
+    /// Another value means another object if the rule says so of the former and the new one, which can be null or unknown. In an element of a
+    /// set, where nobody knows which one was which, every other value does.
+    ///
+    /// ```
+    /// use tfplugin::prelude::*;
+    ///
+    /// // A disk grows in place, and does not shrink.
+    /// let size = Attribute::number("size")
+    ///     .replaces_if(|before, after| after.as_number() < before.as_number());
+    /// # assert!(size.replaces);
+    /// ```
+    #[doc(alias = "RequiresReplaceIf")]
+    #[must_use]
+    pub fn replaces_if(mut self, rule: fn(&Value, &Value) -> bool) -> Self {
+        self.replaces = true;
+        self.replaces_if = Some(rule);
         self
     }
 
