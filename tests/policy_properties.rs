@@ -184,7 +184,8 @@ fn usage() -> Usage {
     Usage {
         deployment: Deployment::Commercial,
         accounts: vec![ACCOUNT.parse().expect("an account")],
-        use_cases: UseCase::ALL.to_vec(),
+        use_cases: UseCase::ALL.map(Into::into).to_vec(),
+        table_roles: Vec::new(),
         grants: true,
         cross_account_role: Some(
             "arn:aws:iam::123456789012:role/path/dbx"

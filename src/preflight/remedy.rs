@@ -3,7 +3,7 @@
 
 use super::Id;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
-use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase};
+use crate::vocabulary::{Cloud, KeyConfigurationId, KeyUse, UseCase};
 
 /// What the tool at hand has for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub enum Hint {
     /// Add a statement to the policy. `planned`: the same configuration is about to put one that lacks it.
     AddStatement {
         /// What the statement is for.
-        use_case: UseCase,
+        use_case: KeyUse,
         /// Whether the same configuration puts the policy.
         planned: bool,
     },

@@ -64,6 +64,7 @@ pub const KINDS: &[ResourceKind] = &[
                     "cross_account_role_arn",
                     "cluster_volumes",
                     "include_grants",
+                    "storage_credential_role_arns",
                 ],
             ),
             (

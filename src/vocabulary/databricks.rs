@@ -237,6 +237,64 @@ impl UseCase {
     }
 }
 
+/// For what somebody may use a key: for a use case of workspaces, or for tables of Unity Catalog, whose buckets have the key and no workspace does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum KeyUse {
+    /// What a workspace attaches a key for.
+    Workspace(UseCase),
+    /// Tables of Unity Catalog in storage of the customer's that has the key by default.
+    UnityCatalog,
+}
+
+impl KeyUse {
+    /// Its name, as `use_cases` has it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Workspace(case) => case.name(),
+            Self::UnityCatalog => "UNITY_CATALOG",
+        }
+    }
+
+    /// The use case of workspaces, if it is one.
+    pub fn of_workspace(self) -> Option<UseCase> {
+        match self {
+            Self::Workspace(case) => Some(case),
+            Self::UnityCatalog => None,
+        }
+    }
+}
+
+impl From<UseCase> for KeyUse {
+    fn from(case: UseCase) -> Self {
+        Self::Workspace(case)
+    }
+}
+
+impl FromStr for KeyUse {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text == Self::UnityCatalog.name() {
+            return Ok(Self::UnityCatalog);
+        }
+        let hint = match text.to_ascii_uppercase().as_str() {
+            "TABLES" | "CATALOG" | "UC" | "UNITY_CATALOG" => "; write `UNITY_CATALOG`",
+            _ => return text.parse().map(Self::Workspace),
+        };
+        Err(IdError {
+            text: text.to_owned(),
+            expected: "a use case",
+            hint: hint.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for KeyUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl FromStr for UseCase {
     type Err = IdError;
 
@@ -279,7 +337,7 @@ impl fmt::Display for UseCase {
     }
 }
 
-textual!(AccountId, KeyConfigurationId, UseCase);
+textual!(AccountId, KeyConfigurationId, KeyUse, UseCase);
 
 impl serde::Serialize for WorkspaceId {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -18,7 +18,9 @@ pub use cloud::{
     Cloud, ComputeMode, KeyState, StorageMode, Tier, WorkspaceStatus, WorkspaceStorage,
 };
 pub use configuration::{KeyReference, WorkspaceName};
-pub use databricks::{AccountId, AttachedKey, IdError, KeyConfigurationId, UseCase, WorkspaceId};
+pub use databricks::{
+    AccountId, AttachedKey, IdError, KeyConfigurationId, KeyUse, UseCase, WorkspaceId,
+};
 pub use deployment::{Deployment, PartitionError};
 pub use files::why_unread;
 pub use hosts::is_loopback;

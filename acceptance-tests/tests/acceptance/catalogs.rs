@@ -333,3 +333,69 @@ fn catalogs_are_found_on_each_cloud() {
         json!([format!("catalog/{AZURE_METASTORE}/sealed")])
     );
 }
+
+/// A bucket of tables has a key that the role of its storage credential cannot use: the plan finds it with the statement, and that statement is what
+/// makes it good. Databricks' own account gets nothing by it.
+#[test]
+fn the_role_of_a_storage_credential_is_proven_and_let_in() {
+    let role = format!(
+        "arn:aws:iam::{}:role/acme-tables",
+        dbxcmk_sandbox::AWS_ACCOUNT
+    );
+    let stage = Stage::new(Over::Sandbox);
+    let arn = stage.kms.create_key(&json!({}));
+    let named = format!(
+        "  use_cases = [\"UNITY_CATALOG\"]\n  aws = {{\n    key_arn = \"{arn}\"\n    storage_credential_role_arns = [\"{role}\"]\n  }}\n"
+    );
+    let readiness = format!("\ndata \"dbxcmk_key_readiness\" \"x\" {{\n{named}}}\n");
+    stage.configure(&readiness);
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+    assert_eq!(state["ready"], false, "{state}");
+    let finding = &state["findings"][0];
+    assert_eq!(finding["id"], "role-iam-missing-action", "{state}");
+    let text = finding.to_string();
+    for words in [
+        "fail with AccessDenied",
+        "Allow Unity Catalog to use KMS key for tables",
+        &role,
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let policy = format!("\nresource \"dbxcmk_key_policy\" \"x\" {{\n{named}}}\n");
+    stage.configure(&format!("{policy}{readiness}"));
+    stage.workdir.apply();
+    let state = stage.workdir.state("data.dbxcmk_key_readiness.x");
+    assert_eq!(state["ready"], true, "{state}");
+    assert!(
+        state["not_examined"]
+            .to_string()
+            .contains("Session policies")
+    );
+    let live = stage.kms.policy(&arn);
+    assert!(
+        live.contains(&role) && !live.contains("414351767826"),
+        "{live}"
+    );
+    stage.workdir.empty_plan();
+
+    // Each row: what is written, and what is wrong with it.
+    for (from, to, error) in [
+        (
+            "\"UNITY_CATALOG\"",
+            "\"STORAGE\"",
+            "Roles of storage credentials belong to the use case UNITY_CATALOG",
+        ),
+        (
+            "storage_credential_role_arns",
+            "# storage_credential_role_arns",
+            "UNITY_CATALOG needs the roles of storage credentials",
+        ),
+    ] {
+        stage.configure(&policy.replace(from, to));
+        stage.workdir.validated().error(error);
+    }
+    stage.configure("");
+    stage.workdir.apply();
+    assert!(!stage.kms.policy(&arn).contains(&role));
+}

@@ -51,6 +51,20 @@ impl Role {
         }
     }
 
+    /// The role of the storage credential of the tables: its IAM policies say nothing about keys. Source: Databricks documentation, "Create a
+    /// storage credential for connecting to AWS S3".
+    pub fn tables() -> Self {
+        let mut role = Self::named(&format!(
+            "arn:aws:iam::{}:role/acme-tables",
+            crate::AWS_ACCOUNT
+        ));
+        role.inline.insert(
+            "tables".to_owned(),
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["s3:GetObject","s3:PutObject","s3:DeleteObject","s3:ListBucket","s3:GetBucketLocation"],"Resource":["arn:aws:s3:::acme-tables","arn:aws:s3:::acme-tables/*"]}]}"#.to_owned(),
+        );
+        role
+    }
+
     /// A role that may do nothing, and that nobody may take on.
     pub fn named(arn: &str) -> Self {
         Self {

@@ -251,6 +251,7 @@ impl World {
             }),
         );
         now.roles.push(Role::cross_account());
+        now.roles.push(Role::tables());
         Self {
             before: now.clone(),
             now,

@@ -7,8 +7,8 @@ use crate::preflight::aws::{
 };
 use crate::preflight::{Fact, Finding, Stage};
 use crate::requirements::aws::Usage;
-use crate::vocabulary::Deployment;
 use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
+use crate::vocabulary::{Deployment, KeyUse};
 use kms_policy::{Document, Effect, Pattern, Principal, Statement};
 
 /// What is asked of a key policy.
@@ -17,6 +17,9 @@ pub struct AwsArguments {
     /// ARN of the role with which Databricks launches clusters, to check cluster volumes as well.
     #[arg(long)]
     cross_account_role: Option<RoleArn>,
+    /// ARN of the role of a storage credential, with the use case UNITY_CATALOG. Can be repeated.
+    #[arg(long = "storage-credential-role")]
+    storage_credential_roles: Vec<RoleArn>,
     /// ARN of the key. Default: the key that the policy names, otherwise a key of the account that administers it.
     #[arg(long)]
     key_arn: Option<KeyArn>,
@@ -26,6 +29,22 @@ pub struct AwsArguments {
     /// Also require the storage grants of older documentation.
     #[arg(long)]
     grants: bool,
+}
+
+impl AwsArguments {
+    /// Whether the use case for tables and its roles stand together.
+    pub(super) fn check(&self, use_cases: &[KeyUse]) -> Result<(), String> {
+        let is_for_tables = use_cases.contains(&KeyUse::UnityCatalog);
+        match (is_for_tables, self.storage_credential_roles.is_empty()) {
+            (true, true) => Err(
+                "UNITY_CATALOG needs the roles of storage credentials; name each with --storage-credential-role".to_owned(),
+            ),
+            (false, false) => {
+                Err("--storage-credential-role belongs to --use-case UNITY_CATALOG".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 /// `called`: what texts call the policy.
@@ -49,6 +68,7 @@ pub(super) fn examine(
         grants: None,
         rotates: None,
         role: RoleKnowledge::NotAsked,
+        table_roles: std::collections::BTreeMap::new(),
         may_change_roles: false,
         simulation: Simulation::NotAsked,
     };
@@ -58,7 +78,8 @@ pub(super) fn examine(
         arguments.use_cases.clone(),
     )
     .with_grants(arguments.aws.grants)
-    .with_cross_account_role(arguments.aws.cross_account_role.clone());
+    .with_cross_account_role(arguments.aws.cross_account_role.clone())
+    .with_table_roles(arguments.aws.storage_credential_roles.clone());
     let question = Question {
         usage,
         cluster_volumes: false,

@@ -13,7 +13,7 @@ use self::aws::{AwsArguments, examine};
 use super::input::read;
 use crate::preflight::aws::NotExamined;
 use crate::preflight::{Finding, Hint, Severity, Silenced};
-use crate::vocabulary::{AccountId, IdError, UseCase};
+use crate::vocabulary::{AccountId, IdError, KeyUse, UseCase};
 use kms_policy::json::{self as places, Kind, Node};
 use kms_policy::{Caller, Context, Document, Identity, Part, Request, Source, authorize, evaluate};
 use tfplugin::printable::{printable, printable_line};
@@ -42,9 +42,9 @@ pub enum PolicyCommand {
 /// `policy check`
 #[derive(Debug, clap::Args)]
 pub struct CheckArguments {
-    /// Use case of the key: MANAGED_SERVICES or STORAGE. Can be repeated.
+    /// Use case of the key: MANAGED_SERVICES, STORAGE or UNITY_CATALOG. Can be repeated.
     #[arg(long = "use-case", required = true, value_parser = of_a_key_policy)]
-    use_cases: Vec<UseCase>,
+    use_cases: Vec<KeyUse>,
     /// ID of the Databricks account. Can be repeated.
     #[arg(long = "account-id", required = true)]
     accounts: Vec<AccountId>,
@@ -62,9 +62,9 @@ pub struct CheckArguments {
 }
 
 /// A use case that a key policy can be for: managed disks have their key in Azure alone.
-fn of_a_key_policy(text: &str) -> Result<UseCase, String> {
+fn of_a_key_policy(text: &str) -> Result<KeyUse, String> {
     match text.parse().map_err(|error: IdError| error.to_string())? {
-        UseCase::ManagedDisks => {
+        KeyUse::Workspace(UseCase::ManagedDisks) => {
             Err("MANAGED_DISKS exists only on Azure; write STORAGE".to_owned())
         }
         case => Ok(case),
@@ -93,6 +93,7 @@ impl Checked {
             let parsed =
                 Document::parse(&text).and_then(|policy| policy.check_limits().map(|()| policy));
             let policy = parsed.map_err(|error| error.to_string())?;
+            arguments.aws.check(&arguments.use_cases)?;
             let called = if name == "-" {
                 "the policy".to_owned()
             } else {

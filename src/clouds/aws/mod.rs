@@ -119,6 +119,7 @@ impl Aws {
             grants: None,
             rotates: None,
             role: RoleKnowledge::NotAsked,
+            table_roles: std::collections::BTreeMap::new(),
             may_change_roles: true,
             simulation: Simulation::NotAsked,
         }

@@ -1,7 +1,10 @@
 //! What is known of a KMS key.
 
+use std::collections::BTreeMap;
+
 use crate::preflight::{Fact, Severity, Stage, Unreadable};
-use crate::vocabulary::aws::KeyArn;
+use crate::requirements::aws::User;
+use crate::vocabulary::aws::{KeyArn, RoleArn};
 use crate::vocabulary::{Deployment, KeyState};
 
 /// A key as KMS describes it.
@@ -86,6 +89,8 @@ pub struct KeyFacts {
     pub rotates: Option<Fact<bool>>,
     /// The role that launches clusters, where the question is about one.
     pub role: RoleKnowledge,
+    /// The roles of storage credentials, where the question is about such.
+    pub table_roles: BTreeMap<RoleArn, RoleKnowledge>,
     /// Whether the same configuration may change roles and their policies, so that what they say now is not what an apply finds.
     pub may_change_roles: bool,
     /// What AWS itself says of that role's use of the key.
@@ -93,6 +98,18 @@ pub struct KeyFacts {
 }
 
 impl KeyFacts {
+    /// What is known of the role of somebody who uses the key.
+    pub fn role_of(&self, user: &User) -> &RoleKnowledge {
+        match user {
+            User::Databricks(_) => &RoleKnowledge::NotAsked,
+            User::CrossAccountRole(_) => &self.role,
+            User::StorageCredential(role) => self
+                .table_roles
+                .get(role)
+                .unwrap_or(&RoleKnowledge::NotAsked),
+        }
+    }
+
     /// How much it weighs what is wrong with the role: what the same plan may repair is a warning until the apply.
     pub(super) fn role_severity(&self, stage: Stage) -> Severity {
         match stage {

@@ -65,7 +65,10 @@ impl Question {
     /// Those of them that a purpose concerns. Another workspace may have another role.
     fn users_for(&self, purpose: Purpose, user: &User) -> Vec<String> {
         let concerns = |one: &&UsedBy| {
-            one.cases.contains(&purpose.use_case())
+            purpose
+                .use_case()
+                .of_workspace()
+                .is_some_and(|case| one.cases.contains(&case))
                 && (one.is_asked || matches!(user, User::Databricks(_)))
         };
         let all = self.used_by.iter().filter(concerns);
@@ -203,7 +206,7 @@ fn judge_policy(policy: &Document, facts: &KeyFacts, question: &Question) -> Vec
     findings.extend(lint::lint(policy, facts, question));
     let presence_only = question.cluster_volumes && question.usage.cross_account_role.is_none();
     if presence_only
-        && question.usage.use_cases.contains(&UseCase::Storage)
+        && question.usage.is_for(UseCase::Storage)
         && !lint::lets_somebody_attach_volumes(policy)
     {
         findings.push(

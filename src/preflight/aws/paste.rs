@@ -22,7 +22,7 @@ pub(super) fn exception(user: &User, question: &Question) -> String {
                 deployment.account()
             )
         }
-        User::CrossAccountRole(role) => {
+        User::CrossAccountRole(role) | User::StorageCredential(role) => {
             format!("\"ArnNotEquals\": {{ \"aws:PrincipalArn\": \"{role}\" }}")
         }
     }

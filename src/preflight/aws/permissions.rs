@@ -8,7 +8,9 @@ use super::near::{almost, somebody_near};
 use super::paste::{exception, pretty};
 use super::role::{RolePolicies, allow_examining, decide, why_not_examined};
 use crate::preflight::aws::{KeyFacts, PolicySource};
-use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Severity, Subject, users_in_words};
+use crate::preflight::{
+    Fact, Finding, Hint, Id, Remedy, Severity, Subject, capitalized, users_in_words,
+};
 use crate::requirements::aws::{ORGANIZATION_KEYS, Purpose, User, request};
 use crate::vocabulary::AccountId;
 use kms_policy::{Decision, Document, Part, StatementMatch, Verdict, evaluate};
@@ -22,11 +24,8 @@ pub(super) fn judge_purpose(
     user: &User,
 ) -> Vec<Finding> {
     let statement = pretty(&question.usage.statement(purpose, user));
-    let roles = match user {
-        User::Databricks(_) => None,
-        // What cannot be read is a finding of its own.
-        User::CrossAccountRole(_) => RolePolicies::of(&facts.role).unwrap_or_default(),
-    };
+    // What cannot be read is a finding of its own.
+    let roles = RolePolicies::of(facts.role_of(user)).unwrap_or_default();
     let case = PurposeCase {
         policy,
         facts,
@@ -109,7 +108,7 @@ impl PurposeCase<'_> {
                 );
                 match decision.verdict {
                     Verdict::Allowed => {
-                        if let User::CrossAccountRole(role) = self.user {
+                        if let Some(role) = self.user.role() {
                             let is_elsewhere = role.account() != self.facts.arn.account();
                             tally.elsewhere |= is_elsewhere;
                             tally.delegated |= decision.delegated && !is_elsewhere;
@@ -193,13 +192,14 @@ impl PurposeCase<'_> {
 
     /// What the role's IAM policies say against it.
     fn iam(&self, tally: &Tally) -> Vec<Finding> {
-        let (User::CrossAccountRole(role), Some(roles)) = (self.user, &self.roles) else {
+        let (Some(role), Some(roles)) = (self.user.role(), &self.roles) else {
             return Vec::new();
         };
         let stage = self.question.stage;
         let severity = self.facts.role_severity(stage);
         let why = &format!(
-            "Clusters of classic compute do not start, because EC2 cannot attach their volumes.{}",
+            "{}.{}",
+            capitalized(self.purpose.without_it()),
             self.facts.role_outlook(stage)
         );
         let used = users_in_words(&self.users());
@@ -290,6 +290,14 @@ impl PurposeCase<'_> {
         self.question.users_for(self.purpose, self.user)
     }
 
+    /// What fails without it, in a few words.
+    fn fails(&self) -> &'static str {
+        match self.user {
+            User::StorageCredential(_) => "reads and writes of tables fail with AccessDenied",
+            _ => "clusters do not start",
+        }
+    }
+
     /// What follows when it is not allowed.
     fn follows(&self) -> &'static str {
         match self.users().is_empty() {
@@ -299,10 +307,7 @@ impl PurposeCase<'_> {
     }
 
     fn who(&self) -> &'static str {
-        match self.user {
-            User::Databricks(_) => "Databricks",
-            User::CrossAccountRole(_) => "the cross-account role",
-        }
+        self.user.in_words()
     }
 
     fn missing(&self, tally: &Tally) -> Option<Finding> {
@@ -477,8 +482,8 @@ impl PurposeCase<'_> {
 
     /// The documented statement, or what lets the provider see that it is not needed.
     fn name_the_role_or_examine_it(&self) -> Remedy {
-        match (&self.facts.role, self.user) {
-            (RoleKnowledge::Unreadable(_), User::CrossAccountRole(role)) => {
+        match (self.facts.role_of(self.user), self.user.role()) {
+            (RoleKnowledge::Unreadable(_), Some(role)) => {
                 self.name_the_role().followed_by(allow_examining(role))
             }
             _ => self.name_the_role(),
@@ -511,7 +516,7 @@ impl PurposeCase<'_> {
             return None;
         }
         // A role that is not there, or that has a policy nobody can read, is a finding of its own.
-        let not_examined = why_not_examined(&self.facts.role)?;
+        let not_examined = why_not_examined(self.facts.role_of(self.user))?;
         let found = format!(
             "the account of {} is allowed, and the role is not named.",
             self.user.principal()
@@ -519,20 +524,19 @@ impl PurposeCase<'_> {
         let finding = Id::PolicyDelegatedOnly
             .warning(Subject::Key)
             .why(format!(
-                "The role's IAM policies decide whether it may use the key. {not_examined} If they do not allow it, clusters do not start."
+                "The role's IAM policies decide whether it may use the key. {not_examined} If they do not allow it, {}.",
+                self.fails()
             ))
             .remedy(self.name_the_role_or_examine_it());
         Some(self.found(finding, &found))
     }
 
     fn elsewhere(&self, tally: &Tally) -> Option<Finding> {
-        let User::CrossAccountRole(role) = self.user else {
-            return None;
-        };
+        let role = self.user.role()?;
         if !tally.elsewhere {
             return None;
         }
-        let not_examined = why_not_examined(&self.facts.role)?;
+        let not_examined = why_not_examined(self.facts.role_of(self.user))?;
         let actions: Vec<String> = self
             .purpose
             .needed_actions()
@@ -552,7 +556,8 @@ impl PurposeCase<'_> {
             .warning(Subject::Key)
             .why(format!(
                 "Across accounts AWS asks both sides: the key policy alone never suffices, the role's own IAM policies must allow the key too. \
-                 {not_examined} If they do not allow it, clusters do not start."
+                 {not_examined} If they do not allow it, {}.",
+                self.fails()
             ))
             .remedy(
                 Remedy::say("Make sure that an IAM policy of the role allows it:").paste(format!(
@@ -574,7 +579,7 @@ fn add<T: PartialEq>(list: &mut Vec<T>, item: T) {
 /// Whether a grant allows a named role what the policy does not. (Which role of Databricks' account will call is not known, so no
 /// grant proves anything for Databricks itself.)
 pub(super) fn is_granted(facts: &KeyFacts, user: &User, action: &str) -> bool {
-    let (User::CrossAccountRole(role), Some(Fact::Known(grants))) = (user, &facts.grants) else {
+    let (Some(role), Some(Fact::Known(grants))) = (user.role(), &facts.grants) else {
         return false;
     };
     let operation = action.trim_start_matches("kms:");

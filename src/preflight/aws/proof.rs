@@ -89,14 +89,21 @@ pub struct NotExamined {
 /// What the proof does not cover. Sources: IAM User Guide, "Policy evaluation logic"; KMS Developer Guide, "Key access".
 pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
     let mut all = Vec::new();
-    if let (Some(role), Some(why)) = (
-        &question.usage.cross_account_role,
-        why_not_examined(&facts.role),
-    ) {
+    for (_, user) in question.usage.purposes() {
+        if let (Some(role), Some(why)) = (user.role(), why_not_examined(facts.role_of(&user))) {
+            all.push(NotExamined {
+                what: format!("IAM policies of {role}"),
+                why,
+                how: allow_examining(role),
+            });
+        }
+    }
+    if !question.usage.table_roles.is_empty() {
         all.push(NotExamined {
-            what: format!("IAM policies of {role}"),
-            why,
-            how: allow_examining(role),
+            what: "Session policies that Unity Catalog vends".to_owned(),
+            why: "Unity Catalog hands out credentials of the role with a session policy for one table, which only the call itself has."
+                .to_owned(),
+            how: "If reads fail although the role may use the key, upgrade the engine that asks for the credentials.".into(),
         });
     }
     if let Some(Fact::Unreadable(reason)) = &facts.grants {
@@ -146,7 +153,7 @@ pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
 /// let it in.
 pub fn grants_matter(facts: &KeyFacts, question: &Question) -> bool {
     let is_open = |one: &Requirement| one.account.is_none() && !one.standing.is_proven();
-    question.usage.cross_account_role.is_some() && proof(facts, question).iter().any(is_open)
+    !question.usage.roles().is_empty() && proof(facts, question).iter().any(is_open)
 }
 
 /// Every action that is needed, and what grants it.
@@ -159,7 +166,7 @@ pub fn proof(facts: &KeyFacts, question: &Question) -> Vec<Requirement> {
     for (purpose, user) in question.usage.purposes() {
         let accounts: Vec<Option<&AccountId>> = match &user {
             User::Databricks(_) => question.usage.accounts.iter().map(Some).collect(),
-            User::CrossAccountRole(_) => vec![None],
+            User::CrossAccountRole(_) | User::StorageCredential(_) => vec![None],
         };
         for account in accounts {
             for (action, reason) in purpose.needed_actions() {
@@ -190,7 +197,7 @@ fn stands(
     action: &str,
     account: Option<&AccountId>,
 ) -> (Standing, Vec<String>, Vec<String>) {
-    if let (User::CrossAccountRole(_), Ok(Some(roles))) = (user, RolePolicies::of(&facts.role)) {
+    if let Ok(Some(roles)) = RolePolicies::of(facts.role_of(user)) {
         return stands_with_iam(&roles, policy, facts, user, action);
     }
     let nobody = AccountId::nobody();
@@ -200,11 +207,9 @@ fn stands(
     );
     let by_grant = is_granted(facts, user, action);
     let standing = match decision.verdict {
-        Verdict::Allowed => match user {
-            User::CrossAccountRole(role) if role.account() != facts.arn.account() => {
-                Standing::Halfway
-            }
-            User::CrossAccountRole(_) if decision.delegated => Standing::Delegated,
+        Verdict::Allowed => match user.role() {
+            Some(role) if role.account() != facts.arn.account() => Standing::Halfway,
+            Some(_) if decision.delegated => Standing::Delegated,
             _ => Standing::Allowed,
         },
         Verdict::DeniedExplicitly => Standing::Denied,

@@ -1,4 +1,4 @@
-//! What the IAM policies of the cross-account role say: the other half of the truth.
+//! What the IAM policies of the cross-account role and of the roles of storage credentials say: the other half of the truth.
 
 use super::facts::{ROLE_ACTIONS, RoleFacts, RoleKnowledge};
 use super::{KeyFacts, Question};
@@ -102,28 +102,53 @@ pub(super) fn why_not_examined(knowledge: &RoleKnowledge) -> Option<String> {
     }
 }
 
-/// What the role itself says, apart from the key: whether it is there, can be read, and lets Databricks use it.
+/// What the roles themselves say, apart from the key: whether each is there, can be read, and lets Databricks use it.
 pub(super) fn role(facts: &KeyFacts, question: &Question) -> Vec<Finding> {
-    let Some(role) = &question.usage.cross_account_role else {
+    let mut users: Vec<User> = question
+        .usage
+        .purposes()
+        .into_iter()
+        .map(|(_, user)| user)
+        .collect();
+    users.dedup();
+    users
+        .iter()
+        .flat_map(|user| one(user, facts, question))
+        .collect()
+}
+
+fn one(user: &User, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
+    let Some(role) = user.role() else {
         return Vec::new();
     };
-    match &facts.role {
+    let (without_it, named_in) = match user {
+        User::StorageCredential(_) => (
+            "Unity Catalog reads and writes the tables with this role, so without it that fails.",
+            "the storage credential (`databricks_storage_credential`)",
+        ),
+        _ => (
+            "Databricks launches the clusters of the workspace with this role, so without it clusters do not start.",
+            "the credentials configuration of the workspace",
+        ),
+    };
+    match facts.role_of(user) {
         RoleKnowledge::Missing => vec![
             Id::RoleNotFound
                 .weighing(facts.role_severity(question.stage), Subject::Key)
                 .found(format!("IAM has no role {role}, and the AWS credentials belong to its account {}.", role.account()))
                 .why(format!(
-                    "KMS refuses a key policy that names a role which does not exist, so a `dbxcmk_key_policy` that names it fails. Databricks \
-                     launches the clusters of the workspace with this role, so without it clusters do not start.{}",
+                    "KMS refuses a key policy that names a role which does not exist, so a `dbxcmk_key_policy` that names it fails. \
+                     {without_it}{}",
                     facts.role_outlook(question.stage)
                 ))
-                .remedy(
-                    "Check the ARN of the role in the credentials configuration of the workspace. If this plan creates the role, make this \
-                     resource depend on it (`depends_on`).",
-                ),
+                .remedy(format!(
+                    "Check the ARN of the role in {named_in}. If this plan creates the role, make this resource depend on it (`depends_on`)."
+                )),
         ],
-        RoleKnowledge::Known(known) => match RolePolicies::of(&facts.role) {
+        RoleKnowledge::Known(known) => match RolePolicies::of(facts.role_of(user)) {
             Err(mistake) => vec![unreadable(&mistake, facts.role_severity(question.stage))],
+            // Whom the role of a storage credential trusts, Databricks validates when the credential is made.
+            Ok(_) if matches!(user, User::StorageCredential(_)) => Vec::new(),
             Ok(_) => trust(role, known, question).into_iter().collect(),
         },
         _ => Vec::new(),
@@ -217,7 +242,7 @@ pub fn iam_allows(
     user: &User,
     actions: &[&'static str],
 ) -> bool {
-    match RolePolicies::of(&facts.role) {
+    match RolePolicies::of(facts.role_of(user)) {
         Ok(Some(roles)) => actions
             .iter()
             .all(|action| decide(&roles, policy, user, action, facts).verdict == Verdict::Allowed),

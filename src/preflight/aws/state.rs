@@ -206,5 +206,5 @@ pub(super) fn future(
 /// Whether it matters that the material of a key is rotated: a managed services key can be exchanged for another one. An apply gives no
 /// advice.
 pub fn rotation_matters(question: &Question) -> bool {
-    question.stage == Stage::Plan && question.usage.use_cases.contains(&UseCase::Storage)
+    question.stage == Stage::Plan && question.usage.is_for(UseCase::Storage)
 }

@@ -1,10 +1,12 @@
 //! What is said about keys, as people read it.
 
+use std::collections::BTreeMap;
+
 use super::*;
 use crate::preflight::Severity;
 use crate::preflight::aws::{KeyDescription, PolicySource};
 use crate::vocabulary::AccountId;
-use crate::vocabulary::{Deployment, KeyState};
+use crate::vocabulary::{Deployment, KeyState, KeyUse};
 
 type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -38,6 +40,7 @@ fn facts(statements: &[String]) -> Result<KeyFacts, Box<dyn std::error::Error>> 
         grants: None,
         rotates: None,
         role: RoleKnowledge::NotAsked,
+        table_roles: BTreeMap::new(),
         may_change_roles: true,
         simulation: Simulation::NotAsked,
     })
@@ -159,7 +162,7 @@ fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
         ));
         let question = Question {
             usage: Usage {
-                use_cases: vec![UseCase::ManagedServices],
+                use_cases: vec![UseCase::ManagedServices.into()],
                 cross_account_role: None,
                 ..question()?.usage
             },
@@ -179,7 +182,7 @@ fn an_undecidable_deny_does_not_hide_a_missing_allow() -> Outcome {
     let half = documented()?.first().cloned().unwrap_or_default();
     let question = Question {
         usage: Usage {
-            use_cases: vec![UseCase::Storage],
+            use_cases: vec![UseCase::Storage.into()],
             cross_account_role: None,
             ..question()?.usage
         },
@@ -803,5 +806,82 @@ fn a_key_in_use_names_the_workspaces_that_are_cut_off() -> Outcome {
             }
         }
     }
+    Ok(())
+}
+
+const TABLES: &str = "arn:aws:iam::123456789012:role/tables";
+
+/// Asked of a key for tables alone, with this role.
+fn for_tables(role: &str) -> Result<Question, Box<dyn std::error::Error>> {
+    let account: AccountId = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?;
+    let usage = Usage::of(Deployment::Commercial, [account], [KeyUse::UnityCatalog]);
+    Ok(Question {
+        usage: usage.with_table_roles([role.parse()?]),
+        ..question()?
+    })
+}
+
+/// Each row: the statements of the key policy, the role and its IAM policies, what is found, and how each action stands.
+#[test]
+fn the_role_of_a_storage_credential_is_judged_by_key_policy_and_iam() -> Outcome {
+    let elsewhere = "arn:aws:iam::999999999999:role/tables";
+    let own = |role: &str| -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let grants = for_tables(role)?.usage.grants();
+        Ok(grants.into_iter().map(|grant| grant.statement).collect())
+    };
+    let denies_tables = r#"{"Version":"2012-10-17","Statement":[{"Sid":"No","Effect":"Deny","Action":"kms:Decrypt","Resource":"*"}]}"#;
+    let no_s3 = r#"{"Sid":"NoS3","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringLike":{"kms:ViaService":"s3.*.amazonaws.com"}}}"#;
+    let off = RoleKnowledge::Off;
+    use crate::preflight::aws::proof::Standing::{
+        self, Allowed, Delegated, Denied, Halfway, Missing,
+    };
+    #[rustfmt::skip]
+    let rows: [(&str, Vec<String>, &str, RoleKnowledge, &[Id], Standing); 9] = [
+        ("a statement", own(TABLES)?, TABLES, off.clone(), &[], Allowed),
+        ("nothing", Vec::new(), elsewhere, off.clone(), &[Id::PolicyMissingAction], Missing),
+        ("the account alone", Vec::new(), TABLES, off.clone(), &[Id::PolicyDelegatedOnly], Delegated),
+        ("the account, and IAM allows", Vec::new(), TABLES, known_role(&[ROLE_ALLOWS]), &[], Allowed),
+        ("the account, and IAM does not", Vec::new(), TABLES, known_role(&[ROLE_OTHER]), &[Id::RoleIamMissingAction], Missing),
+        ("a Deny of IAM", own(TABLES)?, TABLES, known_role(&[ROLE_ALLOWS, denies_tables]), &[Id::RoleIamDenies], Denied),
+        ("a Deny of the key policy", [own(TABLES)?, vec![no_s3.to_owned()]].concat(), TABLES, off.clone(), &[Id::PolicyExplicitDeny], Denied),
+        ("another account", own(elsewhere)?, elsewhere, off, &[Id::PolicyRoleInAnotherAccount], Halfway),
+        ("no such role", own(TABLES)?, TABLES, RoleKnowledge::Missing, &[Id::RoleNotFound], Allowed),
+    ];
+    for (what, statements, role, known, expected, standing) in rows {
+        let question = for_tables(role)?;
+        let facts = KeyFacts {
+            table_roles: [(role.parse()?, known)].into(),
+            ..facts(&statements)?
+        };
+        let found = judge(&facts, &question);
+        let ids: Vec<Id> = found.iter().map(|one| one.id).collect();
+        assert_eq!(ids, expected, "{what}: {found:#?}");
+        let shown = read(&found);
+        assert!(!shown.contains("lusters"), "{what}: {shown}");
+        assert!(
+            found.is_empty() || shown.contains(role),
+            "{what}: the role is named: {shown}"
+        );
+        let proof = proof(&facts, &question);
+        let decrypt = proof.iter().find(|one| one.action == "kms:Decrypt");
+        assert_eq!(decrypt.map(|one| one.standing), Some(standing), "{what}");
+        let open = not_examined(&facts, &question);
+        assert!(open.iter().any(|one| one.what.contains("Session policies")));
+    }
+    Ok(())
+}
+
+/// The use case alone gives the account of Databricks nothing.
+#[test]
+fn tables_need_nothing_of_databricks_own_account() -> Outcome {
+    let grants = for_tables(TABLES)?.usage.grants();
+    let texts: Vec<&str> = grants.iter().map(|one| one.statement.as_str()).collect();
+    assert_eq!(
+        texts,
+        [format!(
+            "{{\"Sid\":\"Allow Unity Catalog to use KMS key for tables\",\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":\"{TABLES}\"}},\
+             \"Action\":[\"kms:Decrypt\",\"kms:Encrypt\",\"kms:GenerateDataKey*\"],\"Resource\":\"*\"}}"
+        )]
+    );
     Ok(())
 }

@@ -5,12 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{account_ids, accounts, incomplete, use_cases};
 use crate::provider::client::Client;
-use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
+use crate::provider::resources::{
+    all_known, check_tables, known_set, names_something, refuse_managed_disks,
+};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
 use crate::requirements::aws::{self as documents, DocumentError};
 use crate::vocabulary::aws::RoleArn;
-use crate::vocabulary::{AccountId, Deployment, UseCase};
+use crate::vocabulary::{AccountId, Deployment, KeyUse};
 use kms_policy::is_account;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -27,7 +29,7 @@ pub struct KeyPolicyDocumentDataSource;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyDocumentModel {
-    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub use_cases: Attr<Vec<Attr<KeyUse>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyPolicyDocumentAws>,
     pub id: Attr<String>,
@@ -44,6 +46,7 @@ pub struct KeyPolicyDocumentAws {
     pub partition: Attr<Deployment>,
     pub cross_account_role_arn: Attr<RoleArn>,
     pub include_grants: Attr<bool>,
+    pub storage_credential_role_arns: Attr<Vec<Attr<RoleArn>>>,
 }
 
 /// A wrong source policy, for the user.
@@ -93,14 +96,19 @@ impl DataSource for KeyPolicyDocumentDataSource {
             ),
             Attribute::bool("include_grants")
                 .describe("Whether to add the statement for grants, which older Databricks documentation shows. Default: `false`."),
+            Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+                "ARNs of the roles of storage credentials, for tables of Unity Catalog in buckets that the key encrypts. With the use case \
+                 `UNITY_CATALOG`.",
+            ),
         ];
         Schema::new(
             "The statements with which Databricks may use a KMS key, and a whole key policy with them, to use where you \
              manage the policy, for example in `aws_kms_key.policy`. This data source makes no API calls and needs no \
              credentials.",
             vec![
-                use_cases()
-                    .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both."),
+                use_cases().describe(
+                    "What the key is used for: `MANAGED_SERVICES`, `STORAGE`, `UNITY_CATALOG`.",
+                ),
                 account_ids(),
                 Attribute::object("aws", aws)
                     .required()
@@ -126,6 +134,11 @@ impl DataSource for KeyPolicyDocumentDataSource {
         let Some(aws) = config.aws.known() else {
             return Diagnostics::new();
         };
+        let cases = all_known(&config.use_cases);
+        let roles = names_something(&aws.storage_credential_role_arns);
+        if let Some(found) = check_tables(cases.as_deref(), roles) {
+            return found.into();
+        }
         if aws.account_id.is_null() && aws.source_policy.is_null() {
             return Diagnostic::error(
                 "The key policy would lock everyone out of the key",
@@ -150,6 +163,13 @@ impl DataSource for KeyPolicyDocumentDataSource {
         if let Some(refused) = refuse_managed_disks(&cases) {
             return Err(refused.into());
         }
+        let roles = match &aws.storage_credential_role_arns {
+            Attr::Null => Vec::new(),
+            roles => all_known(roles).ok_or_else(incomplete)?,
+        };
+        if let Some(found) = check_tables(Some(&cases), Some(!roles.is_empty())) {
+            return Err(found.into());
+        }
         let accounts = accounts(client, &model.databricks_account_ids)?;
         let usage = Usage::of(
             (aws.partition.known().copied())
@@ -158,7 +178,8 @@ impl DataSource for KeyPolicyDocumentDataSource {
             cases,
         )
         .with_grants(aws.include_grants.known() == Some(&true))
-        .with_cross_account_role(aws.cross_account_role_arn.known().cloned());
+        .with_cross_account_role(aws.cross_account_role_arn.known().cloned())
+        .with_table_roles(roles);
         let grants = usage.grants();
         let source = match (&aws.source_policy, &aws.account_id) {
             (Attr::Known(source), _) => source.clone(),

@@ -9,7 +9,7 @@ pub mod workspace_encryption;
 use super::client::Client;
 use super::resources::all_known;
 use crate::databricks::Account;
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::{AccountId, KeyUse};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -55,12 +55,13 @@ fn use_cases() -> Attribute {
     Attribute::string_set("use_cases")
         .no_null_elements()
         .required()
-        .format::<UseCase>("Invalid use case")
+        .format::<KeyUse>("Invalid use case")
         .not_empty(
             "No use case",
             "Name at least one of `MANAGED_SERVICES` and `STORAGE`.",
         )
-        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`.")
+        .describe("What the key is used for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`; on AWS also `UNITY_CATALOG`, with \
+             `aws.storage_credential_role_arns`.")
 }
 
 fn account_ids() -> Attribute {

@@ -382,7 +382,7 @@ mod tests {
         use crate::vocabulary::words::foreign;
         use crate::vocabulary::{Cloud, UseCase};
         let statement = |planned| Hint::AddStatement {
-            use_case: UseCase::Storage,
+            use_case: UseCase::Storage.into(),
             planned,
         };
         let grant =

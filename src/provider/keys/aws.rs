@@ -12,6 +12,7 @@ use super::walk::PolicyWalk;
 use super::{AttachNeed, gone};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
+use crate::network::side_by_side;
 use crate::preflight::aws::{
     KeyFacts, KmsGrant, PolicySource, Question, RoleKnowledge, Simulation, UsedBy,
     calls_to_simulate, enabling, grants_matter, judge, rotation_matters,
@@ -179,16 +180,18 @@ impl AwsKeys {
                 false => None,
             }
         };
-        let (role, simulation, rotates) = tokio::join!(
+        let (role, table_roles, simulation, rotates) = tokio::join!(
             self.role_of(question),
+            self.table_roles_of(question),
             self.simulation_of(&key, question),
             rotation()
         );
         let mut facts = KeyFacts {
             role,
+            table_roles,
             simulation,
             rotates,
-            may_change_roles: question.usage.cross_account_role.is_some()
+            may_change_roles: !question.usage.roles().is_empty()
                 && *self.may_change_roles.get_or_init(may_change_roles),
             ..facts
         };
@@ -206,6 +209,17 @@ impl AwsKeys {
         };
         let read = || self.cloud.role(role);
         self.roles.get(question.stage, role, read).await
+    }
+
+    /// What is known of the roles of storage credentials that a question is about.
+    pub async fn table_roles_of(&self, question: &Question) -> BTreeMap<RoleArn, RoleKnowledge> {
+        let one = async |role: &RoleArn| {
+            let read = || self.cloud.role(role);
+            let known = self.roles.get(question.stage, role, read).await;
+            (role.clone(), known)
+        };
+        let all = question.usage.table_roles.iter().map(one);
+        side_by_side(all).await.into_iter().collect()
     }
 
     /// What AWS's policy simulator says of the role that a question is about.
@@ -345,8 +359,10 @@ impl Service for AwsKeys {
     fn has_been_read(&self, case: &AwsCase) -> bool {
         let key = &case.key;
         let of_role = case.question.usage.cross_account_role.as_ref();
+        let mut of_tables = case.question.usage.table_roles.iter();
         self.facts.has_been_read(key)
             || self.grants.has_been_read(key)
+            || of_tables.any(|role| self.roles.has_been_read(role))
             || of_role.is_some_and(|role| {
                 let own = (role.clone(), key.clone());
                 self.roles.has_been_read(role) || self.simulations.has_been_read(&own)
@@ -357,6 +373,9 @@ impl Service for AwsKeys {
         let key = &case.key;
         let mut is_forgotten = self.facts.forget_before(moment, key).await;
         is_forgotten |= self.grants.forget_before(moment, key).await;
+        for role in &case.question.usage.table_roles {
+            is_forgotten |= self.roles.forget_before(moment, role).await;
+        }
         if let Some(role) = &case.question.usage.cross_account_role {
             let own = (role.clone(), key.clone());
             is_forgotten |= self.roles.forget_before(moment, role).await;
@@ -514,6 +533,7 @@ mod tests {
             grants: None,
             rotates: None,
             role: RoleKnowledge::NotAsked,
+            table_roles: BTreeMap::new(),
             may_change_roles: false,
             simulation: Simulation::NotAsked,
         }

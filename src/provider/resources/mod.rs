@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::provider::client::Client;
 use crate::provider::waiting::Deadline;
-use crate::vocabulary::UseCase;
+use crate::vocabulary::{KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
@@ -72,12 +72,59 @@ pub fn remembered<T: DeserializeOwned>(
 }
 
 /// Refuses, for a key of another cloud, the use case that exists on Azure alone.
-pub fn refuse_managed_disks(cases: &[UseCase]) -> Option<Diagnostic> {
-    cases.contains(&UseCase::ManagedDisks).then(|| {
+pub fn refuse_managed_disks<C: Copy + Into<KeyUse>>(cases: &[C]) -> Option<Diagnostic> {
+    let is_disks = |case: &C| (*case).into() == KeyUse::Workspace(UseCase::ManagedDisks);
+    cases.iter().any(is_disks).then(|| {
         Diagnostic::error(
             "MANAGED_DISKS exists only on Azure",
             "On AWS, the use case `STORAGE` covers the volumes of clusters (`reuse_key_for_cluster_volumes`), on Google Cloud their disks. Remove \
              `MANAGED_DISKS`.",
+        )
+        .on("use_cases")
+    })
+}
+
+/// The use cases of workspaces among these, when all are known.
+pub fn workspace_cases(cases: &Attr<Vec<Attr<KeyUse>>>) -> Option<Vec<UseCase>> {
+    let all = all_known(cases)?.into_iter();
+    Some(all.filter_map(KeyUse::of_workspace).collect())
+}
+
+/// What is wrong with tables of Unity Catalog on AWS: the use case and the roles belong together. `roles`: whether roles are named; none where that is
+/// not known yet.
+pub fn check_tables(cases: Option<&[KeyUse]>, roles: Option<bool>) -> Option<Diagnostic> {
+    let (cases, roles) = (cases?, roles?);
+    match (cases.contains(&KeyUse::UnityCatalog), roles) {
+        (true, false) => Some(Diagnostic::error(
+            "UNITY_CATALOG needs the roles of storage credentials",
+            "With `UNITY_CATALOG`, the roles of storage credentials use the key for tables in buckets that it encrypts. Set \
+             `aws.storage_credential_role_arns` to those roles (`databricks_storage_credential.….aws_iam_role[0].role_arn`), or remove \
+             `UNITY_CATALOG`.",
+        )),
+        (false, true) => Some(Diagnostic::error(
+            "Roles of storage credentials belong to the use case UNITY_CATALOG",
+            "Add \"UNITY_CATALOG\" to `use_cases`, or remove `storage_credential_role_arns`.",
+        )),
+        _ => None,
+    }
+    .map(|found| found.on("aws.storage_credential_role_arns"))
+}
+
+/// Whether a set names something; none while that is not known.
+pub fn names_something<T>(set: &Attr<Vec<Attr<T>>>) -> Option<bool> {
+    match set {
+        Attr::Unknown => None,
+        Attr::Null => Some(false),
+        Attr::Known(all) => Some(!all.is_empty()),
+    }
+}
+
+/// Refuses, for a key of another cloud, the use case that this version has on AWS alone.
+pub fn refuse_tables(cases: &[KeyUse]) -> Option<Diagnostic> {
+    cases.contains(&KeyUse::UnityCatalog).then(|| {
+        Diagnostic::error(
+            "UNITY_CATALOG exists only on AWS",
+            "On the other clouds, this version does not prove who uses a key for tables of Unity Catalog. Remove `UNITY_CATALOG`.",
         )
         .on("use_cases")
     })

@@ -25,7 +25,7 @@ impl PermissionChange {
     pub fn in_words(&self) -> Vec<String> {
         let who = match &self.user {
             User::Databricks(_) => "Databricks".to_owned(),
-            User::CrossAccountRole(role) => role.to_string(),
+            User::CrossAccountRole(role) | User::StorageCredential(role) => role.to_string(),
         };
         let rows = [
             ("loses", &self.lost, ""),
@@ -104,11 +104,7 @@ pub fn effects(
             let decision = evaluate(policy, &request(user, action, key, account));
             match decision.verdict {
                 // For Databricks, which is in another account, delegation is what the documentation asks for.
-                Verdict::Allowed
-                    if decision.delegated && matches!(user, User::CrossAccountRole(_)) =>
-                {
-                    Grants::ByIam
-                }
+                Verdict::Allowed if decision.delegated && user.role().is_some() => Grants::ByIam,
                 Verdict::Allowed => Grants::ByPolicy,
                 _ => Grants::Nothing,
             }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::purpose::Purpose;
 use super::usage::{ACCOUNT_TAG, GrantingStatement};
 use crate::vocabulary::aws::RoleArn;
-use crate::vocabulary::{AccountId, Deployment, UseCase};
+use crate::vocabulary::{AccountId, Deployment, KeyUse};
 use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
 /// Statements on their own, as a document that can be read and compared.
@@ -224,13 +224,22 @@ pub struct Recognised {
     /// The statements, in the policy's spelling and order.
     pub statements: Vec<String>,
     /// The use cases that they are for.
-    pub use_cases: BTreeSet<UseCase>,
+    pub use_cases: BTreeSet<KeyUse>,
     /// The Databricks accounts that they are for.
     pub accounts: BTreeSet<AccountId>,
     /// The role that may use the key for cluster volumes.
     pub cross_account_role: Option<RoleArn>,
+    /// The roles of storage credentials that may use the key for tables.
+    pub table_roles: BTreeSet<RoleArn>,
     /// Whether the storage grants are there.
     pub grants: bool,
+}
+
+/// Whether a statement has our Sid for tables: others than Unity Catalog need the same actions for the objects of a bucket.
+fn is_for_tables(statement: &Statement) -> bool {
+    let own = Purpose::Tables.sid();
+    let sid = statement.sid.as_deref().unwrap_or_default();
+    statement.conditions.is_empty() && sid.starts_with(own)
 }
 
 /// Finds the documented statements in a policy, by principal and actions rather than by Sid.
@@ -279,15 +288,19 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
             Purpose::ManagedServices
         } else if through_ec2 && is(Purpose::ClusterVolumes) {
             Purpose::ClusterVolumes
+        } else if is_for_tables(statement) && is(Purpose::Tables) {
+            Purpose::Tables
         } else {
             continue;
         };
-        if purpose == Purpose::ClusterVolumes {
-            let role = statement
-                .principals
-                .items
-                .iter()
-                .find_map(|principal| principal.to_string().parse::<RoleArn>().ok());
+        let principals = statement.principals.items.iter();
+        let mut roles =
+            principals.filter_map(|principal| principal.to_string().parse::<RoleArn>().ok());
+        if purpose == Purpose::Tables {
+            found.use_cases.insert(purpose.use_case());
+            found.table_roles.extend(roles);
+        } else if purpose == Purpose::ClusterVolumes {
+            let role = roles.next();
             let Some(role) = role.filter(|_| found.cross_account_role.is_none()) else {
                 continue;
             };
@@ -313,6 +326,7 @@ pub fn recognise(live: &Document, deployment: Deployment) -> Recognised {
 mod tests {
     use super::*;
     use crate::requirements::aws::Usage;
+    use crate::vocabulary::UseCase;
 
     type Outcome = Result<(), Box<dyn std::error::Error>>;
 
@@ -389,7 +403,7 @@ mod tests {
     #[test]
     fn a_use_case_that_is_given_up_loses_its_statements() -> Outcome {
         let (all, mut fewer) = (usage(ACCOUNT)?, usage(ACCOUNT)?);
-        fewer.use_cases = vec![UseCase::ManagedServices];
+        fewer.use_cases = vec![UseCase::ManagedServices.into()];
         let live = with(&texts(&all.grants()))?;
         let after = live.edited(&edits(&live, &fewer.grants(), &texts(&all.grants()))?)?;
         assert_eq!(after.statements.len(), 2);
@@ -403,7 +417,7 @@ mod tests {
         assert_eq!(found.statements, texts(&wanted.grants()));
         assert_eq!(
             found.use_cases.into_iter().collect::<Vec<_>>(),
-            UseCase::ACCOUNT
+            UseCase::ACCOUNT.map(KeyUse::from)
         );
         assert_eq!(
             found.accounts.into_iter().collect::<Vec<_>>(),

@@ -3,7 +3,7 @@
 //!
 //! Source: the Databricks documentation of customer-managed keys and its reference modules.
 
-use crate::vocabulary::UseCase;
+use crate::vocabulary::{KeyUse, UseCase};
 
 /// What a group of permissions is for; each has its own statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,6 +16,8 @@ pub enum Purpose {
     StorageGrants,
     /// The EBS volumes of classic compute.
     ClusterVolumes,
+    /// Tables of Unity Catalog in a bucket that is encrypted with the key (SSE-KMS).
+    Tables,
 }
 
 impl Purpose {
@@ -28,6 +30,8 @@ impl Purpose {
             Self::Storage => "Allow Databricks to use KMS key for DBFS",
             Self::StorageGrants => "Allow Databricks to use KMS key for DBFS (Grants)",
             Self::ClusterVolumes => "Allow Databricks to use KMS key for EBS",
+            // Databricks documents the actions, and no Sid.
+            Self::Tables => "Allow Unity Catalog to use KMS key for tables",
         }
     }
 
@@ -41,6 +45,7 @@ impl Purpose {
             Self::Storage => &["Allow Databricks to use KMS key for DBFS"],
             Self::StorageGrants => &["Allow Databricks to use KMS key for DBFS (Grants)"],
             Self::ClusterVolumes => &["Allow Databricks to use KMS key for EBS"],
+            Self::Tables => &["Allow Unity Catalog to use KMS key for tables"],
         }
     }
 
@@ -62,6 +67,8 @@ impl Purpose {
                 "kms:CreateGrant",
                 "kms:DescribeKey",
             ],
+            // Source: Databricks documentation, "Create a storage credential for connecting to AWS S3", the IAM policy of the role.
+            Self::Tables => &["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"],
         }
     }
 
@@ -111,6 +118,18 @@ impl Purpose {
                 ),
                 ("kms:DescribeKey", "to see the key's state"),
             ],
+            Self::Tables => &[
+                (
+                    "kms:Decrypt",
+                    "to read files, and to write those of many parts",
+                ),
+                ("kms:Encrypt", "to wrap data keys"),
+                ("kms:GenerateDataKey", "to write files"),
+                (
+                    "kms:GenerateDataKeyWithoutPlaintext",
+                    "to make data keys for later use",
+                ),
+            ],
         }
     }
 
@@ -121,6 +140,7 @@ impl Purpose {
             Self::Storage => "workspace storage",
             Self::StorageGrants => "workspace storage (grants)",
             Self::ClusterVolumes => "cluster volumes (EBS)",
+            Self::Tables => "tables of Unity Catalog",
         }
     }
 
@@ -140,6 +160,9 @@ impl Purpose {
             Self::ClusterVolumes => {
                 "clusters of classic compute do not start, because EC2 cannot attach their volumes"
             }
+            Self::Tables => {
+                "reads and writes of tables in the buckets under this key fail with AccessDenied, in queries and jobs that run later"
+            }
         }
     }
 
@@ -154,15 +177,16 @@ impl Purpose {
                 "these workspaces are cut off: they cannot read or write the workspace bucket, as soon as Databricks' cached data keys \
                  expire"
             }
-            Self::StorageGrants | Self::ClusterVolumes => self.without_it(),
+            Self::StorageGrants | Self::ClusterVolumes | Self::Tables => self.without_it(),
         }
     }
 
     /// The use case it belongs to.
-    pub fn use_case(self) -> UseCase {
+    pub fn use_case(self) -> KeyUse {
         match self {
-            Self::ManagedServices => UseCase::ManagedServices,
-            Self::Storage | Self::StorageGrants | Self::ClusterVolumes => UseCase::Storage,
+            Self::ManagedServices => UseCase::ManagedServices.into(),
+            Self::Storage | Self::StorageGrants | Self::ClusterVolumes => UseCase::Storage.into(),
+            Self::Tables => KeyUse::UnityCatalog,
         }
     }
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::purpose::Purpose;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
-use crate::vocabulary::{AccountId, Deployment, UseCase};
+use crate::vocabulary::{AccountId, Deployment, KeyUse, UseCase};
 use kms_policy::{Caller, Context, Request};
 
 /// The tag that every call of Databricks carries: the account for which it is made.
@@ -25,14 +25,33 @@ pub enum User {
     Databricks(Deployment),
     /// The role with which Databricks launches clusters in the customer's account.
     CrossAccountRole(RoleArn),
+    /// The role of a storage credential, with which Unity Catalog reads and writes tables in the customer's buckets.
+    StorageCredential(RoleArn),
 }
 
 impl User {
+    /// The role of the customer's, if it is one.
+    pub fn role(&self) -> Option<&RoleArn> {
+        match self {
+            Self::Databricks(_) => None,
+            Self::CrossAccountRole(role) | Self::StorageCredential(role) => Some(role),
+        }
+    }
+
+    /// What texts call it.
+    pub fn in_words(&self) -> &'static str {
+        match self {
+            Self::Databricks(_) => "Databricks",
+            Self::CrossAccountRole(_) => "the cross-account role",
+            Self::StorageCredential(_) => "the role of the storage credential",
+        }
+    }
+
     /// The principal as a key policy names it.
     pub fn principal(&self) -> String {
         match self {
             Self::Databricks(deployment) => deployment.principal(),
-            Self::CrossAccountRole(role) => role.to_string(),
+            Self::CrossAccountRole(role) | Self::StorageCredential(role) => role.to_string(),
         }
     }
 
@@ -42,7 +61,7 @@ impl User {
                 partition: deployment.partition().name().to_owned(),
                 account: deployment.account().to_owned(),
             },
-            Self::CrossAccountRole(role) => {
+            Self::CrossAccountRole(role) | Self::StorageCredential(role) => {
                 Caller::parse(&role.to_string()).unwrap_or_else(|_| Caller::SomeoneIn {
                     partition: role.partition().name().to_owned(),
                     account: role.account().to_owned(),
@@ -82,6 +101,13 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
                 format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()),
             );
         }
+        // S3 calls KMS for whoever reads or writes an object.
+        User::StorageCredential(role) => {
+            context = context.with("aws:PrincipalArn", role.to_string()).with(
+                "kms:ViaService",
+                format!("s3.{}.{}", key.region(), key.partition().dns_suffix()),
+            );
+        }
     }
     // KMS has this key for all three operations on grants; Databricks' are for AWS services.
     if matches!(
@@ -115,11 +141,13 @@ pub struct Usage {
     /// The Databricks accounts on whose behalf it calls.
     pub accounts: Vec<AccountId>,
     /// The use cases.
-    pub use_cases: Vec<UseCase>,
+    pub use_cases: Vec<KeyUse>,
     /// Whether the storage grants are asked for.
     pub grants: bool,
     /// The role whose cluster volumes the key encrypts.
     pub cross_account_role: Option<RoleArn>,
+    /// The roles of storage credentials that read and write tables in buckets under the key.
+    pub table_roles: Vec<RoleArn>,
 }
 
 /// A statement that grants what one purpose needs.
@@ -138,14 +166,15 @@ impl Usage {
     pub fn of(
         deployment: Deployment,
         accounts: impl IntoIterator<Item = AccountId>,
-        use_cases: impl IntoIterator<Item = UseCase>,
+        use_cases: impl IntoIterator<Item = impl Into<KeyUse>>,
     ) -> Self {
         Self {
             deployment,
             accounts: accounts.into_iter().collect(),
-            use_cases: use_cases.into_iter().collect(),
+            use_cases: use_cases.into_iter().map(Into::into).collect(),
             grants: false,
             cross_account_role: None,
+            table_roles: Vec::new(),
         }
     }
 
@@ -164,14 +193,43 @@ impl Usage {
         }
     }
 
+    /// The same, with the tables that the roles of storage credentials read and write.
+    #[must_use]
+    pub fn with_table_roles(self, roles: impl IntoIterator<Item = RoleArn>) -> Self {
+        let mut table_roles: Vec<RoleArn> = roles.into_iter().collect();
+        table_roles.sort();
+        table_roles.dedup();
+        Self {
+            table_roles,
+            ..self
+        }
+    }
+
+    /// The roles of the customer's that need the key, each once.
+    pub fn roles(&self) -> Vec<RoleArn> {
+        let all = self.purposes();
+        let mut roles: Vec<RoleArn> = all
+            .iter()
+            .filter_map(|(_, user)| user.role().cloned())
+            .collect();
+        roles.sort();
+        roles.dedup();
+        roles
+    }
+
+    /// Whether the key is to be used for this.
+    pub fn is_for(&self, case: impl Into<KeyUse>) -> bool {
+        self.use_cases.contains(&case.into())
+    }
+
     /// The purposes that follow from the use cases, and who needs each.
     pub fn purposes(&self) -> Vec<(Purpose, User)> {
         let databricks = || User::Databricks(self.deployment);
         let mut purposes = Vec::new();
-        if self.use_cases.contains(&UseCase::ManagedServices) {
+        if self.is_for(UseCase::ManagedServices) {
             purposes.push((Purpose::ManagedServices, databricks()));
         }
-        if self.use_cases.contains(&UseCase::Storage) {
+        if self.is_for(UseCase::Storage) {
             purposes.push((Purpose::Storage, databricks()));
             if self.grants {
                 purposes.push((Purpose::StorageGrants, databricks()));
@@ -182,6 +240,10 @@ impl Usage {
                     User::CrossAccountRole(role.clone()),
                 ));
             }
+        }
+        if self.is_for(KeyUse::UnityCatalog) {
+            let roles = self.table_roles.iter().cloned();
+            purposes.extend(roles.map(|role| (Purpose::Tables, User::StorageCredential(role))));
         }
         purposes
     }
@@ -205,19 +267,21 @@ impl Usage {
         accounts.dedup();
         let tag = json!({ ACCOUNT_TAG: accounts });
         let condition = match purpose {
-            Purpose::ManagedServices | Purpose::Storage => json!({ "StringEquals": tag }),
-            Purpose::StorageGrants => {
-                json!({ "StringEquals": tag, "Bool": { "kms:GrantIsForAWSResource": "true" } })
-            }
-            Purpose::ClusterVolumes => {
-                json!({ "ForAnyValue:StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } })
-            }
+            Purpose::ManagedServices | Purpose::Storage => Some(json!({ "StringEquals": tag })),
+            Purpose::StorageGrants => Some(
+                json!({ "StringEquals": tag, "Bool": { "kms:GrantIsForAWSResource": "true" } }),
+            ),
+            Purpose::ClusterVolumes => Some(
+                json!({ "ForAnyValue:StringLike": { "kms:ViaService": "ec2.*.amazonaws.com" } }),
+            ),
+            Purpose::Tables => None,
         };
+        let actions = purpose.statement_actions();
         statement_text(
             purpose.sid(),
             &user.principal(),
-            purpose.statement_actions(),
-            &condition,
+            actions,
+            condition.as_ref(),
         )
     }
 }
@@ -227,12 +291,15 @@ pub fn statement_text(
     sid: &str,
     principal: &str,
     actions: &[&str],
-    condition: &serde_json::Value,
+    condition: Option<&serde_json::Value>,
 ) -> String {
     let text = |value: &str| serde_json::Value::from(value).to_string();
     let actions: Vec<String> = actions.iter().map(|action| text(action)).collect();
+    let condition = condition.map_or_else(String::new, |condition| {
+        format!(",\"Condition\":{condition}")
+    });
     format!(
-        "{{\"Sid\":{},\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":{}}},\"Action\":[{}],\"Resource\":\"*\",\"Condition\":{condition}}}",
+        "{{\"Sid\":{},\"Effect\":\"Allow\",\"Principal\":{{\"AWS\":{}}},\"Action\":[{}],\"Resource\":\"*\"{condition}}}",
         text(sid),
         text(principal),
         actions.join(","),
@@ -248,10 +315,15 @@ mod tests {
         Ok(Usage::of(
             Deployment::Commercial,
             ["2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11".parse()?],
-            UseCase::ACCOUNT,
+            [
+                KeyUse::from(UseCase::ManagedServices),
+                UseCase::Storage.into(),
+                KeyUse::UnityCatalog,
+            ],
         )
         .with_grants(true)
-        .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?)))
+        .with_cross_account_role(Some("arn:aws:iam::123456789012:role/dbx".parse()?))
+        .with_table_roles(["arn:aws:iam::123456789012:role/tables".parse()?]))
     }
 
     #[test]

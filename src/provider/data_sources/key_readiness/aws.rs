@@ -10,10 +10,10 @@ use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose::in_hcl;
 use crate::provider::keys::{AwsCase, Case};
-use crate::provider::resources::with_users;
+use crate::provider::resources::{all_known, check_tables, names_something, with_users};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
-use crate::vocabulary::{AccountId, UseCase};
+use crate::vocabulary::{AccountId, KeyUse};
 use kms_policy::Document;
 use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -26,6 +26,7 @@ pub struct KeyReadinessAws {
     pub key_arn: Attr<KeyArn>,
     pub cross_account_role_arn: Attr<RoleArn>,
     pub policy: Attr<String>,
+    pub storage_credential_role_arns: Attr<Vec<Attr<RoleArn>>>,
 }
 
 pub(super) fn attributes() -> Vec<Attribute> {
@@ -38,12 +39,21 @@ pub(super) fn attributes() -> Vec<Attribute> {
                 "Key policy (JSON) to examine. Default: the policy in KMS, or the one that a `dbxcmk_key_policy` of the same \
                  plan is about to put.",
             ),
+            Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+                "ARNs of the roles of storage credentials, with which Unity Catalog reads and writes tables in buckets that this key encrypts. With \
+                 the use case `UNITY_CATALOG`.",
+            ),
     ]
 }
 
 impl KeyReadinessAws {
     /// What is wrong, offline.
-    pub(super) fn validate(&self) -> Diagnostics {
+    pub(super) fn validate(&self, use_cases: &Attr<Vec<Attr<KeyUse>>>) -> Diagnostics {
+        let cases = all_known(use_cases);
+        let roles = names_something(&self.storage_credential_role_arns);
+        if let Some(found) = check_tables(cases.as_deref(), roles) {
+            return found.into();
+        }
         match self.policy.known().map(|policy| Document::parse(policy)) {
             Some(Err(error)) => Diagnostic::error(
                 "The key policy is not valid",
@@ -63,11 +73,20 @@ impl KeyReadinessAws {
         &self,
         client: &Client,
         accounts: &[AccountId],
-        use_cases: Vec<UseCase>,
+        use_cases: Vec<KeyUse>,
     ) -> Result<KeyVerdict, Diagnostics> {
         let key = self.key_arn.known().cloned().ok_or_else(incomplete)?;
         let keys = client.keys().aws();
-        let usage = Usage::of(keys.deployment(&key), accounts.to_vec(), use_cases);
+        let roles = match &self.storage_credential_role_arns {
+            Attr::Null => Vec::new(),
+            roles => all_known(roles).ok_or_else(incomplete)?,
+        };
+        // What was not known at validate is judged here.
+        if let Some(found) = check_tables(Some(&use_cases), Some(!roles.is_empty())) {
+            return Err(found.into());
+        }
+        let usage =
+            Usage::of(keys.deployment(&key), accounts.to_vec(), use_cases).with_table_roles(roles);
         let question = Question {
             usage: usage.with_cross_account_role(self.cross_account_role_arn.known().cloned()),
             cluster_volumes: false,

@@ -15,8 +15,8 @@ use super::{account_ids, accounts, incomplete, list, text, use_cases};
 use crate::preflight::{Finding, LastUse, Severity};
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, in_hcl};
-use crate::provider::resources::{all_known, known_set, refuse_managed_disks};
-use crate::vocabulary::{AccountId, Key, UseCase};
+use crate::provider::resources::{all_known, known_set, refuse_managed_disks, refuse_tables};
+use crate::vocabulary::{AccountId, Key, KeyUse};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::data_source::DataSource;
@@ -32,7 +32,7 @@ pub struct KeyReadinessDataSource;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyReadinessModel {
-    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub use_cases: Attr<Vec<Attr<KeyUse>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyReadinessAws>,
     pub gcp: Attr<KeyReadinessGcp>,
@@ -308,6 +308,12 @@ impl DataSource for KeyReadinessDataSource {
         {
             return refused.into();
         }
+        if cloud != "aws"
+            && let Some(refused) =
+                all_known(&config.use_cases).and_then(|cases| refuse_tables(&cases))
+        {
+            return refused.into();
+        }
         if cloud != "aws" && !config.databricks_account_ids.is_null() {
             let instead = match cloud {
                 "gcp" => {
@@ -323,7 +329,7 @@ impl DataSource for KeyReadinessDataSource {
                 .into();
         }
         match &config.aws {
-            Attr::Known(aws) => aws.validate(),
+            Attr::Known(aws) => aws.validate(&config.use_cases),
             _ => Diagnostics::new(),
         }
     }
@@ -337,6 +343,16 @@ impl DataSource for KeyReadinessDataSource {
         let Some(cases) = all_known(&model.use_cases) else {
             return Err(incomplete().into());
         };
+        if model.aws.is_null()
+            && let Some(refused) = refuse_tables(&cases)
+        {
+            return Err(refused.into());
+        }
+        let of_workspace = cases
+            .iter()
+            .copied()
+            .filter_map(KeyUse::of_workspace)
+            .collect();
         let not_yet_known = |block: &'static str, is_known: bool| match is_known {
             true => Ok(()),
             false => Err(Unfinished::from(Unavailable::NotYetKnown(vec![block]))),
@@ -351,12 +367,12 @@ impl DataSource for KeyReadinessDataSource {
             }
             (_, Attr::Known(gcp)) => {
                 not_yet_known("gcp", client.keys().gcp().is_known())?;
-                gcp.examine(client, cases).await?
+                gcp.examine(client, of_workspace).await?
             }
             _ => match &model.azure {
                 Attr::Known(azure) => {
                     not_yet_known("azure", client.keys().azure().is_known())?;
-                    azure.examine(client, cases).await?
+                    azure.examine(client, of_workspace).await?
                 }
                 _ => return Err(incomplete().into()),
             },

@@ -3,7 +3,7 @@
 use crate::provider::functions::{all_parsed, parameter, parsed, wrong};
 use crate::requirements::aws::Usage;
 use crate::requirements::aws::list_of;
-use crate::vocabulary::{Deployment, UseCase};
+use crate::vocabulary::{Deployment, KeyUse, UseCase};
 use tfplugin::function::{Function, FunctionError, Parameter, Signature};
 use tfplugin::schema::Name;
 use tfplugin::types::Type;
@@ -48,17 +48,25 @@ impl Function for KeyPolicyStatementsFunction {
     }
 
     fn call(&self, arguments: &[Value]) -> Result<Value, FunctionError> {
-        let (use_cases, accounts) = (all_parsed(arguments, 0)?, all_parsed(arguments, 1)?);
+        let (use_cases, accounts): (Vec<KeyUse>, _) =
+            (all_parsed(arguments, 0)?, all_parsed(arguments, 1)?);
         if use_cases.is_empty() {
             return Err(wrong(
                 0,
                 "there is no use case; name at least one of `MANAGED_SERVICES` and `STORAGE`",
             ));
         }
-        if use_cases.contains(&UseCase::ManagedDisks) {
+        if use_cases.contains(&UseCase::ManagedDisks.into()) {
             return Err(wrong(
                 0,
                 "`MANAGED_DISKS` exists only on Azure; on AWS, `STORAGE` covers the volumes of clusters",
+            ));
+        }
+        if use_cases.contains(&KeyUse::UnityCatalog) {
+            return Err(wrong(
+                0,
+                "`UNITY_CATALOG` needs roles of storage credentials, which this function does not take; use the data source \
+                 `dbxcmk_key_policy_document`",
             ));
         }
         if accounts.is_empty() {

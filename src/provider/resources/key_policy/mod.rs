@@ -15,12 +15,12 @@ use aws::KeyPolicyAws;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Timeouts, all_known, known_set, refuse_managed_disks};
+use super::{Timeouts, all_known, known_set, refuse_managed_disks, refuse_tables};
 use crate::provider::client::Client;
 use crate::provider::config::{IgnoreFindings, ignore_findings};
 use crate::provider::diagnose;
 use crate::vocabulary::azure::{VaultResourceId, WorkspaceResourceId};
-use crate::vocabulary::{AccountId, Cloud, Key, UseCase};
+use crate::vocabulary::{AccountId, Cloud, Key, KeyUse};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -42,7 +42,7 @@ pub struct KeyPolicyResource;
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyModel {
     pub id: Attr<String>,
-    pub use_cases: Attr<Vec<Attr<UseCase>>>,
+    pub use_cases: Attr<Vec<Attr<KeyUse>>>,
     pub databricks_account_ids: Attr<Vec<Attr<AccountId>>>,
     pub aws: Attr<KeyPolicyAws>,
     pub gcp: Attr<KeyPolicyGcp>,
@@ -245,9 +245,11 @@ impl Resource for KeyPolicyResource {
                 Attribute::string_set("use_cases")
                     .required()
                     .no_null_elements()
-                    .format::<UseCase>("Invalid use case")
+                    .format::<KeyUse>("Invalid use case")
                     .not_empty("No use case", "Name at least one of `MANAGED_SERVICES` and `STORAGE`.")
-                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`."),
+                    .describe("What Databricks may use the key for: `MANAGED_SERVICES`, `STORAGE`, or both; on Azure also `MANAGED_DISKS`. On AWS also `UNITY_CATALOG`, with \
+                         `aws.storage_credential_role_arns`: the roles with which Unity Catalog reads and writes tables in buckets under this key. It alone \
+                         gives nothing to the AWS account of Databricks."),
                 Attribute::string_set("databricks_account_ids")
                     .optional_computed()
                     .stable()
@@ -310,6 +312,12 @@ impl Resource for KeyPolicyResource {
         {
             return refused.into();
         }
+        if first != "aws"
+            && let Some(refused) =
+                all_known(&config.use_cases).and_then(|cases| refuse_tables(&cases))
+        {
+            return refused.into();
+        }
         match config.cloud() {
             Cloud::Gcp => gcp::validate(config),
             Cloud::Azure => azure::validate(config),
@@ -324,6 +332,12 @@ impl Resource for KeyPolicyResource {
         plan: &mut Plan<KeyPolicyModel>,
     ) -> Result<(), Unfinished> {
         let cloud = change.config.cloud();
+        let cases = all_known(&change.config.use_cases);
+        if cloud != Cloud::Aws
+            && let Some(refused) = cases.and_then(|cases| refuse_tables(&cases))
+        {
+            return Err(refused.into());
+        }
         if cloud != Cloud::Aws {
             plan.model.databricks_account_ids = Attr::Null;
             plan.model.statements = Attr::Null;

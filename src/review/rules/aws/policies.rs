@@ -12,7 +12,7 @@ use crate::review::report::{Level, PermissionLine, ProofLine};
 use crate::review::rules::gathered::{Gathered, Said, in_words};
 use crate::review::settings::provider_blocks;
 use crate::vocabulary::aws::{KeyArn, Partition, RoleArn};
-use crate::vocabulary::{AccountId, Deployment, Key, UseCase};
+use crate::vocabulary::{AccountId, Deployment, Key, KeyUse, UseCase};
 use kms_policy::{Document, Verdict, evaluate};
 
 /// A key to speak of where its ARN is not known yet: what is asked of a policy does not depend on it.
@@ -341,8 +341,8 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
                         .map(|statement| statement.label(*index))
                 })
                 .collect();
-            let is_left = matches!(user, User::CrossAccountRole(_))
-                && decisions.iter().any(|decision| decision.delegated);
+            let is_left =
+                user.role().is_some() && decisions.iter().any(|decision| decision.delegated);
             let way = match (
                 decisions
                     .iter()
@@ -359,7 +359,7 @@ fn granted(policy: &Document, key: &KeyArn, usage: &Usage) -> Vec<String> {
         }
         let who = match &user {
             User::Databricks(_) => "Databricks".to_owned(),
-            User::CrossAccountRole(role) => role.to_string(),
+            User::CrossAccountRole(role) | User::StorageCredential(role) => role.to_string(),
         };
         lines.extend(by.into_iter().map(|(way, actions)| {
             format!(
@@ -418,13 +418,14 @@ fn compare(
             accounts.into_iter().collect()
         },
         if recognised.use_cases.is_empty() {
-            UseCase::ACCOUNT.to_vec()
+            UseCase::ACCOUNT.map(KeyUse::from).to_vec()
         } else {
             recognised.use_cases.into_iter().collect()
         },
     )
     .with_grants(recognised.grants)
-    .with_cross_account_role(recognised.cross_account_role.or(named));
+    .with_cross_account_role(recognised.cross_account_role.or(named))
+    .with_table_roles(recognised.table_roles);
     let Some(key) = arn.or_else(|| stand_in(deployment)) else {
         return Vec::new();
     };

@@ -44,6 +44,8 @@ async fn needs(
         match &change.user {
             User::Databricks(_) => return Ok(true),
             User::CrossAccountRole(role) => roles.push(role.to_string()),
+            // Its tables are in buckets, and no workspace has the key for them.
+            User::StorageCredential(_) => {}
         }
     }
     // What only the role loses concerns the workspaces whose clusters' volumes the key encrypts, and which work with that role.

@@ -21,7 +21,9 @@ use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{AwsKeys, PolicyStep, Scope, Wanted};
-use crate::provider::resources::{all_known, known_set, remembered, timeout};
+use crate::provider::resources::{
+    all_known, check_tables, known_set, names_something, remembered, timeout,
+};
 use crate::requirements::aws::{
     GrantingStatement, PermissionChange, Usage, by_meaning, list_of, mean_the_same, recognise,
     statements_of, still_there,
@@ -54,6 +56,7 @@ pub struct KeyPolicyAws {
     pub cross_account_role_arn: Attr<RoleArn>,
     pub cluster_volumes: Attr<bool>,
     pub include_grants: Attr<bool>,
+    pub storage_credential_role_arns: Attr<Vec<Attr<RoleArn>>>,
 }
 
 pub(super) fn attributes() -> Vec<Attribute> {
@@ -72,6 +75,11 @@ pub(super) fn attributes() -> Vec<Attribute> {
         Attribute::bool("include_grants").default_value(Value::Bool(false)).describe(
             "Whether to add the statement for grants on the workspace bucket, which older Databricks documentation shows. Default: `false`.",
         ),
+        Attribute::string_set("storage_credential_role_arns").format::<RoleArn>("Invalid role ARN").describe(
+            "ARNs of the roles of storage credentials (`databricks_storage_credential`), with which Unity Catalog reads and writes tables in buckets \
+             that this key encrypts. With the use case `UNITY_CATALOG`. Each gets a statement of its own, with `kms:Decrypt`, `kms:Encrypt` and \
+             `kms:GenerateDataKey*`.",
+        ),
     ]
 }
 
@@ -84,6 +92,7 @@ impl KeyPolicyModel {
             cross_account_role_arn: Attr::Null,
             cluster_volumes: Attr::Null,
             include_grants: Attr::Null,
+            storage_credential_role_arns: Attr::Null,
         };
         Self {
             id,
@@ -97,12 +106,16 @@ impl KeyPolicyModel {
     }
 
     /// What the statements depend on, and whether it is unknown.
-    fn may_be_unknown(&self) -> [(&'static str, bool); 4] {
+    fn may_be_unknown(&self) -> [(&'static str, bool); 5] {
         let aws = self.aws.known();
         let role = aws.is_some_and(|aws| aws.cross_account_role_arn.is_unknown());
         let is_unknown = |is_known: bool| !is_known;
         [
             ("aws.cross_account_role_arn", role),
+            (
+                "aws.storage_credential_role_arns",
+                aws.is_some_and(|aws| table_roles(aws).is_none()),
+            ),
             (
                 "databricks_account_ids",
                 is_unknown(all_known(&self.databricks_account_ids).is_some()),
@@ -140,7 +153,8 @@ impl KeyPolicyModel {
         Some(
             usage
                 .with_grants(*aws.include_grants.known()?)
-                .with_cross_account_role(role),
+                .with_cross_account_role(role)
+                .with_table_roles(table_roles(aws)?),
         )
     }
 
@@ -191,8 +205,20 @@ impl KeyPolicyModel {
             aws.cluster_volumes = Attr::Known(found.cross_account_role.is_some());
             aws.cross_account_role_arn = found.cross_account_role.into();
             aws.include_grants = Attr::Known(found.grants);
+            aws.storage_credential_role_arns = match found.table_roles.is_empty() {
+                true => Attr::Null,
+                false => known_set(found.table_roles),
+            };
         }
         self
+    }
+}
+
+/// The roles of storage credentials; none while some are not known.
+fn table_roles(aws: &KeyPolicyAws) -> Option<Vec<RoleArn>> {
+    match &aws.storage_credential_role_arns {
+        Attr::Null => Some(Vec::new()),
+        roles => all_known(roles),
     }
 }
 
@@ -214,7 +240,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
         );
     }
     let is_for_storage =
-        all_known(&config.use_cases).is_none_or(|cases| cases.contains(&UseCase::Storage));
+        all_known(&config.use_cases).is_none_or(|cases| cases.contains(&UseCase::Storage.into()));
     if is_for_volumes && !is_for_storage {
         found.push(
             Diagnostic::error(
@@ -225,6 +251,9 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
             .on("aws.cluster_volumes"),
         );
     }
+    let cases = all_known(&config.use_cases);
+    let roles = names_something(&aws.storage_credential_role_arns);
+    found.extend(check_tables(cases.as_deref(), roles));
     if let (Some(key), Some(role)) = (aws.key_arn.known(), aws.cross_account_role_arn.known())
         && key.partition() != role.partition()
     {

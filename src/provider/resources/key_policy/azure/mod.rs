@@ -26,13 +26,13 @@ use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
 use crate::provider::keys::{PolicyStep, Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
-use crate::provider::resources::{all_known, known_set};
+use crate::provider::resources::{all_known, known_set, workspace_cases};
 use crate::provider::vault_access::Place;
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::azure::{
     AzureNameError, PrincipalId, VaultKeyId, VaultKind, VaultResourceId, WorkspaceResourceId,
 };
-use crate::vocabulary::{Key, UseCase};
+use crate::vocabulary::{Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -170,7 +170,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
             );
         }
     }
-    let needs_workspace = all_known(&config.use_cases)
+    let needs_workspace = workspace_cases(&config.use_cases)
         .into_iter()
         .flatten()
         .find(|case| *case != UseCase::ManagedServices);
@@ -481,7 +481,7 @@ async fn plan_principals(
 ) -> Result<BTreeSet<PrincipalId>, Diagnostics> {
     let client = cx.client();
     let keys = client.keys().azure();
-    let cases = all_known(&plan.model.use_cases);
+    let cases = workspace_cases(&plan.model.use_cases);
     let ignored = plan.model.ignore_findings.clone();
     let Attr::Known(azure) = &mut plan.model.azure else {
         return Ok(BTreeSet::new());
@@ -663,7 +663,7 @@ pub(super) async fn read(
             }
         },
     };
-    let cases = all_known(&state.use_cases).unwrap_or_else(|| UseCase::ALL.to_vec());
+    let cases = workspace_cases(&state.use_cases).unwrap_or_else(|| UseCase::ALL.to_vec());
     let (needers, not_known) = keys
         .needers(
             &cases,
@@ -732,7 +732,7 @@ pub(super) async fn read(
         .map(|(case, _)| case)
         .collect();
         if !found.is_empty() {
-            state.use_cases = known_set(found);
+            state.use_cases = known_set(found.into_iter().map(KeyUse::from));
         }
     }
     if !is_imported {

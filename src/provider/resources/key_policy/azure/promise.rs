@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{KeyPolicyAzure, KeyPolicyModel};
 use crate::provider::client::Client;
-use crate::provider::resources::{all_known, known_set, remembered};
+use crate::provider::resources::{known_set, remembered, workspace_cases};
 use crate::requirements::azure::{Needer, Role, roles_of};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
@@ -98,7 +98,7 @@ pub(super) fn keep(
     change: &Change<KeyPolicyModel>,
     plan: &mut Plan<KeyPolicyModel>,
 ) {
-    let cases = all_known(&plan.model.use_cases);
+    let cases = workspace_cases(&plan.model.use_cases);
     let Attr::Known(azure) = &mut plan.model.azure else {
         return;
     };

@@ -17,7 +17,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{KeyShares, PolicyStep};
 use crate::provider::resources::key_policy::{DESTROYING, KeyPolicyModel, leaving};
-use crate::provider::resources::{all_known, known_set, timeout};
+use crate::provider::resources::{known_set, timeout, workspace_cases};
 use crate::provider::vault_access::{Place, grant, leave, revoke};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::{Needer, Role, roles_of};
@@ -179,7 +179,7 @@ async fn put_access(
     let keys = client.keys().azure();
     let operation = if prior.is_some() { "update" } else { "create" };
     let deadline = timeout(&plan.timeouts, operation, SETTLE);
-    let cases = all_known(&plan.use_cases).ok_or_else(bug)?;
+    let cases = workspace_cases(&plan.use_cases).ok_or_else(bug)?;
     let Some((azure, key, vault_id)) = parts(&plan) else {
         return Err(bug().into());
     };

@@ -23,10 +23,10 @@ use crate::preflight::gcp::{
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
 use crate::provider::keys::{PolicyStep, Scope, Wanted};
-use crate::provider::resources::{all_known, known_set, remembered, timeout};
+use crate::provider::resources::{all_known, known_set, remembered, timeout, workspace_cases};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks, rights_of};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
-use crate::vocabulary::{Key, UseCase};
+use crate::vocabulary::{Key, KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
@@ -102,7 +102,7 @@ fn set_of(all: &BTreeSet<String>) -> Attr<Vec<Attr<String>>> {
 }
 
 impl KeyPolicyGcp {
-    fn usage(&self, use_cases: &Attr<Vec<Attr<UseCase>>>) -> Option<Usage> {
+    fn usage(&self, use_cases: &Attr<Vec<Attr<KeyUse>>>) -> Option<Usage> {
         let databricks = match &self.databricks_service_accounts {
             Attr::Null => Vec::new(),
             accounts => all_known(accounts)?,
@@ -111,7 +111,7 @@ impl KeyPolicyGcp {
             return None;
         }
         Some(Usage {
-            use_cases: all_known(use_cases)?,
+            use_cases: workspace_cases(use_cases)?,
             databricks,
             workspace_project: self.workspace_project_number.known().cloned(),
             not_known: None,
@@ -179,7 +179,7 @@ pub(super) fn validate(config: &KeyPolicyModel) -> Diagnostics {
         Attr::Known(all) => all.is_empty(),
         Attr::Unknown => false,
     };
-    let cases = all_known(&config.use_cases);
+    let cases = workspace_cases(&config.use_cases);
     let is_storage = cases.is_none_or(|cases| cases.contains(&UseCase::Storage));
     if no_accounts && (gcp.workspace_project_number.is_null() || !is_storage) {
         found.push(
@@ -669,7 +669,7 @@ fn adopting(mut state: KeyPolicyModel, live: &[Binding]) -> KeyPolicyModel {
     }
     gcp.workspace_project_number = project.into();
     gcp.members = set_of(&members);
-    state.use_cases = known_set(cases);
+    state.use_cases = known_set(cases.into_iter().map(KeyUse::from));
     state
 }
 
