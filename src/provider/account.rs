@@ -6,12 +6,12 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
 
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
 use super::config::Config;
 use super::diagnose::Unavailable;
-use super::shared::{AsOf, Shared, Watched, live, lock, long_failed};
+use super::shared::{AsOf, Locks, Shared, Watched, live, lock, long_failed};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::databricks::auth::Surroundings;
 use crate::databricks::auth::settings::Name;
@@ -169,6 +169,7 @@ pub struct AccountReads {
     started: Instant,
     workspaces: Watched<Result<Workspaces, Error>>,
     changed_workspaces: Mutex<BTreeMap<WorkspaceId, Instant>>,
+    workspace_locks: Locks<WorkspaceId>,
     last_lists: Mutex<VecDeque<AsOf<Workspaces>>>,
     configurations: Shared<BTreeMap<String, KeyConfiguration>>,
     made: Mutex<BTreeMap<String, KeyConfiguration>>,
@@ -182,6 +183,7 @@ impl Default for AccountReads {
             started: Instant::now(),
             workspaces: Watched::default(),
             changed_workspaces: Mutex::default(),
+            workspace_locks: Locks::default(),
             last_lists: Mutex::default(),
             configurations: Shared::default(),
             made: Mutex::default(),
@@ -373,6 +375,11 @@ impl AccountReads {
             shared.get(|| async { Ok::<_, Error>(role) }).await?;
         }
         Ok(())
+    }
+
+    /// Held while a workspace is read, changed and watched: two resources of one run may change the same one.
+    pub async fn lock_workspace(&self, id: WorkspaceId) -> OwnedMutexGuard<()> {
+        self.workspace_locks.hold(id).await
     }
 
     /// We changed a workspace, or its change has come to its end: what was read of it before is not true any more.

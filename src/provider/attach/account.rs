@@ -134,21 +134,6 @@ pub struct AccountWorkspace<'a> {
 }
 
 impl AccountWorkspace<'_> {
-    /// What a workspace shows of what is wanted.
-    pub fn seen(&self, workspace: Workspace) -> Look<Workspace> {
-        Look {
-            has_all: self.wanted.missing_in(&workspace).is_empty(),
-            condition: match &workspace.workspace_status {
-                WorkspaceStatus::Running => Condition::Ready,
-                status if status.has_failed() => Condition::Failed,
-                _ => Condition::Changing,
-            },
-            is_busy: workspace.workspace_status.is_changing(),
-            status: workspace.workspace_status.to_string(),
-            workspace,
-        }
-    }
-
     fn refused(&self, error: &Error, now: &Workspace) -> Put {
         let diagnostic =
             || diagnose::account("The keys of the workspace could not be changed", error);
@@ -214,6 +199,20 @@ impl Platform for AccountWorkspace<'_> {
 
     /// Databricks may begin late, and says only by the status when it has ended.
     const KEPT_AFTER: Option<Duration> = None;
+
+    fn seen(&self, workspace: Workspace) -> Look<Workspace> {
+        Look {
+            has_all: self.wanted.missing_in(&workspace).is_empty(),
+            condition: match &workspace.workspace_status {
+                WorkspaceStatus::Running => Condition::Ready,
+                status if status.has_failed() => Condition::Failed,
+                _ => Condition::Changing,
+            },
+            is_busy: workspace.workspace_status.is_changing(),
+            status: workspace.workspace_status.to_string(),
+            workspace,
+        }
+    }
 
     /// Bindings that wait at the same time share one list.
     async fn look(&self, earliest: Instant) -> AsOf<Result<Look<Workspace>, Diagnostics>> {

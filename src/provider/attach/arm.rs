@@ -127,22 +127,6 @@ pub async fn send(
 }
 
 impl ArmPlatform<'_> {
-    /// What a workspace shows of what is wanted.
-    pub fn seen(&self, workspace: ArmWorkspace) -> Look<ArmWorkspace> {
-        let condition = match workspace.progress() {
-            Progress::Succeeded => Condition::Ready,
-            Progress::Running => Condition::Changing,
-            Progress::Failed(..) => Condition::Failed,
-        };
-        Look {
-            has_all: workspace.has_all(&self.wanted),
-            condition,
-            is_busy: condition == Condition::Changing,
-            status: workspace.state().to_owned(),
-            workspace,
-        }
-    }
-
     /// Whether managed disks follow new versions, where that is part of what is wanted.
     fn flag(&self, case: UseCase, now: &ArmWorkspace) -> String {
         if case != UseCase::ManagedDisks || !self.wanted.set.contains_key(&case) {
@@ -270,6 +254,21 @@ impl Platform for ArmPlatform<'_> {
 
     /// Azure says when an update is over, and the workspace shows its outcome a moment later.
     const KEPT_AFTER: Option<Duration> = Some(Duration::from_secs(60));
+
+    fn seen(&self, workspace: ArmWorkspace) -> Look<ArmWorkspace> {
+        let condition = match workspace.progress() {
+            Progress::Succeeded => Condition::Ready,
+            Progress::Running => Condition::Changing,
+            Progress::Failed(..) => Condition::Failed,
+        };
+        Look {
+            has_all: workspace.has_all(&self.wanted),
+            condition,
+            is_busy: condition == Condition::Changing,
+            status: workspace.state().to_owned(),
+            workspace,
+        }
+    }
 
     async fn look(&self, _: Instant) -> AsOf<Result<Look<ArmWorkspace>, Diagnostics>> {
         let begun = Instant::now();

@@ -74,6 +74,9 @@ pub trait Platform {
     /// After how long at rest a workspace that still shows what it had was not changed; `None` where a change may begin late.
     const KEPT_AFTER: Option<Duration>;
 
+    /// What a workspace shows of what is wanted.
+    fn seen(&self, workspace: Self::Workspace) -> Look<Self::Workspace>;
+
     /// What is attached and in what state, by a read that began after `earliest`.
     fn look(
         &self,

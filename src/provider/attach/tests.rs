@@ -40,21 +40,25 @@ struct Fake<const IS_ARM: bool> {
 /// What a look at a workspace shows: b(efore), w(anted), c(hanging), W(anted, and changing), f(ailed), F(ailed with the wanted value),
 /// x (the look fails).
 fn shown(letter: char) -> Result<Look<char>, Diagnostics> {
+    match letter {
+        'x' => Err(Diagnostic::error("The workspace could not be read", "no network").into()),
+        letter => Ok(seen(letter)),
+    }
+}
+
+fn seen(letter: char) -> Look<char> {
     let condition = match letter {
-        'b' | 'w' => Condition::Ready,
         'c' | 'W' => Condition::Changing,
         'f' | 'F' => Condition::Failed,
-        _ => {
-            return Err(Diagnostic::error("The workspace could not be read", "no network").into());
-        }
+        _ => Condition::Ready,
     };
-    Ok(Look {
+    Look {
         workspace: letter,
         has_all: matches!(letter, 'w' | 'W' | 'F'),
         condition,
         is_busy: condition == Condition::Changing,
         status: format!("STATUS {letter}"),
-    })
+    }
 }
 
 impl<const IS_ARM: bool> Fake<IS_ARM> {
@@ -72,6 +76,10 @@ impl<const IS_ARM: bool> Platform for Fake<IS_ARM> {
     } else {
         None
     };
+
+    fn seen(&self, workspace: char) -> Look<char> {
+        seen(workspace)
+    }
 
     async fn look(&self, _: Instant) -> AsOf<Result<Look<char>, Diagnostics>> {
         let begun = Instant::now();

@@ -4,6 +4,7 @@
 //! On AWS and Google Cloud the workspace is one of a Databricks account ([`account`]), on Azure a resource of Resource Manager ([`azure`]).
 
 mod account;
+mod attach;
 mod azure;
 mod examined;
 
@@ -454,8 +455,8 @@ impl Resource for WorkspaceBindingResource {
         progress: &Progress<WorkspaceBindingModel>,
     ) -> Result<WorkspaceBindingModel, Unfinished> {
         Ok(match plan.is_azure() {
-            true => azure::attach(cx, plan, None, progress).await,
-            false => account::attach(cx, plan, None, progress).await,
+            true => azure::attach(cx, &plan, None, progress).await,
+            false => account::attach(cx, &plan, None, progress).await,
         }?)
     }
 
@@ -480,8 +481,8 @@ impl Resource for WorkspaceBindingResource {
         progress: &Progress<WorkspaceBindingModel>,
     ) -> Result<WorkspaceBindingModel, Unfinished> {
         Ok(match plan.is_azure() {
-            true => azure::attach(cx, plan, Some(&prior), progress).await,
-            false => account::attach(cx, plan, Some(&prior), progress).await,
+            true => azure::attach(cx, &plan, Some(&prior), progress).await,
+            false => account::attach(cx, &plan, Some(&prior), progress).await,
         }?)
     }
 

@@ -3,20 +3,20 @@
 mod proof;
 
 use self::proof::{examine, examine_planned};
+use super::attach::{Wanted, Workspaces, attach as attach_to};
 use super::{
-    ATTACH, Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
+    Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
 };
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
-use crate::preflight::Stage;
+use crate::preflight::{Finding, Stage};
 use crate::provider::attach::account::{
     AccountWorkspace, attached, required, settle_time, workspace,
 };
-use crate::provider::attach::{Failure, Orders, attach as attach_to};
+use crate::provider::attach::Orders;
 use crate::provider::client::{Client, account_to_read, enforce};
-use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
-use crate::provider::resources::rotation::remember_former;
-use crate::provider::resources::timeout;
+use crate::provider::diagnose::{self, Unavailable, later};
+use crate::provider::keys::Case;
 use crate::requirements::transition;
 use crate::vocabulary::{
     Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
@@ -25,7 +25,6 @@ use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::duration::GoDuration;
 use tfplugin::resource::{Change, Plan, Progress};
 
 /// A binding of which nothing but its workspace is known.
@@ -141,110 +140,131 @@ async fn former_key(
         .map(|(_, key)| key))
 }
 
+/// The workspace of a binding in its account.
+struct InAccount<'a> {
+    account: &'a Account,
+    id: WorkspaceId,
+}
+
+impl Workspaces for InAccount<'_> {
+    type Workspace = Workspace;
+    type Platform<'a>
+        = AccountWorkspace<'a>
+    where
+        Self: 'a;
+
+    const POLICIES_CHANGE_IT: bool = false;
+
+    fn place(finding: &Finding) -> &'static str {
+        place(finding)
+    }
+
+    async fn former_key(&self, wanted: Wanted<'_>) -> Result<Option<String>, Diagnostics> {
+        match wanted.prior {
+            Some(prior) => {
+                former_key(wanted.cx.client(), self.account, prior, wanted.plan).await
+            }
+            None => Ok(None),
+        }
+    }
+
+    async fn read(&self, wanted: Wanted<'_>) -> Result<Workspace, Diagnostics> {
+        // What has its keys already is not changed, so that a list that others have just read will do. What is to be changed is read on its
+        // own.
+        let reads = wanted.cx.client().reads();
+        let listed = reads.listed_workspace(self.account, self.id).await;
+        match listed.filter(|listed| wanted.plan.keys().missing_in(listed).is_empty()) {
+            Some(listed) => Ok(listed),
+            None => workspace(self.account, self.id).await,
+        }
+    }
+
+    fn is_missing(&self, wanted: Wanted<'_>, now: &Workspace) -> bool {
+        !wanted.plan.keys().missing_in(now).is_empty()
+    }
+
+    async fn examine(
+        &self,
+        wanted: Wanted<'_>,
+        now: &Workspace,
+    ) -> Result<Examined, Diagnostics> {
+        let client = wanted.cx.client();
+        examine(client, self.account, now, wanted.plan, Stage::Apply).await
+    }
+
+    async fn lock(&self, wanted: Wanted<'_>) -> OwnedMutexGuard<()> {
+        wanted.cx.client().reads().lock_workspace(self.id).await
+    }
+
+    async fn ready<'a>(
+        &'a self,
+        wanted: Wanted<'a>,
+        now: &Workspace,
+        keys: Vec<Case>,
+    ) -> Result<(AccountWorkspace<'a>, Orders), Diagnostics> {
+        let missing = wanted.plan.keys().missing_in(now);
+        let platform = AccountWorkspace {
+            client: wanted.cx.client(),
+            account: self.account,
+            id: self.id,
+            wanted: wanted.plan.keys(),
+        };
+        Ok((platform, wanted.orders(keys, settle_time(&missing))))
+    }
+
+    fn was_changed(&self, wanted: Wanted<'_>, before: &Workspace, _: &Workspace) {
+        // Others may have read it while it was on its way.
+        if self.is_missing(wanted, before) {
+            wanted.cx.client().reads().forget_workspace(self.id);
+        }
+    }
+
+    async fn complete(
+        &self,
+        wanted: Wanted<'_>,
+        now: Workspace,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
+        Ok(WorkspaceBindingModel {
+            id: Attr::Known(self.id.to_string()),
+            ..wanted
+                .plan
+                .clone()
+                .filled_by(wanted.plan.clone().showing(&now))
+        })
+    }
+
+    async fn after_failure(&self, _: Wanted<'_>, seen: Workspace) -> Workspace {
+        seen
+    }
+
+    fn truth(
+        &self,
+        wanted: Wanted<'_>,
+        now: &Workspace,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
+        wanted.plan.clone().showing(now).with_keys_of(now)
+    }
+}
+
 /// Attaches what is not attached yet, and waits until it is there to stay. `prior`: the binding in the state, where what is true can be
 /// written whatever happens.
 pub(super) async fn attach(
     cx: &Context<Client>,
-    plan: WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
     prior: Option<&WorkspaceBindingModel>,
     progress: &Progress<WorkspaceBindingModel>,
 ) -> Result<WorkspaceBindingModel, Diagnostics> {
     plan.refuse_vault_keys()?;
-    let client = cx.client();
-    let account = client.account().await?;
+    let account = cx.client().account().await?;
     let Attr::Known(id) = plan.workspace_id else {
         return Err(Diagnostic::bug(
             "A workspace binding was applied before its workspace was known.",
         )
         .into());
     };
-    let operation = if prior.is_some() { "update" } else { "create" };
-    let deadline = timeout(&plan.timeouts, operation, ATTACH);
-    let former = match prior {
-        Some(prior) => former_key(client, account, prior, &plan).await?,
-        None => None,
-    };
-    // What has its keys already is not changed, so that a list that others have just read will do. What is to be changed is read on its
-    // own.
-    let listed = client.reads().listed_workspace(account, id).await;
-    let before = match listed.filter(|listed| plan.keys().missing_in(listed).is_empty()) {
-        Some(listed) => listed,
-        None => workspace(account, id).await?,
-    };
-    let Examined { findings, keys } =
-        examine(client, account, &before, &plan, Stage::Apply).await?;
-    let missing = plan.keys().missing_in(&before);
-    // What is attached already cannot be stopped any more, only reported.
-    let findings = if missing.is_empty() {
-        as_warnings(findings)
-    } else {
-        findings
-    };
-    enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
-    let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
-    let orders = Orders {
-        keys,
-        deadline,
-        wait_for_compute: length(&plan.wait_for_compute).unwrap_or_default(),
-        settle_time: length(&plan.settle_time).unwrap_or_else(|| settle_time(&missing)),
-    };
-    let platform = AccountWorkspace {
-        client,
-        account,
-        id,
-        wanted: plan.keys(),
-    };
-    let look = platform.seen(before);
-    let attached = attach_to(cx, &platform, look, &orders).await;
-    if !missing.is_empty() {
-        // Others may have read it while it was on its way.
-        client.reads().forget_workspace(id);
-    }
-    let may_have_changed = attached
-        .as_ref()
-        .err()
-        .is_none_or(|failure| failure.was_sent);
-    if may_have_changed && let Some(key) = former {
-        remember_former(cx, plan.name(), key);
-    }
-    match attached {
-        Ok(now) => Ok(WorkspaceBindingModel {
-            id: Attr::Known(id.to_string()),
-            ..plan.clone().filled_by(plan.showing(&now))
-        }),
-        Err(failure) => {
-            Err(explained(cx, account, plan, *failure, prior.is_some(), progress).await)
-        }
-    }
+    attach_to(&InAccount { account, id }, cx, plan, prior, progress).await
 }
 
-/// A failed attach, for the user and for the state. A new binding stays out of the state: written there together with an
-/// error, Terraform would replace it. The next apply finds what is true in the workspace itself.
-async fn explained(
-    cx: &Context<Client>,
-    account: &Account,
-    plan: WorkspaceBindingModel,
-    failure: Failure<Workspace>,
-    existing: bool,
-    progress: &Progress<WorkspaceBindingModel>,
-) -> Diagnostics {
-    let mut all = failure.diagnostics;
-    if failure.is_about_the_key
-        && let Ok(examined) = examine(cx.client(), account, &failure.now, &plan, Stage::Apply).await
-    {
-        all.extend(cx.client().report(
-            examined.findings,
-            &plan.ignore_findings,
-            Stage::Apply,
-            place,
-        ));
-    }
-    // Without a key that can be read, the state stays what it was.
-    if existing && let Ok(truth) = plan.showing(&failure.now).with_keys_of(&failure.now) {
-        progress.save(truth);
-    }
-    all
-}
 pub(super) async fn plan(
     cx: &Context<Client>,
     change: &Change<WorkspaceBindingModel>,

@@ -3,28 +3,29 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tokio::sync::OwnedMutexGuard;
+
 use super::former::{remember, versions_of};
 use super::proof::{examine, of_disks, place};
 use super::{azure_of, filled, key_of, missing, showing, unread, with_keys};
 use crate::clouds::azure::{ArmWorkspace, AzureError, WantedKeys};
-use crate::preflight::{Fact, Stage};
+use crate::preflight::{Fact, Finding, Stage};
+use crate::provider::attach::Orders;
 use crate::provider::attach::arm::{ArmPlatform, SETTLE};
-use crate::provider::attach::{Failure, Orders, attach as attach_to};
 use crate::provider::client::{Client, enforce};
-use crate::provider::diagnose::{self, as_warnings};
+use crate::provider::diagnose;
 use crate::provider::keys::Case;
-use crate::provider::resources::rotation::remember_former;
-use crate::provider::resources::timeout;
-use crate::provider::resources::workspace_binding::{ATTACH, Examined, WorkspaceBindingModel};
+use crate::provider::resources::workspace_binding::attach::{
+    Wanted, Workspaces, attach as attach_to,
+};
+use crate::provider::resources::workspace_binding::{Examined, WorkspaceBindingModel};
 use crate::provider::vault_access::{Place, grant, mark_of_binding};
 use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::Role;
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
-use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
-use tfplugin::duration::GoDuration;
 use tfplugin::resource::Progress;
 
 /// The versions to set: those that are named, and the current ones of identifiers that name none. What a workspace has already as wanted
@@ -76,118 +77,165 @@ fn no_version(key: &VaultKeyId, case: UseCase, error: &AzureError) -> Diagnostic
     said.with_detail(detail).on(case.attribute())
 }
 
+/// The workspace of a binding in Resource Manager.
+struct InArm<'a> {
+    id: &'a WorkspaceResourceId,
+    rotates: bool,
+    grants: bool,
+}
+
+impl InArm<'_> {
+    /// The storage key is taken back.
+    fn resets_storage(wanted: Wanted<'_>) -> bool {
+        let had = wanted
+            .prior
+            .is_some_and(|prior| !prior.wanted(UseCase::Storage).is_null());
+        had && wanted.plan.wanted(UseCase::Storage).is_null()
+    }
+}
+
+impl Workspaces for InArm<'_> {
+    type Workspace = ArmWorkspace;
+    type Platform<'a>
+        = ArmPlatform<'a>
+    where
+        Self: 'a;
+
+    const POLICIES_CHANGE_IT: bool = true;
+
+    fn place(finding: &Finding) -> &'static str {
+        place(finding)
+    }
+
+    async fn former_key(&self, wanted: Wanted<'_>) -> Result<Option<String>, Diagnostics> {
+        Ok(wanted
+            .prior
+            .and_then(|prior| former_key(prior, wanted.plan)))
+    }
+
+    async fn read(&self, wanted: Wanted<'_>) -> Result<ArmWorkspace, Diagnostics> {
+        let cloud = wanted.cx.client().keys().azure().cloud();
+        let read = cloud.workspace(self.id).await;
+        read.map_err(|error| unread(self.id, &error))
+    }
+
+    fn is_missing(&self, wanted: Wanted<'_>, now: &ArmWorkspace) -> bool {
+        !missing(wanted.plan, self.rotates, now).is_empty() || Self::resets_storage(wanted)
+    }
+
+    async fn examine(
+        &self,
+        wanted: Wanted<'_>,
+        now: &ArmWorkspace,
+    ) -> Result<Examined, Diagnostics> {
+        Ok(examine(wanted.cx.client(), wanted.plan, now, Stage::Apply).await)
+    }
+
+    async fn lock(&self, wanted: Wanted<'_>) -> OwnedMutexGuard<()> {
+        let azure = wanted.cx.client().keys().azure();
+        azure.lock_workspace(self.id).await
+    }
+
+    async fn ready<'a>(
+        &'a self,
+        wanted: Wanted<'a>,
+        now: &ArmWorkspace,
+        keys: Vec<Case>,
+    ) -> Result<(ArmPlatform<'a>, Orders), Diagnostics> {
+        let client = wanted.cx.client();
+        let set = versions(client, wanted.plan, now, self.rotates).await?;
+        if let Some(key) = set.get(&UseCase::ManagedDisks)
+            && self.grants
+            && let Ok(Some(principal)) = now.disks_principal()
+        {
+            grant_disks(wanted.cx, self.id, key, &principal, wanted.deadline).await?;
+        }
+        let orders = wanted.orders(by_version(keys, &set), SETTLE);
+        let platform = ArmPlatform {
+            client,
+            id: self.id.clone(),
+            keys: set.values().cloned().collect(),
+            wanted: WantedKeys {
+                set,
+                reset_storage: Self::resets_storage(wanted),
+                rotate_disks: self.rotates,
+            },
+            deadline: wanted.deadline,
+            stop: wanted.cx.stop().clone(),
+        };
+        Ok((platform, orders))
+    }
+
+    fn was_changed(&self, wanted: Wanted<'_>, before: &ArmWorkspace, after: &ArmWorkspace) {
+        wanted.cx.client().keys().azure().forget_workspace(self.id);
+        remember(wanted.cx, &versions_of(before), after);
+    }
+
+    async fn complete(
+        &self,
+        wanted: Wanted<'_>,
+        now: ArmWorkspace,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
+        let cx = wanted.cx;
+        let disks_key = now.key(UseCase::ManagedDisks).known().cloned();
+        let wants_disks = key_of(wanted.plan, UseCase::ManagedDisks).is_some();
+        let now = match disks_key.filter(|_| wants_disks) {
+            Some(key) if self.grants => {
+                match give_disks(cx, now.clone(), self.id, &key, wanted.deadline).await {
+                    Ok(now) => now,
+                    Err(errors) => {
+                        // The keys are attached: an update says so in the state. A new binding stays out of it, since Terraform would
+                        // replace it; the next apply finds the keys attached and goes on with the access.
+                        if wanted.prior.is_some() {
+                            wanted.progress.save(showing(wanted.plan.clone(), &now));
+                        }
+                        return Err(errors);
+                    }
+                }
+            }
+            Some(_) => {
+                // Nobody has to know by themselves what a set without access means.
+                let found = of_disks(cx.client(), &now, Stage::Apply).await;
+                enforce(cx, found, &wanted.plan.ignore_findings, Stage::Apply, place)?;
+                now
+            }
+            None => now,
+        };
+        Ok(filled(wanted.plan.clone(), &now))
+    }
+
+    async fn after_failure(&self, wanted: Wanted<'_>, seen: ArmWorkspace) -> ArmWorkspace {
+        self.read(wanted).await.unwrap_or(seen)
+    }
+
+    fn truth(
+        &self,
+        wanted: Wanted<'_>,
+        now: &ArmWorkspace,
+    ) -> Result<WorkspaceBindingModel, Diagnostics> {
+        with_keys(showing(wanted.plan.clone(), now), now, false)
+    }
+}
+
 /// Attaches what is not attached yet, and waits until it is there to stay. `prior`: the binding in the state, if it is there already.
 pub(in super::super) async fn attach(
     cx: &Context<Client>,
-    plan: WorkspaceBindingModel,
+    plan: &WorkspaceBindingModel,
     prior: Option<&WorkspaceBindingModel>,
     progress: &Progress<WorkspaceBindingModel>,
 ) -> Result<WorkspaceBindingModel, Diagnostics> {
-    let client = cx.client();
-    let azure = client.keys().azure();
-    let Some((block, id)) = azure_of(&plan) else {
+    let Some((block, id)) = azure_of(plan) else {
         return Err(Diagnostic::bug(
             "A workspace binding was applied before its workspace was known.",
         )
         .into());
     };
-    let (id, rotates, grants) = (id.clone(), block.rotates(), block.grants());
-    let operation = if prior.is_some() { "update" } else { "create" };
-    let deadline = timeout(&plan.timeouts, operation, ATTACH);
-    let mut before = azure
-        .cloud()
-        .workspace(&id)
-        .await
-        .map_err(|error| unread(&id, &error))?;
-    let reset_storage = prior.is_some_and(|prior| !prior.wanted(UseCase::Storage).is_null())
-        && plan.wanted(UseCase::Storage).is_null();
-    let is_missing = !missing(&plan, rotates, &before).is_empty() || reset_storage;
-    let Examined { findings, keys } = examine(client, &plan, &before, Stage::Apply).await;
-    // What is attached already cannot be stopped any more, only reported.
-    let findings = match is_missing {
-        true => findings,
-        false => as_warnings(findings),
+    let workspaces = InArm {
+        id,
+        rotates: block.rotates(),
+        grants: block.grants(),
     };
-    enforce(cx, findings, &plan.ignore_findings, Stage::Apply, place)?;
-    // A policy of this run may have prepared the workspace while the proof waited for it.
-    let alone = azure.lock_workspace(&id).await;
-    before = azure
-        .cloud()
-        .workspace(&id)
-        .await
-        .map_err(|error| unread(&id, &error))?;
-    let set = versions(client, &plan, &before, rotates).await?;
-    let disks_key = set.get(&UseCase::ManagedDisks).cloned();
-    if let Some(key) = &disks_key
-        && grants
-        && let Ok(Some(principal)) = before.disks_principal()
-    {
-        grant_disks(cx, &id, key, &principal, deadline).await?;
-    }
-    let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
-    let orders = Orders {
-        keys: by_version(keys, &set),
-        deadline,
-        wait_for_compute: length(&plan.wait_for_compute).unwrap_or_default(),
-        settle_time: length(&plan.settle_time).unwrap_or(SETTLE),
-    };
-    let platform = ArmPlatform {
-        client,
-        id: id.clone(),
-        keys: set.values().cloned().collect(),
-        wanted: WantedKeys {
-            set,
-            reset_storage,
-            rotate_disks: rotates,
-        },
-        deadline,
-        stop: cx.stop().clone(),
-    };
-    let had = versions_of(&before);
-    let look = platform.seen(before);
-    let outcome = attach_to(cx, &platform, look, &orders).await;
-    // A key policy that is being put may wait for the workspace, and an examination of the key waits for that policy.
-    drop(alone);
-    azure.forget_workspace(&id);
-    let may_have_changed = outcome
-        .as_ref()
-        .err()
-        .is_none_or(|failure| failure.was_sent);
-    if may_have_changed && let Some(key) = prior.and_then(|prior| former_key(prior, &plan)) {
-        remember_former(cx, plan.name(), key);
-    }
-    let shown = match &outcome {
-        Ok(now) => now,
-        Err(failure) => &failure.now,
-    };
-    remember(cx, &had, shown);
-    let now = match outcome {
-        Ok(now) => now,
-        Err(failure) => return Err(explained(cx, plan, *failure, prior.is_some(), progress).await),
-    };
-    let now = match disks_key {
-        Some(key) if grants => {
-            match give_disks(cx, now.clone(), &id, &key, deadline).await {
-                Ok(now) => now,
-                Err(errors) => {
-                    // The keys are attached: an update says so in the state. A new binding stays out of it, since Terraform would
-                    // replace it; the next apply finds the keys attached and goes on with the access.
-                    if prior.is_some() {
-                        progress.save(showing(plan, &now));
-                    }
-                    return Err(errors);
-                }
-            }
-        }
-        Some(_) => {
-            // Nobody has to know by themselves what a set without access means.
-            let found = of_disks(client, &now, Stage::Apply).await;
-            enforce(cx, found, &plan.ignore_findings, Stage::Apply, place)?;
-            now
-        }
-        None => now,
-    };
-    Ok(filled(plan, &now))
+    attach_to(&workspaces, cx, plan, prior, progress).await
 }
 
 /// The keys to watch while they settle: by the version that is attached, whatever becomes the newest one meanwhile.
@@ -302,33 +350,4 @@ async fn grant_disks(
             .map(|error| error.on("managed_disks_key_configuration_id"))
             .collect()
     })
-}
-
-/// A failed attach, for the user and for the state.
-async fn explained(
-    cx: &Context<Client>,
-    plan: WorkspaceBindingModel,
-    failure: Failure<ArmWorkspace>,
-    existing: bool,
-    progress: &Progress<WorkspaceBindingModel>,
-) -> Diagnostics {
-    let mut all = failure.diagnostics;
-    // A refused update leaves its mark on the workspace.
-    let azure = cx.client().keys().azure();
-    let id = failure.now.id().clone();
-    let now = azure.cloud().workspace(&id).await.unwrap_or(failure.now);
-    if failure.is_about_the_key {
-        let examined = examine(cx.client(), &plan, &now, Stage::Apply).await;
-        all.extend(cx.client().report(
-            examined.findings,
-            &plan.ignore_findings,
-            Stage::Apply,
-            place,
-        ));
-    }
-    // A new binding stays out of the state: written there together with an error, Terraform would replace it.
-    if existing && let Ok(truth) = with_keys(showing(plan, &now), &now, false) {
-        progress.save(truth);
-    }
-    all
 }
