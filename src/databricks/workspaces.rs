@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::errors::Error;
 use super::transport::Account;
+use crate::preflight::binding::WorkspaceFacts;
 use crate::vocabulary::{
     AttachedKey, Cloud, ComputeMode, KeyConfigurationId, StorageMode, Tier, UseCase, WorkspaceId,
     WorkspaceStatus, WorkspaceStorage,
@@ -163,6 +164,23 @@ impl KeyFields {
 }
 
 impl Workspace {
+    /// The workspace as facts for the proof.
+    pub fn facts(&self) -> WorkspaceFacts {
+        WorkspaceFacts {
+            id: self.workspace_id,
+            name: self.workspace_name.clone(),
+            status: self.workspace_status.clone(),
+            status_message: self.workspace_status_message.clone().unwrap_or_default(),
+            region: self.region().map(str::to_owned),
+            pricing_tier: self.pricing_tier.clone(),
+            cloud: self.cloud(),
+            serverless_only: self.is_serverless_only(),
+            own_storage: self.storage(),
+            managed_services: self.key(UseCase::ManagedServices),
+            storage: self.key(UseCase::Storage),
+        }
+    }
+
     /// Its number and its name, as texts name it.
     pub fn in_words(&self) -> String {
         format!("{} (\"{}\")", self.workspace_id, self.workspace_name)

@@ -16,6 +16,8 @@ pub use catalog::{Id, Silence, Silenced, Weight};
 pub use last_use::{LastUse, Standing};
 pub use remedy::{Hint, Remedy};
 
+use serde::Serialize;
+
 use crate::vocabulary::Key;
 
 /// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
@@ -131,6 +133,15 @@ impl Id {
             remedy: Remedy::default(),
         }
     }
+}
+
+/// Something that could not be seen, so that nothing is said of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NotVisible {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub why: String,
 }
 
 /// What a plan says of a key where it has waited in vain for the `dbxcmk_key_policy` resources of the same configuration. Where something else

@@ -16,7 +16,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, later};
 use crate::provider::resources::all_known;
 use crate::provider::switch::{
-    Consent, Flags, Impact, Manner, Order, Outcome, PATIENCE, consented, impact, in_words,
+    self, Consent, Flags, Impact, Manner, Order, Outcome, PATIENCE, consented, impact, in_words,
 };
 use crate::vocabulary::Key;
 use crate::vocabulary::WorkspaceName;
@@ -89,7 +89,7 @@ async fn check(
     {
         return Err(reason.into());
     }
-    let status = client.keys().status(key).await?;
+    let status = switch::status(client.keys(), key).await?;
     let found = impact(client, key, &status).await?;
     let Some(given) = all_known(said.workspaces) else {
         return Ok(Some(found));
@@ -145,7 +145,7 @@ async fn carry_out(
         changed: &changed,
         taking: &taking,
     };
-    let outcome = cx.client().keys().carry_out(key, order, manner).await?;
+    let outcome = switch::carry_out(cx.client().keys(), key, order, manner).await?;
     let deleted = outcome
         .deletion_date
         .as_ref()

@@ -8,7 +8,7 @@ use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
 };
-use crate::provider::switch::{Order, impact, judge_restored, wait_for_workspaces};
+use crate::provider::switch::{self, Order, impact, judge_restored, wait_for_workspaces};
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -75,7 +75,7 @@ impl Action for RestoreKeyAction {
         let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
-        let status = cx.client().keys().status(&key).await?;
+        let status = switch::status(cx.client().keys(), &key).await?;
         let deletion = status
             .deletion_date
             .map(|date| format!(" It will be deleted on {date}; until then it can be restored."))
@@ -113,7 +113,7 @@ impl Action for RestoreKeyAction {
         if !outcome.complete {
             return Ok(());
         }
-        let status = client.keys().status(&key).await?;
+        let status = switch::status(client.keys(), &key).await?;
         let found = impact(client, &key, &status).await?;
         let findings = judge_restored(client, &found).await?;
         let ignored = Attr::Null;

@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::{Look, Platform, Put};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, Error};
-use crate::preflight::binding::WorkspaceFacts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
@@ -72,26 +71,6 @@ pub fn missing(account: &Account, id: WorkspaceId, advice: &str) -> Diagnostic {
         ),
     )
     .on("workspace_id")
-}
-
-/// A workspace as facts.
-pub fn facts(workspace: &Workspace) -> WorkspaceFacts {
-    WorkspaceFacts {
-        id: workspace.workspace_id,
-        name: workspace.workspace_name.clone(),
-        status: workspace.workspace_status.clone(),
-        status_message: workspace
-            .workspace_status_message
-            .clone()
-            .unwrap_or_default(),
-        region: workspace.region().map(str::to_owned),
-        pricing_tier: workspace.pricing_tier.clone(),
-        cloud: workspace.cloud(),
-        serverless_only: workspace.is_serverless_only(),
-        own_storage: workspace.storage(),
-        managed_services: workspace.key(UseCase::ManagedServices),
-        storage: workspace.key(UseCase::Storage),
-    }
 }
 
 /// The key configuration of a workspace for a use case, for a state or a result.

@@ -168,7 +168,7 @@ impl KeysInUse for Keys {
     }
 
     fn forget(&self, case: &Case) {
-        Self::forget(self, case);
+        Self::forget(self, &case.key());
     }
 }
 

@@ -19,14 +19,10 @@ use crate::preflight::aws::{
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Remedy, Severity, Stage};
-use crate::provider::diagnose;
 use crate::provider::shared::{Locks, Readable, Staged, lock};
-use crate::provider::switch::{self, KeyStatus, NotVisible};
-use crate::requirements::aws::{Usage, accounts_let_in};
+use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
-use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
-use kms_policy::Document;
-use tfplugin::diagnostics::Diagnostics;
+use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -256,62 +252,6 @@ impl AwsKeys {
     pub(super) async fn cuts_users_off(&self, case: &AwsCase) -> bool {
         let findings = judge(&self.facts_for_plan(&case.key).await, &case.question);
         findings.iter().any(|one| one.severity == Severity::Error)
-    }
-
-    /// A key as it is, with what the kill switch remembers of it.
-    pub(super) async fn status(&self, key: &KeyArn) -> Result<KeyStatus, Diagnostics> {
-        let read = switch::aws::status(&self.cloud, key).await;
-        read.map_err(|error| match error {
-            AwsError::NotFound(_) => switch::aws::gone(key).into(),
-            error => diagnose::aws_call("The key could not be read", key, &error).into(),
-        })
-    }
-
-    /// Who else uses a key, as far as its policy and its grants say.
-    pub(super) async fn other_users(&self, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
-        let (mut others, granted) = tokio::join!(
-            self.accounts_in_policy(key, account),
-            self.cloud.grants(key)
-        );
-        others.extend(match granted {
-            Fact::Known(grants) => switch::aws::granted(key, &grants),
-            Fact::Unreadable(why) => vec![NotVisible {
-                what: "Grants of the key".to_owned(),
-                why: format!(
-                    "They could not be listed ({}). A grant lets Databricks use the key without a statement of its policy.",
-                    why.reason
-                ),
-            }],
-        });
-        others
-    }
-
-    /// The other Databricks accounts that the policy of a key lets in.
-    async fn accounts_in_policy(&self, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
-        let unreadable = |why: String| {
-            vec![NotVisible {
-                what: "Other Databricks accounts".to_owned(),
-                why: format!(
-                    "The key policy could not be read ({why}), so it is not known whether it lets other accounts in."
-                ),
-            }]
-        };
-        let policy = match self.cloud.policy(key).await {
-            Ok(text) => Document::parse(&text),
-            Err(error) => return unreadable(error.to_string()),
-        };
-        let policy = match policy {
-            Ok(policy) => policy,
-            Err(error) => return unreadable(error.to_string()),
-        };
-        accounts_let_in(&policy)
-            .into_iter()
-            .filter(|other| other != account.as_str())
-            .map(|other| NotVisible {
-                what: format!("Workspaces of the Databricks account {other}"),
-                why: "The key policy lets this account use the key, and these credentials cannot read it.".to_owned(),
-            })
-            .collect()
     }
 
     /// The state of a key now.

@@ -15,14 +15,11 @@ use crate::preflight::azure::{
     Absence, AccessModel, AttachedVaultKey, Barrier, PlannedAccess, Question, Unknown, Vault,
     VaultKey, VaultKeyFacts, enabling, judge, judge_version, state_of,
 };
-use crate::preflight::{Fact, Finding, Remedy, Stage, Unreadable};
-use crate::provider::diagnose;
+use crate::preflight::{Fact, Finding, NotVisible, Remedy, Stage, Unreadable};
 use crate::provider::shared::{Locks, Readable, Staged, lock};
-use crate::provider::switch::{self, KeyStatus, NotVisible, VersionStatus};
 use crate::requirements::azure::{AZURE_DATABRICKS, Needer, Role};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
-use tfplugin::diagnostics::Diagnostics;
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -481,24 +478,6 @@ impl AzureKeys {
         }
     }
 
-    /// A key as it is, with what the kill switch remembers of it.
-    pub(super) async fn status(&self, key: &VaultKeyId) -> Result<KeyStatus, Diagnostics> {
-        let read = switch::azure::status(&self.cloud, key).await;
-        read.map_err(|error| diagnose::azure("The key could not be read", key, &error).into())
-    }
-
-    /// Who else may use a key, as far as the vault shows it.
-    pub fn other_users(&self, key: &VaultKeyId) -> Vec<NotVisible> {
-        vec![NotVisible {
-            what: "Other users of the key".to_owned(),
-            why: format!(
-                "Each principal with a role on the key or an access policy of the vault {} may have encrypted something with it. The provider \
-                 cannot see that.",
-                key.vault()
-            ),
-        }]
-    }
-
     /// The workspaces that use a key, in every subscription that the caller sees.
     ///
     /// # Errors
@@ -618,13 +597,13 @@ pub struct AzureUser {
 }
 
 impl AzureUser {
-    /// Whether the workspace has this version of the key; one that names none has the newest.
-    pub fn uses(&self, version: &VersionStatus) -> bool {
+    /// Whether the workspace has this version of the key; one that names none has the newest. `is_newest`: whether this one is.
+    pub fn uses(&self, version: &str, is_newest: bool) -> bool {
         self.cases.iter().any(|case| {
             let attached = self.workspace.key(*case);
             attached.known().is_some_and(|key| match key.version() {
-                Some(own) => own.eq_ignore_ascii_case(&version.version),
-                None => version.is_current,
+                Some(own) => own.eq_ignore_ascii_case(version),
+                None => is_newest,
             })
         })
     }
@@ -1110,16 +1089,9 @@ mod tests {
                 .flat_map(|one| one.cases.clone())
                 .collect();
             assert_eq!(found, cases, "{name}");
-            let uses = |version: &str, is_current| {
-                let status = VersionStatus {
-                    version: version.to_owned(),
-                    state: "Enabled".to_owned(),
-                    is_current,
-                    deletion_date: None,
-                    disabled_since: None,
-                    used_by: Vec::new(),
-                };
-                users.workspaces.iter().any(|one| one.uses(&status))
+            let uses = |version: &str, is_newest| {
+                let mut all = users.workspaces.iter();
+                all.any(|one| one.uses(version, is_newest))
             };
             assert_eq!(
                 [uses(V1, false), uses(&V2.to_uppercase(), true)],

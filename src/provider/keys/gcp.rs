@@ -15,13 +15,10 @@ use crate::preflight::gcp::{
     CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
 };
 use crate::preflight::{Finding, Remedy, Stage};
-use crate::provider::diagnose;
 use crate::provider::shared::{Locks, Readable, Staged, lock};
-use crate::provider::switch::{self, KeyStatus, NotVisible};
 use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{Key, KeyState, UseCase};
-use tfplugin::diagnostics::Diagnostics;
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
@@ -129,27 +126,6 @@ impl GcpKeys {
         cell.get_or_init(|| self.cloud.project_number(project))
             .await
             .clone()
-    }
-
-    /// A key as it is, with what the kill switch remembers of it.
-    pub(super) async fn status(&self, key: &CryptoKeyName) -> Result<KeyStatus, Diagnostics> {
-        let read = switch::gcp::status(&self.cloud, key).await;
-        read.map_err(|error| diagnose::gcp("The key could not be read", key, &error).into())
-    }
-
-    /// Who else may use a key, as far as its own policy says.
-    pub(super) async fn other_users(&self, key: &CryptoKeyName) -> Vec<NotVisible> {
-        let bindings = match self.cloud.policy(key).await {
-            Ok(policy) => policy.bindings(),
-            Err(error) => Err(error.to_string()),
-        };
-        match bindings {
-            Ok(bindings) => switch::gcp::others(&bindings),
-            Err(why) => vec![NotVisible {
-                what: "Other users of the key".to_owned(),
-                why: format!("The IAM policy of the key could not be read ({why})."),
-            }],
-        }
     }
 
     /// The state of a key now.

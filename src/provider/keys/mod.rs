@@ -38,12 +38,7 @@ use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::{ConfigurationKey, WorkspaceFacts};
 use crate::preflight::gcp::has_unusable_versions;
 use crate::preflight::{Finding, LastUse, Remedy, Stage};
-use crate::provider::switch::{self, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped};
-use crate::vocabulary::{AccountId, Deployment, Key, KeyState, UseCase};
-use tfplugin::diagnostics::Diagnostics;
-
-/// How long what an order has left on a key is cleared away.
-const TIDYING: Duration = Duration::from_secs(15);
+use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
 
 /// How long the last use of a key is waited for.
 const LAST_USE_PATIENCE: Duration = Duration::from_secs(20);
@@ -190,6 +185,26 @@ pub struct Keys {
     is_applying: AtomicBool,
 }
 
+/// The one place that tells the clouds apart: what `own`, a key or a case of some cloud, asks of `ring`, the keys of that cloud.
+macro_rules! by_cloud {
+    ($kind:ident, $keys:expr, $what:expr, |$ring:ident, $own:ident| $work:expr) => {
+        match $what {
+            $kind::Aws($own) => {
+                let $ring = &$keys.aws;
+                $work
+            }
+            $kind::Gcp($own) => {
+                let $ring = &$keys.gcp;
+                $work
+            }
+            $kind::Azure($own) => {
+                let $ring = &$keys.azure;
+                $work
+            }
+        }
+    };
+}
+
 /// The keys, as one examination asks them.
 struct Examination<'a> {
     keys: &'a Keys,
@@ -200,19 +215,13 @@ impl Examiner for Examination<'_> {
     type Case = Case;
 
     fn has_been_read(&self, case: &Case) -> bool {
-        match case {
-            Case::Aws(case) => self.keys.aws.has_been_read(case),
-            Case::Gcp(case) => self.keys.gcp.has_been_read(case),
-            Case::Azure(case) => self.keys.azure.has_been_read(case),
-        }
+        by_cloud!(Case, self.keys, case, |ring, case| ring.has_been_read(case))
     }
 
     async fn forget_before(&self, moment: Instant, case: &Case) -> bool {
-        match case {
-            Case::Aws(case) => self.keys.aws.forget_before(moment, case).await,
-            Case::Gcp(case) => self.keys.gcp.forget_before(moment, case).await,
-            Case::Azure(case) => self.keys.azure.forget_before(moment, case).await,
-        }
+        by_cloud!(Case, self.keys, case, |ring, case| {
+            ring.forget_before(moment, case).await
+        })
     }
 
     async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
@@ -220,14 +229,10 @@ impl Examiner for Examination<'_> {
         let walk = keys.policies();
         let mut findings = Vec::new();
         for case in cases {
-            // The three are large futures, which are not to lie on the stack of all that wait for them.
-            let found: Vec<Finding> = match case {
-                Case::Aws(case) => Box::pin(keyring::examine(&keys.aws, walk, case, waits)).await,
-                Case::Gcp(case) => Box::pin(keyring::examine(&keys.gcp, walk, case, waits)).await,
-                Case::Azure(case) => {
-                    Box::pin(keyring::examine(&keys.azure, walk, &**case, waits)).await
-                }
-            };
+            // A large future, which is not to lie on the stack of all that wait for it.
+            let found: Vec<Finding> = by_cloud!(Case, keys, case, |ring, case| {
+                Box::pin(keyring::examine(ring, walk, case, waits)).await
+            });
             let key = case.key();
             let named = |finding: Finding| finding.about(key.short());
             findings.push(found.into_iter().map(named).collect());
@@ -294,11 +299,7 @@ impl Keys {
 
     /// Whether a key's cloud can be called: not while its part of the provider block is unknown.
     pub fn is_known(&self, case: &Case) -> bool {
-        match case {
-            Case::Aws(_) => self.aws.is_known(),
-            Case::Gcp(_) => self.gcp.is_known(),
-            Case::Azure(_) => self.azure.is_known(),
-        }
+        by_cloud!(Key, self, &case.key(), |ring, _key| ring.is_known())
     }
 
     /// The parts of the provider block that are not known yet, so that their clouds cannot be called.
@@ -345,96 +346,6 @@ impl Keys {
         }
     }
 
-    /// A key as it is, with what the kill switch remembers of it.
-    ///
-    /// # Errors
-    /// When its cloud refuses or cannot be reached.
-    pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
-        match key {
-            Key::Aws(arn) => self.aws.status(arn).await,
-            Key::Gcp(name) => self.gcp.status(name).await,
-            Key::Azure(key) => self.azure.status(key).await,
-        }
-    }
-
-    /// Takes a key away, or gives it back.
-    ///
-    /// # Errors
-    /// When it cannot be done, or stops half-way: the message says what is true.
-    pub async fn carry_out(
-        &self,
-        key: &Key,
-        order: Order,
-        manner: Manner<'_>,
-    ) -> Result<Outcome, Stopped> {
-        let outcome = match key {
-            Key::Aws(arn) => switch::aws::carry_out(self.aws.cloud(), arn, order, manner).await,
-            Key::Gcp(name) => switch::gcp::carry_out(self.gcp.cloud(), name, order, manner).await,
-            Key::Azure(key) => {
-                switch::azure::carry_out(self.azure.cloud(), key, order, manner).await
-            }
-        };
-        let outcome = match outcome {
-            Err(stopped) => Err(self.tidied(key, stopped, order, manner).await),
-            outcome => outcome,
-        };
-        // Also what stopped half-way has changed the key.
-        match key {
-            Key::Aws(arn) => self.aws.forget(arn),
-            Key::Gcp(name) => self.gcp.forget(name),
-            Key::Azure(key) => self.azure.forget(key),
-        }
-        outcome
-    }
-
-    /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
-    /// may still take effect. What was done, in words.
-    pub async fn tidy(&self, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
-        let has_marked = manner.changed.load(Ordering::Relaxed);
-        if matches!(order, Order::Restore { .. }) || !has_marked {
-            return None;
-        }
-        let taking = manner.taking.load(Ordering::Relaxed);
-        let tidying = async {
-            match key {
-                Key::Aws(arn) => switch::aws::tidy(self.aws.cloud(), arn, taking).await,
-                Key::Gcp(name) => switch::gcp::tidy(self.gcp.cloud(), name, taking).await,
-                // There the tag is written by the call that disables.
-                Key::Azure(_) => None,
-            }
-        };
-        // Whoever waits for the error of a service that does not answer does not wait for this too.
-        tokio::time::timeout(TIDYING, tidying).await.ok().flatten()
-    }
-
-    async fn tidied(
-        &self,
-        key: &Key,
-        stopped: Stopped,
-        order: Order,
-        manner: Manner<'_>,
-    ) -> Stopped {
-        let with = |all: Diagnostics, tidied: &str| -> Diagnostics {
-            all.into_iter()
-                .map(|one| {
-                    let detail = format!("{}\n\n{tidied}", one.detail);
-                    one.with_detail(detail)
-                })
-                .collect()
-        };
-        let (Stopped::Failed(why) | Stopped::Interrupted(why)) = &stopped else {
-            return stopped;
-        };
-        let Some(tidied) = self.tidy(key, order, manner).await else {
-            return stopped;
-        };
-        let why = with(why.clone(), &tidied);
-        match stopped {
-            Stopped::Interrupted(_) => Stopped::Interrupted(why),
-            _ => Stopped::Failed(why),
-        }
-    }
-
     /// The last use of a key, read once in a run. Never waited for long: it is no part of the proof.
     pub async fn last_use(&self, key: &Key) -> LastUse {
         // A call of an SDK is a large future, which is not to lie on the stack of all that wait for it.
@@ -457,22 +368,9 @@ impl Keys {
         self.last_uses.get(Stage::Plan, key, read).await
     }
 
-    /// What was read of the key of a case in this run is not true any more.
-    pub fn forget(&self, case: &Case) {
-        match case {
-            Case::Aws(case) => self.aws.forget(&case.key),
-            Case::Gcp(case) => self.gcp.forget(&case.key),
-            Case::Azure(case) => self.azure.forget(&case.key),
-        }
-    }
-
-    /// Who else may use a key, as far as its own access rules say, beside this Databricks account.
-    pub async fn other_users(&self, key: &Key, account: &AccountId) -> Vec<NotVisible> {
-        match key {
-            Key::Aws(arn) => self.aws.other_users(arn, account).await,
-            Key::Gcp(name) => self.gcp.other_users(name).await,
-            Key::Azure(key) => self.azure.other_users(key),
-        }
+    /// What was read of a key in this run is not true any more.
+    pub fn forget(&self, key: &Key) {
+        by_cloud!(Key, self, key, |ring, own| ring.forget(own));
     }
 
     /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read. Any number of bindings that
@@ -485,19 +383,9 @@ impl Keys {
         let key = case.key();
         let watched = Arc::clone(lock(&self.states).entry(key.clone()).or_default());
         let read = || async {
-            match &key {
-                Key::Aws(arn) => self.aws.state(arn).await.map_err(|error| error.to_string()),
-                Key::Gcp(name) => self
-                    .gcp
-                    .state(name)
-                    .await
-                    .map_err(|error| error.to_string()),
-                Key::Azure(id) => self
-                    .azure
-                    .state(id)
-                    .await
-                    .map_err(|error| error.to_string()),
-            }
+            by_cloud!(Key, self, &key, |ring, key| {
+                ring.state(key).await.map_err(|error| error.to_string())
+            })
         };
         watched.after(earliest, read).await
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, impact, judge_restored,
-    wait_for_workspaces,
+    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, carry_out, impact, judge_restored,
+    status, tidy, wait_for_workspaces,
 };
 use crate::preflight::{Finding, LastUse};
 use crate::provider::client::Client;
@@ -183,7 +183,7 @@ impl KillSwitch {
     /// # Errors
     /// When it cannot be read.
     pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
-        self.client.keys().status(key).await
+        status(self.client.keys(), key).await
     }
 
     /// The last use of the key.
@@ -209,12 +209,12 @@ impl KillSwitch {
         order: Order,
         manner: Manner<'_>,
     ) -> Result<Outcome, Stopped> {
-        self.client.keys().carry_out(key, order, manner).await
+        carry_out(self.client.keys(), key, order, manner).await
     }
 
     /// Removes what an order that was broken off has left on the key. What was done, in words.
     pub async fn tidy(&self, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
-        self.client.keys().tidy(key, order, manner).await
+        tidy(self.client.keys(), key, order, manner).await
     }
 
     /// What the proof says of the key, for the workspaces that use it.

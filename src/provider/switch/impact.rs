@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::former::{FormerUser, former_users, last_of};
-use super::{KeyStatus, VersionStatus};
+use super::{KeyStatus, VersionStatus, other_users};
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
-use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
+use crate::preflight::{NotVisible, Stage};
 use crate::provider::catalogs::{KeyedCatalog, with_key};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
@@ -86,15 +86,6 @@ impl From<&KeyedCatalog> for AffectedCatalog {
             acknowledgement: one.acknowledgement(),
         }
     }
-}
-
-/// Something that the account does not show.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct NotVisible {
-    /// What.
-    pub what: String,
-    /// Why.
-    pub why: String,
 }
 
 /// What stops when a key is taken away.
@@ -295,7 +286,7 @@ async fn impact_on_azure(
     let status = status.clone().used(|version| {
         let with_it = users.workspaces.iter().zip(&workspaces);
         with_it
-            .filter(|(user, _)| user.uses(version))
+            .filter(|(user, _)| user.uses(&version.version, version.is_current))
             .map(|(_, one)| one.workspace_id.clone())
             .collect()
     });
@@ -309,7 +300,7 @@ async fn impact_on_azure(
         why: "After a rotation of managed services, Databricks needs the former key for 24 hours, and Azure does not show former keys."
             .to_owned(),
     });
-    not_visible.extend(azure.other_users(key));
+    not_visible.extend(super::azure::other_users(key));
     not_visible.extend(left_open(&Cloud::Azure, &workspaces));
     Ok(Impact {
         key: Key::Azure(key.clone()),
@@ -465,7 +456,7 @@ async fn impact_in_account(
     let mut users = Users::of(key, &configurations, &workspaces);
     users
         .not_visible
-        .extend(client.keys().other_users(key, account.id()).await);
+        .extend(other_users(client.keys(), key, account.id()).await);
     let affected: Vec<AffectedWorkspace> = users
         .workspaces
         .iter()

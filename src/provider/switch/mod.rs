@@ -3,14 +3,15 @@
 //! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`consented`] makes sure
 //! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`], [`mod@azure`]), and every change is read back.
 
-pub mod aws;
-pub mod azure;
+mod aws;
+mod azure;
 mod consent;
 mod desk;
 mod drive;
 mod former;
-pub mod gcp;
+mod gcp;
 mod impact;
+mod keys;
 mod record;
 mod recovery;
 mod words;
@@ -18,9 +19,10 @@ mod words;
 pub use consent::{Consent, Flags, consented, hold};
 pub use desk::{Connection, Endpoints, KillSwitch};
 pub use former::{FormerUser, NOT_TOLD, former_users, last_of};
-pub use impact::{AffectedWorkspace, Impact, NotVisible, impact};
+pub use impact::{AffectedWorkspace, Impact, impact};
 #[cfg(test)]
 pub use impact::{left_open, stopping};
+pub use keys::{carry_out, other_users, status, tidy};
 pub use recovery::{judge_restored, wait_for_workspaces};
 pub use words::{former_key, in_words, is_off, state_in_words, version_in_words};
 

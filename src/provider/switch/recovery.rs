@@ -7,7 +7,6 @@ use tokio::time::Instant;
 use super::{Impact, Say};
 use crate::preflight::azure::Question;
 use crate::preflight::{Finding, Stage};
-use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, AzureCase, Case, GcpCase};
@@ -40,7 +39,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
         {
             continue;
         }
-        let facts = facts(&workspace);
+        let facts = workspace.facts();
         // One question for all that it uses the key for, so that nobody is named twice.
         let mut on_google: Option<GcpCase> = None;
         for case in UseCase::ACCOUNT {

@@ -1,6 +1,7 @@
 //! Attaching keys to a workspace, in the same order on every cloud: read the workspace, prove, refuse what is not proven, take the workspace for this
 //! resource alone, read it again where that read is old, send, watch, give the workspace back, and explain what failed.
 
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
@@ -39,11 +40,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// How the keys are watched. `usual`: how long, unless the user says so.
-    pub(super) fn orders(
-        &self,
-        keys: Vec<Case>,
-        usual: Duration,
-    ) -> Orders {
+    pub(super) fn orders(&self, keys: Vec<Case>, usual: Duration) -> Orders {
         let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
         Orders {
             keys,
@@ -59,7 +56,7 @@ pub(super) trait Workspaces: Sync {
     /// A workspace as its platform shows it.
     type Workspace: Clone + Send + Sync;
     /// How it is read and changed.
-    type Platform<'a>: Platform<Workspace = Self::Workspace> + Sync
+    type Platform<'a>: Platform<Workspace = Self::Workspace> + Send + Sync
     where
         Self: 'a;
 
@@ -134,7 +131,18 @@ pub(super) trait Workspaces: Sync {
 ///
 /// # Errors
 /// When something of it is not proven, is refused, or does not stay: the state has what is true.
-pub(super) async fn attach<W: Workspaces>(
+pub(super) fn attach<'a, W: Workspaces + 'a>(
+    workspaces: &'a W,
+    cx: &'a Context<Client>,
+    plan: &'a WorkspaceBindingModel,
+    prior: Option<&'a WorkspaceBindingModel>,
+    progress: &'a Progress<WorkspaceBindingModel>,
+) -> Pin<Box<dyn Future<Output = Result<WorkspaceBindingModel, Diagnostics>> + Send + 'a>> {
+    // Behind a pointer: it is a large future, and its lifetimes are not part of what waits for it.
+    Box::pin(attached(workspaces, cx, plan, prior, progress))
+}
+
+async fn attached<W: Workspaces>(
     workspaces: &W,
     cx: &Context<Client>,
     plan: &WorkspaceBindingModel,

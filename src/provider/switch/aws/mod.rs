@@ -7,13 +7,16 @@ use self::steps::{
 };
 use super::drive::{Switch, Turn, Unseen, Words, drive};
 use super::record::{Lost, Record};
-use super::{ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, stays};
+use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, Tidying, stays};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::{KeyDescription, KmsGrant};
+use crate::preflight::{Fact, NotVisible};
 use crate::provider::diagnose;
 use crate::provider::moments::now;
-use crate::vocabulary::KeyState;
+use crate::requirements::aws::accounts_let_in;
 use crate::vocabulary::aws::KeyArn;
+use crate::vocabulary::{AccountId, KeyState};
+use kms_policy::Document;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// Days until a deletion, unless the user says another number. Source: KMS API reference, ScheduleKeyDeletion.
@@ -153,6 +156,51 @@ pub fn granted(key: &KeyArn, grants: &[KmsGrant]) -> Vec<NotVisible> {
                 key.region(),
                 grant.id
             ),
+        })
+        .collect()
+}
+
+/// Who else uses a key, as far as its policy and its grants say.
+pub async fn other_users(cloud: &Aws, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
+    let (mut others, grants) =
+        tokio::join!(accounts_in_policy(cloud, key, account), cloud.grants(key));
+    others.extend(match grants {
+        Fact::Known(grants) => granted(key, &grants),
+        Fact::Unreadable(why) => vec![NotVisible {
+            what: "Grants of the key".to_owned(),
+            why: format!(
+                "They could not be listed ({}). A grant lets Databricks use the key without a statement of its policy.",
+                why.reason
+            ),
+        }],
+    });
+    others
+}
+
+/// The other Databricks accounts that the policy of a key lets in.
+async fn accounts_in_policy(cloud: &Aws, key: &KeyArn, account: &AccountId) -> Vec<NotVisible> {
+    let unreadable = |why: String| {
+        vec![NotVisible {
+            what: "Other Databricks accounts".to_owned(),
+            why: format!(
+                "The key policy could not be read ({why}), so it is not known whether it lets other accounts in."
+            ),
+        }]
+    };
+    let policy = match cloud.policy(key).await {
+        Ok(text) => Document::parse(&text),
+        Err(error) => return unreadable(error.to_string()),
+    };
+    let policy = match policy {
+        Ok(policy) => policy,
+        Err(error) => return unreadable(error.to_string()),
+    };
+    accounts_let_in(&policy)
+        .into_iter()
+        .filter(|other| other != account.as_str())
+        .map(|other| NotVisible {
+            what: format!("Workspaces of the Databricks account {other}"),
+            why: "The key policy lets this account use the key, and these credentials cannot read it.".to_owned(),
         })
         .collect()
 }

@@ -11,6 +11,7 @@ use super::drive::{Switch, Turn, Unseen, Words, drive};
 use super::record::{Lost, Record, of_call};
 use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus, WayBack};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
+use crate::preflight::NotVisible;
 use crate::preflight::azure::{CHANGE_DATES, state_at};
 use crate::provider::diagnose;
 use crate::vocabulary::KeyState;
@@ -196,6 +197,18 @@ pub async fn status(cloud: &Azure, key: &VaultKeyId) -> Result<KeyStatus, AzureE
         Ok((seen, deleted)) => Ok(described(&seen, deleted.as_ref())),
         Err((_, error)) => Err(error),
     }
+}
+
+/// Who else may use a key, as far as the vault shows it.
+pub fn other_users(key: &VaultKeyId) -> Vec<NotVisible> {
+    vec![NotVisible {
+        what: "Other users of the key".to_owned(),
+        why: format!(
+            "Each principal with a role on the key or an access policy of the vault {} may have encrypted something with it. The provider \
+             cannot see that.",
+            key.vault()
+        ),
+    }]
 }
 
 /// A key under an order.

@@ -11,10 +11,10 @@ use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, label_of_unfinishe
 use super::drive::{Switch, Turn, Unseen, Words, drive};
 use super::record::{Lost, Record, of_call};
 use super::{
-    ANYWAY, KeyStatus, Manner, NotVisible, Order, Outcome, Stopped, Tidying, VersionStatus,
-    WayBack, stays,
+    ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, Tidying, VersionStatus, WayBack, stays,
 };
 use crate::clouds::gcp::{Gcp, GcpError};
+use crate::preflight::NotVisible;
 use crate::preflight::gcp::{Binding, CryptoKey, CryptoKeyVersion, VersionState, state_of};
 use crate::provider::diagnose;
 use crate::requirements::gcp::rights_of;
@@ -250,6 +250,21 @@ pub fn others(bindings: &[Binding]) -> Vec<NotVisible> {
         what: format!("What else uses the key as {}", users.join(", ")),
         why: "The IAM policy of the key lets them use it. What they encrypt with it is not visible from here.".to_owned(),
     }]
+}
+
+/// Who else may use a key, as far as its own policy says.
+pub async fn other_users(cloud: &Gcp, key: &CryptoKeyName) -> Vec<NotVisible> {
+    let bindings = match cloud.policy(key).await {
+        Ok(policy) => policy.bindings(),
+        Err(error) => Err(error.to_string()),
+    };
+    match bindings {
+        Ok(bindings) => others(&bindings),
+        Err(why) => vec![NotVisible {
+            what: "Other users of the key".to_owned(),
+            why: format!("The IAM policy of the key could not be read ({why})."),
+        }],
+    }
 }
 
 /// A key under an order.

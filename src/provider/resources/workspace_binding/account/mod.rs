@@ -2,20 +2,20 @@
 
 mod proof;
 
+use tokio::sync::OwnedMutexGuard;
+
 use self::proof::{examine, examine_planned};
 use super::attach::{Wanted, Workspaces, attach as attach_to};
-use super::{
-    Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text,
-};
+use super::{Examined, WorkspaceBindingModel, cannot_detach, place, refuse_second_binding, text};
 use crate::databricks::Account;
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::preflight::{Finding, Stage};
+use crate::provider::attach::Orders;
 use crate::provider::attach::account::{
     AccountWorkspace, attached, required, settle_time, workspace,
 };
-use crate::provider::attach::Orders;
 use crate::provider::client::{Client, account_to_read, enforce};
-use crate::provider::diagnose::{self, Unavailable, later};
+use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
 use crate::provider::keys::Case;
 use crate::requirements::transition;
 use crate::vocabulary::{
@@ -161,9 +161,7 @@ impl Workspaces for InAccount<'_> {
 
     async fn former_key(&self, wanted: Wanted<'_>) -> Result<Option<String>, Diagnostics> {
         match wanted.prior {
-            Some(prior) => {
-                former_key(wanted.cx.client(), self.account, prior, wanted.plan).await
-            }
+            Some(prior) => former_key(wanted.cx.client(), self.account, prior, wanted.plan).await,
             None => Ok(None),
         }
     }
@@ -183,11 +181,7 @@ impl Workspaces for InAccount<'_> {
         !wanted.plan.keys().missing_in(now).is_empty()
     }
 
-    async fn examine(
-        &self,
-        wanted: Wanted<'_>,
-        now: &Workspace,
-    ) -> Result<Examined, Diagnostics> {
+    async fn examine(&self, wanted: Wanted<'_>, now: &Workspace) -> Result<Examined, Diagnostics> {
         let client = wanted.cx.client();
         examine(client, self.account, now, wanted.plan, Stage::Apply).await
     }

@@ -9,7 +9,6 @@ use crate::preflight::binding::{
     of_candidates,
 };
 use crate::preflight::{Finding, Stage, Subject};
-use crate::provider::attach::account::facts;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{AttachNeed, Case, key_of};
@@ -27,7 +26,7 @@ pub(super) async fn examine(
     model: &WorkspaceBindingModel,
     stage: Stage,
 ) -> Result<Examined, Diagnostics> {
-    let about = facts(workspace);
+    let about = workspace.facts();
     let mut examined = Examined::default();
     let mut subjects = Vec::new();
     for case in UseCase::ACCOUNT {
@@ -95,7 +94,7 @@ pub(super) async fn examine_planned(
     case: UseCase,
 ) -> Vec<Finding> {
     let client = cx.client();
-    let about = facts(workspace);
+    let about = workspace.facts();
     let planned = client.run().planned_configurations();
     let use_cases: Vec<Vec<UseCase>> = planned.iter().map(|one| one.use_cases.clone()).collect();
     // One that is adopted has an id already: it may be the one that the workspace has.

@@ -1,0 +1,117 @@
+//! Keys of any cloud under the kill switch: the one place here that tells the clouds apart.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::{KeyStatus, Manner, Order, Outcome, Stopped, aws, azure, gcp};
+use crate::clouds::aws::AwsError;
+use crate::preflight::NotVisible;
+use crate::provider::diagnose;
+use crate::provider::keys::Keys;
+use crate::vocabulary::{AccountId, Key};
+use tfplugin::diagnostics::Diagnostics;
+
+/// How long what an order has left on a key is cleared away.
+const TIDYING: Duration = Duration::from_secs(15);
+
+/// A key as it is, with what the kill switch remembers of it.
+///
+/// # Errors
+/// When its cloud refuses or cannot be reached.
+pub async fn status(keys: &Keys, key: &Key) -> Result<KeyStatus, Diagnostics> {
+    const FAILED: &str = "The key could not be read";
+    match key {
+        Key::Aws(arn) => {
+            let read = aws::status(keys.aws().cloud(), arn).await;
+            read.map_err(|error| match error {
+                AwsError::NotFound(_) => aws::gone(arn).into(),
+                error => diagnose::aws_call(FAILED, arn, &error).into(),
+            })
+        }
+        Key::Gcp(name) => {
+            let read = gcp::status(keys.gcp().cloud(), name).await;
+            read.map_err(|error| diagnose::gcp(FAILED, name, &error).into())
+        }
+        Key::Azure(id) => {
+            let read = azure::status(keys.azure().cloud(), id).await;
+            read.map_err(|error| diagnose::azure(FAILED, id, &error).into())
+        }
+    }
+}
+
+/// Who else may use a key, as far as its own access rules say, beside this Databricks account.
+pub async fn other_users(keys: &Keys, key: &Key, account: &AccountId) -> Vec<NotVisible> {
+    match key {
+        Key::Aws(arn) => aws::other_users(keys.aws().cloud(), arn, account).await,
+        Key::Gcp(name) => gcp::other_users(keys.gcp().cloud(), name).await,
+        Key::Azure(id) => azure::other_users(id),
+    }
+}
+
+/// Takes a key away, or gives it back.
+///
+/// # Errors
+/// When it cannot be done, or stops half-way: the message says what is true.
+pub async fn carry_out(
+    keys: &Keys,
+    key: &Key,
+    order: Order,
+    manner: Manner<'_>,
+) -> Result<Outcome, Stopped> {
+    let outcome = match key {
+        Key::Aws(arn) => aws::carry_out(keys.aws().cloud(), arn, order, manner).await,
+        Key::Gcp(name) => gcp::carry_out(keys.gcp().cloud(), name, order, manner).await,
+        Key::Azure(id) => azure::carry_out(keys.azure().cloud(), id, order, manner).await,
+    };
+    let outcome = match outcome {
+        Err(stopped) => Err(tidied(keys, key, stopped, order, manner).await),
+        outcome => outcome,
+    };
+    // Also what stopped half-way has changed the key.
+    keys.forget(key);
+    outcome
+}
+
+/// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
+/// may still take effect. What was done, in words.
+pub async fn tidy(keys: &Keys, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
+    let has_marked = manner.changed.load(Ordering::Relaxed);
+    if matches!(order, Order::Restore { .. }) || !has_marked {
+        return None;
+    }
+    let taking = manner.taking.load(Ordering::Relaxed);
+    let tidying = async {
+        match key {
+            Key::Aws(arn) => aws::tidy(keys.aws().cloud(), arn, taking).await,
+            Key::Gcp(name) => gcp::tidy(keys.gcp().cloud(), name, taking).await,
+            // There the tag is written by the call that disables.
+            Key::Azure(_) => None,
+        }
+    };
+    // Whoever waits for the error of a service that does not answer does not wait for this too.
+    tokio::time::timeout(TIDYING, tidying).await.ok().flatten()
+}
+
+async fn tidied(
+    keys: &Keys,
+    key: &Key,
+    stopped: Stopped,
+    order: Order,
+    manner: Manner<'_>,
+) -> Stopped {
+    let (Stopped::Failed(why) | Stopped::Interrupted(why)) = &stopped else {
+        return stopped;
+    };
+    let Some(tidied) = tidy(keys, key, order, manner).await else {
+        return stopped;
+    };
+    let with_it = why.clone().into_iter().map(|one| {
+        let detail = format!("{}\n\n{tidied}", one.detail);
+        one.with_detail(detail)
+    });
+    let with_it: Diagnostics = with_it.collect();
+    match stopped {
+        Stopped::Interrupted(_) => Stopped::Interrupted(with_it),
+        _ => Stopped::Failed(with_it),
+    }
+}
