@@ -100,6 +100,7 @@ impl Stage {
         if !is_silent {
             return;
         }
+        self.asks_of_the_kill_switch().await;
         let bound = party.written.bindings.iter();
         let bound: BTreeSet<usize> = bound.map(|one| one.workspace).collect();
         for ((workspace, case), is_usable) in self.uses().await {
@@ -194,6 +195,49 @@ impl Stage {
                 self.network.wrong(format!(
                     "a plan has nothing to say, and readiness says of key {key}: {:?}",
                     found.get("findings")
+                ));
+            }
+        }
+    }
+
+    /// The kill switch says of a key what the services say: whether it is there to be used, and who stops without it.
+    pub(super) async fn asks_of_the_kill_switch(&self) {
+        let uses = self.uses().await;
+        let of = |used: &Use| {
+            let key = |world: &mut World| self.platform.key_of(world, *used);
+            self.network.services.with(key)
+        };
+        let keys: BTreeSet<usize> = uses.keys().filter_map(of).collect();
+        for key in keys {
+            self.network.begins(None);
+            let met = self.network.met();
+            let config = Value::map([self.platform.key(key)]);
+            let work = async {
+                let process = Process::start(Dbxcmk, &self.platform.provider()).await?;
+                process.data("dbxcmk_revocation_impact", &config).await
+            };
+            let found = self.first.machine.run(work).await;
+            if met != self.network.met() || self.network.is_behind() {
+                continue;
+            }
+            let Ok(found) = found else {
+                self.network
+                    .wrong(format!("the impact of key {key} cannot be read"));
+                continue;
+            };
+            let is_off = self.key_state(key).is_off();
+            if is_off && found.get("state").as_str() == Some("Enabled") {
+                self.network
+                    .wrong(format!("key {key} is enabled, it is said, and it is off"));
+            }
+            let users = |world: &mut World| self.platform.users(world, key);
+            // On Azure one names a workspace by its number or by its resource ID: how many there are tells them all the same.
+            let users = self.network.services.with(users);
+            let is_all = matches!(found.get("acknowledgement"), Value::List(all) if all.len() == users.len());
+            if !is_all {
+                self.network.wrong(format!(
+                    "key {key} is used by {users:?}, and this is to be acknowledged: {:?}",
+                    found.get("acknowledgement")
                 ));
             }
         }
