@@ -14,7 +14,6 @@ use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::{Id, Stage};
-use crate::provider::attach::account::facts;
 use crate::provider::catalogs::Catalogs;
 use crate::provider::encryption::{StorageKey, keys_of};
 use crate::provider::keys::{AttachNeed, Case, key_of};
@@ -250,7 +249,7 @@ impl Auditor {
         configurations: &Configurations,
         (asked, gathered): (&mut BTreeMap<Key, Asked>, &mut Gathered),
     ) {
-        let facts = facts(workspace);
+        let facts = workspace.facts();
         for case in UseCase::ACCOUNT {
             let id = workspace.key(case);
             let remote = id.known().and_then(|id| configurations.get(id.as_str()));

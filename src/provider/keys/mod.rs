@@ -19,7 +19,7 @@ pub use named::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, NotFound, attributes, check_named, named,
 };
 pub use shares::{KeyShares, Policy, Scope, Stays, Wanted};
-pub use walk::{PolicyStep, PolicyWalk};
+pub use walk::PolicyWalk;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};

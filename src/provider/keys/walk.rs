@@ -13,7 +13,7 @@ use crate::vocabulary::Key;
 
 /// How far the `dbxcmk_key_policy` of a key is in this walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PolicyStep {
+pub(super) enum PolicyStep {
     /// It is planned, and an apply will put a policy.
     WillPut,
     /// It is being put, which may take long.
@@ -40,6 +40,20 @@ pub struct PolicyWalk {
     progress: watch::Sender<PolicyProgress>,
     expected: OnceLock<Blocks>,
     was_read: AtomicBool,
+}
+
+/// A key policy that is being put.
+pub struct Putting<'a> {
+    walk: &'a PolicyWalk,
+    key: Option<Key>,
+    of: String,
+}
+
+impl Drop for Putting<'_> {
+    fn drop(&mut self) {
+        self.walk
+            .came_to(self.key.take(), &self.of, PolicyStep::Done);
+    }
 }
 
 /// The key whose policy a proof waits for.
@@ -95,7 +109,7 @@ impl PolicyWalk {
     /// Effect: a `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs that wait for it
     /// go on. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for. Without a key, what tells it from all
     /// others.
-    pub fn came_to(&self, key: Option<Key>, of: &str, step: PolicyStep) {
+    pub(super) fn came_to(&self, key: Option<Key>, of: &str, step: PolicyStep) {
         self.progress.send_modify(|progress| match key {
             Some(key) => {
                 progress.without_key.remove(of);
@@ -103,6 +117,26 @@ impl PolicyWalk {
             }
             None => drop(progress.without_key.insert(of.to_owned())),
         });
+    }
+
+    /// Effect: a `dbxcmk_key_policy` is planned, or its plan has failed; an apply will put a policy if it `will_put`.
+    pub fn is_planned(&self, key: Option<Key>, of: &str, will_put: bool) {
+        let step = match will_put {
+            true => PolicyStep::WillPut,
+            false => PolicyStep::Done,
+        };
+        self.came_to(key, of, step);
+    }
+
+    /// Effect: a `dbxcmk_key_policy` is being put, until what this gives is dropped, also where putting it fails or is broken off.
+    #[must_use]
+    pub fn putting(&self, key: Option<Key>, of: String) -> Putting<'_> {
+        self.came_to(key.clone(), &of, PolicyStep::Putting);
+        Putting {
+            walk: self,
+            key,
+            of,
+        }
     }
 
     /// Effect: Terraform had an object read.

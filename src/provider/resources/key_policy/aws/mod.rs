@@ -20,7 +20,7 @@ use crate::preflight::aws::{KeyFacts, PolicySource, Question, iam_allows, judge}
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::{AwsKeys, PolicyStep, Scope, Wanted};
+use crate::provider::keys::{AwsKeys, Scope, Wanted};
 use crate::provider::resources::{
     all_known, check_tables, known_set, names_something, remembered, timeout,
 };
@@ -296,16 +296,10 @@ pub(super) async fn plan(
     let mut live = None;
     let outcome = plan_statements(cx, change, plan, &mut live).await;
     // Proofs of other resources may wait for this one, also when it failed.
-    let step = if outcome.is_ok() && plan.model.policy.is_unknown() {
-        PolicyStep::WillPut
-    } else {
-        PolicyStep::Done
-    };
+    let will_put = outcome.is_ok() && plan.model.policy.is_unknown();
     let key = plan.model.key().cloned().map(Into::into);
-    cx.client()
-        .keys()
-        .policies()
-        .came_to(key, &leaving::name(cx), step);
+    let policies = cx.client().keys().policies();
+    policies.is_planned(key, &leaving::name(cx), will_put);
     let outcome = match (live, &change.prior) {
         // It may wait for other key policies, and nobody may wait for that.
         (Some(facts), Some(prior)) => {
@@ -713,6 +707,8 @@ pub(super) async fn put(
         )
         .into());
     };
+    let policies = cx.client().keys().policies();
+    let putting = policies.putting(Some(key.clone().into()), leaving::name(cx));
     let grants = usage.grants();
     if plan.statements.is_unknown() {
         plan.statements = Attr::Known(list_of(&texts(&grants)));
@@ -744,8 +740,7 @@ pub(super) async fn put(
     now.extend(shares.inherited(&scope, &names(&wanted)));
     cx.set_private(ADDED, &of_meaning(&wanted, &now));
     leaving::stays(cx);
-    let policies = cx.client().keys().policies();
-    policies.came_to(Some(key.into()), &leaving::name(cx), PolicyStep::Done);
+    drop(putting);
     let live = written?;
     // What the plan knew stays in its spelling.
     if plan.policy.known().is_none() {

@@ -24,7 +24,7 @@ use crate::preflight::azure::{
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, Unavailable, as_warning, later, split};
-use crate::provider::keys::{PolicyStep, Scope, Wanted};
+use crate::provider::keys::{Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{all_known, known_set, workspace_cases};
 use crate::provider::vault_access::Place;
@@ -224,18 +224,14 @@ pub(super) async fn plan(
         prior.is_none_or(|prior| prior.principals != azure.principals)
     });
     // Proofs of other resources may wait for this one, also when it failed.
-    let step = if outcome.is_ok() && is_changing {
-        PolicyStep::WillPut
-    } else {
-        PolicyStep::Done
-    };
+    let will_put = outcome.is_ok() && is_changing;
     let key = parts(&plan.model).map(|(_, key, _)| key_name(key));
     let of = match &key {
         Some(_) => workspace_of(&plan.model),
         None => leaving::name(cx),
     };
     let policies = cx.client().keys().policies();
-    policies.came_to(key, &of, step);
+    policies.is_planned(key, &of, will_put);
     // It may wait for other key policies, and nobody may wait for that.
     let outcome = match outcome {
         Ok(()) => refuse_lost(cx, change, plan, &lost).await,

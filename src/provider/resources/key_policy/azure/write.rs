@@ -15,7 +15,7 @@ use crate::preflight::{Fact, Stage};
 use crate::provider::attach::arm::send;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{KeyShares, PolicyStep};
+use crate::provider::keys::KeyShares;
 use crate::provider::resources::key_policy::{DESTROYING, KeyPolicyModel, leaving};
 use crate::provider::resources::{known_set, timeout, workspace_cases};
 use crate::provider::vault_access::{Place, grant, leave, revoke};
@@ -129,7 +129,7 @@ pub(in super::super) async fn put(
     let policies = cx.client().keys().policies();
     let key = parts(&plan).map(|(_, key, _)| key_name(key));
     let of = workspace_of(&plan);
-    policies.came_to(key.clone(), &of, PolicyStep::Putting);
+    let putting = policies.putting(key, of);
     let azure = cx.client().keys().azure();
     let own = parts(&plan)
         .map(|(parts, key, _)| (key.clone(), parts.workspace_resource_id.known().cloned()));
@@ -139,7 +139,7 @@ pub(in super::super) async fn put(
         // It may have been prepared by a run that was interrupted, while this one watched.
         workspace.iter().for_each(|id| azure.forget_workspace(id));
     }
-    policies.came_to(key, &of, PolicyStep::Done);
+    drop(putting);
     let state = outcome?;
     progress.save(state.clone());
     Ok(state)

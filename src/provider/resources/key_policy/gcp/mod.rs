@@ -22,7 +22,7 @@ use crate::preflight::gcp::{
 };
 use crate::provider::client::{Client, not_read};
 use crate::provider::diagnose::{self, as_warning, later, split};
-use crate::provider::keys::{PolicyStep, Scope, Wanted};
+use crate::provider::keys::{Scope, Wanted};
 use crate::provider::resources::{all_known, known_set, remembered, timeout, workspace_cases};
 use crate::requirements::gcp::{Usage, agent_of, is_needed, is_of_databricks, rights_of};
 use crate::vocabulary::gcp::{CryptoKeyName, GcpNameError, ProjectNumber, ServiceAccount};
@@ -205,16 +205,10 @@ pub(super) async fn plan(
         prior.is_none_or(|prior| prior.members != gcp.members)
     });
     // Proofs of other resources may wait for this one, also when it failed.
-    let step = if outcome.is_ok() && is_changing {
-        PolicyStep::WillPut
-    } else {
-        PolicyStep::Done
-    };
+    let will_put = outcome.is_ok() && is_changing;
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
-    cx.client()
-        .keys()
-        .policies()
-        .came_to(key, &leaving::name(cx), step);
+    let policies = cx.client().keys().policies();
+    policies.is_planned(key, &leaving::name(cx), will_put);
     // It may wait for other key policies, and nobody may wait for that.
     let mut found = outcome.err().unwrap_or_default();
     let refused = refuse_lost(cx, change, &plan.model).await;
@@ -905,6 +899,8 @@ pub(super) async fn put(
     let (Some(key), Some(usage)) = (gcp.kms_key_id.known().cloned(), gcp.usage(&cases)) else {
         return Err(bug().into());
     };
+    let policies = cx.client().keys().policies();
+    let putting = policies.putting(Some(key.clone().into()), leaving::name(cx));
     let wanted = members_of(&usage);
     if gcp.members.is_unknown() {
         gcp.members = set_of(&wanted);
@@ -950,12 +946,7 @@ pub(super) async fn put(
     }
     cx.set_private(ADDED, &now);
     leaving::stays(cx);
-    let policies = cx.client().keys().policies();
-    policies.came_to(
-        Some(key.clone().into()),
-        &leaving::name(cx),
-        PolicyStep::Done,
-    );
+    drop(putting);
     outcome?;
     progress.save(plan.clone());
     Ok(plan)
