@@ -125,8 +125,6 @@ struct Taken<S> {
     done: String,
     /// From when on it is taken again.
     again_at: Instant,
-    /// After which time.
-    again: Duration,
 }
 
 /// Carries an order out.
@@ -143,7 +141,7 @@ pub(super) fn drive<'a, S: Switch<'a> + Send + Sync + 'a>(
 async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcome, Stopped> {
     let deadline = Instant::now() + switch.record().manner.patience;
     let (mut most, mut steps) = (MOST_STEPS, 0);
-    let mut pause = PAUSES.0;
+    let (mut pause, mut again) = (PAUSES.0, AGAIN);
     let mut taken: Option<Taken<S::Step>> = None;
     while steps < most {
         if switch.record().is_interrupted() {
@@ -170,35 +168,30 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
             Turn::Take(step) => Some(step),
             Turn::Wait => None,
         };
-        let last = taken
-            .as_mut()
-            .filter(|last| step.as_ref().is_none_or(|step| *step == last.step));
+        let is_again = |last: &&Taken<S::Step>| step.as_ref().is_none_or(|own| *own == last.step);
+        let last = taken.as_ref().filter(is_again);
         if last.is_some() || step.is_none() {
+            let done = last.map(|last| last.done.clone()).unwrap_or_default();
             if Instant::now() >= deadline {
-                let done = last.map(|last| last.done.clone()).unwrap_or_default();
                 return Err(Stopped::Failed(does_not_show(&mut switch, &seen, &done)));
             }
-            let is_early = last
-                .as_ref()
-                .is_none_or(|last| Instant::now() < last.again_at);
-            if is_early || step.is_none() {
-                switch.record().pause(pause).await;
-                pause = (pause * 2).min(PAUSES.1);
+            let is_over = last.is_some_and(|last| Instant::now() >= last.again_at);
+            if is_over && step.is_some() {
+                // Where somebody was faster, the service did not take the call.
+                if !done.is_empty() {
+                    let note = takes_again(&switch, &seen, &done, again);
+                    switch.record().note(note);
+                    switch.takes_again();
+                }
+                again *= 2;
+                taken = None;
                 continue;
             }
+            switch.record().pause(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+            continue;
         }
         let Some(step) = step else { continue };
-        let again = match last {
-            None => AGAIN,
-            // Somebody was faster, so that the service did not take the call.
-            Some(last) if last.done.is_empty() => last.again * 2,
-            Some(last) => {
-                let note = takes_again(&switch, &seen, last);
-                switch.record().note(note);
-                switch.takes_again();
-                last.again * 2
-            }
-        };
         steps += 1;
         let before = switch.record().done.len();
         switch.take(step.clone(), &seen).await?;
@@ -207,7 +200,6 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
             step,
             done: done.unwrap_or_default(),
             again_at: Instant::now() + again,
-            again,
         });
         pause = PAUSES.0;
     }
@@ -254,14 +246,20 @@ fn of_call(done: &str) -> String {
     }
 }
 
-fn takes_again<'a, S: Switch<'a>>(switch: &S, seen: &S::Seen, last: &Taken<S::Step>) -> String {
+/// `after`: how long it was waited for.
+fn takes_again<'a, S: Switch<'a>>(
+    switch: &S,
+    seen: &S::Seen,
+    done: &str,
+    after: Duration,
+) -> String {
     format!(
         "{} accepted the call{}, and the key is still in the state {} after {} seconds. Somebody else may have changed it at the same time. The \
          provider makes the call again.",
         switch.words().service,
-        of_call(&last.done),
+        of_call(done),
         switch.state(seen),
-        last.again.as_secs()
+        after.as_secs()
     )
 }
 
