@@ -128,7 +128,12 @@ fn is_lost(error: &AwsError) -> bool {
 }
 
 async fn mark(cloud: &Aws, key: &KeyArn) -> Mark {
-    match cloud.tag(key, TAG).await {
+    let mut read = cloud.tag(key, TAG).await;
+    // A restore that ends with tags that it cannot read leaves its own behind.
+    if read.as_ref().is_err_and(is_lost) {
+        read = cloud.tag(key, TAG).await;
+    }
+    match read {
         Ok(Some(since)) => Mark::Ours(since),
         Ok(None) => Mark::None,
         Err(error) => Mark::Unreadable(error.to_string()),
