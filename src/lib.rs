@@ -32,7 +32,7 @@ pub mod simulation {
     pub use crate::network::simulated::connect;
     pub use crate::network::{Failure, Loss, Wire};
     pub use crate::provider::{
-        Connection, Consent, Dbxcmk, KillSwitch, Manner, Order, Outcome, Stopped,
+        Connection, Consent, Dbxcmk, KeyOperation, KillSwitch, NotDone, Options, Outcome,
     };
     pub use crate::review::{Level, review};
     pub use crate::vocabulary::Key;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use crate::audit::AuditId;
-use crate::preflight::{Id, Silence};
+use crate::preflight::{Id, Suppression};
 use crate::provider::Dbxcmk;
 use crate::review::Rule;
 use tfplugin::function::Signature;
@@ -234,12 +234,12 @@ fn findings_page() -> String {
          policy file, without a cloud.\n\n## Findings of the proof\n\n| ID | Finding | Severity | Can be ignored |\n|---|---|---|---|\n",
     );
     for id in Id::ALL {
-        let ignorable = if id.silence() == Silence::Allowed {
+        let ignorable = if id.suppression() == Suppression::Allowed {
             "yes"
         } else {
             "no"
         };
-        let weight = id.weight().in_words();
+        let weight = id.severity_rule().in_words();
         let _ = writeln!(
             page,
             "| [`{id}`](#{id}) | {} | {weight} | {ignorable} |",

@@ -1,8 +1,8 @@
 //! How this machine reaches others: what every client of this program has in common, whomever it calls.
 
 mod body;
+mod expires_in;
 mod http;
-mod lives;
 mod pages;
 mod proxies;
 mod rest;
@@ -14,10 +14,10 @@ mod tally;
 #[cfg(test)]
 pub use body::endless;
 pub use body::{LONGEST, NoBody, body};
+pub use expires_in::seconds;
 #[cfg(feature = "simulation")]
 pub use http::Wire;
 pub use http::{Failure, Http, Loss};
-pub use lives::seconds;
 pub use pages::Pages;
 pub use proxies::Proxies;
 pub use rest::{

@@ -359,7 +359,7 @@ fn tier(workspace: &WorkspaceFacts) -> Option<Finding> {
                     "Customer-managed keys need the Enterprise tier. On a tier without them, Databricks refuses the attach and changes \
                      nothing.",
                 )
-                .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
+                .remedy(workspace.show().and_hint(Hint::Suppression(Id::WorkspaceTierUnknown))),
         );
     };
     if !tier.lacks_customer_managed_keys() {

@@ -8,7 +8,7 @@ use kms_policy::nearest;
 
 /// Whether a user may silence a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub enum Suppression {
     /// It is advice.
     Allowed,
     /// Ignoring it would make an attach fail, or a workspace go dark.
@@ -17,7 +17,7 @@ pub enum Silence {
 
 /// Whether a finding stops an apply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Weight {
+pub enum SeverityRule {
     /// It does.
     Error,
     /// It never does.
@@ -28,7 +28,7 @@ pub enum Weight {
     ErrorInReadiness,
 }
 
-impl Weight {
+impl SeverityRule {
     /// Whether a finding of this weight may have this severity.
     pub fn admits(self, severity: Severity) -> bool {
         match self {
@@ -120,16 +120,16 @@ macro_rules! catalog {
             }
 
             /// Whether it stops.
-            pub fn weight(self) -> Weight {
+            pub fn severity_rule(self) -> SeverityRule {
                 match self {
-                    $(Self::$variant => Weight::$weight,)*
+                    $(Self::$variant => SeverityRule::$weight,)*
                 }
             }
 
             /// Whether it can be silenced.
-            pub fn silence(self) -> Silence {
+            pub fn suppression(self) -> Suppression {
                 match self {
-                    $(Self::$variant => Silence::$silence,)*
+                    $(Self::$variant => Suppression::$silence,)*
                 }
             }
 
@@ -376,9 +376,9 @@ impl FromStr for Silenced {
                 };
                 SilenceError::Unknown(text.to_owned(), hint)
             })?;
-        match id.silence() {
-            Silence::Allowed => Ok(Self(id)),
-            Silence::Refused => Err(SilenceError::Refused(id)),
+        match id.suppression() {
+            Suppression::Allowed => Ok(Self(id)),
+            Suppression::Refused => Err(SilenceError::Refused(id)),
         }
     }
 }
@@ -406,9 +406,9 @@ mod tests {
     fn names_are_unique_and_can_be_read_back() {
         for id in Id::ALL {
             let found = id.name().parse::<Silenced>();
-            match id.silence() {
-                Silence::Allowed => assert_eq!(found, Ok(Silenced(*id))),
-                Silence::Refused => assert_eq!(found, Err(SilenceError::Refused(*id))),
+            match id.suppression() {
+                Suppression::Allowed => assert_eq!(found, Ok(Silenced(*id))),
+                Suppression::Refused => assert_eq!(found, Err(SilenceError::Refused(*id))),
             }
         }
         for (text, message) in [

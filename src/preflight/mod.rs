@@ -12,7 +12,7 @@ pub mod gcp;
 mod last_use;
 mod remedy;
 
-pub use catalog::{Id, Silence, Silenced, Weight};
+pub use catalog::{Id, SeverityRule, Silenced, Suppression};
 pub use last_use::{LastUse, Standing};
 pub use remedy::{Hint, Remedy};
 
@@ -119,7 +119,7 @@ impl Id {
 
     fn finding(self, subject: Subject, severity: Severity) -> Finding {
         debug_assert!(
-            self.weight().admits(severity),
+            self.severity_rule().admits(severity),
             "{self} is not of the severity that the catalog says"
         );
         Finding {
@@ -240,7 +240,7 @@ impl Finding {
 
     /// Whether it only advises: it works, and a person may want to know.
     pub fn is_advice(&self) -> bool {
-        self.severity == Severity::Warning && self.id.silence() == Silence::Allowed
+        self.severity == Severity::Warning && self.id.suppression() == Suppression::Allowed
     }
 }
 

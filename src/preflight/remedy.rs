@@ -22,7 +22,7 @@ pub enum Hint {
     /// Do not encrypt the volumes of clusters with this key.
     ExcludeVolumes,
     /// Accept a finding that is known not to matter.
-    Silence(Id),
+    Suppression(Id),
     /// Create a key for encryption, which is the default.
     EncryptionKey,
     /// Create a symmetric key, which is the default.

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tokio::time::Instant;
 
+use super::cache::{AsOf, Locks, Shared, Watched, live, lock, long_failed};
 use super::config::Config;
 use super::diagnose::Unavailable;
-use super::shared::{AsOf, Locks, Shared, Watched, live, lock, long_failed};
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::databricks::auth::Surroundings;
 use crate::databricks::auth::settings::Name;

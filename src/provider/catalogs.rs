@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use url::Url;
 
+use super::cache::{Watched, live};
 use super::client::Client;
 use super::diagnose::{Unavailable, unavailable};
 use super::keys::key_of;
-use super::shared::{Watched, live};
 use crate::databricks::auth::WorkspaceHost;
 use crate::databricks::unity::{CatalogKey, Gap, Metastore, MetastoreCatalogs, Through};
 use crate::databricks::{Account, Error};

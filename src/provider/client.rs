@@ -6,7 +6,7 @@ use super::account::{AccountReads, DatabricksAccount};
 use super::catalogs::{CatalogReads, Catalogs};
 use super::config::{Config, IgnoreFindings};
 use super::diagnose::{self, Reporter, Unavailable, later, split};
-use super::keys::{Case, Keys};
+use super::keys::{KeyCheck, Keys};
 use super::run::RunMemory;
 use crate::databricks::Account;
 use crate::preflight::{Finding, Stage};
@@ -101,7 +101,7 @@ impl Client {
     }
 
     /// Whether a key's cloud can be called for a proof at plan; says once a run when it cannot.
-    pub fn can_prove(&self, cx: &Context<Self>, case: &Case) -> bool {
+    pub fn can_prove(&self, cx: &Context<Self>, case: &KeyCheck) -> bool {
         self.warn_of_unknown_clouds(cx);
         self.keys.is_known(case)
     }

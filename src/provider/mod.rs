@@ -4,23 +4,23 @@ mod account;
 mod actions;
 mod attach;
 mod audit;
+mod cache;
 mod catalogs;
 mod client;
 mod config;
 mod data_sources;
+mod deadline;
 mod diagnose;
 mod encryption;
 mod functions;
 mod keys;
+mod kill_switch;
 mod list_resources;
-mod moments;
 mod resources;
 mod run;
 mod settled;
-mod shared;
-mod switch;
+mod timestamps;
 mod vault_access;
-mod waiting;
 
 use tfplugin::action;
 use tfplugin::data_source;
@@ -36,10 +36,10 @@ pub use audit::{AuditOrder, Auditor, NoAudit};
 pub use client::Client;
 pub use diagnose::in_hcl;
 pub use keys::NotFound;
-pub use switch::{
-    ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyStatus, KillSwitch,
-    Manner, Order, Outcome, PARTLY_DISABLED, PATIENCE, Stopped, VersionStatus, WayBack, consented,
-    former_key, hold, in_words, is_off, state_in_words, version_in_words,
+pub use kill_switch::{
+    ANYWAY as ENABLE_ANYWAY, Connection, Consent, Endpoints, Flags, Impact, KeyOperation,
+    KeyStatus, KillSwitch, NotDone, Options, Outcome, PARTLY_DISABLED, PATIENCE, VersionStatus,
+    WayBack, consented, former_key, hold, in_words, is_off, state_in_words, version_in_words,
 };
 
 /// The address under which Terraform knows the provider.

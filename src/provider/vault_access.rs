@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::client::Client;
+use super::deadline::{Deadline, Pause, pause};
 use super::diagnose::{self, in_hcl};
-use super::waiting::{Deadline, Pause, pause};
 use crate::clouds::azure::{AccessChange, AzureError};
 use crate::preflight::azure::{Access, AccessModel, Vault, VaultKeyFacts, access, reading};
 use crate::preflight::{Fact, Stage};

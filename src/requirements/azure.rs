@@ -99,7 +99,7 @@ impl Role {
 
 /// A principal that needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needer {
+pub struct Grantee {
     /// In which role.
     pub role: Role,
     /// Its object id.
@@ -108,7 +108,7 @@ pub struct Needer {
     pub case: UseCase,
 }
 
-impl Needer {
+impl Grantee {
     /// Who it is, by name, with its object id.
     pub fn in_words(&self) -> String {
         self.role.named(&self.principal)

@@ -51,7 +51,7 @@ pub fn rights_of(role: &str) -> Option<Rights> {
 
 /// Somebody who needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Needer {
+pub struct Grantee {
     /// Who.
     pub account: ServiceAccount,
     /// For what, in words.
@@ -60,7 +60,7 @@ pub struct Needer {
     pub without_it: &'static str,
 }
 
-impl Needer {
+impl Grantee {
     /// For which use case it needs the key: the service agents for storage, Databricks for what is used at all.
     pub fn use_case(&self, usage: &Usage) -> UseCase {
         let is_own = usage.databricks.contains(&self.account);
@@ -112,11 +112,11 @@ pub struct Usage {
 
 impl Usage {
     /// Everybody who needs the key.
-    pub fn needers(&self) -> Vec<Needer> {
-        let mut all: Vec<Needer> = self
+    pub fn grantees(&self) -> Vec<Grantee> {
+        let mut all: Vec<Grantee> = self
             .databricks
             .iter()
-            .map(|account| Needer {
+            .map(|account| Grantee {
                 account: account.clone(),
                 what_for: "Databricks' own use of the key",
                 without_it: "Databricks cannot read or write the data of the workspace",
@@ -125,12 +125,12 @@ impl Usage {
         if let Some(number) = &self.workspace_project
             && self.use_cases.contains(&UseCase::Storage)
         {
-            all.push(Needer {
+            all.push(Grantee {
                 account: ServiceAccount::compute_agent(number),
                 what_for: "the persistent disks of classic compute",
                 without_it: "clusters do not start",
             });
-            all.push(Needer {
+            all.push(Grantee {
                 account: ServiceAccount::storage_agent(number),
                 what_for: "the workspace buckets",
                 without_it: "the workspace cannot write to its buckets",
@@ -152,10 +152,10 @@ mod tests {
             workspace_project: Some("123456789012".parse()?),
             not_known: None,
         };
-        assert_eq!(usage.needers().len(), 1);
+        assert_eq!(usage.grantees().len(), 1);
         usage.use_cases = UseCase::ACCOUNT.to_vec();
         let members: Vec<String> = usage
-            .needers()
+            .grantees()
             .iter()
             .map(|one| one.account.to_string())
             .collect();

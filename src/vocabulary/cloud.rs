@@ -3,7 +3,7 @@
 //! looking at the beginning of a word.
 
 /// An enumeration of a service's own words that keeps the ones it does not know.
-macro_rules! open_words {
+macro_rules! open_enum {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $word:literal),* $(,)? }) => {
         $(#[$about])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +54,7 @@ macro_rules! open_words {
     };
 }
 
-open_words! {
+open_enum! {
     /// The state of an AWS KMS key. Source: AWS KMS developer guide, "Key states of AWS KMS keys".
     KeyState {
         /// It can be used.
@@ -83,7 +83,7 @@ impl KeyState {
     }
 }
 
-open_words! {
+open_enum! {
     /// The status of a workspace. Source: the account API; the SDKs and the databricks/databricks provider know different
     /// subsets.
     WorkspaceStatus {
@@ -124,7 +124,7 @@ impl WorkspaceStatus {
     }
 }
 
-open_words! {
+open_enum! {
     /// The pricing tier of a workspace. Source: the account API.
     Tier {
         /// Standard.
@@ -140,7 +140,7 @@ open_words! {
     }
 }
 
-open_words! {
+open_enum! {
     /// Which compute a workspace has. Source: the account API.
     ComputeMode {
         /// Classic compute in the customer's cloud account, and serverless compute.
@@ -150,7 +150,7 @@ open_words! {
     }
 }
 
-open_words! {
+open_enum! {
     /// Where a workspace keeps its own data. Source: the account API.
     StorageMode {
         /// In a bucket of the customer.

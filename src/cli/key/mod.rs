@@ -20,8 +20,8 @@ use self::report::{Format, Report, Trouble};
 use super::connection::ConnectionArguments;
 use crate::preflight::Id;
 use crate::provider::{
-    Consent, Flags, Impact, KeyStatus, KillSwitch, Manner, NotFound, Order, Outcome,
-    PARTLY_DISABLED, PATIENCE, Stopped, WayBack, consented, hold, in_words, is_off,
+    Consent, Flags, Impact, KeyOperation, KeyStatus, KillSwitch, NotDone, NotFound, Options,
+    Outcome, PARTLY_DISABLED, PATIENCE, WayBack, consented, hold, in_words, is_off,
 };
 use crate::vocabulary::{Cloud, Key, KeyState};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -368,10 +368,10 @@ fn impossible_window(key: &str, days: Option<u8>) -> Option<Diagnostics> {
 }
 
 impl DisableArguments {
-    fn order(&self) -> Order {
+    fn order(&self) -> KeyOperation {
         match self.schedule_deletion {
-            Some(days) => Order::ScheduleDeletion { days },
-            None => Order::Disable,
+            Some(days) => KeyOperation::ScheduleDeletion { days },
+            None => KeyOperation::Disable,
         }
     }
 
@@ -470,7 +470,7 @@ fn rehearsed(arguments: &DisableArguments, seen: Seen) -> Report {
         false => hold(arguments.order(), &status, impact.as_ref().ok(), FLAGS),
     };
     let is_done = |found: &Impact| match arguments.order() {
-        Order::Disable => is_off(found),
+        KeyOperation::Disable => is_off(found),
         _ => status.state.is_being_deleted(),
     };
     if let Ok(found) = &impact
@@ -492,30 +492,30 @@ fn rehearsed(arguments: &DisableArguments, seen: Seen) -> Report {
 /// Carries an order out. Interrupted, it ends the call that is under way, and takes no further step.
 async fn work(
     seen: &mut Seen,
-    order: Order,
+    order: KeyOperation,
     patience: Duration,
     interrupt: &Interrupt,
-) -> Result<Outcome, Stopped> {
+) -> Result<Outcome, NotDone> {
     let shown = |line: String| say(&line);
     let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
-    let manner = Manner {
+    let options = Options {
         say: &shown,
         patience,
         stop: interrupt.token(),
         changed: &changed,
         taking: &taking,
     };
-    let working = alive("working", seen.switch.carry_out(&seen.key, order, manner));
+    let working = alive("working", seen.switch.execute(&seen.key, order, options));
     let done = interrupt.unless(GRACE, working).await;
     seen.report.changed = changed.load(Ordering::Relaxed);
     match done {
         Some(done) => done,
         None => {
-            let tidied = seen.switch.tidy(&seen.key, order, manner).await;
+            let tidied = seen.switch.tidy(&seen.key, order, options).await;
             let tidied = tidied
                 .map(|tidied| format!("\n\n{tidied}"))
                 .unwrap_or_default();
-            Err(Stopped::Interrupted(
+            Err(NotDone::Interrupted(
                 Diagnostic::error(
                     "The command was interrupted",
                     format!(
@@ -530,7 +530,7 @@ async fn work(
 }
 
 /// What is true after an order was not carried out.
-async fn stop(seen: Seen, stopped: Stopped, interrupt: &Interrupt) -> Ended {
+async fn stop(seen: Seen, stopped: NotDone, interrupt: &Interrupt) -> Ended {
     let Seen {
         switch,
         key,
@@ -543,7 +543,7 @@ async fn stop(seen: Seen, stopped: Stopped, interrupt: &Interrupt) -> Ended {
     match read {
         Ok(Ok(status)) => {
             let now = with_use(status, &impact);
-            report.changed |= !matches!(stopped, Stopped::Refused(_)) && differs(&before, &now);
+            report.changed |= !matches!(stopped, NotDone::Refused(_)) && differs(&before, &now);
             report.saw(&now);
         }
         // What was seen before is not what is true now.
@@ -551,9 +551,9 @@ async fn stop(seen: Seen, stopped: Stopped, interrupt: &Interrupt) -> Ended {
     }
     report.words = None;
     match stopped {
-        Stopped::Refused(why) => refused(report, why),
-        Stopped::Failed(why) => failed(report, why),
-        Stopped::Interrupted(why) => (report.with_errors(why), interrupt.code()),
+        NotDone::Refused(why) => refused(report, why),
+        NotDone::Failed(why) => failed(report, why),
+        NotDone::Interrupted(why) => (report.with_errors(why), interrupt.code()),
     }
 }
 
@@ -594,7 +594,7 @@ async fn restore(arguments: &RestoreArguments, interrupt: &Interrupt) -> Ended {
         };
         return (seen.report, 0);
     }
-    let order = Order::Restore {
+    let order = KeyOperation::Restore {
         enable_anyway: arguments.enable_anyway,
     };
     say(&format!(

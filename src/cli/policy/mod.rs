@@ -212,7 +212,7 @@ fn word(severity: Severity) -> &'static str {
 /// A hint as what a person types here; `None` where the command has nothing to offer.
 fn in_flags(hint: &Hint) -> Option<String> {
     match hint {
-        Hint::Silence(id) => Some(format!(
+        Hint::Suppression(id) => Some(format!(
             "If you know that this is correct, accept it with `--ignore {id}`."
         )),
         Hint::NameRoleOrExcludeVolumes => {

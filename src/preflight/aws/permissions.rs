@@ -447,7 +447,7 @@ impl PurposeCase<'_> {
                 self.excluded("If the statement is a Deny, exclude", "from it: add this")
                     .and_say("If it is an Allow, use the documented statement instead:")
                     .paste(&self.statement)
-                    .and_hint(Hint::Silence(Id::PolicyUndetermined)),
+                    .and_hint(Hint::Suppression(Id::PolicyUndetermined)),
             );
         Some(self.found(finding, &found))
     }

@@ -179,7 +179,7 @@ pub(super) fn future(
                 .why(
                     "It works. It rotates with the primary key, and deleting a replica is as final as deleting any key.",
                 )
-                .remedy(Remedy::hint(Hint::Silence(Id::KmsKeyReplica))),
+                .remedy(Remedy::hint(Hint::Suppression(Id::KmsKeyReplica))),
         );
     }
     if rotation_matters(question)

@@ -25,7 +25,7 @@ pub use workspace::{
 
 use super::{Fact, Finding, Id, Remedy, Stage, Subject, Unreadable};
 use crate::requirements::azure::{
-    AZURE_DATABRICKS, Needer, Role, needs_same_region, sizes, without_it,
+    AZURE_DATABRICKS, Grantee, Role, needs_same_region, sizes, without_it,
 };
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
@@ -38,7 +38,7 @@ pub struct Question {
     /// For what the workspace has this very version now; empty where an attach is to come, or nobody is known to have it.
     pub used_for: Vec<UseCase>,
     /// Who needs it; empty where only the key itself is asked about.
-    pub needers: Vec<Needer>,
+    pub grantees: Vec<Grantee>,
     /// Those that need it and whose object id is not known: in which role, for what, and why it is not known.
     pub not_known: Vec<(Role, UseCase, Unknown)>,
     /// The workspace, as far as it is known.
@@ -57,7 +57,7 @@ impl Question {
         Self {
             cases: Vec::new(),
             used_for: Vec::new(),
-            needers: Vec::new(),
+            grantees: Vec::new(),
             not_known: Vec::new(),
             workspace: None,
             location: None,
@@ -94,9 +94,9 @@ pub fn judge_access(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> 
     let Fact::Known(vault) = &facts.vault else {
         return Vec::new();
     };
-    let needers = question.needers.iter();
-    needers
-        .filter_map(|needer| principal(facts, vault, needer, question))
+    let grantees = question.grantees.iter();
+    grantees
+        .filter_map(|grantee| principal(facts, vault, grantee, question))
         .collect()
 }
 
@@ -110,7 +110,7 @@ pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
         findings.extend(kind(&facts.id, key, question));
         findings.extend(operations(&facts.id, key));
     }
-    let is_about_access = !question.needers.is_empty() || !question.not_known.is_empty();
+    let is_about_access = !question.grantees.is_empty() || !question.not_known.is_empty();
     match &facts.vault {
         Fact::Known(vault) => {
             findings.extend(protection(facts, vault, question));
@@ -447,7 +447,7 @@ fn network(id: &VaultKeyId, vault: &Vault) -> Option<Finding> {
 }
 
 /// The command that gives a principal access, as the vault has it.
-fn grant(facts: &VaultKeyFacts, vault: &Vault, needer: &Needer) -> String {
+fn grant(facts: &VaultKeyFacts, vault: &Vault, grantee: &Grantee) -> String {
     let id = &facts.id;
     match &vault.access {
         AccessModel::RoleAssignments(_) => {
@@ -458,19 +458,19 @@ fn grant(facts: &VaultKeyFacts, vault: &Vault, needer: &Needer) -> String {
             format!(
                 "az role assignment create --role \"Key Vault Crypto Service Encryption User\" --assignee-object-id {} --assignee-principal-type ServicePrincipal \
                  --scope {scope}/keys/{}",
-                needer.principal,
+                grantee.principal,
                 id.name()
             )
         }
         AccessModel::AccessPolicies(_) => format!(
             "az keyvault set-policy --name {} --object-id {} --key-permissions get wrapKey unwrapKey",
             id.vault(),
-            needer.principal
+            grantee.principal
         ),
         AccessModel::LocalRoles => format!(
             "az keyvault role assignment create --hsm-name {} --role \"Managed HSM Crypto Service Encryption User\" --assignee-object-id {} --scope /keys/{}",
             id.vault(),
-            needer.principal,
+            grantee.principal,
             id.name()
         ),
     }
@@ -479,14 +479,15 @@ fn grant(facts: &VaultKeyFacts, vault: &Vault, needer: &Needer) -> String {
 fn principal(
     facts: &VaultKeyFacts,
     vault: &Vault,
-    needer: &Needer,
+    grantee: &Grantee,
     question: &Question,
 ) -> Option<Finding> {
-    let who = needer.in_words();
+    let who = grantee.in_words();
     // Access counts for every version.
     let id = &facts.id.versionless();
     let grant_it = || {
-        Remedy::say("Grant it with `dbxcmk_key_policy`, or run:").run([grant(facts, vault, needer)])
+        Remedy::say("Grant it with `dbxcmk_key_policy`, or run:")
+            .run([grant(facts, vault, grantee)])
     };
     let deny_remedy = |name: &str| {
         Remedy::say(format!(
@@ -497,10 +498,10 @@ fn principal(
             None => "az rest --method get --url \"VAULT_RESOURCE_ID/providers/Microsoft.Authorization/denyAssignments?api-version=2022-04-01\"".to_owned(),
         }])
     };
-    let (finding, remedy) = match access(facts, vault, &needer.principal) {
+    let (finding, remedy) = match access(facts, vault, &grantee.principal) {
         Access::Granted => return None,
         Access::Missing(_) | Access::Unread(_) | Access::Conditional(_) | Access::UnknownRoles(_)
-            if will_be_granted(facts, needer.role, needer.case, question) =>
+            if will_be_granted(facts, grantee.role, grantee.case, question) =>
         {
             return None;
         }
@@ -549,8 +550,8 @@ fn principal(
                 .found(format!(
                     "{who} may or may not have access to {id}: the provider could not read who has ({reason})."
                 )),
-            reading(facts, vault, &needer.principal),
+            reading(facts, vault, &grantee.principal),
         ),
     };
-    Some(finding.why(needed_for(needer.case)).remedy(remedy))
+    Some(finding.why(needed_for(grantee.case)).remedy(remedy))
 }

@@ -25,7 +25,7 @@ fn question() -> Result<Question, Box<dyn std::error::Error>> {
     Ok(Question {
         cases: UseCase::ALL.to_vec(),
         used_for: Vec::new(),
-        needers: vec![Needer {
+        grantees: vec![Grantee {
             role: Role::AzureDatabricks,
             principal: principal_id()?,
             case: UseCase::ManagedServices,
@@ -377,7 +377,7 @@ fn who_is_not_known_is_named_unless_a_policy_grants_it() -> Outcome {
         let mut facts = good()?;
         facts.planned = planned.into_iter().collect();
         let question = Question {
-            needers: Vec::new(),
+            grantees: Vec::new(),
             not_known: vec![(role, case, why.clone())],
             stage: Stage::Plan,
             ..question()?
@@ -408,7 +408,7 @@ fn what_is_planned_counts_for_each_workspace_of_a_key() -> Outcome {
         facts.planned = vec![of(planned[0])?, of(planned[1])?];
         for workspace in [WORKSPACE, other] {
             let question = Question {
-                needers: Vec::new(),
+                grantees: Vec::new(),
                 not_known: vec![(Role::StorageAccount, UseCase::Storage, Unknown::NotYetMade)],
                 workspace: Some(workspace.parse()?),
                 stage: Stage::Plan,
@@ -424,10 +424,10 @@ fn what_is_planned_counts_for_each_workspace_of_a_key() -> Outcome {
 #[test]
 fn unread_access_is_neither_there_nor_gone() -> Outcome {
     let mut facts = good()?;
-    let needers = question()?.needers;
-    assert_eq!(unseen(&facts, &needers, Stage::Plan), None);
+    let grantees = question()?.grantees;
+    assert_eq!(unseen(&facts, &grantees, Stage::Plan), None);
     facts.assignments = [(principal_id()?, unread())].into();
-    let twice = [needers.clone(), needers].concat();
+    let twice = [grantees.clone(), grantees].concat();
     let (principals, finding) = unseen(&facts, &twice, Stage::Plan).ok_or("nothing unseen")?;
     assert_eq!(principals, [principal_id()?]);
     assert_eq!(
@@ -541,7 +541,7 @@ fn the_advice_names_the_kind_of_the_vault() -> Outcome {
             ..good()?
         };
         let asked = Question {
-            needers: Vec::new(),
+            grantees: Vec::new(),
             not_known: vec![(Role::StorageAccount, UseCase::Storage, Unknown::NotYetMade)],
             ..question()?
         };
@@ -566,7 +566,7 @@ fn what_cannot_be_read_is_a_finding() -> Outcome {
     );
     // A key configuration attaches nothing.
     let alone = Question {
-        needers: Vec::new(),
+        grantees: Vec::new(),
         ..question()?
     };
     assert_eq!(

@@ -3,20 +3,22 @@
 use super::access::{Access, access};
 use super::facts::{AccessModel, Vault, VaultKeyFacts};
 use crate::preflight::{Fact, Finding, Id, Remedy, Stage, Subject};
-use crate::requirements::azure::Needer;
+use crate::requirements::azure::Grantee;
 use crate::vocabulary::azure::PrincipalId;
 
 /// Those whose access could not be read, each once, and why.
-fn unread<'a>(facts: &VaultKeyFacts, needers: &'a [Needer]) -> Vec<(&'a Needer, String)> {
+fn unread<'a>(facts: &VaultKeyFacts, grantees: &'a [Grantee]) -> Vec<(&'a Grantee, String)> {
     let Fact::Known(vault) = &facts.vault else {
         return Vec::new();
     };
-    let mut all: Vec<(&Needer, String)> = Vec::new();
-    for needer in needers {
-        if let Access::Unread(why) = access(facts, vault, &needer.principal)
-            && all.iter().all(|(one, _)| one.principal != needer.principal)
+    let mut all: Vec<(&Grantee, String)> = Vec::new();
+    for grantee in grantees {
+        if let Access::Unread(why) = access(facts, vault, &grantee.principal)
+            && all
+                .iter()
+                .all(|(one, _)| one.principal != grantee.principal)
         {
-            all.push((needer, why));
+            all.push((grantee, why));
         }
     }
     all
@@ -25,17 +27,17 @@ fn unread<'a>(facts: &VaultKeyFacts, needers: &'a [Needer]) -> Vec<(&'a Needer, 
 /// The principals among those that need a key whose access could not be read, and the finding about them.
 pub fn unseen(
     facts: &VaultKeyFacts,
-    needers: &[Needer],
+    grantees: &[Grantee],
     stage: Stage,
 ) -> Option<(Vec<PrincipalId>, Finding)> {
     let Fact::Known(vault) = &facts.vault else {
         return None;
     };
-    let unread = unread(facts, needers);
+    let unread = unread(facts, grantees);
     let (first, why) = unread.first()?;
     let each: Vec<String> = unread
         .iter()
-        .map(|(needer, _)| format!("  - {}", needer.in_words()))
+        .map(|(grantee, _)| format!("  - {}", grantee.in_words()))
         .collect();
     let consequence = match stage {
         Stage::Plan => {
@@ -54,7 +56,7 @@ pub fn unseen(
         ))
         .why(consequence)
         .remedy(reading(facts, vault, &first.principal));
-    let principals = unread.iter().map(|(needer, _)| needer.principal.clone());
+    let principals = unread.iter().map(|(grantee, _)| grantee.principal.clone());
     Some((principals.collect(), finding))
 }
 

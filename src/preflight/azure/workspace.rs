@@ -205,11 +205,11 @@ fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
         Some(tier) => unknown
             .found(format!("The {name} has the pricing tier `{tier}`, which this version does not know."))
             .why(format!("{why} Nothing is changed then."))
-            .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
+            .remedy(workspace.show().and_hint(Hint::Suppression(Id::WorkspaceTierUnknown))),
         None => unknown
             .found(format!("Azure shows no pricing tier (`sku`) of the {name}."))
             .why(format!("{why} Nothing is changed then."))
-            .remedy(workspace.show().and_hint(Hint::Silence(Id::WorkspaceTierUnknown))),
+            .remedy(workspace.show().and_hint(Hint::Suppression(Id::WorkspaceTierUnknown))),
     })
 }
 

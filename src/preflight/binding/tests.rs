@@ -752,7 +752,8 @@ fn each_thing_that_speaks_against_an_attach_is_found_on_each_cloud() -> Outcome 
             let name = format!("{cloud}: {}", row.name);
             for stage in [Stage::Plan, Stage::Apply] {
                 let found = judge(&workspace, &attach, stage);
-                let is_unread = |id: Id| id.weight() == super::super::Weight::ErrorAtApply;
+                let is_unread =
+                    |id: Id| id.severity_rule() == super::super::SeverityRule::ErrorAtApply;
                 let expected: Vec<_> = row
                     .found
                     .iter()

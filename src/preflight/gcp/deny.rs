@@ -4,7 +4,7 @@
 use super::Question;
 use super::facts::{CryptoKeyFacts, DenyRule};
 use crate::preflight::{Finding, Id, Remedy, Subject};
-use crate::requirements::gcp::Needer;
+use crate::requirements::gcp::Grantee;
 use crate::vocabulary::gcp::ServiceAccount;
 
 /// The permissions of which each takes the use of a key away, as deny policies name them.
@@ -176,15 +176,15 @@ struct Told {
 }
 
 impl Told {
-    fn add(&mut self, rule: &DenyRule, needer: &Needer, why: Option<&str>) {
+    fn add(&mut self, rule: &DenyRule, grantee: &Grantee, why: Option<&str>) {
         let why = why.map(|why| format!(" ({why})")).unwrap_or_default();
         let denied = denied_uses(rule).join(" and ");
         self.lines.push(format!(
             "  - {}, which needs the key for {}: {} denies {denied}{why}. Without it, {}.",
-            needer.account, needer.what_for, rule.policy, needer.without_it
+            grantee.account, grantee.what_for, rule.policy, grantee.without_it
         ));
-        if !self.accounts.contains(&needer.account) {
-            self.accounts.push(needer.account.clone());
+        if !self.accounts.contains(&grantee.account) {
+            self.accounts.push(grantee.account.clone());
         }
         if !self.policies.contains(&rule.policy) {
             self.policies.push(rule.policy.clone());
@@ -216,12 +216,12 @@ impl Told {
 /// What the deny policies above the key say against its use.
 pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding> {
     let (mut sure, mut perhaps) = (Told::default(), Told::default());
-    for needer in question.usage.needers() {
+    for grantee in question.usage.grantees() {
         for rule in rules(facts) {
-            match denial(rule, &needer.account) {
+            match denial(rule, &grantee.account) {
                 Denial::No => {}
-                Denial::Perhaps(why) => perhaps.add(rule, &needer, Some(&why)),
-                Denial::Yes => sure.add(rule, &needer, None),
+                Denial::Perhaps(why) => perhaps.add(rule, &grantee, Some(&why)),
+                Denial::Yes => sure.add(rule, &grantee, None),
             }
         }
     }
@@ -236,7 +236,7 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
         &format!("Deny policies may take the use of {key} from:"),
         "A deny policy comes before every grant. Whether this one holds for the account cannot be decided here.",
     );
-    let unread = match question.usage.needers().is_empty() {
+    let unread = match question.usage.grantees().is_empty() {
         true => None,
         false => not_read(facts),
     };

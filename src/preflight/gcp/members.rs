@@ -5,28 +5,28 @@ use super::condition::Holds;
 use super::facts::CryptoKeyFacts;
 use super::{Question, gcloud};
 use crate::preflight::{Fact, Finding, Hint, Id, Remedy, Subject};
-use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Needer, agent_of};
+use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Grantee, agent_of};
 use crate::vocabulary::gcp::ServiceAccount;
 
-/// The needers that lack the key in one way.
+/// The grantees that lack the key in one way.
 #[derive(Default)]
 struct Lacking<'a> {
-    needers: Vec<&'a Needer>,
+    grantees: Vec<&'a Grantee>,
     lines: Vec<String>,
 }
 
 impl<'a> Lacking<'a> {
-    fn add(&mut self, facts: &CryptoKeyFacts, needer: &'a Needer, note: &str) {
-        let conditions: Vec<String> = conditional_grants(facts, &needer.account)
+    fn add(&mut self, facts: &CryptoKeyFacts, grantee: &'a Grantee, note: &str) {
+        let conditions: Vec<String> = conditional_grants(facts, &grantee.account)
             .iter()
             .map(|grant| format!("\n    {}", in_words(grant)))
             .collect();
-        self.needers.push(needer);
+        self.grantees.push(grantee);
         self.lines.push(format!(
             "  - {}, for {}{note}. Without it, {}.{}",
-            needer.account,
-            needer.what_for,
-            needer.without_it,
+            grantee.account,
+            grantee.what_for,
+            grantee.without_it,
             conditions.concat()
         ));
     }
@@ -38,10 +38,10 @@ impl<'a> Lacking<'a> {
         finding: Finding,
         found: &str,
     ) -> Option<Finding> {
-        if self.needers.is_empty() {
+        if self.grantees.is_empty() {
             return None;
         }
-        let accounts = self.needers.iter().map(|needer| &needer.account);
+        let accounts = self.grantees.iter().map(|grantee| &grantee.account);
         Some(
             finding
                 .found(format!("{found}\n{}", self.lines.join("\n")))
@@ -119,26 +119,26 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
         .planned
         .as_ref()
         .is_some_and(|planned| planned.has_unknown);
-    let needers = question.usage.needers();
+    let grantees = question.usage.grantees();
     let (mut missing, mut not_seen) = (Lacking::default(), Lacking::default());
     let (mut conditional, mut unknown) = (Lacking::default(), Lacking::default());
     // The account of a workspace weighs the same whoever names it.
     let of_workspaces = &question.workspace_accounts;
-    let others = needers
+    let others = grantees
         .iter()
         .filter(|one| !of_workspaces.contains(&one.account));
-    for needer in others {
-        match access(facts, &needer.account) {
+    for grantee in others {
+        match access(facts, &grantee.account) {
             Access::Granted => {}
             // The same plan grants it to members that are known only after apply.
             _ if has_unknown => {}
-            Access::Conditional(_) => conditional.add(facts, needer, ""),
+            Access::Conditional(_) => conditional.add(facts, grantee, ""),
             Access::UnknownRoles(roles) => {
-                unknown.add(facts, needer, &format!(": it has {}", roles.join(", ")))
+                unknown.add(facts, grantee, &format!(": it has {}", roles.join(", ")))
             }
             Access::Groups(groups) => not_seen.add(
                 facts,
-                needer,
+                grantee,
                 &format!(
                     " (perhaps it has one as a member of {}, whose members the provider does not read)",
                     groups.join(", ")
@@ -146,11 +146,11 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
             ),
             Access::Deleted => missing.add(
                 facts,
-                needer,
+                grantee,
                 " (the policy names it as deleted, `deleted:serviceAccount:…`, which does not hold for a recreated account)",
             ),
-            Access::None if facts.is_read_to_the_top => missing.add(facts, needer, ""),
-            Access::None => not_seen.add(facts, needer, ""),
+            Access::None if facts.is_read_to_the_top => missing.add(facts, grantee, ""),
+            Access::None => not_seen.add(facts, grantee, ""),
         }
     }
     let all = [
@@ -249,7 +249,7 @@ fn workspace_account(
             )
             .remedy(
                 grant(facts, question, std::iter::once(account))
-                    .and_hint(Hint::Silence(Id::GcpWorkspaceAccount)),
+                    .and_hint(Hint::Suppression(Id::GcpWorkspaceAccount)),
             ),
     )
 }

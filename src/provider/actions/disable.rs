@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Acknowledgement, Said, acknowledge_former_key, acknowledgement, carry_out, check, key_to_plan,
+    Acknowledgement, Said, acknowledge_former_key, acknowledgement, check, execute, key_to_plan,
     show_impact,
 };
 use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
 };
-use crate::provider::switch::Order;
+use crate::provider::kill_switch::KeyOperation;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -71,8 +71,8 @@ impl Action for DisableKeyAction {
         let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
-        if let Some(found) = check(cx, &key, Order::Disable, &config.said()).await? {
-            show_impact(cx, Order::Disable, &found);
+        if let Some(found) = check(cx, &key, KeyOperation::Disable, &config.said()).await? {
+            show_impact(cx, KeyOperation::Disable, &found);
         }
         Ok(())
     }
@@ -85,8 +85,8 @@ impl Action for DisableKeyAction {
     ) -> Result<(), Unfinished> {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
-        check(cx, &key, Order::Disable, &config.said()).await?;
-        carry_out(cx, &key, Order::Disable, events).await?;
+        check(cx, &key, KeyOperation::Disable, &config.said()).await?;
+        execute(cx, &key, KeyOperation::Disable, events).await?;
         Ok(())
     }
 }

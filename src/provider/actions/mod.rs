@@ -14,10 +14,11 @@ use std::sync::atomic::AtomicBool;
 
 use crate::provider::client::Client;
 use crate::provider::diagnose::{Unavailable, later};
-use crate::provider::resources::all_known;
-use crate::provider::switch::{
-    self, Consent, Flags, Impact, Manner, Order, Outcome, PATIENCE, consented, impact, in_words,
+use crate::provider::kill_switch::{
+    self, Consent, Flags, Impact, KeyOperation, Options, Outcome, PATIENCE, consented, impact,
+    in_words,
 };
+use crate::provider::resources::all_known;
 use crate::vocabulary::Key;
 use crate::vocabulary::WorkspaceName;
 use tfplugin::action::Events;
@@ -79,7 +80,7 @@ fn key_to_plan(cx: &Context<Client>, key: Option<Key>) -> Result<Option<Key>, Un
 async fn check(
     cx: &Context<Client>,
     key: &Key,
-    order: Order,
+    order: KeyOperation,
     said: &Said<'_>,
 ) -> Result<Option<Impact>, Unfinished> {
     let client = cx.client();
@@ -89,7 +90,7 @@ async fn check(
     {
         return Err(reason.into());
     }
-    let status = switch::status(client.keys(), key).await?;
+    let status = kill_switch::status(client.keys(), key).await?;
     let found = impact(client, key, &status).await?;
     let Some(given) = all_known(said.workspaces) else {
         return Ok(Some(found));
@@ -118,7 +119,7 @@ async fn check(
 }
 
 /// Shows in the plan what an action stops.
-fn show_impact(cx: &Context<Client>, order: Order, found: &Impact) {
+fn show_impact(cx: &Context<Client>, order: KeyOperation, found: &Impact) {
     cx.warn(Diagnostic::warning(
         match (found.count_in_words(), found.acknowledgement.len()) {
             (None, _) => "No workspace of this account stops".to_owned(),
@@ -130,22 +131,22 @@ fn show_impact(cx: &Context<Client>, order: Order, found: &Impact) {
 }
 
 /// Carries out an order, with a line for each step.
-async fn carry_out(
+async fn execute(
     cx: &Context<Client>,
     key: &Key,
-    order: Order,
+    order: KeyOperation,
     events: &Events,
 ) -> Result<Outcome, Diagnostics> {
     let say = |line: String| events.say(line);
     let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
-    let manner = Manner {
+    let options = Options {
         say: &say,
         patience: PATIENCE,
         stop: cx.stop(),
         changed: &changed,
         taking: &taking,
     };
-    let outcome = switch::carry_out(cx.client().keys(), key, order, manner).await?;
+    let outcome = kill_switch::execute(cx.client().keys(), key, order, options).await?;
     let deleted = outcome
         .deletion_date
         .as_ref()
@@ -164,10 +165,10 @@ async fn carry_out(
     if !outcome.notes.is_empty() {
         let summary = match (order, outcome.complete, outcome.changed) {
             (_, _, false) => "The action changed nothing",
-            (Order::Restore { .. }, false, _) => "The key was restored in part",
-            (Order::Restore { .. }, true, _) => "The key was restored, with a restriction",
-            (Order::Disable, ..) => "The key was disabled, with a restriction",
-            (Order::ScheduleDeletion { .. }, ..) => {
+            (KeyOperation::Restore { .. }, false, _) => "The key was restored in part",
+            (KeyOperation::Restore { .. }, true, _) => "The key was restored, with a restriction",
+            (KeyOperation::Disable, ..) => "The key was disabled, with a restriction",
+            (KeyOperation::ScheduleDeletion { .. }, ..) => {
                 "The deletion of the key was scheduled, with a restriction"
             }
         };

@@ -2,13 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{carry_out, key_to_plan};
+use super::{execute, key_to_plan};
 use crate::preflight::Stage;
 use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
 };
-use crate::provider::switch::{self, Order, impact, judge_restored, wait_for_workspaces};
+use crate::provider::kill_switch::{
+    self, KeyOperation, impact, judge_restored, wait_for_workspaces,
+};
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -32,8 +34,8 @@ pub struct RestoreKeyConfig {
 }
 
 impl RestoreKeyConfig {
-    fn order(&self) -> Order {
-        Order::Restore {
+    fn order(&self) -> KeyOperation {
+        KeyOperation::Restore {
             enable_anyway: self.enable_anyway.known() == Some(&true),
         }
     }
@@ -75,7 +77,7 @@ impl Action for RestoreKeyAction {
         let Some(key) = key_to_plan(cx, named)? else {
             return Ok(());
         };
-        let status = switch::status(cx.client().keys(), &key).await?;
+        let status = kill_switch::status(cx.client().keys(), &key).await?;
         let deletion = status
             .deletion_date
             .map(|date| format!(" It will be deleted on {date}; until then it can be restored."))
@@ -109,11 +111,11 @@ impl Action for RestoreKeyAction {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         let client = cx.client();
-        let outcome = carry_out(cx, &key, config.order(), events).await?;
+        let outcome = execute(cx, &key, config.order(), events).await?;
         if !outcome.complete {
             return Ok(());
         }
-        let status = switch::status(client.keys(), &key).await?;
+        let status = kill_switch::status(client.keys(), &key).await?;
         let found = impact(client, &key, &status).await?;
         let findings = judge_restored(client, &found).await?;
         let ignored = Attr::Null;

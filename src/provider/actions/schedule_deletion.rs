@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Acknowledgement, Said, acknowledge_former_key, acknowledgement, carry_out, check, key_to_plan,
+    Acknowledgement, Said, acknowledge_former_key, acknowledgement, check, execute, key_to_plan,
     show_impact,
 };
 use crate::provider::client::Client;
 use crate::provider::keys::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, check_named, named,
 };
-use crate::provider::switch::Order;
+use crate::provider::kill_switch::KeyOperation;
 use tfplugin::action::{Action, Events};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -45,8 +45,8 @@ impl ScheduleKeyDeletionConfig {
         }
     }
 
-    fn order(&self) -> Order {
-        Order::ScheduleDeletion {
+    fn order(&self) -> KeyOperation {
+        KeyOperation::ScheduleDeletion {
             // Elsewhere it is not chosen for one deletion.
             days: match (&self.aws, self.deletion_window_days.known()) {
                 (Attr::Known(_), None) => Some(30),
@@ -123,7 +123,7 @@ impl Action for ScheduleKeyDeletionAction {
         let key = named(&config.aws, &config.gcp, &config.azure)
             .ok_or_else(|| Diagnostic::bug("The key is not known."))?;
         check(cx, &key, config.order(), &config.said()).await?;
-        carry_out(cx, &key, config.order(), events).await?;
+        execute(cx, &key, config.order(), events).await?;
         Ok(())
     }
 }

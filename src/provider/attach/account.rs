@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Look, Platform, Put};
+use super::{Look, Platform, PutOutcome};
 use crate::databricks::workspaces::{KeyFields, Workspace};
 use crate::databricks::{Account, Error};
+use crate::provider::cache::AsOf;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
-use crate::provider::shared::AsOf;
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -113,17 +113,17 @@ pub struct AccountWorkspace<'a> {
 }
 
 impl AccountWorkspace<'_> {
-    fn refused(&self, error: &Error, now: &Workspace) -> Put {
+    fn refused(&self, error: &Error, now: &Workspace) -> PutOutcome {
         let diagnostic =
             || diagnose::account("The keys of the workspace could not be changed", error);
         match understood(error) {
-            Understood::Taken => Put::Accepted,
-            Understood::Busy => Put::Busy,
-            Understood::Lost => Put::Lost(diagnostic().into()),
+            Understood::Taken => PutOutcome::Accepted,
+            Understood::Busy => PutOutcome::Busy,
+            Understood::Lost => PutOutcome::Lost(diagnostic().into()),
             Understood::Refused { about_the_key } => {
-                Put::Refused(diagnostic().into(), about_the_key)
+                PutOutcome::Refused(diagnostic().into(), about_the_key)
             }
-            Understood::Compute => Put::Compute(compute_runs(error, now)),
+            Understood::Compute => PutOutcome::Compute(compute_runs(error, now)),
         }
     }
 }
@@ -219,14 +219,14 @@ impl Platform for AccountWorkspace<'_> {
         })
     }
 
-    async fn put(&self, now: &Workspace) -> Put {
+    async fn put(&self, now: &Workspace) -> PutOutcome {
         let outcome = self
             .account
             .set_keys(self.id, &self.wanted.missing_in(now))
             .await;
         self.client.reads().forget_workspace(self.id);
         match outcome {
-            Ok(()) => Put::Accepted,
+            Ok(()) => PutOutcome::Accepted,
             Err(error) => self.refused(&error, now),
         }
     }

@@ -8,13 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Look, Platform, Put};
+use super::{Look, Platform, PutOutcome};
 use crate::clouds::azure::{ArmWorkspace, AzureError, Progress, Tracked, WantedKeys};
+use crate::provider::cache::AsOf;
 use crate::provider::client::Client;
+use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose;
 use crate::provider::settled::Condition;
-use crate::provider::shared::AsOf;
-use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
 use tfplugin::diagnostics::Diagnostics;
@@ -168,7 +168,7 @@ impl ArmPlatform<'_> {
         send(now.with_keys(&self.wanted)?).await
     }
 
-    fn refused(&self, error: &AzureError, now: &ArmWorkspace) -> Put {
+    fn refused(&self, error: &AzureError, now: &ArmWorkspace) -> PutOutcome {
         let diagnostic = || {
             diagnose::arm(
                 "The keys of the workspace could not be changed",
@@ -177,17 +177,17 @@ impl ArmPlatform<'_> {
             )
         };
         match understood(error, self.changes_disks(now)) {
-            Understood::Busy => Put::Busy,
+            Understood::Busy => PutOutcome::Busy,
             Understood::Lost => {
                 let diagnostic = diagnostic();
                 let detail = format!(
                     "{}\n\nAzure may have carried out the request. Apply again: the provider reads the workspace first.",
                     diagnostic.detail
                 );
-                Put::Lost(diagnostic.with_detail(detail).into())
+                PutOutcome::Lost(diagnostic.with_detail(detail).into())
             }
             Understood::Refused { about_the_key } => {
-                Put::Refused(diagnostic().into(), about_the_key)
+                PutOutcome::Refused(diagnostic().into(), about_the_key)
             }
             Understood::Compute => {
                 let diagnostic = diagnostic();
@@ -197,7 +197,7 @@ impl ArmPlatform<'_> {
                      instance-pools list\n  databricks warehouses list",
                     diagnostic.detail
                 );
-                Put::Compute(
+                PutOutcome::Compute(
                     diagnostic
                         .with_detail(detail)
                         .on("azure.workspace_resource_id"),
@@ -288,16 +288,16 @@ impl Platform for ArmPlatform<'_> {
         }
     }
 
-    async fn put(&self, now: &ArmWorkspace) -> Put {
+    async fn put(&self, now: &ArmWorkspace) -> PutOutcome {
         let Err(error) = self.changed(now).await else {
-            return Put::Accepted;
+            return PutOutcome::Accepted;
         };
         let put = self.refused(&error, now);
-        let may_be_late = matches!(put, Put::Compute(_) | Put::Refused(_, true));
+        let may_be_late = matches!(put, PutOutcome::Compute(_) | PutOutcome::Refused(_, true));
         // Access that was granted a moment ago takes a while until every part of Azure knows it, although it shows.
         if may_be_late && self.client.keys().azure().has_granted_lately(&self.keys) {
             tracing::info!(workspace = %self.id, %error, "Azure does not take the key yet; access was granted a moment ago");
-            return Put::Busy;
+            return PutOutcome::Busy;
         }
         put
     }

@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::cache::AsOf;
 use super::client::Client;
-use super::keys::{Case, Keys};
+use super::deadline::{Deadline, Pause, pause};
+use super::keys::{KeyCheck, Keys};
 use super::settled::{Condition, LONGEST_HOLDING, Next, Rules, Seen, Shows, Watch};
-use super::shared::AsOf;
-use super::waiting::{Deadline, Pause, pause};
-use crate::preflight::{Finding, Weight};
+use crate::preflight::{Finding, SeverityRule};
 use crate::vocabulary::{Key, KeyState};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -50,7 +50,7 @@ pub struct Look<W> {
 }
 
 /// How a request to change the keys was answered.
-pub enum Put {
+pub enum PutOutcome {
     /// It was taken, or an earlier one is on its way.
     Accepted,
     /// Another update of the workspace is under way.
@@ -89,7 +89,7 @@ pub trait Platform {
     }
 
     /// Sends what is missing.
-    fn put(&self, now: &Self::Workspace) -> impl Future<Output = Put> + Send;
+    fn put(&self, now: &Self::Workspace) -> impl Future<Output = PutOutcome> + Send;
 
     /// Which workspace it is, for messages: `workspace 123`.
     fn name(&self) -> String;
@@ -108,7 +108,7 @@ pub trait Platform {
 #[derive(Debug)]
 pub struct Orders {
     /// The keys, whose state is watched.
-    pub keys: Vec<Case>,
+    pub keys: Vec<KeyCheck>,
     /// When the workspace has to show them.
     pub deadline: Deadline,
     /// How long running compute is waited for.
@@ -146,28 +146,32 @@ pub trait KeysInUse {
     /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read.
     fn state_after(
         &self,
-        case: &Case,
+        case: &KeyCheck,
         earliest: Instant,
     ) -> impl Future<Output = AsOf<Result<KeyState, String>>> + Send;
 
     /// What the proof says about each case now.
-    fn examine_now(&self, cases: &[Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+    fn examine_now(&self, cases: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
     /// Effect: what was read of a key is not believed any more.
-    fn forget(&self, case: &Case);
+    fn forget(&self, case: &KeyCheck);
 }
 
 impl KeysInUse for Keys {
-    async fn state_after(&self, case: &Case, earliest: Instant) -> AsOf<Result<KeyState, String>> {
+    async fn state_after(
+        &self,
+        case: &KeyCheck,
+        earliest: Instant,
+    ) -> AsOf<Result<KeyState, String>> {
         Self::state_after(self, case, earliest).await
     }
 
-    async fn examine_now(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+    async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         // Whoever attaches holds the workspace, for which a key policy may wait.
         Self::examine_now(self, cases).await
     }
 
-    fn forget(&self, case: &Case) {
+    fn forget(&self, case: &KeyCheck) {
         Self::forget(self, &case.key());
     }
 }
@@ -260,20 +264,20 @@ async fn send<K, P: Platform>(
         } else {
             tracing::info!(workspace = platform.name(), "attaching keys");
             match platform.put(&now.workspace).await {
-                Put::Accepted => return Ok((now, true)),
-                Put::Busy => "another update of the workspace is under way".to_owned(),
-                Put::Compute(_) if Instant::now() < compute_deadline => {
+                PutOutcome::Accepted => return Ok((now, true)),
+                PutOutcome::Busy => "another update of the workspace is under way".to_owned(),
+                PutOutcome::Compute(_) if Instant::now() < compute_deadline => {
                     left = left.min(compute_deadline.duration_since(Instant::now()));
                     "compute is running in the workspace".to_owned()
                 }
-                Put::Compute(diagnostic) => {
+                PutOutcome::Compute(diagnostic) => {
                     let diagnostic = with_wait_for_compute(diagnostic, orders);
                     return Err(Failure::new(diagnostic, &now.workspace, false));
                 }
-                Put::Refused(diagnostics, is_about_the_key) => {
+                PutOutcome::Refused(diagnostics, is_about_the_key) => {
                     return Err(Failure::new(diagnostics, &now.workspace, is_about_the_key));
                 }
-                Put::Lost(diagnostics) => {
+                PutOutcome::Lost(diagnostics) => {
                     return after_a_lost_answer(platform, now, diagnostics).await;
                 }
             }
@@ -319,13 +323,13 @@ async fn after_a_lost_answer<P: Platform>(
 #[derive(Default)]
 struct KeysSeen {
     /// The first one that can no longer be used, and its state.
-    lost: Option<(Case, KeyState)>,
+    lost: Option<(KeyCheck, KeyState)>,
     /// Those whose state could not be read, and why. They are not lost, and not fine either.
     unread: Vec<(Key, String)>,
 }
 
 /// The states of the keys, by reads that began after `earliest`.
-async fn see_keys(reads: &impl KeysInUse, keys: &[Case], earliest: Instant) -> KeysSeen {
+async fn see_keys(reads: &impl KeysInUse, keys: &[KeyCheck], earliest: Instant) -> KeysSeen {
     let mut seen = KeysSeen::default();
     for case in keys {
         match reads.state_after(case, earliest).await.value {
@@ -344,13 +348,13 @@ async fn see_keys(reads: &impl KeysInUse, keys: &[Case], earliest: Instant) -> K
 }
 
 /// The keys that certainly do not let Databricks use them now, by reads that begin now.
-async fn without_access(reads: &impl KeysInUse, keys: &[Case]) -> Vec<Key> {
+async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     let mut lost = Vec::new();
     for case in keys {
         reads.forget(case);
         let findings = reads.examine_now(std::slice::from_ref(case)).await;
         // What cannot be read is not lost.
-        let is_lost = |one: &Finding| one.id.weight() == Weight::Error;
+        let is_lost = |one: &Finding| one.id.severity_rule() == SeverityRule::Error;
         if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {
             lost.push(case.key());
         }

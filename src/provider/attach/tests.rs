@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use super::*;
 use crate::preflight::azure::Question;
 use crate::preflight::{Id, Stage, Subject};
-use crate::provider::keys::AzureCase;
-use crate::provider::shared::lock;
+use crate::provider::cache::lock;
+use crate::provider::keys::AzureKeyCheck;
 
 /// A script of answers, a letter each; the last one is given again and again.
 struct Script(Mutex<String>);
@@ -96,19 +96,19 @@ impl<const IS_ARM: bool> Platform for Fake<IS_ARM> {
     }
 
     /// A(ccepted), B(usy), C(ompute), R(efused, and the key may be the reason), r(efused), L(ost).
-    async fn put(&self, _: &char) -> Put {
+    async fn put(&self, _: &char) -> PutOutcome {
         let letter = self.puts.next();
         self.note(letter);
         let refused = || Diagnostic::error("The keys of the workspace could not be changed", "no");
         match letter {
-            'A' => Put::Accepted,
-            'B' => Put::Busy,
-            'C' => Put::Compute(Diagnostic::error(
+            'A' => PutOutcome::Accepted,
+            'B' => PutOutcome::Busy,
+            'C' => PutOutcome::Compute(Diagnostic::error(
                 "Compute is running in the workspace",
                 "no",
             )),
-            'L' => Put::Lost(refused().into()),
-            letter => Put::Refused(refused().into(), letter == 'R'),
+            'L' => PutOutcome::Lost(refused().into()),
+            letter => PutOutcome::Refused(refused().into(), letter == 'R'),
         }
     }
 
@@ -138,7 +138,7 @@ struct FakeKeys {
 }
 
 impl KeysInUse for FakeKeys {
-    async fn state_after(&self, _: &Case, earliest: Instant) -> AsOf<Result<KeyState, String>> {
+    async fn state_after(&self, _: &KeyCheck, earliest: Instant) -> AsOf<Result<KeyState, String>> {
         AsOf {
             begun: earliest,
             value: match self.states.next() {
@@ -150,7 +150,7 @@ impl KeysInUse for FakeKeys {
         }
     }
 
-    async fn examine_now(&self, _: &[Case]) -> Vec<Vec<Finding>> {
+    async fn examine_now(&self, _: &[KeyCheck]) -> Vec<Vec<Finding>> {
         vec![match self.proofs.next() {
             'E' => vec![Id::AzurePrincipalMissing.error(Subject::Key)],
             'u' => vec![Id::PolicyUnreadable.unread(Subject::Key, Stage::Apply)],
@@ -158,7 +158,7 @@ impl KeysInUse for FakeKeys {
         }]
     }
 
-    fn forget(&self, _: &Case) {
+    fn forget(&self, _: &KeyCheck) {
         *lock(&self.forgotten) += 1;
     }
 }
@@ -212,8 +212,8 @@ struct Came {
     forgotten: u32,
 }
 
-fn keys() -> Result<Vec<Case>, Box<dyn std::error::Error>> {
-    Ok(vec![Case::Azure(Box::new(AzureCase {
+fn keys() -> Result<Vec<KeyCheck>, Box<dyn std::error::Error>> {
+    Ok(vec![KeyCheck::Azure(Box::new(AzureKeyCheck {
         key: "https://v.vault.azure.net/keys/k".parse()?,
         vault: None,
         question: Question::of_nobody(Stage::Apply),

@@ -7,7 +7,7 @@ use time::format_description::well_known::Rfc3339;
 use super::{Orders, Platform};
 use crate::preflight::capitalized;
 use crate::provider::diagnose::in_hcl;
-use crate::provider::keys::Case;
+use crate::provider::keys::KeyCheck;
 use crate::vocabulary::{Key, KeyState};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
@@ -19,7 +19,7 @@ pub(super) enum End {
     /// A status that never becomes RUNNING by itself.
     Failed,
     /// A key that can no longer be used.
-    KeyLost(Box<Case>, KeyState),
+    KeyLost(Box<KeyCheck>, KeyState),
     /// Keys whose access rules do not let Databricks use them any more.
     AccessLost(Vec<Key>),
     /// Time is over.

@@ -16,8 +16,8 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::preflight::{Id, Stage};
 use crate::provider::catalogs::Catalogs;
 use crate::provider::encryption::{StorageKey, keys_of};
-use crate::provider::keys::{AttachNeed, Case, key_of};
-use crate::provider::switch::Say;
+use crate::provider::keys::{AttachNeed, KeyCheck, key_of};
+use crate::provider::kill_switch::Say;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::diagnostics::Diagnostics;
@@ -102,7 +102,7 @@ fn seen(workspace: &Workspace, configurations: Option<&Configurations>) -> SeenW
 #[derive(Default)]
 pub(super) struct Asked {
     /// The questions, each once.
-    pub(super) cases: Vec<Case>,
+    pub(super) cases: Vec<KeyCheck>,
     seen: BTreeSet<String>,
     /// The workspaces that have it, each for what.
     pub(super) users: BTreeMap<String, Vec<UseCase>>,
@@ -110,15 +110,15 @@ pub(super) struct Asked {
 
 impl Asked {
     /// One more that asks.
-    pub(super) fn add(&mut self, case: Case, user: String, use_case: UseCase) {
+    pub(super) fn add(&mut self, case: KeyCheck, user: String, use_case: UseCase) {
         self.users.entry(user).or_default().push(use_case);
         // Thousands of workspaces ask the same of a key; who asks is told apart below.
         let question = match &case {
-            Case::Aws(one) => format!(
+            KeyCheck::Aws(one) => format!(
                 "{:?}",
                 (&one.key, &one.question.usage, one.question.cluster_volumes)
             ),
-            Case::Gcp(one) => format!(
+            KeyCheck::Gcp(one) => format!(
                 "{:?}",
                 (
                     &one.key,
@@ -126,7 +126,7 @@ impl Asked {
                     &one.question.workspace_accounts
                 )
             ),
-            Case::Azure(one) => format!("{one:?}"),
+            KeyCheck::Azure(one) => format!("{one:?}"),
         };
         if self.seen.insert(question) {
             self.cases.push(case);
@@ -264,7 +264,8 @@ impl Auditor {
                 case,
                 stage: Stage::Plan,
             };
-            let (found, unknown) = Case::of_configuration(self.client.keys(), &need, remote).await;
+            let (found, unknown) =
+                KeyCheck::of_configuration(self.client.keys(), &need, remote).await;
             for one in unknown {
                 // The account gives out the roles, so that one right is missing and not one of each workspace.
                 if one.id == Id::WorkspaceRoleUnreadable {
@@ -286,7 +287,7 @@ impl Auditor {
                 }
             }
             if let Some(mut found) = found {
-                if let Case::Gcp(one) = &mut found {
+                if let KeyCheck::Gcp(one) = &mut found {
                     // These workspaces have the key.
                     one.question.is_relied_on = true;
                 }

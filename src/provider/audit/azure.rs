@@ -12,8 +12,8 @@ use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::Stage;
 use crate::preflight::azure::{AttachedVaultKey, Question};
 use crate::provider::encryption::keys_on_azure;
-use crate::provider::keys::{AzureCase, Case};
-use crate::provider::switch::Say;
+use crate::provider::keys::{AzureKeyCheck, KeyCheck};
+use crate::provider::kill_switch::Say;
 use crate::requirements::azure::roles_of;
 
 use crate::vocabulary::{Cloud, Key, UseCase};
@@ -157,20 +157,20 @@ impl Auditor {
             let Some(version) = attached.known() else {
                 continue;
             };
-            let (needers, not_known) = azure
-                .needers(&[case], Some(workspace), None, roles_of)
+            let (grantees, not_known) = azure
+                .grantees(&[case], Some(workspace), None, roles_of)
                 .await;
             let question = Question {
                 cases: vec![case],
                 used_for: workspace.facts().used_for(version),
-                needers,
+                grantees,
                 not_known,
                 workspace: Some(workspace.id().clone()),
                 location: workspace.location().map(str::to_owned),
                 tenant: workspace.tenant().map(str::to_owned),
                 stage: Stage::Plan,
             };
-            let found = Case::Azure(Box::new(AzureCase {
+            let found = KeyCheck::Azure(Box::new(AzureKeyCheck {
                 key: version.clone(),
                 vault: None,
                 question,

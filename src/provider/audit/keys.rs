@@ -15,7 +15,7 @@ use crate::preflight::aws::RoleKnowledge;
 use crate::preflight::azure::{Absence, AccessModel, known_state};
 use crate::preflight::gcp::state_of;
 use crate::preflight::{Fact, Finding, LastUse, Stage, Standing};
-use crate::provider::keys::Case;
+use crate::provider::keys::KeyCheck;
 use crate::requirements::gcp::rights_of;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::azure::VaultKeyId;
@@ -98,7 +98,7 @@ impl Auditor {
             .iter()
             .map(|(name, cases)| (name.clone(), cases.clone()))
             .collect();
-        let cases: Vec<Case> = asked
+        let cases: Vec<KeyCheck> = asked
             .cases
             .iter()
             .map(|case| case.clone().used_by(users.clone()))
@@ -176,7 +176,7 @@ impl Auditor {
     async fn role_unread(&self, asked: &Asked) -> Vec<Unread> {
         let mut all = Vec::new();
         for case in &asked.cases {
-            let Case::Aws(case) = case else {
+            let KeyCheck::Aws(case) = case else {
                 continue;
             };
             if let RoleKnowledge::Unreadable(why) =
@@ -221,9 +221,9 @@ impl Auditor {
         seen.rotates = key.as_ref().map(|key| key.rotation_period.is_some());
         let mut expected: BTreeSet<String> = BTreeSet::new();
         for case in &asked.cases {
-            if let Case::Gcp(case) = case {
-                let needers = case.question.usage.needers();
-                expected.extend(needers.iter().map(|one| one.account.member()));
+            if let KeyCheck::Gcp(case) = case {
+                let grantees = case.question.usage.grantees();
+                expected.extend(grantees.iter().map(|one| one.account.member()));
                 let own = case.question.workspace_accounts.iter();
                 expected.extend(own.map(|account| account.member()));
             }
@@ -275,13 +275,13 @@ impl Auditor {
         let mut seen = unknown(Cloud::Azure);
         // Each version that a workspace has; the newest where none is named.
         let mut versions: BTreeSet<VaultKeyId> = BTreeSet::new();
-        let (mut workspace, mut needers) = (None, BTreeSet::new());
+        let (mut workspace, mut grantees) = (None, BTreeSet::new());
         for case in &asked.cases {
-            if let Case::Azure(case) = case {
+            if let KeyCheck::Azure(case) = case {
                 versions.insert(case.key.clone());
                 workspace = workspace.or_else(|| case.question.workspace.clone());
-                let own = case.question.needers.iter();
-                needers.extend(own.map(|one| one.principal.to_string()));
+                let own = case.question.grantees.iter();
+                grantees.extend(own.map(|one| one.principal.to_string()));
             }
         }
         if versions.is_empty() {
@@ -328,7 +328,7 @@ impl Auditor {
             match facts.vault {
                 Fact::Known(vault) => {
                     seen.location = Some(vault.location);
-                    seen.others = policies(vault.access, &needers);
+                    seen.others = policies(vault.access, &grantees);
                 }
                 fact => drop(known(fact, &text, Part::Vault, &mut unread)),
             }
@@ -342,7 +342,7 @@ impl Auditor {
 }
 
 /// Who has an access policy of a vault; none where roles decide, which are not read for everybody.
-fn policies(access: AccessModel, needers: &BTreeSet<String>) -> Option<Vec<SeenOther>> {
+fn policies(access: AccessModel, grantees: &BTreeSet<String>) -> Option<Vec<SeenOther>> {
     let AccessModel::AccessPolicies(all) = access else {
         return None;
     };
@@ -355,7 +355,7 @@ fn policies(access: AccessModel, needers: &BTreeSet<String>) -> Option<Vec<SeenO
     };
     let others = all.into_iter().filter_map(|policy| {
         let rights: Vec<String> = policy.keys.into_iter().filter(uses).collect();
-        let is_other = !rights.is_empty() && !needers.contains(&policy.principal);
+        let is_other = !rights.is_empty() && !grantees.contains(&policy.principal);
         is_other.then_some(SeenOther {
             user: OtherUser {
                 principal: policy.principal,

@@ -15,7 +15,7 @@ use crate::databricks::Error;
 use crate::network::sent;
 use crate::preflight::{Fact, Unreadable};
 use crate::provider::client::Client;
-use crate::provider::switch::{Connection, Say};
+use crate::provider::kill_switch::{Connection, Say};
 use crate::vocabulary::{Cloud, Key};
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::provider::Run;

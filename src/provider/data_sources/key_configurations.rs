@@ -9,7 +9,7 @@ use crate::provider::catalogs::{KeyedCatalog, Used};
 use crate::provider::client::Client;
 use crate::provider::config::one_of;
 use crate::provider::diagnose;
-use crate::provider::moments::rfc3339;
+use crate::provider::timestamps::rfc3339;
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::CryptoKeyName;
 use tfplugin::bridge::Attr;

@@ -7,7 +7,7 @@ use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::keys::{NamedAwsKey, NamedAzureKey, NamedGcpKey, attributes, key_of, named};
-use crate::provider::switch::{self, AffectedWorkspace, Impact, VersionStatus, impact};
+use crate::provider::kill_switch::{self, AffectedWorkspace, Impact, VersionStatus, impact};
 use crate::vocabulary::{Key, KeyConfigurationId, KeyReference};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
@@ -286,7 +286,7 @@ impl DataSource for RevocationImpactDataSource {
         if !matches!(key, Key::Azure(_)) {
             account(cx).await?;
         }
-        let status = switch::status(client.keys(), &key).await?;
+        let status = kill_switch::status(client.keys(), &key).await?;
         show(&mut model, impact(client, &key, &status).await?);
         Ok(model)
     }

@@ -169,7 +169,7 @@ pub fn in_hcl(hint: &Hint) -> String {
         Hint::ExcludeVolumes => {
             "If no cluster uses this key, use a key configuration with `reuse_key_for_cluster_volumes = false`.".to_owned()
         }
-        Hint::Silence(id) => format!("If you know that this is correct, set `ignore_findings = [\"{id}\"]`."),
+        Hint::Suppression(id) => format!("If you know that this is correct, set `ignore_findings = [\"{id}\"]`."),
         Hint::EncryptionKey => {
             "Use a key with `key_usage = \"ENCRYPT_DECRYPT\"`, which is the default of `aws_kms_key`.".to_owned()
         }
@@ -404,7 +404,7 @@ mod tests {
             (Cloud::Azure, Hint::ReferToPolicy(Cloud::Azure)),
             (Cloud::Aws, Hint::NameRoleOrExcludeVolumes),
             (Cloud::Aws, Hint::ExcludeVolumes),
-            (Cloud::Gcp, Hint::Silence(Id::WorkspaceTierUnknown)),
+            (Cloud::Gcp, Hint::Suppression(Id::WorkspaceTierUnknown)),
             (Cloud::Aws, Hint::EncryptionKey),
             (Cloud::Aws, Hint::SymmetricKey),
             (Cloud::Aws, Hint::OwnKey),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::super::data_sources::workspace_encryption::{Data, rows};
-use super::super::switch::{left_open, stopping};
+use super::super::kill_switch::{left_open, stopping};
 use super::*;
 use crate::vocabulary::Cloud;
 use tfplugin::bridge::Attr;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
 
-use super::configured::may_change_roles;
+use super::hcl_blocks::may_change_roles;
 use super::keyring::{About, Look, Service, Waits, settled};
-use super::walk::PolicyWalk;
+use super::policy_progress::PolicyWalk;
 use super::{AttachNeed, gone};
 use crate::clouds::aws::{Aws, AwsError, AwsSettings};
 use crate::databricks::key_configurations::AwsKeyInfo;
@@ -19,14 +19,14 @@ use crate::preflight::aws::{
 };
 use crate::preflight::binding::{ConfigurationKey, UnknownRole, role_unknown};
 use crate::preflight::{Fact, Finding, Remedy, Severity, Stage};
-use crate::provider::shared::{Locks, Readable, Staged, lock};
+use crate::provider::cache::{Locks, Readable, Staged, lock};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
 use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
-pub struct AwsCase {
+pub struct AwsKeyCheck {
     /// The key.
     pub key: KeyArn,
     /// What it is to be used for.
@@ -122,7 +122,7 @@ impl AwsKeys {
     /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more.
     pub async fn facts_with_policy(
         &self,
-        case: &AwsCase,
+        case: &AwsKeyCheck,
         enough: impl Fn(&KeyFacts) -> bool + Send,
     ) -> KeyFacts {
         let what = Facts {
@@ -240,7 +240,7 @@ impl AwsKeys {
     }
 
     /// What is known of the key of a case at its stage: for a plan with what the same plan is about to put.
-    async fn facts_of(&self, case: &AwsCase) -> KeyFacts {
+    async fn facts_of(&self, case: &AwsKeyCheck) -> KeyFacts {
         let facts = match case.question.stage {
             Stage::Plan => self.facts_for_plan(&case.key).await,
             Stage::Apply => self.facts_now(&case.key).await,
@@ -249,7 +249,7 @@ impl AwsKeys {
     }
 
     /// Whether a plan finds something of a key that stops those who use it.
-    pub(super) async fn cuts_users_off(&self, case: &AwsCase) -> bool {
+    pub(super) async fn cuts_users_off(&self, case: &AwsKeyCheck) -> bool {
         let findings = judge(&self.facts_for_plan(&case.key).await, &case.question);
         findings.iter().any(|one| one.severity == Severity::Error)
     }
@@ -267,7 +267,7 @@ impl AwsKeys {
 /// The facts of a key, until they are enough.
 struct Facts<'a, F> {
     keys: &'a AwsKeys,
-    case: &'a AwsCase,
+    case: &'a AwsKeyCheck,
     enough: F,
 }
 
@@ -282,9 +282,9 @@ impl<F: Fn(&KeyFacts) -> bool + Send> Look for Facts<'_, F> {
 }
 
 impl Service for AwsKeys {
-    type Case = AwsCase;
+    type KeyCheck = AwsKeyCheck;
 
-    fn about(&self, case: &AwsCase) -> About {
+    fn about(&self, case: &AwsKeyCheck) -> About {
         About {
             key: case.name(),
             workspace: None,
@@ -292,11 +292,11 @@ impl Service for AwsKeys {
         }
     }
 
-    async fn judged(&self, case: &AwsCase) -> Vec<Finding> {
+    async fn judged(&self, case: &AwsKeyCheck) -> Vec<Finding> {
         judge(&self.facts_of(case).await, &case.question)
     }
 
-    fn has_been_read(&self, case: &AwsCase) -> bool {
+    fn has_been_read(&self, case: &AwsKeyCheck) -> bool {
         let key = &case.key;
         let of_role = case.question.usage.cross_account_role.as_ref();
         let mut of_tables = case.question.usage.table_roles.iter();
@@ -309,7 +309,7 @@ impl Service for AwsKeys {
             })
     }
 
-    async fn forget_before(&self, moment: Instant, case: &AwsCase) -> bool {
+    async fn forget_before(&self, moment: Instant, case: &AwsKeyCheck) -> bool {
         let key = &case.key;
         let mut is_forgotten = self.facts.forget_before(moment, key).await;
         is_forgotten |= self.grants.forget_before(moment, key).await;
@@ -354,7 +354,7 @@ pub(super) fn configuration_key(info: &AwsKeyInfo) -> ConfigurationKey {
     }
 }
 
-impl AwsCase {
+impl AwsKeyCheck {
     /// The key by its name.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
@@ -531,7 +531,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         let (keys, key) = (keys(), arn("eu-central-1", 1)?);
-        let case = AwsCase {
+        let case = AwsKeyCheck {
             key: key.clone(),
             question: Question {
                 usage: Usage::of(Deployment::Commercial, [], UseCase::ACCOUNT),

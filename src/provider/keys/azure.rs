@@ -16,14 +16,14 @@ use crate::preflight::azure::{
     VaultKey, VaultKeyFacts, enabling, judge, judge_version, state_of,
 };
 use crate::preflight::{Fact, Finding, NotVisible, Remedy, Stage, Unreadable};
-use crate::provider::shared::{Locks, Readable, Staged, lock};
-use crate::requirements::azure::{AZURE_DATABRICKS, Needer, Role};
+use crate::provider::cache::{Locks, Readable, Staged, lock};
+use crate::requirements::azure::{AZURE_DATABRICKS, Grantee, Role};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
-pub struct AzureCase {
+pub struct AzureKeyCheck {
     /// The key.
     pub key: VaultKeyId,
     /// The vault, when it is named.
@@ -447,9 +447,10 @@ impl AzureKeys {
         findings.into_iter().next().filter(|_| is_missing)
     }
 
-    async fn facts_for(&self, case: &AzureCase, question: &Question) -> VaultKeyFacts {
-        let needers = question.needers.iter();
-        let principals: Vec<PrincipalId> = needers.map(|needer| needer.principal.clone()).collect();
+    async fn facts_for(&self, case: &AzureKeyCheck, question: &Question) -> VaultKeyFacts {
+        let grantees = question.grantees.iter();
+        let principals: Vec<PrincipalId> =
+            grantees.map(|grantee| grantee.principal.clone()).collect();
         self.facts(
             &case.key,
             case.vault.as_ref(),
@@ -461,18 +462,18 @@ impl AzureKeys {
     }
 
     /// The same question, when the key policy of the run may have made identities that did not exist when it was put first.
-    async fn asked_again(&self, case: &AzureCase, question: Question) -> Question {
+    async fn asked_again(&self, case: &AzureKeyCheck, question: Question) -> Question {
         let (Some(roles), Some(id)) = (case.roles, &question.workspace) else {
             return question;
         };
         let Ok(workspace) = self.cloud.workspace(id).await else {
             return question;
         };
-        let (needers, not_known) = self
-            .needers(&question.cases, Some(&workspace), None, roles)
+        let (grantees, not_known) = self
+            .grantees(&question.cases, Some(&workspace), None, roles)
             .await;
         Question {
-            needers,
+            grantees,
             not_known,
             ..question
         }
@@ -548,13 +549,13 @@ impl AzureKeys {
 
     /// Who needs a key for some use cases of a workspace, by what is known of the workspace and the tenant. `roles`: which roles count for
     /// a use case.
-    pub async fn needers(
+    pub async fn grantees(
         &self,
         cases: &[UseCase],
         workspace: Option<&ArmWorkspace>,
         databricks: Option<&PrincipalId>,
         roles: fn(UseCase) -> &'static [Role],
-    ) -> (Vec<Needer>, Vec<(Role, UseCase, Unknown)>) {
+    ) -> (Vec<Grantee>, Vec<(Role, UseCase, Unknown)>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for case in cases {
             for role in roles(*case) {
@@ -574,7 +575,7 @@ impl AzureKeys {
                     }
                 };
                 match found {
-                    Ok(principal) => known.push(Needer {
+                    Ok(principal) => known.push(Grantee {
                         role: *role,
                         principal,
                         case: *case,
@@ -682,9 +683,9 @@ fn of_workspace(role: Role, workspace: Option<&ArmWorkspace>) -> Result<Principa
 }
 
 impl Service for AzureKeys {
-    type Case = AzureCase;
+    type KeyCheck = AzureKeyCheck;
 
-    fn about(&self, case: &AzureCase) -> About {
+    fn about(&self, case: &AzureKeyCheck) -> About {
         About {
             key: case.key.versionless().into(),
             workspace: case.question.workspace.as_ref().map(ToString::to_string),
@@ -692,7 +693,7 @@ impl Service for AzureKeys {
         }
     }
 
-    async fn judged(&self, case: &AzureCase) -> Vec<Finding> {
+    async fn judged(&self, case: &AzureKeyCheck) -> Vec<Finding> {
         let stage = case.question.stage;
         let findings = judge(&self.facts_for(case, &case.question).await, &case.question);
         let mut ids = findings.iter().map(|one| one.id);
@@ -704,14 +705,14 @@ impl Service for AzureKeys {
         judge(&self.facts_for(case, &question).await, &question)
     }
 
-    fn has_been_read(&self, case: &AzureCase) -> bool {
+    fn has_been_read(&self, case: &AzureKeyCheck) -> bool {
         let mut grants = names_of_grants(case);
         self.keys.has_been_read(&case.key)
             || self.places.has_been_read(&of_vault(&case.key))
             || grants.any(|name| self.grants.has_been_read(&name))
     }
 
-    async fn forget_before(&self, moment: Instant, case: &AzureCase) -> bool {
+    async fn forget_before(&self, moment: Instant, case: &AzureKeyCheck) -> bool {
         let mut is_forgotten = self.keys.forget_before(moment, &case.key).await;
         is_forgotten |= self
             .places
@@ -725,10 +726,10 @@ impl Service for AzureKeys {
 }
 
 /// By which names the access of those is kept whom a case asks about.
-fn names_of_grants(case: &AzureCase) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
+fn names_of_grants(case: &AzureKeyCheck) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
     let of = of_vault(&case.key);
-    let needers = case.question.needers.iter();
-    needers.map(move |needer| (of.clone(), needer.principal.clone()))
+    let grantees = case.question.grantees.iter();
+    grantees.map(move |grantee| (of.clone(), grantee.principal.clone()))
 }
 
 impl Readable for VersionFacts {
@@ -743,7 +744,7 @@ impl Readable for PlaceFacts {
     }
 }
 
-impl AzureCase {
+impl AzureKeyCheck {
     /// The key by its name.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
@@ -916,16 +917,16 @@ mod tests {
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         for stage in [Stage::Apply, Stage::Plan] {
             let (keys, key, other) = (keys(), key("k")?, key("other")?);
-            let needers = vec![Needer {
+            let grantees = vec![Grantee {
                 role: Role::StorageAccount,
                 principal: principal()?,
                 case: UseCase::Storage,
             }];
-            let case = AzureCase {
+            let case = AzureKeyCheck {
                 key: key.clone(),
                 vault: None,
                 question: Question {
-                    needers,
+                    grantees,
                     ..Question::of_nobody(stage)
                 },
                 roles: None,

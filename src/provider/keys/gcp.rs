@@ -15,14 +15,14 @@ use crate::preflight::gcp::{
     CryptoKeyFacts, PlannedMembers, Question, enabling, judge, state_of_primary,
 };
 use crate::preflight::{Finding, Remedy, Stage};
-use crate::provider::shared::{Locks, Readable, Staged, lock};
+use crate::provider::cache::{Locks, Readable, Staged, lock};
 use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{Key, KeyState, UseCase};
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
-pub struct GcpCase {
+pub struct GcpKeyCheck {
     /// The key.
     pub key: CryptoKeyName,
     /// What it is to be used for.
@@ -139,9 +139,9 @@ impl GcpKeys {
 }
 
 impl Service for GcpKeys {
-    type Case = GcpCase;
+    type KeyCheck = GcpKeyCheck;
 
-    fn about(&self, case: &GcpCase) -> About {
+    fn about(&self, case: &GcpKeyCheck) -> About {
         About {
             key: case.name(),
             workspace: None,
@@ -149,7 +149,7 @@ impl Service for GcpKeys {
         }
     }
 
-    async fn judged(&self, case: &GcpCase) -> Vec<Finding> {
+    async fn judged(&self, case: &GcpKeyCheck) -> Vec<Finding> {
         let stage = case.question.stage;
         let facts = match stage {
             Stage::Plan => self.facts_for_plan(&case.key).await,
@@ -159,12 +159,12 @@ impl Service for GcpKeys {
         judge(&facts, &case.question)
     }
 
-    fn has_been_read(&self, case: &GcpCase) -> bool {
+    fn has_been_read(&self, case: &GcpKeyCheck) -> bool {
         let project = case.key.project().to_owned();
         self.facts.has_been_read(&case.key) || self.above.has_been_read(&project)
     }
 
-    async fn forget_before(&self, moment: Instant, case: &GcpCase) -> bool {
+    async fn forget_before(&self, moment: Instant, case: &GcpKeyCheck) -> bool {
         let project = case.key.project().to_owned();
         // The facts of a key rest on what is above it, so that both go together.
         let is_above_forgotten = self.above.forget_before(moment, &project).await;
@@ -201,7 +201,7 @@ pub(super) fn configuration_key(info: &GcpKeyInfo) -> ConfigurationKey {
     }
 }
 
-impl GcpCase {
+impl GcpKeyCheck {
     /// The key by its name.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
@@ -391,7 +391,7 @@ mod tests {
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         for stage in [Stage::Apply, Stage::Plan] {
             let (keys, key) = (keys(), key("k")?);
-            let case = GcpCase {
+            let case = GcpKeyCheck {
                 key: key.clone(),
                 question: Question::new(Usage::default(), stage),
             };

@@ -5,13 +5,13 @@
 //! and within the last minute; before a refusal stops it, what is older than the examination is read again. [`Staged`] keeps the first
 //! two sentences, [`examined`] the third.
 //!
-//! [`Staged`]: crate::provider::shared::Staged
+//! [`Staged`]: crate::provider::cache::Staged
 
 use std::future::Future;
 
 use tokio::time::Instant;
 
-use super::walk::{Awaited, PATIENCE, PolicyWalk};
+use super::policy_progress::{Awaited, PATIENCE, PolicyWalk};
 use crate::preflight::{Finding, Severity, Stage, without_policy};
 use crate::vocabulary::Key;
 
@@ -38,22 +38,22 @@ pub(super) struct About {
 /// A key service, as proofs use it. Its facts, its questions and its judge are its own.
 pub(super) trait Service: Sync {
     /// A key, and what is asked of it.
-    type Case: Sync;
+    type KeyCheck: Sync;
 
     /// What a case is about.
-    fn about(&self, case: &Self::Case) -> About;
+    fn about(&self, case: &Self::KeyCheck) -> About;
 
     /// What the proof finds, from reads that are young enough for the stage of the case.
-    fn judged(&self, case: &Self::Case) -> impl Future<Output = Vec<Finding>> + Send;
+    fn judged(&self, case: &Self::KeyCheck) -> impl Future<Output = Vec<Finding>> + Send;
 
     /// Whether something has been read that the proof of a case may rest on.
-    fn has_been_read(&self, case: &Self::Case) -> bool;
+    fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
 
     /// Effect: what was read for a case before this moment is not enough any more. `false` when there was nothing of the kind.
     fn forget_before(
         &self,
         moment: Instant,
-        case: &Self::Case,
+        case: &Self::KeyCheck,
     ) -> impl Future<Output = bool> + Send;
 }
 
@@ -101,7 +101,7 @@ pub(super) async fn settled<L: Look>(
 
 struct Examination<'a, S: Service> {
     service: &'a S,
-    case: &'a S::Case,
+    case: &'a S::KeyCheck,
     stage: Stage,
 }
 
@@ -121,7 +121,7 @@ impl<S: Service> Look for Examination<'_, S> {
 pub(super) async fn examine<S: Service>(
     service: &S,
     walk: &PolicyWalk,
-    case: &S::Case,
+    case: &S::KeyCheck,
     waits: Waits,
 ) -> Vec<Finding> {
     let about = service.about(case);
@@ -141,20 +141,23 @@ pub(super) async fn examine<S: Service>(
 /// Who examines cases of any cloud.
 pub(super) trait Examiner {
     /// A key, and what is asked of it.
-    type Case;
+    type KeyCheck;
 
     /// Whether the proof of a case may rest on what was read before.
-    fn has_been_read(&self, case: &Self::Case) -> bool;
+    fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
 
     /// Effect: what was read for a case before this moment is not enough any more. `false` when there was nothing of the kind.
     fn forget_before(
         &self,
         moment: Instant,
-        case: &Self::Case,
+        case: &Self::KeyCheck,
     ) -> impl Future<Output = bool> + Send;
 
     /// What the proof says about each case.
-    fn examine_once(&self, cases: &[Self::Case]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
+    fn examine_once(
+        &self,
+        cases: &[Self::KeyCheck],
+    ) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 }
 
 /// What the proof says about each case. A case that is refused while Terraform applies is examined once more: what was read for another resource may
@@ -162,7 +165,7 @@ pub(super) trait Examiner {
 pub(super) async fn examined<E: Examiner>(
     by: &E,
     is_applying: bool,
-    cases: &[E::Case],
+    cases: &[E::KeyCheck],
 ) -> Vec<Vec<Finding>> {
     let begun = Instant::now();
     // Another resource that is refused at the same time may replace what this one rests on before this one is refused.

@@ -1,25 +1,25 @@
 //! Keys of any cloud: the one file that lists the clouds.
 //!
-//! The result of a proof is neutral, its means are not: a [`Case`] carries a key together with what is asked of it, and each
+//! The result of a proof is neutral, its means are not: a [`KeyCheck`] carries a key together with what is asked of it, and each
 //! cloud examines its own.
 
 mod aws;
 mod azure;
-mod configured;
 mod gcp;
+mod hcl_blocks;
 mod keyring;
 mod named;
+mod policy_progress;
 mod shares;
-mod walk;
 
-pub use aws::{AwsCase, AwsKeys};
-pub use azure::{AzureCase, AzureKeys, AzureUser};
-pub use gcp::{GcpCase, GcpKeys};
+pub use aws::{AwsKeyCheck, AwsKeys};
+pub use azure::{AzureKeyCheck, AzureKeys, AzureUser};
+pub use gcp::{GcpKeyCheck, GcpKeys};
 pub use named::{
     NamedAwsKey, NamedAzureKey, NamedGcpKey, NotFound, attributes, check_named, named,
 };
+pub use policy_progress::PolicyWalk;
 pub use shares::{KeyShares, Policy, Scope, Stays, Wanted};
-pub use walk::PolicyWalk;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,8 +30,8 @@ use keyring::{Examiner, Service, Waits, examined};
 use tokio::time::Instant;
 
 use super::account::AccountReads;
+use super::cache::{AsOf, Staged, Watched, lock};
 use super::config::Config;
-use super::shared::{AsOf, Staged, Watched, lock};
 use crate::databricks::Account;
 use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
@@ -45,13 +45,13 @@ const LAST_USE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A key, and what is asked of it.
 #[derive(Clone, Debug)]
-pub enum Case {
+pub enum KeyCheck {
     /// A key of AWS KMS.
-    Aws(AwsCase),
+    Aws(AwsKeyCheck),
     /// A key of Cloud KMS.
-    Gcp(GcpCase),
+    Gcp(GcpKeyCheck),
     /// A key of Key Vault or Managed HSM.
-    Azure(Box<AzureCase>),
+    Azure(Box<AzureKeyCheck>),
 }
 
 /// What a workspace needs of the key of a configuration that is to be attached to it.
@@ -71,7 +71,7 @@ pub struct AttachNeed<'a> {
     pub stage: Stage,
 }
 
-impl Case {
+impl KeyCheck {
     /// What a workspace asks of the key of a key configuration; findings say what of it is not known. `None` when the key cannot
     /// be named, which the proof of the binding itself says.
     pub async fn of_configuration(
@@ -81,7 +81,7 @@ impl Case {
     ) -> (Option<Self>, Vec<Finding>) {
         match (&remote.aws_key_info, &remote.gcp_key_info) {
             (Some(info), _) => {
-                let (case, findings) = AwsCase::of_configuration(
+                let (case, findings) = AwsKeyCheck::of_configuration(
                     &keys.aws,
                     need,
                     (&remote.customer_managed_key_id, info),
@@ -90,7 +90,7 @@ impl Case {
                 (case.map(Self::Aws), findings)
             }
             (None, Some(info)) => {
-                let case = GcpCase::of_configuration(&keys.gcp, need, remote, info).await;
+                let case = GcpKeyCheck::of_configuration(&keys.gcp, need, remote, info).await;
                 (case.map(Self::Gcp), Vec::new())
             }
             (None, None) => (None, Vec::new()),
@@ -212,25 +212,26 @@ struct Examination<'a> {
 }
 
 impl Examiner for Examination<'_> {
-    type Case = Case;
+    type KeyCheck = KeyCheck;
 
-    fn has_been_read(&self, case: &Case) -> bool {
-        by_cloud!(Case, self.keys, case, |ring, case| ring.has_been_read(case))
+    fn has_been_read(&self, case: &KeyCheck) -> bool {
+        by_cloud!(KeyCheck, self.keys, case, |ring, case| ring
+            .has_been_read(case))
     }
 
-    async fn forget_before(&self, moment: Instant, case: &Case) -> bool {
-        by_cloud!(Case, self.keys, case, |ring, case| {
+    async fn forget_before(&self, moment: Instant, case: &KeyCheck) -> bool {
+        by_cloud!(KeyCheck, self.keys, case, |ring, case| {
             ring.forget_before(moment, case).await
         })
     }
 
-    async fn examine_once(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+    async fn examine_once(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         let Self { keys, waits } = *self;
         let walk = keys.policies();
         let mut findings = Vec::new();
         for case in cases {
             // A large future, which is not to lie on the stack of all that wait for it.
-            let found: Vec<Finding> = by_cloud!(Case, keys, case, |ring, case| {
+            let found: Vec<Finding> = by_cloud!(KeyCheck, keys, case, |ring, case| {
                 Box::pin(keyring::examine(ring, walk, case, waits)).await
             });
             let key = case.key();
@@ -298,7 +299,7 @@ impl Keys {
     }
 
     /// Whether a key's cloud can be called: not while its part of the provider block is unknown.
-    pub fn is_known(&self, case: &Case) -> bool {
+    pub fn is_known(&self, case: &KeyCheck) -> bool {
         by_cloud!(Key, self, &case.key(), |ring, _key| ring.is_known())
     }
 
@@ -318,16 +319,16 @@ impl Keys {
 
     /// What the proof says about each case, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. One key in
     /// several cases is read once; how old a read may be, `keyring.rs` says.
-    pub async fn examine(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+    pub async fn examine(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         self.examine_waiting(cases, Waits::ForPolicies).await
     }
 
     /// What the proof says about each case now, whatever a `dbxcmk_key_policy` may still change.
-    pub async fn examine_now(&self, cases: &[Case]) -> Vec<Vec<Finding>> {
+    pub async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         self.examine_waiting(cases, Waits::No).await
     }
 
-    async fn examine_waiting(&self, cases: &[Case], waits: Waits) -> Vec<Vec<Finding>> {
+    async fn examine_waiting(&self, cases: &[KeyCheck], waits: Waits) -> Vec<Vec<Finding>> {
         if cases.iter().any(|case| case.stage() == Stage::Apply) {
             self.is_applying.store(true, Ordering::Relaxed);
         }
@@ -337,12 +338,12 @@ impl Keys {
     }
 
     /// Whether a plan finds something of a key that keeps the data of the workspaces away which use it.
-    pub async fn cuts_users_off(&self, case: &Case) -> bool {
+    pub async fn cuts_users_off(&self, case: &KeyCheck) -> bool {
         match case {
             _ if case.stage() == Stage::Apply => false,
-            Case::Aws(case) => self.aws.cuts_users_off(case).await,
-            Case::Gcp(case) => has_unusable_versions(&self.gcp.facts_for_plan(&case.key).await),
-            Case::Azure(_) => false,
+            KeyCheck::Aws(case) => self.aws.cuts_users_off(case).await,
+            KeyCheck::Gcp(case) => has_unusable_versions(&self.gcp.facts_for_plan(&case.key).await),
+            KeyCheck::Azure(_) => false,
         }
     }
 
@@ -377,7 +378,7 @@ impl Keys {
     /// wait share one read.
     pub async fn state_after(
         &self,
-        case: &Case,
+        case: &KeyCheck,
         earliest: Instant,
     ) -> AsOf<Result<KeyState, String>> {
         let key = case.key();

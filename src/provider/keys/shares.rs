@@ -11,12 +11,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::configured::{Blocks, blocks};
+use super::hcl_blocks::{Blocks, blocks};
 use crate::vocabulary::{Cloud, Key};
 
 /// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. What
 /// one that comes even later needs is not known, and stays.
-const PATIENCE: Duration = super::walk::PATIENCE.saturating_mul(2);
+const PATIENCE: Duration = super::policy_progress::PATIENCE.saturating_mul(2);
 /// The same where no object was read: in an apply, where only those come that change, and in a plan without a refresh. And how long nobody
 /// has come where the configuration does not say how many there are.
 const LESS: Duration = Duration::from_secs(2);

@@ -1,8 +1,8 @@
 //! The managed resources, one file each, and the few things that all of them need.
 
+mod former_key;
 pub mod key_configuration;
 pub mod key_policy;
-mod rotation;
 pub mod workspace_binding;
 
 pub use key_policy::with_users;
@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 
 use crate::provider::client::Client;
-use crate::provider::waiting::Deadline;
+use crate::provider::deadline::Deadline;
 use crate::vocabulary::{KeyUse, UseCase};
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;

@@ -9,7 +9,7 @@ use crate::preflight::aws::{
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose::in_hcl;
-use crate::provider::keys::{AwsCase, Case};
+use crate::provider::keys::{AwsKeyCheck, KeyCheck};
 use crate::provider::resources::{all_known, check_tables, names_something, with_users};
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyArn, RoleArn};
@@ -93,7 +93,7 @@ impl KeyReadinessAws {
             stage: Stage::Plan,
             used_by: Vec::new(),
         };
-        let case = Case::Aws(AwsCase {
+        let case = KeyCheck::Aws(AwsKeyCheck {
             key: key.clone(),
             question,
         });
@@ -102,7 +102,7 @@ impl KeyReadinessAws {
             true => case,
             false => with_users(client, case).await,
         };
-        let Case::Aws(case) = case else {
+        let KeyCheck::Aws(case) = case else {
             return Err(incomplete());
         };
         let question = &case.question;

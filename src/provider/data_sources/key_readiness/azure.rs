@@ -13,7 +13,7 @@ use crate::preflight::azure::{
 use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::requirements::azure::{Needer, PERMISSIONS, Role, roles_of, without_it};
+use crate::requirements::azure::{Grantee, PERMISSIONS, Role, roles_of, without_it};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
 use tfplugin::bridge::Attr;
@@ -79,20 +79,20 @@ fn requirement(case: UseCase, role: Role, action: &str, standing: &str) -> Requi
 
 fn requirements(
     facts: &VaultKeyFacts,
-    needers: &[Needer],
+    grantees: &[Grantee],
     not_known: &[(Role, UseCase, Unknown)],
 ) -> Vec<RequirementModel> {
     let mut all = Vec::new();
-    for needer in needers {
+    for grantee in grantees {
         for action in PERMISSIONS {
             let one = requirement(
-                needer.case,
-                needer.role,
+                grantee.case,
+                grantee.role,
                 action,
-                standing(facts, &needer.principal),
+                standing(facts, &grantee.principal),
             );
             let denied = match &facts.vault {
-                Fact::Known(vault) => match access(facts, vault, &needer.principal) {
+                Fact::Known(vault) => match access(facts, vault, &grantee.principal) {
                     Access::Denied(name) | Access::PerhapsDenied(name) => vec![name],
                     _ => Vec::new(),
                 },
@@ -101,10 +101,10 @@ fn requirements(
             all.push(RequirementModel {
                 principal: text(&format!(
                     "{} ({})",
-                    needer.role.in_words(),
-                    needer.principal
+                    grantee.role.in_words(),
+                    grantee.principal
                 )),
-                granted_by: list(granted_by(facts, &needer.principal)),
+                granted_by: list(granted_by(facts, &grantee.principal)),
                 denied_by: list(denied),
                 ..one
             });
@@ -204,17 +204,17 @@ impl KeyReadinessAzure {
                     diagnose::arm("The workspace could not be read", id, &error)
                 })?),
             };
-        let (needers, not_known) = azure
-            .needers(
+        let (grantees, not_known) = azure
+            .grantees(
                 &cases,
                 workspace.as_ref(),
                 self.databricks_principal_id.known(),
                 roles_of,
             )
             .await;
-        let principals: Vec<PrincipalId> = needers
+        let principals: Vec<PrincipalId> = grantees
             .iter()
-            .map(|needer| needer.principal.clone())
+            .map(|grantee| grantee.principal.clone())
             .collect();
         let about = workspace.as_ref().map(ArmWorkspace::facts);
         // What the workspace uses is what has to be ready, and not what is newest.
@@ -233,7 +233,7 @@ impl KeyReadinessAzure {
             let is_of = |case: &UseCase| judged.cases.contains(case);
             let question = Question {
                 used_for: judged.used_for.clone(),
-                needers: needers
+                grantees: grantees
                     .iter()
                     .filter(|one| is_of(&one.case))
                     .cloned()
@@ -267,9 +267,9 @@ impl KeyReadinessAzure {
         }
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
         let all_proven = not_known.is_empty()
-            && needers.iter().all(|needer| {
+            && grantees.iter().all(|grantee| {
                 read.iter()
-                    .all(|facts| standing(facts, &needer.principal) == "allowed")
+                    .all(|facts| standing(facts, &grantee.principal) == "allowed")
             });
         let Some(first) = read.first() else {
             return Err(incomplete());
@@ -290,7 +290,7 @@ impl KeyReadinessAzure {
                 matches!((&facts.key, &facts.vault), (Fact::Known(_), Fact::Known(_)))
             }),
             findings,
-            requirements: requirements(first, &needers, &not_known),
+            requirements: requirements(first, &grantees, &not_known),
             not_examined: not_examined(first),
             all_proven,
         })

@@ -9,9 +9,9 @@ use crate::preflight::gcp::{
 };
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
-use crate::provider::keys::{Case, GcpCase};
+use crate::provider::keys::{GcpKeyCheck, KeyCheck};
 use crate::provider::resources::{all_known, with_users};
-use crate::requirements::gcp::{Needer, USE_TO_DECRYPT, USE_TO_ENCRYPT, Usage};
+use crate::requirements::gcp::{Grantee, USE_TO_DECRYPT, USE_TO_ENCRYPT, Usage};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use tfplugin::bridge::Attr;
@@ -45,13 +45,13 @@ pub(super) fn attributes() -> Vec<Attribute> {
     ]
 }
 
-fn standing(facts: &CryptoKeyFacts, needer: &Needer) -> &'static str {
-    match denied_by(facts, &needer.account).0 {
+fn standing(facts: &CryptoKeyFacts, grantee: &Grantee) -> &'static str {
+    match denied_by(facts, &grantee.account).0 {
         Denial::No => {}
         Denial::Perhaps(_) => return "undetermined",
         Denial::Yes => return "denied",
     }
-    match access(facts, &needer.account) {
+    match access(facts, &grantee.account) {
         Access::Granted => "allowed",
         Access::Conditional(_) => "undetermined",
         Access::UnknownRoles(_) | Access::Groups(_) => "unknown",
@@ -63,18 +63,18 @@ fn standing(facts: &CryptoKeyFacts, needer: &Needer) -> &'static str {
 
 fn requirements(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<RequirementModel> {
     let mut all = Vec::new();
-    for needer in usage.needers() {
+    for grantee in usage.grantees() {
         for (action, encrypt) in [(USE_TO_ENCRYPT, true), (USE_TO_DECRYPT, false)] {
             all.push(RequirementModel {
-                use_case: text(needer.use_case(usage).name()),
-                purpose: text(needer.what_for),
-                principal: text(&needer.account.member()),
+                use_case: text(grantee.use_case(usage).name()),
+                purpose: text(grantee.what_for),
+                principal: text(&grantee.account.member()),
                 databricks_account_id: Attr::Null,
                 action: text(action),
-                reason: text(&format!("Without it, {}.", needer.without_it)),
-                standing: text(standing(facts, &needer)),
-                granted_by: list(granted_by(facts, &needer.account, encrypt)),
-                denied_by: list(denied_by(facts, &needer.account).1),
+                reason: text(&format!("Without it, {}.", grantee.without_it)),
+                standing: text(standing(facts, &grantee)),
+                granted_by: list(granted_by(facts, &grantee.account, encrypt)),
+                denied_by: list(denied_by(facts, &grantee.account).1),
             });
         }
     }
@@ -107,7 +107,7 @@ fn not_examined(facts: &CryptoKeyFacts, usage: &Usage) -> Vec<NotExaminedModel> 
             ));
         }
     }
-    if usage.needers().is_empty() {
+    if usage.grantees().is_empty() {
         all.push(one(
             "Who may use the key",
             "No service account is named.",
@@ -146,27 +146,27 @@ impl KeyReadinessGcp {
             workspace_project: self.workspace_project_number.known().cloned(),
             not_known: None,
         };
-        if usage.needers().is_empty() {
+        if usage.grantees().is_empty() {
             usage.not_known = Some("none is named".to_owned());
         }
         let mut question = Question::new(usage, Stage::Plan);
         let named = question.usage.databricks.iter();
         let of_workspaces = named.filter(|one| one.workspace().is_some());
         question.workspace_accounts = of_workspaces.cloned().collect();
-        let case = Case::Gcp(GcpCase {
+        let case = KeyCheck::Gcp(GcpKeyCheck {
             key: key.clone(),
             question,
         });
-        let Case::Gcp(GcpCase { mut question, .. }) = with_users(client, case).await else {
+        let KeyCheck::Gcp(GcpKeyCheck { mut question, .. }) = with_users(client, case).await else {
             return Err(incomplete());
         };
         question.is_relied_on = true;
         let facts = client.keys().gcp().facts_for_plan(&key).await;
-        let needers = question.usage.needers();
-        let all_proven = !needers.is_empty()
-            && needers
+        let grantees = question.usage.grantees();
+        let all_proven = !grantees.is_empty()
+            && grantees
                 .iter()
-                .all(|needer| standing(&facts, needer) == "allowed");
+                .all(|grantee| standing(&facts, grantee) == "allowed");
         let is_usable = |key: &crate::preflight::gcp::CryptoKey| {
             let primary = key.primary.as_ref();
             primary.is_some_and(|version| version.state == VersionState::Enabled)

@@ -3,10 +3,10 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use super::super::walk::PolicyStep;
+use super::super::policy_progress::PolicyStep;
 use super::*;
 use crate::preflight::{Fact, Id, Subject};
-use crate::provider::shared::{Staged, lock};
+use crate::provider::cache::{Staged, lock};
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
 
 /// What is found, a letter each: `E` an error, `w` a warning, `-` nothing.
@@ -32,7 +32,7 @@ impl Fake {
 }
 
 impl Examiner for Fake {
-    type Case = ();
+    type KeyCheck = ();
 
     fn has_been_read(&self, (): &()) -> bool {
         Self::letter(self.was_read, &self.asked)
@@ -161,7 +161,7 @@ struct Kms {
 }
 
 impl Service for Kms {
-    type Case = (Key, Stage);
+    type KeyCheck = (Key, Stage);
 
     fn about(&self, (key, stage): &(Key, Stage)) -> About {
         About {
@@ -194,7 +194,7 @@ impl Service for Kms {
 struct One<'a>(&'a Kms, &'a PolicyWalk);
 
 impl Examiner for One<'_> {
-    type Case = (Key, Stage);
+    type KeyCheck = (Key, Stage);
 
     fn has_been_read(&self, case: &(Key, Stage)) -> bool {
         self.0.has_been_read(case)

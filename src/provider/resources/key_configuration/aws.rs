@@ -13,8 +13,8 @@ use crate::databricks::key_configurations::{
 use crate::preflight::Stage;
 use crate::preflight::aws::Question;
 use crate::provider::client::Client;
-use crate::provider::keys::{AwsCase, Case};
-use crate::provider::moments::rfc3339;
+use crate::provider::keys::{AwsKeyCheck, KeyCheck};
+use crate::provider::timestamps::rfc3339;
 use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{KeyAlias, KeyArn};
 use crate::vocabulary::{AccountId, UseCase};
@@ -112,7 +112,7 @@ impl KeyConfigurationAws {
         account: &AccountId,
         use_cases: Vec<UseCase>,
         stage: Stage,
-    ) -> Option<Case> {
+    ) -> Option<KeyCheck> {
         let key = self.key_arn.known()?.clone();
         let deployment = client.keys().aws().deployment(&key);
         let question = Question {
@@ -121,7 +121,7 @@ impl KeyConfigurationAws {
             stage,
             used_by: Vec::new(),
         };
-        Some(Case::Aws(AwsCase { key, question }))
+        Some(KeyCheck::Aws(AwsKeyCheck { key, question }))
     }
 
     /// What creates it. `use_cases`: sorted.

@@ -9,7 +9,7 @@ use crate::preflight::azure::{Question, judge_version};
 use crate::preflight::{Fact, Stage};
 use crate::provider::client::{Client, enforce};
 use crate::provider::diagnose;
-use crate::provider::keys::{AzureCase, Case};
+use crate::provider::keys::{AzureKeyCheck, KeyCheck};
 use crate::provider::resources::workspace_binding::same;
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
 use crate::vocabulary::{KeyReference, UseCase};
@@ -70,8 +70,8 @@ fn key_of(model: &KeyConfigurationModel) -> Option<&VaultKeyId> {
     model.azure.known()?.key_vault_key_id.known()
 }
 
-fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<Case> {
-    Some(Case::Azure(Box::new(AzureCase {
+fn case(model: &KeyConfigurationModel, stage: Stage) -> Option<KeyCheck> {
+    Some(KeyCheck::Azure(Box::new(AzureKeyCheck {
         key: key_of(model)?.clone(),
         vault: None,
         question: Question {
@@ -133,14 +133,14 @@ pub(super) async fn plan(
         return Ok(());
     }
     let mut case = case(&plan.model, Stage::Plan);
-    if stays && let Some(Case::Azure(one)) = &mut case {
+    if stays && let Some(KeyCheck::Azure(one)) = &mut case {
         ask_for_users(client, one).await;
     }
     prove_at_plan(cx, &plan.model, case, stays).await
 }
 
 /// Asks about the version that a workspace has, where the key cannot be used: what is said then is what the binding of the workspace says, once.
-async fn ask_for_users(client: &Client, case: &mut AzureCase) {
+async fn ask_for_users(client: &Client, case: &mut AzureKeyCheck) {
     let azure = client.keys().azure();
     if !azure.is_known() {
         return;

@@ -9,7 +9,7 @@ use crate::preflight::Stage;
 use crate::preflight::gcp::{Question, location};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{Case, GcpCase};
+use crate::provider::keys::{GcpKeyCheck, KeyCheck};
 use crate::requirements::gcp::{Usage, rights_of};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
@@ -139,12 +139,12 @@ impl KeyConfigurationGcp {
     }
 
     /// What the proof is asked about the key itself; who may use it is proven by the binding, when the account has said who it is.
-    pub(super) fn case(&self, use_cases: Vec<UseCase>, stage: Stage) -> Option<Case> {
+    pub(super) fn case(&self, use_cases: Vec<UseCase>, stage: Stage) -> Option<KeyCheck> {
         let usage = Usage {
             use_cases,
             ..Usage::default()
         };
-        Some(Case::Gcp(GcpCase {
+        Some(KeyCheck::Gcp(GcpKeyCheck {
             key: self.kms_key_id.known()?.clone(),
             question: Question::new(usage, stage),
         }))

@@ -23,11 +23,11 @@ use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConf
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::config::{IgnoreFindings, ignore_findings};
+use crate::provider::deadline::{Pause, pause};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
-use crate::provider::keys::Case;
-use crate::provider::moments::rfc3339;
+use crate::provider::keys::KeyCheck;
 use crate::provider::run::{Claim, Claimed, Holding, PlannedConfiguration};
-use crate::provider::waiting::{Pause, pause};
+use crate::provider::timestamps::rfc3339;
 use crate::vocabulary::aws::KeyAlias;
 use crate::vocabulary::{
     AccountId, Cloud, IdError, Key, KeyConfigurationId, KeyReference, UseCase,
@@ -117,7 +117,7 @@ impl KeyConfigurationModel {
     }
 
     /// What the proof is asked about the key, when all of it is known.
-    fn case(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<Case> {
+    fn case(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<KeyCheck> {
         match (self.aws.known(), self.gcp.known()) {
             (Some(aws), _) => aws.case(client, account, self.cases()?, stage),
             (None, gcp) => gcp?.case(self.cases()?, stage),
@@ -258,7 +258,7 @@ fn state(
 async fn prove_at_plan(
     cx: &Context<Client>,
     model: &KeyConfigurationModel,
-    case: Option<Case>,
+    case: Option<KeyCheck>,
     stays: bool,
 ) -> Result<(), Unfinished> {
     let client = cx.client();

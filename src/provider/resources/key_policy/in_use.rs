@@ -5,10 +5,10 @@ use crate::preflight::Stage;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{Case, key_of};
-use crate::provider::moments::now_in_milliseconds;
-use crate::provider::resources::rotation::refuse_to_take_former;
-use crate::provider::switch::{FormerUser, NOT_TOLD, former_users, last_of};
+use crate::provider::keys::{KeyCheck, key_of};
+use crate::provider::kill_switch::{FormerUser, NOT_TOLD, former_users, last_of};
+use crate::provider::resources::former_key::refuse_to_take_former;
+use crate::provider::timestamps::now_in_milliseconds;
 use crate::vocabulary::{AttachedKey, Key, UseCase};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -99,7 +99,7 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
 
 /// The case with the workspaces that use its key, where it matters: where something keeps their data away. Who cannot be asked adds none, and
 /// what the case says itself stays.
-pub async fn with_users(client: &Client, case: Case) -> Case {
+pub async fn with_users(client: &Client, case: KeyCheck) -> KeyCheck {
     if !client.keys().is_known(&case) || !client.keys().cuts_users_off(&case).await {
         return case;
     }

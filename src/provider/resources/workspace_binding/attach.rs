@@ -10,13 +10,13 @@ use tokio::time::Instant;
 use super::{ATTACH, Examined, WorkspaceBindingModel};
 use crate::preflight::{Finding, Stage};
 use crate::provider::attach::{Failure, Orders, Platform, attach as attach_to};
+use crate::provider::cache::live;
 use crate::provider::client::{Client, enforce};
+use crate::provider::deadline::Deadline;
 use crate::provider::diagnose::as_warnings;
-use crate::provider::keys::Case;
-use crate::provider::resources::rotation::remember_former;
+use crate::provider::keys::KeyCheck;
+use crate::provider::resources::former_key::remember_former;
 use crate::provider::resources::timeout;
-use crate::provider::shared::live;
-use crate::provider::waiting::Deadline;
 use tfplugin::bridge::Attr;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostics;
@@ -40,7 +40,7 @@ pub(super) struct Wanted<'a> {
 
 impl Wanted<'_> {
     /// How the keys are watched. `usual`: how long, unless the user says so.
-    pub(super) fn orders(&self, keys: Vec<Case>, usual: Duration) -> Orders {
+    pub(super) fn orders(&self, keys: Vec<KeyCheck>, usual: Duration) -> Orders {
         let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
         Orders {
             keys,
@@ -96,7 +96,7 @@ pub(super) trait Workspaces: Sync {
         &'a self,
         wanted: Wanted<'a>,
         now: &Self::Workspace,
-        keys: Vec<Case>,
+        keys: Vec<KeyCheck>,
     ) -> impl Future<Output = Result<(Self::Platform<'a>, Orders), Diagnostics>> + Send;
 
     /// Effect: what this run has read of the workspace is not true any more where it was changed, and what it had before is remembered. `after`: as it was seen last.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use crate::preflight::Finding;
-use crate::provider::keys::Case;
+use crate::provider::keys::KeyCheck;
 
 /// What was found, and of which keys.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub(super) struct Examined {
     /// What was found.
     pub(super) findings: Vec<Finding>,
     /// The keys that are to be attached.
-    pub(super) keys: Vec<Case>,
+    pub(super) keys: Vec<KeyCheck>,
 }
 
 impl Examined {

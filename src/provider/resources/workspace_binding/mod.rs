@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use self::examined::Examined;
-use super::rotation::recall_former;
+use super::former_key::recall_former;
 use super::{Timeouts, owner};
 use crate::clouds::azure::ArmWorkspace;
 use crate::databricks::workspaces::Workspace;

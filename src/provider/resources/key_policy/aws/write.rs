@@ -9,10 +9,10 @@ use tokio::time::Instant;
 
 use crate::clouds::aws::AwsError;
 use crate::provider::client::Client;
+use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose;
 use crate::provider::keys::AwsKeys;
 use crate::provider::settled::{Condition, Next, Rules, Seen, Shows, Watch};
-use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::aws::{
     GrantingStatement, administration_statement, document_of, edits, still_there,
 };

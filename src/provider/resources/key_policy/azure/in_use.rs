@@ -8,9 +8,9 @@ use crate::preflight::Stage;
 use crate::preflight::azure::lost_without;
 use crate::provider::client::Client;
 use crate::provider::diagnose;
+use crate::provider::resources::former_key::refuse_to_take_former;
 use crate::provider::resources::key_policy::leaving::{self, FORGET};
 use crate::provider::resources::key_policy::{DESTROYING, catalogs};
-use crate::provider::resources::rotation::refuse_to_take_former;
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId};
 use tfplugin::context::Context;
@@ -119,20 +119,20 @@ pub(super) async fn users(
         .await?;
     let (mut named, mut roles) = (Vec::new(), BTreeMap::new());
     for user in &users.workspaces {
-        let (needers, _) = keys
-            .needers(&user.cases, Some(&user.workspace), None, roles_of)
+        let (grantees, _) = keys
+            .grantees(&user.cases, Some(&user.workspace), None, roles_of)
             .await;
         // Whoever is not known by now, because Graph is closed, may be among them.
         let is_certain = user
             .cases
             .iter()
-            .all(|case| needers.iter().any(|needer| needer.case == *case));
+            .all(|case| grantees.iter().any(|grantee| grantee.case == *case));
         let needs = lost.is_none_or(|lost| {
-            let mut all = needers.iter();
-            all.any(|needer| lost.contains(&needer.principal))
+            let mut all = grantees.iter();
+            all.any(|grantee| lost.contains(&grantee.principal))
         });
         roles.extend(
-            needers
+            grantees
                 .iter()
                 .map(|one| (one.principal.clone(), one.role.in_words())),
         );

@@ -28,7 +28,7 @@ use crate::provider::keys::{Scope, Wanted};
 use crate::provider::resources::workspace_binding::same;
 use crate::provider::resources::{all_known, known_set, workspace_cases};
 use crate::provider::vault_access::Place;
-use crate::requirements::azure::{Needer, Role, roles_of};
+use crate::requirements::azure::{Grantee, Role, roles_of};
 use crate::vocabulary::azure::{
     AzureNameError, PrincipalId, VaultKeyId, VaultKind, VaultResourceId, WorkspaceResourceId,
 };
@@ -377,11 +377,11 @@ async fn judge_versions(
         let mut facts = facts.await;
         facts.planned = vec![planned.clone()];
         let is_of = |case: &UseCase| judged.cases.contains(case);
-        let needers = question.needers.iter().filter(|one| is_of(&one.case));
+        let grantees = question.grantees.iter().filter(|one| is_of(&one.case));
         let not_known = question.not_known.iter().filter(|(_, case, _)| is_of(case));
         let own = Question {
             used_for: judged.used_for.clone(),
-            needers: needers.cloned().collect(),
+            grantees: grantees.cloned().collect(),
             not_known: not_known.cloned().collect(),
             cases: judged.cases.clone(),
             ..question.clone()
@@ -453,13 +453,13 @@ fn question(
     azure: &KeyPolicyAzure,
     workspace: Option<&ArmWorkspace>,
     cases: Vec<UseCase>,
-    needers: Vec<Needer>,
+    grantees: Vec<Grantee>,
     not_known: Vec<(Role, UseCase, Unknown)>,
 ) -> Question {
     Question {
         cases,
         used_for: Vec::new(),
-        needers,
+        grantees,
         not_known,
         workspace: azure.workspace_resource_id.known().cloned(),
         location: workspace.and_then(|one| one.location().map(str::to_owned)),
@@ -498,15 +498,15 @@ async fn plan_principals(
     };
     databricks::warn_of_another(cx, &key, azure.databricks_principal_id.known()).await;
     let workspace = workspace(client, azure).await?;
-    let (needers, mut not_known) = keys
-        .needers(
+    let (grantees, mut not_known) = keys
+        .grantees(
             &cases,
             workspace.as_ref(),
             azure.databricks_principal_id.known(),
             roles_of,
         )
         .await;
-    let wanted: BTreeSet<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let wanted: BTreeSet<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
     let is_open = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
     let has_unread = not_known.iter().any(is_open);
     *shares = Some(shared(&wanted, has_unread));
@@ -548,7 +548,7 @@ async fn plan_principals(
     if is_same {
         return Ok(BTreeSet::new());
     }
-    let question = question(azure, workspace.as_ref(), cases, needers, not_known);
+    let question = question(azure, workspace.as_ref(), cases, grantees, not_known);
     let about = workspace.as_ref().map(ArmWorkspace::facts);
     let findings = judge_versions(client, (&key, &vault), about.as_ref(), &planned, &question);
     let findings = findings.await;
@@ -614,18 +614,18 @@ pub(super) async fn plan_leaving(
 }
 
 /// Those of the principals that may use the key.
-fn granted(facts: &VaultKeyFacts, needers: &[Needer]) -> BTreeSet<PrincipalId> {
+fn granted(facts: &VaultKeyFacts, grantees: &[Grantee]) -> BTreeSet<PrincipalId> {
     let Fact::Known(vault) = &facts.vault else {
         return BTreeSet::new();
     };
-    let may = |needer: &&Needer| {
+    let may = |grantee: &&Grantee| {
         matches!(
-            access(facts, vault, &needer.principal),
+            access(facts, vault, &grantee.principal),
             Access::Granted | Access::PerhapsDenied(_)
         )
     };
-    let all = needers.iter().filter(may);
-    all.map(|needer| needer.principal.clone()).collect()
+    let all = grantees.iter().filter(may);
+    all.map(|grantee| grantee.principal.clone()).collect()
 }
 
 pub(super) async fn read(
@@ -660,15 +660,15 @@ pub(super) async fn read(
         },
     };
     let cases = workspace_cases(&state.use_cases).unwrap_or_else(|| UseCase::ALL.to_vec());
-    let (needers, not_known) = keys
-        .needers(
+    let (grantees, not_known) = keys
+        .grantees(
             &cases,
             workspace.as_ref(),
             azure.databricks_principal_id.known(),
             roles_of,
         )
         .await;
-    let principals: Vec<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let principals: Vec<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
     let mut facts = keys
         .facts(&key, Some(&vault), None, &principals, Stage::Plan)
         .await;
@@ -698,8 +698,8 @@ pub(super) async fn read(
     let is_unread = not_known
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));
-    let there = granted(&facts, &needers);
-    let unseen = warn_of_unseen(cx, &state, &facts, &needers);
+    let there = granted(&facts, &grantees);
+    let unseen = warn_of_unseen(cx, &state, &facts, &grantees);
     let at = azure.workspace_resource_id.known();
     let mark = leaving::whose(cx, &state);
     let place = Place {
@@ -707,14 +707,14 @@ pub(super) async fn read(
         vault: &vault,
         mark: &mark,
     };
-    adopt(cx, &facts, place, at, &there, &needers).await;
+    adopt(cx, &facts, place, at, &there, &grantees).await;
     let named = state.azure.known();
     let named = named.and_then(|azure| azure.databricks_principal_id.known());
     databricks::warn_of_another(cx, &key, named).await;
-    promise::note(cx, &key, &needers);
+    promise::note(cx, &key, &grantees);
     if is_imported {
         let of = |role: Role| {
-            needers
+            grantees
                 .iter()
                 .any(|one| one.role == role && there.contains(&one.principal))
         };
@@ -733,7 +733,7 @@ pub(super) async fn read(
     }
     if !is_imported {
         let before = parts(&state).map_or_else(BTreeSet::new, |(azure, ..)| azure.principals());
-        let gone = missing(&facts, &needers, &before, &unseen);
+        let gone = missing(&facts, &grantees, &before, &unseen);
         let is_whole_vault = matches!(model, AccessModel::AccessPolicies(_));
         warn_of_missing(cx, &key, is_whole_vault, &gone).await;
     }
@@ -756,9 +756,9 @@ fn warn_of_unseen(
     cx: &Context<Client>,
     state: &KeyPolicyModel,
     facts: &VaultKeyFacts,
-    needers: &[Needer],
+    grantees: &[Grantee],
 ) -> BTreeSet<PrincipalId> {
-    let Some((principals, finding)) = unseen(facts, needers, Stage::Plan) else {
+    let Some((principals, finding)) = unseen(facts, grantees, Stage::Plan) else {
         return BTreeSet::new();
     };
     let place = |_: &Finding| "azure.key_vault_key_id";
@@ -775,7 +775,7 @@ fn warn_of_unseen(
 /// Those who need the key and cannot use it now. `before`: those whose access the state has; whoever has none by now is among them, too.
 fn missing(
     facts: &VaultKeyFacts,
-    needers: &[Needer],
+    grantees: &[Grantee],
     before: &BTreeSet<PrincipalId>,
     unseen: &BTreeSet<PrincipalId>,
 ) -> BTreeSet<PrincipalId> {
@@ -787,7 +787,7 @@ fn missing(
         Access::Missing(_) | Access::Denied(_) => true,
         _ => before.contains(one),
     };
-    let all = needers.iter().map(|needer| &needer.principal);
+    let all = grantees.iter().map(|grantee| &grantee.principal);
     let all = all.filter(|one| !unseen.contains(one)).filter(lacks);
     all.cloned().collect()
 }

@@ -7,7 +7,7 @@ use crate::preflight::{Fact, Stage};
 use crate::provider::client::Client;
 use crate::provider::resources::remembered;
 use crate::provider::vault_access::{Given, Place, given, mark_of_binding};
-use crate::requirements::azure::{Needer, Role};
+use crate::requirements::azure::{Grantee, Role};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
@@ -69,7 +69,7 @@ pub(super) async fn adopt(
     place: Place<'_>,
     workspace: Option<&WorkspaceResourceId>,
     there: &BTreeSet<PrincipalId>,
-    needers: &[Needer],
+    grantees: &[Grantee],
 ) {
     let Fact::Known(vault) = &facts.vault else {
         return;
@@ -84,7 +84,7 @@ pub(super) async fn adopt(
         if own.contains(principal) {
             continue;
         }
-        let is_disks = needers
+        let is_disks = grantees
             .iter()
             .any(|one| one.principal == *principal && one.role == Role::DiskEncryptionSet);
         let given = given(cx.client(), place, vault, principal).await;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{KeyPolicyAzure, KeyPolicyModel};
 use crate::provider::client::Client;
 use crate::provider::resources::{known_set, remembered, workspace_cases};
-use crate::requirements::azure::{Needer, Role, roles_of};
+use crate::requirements::azure::{Grantee, Role, roles_of};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId};
 use tfplugin::bridge::Attr;
@@ -42,9 +42,9 @@ pub(super) fn databricks(cx: &Context<Client>, key: &VaultKeyId) -> Option<Princ
 }
 
 /// Effect: notes who needs the key. Who could not be looked up now keeps the place that the last note gave.
-pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, needers: &[Needer]) {
+pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, grantees: &[Grantee]) {
     let mut all = seen(cx, key);
-    for one in needers {
+    for one in grantees {
         all.insert(name(one.role).to_owned(), one.principal.to_string());
     }
     cx.set_private(SEEN, &all);

@@ -14,13 +14,13 @@ use crate::preflight::azure::{Question, Unknown, judge};
 use crate::preflight::{Fact, Stage};
 use crate::provider::attach::arm::send;
 use crate::provider::client::Client;
+use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose;
 use crate::provider::keys::KeyShares;
 use crate::provider::resources::key_policy::{DESTROYING, KeyPolicyModel, leaving};
 use crate::provider::resources::{known_set, timeout, workspace_cases};
 use crate::provider::vault_access::{Place, grant, leave, revoke};
-use crate::provider::waiting::{Deadline, Pause, pause};
-use crate::requirements::azure::{Needer, Role, roles_of};
+use crate::requirements::azure::{Grantee, Role, roles_of};
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use tfplugin::bridge::Attr;
@@ -159,13 +159,16 @@ async fn refuse_before(
     let now = keys.cloud().workspace(id).await;
     let now = now.map_err(|error| unread(id, &error))?;
     let named = azure.databricks_principal_id.known();
-    let (needers, open) = keys.needers(cases, Some(&now), named, roles_of).await;
+    let (grantees, open) = keys.grantees(cases, Some(&now), named, roles_of).await;
     let is_unread = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
     // Who could not be looked up is reported as that.
     if open.iter().any(is_unread) {
         return Ok(());
     }
-    let known = needers.into_iter().map(|needer| needer.principal).collect();
+    let known = grantees
+        .into_iter()
+        .map(|grantee| grantee.principal)
+        .collect();
     promise::refuse_others(azure, &known)
 }
 
@@ -204,8 +207,8 @@ async fn put_access(
                 .map_err(|error| unread(id, &error))?,
         ),
     };
-    let (needers, not_known) = keys
-        .needers(
+    let (grantees, not_known) = keys
+        .grantees(
             &cases,
             workspace.as_ref(),
             azure.databricks_principal_id.known(),
@@ -230,14 +233,14 @@ async fn put_access(
         refuse_unknown(cx, &plan, place, open).await?;
     }
     // A principal that needs the key for several use cases is granted once.
-    let wanted: BTreeMap<PrincipalId, &Needer> = needers
+    let wanted: BTreeMap<PrincipalId, &Grantee> = grantees
         .iter()
-        .map(|needer| (needer.principal.clone(), needer))
+        .map(|grantee| (grantee.principal.clone(), grantee))
         .collect();
     promise::refuse_others(azure, &wanted.keys().cloned().collect())?;
     let mut own = added(cx, &key);
-    for (principal, needer) in &wanted {
-        let (who, mut given) = (needer.role.in_words(), false);
+    for (principal, grantee) in &wanted {
+        let (who, mut given) = (grantee.role.in_words(), false);
         let outcome = grant(cx, place, principal, who, deadline, &mut given).await;
         if given {
             own.insert(principal.clone());
@@ -258,7 +261,7 @@ async fn put_access(
     };
     // What an interrupted run has given is recognised by its name.
     let there = wanted.keys().cloned().collect();
-    adopt(cx, &facts, place, at.as_ref(), &there, &needers).await;
+    adopt(cx, &facts, place, at.as_ref(), &there, &grantees).await;
     cx.set_private(AWAITS_DISKS, &awaits_disks);
     leaving::stays(cx);
     let mut own = added(cx, &key);
@@ -326,7 +329,7 @@ async fn refuse_unknown(
     let question = Question {
         cases: Vec::new(),
         used_for: Vec::new(),
-        needers: Vec::new(),
+        grantees: Vec::new(),
         not_known: open,
         workspace: None,
         location: None,

@@ -144,9 +144,9 @@ impl KeyPolicyGcp {
 
 fn members_of(usage: &Usage) -> BTreeSet<String> {
     usage
-        .needers()
+        .grantees()
         .iter()
-        .map(|needer| needer.account.member())
+        .map(|grantee| grantee.account.member())
         .collect()
 }
 
@@ -317,9 +317,9 @@ async fn plan_members(
     }
     let planned = PlannedMembers {
         members: usage
-            .needers()
+            .grantees()
             .into_iter()
-            .map(|needer| needer.account)
+            .map(|grantee| grantee.account)
             .collect(),
         has_unknown: false,
         is_list_unknown: false,

@@ -16,7 +16,7 @@ use crate::provider::attach::account::{
 };
 use crate::provider::client::{Client, account_to_read, enforce};
 use crate::provider::diagnose::{self, Unavailable, as_warnings, later};
-use crate::provider::keys::Case;
+use crate::provider::keys::KeyCheck;
 use crate::requirements::transition;
 use crate::vocabulary::{
     Cloud, IdError, KeyConfigurationId, KeyReference, Tier, UseCase, WorkspaceId,
@@ -194,7 +194,7 @@ impl Workspaces for InAccount<'_> {
         &'a self,
         wanted: Wanted<'a>,
         now: &Workspace,
-        keys: Vec<Case>,
+        keys: Vec<KeyCheck>,
     ) -> Result<(AccountWorkspace<'a>, Orders), Diagnostics> {
         let missing = wanted.plan.keys().missing_in(now);
         let platform = AccountWorkspace {

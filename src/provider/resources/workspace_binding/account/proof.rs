@@ -11,7 +11,7 @@ use crate::preflight::binding::{
 use crate::preflight::{Finding, Stage, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AttachNeed, Case, key_of};
+use crate::provider::keys::{AttachNeed, KeyCheck, key_of};
 use crate::provider::resources::with_users;
 use crate::vocabulary::UseCase;
 use tfplugin::bridge::Attr;
@@ -61,7 +61,7 @@ pub(super) async fn examine(
             stage,
         };
         // What has no key that can be named was just judged.
-        let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
+        let (key, unknown) = KeyCheck::of_configuration(client.keys(), &need, remote).await;
         for finding in unknown {
             examined.add(finding);
         }
@@ -124,7 +124,7 @@ pub(super) async fn examine_planned(
         let mut found: Vec<Finding> = judge_planned_key(&about, case, &key_of(&remote))
             .into_iter()
             .collect();
-        let (key, unknown) = Case::of_configuration(client.keys(), &need, &remote).await;
+        let (key, unknown) = KeyCheck::of_configuration(client.keys(), &need, &remote).await;
         found.extend(unknown);
         if let Some(key) = key
             && client.keys().is_known(&key)

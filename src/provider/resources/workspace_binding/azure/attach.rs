@@ -13,14 +13,14 @@ use crate::preflight::{Fact, Finding, Stage};
 use crate::provider::attach::Orders;
 use crate::provider::attach::arm::{ArmPlatform, SETTLE};
 use crate::provider::client::{Client, enforce};
+use crate::provider::deadline::{Deadline, Pause, pause};
 use crate::provider::diagnose;
-use crate::provider::keys::Case;
+use crate::provider::keys::KeyCheck;
 use crate::provider::resources::workspace_binding::attach::{
     Wanted, Workspaces, attach as attach_to,
 };
 use crate::provider::resources::workspace_binding::{Examined, WorkspaceBindingModel};
 use crate::provider::vault_access::{Place, grant, mark_of_binding};
-use crate::provider::waiting::{Deadline, Pause, pause};
 use crate::requirements::azure::Role;
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, WorkspaceResourceId};
@@ -140,7 +140,7 @@ impl Workspaces for InArm<'_> {
         &'a self,
         wanted: Wanted<'a>,
         now: &ArmWorkspace,
-        keys: Vec<Case>,
+        keys: Vec<KeyCheck>,
     ) -> Result<(ArmPlatform<'a>, Orders), Diagnostics> {
         let client = wanted.cx.client();
         let set = versions(client, wanted.plan, now, self.rotates).await?;
@@ -239,9 +239,9 @@ pub(in super::super) async fn attach(
 }
 
 /// The keys to watch while they settle: by the version that is attached, whatever becomes the newest one meanwhile.
-fn by_version(mut keys: Vec<Case>, set: &BTreeMap<UseCase, VaultKeyId>) -> Vec<Case> {
+fn by_version(mut keys: Vec<KeyCheck>, set: &BTreeMap<UseCase, VaultKeyId>) -> Vec<KeyCheck> {
     for one in &mut keys {
-        let Case::Azure(one) = one else { continue };
+        let KeyCheck::Azure(one) = one else { continue };
         let case = one.question.cases.first();
         if let Some(version) = case.and_then(|case| set.get(case)) {
             one.key = version.clone();

@@ -10,7 +10,7 @@ use crate::preflight::azure::{
 use crate::preflight::{Fact, Finding, Id, Stage, Subject};
 use crate::provider::client::Client;
 use crate::provider::diagnose::as_warnings;
-use crate::provider::keys::{AzureCase, Case};
+use crate::provider::keys::{AzureKeyCheck, KeyCheck};
 use crate::provider::resources::workspace_binding::{
     Examined, WorkspaceBindingModel, place as of_attribute,
 };
@@ -60,11 +60,11 @@ pub(super) async fn examine(
             (true, false) => roles_of,
             _ => roles_before,
         };
-        let (needers, not_known) = azure.needers(&[case], Some(now), None, roles).await;
+        let (grantees, not_known) = azure.grantees(&[case], Some(now), None, roles).await;
         let question = Question {
             cases: judged.cases,
             used_for: judged.used_for,
-            needers,
+            grantees,
             not_known,
             workspace: Some(now.id().clone()),
             location: now.location().map(str::to_owned),
@@ -76,7 +76,7 @@ pub(super) async fn examine(
                 examined.add(finding);
             }
         }
-        let one = Case::Azure(Box::new(AzureCase {
+        let one = KeyCheck::Azure(Box::new(AzureKeyCheck {
             key: judged.key,
             vault: None,
             question,
@@ -113,14 +113,14 @@ pub(super) async fn of_disks(client: &Client, now: &ArmWorkspace, stage: Stage) 
         _ => &[],
     };
     let cases = vec![UseCase::ManagedDisks];
-    let (needers, not_known) = azure.needers(&cases, Some(now), None, roles).await;
-    let principals: Vec<PrincipalId> = needers.iter().map(|one| one.principal.clone()).collect();
+    let (grantees, not_known) = azure.grantees(&cases, Some(now), None, roles).await;
+    let principals: Vec<PrincipalId> = grantees.iter().map(|one| one.principal.clone()).collect();
     let facts = azure.facts(key, None, Some(now.id()), &principals, stage);
     let facts = facts.await;
     let question = Question {
         cases,
         used_for: Vec::new(),
-        needers,
+        grantees,
         not_known,
         workspace: Some(now.id().clone()),
         location: None,
@@ -169,7 +169,7 @@ async fn of_former(
     let question = Question {
         cases: former.cases,
         used_for: former.used_for,
-        needers: Vec::new(),
+        grantees: Vec::new(),
         not_known: Vec::new(),
         workspace: Some(now.id().clone()),
         location: None,

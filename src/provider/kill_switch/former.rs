@@ -9,7 +9,7 @@ use crate::databricks::key_configurations::KeyConfiguration;
 use crate::databricks::workspaces::Workspace;
 use crate::preflight::binding::ConfigurationKey;
 use crate::provider::keys::key_of;
-use crate::provider::moments;
+use crate::provider::timestamps;
 use crate::requirements::revocation::NEEDED_AFTER_ROTATION;
 use crate::vocabulary::{AttachedKey, Key, UseCase, WorkspaceId};
 
@@ -129,7 +129,7 @@ pub fn former_users(
             workspace_id: workspace.workspace_id.to_string(),
             name: workspace.workspace_name.clone(),
             key_configuration_id: id.to_string(),
-            needed_until: moments::until(until)?,
+            needed_until: timestamps::until(until)?,
         })
     };
     workspaces.values().filter_map(counts).collect()
@@ -228,7 +228,7 @@ mod tests {
                 })
             });
             let workspaces: Vec<Json> = workspaces.collect();
-            let until = moments::until(NOW + (24 - hours) * HOUR).unwrap_or_default();
+            let until = timestamps::until(NOW + (24 - hours) * HOUR).unwrap_or_default();
             let expected = match is_needed {
                 true => vec![("1".to_owned(), until)],
                 false => Vec::new(),

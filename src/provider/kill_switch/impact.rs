@@ -15,7 +15,7 @@ use crate::provider::client::Client;
 use crate::provider::diagnose;
 use crate::provider::encryption::{StorageKey, keys_of, keys_on_azure};
 use crate::provider::keys::{AzureUser, key_of};
-use crate::provider::moments::{self, now_in_milliseconds};
+use crate::provider::timestamps::{self, now_in_milliseconds};
 use crate::requirements::coverage::{Cover, DataKind, WorkspaceKeys};
 use crate::requirements::kinds;
 use crate::requirements::revocation::{WRAPPING, without_key};
@@ -468,7 +468,7 @@ async fn impact_in_account(
     let needed_by = former_users(key, &configurations, &workspaces, now);
     // Within Terraform, the states of bindings may know more than the account shows.
     let remembered = client.run().needed_until(&key.to_string(), now);
-    let remembered = remembered.and_then(moments::until);
+    let remembered = remembered.and_then(timestamps::until);
     Ok(Impact {
         key: key.clone(),
         state: status.reported(),

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::clouds::azure::KeyVersion;
-use crate::provider::switch::Order;
+use crate::provider::kill_switch::KeyOperation;
 
 /// The tag of a version that the switch has disabled; its value is the time (RFC 3339).
 pub const TAG: &str = crate::clouds::azure::DISABLED_TAG;
@@ -108,12 +108,12 @@ pub fn shows(step: &Step, seen: &Seen) -> bool {
 }
 
 /// What to do next.
-pub fn next(order: Order, seen: &Seen, so_far: SoFar) -> Step {
+pub fn next(order: KeyOperation, seen: &Seen, so_far: SoFar) -> Step {
     match (order, seen) {
         (_, Seen::Gone) if so_far.deleted || so_far.recovered => Step::Wait,
         (_, Seen::Gone) => Step::RefuseGone,
-        (Order::Disable, Seen::Deleted) => Step::Finish,
-        (Order::Disable, Seen::There(versions)) => {
+        (KeyOperation::Disable, Seen::Deleted) => Step::Finish,
+        (KeyOperation::Disable, Seen::There(versions)) => {
             match versions.iter().find(|version| version.enabled) {
                 Some(version) => {
                     let has_room = version.tags.len() < MOST_TAGS || version.tags.contains_key(TAG);
@@ -122,12 +122,12 @@ pub fn next(order: Order, seen: &Seen, so_far: SoFar) -> Step {
                 None => Step::Finish,
             }
         }
-        (Order::ScheduleDeletion { .. }, Seen::Deleted) => Step::Finish,
-        (Order::ScheduleDeletion { .. }, Seen::There(_)) if so_far.deleted => Step::Wait,
-        (Order::ScheduleDeletion { .. }, Seen::There(_)) => Step::Delete,
-        (Order::Restore { .. }, Seen::Deleted) if so_far.recovered => Step::Wait,
-        (Order::Restore { .. }, Seen::Deleted) => Step::Recover,
-        (Order::Restore { enable_anyway }, Seen::There(versions)) => {
+        (KeyOperation::ScheduleDeletion { .. }, Seen::Deleted) => Step::Finish,
+        (KeyOperation::ScheduleDeletion { .. }, Seen::There(_)) if so_far.deleted => Step::Wait,
+        (KeyOperation::ScheduleDeletion { .. }, Seen::There(_)) => Step::Delete,
+        (KeyOperation::Restore { .. }, Seen::Deleted) if so_far.recovered => Step::Wait,
+        (KeyOperation::Restore { .. }, Seen::Deleted) => Step::Recover,
+        (KeyOperation::Restore { enable_anyway }, Seen::There(versions)) => {
             restore(enable_anyway, versions, so_far)
         }
     }
@@ -204,11 +204,14 @@ mod tests {
     /// Each row: the order, what was seen, what was done so far, and what follows.
     #[test]
     fn what_was_seen_decides_what_follows() {
-        let (disable, delete) = (Order::Disable, Order::ScheduleDeletion { days: None });
-        let restore = Order::Restore {
+        let (disable, delete) = (
+            KeyOperation::Disable,
+            KeyOperation::ScheduleDeletion { days: None },
+        );
+        let restore = KeyOperation::Restore {
             enable_anyway: false,
         };
-        let anyway = Order::Restore {
+        let anyway = KeyOperation::Restore {
             enable_anyway: true,
         };
         let none = SoFar::default();
@@ -294,7 +297,7 @@ mod tests {
     }
 
     /// Plays an order to its end against a vault that does what it is told.
-    fn play(order: Order, mut seen: Seen) -> Seen {
+    fn play(order: KeyOperation, mut seen: Seen) -> Seen {
         for _ in 0..100 {
             let step = next(order, &seen, SoFar::default());
             let versions = match &mut seen {
@@ -329,11 +332,11 @@ mod tests {
         #[test]
         fn what_was_there_before_is_given_back(versions in "[ED]{1,6}") {
             let before = there(&versions);
-            let disabled = play(Order::Disable, before.clone());
+            let disabled = play(KeyOperation::Disable, before.clone());
             if let Seen::There(all) = &disabled {
                 prop_assert!(all.iter().all(|one| !one.enabled));
             }
-            let after = play(Order::Restore { enable_anyway: false }, disabled);
+            let after = play(KeyOperation::Restore { enable_anyway: false }, disabled);
             prop_assert_eq!(after, before);
         }
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::remembered;
 use crate::preflight::Stage;
 use crate::provider::client::Client;
-use crate::provider::moments::{self, now_in_milliseconds};
+use crate::provider::timestamps::{self, now_in_milliseconds};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -79,7 +79,7 @@ const AT_THE_BINDING: &str = "The `dbxcmk_key_policy` of that key is what this p
 fn refuse(cx: &Context<Client>, key: &str, way_out: Option<&str>) -> Result<(), Diagnostics> {
     let run = cx.client().run();
     let until = run.needed_until(key, now_in_milliseconds());
-    let Some(until) = until.and_then(moments::until) else {
+    let Some(until) = until.and_then(timestamps::until) else {
         return Ok(());
     };
     if !run.is_first_report(format!("former key {key}")) {

@@ -9,9 +9,10 @@ use time::macros::format_description;
 
 use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, label_of_unfinished, next, shows};
 use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::record::{Lost, Record, of_call};
+use super::progress::{Lost, Record, of_call};
 use super::{
-    ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, Tidying, VersionStatus, WayBack, stays,
+    ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, Tidying, VersionStatus, WayBack,
+    stays,
 };
 use crate::clouds::gcp::{Gcp, GcpError};
 use crate::preflight::NotVisible;
@@ -280,17 +281,17 @@ struct CloudKmsSwitch<'a> {
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
-pub async fn carry_out(
+pub async fn execute(
     cloud: &Gcp,
     name: &CryptoKeyName,
-    order: Order,
-    manner: Manner<'_>,
-) -> Result<Outcome, Stopped> {
+    order: KeyOperation,
+    options: Options<'_>,
+) -> Result<Outcome, NotDone> {
     drive(CloudKmsSwitch {
         cloud,
         name,
         so_far: SoFar::default(),
-        record: Record::new(order, manner),
+        record: Record::new(order, options),
         lost: None,
     })
     .await
@@ -356,7 +357,7 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, (key, _): &Self::Seen) -> Result<(), Stopped> {
+    async fn take(&mut self, step: Step, (key, _): &Self::Seen) -> Result<(), NotDone> {
         let (cloud, name) = (self.cloud, self.name);
         match &step {
             Step::Mark(before) => {
@@ -417,10 +418,10 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
         self.so_far.restored |= matches!(step, Step::Restore(_));
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, GcpError>) -> Result<(), Stopped> {
+    fn unconfirmed(&mut self, lost: Lost<Step, GcpError>) -> Result<(), NotDone> {
         match lost.step {
             Step::Mark(_) | Step::Unmark => self.left_undone(&lost.step, &lost.error),
-            _ => return Err(Stopped::Failed(self.failed_at(&lost.call, &lost.error))),
+            _ => return Err(NotDone::Failed(self.failed_at(&lost.call, &lost.error))),
         }
         Ok(())
     }
@@ -497,7 +498,7 @@ fn called(step: &Step) -> (String, String, &'static str) {
 impl CloudKmsSwitch<'_> {
     /// Why a window cannot be chosen: it belongs to the key, and no call can choose another.
     fn other_window(&self, key: &CryptoKey) -> Option<String> {
-        let Order::ScheduleDeletion { days: Some(days) } = self.record.order else {
+        let KeyOperation::ScheduleDeletion { days: Some(days) } = self.record.order else {
             return None;
         };
         let own = key.destroy_window.as_deref();
@@ -513,7 +514,7 @@ impl CloudKmsSwitch<'_> {
     }
 
     /// What came of the call of a step.
-    fn answered(&mut self, step: Step, answer: Result<(), GcpError>) -> Result<(), Stopped> {
+    fn answered(&mut self, step: Step, answer: Result<(), GcpError>) -> Result<(), NotDone> {
         let (doing, done, permission) = called(&step);
         match answer {
             Ok(()) => {
@@ -538,7 +539,7 @@ impl CloudKmsSwitch<'_> {
             Err(error) => {
                 let is_denied = matches!(error, GcpError::Denied(_));
                 let call = of_call(&doing, permission, is_denied);
-                return Err(Stopped::Failed(self.failed_at(&call, &error)));
+                return Err(NotDone::Failed(self.failed_at(&call, &error)));
             }
         }
         Ok(())
@@ -555,7 +556,7 @@ impl CloudKmsSwitch<'_> {
     fn outcome(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
         let mut notes = self.record.notes;
         let (state, deletion_date) = state_of(key, versions);
-        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        let is_taking = !matches!(self.record.order, KeyOperation::Restore { .. });
         if is_taking && !self.record.done.is_empty() {
             notes.push(
                 "Cloud KMS can go on using a disabled version for about a minute, exceptionally for up to 3 hours. What was read shows the \

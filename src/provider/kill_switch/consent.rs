@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Impact, KeyStatus, Order, former_key};
+use super::{Impact, KeyOperation, KeyStatus, former_key};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// What was said.
@@ -30,7 +30,7 @@ pub struct Flags {
 /// # Errors
 /// When something is missing, with what to write.
 pub fn consented(
-    order: Order,
+    order: KeyOperation,
     status: &KeyStatus,
     impact: &Impact,
     consent: Consent<'_>,
@@ -57,12 +57,12 @@ pub fn consented(
 
 /// Why a deletion should not be scheduled now: the key is enabled, and in use as far as is known. `impact`: none where it is not known.
 pub fn hold(
-    order: Order,
+    order: KeyOperation,
     status: &KeyStatus,
     impact: Option<&Impact>,
     flags: Flags,
 ) -> Option<Diagnostic> {
-    let is_deletion = matches!(order, Order::ScheduleDeletion { .. });
+    let is_deletion = matches!(order, KeyOperation::ScheduleDeletion { .. });
     if !is_deletion || !status.is_usable() || impact.is_some_and(|one| !one.is_in_use()) {
         return None;
     }
@@ -152,8 +152,8 @@ pub fn acknowledged(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::switch::AffectedWorkspace;
-    use crate::provider::switch::WayBack;
+    use crate::provider::kill_switch::AffectedWorkspace;
+    use crate::provider::kill_switch::WayBack;
     use crate::vocabulary::KeyState;
 
     const FLAGS: Flags = Flags {
@@ -190,7 +190,10 @@ mod tests {
     #[test]
     fn what_has_to_be_said_is_asked_for() {
         use KeyState::{Disabled, Enabled};
-        let (off, delete) = (Order::Disable, Order::ScheduleDeletion { days: None });
+        let (off, delete) = (
+            KeyOperation::Disable,
+            KeyOperation::ScheduleDeletion { days: None },
+        );
         let until = Some("2026-12-01T00:00:00Z");
         let (ack, former, in_use) = ("acknowledgement", "former key", "in use");
         #[rustfmt::skip]
@@ -251,9 +254,17 @@ mod tests {
             way_back: WayBack::Restore,
             notes: Vec::new(),
         };
-        let delete = Order::ScheduleDeletion { days: None };
+        let delete = KeyOperation::ScheduleDeletion { days: None };
         assert!(hold(delete, &status(KeyState::Enabled), None, FLAGS).is_some());
         assert!(hold(delete, &status(KeyState::Disabled), None, FLAGS).is_none());
-        assert!(hold(Order::Disable, &status(KeyState::Enabled), None, FLAGS).is_none());
+        assert!(
+            hold(
+                KeyOperation::Disable,
+                &status(KeyState::Enabled),
+                None,
+                FLAGS
+            )
+            .is_none()
+        );
     }
 }

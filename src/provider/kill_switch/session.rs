@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::{
-    Impact, KeyStatus, Manner, Order, Outcome, Say, Stopped, carry_out, impact, judge_restored,
-    status, tidy, wait_for_workspaces,
+    Impact, KeyOperation, KeyStatus, NotDone, Options, Outcome, Say, execute, impact,
+    judge_restored, status, tidy, wait_for_workspaces,
 };
 use crate::preflight::{Finding, LastUse};
 use crate::provider::client::Client;
@@ -203,18 +203,23 @@ impl KillSwitch {
     ///
     /// # Errors
     /// When it is refused or fails.
-    pub async fn carry_out(
+    pub async fn execute(
         &self,
         key: &Key,
-        order: Order,
-        manner: Manner<'_>,
-    ) -> Result<Outcome, Stopped> {
-        carry_out(self.client.keys(), key, order, manner).await
+        order: KeyOperation,
+        options: Options<'_>,
+    ) -> Result<Outcome, NotDone> {
+        execute(self.client.keys(), key, order, options).await
     }
 
     /// Removes what an order that was broken off has left on the key. What was done, in words.
-    pub async fn tidy(&self, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
-        tidy(self.client.keys(), key, order, manner).await
+    pub async fn tidy(
+        &self,
+        key: &Key,
+        order: KeyOperation,
+        options: Options<'_>,
+    ) -> Option<String> {
+        tidy(self.client.keys(), key, order, options).await
     }
 
     /// What the proof says of the key, for the workspaces that use it.

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use crate::preflight::gcp::{CryptoKeyVersion, VersionState};
-use crate::provider::switch::{Order, Tidying, tidying};
+use crate::provider::kill_switch::{KeyOperation, Tidying, tidying};
 
 /// The label that says which versions could not be used before.
 pub const BEFORE: &str = "dbxcmk-before";
@@ -203,7 +203,7 @@ pub fn shows(step: &Step, versions: &[CryptoKeyVersion], memory: &Memory) -> boo
 
 /// What to do next. `primary`: the number of the version that encrypts.
 pub fn next(
-    order: Order,
+    order: KeyOperation,
     versions: &[CryptoKeyVersion],
     primary: Option<&str>,
     memory: &Memory,
@@ -211,12 +211,12 @@ pub fn next(
 ) -> Step {
     let in_state = |state: VersionState| versions.iter().filter(move |one| one.state == state);
     match order {
-        Order::Disable => match in_state(VersionState::Enabled).next() {
+        KeyOperation::Disable => match in_state(VersionState::Enabled).next() {
             None => Step::Finish,
             Some(_) if must_mark(versions, memory, so_far) => Step::Mark(Before::of(versions)),
             Some(version) => Step::Disable(version.number.clone()),
         },
-        Order::ScheduleDeletion { .. } => {
+        KeyOperation::ScheduleDeletion { .. } => {
             let mut left = versions
                 .iter()
                 .filter(|one| matches!(one.state, VersionState::Enabled | VersionState::Disabled));
@@ -226,7 +226,7 @@ pub fn next(
                 Some(version) => Step::Destroy(version.number.clone()),
             }
         }
-        Order::Restore { enable_anyway } => {
+        KeyOperation::Restore { enable_anyway } => {
             restore(enable_anyway, versions, primary, memory, so_far)
         }
     }
@@ -352,13 +352,13 @@ mod tests {
         }
     }
 
-    const RESTORE: Order = Order::Restore {
+    const RESTORE: KeyOperation = KeyOperation::Restore {
         enable_anyway: false,
     };
-    const ANYWAY: Order = Order::Restore {
+    const ANYWAY: KeyOperation = KeyOperation::Restore {
         enable_anyway: true,
     };
-    const SCHEDULE: Order = Order::ScheduleDeletion { days: None };
+    const SCHEDULE: KeyOperation = KeyOperation::ScheduleDeletion { days: None };
 
     /// Each row: the order, the states of the versions from 1 (the last one is the primary), the label, what was done, what follows.
     #[test]
@@ -380,24 +380,42 @@ mod tests {
         let before = |label: &str| Step::Mark(Before::parse(label).unwrap_or_default());
         let number = |n: u8| n.to_string();
         let rows = [
-            (Order::Disable, "EDE", none.clone(), nothing, before("d2")),
             (
-                Order::Disable,
+                KeyOperation::Disable,
+                "EDE",
+                none.clone(),
+                nothing,
+                before("d2"),
+            ),
+            (
+                KeyOperation::Disable,
                 "EDE",
                 none.clone(),
                 marked,
                 Step::Disable(number(1)),
             ),
             (
-                Order::Disable,
+                KeyOperation::Disable,
                 "DDE",
                 known("d2"),
                 nothing,
                 Step::Disable(number(3)),
             ),
-            (Order::Disable, "DDD", known("d2"), nothing, Step::Finish),
+            (
+                KeyOperation::Disable,
+                "DDD",
+                known("d2"),
+                nothing,
+                Step::Finish,
+            ),
             // The label is of an earlier time: everything that it does not name is enabled again.
-            (Order::Disable, "EEE", known("d2"), nothing, before("none")),
+            (
+                KeyOperation::Disable,
+                "EEE",
+                known("d2"),
+                nothing,
+                before("none"),
+            ),
             (SCHEDULE, "EDS", none.clone(), nothing, before("d2_s3")),
             (
                 SCHEDULE,
@@ -572,7 +590,11 @@ mod tests {
     }
 
     /// Carries steps out on states, as Cloud KMS would.
-    fn carried_out(order: Order, versions: &mut [CryptoKeyVersion], memory: &mut Memory) -> Step {
+    fn carried_out(
+        order: KeyOperation,
+        versions: &mut [CryptoKeyVersion],
+        memory: &mut Memory,
+    ) -> Step {
         let mut so_far = SoFar::default();
         for _ in 0..200 {
             let primary = versions.last().map(|one| one.number.clone());
@@ -611,7 +633,7 @@ mod tests {
             let mut all = versions(&states);
             let original = all.clone();
             let mut memory = Memory::None;
-            let order = if schedule { SCHEDULE } else { Order::Disable };
+            let order = if schedule { SCHEDULE } else { KeyOperation::Disable };
             prop_assert_eq!(carried_out(order, &mut all, &mut memory), Step::Finish);
             prop_assert!(all.iter().all(|one| one.state != VersionState::Enabled));
             prop_assert_eq!(carried_out(RESTORE, &mut all, &mut memory), Step::Finish);

@@ -9,7 +9,7 @@ use crate::preflight::azure::Question;
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AttachNeed, AzureCase, Case, GcpCase};
+use crate::provider::keys::{AttachNeed, AzureKeyCheck, GcpKeyCheck, KeyCheck};
 use crate::requirements::azure::roles_of;
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{Key, UseCase, WorkspaceId, WorkspaceStatus};
@@ -41,7 +41,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
         }
         let facts = workspace.facts();
         // One question for all that it uses the key for, so that nobody is named twice.
-        let mut on_google: Option<GcpCase> = None;
+        let mut on_google: Option<GcpKeyCheck> = None;
         for case in UseCase::ACCOUNT {
             let attached = workspace.key(case);
             let of_key = configurations.iter().find(|one| {
@@ -64,9 +64,9 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
                 case,
                 stage: Stage::Apply,
             };
-            let (key, unknown) = Case::of_configuration(client.keys(), &need, remote).await;
+            let (key, unknown) = KeyCheck::of_configuration(client.keys(), &need, remote).await;
             let examined = match key {
-                Some(Case::Gcp(key)) => {
+                Some(KeyCheck::Gcp(key)) => {
                     on_google = Some(match on_google.take() {
                         Some(other) => with(other, key),
                         None => key,
@@ -88,7 +88,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
         if let Some(mut one) = on_google {
             // These workspaces have the key.
             one.question.is_relied_on = true;
-            let one = Case::Gcp(one).used_by(users_of(impact));
+            let one = KeyCheck::Gcp(one).used_by(users_of(impact));
             let examined = client.keys().examine(&[one]).await.concat();
             for finding in examined {
                 if !findings.contains(&finding) {
@@ -111,7 +111,7 @@ fn users_of(impact: &Impact) -> Vec<(String, Vec<UseCase>)> {
 }
 
 /// The questions of one workspace about one key as one.
-fn with(mut one: GcpCase, other: GcpCase) -> GcpCase {
+fn with(mut one: GcpKeyCheck, other: GcpKeyCheck) -> GcpKeyCheck {
     let (usage, more) = (&mut one.question.usage, other.question.usage);
     for case in more.use_cases {
         if !usage.use_cases.contains(&case) {
@@ -157,20 +157,20 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
             let Some(version) = attached.known() else {
                 continue;
             };
-            let (needers, not_known) = azure
-                .needers(&[*case], Some(workspace), None, roles_of)
+            let (grantees, not_known) = azure
+                .grantees(&[*case], Some(workspace), None, roles_of)
                 .await;
             let question = Question {
                 cases: vec![*case],
                 used_for: workspace.facts().used_for(version),
-                needers,
+                grantees,
                 not_known,
                 workspace: Some(workspace.id().clone()),
                 location: workspace.location().map(str::to_owned),
                 tenant: workspace.tenant().map(str::to_owned),
                 stage: Stage::Apply,
             };
-            let one = Case::Azure(Box::new(AzureCase {
+            let one = KeyCheck::Azure(Box::new(AzureKeyCheck {
                 key: version.clone(),
                 vault: None,
                 question,
@@ -265,7 +265,7 @@ mod tests {
             };
             let mut question = OfGoogle::new(usage, Stage::Apply);
             question.users.push(user.to_owned());
-            GcpCase {
+            GcpKeyCheck {
                 key: "projects/p/locations/us-east4/keyRings/r/cryptoKeys/k"
                     .parse()
                     .expect("a key"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::configured::{Blocks, blocks};
+use super::hcl_blocks::{Blocks, blocks};
 use crate::preflight::Stage;
 use crate::vocabulary::Key;
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tfplugin::CancellationToken;
 
 use super::*;
-use crate::provider::switch::{Manner, Order, WayBack};
+use crate::provider::kill_switch::{KeyOperation, Options, WayBack};
 
 /// A key that shows a letter at each look, the last one from then on: `E`nabled, `D`isabled, `W` (the service is at it), `?` (the look fails and may
 /// pass), `!` (it fails for good), `R` (refused).
@@ -57,7 +57,7 @@ impl<'a> Switch<'a> for Fake<'a> {
         }
     }
 
-    async fn take(&mut self, (): (), _: &char) -> Result<(), Stopped> {
+    async fn take(&mut self, (): (), _: &char) -> Result<(), NotDone> {
         match letter(self.answers, self.calls) {
             'o' => self.record.changed("disabled it"),
             'c' => {}
@@ -70,7 +70,7 @@ impl<'a> Switch<'a> for Fake<'a> {
                     error: (),
                 });
             }
-            _ => return Err(Stopped::Failed(failed("the call failed"))),
+            _ => return Err(NotDone::Failed(failed("the call failed"))),
         }
         Ok(())
     }
@@ -85,8 +85,8 @@ impl<'a> Switch<'a> for Fake<'a> {
 
     fn took(&mut self, (): &()) {}
 
-    fn unconfirmed(&mut self, _: Lost<(), ()>) -> Result<(), Stopped> {
-        Err(Stopped::Failed(failed("the call was lost")))
+    fn unconfirmed(&mut self, _: Lost<(), ()>) -> Result<(), NotDone> {
+        Err(NotDone::Failed(failed("the call was lost")))
     }
 
     fn versions(&self, _: &char) -> usize {
@@ -252,7 +252,7 @@ async fn carried_out(
     let (looks, calls) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
     let stop = CancellationToken::new();
-    let manner = Manner {
+    let options = Options {
         say: &|_| {},
         patience: Duration::from_secs(patience),
         stop: &stop,
@@ -266,7 +266,7 @@ async fn carried_out(
         answers,
         calls: &calls,
         lost: None,
-        record: Record::new(Order::Disable, manner),
+        record: Record::new(KeyOperation::Disable, options),
     })
     .await;
     let ended = match ended {
@@ -282,9 +282,9 @@ async fn carried_out(
             }
             .to_owned()
         }
-        Err(Stopped::Refused(_)) => "refused".to_owned(),
-        Err(Stopped::Interrupted(_)) => "interrupted".to_owned(),
-        Err(Stopped::Failed(why)) => {
+        Err(NotDone::Refused(_)) => "refused".to_owned(),
+        Err(NotDone::Interrupted(_)) => "interrupted".to_owned(),
+        Err(NotDone::Failed(why)) => {
             let summary = why
                 .iter()
                 .map(|one| one.summary.clone())

@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use crate::vocabulary::Key;
 
-use super::{FormerUser, Impact, NOT_TOLD, Order, PARTLY_DISABLED, VersionStatus};
+use super::{FormerUser, Impact, KeyOperation, NOT_TOLD, PARTLY_DISABLED, VersionStatus};
 
 /// What an order stops, in words.
-pub fn in_words(order: Order, found: &Impact) -> String {
+pub fn in_words(order: KeyOperation, found: &Impact) -> String {
     let state = match found.state.as_str() {
         PARTLY_DISABLED => "disabled only in part",
         state => state,
@@ -15,19 +15,19 @@ pub fn in_words(order: Order, found: &Impact) -> String {
     let mut text = format!("{} is {state}.", found.key);
     let enabled = found.versions.iter().filter(|one| one.is_enabled()).count();
     let _ = match order {
-        Order::Disable if is_off(found) => {
+        KeyOperation::Disable if is_off(found) => {
             write!(text, " It cannot be used now, and this changes nothing.")
         }
-        Order::Disable if found.versions.is_empty() => write!(
+        KeyOperation::Disable if found.versions.is_empty() => write!(
             text,
             " This disables it. It can be restored at any time (`key restore`)."
         ),
-        Order::Disable => write!(
+        KeyOperation::Disable => write!(
             text,
             " This disables every enabled version ({enabled} of {}). They can be restored at any time (`key restore`).",
             found.versions.len()
         ),
-        Order::ScheduleDeletion { days } => write!(
+        KeyOperation::ScheduleDeletion { days } => write!(
             text,
             " This schedules its deletion{}. Until then it can be restored (`key restore`); after that, everything that was \
              encrypted with it is lost permanently.",
@@ -36,7 +36,7 @@ pub fn in_words(order: Order, found: &Impact) -> String {
                 .map(|days| format!(" in {days} days"))
                 .unwrap_or_default()
         ),
-        Order::Restore { .. } => Ok(()),
+        KeyOperation::Restore { .. } => Ok(()),
     };
     for one in &found.workspaces {
         let region = one
@@ -208,7 +208,7 @@ mod tests {
             key_configuration_id: "c1".to_owned(),
             needed_until: "2026-12-01T10:00:00Z".to_owned(),
         }];
-        let text = in_words(Order::Disable, &found);
+        let text = in_words(KeyOperation::Disable, &found);
         for words in [
             "4567 (\"lakehouse\") has the key configuration c1: until 2026-12-01T10:00:00Z",
             "the first key of a workspace",

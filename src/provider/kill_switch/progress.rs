@@ -3,15 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{Manner, Order};
+use super::{KeyOperation, Options};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// The record of an order under way.
 pub(super) struct Record<'a> {
     /// What was ordered.
-    pub(super) order: Order,
+    pub(super) order: KeyOperation,
     /// How it is carried out.
-    pub(super) manner: Manner<'a>,
+    pub(super) options: Options<'a>,
     /// What was changed, in words.
     pub(super) done: Vec<String>,
     /// What else to know.
@@ -42,10 +42,10 @@ pub(super) fn of_call(doing: &str, permission: &str, is_denied: bool) -> String 
 
 impl<'a> Record<'a> {
     /// Nothing is done yet.
-    pub(super) fn new(order: Order, manner: Manner<'a>) -> Self {
+    pub(super) fn new(order: KeyOperation, options: Options<'a>) -> Self {
         Self {
             order,
-            manner,
+            options,
             done: Vec::new(),
             notes: Vec::new(),
             unsure: None,
@@ -55,8 +55,8 @@ impl<'a> Record<'a> {
     /// Something was changed.
     pub(super) fn changed(&mut self, what: impl Into<String>) {
         let what = what.into();
-        self.manner.changed.store(true, Ordering::Relaxed);
-        (self.manner.say)(what.clone());
+        self.options.changed.store(true, Ordering::Relaxed);
+        (self.options.say)(what.clone());
         self.done.push(what);
     }
 
@@ -67,17 +67,17 @@ impl<'a> Record<'a> {
         call: impl Future<Output = Result<T, E>>,
         is_refused: impl Fn(&E) -> bool,
     ) -> Result<T, E> {
-        let before = self.manner.taking.swap(true, Ordering::Relaxed);
+        let before = self.options.taking.swap(true, Ordering::Relaxed);
         let answer = call.await;
         if answer.as_ref().is_err_and(is_refused) {
-            self.manner.taking.store(before, Ordering::Relaxed);
+            self.options.taking.store(before, Ordering::Relaxed);
         }
         answer
     }
 
     /// Something else to know.
     pub(super) fn note(&mut self, note: String) {
-        (self.manner.say)(note.clone());
+        (self.options.say)(note.clone());
         self.notes.push(note);
     }
 
@@ -133,14 +133,14 @@ impl<'a> Record<'a> {
 
     /// Whether the user has interrupted it.
     pub(super) fn is_interrupted(&self) -> bool {
-        self.manner.stop.is_cancelled()
+        self.options.stop.is_cancelled()
     }
 
     /// Waits before the next look; an interrupt ends the wait.
     pub(super) async fn pause(&self, pause: Duration) {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            () = self.manner.stop.cancelled() => {}
+            () = self.options.stop.cancelled() => {}
         }
     }
 
@@ -148,9 +148,11 @@ impl<'a> Record<'a> {
     pub(super) fn refused(&self, why: &str) -> Diagnostics {
         Diagnostic::error(
             match self.order {
-                Order::Disable => "The key was not disabled",
-                Order::ScheduleDeletion { .. } => "The deletion of the key was not scheduled",
-                Order::Restore { .. } => "The key was not restored",
+                KeyOperation::Disable => "The key was not disabled",
+                KeyOperation::ScheduleDeletion { .. } => {
+                    "The deletion of the key was not scheduled"
+                }
+                KeyOperation::Restore { .. } => "The key was not restored",
             },
             format!("{why}{}", self.so_far_as_paragraph()),
         )
@@ -183,7 +185,7 @@ mod tests {
     use tfplugin::CancellationToken;
 
     use super::*;
-    use crate::provider::switch::PATIENCE;
+    use crate::provider::kill_switch::PATIENCE;
 
     /// A lost answer is neither "nothing was changed" nor a missing permission; what the key shows is done.
     #[test]
@@ -191,8 +193,8 @@ mod tests {
         let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
         let stop = CancellationToken::new();
         let mut record = Record::new(
-            Order::Disable,
-            Manner {
+            KeyOperation::Disable,
+            Options {
                 say: &|_| {},
                 patience: PATIENCE,
                 stop: &stop,
@@ -239,14 +241,14 @@ mod tests {
         for (answers, may_take_effect) in rows {
             let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
             let stop = CancellationToken::new();
-            let manner = Manner {
+            let options = Options {
                 say: &|_| {},
                 patience: Duration::ZERO,
                 stop: &stop,
                 changed: &changed,
                 taking: &taking,
             };
-            let record = Record::new(Order::Disable, manner);
+            let record = Record::new(KeyOperation::Disable, options);
             for answer in answers {
                 let call = std::future::ready(*answer);
                 let _ = record.taking(call, |error| *error == "refused").await;
@@ -260,14 +262,14 @@ mod tests {
         // Whoever breaks a call off does not know either.
         let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
         let stop = CancellationToken::new();
-        let manner = Manner {
+        let options = Options {
             say: &|_| {},
             patience: Duration::ZERO,
             stop: &stop,
             changed: &changed,
             taking: &taking,
         };
-        let record = Record::new(Order::Disable, manner);
+        let record = Record::new(KeyOperation::Disable, options);
         let call = record.taking(std::future::pending::<Result<(), ()>>(), |()| true);
         let _ = tokio::time::timeout(Duration::ZERO, call).await;
         assert!(taking.load(Ordering::Relaxed));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::record::{Lost, Record};
-use super::{Outcome, Stopped};
+use super::progress::{Lost, Record};
+use super::{NotDone, Outcome};
 use crate::vocabulary::KeyState;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
@@ -70,7 +70,7 @@ pub(super) trait Switch<'a> {
         &mut self,
         step: Self::Step,
         seen: &Self::Seen,
-    ) -> impl Future<Output = Result<(), Stopped>> + Send;
+    ) -> impl Future<Output = Result<(), NotDone>> + Send;
 
     /// The call whose answer was lost, if the last step was one.
     fn lost(&mut self) -> Option<Lost<Self::Step, Self::Error>>;
@@ -85,7 +85,7 @@ pub(super) trait Switch<'a> {
     ///
     /// # Errors
     /// When the order cannot go on without it.
-    fn unconfirmed(&mut self, lost: Lost<Self::Step, Self::Error>) -> Result<(), Stopped>;
+    fn unconfirmed(&mut self, lost: Lost<Self::Step, Self::Error>) -> Result<(), NotDone>;
 
     /// Effect: a step that was accepted does not show, and is taken again.
     fn takes_again(&mut self) {}
@@ -133,19 +133,19 @@ struct Taken<S> {
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
 pub(super) fn drive<'a, S: Switch<'a> + Send + Sync + 'a>(
     switch: S,
-) -> Pin<Box<dyn Future<Output = Result<Outcome, Stopped>> + Send + 'a>> {
+) -> Pin<Box<dyn Future<Output = Result<Outcome, NotDone>> + Send + 'a>> {
     // Behind a pointer, so that the many lifetimes of a switch are not part of what waits for it.
     Box::pin(driven(switch))
 }
 
-async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcome, Stopped> {
-    let deadline = Instant::now() + switch.record().manner.patience;
+async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcome, NotDone> {
+    let deadline = Instant::now() + switch.record().options.patience;
     let (mut most, mut steps) = (MOST_STEPS, 0);
     let (mut pause, mut again) = (PAUSES.0, AGAIN);
     let mut taken: Option<Taken<S::Step>> = None;
     while steps < most {
         if switch.record().is_interrupted() {
-            return Err(Stopped::Interrupted(switch.record().interrupted()));
+            return Err(NotDone::Interrupted(switch.record().interrupted()));
         }
         let seen = match switch.look().await {
             Ok(seen) => seen,
@@ -155,7 +155,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
                 pause = (pause * 2).min(PAUSES.1);
                 continue;
             }
-            Err(unseen) => return Err(Stopped::Failed(unseen.why)),
+            Err(unseen) => return Err(NotDone::Failed(unseen.why)),
         };
         let Some(seen) = with_what_was_lost(&mut switch, seen).await? else {
             continue;
@@ -164,7 +164,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
         let step = match switch.next(&seen) {
             Turn::Finish => return Ok(switch.finished(&seen, true)),
             Turn::StayDisabled => return Ok(switch.finished(&seen, false)),
-            Turn::Refuse(why) => return Err(Stopped::Refused(switch.record().refused(&why))),
+            Turn::Refuse(why) => return Err(NotDone::Refused(switch.record().refused(&why))),
             Turn::Take(step) => Some(step),
             Turn::Wait => None,
         };
@@ -173,7 +173,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
         if last.is_some() || step.is_none() {
             let done = last.map(|last| last.done.clone()).unwrap_or_default();
             if Instant::now() >= deadline {
-                return Err(Stopped::Failed(does_not_show(&mut switch, &seen, &done)));
+                return Err(NotDone::Failed(does_not_show(&mut switch, &seen, &done)));
             }
             let is_over = last.is_some_and(|last| Instant::now() >= last.again_at);
             if is_over && step.is_some() {
@@ -204,7 +204,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
         pause = PAUSES.0;
     }
     let words = switch.words();
-    Err(Stopped::Failed(
+    Err(NotDone::Failed(
         switch.record().restless(&words.changed, words.log),
     ))
 }
@@ -213,7 +213,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
 async fn with_what_was_lost<'a, S: Switch<'a> + Send + Sync>(
     switch: &mut S,
     mut seen: S::Seen,
-) -> Result<Option<S::Seen>, Stopped> {
+) -> Result<Option<S::Seen>, NotDone> {
     let Some(lost) = switch.lost() else {
         return Ok(Some(seen));
     };
@@ -274,7 +274,7 @@ fn does_not_show<'a, S: Switch<'a>>(switch: &mut S, seen: &S::Seen, done: &str) 
             words.service,
             of_call(done),
             words.key,
-            record.manner.patience.as_secs(),
+            record.options.patience.as_secs(),
             record.so_far_in_words(),
             words.how_to_see
         ),

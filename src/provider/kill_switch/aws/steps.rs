@@ -3,7 +3,7 @@
 //! Sources: AWS KMS Developer Guide, "Key states of AWS KMS keys" (which operation a state admits; a deletion that is cancelled leaves
 //! the key Disabled), and KMS API reference, ScheduleKeyDeletion.
 
-use crate::provider::switch::{Order, Tidying, WayBack, tidying};
+use crate::provider::kill_switch::{KeyOperation, Tidying, WayBack, tidying};
 use crate::vocabulary::KeyState;
 
 /// The tag that says that the key was disabled here, and when (RFC 3339).
@@ -55,7 +55,7 @@ pub fn standing(state: &KeyState, mark: &Mark) -> Standing {
 /// What a restore of a key in this state would come to.
 pub fn way_back(state: &KeyState, mark: &Mark) -> WayBack {
     match next(
-        Order::Restore {
+        KeyOperation::Restore {
             enable_anyway: false,
         },
         state,
@@ -145,14 +145,14 @@ pub fn shows(step: Step, state: &KeyState, mark: &Mark) -> bool {
 }
 
 /// What to do next.
-pub fn next(order: Order, state: &KeyState, mark: &Mark, so_far: SoFar) -> Step {
+pub fn next(order: KeyOperation, state: &KeyState, mark: &Mark, so_far: SoFar) -> Step {
     match order {
-        Order::Disable => disable(state, so_far, Step::Disable),
-        Order::ScheduleDeletion { .. } => match state {
+        KeyOperation::Disable => disable(state, so_far, Step::Disable),
+        KeyOperation::ScheduleDeletion { .. } => match state {
             KeyState::Disabled | KeyState::PendingImport => Step::ScheduleDeletion,
             _ => disable(state, so_far, Step::ScheduleDeletion),
         },
-        Order::Restore { enable_anyway } => restore(enable_anyway, state, mark, so_far),
+        KeyOperation::Restore { enable_anyway } => restore(enable_anyway, state, mark, so_far),
     }
 }
 
@@ -272,10 +272,10 @@ mod tests {
         ];
         for (state, mark, so_far, to_disable, to_schedule, to_restore, anyway) in rows {
             let then = |order| next(order, &state, &mark, so_far);
-            let restore = |enable_anyway| then(Order::Restore { enable_anyway });
+            let restore = |enable_anyway| then(KeyOperation::Restore { enable_anyway });
             let found = (
-                then(Order::Disable),
-                then(Order::ScheduleDeletion { days: Some(30) }),
+                then(KeyOperation::Disable),
+                then(KeyOperation::ScheduleDeletion { days: Some(30) }),
                 restore(false),
                 restore(true),
             );
@@ -362,12 +362,12 @@ mod tests {
         for state in states {
             for begins_marked in [false, true] {
                 for order in [
-                    Order::Disable,
-                    Order::ScheduleDeletion { days: Some(7) },
-                    Order::Restore {
+                    KeyOperation::Disable,
+                    KeyOperation::ScheduleDeletion { days: Some(7) },
+                    KeyOperation::Restore {
                         enable_anyway: false,
                     },
-                    Order::Restore {
+                    KeyOperation::Restore {
                         enable_anyway: true,
                     },
                 ] {
@@ -399,10 +399,10 @@ mod tests {
                         assert!(steps < 6, "{order:?} from {state:?} does not end");
                     };
                     match (order, end) {
-                        (Order::Restore { .. }, Step::Finish) => {
+                        (KeyOperation::Restore { .. }, Step::Finish) => {
                             assert_eq!((now, mark), (KeyState::Enabled, Mark::None));
                         }
-                        (Order::Restore { .. }, end) => {
+                        (KeyOperation::Restore { .. }, end) => {
                             assert!(!begins_marked, "{end:?}");
                             assert_eq!(now, KeyState::Disabled);
                         }

@@ -8,8 +8,8 @@ use time::format_description::well_known::Rfc3339;
 
 use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, shows, tagged, untagged};
 use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::record::{Lost, Record, of_call};
-use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, VersionStatus, WayBack};
+use super::progress::{Lost, Record, of_call};
+use super::{ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, VersionStatus, WayBack};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
 use crate::preflight::NotVisible;
 use crate::preflight::azure::{CHANGE_DATES, state_at};
@@ -224,17 +224,17 @@ struct VaultSwitch<'a> {
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
-pub async fn carry_out(
+pub async fn execute(
     cloud: &Azure,
     key: &VaultKeyId,
-    order: Order,
-    manner: Manner<'_>,
-) -> Result<Outcome, Stopped> {
+    order: KeyOperation,
+    options: Options<'_>,
+) -> Result<Outcome, NotDone> {
     drive(VaultSwitch {
         cloud,
         key,
         so_far: SoFar::default(),
-        record: Record::new(order, manner),
+        record: Record::new(order, options),
         lost: None,
     })
     .await
@@ -278,7 +278,7 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), Stopped> {
+    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), NotDone> {
         let (cloud, key) = (self.cloud, self.key);
         match &step {
             Step::Disable(version, has_room) => {
@@ -341,8 +341,8 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
         self.so_far.recovered |= matches!(step, Step::Recover);
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, AzureError>) -> Result<(), Stopped> {
-        Err(Stopped::Failed(self.failed_at(&lost.call, &lost.error)))
+    fn unconfirmed(&mut self, lost: Lost<Step, AzureError>) -> Result<(), NotDone> {
+        Err(NotDone::Failed(self.failed_at(&lost.call, &lost.error)))
     }
 
     fn versions(&self, (seen, _): &Self::Seen) -> usize {
@@ -408,7 +408,7 @@ fn called(step: &Step) -> (String, String, &'static str) {
 
 impl VaultSwitch<'_> {
     /// What came of the call of a step.
-    fn answered(&mut self, step: Step, answer: Result<(), AzureError>) -> Result<(), Stopped> {
+    fn answered(&mut self, step: Step, answer: Result<(), AzureError>) -> Result<(), NotDone> {
         let (doing, done, permission) = called(&step);
         match answer {
             Ok(()) => {
@@ -429,22 +429,22 @@ impl VaultSwitch<'_> {
             Err(error) => {
                 let is_denied = matches!(error, AzureError::Denied(_));
                 let call = of_call(&doing, permission, is_denied);
-                return Err(Stopped::Failed(self.failed_at(&call, &error)));
+                return Err(NotDone::Failed(self.failed_at(&call, &error)));
             }
         }
         Ok(())
     }
 
     /// A deletion that cannot be taken back, or whose time was chosen and is not the vault's.
-    async fn refuse_what_cannot_come_back(&self) -> Result<(), Stopped> {
-        let Order::ScheduleDeletion { days } = self.record.order else {
+    async fn refuse_what_cannot_come_back(&self) -> Result<(), NotDone> {
+        let KeyOperation::ScheduleDeletion { days } = self.record.order else {
             return Ok(());
         };
         let found = self
             .cloud
             .key(&self.key.versionless())
             .await
-            .map_err(|error| Stopped::Failed(self.failed("keys/get", &error)))?;
+            .map_err(|error| NotDone::Failed(self.failed("keys/get", &error)))?;
         if found.recovery_level == "Purgeable" || found.recovery_level.is_empty() {
             let why = format!(
                 "The vault of {} has no soft delete (recovery level `{}`): the deletion could not be taken back, and everything that was \
@@ -452,7 +452,7 @@ impl VaultSwitch<'_> {
                  terraform-provider-dbxcmk key disable {}",
                 self.key, found.recovery_level, self.key
             );
-            return Err(Stopped::Refused(self.record.refused(&why)));
+            return Err(NotDone::Refused(self.record.refused(&why)));
         }
         match (days, found.recoverable_days) {
             (Some(wanted), own) if own != Some(u32::from(wanted)) => {
@@ -463,7 +463,7 @@ impl VaultSwitch<'_> {
                     own.map_or_else(|| "not shown".to_owned(), |days| format!("{days} days")),
                     self.key
                 );
-                Err(Stopped::Refused(self.record.refused(&why)))
+                Err(NotDone::Refused(self.record.refused(&why)))
             }
             _ => Ok(()),
         }
@@ -485,7 +485,7 @@ impl VaultSwitch<'_> {
     fn outcome(self, seen: &Seen, deleted: Option<&DeletedKey>, complete: bool) -> Outcome {
         let status = described(seen, deleted);
         let mut notes = self.record.notes;
-        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        let is_taking = !matches!(self.record.order, KeyOperation::Restore { .. });
         if is_taking && matches!(seen, Seen::There(_)) && !self.record.done.is_empty() {
             notes.push(
                 "A disabled key refuses to unwrap, decrypt and sign; wrapping still works, so what is written from now on cannot be read until \
@@ -506,7 +506,7 @@ impl VaultSwitch<'_> {
                 });
             }
         }
-        if self.record.order == Order::Disable && matches!(seen, Seen::Deleted) {
+        if self.record.order == KeyOperation::Disable && matches!(seen, Seen::Deleted) {
             notes.push("The key is deleted, which is more than disabled.".to_owned());
         }
         Outcome {

@@ -6,25 +6,25 @@
 mod aws;
 mod azure;
 mod consent;
-mod desk;
 mod drive;
 mod former;
 mod gcp;
 mod impact;
 mod keys;
-mod record;
+mod progress;
 mod recovery;
-mod words;
+mod render;
+mod session;
 
 pub use consent::{Consent, Flags, consented, hold};
-pub use desk::{Connection, Endpoints, KillSwitch};
 pub use former::{FormerUser, NOT_TOLD, former_users, last_of};
 pub use impact::{AffectedWorkspace, Impact, impact};
 #[cfg(test)]
 pub use impact::{left_open, stopping};
-pub use keys::{carry_out, other_users, status, tidy};
+pub use keys::{execute, other_users, status, tidy};
 pub use recovery::{judge_restored, wait_for_workspaces};
-pub use words::{former_key, in_words, is_off, state_in_words, version_in_words};
+pub use render::{former_key, in_words, is_off, state_in_words, version_in_words};
+pub use session::{Connection, Endpoints, KillSwitch};
 
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -43,7 +43,7 @@ pub const PARTLY_DISABLED: &str = "PartlyDisabled";
 
 /// What is to be done to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Order {
+pub enum KeyOperation {
     /// Nobody can use it until it is enabled.
     Disable,
     /// The same, and it is deleted after a number of days (7 to 30 on AWS).
@@ -58,7 +58,7 @@ pub enum Order {
     },
 }
 
-impl Order {
+impl KeyOperation {
     /// The order as a verb.
     pub fn verb(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ pub type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
 /// How an order is carried out.
 #[derive(Clone, Copy)]
-pub struct Manner<'a> {
+pub struct Options<'a> {
     /// Shows what is being done.
     pub say: Say<'a>,
     /// How long a change may take to show.
@@ -141,7 +141,7 @@ pub struct Outcome {
 
 /// Why an order was not carried out.
 #[derive(Clone, Debug)]
-pub enum Stopped {
+pub enum NotDone {
     /// It is refused, for what was found; what to do instead stands in it.
     Refused(Diagnostics),
     /// A call failed, or its result does not show; what was changed stands in it.
@@ -150,10 +150,10 @@ pub enum Stopped {
     Interrupted(Diagnostics),
 }
 
-impl From<Stopped> for Diagnostics {
-    fn from(stopped: Stopped) -> Self {
+impl From<NotDone> for Diagnostics {
+    fn from(stopped: NotDone) -> Self {
         match stopped {
-            Stopped::Refused(why) | Stopped::Failed(why) | Stopped::Interrupted(why) => why,
+            NotDone::Refused(why) | NotDone::Failed(why) | NotDone::Interrupted(why) => why,
         }
     }
 }

@@ -6,13 +6,13 @@ use self::steps::{
     Mark, Refused, SoFar, Standing, Step, TAG, next, shows, standing, tag_of_unfinished, way_back,
 };
 use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::record::{Lost, Record};
-use super::{ANYWAY, KeyStatus, Manner, Order, Outcome, Stopped, Tidying, stays};
+use super::progress::{Lost, Record};
+use super::{ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, Tidying, stays};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::{KeyDescription, KmsGrant};
 use crate::preflight::{Fact, NotVisible};
 use crate::provider::diagnose;
-use crate::provider::moments::now;
+use crate::provider::timestamps::now;
 use crate::requirements::aws::accounts_let_in;
 use crate::vocabulary::aws::KeyArn;
 use crate::vocabulary::{AccountId, KeyState};
@@ -236,17 +236,17 @@ struct KmsSwitch<'a> {
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what was changed and what is true.
-pub async fn carry_out(
+pub async fn execute(
     cloud: &Aws,
     key: &KeyArn,
-    order: Order,
-    manner: Manner<'_>,
-) -> Result<Outcome, Stopped> {
+    order: KeyOperation,
+    options: Options<'_>,
+) -> Result<Outcome, NotDone> {
     drive(KmsSwitch {
         cloud,
         key,
         so_far: SoFar::default(),
-        record: Record::new(order, manner),
+        record: Record::new(order, options),
         lost: None,
     })
     .await
@@ -293,11 +293,11 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), Stopped> {
+    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), NotDone> {
         let (cloud, key) = (self.cloud, self.key);
         let window = match self.record.order {
-            Order::ScheduleDeletion { days } => days.unwrap_or(LONGEST_WINDOW),
-            Order::Disable | Order::Restore { .. } => LONGEST_WINDOW,
+            KeyOperation::ScheduleDeletion { days } => days.unwrap_or(LONGEST_WINDOW),
+            KeyOperation::Disable | KeyOperation::Restore { .. } => LONGEST_WINDOW,
         };
         match step {
             Step::Mark => {
@@ -332,7 +332,7 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
                 let done = format!("scheduled the deletion in {window} days");
                 self.answered(step, "kms:ScheduleKeyDeletion", done, answer)
             }
-            Step::MakeSure => self.make_sure(window).await.map_err(Stopped::Failed),
+            Step::MakeSure => self.make_sure(window).await.map_err(NotDone::Failed),
             Step::CancelDeletion => {
                 let answer = cloud.cancel_deletion(key).await;
                 let done = "cancelled the deletion".to_owned();
@@ -359,10 +359,10 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
         self.so_far.taken |= matches!(step, Step::Disable | Step::ScheduleDeletion);
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, AwsError>) -> Result<(), Stopped> {
+    fn unconfirmed(&mut self, lost: Lost<Step, AwsError>) -> Result<(), NotDone> {
         match lost.step {
             Step::Mark | Step::Unmark => self.left_undone(lost.step, &lost.error),
-            _ => return Err(Stopped::Failed(self.failed(&lost.call, &lost.error))),
+            _ => return Err(NotDone::Failed(self.failed(&lost.call, &lost.error))),
         }
         Ok(())
     }
@@ -410,7 +410,7 @@ impl KmsSwitch<'_> {
         permission: &str,
         done: String,
         answer: Result<(), AwsError>,
-    ) -> Result<(), Stopped> {
+    ) -> Result<(), NotDone> {
         let call = format!("The call was {permission}.");
         match answer {
             Ok(()) => {
@@ -432,7 +432,7 @@ impl KmsSwitch<'_> {
             Err(error) if matches!(step, Step::Mark | Step::Unmark) => {
                 self.left_undone(step, &error);
             }
-            Err(error) => return Err(Stopped::Failed(self.failed(&call, &error))),
+            Err(error) => return Err(NotDone::Failed(self.failed(&call, &error))),
         }
         Ok(())
     }
@@ -451,7 +451,7 @@ impl KmsSwitch<'_> {
     async fn make_sure(&mut self, window: u8) -> Result<(), Diagnostics> {
         let (cloud, key) = (self.cloud, self.key);
         let (permission, answer) = match self.record.order {
-            Order::ScheduleDeletion { .. } => {
+            KeyOperation::ScheduleDeletion { .. } => {
                 let call = cloud.schedule_deletion(key, window);
                 let answer = self.record.taking(call, AwsError::is_refusal).await;
                 ("kms:ScheduleKeyDeletion", answer)
@@ -463,7 +463,7 @@ impl KmsSwitch<'_> {
             }
         };
         match answer {
-            Ok(()) => (self.record.manner.say)(format!(
+            Ok(()) => (self.record.options.say)(format!(
                 "the key is shown as ordered; called {permission} all the same, because a read of KMS can be late"
             )),
             // It is pending deletion indeed.
@@ -491,7 +491,7 @@ impl KmsSwitch<'_> {
                 who(mark)
             ));
         }
-        let is_taking = !matches!(self.record.order, Order::Restore { .. });
+        let is_taking = !matches!(self.record.order, KeyOperation::Restore { .. });
         if is_taking && !self.so_far.marked {
             match standing(&seen.state, mark) {
                 Standing::Others(why) => notes.push(taken_before(&seen.state, &why)),
@@ -499,7 +499,7 @@ impl KmsSwitch<'_> {
                 _ => {}
             }
         }
-        if let (Order::ScheduleDeletion { days }, true, Some(date)) = (
+        if let (KeyOperation::ScheduleDeletion { days }, true, Some(date)) = (
             self.record.order,
             self.record.done.is_empty(),
             &seen.deletion_date,
@@ -509,7 +509,7 @@ impl KmsSwitch<'_> {
                 days.unwrap_or(LONGEST_WINDOW)
             ));
         }
-        if self.record.order == Order::Disable && seen.state.is_being_deleted() {
+        if self.record.order == KeyOperation::Disable && seen.state.is_being_deleted() {
             notes.push("The key is pending deletion, which is more than disabled.".to_owned());
         }
         Outcome {

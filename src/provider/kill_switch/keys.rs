@@ -3,7 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::{KeyStatus, Manner, Order, Outcome, Stopped, aws, azure, gcp};
+use super::{KeyOperation, KeyStatus, NotDone, Options, Outcome, aws, azure, gcp};
 use crate::clouds::aws::AwsError;
 use crate::preflight::NotVisible;
 use crate::provider::diagnose;
@@ -52,19 +52,19 @@ pub async fn other_users(keys: &Keys, key: &Key, account: &AccountId) -> Vec<Not
 ///
 /// # Errors
 /// When it cannot be done, or stops half-way: the message says what is true.
-pub async fn carry_out(
+pub async fn execute(
     keys: &Keys,
     key: &Key,
-    order: Order,
-    manner: Manner<'_>,
-) -> Result<Outcome, Stopped> {
+    order: KeyOperation,
+    options: Options<'_>,
+) -> Result<Outcome, NotDone> {
     let outcome = match key {
-        Key::Aws(arn) => aws::carry_out(keys.aws().cloud(), arn, order, manner).await,
-        Key::Gcp(name) => gcp::carry_out(keys.gcp().cloud(), name, order, manner).await,
-        Key::Azure(id) => azure::carry_out(keys.azure().cloud(), id, order, manner).await,
+        Key::Aws(arn) => aws::execute(keys.aws().cloud(), arn, order, options).await,
+        Key::Gcp(name) => gcp::execute(keys.gcp().cloud(), name, order, options).await,
+        Key::Azure(id) => azure::execute(keys.azure().cloud(), id, order, options).await,
     };
     let outcome = match outcome {
-        Err(stopped) => Err(tidied(keys, key, stopped, order, manner).await),
+        Err(stopped) => Err(tidied(keys, key, stopped, order, options).await),
         outcome => outcome,
     };
     // Also what stopped half-way has changed the key.
@@ -74,12 +74,17 @@ pub async fn carry_out(
 
 /// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
 /// may still take effect. What was done, in words.
-pub async fn tidy(keys: &Keys, key: &Key, order: Order, manner: Manner<'_>) -> Option<String> {
-    let has_marked = manner.changed.load(Ordering::Relaxed);
-    if matches!(order, Order::Restore { .. }) || !has_marked {
+pub async fn tidy(
+    keys: &Keys,
+    key: &Key,
+    order: KeyOperation,
+    options: Options<'_>,
+) -> Option<String> {
+    let has_marked = options.changed.load(Ordering::Relaxed);
+    if matches!(order, KeyOperation::Restore { .. }) || !has_marked {
         return None;
     }
-    let taking = manner.taking.load(Ordering::Relaxed);
+    let taking = options.taking.load(Ordering::Relaxed);
     let tidying = async {
         match key {
             Key::Aws(arn) => aws::tidy(keys.aws().cloud(), arn, taking).await,
@@ -95,14 +100,14 @@ pub async fn tidy(keys: &Keys, key: &Key, order: Order, manner: Manner<'_>) -> O
 async fn tidied(
     keys: &Keys,
     key: &Key,
-    stopped: Stopped,
-    order: Order,
-    manner: Manner<'_>,
-) -> Stopped {
-    let (Stopped::Failed(why) | Stopped::Interrupted(why)) = &stopped else {
+    stopped: NotDone,
+    order: KeyOperation,
+    options: Options<'_>,
+) -> NotDone {
+    let (NotDone::Failed(why) | NotDone::Interrupted(why)) = &stopped else {
         return stopped;
     };
-    let Some(tidied) = tidy(keys, key, order, manner).await else {
+    let Some(tidied) = tidy(keys, key, order, options).await else {
         return stopped;
     };
     let with_it = why.clone().into_iter().map(|one| {
@@ -111,7 +116,7 @@ async fn tidied(
     });
     let with_it: Diagnostics = with_it.collect();
     match stopped {
-        Stopped::Interrupted(_) => Stopped::Interrupted(with_it),
-        _ => Stopped::Failed(with_it),
+        NotDone::Interrupted(_) => NotDone::Interrupted(with_it),
+        _ => NotDone::Failed(with_it),
     }
 }
