@@ -55,6 +55,10 @@ fn code(text: &str, most: usize) -> String {
     if shown.chars().count() > most {
         clean.push('…');
     }
+    // Some renderers take a backslash before the end of a span for an escape, so that the span would go on.
+    if clean.ends_with('\\') {
+        clean.push(' ');
+    }
     format!("`{}`", clean.replace('|', "\\|"))
 }
 
