@@ -451,7 +451,7 @@ fn google() -> Vec<Case> {
     let mut all = Vec::new();
     for (place, operation, skip) in [
         // What the plan and the proofs read comes first.
-        ("reading the IAM policy to change it", READ, 4),
+        ("reading the IAM policy to change it", READ, 3),
         (setting, SET, 0),
     ] {
         for (fault, effect) in faults.clone() {
