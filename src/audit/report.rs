@@ -505,7 +505,7 @@ pub struct NotRead {
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditReport {
-    /// The form of the report: [`FORMAT_VERSION`].
+    /// The form of the report: `FORMAT_VERSION`.
     pub format_version: String,
     /// The run.
     pub run: AuditRun,

@@ -1,5 +1,10 @@
 //! Where a command connects, and as whom: what is not given comes from the environment and the profiles.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "these comments are the help of a command line"
+)]
+
 use crate::provider::{Connection, Endpoints};
 use crate::vocabulary::azure::PrincipalId;
 
