@@ -13,6 +13,7 @@ use serde_json::{Map, Value as Json};
 use super::errors::Error;
 use super::transport::{Account, WorkspaceApi};
 use crate::network::Pages;
+use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{IdError, WorkspaceId};
 
 /// A metastore, as the account shows it.
@@ -100,7 +101,12 @@ impl Catalog {
         ) {
             (Some(Err(why)), _) | (_, Some(Err(why))) => CatalogKey::Unreadable(why),
             (Some(Ok(_)), Some(Ok(_))) => CatalogKey::Unreadable("there are two keys".to_owned()),
-            (Some(Ok(key)), None) | (None, Some(Ok(key))) => CatalogKey::Set(key),
+            (Some(Ok(id)), None) => CatalogKey::Set(id),
+            // What is no key cannot be compared with one, so that the catalog may use any.
+            (None, Some(Ok(key))) => match key.parse::<VaultKeyId>() {
+                Ok(_) => CatalogKey::Set(key),
+                Err(error) => CatalogKey::Unreadable(error.to_string()),
+            },
             (None, None) if says_nothing(settings) => CatalogKey::None,
             (None, None) => CatalogKey::Unreadable(format!("`{}`", Json::Object(settings.clone()))),
         }
@@ -253,7 +259,7 @@ mod tests {
     fn the_key_of_a_catalog_is_read_or_not_known() -> Result<(), serde_json::Error> {
         let set = |key: &str| CatalogKey::Set(key.to_owned());
         let unreadable = CatalogKey::Unreadable(String::new());
-        let vault = "https://v.vault.azure.net/keys/k/1";
+        let vault = "https://v.vault.azure.net/keys/k/0123456789abcdef0123456789abcdef";
         let with = |settings: Json| json!({ "managed_encryption_settings": settings });
         let rows = [
             (json!({}), CatalogKey::None),
@@ -276,6 +282,10 @@ mod tests {
                 set("c"),
             ),
             (with(json!("c")), unreadable.clone()),
+            (
+                with(json!({ "azure_key_vault_key_id": "main" })),
+                unreadable.clone(),
+            ),
             (
                 with(json!({ "customer_managed_key_id": 7 })),
                 unreadable.clone(),

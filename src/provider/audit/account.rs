@@ -208,6 +208,7 @@ impl Auditor {
         let facts = &mut gathered.facts;
         facts.has_all_catalogs = catalogs.gaps.is_empty();
         let each = catalogs.keyed().iter().map(|one| {
+            // A catalog has the ID of a key configuration, or on Azure a key; one that cannot be read as such is among the gaps.
             let vault_key = one.key.parse::<VaultKeyId>().ok();
             SeenCatalog {
                 metastore: one.metastore_id.clone(),
