@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::progress::{Lost, Record};
+use super::progress::Record;
 use super::{NotDone, Outcome};
 use crate::vocabulary::KeyState;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -47,6 +47,17 @@ pub(super) struct Unseen {
     pub(super) may_pass: bool,
 }
 
+/// What an error says of the call that ended with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It may have been carried out: its answer did not arrive, or cannot be read.
+    Lost,
+    /// Somebody else was faster, or the service is still at it: the next look shows what is true.
+    Overtaken,
+    /// It was not carried out.
+    Refused,
+}
+
 /// A key of one service under an order. What is seen, and what follows from it, is the service's own.
 pub(super) trait Switch<'a> {
     /// What a look shows.
@@ -65,27 +76,30 @@ pub(super) trait Switch<'a> {
     /// What follows.
     fn next(&self, seen: &Self::Seen) -> Turn<Self::Step>;
 
-    /// Takes a step. A call whose answer is lost is kept for [`Self::lost`].
+    /// Makes the call of a step; `None` where the step needs none, or has said itself what came of it.
     fn take(
         &mut self,
-        step: Self::Step,
+        step: &Self::Step,
         seen: &Self::Seen,
-    ) -> impl Future<Output = Result<(), NotDone>> + Send;
+    ) -> impl Future<Output = Result<Option<Result<(), Self::Error>>, NotDone>> + Send;
 
-    /// The call whose answer was lost, if the last step was one.
-    fn lost(&mut self) -> Option<Lost<Self::Step, Self::Error>>;
+    /// A step in words, before and after it is done: `disable version 1`, `disabled version 1`.
+    fn called(&self, step: &Self::Step) -> (String, String);
+
+    /// What an error says of its call.
+    fn fate(error: &Self::Error) -> Fate;
+
+    /// Effect: a step was carried out.
+    fn took(&mut self, step: &Self::Step);
 
     /// Whether a look shows that a step was carried out.
     fn shows(&self, step: &Self::Step, seen: &Self::Seen) -> bool;
 
-    /// Effect: a step was carried out whose answer was lost.
-    fn took(&mut self, step: &Self::Step);
+    /// What there is to say where an order goes on without a step that failed; `None` where it cannot.
+    fn without(&self, step: &Self::Step, error: &Self::Error) -> Option<String>;
 
-    /// Effect: no look shows that a step was carried out whose answer was lost.
-    ///
-    /// # Errors
-    /// When the order cannot go on without it.
-    fn unconfirmed(&mut self, lost: Lost<Self::Step, Self::Error>) -> Result<(), NotDone>;
+    /// A step that failed, for the user. `was_lost`: whether no look shows what became of its call.
+    fn failed(&self, step: &Self::Step, error: &Self::Error, was_lost: bool) -> Diagnostics;
 
     /// Effect: a step that was accepted does not show, and is taken again.
     fn takes_again(&mut self) {}
@@ -143,6 +157,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
     let (mut most, mut steps) = (MOST_STEPS, 0);
     let (mut pause, mut again) = (PAUSES.0, AGAIN);
     let mut taken: Option<Taken<S::Step>> = None;
+    let mut lost = None;
     while steps < most {
         if switch.record().is_interrupted() {
             return Err(NotDone::Interrupted(switch.record().interrupted()));
@@ -157,8 +172,12 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
             }
             Err(unseen) => return Err(NotDone::Failed(unseen.why)),
         };
-        let Some(seen) = with_what_was_lost(&mut switch, seen).await? else {
-            continue;
+        let seen = match lost.take() {
+            None => seen,
+            Some(lost) => match found(&mut switch, seen, lost).await? {
+                Some(seen) => seen,
+                None => continue,
+            },
         };
         most = most.max(MOST_STEPS + STEPS_OF_A_VERSION * switch.versions(&seen));
         let step = match switch.next(&seen) {
@@ -194,7 +213,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
         let Some(step) = step else { continue };
         steps += 1;
         let before = switch.record().done.len();
-        switch.take(step.clone(), &seen).await?;
+        lost = take(&mut switch, &step, &seen).await?;
         let done = switch.record().done.get(before).cloned();
         taken = Some(Taken {
             step,
@@ -209,19 +228,57 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
     ))
 }
 
-/// What was seen, when it says what became of a call whose answer was lost: at once or within a few looks. `None` when the user interrupts.
-async fn with_what_was_lost<'a, S: Switch<'a> + Send + Sync>(
+/// A call whose answer was lost.
+struct Lost<S, E> {
+    step: S,
+    error: E,
+}
+
+type LostOf<'a, S> = Lost<<S as Switch<'a>>::Step, <S as Switch<'a>>::Error>;
+
+/// Takes a step, and says what came of its call; the call, where its answer was lost.
+async fn take<'a, S: Switch<'a> + Send + Sync>(
+    switch: &mut S,
+    step: &S::Step,
+    seen: &S::Seen,
+) -> Result<Option<LostOf<'a, S>>, NotDone> {
+    let error = match switch.take(step, seen).await? {
+        None => return Ok(None),
+        Some(Ok(())) => {
+            switch.took(step);
+            let (_, done) = switch.called(step);
+            switch.record().changed(done);
+            return Ok(None);
+        }
+        Some(Err(error)) => error,
+    };
+    let fate = S::fate(&error);
+    if fate == Fate::Lost {
+        let (doing, _) = switch.called(step);
+        switch.record().unsure = Some(doing);
+        let step = step.clone();
+        return Ok(Some(Lost { step, error }));
+    }
+    match (switch.without(step, &error), fate) {
+        (Some(note), _) => switch.record().note(note),
+        (None, Fate::Overtaken) => {}
+        (None, _) => return Err(NotDone::Failed(switch.failed(step, &error, false))),
+    }
+    Ok(None)
+}
+
+/// What is seen once it is known what became of a call whose answer was lost: at once, or within a few looks. `None` when the user interrupts.
+async fn found<'a, S: Switch<'a> + Send + Sync>(
     switch: &mut S,
     mut seen: S::Seen,
+    lost: LostOf<'a, S>,
 ) -> Result<Option<S::Seen>, NotDone> {
-    let Some(lost) = switch.lost() else {
-        return Ok(Some(seen));
-    };
     let mut pause = PAUSES.0;
     for _ in 0..LOOKS_AFTER_LOSS {
         if switch.shows(&lost.step, &seen) {
             switch.took(&lost.step);
-            switch.record().shown(&lost.done);
+            let (_, done) = switch.called(&lost.step);
+            switch.record().shown(&done);
             return Ok(Some(seen));
         }
         if switch.record().is_interrupted() {
@@ -229,11 +286,18 @@ async fn with_what_was_lost<'a, S: Switch<'a> + Send + Sync>(
         }
         switch.record().pause(pause).await;
         pause *= 2;
-        if let Ok(found) = switch.look().await {
-            seen = found;
+        if let Ok(again) = switch.look().await {
+            seen = again;
         }
     }
-    switch.unconfirmed(lost)?;
+    let Some(note) = switch.without(&lost.step, &lost.error) else {
+        return Err(NotDone::Failed(switch.failed(
+            &lost.step,
+            &lost.error,
+            true,
+        )));
+    };
+    switch.record().note(note);
     switch.record().unsure = None;
     Ok(Some(seen))
 }

@@ -20,18 +20,6 @@ pub(super) struct Record<'a> {
     pub(super) unsure: Option<String>,
 }
 
-/// A call whose answer was lost: the next look shows whether it was carried out.
-pub(super) struct Lost<S, E> {
-    /// The step.
-    pub(super) step: S,
-    /// The step when it is done, as `disabled version 1`.
-    pub(super) done: String,
-    /// What the call was, as a sentence for a message; may be empty.
-    pub(super) call: String,
-    /// Why nothing is known of it.
-    pub(super) error: E,
-}
-
 /// What a call was that failed. Whoever is not refused lacks no permission.
 pub(super) fn of_call(doing: &str, permission: &str, is_denied: bool) -> String {
     match is_denied {

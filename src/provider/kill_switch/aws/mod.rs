@@ -5,8 +5,8 @@ mod steps;
 use self::steps::{
     Mark, Refused, SoFar, Standing, Step, TAG, next, shows, standing, tag_of_unfinished, way_back,
 };
-use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::progress::{Lost, Record};
+use super::drive::{Fate, Switch, Turn, Unseen, Words, drive};
+use super::progress::Record;
 use super::{ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, Tidying, stays};
 use crate::clouds::aws::{Aws, AwsError};
 use crate::preflight::aws::{KeyDescription, KmsGrant};
@@ -229,7 +229,6 @@ struct KmsSwitch<'a> {
     key: &'a KeyArn,
     so_far: SoFar,
     record: Record<'a>,
-    lost: Option<Lost<Step, AwsError>>,
 }
 
 /// Carries an order out.
@@ -247,7 +246,6 @@ pub async fn execute(
         key,
         so_far: SoFar::default(),
         record: Record::new(order, options),
-        lost: None,
     })
     .await
 }
@@ -279,7 +277,7 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
                         | AwsError::Credentials { .. }
                         | AwsError::NotFound(_)
                 ),
-                why: self.failed(CALL_OF_A_LOOK, &error),
+                why: self.call_failed("kms:DescribeKey", &error),
             }),
         }
     }
@@ -293,61 +291,58 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), NotDone> {
+    async fn take(
+        &mut self,
+        step: &Step,
+        _: &Self::Seen,
+    ) -> Result<Option<Result<(), AwsError>>, NotDone> {
         let (cloud, key) = (self.cloud, self.key);
-        let window = match self.record.order {
-            KeyOperation::ScheduleDeletion { days } => days.unwrap_or(LONGEST_WINDOW),
-            KeyOperation::Disable | KeyOperation::Restore { .. } => LONGEST_WINDOW,
-        };
-        match step {
+        Ok(Some(match step {
             Step::Mark => {
                 self.so_far.marked = true;
-                let answer = cloud.set_tag(key, TAG, &now()).await;
-                self.answered(
-                    step,
-                    "kms:TagResource",
-                    format!("wrote the tag `{TAG}`"),
-                    answer,
-                )
+                cloud.set_tag(key, TAG, &now()).await
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
-                let answer = cloud.remove_tag(key, TAG).await;
-                let done = format!("removed the tag `{TAG}`");
-                self.answered(step, "kms:UntagResource", done, answer)
+                cloud.remove_tag(key, TAG).await
             }
             Step::Disable => {
                 let call = cloud.disable(key);
-                let answer = self.record.taking(call, AwsError::is_refusal).await;
-                self.answered(
-                    step,
-                    "kms:DisableKey",
-                    "disabled the key".to_owned(),
-                    answer,
-                )
+                self.record.taking(call, AwsError::is_refusal).await
             }
             Step::ScheduleDeletion => {
-                let call = cloud.schedule_deletion(key, window);
-                let answer = self.record.taking(call, AwsError::is_refusal).await;
-                let done = format!("scheduled the deletion in {window} days");
-                self.answered(step, "kms:ScheduleKeyDeletion", done, answer)
+                let call = cloud.schedule_deletion(key, self.window());
+                self.record.taking(call, AwsError::is_refusal).await
             }
-            Step::MakeSure => self.make_sure(window).await.map_err(NotDone::Failed),
-            Step::CancelDeletion => {
-                let answer = cloud.cancel_deletion(key).await;
-                let done = "cancelled the deletion".to_owned();
-                self.answered(step, "kms:CancelKeyDeletion", done, answer)
+            Step::MakeSure => {
+                self.make_sure().await.map_err(NotDone::Failed)?;
+                return Ok(None);
             }
-            Step::Enable => {
-                let answer = cloud.enable(key).await;
-                self.answered(step, "kms:EnableKey", "enabled the key".to_owned(), answer)
-            }
-            Step::Finish | Step::StayDisabled | Step::Refuse(_) => Ok(()),
-        }
+            Step::CancelDeletion => cloud.cancel_deletion(key).await,
+            Step::Enable => cloud.enable(key).await,
+            Step::Finish | Step::StayDisabled | Step::Refuse(_) => return Ok(None),
+        }))
     }
 
-    fn lost(&mut self) -> Option<Lost<Step, AwsError>> {
-        self.lost.take()
+    fn called(&self, step: &Step) -> (String, String) {
+        let done = match step {
+            Step::Mark => format!("wrote the tag `{TAG}`"),
+            Step::Unmark => format!("removed the tag `{TAG}`"),
+            Step::Disable => "disabled the key".to_owned(),
+            Step::ScheduleDeletion => format!("scheduled the deletion in {} days", self.window()),
+            Step::CancelDeletion => "cancelled the deletion".to_owned(),
+            Step::Enable => "enabled the key".to_owned(),
+            Step::MakeSure | Step::Finish | Step::StayDisabled | Step::Refuse(_) => String::new(),
+        };
+        (permission_of(*step).to_owned(), done)
+    }
+
+    fn fate(error: &AwsError) -> Fate {
+        match error {
+            AwsError::InvalidState(_) => Fate::Overtaken,
+            error if is_lost(error) => Fate::Lost,
+            _ => Fate::Refused,
+        }
     }
 
     fn shows(&self, step: &Step, (seen, mark): &Self::Seen) -> bool {
@@ -359,12 +354,19 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
         self.so_far.taken |= matches!(step, Step::Disable | Step::ScheduleDeletion);
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, AwsError>) -> Result<(), NotDone> {
-        match lost.step {
-            Step::Mark | Step::Unmark => self.left_undone(lost.step, &lost.error),
-            _ => return Err(NotDone::Failed(self.failed(&lost.call, &lost.error))),
+    fn without(&self, step: &Step, error: &AwsError) -> Option<String> {
+        // Taking the key away and giving it back do not wait for the tag.
+        match step {
+            Step::Mark => Some(format!(
+                "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
+            )),
+            Step::Unmark => Some(cannot_untag(self.key, error)),
+            _ => None,
         }
-        Ok(())
+    }
+
+    fn failed(&self, step: &Step, error: &AwsError, _: bool) -> Diagnostics {
+        self.call_failed(permission_of(*step), error)
     }
 
     fn takes_again(&mut self) {
@@ -399,69 +401,44 @@ impl<'a> Switch<'a> for KmsSwitch<'a> {
     }
 }
 
-/// The call of a look.
-const CALL_OF_A_LOOK: &str = "The call was kms:DescribeKey.";
+/// The call of a step.
+fn permission_of(step: Step) -> &'static str {
+    match step {
+        Step::Mark => "kms:TagResource",
+        Step::Unmark => "kms:UntagResource",
+        Step::Disable => "kms:DisableKey",
+        Step::ScheduleDeletion => "kms:ScheduleKeyDeletion",
+        Step::CancelDeletion => "kms:CancelKeyDeletion",
+        Step::Enable => "kms:EnableKey",
+        Step::MakeSure | Step::Finish | Step::StayDisabled | Step::Refuse(_) => "",
+    }
+}
 
 impl KmsSwitch<'_> {
-    /// What came of the call of a step.
-    fn answered(
-        &mut self,
-        step: Step,
-        permission: &str,
-        done: String,
-        answer: Result<(), AwsError>,
-    ) -> Result<(), NotDone> {
-        let call = format!("The call was {permission}.");
-        match answer {
-            Ok(()) => {
-                self.took(&step);
-                self.record.changed(done);
-            }
-            // Somebody was faster; the next look shows what is true.
-            Err(AwsError::InvalidState(_)) => {}
-            Err(error) if is_lost(&error) => {
-                self.record.unsure = Some(permission.to_owned());
-                self.lost = Some(Lost {
-                    step,
-                    done,
-                    call,
-                    error,
-                });
-            }
-            // Taking the key away and giving it back do not wait for the tag.
-            Err(error) if matches!(step, Step::Mark | Step::Unmark) => {
-                self.left_undone(step, &error);
-            }
-            Err(error) => return Err(NotDone::Failed(self.failed(&call, &error))),
+    /// After how many days a key is deleted.
+    fn window(&self) -> u8 {
+        match self.record.order {
+            KeyOperation::ScheduleDeletion { days } => days.unwrap_or(LONGEST_WINDOW),
+            KeyOperation::Disable | KeyOperation::Restore { .. } => LONGEST_WINDOW,
         }
-        Ok(())
-    }
-
-    /// The tag is not as it should be.
-    fn left_undone(&mut self, step: Step, error: &AwsError) {
-        self.record.note(match step {
-            Step::Unmark => cannot_untag(self.key, error),
-            _ => format!(
-                "The tag `{TAG}` could not be written ({error}). To restore the key later, use {ANYWAY}."
-            ),
-        });
     }
 
     /// Makes the call of the order on a key that is shown as ordered. A read of KMS can show what was before, so that only the call is certain.
-    async fn make_sure(&mut self, window: u8) -> Result<(), Diagnostics> {
+    async fn make_sure(&mut self) -> Result<(), Diagnostics> {
         let (cloud, key) = (self.cloud, self.key);
-        let (permission, answer) = match self.record.order {
+        let (step, answer) = match self.record.order {
             KeyOperation::ScheduleDeletion { .. } => {
-                let call = cloud.schedule_deletion(key, window);
+                let call = cloud.schedule_deletion(key, self.window());
                 let answer = self.record.taking(call, AwsError::is_refusal).await;
-                ("kms:ScheduleKeyDeletion", answer)
+                (Step::ScheduleDeletion, answer)
             }
             _ => {
                 let call = cloud.disable(key);
                 let answer = self.record.taking(call, AwsError::is_refusal).await;
-                ("kms:DisableKey", answer)
+                (Step::Disable, answer)
             }
         };
+        let permission = permission_of(step);
         match answer {
             Ok(()) => (self.record.options.say)(format!(
                 "the key is shown as ordered; called {permission} all the same, because a read of KMS can be late"
@@ -472,7 +449,7 @@ impl KmsSwitch<'_> {
                 if is_lost(&error) {
                     self.record.unsure = Some(permission.to_owned());
                 }
-                return Err(self.failed(&format!("The call was {permission}."), &error));
+                return Err(self.call_failed(permission, &error));
             }
         }
         self.so_far.taken = true;
@@ -523,12 +500,13 @@ impl KmsSwitch<'_> {
         }
     }
 
-    fn failed(&self, call: &str, error: &AwsError) -> Diagnostics {
+    fn call_failed(&self, permission: &str, error: &AwsError) -> Diagnostics {
         if let AwsError::NotFound(_) = error {
             return gone(self.key).into();
         }
         let inner = diagnose::aws_call(&self.record.could_not(), self.key, error);
-        self.record.failed(inner, call)
+        self.record
+            .failed(inner, &format!("The call was {permission}."))
     }
 
     fn why_not(&self, reason: Refused, seen: &KeyDescription, mark: &Mark) -> String {

@@ -7,8 +7,8 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use self::steps::{Seen, SoFar, Step, TAG, is_left_over, is_ours, next, shows, tagged, untagged};
-use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::progress::{Lost, Record, of_call};
+use super::drive::{Fate, Switch, Turn, Unseen, Words, drive};
+use super::progress::{Record, of_call};
 use super::{ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, VersionStatus, WayBack};
 use crate::clouds::azure::{Azure, AzureError, DeletedKey, KeyVersion, VersionChange};
 use crate::preflight::NotVisible;
@@ -217,7 +217,6 @@ struct VaultSwitch<'a> {
     key: &'a VaultKeyId,
     so_far: SoFar,
     record: Record<'a>,
-    lost: Option<Lost<Step, AzureError>>,
 }
 
 /// Carries an order out.
@@ -235,7 +234,6 @@ pub async fn execute(
         key,
         so_far: SoFar::default(),
         record: Record::new(order, options),
-        lost: None,
     })
     .await
 }
@@ -253,7 +251,7 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
         let seen = look(self.cloud, self.key).await;
         seen.map_err(|(permission, error)| Unseen {
             may_pass: is_lost(&error),
-            why: self.failed(permission, &error),
+            why: self.look_failed(permission, &error),
         })
     }
 
@@ -278,9 +276,13 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, _: &Self::Seen) -> Result<(), NotDone> {
+    async fn take(
+        &mut self,
+        step: &Step,
+        _: &Self::Seen,
+    ) -> Result<Option<Result<(), AzureError>>, NotDone> {
         let (cloud, key) = (self.cloud, self.key);
-        match &step {
+        Ok(Some(match step {
             Step::Disable(version, has_room) => {
                 let at = rfc3339(doors::clock::now().replace_nanosecond(0).ok());
                 let change = VersionChange {
@@ -298,37 +300,41 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
                     ));
                 }
                 let call = cloud.change_version(&version.id, &change);
-                let answer = self.record.taking(call, |error| !is_lost(error)).await;
-                self.answered(step, answer)
+                self.record.taking(call, |error| !is_lost(error)).await
             }
             Step::Enable(version) => {
                 let change = VersionChange {
                     enabled: true,
                     tags: untagged(version),
                 };
-                let answer = cloud.change_version(&version.id, &change).await;
-                self.answered(step, answer)
+                cloud.change_version(&version.id, &change).await
             }
             Step::Delete => {
                 self.refuse_what_cannot_come_back().await?;
                 let call = cloud.delete_key(key);
                 let answer = self.record.taking(call, |error| !is_lost(error)).await;
-                self.answered(step, answer.map(|_| ()))
+                answer.map(|_| ())
             }
-            Step::Recover => {
-                let answer = cloud.recover_key(key).await;
-                self.answered(step, answer)
-            }
+            Step::Recover => cloud.recover_key(key).await,
             Step::Wait
             | Step::Finish
             | Step::StayDisabled
             | Step::RefuseDisabledByOthers
-            | Step::RefuseGone => Ok(()),
-        }
+            | Step::RefuseGone => return Ok(None),
+        }))
     }
 
-    fn lost(&mut self) -> Option<Lost<Step, AzureError>> {
-        self.lost.take()
+    fn called(&self, step: &Step) -> (String, String) {
+        let (doing, done, _) = called(step);
+        (doing, done)
+    }
+
+    fn fate(error: &AzureError) -> Fate {
+        match error {
+            AzureError::Conflict { .. } | AzureError::NotFound(_) => Fate::Overtaken,
+            error if is_lost(error) => Fate::Lost,
+            _ => Fate::Refused,
+        }
     }
 
     fn shows(&self, step: &Step, (seen, _): &Self::Seen) -> bool {
@@ -341,8 +347,19 @@ impl<'a> Switch<'a> for VaultSwitch<'a> {
         self.so_far.recovered |= matches!(step, Step::Recover);
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, AzureError>) -> Result<(), NotDone> {
-        Err(NotDone::Failed(self.failed_at(&lost.call, &lost.error)))
+    fn without(&self, _: &Step, _: &AzureError) -> Option<String> {
+        // The call that disables a version writes its tag, too.
+        None
+    }
+
+    fn failed(&self, step: &Step, error: &AzureError, was_lost: bool) -> Diagnostics {
+        let (doing, _, permission) = called(step);
+        let is_denied = matches!(error, AzureError::Denied(_));
+        let call = match was_lost {
+            true => String::new(),
+            false => of_call(&doing, permission, is_denied),
+        };
+        self.failed_at(&call, error)
     }
 
     fn versions(&self, (seen, _): &Self::Seen) -> usize {
@@ -407,34 +424,6 @@ fn called(step: &Step) -> (String, String, &'static str) {
 }
 
 impl VaultSwitch<'_> {
-    /// What came of the call of a step.
-    fn answered(&mut self, step: Step, answer: Result<(), AzureError>) -> Result<(), NotDone> {
-        let (doing, done, permission) = called(&step);
-        match answer {
-            Ok(()) => {
-                self.took(&step);
-                self.record.changed(done);
-            }
-            // Somebody was faster, or the vault is still at it; the next look shows what is true.
-            Err(AzureError::Conflict { .. } | AzureError::NotFound(_)) => {}
-            Err(error) if is_lost(&error) => {
-                self.record.unsure = Some(doing);
-                self.lost = Some(Lost {
-                    step,
-                    done,
-                    call: String::new(),
-                    error,
-                });
-            }
-            Err(error) => {
-                let is_denied = matches!(error, AzureError::Denied(_));
-                let call = of_call(&doing, permission, is_denied);
-                return Err(NotDone::Failed(self.failed_at(&call, &error)));
-            }
-        }
-        Ok(())
-    }
-
     /// A deletion that cannot be taken back, or whose time was chosen and is not the vault's.
     async fn refuse_what_cannot_come_back(&self) -> Result<(), NotDone> {
         let KeyOperation::ScheduleDeletion { days } = self.record.order else {
@@ -444,7 +433,7 @@ impl VaultSwitch<'_> {
             .cloud
             .key(&self.key.versionless())
             .await
-            .map_err(|error| NotDone::Failed(self.failed("keys/get", &error)))?;
+            .map_err(|error| NotDone::Failed(self.look_failed("keys/get", &error)))?;
         if found.recovery_level == "Purgeable" || found.recovery_level.is_empty() {
             let why = format!(
                 "The vault of {} has no soft delete (recovery level `{}`): the deletion could not be taken back, and everything that was \
@@ -469,7 +458,7 @@ impl VaultSwitch<'_> {
         }
     }
 
-    fn failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
+    fn look_failed(&self, permission: &str, error: &AzureError) -> Diagnostics {
         let call = match error {
             AzureError::Denied(_) => format!("The call needs the permission {permission}."),
             _ => String::new(),

@@ -12,10 +12,9 @@ use crate::provider::kill_switch::{KeyOperation, Options, WayBack};
 struct Fake<'a> {
     shows: &'static str,
     looks: &'a AtomicUsize,
-    /// What comes of each call, a letter each, the last one from then on: `o`k, `l`ost, `c`onflict, `f`ailed.
+    /// What comes of each call, a letter each, the last one from then on: `o`k, `l`ost, `c`onflict, `f`ailed, `n`ot needed.
     answers: &'static str,
     calls: &'a AtomicUsize,
-    lost: Option<Lost<(), ()>>,
     record: Record<'a>,
 }
 
@@ -32,7 +31,7 @@ fn failed(why: &str) -> Diagnostics {
 impl<'a> Switch<'a> for Fake<'a> {
     type Seen = char;
     type Step = ();
-    type Error = ();
+    type Error = char;
 
     fn record(&mut self) -> &mut Record<'a> {
         &mut self.record
@@ -57,26 +56,23 @@ impl<'a> Switch<'a> for Fake<'a> {
         }
     }
 
-    async fn take(&mut self, (): (), _: &char) -> Result<(), NotDone> {
-        match letter(self.answers, self.calls) {
-            'o' => self.record.changed("disabled it"),
-            'c' => {}
-            'l' => {
-                self.record.unsure = Some("disable it".to_owned());
-                self.lost = Some(Lost {
-                    step: (),
-                    done: "disabled it".to_owned(),
-                    call: String::new(),
-                    error: (),
-                });
-            }
-            _ => return Err(NotDone::Failed(failed("the call failed"))),
-        }
-        Ok(())
+    async fn take(&mut self, (): &(), _: &char) -> Result<Option<Result<(), char>>, NotDone> {
+        Ok(Some(match letter(self.answers, self.calls) {
+            'o' => Ok(()),
+            letter => Err(letter),
+        }))
     }
 
-    fn lost(&mut self) -> Option<Lost<(), ()>> {
-        self.lost.take()
+    fn called(&self, (): &()) -> (String, String) {
+        ("disable it".to_owned(), "disabled it".to_owned())
+    }
+
+    fn fate(error: &char) -> Fate {
+        match error {
+            'l' => Fate::Lost,
+            'c' => Fate::Overtaken,
+            _ => Fate::Refused,
+        }
     }
 
     fn shows(&self, (): &(), seen: &char) -> bool {
@@ -85,8 +81,16 @@ impl<'a> Switch<'a> for Fake<'a> {
 
     fn took(&mut self, (): &()) {}
 
-    fn unconfirmed(&mut self, _: Lost<(), ()>) -> Result<(), NotDone> {
-        Err(NotDone::Failed(failed("the call was lost")))
+    fn without(&self, (): &(), error: &char) -> Option<String> {
+        // The order can do without it.
+        (*error == 'n').then(|| "it goes on".to_owned())
+    }
+
+    fn failed(&self, (): &(), _: &char, was_lost: bool) -> Diagnostics {
+        match was_lost {
+            true => failed("the call was lost"),
+            false => failed("the call failed"),
+        }
     }
 
     fn versions(&self, _: &char) -> usize {
@@ -229,6 +233,7 @@ async fn an_order_is_carried_out_until_it_shows_or_the_time_is_over() {
     }
     assert_eq!(carried_out("R", "", 60).await.0, "refused");
     assert_eq!(carried_out("EE", "f", 60).await.0, "the call failed");
+    assert_eq!(carried_out("ED", "n", 60).await.0, "done");
 }
 
 /// Somebody who takes each change back at once is not outlasted.
@@ -265,7 +270,6 @@ async fn carried_out(
         looks: &looks,
         answers,
         calls: &calls,
-        lost: None,
         record: Record::new(KeyOperation::Disable, options),
     })
     .await;

@@ -8,8 +8,8 @@ use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 
 use self::steps::{BEFORE, Before, Memory, SINCE, SoFar, Step, label_of_unfinished, next, shows};
-use super::drive::{Switch, Turn, Unseen, Words, drive};
-use super::progress::{Lost, Record, of_call};
+use super::drive::{Fate, Switch, Turn, Unseen, Words, drive};
+use super::progress::{Record, of_call};
 use super::{
     ANYWAY, KeyOperation, KeyStatus, NotDone, Options, Outcome, Tidying, VersionStatus, WayBack,
     stays,
@@ -274,7 +274,6 @@ struct CloudKmsSwitch<'a> {
     name: &'a CryptoKeyName,
     so_far: SoFar,
     record: Record<'a>,
-    lost: Option<Lost<Step, GcpError>>,
 }
 
 /// Carries an order out.
@@ -292,7 +291,6 @@ pub async fn execute(
         name,
         so_far: SoFar::default(),
         record: Record::new(order, options),
-        lost: None,
     })
     .await
 }
@@ -318,7 +316,7 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
     async fn look(&self) -> Result<Self::Seen, Unseen> {
         let failed = |permission: &str, error: &GcpError| Unseen {
             may_pass: is_lost(error),
-            why: self.failed(permission, error),
+            why: self.look_failed(permission, error),
         };
         let key = self.cloud.key(self.name).await;
         let key = key.map_err(|error| failed("cloudkms.cryptoKeys.get", &error))?;
@@ -357,9 +355,13 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
         }
     }
 
-    async fn take(&mut self, step: Step, (key, _): &Self::Seen) -> Result<(), NotDone> {
+    async fn take(
+        &mut self,
+        step: &Step,
+        (key, _): &Self::Seen,
+    ) -> Result<Option<Result<(), GcpError>>, NotDone> {
         let (cloud, name) = (self.cloud, self.name);
-        match &step {
+        Ok(Some(match step {
             Step::Mark(before) => {
                 self.so_far.marked = true;
                 let at = doors::clock::now().format(SINCE_FORM);
@@ -368,46 +370,45 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
                         "So many versions were disabled before that they do not fit into the label `{BEFORE}`. To restore the key later, \
                          enable the versions that you need by hand."
                     ));
-                    return Ok(());
+                    return Ok(None);
                 };
                 let mut labels = key.labels.clone();
                 labels.insert(BEFORE.to_owned(), value);
                 labels.insert(SINCE.to_owned(), at);
-                let answer = cloud.set_labels(name, &labels).await;
-                self.answered(step, answer)
+                cloud.set_labels(name, &labels).await
             }
             Step::Unmark => {
                 self.so_far.unmarked = true;
-                let answer = cloud.set_labels(name, &without_memory(key)).await;
-                self.answered(step, answer)
+                cloud.set_labels(name, &without_memory(key)).await
             }
             Step::Disable(number) => {
                 let call = cloud.set_version_state(name, number, false);
-                let answer = self.record.taking(call, GcpError::is_refusal).await;
-                self.answered(step, answer)
+                self.record.taking(call, GcpError::is_refusal).await
             }
-            Step::Enable(number) => {
-                let answer = cloud.set_version_state(name, number, true).await;
-                self.answered(step, answer)
-            }
+            Step::Enable(number) => cloud.set_version_state(name, number, true).await,
             Step::Destroy(number) => {
                 let call = cloud.destroy_version(name, number);
-                let answer = self.record.taking(call, GcpError::is_refusal).await;
-                self.answered(step, answer)
+                self.record.taking(call, GcpError::is_refusal).await
             }
-            Step::Restore(number) => {
-                let answer = cloud.restore_version(name, number).await;
-                self.answered(step, answer)
-            }
+            Step::Restore(number) => cloud.restore_version(name, number).await,
             Step::Finish
             | Step::StayDisabled
             | Step::RefuseDisabledByOthers
-            | Step::RefuseDestroyed => Ok(()),
-        }
+            | Step::RefuseDestroyed => return Ok(None),
+        }))
     }
 
-    fn lost(&mut self) -> Option<Lost<Step, GcpError>> {
-        self.lost.take()
+    fn called(&self, step: &Step) -> (String, String) {
+        let (doing, done, _) = called(step);
+        (doing, done)
+    }
+
+    fn fate(error: &GcpError) -> Fate {
+        match error {
+            GcpError::Precondition(_) => Fate::Overtaken,
+            error if is_lost(error) => Fate::Lost,
+            _ => Fate::Refused,
+        }
     }
 
     fn shows(&self, step: &Step, (key, versions): &Self::Seen) -> bool {
@@ -418,12 +419,23 @@ impl<'a> Switch<'a> for CloudKmsSwitch<'a> {
         self.so_far.restored |= matches!(step, Step::Restore(_));
     }
 
-    fn unconfirmed(&mut self, lost: Lost<Step, GcpError>) -> Result<(), NotDone> {
-        match lost.step {
-            Step::Mark(_) | Step::Unmark => self.left_undone(&lost.step, &lost.error),
-            _ => return Err(NotDone::Failed(self.failed_at(&lost.call, &lost.error))),
+    fn without(&self, step: &Step, error: &GcpError) -> Option<String> {
+        // Taking the key away and giving it back do not wait for the labels.
+        match step {
+            Step::Mark(_) => Some(cannot_label(error)),
+            Step::Unmark => Some(cannot_unlabel(self.name, error)),
+            _ => None,
         }
-        Ok(())
+    }
+
+    fn failed(&self, step: &Step, error: &GcpError, was_lost: bool) -> Diagnostics {
+        let (doing, _, permission) = called(step);
+        let is_denied = matches!(error, GcpError::Denied(_));
+        let call = match was_lost {
+            true => String::new(),
+            false => of_call(&doing, permission, is_denied),
+        };
+        self.failed_at(&call, error)
     }
 
     fn versions(&self, (_, versions): &Self::Seen) -> usize {
@@ -513,46 +525,6 @@ impl CloudKmsSwitch<'_> {
         ))
     }
 
-    /// What came of the call of a step.
-    fn answered(&mut self, step: Step, answer: Result<(), GcpError>) -> Result<(), NotDone> {
-        let (doing, done, permission) = called(&step);
-        match answer {
-            Ok(()) => {
-                self.took(&step);
-                self.record.changed(done);
-            }
-            Err(error) if is_lost(&error) => {
-                self.record.unsure = Some(doing);
-                self.lost = Some(Lost {
-                    step,
-                    done,
-                    call: String::new(),
-                    error,
-                });
-            }
-            // Taking the key away and giving it back do not wait for the labels.
-            Err(error) if matches!(step, Step::Mark(_) | Step::Unmark) => {
-                self.left_undone(&step, &error);
-            }
-            // Somebody was faster; the next look shows what is true.
-            Err(GcpError::Precondition(_)) => {}
-            Err(error) => {
-                let is_denied = matches!(error, GcpError::Denied(_));
-                let call = of_call(&doing, permission, is_denied);
-                return Err(NotDone::Failed(self.failed_at(&call, &error)));
-            }
-        }
-        Ok(())
-    }
-
-    /// The labels are not as they should be.
-    fn left_undone(&mut self, step: &Step, error: &GcpError) {
-        self.record.note(match step {
-            Step::Unmark => cannot_unlabel(self.name, error),
-            _ => cannot_label(error),
-        });
-    }
-
     fn outcome(self, key: &CryptoKey, versions: &[CryptoKeyVersion], complete: bool) -> Outcome {
         let mut notes = self.record.notes;
         let (state, deletion_date) = state_of(key, versions);
@@ -609,7 +581,7 @@ impl CloudKmsSwitch<'_> {
         }
     }
 
-    fn failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
+    fn look_failed(&self, permission: &str, error: &GcpError) -> Diagnostics {
         let call = match error {
             GcpError::Denied(_) => format!("The call needs the permission {permission}."),
             _ => String::new(),
