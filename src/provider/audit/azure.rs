@@ -10,12 +10,10 @@ use crate::audit::{
 };
 use crate::clouds::azure::ArmWorkspace;
 use crate::preflight::Stage;
-use crate::preflight::azure::{AttachedVaultKey, Question};
+use crate::preflight::azure::AttachedVaultKey;
 use crate::provider::encryption::keys_on_azure;
-use crate::provider::keys::{AzureKeyCheck, KeyCheck};
+use crate::provider::keys::KeyCheck;
 use crate::provider::kill_switch::Say;
-use crate::requirements::azure::roles_of;
-
 use crate::vocabulary::{Cloud, Key, UseCase};
 use tfplugin::diagnostics::Diagnostics;
 
@@ -153,30 +151,11 @@ impl Auditor {
     async fn ask_azure(&self, workspace: &ArmWorkspace, asked: &mut BTreeMap<Key, Asked>) {
         let azure = self.client.keys().azure();
         for case in UseCase::ALL {
-            let attached = workspace.key(case);
-            let Some(version) = attached.known() else {
+            let Some(check) = azure.check_of(workspace, case, Stage::Plan).await else {
                 continue;
             };
-            let (grantees, not_known) = azure
-                .grantees(&[case], Some(workspace), None, roles_of)
-                .await;
-            let question = Question {
-                cases: vec![case],
-                used_for: workspace.facts().used_for(version),
-                grantees,
-                not_known,
-                workspace: Some(workspace.id().clone()),
-                location: workspace.location().map(str::to_owned),
-                tenant: workspace.tenant().map(str::to_owned),
-                stage: Stage::Plan,
-            };
-            let found = KeyCheck::Azure(Box::new(AzureKeyCheck {
-                key: version.clone(),
-                vault: None,
-                question,
-                roles: None,
-            }));
-            let key = Key::from(version.versionless());
+            let key = Key::from(check.key.versionless());
+            let found = KeyCheck::Azure(Box::new(check));
             let words = format!("{} (\"{}\")", id_of(workspace), workspace.id().id().name());
             asked.entry(key).or_default().add(found, words, case);
         }

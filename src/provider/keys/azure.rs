@@ -17,7 +17,7 @@ use crate::preflight::azure::{
 };
 use crate::preflight::{Fact, Finding, NotVisible, Remedy, Stage, Unreadable};
 use crate::provider::cache::{Locks, Readable, Staged, lock};
-use crate::requirements::azure::{AZURE_DATABRICKS, Grantee, Role};
+use crate::requirements::azure::{AZURE_DATABRICKS, Grantee, Role, roles_of};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
 
@@ -545,6 +545,36 @@ impl AzureKeys {
             },
             Err(error) => Err(error),
         }
+    }
+
+    /// What a workspace asks of the key that it has for a use case: by the version that is attached, for every identity that needs it by then.
+    /// `None` where it has none that can be read.
+    pub async fn check_of(
+        &self,
+        workspace: &ArmWorkspace,
+        case: UseCase,
+        stage: Stage,
+    ) -> Option<AzureKeyCheck> {
+        let attached = workspace.key(case);
+        let version = attached.known()?;
+        let (grantees, not_known) = self
+            .grantees(&[case], Some(workspace), None, roles_of)
+            .await;
+        Some(AzureKeyCheck {
+            key: version.clone(),
+            vault: None,
+            question: Question {
+                cases: vec![case],
+                used_for: workspace.facts().used_for(version),
+                grantees,
+                not_known,
+                workspace: Some(workspace.id().clone()),
+                location: workspace.location().map(str::to_owned),
+                tenant: workspace.tenant().map(str::to_owned),
+                stage,
+            },
+            roles: None,
+        })
     }
 
     /// Who needs a key for some use cases of a workspace, by what is known of the workspace and the tenant. `roles`: which roles count for

@@ -5,12 +5,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Impact, Say};
-use crate::preflight::azure::Question;
 use crate::preflight::{Finding, Stage};
 use crate::provider::client::Client;
 use crate::provider::diagnose;
-use crate::provider::keys::{AttachNeed, AzureKeyCheck, GcpKeyCheck, KeyCheck};
-use crate::requirements::azure::roles_of;
+use crate::provider::keys::{AttachNeed, GcpKeyCheck, KeyCheck};
 use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{Key, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
@@ -151,31 +149,12 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
         .map_err(|error| diagnose::azure_workspaces("The workspaces could not be read", &error))?;
     let mut findings: Vec<Finding> = Vec::new();
     for user in &users.workspaces {
-        let workspace = &user.workspace;
         for case in &user.cases {
-            let attached = workspace.key(*case);
-            let Some(version) = attached.known() else {
+            let check = azure.check_of(&user.workspace, *case, Stage::Apply);
+            let Some(check) = check.await else {
                 continue;
             };
-            let (grantees, not_known) = azure
-                .grantees(&[*case], Some(workspace), None, roles_of)
-                .await;
-            let question = Question {
-                cases: vec![*case],
-                used_for: workspace.facts().used_for(version),
-                grantees,
-                not_known,
-                workspace: Some(workspace.id().clone()),
-                location: workspace.location().map(str::to_owned),
-                tenant: workspace.tenant().map(str::to_owned),
-                stage: Stage::Apply,
-            };
-            let one = KeyCheck::Azure(Box::new(AzureKeyCheck {
-                key: version.clone(),
-                vault: None,
-                question,
-                roles: None,
-            }));
+            let one = KeyCheck::Azure(Box::new(check));
             for finding in client.keys().examine(&[one]).await.concat() {
                 if !findings.contains(&finding) {
                     findings.push(finding);
