@@ -194,7 +194,8 @@ impl Baseline {
         &self.run.time
     }
 
-    /// What it could not read. A line that this version does not understand is no gap that it can reason about.
+    /// What the baseline could not read. A line that this version does not understand is not a gap that it can
+    /// reason about.
     pub(super) fn gaps(&self) -> Vec<(AuditSubject, Part)> {
         gaps(&self.not_read)
     }

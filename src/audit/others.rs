@@ -36,7 +36,7 @@ impl SeenOther {
             Reach::Own | Reach::People => None,
             Reach::Elsewhere(id) if trusted.contains(id) => None,
             Reach::Elsewhere(_) => Some(Gravity::Warning),
-            // Whoever trusts everybody has named nobody.
+            // No list of trusted accounts can cover everybody.
             Reach::Everybody => Some(Gravity::Error),
         }
     }
@@ -154,7 +154,7 @@ fn named_by(statement: &Statement, whose: Owner<'_>) -> Vec<(String, Reach)> {
             Principal::Arn(arn) => {
                 all.push((principal.to_string(), of_account(&arn.account, whose)));
             }
-            // A service acts for somebody whom it is told, and for nobody else.
+            // A service acts for the principals that its configuration names, and for no others.
             Principal::Service(_) => all.push((principal.to_string(), Reach::Own)),
             Principal::Federated(name) => {
                 all.push((principal.to_string(), Reach::Elsewhere(name.clone())));

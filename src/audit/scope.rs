@@ -33,8 +33,8 @@ impl Glob {
         self.pattern.matches(text)
     }
 
-    /// Whether a workspace is meant: a pattern of digits alone is an ID, any other is one of names. IDs that are no numbers are meant as
-    /// they are.
+    /// Whether this pattern means a workspace: a pattern of digits alone is an ID, any other is a pattern of names. IDs that are not
+    /// numbers count as they are.
     fn means(&self, id: &str, name: &str) -> bool {
         let is_id = !self.text.is_empty() && self.text.bytes().all(|byte| byte.is_ascii_digit());
         match is_id {

@@ -11,7 +11,8 @@ use kms_policy::nearest;
 pub enum Suppression {
     /// It is advice.
     Allowed,
-    /// Ignoring it would make an attach fail, or a workspace go dark.
+    /// If the user ignored it, Databricks would reject the attach, or a workspace would lose access
+    /// to its key.
     Refused,
 }
 

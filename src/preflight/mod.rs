@@ -1,8 +1,8 @@
 //! Facts about a key, a key configuration and a workspace in; findings out.
 //!
-//! Pure: whoever has the facts can ask, and the same facts give the same findings. A finding has a stable id, says what was
-//! found, why it matters and what to do, ready to paste. Severity `error` means that an attach would fail or leave a
-//! workspace without its key; `warning` means that it works and a person should know.
+//! Pure: every room that has the facts can ask, and the same facts give the same findings. A finding has a stable ID, says
+//! what was found, why it matters and what to do, ready to paste. Severity `error` means that an attach would fail or leave
+//! a workspace without its key; `warning` means that it works and a person should know.
 
 pub mod aws;
 pub mod azure;

@@ -33,8 +33,8 @@ pub fn without_it(case: UseCase) -> &'static str {
     }
 }
 
-/// Whether the vault has to be in the region of the workspace. Source: Azure documentation, "Server-side encryption of Azure managed
-/// disks", "Restrictions".
+/// Whether Azure requires the vault in the region of the workspace. Source: Azure documentation, "Server-side encryption of Azure
+/// managed disks", "Restrictions".
 pub fn needs_same_region(case: UseCase) -> bool {
     case == UseCase::ManagedDisks
 }

@@ -1,4 +1,4 @@
-//! What Databricks needs of a key of Cloud KMS: who has to be able to encrypt and decrypt with it. As data.
+//! What Databricks needs of a key of Cloud KMS, as data: which accounts must be able to encrypt and decrypt with it.
 //!
 //! Sources: the Databricks documentation of customer-managed keys on Google Cloud; Google Cloud documentation, "Service agents" and
 //! "Customer-managed encryption keys" of Compute Engine and Cloud Storage; IAM roles reference (Cloud KMS).

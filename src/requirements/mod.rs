@@ -14,7 +14,8 @@ pub use transition::{Transition, transition};
 
 use crate::vocabulary::Cloud;
 
-/// Every kind of data that a workspace of a cloud has; a cloud that this version does not know is taken for AWS.
+/// Every kind of data that a workspace of a cloud has. For a cloud that this version does not know, the answer
+/// is that of AWS.
 pub fn kinds(cloud: &Cloud) -> &'static [coverage::DataKind] {
     match cloud {
         Cloud::Gcp => coverage::GCP,

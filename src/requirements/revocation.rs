@@ -64,7 +64,8 @@ pub const STORAGE_NOTICES: GoesOn = GoesOn {
 /// What stops in a workspace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stop {
-    /// The kinds of data that nobody can read or write any more, by their names in the tables of coverage.
+    /// The kinds of data that Databricks can no longer read or write, by their names in the tables of
+    /// coverage.
     pub data: Vec<&'static str>,
     /// The kinds of data of which it is not known whether they stop.
     pub not_known: Vec<&'static DataKind>,

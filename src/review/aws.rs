@@ -28,7 +28,7 @@ pub(super) fn key(name: &str) -> Option<Key> {
     name.parse::<KeyArn>().ok().map(Key::from)
 }
 
-/// Whether a text is the id of a key, which some attributes take in the place of its ARN.
+/// Whether a text is the ID of a key, which some attributes accept instead of its ARN.
 pub(super) fn is_id_of(text: &str, key: &Key) -> bool {
     matches!(key, Key::Aws(arn) if arn.key_id() == text)
 }

@@ -14,7 +14,7 @@ pub struct ResourceKind {
     /// The type's name in Terraform.
     pub name: &'static str,
     attributes: &'static [(&'static str, Shape)],
-    /// Nested attributes of our own types, and the names inside: Terraform drops every other name without a word.
+    /// Nested attributes of our own types, and the names inside: Terraform silently drops every other name.
     pub nested: &'static [(&'static str, &'static [&'static str])],
 }
 

@@ -35,7 +35,7 @@ use links::Links;
 /// Reviews a plan.
 ///
 /// # Errors
-/// When the text is no plan of `terraform show -json`.
+/// When the text is not a plan of `terraform show -json`.
 pub fn review(text: &str) -> Result<Report, PlanError> {
     let plan = Plan::read(text)?;
     let links = Links::of(&plan);

@@ -8,10 +8,10 @@ use serde_json::Value as Json;
 /// What Terraform writes between the address and the key of a deposed object.
 pub const DEPOSED: &str = " (deposed object ";
 
-/// What is shown in the place of a sensitive value.
+/// What a report shows instead of a sensitive value.
 pub const SENSITIVE: &str = "(sensitive)";
 
-/// Text that is no plan.
+/// Why a text is not a plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// Not JSON.
@@ -57,7 +57,7 @@ pub enum Action {
     Create,
     /// It is changed in place.
     Update,
-    /// It is destroyed and made anew.
+    /// Terraform destroys it and creates it again.
     Replace,
     /// It is destroyed.
     Delete,
@@ -413,7 +413,8 @@ impl From<RawResource> for ResourceChange {
     }
 }
 
-/// A value whose sensitive parts are gone for good.
+/// A copy of a value in which [`SENSITIVE`] replaces each sensitive part: the value itself cannot
+/// reach a report.
 fn masked(value: Json, sensitive: &Json) -> Json {
     match (value, sensitive) {
         (Json::Null, _) => Json::Null,

@@ -46,7 +46,7 @@ pub struct ReviewFinding {
     pub summary: String,
     /// What was found, and why it matters.
     pub detail: String,
-    /// What to do; empty when nothing has to be done.
+    /// What to do; empty when the reader needs to do nothing.
     pub remedy: String,
 }
 

@@ -475,7 +475,7 @@ fn a_renamed_binding_attaches_nothing() {
             ],
             "{cloud}"
         );
-        // Another workspace is no new name.
+        // A binding of another workspace is not the same binding under a new name.
         let two = found(&renamed(binding(cloud, "2"), "delete"));
         assert!(
             two.contains(&("binding-forgotten", "warning"))

@@ -1,6 +1,6 @@
-//! States and kinds that a service names, as types. A service may say something new at any time, so each of these keeps a
-//! word that it does not know as it came: a `match` asks about the states that matter by name, and nothing is decided by
-//! looking at the beginning of a word.
+//! States and kinds that a service reports, as types. A service may report a new one at any time, so each type keeps a
+//! word that it does not know as it came: a `match` asks about the states that matter by name, and no code decides by the
+//! beginning of a word.
 
 /// An enumeration of a service's own words that keeps the ones it does not know.
 macro_rules! open_enum {
@@ -40,7 +40,7 @@ macro_rules! open_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                // `null` is no word; what has none says so by an empty one.
+                // A service that has nothing to report sends `null`: that is the empty word.
                 let word = <Option<String> as serde::Deserialize>::deserialize(deserializer)?;
                 Ok(Self::from(word.unwrap_or_default().as_str()))
             }

@@ -84,7 +84,7 @@ impl Deployment {
         }
     }
 
-    /// The partition in which it runs; a key has to be in the same one.
+    /// The partition in which this Databricks runs; AWS accepts only keys of the same partition.
     pub fn partition(self) -> Partition {
         match self {
             Self::Commercial => Partition::Aws,

@@ -103,7 +103,8 @@ pub fn is_region(location: &str) -> bool {
     !name.is_empty() && name.len() < place.len()
 }
 
-/// Ids of key rings and keys: letters, digits, `_` and `-`, 63 at most.
+/// Whether `text` can be the ID of a key ring or a key: Google allows letters, digits, `_` and `-`,
+/// and at most 63 characters.
 fn is_id(text: &str) -> bool {
     (1..=63).contains(&text.len())
         && text

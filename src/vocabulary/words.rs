@@ -141,7 +141,7 @@ mod tests {
             foreign(&Cloud::Gcp, "the EBS volumes of a vault"),
             ["EBS", "vault"]
         );
-        // Names of resources are no words.
+        // `foreign` passes over names of resources: they are not words that a user reads.
         assert_eq!(
             foreign(&Cloud::Gcp, "x/vault_id, LEARN"),
             Vec::<String>::new()

@@ -348,7 +348,7 @@ fn an_exception_that_ends_is_worse() {
     );
 }
 
-/// Each row: a text, and words of why it is no baseline.
+/// Each row: a text, and words of the reason why it is not a baseline.
 #[test]
 fn a_baseline_is_a_report_of_this_account() {
     let good = serde_json::to_value(report(good())).expect("JSON");

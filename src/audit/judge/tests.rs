@@ -106,7 +106,8 @@ fn what_is_planted_is_found() {
         tier.found
     );
     let open = find(&report, AuditId::KeyOpenToOthers, &dying);
-    // Who is trusted or belongs to the owner is listed with the key, and is no finding.
+    // The report lists trusted principals and those of the owner with the key; they are not a
+    // finding.
     assert!(open.found.contains("- * (kms:Decrypt)"), "{}", open.found);
     assert!(!open.found.contains("444455556666"), "{}", open.found);
     let key = report

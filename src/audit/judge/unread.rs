@@ -15,8 +15,8 @@ pub(super) fn normalize(unread: &mut Vec<Unread>) {
     unread.dedup_by(|later, first| later.subject == first.subject && later.part == first.part);
 }
 
-/// Which part of a key or a workspace was not read, where a finding of the proof says nothing else than that. Such a finding is no
-/// judgment: the audit has it among what was not read.
+/// Which part of a key or a workspace the audit did not read, where a finding of the proof says only that. Such a finding is not a
+/// judgment: the audit lists it among what it did not read.
 pub(super) fn part(id: Id) -> Option<Part> {
     match id {
         Id::KmsKeyUnreadable | Id::GcpKeyUnreadable | Id::AzureKeyUnreadable | Id::AzureNoToken => {

@@ -95,7 +95,7 @@ fn a_report_without_anything_is_not_fine() {
         let says = text.contains("not_read") || text.to_lowercase().contains("not read");
         assert!(says || text.contains("not-read"), "{name}: {text}");
     }
-    // A run that read too little is no success.
+    // A run that read too little does not count as a success.
     assert!(!openmetrics(&report).contains("last_success"));
 }
 
@@ -358,7 +358,7 @@ fn harmless(report: &AuditReport) {
             "markdown" => {
                 assert!(!shown.contains(acts), "{name}: {shown:?}");
                 assert!(shown.len() <= LARGEST_MARKDOWN);
-                // What stands in a code span is no element.
+                // A renderer shows what stands in a code span as text, never as an element.
                 let spans = shown.replace("\\`", "");
                 let outside: String = spans.split('`').step_by(2).collect();
                 for element in elements(&outside) {

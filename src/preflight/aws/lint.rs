@@ -14,7 +14,8 @@ use kms_policy::{Document, Effect, Pattern, Principal, Verdict, evaluate};
 /// in other accounts to use a KMS key".
 const TOO_MUCH: [&str; 3] = ["kms:CreateGrant", "kms:RevokeGrant", "kms:RetireGrant"];
 
-/// What works and is worth a word: too much for Databricks, anybody, and principals that are no more.
+/// Findings about statements that work and that a person should know: those that allow Databricks too
+/// much, those that allow everybody, and those for principals that KMS no longer knows.
 pub(super) fn lint(policy: &Document, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
     let mut findings = Vec::new();
     let user = User::Databricks(question.usage.deployment);

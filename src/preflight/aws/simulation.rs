@@ -95,7 +95,8 @@ pub(super) fn simulation(facts: &KeyFacts, question: &Question) -> Vec<Finding> 
     findings
 }
 
-/// How the role's own policies decide, as the simulator looks at them: without the key policy.
+/// How the role's own policies decide, as the simulator of IAM evaluates them: without the key
+/// policy.
 fn by_own_policies(
     roles: &RolePolicies<'_>,
     role: &RoleArn,

@@ -142,7 +142,8 @@ fn a_condition_that_nobody_can_decide_is_no_proof() -> Outcome {
     Ok(())
 }
 
-/// The data perimeter that companies put on their keys: Databricks is outside of it, whoever reads the policy.
+/// The data perimeter that companies put on their keys: Databricks is outside of it, and the proof says so to
+/// each reader of the policy.
 #[test]
 fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
     let mut text = String::new();

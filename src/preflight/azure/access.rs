@@ -134,8 +134,8 @@ pub fn access(facts: &VaultKeyFacts, vault: &Vault, principal: &PrincipalId) -> 
     }
 }
 
-/// Who cannot use the key any more when this provider takes its access from these principals. Whom that takes nothing from, and who has the key
-/// from elsewhere, stays as before; what cannot be read counts as taken.
+/// Who can no longer use the key when this provider takes its access from these principals. A principal that loses nothing, or that has the key
+/// from elsewhere, is not in the result; what the provider cannot read counts as taken.
 pub fn lost_without(
     facts: &VaultKeyFacts,
     principals: &BTreeSet<PrincipalId>,

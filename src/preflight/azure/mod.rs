@@ -52,7 +52,7 @@ pub struct Question {
 }
 
 impl Question {
-    /// About a key alone, whoever needs it.
+    /// A question about the key alone, without the workspaces that need it.
     pub fn of_nobody(stage: Stage) -> Self {
         Self {
             cases: Vec::new(),

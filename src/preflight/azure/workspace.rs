@@ -15,7 +15,8 @@ pub enum AttachedVaultKey {
     None,
     /// This one.
     Known(VaultKeyId),
-    /// Something that is no key, as it came. It is not the same as none.
+    /// Databricks shows a text here that does not name a key; this is the text. It is not the same
+    /// as no key.
     Unreadable(String),
 }
 

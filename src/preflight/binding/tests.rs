@@ -314,7 +314,8 @@ fn read(finding: &Finding) -> String {
     )
 }
 
-/// One thing that speaks against an attach, and all that is to be found of it at plan, with a piece of its text.
+/// One reason against an attach, and all findings that the proof must give for it at plan, each with a piece of
+/// its text.
 struct Case {
     name: &'static str,
     case: UseCase,

@@ -185,8 +185,8 @@ pub fn granted_by(facts: &CryptoKeyFacts, account: &ServiceAccount, encrypt: boo
     all
 }
 
-/// Who cannot use the key any more when the role of this provider is taken from these members at the key itself. Whom that takes nothing from,
-/// and who has it from elsewhere, stays as before; what cannot be read there counts as taken.
+/// Who can no longer use the key when this provider takes its role from these members at the key itself. A member that loses nothing, or that
+/// has the role from elsewhere, is not in the result; what the provider cannot read there counts as taken.
 pub fn lost_without(facts: &CryptoKeyFacts, members: &BTreeSet<String>) -> BTreeSet<String> {
     let Some(Fact::Known(own)) = facts.policies.first().map(|level| &level.bindings) else {
         return members.clone();

@@ -76,7 +76,7 @@ fn stands(principal: &str, account: &ServiceAccount) -> Named {
             _ => Named::No,
         };
     }
-    // Identities of other providers are no service accounts.
+    // Identities of other providers are not service accounts.
     let is_federated = ["/workloadIdentityPools/", "/workforcePools/"]
         .iter()
         .any(|pool| principal.contains(pool));

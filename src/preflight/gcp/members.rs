@@ -122,7 +122,8 @@ pub(super) fn judge(facts: &CryptoKeyFacts, question: &Question) -> Vec<Finding>
     let grantees = question.usage.grantees();
     let (mut missing, mut not_seen) = (Lacking::default(), Lacking::default());
     let (mut conditional, mut unknown) = (Lacking::default(), Lacking::default());
-    // The account of a workspace weighs the same whoever names it.
+    // The account of a workspace counts the same, whether the configuration or the workspace itself
+    // names it.
     let of_workspaces = &question.workspace_accounts;
     let others = grantees
         .iter()

@@ -135,7 +135,7 @@ pub fn location(key: &CryptoKeyName) -> Option<Finding> {
     )
 }
 
-/// What the proof of a binding did not look at.
+/// The finding that lists what the proof of a binding did not examine.
 fn not_examined(facts: &CryptoKeyFacts, question: &Question) -> Option<Finding> {
     let reason = question.usage.not_known.as_ref()?;
     // A workspace that is known names its accounts itself.

@@ -307,7 +307,8 @@ fn no_grant_seen_is_not_no_grant() -> Outcome {
     Ok(())
 }
 
-/// A custom role counts for what it contains; a group may let somebody in; a deny policy is told.
+/// A custom role counts for what it contains; a group may let its members in; the proof reports a
+/// deny policy.
 #[test]
 fn what_is_above_and_beside_the_bindings_counts() -> Outcome {
     let custom = "projects/acme/roles/cmk";
@@ -554,7 +555,8 @@ fn every_version_that_may_hold_data_is_judged() -> Outcome {
         if is_used {
             question.users = vec!["1 (\"lakehouse\")".to_owned()];
         }
-        // Whoever relies on the key is alarmed where a workspace may need such a version.
+        // Where a workspace may need such a version, the proof gives an error to those who rely on
+        // the key.
         question.is_relied_on = true;
         let is_alarmed = |found: &[Finding]| {
             let mut old = found.iter().filter(|one| one.id == Id::GcpKeyVersions);
@@ -625,7 +627,7 @@ fn every_state_of_a_primary_version_has_a_word() {
     }
 }
 
-/// What the same plan grants is taken for granted; whom it grants it to may be known only after apply.
+/// What the same plan grants counts as granted; Terraform may learn the grantee only at apply.
 #[test]
 fn what_the_same_plan_grants_counts() -> Outcome {
     let mut found = facts(Vec::new())?;
@@ -647,7 +649,8 @@ fn what_the_same_plan_grants_counts() -> Outcome {
     Ok(())
 }
 
-/// Each row: the bindings of the key, those of the key ring, from whom the role is taken at the key, and who cannot use it any more.
+/// Each row: the bindings of the key, those of the key ring, the members that lose the role at the key, and those that can no longer
+/// use it.
 #[test]
 fn only_who_has_the_key_from_nowhere_else_loses_it() -> Outcome {
     let member = |email: &str| format!("serviceAccount:{email}");

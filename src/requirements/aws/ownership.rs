@@ -9,10 +9,10 @@ use crate::vocabulary::aws::RoleArn;
 use crate::vocabulary::{AccountId, Deployment, KeyUse};
 use kms_policy::{Document, Edit, Effect, Meaning, PolicyError, Principal, Statement, meaning};
 
-/// Statements on their own, as a document that can be read and compared.
+/// Joins statements into a policy document, which the caller can read and compare.
 ///
 /// # Errors
-/// When one of them is no statement.
+/// When one of them is not a statement.
 pub fn document_of(statements: &[String]) -> Result<Document, PolicyError> {
     Document::parse(&format!(
         "{{\"Version\":\"2012-10-17\",\"Statement\":[{}]}}",
@@ -23,7 +23,7 @@ pub fn document_of(statements: &[String]) -> Result<Document, PolicyError> {
 /// The statements of a JSON list, each as its own text.
 ///
 /// # Errors
-/// When it is no list of statements.
+/// When `list` is not a list of statements.
 pub fn statements_of(list: &str) -> Result<Vec<String>, PolicyError> {
     if list.trim() == "[]" {
         return Ok(Vec::new());
@@ -51,10 +51,10 @@ fn meanings(statements: &[String]) -> Result<Vec<Meaning>, PolicyError> {
     }
 }
 
-/// Statements by what they mean, however they are written.
+/// Statements by what they mean: two spellings of one statement have one meaning.
 ///
 /// # Errors
-/// When one of them is no statement.
+/// When one of them is not a statement.
 pub fn by_meaning(statements: &[String]) -> Result<BTreeMap<String, String>, PolicyError> {
     let meanings = meanings(statements)?;
     let named = meanings.iter().map(|meaning| format!("{meaning:?}"));
@@ -74,7 +74,7 @@ pub fn mean_the_same(left: &[String], right: &[String]) -> bool {
 /// Those of `statements` that `live` still has, in their own spelling.
 ///
 /// # Errors
-/// When one of them is no statement.
+/// When one of them is not a statement.
 pub fn still_there(live: &Document, statements: &[String]) -> Result<Vec<String>, PolicyError> {
     let live: BTreeSet<Meaning> = live.meanings().into_iter().collect();
     let own = meanings(statements)?;
@@ -218,7 +218,8 @@ fn with_free_sid(statement: &str, purpose: Purpose, taken: &BTreeSet<String>) ->
     }
 }
 
-/// What of a policy is recognised as granted to Databricks: how an existing policy is taken over.
+/// What the provider recognizes in a policy as granted to Databricks: it adopts an existing policy
+/// this way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recognised {
     /// The statements, in the policy's spelling and order.

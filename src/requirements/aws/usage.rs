@@ -101,7 +101,7 @@ pub fn request(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> 
                 format!("ec2.{}.{}", key.region(), key.partition().dns_suffix()),
             );
         }
-        // S3 calls KMS for whoever reads or writes an object.
+        // S3 calls KMS on behalf of the principal that reads or writes an object.
         User::StorageCredential(role) => {
             context = context.with("aws:PrincipalArn", role.to_string()).with(
                 "kms:ViaService",

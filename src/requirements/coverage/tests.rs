@@ -241,7 +241,7 @@ fn a_row_with_a_date_is_partly_covered_at_most() {
     }
 }
 
-/// Nobody is told "no" where the vendor says nothing.
+/// Where the vendor says nothing, the answer is "not known", never "no".
 #[test]
 fn what_no_vendor_says_is_not_known() {
     let all = WorkspaceKeys {

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use crate::review::report::Report;
 
-/// More boxes than this are no picture any more.
+/// With more boxes than this, the report leaves the picture out: a reader could not follow it.
 pub(super) const MOST_NODES: usize = 60;
 
 /// Text inside the quotes of a label.

@@ -1,5 +1,5 @@
-//! The report for people and for machines. Names in it come from a plan, so they are escaped wherever they could be taken for
-//! markup.
+//! The report for people and for machines. Names in it come from a plan, so the renderers escape each name that a reader's
+//! program could read as markup.
 
 mod json;
 mod markdown;

@@ -82,7 +82,7 @@ impl Gathered<'_> {
         self.say_of(&change.address, said);
     }
 
-    /// The same about something that is no resource.
+    /// Reports the same about something that is not a resource.
     pub(super) fn say_of(&mut self, address: &str, said: Said<'_>) {
         let Said {
             id,

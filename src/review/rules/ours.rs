@@ -1,4 +1,5 @@
-//! Our own resources: what is attached for good, what is given up, and what a policy change means.
+//! Our own resources: what a plan attaches permanently, what it gives up, and what a change of a
+//! policy means.
 
 use super::aws::policies;
 use super::azure;

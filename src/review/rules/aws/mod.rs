@@ -261,7 +261,7 @@ fn whole_policy(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     if !matters(gathered, change, &key) {
         return;
     }
-    // A resource that begins to write a policy puts another one in the place of the key's own.
+    // A resource that begins to write a policy replaces the policy that the key has.
     let own = |one: &&ResourceChange| {
         one.kind == "aws_kms_key" && gathered.links.key_of.get(&one.address) == Some(&key)
     };

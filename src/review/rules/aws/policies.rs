@@ -147,7 +147,7 @@ fn between(
     before: &[String],
     after: &[String],
 ) -> Vec<String> {
-    // A list without statements is no policy that could be read.
+    // A list without statements is not a policy that the rule could read.
     if before.is_empty() && after.is_empty() {
         return Vec::new();
     }

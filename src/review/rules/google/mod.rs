@@ -23,8 +23,8 @@ pub(super) fn look(gathered: &mut Gathered<'_>, change: &ResourceChange) {
     }
 }
 
-/// How long versions can be restored, in words; what is no whole number of days is quoted. Source: Cloud KMS documentation: 30 days
-/// unless the key says otherwise.
+/// How long versions can be restored, in words; a text that is not a whole number of days is quoted. Source: Cloud KMS
+/// documentation: 30 days unless the key says otherwise.
 fn window(shown: Option<&str>) -> String {
     let Some(shown) = shown else {
         return "30 days".to_owned();
