@@ -1,4 +1,4 @@
-//! What the account API says when it refuses: four shapes of body, and what is no API answer at all.
+//! What the account API says when it refuses: four shapes of body, and answers that do not come from the API at all.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,7 +55,7 @@ pub enum Error {
         /// Why.
         reason: String,
     },
-    /// No token could be had, so that the request itself was never sent.
+    /// The provider could not get a token, so it never sent the request itself.
     #[error("could not get an access token: {0}")]
     Token(#[source] Box<Error>),
     /// There is no credential, or its method does not work.

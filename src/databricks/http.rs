@@ -1,5 +1,5 @@
-//! What every request has in common, to the account API and to whoever gives out tokens: which addresses are safe, how an
-//! answer is read, what a broken connection means, and how long to wait before the next try.
+//! What every request has in common, to the account API and to the services that give out tokens: which addresses are safe, how the client
+//! reads an answer, what a broken connection means, and how long the client waits before the next try.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};

@@ -123,7 +123,7 @@ impl KeyConfiguration {
         same_cases && same_key
     }
 
-    /// The same with what was asked for in the place of what shows otherwise.
+    /// The same configuration, with what the provider asked for instead of what the answer shows.
     #[must_use]
     pub fn made_as_asked(mut self, asked: &NewKeyConfiguration) -> Self {
         self.use_cases.clone_from(&asked.use_cases);
@@ -181,7 +181,7 @@ pub struct AwsKeyInfo {
     /// Its region; the API always returns it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_region: Option<String>,
-    /// Whether it encrypts cluster volumes too. Left out, the API takes it as true, so an explicit false has to be sent.
+    /// Whether it encrypts cluster volumes too. The API reads a missing value as true, so the provider must send an explicit false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reuse_key_for_cluster_volumes: Option<bool>,
 }

@@ -84,7 +84,7 @@ pub struct Account {
     credential: Credential,
 }
 
-/// A workspace, ready to be called by whoever calls its account.
+/// A workspace, ready for the same callers as its account.
 pub struct WorkspaceApi(Api);
 
 /// One API with its tokens, its pace and its bounds.

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Seconds, as a number or as text. A life that cannot be read is taken for the usual one: a token that ends earlier is refused once (401)
-/// and fetched anew.
+/// Seconds, as a number or as text. A text that is not a number of seconds counts as the usual life: the service refuses a token that ends
+/// earlier once (401), and the client fetches a new one.
 ///
 /// # Errors
 /// When it is neither a number nor text.

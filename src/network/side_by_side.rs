@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::Poll;
 
-/// What all of these come to, in their order. They run side by side, within the task of the caller; whoever calls bounds how many there are.
+/// What all of these come to, in their order. They run side by side, within the task of the caller; the caller bounds how many there are.
 pub async fn side_by_side<F: Future>(all: impl IntoIterator<Item = F>) -> Vec<F::Output> {
     enum Slot<F: Future> {
         Running(Pin<Box<F>>),

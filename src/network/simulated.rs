@@ -1,4 +1,4 @@
-//! A network in memory, in the place of the real one: for simulations alone.
+//! A network in memory that replaces the real one: for simulations alone.
 
 use std::cell::RefCell;
 use std::sync::Arc;

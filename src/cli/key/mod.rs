@@ -40,7 +40,7 @@ const IN_PART: u8 = 4;
 const GRACE: Duration = Duration::from_secs(5);
 /// How often a command that waits says so.
 const HEARTBEAT: Duration = Duration::from_secs(10);
-/// How this command says what has to be said before a key is taken away.
+/// How this command names the options that the kill switch asks for before it takes a key away.
 const FLAGS: Flags = Flags {
     former_key: "`--acknowledge-former-key`",
     skip_hold: "`--skip-hold`",
@@ -296,7 +296,7 @@ async fn status(arguments: &StatusArguments, interrupt: &Interrupt) -> Ended {
     }
     seen.report.last_used = Some(last_use);
     seen.report.not_proven |= seen.impact.is_err();
-    // Whoever reads learns the set of workspaces from a dry run, and not in passing.
+    // The reader sees the set of workspaces in a dry run first: the command does not print it in passing.
     let to_disable = || format!("{} --dry-run", disabling(&seen.report.key, &[]));
     let is_in_part = seen.status.reported() == PARTLY_DISABLED;
     // A version that can come back comes first.
@@ -538,7 +538,7 @@ async fn stop(seen: Seen, stopped: NotDone, interrupt: &Interrupt) -> Ended {
         impact,
         status: before,
     } = seen;
-    // Whoever has interrupted does not wait for a service that does not answer.
+    // A user who interrupted the command waits at most this long for a service that does not answer.
     let read = tokio::time::timeout(2 * GRACE, switch.status(&key)).await;
     match read {
         Ok(Ok(status)) => {
@@ -667,7 +667,7 @@ async fn check(
     if report.not_proven {
         return (Diagnostics::new(), FAILED);
     }
-    // Whoever takes the key away while it is examined is the reason for what the proof finds.
+    // If another writer takes the key away during the examination, that is the reason for what the proof finds.
     if report.has_error_findings()
         && let Ok(status) = switch.status(&seen.key).await
         && status.state != outcome.state

@@ -67,7 +67,7 @@ pub struct Found {
     pub remedy: String,
 }
 
-/// Whether a finding is for who looks at a key that is attached. Advice about the key itself is not; who may use it is.
+/// Whether `status` shows a finding about a key that is attached. It leaves out advice about the key itself, and shows who may use it.
 fn is_for_status(finding: &Finding) -> bool {
     !finding.is_advice()
         || matches!(
@@ -151,7 +151,7 @@ impl Report {
         self.deletion_date.clone_from(&status.deletion_date);
         self.disabled_since.clone_from(&status.disabled_since);
         self.versions.clone_from(&status.versions);
-        // What an earlier read said of it may not be true any more.
+        // The notes of an earlier read may no longer be true.
         self.notes.retain(|note| !self.of_status.contains(note));
         self.of_status.clone_from(&status.notes);
         // What came of an order says it already.
@@ -470,7 +470,7 @@ mod tests {
         assert!(text.contains(steps), "{text}");
     }
 
-    /// Who lacks the key is no advice, and neither is who may use it without need.
+    /// `status` shows who lacks the key, and who may use it without need: neither is advice.
     #[test]
     fn the_proof_of_a_status_says_who_may_use_the_key() {
         use crate::preflight::Subject;

@@ -250,7 +250,7 @@ fn as_text(file: &str, finding: &Finding) -> String {
     )
 }
 
-/// Answers line by line, until the input ends or nobody reads the answers any more.
+/// Answers line by line, until the input ends or the reader closes the pipe.
 fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
     let mut output = std::io::BufWriter::new(output);
     for (number, line) in input.split(b'\n').enumerate() {
@@ -269,7 +269,7 @@ fn stream(input: impl BufRead, output: impl Write) -> ExitCode {
             Ok(line) => decide(line).unwrap_or_else(|error| json!({ "error": error })),
             Err(_) => json!({ "error": "the line is not UTF-8" }),
         };
-        // Whoever asks line by line waits for each answer.
+        // A program that asks line by line waits for each answer.
         if writeln!(output, "{answer}")
             .and_then(|()| output.flush())
             .is_err()

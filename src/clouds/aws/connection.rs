@@ -176,8 +176,8 @@ impl Connection {
             .await
     }
 
-    /// The certificates that were named, if any were. The SDK itself reads no `AWS_CA_BUNDLE`. Whether the file can be used was looked
-    /// at when the provider was configured.
+    /// The certificates that the user configured, if any. The SDK itself does not read `AWS_CA_BUNDLE`. The provider checked that it
+    /// can use the file when Terraform configured it.
     fn trusted(&self) -> Option<tls::TlsContext> {
         let variable = || doors::environment::path("AWS_CA_BUNDLE");
         let file = self.settings.ca_bundle.clone().or_else(variable)?;

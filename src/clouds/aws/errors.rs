@@ -79,8 +79,8 @@ impl AwsError {
         matches!(self, Self::MalformedPolicy(message) if message.contains("invalid principal"))
     }
 
-    /// Whether it says for sure that nothing was done. The state of a key is no such answer: a call that is repeated finds what its first try has
-    /// done.
+    /// Whether the answer says for sure that KMS did nothing. The state of a key is not such an answer: a call that is repeated finds what its
+    /// first try has done.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::AccessDenied { .. } | Self::NotFound(_) | Self::Credentials { .. } => true,
@@ -158,7 +158,7 @@ fn cause<'a, T: std::error::Error + 'static>(
     None
 }
 
-/// Why no credentials could be had, without the SDK's own words where ours say it.
+/// Why the provider could not get credentials, without the SDK's own words where ours say it.
 fn of_credentials(error: &CredentialsError, names_profile: bool) -> String {
     match error {
         CredentialsError::CredentialsNotLoaded(_) if names_profile => {

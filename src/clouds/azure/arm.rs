@@ -105,7 +105,7 @@ fn vault_of(raw: RawVault, kind: VaultKind, denies: Fact<Vec<DenyAssignment>>) -
         purge_protection: properties.enable_purge_protection == Some(true),
         network: Network {
             allows_by_default: !is_closed && !is(rules.default_action.as_ref(), "Deny"),
-            // Without a word about it, trusted services are let in.
+            // A vault that says nothing about it lets trusted services in.
             lets_trusted_services_in: !is(rules.bypass.as_ref(), "None"),
             is_secured_by_perimeter: is(
                 properties.public_network_access.as_ref(),

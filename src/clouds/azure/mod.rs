@@ -133,7 +133,7 @@ pub enum AzureCredential {
         /// The address of the metadata service, where it is not the usual one.
         endpoint: Option<String>,
     },
-    /// Whoever is logged in on the Azure command line.
+    /// The account that is logged in on the Azure command line.
     Cli,
     /// None: what is configured cannot be used, and why.
     Unusable(String),

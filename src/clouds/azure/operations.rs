@@ -1,4 +1,4 @@
-//! Operations of Azure Resource Manager that take long: where one is looked at, and what a look shows. Pure.
+//! Long-running operations of Azure Resource Manager: where the provider reads the progress of one, and what a read shows. Pure.
 //!
 //! Source: Azure Resource Manager, "Track asynchronous Azure operations": `Azure-AsyncOperation` first, then `Location`, else the
 //! `provisioningState` of the resource.
@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 
 use super::names::find;
 
-/// Where an operation is looked at.
+/// Where the provider reads the progress of an operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tracked {
     /// By the status of the operation.
@@ -19,7 +19,7 @@ pub enum Tracked {
     Resource,
 }
 
-/// What a look at an operation showed.
+/// What one read of an operation showed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// It goes on.
@@ -36,7 +36,7 @@ fn header(headers: &HeaderMap, name: &str) -> Option<String> {
     text.starts_with("http").then(|| text.to_owned())
 }
 
-/// Where an operation is looked at that began with this answer; `None` when it is over already.
+/// Where the provider reads the progress of an operation that began with this answer; `None` when it is over already.
 pub fn tracked(status: u16, headers: &HeaderMap, body: &Json) -> Option<Tracked> {
     if let Some(url) = header(headers, "azure-asyncoperation") {
         return Some(Tracked::Operation(url));
@@ -107,7 +107,7 @@ mod tests {
             .collect()
     }
 
-    /// Each row: an answer to a PUT, and where the operation is looked at.
+    /// Each row: an answer to a PUT, and where Azure shows the progress of the operation.
     #[test]
     fn an_operation_is_looked_at_where_azure_says() {
         let updating = json!({ "properties": { "provisioningState": "Updating" } });

@@ -20,7 +20,7 @@ use super::{Audience, AzureCredential, AzureSettings};
 use crate::network::{Failure, Http, NoBody, body, is_same};
 use crate::vocabulary::why_unread;
 
-/// How long before its end a token is not used any more.
+/// How long before its end the provider stops using a token: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(60);
 /// How often a token is asked for, and the first pause between two tries.
 const TRIES: u32 = 5;
@@ -152,7 +152,7 @@ impl Tokens {
             }
             AzureCredential::OidcToken(token) => self.by_assertion(resource, token).await,
             AzureCredential::OidcTokenFile(file) => {
-                // Read each time: whoever writes it renews it.
+                // Read each time: another program writes the file, and renews the token in it.
                 self.by_assertion(resource, &read_file(file)?).await
             }
             AzureCredential::OidcRequest {
@@ -329,7 +329,8 @@ impl Tokens {
         answered(answer).await
     }
 
-    /// Whoever is logged in. Source: Azure CLI, `az account get-access-token`.
+    /// A token of the account that is logged in on the Azure command line. Source: Azure CLI, `az
+    /// account get-access-token`.
     async fn by_cli(&self, resource: &str) -> Result<Fetched, AzureError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -39,7 +39,7 @@ fn entity(case: UseCase) -> &'static str {
     match case {
         UseCase::ManagedServices => "managedServices",
         UseCase::ManagedDisks => "managedDisk",
-        // Storage is no entity, but a parameter.
+        // Azure has storage as a parameter of the workspace, not as an entity.
         UseCase::Storage => "",
     }
 }
@@ -88,7 +88,7 @@ impl ArmWorkspace {
     /// A workspace from an answer.
     ///
     /// # Errors
-    /// When the answer is no workspace.
+    /// When the answer is not a workspace.
     pub fn new(id: WorkspaceResourceId, json: Json) -> Result<Self, AzureError> {
         match member(&json, "properties").is_some_and(Json::is_object) {
             true => Ok(Self { id, json }),
@@ -413,7 +413,7 @@ mod tests {
         insta::assert_snapshot!(serde_json::to_string_pretty(&sent)?);
         let after = workspace(sent)?;
         assert!(after.has_all(&wanted) && !before.has_all(&wanted));
-        // A version that Azure moved by itself is no difference where disks rotate, and one elsewhere.
+        // A version that Azure moved by itself is not a difference where disks rotate automatically; elsewhere it is one.
         let mut moved = after.json.clone();
         for entity in ["managedDisk", "managedServices"] {
             moved["properties"]["encryption"]["entities"][entity]["keyVaultProperties"]["keyVersion"] =
@@ -450,7 +450,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: what stands in the place of a key, and what it is taken for.
+    /// Each row: what a workspace shows where its key stands, and how the provider reads it.
     #[test]
     fn what_cannot_be_read_is_not_the_same_as_none() -> Outcome {
         let full = json!({ "keySource": "MICROSOFT.KEYVAULT", "keyVaultProperties": {

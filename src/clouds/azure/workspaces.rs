@@ -1,4 +1,4 @@
-//! The workspaces in Azure Resource Manager: read, listed, sent, and looked at while they change.
+//! The workspaces in Azure Resource Manager: the calls that read, list and send them, and that follow a change.
 
 use std::time::Duration;
 
@@ -58,7 +58,8 @@ impl Azure {
         Ok(all.into_iter().map(read).collect())
     }
 
-    /// Sends a whole workspace, and says where the operation is looked at; `None` when it is over already.
+    /// Sends a whole workspace, and says where the provider reads the progress of the operation; `None`
+    /// when it is over already.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.
@@ -80,7 +81,7 @@ impl Azure {
         Ok(tracked(answer.status, &answer.headers, &answer.body))
     }
 
-    /// Looks at an operation, and says how long Azure asks to wait until the next look.
+    /// Reads the progress of an operation, and says how long Azure asks to wait until the next read.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.

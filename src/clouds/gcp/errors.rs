@@ -119,8 +119,8 @@ impl GcpError {
         }
     }
 
-    /// Whether it says for sure that nothing was done. The state of a version is no such answer: a call that is repeated finds what its first try
-    /// has done.
+    /// Whether the answer says for sure that Cloud KMS did nothing. The state of a version is not such an answer: a call that is repeated finds
+    /// what its first try has done.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Denied(_)

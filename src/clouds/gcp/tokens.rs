@@ -21,7 +21,7 @@ use crate::vocabulary::why_unread;
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// How long an assertion is good; Google takes an hour at most.
 const ASSERTION_LIFE: i64 = 3600;
-/// How long before its end a token is not used any more.
+/// How long before its end the provider stops using a token: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(60);
 /// The first pause between two tries; each is twice as long as the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(300);
@@ -31,7 +31,7 @@ const TRIES: u32 = 7;
 const TRIES_UNREACHABLE: u32 = 4;
 /// How long is waited at most when the service asks for it.
 const LONGEST_ASKED: Duration = Duration::from_secs(30);
-/// How long nobody asks again after that: whoever waited for this very token is not made to wait for it once more.
+/// How long the tasks that waited for the same token get the error of the one that asked, without asking once more themselves.
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// How deep credentials may be wrapped in others.
 const DEEPEST: u32 = 3;
@@ -41,7 +41,7 @@ pub(super) struct Tokens {
     http: Http,
     settings: GcpSettings,
     current: Mutex<Option<(SecretString, Instant)>>,
-    /// When no token could be had for a reason of the moment, and which.
+    /// When the last request for a token failed for a reason of the moment, and with which error.
     failed: Mutex<Option<(Instant, GcpError)>>,
 }
 
@@ -200,7 +200,7 @@ impl Tokens {
         self.ask_anybody(request, false).await
     }
 
-    /// The same. `may_be_nobody`: whether there may be nobody to ask, which is no trouble of the network then.
+    /// The same. `may_be_nobody`: whether the host may not exist; the error then says so, instead of blaming the network.
     async fn ask_anybody(
         &self,
         request: impl Fn() -> reqwest::RequestBuilder,
@@ -488,7 +488,7 @@ impl Tokens {
                 .header("Metadata-Flavor", "Google")
                 .timeout(Duration::from_secs(3))
         };
-        // Where nothing answers, also later, this is no machine on Google Cloud.
+        // A machine on which nothing answers, not even the later tries, is not a machine of Google Cloud.
         let (status, text) = self.ask_anybody(request, true).await?;
         answered(status, &text)
     }

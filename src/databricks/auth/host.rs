@@ -66,7 +66,8 @@ impl AccountHost {
     /// Reads an address as people write it, with or without scheme, path and query.
     ///
     /// # Errors
-    /// When it is no address, would send secrets in the clear, or is a workspace's.
+    /// When it is not an address, when requests to it would carry secrets in the clear, or when it
+    /// is the address of a workspace.
     pub fn parse(text: &str) -> Result<Self, AuthError> {
         let wrong = || AuthError::Host(text.to_owned());
         let trimmed = text.trim();
@@ -134,8 +135,8 @@ impl WorkspaceHost {
     /// The host of a workspace, by its deployment name and the cloud in which it runs. `account`: the host of its account, which says which
     /// deployment of Databricks it is; `endpoint`: where requests go instead, each below the name of the host.
     ///
-    /// The name comes from an answer, and secrets are sent to the host that it makes: it can only be one below a domain of Databricks. `None`: it
-    /// is no name, or no domain is known for the cloud.
+    /// The deployment name comes from an answer, and the provider sends secrets to the host that it makes: the host can only be one below a
+    /// domain of Databricks. `None`: the text is not a name, or no domain is known for the cloud.
     pub fn of(
         deployment_name: &str,
         cloud: &Cloud,

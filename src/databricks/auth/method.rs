@@ -1,11 +1,11 @@
-//! The methods of unified authentication, and which of them is meant.
+//! The methods of unified authentication, and which of them the user means.
 //!
-//! Two kinds of method: those that somebody configured (a token, a secret, a file), of which only one may be there unless
-//! `auth_type` says which; and those that lie around (a command line that is logged in, a GitHub Actions job), which are
-//! tried in the order of the official SDKs when nothing was configured.
+//! Two kinds of method: those that the user configured (a token, a secret, a file), of which only one may be there unless
+//! `auth_type` says which; and those that the machine offers (a command line that is logged in, a GitHub Actions job),
+//! which the provider tries in the order of the official SDKs when the user configured none.
 //!
-//! One thing is done differently from them: credentials of Azure and Google in the environment count only for account hosts
-//! of that cloud. They are there for other providers, and are no second Databricks credential on AWS.
+//! The provider does one thing differently from them: credentials of Azure and Google in the environment count only for account hosts of that
+//! cloud. They are there for other providers, and do not count as a second Databricks credential on AWS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -146,7 +146,7 @@ pub enum SubjectToken {
         url: String,
         /// With what.
         token: SecretString,
-        /// For whom it is made.
+        /// The audience that GitHub writes into the token.
         audience: String,
     },
     /// An environment variable, which may be renewed while we run.
@@ -549,7 +549,7 @@ mod tests {
             ),
             (AWS, &[&CLI], Ok("databricks-cli")),
             (AWS, &[&[ID, SECRET], &CLI], Ok("oauth-m2m")),
-            // Credentials of Azure are no second credential where no Azure is.
+            // Credentials of Azure do not count as a second credential on a host of another cloud.
             (AWS, &[&[ID, SECRET], &AZURE], Ok("oauth-m2m")),
             (
                 "accounts.azuredatabricks.net",

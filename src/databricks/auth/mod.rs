@@ -16,7 +16,7 @@ pub use settings::{Settings, Surroundings};
 
 use crate::vocabulary::AccountId;
 
-/// Why it is not known where or who, or why no token could be had.
+/// Why the provider does not know the host or the identity, or why it could not get a token.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum AuthError {
     /// No account host.

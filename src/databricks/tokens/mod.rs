@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const TRIES: u32 = 4;
 /// How long a host that could not be reached is not tried again.
 const REMEMBERED: Duration = Duration::from_secs(5);
-/// How long before its end a token is not used any more: a request takes time, and clocks differ.
+/// How long before its end the provider stops using a token: a request takes time, and clocks differ.
 const MARGIN: Duration = Duration::from_secs(40);
 /// How long a token lives that does not say it.
 const USUAL_LIFE: Duration = Duration::from_secs(3600);
@@ -120,7 +120,8 @@ impl Tokens {
         if let Some(headers) = current.as_ref().filter(|headers| headers.is_fresh()) {
             return Ok(headers.clone());
         }
-        // Whoever waited for this very token is not made to wait for it once more.
+        // A task that waited here while another one failed to fetch this very token gets that
+        // error, and does not wait for the same service once more.
         let mut unreachable = self.unreachable.lock().await;
         if let Some((_, error)) = unreachable
             .as_ref()
@@ -294,7 +295,7 @@ struct Answer {
     expires_in: Option<u64>,
 }
 
-/// An answer as it comes: one that carries an ID token beside the access token is no worse for it.
+/// An answer as the service sends it: one may carry an ID token beside the access token, which wins.
 #[derive(Deserialize)]
 struct Sent {
     access_token: Option<SecretString>,
@@ -328,7 +329,7 @@ impl Answer {
     }
 }
 
-/// How long a token lives that ends at a moment; one that has ended is fetched anew by the next request.
+/// How long a token lives that ends at `end`; the next request fetches a new one when it has ended.
 fn until(end: time::OffsetDateTime) -> Duration {
     Duration::try_from(end - doors::clock::now()).unwrap_or_default()
 }

@@ -102,7 +102,7 @@ impl Catalog {
             (Some(Err(why)), _) | (_, Some(Err(why))) => CatalogKey::Unreadable(why),
             (Some(Ok(_)), Some(Ok(_))) => CatalogKey::Unreadable("there are two keys".to_owned()),
             (Some(Ok(id)), None) => CatalogKey::Set(id),
-            // What is no key cannot be compared with one, so that the catalog may use any.
+            // A text that is not a key cannot be compared with one, so the catalog may use any key.
             (None, Some(Ok(key))) => match key.parse::<VaultKeyId>() {
                 Ok(_) => CatalogKey::Set(key),
                 Err(error) => CatalogKey::Unreadable(error.to_string()),

@@ -14,7 +14,7 @@ use crate::vocabulary::WorkspaceId;
 const WORKSPACES: usize = 3;
 /// How long a call to a workspace may go on trying. The account has minutes: without it, nothing can be done.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// How long one workspace may take for everything. One behind a private network may never answer.
+/// The time limit of one workspace for all its answers: one behind a private network may never answer.
 const LIMIT: Duration = Duration::from_secs(40);
 
 /// A workspace through which a metastore can be read.
@@ -183,7 +183,8 @@ pub async fn through_one<R: Reader>(
     })
 }
 
-/// Whether a right is missing: who is no user of a workspace is refused, by its API or by whoever gives out its tokens.
+/// Whether a right is missing: the API of a workspace refuses an identity that is not its user, and so does the service
+/// that gives out its tokens.
 fn is_no_right(error: &Error) -> bool {
     match error {
         Error::Api(refusal) => matches!(refusal.status, 401 | 403),
