@@ -1,4 +1,5 @@
-//! Values that several operations of a run need at the same time: read by one of them, for all.
+//! Values that several operations of a run need at the same time: one of them reads, and the others
+//! wait for its answer.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -10,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::preflight::{Fact, LastUse, Stage, Standing};
 
-/// Locks a mutex of plain data. Nothing is left half-way in one, so a panic elsewhere is no reason to give up.
+/// Locks a mutex of plain data. No holder leaves the data half-changed, so a panic elsewhere is not a reason to give up.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A value that is fetched by whoever asks first, while the others wait. A failure is not kept.
+/// A value that the first operation that asks fetches, while the others wait for it. When it fails,
+/// the next operation that asks fetches again.
 pub(super) struct Shared<T>(OnceCell<Arc<T>>);
 
 impl<T> Default for Shared<T> {
@@ -36,17 +38,18 @@ impl<T> Shared<T> {
     }
 }
 
-/// What was read, and since when it is true.
+/// A value, and the moment from which it counts.
 #[derive(Clone, Debug)]
 pub struct AsOf<T> {
-    /// When the read began: what was written before then shows in it.
+    /// When the read began: it shows everything that a writer wrote before then.
     pub begun: Instant,
-    /// What was read.
+    /// What the read returned.
     pub value: T,
 }
 
-/// A value that several readers watch: each says how old it may be for them, and a read serves all for whom it is young enough.
-/// A failure serves them in the same way: while a service is away, the readers do not queue up for it.
+/// A value that several readers share: each says how old a read it accepts. One reader fetches while the others wait, and then
+/// every reader that accepts this read takes it; only the next one that does not fetches again. A failure serves them in the
+/// same way: while a service is away, the readers do not queue up for it.
 pub(super) struct Watched<T>(tokio::sync::Mutex<Option<AsOf<T>>>);
 
 impl<T> Default for Watched<T> {
@@ -56,7 +59,7 @@ impl<T> Default for Watched<T> {
 }
 
 impl<T: Clone> Watched<T> {
-    /// A read that began after `earliest`.
+    /// A read that began after `earliest`; the caller fetches one if the last is older.
     pub(super) async fn after<F: Future<Output = T>>(
         &self,
         earliest: Instant,
@@ -65,13 +68,13 @@ impl<T: Clone> Watched<T> {
         self.read(|last| last.begun > earliest, fetch).await
     }
 
-    /// A read that began before this moment is not enough any more; whether there was one.
+    /// Drops the read if it began before `moment`, and returns whether it did. Waits for a fetch that is under way.
     async fn forget_before(&self, moment: Instant) -> bool {
         let mut last = self.0.lock().await;
         last.take_if(|last| last.begun < moment).is_some()
     }
 
-    /// The last read, if it will do, or a new one.
+    /// The last read, if `will_do` accepts it; otherwise the caller fetches, and every other reader waits until it has.
     async fn read<F: Future<Output = T>>(
         &self,
         will_do: impl FnOnce(&AsOf<T>) -> bool,
@@ -94,19 +97,19 @@ impl<T: Clone> Watched<T> {
 }
 
 /// How old a read may be for an apply to rest on it: old enough that the resources which Terraform applies side by side share it, however
-/// many they are. What the provider itself changed meanwhile is forgotten at once, and a workspace is read on its own before its keys are
-/// changed.
+/// many they are. The provider forgets at once what it changed itself, and reads a workspace on its own before it changes its keys.
 const LIVE: Duration = Duration::from_secs(60);
 
-/// How long a read that failed stands: those who wait for it fail with it, the next one tries again.
+/// How long a failed read stands: the readers that wait for it fail with it, and the first one after
+/// this time fetches again.
 const FAILED: Duration = Duration::from_secs(5);
 
-/// The moment after which a read has to begin so that an apply may rest on it.
+/// The moment after which a read must begin so that an apply may rest on it.
 pub(super) fn live() -> Instant {
     ago(LIVE)
 }
 
-/// The moment before which a read that failed is tried again.
+/// The moment before which a failed read is too old: a reader fetches again.
 pub(super) fn long_failed() -> Instant {
     ago(FAILED)
 }
@@ -116,9 +119,9 @@ fn ago(time: Duration) -> Instant {
     now.checked_sub(time).unwrap_or(now)
 }
 
-/// Something that a proof reads.
+/// A fact that a proof reads.
 pub(super) trait Readable: Clone {
-    /// Whether it could not be read, or not all of it.
+    /// Whether the service did not give it, or not all of it.
     fn is_unreadable(&self) -> bool;
 }
 
@@ -134,7 +137,8 @@ impl Readable for LastUse {
     }
 }
 
-/// What proofs read, by its name, and at which stage: a plan rests on a read of the same run, an apply on one that is young enough.
+/// What proofs read, by its name, and the stage of each read: a plan rests on a read of the same run, an apply on one that is young
+/// enough.
 pub(super) struct Staged<K, T>(Mutex<BTreeMap<K, Arc<Watched<(Stage, T)>>>>);
 
 impl<K, T> Default for Staged<K, T> {
@@ -144,8 +148,8 @@ impl<K, T> Default for Staged<K, T> {
 }
 
 impl<K: Ord + Clone, T: Readable> Staged<K, T> {
-    /// What is known of it at this stage. Terraform plans each resource once more right before it applies it: one read serves both,
-    /// unless it failed.
+    /// The value of `name` for this stage. Terraform plans each resource once more right before it applies it: one read serves
+    /// both, unless it failed. Readers of the same name wait for each other; readers of different names do not.
     pub(super) async fn get<F: Future<Output = T>>(
         &self,
         stage: Stage,
@@ -164,13 +168,14 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
         read.await.value.1
     }
 
-    /// Whether it has been read. A read that is under way does not count.
+    /// Whether a read of `name` is there. A read that is under way does not count.
     pub(super) fn has_been_read(&self, name: &K) -> bool {
         let watched = lock(&self.0).get(name).cloned();
         watched.is_some_and(|watched| watched.0.try_lock().is_ok_and(|last| last.is_some()))
     }
 
-    /// What was read before this moment is not enough any more; whether there was something.
+    /// Drops the read of `name` if it began before `moment`, and returns whether it did. Waits for
+    /// a fetch that is under way.
     pub(super) async fn forget_before(&self, moment: Instant, name: &K) -> bool {
         let watched = lock(&self.0).get(name).cloned();
         match watched {
@@ -179,17 +184,18 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
         }
     }
 
-    /// What was read before is not true any more.
+    /// Drops the read of `name`, because the value has changed. It does not wait: a fetch that is
+    /// under way serves only those that wait for it already.
     pub(super) fn forget(&self, name: &K) {
         lock(&self.0).remove(name);
     }
 
-    /// What was read before of all these is not true any more.
+    /// Drops the reads of all names that `are_meant`, because their values have changed.
     pub(super) fn forget_all(&self, are_meant: impl Fn(&K) -> bool) {
         lock(&self.0).retain(|name, _| !are_meant(name));
     }
 
-    /// Effect: what was read under one name is known under another one too, if nothing is known under that.
+    /// Effect: the read of `name` serves readers of `other` too, unless `other` has one of its own.
     pub(super) fn is_also(&self, name: &K, other: K) {
         let mut all = lock(&self.0);
         let Some(last) = all.get(name).and_then(|own| own.0.try_lock().ok()?.clone()) else {
@@ -200,7 +206,7 @@ impl<K: Ord + Clone, T: Readable> Staged<K, T> {
     }
 }
 
-/// Locks by name: what one resource of a run reads, changes and sends, another one does not change meanwhile.
+/// Locks by name: while one resource of a run reads, changes and sends an object, the others that want to change it wait.
 pub(super) struct Locks<K>(Mutex<BTreeMap<K, Arc<tokio::sync::Mutex<()>>>>);
 
 impl<K> Default for Locks<K> {
@@ -210,7 +216,7 @@ impl<K> Default for Locks<K> {
 }
 
 impl<K: Ord> Locks<K> {
-    /// Held until it is dropped.
+    /// Waits until no other task holds `name`, and holds it until the caller drops the guard.
     pub(super) async fn hold(&self, name: K) -> OwnedMutexGuard<()> {
         let own = Arc::clone(lock(&self.0).entry(name).or_default());
         own.lock_owned().await
@@ -224,7 +230,7 @@ mod tests {
     use super::*;
     use crate::preflight::Unreadable;
 
-    /// A service that counts how often it is asked, and gives the same answer to all.
+    /// A service that counts how often a reader asks it, and gives all the same answer.
     async fn asked(
         staged: &Staged<&'static str, Fact<u32>>,
         stage: Stage,
@@ -285,8 +291,8 @@ mod tests {
         })
     }
 
-    /// Each row: what is asked, and when (seconds): at P(lan) or A(pply), or `f` that it is forgotten; whether the service answers; and how often
-    /// it was asked in the end.
+    /// Each row: what the run does, and when (seconds): it asks at P(lan) or A(pply), or `f`(orgets); what the service answers; and how often the
+    /// run asked the service in the end.
     #[tokio::test(start_paused = true)]
     async fn what_was_read_is_read_again_when_it_is_old_for_the_stage() {
         type Row<'a> = (&'a str, &'a [(char, u64)], Fact<u32>, u32);
@@ -387,7 +393,7 @@ mod tests {
         }
     }
 
-    /// A service that takes a second, and gives the number of the call.
+    /// A service that takes a second, and answers with the number of the call.
     async fn slow(times: &AtomicU32) -> u32 {
         let number = times.fetch_add(1, Ordering::Relaxed) + 1;
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -428,7 +434,7 @@ mod tests {
         ];
         for (name, readers, expected) in rows {
             let (watched, times) = (Watched::default(), AtomicU32::new(0));
-            // The clock does not go back to before the runtime.
+            // An age must not lead to a moment before the runtime started.
             tokio::time::sleep(Duration::from_secs(60)).await;
             let begun = Instant::now();
             let (watched, times) = (Arc::new(watched), Arc::new(times));

@@ -1,11 +1,11 @@
-//! Waiting: until a deadline, and not when Terraform wants to stop.
+//! Waiting until a deadline, or until Terraform wants to stop.
 
 use std::future::Future;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When an operation has to be done.
+/// By when an operation must be done.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at: Instant,
@@ -13,7 +13,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// `length` from now.
+    /// The deadline that is `length` from now.
     pub fn after(length: Duration) -> Self {
         Self {
             at: Instant::now() + length,
@@ -21,22 +21,22 @@ impl Deadline {
         }
     }
 
-    /// Whether it has passed.
+    /// Whether the time is over.
     pub fn has_passed(&self) -> bool {
         Instant::now() >= self.at
     }
 
-    /// How long it still is.
+    /// How much time is left; zero after the end.
     pub fn left(&self) -> Duration {
         self.at.saturating_duration_since(Instant::now())
     }
 
-    /// What comes of `work` before the deadline; `None` when it passes first.
+    /// Runs `work` until the deadline; `None` when the deadline comes first.
     pub async fn bound<T>(&self, work: impl Future<Output = T>) -> Option<T> {
         tokio::time::timeout_at(self.at, work).await.ok()
     }
 
-    /// What was allowed, for messages.
+    /// How much time the user allowed, for messages.
     pub fn length(&self) -> Duration {
         self.length
     }
@@ -45,13 +45,13 @@ impl Deadline {
 /// Why a pause ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pause {
-    /// The time is over.
+    /// The pause has lasted as long as the caller asked.
     Over,
     /// Terraform wants to stop.
     Stopped,
 }
 
-/// Waits, unless Terraform wants to stop.
+/// Waits for `length`, or until Terraform wants to stop.
 pub async fn pause(length: Duration, stop: &tokio_util::sync::CancellationToken) -> Pause {
     tokio::select! {
         () = tokio::time::sleep(length) => Pause::Over,

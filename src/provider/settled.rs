@@ -1,92 +1,93 @@
-//! Watching until a thing is true for good.
+//! Watching a service until a change is permanent.
 //!
-//! Databricks accepts an attach and may undo it without a word; KMS shows an old policy for a while after a put, and another
-//! writer may put theirs over ours. Both are watched in the same way: [`Watch`] decides from what was seen, and from when it
-//! was seen, what follows. It has no clock and no network, so every case stands in a table test.
+//! Databricks accepts an attach and may silently undo it; KMS shows an old policy for a while after a put, and another
+//! writer may replace our policy with theirs. The provider watches both in the same way: it reads the service again and
+//! again (a look), and [`Watch`] decides from what each look showed, and when, whether the provider waits on. `Watch` has no
+//! clock and no network, so every case is a row of a table test.
 
 use std::time::Duration;
 
-/// What a look showed of the value.
+/// Which value a look showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
-    /// The value that is wanted.
+    /// The value that the provider sent.
     Wanted,
-    /// The value from before, or no value.
+    /// The value that the provider replaces, or no value.
     Before,
-    /// A third value: somebody else's.
+    /// A third value, which another writer sent.
     Another,
 }
 
-/// What a look showed of the object that has the value.
+/// What a look showed of the object that has the value: the workspace, or the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// It is at rest, and works.
+    /// The object is at rest, and works.
     Ready,
-    /// It is changing, and arrives by itself.
+    /// The service is changing the object, and finishes by itself.
     Changing,
-    /// It failed, and does not come back by itself.
+    /// The change failed, and the service does not repair it by itself.
     Failed,
 }
 
-/// One look.
+/// What one look showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The value.
+    /// Which value the object has.
     pub shows: Shows,
-    /// The object.
+    /// In which condition the object is.
     pub condition: Condition,
 }
 
-/// When a value counts as there, as undone, as late.
+/// When a value counts as arrived, as undone, as late.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// How many looks in a row have to show the wanted value before it has arrived.
+    /// How many looks in a row must show the wanted value before it counts as arrived.
     pub in_a_row: u32,
-    /// After how many looks in a row the value from before means that the change was undone, once the wanted value was seen or
-    /// the object has changed; `None` where an old value is only an old read.
+    /// After how many looks in a row with another value the change counts as undone, once a look has shown the wanted value or
+    /// a changing object; `None` where an old value is only an old read.
     pub undone_after: Option<u32>,
-    /// After how long at rest with the value from before the change counts as undone, although nothing of it ever showed; `None` where the
-    /// change may begin late.
+    /// After how long at rest without the wanted value the change counts as undone, although no look ever showed it; `None` where the
+    /// service may begin late.
     pub kept_after: Option<Duration>,
-    /// After how many looks in a row a third value means that somebody else has written; `None` where it counts as the old one.
+    /// After how many looks in a row a third value means that another writer has replaced ours; `None` where it counts as the old one.
     pub replaced_after: Option<u32>,
-    /// How long the value has to stay after it arrived.
+    /// How long the value must stay after it arrived.
     pub hold: Duration,
-    /// By when it has to have arrived.
+    /// How long the provider waits for the value to arrive.
     pub deadline: Duration,
-    /// The shortest and the longest pause between looks before it arrives.
+    /// The shortest and the longest pause between two looks before the value arrives.
     pub pauses: (Duration, Duration),
 }
 
-/// The longest pause between looks while a value has to stay.
+/// The longest pause between two looks while the value must stay.
 pub const LONGEST_HOLDING: Duration = Duration::from_secs(15);
-/// The longest pause while a row of looks is being completed.
+/// The longest pause between two looks that count toward `in_a_row`.
 const LONGEST_IN_A_ROW: Duration = Duration::from_secs(1);
-/// How many looks in a row may fail.
+/// After how many failed looks in a row the provider stops waiting.
 const UNSEEN: u32 = 3;
-/// How long a value that has arrived may be away at the end of its time before waiting ends.
+/// How much longer the provider waits at the end of the hold for a value that arrived and is away.
 const GRACE: Duration = Duration::from_secs(60);
 
-/// What follows from a look.
+/// What the provider does after a look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// Look again after this time.
+    /// It waits this long, and looks again.
     Again(Duration),
-    /// It is there, and it stayed.
+    /// It stops: the value arrived, and it stayed.
     Done,
-    /// It was undone.
+    /// It stops: the service undid the change.
     Undone,
-    /// Somebody else has written something else.
+    /// It stops: another writer has sent another value.
     Replaced,
-    /// The object failed.
+    /// It stops: the change failed.
     Failed,
-    /// Time is over.
+    /// It stops: the time is over.
     TimedOut,
-    /// Too many looks in a row failed.
+    /// It stops: too many looks in a row failed.
     Unseen,
 }
 
-/// What has been seen so far. Times are counted from the moment at which the change was accepted.
+/// What the looks have shown so far. Times count from the moment at which the service accepted the change.
 #[derive(Clone, Copy, Debug)]
 pub struct Watch {
     rules: Rules,
@@ -102,7 +103,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Nothing was seen yet.
+    /// A watch before its first look.
     pub fn new(rules: Rules) -> Self {
         Self {
             rules,
@@ -118,12 +119,12 @@ impl Watch {
         }
     }
 
-    /// When the value had arrived, if it has.
+    /// When the value arrived; `None` while it has not.
     pub fn arrived(&self) -> Option<Duration> {
         self.arrived
     }
 
-    /// What follows from a look at `at`.
+    /// Decides what the provider does after a look that showed `seen` after the time `at`.
     pub fn saw(&mut self, seen: Seen, at: Duration) -> Next {
         let is_ready = seen.condition == Condition::Ready;
         let is_good = is_ready && seen.shows == Shows::Wanted;
@@ -158,14 +159,14 @@ impl Watch {
         {
             return Next::Done;
         }
-        // A look that does not fit is looked at again soon.
+        // The value arrived, and this look does not show it: the next look comes soon.
         if self.arrived.is_some() && !is_good {
             self.pause = self.rules.pauses.0;
         }
         self.again(at)
     }
 
-    /// Whether the object has been at rest with the old value for so long that the change was not carried out.
+    /// Whether the object has been at rest without the wanted value for so long that the service did not carry out the change.
     fn is_kept(&mut self, seen: Seen, at: Duration) -> bool {
         let is_old = seen.condition == Condition::Ready && seen.shows != Shows::Wanted;
         let since = is_old.then(|| self.kept_since.unwrap_or(at));
@@ -176,7 +177,8 @@ impl Watch {
         }
     }
 
-    /// What follows when a look at `at` failed: one that fails is no reason to look away.
+    /// Decides what the provider does when a look failed after the time `at`: it looks again, until
+    /// [`UNSEEN`] looks in a row have failed.
     pub fn failed_to_see(&mut self, at: Duration) -> Next {
         self.unseen += 1;
         if self.unseen >= UNSEEN || at >= self.limit() {
@@ -197,7 +199,7 @@ impl Watch {
         }
         let shortest = self.rules.pauses.0;
         let longest = match self.arrived {
-            // The last look is the one at the end.
+            // The provider takes its last look exactly when the hold ends.
             Some(arrived) => LONGEST_HOLDING.min((arrived + self.rules.hold).saturating_sub(at)),
             None if self.row > 0 => self.rules.pauses.1.min(LONGEST_IN_A_ROW),
             None => self.rules.pauses.1,
@@ -244,8 +246,8 @@ mod tests {
         })
     }
 
-    /// One look a second, each a letter: w(anted), b(efore), a(nother), c(hanging), W (wanted, and changing), f(ailed),
-    /// x (the look failed). Gives what follows from the last one, and at which it ended.
+    /// Plays one look a second, each a letter: w(anted), b(efore), a(nother), c(hanging), W (wanted, and changing),
+    /// f(ailed), x (the look failed). Returns the decision after the last one, and the second of that look.
     fn play(mut watch: Watch, looks: &str) -> (String, usize) {
         let mut last = String::new();
         for (index, look) in looks.chars().enumerate() {
@@ -271,7 +273,7 @@ mod tests {
         (last, looks.len())
     }
 
-    /// Each row: what is watched, the looks, what follows, and at which look.
+    /// Each row: what the provider watches, the looks, the decision, and at which look it comes.
     #[test]
     fn what_was_seen_decides_what_follows() {
         let long = "b".repeat(100);
@@ -412,7 +414,7 @@ mod tests {
             play(attach(0), &"b".repeat(101)),
             ("timedout".to_owned(), 101)
         );
-        // What has arrived and goes away for good is not waited for without end.
+        // A value that arrived and then goes away permanently does not make the provider wait without end.
         let (end, at) = play(attach(5), &format!("www{}", "c".repeat(200)));
         assert_eq!((end.as_str(), at), ("timedout", 161));
     }
@@ -436,7 +438,7 @@ mod tests {
             .map(|at| pause(watch.saw(old, SECOND * at)).as_millis())
             .collect();
         assert_eq!(first, [250, 500, 1000, 2000, 4000, 8000, 10_000, 10_000]);
-        // A row is completed soon.
+        // Once one look shows the value, the next looks of the row come soon.
         assert_eq!(pause(watch.saw(good, SECOND * 30)), SECOND);
         assert_eq!(pause(watch.saw(good, SECOND * 31)), SECOND);
         let mut at = SECOND * 32;

@@ -1,5 +1,6 @@
-//! Giving a principal the access to a key that Databricks needs, as the vault has it: a role at the key, an access policy, or a local role.
-//! It is looked for first, so that what is there at any level is left alone; and it is waited for, because Azure shows it late.
+//! Gives a principal the access to a key that Databricks needs, in the form that the vault has: a role at the key, an access policy, or a
+//! local role. The provider reads the access first, so that it leaves alone what a principal already has at any level; and it waits until
+//! Azure shows what it gave, because Azure shows it late.
 
 use std::time::Duration;
 
@@ -14,24 +15,24 @@ use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
 
-/// The pauses between two looks.
+/// The shortest and the longest pause between two reads.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
-/// How many looks in a row have to show it: parts of Azure answer from copies of different age.
+/// How many reads in a row must show the access: parts of Azure answer from copies of different age.
 const IN_A_ROW: u32 = 3;
 
-/// Where access is given.
+/// Where the provider gives access.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
-    /// The key.
+    /// The key that the principal shall use.
     pub key: &'a VaultKeyId,
-    /// Its vault.
+    /// The vault of `key`.
     pub vault: &'a VaultResourceId,
-    /// The description of a role assignment that is made here.
+    /// The description of a role assignment that the provider makes here.
     pub mark: &'a str,
 }
 
-/// The description of a role assignment that a key policy made: whose it is, for a person by its workspace, and for the provider by the name
-/// that tells the policy from another one of the same workspace, which may be in another state.
+/// The description of a role assignment that a key policy made. It says whose the assignment is: a person reads the workspace, and the
+/// provider reads the name, which tells this policy from another one of the same workspace, perhaps in another state.
 pub fn mark_of_policy(workspace: &str, name: &str) -> String {
     match workspace {
         "" => format!("For Databricks: dbxcmk_key_policy without a workspace ({name})"),
@@ -75,11 +76,12 @@ async fn put(
     }
 }
 
-/// Gives a principal access, and waits until it shows. `who`: who it is, in words. `given`: set when this gave it, also when it fails
-/// afterwards; what was there already is not given.
+/// Gives a principal access, and waits until Azure shows it. It holds the lock of the vault, so that other grants of this run wait.
+/// `who`: the principal in words. `given`: the function sets it when it gave the access itself, even if it fails afterwards; it does
+/// not give what is there already.
 ///
 /// # Errors
-/// When Azure refuses, or it does not show in time.
+/// When Azure refuses, or does not show the access in time.
 pub async fn grant(
     cx: &Context<Client>,
     place: Place<'_>,
@@ -92,7 +94,7 @@ pub async fn grant(
     let azure = client.keys().azure();
     let _alone = azure.lock_vault(place.key).await;
     let (mut row, mut wait) = (0, PAUSES.0);
-    // Access that is there already is not waited for.
+    // `None` while nothing was sent: access that is there already needs no waiting.
     let mut sent_at = None;
     let mut unread = 0;
     loop {
@@ -132,7 +134,7 @@ pub async fn grant(
                 wait = PAUSES.0;
                 None
             }
-            // What cannot be read does not show by waiting, and what may be there already is not given anew.
+            // Waiting does not make it readable, and the provider does not send again what may be there already.
             Access::Unread(_) if unread >= IN_A_ROW => {
                 return Err(not_seen(
                     &facts,
@@ -147,7 +149,8 @@ pub async fn grant(
                 None
             }
             Access::Denied(name) => return Err(denied(place, who, principal, &name)),
-            // What is there and was sent a moment ago shows late; it is sent again after a while, which changes nothing where it is there.
+            // The provider sent the access a moment ago, and Azure shows it late. After a while the provider sends it again, which changes
+            // nothing where it is there.
             _ if sent_at.is_some_and(|at: tokio::time::Instant| at.elapsed() < PAUSES.1 * 3) => {
                 row = 0;
                 None
@@ -160,7 +163,8 @@ pub async fn grant(
                         sent_at = Some(tokio::time::Instant::now());
                         None
                     }
-                    // A new principal, or another change of the vault: both pass.
+                    // Azure does not know a new principal yet, or another change of the vault is
+                    // under way: both pass, and the loop tries again.
                     Err(
                         error @ (AzureError::PrincipalNotFound(_) | AzureError::Conflict { .. }),
                     ) => Some(error),
@@ -194,7 +198,7 @@ fn denied(place: Place<'_>, who: &str, principal: &PrincipalId, name: &str) -> D
     .into()
 }
 
-/// Who has access cannot be read, so neither can what this gives.
+/// The error when the provider cannot read who has access, so it cannot confirm what it gave.
 fn not_seen(
     facts: &VaultKeyFacts,
     vault: &Vault,
@@ -257,7 +261,7 @@ fn interrupted(
     .into()
 }
 
-/// Takes the access that this provider gave to a principal. What somebody else gave is left alone.
+/// Takes away the access that this provider gave to a principal, and leaves alone what others gave it.
 ///
 /// # Errors
 /// When Azure refuses.
@@ -270,7 +274,7 @@ pub async fn revoke(
     let _alone = azure.lock_vault(place.key).await;
     let vault = match azure.cloud().vault(place.vault, place.key.name()).await {
         Ok(vault) => vault,
-        // Its assignments and policies went with it.
+        // Azure deleted the assignments and policies together with it.
         Err(AzureError::NotFound(_)) => return Ok(()),
         Err(error) => return Err(failed(place, &error)),
     };
@@ -292,7 +296,8 @@ pub async fn revoke(
     outcome.map_err(|error| failed(place, &error))
 }
 
-/// Leaves the access that this provider gave to one that needs it: it finds its mark (`heir`), where the vault has a place for one.
+/// Leaves the access that this provider gave to another owner that needs it, by writing the owner's mark (`heir`) where the vault
+/// has a place for one.
 pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId, heir: &str) {
     let azure = client.keys().azure();
     let _alone = azure.lock_vault(place.key).await;
@@ -313,18 +318,18 @@ pub async fn leave(client: &Client, place: Place<'_>, principal: &PrincipalId, h
     }
 }
 
-/// What is known of the access that this provider gave to a principal.
+/// What the provider knows of the access that it gave to a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Given {
-    /// It is not there.
+    /// The access is not there.
     No,
-    /// It is there, and its description says whose it is.
+    /// The access is there, and its description (this text) says whose it is.
     By(String),
-    /// If it is there, nothing says whose it is: local roles and access policies have no place for that.
+    /// If the access is there, its owner is unknown: local roles and access policies have no place for a description.
     NotTold,
 }
 
-/// Whether this provider gave a principal access, and for whom.
+/// Whether this provider gave a principal access, and on behalf of which resource.
 ///
 /// # Errors
 /// When Azure refuses.
