@@ -1,8 +1,8 @@
-//! What surrounds the proof of a key, the same on every cloud: how old a read may be, waiting for the key policies of the same run, and examining
-//! again what is refused.
+//! What surrounds the proof of a key, the same on every cloud: how old a read may be, how a proof waits for the key policies of the same run, and
+//! when the provider examines again before it refuses.
 //!
 //! **How old a read may be.** A plan rests on a read of its run. An apply rests on a read that began after the last write of this run to the key,
-//! and within the last minute; before a refusal stops it, what is older than the examination is read again. [`Staged`] keeps the first
+//! and within the last minute; before a refusal stops it, the provider reads again what is older than the examination. [`Staged`] keeps the first
 //! two sentences, [`examined`] the third.
 //!
 //! [`Staged`]: crate::provider::cache::Staged
@@ -18,38 +18,39 @@ use crate::vocabulary::Key;
 /// Whether a proof waits for the key policies of the same run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// It does, so that the order in which Terraform visits the resources does not matter.
+    /// The proof waits for them, so that the order in which Terraform visits the resources does not matter.
     ForPolicies,
-    /// It does not: it is asked what is true now. Whoever holds what a key policy may need must not wait for that policy.
+    /// The proof does not wait, and judges what is true now. A caller that holds a lock which a key policy may need must
+    /// not wait for that policy: each would wait for the other.
     No,
 }
 
-/// What a proof is about.
+/// What a proof is about: from it, the proof knows for which policies it waits.
 #[derive(Clone, Debug)]
 pub(super) struct About {
-    /// The key, as key policies name it.
+    /// The key, in the form in which key policies report theirs.
     pub(super) key: Key,
-    /// The workspace, where each has a key policy of its own.
+    /// The workspace, where each has a key policy of its own (Azure).
     pub(super) workspace: Option<String>,
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     pub(super) stage: Stage,
 }
 
-/// A key service, as proofs use it. Its facts, its questions and its judge are its own.
+/// A key service, as proofs use it. It has its own facts, its own questions and its own judge.
 pub(super) trait Service: Sync {
-    /// A key, and what is asked of it.
+    /// A key, and what a proof asks of it.
     type KeyCheck: Sync;
 
-    /// What a case is about.
+    /// What a check is about.
     fn about(&self, case: &Self::KeyCheck) -> About;
 
-    /// What the proof finds, from reads that are young enough for the stage of the case.
+    /// What the proof finds, from reads that are young enough for the stage of the check.
     fn judged(&self, case: &Self::KeyCheck) -> impl Future<Output = Vec<Finding>> + Send;
 
-    /// Whether something has been read that the proof of a case may rest on.
+    /// Whether the run has read a fact on which the proof of a check may rest.
     fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
 
-    /// Effect: what was read for a case before this moment is not enough any more. `false` when there was nothing of the kind.
+    /// Effect: drops what the run read for a check before `moment`. `false` when there was no such read.
     fn forget_before(
         &self,
         moment: Instant,
@@ -57,16 +58,17 @@ pub(super) trait Service: Sync {
     ) -> impl Future<Output = bool> + Send;
 }
 
-/// Something that is looked at until it is enough, or until no key policy of the run can change it any more.
+/// A question that [`settled`] asks again and again, until the answer is enough or no key policy of the run can change it.
 pub(super) trait Look: Send {
-    /// What is found.
+    /// The answer.
     type Found: Send;
 
-    /// What is found now, and whether a key policy may change it.
+    /// The answer now, and whether a key policy may change it.
     fn look(&mut self) -> impl Future<Output = (Self::Found, bool)> + Send;
 }
 
-/// What is found in the end, and whether a key policy that was waited for in vain may still change it.
+/// Asks until the answer is enough, waiting for the key policies of the run in between. Returns the
+/// last answer, and whether a policy that did not come in time may still change it.
 pub(super) async fn settled<L: Look>(
     walk: &PolicyWalk,
     about: &About,
@@ -88,7 +90,7 @@ pub(super) async fn settled<L: Look>(
             return (found, false);
         }
         if walk.is_putting(&about.key, &progress) {
-            // Putting can take minutes, and comes to its end.
+            // The policy resource is putting its policy: that can take minutes, and always ends.
             let _ = policies.changed().await;
         } else if tokio::time::timeout_at(patience, policies.changed())
             .await
@@ -117,7 +119,7 @@ impl<S: Service> Look for Examination<'_, S> {
     }
 }
 
-/// What the proof says about a case.
+/// What the proof finds for a check, once it has waited for the policies that it `waits` for.
 pub(super) async fn examine<S: Service>(
     service: &S,
     walk: &PolicyWalk,
@@ -132,43 +134,43 @@ pub(super) async fn examine<S: Service>(
     };
     let (findings, in_vain) = settled(walk, &about, waits, what).await;
     match about.stage {
-        // The policy of this plan may grant it; the apply examines it again.
+        // The policy that did not come in time may grant it; the apply examines the key again.
         Stage::Plan if in_vain => without_policy(findings, &about.key, walk.may_apply()),
         Stage::Plan | Stage::Apply => findings,
     }
 }
 
-/// Who examines cases of any cloud.
+/// Examines keys of any cloud.
 pub(super) trait Examiner {
-    /// A key, and what is asked of it.
+    /// A key, and what a proof asks of it.
     type KeyCheck;
 
-    /// Whether the proof of a case may rest on what was read before.
+    /// Whether the proof of a check may rest on a read from before the examination.
     fn has_been_read(&self, case: &Self::KeyCheck) -> bool;
 
-    /// Effect: what was read for a case before this moment is not enough any more. `false` when there was nothing of the kind.
+    /// Effect: drops what the run read for a check before `moment`. `false` when there was no such read.
     fn forget_before(
         &self,
         moment: Instant,
         case: &Self::KeyCheck,
     ) -> impl Future<Output = bool> + Send;
 
-    /// What the proof says about each case.
+    /// What the proof finds for each check.
     fn examine_once(
         &self,
         cases: &[Self::KeyCheck],
     ) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 }
 
-/// What the proof says about each case. A case that is refused while Terraform applies is examined once more: what was read for another resource may
-/// be older than what this one has waited for, such as a key policy that another provider puts.
+/// What the proof finds for each check. While Terraform applies, the provider examines a refused check once more: it may rest on a read for another
+/// resource, older than the resource for which this one waited in Terraform's order, such as a key policy of another provider.
 pub(super) async fn examined<E: Examiner>(
     by: &E,
     is_applying: bool,
     cases: &[E::KeyCheck],
 ) -> Vec<Vec<Finding>> {
     let begun = Instant::now();
-    // Another resource that is refused at the same time may replace what this one rests on before this one is refused.
+    // The answer counts from now: another resource that the provider refuses at the same time may drop the read and fetch again.
     let rests: Vec<bool> = cases.iter().map(|case| by.has_been_read(case)).collect();
     let findings = by.examine_once(cases).await;
     if !is_applying {

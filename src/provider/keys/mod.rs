@@ -1,7 +1,7 @@
 //! Keys of any cloud: the one file that lists the clouds.
 //!
-//! The result of a proof is neutral, its means are not: a [`KeyCheck`] carries a key together with what is asked of it, and each
-//! cloud examines its own.
+//! A finding is the same on every cloud, and how the provider gets to it is not: a [`KeyCheck`] carries a key together with what
+//! a proof asks of it, and each cloud examines its own.
 
 mod aws;
 mod azure;
@@ -40,40 +40,40 @@ use crate::preflight::gcp::has_unusable_versions;
 use crate::preflight::{Finding, LastUse, Remedy, Stage};
 use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
 
-/// How long the last use of a key is waited for.
+/// How long a report waits for a service to say when a key was last used.
 const LAST_USE_PATIENCE: Duration = Duration::from_secs(20);
 
-/// A key, and what is asked of it.
+/// A key, and what a proof asks of it.
 #[derive(Clone, Debug)]
 pub enum KeyCheck {
-    /// A key of AWS KMS.
+    /// Of a key of AWS KMS.
     Aws(AwsKeyCheck),
-    /// A key of Cloud KMS.
+    /// Of a key of Cloud KMS.
     Gcp(GcpKeyCheck),
-    /// A key of Key Vault or Managed HSM.
+    /// Of a key of Key Vault or Managed HSM.
     Azure(Box<AzureKeyCheck>),
 }
 
-/// What a workspace needs of the key of a configuration that is to be attached to it.
+/// What a workspace needs of the key of a configuration that the provider is going to attach to it.
 #[derive(Clone, Copy)]
 pub struct AttachNeed<'a> {
-    /// The Databricks account.
+    /// The Databricks account that has the workspace.
     pub account: &'a Account,
-    /// What this run has read of it.
+    /// What this run has read of `account`.
     pub reads: &'a AccountReads,
     /// The workspace, as the account shows it.
     pub workspace: &'a Workspace,
-    /// The same as facts.
+    /// The workspace as facts of the proof.
     pub facts: &'a WorkspaceFacts,
-    /// For what.
+    /// Which data the key shall encrypt.
     pub case: UseCase,
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     pub stage: Stage,
 }
 
 impl KeyCheck {
-    /// What a workspace asks of the key of a key configuration; findings say what of it is not known. `None` when the key cannot
-    /// be named, which the proof of the binding itself says.
+    /// What a workspace asks of the key of a key configuration; the findings list what the provider does not know of it. `None`
+    /// when the configuration has no key that the provider can read, about which the proof of the binding itself has a finding.
     pub async fn of_configuration(
         keys: &Keys,
         need: &AttachNeed<'_>,
@@ -97,7 +97,7 @@ impl KeyCheck {
         }
     }
 
-    /// The key by its name.
+    /// The key that the proof is about.
     pub fn key(&self) -> Key {
         match self {
             Self::Aws(case) => case.name(),
@@ -106,8 +106,8 @@ impl KeyCheck {
         }
     }
 
-    /// The same case, its key being used by all these workspaces, each for what; without any, what it says itself stays. On Azure
-    /// each workspace has a proof of its own.
+    /// The same check on behalf of all these workspaces, each with the data that the key encrypts there; without any, the check
+    /// keeps what it has. On Azure each workspace has a proof of its own.
     #[must_use]
     pub fn used_by(self, users: Vec<(String, Vec<UseCase>)>) -> Self {
         match self {
@@ -122,7 +122,7 @@ impl KeyCheck {
         }
     }
 
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     fn stage(&self) -> Stage {
         match self {
             Self::Aws(case) => case.question.stage,
@@ -131,7 +131,7 @@ impl KeyCheck {
         }
     }
 
-    /// What makes a key usable again that is in this state.
+    /// What the user does so that a key in this state can be used again.
     pub fn enabling(&self, state: &KeyState) -> Remedy {
         if *state == gone() {
             return Remedy::say(
@@ -147,12 +147,13 @@ impl KeyCheck {
     }
 }
 
-/// The state of a key that its cloud does not have any more.
+/// The state of a key that its cloud no longer has.
 fn gone() -> KeyState {
     KeyState::Other("deleted".to_owned())
 }
 
-/// The key of a key configuration, as the account shows it. What cannot be read is kept, so that it is judged.
+/// The key of a key configuration, as the account shows it. A key that the provider cannot read stays in the
+/// result, so that the proof judges it.
 pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
     let (aws, gcp, azure) = (
         &remote.aws_key_info,
@@ -167,12 +168,12 @@ pub fn key_of(remote: &KeyConfiguration) -> ConfigurationKey {
             None => ConfigurationKey::Missing,
         },
         (None, None, None) => ConfigurationKey::Missing,
-        // Which of them Databricks uses is not to be guessed.
+        // Only Databricks knows which of them it uses: the provider does not guess.
         _ => ConfigurationKey::Unreadable("there are keys of more than one cloud".to_owned()),
     }
 }
 
-/// The keys of every cloud, as one provider configuration sees them.
+/// The keys of every cloud, as one provider configuration reaches them.
 pub struct Keys {
     aws: AwsKeys,
     gcp: GcpKeys,
@@ -181,11 +182,11 @@ pub struct Keys {
     shares: KeyShares,
     last_uses: Staged<Key, LastUse>,
     states: Mutex<BTreeMap<Key, Arc<Watched<Result<KeyState, String>>>>>,
-    /// Whether this process applies: Terraform plans in another one.
+    /// Whether Terraform applies in this process; it plans in another one.
     is_applying: AtomicBool,
 }
 
-/// The one place that tells the clouds apart: what `own`, a key or a case of some cloud, asks of `ring`, the keys of that cloud.
+/// The one place that tells the clouds apart: runs `work` with `own`, a key or a check of some cloud, and `ring`, the keys of that cloud.
 macro_rules! by_cloud {
     ($kind:ident, $keys:expr, $what:expr, |$ring:ident, $own:ident| $work:expr) => {
         match $what {
@@ -205,7 +206,7 @@ macro_rules! by_cloud {
     };
 }
 
-/// The keys, as one examination asks them.
+/// One examination of keys, whatever their cloud.
 struct Examination<'a> {
     keys: &'a Keys,
     waits: Waits,
@@ -230,7 +231,7 @@ impl Examiner for Examination<'_> {
         let walk = keys.policies();
         let mut findings = Vec::new();
         for case in cases {
-            // A large future, which is not to lie on the stack of all that wait for it.
+            // The future is large: in a box, it does not take the stack of every task that waits for it.
             let found: Vec<Finding> = by_cloud!(KeyCheck, keys, case, |ring, case| {
                 Box::pin(keyring::examine(ring, walk, case, waits)).await
             });
@@ -243,7 +244,8 @@ impl Examiner for Examination<'_> {
 }
 
 impl Keys {
-    /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
+    /// Keys of which the run has read nothing yet. `deployment`: the Databricks deployment that the
+    /// configured host decides.
     pub fn new(config: &Config, deployment: Option<Deployment>) -> Self {
         let policies = Arc::new(PolicyWalk::new());
         let (aws, is_aws_unknown) = config.aws();
@@ -261,49 +263,49 @@ impl Keys {
         }
     }
 
-    /// Effect: what is read is judged as it is, for a command: no configuration of the working directory is about to change it.
+    /// Effect: proofs judge keys as they are now, and wait for no policy. For a command: it applies no configuration of the working directory.
     pub fn without_configuration(&self) {
         self.policies.expects_none();
         self.aws.without_configuration();
     }
 
-    /// Google Cloud.
+    /// The keys of Google Cloud.
     pub fn gcp(&self) -> &GcpKeys {
         &self.gcp
     }
 
-    /// Azure.
+    /// The keys of Azure.
     pub fn azure(&self) -> &AzureKeys {
         &self.azure
     }
 
-    /// How far the key policies of the configuration are in this walk.
+    /// How far the key policies of the configuration are in this walk: proofs wait for them.
     pub fn policies(&self) -> &PolicyWalk {
         &self.policies
     }
 
-    /// Who wants what of a key in this run.
+    /// What each key policy of this run wants of its key: a policy that goes waits for the others.
     pub fn shares(&self) -> &KeyShares {
         &self.shares
     }
 
-    /// Effect: Terraform had an object of whichever resource read.
+    /// Effect: Terraform refreshed an object of any resource, so this process does not apply a saved plan.
     pub fn saw_read(&self) {
         self.shares.saw_read();
         self.policies.saw_read();
     }
 
-    /// AWS.
+    /// The keys of AWS.
     pub fn aws(&self) -> &AwsKeys {
         &self.aws
     }
 
-    /// Whether a key's cloud can be called: not while its part of the provider block is unknown.
+    /// Whether the provider can call the cloud of a key: not while the cloud's part of the provider block is unknown.
     pub fn is_known(&self, case: &KeyCheck) -> bool {
         by_cloud!(Key, self, &case.key(), |ring, _key| ring.is_known())
     }
 
-    /// The parts of the provider block that are not known yet, so that their clouds cannot be called.
+    /// The parts of the provider block that Terraform does not know yet, so that the provider cannot call their clouds.
     pub fn unknown(&self) -> Vec<&'static str> {
         let clouds = [
             ("aws", self.aws.is_known()),
@@ -317,13 +319,13 @@ impl Keys {
             .collect()
     }
 
-    /// What the proof says about each case, once it is enough or no `dbxcmk_key_policy` of the configuration can change it any more. One key in
-    /// several cases is read once; how old a read may be, `keyring.rs` says.
+    /// What the proof finds for each check. It waits until a read shows everything that the proof needs, or until no `dbxcmk_key_policy` of the
+    /// configuration can change the result. Several checks of one key share a read; `keyring.rs` says how old it may be.
     pub async fn examine(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         self.examine_waiting(cases, Waits::ForPolicies).await
     }
 
-    /// What the proof says about each case now, whatever a `dbxcmk_key_policy` may still change.
+    /// What the proof finds for each check now, without waiting for a `dbxcmk_key_policy` that may change it.
     pub async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
         self.examine_waiting(cases, Waits::No).await
     }
@@ -337,7 +339,7 @@ impl Keys {
         examined(&by, is_applying, cases).await
     }
 
-    /// Whether a plan finds something of a key that keeps the data of the workspaces away which use it.
+    /// Whether a plan finds a fault of the key that cuts off the workspaces that use it from their data.
     pub async fn cuts_users_off(&self, case: &KeyCheck) -> bool {
         match case {
             _ if case.stage() == Stage::Apply => false,
@@ -347,9 +349,10 @@ impl Keys {
         }
     }
 
-    /// The last use of a key, read once in a run. Never waited for long: it is no part of the proof.
+    /// The last use of a key; a run asks the service once. It waits [`LAST_USE_PATIENCE`] at most,
+    /// because the proof does not depend on it.
     pub async fn last_use(&self, key: &Key) -> LastUse {
-        // A call of an SDK is a large future, which is not to lie on the stack of all that wait for it.
+        // A call of an SDK is a large future: in a box, it does not take the stack of every task that waits for it.
         let asked = Box::pin(async {
             match key {
                 Key::Aws(arn) => self.aws.cloud().last_use(arn).await,
@@ -369,13 +372,13 @@ impl Keys {
         self.last_uses.get(Stage::Plan, key, read).await
     }
 
-    /// What was read of a key in this run is not true any more.
+    /// Effect: the next proof reads the key again, because the run has changed it.
     pub fn forget(&self, key: &Key) {
         by_cloud!(Key, self, key, |ring, own| ring.forget(own));
     }
 
-    /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read. Any number of bindings that
-    /// wait share one read.
+    /// The state of a key, as a read that began after `earliest` shows it, or why the provider cannot read it. All bindings that
+    /// wait for the same key share one read.
     pub async fn state_after(
         &self,
         case: &KeyCheck,

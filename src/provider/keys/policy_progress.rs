@@ -1,4 +1,5 @@
-//! How far the `dbxcmk_key_policy` resources of a configuration are in this walk, so that a proof can wait for the one of its key.
+//! How far the `dbxcmk_key_policy` resources of a configuration are in this walk of Terraform's. A proof waits for the policy of
+//! its key, because Terraform visits the resources in an order of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -14,35 +15,36 @@ use crate::vocabulary::Key;
 /// How far the `dbxcmk_key_policy` of a key is in this walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PolicyStep {
-    /// It is planned, and an apply will put a policy.
+    /// Terraform has planned it, and an apply will put a policy.
     WillPut,
-    /// It is being put, which may take long.
+    /// The provider is putting the policy, which may take long.
     Putting,
-    /// It has put its policy, has failed to, or has nothing to put.
+    /// The provider has put the policy, or failed to, or has nothing to put.
     Done,
 }
 
-/// How far each of them is.
+/// How far each key policy is.
 #[derive(Clone, Debug, Default)]
 pub(super) struct PolicyProgress {
-    /// By the key, and by what tells several policies of one key apart.
+    /// The policies with a known key, by the key and by what tells several policies of one key apart.
     policies: BTreeMap<(Key, String), PolicyStep>,
-    /// Those whose key is not known yet, by what tells them apart: Terraform plans twice what is to be replaced.
+    /// The policies whose key Terraform does not know yet, by what tells them apart. A name counts once:
+    /// Terraform plans a resource twice that it replaces.
     without_key: BTreeSet<String>,
 }
 
-/// How long a proof waits for the `dbxcmk_key_policy` of its key. Terraform works on several resources at once, and the policy
-/// depends on nothing that waits; with `-parallelism=1` it cannot come before the proof ends.
+/// How long a proof waits for the `dbxcmk_key_policy` of its key to come. Terraform works on several resources at once, and the policy depends on
+/// nothing that waits; with `-parallelism=1`, Terraform starts the policy only after the proof has stopped waiting.
 pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
-/// The progress of all of them, whatever their cloud.
+/// The progress of the key policies of all clouds: key policies write it, and proofs wait for it.
 pub struct PolicyWalk {
     progress: watch::Sender<PolicyProgress>,
     expected: OnceLock<Blocks>,
     was_read: AtomicBool,
 }
 
-/// A key policy that is being put.
+/// A guard: while a key policy holds it, proofs of its key wait. Dropping it lets them go on.
 pub struct Putting<'a> {
     walk: &'a PolicyWalk,
     key: Option<Key>,
@@ -56,12 +58,12 @@ impl Drop for Putting<'_> {
     }
 }
 
-/// The key whose policy a proof waits for.
+/// What a proof waits for.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Awaited<'a> {
-    /// The key.
+    /// The key whose policy the proof waits for.
     pub(super) key: &'a Key,
-    /// The workspace that the proof is about, where each has a key policy of its own.
+    /// The workspace that the proof is about, where each workspace has a key policy of its own (Azure).
     pub(super) workspace: Option<&'a str>,
 }
 
@@ -71,7 +73,8 @@ impl PolicyProgress {
         own.map(|(_, step)| *step)
     }
 
-    /// Whether one has come that speaks for what is asked: for the workspace where each has its own, otherwise for the key.
+    /// Whether a policy has come that decides what the proof asks: the one of its workspace where each has its own,
+    /// otherwise any one of the key.
     fn has_spoken(&self, asked: Awaited<'_>) -> bool {
         let mut own = self.policies.keys().filter(|(key, _)| key == asked.key);
         own.any(|(_, of)| {
@@ -87,7 +90,7 @@ impl PolicyProgress {
 }
 
 impl PolicyWalk {
-    /// None has come yet.
+    /// A walk to which no key policy has come yet.
     pub(super) fn new() -> Self {
         Self {
             progress: watch::Sender::default(),
@@ -96,19 +99,20 @@ impl PolicyWalk {
         }
     }
 
-    /// Effect: this is no walk of Terraform: no `dbxcmk_key_policy` of any directory will come.
+    /// Effect: proofs wait for no policy, because Terraform does not run: no `dbxcmk_key_policy` of
+    /// any directory will come.
     pub(super) fn expects_none(&self) {
         let none = Blocks {
             once: 0,
             repeated: 0,
         };
-        // Who has begun to wait goes on.
+        // A proof that has begun to wait keeps the number that it read first.
         let _ = self.expected.set(none);
     }
 
-    /// Effect: a `dbxcmk_key_policy` of a key has come this far in this walk; `None` for one whose key is not known yet. Proofs that wait for it
-    /// go on. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for. Without a key, what tells it from all
-    /// others.
+    /// Effect: a `dbxcmk_key_policy` of a key has come this far in this walk, and the proofs that wait for it look again; `key` is `None` while
+    /// Terraform does not know it. `of`: what tells several policies of one key apart; on Azure, the workspace that it is for. Without a key,
+    /// what tells it from all others.
     pub(super) fn came_to(&self, key: Option<Key>, of: &str, step: PolicyStep) {
         self.progress.send_modify(|progress| match key {
             Some(key) => {
@@ -119,7 +123,7 @@ impl PolicyWalk {
         });
     }
 
-    /// Effect: a `dbxcmk_key_policy` is planned, or its plan has failed; an apply will put a policy if it `will_put`.
+    /// Effect: Terraform has planned a `dbxcmk_key_policy`, or its plan has failed; an apply will put a policy if it `will_put`.
     pub fn is_planned(&self, key: Option<Key>, of: &str, will_put: bool) {
         let step = match will_put {
             true => PolicyStep::WillPut,
@@ -128,7 +132,8 @@ impl PolicyWalk {
         self.came_to(key, of, step);
     }
 
-    /// Effect: a `dbxcmk_key_policy` is being put, until what this gives is dropped, also where putting it fails or is broken off.
+    /// Effect: proofs of the key wait until the caller, which puts its `dbxcmk_key_policy`, drops the guard. That also happens
+    /// when the put fails or Terraform interrupts it.
     #[must_use]
     pub fn putting(&self, key: Option<Key>, of: String) -> Putting<'_> {
         self.came_to(key.clone(), &of, PolicyStep::Putting);
@@ -139,22 +144,23 @@ impl PolicyWalk {
         }
     }
 
-    /// Effect: Terraform had an object read.
+    /// Effect: Terraform refreshed an object, so this process does not apply a saved plan.
     pub fn saw_read(&self) {
         self.was_read.store(true, Ordering::Relaxed);
     }
 
-    /// Whether Terraform may be applying a plan: then it reads nothing, and plans again what changes, without what does not.
+    /// Whether Terraform may be applying a saved plan: it then refreshes nothing, and plans again only the resources that change.
     pub(super) fn may_apply(&self) -> bool {
         !self.was_read.load(Ordering::Relaxed)
     }
 
-    /// What tells of progress.
+    /// A receiver that wakes when any policy takes a step.
     pub(super) fn subscribe(&self) -> watch::Receiver<PolicyProgress> {
         self.progress.subscribe()
     }
 
-    /// Whether the policy of a key is being put right now, so that its end can be waited for.
+    /// Whether the provider is putting the policy of a key right now: a proof then waits for the
+    /// end of the put, without a limit of its own.
     pub(super) fn is_putting(&self, key: &Key, progress: &PolicyProgress) -> bool {
         progress.of(key).any(|step| step == PolicyStep::Putting)
     }
@@ -173,7 +179,7 @@ impl PolicyWalk {
         expects(asked, stage, progress, self.expected())
     }
 
-    /// Whether one that was waited for in vain may give what is missing all the same.
+    /// Whether a policy that did not come in time may still give the access that the proof misses.
     pub(super) fn is_open(&self, asked: Awaited<'_>, progress: &PolicyProgress) -> bool {
         is_open(asked, progress, self.expected())
     }
@@ -182,7 +188,7 @@ impl PolicyWalk {
 fn expects(asked: Awaited<'_>, stage: Stage, progress: &PolicyProgress, expected: Blocks) -> bool {
     let all_came = progress.came() >= expected.once + expected.repeated;
     match stage {
-        // How many instances a block has is not known, so that another one may come in any case.
+        // The provider does not know how many instances a block has, so another policy may come in any case.
         Stage::Plan if asked.workspace.is_none() => !all_came || expected.repeated > 0,
         Stage::Plan => !progress.has_spoken(asked) && (!all_came || expected.repeated > 0),
         Stage::Apply => {
@@ -208,7 +214,7 @@ mod tests {
         Ok(Key::from(id))
     }
 
-    /// Each row: how far the policies of two workspaces are with the key that they share, and whether a proof of it may still change at apply.
+    /// Each row: how far the policies of two workspaces are with the key that they share, and whether a proof of it waits at apply.
     #[test]
     fn one_policy_of_a_key_does_not_speak_for_another() -> Result<(), AzureNameError> {
         use PolicyStep::{Done, Putting, WillPut};
@@ -240,7 +246,7 @@ mod tests {
     }
 
     /// Each row: which policies of the key have come, for which workspace the proof is, how many blocks there are, once and repeated, whether
-    /// it waits at plan, and whether what it finds after that is only a warning.
+    /// the proof waits at plan, and whether its findings after that are only a warning.
     #[test]
     fn a_proof_waits_for_the_policy_of_its_own_workspace() -> Result<(), AzureNameError> {
         let key = key()?;
@@ -251,7 +257,7 @@ mod tests {
             (&["/w/b"], Some("/w/A"), (1, 0), false, false),
             (&["/w/b"], Some("/w/A"), (0, 1), true, true),
             (&["/w/a", "/w/b"], Some("/w/A"), (0, 1), false, false),
-            // On the other clouds, several policies of one key are for whomever.
+            // On the other clouds, each policy of a key may be for any workspace.
             (&[], None, (0, 0), false, false),
             (&["1"], None, (2, 0), true, false),
             (&["1", "2"], None, (2, 0), false, false),
@@ -283,17 +289,17 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: the policies whose key is not known yet (`-`) or known (`+`), by their names, and how many have come of two.
+    /// Each row: the policies whose key Terraform does not know yet (`-`) or knows (`+`), by their names, and how many of two have come.
     #[test]
     fn one_that_is_planned_twice_comes_once() -> Result<(), AzureNameError> {
         let key = key()?;
         let rows: [(&[&str], usize); 7] = [
             (&[], 0),
             (&["-a"], 1),
-            // What is to be replaced is planned twice.
+            // Terraform plans a resource twice that it replaces.
             (&["-a", "-a"], 1),
             (&["-a", "-b"], 2),
-            // Its key is known in the meantime.
+            // Terraform learns its key in the meantime.
             (&["-a", "+a"], 1),
             (&["+a", "+a"], 1),
             (&["-a", "+b"], 2),
@@ -319,7 +325,7 @@ mod tests {
                 came < 2,
                 "{all:?}"
             );
-            // Whoever has come for the key speaks for it.
+            // A policy that has come with its key decides for the key.
             let has_spoken = all.iter().any(|one| one.starts_with('+'));
             assert_eq!(
                 is_open(asked, &progress, two),
@@ -331,7 +337,7 @@ mod tests {
     }
 
     /// Each row: how far the policies of the key (and of another one, with `/`) are, by their workspaces; the workspace of the proof; how many
-    /// blocks there are, once and repeated; and whether an apply waits.
+    /// blocks there are, once and repeated; and whether a proof waits at apply.
     #[test]
     fn an_apply_waits_for_what_is_under_way_and_for_what_may_still_come()
     -> Result<(), AzureNameError> {
@@ -354,15 +360,16 @@ mod tests {
             (&[("a", Done)], None, (1, 0), false),
             (&[("a", WillPut)], None, (1, 0), true),
             (&[("a", Putting)], None, (1, 0), true),
-            // One that speaks for the key and is done leaves nothing to wait for, however many there are.
+            // A policy that decides for the key and is done leaves the proof nothing to wait for, however
+            // many blocks there are.
             (&[("a", Done)], None, (3, 1), false),
             (&[("a", Done)], Some("A"), (3, 1), false),
-            // That of another workspace does not speak for this one.
+            // The policy of another workspace does not decide for this one.
             (&[("b", Done)], Some("a"), (2, 0), true),
             (&[("b", Done)], Some("a"), (1, 0), false),
             (&[("b", Putting)], Some("a"), (1, 0), true),
             (&[("a", Done), ("b", WillPut)], Some("a"), (2, 0), true),
-            // Nor does that of another key, which counts all the same.
+            // Nor does the policy of another key, which counts all the same.
             (&[("/a", WillPut)], None, (1, 0), false),
             (&[("/a", WillPut)], None, (2, 0), true),
             (&[("/a", Putting), ("a", Done)], None, (2, 0), false),
@@ -395,7 +402,7 @@ mod tests {
         Ok(())
     }
 
-    /// A proof that waits is woken by each step, and a process in which nothing was read may be an apply.
+    /// Each step of a policy wakes a proof that waits, and a process in which Terraform refreshed nothing may be an apply.
     #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_woken() -> Result<(), Box<dyn std::error::Error>> {
         let walk = PolicyWalk::new();

@@ -1,7 +1,8 @@
-//! Who wants what of a key in this run, so that a `dbxcmk_key_policy` that goes leaves what another one needs.
+//! What each key policy of this run wants of its key, so that a `dbxcmk_key_policy` that goes leaves the access that another one needs.
 //!
-//! Terraform destroys before it creates, and tells nobody who is destroyed what is about to be created. What is known at plan is decided at
-//! plan: what stays is written beside the plan of the destruction, and the apply keeps to it.
+//! Terraform destroys before it creates, and does not show a resource that it destroys what it is going to create. So the plan decides: a
+//! policy that goes waits until the others have come, the provider writes what stays beside the plan of the destruction, and the apply
+//! keeps to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
@@ -14,25 +15,26 @@ use tokio::time::Instant;
 use super::hcl_blocks::{Blocks, blocks};
 use crate::vocabulary::{Cloud, Key};
 
-/// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. What
-/// one that comes even later needs is not known, and stays.
+/// How long a destruction waits for the other key policies of the plan: longer than a proof that one of them depends on may wait itself. The
+/// provider does not know what a policy needs that comes even later, and leaves the access there.
 const PATIENCE: Duration = super::policy_progress::PATIENCE.saturating_mul(2);
-/// The same where no object was read: in an apply, where only those come that change, and in a plan without a refresh. And how long nobody
-/// has come where the configuration does not say how many there are.
+/// How long a destruction waits where Terraform refreshed no object: in an apply, where only those policies come that change, and in a
+/// plan without a refresh. Also how long no new policy must come before the wait ends, where the configuration does not say how many there
+/// are.
 const LESS: Duration = Duration::from_secs(2);
-/// The same when it looks as if everything was to be destroyed, so that no other one comes.
+/// How long a destruction waits when all policies seem to go, so that no other one comes.
 const SHORT: Duration = Duration::from_secs(1);
 
 /// What a key policy wants: statements by their meaning, members, or principals.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wanted {
-    /// What is known of it.
+    /// The items that Terraform knows by now.
     pub items: BTreeSet<String>,
-    /// Whether there is more that is not known yet.
+    /// Whether Terraform will learn of more items only at apply.
     pub has_unknown: bool,
 }
 
-/// Where access counts: at one key, or at every key of its vault.
+/// Where a grant counts: at one key, or at every key of its vault.
 #[derive(Clone, Debug)]
 pub struct Scope {
     key: Key,
@@ -40,18 +42,18 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// At one key.
+    /// A grant at one key.
     pub fn of(key: Key) -> Self {
         Self { key, vault: None }
     }
 
-    /// At every key whose name begins like this.
+    /// A grant at `key` and at every key whose name begins with `vault`.
     pub fn whole_vault(key: Key, vault: String) -> Self {
         let vault = Some(vault);
         Self { key, vault }
     }
 
-    /// The key that is asked for.
+    /// The key that the caller asked about.
     pub fn key(&self) -> &Key {
         &self.key
     }
@@ -67,65 +69,67 @@ impl Scope {
     }
 }
 
-/// A key policy that stays or comes.
+/// A key policy that Terraform keeps or creates.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Its key; `None` when that is not known yet.
+    /// The key that it is for; `None` while Terraform does not know it.
     pub key: Option<Key>,
-    /// Whose key it is.
+    /// The cloud of the key, also while Terraform does not know the key.
     pub cloud: Cloud,
-    /// What it wants.
+    /// The access that it wants at the key.
     pub wanted: Wanted,
-    /// What marks its access as its own, where the cloud has a place for that.
+    /// The mark that says that the access is its own, where the cloud has a place for one; otherwise empty.
     pub whose: String,
 }
 
-/// What others need of what one gives up.
+/// What other key policies need of the access that one of them gives up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stays {
-    /// What they want.
+    /// The items that others want.
     pub certain: BTreeSet<String>,
-    /// What they may want: it is not known yet.
+    /// The items that others may want: Terraform does not know yet what they want, or of which key.
     pub perhaps: BTreeSet<String>,
-    /// Who wants each, by the mark of its access.
+    /// For each item, the mark of the policy that wants it.
     pub heirs: BTreeMap<String, String>,
-    /// Whether others may exist that have not come.
+    /// Whether policies may exist that have not come in time.
     pub is_open: bool,
 }
 
 impl Stays {
-    /// All of it.
+    /// The items that others want or may want: the caller leaves all of them.
     pub fn all(&self) -> BTreeSet<String> {
         self.certain.union(&self.perhaps).cloned().collect()
     }
 }
 
-/// What the key policies of a run have said so far. Pure.
+/// What the key policies of a run have reported so far. Pure.
 #[derive(Clone, Debug, Default)]
 struct Shares {
-    /// Each key policy that stays or comes, by its own name; one that is planned twice counts once.
+    /// Each key policy that Terraform keeps or creates, by its own name; one that it plans twice counts once.
     came: BTreeMap<String, Policy>,
-    /// Each one that was read, as the state has it. Terraform reads none in an apply, nor in the plan of `terraform destroy`.
+    /// Each key policy that Terraform refreshed, as the state has it. Terraform refreshes none in an apply, nor in the plan
+    /// of `terraform destroy`.
     read: BTreeMap<String, Policy>,
-    /// Whether an object of any resource was read. Terraform does not read one that is about to go, so that of a renamed resource tells nothing.
+    /// Whether Terraform refreshed an object of any resource. It does not refresh one that it is going to destroy, so the old object of a
+    /// renamed resource does not count.
     was_read: bool,
-    /// Those that go.
+    /// The names of the policies that Terraform destroys.
     leaving: BTreeSet<String>,
-    /// What one that is gone had added, and has left for others.
+    /// What a destroyed policy had added to a key and left there for others.
     left: BTreeMap<Key, BTreeSet<String>>,
-    /// How many times anything was said.
+    /// How many reports have come: a policy that waits sees from it whether the others are quiet.
     said: usize,
 }
 
 impl Shares {
-    /// Those that were read, and have been planned neither to stay nor to go.
+    /// The policies that Terraform refreshed, and has planned neither to keep nor to destroy.
     fn still_to_plan(&self) -> impl Iterator<Item = (&String, &Policy)> {
         let is_planned =
             |name: &String| self.came.contains_key(name) || self.leaving.contains(name);
         self.read.iter().filter(move |(name, _)| !is_planned(name))
     }
 
-    /// What of `own` others than `who` want.
+    /// Which items of `own` policies other than `who` want.
     fn stays(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
         let mut stays = Stays::default();
         let read = self.still_to_plan().filter(|(name, _)| *name != who);
@@ -138,7 +142,8 @@ impl Shares {
                         stays.certain.insert(one);
                     }
                 }
-                // What is not known yet may be this key. Where its own key is not known, this one is what it gives up.
+                // A key that Terraform does not know yet may be this one. Where a policy does not know its own new
+                // key, this key is the one that it gives up.
                 None if policy.cloud == *scope.key.cloud() && name != who => {
                     stays.perhaps.extend(those);
                 }
@@ -152,13 +157,13 @@ impl Shares {
         stays
     }
 
-    /// How many there are that stay, as far as it shows.
+    /// How many policies stay, as far as the provider can see.
     fn staying(&self) -> usize {
         self.came.len() + self.still_to_plan().count()
     }
 
-    /// Whether the wait for the others ends, and then whether all of them have come. `waited`: since when one waits; `quiet`: since when nobody
-    /// has come.
+    /// Whether the wait for the other policies ends, and if so, whether all of them have come. `waited`: how long this policy has waited;
+    /// `quiet`: for how long no report has come.
     fn end(&self, expected: Blocks, waited: Duration, quiet: Duration) -> Option<bool> {
         let all = expected.once + expected.repeated;
         let is_settled = expected.repeated == 0 || quiet >= LESS;
@@ -178,7 +183,8 @@ impl Shares {
     }
 }
 
-/// Who wants what of which key in this run.
+/// What each key policy wants of which key in this run: policies report here, and one that goes
+/// waits here for the others.
 pub struct KeyShares {
     now: watch::Sender<Shares>,
     expected: OnceLock<Blocks>,
@@ -194,13 +200,13 @@ impl KeyShares {
         }
     }
 
-    /// Effect: this process applies. Terraform plans in another one.
+    /// Effect: Terraform applies in this process; it plans in another one.
     pub fn applies(&self) {
         self.is_applying.store(true, Ordering::Relaxed);
     }
 
-    /// Whether this process applies, as far as is known: what is planned then is the end of an object that its replacement has outlived, and
-    /// a refusal would keep it for ever.
+    /// Whether Terraform applies in this process, as far as the provider knows. A destruction that Terraform plans during an apply is of an
+    /// object that its replacement has outlived, and a refusal would keep the object in the state forever.
     pub fn is_applying(&self) -> bool {
         self.is_applying.load(Ordering::Relaxed)
     }
@@ -212,17 +218,17 @@ impl KeyShares {
         });
     }
 
-    /// Effect: a key policy stays or comes. `who`: its own name.
+    /// Effect: a key policy reports that it stays or comes. `who`: its own name.
     pub fn wants(&self, who: String, policy: Policy) {
         self.say(|now| drop(now.came.insert(who, policy)));
     }
 
-    /// Effect: Terraform had an object of whichever resource read.
+    /// Effect: Terraform refreshed an object of any resource.
     pub fn saw_read(&self) {
         self.say(|now| now.was_read = true);
     }
 
-    /// Effect: Terraform had a key policy read.
+    /// Effect: Terraform refreshed a key policy.
     pub fn was_read(&self, who: String, policy: Policy) {
         self.say(|now| {
             now.was_read = true;
@@ -230,30 +236,31 @@ impl KeyShares {
         });
     }
 
-    /// Whether Terraform had anything read.
+    /// Whether Terraform refreshed anything in this process.
     pub fn reads(&self) -> bool {
         self.now.borrow().was_read
     }
 
-    /// Effect: a key policy goes.
+    /// Effect: a key policy reports that Terraform destroys it.
     pub fn goes(&self, who: String) {
         self.say(|now| {
             now.leaving.insert(who);
         });
     }
 
-    /// Whether a key policy was planned by this process, to stay or to go.
+    /// Whether Terraform planned a key policy in this process, to keep it or to destroy it.
     pub fn has_planned(&self, who: &str) -> bool {
         let now = self.now.borrow();
         now.came.contains_key(who) || now.leaving.contains(who)
     }
 
-    /// What of `own` other key policies of this run want, as far as they have come. `who`: the name of the one that asks.
+    /// Which items of `own` the other key policies of this run want, as far as they have come. `who`: the name of the policy that asks.
     pub fn stays_now(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
         self.now.borrow().stays(scope, own, who)
     }
 
-    /// The same: waits until they have come.
+    /// Waits until the other policies have come, and returns which items of `own` they want. A
+    /// policy that gives up nothing does not wait.
     pub async fn stays(&self, scope: &Scope, own: &BTreeSet<String>, who: &str) -> Stays {
         let is_complete = own.is_empty() || self.complete().await;
         let mut stays = self.stays_now(scope, own, who);
@@ -265,7 +272,7 @@ impl KeyShares {
         *self.expected.get_or_init(|| blocks("dbxcmk_key_policy"))
     }
 
-    /// Waits until the others have come; whether all of them have.
+    /// Waits until the other policies have come, and returns whether all of them have.
     async fn complete(&self) -> bool {
         let (expected, begun) = (self.expected(), Instant::now());
         let mut changes = self.now.subscribe();
@@ -284,8 +291,8 @@ impl KeyShares {
         }
     }
 
-    /// What each of the others, as the state or the plan has it, wants of `own`: waits a moment until they have been read. And whether all of
-    /// them have.
+    /// Which items of `own` each of the other policies wants, as the state or the plan has it, and whether all of them have come. It waits
+    /// [`SHORT`] at most until Terraform has refreshed them.
     pub async fn others(
         &self,
         scope: &Scope,
@@ -310,13 +317,14 @@ impl KeyShares {
         (wants.collect(), is_there(&now, expected.once))
     }
 
-    /// Effect: one that goes leaves to others what it had added.
+    /// Effect: a policy that goes leaves to others what it had added.
     pub fn leaves(&self, key: Key, items: BTreeSet<String>) {
         self.now
             .send_modify(|now| now.left.entry(key).or_default().extend(items));
     }
 
-    /// What of `wanted` one that went in this run had added: whoever wants it owns it from now on.
+    /// Which items of `wanted` a policy had added that went in this run: the policy that wants an
+    /// item owns it from now on.
     pub fn inherited(&self, scope: &Scope, wanted: &BTreeSet<String>) -> BTreeSet<String> {
         let now = self.now.borrow();
         let left = now.left.iter().filter(|(key, _)| scope.has(key));
@@ -341,7 +349,8 @@ mod tests {
         items.split_whitespace().map(str::to_owned).collect()
     }
 
-    /// A key policy. `name`: of its key; `?` for one that is not known, `aws` for one of another cloud. `wanted`: `?` for more that is not known.
+    /// A key policy. `name`: of its key; `?` for one that Terraform does not know, `aws` for one of another cloud. `wanted`: `?` for more items
+    /// that it does not know.
     fn policy(name: &str, wanted: &str) -> Result<Policy, Box<dyn std::error::Error>> {
         let is_unknown = matches!(name, "?" | "aws");
         let mut items = set(wanted);
@@ -357,7 +366,7 @@ mod tests {
         })
     }
 
-    /// Each row: what one that goes has added, what others want of which key, what stays, and what perhaps.
+    /// Each row: what a policy that goes had added, what others want of which key, what certainly stays, and what perhaps.
     #[test]
     fn what_another_one_wants_stays() -> Outcome {
         let rows: [(&str, &str, &[(&str, &str)], &str, &str); 11] = [
@@ -391,7 +400,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: what happened to the other one, which had `a` by the state, and what stays.
+    /// Each row: what happened to the other policy, which had `a` by the state, and what stays.
     #[test]
     fn who_was_read_counts_until_it_is_planned() -> Outcome {
         let rows: [(&str, Option<&str>, bool, &str); 4] = [
@@ -417,7 +426,7 @@ mod tests {
             let stays = shares.stays_now(&Scope::of(key("k")?), &set("a b"), who);
             assert_eq!(stays.all(), set(expected), "{what}");
         }
-        // Its own successor, whose key is not known, gives this key up.
+        // Its own successor, whose key Terraform does not know, gives this key up.
         let shares = KeyShares::new();
         shares.wants("own".to_owned(), policy("?", "a")?);
         let stays = shares.stays_now(&Scope::of(key("k")?), &set("a"), "own");
@@ -425,8 +434,8 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: how many have come, were read, and go; how many blocks there are, once and with `count` or `for_each`; when the wait ends, and
-    /// whether everybody has come then.
+    /// Each row: how many policies have come, how many Terraform refreshed, and how many go; how many blocks there are, once and with `count`
+    /// or `for_each`; when the wait ends, and whether all of them have come then.
     #[test]
     fn a_destruction_waits_for_those_that_stay() -> Outcome {
         let rows = [
@@ -459,7 +468,7 @@ mod tests {
             for number in 0..come {
                 shares.came.insert(name(number), policy("?", "")?);
             }
-            // Those that go come last.
+            // The policies that go come last.
             for number in 0..leaving {
                 shares.leaving.insert(format!("leaving {number}"));
             }
@@ -479,7 +488,8 @@ mod tests {
         Ok(())
     }
 
-    /// Two that want the same are two, one that is planned twice is one, and each waits for itself.
+    /// Two policies that want the same are two, one that Terraform plans twice is one, and a policy
+    /// that waits counts itself.
     #[tokio::test(start_paused = true)]
     async fn each_counts_once_and_waits_for_itself() -> Outcome {
         let shares = KeyShares::new();
@@ -515,8 +525,8 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: when the other policies of a plan with two blocks come (milliseconds), whether an object was read, how long one that goes
-    /// waits for them, and whether all of them have come.
+    /// Each row: when the other policies of a plan with two blocks come (milliseconds), whether Terraform refreshed an object, how long a
+    /// policy that goes waits for them, and whether all of them have come.
     #[tokio::test(start_paused = true)]
     async fn one_that_goes_waits_no_longer_than_it_must() -> Outcome {
         let rows: [(&[u64], bool, u64, bool); 7] = [
@@ -566,7 +576,7 @@ mod tests {
         Ok(())
     }
 
-    /// What nobody can want needs no wait.
+    /// A policy that gives up nothing does not wait: no other policy can want it.
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_nothing_up_does_not_wait() -> Outcome {
         let shares = KeyShares::new();
@@ -580,8 +590,8 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: the others, of which key and what they want, by what is known of them: read, planned, or going; how many blocks there are;
-    /// what each wants of `a b`, and whether all have been seen.
+    /// Each row: the others, of which key and what they want, by what the provider knows of them: refreshed, planned, or going; how many
+    /// blocks there are; what each wants of `a b`, and whether all have come.
     #[tokio::test(start_paused = true)]
     async fn what_each_of_the_others_wants() -> Outcome {
         type Row<'a> = (
@@ -658,13 +668,14 @@ mod tests {
                 (expected, is_complete),
                 "{name}"
             );
-            // Who is there already is not waited for.
+            // Nothing waits for a policy that is there already.
             assert_eq!(begun.elapsed().is_zero(), is_complete, "{name}");
         }
         Ok(())
     }
 
-    /// Who is asked whether it was planned, and whether anything was read, in which process.
+    /// Each row: what this process has seen, and what it then answers: whether it planned a policy,
+    /// and whether it refreshed anything.
     #[test]
     fn what_this_process_has_seen_is_known() -> Outcome {
         let shares = KeyShares::new();

@@ -1,4 +1,4 @@
-//! When a proof rests on what was read before, when it waits for a key policy, and when it is made again: with a service that is not there.
+//! When a proof rests on an earlier read, when it waits for a key policy, and when the provider makes it again: with a service in memory.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -9,13 +9,13 @@ use crate::preflight::{Fact, Id, Subject};
 use crate::provider::cache::{Staged, lock};
 use crate::vocabulary::azure::{AzureNameError, VaultKeyId};
 
-/// What is found, a letter each: `E` an error, `w` a warning, `-` nothing.
+/// An examiner that answers from a table. Findings are a letter each: `E` an error, `w` a warning, `-` nothing.
 struct Fake {
     /// What each examination finds, a letter for each case.
     finds: [&'static str; 2],
-    /// Whether something of each case was read before, a letter each: `y` or `n`.
+    /// Whether the run read a fact for each case before, a letter each: `y` or `n`.
     was_read: &'static str,
-    /// Whether something that was read for it is forgotten, in the same way.
+    /// Whether dropping the reads of a case drops one, a letter each: `y` or `n`.
     forgets: &'static str,
     times: Mutex<usize>,
     asked: Mutex<usize>,
@@ -55,8 +55,8 @@ impl Examiner for Fake {
     }
 }
 
-/// Each row: whether Terraform applies, what was read before of two keys, what is forgotten of those that are refused, what is found at
-/// first and at last, and how often the keys are examined.
+/// Each row: whether Terraform applies, what the run read before of two keys, what it drops of those that the proof refuses, the
+/// findings of the first and of the last examination, and how often it examines the keys.
 #[tokio::test]
 async fn what_is_refused_at_apply_is_examined_again_where_the_proof_may_be_old() {
     type Row = (
@@ -142,7 +142,7 @@ async fn what_is_refused_at_apply_is_examined_again_where_the_proof_may_be_old()
             })
             .collect();
         assert_eq!(Some(&letters.as_str()), finds.get(times - 1), "{name}");
-        // Only who is refused has something to forget.
+        // The provider drops reads only of the keys that the proof refuses.
         let refused = finds.first().map_or(0, |first| first.matches('E').count());
         assert_eq!(
             *lock(&fake.forgot),
@@ -218,9 +218,9 @@ fn key() -> Result<Key, AzureNameError> {
     Ok(Key::from(id))
 }
 
-/// Each row: what happens, a letter each, and what each examination finds, and how often the key is read in the end. `p` a plan and `a` an apply are
-/// examined (found: `E` an error, `-` nothing); `+` and `x`: somebody gives and takes the access; `w`: this run writes to the key; `m`: a minute
-/// passes; `s`: a second.
+/// Each row: the events, a letter each, the findings of each examination, and how often the run reads the key in the end. `p`: examined at plan,
+/// `a`: at apply (findings: `E` an error, `-` none); `+` and `x`: another writer gives and takes the access; `w`: this run writes to the key; `m`: a
+/// minute passes; `s`: a second.
 #[tokio::test(start_paused = true)]
 async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
     let rows = [
@@ -244,7 +244,7 @@ async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
     ];
     for (name, happens, expected, reads) in rows {
         let (service, walk) = (Kms::default(), PolicyWalk::new());
-        // The clock does not go back to before the runtime.
+        // An age must not lead to a moment before the runtime started.
         tokio::time::advance(Duration::from_secs(120)).await;
         let mut found = String::new();
         for letter in happens.chars() {
@@ -273,18 +273,18 @@ async fn how_old_a_read_may_be() -> Result<(), AzureNameError> {
     Ok(())
 }
 
-/// Each row: whether the proof waits for key policies, how far the policy of the key is when it begins, and after how many seconds the
-/// proof comes to its end, where the policy gives the access after ten.
+/// Each row: whether the proof waits for key policies, how far the policy of the key is when the proof begins, and after how many
+/// seconds the proof ends, where the policy gives the access after ten.
 #[tokio::test(start_paused = true)]
 async fn a_proof_waits_for_the_policy_of_its_key() -> Result<(), AzureNameError> {
     use PolicyStep::{Done, Putting, WillPut};
     let rows = [
         (Waits::ForPolicies, Some(Putting), 10, "-"),
-        // With `-parallelism=1` it cannot come before the proof ends.
+        // With `-parallelism=1`, Terraform starts the policy only after the proof has ended.
         (Waits::ForPolicies, Some(WillPut), 3, "E"),
         (Waits::ForPolicies, Some(Done), 0, "E"),
         (Waits::ForPolicies, None, 0, "E"),
-        // Whoever holds the workspace that the policy wants would wait for ever.
+        // A task that holds the workspace which the policy needs would wait forever.
         (Waits::No, Some(Putting), 0, "E"),
         (Waits::No, Some(WillPut), 0, "E"),
     ];
@@ -312,7 +312,8 @@ async fn a_proof_waits_for_the_policy_of_its_key() -> Result<(), AzureNameError>
     Ok(())
 }
 
-/// What is missing is said in full where something else stops the plan, and as one warning where only key policies are still to come.
+/// The provider reports in full what is missing where another finding stops the plan, and as one warning where only key policies are
+/// still to come.
 #[test]
 fn what_is_missing_is_said_where_the_plan_stops_anyway() -> Result<(), AzureNameError> {
     let missing = Id::PolicyMissingAction.error(Subject::Key);
