@@ -1,4 +1,4 @@
-//! AWS KMS keys as one run sees them, with what the same plan is about to put taken for put. How old a read may be, `keyring.rs` says.
+//! AWS KMS keys as one run sees them: what the same plan is going to put counts as put. `keyring.rs` says how old a read may be.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
@@ -24,16 +24,16 @@ use crate::requirements::aws::Usage;
 use crate::vocabulary::aws::{ArnError, KeyArn, Partition, RoleArn};
 use crate::vocabulary::{Deployment, Key, KeyState, UseCase};
 
-/// A key, and what is asked of it.
+/// A key, and what a proof asks of it.
 #[derive(Clone, Debug)]
 pub struct AwsKeyCheck {
-    /// The key.
+    /// The key whose facts the proof reads.
     pub key: KeyArn,
-    /// What it is to be used for.
+    /// What Databricks shall use the key for, and at which stage.
     pub question: Question,
 }
 
-/// The keys of AWS.
+/// The keys of AWS: the reads of one run, the policies that it plans, and its locks.
 pub struct AwsKeys {
     cloud: Aws,
     is_known: bool,
@@ -50,7 +50,8 @@ pub struct AwsKeys {
 }
 
 impl AwsKeys {
-    /// Nothing is read yet. `deployment`: the Databricks deployment that the configured host decides.
+    /// Keys of which the run has read nothing yet. `deployment`: the Databricks deployment that the
+    /// configured host decides.
     pub(super) fn new(
         settings: AwsSettings,
         is_known: bool,
@@ -73,18 +74,19 @@ impl AwsKeys {
         }
     }
 
-    /// KMS and STS.
+    /// The client for KMS, IAM and STS.
     pub fn cloud(&self) -> &Aws {
         &self.cloud
     }
 
-    /// Effect: no configuration of the working directory changes roles.
+    /// Effect: proofs assume that no plan changes roles, because a command applies no configuration
+    /// of the working directory.
     pub(super) fn without_configuration(&self) {
-        // Who has looked already keeps what was found.
+        // A proof that has read the configuration already keeps its answer.
         let _ = self.may_change_roles.set(false);
     }
 
-    /// What else an audit shows of a key: its grants, and whether it is rotated. The proof shares the reads.
+    /// What an audit shows of a key besides its facts: its grants, and whether KMS rotates it. The proof shares the reads.
     pub async fn for_audit(&self, key: &KeyArn) -> (Fact<Vec<KmsGrant>>, Fact<bool>) {
         let grants = || self.cloud.grants(key);
         let rotation = || self.cloud.rotates(key);
@@ -94,7 +96,7 @@ impl AwsKeys {
         )
     }
 
-    /// Whether AWS can be called: not while the provider's `aws` block still has unknown values in it.
+    /// Whether the provider can call AWS: not while its `aws` block still has unknown values.
     pub fn is_known(&self) -> bool {
         self.is_known
     }
@@ -113,13 +115,12 @@ impl AwsKeys {
         self.deployment
     }
 
-    /// Effect: the same configuration is about to put this policy. From now on, whoever plans something for this key judges it
-    /// by this policy.
+    /// Effect: the same configuration is going to put this policy. From now on, each proof at plan judges the key by this policy.
     pub fn will_put_policy(&self, key: &KeyArn, policy: String) {
         lock(&self.planned).insert(key.clone(), policy);
     }
 
-    /// What is known of a key, once it is `enough` or no `dbxcmk_key_policy` of the configuration can change it any more.
+    /// The facts of a key. It waits until they are `enough`, or until no `dbxcmk_key_policy` of the configuration can change them.
     pub async fn facts_with_policy(
         &self,
         case: &AwsKeyCheck,
@@ -134,26 +135,26 @@ impl AwsKeys {
         facts
     }
 
-    /// What was read of a key in this run is not true any more.
+    /// Effect: the next proof reads the key again, because this run has changed it.
     pub fn forget(&self, key: &KeyArn) {
         self.facts.forget(key);
         self.grants.forget(key);
         self.rotations.forget(key);
     }
 
-    /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
+    /// Effect: the policy that this run had planned is at the key now, so the next proof reads it there.
     pub fn policy_was_put(&self, key: &KeyArn) {
         self.forget(key);
         lock(&self.planned).remove(key);
     }
 
-    /// Held while a key's policy is read, merged and put: Terraform works on several resources at once, and two of them may
-    /// speak of the same key.
+    /// Waits for the lock of a key's policy. A task holds it while it reads, merges and puts the policy: Terraform works on
+    /// several resources at once, and two of them may change the policy of the same key.
     pub async fn lock_policy(&self, key: &KeyArn) -> OwnedMutexGuard<()> {
         self.policy_locks.hold(key.clone()).await
     }
 
-    /// What is known of a key for a plan: read once in a run, its policy replaced by the planned one.
+    /// The facts of a key for a plan: a run reads them once, and a planned policy replaces the one that KMS shows.
     pub async fn facts_for_plan(&self, key: &KeyArn) -> KeyFacts {
         let read = self.facts.get(Stage::Plan, key, || self.cloud.facts(key));
         let mut facts = read.await;
@@ -165,8 +166,8 @@ impl AwsKeys {
         facts
     }
 
-    /// The facts of a key with what else this question asks: of the role, of AWS's policy simulator, and of the key itself what could
-    /// change the answer.
+    /// The facts of a key with what else this question needs: the role, the answers of AWS's policy simulator, and what of the key
+    /// itself could change the answer.
     pub async fn for_question(&self, facts: KeyFacts, question: &Question) -> KeyFacts {
         let (key, stage) = (facts.arn.clone(), question.stage);
         let rotation = async || {
@@ -198,7 +199,7 @@ impl AwsKeys {
         facts
     }
 
-    /// What is known of the role that a question is about.
+    /// The role that a question is about, as IAM shows it.
     pub async fn role_of(&self, question: &Question) -> RoleKnowledge {
         let Some(role) = &question.usage.cross_account_role else {
             return RoleKnowledge::NotAsked;
@@ -207,7 +208,7 @@ impl AwsKeys {
         self.roles.get(question.stage, role, read).await
     }
 
-    /// What is known of the roles of storage credentials that a question is about.
+    /// The roles of storage credentials that a question is about, as IAM shows them.
     pub async fn table_roles_of(&self, question: &Question) -> BTreeMap<RoleArn, RoleKnowledge> {
         let one = async |role: &RoleArn| {
             let read = || self.cloud.role(role);
@@ -218,7 +219,7 @@ impl AwsKeys {
         side_by_side(all).await.into_iter().collect()
     }
 
-    /// What AWS's policy simulator says of the role that a question is about.
+    /// The answers of AWS's policy simulator about the role of a question.
     async fn simulation_of(&self, key: &KeyArn, question: &Question) -> Simulation {
         let Some(role) = &question.usage.cross_account_role else {
             return Simulation::NotAsked;
@@ -232,14 +233,14 @@ impl AwsKeys {
         self.simulations.get(question.stage, &own, ask).await
     }
 
-    /// What is true of a key now. Resources that are applied side by side share what was just read, and so do the plan and the apply of
-    /// one resource.
+    /// The facts of a key for an apply. Resources that Terraform applies side by side share a read of the last minute, and so do the
+    /// plan and the apply of one resource.
     pub async fn facts_now(&self, key: &KeyArn) -> KeyFacts {
         let read = || self.cloud.facts(key);
         self.facts.get(Stage::Apply, key, read).await
     }
 
-    /// What is known of the key of a case at its stage: for a plan with what the same plan is about to put.
+    /// The facts of the key of a check at its stage: for a plan with the policy that the same plan is going to put.
     async fn facts_of(&self, case: &AwsKeyCheck) -> KeyFacts {
         let facts = match case.question.stage {
             Stage::Plan => self.facts_for_plan(&case.key).await,
@@ -248,23 +249,23 @@ impl AwsKeys {
         self.for_question(facts, &case.question).await
     }
 
-    /// Whether a plan finds something of a key that stops those who use it.
+    /// Whether a plan finds a fault of the key that stops the workspaces that use it.
     pub(super) async fn cuts_users_off(&self, case: &AwsKeyCheck) -> bool {
         let findings = judge(&self.facts_for_plan(&case.key).await, &case.question);
         findings.iter().any(|one| one.severity == Severity::Error)
     }
 
-    /// The state of a key now.
+    /// The state of a key, read now.
     pub(super) async fn state(&self, key: &KeyArn) -> Result<KeyState, AwsError> {
         match self.cloud.describe(key).await {
-            // It was there when the proof ended.
+            // The key was there when the proof ended.
             Err(AwsError::NotFound(_)) => Ok(gone()),
             read => read.map(|key| key.state),
         }
     }
 }
 
-/// The facts of a key, until they are enough.
+/// The question of [`AwsKeys::facts_with_policy`]: the facts of a key, until they are enough.
 struct Facts<'a, F> {
     keys: &'a AwsKeys,
     case: &'a AwsKeyCheck,
@@ -355,12 +356,12 @@ pub(super) fn configuration_key(info: &AwsKeyInfo) -> ConfigurationKey {
 }
 
 impl AwsKeyCheck {
-    /// The key by its name.
+    /// The key that the check is about.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
     }
 
-    /// The same case, its key being used by all these workspaces.
+    /// The same check on behalf of all these workspaces, each with the data that the key encrypts there.
     #[must_use]
     pub fn used_by(mut self, users: impl IntoIterator<Item = (String, Vec<UseCase>)>) -> Self {
         let asked: Vec<String> = self
@@ -381,13 +382,14 @@ impl AwsKeyCheck {
         self
     }
 
-    /// What makes a key usable again that is not.
+    /// What the user does so that the key can be used again.
     pub(super) fn enabling(&self) -> Remedy {
         enabling(&self.key)
     }
 
-    /// What a workspace would use the AWS key of a key configuration for; findings say what of it is not known. `None` when the
-    /// key cannot be named, which [`crate::preflight::binding::judge`] says.
+    /// What a workspace would use the AWS key of a key configuration for; the findings list what the provider does not know of
+    /// it. `None` when the configuration has no key that the provider can read, about which
+    /// [`crate::preflight::binding::judge`] has a finding.
     pub(super) async fn of_configuration(
         keys: &AwsKeys,
         need: &AttachNeed<'_>,
@@ -479,7 +481,7 @@ mod tests {
         }
     }
 
-    /// As if everything had been read of a key.
+    /// Fills the caches, as if the run had read everything of a key.
     async fn read(keys: &AwsKeys, key: &KeyArn) {
         keys.facts.get(Stage::Plan, key, async || facts(key)).await;
         let none = async || Fact::Known(Vec::new());
@@ -488,7 +490,7 @@ mod tests {
         keys.rotations.get(Stage::Plan, key, rotates).await;
     }
 
-    /// How much is still believed of a key.
+    /// How many reads of a key the caches still have.
     fn believed(keys: &AwsKeys, key: &KeyArn) -> usize {
         let read = [
             keys.facts.has_been_read(key),
@@ -498,7 +500,7 @@ mod tests {
         read.into_iter().filter(|is_read| *is_read).count()
     }
 
-    /// What the same plan is about to put is what the key has for others, until it is put: then the key is read again.
+    /// Proofs judge a key by the policy that the same plan is going to put, until the provider has put it: then they read the key again.
     #[tokio::test]
     async fn a_planned_policy_counts_until_it_is_put() -> Outcome {
         let (keys, key, other) = (keys(), arn("eu-central-1", 1)?, arn("eu-central-1", 2)?);
@@ -527,7 +529,7 @@ mod tests {
         Ok(())
     }
 
-    /// Who was refused reads again what is older than the refusal, and says whether there was something.
+    /// After a refusal, the provider drops the reads that are older than the examination, and says whether there were any.
     #[tokio::test(start_paused = true)]
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         let (keys, key) = (keys(), arn("eu-central-1", 1)?);
@@ -544,7 +546,7 @@ mod tests {
         assert!(!keys.forget_before(Instant::now(), &case).await);
         read(&keys, &key).await;
         assert!(keys.has_been_read(&case));
-        // It began at this very moment.
+        // A read that began at this very moment stays.
         assert!(!keys.forget_before(Instant::now(), &case).await);
         tokio::time::advance(std::time::Duration::from_millis(1)).await;
         assert!(keys.forget_before(Instant::now(), &case).await);
@@ -553,7 +555,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: the deployment that the host decides, the region of the key, and whose account calls the key.
+    /// Each row: the deployment that the host decides, the region of the key, and the deployment whose account calls the key.
     #[test]
     fn the_host_decides_the_deployment_or_the_partition_of_the_key() -> Outcome {
         use Deployment::{Commercial, Dod, GovCloud};

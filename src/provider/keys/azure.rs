@@ -1,5 +1,5 @@
-//! Keys of Key Vault and Managed HSM as one run sees them, with what the same plan is about to grant taken for granted. How old a read may be,
-//! `keyring.rs` says.
+//! Keys of Key Vault and Managed HSM as one run sees them: what the same plan is going to grant counts as granted. `keyring.rs` says how old a
+//! read may be.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -21,26 +21,26 @@ use crate::requirements::azure::{AZURE_DATABRICKS, Grantee, Role, roles_of};
 use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, WorkspaceResourceId};
 use crate::vocabulary::{Key, KeyState, UseCase};
 
-/// A key, and what is asked of it.
+/// A key, and what a proof asks of it.
 #[derive(Clone, Debug)]
 pub struct AzureKeyCheck {
-    /// The key.
+    /// The key whose facts the proof reads, with the version that the workspace shall use.
     pub key: VaultKeyId,
-    /// The vault, when it is named.
+    /// The vault, if the configuration names it.
     pub vault: Option<VaultResourceId>,
-    /// What it is to be used for.
+    /// What Databricks shall use the key for, at which stage, and which identities need it.
     pub question: Question,
-    /// Which roles count, where the question is about the identities of a workspace. They are looked up again when a key policy of the same
-    /// run has made some.
+    /// Which roles count, where the question is about the identities of a workspace. The proof reads the identities again when a key policy
+    /// of the same run may have made some.
     pub roles: Option<fn(UseCase) -> &'static [Role]>,
 }
 
-/// How long access may take until it is in effect everywhere. Source: Azure RBAC documentation, "Troubleshoot Azure RBAC".
+/// How long Azure may take until access is in effect everywhere. Source: Azure RBAC documentation, "Troubleshoot Azure RBAC".
 const TAKES_EFFECT: Duration = Duration::from_secs(10 * 60);
 
 type Once<T> = Arc<OnceCell<T>>;
 
-/// The keys of Azure.
+/// The keys of Azure: the reads of one run, the access that it plans and gave, and its locks.
 pub struct AzureKeys {
     cloud: Azure,
     is_known: bool,
@@ -59,7 +59,7 @@ pub struct AzureKeys {
 
 type GrantFact = Fact<Vec<crate::preflight::azure::Assignment>>;
 
-/// What is known of a version of a key.
+/// What the vault shows of a version of a key.
 #[derive(Clone, Debug)]
 struct VersionFacts {
     barrier: Option<Barrier>,
@@ -67,7 +67,7 @@ struct VersionFacts {
     absence: Absence,
 }
 
-/// Where a key is, whatever its version.
+/// The vault of a key, whatever the version of the key.
 #[derive(Clone, Debug)]
 struct PlaceFacts {
     id: Result<VaultResourceId, String>,
@@ -90,13 +90,13 @@ fn fact<T>(read: Result<T, AzureError>) -> Fact<T> {
     }
 }
 
-/// The vault of a key, for what counts of all its keys.
+/// The name under which the caches keep what counts for all versions of a key.
 fn of_vault(key: &VaultKeyId) -> VaultKeyId {
     key.versionless()
 }
 
 impl AzureKeys {
-    /// Nothing is read yet.
+    /// Keys of which the run has read nothing yet.
     pub(super) fn new(settings: AzureSettings, is_known: bool) -> Self {
         Self {
             cloud: Azure::new(settings),
@@ -115,18 +115,18 @@ impl AzureKeys {
         }
     }
 
-    /// Azure.
+    /// The client for Key Vault, Resource Manager and Microsoft Graph.
     pub fn cloud(&self) -> &Azure {
         &self.cloud
     }
 
-    /// Whether Azure can be called: not while the provider's `azure` block still has unknown values in it.
+    /// Whether the provider can call Azure: not while its `azure` block still has unknown values.
     pub fn is_known(&self) -> bool {
         self.is_known
     }
 
-    /// Effect: the same configuration is about to grant the use of a key. From now on, whoever plans something for this key takes that for
-    /// granted. Several workspaces may share a key, each with a key policy of its own.
+    /// Effect: the same configuration is going to grant the use of a key. From now on, each proof at plan counts that as granted. Several
+    /// workspaces may share a key, each with a key policy of its own.
     pub fn will_grant(&self, key: &VaultKeyId, planned: PlannedAccess) {
         let mut all = lock(&self.planned);
         let own = all.entry(of_vault(key)).or_default();
@@ -135,7 +135,8 @@ impl AzureKeys {
         }
     }
 
-    /// Effect: the key is in this vault. What was read of it without knowing that is read again.
+    /// Effect: a resource of this run says in which vault the key is. If the run has read the key
+    /// without knowing that, the next proof reads it again.
     pub fn is_in_vault(&self, key: &VaultKeyId, vault: VaultResourceId) {
         let former = lock(&self.vaults).insert(of_vault(key), vault.clone());
         if former.as_ref() != Some(&vault) {
@@ -143,12 +144,12 @@ impl AzureKeys {
         }
     }
 
-    /// Effect: somebody got access to the key just now.
+    /// Effect: this run gave a principal access to the key just now.
     pub fn granted(&self, key: &VaultKeyId) {
         lock(&self.granted).insert(of_vault(key), Instant::now());
     }
 
-    /// Whether this run gave somebody access to one of these keys so lately that parts of Azure may not know it.
+    /// Whether this run gave a principal access to one of these keys so lately that parts of Azure may not show it.
     pub fn has_granted_lately(&self, keys: &[VaultKeyId]) -> bool {
         let granted = lock(&self.granted);
         keys.iter()
@@ -156,15 +157,15 @@ impl AzureKeys {
             .any(|at| at.elapsed() < TAKES_EFFECT)
     }
 
-    /// What was read of a key in this run is not true any more.
+    /// Effect: the next proof reads the key again, because this run has changed it.
     pub fn forget(&self, key: &VaultKeyId) {
         self.keys.forget_all(|own| own.is_same_key(key));
         self.places.forget(&of_vault(key));
         self.grants.forget_all(|(own, _)| own.is_same_key(key));
     }
 
-    /// Effect: the access that this run had planned for a key and a workspace is given, so that from now on the vault itself shows it. What
-    /// is planned for other workspaces is still to come.
+    /// Effect: the access that this run had planned for a key and a workspace is in the vault now, so the next proof reads it there. The
+    /// plans of other workspaces stay.
     pub fn access_was_given(&self, key: &VaultKeyId, workspace: Option<&WorkspaceResourceId>) {
         self.forget(key);
         if let Some(all) = lock(&self.planned).get_mut(&of_vault(key)) {
@@ -172,23 +173,25 @@ impl AzureKeys {
         }
     }
 
-    /// What was read of a workspace in this run is not true any more.
+    /// Effect: the next plan reads the workspace again, because this run has changed it.
     pub fn forget_workspace(&self, id: &WorkspaceResourceId) {
         lock(&self.workspaces).remove(id);
     }
 
-    /// Held while access to a key is changed: two resources of one run may speak of the same vault, and its access policies are one list.
+    /// Waits for the lock of a key's vault. A task holds it while it changes access: two resources of one run may change the same vault,
+    /// and its access policies are one list.
     pub async fn lock_vault(&self, key: &VaultKeyId) -> OwnedMutexGuard<()> {
-        // One lock for each vault, not for each key of it.
+        // Each vault has one lock, which all its keys share.
         self.vault_locks.hold(VaultKeyId::any_of(key)).await
     }
 
-    /// Held while a workspace is read, changed and sent: two resources of one run may change the same one.
+    /// Waits for the lock of a workspace. A task holds it while it reads, changes and sends the workspace:
+    /// two resources of one run may change the same one.
     pub async fn lock_workspace(&self, id: &WorkspaceResourceId) -> OwnedMutexGuard<()> {
         self.workspace_locks.hold(id.clone()).await
     }
 
-    /// A workspace for a plan, read once in a run.
+    /// A workspace for a plan; a run reads it once, and everything that needs it waits for that read.
     ///
     /// # Errors
     /// When Azure refuses or cannot be reached.
@@ -200,12 +203,12 @@ impl AzureKeys {
         cell.get_or_init(|| self.cloud.workspace(id)).await.clone()
     }
 
-    /// Effect: this is the object id of AzureDatabricks in the tenant, as a resource of this run names it.
+    /// Effect: a resource of this run names this as the object ID of AzureDatabricks in the tenant.
     pub fn databricks_is(&self, principal: &PrincipalId) {
         *lock(&self.named_databricks) = Some(principal.clone());
     }
 
-    /// The object id of the application AzureDatabricks in the tenant: the one that the provider block names, the one that Graph shows, or,
+    /// The object ID of the application AzureDatabricks in the tenant: the one that the provider block names, the one that Graph shows, or,
     /// where Graph is closed, the one that a resource of this run names; `None` when the tenant has none.
     ///
     /// # Errors
@@ -221,7 +224,7 @@ impl AzureKeys {
         }
     }
 
-    /// The object id of AzureDatabricks as Microsoft Graph shows it, read once in a run.
+    /// The object ID of AzureDatabricks as Microsoft Graph shows it; a run reads it once.
     ///
     /// # Errors
     /// When Graph refuses or cannot be reached.
@@ -230,8 +233,8 @@ impl AzureKeys {
         self.databricks.get_or_init(read).await.clone()
     }
 
-    /// The vault of a key: the one that was named, one that a resource of this run has named, or the one that is found in the subscription
-    /// of the workspace or of the provider.
+    /// The vault of a key: the one in `named`, one that a resource of this run has named, or the one that the provider finds in the
+    /// subscription of the workspace or its own.
     async fn vault_of(
         &self,
         key: &VaultKeyId,
@@ -297,8 +300,8 @@ impl AzureKeys {
         self.places.get(stage, &of_vault(key), read).await
     }
 
-    /// A version of a key, or the current one: by the vault, and by Resource Manager where the firewall of the vault does not let this
-    /// machine in.
+    /// A version of a key, or the current one: from the vault, or from Resource Manager where the firewall of the vault does not let
+    /// this machine in.
     ///
     /// # Errors
     /// When both refuse, or cannot be reached.
@@ -316,13 +319,13 @@ impl AzureKeys {
             return Err(shut_out);
         };
         match self.cloud.key_by_resource_manager(&vault, key).await {
-            // What cannot be read there either is for the reason that the vault gave.
+            // If Resource Manager refuses too, the error of the vault says why.
             Err(AzureError::Denied(_) | AzureError::Refused { .. }) => Err(shut_out),
             outcome => outcome,
         }
     }
 
-    /// What the vault says of a key that it does not have.
+    /// Why the vault does not have a key, as far as it shows.
     async fn absence(&self, key: &VaultKeyId) -> Absence {
         if key.version().is_some() && self.cloud.key(&key.versionless()).await.is_ok() {
             return Absence::OtherVersions;
@@ -331,7 +334,8 @@ impl AzureKeys {
             Ok(Some(deleted)) => Absence::Deleted {
                 purged: deleted.purged,
             },
-            // Who may not see deleted keys does not know; the key is not there in any case.
+            // An identity that is not allowed to read deleted keys does not learn more; the key is
+            // not there in any case.
             Ok(None) | Err(_) => Absence::Unexplained,
         }
     }
@@ -364,7 +368,7 @@ impl AzureKeys {
         }
     }
 
-    /// The roles that a principal has at a key.
+    /// The roles of a principal at a key.
     async fn roles(
         &self,
         key: &VaultKeyId,
@@ -383,7 +387,7 @@ impl AzureKeys {
         }
     }
 
-    /// What is known of a key for those who are asked about.
+    /// The facts of a key, with the access that these principals have.
     pub async fn facts(
         &self,
         key: &VaultKeyId,
@@ -395,12 +399,12 @@ impl AzureKeys {
         let read = || self.read_version(key, named, workspace);
         let version = self.keys.get(stage, key, read).await;
         if let (None, Fact::Known(found)) = (key.version(), &version.key) {
-            // The newest version is read already, for whoever asks for it by name.
+            // The run has read the newest version now: a proof that asks for it by name takes this read.
             self.keys.is_also(key, key.with_version(&found.version));
         }
         let place = match version.barrier {
             None => self.place(key, named, workspace, stage).await,
-            // Whoever gives no token for one thing gives none for another.
+            // A credential that gives no token for the vault gives none for Resource Manager either.
             Some(_) => PlaceFacts {
                 id: named.cloned().ok_or_else(String::new),
                 vault: not_read("Azure was not asked".to_owned()),
@@ -428,14 +432,15 @@ impl AzureKeys {
                     let all = lock(&self.planned).get(&of_vault(key)).cloned();
                     all.unwrap_or_default()
                 }
-                // Right before an attach, only what is there counts.
+                // Right before an attach, only what Azure shows counts.
                 Stage::Apply => Vec::new(),
             },
             at: doors::clock::now(),
         }
     }
 
-    /// What there is to say of a key that its vault does not have, or not in this version; none where it has it, or that cannot be read.
+    /// The finding about a key that its vault does not have, or not in this version; `None` where the vault has it, or the provider
+    /// cannot read it.
     pub async fn absent(
         &self,
         key: &VaultKeyId,
@@ -479,10 +484,8 @@ impl AzureKeys {
         }
     }
 
-    /// The workspaces that use a key, in every subscription that the caller sees.
-    ///
-    /// # Errors
-    /// When no subscription can be listed, or the workspaces of none.
+    /// The same question with the identities that the workspace has now: a key policy of the run
+    /// may have made some since the first answer.
     pub async fn users(&self, key: &VaultKeyId) -> Result<AzureUsers, AzureError> {
         self.users_of_keys(|own| own.is_same_key(key)).await
     }
@@ -534,21 +537,21 @@ impl AzureKeys {
         }
     }
 
-    /// The state of a key now.
+    /// The state of a key, read now.
     pub(super) async fn state(&self, key: &VaultKeyId) -> Result<KeyState, AzureError> {
         match self.key(key, None, None).await {
             Ok(found) => Ok(state_of(&found, doors::clock::now())),
             Err(AzureError::NotFound(_)) => match self.absence(key).await {
                 Absence::Deleted { .. } => Ok(KeyState::PendingDeletion),
-                // It was there when the proof ended.
+                // The key was there when the proof ended.
                 Absence::OtherVersions | Absence::Unexplained => Ok(gone()),
             },
             Err(error) => Err(error),
         }
     }
 
-    /// What a workspace asks of the key that it has for a use case: by the version that is attached, for every identity that needs it by then.
-    /// `None` where it has none that can be read.
+    /// What a workspace asks of the key that it has for a use case: the attached version, and every identity that needs it now. `None` where
+    /// the workspace has no key that the provider can read.
     pub async fn check_of(
         &self,
         workspace: &ArmWorkspace,
@@ -577,8 +580,8 @@ impl AzureKeys {
         })
     }
 
-    /// Who needs a key for some use cases of a workspace, by what is known of the workspace and the tenant. `roles`: which roles count for
-    /// a use case.
+    /// The identities that need a key for some use cases of a workspace, from what the workspace and the tenant show. `roles`: which roles
+    /// count for a use case. The second list has those that the provider does not know, and why.
     pub async fn grantees(
         &self,
         cases: &[UseCase],
@@ -621,14 +624,15 @@ impl AzureKeys {
 /// A workspace that uses a key.
 #[derive(Clone, Debug)]
 pub struct AzureUser {
-    /// The workspace.
+    /// The workspace, as Resource Manager shows it.
     pub workspace: ArmWorkspace,
-    /// For what.
+    /// Which of its data the key encrypts.
     pub cases: Vec<UseCase>,
 }
 
 impl AzureUser {
-    /// Whether the workspace has this version of the key; one that names none has the newest. `is_newest`: whether this one is.
+    /// Whether the workspace uses this version of the key; a workspace that names no version uses the newest. `is_newest`:
+    /// whether `version` is the newest.
     pub fn uses(&self, version: &str, is_newest: bool) -> bool {
         self.cases.iter().any(|case| {
             let attached = self.workspace.key(*case);
@@ -640,14 +644,14 @@ impl AzureUser {
     }
 }
 
-/// Who uses a key.
+/// The users of a key.
 #[derive(Clone, Debug, Default)]
 pub struct AzureUsers {
-    /// The workspaces.
+    /// The workspaces that use it.
     pub workspaces: Vec<AzureUser>,
-    /// What may use it, and cannot be seen.
+    /// What may use the key, while the caller has no right to read it.
     pub not_visible: Vec<NotVisible>,
-    /// The workspaces among that: each may use the key.
+    /// The workspaces in `not_visible`: each may use the key.
     pub unreadable: Vec<String>,
 }
 
@@ -696,7 +700,7 @@ impl AzureUsers {
     }
 }
 
-/// An identity of a workspace.
+/// The identity of a workspace in a role, or why the provider does not know it.
 fn of_workspace(role: Role, workspace: Option<&ArmWorkspace>) -> Result<PrincipalId, Unknown> {
     let Some(workspace) = workspace else {
         return Err(Unknown::Unread("the workspace is not known".to_owned()));
@@ -730,7 +734,7 @@ impl Service for AzureKeys {
         if stage == Stage::Plan || !ids.any(|id| id.by_policy().is_waited_for(stage)) {
             return findings;
         }
-        // A key policy of this run may have made identities since the workspace was read.
+        // A key policy of this run may have made identities since the run read the workspace.
         let question = self.asked_again(case, case.question.clone()).await;
         judge(&self.facts_for(case, &question).await, &question)
     }
@@ -755,7 +759,7 @@ impl Service for AzureKeys {
     }
 }
 
-/// By which names the access of those is kept whom a case asks about.
+/// The names under which the caches keep the access of the identities of a check.
 fn names_of_grants(case: &AzureKeyCheck) -> impl Iterator<Item = (VaultKeyId, PrincipalId)> + Send {
     let of = of_vault(&case.key);
     let grantees = case.question.grantees.iter();
@@ -775,12 +779,12 @@ impl Readable for PlaceFacts {
 }
 
 impl AzureKeyCheck {
-    /// The key by its name.
+    /// The key that the check is about.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
     }
 
-    /// What makes a key usable again that is in this state.
+    /// What the user does so that a key in this state can be used again.
     pub(super) fn enabling(&self, state: &KeyState) -> Remedy {
         match state {
             KeyState::Other(_) => Remedy::say(
@@ -822,7 +826,7 @@ mod tests {
         Ok("11111111-1111-4111-8111-111111111111".parse()?)
     }
 
-    /// As if a key had been read: its versions, its place, and who has access.
+    /// Fills the caches, as if the run had read a key: its versions, its vault, and who has access.
     async fn read(keys: &AzureKeys, key: &VaultKeyId) -> Outcome {
         for own in [
             key.versionless(),
@@ -849,7 +853,7 @@ mod tests {
         Ok(())
     }
 
-    /// How many versions, places and grants are still believed of two keys.
+    /// How many versions, vaults and grants of two keys the caches still have.
     fn believed(
         keys: &AzureKeys,
         both: [&VaultKeyId; 2],
@@ -870,8 +874,8 @@ mod tests {
         Ok(all)
     }
 
-    /// Each row: what happens to a key of which, as of another one, three versions, the place and one grant were read, and what is still
-    /// believed of the two.
+    /// Each row: what happens to a key of which, as of another one, the run has read three versions, the vault and one grant, and what
+    /// the caches still have of the two.
     #[tokio::test]
     async fn what_was_read_of_a_key_goes_with_every_version_of_it() -> Outcome {
         let (one, other) = (key("k")?, key("other")?);
@@ -942,7 +946,7 @@ mod tests {
         Ok(())
     }
 
-    /// A case that is refused reads again what is older than the refusal.
+    /// After a refusal, the provider drops the reads that are older than the examination.
     #[tokio::test(start_paused = true)]
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         for stage in [Stage::Apply, Stage::Plan] {
@@ -974,7 +978,7 @@ mod tests {
         Ok(())
     }
 
-    /// What is given is not planned any more, for its workspace alone.
+    /// Once the provider has given access, it is no longer planned, for its workspace alone.
     #[test]
     fn what_is_planned_for_another_workspace_is_still_to_come() -> Outcome {
         let (keys, key) = (keys(), key("k")?);
@@ -995,7 +999,7 @@ mod tests {
             let all = lock(&keys.planned).get(&key).cloned().unwrap_or_default();
             all.into_iter().map(|one| one.workspace).collect()
         };
-        // The same twice is once, and the version does not matter.
+        // Planning the same twice counts once, and the version does not matter.
         assert_eq!(left(), [Some(one.clone()), Some(other.clone()), None]);
         keys.access_was_given(&key, Some(&one));
         assert_eq!(left(), [Some(other.clone()), None]);
@@ -1004,7 +1008,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: how long ago access was given (seconds), to which key, and whether a refusal may be about that.
+    /// Each row: how long ago the run gave access (seconds), to which key, and whether a refusal may be about that.
     #[tokio::test(start_paused = true)]
     async fn access_takes_ten_minutes_everywhere() -> Outcome {
         let rows = [
@@ -1025,7 +1029,8 @@ mod tests {
         Ok(())
     }
 
-    /// The access policies of a vault are one list, whichever key they are changed for.
+    /// The access policies of a vault are one list: tasks that change it take turns, whichever of
+    /// its keys they are for.
     #[tokio::test]
     async fn one_at_a_time_changes_a_vault_and_a_workspace() -> Outcome {
         let keys = keys();
@@ -1081,8 +1086,8 @@ mod tests {
         Ok(ArmWorkspace::new(workspace_id(name)?, json)?)
     }
 
-    /// Each row: the keys of managed services and of managed disks of a workspace; for what it uses the key that is asked for, which of its
-    /// versions 1 (not the newest) and 2 (the newest) it uses, and whether something of it cannot be read.
+    /// Each row: the keys of managed services and of managed disks of a workspace; for which data it uses the key in question, which of its
+    /// versions 1 (not the newest) and 2 (the newest) it uses, and whether the provider cannot read some of it.
     #[test]
     fn who_uses_a_key_or_may_use_it_is_listed() -> Outcome {
         use UseCase::{ManagedDisks, ManagedServices};
@@ -1129,7 +1134,8 @@ mod tests {
                 versions,
                 "{name}"
             );
-            // What cannot be read is said twice: as one that may use it, and as not visible.
+            // A workspace that the caller cannot read is in both lists: as one that may use the
+            // key, and as not visible.
             assert_eq!(
                 (users.unreadable.len(), users.not_visible.len()),
                 if is_unread { (1, 1) } else { (0, 0) },
@@ -1149,7 +1155,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: the identity of a workspace, as the workspace shows it, and what follows.
+    /// Each row: the identity of a workspace, as the workspace shows it, and the answer.
     #[test]
     fn an_identity_is_known_or_why_it_is_not() -> Outcome {
         let with = |properties: Json| -> Result<ArmWorkspace, Box<dyn std::error::Error>> {

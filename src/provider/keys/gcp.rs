@@ -1,4 +1,4 @@
-//! Keys of Cloud KMS as one run sees them, with what the same plan is about to grant taken for granted. How old a read may be, `keyring.rs` says.
+//! Keys of Cloud KMS as one run sees them: what the same plan is going to grant counts as granted. `keyring.rs` says how old a read may be.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -20,16 +20,16 @@ use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ProjectNumber, ServiceAccount};
 use crate::vocabulary::{Key, KeyState, UseCase};
 
-/// A key, and what is asked of it.
+/// A key, and what a proof asks of it.
 #[derive(Clone, Debug)]
 pub struct GcpKeyCheck {
-    /// The key.
+    /// The key whose facts the proof reads.
     pub key: CryptoKeyName,
-    /// What it is to be used for.
+    /// What Databricks shall use the key for, and at which stage.
     pub question: Question,
 }
 
-/// The keys of Cloud KMS.
+/// The keys of Cloud KMS: the reads of one run, the grants that it plans, and its locks.
 pub struct GcpKeys {
     cloud: Gcp,
     is_known: bool,
@@ -41,7 +41,7 @@ pub struct GcpKeys {
 }
 
 impl GcpKeys {
-    /// Nothing is read yet.
+    /// Keys of which the run has read nothing yet.
     pub(super) fn new(settings: GcpSettings, is_known: bool) -> Self {
         Self {
             cloud: Gcp::new(settings),
@@ -54,18 +54,18 @@ impl GcpKeys {
         }
     }
 
-    /// Cloud KMS and what is around it.
+    /// The client for Cloud KMS, IAM and Resource Manager.
     pub fn cloud(&self) -> &Gcp {
         &self.cloud
     }
 
-    /// Whether Google Cloud can be called: not while the provider's `gcp` block still has unknown values in it.
+    /// Whether the provider can call Google Cloud: not while its `gcp` block still has unknown values.
     pub fn is_known(&self) -> bool {
         self.is_known
     }
 
-    /// Effect: the same configuration is about to grant these members the use of a key. From now on, whoever plans something for
-    /// this key takes that for granted. Several key policies may grant the same key.
+    /// Effect: the same configuration is going to grant these members the use of a key. From now on, each proof at plan counts
+    /// them as granted. Several key policies may grant the same key.
     pub fn will_grant(&self, key: &CryptoKeyName, members: PlannedMembers) {
         let mut all = lock(&self.planned);
         let own = all.entry(key.clone()).or_default();
@@ -78,28 +78,29 @@ impl GcpKeys {
         }
     }
 
-    /// What was read of a key in this run is not true any more.
+    /// Effect: the next proof reads the key again, because this run has changed it.
     pub fn forget(&self, key: &CryptoKeyName) {
         self.facts.forget(key);
     }
 
-    /// Effect: what this run had planned for the policy of a key is put, so that from now on the key itself shows it.
+    /// Effect: the grants that this run had planned are at the key now, so the next proof reads them there.
     pub fn policy_was_put(&self, key: &CryptoKeyName) {
         self.forget(key);
         lock(&self.planned).remove(key);
     }
 
-    /// Held while the policy of a key is read, changed and set: two resources of one run may speak of the same key.
+    /// Waits for the lock of a key's policy. A task holds it while it reads, changes and sets the policy: two
+    /// resources of one run may change the policy of the same key.
     pub async fn lock_policy(&self, key: &CryptoKeyName) -> OwnedMutexGuard<()> {
         self.policy_locks.hold(key.clone()).await
     }
 
-    /// What is known of a key for a plan, with what the same plan grants.
+    /// The facts of a key for a plan, with what the same plan grants.
     pub async fn facts_for_plan(&self, key: &CryptoKeyName) -> CryptoKeyFacts {
         self.facts_at(key, Stage::Plan).await
     }
 
-    /// What is known of a key at a stage, with what the same run grants.
+    /// The facts of a key at a stage, with what the same run grants.
     pub async fn facts_at(&self, key: &CryptoKeyName, stage: Stage) -> CryptoKeyFacts {
         let planned = lock(&self.planned).get(key).cloned();
         CryptoKeyFacts {
@@ -108,7 +109,7 @@ impl GcpKeys {
         }
     }
 
-    /// What Google Cloud shows of a key and of what is above it.
+    /// What Google Cloud shows of a key and of the project and folders above it.
     async fn read(&self, key: &CryptoKeyName, stage: Stage) -> CryptoKeyFacts {
         let read = || async {
             let project = key.project().to_owned();
@@ -120,7 +121,7 @@ impl GcpKeys {
         self.facts.get(stage, key, read).await
     }
 
-    /// The number of a project, asked for once in a run.
+    /// The number of a project; a run asks Google Cloud once.
     pub async fn project_number(&self, project: &str) -> Result<ProjectNumber, GcpError> {
         let cell = Arc::clone(lock(&self.projects).entry(project.to_owned()).or_default());
         cell.get_or_init(|| self.cloud.project_number(project))
@@ -128,10 +129,10 @@ impl GcpKeys {
             .clone()
     }
 
-    /// The state of a key now.
+    /// The state of a key, read now.
     pub(super) async fn state(&self, key: &CryptoKeyName) -> Result<KeyState, GcpError> {
         match self.cloud.key(key).await {
-            // It was there when the proof ended.
+            // The key was there when the proof ended.
             Err(GcpError::NotFound(_)) => Ok(gone()),
             read => read.map(|found| state_of_primary(found.primary.as_ref())),
         }
@@ -153,7 +154,7 @@ impl Service for GcpKeys {
         let stage = case.question.stage;
         let facts = match stage {
             Stage::Plan => self.facts_for_plan(&case.key).await,
-            // Right before an attach, only what is there counts.
+            // Right before an attach, only what Google Cloud shows counts.
             Stage::Apply => self.read(&case.key, stage).await,
         };
         judge(&facts, &case.question)
@@ -166,7 +167,7 @@ impl Service for GcpKeys {
 
     async fn forget_before(&self, moment: Instant, case: &GcpKeyCheck) -> bool {
         let project = case.key.project().to_owned();
-        // The facts of a key rest on what is above it, so that both go together.
+        // The facts of a key rest on what is above it, so the run drops both together.
         let is_above_forgotten = self.above.forget_before(moment, &project).await;
         if is_above_forgotten {
             self.facts.forget(&case.key);
@@ -202,18 +203,18 @@ pub(super) fn configuration_key(info: &GcpKeyInfo) -> ConfigurationKey {
 }
 
 impl GcpKeyCheck {
-    /// The key by its name.
+    /// The key that the check is about.
     pub(super) fn name(&self) -> Key {
         self.key.clone().into()
     }
 
-    /// What makes a key usable again that is not.
+    /// What the user does so that the key can be used again.
     pub(super) fn enabling(&self) -> Remedy {
         enabling(&self.key)
     }
 
-    /// What a workspace would use the Google key of a key configuration for. `None` when the key cannot be named, which
-    /// [`crate::preflight::binding::judge`] says.
+    /// What a workspace would use the Google key of a key configuration for. `None` when the configuration has no key
+    /// that the provider can read, about which [`crate::preflight::binding::judge`] has a finding.
     pub(super) async fn of_configuration(
         keys: &GcpKeys,
         need: &AttachNeed<'_>,
@@ -230,7 +231,7 @@ impl GcpKeyCheck {
                 not_known.push(format!("the account shows a service account, but {error}"));
                 Vec::new()
             }
-            // One that the same plan creates has none yet.
+            // A workspace that the same plan creates has no accounts yet.
             None if is_planned => Vec::new(),
             None => {
                 not_known.push(
@@ -267,7 +268,7 @@ impl GcpKeyCheck {
         if workspace.uses_id(&remote.customer_managed_key_id) {
             question.users.push(workspace.in_words());
         }
-        // It is created with the workspace, for its storage and its compute.
+        // Databricks creates it with the workspace, for its storage and its compute.
         let own = workspace
             .region()
             .filter(|_| is_storage)
@@ -296,7 +297,7 @@ mod tests {
         Ok(format!("projects/p/locations/l/keyRings/r/cryptoKeys/{name}").parse()?)
     }
 
-    /// Members by letters; `?` for some that are not known, `*` for a list that is not known.
+    /// Members by letters; `?` for members that Terraform does not know yet, `*` for a list that it does not know.
     fn members(letters: &str) -> Result<PlannedMembers, Box<dyn std::error::Error>> {
         let mut planned = PlannedMembers {
             has_unknown: letters.contains('?'),
@@ -310,7 +311,7 @@ mod tests {
         Ok(planned)
     }
 
-    /// Each row: what several key policies grant the same key, and what a plan takes for granted.
+    /// Each row: what several key policies grant the same key, and what counts as granted in a plan.
     #[test]
     fn what_several_policies_grant_adds_up() -> Outcome {
         let rows: [(&[&str], &str); 8] = [
@@ -360,7 +361,7 @@ mod tests {
         }
     }
 
-    /// As if everything had been read of a key.
+    /// Fills the caches, as if the run had read everything of a key.
     async fn read(keys: &GcpKeys, key: &CryptoKeyName) {
         keys.facts.get(Stage::Plan, key, async || facts(key)).await;
         let project = key.project().to_owned();
@@ -368,7 +369,7 @@ mod tests {
         keys.above.get(Stage::Plan, &project, above).await;
     }
 
-    /// After a write, what was planned and what was read is not believed any more, for this key alone.
+    /// After a write, the caches drop what the run had planned and read for this key, and for no other.
     #[tokio::test]
     async fn a_policy_that_is_put_is_read_again() -> Outcome {
         let (keys, one, other) = (keys(), key("k")?, key("other")?);
@@ -386,7 +387,7 @@ mod tests {
         Ok(())
     }
 
-    /// A case that is refused reads again what is older than the refusal, also above the key.
+    /// After a refusal, the provider drops the reads that are older than the examination, also those above the key.
     #[tokio::test(start_paused = true)]
     async fn what_is_older_than_a_refusal_is_read_again() -> Outcome {
         for stage in [Stage::Apply, Stage::Plan] {
@@ -406,7 +407,7 @@ mod tests {
         Ok(())
     }
 
-    /// Two that change the policy of one key take turns; those of another key do not wait.
+    /// Two tasks that change the policy of one key take turns; a task that changes another key does not wait.
     #[tokio::test]
     async fn one_at_a_time_changes_the_policy_of_a_key() -> Outcome {
         let (keys, one, other) = (keys(), key("k")?, key("other")?);

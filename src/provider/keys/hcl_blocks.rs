@@ -1,8 +1,8 @@
 //! How many resources of a type the configuration on disk has.
 //!
 //! Terraform shows a provider one resource at a time, in an order that the references allow. A proof that depends on another
-//! resource of the same configuration has to know whether that one is still to come; this is where it can be seen. It decides
-//! only whether the proof waits, and whether what is wrong with a role may be repaired by the same plan.
+//! resource of the same configuration must know whether that one is still to come, and the files on disk show it. They decide
+//! only whether the proof waits, and whether the same plan may repair what is wrong with a role.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use hcl_edit::structure::Body;
 use serde_json::Value as Json;
 
-/// The `resource` blocks of a type: those with one instance, and those whose number of instances is not known. What cannot be read has none: then
-/// nobody is waited for.
+/// The `resource` blocks of a type: those with one instance, and those whose number of instances the provider does not know. A file that it
+/// cannot read has none: then a proof waits for no policy.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Blocks {
-    /// With one instance.
+    /// Blocks with one instance.
     pub(super) once: usize,
-    /// With `count` or `for_each`, in the block or in a call of its module.
+    /// Blocks with `count` or `for_each`, in the block or in a call of its module.
     pub(super) repeated: usize,
 }
 
@@ -165,8 +165,8 @@ fn declarations_in(directory: &Path) -> Declarations {
     found
 }
 
-/// Whether a file of the configuration is JSON; `None` for one that is no part of it. Source: Terraform, "Files and directories": what an
-/// editor leaves behind is not read.
+/// Whether a file of the configuration is JSON; `None` for a file that does not belong to it. Source: Terraform, "Files and directories":
+/// Terraform does not read what an editor leaves behind.
 fn is_json(name: &str) -> Option<bool> {
     let ends = |all: [&str; 2]| all.into_iter().any(|end| name.ends_with(end));
     let is_left_behind = name.starts_with('.') || name.starts_with('#');
@@ -181,8 +181,8 @@ fn is_json(name: &str) -> Option<bool> {
     }
 }
 
-/// Whether the blocks of a file are not those of another one: an override file changes the blocks of the others, and OpenTofu takes
-/// `x.tofu` in the place of `x.tf`. Sources: Terraform, "Override files"; OpenTofu, "Files and directories".
+/// Whether the blocks of a file count: an override file changes the blocks of other files, and OpenTofu reads `x.tofu` instead of
+/// `x.tf`. Sources: Terraform, "Override files"; OpenTofu, "Files and directories".
 fn counts(name: &str, names: &[String]) -> bool {
     let plain = name.trim_end_matches(".json");
     let stem = plain.trim_end_matches(".tofu").trim_end_matches(".tf");
@@ -193,7 +193,7 @@ fn counts(name: &str, names: &[String]) -> bool {
 
 fn add_hcl(text: &str, found: &mut Declarations) {
     let Ok(body) = hcl_edit::parser::parse_body(text) else {
-        // Terraform may read what this parser does not.
+        // Terraform may read a file that this parser does not.
         return add_lines(text, found);
     };
     for block in body.blocks() {
@@ -234,7 +234,8 @@ fn add_lines(text: &str, found: &mut Declarations) {
     }
 }
 
-/// In JSON, blocks stand in objects by their labels, and there may be a list wherever there may be several.
+/// Counts the blocks of a JSON file: they stand in objects by their labels, and JSON may have a list
+/// wherever there may be several.
 fn add_json(text: &str, found: &mut Declarations) {
     let all: Json = serde_json::from_str(text).unwrap_or_default();
     let is_repeated = |body: &&Json| body.get("count").is_some() || body.get("for_each").is_some();
@@ -300,7 +301,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: a configuration, and how many key policies have one instance, and how many blocks any number of them.
+    /// Each row: a configuration, how many of its key policies have one instance, and how many blocks have any number.
     #[test]
     fn blocks_with_any_number_of_instances_are_told_apart() -> std::io::Result<()> {
         let policy = |more: &str| {
@@ -345,7 +346,7 @@ mod tests {
             ("resource \"dbxcmk_key_policy\" \"x\" { count = 2 }\n".to_owned(), (0, 1)),
             ("resource dbxcmk_key_policy x {\n}\n".to_owned(), (1, 0)),
             (format!("\u{feff}{}", policy("")), (1, 0)),
-            // What cannot be parsed is counted by its lines.
+            // A file that the parser rejects counts by its lines.
             (format!("{}{}resource \"\n", policy("count = 1"), policy("")), (1, 1)),
         ];
         for (text, (once, repeated)) in rows {

@@ -1,4 +1,4 @@
-//! A key that somebody names, in a block of its cloud (`aws = { key_arn = … }`) or as text.
+//! A key that the user names, in a block of its cloud (`aws = { key_arn = … }`) or as text.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,21 +13,21 @@ use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 
-/// `aws`
+/// The block `aws`: a key of AWS KMS.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct NamedAwsKey {
     pub key_arn: Attr<KeyArn>,
 }
 
-/// `gcp`
+/// The block `gcp`: a key of Cloud KMS.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct NamedGcpKey {
     pub kms_key_id: Attr<CryptoKeyName>,
 }
 
-/// `azure`
+/// The block `azure`: a key of Key Vault or Managed HSM.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct NamedAzureKey {
@@ -66,10 +66,10 @@ pub fn attributes() -> Vec<Attribute> {
     ]
 }
 
-/// Whether the blocks name a key, and only one.
+/// Checks that the blocks name one key.
 ///
 /// # Errors
-/// When they name none, or several.
+/// When they name no key, or several.
 pub fn check_named(
     aws: &Attr<NamedAwsKey>,
     gcp: &Attr<NamedGcpKey>,
@@ -101,7 +101,7 @@ pub fn check_named(
     }
 }
 
-/// The key that the blocks name; `None` while it is not known.
+/// The key that the blocks name; `None` while Terraform does not know it.
 pub fn named(
     aws: &Attr<NamedAwsKey>,
     gcp: &Attr<NamedGcpKey>,
@@ -118,12 +118,12 @@ pub fn named(
     }
 }
 
-/// Why a text names no key that could be worked with.
+/// Why the provider cannot work with the key that a text names.
 #[derive(Clone, Debug)]
 pub enum NotFound {
-    /// It is not the name of a key, or no key has this name.
+    /// The text is not the name of a key, or no key has this name.
     NoKey(Diagnostics),
-    /// It could not be looked up.
+    /// The provider could not ask the service.
     Failed(Diagnostics),
 }
 
@@ -138,7 +138,7 @@ impl From<NotFound> for Diagnostics {
 const FORMS: &str = "Name it by its ARN (arn:aws:kms:eu-central-1:123456789012:key/…), by its key ID or alias together with the region, by its name in \
                      Cloud KMS (projects/…/locations/…/keyRings/…/cryptoKeys/…), or by its identifier on Azure (https://VAULT.vault.azure.net/keys/NAME).";
 
-/// The forms that a text may have been meant as: who writes `projects/…`, or names the host of a cloud, means that cloud.
+/// The forms that the user may have meant: a text like `projects/…`, or the host of the account, says which cloud.
 fn forms(named: &str, host: Option<&Cloud>) -> &'static str {
     match (Key::cloud_by_form(named).as_ref(), host) {
         (Some(Cloud::Gcp), _) | (None, Some(Cloud::Gcp)) => ON_GOOGLE,
@@ -147,7 +147,7 @@ fn forms(named: &str, host: Option<&Cloud>) -> &'static str {
     }
 }
 
-/// Whether a text can only be the key ID or alias of a key of AWS, and the host says that the account is elsewhere.
+/// Whether a text can only be the key ID or alias of a key of AWS, while the host says that the account is on another cloud.
 fn is_elsewhere(named: &str, host: Option<&Cloud>) -> bool {
     !named.starts_with("alias/") && matches!(host, Some(Cloud::Gcp | Cloud::Azure))
 }
@@ -163,7 +163,8 @@ const ON_AZURE: &str =
 fn by_form(named: &str) -> Result<Option<Key>, String> {
     if Key::cloud_by_form(named).is_some() {
         return match named.parse().map_err(|error: KeyError| error.to_string())? {
-            // One version is not the key: what it encrypted would be out of reach, and the rest would go on.
+            // A version is not the key: disabling it would put out of reach what it encrypted, and new data
+            // would use another version.
             Key::Azure(id) => match id.version() {
                 Some(version) => Err(format!(
                     "it names the version {version}, and the command works on every version of a key. Leave the version out: {}",
@@ -188,7 +189,7 @@ impl Keys {
     /// The key that a text names: an ARN, the name of a Cloud KMS key, an identifier on Azure, or on AWS the ID or alias of a key.
     ///
     /// # Errors
-    /// When there is no such key, or it cannot be looked up.
+    /// When there is no such key, or the provider cannot ask the service.
     pub async fn find(
         &self,
         named: &str,
@@ -230,7 +231,7 @@ impl Keys {
 mod tests {
     use super::*;
 
-    /// Each row: a text, the cloud of the host, and whether forms of AWS, Google Cloud and Azure are offered.
+    /// Each row: a text, the cloud of the host, and whether the error offers forms of AWS, Google Cloud and Azure.
     #[test]
     fn who_means_a_cloud_reads_its_forms_alone() {
         for (named, host, expected) in [
@@ -251,7 +252,7 @@ mod tests {
         assert!(!is_elsewhere("main", None));
     }
 
-    /// Each row: a text, and the key that it names, or why it names none.
+    /// Each row: a text, and the key that it names, or words of the error.
     #[test]
     fn a_text_names_a_key_or_says_why_not() {
         let vault = "https://acme.vault.azure.net/keys/main";
@@ -297,8 +298,8 @@ mod tests {
         }
     }
 
-    /// Each row: the blocks of AWS, Google Cloud and Azure (`-` null, `?` unknown, `u` with an unknown name, `k` with a key), what is wrong with
-    /// them and where, and the key that they name.
+    /// Each row: the blocks of AWS, Google Cloud and Azure (`-` null, `?` unknown, `u` with an unknown name, `k` with a key), the error and its
+    /// attribute, and the key that the blocks name.
     #[test]
     fn exactly_one_block_names_a_key() {
         let arn = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -313,7 +314,7 @@ mod tests {
             ("---", Err((none, None)), None),
             ("k--", Ok(()), Some(arn)),
             ("-k-", Ok(()), Some(google)),
-            // The switch is about the key, also if a version is named.
+            // The kill switch is about the key, even if the user names a version.
             ("--k", Ok(()), Some(vault)),
             ("u--", Ok(()), None),
             ("-u-", Ok(()), None),
@@ -325,7 +326,8 @@ mod tests {
             ("k-k", Err((several, Some("azure"))), Some(arn)),
             ("-kk", Err((several, Some("azure"))), Some(google)),
             ("kkk", Err((several, Some("azure"))), Some(arn)),
-            // One that is not known yet may turn out to be null, but it is written beside another one.
+            // A block that Terraform does not know yet may turn out to be null, but the user has
+            // written it beside another one.
             ("k?-", Err((several, Some("gcp"))), Some(arn)),
         ];
         for (letters, expected, key) in rows {
