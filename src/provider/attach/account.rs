@@ -14,12 +14,12 @@ use crate::provider::settled::Condition;
 use crate::vocabulary::{AttachedKey, KeyConfigurationId, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// How long a storage key takes until it is in full effect. Source: Databricks documentation, "Update a workspace".
+/// How long a storage key takes until it has full effect. Source: Databricks documentation, "Update a workspace".
 const STORAGE_SETTLE: Duration = Duration::from_secs(20 * 60);
-/// How long a managed services key is watched: Databricks gives no time, and reverts have been seen after seconds.
+/// How long the provider watches a managed services key: Databricks gives no time, and has reverted keys after seconds.
 const MANAGED_SERVICES_SETTLE: Duration = Duration::from_secs(60);
 
-/// How long new keys are watched once they show, unless the user says so.
+/// How long the provider watches new keys once they show, unless the user sets a time.
 pub fn settle_time(missing: &KeyFields) -> Duration {
     if missing.storage.is_some() {
         STORAGE_SETTLE
@@ -28,7 +28,7 @@ pub fn settle_time(missing: &KeyFields) -> Duration {
     }
 }
 
-/// The workspace as it is now.
+/// Reads the workspace now.
 ///
 /// # Errors
 /// When the API refuses or cannot be reached, or the account has no such workspace.
@@ -36,10 +36,10 @@ pub async fn workspace(account: &Account, id: WorkspaceId) -> Result<Workspace, 
     required(account, id, account.find_workspace(id).await)
 }
 
-/// A workspace that has to be there.
+/// The workspace of a read that must find one.
 ///
 /// # Errors
-/// When it could not be read, or is not there.
+/// When the read failed, or the account has no such workspace.
 pub fn required(
     account: &Account,
     id: WorkspaceId,
@@ -76,7 +76,7 @@ pub fn missing(account: &Account, id: WorkspaceId, advice: &str) -> Diagnostic {
 /// The key configuration of a workspace for a use case, for a state or a result.
 ///
 /// # Errors
-/// When the account shows something else in its place, which is not the same as none.
+/// When the account shows a text there that is not an ID, which is not the same as no key configuration.
 pub fn attached(
     workspace: &Workspace,
     case: UseCase,
@@ -102,13 +102,13 @@ pub fn attached(
 
 /// One workspace of a Databricks account.
 pub struct AccountWorkspace<'a> {
-    /// Whose reads are shared.
+    /// The client, whose reads all bindings share.
     pub client: &'a Client,
-    /// The account.
+    /// The account that has the workspace.
     pub account: &'a Account,
-    /// Which workspace.
+    /// The ID of the workspace.
     pub id: WorkspaceId,
-    /// The key configurations that it has to have in the end.
+    /// The key configurations that the workspace must have in the end.
     pub wanted: KeyFields,
 }
 
@@ -131,15 +131,15 @@ impl AccountWorkspace<'_> {
 /// What an error says about a request to change keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Understood {
-    /// An earlier try of the same call, whose answer was lost, is on its way.
+    /// Databricks accepted an earlier try of the same call, whose answer was lost.
     Taken,
-    /// Another update is under way.
+    /// Another update of the workspace is under way.
     Busy,
     /// Compute runs in the workspace.
     Compute,
-    /// It may have been taken.
+    /// Databricks may have accepted it.
     Lost,
-    /// It was not taken.
+    /// Databricks did not accept it.
     Refused { about_the_key: bool },
 }
 
@@ -176,7 +176,7 @@ impl Platform for AccountWorkspace<'_> {
 
     const FAILED_IS_FINAL: bool = true;
 
-    /// Databricks may begin late, and says only by the status when it has ended.
+    /// Databricks may begin late, and only the status shows when it has ended.
     const KEPT_AFTER: Option<Duration> = None;
 
     fn seen(&self, workspace: Workspace) -> Look<Workspace> {
@@ -193,14 +193,14 @@ impl Platform for AccountWorkspace<'_> {
         }
     }
 
-    /// Bindings that wait at the same time share one list.
+    /// Bindings that wait at the same time share one list of workspaces.
     async fn look(&self, earliest: Instant) -> AsOf<Result<Look<Workspace>, Diagnostics>> {
         let reads = self.client.reads();
         let list = reads.workspaces_after(self.account, earliest).await;
         let found = match list.value {
             Ok(all) => match all.get(&self.id) {
                 Some(found) => Ok(found.clone()),
-                // A list may lag behind.
+                // The list may lag behind, so the provider reads the workspace itself.
                 None => workspace(self.account, self.id).await,
             },
             Err(error) => required(self.account, self.id, Err(error)),
@@ -211,7 +211,7 @@ impl Platform for AccountWorkspace<'_> {
         }
     }
 
-    /// As many lists in a row as a single binding would wait for.
+    /// The run has read as many lists in a row as a binding on its own would wait for.
     fn has_long_had_all(&self) -> bool {
         self.client.reads().has_long_been(self.id, |workspace| {
             workspace.workspace_status == WorkspaceStatus::Running
@@ -253,7 +253,7 @@ impl Platform for AccountWorkspace<'_> {
             .filter(|message| !message.is_empty())
     }
 
-    /// It depends on whose network it is.
+    /// Databricks takes longer for a workspace in a network of the customer.
     fn usual_time(&self, now: &Workspace) -> &'static str {
         match now.network_id.as_deref() {
             None | Some("") => {
@@ -287,7 +287,7 @@ mod tests {
         }
     }
 
-    /// Each row: what came instead of an answer, and what it says about the keys: what may have been taken is never said to be refused.
+    /// Each row: the error, and what it says about the request: a request that Databricks may have accepted never counts as refused.
     #[test]
     fn an_error_says_what_became_of_the_request() {
         use Understood::{Busy, Compute, Lost, Refused, Taken};

@@ -20,14 +20,14 @@ use crate::vocabulary::azure::{VaultKeyId, WorkspaceResourceId};
 use tfplugin::diagnostics::Diagnostics;
 use tokio_util::sync::CancellationToken;
 
-/// How long new keys are watched once they show, unless the user says so. Azure says when an update is over.
+/// How long the provider watches new keys once they show, unless the user sets a time. Azure says itself when an update is over.
 pub const SETTLE: Duration = Duration::from_secs(60);
-/// How many looks in a row at an operation may fail.
+/// After how many failed reads of an operation in a row the provider stops following it.
 const UNSEEN: u32 = 5;
-/// The pauses between two looks at an operation, where Azure does not say it.
+/// The shortest and the longest pause between two reads of an operation, where Azure does not ask for one.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(10));
 
-/// What Azure refuses whatever access the key has: waiting does not help.
+/// Codes with which Azure refuses whatever access the key has: waiting does not help.
 const NOT_ABOUT_ACCESS: [&str; 7] = [
     "DiskEncryptionPropertiesRequired",
     "LinkedInvalidPropertyId",
@@ -40,29 +40,29 @@ const NOT_ABOUT_ACCESS: [&str; 7] = [
 
 /// One workspace of Resource Manager.
 pub struct ArmPlatform<'a> {
-    /// Whose reads are shared.
+    /// The client, whose reads all bindings share.
     pub client: &'a Client,
-    /// Which workspace.
+    /// The resource ID of the workspace.
     pub id: WorkspaceResourceId,
-    /// The keys that it has to have in the end, with their versions.
+    /// The keys that the workspace must have in the end, with their versions.
     pub wanted: WantedKeys,
-    /// The keys whose access this run may have granted a moment ago.
+    /// The keys to which this run may have granted access a moment ago.
     pub keys: Vec<VaultKeyId>,
-    /// When it has to be done.
+    /// By when Azure must have carried out the change.
     pub deadline: Deadline,
-    /// Ends when Terraform wants to stop.
+    /// Cancelled when Terraform wants to stop.
     pub stop: CancellationToken,
 }
 
-/// What became of an operation.
+/// How an operation ended.
 enum Ended {
-    /// It succeeded, or nobody waits for it any more: the workspace shows what is true.
+    /// It succeeded, or the provider stopped waiting for it: the workspace shows what is true.
     Over,
-    /// It failed.
+    /// Azure says that it failed, and why.
     Failed(AzureError),
 }
 
-/// Waits until an operation is over.
+/// Waits until Azure says that an operation is over, until the deadline, or until Terraform wants to stop.
 async fn ended(
     client: &Client,
     id: &WorkspaceResourceId,
@@ -101,10 +101,10 @@ async fn ended(
     }
 }
 
-/// Sends a whole workspace and waits until Azure has carried it out. Whoever calls holds the lock of the workspace.
+/// Sends a whole workspace, and waits until Azure has carried it out. The caller holds the lock of the workspace.
 ///
 /// # Errors
-/// When Azure refuses, also after a while.
+/// When Azure refuses, at once or during the operation.
 pub async fn send(
     client: &Client,
     id: &WorkspaceResourceId,
@@ -127,7 +127,7 @@ pub async fn send(
 }
 
 impl ArmPlatform<'_> {
-    /// Whether managed disks follow new versions, where that is part of what is wanted.
+    /// For a message: whether managed disks follow new versions, where the configuration wants a key for them.
     fn flag(&self, case: UseCase, now: &ArmWorkspace) -> String {
         if case != UseCase::ManagedDisks || !self.wanted.set.contains_key(&case) {
             return String::new();
@@ -210,18 +210,18 @@ impl ArmPlatform<'_> {
 /// What an error says about a request to change keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Understood {
-    /// Another update is under way.
+    /// Another update of the workspace is under way.
     Busy,
     /// Compute may run in the workspace.
     Compute,
-    /// It may have been taken: no answer came, or one that says nothing about it.
+    /// Azure may have accepted it: the answer was lost, or says nothing about it.
     Lost,
-    /// It was not taken, or it was undone.
+    /// Azure did not accept it, or undid it.
     Refused { about_the_key: bool },
 }
 
-/// `changes_disks`: whether the request changes the key of managed disks. Azure has no code of its own for compute that runs, so a refusal of
-/// such a change may be about either.
+/// What an error says about the request. `changes_disks`: whether the request changes the key of managed disks. Azure has no code of its own
+/// for running compute, so a refusal of such a change may be about either.
 fn understood(error: &AzureError, changes_disks: bool) -> Understood {
     match error {
         AzureError::Conflict { .. } => Understood::Busy,
@@ -249,7 +249,7 @@ fn understood(error: &AzureError, changes_disks: bool) -> Understood {
 impl Platform for ArmPlatform<'_> {
     type Workspace = ArmWorkspace;
 
-    /// A failed update leaves the state Failed behind, and the next one mends it.
+    /// A failed update leaves the state Failed behind, and the next update repairs it.
     const FAILED_IS_FINAL: bool = false;
 
     /// Azure says when an update is over, and the workspace shows its outcome a moment later.
@@ -294,7 +294,7 @@ impl Platform for ArmPlatform<'_> {
         };
         let put = self.refused(&error, now);
         let may_be_late = matches!(put, PutOutcome::Compute(_) | PutOutcome::Refused(_, true));
-        // Access that was granted a moment ago takes a while until every part of Azure knows it, although it shows.
+        // Azure shows access that a run granted a moment ago, although not every part of Azure knows it yet.
         if may_be_late && self.client.keys().azure().has_granted_lately(&self.keys) {
             tracing::info!(workspace = %self.id, %error, "Azure does not take the key yet; access was granted a moment ago");
             return PutOutcome::Busy;
@@ -340,8 +340,7 @@ impl Platform for ArmPlatform<'_> {
 mod tests {
     use super::*;
 
-    /// Each row: what came instead of an answer, and what it says about the keys: of a change without the key of managed disks, and of one
-    /// with it.
+    /// Each row: the error, and what it says about the request: for a change without the key of managed disks, and for one with it.
     #[test]
     fn an_error_says_what_became_of_the_request() {
         use Understood::{Busy, Compute, Lost, Refused};

@@ -1,7 +1,7 @@
-//! Attaching keys to a workspace: sent once, watched until they are there permanently, and never taken for true before. It often
-//! cannot be undone, so whatever goes wrong, the caller learns what the workspace has now.
+//! Attaching keys to a workspace: the provider sends them once, watches the workspace until they are there permanently, and reports success only
+//! then. Databricks often cannot undo an attach, so whatever goes wrong, the caller learns what the workspace has now.
 //!
-//! How a workspace is read and changed is a [`Platform`]; when a change counts as done is one [`Watch`].
+//! A [`Platform`] reads and changes a workspace; a [`Watch`] decides when a change counts as done.
 
 pub mod account;
 pub mod arm;
@@ -27,106 +27,107 @@ use words::{
     stopped_before, unwatched, with_wait_for_compute,
 };
 
-/// How many reads in a row have to show the wanted value: a failed update reverts without a word.
+/// How many reads in a row must show the wanted value: after a failed update, Databricks silently reverts.
 const READS_IN_A_ROW: u32 = 3;
-/// The pauses between reads.
+/// The shortest and the longest pause between two reads of the workspace.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(10));
 /// The longest pause between two tries while compute runs or another update is under way.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
-/// What a look at a workspace showed.
+/// What one read of a workspace showed.
 #[derive(Clone, Debug)]
 pub struct Look<W> {
-    /// The workspace.
+    /// The workspace, as the platform shows it.
     pub workspace: W,
-    /// Whether it has every key that is wanted.
+    /// Whether the workspace has every key that the configuration wants.
     pub has_all: bool,
-    /// Whether it is at rest, on its way, or failed.
+    /// Whether the workspace is at rest, changing, or failed.
     pub condition: Condition,
-    /// Whether another update is under way, so that it takes none now.
+    /// Whether another update is under way, so that the platform accepts none now.
     pub is_busy: bool,
-    /// Its status, as the platform says it.
+    /// The status of the workspace, in the platform's own word.
     pub status: String,
 }
 
-/// How a request to change the keys was answered.
+/// How the platform answered a request to change the keys.
 pub enum PutOutcome {
-    /// It was taken, or an earlier one is on its way.
+    /// The platform accepted it, or an earlier one is under way.
     Accepted,
     /// Another update of the workspace is under way.
     Busy,
-    /// Compute runs in the workspace, and the platform does not change its keys meanwhile. What to say when it does not stop.
+    /// Compute runs in the workspace, and the platform does not change its keys meanwhile. The diagnostic is for the case
+    /// that the compute does not stop in time.
     Compute(Diagnostic),
-    /// It was refused. Whether the key may be the reason, so that the proof says why.
+    /// The platform refused it. The flag says whether the key may be the reason: then the proof explains the refusal.
     Refused(Diagnostics, bool),
-    /// No answer came that says what became of it: it may have been taken.
+    /// The answer was lost, or says nothing about the request: the platform may have accepted it.
     Lost(Diagnostics),
 }
 
-/// How a workspace is read and its keys are changed.
+/// How the provider reads a workspace and changes its keys, on one platform.
 pub trait Platform {
     /// A workspace as the platform shows it.
     type Workspace: Clone;
 
-    /// Whether a workspace that has failed takes no change any more.
+    /// Whether the platform accepts no more changes of a workspace that has failed.
     const FAILED_IS_FINAL: bool;
 
-    /// After how long at rest a workspace that still shows what it had was not changed; `None` where a change may begin late.
+    /// After how long at rest with the old keys the platform has certainly not carried out the change; `None` where it may begin late.
     const KEPT_AFTER: Option<Duration>;
 
-    /// What a workspace shows of what is wanted.
+    /// Compares what a workspace shows with what the configuration wants.
     fn seen(&self, workspace: Self::Workspace) -> Look<Self::Workspace>;
 
-    /// What is attached and in what state, by a read that began after `earliest`.
+    /// The keys and the state of the workspace, from a read that began after `earliest`.
     fn look(
         &self,
         earliest: Instant,
     ) -> impl Future<Output = AsOf<Result<Look<Self::Workspace>, Diagnostics>>> + Send;
 
-    /// Whether what this run has read of the workspace so far is enough to say that its keys stay, where nothing was sent.
+    /// Whether this run has already read the workspace often enough to know that its keys stay, where the provider sent nothing.
     fn has_long_had_all(&self) -> bool {
         false
     }
 
-    /// Sends what is missing.
+    /// Sends the keys that are missing.
     fn put(&self, now: &Self::Workspace) -> impl Future<Output = PutOutcome> + Send;
 
     /// Which workspace it is, for messages: `workspace 123`.
     fn name(&self) -> String;
 
-    /// What a workspace has now, in sentences.
+    /// Which keys a workspace has now, in sentences.
     fn what_is_true(&self, now: &Self::Workspace) -> String;
 
-    /// What the platform says about the status of a workspace, if it says something.
+    /// The platform's message about the status of a workspace, if there is one.
     fn status_message<'a>(&self, now: &'a Self::Workspace) -> Option<&'a str>;
 
     /// How long the platform usually takes, for a message about a timeout.
     fn usual_time(&self, now: &Self::Workspace) -> &'static str;
 }
 
-/// How an attach is carried out.
+/// What the user asked of an attach.
 #[derive(Debug)]
 pub struct Orders {
-    /// The keys, whose state is watched.
+    /// The keys that the workspace takes: the provider watches their states meanwhile.
     pub keys: Vec<KeyCheck>,
-    /// When the workspace has to show them.
+    /// By when the workspace must show the keys.
     pub deadline: Deadline,
-    /// How long running compute is waited for.
+    /// How long the provider waits for compute in the workspace to stop.
     pub wait_for_compute: Duration,
-    /// How long the keys are watched once they show.
+    /// How long the provider watches the workspace once it shows the keys.
     pub settle_time: Duration,
 }
 
-/// Why it was not attached, and what is true instead.
+/// Why the attach failed, and what the workspace has instead.
 #[derive(Debug)]
 pub struct Failure<W> {
-    /// For the user.
+    /// What the user reads.
     pub diagnostics: Diagnostics,
-    /// The workspace as it was seen last.
+    /// The workspace as the last read showed it.
     pub now: W,
-    /// Whether the platform turned the key down, so that what preflight says about the key now explains it.
+    /// Whether the platform rejected the key: then the caller examines the key again to explain it.
     pub is_about_the_key: bool,
-    /// Whether the platform had taken the change, so that the workspace may have the new keys whatever it shows.
+    /// Whether the platform had accepted the change, so that the workspace may have the new keys whatever it shows.
     pub was_sent: bool,
 }
 
@@ -141,19 +142,19 @@ impl<W: Clone> Failure<W> {
     }
 }
 
-/// The keys that a workspace takes, as they can be read meanwhile.
+/// The keys that a workspace takes, for the reads of an attach.
 pub trait KeysInUse {
-    /// The state of a key, as a read that began after `earliest` shows it, or why it cannot be read.
+    /// The state of a key, as a read that began after `earliest` shows it, or why the provider cannot read it.
     fn state_after(
         &self,
         case: &KeyCheck,
         earliest: Instant,
     ) -> impl Future<Output = AsOf<Result<KeyState, String>>> + Send;
 
-    /// What the proof says about each case now.
+    /// What the proof finds for each check now, without waiting for a key policy.
     fn examine_now(&self, cases: &[KeyCheck]) -> impl Future<Output = Vec<Vec<Finding>>> + Send;
 
-    /// Effect: what was read of a key is not believed any more.
+    /// Effect: the next proof reads the key of a check again.
     fn forget(&self, case: &KeyCheck);
 }
 
@@ -167,7 +168,8 @@ impl KeysInUse for Keys {
     }
 
     async fn examine_now(&self, cases: &[KeyCheck]) -> Vec<Vec<Finding>> {
-        // Whoever attaches holds the workspace, for which a key policy may wait.
+        // An attach holds the lock of the workspace, for which a key policy may wait: if the attach
+        // waited for that policy, neither would go on.
         Self::examine_now(self, cases).await
     }
 
@@ -176,19 +178,20 @@ impl KeysInUse for Keys {
     }
 }
 
-/// What an attach has around it.
+/// What an attach needs besides its platform.
 struct Around<'a, K> {
     keys: &'a K,
-    /// Ends when Terraform wants to stop.
+    /// Cancelled when Terraform wants to stop.
     stop: &'a CancellationToken,
-    /// Shows the user something that does not stop the run.
+    /// Shows the user a warning that does not stop the run.
     warn: &'a (dyn Fn(Diagnostic) + Send + Sync),
 }
 
-/// Attaches what is missing, and watches until it is there to stay.
+/// Attaches the keys that are missing, and waits until the workspace has kept them for the settle
+/// time. The caller holds the lock of the workspace.
 ///
 /// # Errors
-/// When it could not be attached, with what is true instead.
+/// When the attach fails, with what the workspace has instead.
 pub async fn attach<P: Platform>(
     cx: &Context<Client>,
     platform: &P,
@@ -214,7 +217,7 @@ async fn attach_within<K: KeysInUse, P: Platform>(
         .as_ref()
         .is_err_and(|failure| failure.is_about_the_key)
     {
-        // What explains it is the key as it is now, and not as it was before the attach.
+        // The proof explains the failure by the key as it is now, not as it was before the attach.
         orders.keys.iter().for_each(|case| around.keys.forget(case));
     }
     attached
@@ -238,7 +241,8 @@ async fn sent_and_watched<K: KeysInUse, P: Platform>(
     })
 }
 
-/// Sends the keys that are missing, when the workspace can take them. Says whether anything was sent.
+/// Waits until the workspace can take the keys, and sends those that are missing. The flag says
+/// whether the platform may have accepted a request.
 async fn send<K, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
@@ -253,12 +257,12 @@ async fn send<K, P: Platform>(
     while !now.has_all {
         let truth = platform.what_is_true(&now.workspace);
         let mut left = orders.deadline.left();
-        // What is sent when the time is over, nobody waits for.
+        // Once the time is over, the provider could not wait for the outcome, so it sends nothing.
         if left.is_zero() {
             let late = never_ready(&truth, orders, &reason);
             return Err(Failure::new(late, &now.workspace, false));
         }
-        // It may be on its way to what is wanted already: a run that was interrupted has sent it.
+        // The workspace may be changing to the wanted keys already: an interrupted run has sent them.
         reason = if now.is_busy {
             format!("the workspace is {}", now.status)
         } else {
@@ -303,7 +307,7 @@ async fn send<K, P: Platform>(
     Ok((now, false))
 }
 
-/// A request whose answer was lost: where the workspace shows the keys now, it was taken. Otherwise it may still be.
+/// After a lost answer: if the workspace shows the keys now, the platform accepted the request. If not, it may still have.
 async fn after_a_lost_answer<P: Platform>(
     platform: &P,
     before: Look<P::Workspace>,
@@ -319,16 +323,16 @@ async fn after_a_lost_answer<P: Platform>(
     Err(failure)
 }
 
-/// What the keys are like while a workspace takes them.
+/// The states of the keys while a workspace takes them.
 #[derive(Default)]
 struct KeysSeen {
-    /// The first one that can no longer be used, and its state.
+    /// The first key that Databricks can no longer use, and its state.
     lost: Option<(KeyCheck, KeyState)>,
-    /// Those whose state could not be read, and why. They are not lost, and not fine either.
+    /// The keys whose state the provider could not read, and why. It reports them neither as lost nor as good.
     unread: Vec<(Key, String)>,
 }
 
-/// The states of the keys, by reads that began after `earliest`.
+/// Reads the states of the keys, by reads that began after `earliest`.
 async fn see_keys(reads: &impl KeysInUse, keys: &[KeyCheck], earliest: Instant) -> KeysSeen {
     let mut seen = KeysSeen::default();
     for case in keys {
@@ -347,13 +351,13 @@ async fn see_keys(reads: &impl KeysInUse, keys: &[KeyCheck], earliest: Instant) 
     seen
 }
 
-/// The keys that certainly do not let Databricks use them now, by reads that begin now.
+/// The keys that certainly do not let Databricks use them, by reads that begin now.
 async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     let mut lost = Vec::new();
     for case in keys {
         reads.forget(case);
         let findings = reads.examine_now(std::slice::from_ref(case)).await;
-        // What cannot be read is not lost.
+        // A key that the provider cannot read does not count as lost.
         let is_lost = |one: &Finding| one.id.severity_rule() == SeverityRule::Error;
         if findings.iter().flatten().any(is_lost) && !lost.contains(&case.key()) {
             lost.push(case.key());
@@ -362,7 +366,8 @@ async fn without_access(reads: &impl KeysInUse, keys: &[KeyCheck]) -> Vec<Key> {
     lost
 }
 
-/// When a read of the keys must have begun: while they settle, reads are shared; what is said at the end rests on a read after the end.
+/// When a read of the keys must have begun. While the keys settle, bindings share reads; the last answer rests on a read from after the
+/// settle time.
 fn keys_as_of(next: Next, sent: Instant, arrived: Option<Duration>, hold: Duration) -> Instant {
     match (next, arrived) {
         (Next::Done, Some(arrived)) => sent + arrived + hold,
@@ -372,8 +377,8 @@ fn keys_as_of(next: Next, sent: Instant, arrived: Option<Duration>, hold: Durati
     }
 }
 
-/// Waits until the workspace is at rest with the wanted keys and has stayed so for the time that was ordered. `had_all`: whether it had them
-/// before; then it need not stay so.
+/// Waits until the workspace is at rest with the wanted keys and has kept them for the settle time. `had_all`: whether it had them before;
+/// then there is no settle time.
 async fn settled<K: KeysInUse, P: Platform>(
     around: &Around<'_, K>,
     platform: &P,
@@ -382,7 +387,7 @@ async fn settled<K: KeysInUse, P: Platform>(
     had_all: bool,
 ) -> Result<P::Workspace, Box<Failure<P::Workspace>>> {
     let sent = Instant::now();
-    // Also what an earlier run has sent, and arrives while this one waits, can be reverted.
+    // The platform can also revert what an earlier run has sent and what arrives while this one waits.
     let hold = match had_all {
         true => Duration::ZERO,
         false => orders.settle_time,
@@ -463,7 +468,7 @@ async fn settled<K: KeysInUse, P: Platform>(
             }
             Next::Again(wait) => match (pause(wait, around.stop).await, watch.arrived()) {
                 (Pause::Over, _) => continue,
-                // The attach itself is done; that it stays is what the user does not want to wait for.
+                // The attach is done; the user only does not want to wait until it is certain that the keys stay.
                 (Pause::Stopped, Some(arrived)) => {
                     let left = hold.saturating_sub(at.saturating_sub(arrived));
                     (around.warn)(interrupted(platform, left));

@@ -1,5 +1,5 @@
-//! An attach from beginning to end, with a platform and keys in memory, on a clock that stands still unless somebody waits: what is sent,
-//! how often, and what is said.
+//! An attach from beginning to end, with a platform and keys in memory, on a clock that advances only while a task waits: what the
+//! provider sends, how often, and what it reports.
 
 use std::sync::Mutex;
 
@@ -9,7 +9,7 @@ use crate::preflight::{Id, Stage, Subject};
 use crate::provider::cache::lock;
 use crate::provider::keys::AzureKeyCheck;
 
-/// A script of answers, a letter each; the last one is given again and again.
+/// A script of answers, a letter each; after its end, the last letter repeats.
 struct Script(Mutex<String>);
 
 impl Script {
@@ -32,13 +32,13 @@ struct Fake<const IS_ARM: bool> {
     looks: Script,
     puts: Script,
     has_long_had_all: bool,
-    /// What was called, and when.
+    /// The calls of the provider, and when they came.
     calls: Mutex<Vec<(char, Duration)>>,
     begun: Instant,
 }
 
-/// What a look at a workspace shows: b(efore), w(anted), c(hanging), W(anted, and changing), f(ailed), F(ailed with the wanted value),
-/// x (the look fails).
+/// What a read of a workspace shows: b(efore), w(anted), c(hanging), W(anted, and changing), f(ailed), F(ailed with the wanted value),
+/// x (the read fails).
 fn shown(letter: char) -> Result<Look<char>, Diagnostics> {
     match letter {
         'x' => Err(Diagnostic::error("The workspace could not be read", "no network").into()),
@@ -129,10 +129,10 @@ impl<const IS_ARM: bool> Platform for Fake<IS_ARM> {
     }
 }
 
-/// A key in memory. Its states: e(nabled), d(isabled), g(one), x (not read).
+/// A key in memory. Its states: e(nabled), d(isabled), g(one), x (the read fails).
 struct FakeKeys {
     states: Script,
-    /// What the proof finds, at each time it is asked: `-` nothing, `E` an error, `u` that something could not be read.
+    /// What the proof finds, a letter for each time: `-` nothing, `E` an error, `u` that it could not read a fact.
     proofs: Script,
     forgotten: Mutex<u32>,
 }
@@ -191,18 +191,18 @@ const GIVEN: Given<'static> = Given {
     stop: None,
 };
 
-/// What came of it.
+/// The outcome of an attach.
 #[derive(Debug)]
 struct Came {
-    /// `ok`, or the summary of what is wrong.
+    /// `ok`, or the summary of the error.
     outcome: String,
     detail: String,
-    /// What was sent, a letter for each answer, and what was seen.
+    /// What the provider sent, a letter for each answer, and what its reads showed.
     sent: String,
     looked: String,
-    /// When it was sent last.
+    /// When the provider sent its last request.
     sent_at: Option<Duration>,
-    /// Since when every look showed the wanted value at rest.
+    /// Since when every read has shown the wanted value at rest.
     good_since: Option<Duration>,
     elapsed: Duration,
     is_about_the_key: bool,
@@ -308,8 +308,8 @@ async fn played<const IS_ARM: bool>(given: Given<'_>) -> Result<Came, Box<dyn st
     })
 }
 
-/// A row: its name, what is given, the outcome, what was sent, whether the workspace may have the new keys and whether the key may be the
-/// reason, and how many seconds it took (from, to).
+/// A row: its name, the scripts, the outcome, what the provider sent, whether the workspace may have the new keys, whether the key may be
+/// the reason, and how many seconds it took (from, to).
 type Row<'a> = (
     &'a str,
     Given<'a>,
@@ -353,7 +353,7 @@ fn check<const IS_ARM: bool>(rows: &[Row<'_>]) -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
-/// What holds of each platform.
+/// What both platforms have in common.
 #[test]
 fn what_is_missing_is_sent_once_and_watched_until_it_stays()
 -> Result<(), Box<dyn std::error::Error>> {
@@ -887,7 +887,7 @@ fn what_is_missing_is_sent_once_and_watched_until_it_stays()
     Ok(())
 }
 
-/// What the account does otherwise than Azure: a failed workspace takes no change, and a change may begin late.
+/// How the account differs from Azure: a failed workspace accepts no change, and a change may begin late.
 #[test]
 fn the_platforms_differ_in_what_a_failed_or_a_quiet_workspace_means()
 -> Result<(), Box<dyn std::error::Error>> {
@@ -938,7 +938,7 @@ fn the_platforms_differ_in_what_a_failed_or_a_quiet_workspace_means()
     ])
 }
 
-/// Each row: what is given, and pieces of what is said.
+/// Each row: the scripts, and pieces of the error.
 #[test]
 fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error::Error>> {
     let rows: &[(Given<'_>, &[&str])] = &[
@@ -1138,7 +1138,7 @@ fn what_is_said_has_the_truth_and_the_advice() -> Result<(), Box<dyn std::error:
     Ok(())
 }
 
-/// Each row: what is given, and the warnings of an attach that is done all the same.
+/// Each row: the scripts, and the warnings of an attach that succeeds all the same.
 #[test]
 fn what_is_not_sure_of_a_done_attach_is_a_warning() -> Result<(), Box<dyn std::error::Error>> {
     let rows: &[(Given<'_>, &[&str])] = &[
@@ -1164,7 +1164,7 @@ fn what_is_not_sure_of_a_done_attach_is_a_warning() -> Result<(), Box<dyn std::e
             },
             &[],
         ),
-        // Nothing was sent, so that the key is not watched.
+        // The provider sent nothing, so it does not watch the key.
         (
             Given {
                 before: 'w',
@@ -1182,7 +1182,7 @@ fn what_is_not_sure_of_a_done_attach_is_a_warning() -> Result<(), Box<dyn std::e
     Ok(())
 }
 
-/// Every way in which a workspace may answer, in short scripts: whatever happens, these hold.
+/// Every way in which a workspace may answer, in short scripts: these rules hold for each.
 #[test]
 fn whatever_a_workspace_answers() -> Result<(), Box<dyn std::error::Error>> {
     let letters = ["b", "w", "c", "W", "f", "x"];
@@ -1226,7 +1226,7 @@ fn holds(given: Given<'_>, came: &Came, is_arm: bool) {
     let name = format!("{before} {puts} {looks}, Azure: {is_arm}: {came:?}");
     let is_ok = came.outcome == "ok";
     let (taken, lost) = (came.sent.contains('A'), came.sent.contains('L'));
-    // What was taken, or may have been, is not sent again.
+    // The provider does not send a request again that the platform accepted, or may have.
     assert!(
         came.sent.matches(['A', 'L', 'R', 'r']).count() <= 1,
         "{name}"
@@ -1235,16 +1235,16 @@ fn holds(given: Given<'_>, came: &Came, is_arm: bool) {
         !came.sent.contains(['A', 'L', 'R', 'r']) || came.sent.ends_with(['A', 'L', 'R', 'r']),
         "{name}"
     );
-    // Nothing is sent to a workspace that has all, or that is busy.
+    // The provider sends nothing to a workspace that has all keys, or that is busy.
     if matches!(before, 'w' | 'W') {
         assert_eq!(came.sent, "", "{name}");
     }
-    // Done means: at rest with the keys at the last look, and ever since for the time that was ordered.
+    // Success means: the last read shows the workspace at rest with the keys, and so did every read of the settle time.
     if is_ok {
         assert_eq!(came.looked.chars().next_back(), Some('w'), "{name}");
         assert!(came.looked.ends_with("www"), "{name}");
         let held = came.good_since.map(|since| came.elapsed - since);
-        // One old read in between does not begin the time anew.
+        // One old read in between does not restart the settle time.
         let is_steady = !came.looked.trim_end_matches('w').contains(['w', 'W']);
         if !matches!(before, 'w' | 'W') && is_steady {
             assert!(held >= Some(Duration::from_secs(60)), "{held:?} {name}");
@@ -1255,9 +1255,9 @@ fn holds(given: Given<'_>, came: &Came, is_arm: bool) {
             !came.outcome.is_empty() && !came.detail.is_empty(),
             "{name}"
         );
-        // Whoever has to know that the workspace may have the keys knows it.
+        // The caller learns whether the workspace may have the keys.
         assert_eq!(came.was_sent, taken || lost, "{name}");
-        // What is said was seen: the last look that did not fail.
+        // The message rests on the last read that did not fail.
         let seen = came
             .looked
             .chars()
@@ -1266,7 +1266,7 @@ fn holds(given: Given<'_>, came: &Came, is_arm: bool) {
         assert_eq!(came.now, seen, "{name}");
         assert_eq!(came.forgotten > 0, came.is_about_the_key, "{name}");
     }
-    // It ends: the time that was ordered, that for which it settles, and what the watch adds to that.
+    // It ends: within the deadline, the settle time, and what the watch adds to that.
     assert!(
         came.elapsed <= Duration::from_secs(100 + 60 + 60 + 30),
         "{name}"

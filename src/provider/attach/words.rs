@@ -1,4 +1,4 @@
-//! What an attach says when it does not end well, or not yet.
+//! What an attach reports when it fails, or is not over yet.
 
 use std::time::Duration;
 
@@ -12,15 +12,15 @@ use crate::vocabulary::{Key, KeyState};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
 
-/// Why waiting ended without the wanted value.
+/// Why the provider stopped waiting without the wanted value.
 pub(super) enum End {
-    /// The value was there and went away, or the update ended without it.
+    /// The workspace showed the keys and lost them, or the update ended without them.
     Undone,
-    /// A status that never becomes RUNNING by itself.
+    /// The workspace has a status that never becomes RUNNING by itself.
     Failed,
-    /// A key that can no longer be used.
+    /// Databricks can no longer use this key, which is in this state.
     KeyLost(Box<KeyCheck>, KeyState),
-    /// Keys whose access rules do not let Databricks use them any more.
+    /// The access rules of these keys no longer let Databricks use them.
     AccessLost(Vec<Key>),
     /// Time is over.
     TimedOut,
@@ -28,13 +28,13 @@ pub(super) enum End {
     Stopped,
 }
 
-/// What was seen of a workspace until it ended.
+/// What the provider saw of a workspace until it stopped watching.
 pub(super) struct Watched {
-    /// Whether it had the keys before, so that nothing was sent.
+    /// Whether the workspace had the keys before, so that the provider sent nothing.
     pub had_all: bool,
-    /// When it had shown the keys often enough.
+    /// When the workspace had shown the keys often enough, counted from the request.
     pub arrived: Option<Duration>,
-    /// When it ended.
+    /// When the provider stopped watching, counted from the request.
     pub at: Duration,
 }
 
@@ -57,7 +57,8 @@ pub(super) fn keys_unread<P: Platform>(platform: &P, unread: &[(Key, String)]) -
     .about(platform.name())
 }
 
-/// The keys were accepted, and nobody can see what becomes of them. `had_all`: the workspace had them before, so that nothing was sent.
+/// The platform accepted the keys, and the provider cannot read what becomes of them. `had_all`: the workspace had them before, so the
+/// provider sent nothing.
 pub(super) fn unwatched<P: Platform>(
     platform: &P,
     errors: Diagnostics,
@@ -133,7 +134,7 @@ pub(super) fn not_attached<P: Platform>(
     )
 }
 
-/// What is wrong in one line, and what to do.
+/// The summary of an end, and the advice.
 fn summary_and_advice<P: Platform>(end: &End, watched: &Watched) -> (String, String) {
     match end {
         End::Undone if watched.had_all => (
