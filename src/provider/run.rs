@@ -1,8 +1,9 @@
 //! What the resources of one walk know of each other.
 //!
 //! Terraform plans and applies each resource by itself, many at a time, and in any order that its references allow. Some
-//! questions are about several of them: whether two want the same thing, what another one is about to do, what has been said
-//! already. This is the one place in which they meet. It lives as long as the provider's process, which is one walk.
+//! questions are about several of them: whether two want the same thing, what another one is going to do, what the provider
+//! has reported already. Each resource leaves here what the others need, and reads what they have left; none waits here for
+//! another. The memory lives as long as the provider's process, which is one walk of Terraform's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -15,46 +16,46 @@ use crate::vocabulary::{Cloud, Key, KeyConfigurationId, UseCase};
 /// Something that only one resource of a configuration may have.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Claimed {
-    /// What a workspace, by its id, has for a use case.
+    /// The key of a workspace, by the workspace's ID, for a use case.
     WorkspaceKey(String, UseCase),
     /// A new key configuration, by the request that creates it.
     NewConfiguration(String),
 }
 
-/// What a resource wants of it.
+/// How a resource claims a thing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
-    /// What it wants it to be.
+    /// The value that the resource wants the thing to have.
     pub value: String,
-    /// Whether the resource is to be created.
+    /// Whether Terraform is going to create the resource.
     pub is_new: bool,
     /// What tells the resource from every other one.
     pub owner: String,
 }
 
-/// What came of a claim.
+/// How the run answers a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holding {
-    /// Nobody else wants it.
+    /// No other resource has claimed it.
     Own,
-    /// Another resource has it too, both are in the state, and both want the same.
+    /// Another resource has claimed it too; both are in the state, and both want the same value.
     Shared,
-    /// Another resource has it: one that wants another value, or one of the two is new.
+    /// Another resource has claimed it and wants another value, or Terraform is going to create one of the two.
     Taken,
 }
 
-/// A key configuration that this run is about to create; its id is not known yet.
+/// A key configuration that this run is going to create; its ID is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedConfiguration {
-    /// What it is made for.
+    /// The kinds of data that its key shall encrypt.
     pub use_cases: Vec<UseCase>,
-    /// What creates it, when its key is known.
+    /// The request that creates it; `None` while Terraform does not know its key.
     pub request: Option<NewKeyConfiguration>,
-    /// The object that it will be, where an equal one is adopted instead of created.
+    /// The existing object that the run adopts, where an equal one is there.
     pub adopts: Option<KeyConfigurationId>,
 }
 
-/// A key's name, so that one key has one: identifiers of Key Vault are the same in every case.
+/// A key's name in one spelling: Key Vault compares identifiers without regard to case.
 fn by_meaning(key: &str) -> String {
     match Key::cloud_by_form(key) {
         Some(Cloud::Azure) => key.to_ascii_lowercase(),
@@ -62,7 +63,7 @@ fn by_meaning(key: &str) -> String {
     }
 }
 
-/// The memory of one run.
+/// What the resources of one run leave for each other.
 #[derive(Debug, Default)]
 pub struct RunMemory {
     claims: Mutex<BTreeMap<Claimed, Claim>>,
@@ -75,8 +76,8 @@ pub struct RunMemory {
 }
 
 impl RunMemory {
-    /// Claims something that only one resource of a configuration may have. A resource that is to be replaced is planned twice, first as it is and
-    /// then as a new one, by the same owner.
+    /// Claims a thing that only one resource of a configuration may have. Terraform plans a resource twice that it replaces, first as it is and
+    /// then as a new one: both claims have the same owner.
     pub fn claim(&self, thing: Claimed, claim: Claim) -> Holding {
         let mut claims = lock(&self.claims);
         match claims.get_mut(&thing) {
@@ -99,7 +100,8 @@ impl RunMemory {
         }
     }
 
-    /// Whether this is reported for the first time in this run. What is about a thing that several resources share is said once.
+    /// Whether this is the first report of `what` in this run. The provider reports a finding once that is about a thing that
+    /// several resources share.
     pub fn is_first_report(&self, what: String) -> bool {
         lock(&self.reported).insert(what)
     }
@@ -109,12 +111,12 @@ impl RunMemory {
         lock(&self.managed_configurations).insert(id.to_owned());
     }
 
-    /// Whether a resource of this run is known to manage this key configuration.
+    /// Whether a resource of this run has said that it manages this key configuration.
     pub fn is_managed_configuration(&self, id: &str) -> bool {
         lock(&self.managed_configurations).contains(id)
     }
 
-    /// Effect: this run is about to create this key configuration.
+    /// Effect: this run is going to create this key configuration.
     pub fn will_create_configuration(&self, planned: PlannedConfiguration) {
         let mut all = lock(&self.planned_configurations);
         if !all.contains(&planned) {
@@ -122,12 +124,12 @@ impl RunMemory {
         }
     }
 
-    /// The key configurations that this run is about to create.
+    /// The key configurations that this run is going to create.
     pub fn planned_configurations(&self) -> Vec<PlannedConfiguration> {
         lock(&self.planned_configurations).clone()
     }
 
-    /// Effect: a workspace got another managed services key in the place of this one. `at`: when, in milliseconds since 1970.
+    /// Effect: another managed services key replaced this one in a workspace. `at`: when, in milliseconds since 1970.
     pub fn key_was_rotated_away(&self, key: String, workspace: &str, at: i64) {
         let mut all = lock(&self.rotated_away);
         let latest = all.entry(by_meaning(&key)).or_default();
@@ -135,7 +137,7 @@ impl RunMemory {
         *latest = at.max(*latest);
     }
 
-    /// Which workspaces still need a key that was rotated away, and each until when, in milliseconds since 1970; as far as this run knows of
+    /// The workspaces that still need a key after a rotation, and each until when, in milliseconds since 1970; as far as this run knows of
     /// rotations.
     pub fn former_users(&self, key: &str, now: i64) -> Vec<(String, i64)> {
         let hours = i64::try_from(NEEDED_AFTER_ROTATION.as_millis()).unwrap_or(i64::MAX);
@@ -146,15 +148,15 @@ impl RunMemory {
             .collect()
     }
 
-    /// Until when a key is still needed that was rotated away, in milliseconds since 1970; `None` when that is over, or when this run
-    /// knows of no rotation.
+    /// Until when a workspace still needs a key after a rotation, in milliseconds since 1970; `None` when that is over, or when this
+    /// run knows of no rotation.
     pub fn needed_until(&self, key: &str, now: i64) -> Option<i64> {
         let users = self.former_users(key, now).into_iter();
         users.map(|(_, until)| until).max()
     }
 
-    /// Effect: a plan of this run takes permissions on a key away that no workspace has now. A binding that comes later, and whose state
-    /// says that its workspace had the key until a moment ago, refuses that.
+    /// Effect: a plan of this run takes permissions on a key away, because no workspace has the key now. A binding that Terraform plans
+    /// later refuses that, if its state says that its workspace had the key until a moment ago.
     pub fn takes_away(&self, key: &str) {
         lock(&self.taken_away).insert(by_meaning(key));
     }
@@ -164,13 +166,13 @@ impl RunMemory {
         lock(&self.taken_away).contains(&by_meaning(key))
     }
 
-    /// Effect: a workspace of the state turned out to be gone.
+    /// Effect: a binding of the state has a workspace that no longer exists.
     pub fn workspace_vanished(&self, id: String) {
         lock(&self.vanished_workspaces).insert(id);
     }
 
-    /// Whether a workspace of the state turned out to be gone in this run. Planning it anew must not stop the run: Terraform
-    /// plans everything once before it destroys, and whoever deleted the workspace has to be able to destroy the rest.
+    /// Whether a binding of this run has found that its workspace no longer exists. Planning the binding again must not stop the run: Terraform
+    /// plans everything once before it destroys, and the user who deleted the workspace must be able to destroy the rest.
     pub fn has_vanished(&self, id: &str) -> bool {
         lock(&self.vanished_workspaces).contains(id)
     }
@@ -180,7 +182,7 @@ impl RunMemory {
 mod tests {
     use super::*;
 
-    /// Each row: the claims on one thing, in their order, and which of them are granted.
+    /// Each row: the claims on one thing, in their order, and the answers.
     #[test]
     fn one_thing_has_one_owner_whatever_the_order() {
         use Holding::{Own, Shared, Taken};

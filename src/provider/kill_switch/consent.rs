@@ -1,14 +1,14 @@
-//! Whether the one who takes a key away has said everything that has to be said before. Pure.
+//! Whether the user who takes a key away has confirmed everything that the provider requires before. Pure.
 
 use std::collections::BTreeSet;
 
 use super::{Impact, KeyOperation, KeyStatus, former_key};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// What was said.
+/// What the user has confirmed.
 #[derive(Clone, Copy, Debug)]
 pub struct Consent<'a> {
-    /// The workspaces that stop.
+    /// The IDs of the workspaces that stop.
     pub workspaces: &'a BTreeSet<String>,
     /// That Databricks may still need a former key.
     pub former_key: bool,
@@ -16,19 +16,19 @@ pub struct Consent<'a> {
     pub skip_hold: bool,
 }
 
-/// How the tool at hand says it.
+/// How the user confirms it in this tool: the names of its options.
 #[derive(Clone, Copy, Debug)]
 pub struct Flags {
-    /// That Databricks may still need a former key.
+    /// The option that says that Databricks may still need a former key.
     pub former_key: &'static str,
-    /// That no hold is wanted before the deletion.
+    /// The option that says that the user wants no hold before the deletion.
     pub skip_hold: &'static str,
 }
 
-/// Refuses an order to which something was not said that has to be: first the workspaces, then the former key, then the hold.
+/// Refuses an order that the user has not confirmed: first the workspaces, then the former key, then the hold.
 ///
 /// # Errors
-/// When something is missing, with what to write.
+/// When a confirmation is missing, with the option to write.
 pub fn consented(
     order: KeyOperation,
     status: &KeyStatus,
@@ -55,7 +55,8 @@ pub fn consented(
     }
 }
 
-/// Why a deletion should not be scheduled now: the key is enabled, and in use as far as is known. `impact`: none where it is not known.
+/// Why the user should not schedule a deletion now: the key is enabled, and in use as far as the provider knows. `impact`: `None` where
+/// the provider could not read it.
 pub fn hold(
     order: KeyOperation,
     status: &KeyStatus,
@@ -92,7 +93,7 @@ pub fn hold(
     ))
 }
 
-/// Refuses to take a key away from workspaces and catalogs that were not named, or to take it from others than those that were named.
+/// Refuses to take a key away from workspaces and catalogs that the user did not name, or when the user named others.
 ///
 /// # Errors
 /// When the two sets differ, with the set to paste.
@@ -102,7 +103,7 @@ pub fn acknowledged(
     how_to_paste: impl Fn(&[String]) -> String,
 ) -> Result<(), Diagnostics> {
     let needed: BTreeSet<String> = impact.acknowledgement.iter().cloned().collect();
-    // Who names a workspace by its resource ID means its number.
+    // The user may name a workspace by its resource ID: that means its number.
     let given: BTreeSet<String> = given
         .iter()
         .map(|id| match impact.workspace(id) {
@@ -186,7 +187,8 @@ mod tests {
         }
     }
 
-    /// Each row: the order, the state, who uses the key, what was said, and what is missing.
+    /// Each row: the order, the state, who uses the key, what the user confirmed, and the option
+    /// that the error asks for.
     #[test]
     fn what_has_to_be_said_is_asked_for() {
         use KeyState::{Disabled, Enabled};
@@ -243,7 +245,7 @@ mod tests {
         }
     }
 
-    /// What is not known is not fine.
+    /// An impact that the provider could not read does not count as none.
     #[test]
     fn a_deletion_whose_impact_is_not_known_is_held_too() {
         let status = |state| KeyStatus {

@@ -1,5 +1,5 @@
-//! How an order is carried out, on every cloud: look, decide what follows, do it, and look again, until the key is as ordered or the time is over.
-//! What somebody else does to the key at the same time is seen at the next look.
+//! How the provider carries an order out, on every cloud: it reads the key (a look), decides the next step, takes it, and looks again, until the key is
+//! as ordered or the time is over. The next look also shows what another writer does to the key at the same time.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -11,72 +11,74 @@ use super::{NotDone, Outcome};
 use crate::vocabulary::KeyState;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The pauses between two looks.
+/// The shortest and the longest pause between two looks.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// After this time a step that does not show is taken again, and each time later. Usually a change shows within seconds, so that somebody else has
-/// probably taken it back. Each of the calls may be repeated: the service accepts it, or says that the key is so already.
+/// After this time the provider takes a step again that does not show, and each time after a longer time. A change usually shows within seconds,
+/// so another writer has probably reverted it. The provider may repeat each of the calls: the service accepts it, or answers that the key is so
+/// already.
 const AGAIN: Duration = Duration::from_secs(5);
-/// More steps than any order needs; somebody else may change the key at the same time.
+/// More steps than any order needs: another writer may change the key at the same time.
 const MOST_STEPS: usize = 20;
 /// How many more steps each version of a key may need.
 const STEPS_OF_A_VERSION: usize = 3;
-/// How often a look shows whether a call was carried out whose answer was lost: within two seconds.
+/// How many looks the provider takes, within two seconds, to see whether the service carried out a
+/// call whose answer was lost.
 const LOOKS_AFTER_LOSS: u8 = 4;
 
-/// What follows from what was seen.
+/// What the provider does after a look.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Turn<S> {
-    /// This step.
+    /// It takes this step.
     Take(S),
-    /// Nothing yet: the service is at it.
+    /// It waits: the service is still changing the key.
     Wait,
-    /// The key is as ordered.
+    /// It ends: the key is as ordered.
     Finish,
-    /// What this provider took away is given back, and the key stays disabled as it was before.
+    /// It ends: the provider has given back what it took away, and the key stays disabled as it was before.
     StayDisabled,
-    /// It cannot be done: why.
+    /// It stops, for this reason.
     Refuse(String),
 }
 
 /// A look that failed.
 #[derive(Debug)]
 pub(super) struct Unseen {
-    /// For the user.
+    /// What the user reads if the provider stops here.
     pub(super) why: Diagnostics,
     /// Whether the next look may succeed.
     pub(super) may_pass: bool,
 }
 
-/// What an error says of the call that ended with it.
+/// What an error says about the call that it answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Fate {
-    /// It may have been carried out: its answer did not arrive, or cannot be read.
+    /// The service may have carried it out: the answer did not arrive, or the provider cannot read it.
     Lost,
-    /// Somebody else was faster, or the service is still at it: the next look shows what is true.
+    /// Another writer was faster, or the service is still changing the key: the next look shows what is true.
     Overtaken,
-    /// It was not carried out.
+    /// The service did not carry it out.
     Refused,
 }
 
-/// A key of one service under an order. What is seen, and what follows from it, is the service's own.
+/// A key of one service under an order. The service decides what a look shows, and what follows from it.
 pub(super) trait Switch<'a> {
-    /// What a look shows.
+    /// What a look shows of the key.
     type Seen: Send + Sync;
-    /// A step.
+    /// A call that changes the key.
     type Step: Clone + PartialEq + Send + Sync;
-    /// What the service answers to a call that failed.
+    /// The service's answer to a call that failed.
     type Error: Send;
 
-    /// What is done so far.
+    /// The record of the order, which collects what the provider has changed.
     fn record(&mut self) -> &mut Record<'a>;
 
-    /// The key as it is now.
+    /// Reads the key.
     fn look(&self) -> impl Future<Output = Result<Self::Seen, Unseen>> + Send;
 
-    /// What follows.
+    /// Decides what the provider does after a look.
     fn next(&self, seen: &Self::Seen) -> Turn<Self::Step>;
 
-    /// Makes the call of a step; `None` where the step needs none, or has said itself what came of it.
+    /// Makes the call of a step; `None` where the step needs no call, or has recorded its outcome itself.
     fn take(
         &mut self,
         step: &Self::Step,
@@ -86,34 +88,34 @@ pub(super) trait Switch<'a> {
     /// A step in words, before and after it is done: `disable version 1`, `disabled version 1`.
     fn called(&self, step: &Self::Step) -> (String, String);
 
-    /// What an error says of its call.
+    /// What an error says about its call.
     fn fate(error: &Self::Error) -> Fate;
 
-    /// Effect: a step was carried out.
+    /// Effect: the service has carried out a step.
     fn took(&mut self, step: &Self::Step);
 
-    /// Whether a look shows that a step was carried out.
+    /// Whether a look shows that the service has carried out a step.
     fn shows(&self, step: &Self::Step, seen: &Self::Seen) -> bool;
 
-    /// What there is to say where an order goes on without a step that failed; `None` where it cannot.
+    /// The note for the user where the order continues without a step that failed; `None` where it cannot.
     fn without(&self, step: &Self::Step, error: &Self::Error) -> Option<String>;
 
-    /// A step that failed, for the user. `was_lost`: whether no look shows what became of its call.
+    /// The error of a step that failed. `was_lost`: whether no look shows what became of its call.
     fn failed(&self, step: &Self::Step, error: &Self::Error, was_lost: bool) -> Diagnostics;
 
-    /// Effect: a step that was accepted does not show, and is taken again.
+    /// Effect: the service accepted a step that does not show, and the provider takes it again.
     fn takes_again(&mut self) {}
 
-    /// How many versions were seen.
+    /// How many versions of the key a look showed: each may need steps of its own.
     fn versions(&self, seen: &Self::Seen) -> usize;
 
-    /// The state of the key.
+    /// The state of the key that a look showed.
     fn state(&self, seen: &Self::Seen) -> KeyState;
 
-    /// The words of the service.
+    /// How messages name the service and its key.
     fn words(&self) -> Words;
 
-    /// What came of the order. `complete`: whether the key is as ordered.
+    /// The outcome of the order. `complete`: whether the key is as ordered.
     fn finished(self, seen: &Self::Seen, complete: bool) -> Outcome;
 }
 
@@ -122,33 +124,33 @@ pub(super) trait Switch<'a> {
 pub(super) struct Words {
     /// The service at the beginning of a sentence: `Cloud KMS`.
     pub(super) service: &'static str,
-    /// The key.
+    /// The full name of the key: on AWS, its ARN.
     pub(super) key: String,
-    /// What somebody else may change: the key, or its versions.
+    /// What another writer may change: the key, or its versions.
     pub(super) changed: String,
-    /// Where to find out who it was.
+    /// The log in which the user finds the other writer.
     pub(super) log: &'static str,
-    /// How to see the state, as a sentence.
+    /// How the user sees the state of the key, as a sentence.
     pub(super) how_to_see: String,
 }
 
-/// The step that was taken last.
+/// The step that the provider took last.
 struct Taken<S> {
     step: S,
     /// What it did, in words.
     done: String,
-    /// From when on it is taken again.
+    /// When the provider takes the step again if it does not show.
     again_at: Instant,
 }
 
 /// Carries an order out.
 ///
 /// # Errors
-/// When it cannot be done, or stops half-way: the message says what was changed and what is true.
+/// When the provider refuses, fails, or stops half-way: the message says what it has changed, and what is true.
 pub(super) fn drive<'a, S: Switch<'a> + Send + Sync + 'a>(
     switch: S,
 ) -> Pin<Box<dyn Future<Output = Result<Outcome, NotDone>> + Send + 'a>> {
-    // Behind a pointer, so that the many lifetimes of a switch are not part of what waits for it.
+    // Behind a pointer, so that the many lifetimes of a switch are not part of the future that waits for it.
     Box::pin(driven(switch))
 }
 
@@ -164,7 +166,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
         }
         let seen = match switch.look().await {
             Ok(seen) => seen,
-            // A call was accepted; what came of it is worth another look.
+            // The service accepted a call, so the provider looks again for its outcome.
             Err(unseen) if unseen.may_pass && taken.is_some() && Instant::now() < deadline => {
                 switch.record().pause(pause).await;
                 pause = (pause * 2).min(PAUSES.1);
@@ -196,7 +198,7 @@ async fn driven<'a, S: Switch<'a> + Send + Sync>(mut switch: S) -> Result<Outcom
             }
             let is_over = last.is_some_and(|last| Instant::now() >= last.again_at);
             if is_over && step.is_some() {
-                // Where somebody was faster, the service did not take the call.
+                // Where another writer was faster, the service did not accept the call, and there is nothing to report.
                 if !done.is_empty() {
                     let note = takes_again(&switch, &seen, &done, again);
                     switch.record().note(note);
@@ -236,7 +238,7 @@ struct Lost<S, E> {
 
 type LostOf<'a, S> = Lost<<S as Switch<'a>>::Step, <S as Switch<'a>>::Error>;
 
-/// Takes a step, and says what came of its call; the call, where its answer was lost.
+/// Takes a step, and records its outcome. Returns the call if its answer was lost.
 async fn take<'a, S: Switch<'a> + Send + Sync>(
     switch: &mut S,
     step: &S::Step,
@@ -267,7 +269,8 @@ async fn take<'a, S: Switch<'a> + Send + Sync>(
     Ok(None)
 }
 
-/// What is seen once it is known what became of a call whose answer was lost: at once, or within a few looks. `None` when the user interrupts.
+/// Looks until it shows what became of a call whose answer was lost: at once, or within a few looks. Returns the last look; `None` when the
+/// user interrupts.
 async fn found<'a, S: Switch<'a> + Send + Sync>(
     switch: &mut S,
     mut seen: S::Seen,
@@ -302,7 +305,7 @@ async fn found<'a, S: Switch<'a> + Send + Sync>(
     Ok(Some(seen))
 }
 
-/// The call, for a sentence about it.
+/// The call in parentheses, for a sentence about it.
 fn of_call(done: &str) -> String {
     match done {
         "" => String::new(),
@@ -310,7 +313,7 @@ fn of_call(done: &str) -> String {
     }
 }
 
-/// `after`: how long it was waited for.
+/// The note that the provider takes a step again. `after`: how long it has waited for the step to show.
 fn takes_again<'a, S: Switch<'a>>(
     switch: &S,
     seen: &S::Seen,

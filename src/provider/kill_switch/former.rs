@@ -1,5 +1,6 @@
 //! After a rotation of managed services, Databricks needs the former key for 24 hours. The account shows the key that a workspace has now and
-//! when its configuration was made, and neither former keys nor when a key was attached; so who may have had a key is decided from that. Pure.
+//! when its configuration was created. It shows neither former keys nor when a key was attached, so the provider concludes from that who may
+//! have had a key. Pure.
 
 use std::collections::BTreeMap;
 
@@ -16,18 +17,18 @@ use crate::vocabulary::{AttachedKey, Key, UseCase, WorkspaceId};
 /// A workspace that may have had a key for managed services until less than 24 hours ago.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FormerUser {
-    /// Its number.
+    /// The number of the workspace.
     pub workspace_id: String,
-    /// Its name.
+    /// The name of the workspace in the account.
     pub name: String,
-    /// The key configuration that it has for managed services now.
+    /// The ID of the key configuration that it has for managed services now.
     pub key_configuration_id: String,
     /// Until when it may need the former key at least (RFC 3339).
     pub needed_until: String,
 }
 
 impl FormerUser {
-    /// As a line of a list.
+    /// The workspace as a line of a list.
     pub fn in_words(&self) -> String {
         format!(
             "  - {} (\"{}\") has the key configuration {}: until {}",
@@ -36,13 +37,13 @@ impl FormerUser {
     }
 }
 
-/// What of a key decides who may have had it.
+/// What of a key decides which workspaces may have had it.
 struct Own<'a> {
-    /// Its configurations.
+    /// The IDs of its key configurations.
     ids: Vec<&'a str>,
-    /// Where it is.
+    /// The region of the key.
     location: String,
-    /// When the first configuration for managed services was made.
+    /// When the first configuration for managed services was created, in milliseconds since 1970.
     oldest: i64,
     /// Whether each configuration for managed services is for storage as well.
     is_for_storage: bool,
@@ -68,7 +69,7 @@ impl<'a> Own<'a> {
             .iter()
             .filter(|one| one.is_for(UseCase::ManagedServices));
         Some(Self {
-            // One without a date may be older than any.
+            // A configuration without a date may be older than any.
             oldest: services
                 .clone()
                 .map(|one| one.creation_time.unwrap_or(i64::MIN))
@@ -92,19 +93,20 @@ impl<'a> Own<'a> {
         let is_elsewhere = workspace
             .region()
             .is_some_and(|region| region != self.location);
-        // A workspace that is younger than its configuration was made with it.
+        // A workspace that is younger than its configuration has had that key from the beginning.
         let is_younger = workspace.creation_time.is_some_and(|born| born >= made);
-        // A storage key cannot be replaced. Who had this key from a configuration for both would have it for storage still, and who got both keys
-        // from the new configuration had no storage key before.
+        // A storage key cannot be replaced. A workspace that had this key from a configuration for both would still have it for storage, and one
+        // that got both keys from the new configuration had no storage key before.
         let got_both = workspace.storage_customer_managed_key_id.as_ref() == Some(id);
         let had_both = self.is_for_storage && got_both;
         !(is_elsewhere || is_younger || had_both)
     }
 }
 
-/// The workspaces that may need a key because another one took its place less than 24 hours ago: those that have another managed services
-/// key now whose configuration is that new, and that may have had this one. Where the account does not tell a first key from a rotation, it
-/// counts. A workspace that has the key now is not asked: it needs it as long as it has it. `now` in milliseconds since 1970.
+/// The workspaces that may need a key because another one replaced it less than 24 hours ago: those that have another managed services key
+/// now whose configuration is that new, and that may have had this one. Where the account does not tell a first key from a rotation, the
+/// workspace counts. A workspace that has the key now is not among them: it needs the key as long as it has it. `now` in milliseconds since
+/// 1970.
 pub fn former_users(
     key: &Key,
     configurations: &BTreeMap<String, KeyConfiguration>,
@@ -135,12 +137,12 @@ pub fn former_users(
     workspaces.values().filter_map(counts).collect()
 }
 
-/// The last of these dates. They are all of one form, so that the order of the texts is that of the dates.
+/// The last of these dates. They all have one form, so the order of the texts is that of the dates.
 pub fn last_of(users: &[FormerUser]) -> Option<String> {
     users.iter().map(|one| one.needed_until.clone()).max()
 }
 
-/// Why workspaces are named that may never have had the key.
+/// Why the list names workspaces that may never have had the key.
 pub const NOT_TOLD: &str = "The account does not show former keys, nor whether this is the first key of a workspace. Workspaces of another region, workspaces \
      younger than their key configuration, and workspaces that could have had this key only together with their storage key are left out.";
 
@@ -152,7 +154,7 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
     const NOW: i64 = 1_000 * HOUR;
-    /// The key that is asked about, and the newer one.
+    /// The key in question, and the newer one.
     const KEYS: [&str; 2] = [
         "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         "arn:aws:kms:eu-central-1:123456789012:key/2234abcd-12ab-34cd-56ef-1234567890ab",
@@ -169,7 +171,7 @@ mod tests {
         })
     }
 
-    /// The numbers of those who may need the key, and until when.
+    /// The numbers of the workspaces that may need the key, and until when.
     fn found(
         key: &str,
         all: [Json; 2],
@@ -194,8 +196,8 @@ mod tests {
         Ok(users.into_iter().map(line).collect())
     }
 
-    /// Each row: for each workspace its keys for managed services and for storage, how long ago the newer configuration was made, and whether the
-    /// older key may still be needed by who has it no more, and the newer one.
+    /// Each row: for each workspace its keys for managed services and for storage, how long ago the newer configuration was created, and whether
+    /// a workspace that lost the older key may still need it, and the newer one.
     #[test]
     fn a_rotation_counts_for_each_workspace_that_has_another_key_now()
     -> Result<(), Box<dyn std::error::Error>> {
@@ -206,7 +208,7 @@ mod tests {
             (&[(newer, None)], 25, false),
             (&[(own, None)], 1, false),
             (&[(None, None)], 1, false),
-            // Whoever else uses the key, and for whatever.
+            // The rotation counts whichever other workspaces use the key, and for whatever data.
             (&[(newer, None), (own, None)], 1, true),
             (&[(newer, None), (None, own)], 1, true),
             (&[(newer, own)], 1, true),
@@ -238,7 +240,7 @@ mod tests {
                 expected,
                 "{keys:?} {hours}"
             );
-            // The newest key is the former one of nobody.
+            // No workspace has lost the newest key.
             assert_eq!(found(KEYS[1], all(), &workspaces)?, [], "{keys:?} {hours}");
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! What stops when a key is taken away: for whom, until when it can come back, and what cannot be seen.
+//! What stops when the provider takes a key away: in which workspaces and catalogs, until when the key
+//! can come back, and what the provider cannot see.
 
 use std::collections::BTreeMap;
 
@@ -23,46 +24,46 @@ use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{AttachedKey, Cloud, Key, KeyState, UseCase, WorkspaceId};
 use tfplugin::diagnostics::Diagnostics;
 
-/// Something that goes on for a while.
+/// Work that continues for a while without the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct GoesOn {
-    /// What.
+    /// What continues.
     pub what: String,
-    /// Until when.
+    /// How long it continues, in words.
     pub until: String,
 }
 
 /// A key configuration of the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigurationOfKey {
-    /// Its id.
+    /// The ID of the key configuration.
     pub id: String,
-    /// What it is for.
+    /// The data that it encrypts, by the names of the use cases.
     pub use_cases: Vec<String>,
 }
 
 /// A workspace that uses the key.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct AffectedWorkspace {
-    /// Its number.
+    /// The number of the workspace.
     pub workspace_id: String,
-    /// On Azure its resource ID.
+    /// The resource ID of the workspace; `None` on other clouds than Azure.
     pub resource_id: Option<String>,
-    /// Its name.
+    /// The name of the workspace in the account.
     pub name: String,
-    /// Its region; none when the account does not show it.
+    /// The region of the workspace; `None` when the account does not show it.
     pub region: Option<String>,
-    /// Its status, as `RUNNING`.
+    /// The status of the workspace, as `RUNNING`.
     pub status: String,
-    /// For what it uses the key.
+    /// The data that the workspace encrypts with the key, by the names of the use cases.
     pub use_cases: Vec<String>,
-    /// The kinds of data that nobody can read or write any more.
+    /// The kinds of data that Databricks can no longer read or write there.
     pub data_that_stops: Vec<String>,
-    /// The compute that stops.
+    /// The kinds of compute that stop there.
     pub compute_that_stops: Vec<String>,
-    /// What goes on for a while.
+    /// The work that continues there for a while.
     pub goes_on: Vec<GoesOn>,
-    /// The kinds of data of which it is not known whether they stop. Reports have them among what is not visible.
+    /// The kinds of data that may stop or not. Reports list them among what is not visible.
     #[serde(skip)]
     pub not_known: Vec<&'static DataKind>,
 }
@@ -70,11 +71,11 @@ pub struct AffectedWorkspace {
 /// A catalog of Unity Catalog that has the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AffectedCatalog {
-    /// The ID of its metastore.
+    /// The ID of the metastore that has the catalog.
     pub metastore_id: String,
-    /// Its name.
+    /// The name of the catalog in its metastore.
     pub name: String,
-    /// How it is acknowledged: `catalog/<metastore ID>/<name>`.
+    /// The text with which the user acknowledges it: `catalog/<metastore ID>/<name>`.
     pub acknowledgement: String,
 }
 
@@ -91,29 +92,29 @@ impl From<&KeyedCatalog> for AffectedCatalog {
 /// What stops when a key is taken away.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Impact {
-    /// The key.
+    /// The key that the order is about.
     pub key: Key,
-    /// Its state.
+    /// The state of the key, as [`KeyStatus::reported`] words it.
     pub state: String,
-    /// When it will be deleted, if it will be (RFC 3339). It can be restored until then.
+    /// When the cloud will delete the key (RFC 3339); `None` if it will not. A restore is possible until then.
     pub deletion_date: Option<String>,
-    /// Since when it is disabled by this provider.
+    /// Since when the key is disabled, if this provider disabled it.
     pub disabled_since: Option<String>,
-    /// Its versions, on clouds where each has its own state.
+    /// The versions of the key, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
-    /// Its key configurations.
+    /// The key configurations of the account that have the key.
     pub key_configurations: Vec<ConfigurationOfKey>,
-    /// The workspaces that use it.
+    /// The workspaces that use the key.
     pub workspaces: Vec<AffectedWorkspace>,
-    /// The catalogs that use it, as far as they could be read.
+    /// The catalogs that use the key, as far as the provider could read them.
     pub catalogs: Vec<AffectedCatalog>,
-    /// Until when a workspace that had the key before a rotation, and has another one now, may still need it (RFC 3339), whoever else uses the key.
+    /// Until when a workspace that lost the key in a rotation may still need it (RFC 3339), whether or not others use the key.
     pub needed_until: Option<String>,
-    /// Which workspaces that may be, as far as the account shows them.
+    /// The workspaces that lost the key in a rotation, as far as the account shows them.
     pub needed_by: Vec<FormerUser>,
-    /// What cannot be seen.
+    /// What may use the key, while the provider cannot read it.
     pub not_visible: Vec<NotVisible>,
-    /// The ids of the workspaces and catalogs that stop, to be acknowledged.
+    /// The IDs of the workspaces and catalogs that stop: the user acknowledges them.
     pub acknowledgement: Vec<String>,
 }
 
@@ -123,7 +124,7 @@ impl Impact {
         !self.workspaces.is_empty() || !self.catalogs.is_empty() || self.needed_until.is_some()
     }
 
-    /// How much stops, as `1 workspace and 2 catalogs`; `None` where nothing does that can be seen.
+    /// How much stops, as `1 workspace and 2 catalogs`; `None` where the provider sees nothing that does.
     pub fn count_in_words(&self) -> Option<String> {
         let counted = |count: usize, one: &str| match count {
             0 => None,
@@ -138,7 +139,7 @@ impl Impact {
         (!parts.is_empty()).then(|| parts.join(" and "))
     }
 
-    /// With the catalogs that have the key, and what of them was not seen.
+    /// Adds the catalogs that have the key, and those that the provider could not read.
     async fn with_catalogs(mut self, client: &Client) -> Self {
         let all = with_key(client, &self.key, Stage::Plan).await;
         self.catalogs = all.keyed().iter().map(AffectedCatalog::from).collect();
@@ -151,12 +152,12 @@ impl Impact {
                 why: format!("{} A catalog can have this key.{right}", gap.why),
             }
         });
-        // They stand where what is missing is most likely to matter.
+        // They come first: what is missing is most likely to matter there.
         self.not_visible.splice(0..0, unseen);
         self
     }
 
-    /// The key as it is now, with what this impact knows of the use of its versions.
+    /// The key as it is now, with the workspaces of this impact that use its versions.
     pub fn seen_in_use(&self, now: KeyStatus) -> KeyStatus {
         now.used(|version| {
             let known = self
@@ -167,7 +168,7 @@ impl Impact {
         })
     }
 
-    /// A workspace of these, by its number or by its resource ID.
+    /// One of the workspaces, by its number or by its resource ID.
     pub fn workspace(&self, id: &str) -> Option<&AffectedWorkspace> {
         let is_named = |one: &&AffectedWorkspace| {
             let resource = one.resource_id.as_ref();
@@ -262,7 +263,7 @@ fn affected_on_azure(user: &AzureUser) -> AffectedWorkspace {
     }
 }
 
-/// What stops when a key of Azure is taken away.
+/// What stops when the provider takes a key of Azure away.
 async fn impact_on_azure(
     client: &Client,
     key: &VaultKeyId,
@@ -278,7 +279,7 @@ async fn impact_on_azure(
     let mut workspaces: Vec<AffectedWorkspace> =
         users.workspaces.iter().map(affected_on_azure).collect();
     if status.state == KeyState::PendingDeletion {
-        // A key that is deleted wraps nothing, unlike one that is disabled.
+        // Databricks can wrap nothing with a deleted key, unlike with one that is disabled.
         let goes_on = |one: &GoesOn| one.what != WRAPPING.what;
         let each = workspaces.iter_mut();
         each.for_each(|workspace| workspace.goes_on.retain(goes_on));
@@ -415,10 +416,10 @@ impl<'a> Users<'a> {
     }
 }
 
-/// What stops when a key is taken away, read now.
+/// What stops when the provider takes a key away, read now.
 ///
 /// # Errors
-/// When the Databricks account cannot be called or read: then the impact is not known.
+/// When the Databricks account refuses or cannot be reached: then the provider does not know the impact.
 pub async fn impact(client: &Client, key: &Key, status: &KeyStatus) -> Result<Impact, Diagnostics> {
     let found = match key {
         Key::Azure(key) => impact_on_azure(client, key, status).await?,

@@ -11,10 +11,10 @@ use crate::provider::keys::Keys;
 use crate::vocabulary::{AccountId, Key};
 use tfplugin::diagnostics::Diagnostics;
 
-/// How long what an order has left on a key is cleared away.
+/// How long the provider tries to remove what an order has left on a key.
 const TIDYING: Duration = Duration::from_secs(15);
 
-/// A key as it is, with what the kill switch remembers of it.
+/// A key as it is now, with what the tags of the kill switch say of it.
 ///
 /// # Errors
 /// When its cloud refuses or cannot be reached.
@@ -39,7 +39,7 @@ pub async fn status(keys: &Keys, key: &Key) -> Result<KeyStatus, Diagnostics> {
     }
 }
 
-/// Who else may use a key, as far as its own access rules say, beside this Databricks account.
+/// Who else may use a key beside this Databricks account, as far as its own access rules say.
 pub async fn other_users(keys: &Keys, key: &Key, account: &AccountId) -> Vec<NotVisible> {
     match key {
         Key::Aws(arn) => aws::other_users(keys.aws().cloud(), arn, account).await,
@@ -51,7 +51,7 @@ pub async fn other_users(keys: &Keys, key: &Key, account: &AccountId) -> Vec<Not
 /// Takes a key away, or gives it back.
 ///
 /// # Errors
-/// When it cannot be done, or stops half-way: the message says what is true.
+/// When the provider refuses, fails, or stops half-way: the message says what is true.
 pub async fn execute(
     keys: &Keys,
     key: &Key,
@@ -67,13 +67,13 @@ pub async fn execute(
         Err(stopped) => Err(tidied(keys, key, stopped, order, options).await),
         outcome => outcome,
     };
-    // Also what stopped half-way has changed the key.
+    // An order that stopped half-way has changed the key, too.
     keys.forget(key);
     outcome
 }
 
-/// Removes what an order that did not come about has left on a key, so that nobody takes a later disable for this one; it stays where the order
-/// may still take effect. What was done, in words.
+/// Removes the tag that an unfinished order has left on a key, so that nobody attributes a later disable to this order; the tag stays where the
+/// order may still take effect. Returns what it did, in words.
 pub async fn tidy(
     keys: &Keys,
     key: &Key,
@@ -89,11 +89,11 @@ pub async fn tidy(
         match key {
             Key::Aws(arn) => aws::tidy(keys.aws().cloud(), arn, taking).await,
             Key::Gcp(name) => gcp::tidy(keys.gcp().cloud(), name, taking).await,
-            // There the tag is written by the call that disables.
+            // On Azure, the call that disables the key writes the tag, too.
             Key::Azure(_) => None,
         }
     };
-    // Whoever waits for the error of a service that does not answer does not wait for this too.
+    // The user waits for the error of a service that does not answer, and does not wait for this as well.
     tokio::time::timeout(TIDYING, tidying).await.ok().flatten()
 }
 

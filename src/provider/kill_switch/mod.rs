@@ -1,7 +1,8 @@
 //! The kill switch: taking Databricks' access to a key away, and giving it back.
 //!
-//! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`consented`] makes sure
-//! that whoever orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`], [`mod@azure`]), and every change is read back.
+//! One implementation behind the command, the actions and the data source. [`Impact`] says what stops; [`consented`] makes sure that the user who
+//! orders it knows; each cloud carries an order out with its own means ([`mod@aws`], [`mod@gcp`], [`mod@azure`]), and the provider reads every change
+//! back.
 
 mod aws;
 mod azure;
@@ -35,31 +36,31 @@ use tfplugin::diagnostics::Diagnostics;
 
 use crate::vocabulary::KeyState;
 
-/// How a restore is made to enable what this provider did not disable, in the command and in the action.
+/// The option with which a restore enables what this provider did not disable, in the command and in the action.
 pub const ANYWAY: &str = "`--enable-anyway` (`enable_anyway = true` in the action)";
 
 /// The state of a key of which this provider has disabled some versions, and others are enabled.
 pub const PARTLY_DISABLED: &str = "PartlyDisabled";
 
-/// What is to be done to a key.
+/// What the user orders for a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyOperation {
-    /// Nobody can use it until it is enabled.
+    /// The provider disables the key: no principal can use it until a restore.
     Disable,
-    /// The same, and it is deleted after a number of days (7 to 30 on AWS).
+    /// The provider disables the key, and the cloud deletes it after a number of days (7 to 30 on AWS).
     ScheduleDeletion {
-        /// How many days; `None` for what is usual: 30 on AWS, the key's own window on Google Cloud.
+        /// How many days; `None` for the cloud's own default: 30 on AWS, the key's own window on Google Cloud.
         days: Option<u8>,
     },
-    /// It can be used again.
+    /// The provider enables the key again, and cancels its deletion.
     Restore {
-        /// Also where somebody else had disabled it.
+        /// Enable the key even if another writer disabled it.
         enable_anyway: bool,
     },
 }
 
 impl KeyOperation {
-    /// The order as a verb.
+    /// The order as a verb: `disable`.
     pub fn verb(self) -> &'static str {
         match self {
             Self::Disable => "disable",
@@ -69,37 +70,37 @@ impl KeyOperation {
     }
 }
 
-/// Shows what is being done, line by line.
+/// Shows the user what the provider does, line by line.
 pub type Say<'a> = &'a (dyn Fn(String) + Send + Sync);
 
-/// How an order is carried out.
+/// How the provider carries an order out.
 #[derive(Clone, Copy)]
 pub struct Options<'a> {
-    /// Shows what is being done.
+    /// Shows the user what the provider does.
     pub say: Say<'a>,
     /// How long a change may take to show.
     pub patience: Duration,
-    /// Cancelled when the user interrupts: no further step is taken.
+    /// Cancelled when the user interrupts: the provider takes no further step.
     pub stop: &'a CancellationToken,
-    /// Set as soon as something was changed, also where the order does not come to its end.
+    /// Set as soon as the provider has changed anything, even if the order fails later.
     pub changed: &'a AtomicBool,
-    /// Set before a call that takes the key away, and unset where that was definitely refused: as long as it is set, the key may be taken away
-    /// although no read shows it yet.
+    /// Set before a call that takes the key away, and unset where the service definitely refused it: as long as it is set, the key may be
+    /// taken away although no read shows it yet.
     pub taking: &'a AtomicBool,
 }
 
-/// What becomes of the mark of an order that did not come to its end.
+/// What the provider does with the tag of an order that it did not finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Tidying {
-    /// There is none, or it says what is true.
+    /// Nothing: there is no tag, or the tag says what is true.
     Nothing,
-    /// It is removed: nobody is to take a later disable for this one.
+    /// It removes the tag, so that nobody attributes a later disable to this order.
     Remove,
-    /// It stays: the key may still be taken away, and a restore needs to know by whom.
+    /// It leaves the tag: the key may still be taken away, and a restore needs to know by whom.
     Leave,
 }
 
-/// What becomes of the mark. `is_left_over`: it is on a key that no read shows as taken away.
+/// Decides what the provider does with the tag. `is_left_over`: the tag is on a key that no read shows as taken away.
 fn tidying(is_left_over: bool, may_take_effect: bool) -> Tidying {
     match (is_left_over, may_take_effect) {
         (false, _) => Tidying::Nothing,
@@ -108,7 +109,7 @@ fn tidying(is_left_over: bool, may_take_effect: bool) -> Tidying {
     }
 }
 
-/// The mark stays. `what`: the mark, as `The tag ... of the key`.
+/// The note that the tag stays. `what`: the tag, as `The tag ... of the key`.
 fn stays(what: &str) -> String {
     format!(
         "{what} stays, because the call that takes the key away may still take effect. If `key status` shows after some minutes that it did \
@@ -120,33 +121,33 @@ fn stays(what: &str) -> String {
 /// KMS Developer Guide, "Eventual consistency").
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
-/// What came of an order.
+/// What an order has done, and the key after it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Whether anything was changed.
+    /// Whether the provider changed anything.
     pub changed: bool,
     /// The state of the key, as a read after the last change shows it.
     pub state: KeyState,
-    /// When it will be deleted, if it will be (RFC 3339).
+    /// When the cloud will delete the key (RFC 3339); `None` if it will not.
     pub deletion_date: Option<String>,
-    /// Its versions, on clouds where each has its own state.
+    /// The versions of the key, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
-    /// What a restore would come to while it cannot be used.
+    /// What a restore would come to while the key cannot be used.
     pub way_back: WayBack,
-    /// Whether the key is as ordered; a key that somebody else had disabled stays disabled after its deletion was cancelled.
+    /// Whether the key is as ordered; a key that another writer had disabled stays disabled after its deletion was cancelled.
     pub complete: bool,
-    /// What else to know.
+    /// What else the user should know, in sentences.
     pub notes: Vec<String>,
 }
 
-/// Why an order was not carried out.
+/// Why the provider did not carry an order out.
 #[derive(Clone, Debug)]
 pub enum NotDone {
-    /// It is refused, for what was found; what to do instead stands in it.
+    /// The provider refused the order; the diagnostics say why, and what to do instead.
     Refused(Diagnostics),
-    /// A call failed, or its result does not show; what was changed stands in it.
+    /// A call failed, or its result does not show; the diagnostics say what the provider has changed.
     Failed(Diagnostics),
-    /// The user interrupted it; what was changed stands in it.
+    /// The user interrupted the order; the diagnostics say what the provider has changed.
     Interrupted(Diagnostics),
 }
 
@@ -161,28 +162,28 @@ impl From<NotDone> for Diagnostics {
 /// A version of a key, on clouds where each version has its own state.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct VersionStatus {
-    /// Its number or name.
+    /// The number of the version on Google Cloud, its name on Azure.
     pub version: String,
-    /// Its state, as the cloud names it.
+    /// The state of the version, in the cloud's own word.
     pub state: String,
-    /// Whether new data is encrypted with it by those who name no version: the primary one on Google Cloud, the newest one on Azure.
+    /// Whether principals that name no version encrypt with it: the primary one on Google Cloud, the newest one on Azure.
     pub is_current: bool,
-    /// When it will be destroyed, if it will be (RFC 3339).
+    /// When the cloud will destroy the version (RFC 3339); `None` if it will not.
     pub deletion_date: Option<String>,
-    /// Since when it is disabled by this provider.
+    /// Since when the version is disabled, if this provider disabled it.
     pub disabled_since: Option<String>,
     /// The workspaces that have this version as their key; only Azure shows it.
     pub used_by: Vec<String>,
 }
 
 impl VersionStatus {
-    /// Whether it can be used for everything.
+    /// Whether the version encrypts and decrypts.
     pub fn is_enabled(&self) -> bool {
         self.state.eq_ignore_ascii_case("enabled")
     }
 }
 
-/// What a `key restore` of a key that cannot be used would come to.
+/// What a `key restore` would do for a key that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WayBack {
     /// It makes the key usable.
@@ -193,25 +194,26 @@ pub enum WayBack {
     Nowhere,
 }
 
-/// A key as it is: its state and what the switch remembers.
+/// A key as it is: its state, and what the tags of the kill switch say of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyStatus {
-    /// Its state.
+    /// The state of the key, in the cloud's own word; on clouds with versions, that of the current one.
     pub state: KeyState,
-    /// When it will be deleted, if it will be (RFC 3339).
+    /// When the cloud will delete the key (RFC 3339); `None` if it will not.
     pub deletion_date: Option<String>,
-    /// Since when it is disabled by this provider, as its tag says.
+    /// Since when the key is disabled, if this provider disabled it, as its tag says.
     pub disabled_since: Option<String>,
-    /// Its versions, on clouds where each has its own state.
+    /// The versions of the key, on clouds where each has its own state.
     pub versions: Vec<VersionStatus>,
-    /// What a restore would come to while it cannot be used.
+    /// What a restore would come to while the key cannot be used.
     pub way_back: WayBack,
-    /// What else to know: a tag that is left over, or who disabled it.
+    /// What else the user should know: that a tag is left over, or who disabled the key.
     pub notes: Vec<String>,
 }
 
 impl KeyStatus {
-    /// With what is known of the use of its versions: where some are used, the state is theirs, and not that of the newest version.
+    /// The same key with the workspaces that use its versions: where workspaces use some, the state is that of those versions, not
+    /// that of the newest one.
     pub fn used(mut self, used_by: impl Fn(&VersionStatus) -> Vec<String>) -> Self {
         for version in &mut self.versions {
             version.used_by = used_by(version);
@@ -234,7 +236,7 @@ impl KeyStatus {
         self
     }
 
-    /// Its state, as it is reported. What this provider has disabled in part does not look done.
+    /// The state as commands report it. A key that this provider has disabled in part does not look done.
     pub fn reported(&self) -> String {
         let is_in_part = self.state == KeyState::Disabled
             && self.disabled_since.is_some()
@@ -245,7 +247,7 @@ impl KeyStatus {
         }
     }
 
-    /// Whether something of the key can be used.
+    /// Whether some version of the key still decrypts.
     pub fn is_usable(&self) -> bool {
         // An expired version still decrypts.
         let decrypts = |one: &VersionStatus| one.is_enabled() || one.state == "Expired";

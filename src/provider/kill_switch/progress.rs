@@ -6,21 +6,21 @@ use std::time::Duration;
 use super::{KeyOperation, Options};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The record of an order under way.
+/// The record of an order that the provider is carrying out.
 pub(super) struct Record<'a> {
-    /// What was ordered.
+    /// What the user ordered.
     pub(super) order: KeyOperation,
-    /// How it is carried out.
+    /// How the provider carries it out.
     pub(super) options: Options<'a>,
     /// What was changed, in words.
     pub(super) done: Vec<String>,
     /// What else to know.
     pub(super) notes: Vec<String>,
-    /// A call whose answer was lost and whose effect was not seen yet, as `disable version 1`.
+    /// A call whose answer was lost and whose effect does not show yet, as `disable version 1`.
     pub(super) unsure: Option<String>,
 }
 
-/// What a call was that failed. Whoever is not refused lacks no permission.
+/// What a message says about a call that failed: only a call that the service denied lacks a permission.
 pub(super) fn of_call(doing: &str, permission: &str, is_denied: bool) -> String {
     match is_denied {
         true => format!("It could not {doing}, which needs the permission {permission}."),
@@ -29,7 +29,7 @@ pub(super) fn of_call(doing: &str, permission: &str, is_denied: bool) -> String 
 }
 
 impl<'a> Record<'a> {
-    /// Nothing is done yet.
+    /// A record of an order that has changed nothing yet.
     pub(super) fn new(order: KeyOperation, options: Options<'a>) -> Self {
         Self {
             order,
@@ -40,7 +40,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Something was changed.
+    /// Records a change, and shows it to the user.
     pub(super) fn changed(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.options.changed.store(true, Ordering::Relaxed);
@@ -48,8 +48,8 @@ impl<'a> Record<'a> {
         self.done.push(what);
     }
 
-    /// Makes a call that takes the key away. `is_refused`: whether an error says for sure that nothing was done. What is not answered, or
-    /// answered by anything else, may still take effect.
+    /// Makes a call that takes the key away. `is_refused`: whether an error says for sure that the service did nothing. After any other
+    /// error, or none, the call may still take effect.
     pub(super) async fn taking<T, E>(
         &self,
         call: impl Future<Output = Result<T, E>>,
@@ -63,13 +63,13 @@ impl<'a> Record<'a> {
         answer
     }
 
-    /// Something else to know.
+    /// Records a note, and shows it to the user.
     pub(super) fn note(&mut self, note: String) {
         (self.options.say)(note.clone());
         self.notes.push(note);
     }
 
-    /// What was changed, as a sentence behind another.
+    /// What the provider has changed, as a sentence behind another.
     pub(super) fn so_far_in_words(&self) -> String {
         let done = self.done.join(", ");
         match (&self.unsure, self.done.is_empty()) {
@@ -80,7 +80,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The answer to a call was lost, and the key shows that it was carried out.
+    /// Records a change whose call got no answer, because the key shows it.
     pub(super) fn shown(&mut self, done: &str) {
         self.unsure = None;
         self.changed(format!("{done} (the answer to the call was lost)"));
@@ -90,12 +90,12 @@ impl<'a> Record<'a> {
         self.so_far_in_words().replacen(' ', "\n\n", 1)
     }
 
-    /// What could not be done, as a summary.
+    /// The summary for an order that failed.
     pub(super) fn could_not(&self) -> String {
         format!("The provider could not {} the key", self.order.verb())
     }
 
-    /// A call that failed, with what is true now. `call`: what it was or needed, as a sentence.
+    /// The error of a call that failed, with what is true now. `call`: what the call did or needed, as a sentence.
     pub(super) fn failed(&self, inner: Diagnostic, call: &str) -> Diagnostics {
         let detail = format!(
             "{}{}\n\n{} Run the same command again: it continues from the state of the key.",
@@ -107,7 +107,7 @@ impl<'a> Record<'a> {
         inner.with_detail(detail).into()
     }
 
-    /// The user interrupted it, with what is true now.
+    /// The error when the user interrupts, with what is true now.
     pub(super) fn interrupted(&self) -> Diagnostics {
         Diagnostic::error(
             "The command was interrupted",
@@ -119,7 +119,7 @@ impl<'a> Record<'a> {
         .into()
     }
 
-    /// Whether the user has interrupted it.
+    /// Whether the user has interrupted the order.
     pub(super) fn is_interrupted(&self) -> bool {
         self.options.stop.is_cancelled()
     }
@@ -132,7 +132,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Why it is not done.
+    /// The error when the provider refuses the order, with the reason and with what is true now.
     pub(super) fn refused(&self, why: &str) -> Diagnostics {
         Diagnostic::error(
             match self.order {
@@ -147,7 +147,7 @@ impl<'a> Record<'a> {
         .into()
     }
 
-    /// Somebody else changes the key at the same time, at every look.
+    /// The error when each look shows that another writer has changed the key again.
     pub(super) fn restless(&self, what: &str, log: &str) -> Diagnostics {
         Diagnostic::error(
             "The key changed again after the command",
@@ -175,7 +175,8 @@ mod tests {
     use super::*;
     use crate::provider::kill_switch::PATIENCE;
 
-    /// A lost answer is neither "nothing was changed" nor a missing permission; what the key shows is done.
+    /// After a lost answer, the record says neither "nothing was changed" nor that a permission is missing;
+    /// what the key shows counts as done.
     #[test]
     fn a_lost_answer_is_not_known() {
         let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
@@ -212,7 +213,7 @@ mod tests {
         );
     }
 
-    /// Each row: the answers to the calls that take the key away, and whether it may be taken away although no read shows it.
+    /// Each row: the answers to the calls that take the key away, and whether it may still lose access although no read shows it.
     #[tokio::test]
     async fn what_was_not_refused_may_take_effect() {
         let (done, refused, lost) = (Ok(()), Err("refused"), Err("lost"));
@@ -247,7 +248,7 @@ mod tests {
                 "{answers:?}"
             );
         }
-        // Whoever breaks a call off does not know either.
+        // A caller that breaks off a call does not know its outcome either.
         let (changed, taking) = (AtomicBool::new(false), AtomicBool::new(false));
         let stop = CancellationToken::new();
         let options = Options {

@@ -1,4 +1,4 @@
-//! After a key came back: is it fit again, and do the workspaces that use it run?
+//! After a key came back: whether it is fit again, and whether the workspaces that use it run.
 
 use std::time::Duration;
 
@@ -13,15 +13,15 @@ use crate::vocabulary::azure::VaultKeyId;
 use crate::vocabulary::{Key, UseCase, WorkspaceId, WorkspaceStatus};
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The pause between two lists of workspaces.
+/// The longest pause between two lists of workspaces.
 const PAUSE: Duration = Duration::from_secs(5);
-/// The first pause, which grows.
+/// The first pause; each is longer than the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Judges a key for every workspace that uses it, as the proof of an attach would.
 ///
 /// # Errors
-/// When the account cannot be read.
+/// When the Databricks account refuses or cannot be reached.
 pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
     if let Key::Azure(key) = &impact.key {
         return judge_on_azure(client, key).await;
@@ -38,7 +38,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             continue;
         }
         let facts = workspace.facts();
-        // One question for all that it uses the key for, so that nobody is named twice.
+        // One check for all data that the workspace encrypts with the key, so that the findings name an account once.
         let mut on_google: Option<GcpKeyCheck> = None;
         for case in UseCase::ACCOUNT {
             let attached = workspace.key(case);
@@ -84,7 +84,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
             }
         }
         if let Some(mut one) = on_google {
-            // These workspaces have the key.
+            // These workspaces have the key already.
             one.question.is_relied_on = true;
             let one = KeyCheck::Gcp(one).used_by(users_of(impact));
             let examined = client.keys().examine(&[one]).await.concat();
@@ -98,7 +98,7 @@ pub async fn judge_restored(client: &Client, impact: &Impact) -> Result<Vec<Find
     Ok(findings)
 }
 
-/// The workspaces that use the key, in words, each for what.
+/// The workspaces that use the key, in words, each with the data that the key encrypts there.
 fn users_of(impact: &Impact) -> Vec<(String, Vec<UseCase>)> {
     let users = impact.workspaces.iter().map(|one| {
         let cases = one.use_cases.iter().filter_map(|case| case.parse().ok());
@@ -108,7 +108,7 @@ fn users_of(impact: &Impact) -> Vec<(String, Vec<UseCase>)> {
     users.collect()
 }
 
-/// The questions of one workspace about one key as one.
+/// Joins the checks of one workspace about one key.
 fn with(mut one: GcpKeyCheck, other: GcpKeyCheck) -> GcpKeyCheck {
     let (usage, more) = (&mut one.question.usage, other.question.usage);
     for case in more.use_cases {
@@ -140,7 +140,7 @@ fn with(mut one: GcpKeyCheck, other: GcpKeyCheck) -> GcpKeyCheck {
     one
 }
 
-/// The same on Azure.
+/// [`judge_restored`] for a key on Azure, whose workspaces Resource Manager shows.
 async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding>, Diagnostics> {
     let azure = client.keys().azure();
     let users = azure
@@ -165,7 +165,7 @@ async fn judge_on_azure(client: &Client, key: &VaultKeyId) -> Result<Vec<Finding
     Ok(findings)
 }
 
-/// Waits until every workspace that uses a key answers RUNNING. On Azure a workspace has no such status.
+/// Waits until the account shows every workspace that uses a key as RUNNING. On Azure a workspace has no such status.
 ///
 /// # Errors
 /// When one of them has failed, or the time is up; the message names them.
@@ -232,7 +232,7 @@ mod tests {
     use crate::preflight::gcp::Question as OfGoogle;
     use crate::requirements::gcp::Usage;
 
-    /// What a workspace asks of one key in two uses is asked once, and nobody is named twice.
+    /// The proof asks once what a workspace needs of one key for two kinds of data, and names each account once.
     #[test]
     fn two_uses_are_one_question() {
         let case = |case, account: &str, user: &str| {

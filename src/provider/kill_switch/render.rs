@@ -1,4 +1,4 @@
-//! What stops, for people.
+//! What an order stops, in words for the user.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use crate::vocabulary::Key;
 
 use super::{FormerUser, Impact, KeyOperation, NOT_TOLD, PARTLY_DISABLED, VersionStatus};
 
-/// What an order stops, in words.
+/// Which workspaces and catalogs an order stops, as paragraphs.
 pub fn in_words(order: KeyOperation, found: &Impact) -> String {
     let state = match found.state.as_str() {
         PARTLY_DISABLED => "disabled only in part",
@@ -86,7 +86,7 @@ pub fn in_words(order: KeyOperation, found: &Impact) -> String {
     text
 }
 
-/// Whether the key cannot be used at all now, so that a disable changes nothing.
+/// Whether no version of the key can be used now, so that a disable changes nothing.
 pub fn is_off(found: &Impact) -> bool {
     match found.versions.is_empty() {
         true => found.state != "Enabled",
@@ -118,7 +118,8 @@ pub fn state_in_words(state: &str, versions: &[VersionStatus]) -> String {
     }
 }
 
-/// What a rotation means for the former key, and for whom.
+/// What a rotation means for the former key, and which workspaces may still need it; `None` where
+/// there was no rotation.
 pub fn former_key(found: &Impact) -> Option<String> {
     let until = found.needed_until.as_ref()?;
     if found.needed_by.is_empty() {
@@ -181,7 +182,7 @@ mod tests {
         }
     }
 
-    /// A former key names who may need it, and why.
+    /// A former key names the workspaces that may need it, and why.
     #[test]
     fn a_former_key_names_the_workspaces() {
         let mut found = Impact {

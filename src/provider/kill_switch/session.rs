@@ -1,4 +1,4 @@
-//! The kill switch for whoever has no Terraform at hand: the same credential chains, from the environment, profiles and flags.
+//! The kill switch for users without Terraform: the same credential chains, from the environment, profiles and flags.
 
 use std::time::Duration;
 
@@ -17,71 +17,72 @@ use tfplugin::diagnostics::Diagnostics;
 use tfplugin::duration::GoDuration;
 use tfplugin::provider::Run;
 
-/// The addresses of services, where they are not those of the cloud.
+/// The addresses of services, where the user names others than those of the cloud. Each is a URL.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
-    /// AWS KMS.
+    /// The endpoint of AWS KMS.
     pub kms: Option<String>,
-    /// AWS STS.
+    /// The endpoint of AWS STS.
     pub sts: Option<String>,
-    /// AWS IAM.
+    /// The endpoint of AWS IAM.
     pub iam: Option<String>,
-    /// Google Cloud KMS.
+    /// The endpoint of Cloud KMS.
     pub cloudkms: Option<String>,
-    /// Google Cloud KMS Inventory.
+    /// The endpoint of the Cloud KMS Inventory API, which shows what uses a key.
     pub kmsinventory: Option<String>,
-    /// Google's Resource Manager.
+    /// The endpoint of Google's Resource Manager API.
     pub resourcemanager: Option<String>,
-    /// Google's IAM credentials.
+    /// The endpoint of Google's IAM Credentials API, which impersonates service accounts.
     pub iamcredentials: Option<String>,
-    /// Azure Resource Manager.
+    /// The endpoint of Azure Resource Manager.
     pub resource_manager: Option<String>,
-    /// Where tokens of Microsoft Entra ID are given out.
+    /// The host on which Microsoft Entra ID gives out tokens.
     pub login: Option<String>,
-    /// Microsoft Graph.
+    /// The endpoint of Microsoft Graph.
     pub graph: Option<String>,
-    /// Azure Key Vault.
+    /// The endpoint that replaces each vault's own address.
     pub key_vault: Option<String>,
-    /// Databricks workspaces.
+    /// The endpoint that replaces each workspace's own address.
     pub workspace: Option<String>,
 }
 
-/// Where to connect, and as whom; what is not given comes from the environment and the profiles.
+/// Where the kill switch connects, and as whom. It reads from the environment and the profiles what is not given here.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
-    /// The Databricks account host.
+    /// The host of the Databricks account API.
     pub host: Option<String>,
-    /// The Databricks account.
+    /// The ID of the Databricks account.
     pub account_id: Option<String>,
-    /// A profile of the Databricks configuration file.
+    /// The name of a profile in the Databricks configuration file.
     pub databricks_profile: Option<String>,
-    /// The AWS region, for a key that is named by its id or alias.
+    /// The AWS region of a key that the user names by its ID or alias.
     pub region: Option<String>,
-    /// A profile of the AWS configuration.
+    /// The name of a profile in the AWS configuration.
     pub aws_profile: Option<String>,
-    /// A role to assume.
+    /// The ARN of a role of AWS to assume.
     pub assume_role: Option<String>,
-    /// A Google service account to impersonate.
+    /// The email of a Google service account to impersonate.
     pub impersonate_service_account: Option<String>,
-    /// The tenant of Microsoft Entra ID.
+    /// The ID of the tenant of Microsoft Entra ID.
     pub tenant_id: Option<String>,
-    /// The subscription of the workspaces, beside those that the caller sees.
+    /// The ID of the subscription of the workspaces, beside those that the caller sees.
     pub subscription_id: Option<String>,
-    /// The cloud of Microsoft.
+    /// Which cloud of Microsoft: `public`, `usgovernment` or `china`.
     pub azure_environment: Option<String>,
-    /// The object id of AzureDatabricks, where it cannot be looked up.
+    /// The object ID of AzureDatabricks in the tenant, where the provider cannot read it from Microsoft Graph.
     pub databricks_principal_id: Option<PrincipalId>,
-    /// Certificates (PEM) to trust as well.
+    /// The path of a file with certificates (PEM) to trust as well.
     pub ca_bundle: Option<String>,
-    /// The addresses of services.
+    /// Other addresses of the services.
     pub endpoints: Endpoints,
 }
 
-/// How long a call to the account is tried again. On a bad night nobody waits for long to learn that the impact is not known.
+/// How long the kill switch retries a call to the account. During an outage, the user does not wait longer than this to learn
+/// that the impact is not known.
 const ACCOUNT_PATIENCE: &str = "20s";
 
 impl Connection {
-    /// The same as a provider block.
+    /// The same settings as a provider block.
     pub(in crate::provider) fn config(&self) -> Config {
         let text = |value: &Option<String>| Attr::from(value.clone());
         let given = |all: &[(&str, &Option<String>)]| {
@@ -148,7 +149,7 @@ impl Connection {
     }
 }
 
-/// The kill switch, connected.
+/// The kill switch with its connections to the account and the clouds.
 pub struct KillSwitch {
     client: Client,
     region: Option<String>,
@@ -156,7 +157,7 @@ pub struct KillSwitch {
 }
 
 impl KillSwitch {
-    /// Nothing is called yet.
+    /// A kill switch that has called no service yet.
     pub fn new(connection: &Connection) -> Self {
         let run = Run::new("", tfplugin::CancellationToken::new());
         let config = connection.config();
@@ -170,7 +171,8 @@ impl KillSwitch {
     /// The key that a text names.
     ///
     /// # Errors
-    /// When there is no such key, or it cannot be looked up, or a file that was named cannot be used.
+    /// When there is no such key, when the service refuses or cannot be reached, or when the provider
+    /// cannot use a file that the user named.
     pub async fn find(&self, named: &str) -> Result<Key, NotFound> {
         self.configured.clone().map_err(NotFound::Failed)?;
         let host = self.client.databricks().cloud_of_host();
@@ -178,15 +180,15 @@ impl KillSwitch {
         self.client.keys().find(named, region, host.as_ref()).await
     }
 
-    /// The key as it is.
+    /// The key as it is now.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the service refuses or cannot be reached.
     pub async fn status(&self, key: &Key) -> Result<KeyStatus, Diagnostics> {
         status(self.client.keys(), key).await
     }
 
-    /// The last use of the key.
+    /// When the key was last used, as far as the service says.
     pub async fn last_use(&self, key: &Key) -> LastUse {
         self.client.keys().last_use(key).await
     }
@@ -194,7 +196,7 @@ impl KillSwitch {
     /// What stops without the key.
     ///
     /// # Errors
-    /// When the Databricks account cannot be read.
+    /// When the Databricks account refuses or cannot be reached.
     pub async fn impact(&self, key: &Key, status: &KeyStatus) -> Result<Impact, Diagnostics> {
         impact(&self.client, key, status).await
     }
@@ -202,7 +204,7 @@ impl KillSwitch {
     /// Carries an order out.
     ///
     /// # Errors
-    /// When it is refused or fails.
+    /// When the provider refuses it, or it fails.
     pub async fn execute(
         &self,
         key: &Key,
@@ -212,7 +214,7 @@ impl KillSwitch {
         execute(self.client.keys(), key, order, options).await
     }
 
-    /// Removes what an order that was broken off has left on the key. What was done, in words.
+    /// Removes what an unfinished order has left on the key. Returns what it did, in words.
     pub async fn tidy(
         &self,
         key: &Key,
@@ -222,10 +224,10 @@ impl KillSwitch {
         tidy(self.client.keys(), key, order, options).await
     }
 
-    /// What the proof says of the key, for the workspaces that use it.
+    /// What the proof finds about the key, for the workspaces that use it.
     ///
     /// # Errors
-    /// When the account cannot be read.
+    /// When the Databricks account refuses or cannot be reached.
     pub async fn examine(&self, impact: &Impact) -> Result<Vec<Finding>, Diagnostics> {
         judge_restored(&self.client, impact).await
     }
@@ -233,7 +235,7 @@ impl KillSwitch {
     /// Waits until the workspaces that use the key are RUNNING.
     ///
     /// # Errors
-    /// When they are not in time.
+    /// When one of them is not RUNNING in time.
     pub async fn wait(
         &self,
         impact: &Impact,

@@ -1,4 +1,4 @@
-//! An order on a key that is not there: what is seen, what is done, and when it ends.
+//! An order on a key in memory: what the looks show, which calls the provider makes, and when it ends.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -7,12 +7,12 @@ use tfplugin::CancellationToken;
 use super::*;
 use crate::provider::kill_switch::{KeyOperation, Options, WayBack};
 
-/// A key that shows a letter at each look, the last one from then on: `E`nabled, `D`isabled, `W` (the service is at it), `?` (the look fails and may
-/// pass), `!` (it fails for good), `R` (refused).
+/// A key that shows a letter at each look, the last one from then on: `E`nabled, `D`isabled, `W` (the service is changing it), `?` (the look fails
+/// and the next may succeed), `!` (each look fails), `R` (refused).
 struct Fake<'a> {
     shows: &'static str,
     looks: &'a AtomicUsize,
-    /// What comes of each call, a letter each, the last one from then on: `o`k, `l`ost, `c`onflict, `f`ailed, `n`ot needed.
+    /// The answer to each call, a letter each, the last one from then on: `o`k, `l`ost, `c`onflict, `f`ailed, `n`ot needed.
     answers: &'static str,
     calls: &'a AtomicUsize,
     record: Record<'a>,
@@ -82,7 +82,7 @@ impl<'a> Switch<'a> for Fake<'a> {
     fn took(&mut self, (): &()) {}
 
     fn without(&self, (): &(), error: &char) -> Option<String> {
-        // The order can do without it.
+        // The order continues without this step.
         (*error == 'n').then(|| "it goes on".to_owned())
     }
 
@@ -124,8 +124,8 @@ impl<'a> Switch<'a> for Fake<'a> {
     }
 }
 
-/// Each row: what the looks show, what comes of the calls, how long a change may take (seconds), and in the end: how it ended, how many calls were
-/// made, and after how many seconds at least and at most.
+/// Each row: what the looks show, the answers to the calls, how long a change may take (seconds), and then: how the order ended, how many calls
+/// the provider made, and after how many seconds it ended, at least and at most.
 #[tokio::test(start_paused = true)]
 async fn an_order_is_carried_out_until_it_shows_or_the_time_is_over() {
     type Row = (
@@ -236,7 +236,7 @@ async fn an_order_is_carried_out_until_it_shows_or_the_time_is_over() {
     assert_eq!(carried_out("ED", "n", 60).await.0, "done");
 }
 
-/// Somebody who takes each change back at once is not outlasted.
+/// The provider gives up against a writer that reverts each change at once.
 #[tokio::test(start_paused = true)]
 async fn whoever_takes_everything_back_is_told_of() {
     const BACK_AND_FORTH: &str =
