@@ -1,7 +1,7 @@
-//! The Databricks account as one provider configuration sees it: who asks and where, and what one run has read of it.
+//! The Databricks account as one provider configuration sees it: which account, with which identity, and what one run has read of it.
 //!
-//! Reads of a run are shared, and forgotten when the provider writes. Only plans and refreshes use them: what an apply is about
-//! to rest on is always read anew.
+//! All resources of a run share its reads, and the provider drops a read when it writes to the object. A plan or refresh rests on a read of its
+//! run, an apply on one that began within the last minute. Only a key configuration may be older, because nothing of it can change.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -24,7 +24,7 @@ use crate::vocabulary::{AccountId, Cloud, Deployment, KeyConfigurationId, Worksp
 use tfplugin::Boxed;
 use tfplugin::provider::Run;
 
-/// The account that the provider block, the environment and a profile name. Nothing is called before it is needed.
+/// The account that the provider block, the environment and a profile name. The provider calls it only when a resource needs it.
 pub struct DatabricksAccount {
     settings: Result<Settings, AuthError>,
     unknown: Vec<&'static str>,
@@ -35,7 +35,7 @@ pub struct DatabricksAccount {
 }
 
 impl DatabricksAccount {
-    /// Nothing is called yet; what is wrong shows when it is needed.
+    /// An account that nothing has called yet; errors of its settings show when a resource needs it.
     pub fn new(config: &Config, run: Run) -> Self {
         let (settings, unknown) = config.databricks();
         Self {
@@ -61,10 +61,10 @@ impl DatabricksAccount {
             .map_err(|error| Unavailable::Auth(error.clone()))
     }
 
-    /// The account API, ready to be called.
+    /// The account API, ready for calls.
     ///
     /// # Errors
-    /// When it is not known where or who.
+    /// When the provider does not know the host or the credential.
     pub async fn connected(&self) -> Result<&Account, Unavailable> {
         let settings = self.settings()?;
         self.connected
@@ -77,7 +77,7 @@ impl DatabricksAccount {
             .await
     }
 
-    /// The id of the account, which needs no credential.
+    /// The ID of the account, which needs no credential.
     ///
     /// # Errors
     /// When none is configured.
@@ -85,7 +85,8 @@ impl DatabricksAccount {
         self.settings()?.account().map_err(Unavailable::Auth)
     }
 
-    /// As whom the account is called, as far as the configuration names it; a token alone does not.
+    /// The identity with which the provider calls the account, as far as the configuration names
+    /// it; a token alone does not.
     pub fn identity(&self) -> Option<String> {
         let settings = self.settings().ok()?;
         [
@@ -119,7 +120,7 @@ impl DatabricksAccount {
             .map_or(Deployment::Commercial, |host| host.deployment())
     }
 
-    /// What this run has read, for plans and refreshes.
+    /// The reads of this run, which all its resources share.
     pub fn reads(&self) -> &AccountReads {
         &self.reads
     }
@@ -158,13 +159,13 @@ fn by_id(all: Vec<Workspace>) -> BTreeMap<WorkspaceId, Workspace> {
     all.into_iter().map(|one| (one.workspace_id, one)).collect()
 }
 
-/// Every workspace of the account.
+/// Every workspace of the account, by its number.
 type Workspaces = Arc<BTreeMap<WorkspaceId, Workspace>>;
 
-/// How many of the last lists of workspaces are kept.
+/// How many of the last lists of workspaces a run keeps.
 const LISTS: usize = 3;
 
-/// What one run has read of the account.
+/// The reads of one run, and what it has changed since.
 pub struct AccountReads {
     started: Instant,
     workspaces: Watched<Result<Workspaces, Error>>,
@@ -203,7 +204,8 @@ impl AccountReads {
         self.workspaces_since(account, changed).await
     }
 
-    /// A list of this run that is younger than a change. A failure is not kept.
+    /// A list of this run that is younger than a change. After a failure, the next caller that
+    /// comes late enough lists again.
     async fn workspaces_since(
         &self,
         account: &Account,
@@ -219,8 +221,7 @@ impl AccountReads {
         }
     }
 
-    /// Every workspace of the account, as a list that began after `earliest` shows it. Any number of bindings that wait share
-    /// one list.
+    /// Every workspace of the account, as a list that began after `earliest` shows it. All bindings that wait share one list.
     pub async fn workspaces_after(
         &self,
         account: &Account,
@@ -243,8 +244,8 @@ impl AccountReads {
         list
     }
 
-    /// A workspace as a list shows it that is young enough for an apply; `None` when it is not in the list, which may lag behind, or
-    /// when there is no list. Resources that are applied side by side share the list.
+    /// A workspace, as a list shows it that is young enough for an apply; `None` when it is not in the list, which may lag behind,
+    /// or when the list failed. Resources that Terraform applies side by side share the list.
     pub async fn listed_workspace(&self, account: &Account, id: WorkspaceId) -> Option<Workspace> {
         let changed = lock(&self.changed_workspaces).get(&id).copied();
         let earliest = changed.map_or(live(), |changed| changed.max(live()));
@@ -272,12 +273,12 @@ impl AccountReads {
         let changed = lock(&self.changed_workspaces).get(&id).copied();
         match self.workspaces_since(account, changed).await?.get(&id) {
             Some(found) => Ok(Some(found.clone())),
-            // A list may lag behind; what is missing in it is asked for by its number before it counts as gone.
+            // A list may lag behind: the provider asks for a workspace by its number before it counts as gone.
             None => account.find_workspace(id).await,
         }
     }
 
-    /// Every key configuration of the account, with those that this run has made and without those that it has removed.
+    /// Every key configuration of the account, with those that this run has created and without those that it has removed.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
@@ -295,8 +296,7 @@ impl AccountReads {
         Ok(all)
     }
 
-    /// The key configurations as the run's one list has them. Nothing is written before it is read where it is written, so that
-    /// those that this run makes are not in it.
+    /// The key configurations of the run's one list. The run lists before it creates any, so its own are not among them.
     async fn listed_configurations(
         &self,
         account: &Account,
@@ -311,8 +311,8 @@ impl AccountReads {
             .await
     }
 
-    /// A key configuration; `None` when the account has none of this id. Nothing of a configuration can be changed, so what this run
-    /// has once read or made of it is true as long as it exists, and an apply may rest on it, too.
+    /// A key configuration; `None` when the account has none of this ID. Nothing of a configuration can change, so a read of this
+    /// run counts as long as the configuration exists, also for an apply.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
@@ -332,7 +332,7 @@ impl AccountReads {
         }
     }
 
-    /// The key configurations that were there before this run made any, but for those that it has removed.
+    /// The key configurations that were there before this run created any, without those that it has removed.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
@@ -365,7 +365,7 @@ impl AccountReads {
             .map(|role| role.as_ref().clone())
     }
 
-    /// Effect: the cross-account roles of all workspaces are known from one list.
+    /// Effect: one list gives the cross-account roles of all workspaces, and later calls take them from there.
     ///
     /// # Errors
     /// When the API refuses or cannot be reached.
@@ -377,22 +377,23 @@ impl AccountReads {
         Ok(())
     }
 
-    /// Held while a workspace is read, changed and watched: two resources of one run may change the same one.
+    /// Waits for the lock of a workspace. A task holds it while it reads, changes and watches the workspace:
+    /// two resources of one run may change the same one.
     pub async fn lock_workspace(&self, id: WorkspaceId) -> OwnedMutexGuard<()> {
         self.workspace_locks.hold(id).await
     }
 
-    /// We changed a workspace, or its change has come to its end: what was read of it before is not true any more.
+    /// Effect: the next read of this workspace begins from now on, because the provider has changed it or its change has ended.
     pub fn forget_workspace(&self, id: WorkspaceId) {
         lock(&self.changed_workspaces).insert(id, Instant::now());
     }
 
-    /// We made a key configuration.
+    /// Effect: the run has created this key configuration, which its one list does not show.
     pub fn made_configuration(&self, made: KeyConfiguration) {
         lock(&self.made).insert(made.customer_managed_key_id.clone(), made);
     }
 
-    /// We removed a key configuration.
+    /// Effect: the run has removed this key configuration, which its one list still shows.
     pub fn removed_configuration(&self, id: &KeyConfigurationId) {
         lock(&self.made).remove(id.as_str());
         lock(&self.removed).insert(id.as_str().to_owned());

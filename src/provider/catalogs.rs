@@ -35,7 +35,7 @@ pub struct KeyedCatalog {
 }
 
 impl KeyedCatalog {
-    /// How whoever takes its key away names it.
+    /// The text with which a user who takes its key away acknowledges the catalog.
     pub fn acknowledgement(&self) -> String {
         format!("catalog/{}/{}", self.metastore_id, self.name)
     }
@@ -265,7 +265,7 @@ pub async fn with_key(client: &Client, key: &Key, stage: Stage) -> Catalogs {
         Err(_) => None,
     };
     all.only(|id| {
-        // An identifier of Azure is no configuration of another cloud.
+        // An identifier of Azure never names a key configuration.
         if Key::cloud_by_form(id) == Some(Cloud::Azure) {
             return false;
         }

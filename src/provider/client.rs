@@ -169,11 +169,11 @@ pub fn enforce(
     split(cx, cx.client().report(findings, ignored, stage, place))
 }
 
-/// The account, to read an object of the state; put off while the provider's own configuration is not known, so that the object
-/// stays what the state says.
+/// The account, to read an object of the state. While the provider's own configuration is not known, it defers the read, and
+/// the object keeps the values in state.
 ///
 /// # Errors
-/// When it is not known where or who.
+/// When the provider does not know the host or the credential.
 pub async fn account_to_read(cx: &Context<Client>) -> Result<&Account, Unfinished> {
     cx.client().account().await.map_err(|reason| match reason {
         Unavailable::NotYetKnown(_) => later(not_read(&reason)),

@@ -50,7 +50,7 @@ fn acknowledge_former_key() -> Attribute {
     )
 }
 
-/// How the actions say what has to be said before a key is taken away.
+/// How the actions name the attributes that the kill switch asks for before it takes a key away.
 const FLAGS: Flags = Flags {
     former_key: "`acknowledge_former_key = true`",
     skip_hold: "`skip_hold = true`",

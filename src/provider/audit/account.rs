@@ -112,7 +112,8 @@ impl Asked {
     /// One more that asks.
     pub(super) fn add(&mut self, case: KeyCheck, user: String, use_case: UseCase) {
         self.users.entry(user).or_default().push(use_case);
-        // Thousands of workspaces ask the same of a key; who asks is told apart below.
+        // Thousands of workspaces ask the same of a key: the proof runs once for each question, and
+        // `users` keeps who asks.
         let question = match &case {
             KeyCheck::Aws(one) => format!(
                 "{:?}",

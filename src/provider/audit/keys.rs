@@ -29,7 +29,7 @@ fn date(text: Option<&String>) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(text?, &Rfc3339).ok()
 }
 
-/// A date that is shown and cannot be read is no date that is far away: the key is lost by then, whenever it is.
+/// A date that the provider cannot read counts as past: the report must not show the loss as far away.
 fn loss(text: Option<&String>, how: LossKind, version: Option<&str>) -> Option<Loss> {
     let text = text?;
     Some(Loss {

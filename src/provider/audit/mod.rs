@@ -151,7 +151,8 @@ impl Auditor {
     /// Reads everything.
     ///
     /// # Errors
-    /// When it is not known what to read, or as whom. What is refused is no error: it is among the facts.
+    /// When the provider does not know what to read, or as whom. A read that a service refuses is not an
+    /// error: it is among the facts.
     pub async fn read(
         self: &Arc<Self>,
         order: AuditOrder,

@@ -103,7 +103,7 @@ impl GcpBlock {
         found
     }
 
-    /// Whether it names who calls: what the environment names is for whoever reads the environment.
+    /// Whether the block names an identity. It does not count what the environment names: the client reads that itself.
     pub(super) fn names_identity(&self) -> bool {
         [
             &self.credentials,

@@ -512,12 +512,12 @@ impl Config {
         (settings, is_unknown || is_default_unknown)
     }
 
-    /// Looks at the files that the configuration and the environment name: what cannot be used shows now, and not as a broken
-    /// connection later.
+    /// Checks the files that the configuration and the environment name: a file that the provider cannot use fails here, and not as a
+    /// broken connection later.
     ///
     /// # Errors
-    /// When a file of certificates cannot be read, or has none; when the AWS profile that is named does not exist; when a proxy is not an
-    /// address.
+    /// When the provider cannot read a file of certificates, or finds none in it; when the AWS profile does not exist that the user
+    /// names; when a proxy is not an address.
     pub fn check_files(&self) -> Result<(), Diagnostics> {
         let of_http = self.http.known().and_then(|http| http.ca_bundle.known());
         let of_aws = self.aws.known().and_then(|aws| aws.ca_bundle.known());

@@ -1,5 +1,5 @@
-//! `dbxcmk_key_policy_document`: the statements for Databricks, and a whole policy with them, for whoever owns the policy
-//! elsewhere. Nothing is asked of anybody.
+//! `dbxcmk_key_policy_document`: the statements for Databricks, and a whole policy with them, for users who manage the
+//! policy elsewhere. It makes no API calls.
 
 use serde::{Deserialize, Serialize};
 

@@ -45,7 +45,7 @@ fn accounts(
     }
 }
 
-/// The account; while the provider's own configuration is not known, the data is put off where Terraform allows it.
+/// The account. While the provider's own configuration is not known, it defers the data source where Terraform allows it.
 async fn account(cx: &Context<Client>) -> Result<&Account, Unfinished> {
     Ok(cx.client().account().await?)
 }

@@ -1,4 +1,5 @@
-//! `dbxcmk_revocation_impact`: what stops when a key is taken away, for whom, and until when it can come back.
+//! `dbxcmk_revocation_impact`: what stops when the provider takes a key away, in which workspaces, and until
+//! when the key can come back.
 
 use serde::{Deserialize, Serialize};
 

@@ -318,7 +318,7 @@ mod tests {
             (true, Apply, None, None, "a", "", ""),
             (true, Plan, None, None, "aE", "E", "e"),
             (false, Plan, None, None, "aE", "ws", ""),
-            // What could not be read is no advice.
+            // A fact that the provider could not read is not advice.
             (true, Plan, None, None, "u", "w", ""),
             (true, Plan, None, None, "uE", "wE", "e"),
             (true, Apply, None, None, "u", "E", "E"),

@@ -249,7 +249,7 @@ fn what_azure_refuses() -> Outcome {
     for (cause, error) in rows.iter().take(3) {
         all.push(wanted(cause, |summary| azure(summary, &hsm, error)));
     }
-    // A key is told apart from workspaces where that matters.
+    // Messages tell a key from a workspace where that matters.
     for (cause, error) in rows.iter().take(4) {
         all.push((
             cause,

@@ -170,7 +170,7 @@ fn docs_data_source_and_impact_have_the_same_rows() {
     }
 }
 
-/// What is left open about the users of a key is said to whoever asks what stops.
+/// The impact lists what the provider does not know about the users of a key.
 #[test]
 fn what_is_not_known_is_among_what_is_not_visible() {
     let managed = WorkspaceKeys {

@@ -14,7 +14,7 @@ use tfplugin::function::{FunctionError, Parameter};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// A parameter that has to be known.
+/// A parameter of a function, whose value Terraform must know.
 fn parameter(name: &'static str, ty: Type, description: &'static str) -> Parameter {
     Parameter::new(name, ty).describe(description)
 }

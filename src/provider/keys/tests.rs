@@ -28,7 +28,7 @@ fn the_key_of_a_configuration_is_known_or_judged() -> Outcome {
             azure.to_owned(),
             "azure https://v.vault.azure.net/keys/k/1".to_owned(),
         ),
-        // Closed, never open: what is no key is not passed over.
+        // Closed, never open: a text that is not a key counts as unreadable.
         (aws(""), "unreadable".to_owned()),
         (
             aws("arn:aws:kms:eu-central-1:123456789012:alias/x"),
@@ -41,7 +41,7 @@ fn the_key_of_a_configuration_is_known_or_judged() -> Outcome {
             "unreadable".to_owned(),
         ),
         (google(ARN), "unreadable".to_owned()),
-        // Nor is one of several taken for the one.
+        // Nor does the provider choose one of several keys.
         (
             format!("{}, {}", aws(ARN), google(GOOGLE)),
             "unreadable".to_owned(),

@@ -1,4 +1,4 @@
-//! What an order has done so far, and what has to be said of it, whatever the cloud.
+//! What an order has done so far, and what the provider reports of it, on every cloud.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;

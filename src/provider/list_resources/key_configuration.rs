@@ -80,7 +80,7 @@ impl ListResource for KeyConfigurationList {
                         break;
                     }
                 }
-                // What this version cannot manage is reported, and is no reason to hide the others.
+                // The list reports an object that this version cannot manage, and shows the others.
                 Err(unreadable) => unreadable
                     .into_iter()
                     .for_each(|one| cx.warn(as_warning(one))),

@@ -70,7 +70,7 @@ impl ListResource for WorkspaceBindingList {
                         break;
                     }
                 }
-                // What this version cannot read is reported, and is no reason to hide the others.
+                // The list reports an object that this version cannot read, and shows the others.
                 Err(unreadable) => unreadable
                     .into_iter()
                     .for_each(|one| cx.warn(as_warning(one))),

@@ -217,7 +217,7 @@ impl KeyReadinessAzure {
             .map(|grantee| grantee.principal.clone())
             .collect();
         let about = workspace.as_ref().map(ArmWorkspace::facts);
-        // What the workspace uses is what has to be ready, and not what is newest.
+        // The version that the workspace uses must be ready, not the newest one.
         let mut read = Vec::new();
         let mut findings: Vec<Finding> = Vec::new();
         for judged in judged_versions(about.as_ref(), &key, &cases) {

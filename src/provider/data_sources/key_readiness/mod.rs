@@ -1,5 +1,5 @@
-//! `dbxcmk_key_readiness`: is this key ready for Databricks, and by what is each thing granted that is needed? For `check`
-//! blocks, postconditions, and whoever does not manage the key here.
+//! `dbxcmk_key_readiness`: is this key ready for Databricks, and what grants each thing that Databricks needs? For `check`
+//! blocks, postconditions, and users who do not manage the key here.
 
 mod aws;
 mod azure;

@@ -138,7 +138,7 @@ fn restore(enable_anyway: bool, versions: &[KeyVersion], so_far: SoFar) -> Step 
     if let Some(version) = disabled.find(|version| enable_anyway || is_ours(version)) {
         return Step::Enable(version.clone());
     }
-    // Another tool has enabled it; whoever disables it next is not this switch.
+    // Another tool has enabled it and left our tag, which would attribute the next disable to this switch.
     if let Some(version) = versions.iter().find(|version| is_left_over(version)) {
         return Step::Enable(version.clone());
     }
@@ -296,7 +296,7 @@ mod tests {
         }
     }
 
-    /// Plays an order to its end against a vault that does what it is told.
+    /// Plays an order to its end against a vault that carries out each step.
     fn play(order: KeyOperation, mut seen: Seen) -> Seen {
         for _ in 0..100 {
             let step = next(order, &seen, SoFar::default());

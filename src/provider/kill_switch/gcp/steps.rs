@@ -102,7 +102,7 @@ impl Before {
             let (kind, range) = part.split_at_checked(1)?;
             let (first, last) = range.split_once('-').unwrap_or((range, range));
             let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-            // A label is written by whoever may: no long list is made of a short text.
+            // Everybody with the right to write labels can write one: the parser makes no long list of a short text.
             if first > last || last - first > 100_000 {
                 return None;
             }
@@ -232,8 +232,8 @@ pub fn next(
     }
 }
 
-/// Whether the labels have to be written. Those of an order that did not come to its end stay; those that nothing is left of (every
-/// version that they do not name is enabled again) are of an earlier time.
+/// Whether the order must write the labels. Those of an unfinished order stay; labels whose versions are all enabled again are from
+/// an earlier time.
 fn must_mark(versions: &[CryptoKeyVersion], memory: &Memory, so_far: SoFar) -> bool {
     if so_far.marked {
         return false;

@@ -78,7 +78,7 @@ pub fn announce<'a>(
         .collect();
     let request = request(account, new)?;
     let journal = Journal::here();
-    // A plan in which Terraform has objects read knows whose they are. What an earlier plan has noted may not be in the state any more.
+    // A plan that refreshes knows which objects are in the state. The note of an earlier plan may be about an object that no longer is.
     let knows = client.keys().shares().reads();
     match own.is_empty() {
         // One that is replaced by an equal one is still there when the new one is created first, and the run that applies this plan is

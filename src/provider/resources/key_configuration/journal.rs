@@ -100,7 +100,7 @@ impl Journal {
     }
 
     fn file(&self, kind: &str, what: &str) -> PathBuf {
-        // FNV-1a: the name has to be the same in every version, and nobody attacks it.
+        // FNV-1a: every version must make the same name, and an attacker gains nothing from a collision.
         let hash = what.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -195,7 +195,7 @@ impl Journal {
     }
 }
 
-/// Whoever reads sees the old file or the new one.
+/// Writes a file so that another process reads the old note or the new one, never a part.
 fn put(file: &Path, note: &impl Serialize) -> std::io::Result<()> {
     let new = file.with_extension("new");
     doors::files::write(&new, &serde_json::to_vec(note)?)?;

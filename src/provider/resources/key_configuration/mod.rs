@@ -493,7 +493,8 @@ impl Resource for KeyConfigurationResource {
                 ),
             )
         })?;
-        // The answer to a create is the object. Where it is only a part of it, not being able to read the rest is no reason to lose it.
+        // The answer to a create is the object. Where the answer is only a part of it and the provider cannot read the rest, it keeps
+        // that part in the state.
         let complete = match made.is_whole() && made.is_as_asked(&new) {
             true => made,
             false => account.key_configuration(&id).await.unwrap_or(made),

@@ -1,4 +1,5 @@
-//! A key policy that goes, or gives a part up: what others need stays, and whoever loses the key is named.
+//! A key policy that Terraform destroys, or that gives up a part: the provider leaves the access that
+//! others need, and reports who loses the key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,8 @@ pub(super) fn name(cx: &Context<Client>) -> String {
     name
 }
 
-/// What marks the access that a resource gives on Azure as its own, as other key policies are told.
+/// The mark that says on Azure that the access is a resource's own, as the resource reports it to
+/// the other key policies.
 pub(super) fn whose(cx: &Context<Client>, model: &KeyPolicyModel) -> String {
     let azure = model.azure.known();
     let workspace = azure.and_then(|azure| azure.workspace_resource_id.known());

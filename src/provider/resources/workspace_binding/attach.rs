@@ -1,5 +1,5 @@
-//! Attaching keys to a workspace, in the same order on every cloud: read the workspace, prove, refuse what is not proven, take the workspace for this
-//! resource alone, read it again where that read is old, send, watch, give the workspace back, and explain what failed.
+//! Attaching keys to a workspace, in the same order on every cloud: the binding reads the workspace, proves the keys, refuses what is not proven,
+//! waits for the lock of the workspace, reads it again where the first read is old, sends, watches, gives the lock back, and explains what failed.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,23 +23,23 @@ use tfplugin::diagnostics::Diagnostics;
 use tfplugin::duration::GoDuration;
 use tfplugin::resource::Progress;
 
-/// An attach: what is wanted, and what was there before.
+/// An attach: what the plan wants, and what was there before.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted<'a> {
-    /// The run.
+    /// The context of the run.
     pub(super) cx: &'a Context<Client>,
-    /// What is planned.
+    /// The planned binding.
     pub(super) plan: &'a WorkspaceBindingModel,
-    /// The binding in the state, if it is there already.
+    /// The binding in the state; `None` for a new one.
     pub(super) prior: Option<&'a WorkspaceBindingModel>,
-    /// Where what is true can be written whatever happens.
+    /// Saves in the state what is true, even if the apply fails.
     pub(super) progress: &'a Progress<WorkspaceBindingModel>,
-    /// When it has to be done.
+    /// By when the workspace must show the keys.
     pub(super) deadline: Deadline,
 }
 
 impl Wanted<'_> {
-    /// How the keys are watched. `usual`: how long, unless the user says so.
+    /// How the attach waits, from the attributes of the plan. `usual`: the settle time, unless the user sets one.
     pub(super) fn orders(&self, keys: Vec<KeyCheck>, usual: Duration) -> Orders {
         let length = |attribute: &Attr<GoDuration>| attribute.known().map(GoDuration::length);
         Orders {
@@ -55,7 +55,7 @@ impl Wanted<'_> {
 pub(super) trait Workspaces: Sync {
     /// A workspace as its platform shows it.
     type Workspace: Clone + Send + Sync;
-    /// How it is read and changed.
+    /// Reads a workspace, and changes its keys.
     type Platform<'a>: Platform<Workspace = Self::Workspace> + Send + Sync
     where
         Self: 'a;
@@ -63,35 +63,38 @@ pub(super) trait Workspaces: Sync {
     /// Whether a key policy of the run may have changed the workspace while its proof waited for that policy.
     const POLICIES_CHANGE_IT: bool;
 
-    /// Which attribute a finding is about.
+    /// The attribute that a finding is about.
     fn place(finding: &Finding) -> &'static str;
 
-    /// The key that a rotation of managed services takes from the workspace; `None` where there is none, or where it cannot be named any more.
+    /// The key that a rotation of managed services takes from the workspace; `None` where there is none, or where the provider can no longer
+    /// name it.
     fn former_key(
         &self,
         wanted: Wanted<'_>,
     ) -> impl Future<Output = Result<Option<String>, Diagnostics>> + Send;
 
-    /// The workspace. One that others have just read will do where nothing of it is to be changed.
+    /// Reads the workspace. Where the plan changes nothing of it, a read of the last minute by
+    /// another resource is enough.
     fn read(
         &self,
         wanted: Wanted<'_>,
     ) -> impl Future<Output = Result<Self::Workspace, Diagnostics>> + Send;
 
-    /// Whether something is to be changed.
+    /// Whether the workspace lacks keys that the plan wants.
     fn is_missing(&self, wanted: Wanted<'_>, now: &Self::Workspace) -> bool;
 
-    /// What the proof says.
+    /// The findings of the proof, and the keys that the attach watches.
     fn examine(
         &self,
         wanted: Wanted<'_>,
         now: &Self::Workspace,
     ) -> impl Future<Output = Result<Examined, Diagnostics>> + Send;
 
-    /// Held while the workspace is read, changed and watched: two resources of a run may change the same one.
+    /// Waits for the lock of the workspace. A binding holds it while it reads, changes and watches the
+    /// workspace: two resources of a run may change the same one.
     fn lock(&self, wanted: Wanted<'_>) -> impl Future<Output = OwnedMutexGuard<()>> + Send;
 
-    /// What is sent and watched, once everything that the platform needs first is there.
+    /// The platform and the orders of the attach, once everything is there that the platform needs first.
     fn ready<'a>(
         &'a self,
         wanted: Wanted<'a>,
@@ -99,27 +102,28 @@ pub(super) trait Workspaces: Sync {
         keys: Vec<KeyCheck>,
     ) -> impl Future<Output = Result<(Self::Platform<'a>, Orders), Diagnostics>> + Send;
 
-    /// Effect: what this run has read of the workspace is not true any more where it was changed, and what it had before is remembered. `after`: as it was seen last.
+    /// Effect: drops what this run has read of the workspace if the attach changed it, and keeps for other resources which keys it had before.
+    /// `after`: the workspace as the last read showed it.
     fn was_changed(&self, wanted: Wanted<'_>, before: &Self::Workspace, after: &Self::Workspace);
 
-    /// What is left to do once the keys are attached, and the binding as the workspace shows it.
+    /// Does what is left once the keys are attached. Returns the binding as the workspace shows it.
     fn complete(
         &self,
         wanted: Wanted<'_>,
         now: Self::Workspace,
     ) -> impl Future<Output = Result<WorkspaceBindingModel, Diagnostics>> + Send;
 
-    /// The workspace as it is after a failure.
+    /// The workspace after a failure; `seen` is what the attach saw last.
     fn after_failure(
         &self,
         wanted: Wanted<'_>,
         seen: Self::Workspace,
     ) -> impl Future<Output = Self::Workspace> + Send;
 
-    /// The planned binding with what the workspace has.
+    /// The planned binding with the keys that the workspace has.
     ///
     /// # Errors
-    /// When it shows a key that cannot be read.
+    /// When the workspace shows a key that the provider cannot read.
     fn truth(
         &self,
         wanted: Wanted<'_>,
@@ -127,10 +131,10 @@ pub(super) trait Workspaces: Sync {
     ) -> Result<WorkspaceBindingModel, Diagnostics>;
 }
 
-/// Attaches what is not attached yet, and waits until it is there to stay.
+/// Attaches the keys that the workspace lacks, and waits until it has kept them for the settle time.
 ///
 /// # Errors
-/// When something of it is not proven, is refused, or does not stay: the state has what is true.
+/// When the proof fails, the platform refuses, or the keys do not stay: the state has what is true.
 pub(super) fn attach<'a, W: Workspaces + 'a>(
     workspaces: &'a W,
     cx: &'a Context<Client>,
@@ -138,7 +142,7 @@ pub(super) fn attach<'a, W: Workspaces + 'a>(
     prior: Option<&'a WorkspaceBindingModel>,
     progress: &'a Progress<WorkspaceBindingModel>,
 ) -> Pin<Box<dyn Future<Output = Result<WorkspaceBindingModel, Diagnostics>> + Send + 'a>> {
-    // Behind a pointer: it is a large future, and its lifetimes are not part of what waits for it.
+    // Behind a pointer: it is a large future, and its lifetimes are not part of the future that waits for it.
     Box::pin(attached(workspaces, cx, plan, prior, progress))
 }
 
@@ -162,7 +166,7 @@ async fn attached<W: Workspaces>(
     let mut before = workspaces.read(wanted).await?;
     let is_missing = workspaces.is_missing(wanted, &before);
     let Examined { findings, keys } = workspaces.examine(wanted, &before).await?;
-    // What is attached already cannot be stopped any more, only reported.
+    // The provider can no longer stop an attach that is done, only report what is wrong with it.
     let findings = match is_missing {
         true => findings,
         false => as_warnings(findings),
@@ -175,7 +179,8 @@ async fn attached<W: Workspaces>(
     let (platform, orders) = workspaces.ready(wanted, &before, keys).await?;
     let look = platform.seen(before.clone());
     let outcome = attach_to(cx, &platform, look, &orders).await;
-    // A key policy that is being put may wait for the workspace, and an examination of the key waits for that policy.
+    // A key policy that is putting its policy may wait for this lock, and the examination below waits for that
+    // policy: with the lock held, neither would go on.
     drop(alone);
     let seen = match &outcome {
         Ok(now) => now,
@@ -195,8 +200,8 @@ async fn attached<W: Workspaces>(
     }
 }
 
-/// A failed attach, for the user and for the state. A new binding stays out of the state: written there together with an error, Terraform would
-/// replace it. The next apply finds what is true in the workspace itself.
+/// The diagnostics of a failed attach; it also saves in the state what is true. A new binding stays out of the state: Terraform would replace
+/// it if the apply saved it together with an error. The next apply finds what is true in the workspace itself.
 async fn explained<W: Workspaces>(
     workspaces: &W,
     wanted: Wanted<'_>,
@@ -215,7 +220,7 @@ async fn explained<W: Workspaces>(
             W::place,
         ));
     }
-    // Without a key that can be read, the state stays what it was.
+    // Where the provider cannot read the key, the state stays what it was.
     if wanted.prior.is_some()
         && let Ok(truth) = workspaces.truth(wanted, &now)
     {

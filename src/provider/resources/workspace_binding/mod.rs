@@ -190,7 +190,7 @@ fn place(finding: &Finding) -> &'static str {
     }
 }
 
-/// A key that the configuration does not name any more, and that cannot be taken from a workspace. `before`: the key.
+/// The error for a key that the configuration no longer names, and that Databricks cannot take from a workspace. `before`: the key.
 fn cannot_detach(case: UseCase, before: &str) -> Diagnostics {
     Diagnostic::error(
         "A key cannot be detached from a workspace",

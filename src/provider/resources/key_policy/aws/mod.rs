@@ -313,7 +313,7 @@ pub(super) async fn plan(
     with_former(cx, change, plan, outcome).await
 }
 
-/// What a state has, as other key policies of the run are told.
+/// The statements that a state has, as the resource reports them to the other key policies of the run.
 pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
     let scope = Scope::of(state.key()?.clone().into());
     // What cannot be read there, the read that follows says.
@@ -679,7 +679,8 @@ pub(super) async fn read(
     let text = match keys.cloud().policy(&key).await {
         Ok(text) => text,
         Err(AwsError::NotFound(_)) => return Ok(None),
-        // What an import cannot read, it does not take for a key policy.
+        // Only an object of the state stays when the policy cannot be read: an import must not
+        // adopt a policy that it has not read.
         Err(error @ AwsError::AccessDenied { .. }) if !state.statements.is_null() => {
             cx.warn(as_warning(unread(&key, &error)));
             return Ok(Some(state));
@@ -796,7 +797,7 @@ async fn warn_of_what_stays(
         return;
     }
     let name = key.clone().into();
-    // Who cannot be asked is taken for somebody who needs them.
+    // When the provider cannot read the workspaces, it assumes that some need the statements.
     let users = match all_users_of(cx.client(), &name).await {
         Ok(users) => users.iter().map(User::in_words).collect(),
         Err(_) => vec!["  - workspaces that could not be read".to_owned()],

@@ -1,7 +1,8 @@
-//! Reading and writing the policy of a key, shared with whoever else writes it.
+//! Reading and writing the policy of a key, which other writers change, too.
 //!
-//! KMS has no compare-and-swap: a put replaces the whole policy. So a write reads, merges, puts, and looks until the new policy
-//! is there for good; when it finds somebody else's in its place, it merges again. Nothing is put that equals what is there.
+//! KMS has no compare-and-swap: a put replaces the whole policy. So a write reads, merges, puts, and reads again until the new
+//! policy has shown several times in a row; when another writer's policy shows instead, it merges again. It does not put a
+//! policy that equals the one that is there.
 
 use std::time::Duration;
 
@@ -22,15 +23,15 @@ use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
 
-/// How many reads in a row have to show the new policy: over a second and a half, which is longer than another writer has
-/// between its read and its put, so that a policy that was put over ours is seen.
+/// How many reads in a row must show the new policy: over a second and a half, which is longer than another writer takes
+/// between its read and its put, so that the provider sees a policy that replaces ours.
 const READS_IN_A_ROW: u32 = 5;
-/// Above this, our own put may have come after another writer had stopped looking.
+/// After a longer time, another writer may have stopped watching before our put came.
 const SLOW_PUT: Duration = Duration::from_secs(1);
-/// The pauses between reads.
+/// The shortest and the longest pause between two reads.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
 
-/// The key's policy, read and understood.
+/// Reads the policy of a key, and parses it.
 async fn live(keys: &AwsKeys, key: &KeyArn) -> Result<Document, Diagnostics> {
     let text = keys.cloud().policy(key).await.map_err(|error| {
         diagnose::aws("The key policy could not be read", key, &error).on("aws.key_arn")
@@ -38,10 +39,10 @@ async fn live(keys: &AwsKeys, key: &KeyArn) -> Result<Document, Diagnostics> {
     understood(&text, key)
 }
 
-/// A policy's text, understood.
+/// Parses the text of a policy.
 ///
 /// # Errors
-/// When it is no key policy.
+/// When it is not a key policy.
 pub(super) fn understood(text: &str, key: &KeyArn) -> Result<Document, Diagnostics> {
     Document::parse(text).map_err(|error| {
         Diagnostic::error(
@@ -93,7 +94,7 @@ fn admin_statement(key: &KeyArn) -> String {
     administration_statement(key.partition().name(), key.account())
 }
 
-/// Refuses a policy that would lock its writer out. AWS does the same, without saying who is missing.
+/// Refuses a policy that would lock its writer out. KMS does the same, without the name of the identity.
 pub(super) async fn refuse_lockout(
     keys: &AwsKeys,
     policy: &Document,
@@ -101,7 +102,7 @@ pub(super) async fn refuse_lockout(
 ) -> Result<(), Diagnostics> {
     let caller = match keys.cloud().caller(key.region()).await {
         Ok(caller) => caller,
-        // Who asks could not be found out; AWS's own check has the last word.
+        // The provider does not know its own identity; KMS makes the same check.
         Err(error) => {
             tracing::debug!(%error, "the caller could not be found out; leaving the lockout check to KMS");
             return Ok(());
@@ -138,28 +139,28 @@ pub(super) async fn refuse_lockout(
     .into())
 }
 
-/// What is to be written.
+/// A change of a key's policy.
 #[derive(Debug)]
 pub(super) struct Write<'a> {
-    /// The key.
+    /// The key whose policy changes.
     pub(super) key: &'a KeyArn,
-    /// The statements that have to be there.
+    /// The statements that the policy must have in the end.
     pub(super) wanted: &'a [GrantingStatement],
     /// The statements that were ours so far.
     pub(super) previous: &'a [String],
-    /// Those of them that are removed.
+    /// The statements among `previous` that the provider removes.
     pub(super) remove: &'a [String],
-    /// The policy that the plan was based on, if it was known.
+    /// The policy on which the plan was based, if the plan knew it.
     pub(super) base: Option<&'a str>,
-    /// When it has to be done.
+    /// By when the policy must show.
     pub(super) deadline: Deadline,
 }
 
-/// Puts the statements into the key's policy, and waits until they are there for good. `added`: those that were not there, also when it fails
-/// afterwards.
+/// Puts the statements into the key's policy, and waits until the policy has shown several times in a row. It holds the lock of the policy,
+/// so that other writes of this run wait. `added`: the statements that were not there, even if the write fails afterwards.
 ///
 /// # Errors
-/// When KMS refuses, when the policy would lock its writer out, or when somebody else changed our statements since the plan.
+/// When KMS refuses, when the policy would lock its writer out, or when another writer changed our statements since the plan.
 pub(super) async fn write(
     cx: &Context<Client>,
     write: &Write<'_>,
@@ -167,7 +168,7 @@ pub(super) async fn write(
 ) -> Result<Document, Diagnostics> {
     let (keys, key) = (cx.client().keys().aws(), write.key);
     let _alone = keys.lock_policy(key).await;
-    // Who calls is found out before the policy is read: between the read and the put lies nothing that takes time.
+    // The provider asks for its identity before it reads the policy, so that nothing slow lies between the read and the put.
     let _ = keys.cloud().caller(key.region()).await;
     let failed = |error: &AwsError| {
         Diagnostics::from(
@@ -200,8 +201,7 @@ pub(super) async fn write(
                     }
                 }
             }
-            // A role that was just created is unknown to KMS for some seconds. By then the policy may be another one, so it is
-            // read again.
+            // KMS does not know a new role for some seconds. Another writer may change the policy in that time, so the provider reads it again.
             Err(error) if error.is_invalid_principal() && !write.deadline.has_passed() => {
                 tracing::info!(%key, "KMS does not know a principal of the policy yet; trying again");
                 if pause(wait, cx.stop()).await == Pause::Stopped {
@@ -217,7 +217,7 @@ pub(super) async fn write(
     }
 }
 
-/// The statements that a policy does not have.
+/// The statements of `wanted` that a policy does not have.
 fn missing(live: &Document, wanted: &[GrantingStatement]) -> Result<Vec<String>, Diagnostics> {
     let mut texts: Vec<String> = wanted.iter().map(|one| one.statement.clone()).collect();
     let there = still_there(live, &texts).map_err(|error| Diagnostic::bug(error.to_string()))?;
@@ -225,7 +225,7 @@ fn missing(live: &Document, wanted: &[GrantingStatement]) -> Result<Vec<String>,
     Ok(texts)
 }
 
-/// KMS has no compare-and-swap, so between a read and a slow put somebody else's statements may have come and gone.
+/// The warning of a slow put: KMS has no compare-and-swap, so it may have overwritten a change that another writer made since the read.
 fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
     Diagnostic::warning(
         "Another change of the key policy may have been overwritten",
@@ -239,14 +239,14 @@ fn slow_put(key: &KeyArn, took: Duration) -> Diagnostic {
     .on("aws.key_arn")
 }
 
-/// Stops when somebody else changed our own statements since the plan: what the reviewer saw is not what would happen. A change
-/// of other statements is merged with.
+/// Stops when another writer changed our own statements since the plan: the apply would not do what the reviewer saw. The
+/// provider merges with changes of other statements.
 fn refuse_foreign_change(write: &Write<'_>, now: &Document) -> Result<(), Diagnostics> {
     let Some(text) = write.base else {
         return Ok(());
     };
     let base = understood(text, write.key)?;
-    // What cannot be told apart counts as ours.
+    // A statement whose owner the provider cannot tell counts as ours.
     let is_ours = |index: &usize| {
         let text = base
             .statements
@@ -297,8 +297,8 @@ fn unknown_principal(key: &KeyArn, wanted: &[GrantingStatement], error: &AwsErro
     .into()
 }
 
-/// Watches the policy until it is there several times in a row; a read right after a write may still show the old one. `None`
-/// when a third policy is there: somebody else's.
+/// Waits until the policy has shown several times in a row; a read right after a write may still show the old one. `None`
+/// when another writer's policy shows.
 async fn shown(
     cx: &Context<Client>,
     key: &KeyArn,
@@ -341,7 +341,7 @@ async fn shown(
             (Next::Unseen, Err(errors)) => return Err(errors),
             (Next::Again(wait), found) => match pause(wait, cx.stop()).await {
                 Pause::Over => continue,
-                // It shows; that it stays is what the user does not want to wait for.
+                // The policy shows; the user only does not want to wait until it is certain that it stays.
                 Pause::Stopped if is_there => return found.map(Some),
                 Pause::Stopped => "the run was interrupted before a read showed it".to_owned(),
             },

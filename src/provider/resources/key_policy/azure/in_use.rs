@@ -122,7 +122,7 @@ pub(super) async fn users(
         let (grantees, _) = keys
             .grantees(&user.cases, Some(&user.workspace), None, roles_of)
             .await;
-        // Whoever is not known by now, because Graph is closed, may be among them.
+        // Where Graph is closed, the provider does not know every identity, and the missing one may be among `lost`.
         let is_certain = user
             .cases
             .iter()

@@ -240,7 +240,7 @@ pub(super) async fn plan(
     with_former(cx, change, plan, outcome).await
 }
 
-/// Principals as other key policies of the run are told.
+/// Principals in the form in which the resource reports them to the other key policies of the run.
 fn shared(principals: &BTreeSet<PrincipalId>, has_unknown: bool) -> Wanted {
     Wanted {
         items: principals.iter().map(ToString::to_string).collect(),
@@ -256,7 +256,7 @@ fn scope(key: &VaultKeyId, is_whole_vault: bool) -> Scope {
     }
 }
 
-/// What a state has, as other key policies of the run are told.
+/// The access that a state has, as the resource reports it to the other key policies of the run.
 pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
     let (azure, key, _) = parts(state)?;
     let all = shared(&azure.principals(), false);
@@ -468,7 +468,8 @@ fn question(
     }
 }
 
-/// Plans who needs access; who does not anymore. `shares`: what other key policies are told of it.
+/// Plans which principals get access, and which no longer need it. `shares`: the access that the
+/// resource reports to the other key policies.
 async fn plan_principals(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,
@@ -743,7 +744,7 @@ pub(super) async fn read(
         let kept: BTreeSet<PrincipalId> = match is_imported {
             true => BTreeSet::new(),
             false if is_unread => azure.principals().union(&unseen).cloned().collect(),
-            // Whoever came to need the key meanwhile, as the disk encryption set, is neither there nor missing.
+            // A principal that needs the key only now, as the disk encryption set, is neither there nor missing.
             false => unseen,
         };
         azure.principals = known_set(there.union(&kept).cloned().collect::<BTreeSet<_>>());
@@ -772,7 +773,8 @@ fn warn_of_unseen(
     principals.into_iter().collect()
 }
 
-/// Those who need the key and cannot use it now. `before`: those whose access the state has; whoever has none by now is among them, too.
+/// The principals that need the key and cannot use it now. `before`: those whose access the state has; one that has no access now counts
+/// as missing, too.
 fn missing(
     facts: &VaultKeyFacts,
     grantees: &[Grantee],

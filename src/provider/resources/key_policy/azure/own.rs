@@ -61,8 +61,8 @@ fn is_ours(given: &Given, mark: &str, of_binding: &str, is_awaited: bool) -> boo
     }
 }
 
-/// Takes over the access that is this resource's: assignments that say so, and the access of the disk encryption set, which the binding has
-/// given after this resource gave the others. What was there before is not among it, whoever gave it.
+/// Adopts the access that is this resource's: role assignments whose description says so, and the access of the disk encryption set that
+/// the binding gave after this resource had given the rest. It does not adopt access that was there before.
 pub(super) async fn adopt(
     cx: &Context<Client>,
     facts: &VaultKeyFacts,
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::provider::vault_access::mark_of_policy;
 
-    /// An entry that is no principal is named, and takes nothing else with it.
+    /// The provider reports an entry that is not a principal, and keeps the others.
     #[test]
     fn what_was_added_is_read_or_named() {
         let own = "0b1f6471-1bf0-4dda-aec3-cb9272f09590";

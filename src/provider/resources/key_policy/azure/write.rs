@@ -113,7 +113,7 @@ async fn prepared(
     }
 }
 
-/// Who wants what in this run, which applies.
+/// The reports of the run's key policies, in an apply.
 fn keys_shares(cx: &Context<Client>) -> &KeyShares {
     let shares = cx.client().keys().shares();
     shares.applies();
@@ -410,7 +410,7 @@ async fn warn_of_left(
     if left.is_empty() {
         return;
     }
-    // Who cannot be asked is taken for somebody who needs them.
+    // When the provider cannot read the workspaces, it assumes that some need the access.
     let users = match users(cx, key, is_whole_vault, Some(left)).await {
         Ok(users) => users.named.into_iter().chain(users.unreadable).collect(),
         Err(_) => vec!["  - workspaces that could not be read".to_owned()],

@@ -163,7 +163,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whoever is added and removed, nobody else gains or loses anything.
+        /// Whichever members the edit adds and removes, no other member gains or loses anything.
         #[test]
         fn nobody_else_is_touched(add in proptest::collection::btree_set("[a-e]", 0..4), remove in proptest::collection::btree_set("[a-e]", 0..4), there in proptest::collection::vec("[a-h]", 0..6)) {
             let mut policy = foreign();

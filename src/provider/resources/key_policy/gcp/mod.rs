@@ -216,7 +216,7 @@ pub(super) async fn plan(
     with_former(cx, change, plan, split(cx, found)).await
 }
 
-/// What a state has, as other key policies of the run are told.
+/// The members that a state has, as the resource reports them to the other key policies of the run.
 pub(super) fn seen(state: &KeyPolicyModel) -> Option<(Scope, BTreeSet<String>)> {
     let (gcp, key) = parts(state)?;
     Some((Scope::of(key.clone().into()), gcp.members()))
@@ -334,7 +334,7 @@ async fn plan_members(
     split(cx, found)
 }
 
-/// What a model wants of its key, as other key policies of the run are told.
+/// What a model wants of its key, as the resource reports it to the other key policies of the run.
 fn shared(model: &KeyPolicyModel) -> Wanted {
     let Some(gcp) = model.gcp.known() else {
         return Wanted::default();
@@ -1004,7 +1004,7 @@ async fn warn_of_left(
         return;
     }
     let name = key.clone().into();
-    // Who cannot be asked is taken for somebody who needs them.
+    // When the provider cannot read the workspaces, it assumes that some need the members.
     let users = match needing(cx.client(), &name, left).await {
         Ok(users) => users,
         Err(_) => vec!["  - workspaces that could not be read".to_owned()],

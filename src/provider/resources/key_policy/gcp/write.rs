@@ -1,5 +1,6 @@
-//! Reading and writing the IAM policy of a key, shared with whoever else writes it: read, change, set with the etag, and the whole of
-//! it again when somebody else was faster. Nothing is set without an etag, and nothing that changes nothing.
+//! Reading and writing the IAM policy of a key, which other writers change, too: the provider reads, changes, and sets with the etag,
+//! and does all of it again when another writer was faster. It never sets without an etag, and never sets a policy that changes
+//! nothing.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -16,29 +17,29 @@ use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::spell;
 
-/// The pauses between two tries.
+/// The shortest and the longest pause between two tries.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(15));
-/// After which time the log says what is waited for. Terraform shows nothing of an apply that goes on.
+/// After this time the log says for what the apply waits: Terraform itself shows nothing of it.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How often a set is made of which nobody says what became of it.
+/// How often the provider sets the policy when no answer says whether Google did.
 const TRIES: u32 = 7;
-/// Databricks' customer id, which an organization with domain-restricted sharing has to allow. Source: public workspace templates for
+/// Databricks' customer id, which an organization with domain-restricted sharing must allow. Source: public workspace templates for
 /// Databricks on Google Cloud.
 const CUSTOMER_ID: &str = "C01p0oudw";
 
-/// What is to be written.
+/// A change of a key's policy.
 pub(super) struct Write<'a> {
-    /// The key.
+    /// The key whose policy changes.
     pub(super) key: &'a CryptoKeyName,
-    /// Who has to be able to use it.
+    /// The members that must have the role in the end.
     pub(super) wanted: &'a BTreeSet<String>,
-    /// From whom the role is taken.
+    /// The members that lose the role.
     pub(super) remove: &'a BTreeSet<String>,
-    /// When it has to be done.
+    /// By when the policy must show.
     pub(super) deadline: Deadline,
 }
 
-/// A policy, understood.
+/// Parses a policy.
 pub(super) fn bindings(
     key: &CryptoKeyName,
     policy: &IamPolicy,
@@ -62,10 +63,11 @@ fn malformed(key: &CryptoKeyName, reason: &str) -> Diagnostics {
     .into()
 }
 
-/// Gives and takes the role, and waits until it shows. `added`: who was added, also when it fails afterwards.
+/// Gives the role to members and takes it from others, and waits until the policy shows it. `added`: the
+/// members that got it, even if the write fails afterwards.
 ///
 /// # Errors
-/// When Google Cloud refuses, or it does not show in time.
+/// When Google Cloud refuses, or does not show the change in time.
 pub(super) async fn write(
     cx: &Context<Client>,
     write: &Write<'_>,
@@ -74,13 +76,13 @@ pub(super) async fn write(
     let mut perhaps = BTreeSet::new();
     let outcome = written(cx, write, added, &mut perhaps).await;
     if outcome.is_err() {
-        // Nobody has seen whether they were granted. If they were, it was by this.
+        // The provider has not seen whether Google granted them the role. If it did, this set was the reason.
         added.extend(perhaps);
     }
     outcome
 }
 
-/// `perhaps`: whom a set without an answer may have granted.
+/// The loop of [`write`]. `perhaps`: the members to whom a set without an answer may have given the role.
 async fn written(
     cx: &Context<Client>,
     write: &Write<'_>,
@@ -121,7 +123,7 @@ async fn written(
             Ok(_) => {
                 added.extend(edit.add);
                 keys.policy_was_put(key);
-                // The next read shows it, or somebody else's policy in its place; then all of it is done again.
+                // The next read shows the new policy, or one of another writer: then the provider does all of it again.
                 wait = PAUSES.0;
                 match pause(wait, cx.stop()).await {
                     Pause::Over => continue,
@@ -131,7 +133,7 @@ async fn written(
             Err(error) => error,
         };
         if error.is_missing_member() && is_storage_agent(&error) {
-            // Google creates that agent when somebody asks for it.
+            // Google creates this agent when a caller asks for it.
             for number in write.wanted.iter().filter_map(|member| agent_of(member)) {
                 let touched = keys.cloud().touch_storage_agent(number).await;
                 tracing::debug!(
@@ -141,7 +143,7 @@ async fn written(
                 );
             }
         }
-        // What became of a set without an answer, the next look shows.
+        // The next read shows what became of a set without an answer.
         if error.may_have_been_done() {
             perhaps.extend(edit.add);
             tries += 1;
@@ -168,7 +170,7 @@ async fn written(
             });
         }
         tracing::info!(%key, %error, "the policy was not taken; reading it and trying again");
-        // Two writers that were refused together should not come together again.
+        // Two writers that Google refused together must not come together again, so the pause is random.
         if pause(wait.mul_f64(0.5 + fastrand::f64()), cx.stop()).await == Pause::Stopped {
             return Err(interrupted(key, &error));
         }
@@ -214,7 +216,7 @@ fn domain_restricted(key: &CryptoKeyName, error: &GcpError) -> Diagnostics {
     .into()
 }
 
-/// What brings a service account into being, by its kind.
+/// What the user does so that Google creates a service account, by its kind.
 fn coming_to_be(email: &str) -> String {
     let number = email
         .strip_prefix("service-")
@@ -247,7 +249,7 @@ fn missing(write: &Write<'_>, error: &GcpError) -> Diagnostics {
         .clone()
         .filter(|email| said.contains(email))
         .collect();
-    // Where Google names none of them, each may be the one.
+    // Where Google names no account, it may mean any of them.
     let named = match named.is_empty() {
         true => emails.collect(),
         false => named,

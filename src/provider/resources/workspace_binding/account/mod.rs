@@ -62,7 +62,7 @@ impl WorkspaceBindingModel {
         }
     }
 
-    /// The key configurations that the workspace has to have.
+    /// The key configurations that the workspace must have.
     fn keys(&self) -> KeyFields {
         let one = |case| self.configuration(case).known().cloned();
         KeyFields {
@@ -112,8 +112,8 @@ impl WorkspaceBindingModel {
     }
 }
 
-/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account has no
-/// configuration of it any more.
+/// The key that a rotation of managed services takes from a workspace; `None` where there is none, or where the account no
+/// longer has its configuration.
 async fn former_key(
     client: &Client,
     account: &Account,
@@ -346,7 +346,7 @@ pub(super) async fn plan(
     )?)
 }
 
-/// Whether the account certainly does not have the workspace any more.
+/// Whether the account certainly no longer has the workspace.
 pub(super) async fn is_gone(client: &Client, state: &WorkspaceBindingModel) -> bool {
     let (Attr::Known(id), Ok(account)) = (&state.workspace_id, client.account().await) else {
         return false;

@@ -380,7 +380,7 @@ pub(super) async fn plan(
     )?)
 }
 
-/// Keys that the configuration does not name any more: that of workspace storage goes back to Microsoft's, the others cannot be removed.
+/// Keys that the configuration no longer names: that of workspace storage goes back to Microsoft's, the others cannot be removed.
 fn refuse_or_warn_removal(
     cx: &Context<Client>,
     prior: Option<&WorkspaceBindingModel>,
@@ -414,7 +414,7 @@ fn refuse_or_warn_removal(
     Ok(resets)
 }
 
-/// Whether Azure certainly does not have the workspace any more.
+/// Whether Azure certainly no longer has the workspace.
 pub(super) async fn is_gone(client: &Client, state: &WorkspaceBindingModel) -> bool {
     let azure = client.keys().azure();
     match azure_of(state) {

@@ -1,4 +1,4 @@
-//! The proof of the keys of a workspace on Azure: the workspace, the keys, and who has to be able to use them.
+//! The proof of the keys of a workspace on Azure: the workspace, the keys, and the identities that must be able to use them.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ pub(super) fn place(finding: &Finding) -> &'static str {
     }
 }
 
-/// Everything there is to say about the wanted attaches: the workspace, the keys, and who has to be able to use them.
+/// All findings about the wanted attaches: about the workspace, the keys, and the identities that must be able to use them.
 pub(super) async fn examine(
     client: &Client,
     model: &WorkspaceBindingModel,
@@ -100,8 +100,8 @@ pub(super) async fn examine(
     examined.errors_first()
 }
 
-/// What there is to say against the access of the disk encryption set to the key that the workspace has for managed disks. A binding gives it,
-/// so it is no reason to refuse one.
+/// The findings about the access of the disk encryption set to the key that the workspace has for managed disks. The binding gives that access
+/// itself, so they do not stop it.
 pub(super) async fn of_disks(client: &Client, now: &ArmWorkspace, stage: Stage) -> Vec<Finding> {
     let attached = now.key(UseCase::ManagedDisks);
     let Some(key) = attached.known() else {
