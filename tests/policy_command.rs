@@ -26,7 +26,7 @@ fn run(arguments: &[&str], input: &str) -> Output {
         .unwrap();
     let written = child.stdin.take().unwrap().write_all(input.as_bytes());
     let output = child.wait_with_output().unwrap();
-    // Whoever refuses the arguments may have ended before the input was there.
+    // A command that refuses its arguments may end before it has read the input.
     if output.status.code() != Some(2) {
         written.unwrap();
     }

@@ -1,4 +1,4 @@
-//! What has to hold of every policy and every request, tried on arbitrary ones.
+//! What must be true of every policy and every request, tried on arbitrary ones.
 
 #![allow(
     clippy::panic,

@@ -90,7 +90,7 @@ impl Stage {
         self.workdir.configuration(&format!("{head}{body}"));
     }
 
-    /// Looks at, or changes, what there is of Azure.
+    /// Reads or changes what there is of Azure.
     pub fn azure<T>(&self, f: impl FnOnce(&mut AzureWorld) -> T) -> T {
         self.sandbox.with(|world| f(&mut world.now.azure))
     }

@@ -51,7 +51,7 @@ impl Stage {
         stage
     }
 
-    /// Looks at, or changes, what there is of Google Cloud.
+    /// Reads or changes what there is of Google Cloud.
     pub fn google<T>(&self, f: impl FnOnce(&mut Google) -> T) -> T {
         self.sandbox.with(|world| f(&mut world.now.google))
     }

@@ -1,4 +1,4 @@
-//! A KMS that a test works with: setting the stage in it, and looking at it.
+//! A KMS that a test works with: it sets the stage there, and reads what became of it.
 
 pub use dbxcmk_sandbox::client::Refusal;
 use dbxcmk_sandbox::client::call;

@@ -1,7 +1,7 @@
 //! Local services and the harness that drive the provider with a real Terraform.
 //!
-//! [`dbxcmk_sandbox`] stands in for the Databricks account API and for AWS KMS; [`harness`] drives Terraform over a configuration
-//! and looks at what it planned and did; [`stage`] is both, set for a test; [`localstack`] finds the LocalStack that the suite was started with.
+//! [`dbxcmk_sandbox`] stands in for the Databricks account API and for AWS KMS; [`harness`] drives Terraform over a configuration and reads what
+//! it planned and did; [`stage`] is both, set for a test; [`localstack`] finds the LocalStack that the suite was started with.
 
 pub mod azure;
 pub mod fuzz;

@@ -37,7 +37,7 @@ impl Workdir {
 }
 
 fn signal(name: &str, process: &str) {
-    // Whoever has ended by now cannot be told.
+    // A process that has ended by now cannot get the signal.
     let _ = Command::new("kill")
         .args([name, "--", process])
         .stderr(Stdio::null())

@@ -1,7 +1,7 @@
-//! Drives a real Terraform in a temporary directory, and looks at what it planned, did and said.
+//! Drives a real Terraform in a temporary directory, and reads what it planned, did and said.
 //!
-//! Everything is read from Terraform's JSON: diagnostics, plans and states come as they are, not as they are wrapped for a
-//! terminal. A step that does not go as the test says fails the test with all that Terraform said.
+//! The harness reads everything from Terraform's JSON: diagnostics, plans and states come as they are, not as Terraform
+//! wraps them for a terminal. A step that does not go as the test says fails the test with all that Terraform said.
 
 #![allow(
     clippy::panic,

@@ -1,4 +1,4 @@
-//! For whoever already has keys: imports by identity, generated configuration, lists, and moves from the peers.
+//! For users who already have keys: imports by identity, generated configuration, lists, and moves from the peers.
 
 use acceptance_tests::harness::terraform::has;
 use acceptance_tests::harness::{checkout, providers};
@@ -134,7 +134,7 @@ fn each_is_imported_by_its_identity() {
         identity("dbxcmk_workspace_binding"),
         json!({ "workspace_id": WORKSPACE.to_string() })
     );
-    // A wrong one is told as a wrong id is.
+    // The error for a wrong identity is the same as for a wrong ID.
     stage.workdir.write(
         "wrong.tf",
         "import {\n  to = dbxcmk_key_configuration.y\n  identity = {\n    id = \"acct/uuid\"\n  }\n}\nresource \"dbxcmk_key_configuration\" \"y\" {\n  use_cases = [\"STORAGE\"]\n  aws = {\n    key_arn = \"arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab\"\n  }\n}\n",

@@ -21,7 +21,7 @@ type Ids = BTreeSet<String>;
 struct Row {
     what: &'static str,
     change: fn(&Stage, &str),
-    /// The findings about the key that this state adds, whoever is asked.
+    /// The findings about the key that this state adds, in every answer.
     ids: &'static [&'static str],
     /// Whether somebody who relies on the key is to be alarmed.
     is_ready: bool,

@@ -118,7 +118,7 @@ fn a_github_job_needs_no_secret() {
         .workdir
         .set("ACTIONS_ID_TOKEN_REQUEST_TOKEN", GITHUB_REQUEST_TOKEN);
     assert_eq!(applied(&stage), "github-oidc");
-    // For whom it is made out can be said.
+    // The user can name another audience.
     stage
         .workdir
         .set("DATABRICKS_TOKEN_AUDIENCE", "somebody-else");

@@ -1,5 +1,5 @@
-//! What the provider keeps beside the attributes of an object, when it cannot be read any more: it is said, and nothing that hangs on it
-//! is done, or left undone, in silence.
+//! What the provider keeps beside the attributes of an object, when it can no longer read it: it reports that, and does nothing that
+//! depends on it in silence, nor leaves it undone.
 
 use acceptance_tests::google::{self, KEY, ROLE, resources};
 use acceptance_tests::harness::Workdir;
@@ -11,7 +11,7 @@ use serde_json::{Value as Json, json};
 
 const UNREADABLE: &str = "Part of the state cannot be read";
 
-/// Puts something else in the place of an entry that the provider left beside the state of a resource. What was there has to be there.
+/// Replaces an entry that the provider left beside the state of a resource. There must be one before.
 fn replace(workdir: &Workdir, kind: &str, entry: &str, with: &Json) {
     let text = std::fs::read_to_string(workdir.path().join("terraform.tfstate")).unwrap();
     let mut state: Json = serde_json::from_str(&text).unwrap();

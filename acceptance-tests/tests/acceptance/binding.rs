@@ -1,4 +1,4 @@
-//! `dbxcmk_workspace_binding`: attached for good, or not at all; and never a word about what is not true.
+//! `dbxcmk_workspace_binding`: attached permanently, or not at all; and the provider never reports what is not true.
 
 use dbxcmk_sandbox::faults::{Effect, Fault};
 use dbxcmk_sandbox::{MANAGED_VPC_WORKSPACE, REGION, WORKSPACE};
@@ -355,7 +355,8 @@ mod the_account {
         );
     }
 
-    /// What the account has already is adopted, and is no other key for the workspace. A rename is told what keeps everything.
+    /// The provider adopts what the account has already, and it is not another key for the workspace. After a rename, the
+    /// error says what keeps everything.
     #[test]
     fn a_configuration_that_the_state_lost_is_adopted_and_a_rename_is_told_of_moved() {
         let stage = ready();
@@ -567,7 +568,7 @@ mod the_account {
         assert!(run.success);
         assert!(stage.asked("PATCH /workspaces/").len() >= 2);
         stage.workdir.empty_plan();
-        // It does not wait for good.
+        // It does not wait forever.
         let again = ready();
         again
             .sandbox
@@ -656,7 +657,7 @@ mod the_account {
             .workdir
             .refused_plan()
             .error("The workspace is bound twice");
-        // Also where both want the same, whoever of them is new.
+        // Also where both want the same, whichever of them is new.
         let equal = binding("one", "one").replace("\"prod\"", "\"second\"");
         stage.workdir.write("main.tf", &format!("{text}{equal}"));
         let run = stage.workdir.refused_plan();
@@ -670,7 +671,7 @@ mod the_account {
         run.warning(&format!("The workspace is bound twice: {id}"));
         let forget = ["state", "rm", "dbxcmk_workspace_binding.second"];
         assert!(stage.workdir.run(&forget).success);
-        // And to be replaced is no second binding.
+        // A replacement does not count as a second binding.
         stage.workdir.write("main.tf", &text);
         let run = stage
             .workdir

@@ -1,4 +1,4 @@
-//! Catalogs of Unity Catalog with a key: who reads them sees who else uses a key, and who cannot is told so.
+//! Catalogs of Unity Catalog with a key: a caller who can read them sees who else uses a key, and one who cannot learns that.
 
 use std::process::{Command, Stdio};
 
@@ -226,7 +226,7 @@ fn a_key_that_a_catalog_has_is_not_taken_away() {
         let error = refused.error(summary);
         assert!(error.detail.contains(&line), "{}", error.detail);
     }
-    // Who cannot see the catalogs is told what may follow, and by which right he would see them.
+    // A caller who cannot see the catalogs learns what may follow, and with which right the catalogs would show.
     stage.sandbox.with(|world| {
         world.now.unity.closed = [WORKSPACE, MANAGED_VPC_WORKSPACE].into();
     });

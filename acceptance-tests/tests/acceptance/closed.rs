@@ -178,7 +178,7 @@ fn an_attached_key_that_cannot_be_read_is_not_taken_for_none() {
     let run = stage.workdir.refused_plan();
     let error = run.error("The key configuration of the workspace cannot be read");
     assert!(error.detail.contains("`cmk-42`"), "{}", error.detail);
-    // Nor is it none for whoever asks what is encrypted, or imports.
+    // Nor does a data source or an import show it as no key.
     stage.configure(&format!(
         "\ndata \"dbxcmk_workspace_encryption\" \"x\" {{\n  workspace_id = {WORKSPACE}\n}}\n"
     ));
@@ -246,7 +246,7 @@ fn statements_are_removed_from_a_key_that_waits_for_its_material() {
     );
 }
 
-/// Ids that come as a number, or as text where a number was expected.
+/// IDs that come as a number, or as text where the provider expects a number.
 #[test]
 fn a_workspace_id_is_a_number_or_a_text() {
     let stage = Stage::new(Over::Sandbox);
@@ -338,7 +338,7 @@ fn another_wait_is_no_change_of_the_object() {
     stage.workdir.empty_plan();
 }
 
-/// Each row: a configuration with a null where a value has to be, and the attribute that the error names.
+/// Each row: a configuration with a null where there must be a value, and the attribute that the error names.
 #[test]
 fn null_in_a_required_argument_is_missing() {
     let configuration = |cases: &str, aws: &str| {
@@ -509,7 +509,7 @@ fn what_is_not_proven_is_said_once() {
     );
 }
 
-/// The role that launches clusters is named in the policy; taking the name away leaves it to IAM, which nobody has looked at.
+/// The key policy names the role that launches clusters; taking the name away leaves it to IAM, whose policies the provider has not read.
 #[test]
 fn taking_the_role_away_from_workspaces_that_need_it_is_refused() {
     let stage = Stage::new(Over::Sandbox);

@@ -371,7 +371,7 @@ mod faults {
         assert_eq!(stage.workdir.attribute(ADDRESS, "/id"), id);
         assert_eq!(stage.asked("POST /customer-managed-keys").len(), 1);
         stage.workdir.empty_plan();
-        // To be replaced is no reason to believe that it was left behind.
+        // A replacement is not a reason to believe that a create left it behind.
         let run = stage.workdir.run(&[
             "apply",
             "-json",

@@ -176,7 +176,7 @@ fn readiness_says_what_is_granted_by_what(over: Over) {
         "{state}"
     );
 
-    // A policy that is given is judged in the place of the one that is there.
+    // A policy in the configuration replaces the one at the key in the judgment.
     let given = policy(&key, &[MANAGED_SERVICES])
         .replace('\n', " ")
         .replace('"', "\\\"");
@@ -477,7 +477,7 @@ fn a_workspace_tells_what_is_encrypted_by_which_key() {
         (&json!("not_known"), true)
     );
     assert_eq!(state["data"].as_array().unwrap().len(), 33);
-    // One that is not there is told.
+    // The data source reports a workspace that does not exist.
     stage.configure(
         "\ndata \"dbxcmk_workspace_encryption\" \"prod\" {\n  workspace_id = \"7\"\n}\n",
     );

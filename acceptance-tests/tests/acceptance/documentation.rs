@@ -160,7 +160,7 @@ fn literals_after(text: &str, words: &[&str]) -> Vec<String> {
     found
 }
 
-/// Every error and warning that a resource can give is in its page, and the pages have none that is not given any more.
+/// The page of each resource has every error and warning that the resource can give, and none that it no longer gives.
 #[test]
 fn every_error_of_a_resource_is_documented() {
     let root = checkout();

@@ -189,7 +189,7 @@ fn the_complete_example_is_applied(over: Over) {
     stage.workdir.empty_plan();
 }
 
-/// The example for Google Cloud, and the way that the guide goes, with this key in the place of the resource that makes it.
+/// The example for Google Cloud, and the steps of the guide, with this key instead of the resource that creates it.
 #[test]
 fn the_example_for_google_cloud_is_applied() {
     use acceptance_tests::google::KEY;
@@ -230,7 +230,7 @@ fn the_example_for_google_cloud_is_applied() {
     stage.workdir.validate();
 }
 
-/// The example for Azure, and the way that the guide goes, with this key and this workspace in the place of what makes them.
+/// The example for Azure, and the steps of the guide, with this key and this workspace instead of the resources that create them.
 #[test]
 fn the_example_for_azure_is_applied() {
     use acceptance_tests::azure::provider;

@@ -266,7 +266,7 @@ fn a_role_that_cannot_be_read_says_what_to_grant() {
     assert_eq!(stage.asked("IAM").len(), asked);
 }
 
-/// Taking the name of the role out of the key policy is no loss where its IAM policies allow what it needs.
+/// Taking the name of the role out of the key policy loses nothing where its IAM policies allow what it needs.
 #[test]
 fn a_role_that_iam_allows_loses_nothing() {
     for (inline, is_refused) in [(ALLOW_KMS, false), (ONLY_EC2, true)] {

@@ -1,4 +1,4 @@
-//! What is there already can be taken over, and the plan afterwards is empty.
+//! An import can adopt what is there already, and the plan afterwards is empty.
 
 use dbxcmk_sandbox::{ROLE_ARN, WORKSPACE};
 use serde_json::json;

@@ -1,5 +1,5 @@
-//! How many instructions the start of the provider takes, and each resource of a plan: counted by Callgrind and compared with a baseline, so
-//! that a change which costs time is seen without a clock. `DBXCMK_WRITE_INSTRUCTIONS=1` writes the baseline anew.
+//! How many instructions the start of the provider takes, and each resource of a plan: Callgrind counts them, and the test compares them
+//! with a baseline, so that a change which costs time shows without a clock. `DBXCMK_WRITE_INSTRUCTIONS=1` writes the baseline again.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};

@@ -400,7 +400,7 @@ fn a_write_only_attribute_is_seen_and_not_kept() {
     assert!(!state.contains("s3cret") && !state.contains("t0ken") && !state.contains("longer-one"));
 }
 
-/// Another spelling is no change, after an apply and after a refresh.
+/// Another spelling does not show as a change, after an apply and after a refresh.
 #[test]
 fn what_means_the_same_shows_no_change() {
     let workdir = workdir("corner");

@@ -336,8 +336,8 @@ mod with_twins {
         assert_eq!(stage.workdir.addresses(), ["dbxcmk_key_policy.a"]);
     }
 
-    /// A plan refuses to give a key up that workspaces use, also with an ID that cannot be read; whoever agrees is told what that means, and a
-    /// workspace that is cut off is named.
+    /// A plan refuses to give up a key that workspaces use, also with an ID that the provider cannot read. A user who agrees gets a warning
+    /// with what that means and with each workspace that is cut off.
     #[test]
     fn workspaces_that_need_a_key_are_named() {
         let stage = Stage::new(Over::Sandbox);
@@ -386,7 +386,7 @@ mod with_twins {
         let run = stage.workdir.run(&["plan", "-json", "-input=false"]);
         run.warning(&format!("Workspaces cannot use the key {id}"));
         stage.workdir.apply();
-        // Whoever agrees is told.
+        // A user who agrees gets a warning.
         let forced =
             twin("a", BOTH, &key).replace("  use_cases", "  force_destroy = true\n  use_cases");
         stage.configure(&forced);
@@ -434,7 +434,7 @@ mod with_others {
             let key = stage.kms.create_key(&json!({}));
             stage.configure(&resource(&key, ""));
             let other = second(&stage, &key);
-            // Whoever puts first is held up between their read and their put, so that the puts cross.
+            // The sandbox holds the first writer up between its read and its put, so that the puts cross.
             stage.sandbox.inject(Fault::new(
                 "KMS PutKeyPolicy",
                 Effect::Delay {
@@ -499,7 +499,7 @@ mod with_others {
             !stage.kms.policy(&key).contains("kms:ListGrants"),
             "nothing was put"
         );
-        // The next plan shows what has to be done, and does it.
+        // The next plan shows what is missing, and the apply does it.
         stage.workdir.apply();
         stage.workdir.empty_plan();
     }

@@ -189,7 +189,7 @@ fn packing_twice_gives_the_same_bytes() {
     assert_eq!(of(&again), of(&once));
 }
 
-/// With a key, the checksums are signed; a program in the place of gpg shows what it is asked for.
+/// With a key, the script signs the checksums; a program that replaces gpg shows how the script calls it.
 #[test]
 fn with_a_key_the_checksums_are_signed() {
     let directory = tempfile::tempdir().unwrap();

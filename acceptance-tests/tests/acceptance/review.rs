@@ -33,7 +33,7 @@ pub fn reviewed(plan: &str, arguments: &[&str]) -> (String, i32) {
     (text, output.status.code().unwrap_or(-1))
 }
 
-/// Ids that differ from run to run, replaced by their order of appearance.
+/// IDs that differ from run to run, replaced by their order of appearance.
 fn steady(text: &str) -> String {
     let mut known: Vec<String> = Vec::new();
     let mut out = String::new();
@@ -167,7 +167,7 @@ fn stage() -> Stage {
                 "arn:aws:iam::000000000000:role/databricks-cross-account".into();
         }
     });
-    // Modules have to be known to Terraform; the providers are those of the CLI configuration.
+    // Terraform must know the modules; the providers are those of the CLI configuration.
     let run = stage.workdir.run(&["get", "-no-color"]);
     assert!(run.success, "{}", run.output);
     stage
@@ -200,7 +200,7 @@ fn from_nothing_to_two_workspaces_and_then_what_must_not_happen() {
         )
     );
 
-    // What hashicorp/aws would do without a word: the key disabled, its rotation off, its policy written whole, the role replaced.
+    // What hashicorp/aws would do silently: disable the key, turn its rotation off, write its policy whole, replace the role.
     let key = stage
         .workdir
         .attribute("module.key.aws_kms_key.lakehouse", "/arn");

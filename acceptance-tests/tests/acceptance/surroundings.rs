@@ -1,4 +1,4 @@
-//! The provider block, the environment and the profile; what is missing is told before anything is done.
+//! The provider block, the environment and the profile: the provider reports what is missing before it does anything.
 
 use acceptance_tests::harness::Workdir;
 use acceptance_tests::harness::providers::provider_binary;

@@ -276,7 +276,7 @@ fn a_deletion_is_taken_back(over: Over) {
 fn a_key_that_others_disabled_stays_disabled() {
     let (stage, arn) = attached(Over::Sandbox);
     stage.kms.call("DisableKey", &json!({ "KeyId": arn }));
-    // Whoever disables it now learns that a restore will need more.
+    // A user who disables the key now learns that a restore will need more.
     for arguments in [
         &["disable", &arn, "--acknowledge", ID][..],
         &["status", &arn],
@@ -306,7 +306,7 @@ fn a_key_that_others_disabled_stays_disabled() {
     assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
 }
 
-/// Without the Databricks account nobody knows what stops: the key can be taken away all the same, by whoever says so.
+/// Without the Databricks account the provider does not know what stops: it takes the key away all the same for a user who says so.
 #[test]
 fn without_the_account_the_impact_is_not_known() {
     let (stage, arn) = attached(Over::Sandbox);
@@ -402,7 +402,7 @@ fn a_late_read_is_not_believed() {
         let (code, report) = key(&stage, &["restore", &arn, "--enable-anyway"]);
         assert_eq!(code, 0, "{report}");
     }
-    // Too many calls is no answer that was lost.
+    // "Too many calls" is not a lost answer.
     let fault = Effect::aws("ThrottlingException", "Rate exceeded");
     stage
         .sandbox
@@ -926,8 +926,8 @@ resource "dbxcmk_workspace_binding" "prod" {{
     assert!(stage.kms.policy(&old).contains("414351767826"));
 }
 
-/// The same when the apply that rotates ends with an error after Databricks took the new key, and although the account has no
-/// configuration of the former one any more.
+/// The same when the apply that rotates ends with an error after Databricks took the new key, and although the account no
+/// longer has a configuration of the former one.
 #[test]
 fn the_former_key_is_kept_after_an_apply_that_failed() {
     let stage = Stage::new(Over::Sandbox);
@@ -999,8 +999,9 @@ resource "dbxcmk_workspace_binding" "prod" {{
     assert!(!stage.kms.policy(&old).contains("414351767826"));
 }
 
-/// Interrupted at a call that does not answer, the command says what was done and what is true. The tag of a disable that did not come
-/// about stays as long as it may still come about. Where KMS refuses the disable it goes, and what another tool disables later is not taken for ours.
+/// Interrupted at a call that does not answer, the command says what it has done and what is true. The tag of a disable that has not happened stays
+/// as long as the disable may still happen. Where KMS refuses the disable, the command removes the tag, and nobody attributes to it what another tool
+/// disables later.
 #[test]
 fn an_interrupt_and_a_refusal_leave_nothing_false() {
     let (stage, arn) = attached(Over::Sandbox);

@@ -23,7 +23,7 @@ pub struct Seen {
     pub next: String,
 }
 
-/// Somebody else's statement in the key policy, which has to be there in the end.
+/// Another writer's statement in the key policy, which must be there in the end.
 const FOREIGN: &str = r#"{ "Sid" : "Backup",  "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":["kms:Decrypt"], "Resource":"*" }"#;
 
 /// How long keys settle where a signal is to arrive in that time: longer than any signal takes to arrive.
@@ -58,7 +58,7 @@ fn on_google(settle: &str) -> String {
     format!("{}{}", head(), resources.replace(email, &own))
 }
 
-/// Somebody else's role on the vault, which has to be there in the end: Key Vault Reader.
+/// Another writer's role on the vault, which must be there in the end: Key Vault Reader.
 const FOREIGN_ROLE: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
 const ANN: &str = "a1100000-0000-4000-8000-000000000007";
 
@@ -315,7 +315,7 @@ fn is_settling(stage: &Stage, terraform: &mut Background) -> bool {
     })
 }
 
-/// Somebody else's binding in the IAM policy, which has to be there in the end.
+/// Another writer's binding in the IAM policy, which must be there in the end.
 fn foreign_binding() -> Json {
     json!({ "role": google::ROLE, "members": ["user:ann@example.com"], "condition": {
         "title": "until", "expression": "request.time < timestamp(\"2030-01-01T00:00:00Z\")" } })

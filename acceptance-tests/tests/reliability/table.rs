@@ -8,7 +8,7 @@ use crate::cases::Case;
 use crate::play::Seen;
 
 const PAGE: &str = "docs/guides/reliability.md";
-/// Set to write the page anew (`make reliability`).
+/// If set, the test writes the page again (`make reliability`).
 const WRITE: &str = "DBXCMK_WRITE_RELIABILITY";
 
 const HEAD: &str = "## With a real Terraform

@@ -12,7 +12,7 @@ pub fn variable_os(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// A variable; `None` when it is not set, or is no text.
+/// A variable; `None` when it is not set, or is not UTF-8.
 pub fn variable(name: &str) -> Option<String> {
     variable_os(name)?.into_string().ok()
 }

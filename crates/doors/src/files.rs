@@ -30,10 +30,10 @@ pub fn read_to_string(file: impl AsRef<Path>) -> io::Result<String> {
     })
 }
 
-/// Writes a file, in the place of one that is there.
+/// Writes a file, and replaces one that is there.
 ///
 /// # Errors
-/// Why it cannot be written.
+/// Why the system did not write it.
 pub fn write(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let file = file.as_ref();
     #[cfg(feature = "simulation")]
@@ -43,10 +43,10 @@ pub fn write(file: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     std::fs::write(file, bytes)
 }
 
-/// Gives a file another name, in the place of one that is there.
+/// Renames a file, and replaces one that has the new name.
 ///
 /// # Errors
-/// Why it cannot be done.
+/// Why the system did not rename it.
 pub fn rename(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
     let (from, to) = (from.as_ref(), to.as_ref());
     #[cfg(feature = "simulation")]

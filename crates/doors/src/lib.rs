@@ -1,11 +1,11 @@
 //! What a program takes from its machine by itself: the clock, randomness, the environment and files.
 //!
-//! Whoever goes through these doors can be run on a machine that a test owns, so that two runs are the same run. With the feature
-//! `simulation`, a test can put such a machine (`Machine`) in the place of the real one; without it, every door leads straight
-//! to the system. Lints refuse who goes around them.
+//! A test can run code that goes through these doors on a machine of its own, so that two runs are the same run. With the feature
+//! `simulation`, a test can replace the real machine with such a `Machine`; without it, every door leads straight to the system.
+//! Lints refuse code that goes around them.
 //!
-//! Randomness has its door already: `fastrand` has one generator a thread, which a test seeds. A wait on `tokio`'s
-//! clock needs none: a test pauses that clock.
+//! Randomness has its door already: `fastrand` has one generator a thread, which a test seeds. A wait on `tokio`'s clock needs
+//! none, because a test pauses that clock.
 
 pub mod clock;
 pub mod environment;

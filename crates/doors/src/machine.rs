@@ -15,8 +15,8 @@ thread_local! {
     static MACHINE: RefCell<Option<Machine>> = const { RefCell::new(None) };
 }
 
-/// A machine in the place of the real one: whatever runs on it sees its clock, its variables and its files. The clock goes as that of `tokio`
-/// does, which the test pauses; so a machine is made within a runtime.
+/// A machine that replaces the real one: code that runs on it sees its clock, its variables and its files. The clock goes as that of `tokio`
+/// does, which the test pauses; so a test makes a machine within a runtime.
 #[derive(Clone, Debug)]
 pub struct Machine(Arc<Mutex<Inside>>);
 
@@ -53,7 +53,7 @@ impl Machine {
         })))
     }
 
-    /// Looks at, or changes, what is in it.
+    /// Reads or changes what is in it.
     pub fn with<T>(&self, ask: impl FnOnce(&mut Inside) -> T) -> T {
         ask(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -138,7 +138,7 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// What the type of the field has to be.
+    /// The traits that the type of the field must have.
     fn demands(&self) -> TokenStream {
         let (ty, attr) = (self.ty, &self.attr);
         let of = |demand: &str| {

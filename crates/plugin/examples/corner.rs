@@ -328,7 +328,7 @@ impl Resource for Spelled {
         _: &Context<()>,
         state: SpelledModel,
     ) -> Result<Option<SpelledModel>, Unfinished> {
-        // What somebody else changed is no other spelling.
+        // A value that another writer changed is not another spelling.
         let is_other = state.note.known().map(String::as_str) == Some("changed");
         let text = match is_other {
             true => Attr::Known("other".to_owned()),

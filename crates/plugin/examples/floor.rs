@@ -1,5 +1,6 @@
 //! As little as a provider can do: a resource with as many attributes as `FLOOR_ATTRIBUTES` says, all of them made at run time, that keeps
-//! what it is given. What Terraform takes for it is what Terraform takes for any resource, so it is the floor under a benchmark.
+//! the values that it gets. The time and memory that Terraform needs with it are what it needs with any resource, so it is the floor under
+//! a benchmark.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;

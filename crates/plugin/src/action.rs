@@ -19,7 +19,7 @@ use super::value::Value;
 pub struct Events(UnboundedSender<String>);
 
 impl Events {
-    /// A place for what is said; who does not listen any more misses it.
+    /// Messages go to this sender; a receiver that has stopped listening misses them.
     pub(crate) fn to(sender: UnboundedSender<String>) -> Self {
         Self(sender)
     }

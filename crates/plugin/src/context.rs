@@ -33,7 +33,7 @@ pub(crate) struct Left {
 }
 
 impl Left {
-    /// Takes down why there is no result; what a deferral says otherwise is for a Terraform that does not put off.
+    /// Records why there is no result. A Terraform that can defer gets the reason of a deferral instead of its diagnostics.
     pub(crate) fn unfinished(&mut self, unfinished: Unfinished) -> Option<Reason> {
         let (reasons, later) = unfinished.into_parts();
         if later.is_none() || !self.may_defer {
@@ -104,8 +104,8 @@ impl<C> Context<C> {
         locked(&self.warnings).push(diagnostic);
     }
 
-    /// What the user wrote, in a plan, a create, an update, and for all that is no resource. It has the values of write-only attributes, which
-    /// no plan and no state has:
+    /// What the user wrote, in a plan, a create, an update, and in everything but a resource. It has the values of write-only attributes,
+    /// which neither a plan nor a state has:
     ///
     /// ```
     /// # use serde::{Deserialize, Serialize};

@@ -16,9 +16,9 @@ pub enum Reason {
     AbsentPrerequisite,
 }
 
-/// An operation that is to be put off to a later run. Terraform says whether it can do that; where it cannot, the diagnostics say
-/// why there is no answer: with an error among them the operation fails, with warnings alone Terraform goes on with what it has
-/// (a plan as the configuration says, a state as it was).
+/// An operation that the provider defers to a later run. Terraform says whether it supports that; where it does not, the
+/// diagnostics say why there is no answer: with an error among them the operation fails, with warnings alone Terraform continues
+/// with what it has (a plan as the configuration says, a state as it was).
 #[derive(Clone, Debug)]
 pub struct Deferral {
     reason: Reason,
@@ -26,7 +26,7 @@ pub struct Deferral {
 }
 
 impl Deferral {
-    /// Puts an operation off. `otherwise` is what a Terraform says that does not put off.
+    /// Defers an operation. A Terraform that cannot defer shows `otherwise`.
     pub fn new(reason: Reason, otherwise: impl Into<Diagnostics>) -> Self {
         Self {
             reason,
@@ -34,7 +34,7 @@ impl Deferral {
         }
     }
 
-    /// What a Terraform says that does not put off.
+    /// The diagnostics that a Terraform shows that cannot defer.
     pub fn otherwise(&self) -> &Diagnostics {
         &self.otherwise
     }
@@ -47,7 +47,7 @@ impl Deferral {
 pub enum Unfinished {
     /// It failed.
     Failed(Diagnostics),
-    /// It is to be put off.
+    /// The provider defers it.
     Deferred(Deferral),
 }
 
@@ -76,12 +76,12 @@ impl From<Deferral> for Unfinished {
 }
 
 impl Unfinished {
-    /// Why, for an operation that cannot be put off.
+    /// The diagnostics, for an operation that the provider cannot defer.
     pub fn into_diagnostics(self) -> Diagnostics {
         self.into_parts().0
     }
 
-    /// Why, and whether it could be put off.
+    /// The diagnostics, and the reason of a deferral.
     pub(crate) fn into_parts(self) -> (Diagnostics, Option<Reason>) {
         match self {
             Self::Failed(errors) => (errors, None),

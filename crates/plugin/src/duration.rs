@@ -13,7 +13,7 @@ pub struct GoDuration {
     spelling: String,
 }
 
-/// Text that is no duration.
+/// A text that is not a duration.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{0}` is not a duration; write for example `30s`, `20m` or `1h30m`")]
 pub struct DurationError(String);

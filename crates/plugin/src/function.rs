@@ -76,7 +76,7 @@ pub struct Signature {
     pub summary: Name,
     /// What it does, in Markdown.
     pub description: Name,
-    /// Why it should not be used any more.
+    /// Why users should no longer call it.
     pub deprecated: Option<String>,
 }
 
@@ -114,7 +114,7 @@ impl Signature {
         self
     }
 
-    /// Why it should not be used any more.
+    /// Why users should no longer call it.
     #[must_use]
     pub fn deprecated(mut self, why: impl Into<String>) -> Self {
         self.deprecated = Some(why.into());
@@ -255,7 +255,7 @@ impl<A, R, F> Typed<A, R, F> {
         self
     }
 
-    /// Why it should not be used any more.
+    /// Why users should no longer call it.
     #[must_use]
     pub fn deprecated(mut self, why: impl Into<String>) -> Self {
         self.signature.deprecated = Some(why.into());

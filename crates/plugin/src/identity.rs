@@ -39,7 +39,7 @@ impl IdentityAttribute {
         }
     }
 
-    /// Its type, when it is no text: a number, true or false, or a list of one of these.
+    /// Sets its type, if it is not a text: a number, true or false, or a list of one of these.
     #[must_use]
     pub fn ty(mut self, ty: Type) -> Self {
         self.ty = ty;
@@ -64,7 +64,7 @@ impl IdentityAttribute {
 /// The identity of a resource: texts that Terraform keeps under names. Where the objects of a resource are of several kinds, each kind has
 /// texts of its own, and an object has those of exactly one kind.
 ///
-/// An object keeps its identity: a provider that reads another one has read another object, and Terraform is told so.
+/// An object keeps its identity: a provider that reads another one has read another object, and the server reports that to Terraform.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     kinds: Vec<Vec<IdentityAttribute>>,

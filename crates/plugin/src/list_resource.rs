@@ -172,7 +172,7 @@ impl<L: ListResource> Erased<<L::Of as Resource>::Client> for L {
                         break;
                     }
                 }
-                // Nobody listens any more: the list ends with its next object.
+                // Terraform has stopped listening: the list ends with its next object.
                 drop(all);
             };
             let (ended, ()) = tokio::join!(listing, passing);

@@ -145,7 +145,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for GoPlugin {
         line.extend(fields.0);
         let mut text = Json::Object(line).to_string();
         text.push('\n');
-        // Nobody to read it is no reason to fail.
+        // The provider does not fail because nothing reads its log.
         let _ = std::io::stderr().lock().write_all(text.as_bytes());
     }
 }

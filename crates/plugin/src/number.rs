@@ -27,7 +27,7 @@ const MOST_DIGITS: u64 = 2_000;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number(BigDecimal);
 
-/// Text that is no number, or one beyond what Terraform can hold.
+/// A text that is not a number, or one beyond what Terraform can hold.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum NumberError {
     /// Not a decimal number.

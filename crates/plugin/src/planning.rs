@@ -102,7 +102,7 @@ fn collect_replacements(
                     collect_replacements(inner, &at(before), &at(after), &path, paths);
                 }
             }
-            // Which element became which nobody knows; Terraform is told of the whole set.
+            // The elements of a set have no names, so the server reports the whole set to Terraform.
             (Nesting::Set, ..) => {
                 let replacing = |all: &Value| {
                     let elements = elements(all).iter();

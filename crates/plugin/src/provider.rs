@@ -98,7 +98,7 @@ pub trait Provider: Send + Sync + 'static {
     }
 
     /// Makes the client, with warnings. No network here: an unused client must cost nothing, and values may still be unknown. With a
-    /// [`Deferral`](crate::deferral::Deferral), everything is put off: what needs a client is not called in this run.
+    /// [`Deferral`](crate::deferral::Deferral), the server defers everything that needs a client, and calls none of it in this run.
     fn configure(
         &self,
         config: Self::Config,

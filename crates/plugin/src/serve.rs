@@ -85,7 +85,7 @@ pub fn debug(provider: impl Provider, source: &str) -> ExitCode {
     on_one_thread(provider.name(), debug_within(provider, source))
 }
 
-/// The same as [`plugin`] on the runtime that it is called in, which has to have time and I/O enabled: `#[tokio::main]` does.
+/// The same as [`plugin`] on the caller's runtime, which must have time and I/O enabled: `#[tokio::main]` does.
 pub async fn within(provider: impl Provider, by_hand: &str) -> ExitCode {
     let own = provider.name();
     let environment = match Environment::read(|name| std::env::var_os(name)) {
@@ -148,7 +148,7 @@ async fn serve(provider: impl Provider, environment: &Environment) -> Result<(),
     #[cfg(not(unix))]
     tokio::spawn(async { while tokio::signal::ctrl_c().await.is_ok() {} });
 
-    // Before anybody is told that we are here: afterwards it may be dead already.
+    // This comes before Terraform learns that we are here: afterwards, Terraform may be dead already.
     let parent = parent_process();
     let tls = environment
         .client_certificate

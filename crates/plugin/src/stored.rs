@@ -30,10 +30,11 @@ impl Private {
         left.map_err(StoredError::new)
     }
 
-    /// Leaves something under a name.
+    /// Leaves a value under a name.
     ///
     /// # Errors
-    /// When it has no JSON form (a map whose keys are no texts, an attribute that is not known): what was left before stays then.
+    /// When the value has no JSON form (a map whose keys are not texts, an attribute that is not known): the value from before
+    /// stays then.
     pub fn set(
         &mut self,
         name: impl Into<String>,
@@ -126,7 +127,7 @@ impl RawState {
     /// A state from JSON text.
     ///
     /// # Errors
-    /// When it is no JSON.
+    /// When the text is not JSON.
     pub fn from_json_text(text: &str) -> Result<Self, StoredError> {
         Self::from_bytes(text.as_bytes()).map_err(StoredError::new)
     }
@@ -167,7 +168,7 @@ impl From<StoredError> for String {
     }
 }
 
-/// For whom nothing better is known to say: the state is not what this version of the provider wrote.
+/// A diagnostic for providers that have nothing better to say: the state is not what this version of the provider wrote.
 impl From<StoredError> for Diagnostics {
     fn from(error: StoredError) -> Self {
         Diagnostic::error(
@@ -201,7 +202,7 @@ mod tests {
             Ok(Some(vec!["a".to_owned(), "b".to_owned()]))
         );
         assert_eq!(back.get::<i64>("at"), Ok(Some(7)));
-        // What has another form is not taken for nothing.
+        // A value of another form is an error, not `None`.
         assert!(back.get::<i64>("members").is_err());
         back.remove("at");
         assert_eq!(back.get::<i64>("at"), Ok(None));

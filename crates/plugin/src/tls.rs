@@ -101,7 +101,7 @@ fn own_certificate() -> Result<(CertificateDer<'static>, PrivatePkcs8KeyDer<'sta
     name.push(DnType::CommonName, "localhost");
     name.push(DnType::OrganizationName, "HashiCorp");
     params.distinguished_name = name;
-    // Terraform puts the certificate into a pool of roots, so it has to be a CA that may sign.
+    // Terraform puts the certificate into a pool of roots, so it must be a CA that may sign.
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![
         KeyUsagePurpose::DigitalSignature,

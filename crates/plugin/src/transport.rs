@@ -19,7 +19,7 @@ use tokio_stream::Stream;
 
 use super::handshake::{Address, Environment};
 
-/// How long a client may take for its TLS handshake.
+/// The time limit of a client's TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest path that a Unix socket may have on the systems that Terraform runs on (104 on macOS, 108 on Linux).

@@ -120,7 +120,7 @@ impl Type {
     /// Reads the JSON form.
     ///
     /// # Errors
-    /// When the bytes are no JSON, or describe no type.
+    /// When the bytes are not JSON, or do not describe a type.
     pub fn from_json_bytes(bytes: &[u8]) -> Result<Self, TypeError> {
         Self::from_json(&serde_json::from_slice(bytes)?, 0)
     }

@@ -150,7 +150,7 @@ pub struct Choice {
 }
 
 impl Choice {
-    /// One of them has to be set; what is said otherwise, at the first of them.
+    /// Demands one of them; the diagnostic for a user who sets none is at the first.
     #[must_use]
     pub fn missing(mut self, summary: impl Into<String>, detail: impl Into<String>) -> Self {
         self.missing = Some((summary.into(), detail.into()));

@@ -188,7 +188,7 @@ impl Value {
         }
     }
 
-    /// The attribute `name`, or null when this is no object or has no such attribute.
+    /// The attribute `name`; null when this is not an object, or has no such attribute.
     pub fn get(&self, name: &str) -> &Value {
         self.as_map()
             .and_then(|entries| entries.get(name))

@@ -6,14 +6,14 @@
 //!
 //! - An explicit Deny in any policy denies.
 //! - In the key's own account, the key policy suffices where it allows the caller itself; where it allows the account, the
-//!   identity's policies have to allow it as well. What the key policy allows a *role* is limited by the role's permissions
-//!   boundary and session policies; what it allows a *session* or a *user* is not.
-//! - A role that a key policy allows by `Principal: "*"` and a condition on `aws:PrincipalArn` is not limited by its
-//!   boundary ("AWS JSON policy elements: Principal", IAM role principals). A bare `"*"` is taken to be limited: nothing says that it
-//!   is not. So is a session by its policies.
-//! - A Deny with `NotPrincipal` denies every user and role that has a permissions boundary, whoever is listed ("AWS JSON policy
-//!   elements: NotPrincipal").
-//! - Across accounts, the key policy and the identity's policies both have to allow it.
+//!   identity's policies must allow it as well. The role's permissions boundary and session policies limit what the key policy
+//!   allows a *role*; nothing limits what it allows a *session* or a *user*.
+//! - A boundary does not limit a role that a key policy allows by `Principal: "*"` and a condition on `aws:PrincipalArn`
+//!   ("AWS JSON policy elements: Principal", IAM role principals). It counts as limiting one that a bare `"*"` allows: AWS does not
+//!   say that it does not. So do the policies of a session.
+//! - A Deny with `NotPrincipal` denies every user and role that has a permissions boundary, whether or not the list has it ("AWS JSON
+//!   policy elements: NotPrincipal").
+//! - Across accounts, the key policy and the identity's policies must both allow it.
 
 use std::collections::BTreeSet;
 

@@ -232,7 +232,7 @@ impl Condition {
             Comparison::StringLike | Comparison::Arn
         );
         // Variables are known to the operators of texts and of ARNs only (IAM User Guide, "Variables and tags"); anywhere else
-        // they are plain text, which is no number, date, address or truth value.
+        // they are plain text, which is not a number, date, address or truth value.
         let version = match operator.comparison {
             Comparison::StringEquals
             | Comparison::StringEqualsIgnoreCase

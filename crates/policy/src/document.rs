@@ -12,7 +12,7 @@ use super::principal::Principal;
 /// The largest key policy that KMS takes, in bytes.
 pub const LARGEST: usize = 32_768;
 
-/// A text that is no key policy, or one that KMS would refuse; with the place.
+/// Why a text is not a key policy, or why KMS would refuse it; with the place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{place}: {message}")]
 pub struct PolicyError {

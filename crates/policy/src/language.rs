@@ -108,7 +108,7 @@ pub fn nearest<'a>(text: &str, names: &[&'a str]) -> Option<&'a str> {
     (best.0 <= (text.chars().count() / 3).max(1)).then_some(best.1)
 }
 
-/// How many letters have to be added, removed, replaced or swapped to make one text of the other.
+/// How many letters you must add, remove, replace or swap to make one text of the other.
 fn edits(left: &str, right: &str) -> usize {
     let (left, right): (Vec<char>, Vec<char>) = (left.chars().collect(), right.chars().collect());
     // The last three rows of the table; a swap looks two rows back.

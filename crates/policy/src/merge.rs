@@ -5,7 +5,7 @@ use super::document::{Document, PolicyError};
 /// One change of a policy's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
-    /// Puts this text in the place of the statement at this position.
+    /// Replaces the statement at this position with this text.
     Replace(usize, String),
     /// Takes the statement at this position out.
     Remove(usize),
@@ -17,7 +17,7 @@ impl Document {
     /// This policy with `edits`, positions being those before any edit.
     ///
     /// # Errors
-    /// When what comes out is no policy any more: no statement left, or a text that is no statement.
+    /// When the result is not a policy: it has no statement left, or a text that is not a statement.
     pub fn edited(&self, edits: &[Edit]) -> Result<Document, PolicyError> {
         let mut statements: Vec<Option<String>> = self
             .statements

@@ -20,7 +20,7 @@ pub enum Principal {
     },
     /// A role, user, or session, by its ARN.
     Arn(Arn),
-    /// The unique id that AWS puts in the place of a deleted user or role (`AIDA…`, `AROA…`): it matches nobody.
+    /// The unique ID with which AWS replaces a deleted user or role (`AIDA…`, `AROA…`): it matches no principal.
     Deleted(String),
     /// An AWS service.
     Service(String),
@@ -51,7 +51,7 @@ impl Principal {
     /// Reads a value under `"AWS"`.
     ///
     /// # Errors
-    /// When it is no AWS principal.
+    /// When it is not an AWS principal.
     pub fn aws(text: &str) -> Result<Self, PrincipalError> {
         let wrong = || PrincipalError(text.to_owned());
         if text == "*" {

@@ -20,7 +20,7 @@ impl Document {
     }
 
     /// Reads a policy that is attached to an identity, or limits one: an IAM policy, a permissions boundary, a session policy. Its
-    /// statements name no principal; they are about whoever has the policy.
+    /// statements name no principal; they are about the identity that has the policy.
     ///
     /// # Errors
     /// When it is not JSON, or not what the grammar of such policies asks for; the error names the place.
@@ -45,7 +45,7 @@ impl Document {
     }
 }
 
-/// Which elements a statement has to have.
+/// Which elements a statement must have.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Grammar {
     /// Principals and resources.

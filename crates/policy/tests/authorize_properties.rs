@@ -1,4 +1,4 @@
-//! What has to hold of every decision from several policies, tried on arbitrary ones.
+//! What must be true of every decision from several policies, tried on arbitrary ones.
 
 #![allow(
     clippy::panic,

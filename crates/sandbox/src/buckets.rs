@@ -199,7 +199,7 @@ pub(crate) fn azure(shared: &Shared, path: &str) -> Answer {
         azure::SUBSCRIPTION
     );
     if lower == of_subscription {
-        // Only what the caller may read, without a word about the rest.
+        // The answer has only what the caller may read, and silently leaves out the rest.
         let all: Vec<Json> = seen().map(|(_, one)| one.clone()).collect();
         return Answer::json(200, &json!({ "value": all }));
     }

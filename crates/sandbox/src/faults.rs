@@ -66,7 +66,7 @@ pub enum Effect {
     DropAfter,
     /// It is carried out; the connection breaks in the middle of the answer's body.
     Truncate,
-    /// It is carried out; the answer is no JSON.
+    /// The service carries it out; the answer is not JSON.
     Garble,
     /// It is carried out; the answer has only these fields of what it is to have.
     Part {

@@ -114,7 +114,7 @@ fn refusal(status: u16, code: &str, message: &str) -> Answer {
     )
 }
 
-/// Whether the statements of one effect cover a call, whoever calls. IAM policies have no Principal; Resource decides.
+/// Whether the statements of one effect cover a call, without regard to the caller. IAM policies have no Principal; Resource decides.
 fn covers(document: &str, effect: &str, call: &Call) -> bool {
     let Ok(Json::Object(mut policy)) = serde_json::from_str::<Json>(document) else {
         return false;
@@ -283,7 +283,7 @@ fn create(roles: &mut Vec<Role>, account: &str, form: &BTreeMap<String, String>)
     answer
 }
 
-/// Changes a role, or takes it away; `None` for what is no change.
+/// Changes a role, or takes it away; `None` for a call that changes nothing.
 fn change(
     roles: &mut Vec<Role>,
     account: &str,

@@ -201,7 +201,7 @@ impl Call<'_> {
                 if state(key) != "PendingDeletion" {
                     return refuse("KMSInvalidStateException", format!("{} is not pending deletion.", key_arn(key)));
                 }
-                // AWS leaves the key disabled: it has to be enabled on purpose.
+                // AWS leaves the key disabled: the user must enable it on purpose.
                 set_state(key, "Disabled");
                 key.metadata.remove("DeletionDate");
                 Ok(json!({ "KeyId": key_arn(key) }))
@@ -413,7 +413,7 @@ impl Call<'_> {
         Ok(())
     }
 
-    /// Whether IAM has a principal. What other accounts have is not known here, and taken for there.
+    /// Whether IAM has a principal. The sandbox does not know other accounts, and assumes that they have it.
     fn exists(&self, principal: &str) -> bool {
         let Some(own) = principal.strip_prefix(&format!("arn:aws:iam::{AWS_ACCOUNT}:")) else {
             return true;

@@ -129,7 +129,7 @@ impl Shared {
     }
 }
 
-/// The same services without a port: whoever has them asks them in memory, on the clock of who asks.
+/// The same services without a port: the owner calls them in memory, on the clock of the caller.
 #[cfg(feature = "simulation")]
 #[derive(Clone, Debug)]
 pub struct Services(Arc<Shared>);
@@ -169,7 +169,7 @@ impl Services {
         server::recorded(&self.0, request, effect).await.ok()
     }
 
-    /// Looks at, or changes, the inside.
+    /// Reads or changes what the services have.
     pub fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
         f(&mut self.0.world())
     }
@@ -286,7 +286,7 @@ impl Sandbox {
         })
     }
 
-    /// Looks at, or changes, the inside.
+    /// Reads or changes what the services have.
     pub fn with<T>(&self, f: impl FnOnce(&mut World) -> T) -> T {
         f(&mut self.shared.world())
     }
@@ -348,7 +348,7 @@ impl Sandbox {
         for service in ["KMS", "STS", "IAM"] {
             all.push((format!("AWS_ENDPOINT_URL_{service}"), kms.clone()));
         }
-        // The buckets of tables are here, whoever has the keys.
+        // The buckets of tables are here, whichever service has the keys.
         all.push(pair("AWS_ENDPOINT_URL_S3", &self.url()));
         all
     }

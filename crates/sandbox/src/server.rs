@@ -54,7 +54,7 @@ pub async fn serve(
     }
 }
 
-/// The same over TLS for another address, if there is one; otherwise nothing, for good.
+/// The same over TLS for another address, if there is one; otherwise it waits forever.
 pub async fn serve_if_any(
     listener: Option<std::net::TcpListener>,
     shared: Arc<Shared>,

@@ -15,7 +15,7 @@ pub(crate) fn access_key(request: &Request) -> String {
     credential.split('/').next().unwrap_or_default().to_owned()
 }
 
-/// The ARN of whoever signed a request.
+/// The ARN of the identity that signed a request.
 pub fn caller(shared: &Shared, request: &Request) -> String {
     let session = shared.world().sessions.get(&access_key(request)).cloned();
     session.unwrap_or_else(|| format!("arn:aws:sts::{AWS_ACCOUNT}:assumed-role/terraform/sandbox"))

@@ -23,7 +23,7 @@ pub struct Record {
     pub operation: String,
     /// The query's parameters.
     pub query: BTreeMap<String, String>,
-    /// The body; null when it is no JSON.
+    /// The body; null when it is not JSON.
     pub body: Json,
     /// What the part of Google Cloud or Azure answered; null for the others.
     pub answer: Json,

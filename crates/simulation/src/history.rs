@@ -95,9 +95,9 @@ pub enum Mishap {
     },
     /// Every token that was handed out until then has ended.
     TokensEnd,
-    /// A change of a workspace is accepted, and undone without a word.
+    /// Databricks accepts a change of a workspace, and silently undoes it.
     Reverts {
-        /// How many seconds after its end; 0: it never shows for good.
+        /// How many seconds after its end; 0: the change never shows permanently.
         seconds: u64,
     },
 }

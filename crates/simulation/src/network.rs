@@ -58,7 +58,7 @@ struct Inner {
     /// Whether a field of a workspace of Azure was another one in an answer.
     mangled_a_workspace: bool,
     mangled_a_key: bool,
-    /// Whether a change of a workspace was undone without a word, or will be.
+    /// Whether Databricks has silently undone a change of a workspace, or will.
     has_reverted: bool,
     /// Until when reads show what was true before the last write.
     behind: Option<Instant>,
@@ -177,7 +177,7 @@ impl Network {
         self.inner().behind.is_some_and(|end| Instant::now() < end)
     }
 
-    /// Whether a change of a workspace was undone without a word, or will be.
+    /// Whether Databricks has silently undone a change of a workspace, or will.
     pub fn has_reverted(&self) -> bool {
         self.inner().has_reverted
     }

@@ -93,7 +93,7 @@ pub fn known(value: &Value) -> Json {
     }
 }
 
-/// `true` in the place of what is not known.
+/// `true` for each value that Terraform does not know.
 fn unknown(value: &Value) -> Json {
     match value {
         Value::Unknown(_) => Json::Bool(true),

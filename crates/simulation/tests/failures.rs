@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dbxcmk_simulation::reliability::{self, Case, Played, Seen, WITH_TERRAFORM};
 
-/// Set to write the page anew (`make reliability`).
+/// If set, the test writes the page again (`make reliability`).
 const WRITE: &str = "DBXCMK_WRITE_RELIABILITY";
 /// Words of a section, failure or place: only those are played, and shown.
 const ONLY: &str = "DBXCMK_RELIABILITY_ONLY";
@@ -53,7 +53,7 @@ fn played(cases: &[Case], seeds: u64) -> Result<Outcomes, Box<dyn Error>> {
     Ok(named.collect())
 }
 
-/// Whether the page is written anew.
+/// Whether the test writes the page again.
 fn writes() -> bool {
     std::env::var_os(WRITE).is_some_and(|value| !value.is_empty())
 }

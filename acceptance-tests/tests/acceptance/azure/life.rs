@@ -64,7 +64,7 @@ fn a_versionless_identifier_pins_a_version() {
     );
 }
 
-/// Managed disks that follow new versions by themselves: a version that Azure has moved is no change.
+/// Managed disks that follow new versions by themselves: a version to which Azure has moved is not a change.
 #[test]
 fn managed_disks_may_follow_by_themselves() {
     let stage = Stage::on_azure();
@@ -599,7 +599,7 @@ fn two_policies_share_a_principal() {
         "{}",
         error.detail
     );
-    // Whoever agrees is told.
+    // A user who agrees gets a warning.
     let head = "dbxcmk_key_policy\" \"c\" {";
     stage.configure_azure(&renamed.replace(head, &format!("{head}\n  force_destroy = true")));
     stage
@@ -660,7 +660,7 @@ fn what_another_state_gave_stays() {
     }
 }
 
-/// The disk encryption set loses its access, which the binding gave: the plan says it and gives it back. A binding that is told not to give it says
+/// The disk encryption set loses its access, which the binding gave: the plan reports it and gives it back. A binding that must not give it reports
 /// what that means.
 #[test]
 fn the_disk_encryption_set_keeps_its_access() {

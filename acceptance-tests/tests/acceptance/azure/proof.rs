@@ -597,7 +597,7 @@ fn slips_are_refused_at_plan() {
     }
 }
 
-/// Without purge protection a key can be lost for good: a warning that can be silenced.
+/// Without purge protection a key can be lost permanently: the user can silence that warning.
 #[test]
 fn a_vault_without_purge_protection_is_pointed_out() {
     let stage = Stage::on_azure();

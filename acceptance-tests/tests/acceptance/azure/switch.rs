@@ -228,8 +228,8 @@ fn what_others_disabled_is_theirs() {
     assert_eq!(enabled(&stage, OWN_VAULT), [true; 4]);
 }
 
-/// The version that the workspace uses was disabled by somebody else before: a restore gives back the others, and its exit code says that it
-/// is not all. The status says the same. A version is no key.
+/// Another writer had disabled the version that the workspace uses: a restore gives back the others, and its exit code says that it is not
+/// all. The status says the same. A version is not a key.
 #[test]
 fn what_is_not_all_is_said() {
     let stage = attached(OWN_VAULT);

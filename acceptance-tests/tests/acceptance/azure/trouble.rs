@@ -17,7 +17,7 @@ fn status(status: u16, code: &str, message: &str) -> Effect {
     }
 }
 
-/// The workspace has all three keys, whoever needs one may use it, and a second plan is empty.
+/// The workspace has all three keys, each identity that needs one may use it, and a second plan is empty.
 fn all_is_there(stage: &Stage, what: &str) {
     assert_eq!(stage.arm_versions(), [VERSION, VERSION, VERSION], "{what}");
     let storage = stage.arm_text("/properties/storageAccountIdentity/principalId");

@@ -84,7 +84,7 @@ fn an_identity_in_the_block_goes_along_by_itself() {
     );
     stage.workdir.configuration(&format!("{head}{granting}"));
     stage.workdir.apply();
-    // One who may not impersonate is told whom, and nothing else.
+    // A caller who may not impersonate learns which account, and nothing else.
     stage.google(|google| {
         google
             .denied

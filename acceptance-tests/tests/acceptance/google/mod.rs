@@ -92,7 +92,7 @@ fn databricks_grants_itself_what_it_needs() {
         "cmk-1@databricks-control-plane.iam.gserviceaccount.com"
     );
     stage.workdir.empty_plan();
-    // Asked for anew with `manual`, it is another one.
+    // A configuration that asks for it again, with `manual`, gets another one.
     stage.configure(&configuration("manual = true", "MANAGED_SERVICES"));
     assert_eq!(
         stage
@@ -254,7 +254,7 @@ fn what_is_there_is_imported() {
         .workdir
         .import("dbxcmk_workspace_binding.prod", &gcp::WORKSPACE.to_string());
     let plan = stage.workdir.plan();
-    // What looks like Databricks' and the agents' in the policy is taken for ours to keep.
+    // The import adopts what looks like the access of Databricks and of the agents in the policy.
     assert_eq!(plan.actions("dbxcmk_key_policy.lakehouse"), "no-op");
     // Whether Databricks or the user grants is shown by the account, so this agrees.
     assert_eq!(plan.actions("dbxcmk_key_configuration.lakehouse"), "no-op");

@@ -1,4 +1,4 @@
-//! The IAM policy of a key: only what is ours changes, whoever else writes at the same time.
+//! The IAM policy of a key: only what is ours changes, even if others write at the same time.
 
 use acceptance_tests::google::{COMPUTE, KEY, ROLE, STORAGE, resources};
 use acceptance_tests::stage::Stage;
@@ -426,8 +426,8 @@ fn a_kill_loses_nothing() {
     }
 }
 
-/// What another policy of the key wants stays, whatever name it gets, and a workspace that uses the key never loses it: not by a twin, a new
-/// name, or another key; whoever agrees to that is told.
+/// What another policy of the key wants stays, whatever name that policy gets, and a workspace that uses the key never loses it: not by a
+/// twin, a new name, or another key. A user who agrees to that gets a warning.
 #[test]
 fn what_others_want_stays() {
     let stage = Stage::on_google();
@@ -454,7 +454,7 @@ fn what_others_want_stays() {
     stage.configure(&renamed);
     let run = stage.workdir.apply();
     assert_eq!((stage.members(KEY, ROLE), sets()), (before, set));
-    // What the twin found there is needed: nobody is told to remove it.
+    // The members that the twin found there are needed: the warning does not say to remove them.
     let stays = run.warning("Members that this resource did not add stay in the IAM policy");
     assert!(
         stays

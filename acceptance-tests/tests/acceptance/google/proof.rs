@@ -408,8 +408,8 @@ fn a_deny_policy_is_enforced() {
     assert!(run.shown().contains("useToEncrypt"), "{}", run.shown());
 }
 
-/// An applied configuration: each version that may hold data is judged at every plan, with the workspace, the date and the commands; and
-/// a key that cannot be read is not taken for a good one.
+/// An applied configuration: every plan judges each version that may hold data, with the workspace, the date and the commands; and a key
+/// that the provider cannot read does not count as a good one.
 #[test]
 fn what_becomes_of_the_versions_of_an_attached_key_is_said() {
     let stage = stage();
@@ -550,7 +550,7 @@ data "dbxcmk_key_readiness" "x" {{
             .count(),
         4
     );
-    // A deny policy that has a rule of an unknown kind is not taken for one without rules.
+    // A deny policy that has a rule of an unknown kind does not count as one without rules.
     stage.google(|google| {
         google.deny_policies.insert(
             gcp::ORGANIZATION.to_owned(),

@@ -63,7 +63,7 @@ fn what_was_there_before_is_given_back() {
     let stage = attached();
     let (code, report) = key(&stage, &["status", KEY]);
     assert_eq!((code, &report["state"]), (0, &json!("Enabled")));
-    // Nothing is listed of what managed services encrypt: that is no finding.
+    // Google lists nothing of what managed services encrypt: that is not a finding.
     assert_eq!(report["last_used"]["standing"], "not_known");
     let findings = report["findings"].to_string();
     assert!(!findings.contains("never-used"), "{findings}");
@@ -262,7 +262,7 @@ fn what_is_not_all_is_said() {
         "{errors}"
     );
     assert_eq!(labels(&stage), json!({ "team": "lakehouse" }));
-    // A disable that is done by half does not look done, and too many calls is no answer that was lost.
+    // A disable that is half done does not look done, and "too many calls" is not a lost answer.
     stage.sandbox.with(|world| world.faults.clear());
     stage.change_key(|key| key.primary = 1);
     let last = Fault::new("PATCH cryptoKeyVersions/4", Effect::status(429));

@@ -78,10 +78,10 @@ impl<T> Attr<T> {
         }
     }
 
-    /// The value where there has to be one: of a required attribute, or one with a default, in a create, an update, a read or a delete.
+    /// The value where there must be one: of a required attribute, or one with a default, in a create, an update, a read or a delete.
     ///
     /// # Errors
-    /// When there is none, which is said to be a bug of the provider.
+    /// When there is none; the diagnostic calls that a bug of the provider.
     pub fn require(&self) -> Result<&T, Diagnostic> {
         let what = match self {
             Self::Known(value) => return Ok(value),

@@ -12,7 +12,7 @@ use crate::value::Value;
 /// Reads one value of type `ty`.
 ///
 /// # Errors
-/// When the bytes are no JSON, or no such value.
+/// When the bytes are not JSON, or not a value of `ty`.
 pub fn decode(bytes: &[u8], ty: &Type) -> Result<Value, CodecError> {
     typed(&parse(bytes)?, ty, Strangers::Refuse, 0)
 }
@@ -30,7 +30,7 @@ pub fn decode_lenient(state: &Value, ty: &Type) -> Result<Value, CodecError> {
 /// crates have turned on.
 ///
 /// # Errors
-/// When the bytes are no JSON, or hold a number beyond what Terraform can hold.
+/// When the bytes are not JSON, or hold a number beyond what Terraform can hold.
 pub fn parse(bytes: &[u8]) -> Result<Value, CodecError> {
     let raw: &RawValue = serde_json::from_slice(bytes).map_err(ErrorKind::from)?;
     untyped(raw, 0)

@@ -109,7 +109,7 @@ fn mismatch(expected: &Type, found: impl Into<String>) -> CodecError {
 /// Reads what Terraform sent: msgpack, or JSON when there is no msgpack.
 ///
 /// # Errors
-/// When the bytes are no value of the type.
+/// When the bytes are not a value of `ty`.
 pub fn decode(value: &DynamicValue, ty: &Type) -> Result<Value, CodecError> {
     if !value.msgpack.is_empty() {
         msgpack::decode(&value.msgpack, ty)
@@ -123,7 +123,7 @@ pub fn decode(value: &DynamicValue, ty: &Type) -> Result<Value, CodecError> {
 /// Reads what Terraform may leave out; absent means null.
 ///
 /// # Errors
-/// When the bytes are no value of the type.
+/// When the bytes are not a value of `ty`.
 pub fn decode_optional(value: Option<&DynamicValue>, ty: &Type) -> Result<Value, CodecError> {
     value.map_or(Ok(Value::Null), |value| decode(value, ty))
 }

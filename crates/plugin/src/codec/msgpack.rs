@@ -21,7 +21,7 @@ const LONGEST_PREFIX: usize = 256;
 /// Reads one value of type `ty` from all of `bytes`.
 ///
 /// # Errors
-/// When the bytes are no such value, or more than it.
+/// When the bytes are not a value of `ty`, or more than one.
 pub fn decode(bytes: &[u8], ty: &Type) -> Result<Value, CodecError> {
     let mut reader = Reader { bytes };
     let value = reader.value(ty, 0)?;

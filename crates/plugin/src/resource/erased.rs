@@ -16,7 +16,7 @@ use crate::stored::{Private, RawState};
 use crate::typed::{misfit, validated, without_form};
 use crate::value::Value;
 
-/// The answer to a move from a type that cannot be taken over.
+/// The answer to a move from a type that the resource does not adopt.
 fn cannot_move(target: &str, source: &Source) -> Diagnostics {
     Diagnostic::error(
         format!("A {} cannot be moved to {target}", source.type_name),

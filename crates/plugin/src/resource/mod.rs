@@ -48,7 +48,7 @@ pub struct Change<M> {
 pub struct Plan<M> {
     /// The planned state; computed attributes may be filled in, configured ones may not be touched.
     pub model: M,
-    /// Further attributes for which the object has to be replaced.
+    /// Further attributes because of which Terraform must replace the object.
     pub replace: Vec<Path>,
 }
 
@@ -119,8 +119,8 @@ pub trait Resource: Send + Sync + 'static {
         async { Ok(()) }
     }
 
-    /// Makes the object. What the plan leaves unknown has to be known in what comes back. The values of write-only attributes are in
-    /// [`Context::config`].
+    /// Creates the object. The returned state must have a value for everything that the plan leaves unknown. The values of
+    /// write-only attributes are in [`Context::config`].
     fn create(
         &self,
         cx: &Context<Self::Client>,
@@ -128,7 +128,7 @@ pub trait Resource: Send + Sync + 'static {
         progress: &Progress<Self::Model>,
     ) -> impl Future<Output = Result<Self::Model, Unfinished>> + Send;
 
-    /// Looks at the object; `None` when it is gone. Without it, an object is always what its state says.
+    /// Reads the object; `None` when it is gone. Without it, an object is always what its state says.
     fn read(
         &self,
         cx: &Context<Self::Client>,
@@ -182,11 +182,11 @@ pub trait Resource: Send + Sync + 'static {
     }
 
     /// A first state from the state of a resource of another type or provider (`moved`, Terraform 1.8), with private data for the read that
-    /// follows; `None` when objects of that type cannot be taken over. Terraform asks before the provider is configured, so
-    /// nothing can be looked up here.
+    /// follows; `None` when the resource does not adopt objects of that type. Terraform asks before it configures the provider, so there is
+    /// no client here.
     ///
     /// # Errors
-    /// When this object cannot be taken over.
+    /// When the resource cannot adopt this object.
     #[doc(alias = "MoveState")]
     fn move_state(&self, source: &Source) -> Result<Option<Moved<Self::Model>>, Diagnostics> {
         let _ = source;

@@ -1,4 +1,4 @@
-//! An object that a resource takes over from another one (`moved`, Terraform 1.8).
+//! An object that a resource adopts from another one (`moved`, Terraform 1.8).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -8,7 +8,7 @@ use crate::diagnostics::{Diagnostic, Diagnostics};
 use crate::stored::{Private, RawState, StoredError};
 use crate::value::Value;
 
-/// A resource of another type or provider whose object is to be taken over.
+/// A resource of another type or provider whose object this one shall adopt.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Source {
@@ -65,7 +65,7 @@ impl Source {
     }
 }
 
-/// The first state of an object that was taken over; Terraform reads the object afterwards.
+/// The first state of an object that the resource adopts; Terraform reads the object afterwards.
 ///
 /// ```
 /// # use serde::{Deserialize, Serialize};

@@ -104,7 +104,7 @@ pub struct Attribute {
     pub sensitive: bool,
     /// Whether it never enters plan or state.
     pub write_only: bool,
-    /// Why it should not be used any more.
+    /// Why users should no longer set it.
     pub deprecated: Option<String>,
     /// Whether another value means another object.
     pub replaces: bool,
@@ -400,7 +400,7 @@ impl Attribute {
         self
     }
 
-    /// Why it should not be used any more.
+    /// Says why users should no longer set it.
     #[doc(alias = "DeprecationMessage")]
     #[must_use]
     pub fn deprecated(mut self, why: impl Into<String>) -> Self {

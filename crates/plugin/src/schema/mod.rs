@@ -32,7 +32,7 @@ pub struct Schema {
     pub description: String,
     /// Its attributes and blocks, in the order in which the documentation shows them.
     pub attributes: Vec<Attribute>,
-    /// Why it should not be used any more.
+    /// Why users should no longer use it.
     pub deprecated: Option<String>,
     rules: Vec<Rule>,
 }
@@ -77,7 +77,7 @@ impl Schema {
         self
     }
 
-    /// Why it should not be used any more.
+    /// Says why users should no longer use it.
     #[must_use]
     pub fn deprecated(mut self, why: impl Into<String>) -> Self {
         self.deprecated = Some(why.into());

@@ -10,7 +10,7 @@ use crate::provider::Provider;
 use crate::value::Value;
 
 fn failed(text: String, argument: Option<usize>) -> pb::call_function::Response {
-    // Whoever shows it ends the sentence.
+    // Terraform ends the sentence when it shows it.
     let text = text.trim_end_matches('.').to_owned();
     let function_argument = argument.and_then(|index| i64::try_from(index).ok());
     pb::call_function::Response {

@@ -1,7 +1,7 @@
 //! The gRPC service that Terraform calls: every RPC of protocol 6.11, each handed to the file of its family.
 //!
-//! Whatever goes wrong inside becomes a diagnostic in the answer. A raw gRPC error would reach the user as "rpc error: code
-//! = …", so it is kept for requests that are no requests.
+//! Every error inside becomes a diagnostic in the answer. A raw gRPC error would reach the user as "rpc error: code = …",
+//! so only a malformed request gets one.
 
 mod actions;
 mod answers;
@@ -80,7 +80,7 @@ enum Client<C> {
     Unconfigured,
     /// The client that it was made into.
     Made(Arc<C>),
-    /// Everything that needs a client is put off.
+    /// The provider defers everything that needs a client.
     Deferred(Deferral),
 }
 
@@ -88,7 +88,7 @@ struct Inner<P: Provider> {
     provider: P,
     name: Arc<str>,
     catalogue: OnceLock<Catalogue<P::Client>>,
-    /// All schemas as Terraform asks for them: made once, whoever asks how often.
+    /// All schemas in the form of the protocol: the first request makes them, and every later one gets the same.
     schemas: OnceLock<pb::get_provider_schema::Response>,
     client: RwLock<Client<P::Client>>,
     stop: CancellationToken,
@@ -308,7 +308,7 @@ impl<P: Provider> Inner<P> {
         Err(Box::new((left, why)))
     }
 
-    /// The same for what cannot be put off.
+    /// The same for an operation that the provider cannot defer.
     fn ready(&self, given: Given) -> Result<Context<P::Client>, Diagnostics> {
         self.context(given)
             .map_err(|none| none.1.into_diagnostics())
@@ -373,7 +373,7 @@ fn unwritable(what: &str, error: &CodecError) -> Diagnostics {
     .into()
 }
 
-/// Whether an answer is put off: the resource wants it, and this Terraform allows it.
+/// The deferral of an answer, if the resource wants it and this Terraform allows it.
 fn deferred(
     wanted: Option<Reason>,
     client: Option<&pb::ClientCapabilities>,
@@ -555,7 +555,7 @@ impl<P: Provider> pb::provider_server::Provider for Server<P> {
     }
 }
 
-/// The same calls in the task of who calls, for a model of Terraform: whoever drops such a call has killed the process in the middle of it.
+/// The same calls in the task of the caller, for a model of Terraform: to drop such a call is to kill the process in the middle of it.
 #[cfg(feature = "testing")]
 macro_rules! direct {
     ($($method:ident $module:ident $handler:ident;)*) => {

@@ -297,7 +297,7 @@ impl<P: Provider> Inner<P> {
             Err(none) => outcome(none.0, Err(none.1), &Value::Null),
         };
         let deferred = deferred(done.deferred, request.client_capabilities.as_ref());
-        // What is put off has no state yet, and why it is is in the reason.
+        // A deferred import has no state yet; the reason says why.
         if deferred.is_some() {
             return Ok(pb::import_resource_state::Response {
                 deferred,

@@ -105,7 +105,7 @@ pub struct Planned {
     pub replace: Vec<Path>,
     /// What was said beside.
     pub warnings: Diagnostics,
-    /// Why it is put off, where it is and the [capabilities](TestServer::with) allow it.
+    /// Why the provider defers it, if it does and the [capabilities](TestServer::with) allow it.
     pub deferred: Option<Reason>,
     private: Vec<u8>,
     config: Value,
@@ -240,7 +240,7 @@ impl<P: Provider> TestServer<P> {
         Ok(self)
     }
 
-    /// The same before a Terraform that can do other things: puts off, or is older than 1.11.
+    /// The same with a Terraform of other capabilities: one that can defer, or one before 1.11.
     #[must_use]
     pub fn with(mut self, capabilities: Capabilities) -> Self {
         self.capabilities = capabilities;
@@ -360,10 +360,10 @@ impl<P: Provider> TestServer<P> {
         self.carry_out(name, &State::none(), &create).await
     }
 
-    /// Looks at an object.
+    /// Reads an object.
     ///
     /// # Errors
-    /// Why it could not be read.
+    /// Why the provider could not read it.
     pub async fn refresh(&self, name: &str, state: &State) -> Answered<State> {
         let ty = self.server.resource_type(name)?;
         let request = pb::read_resource::Request {
@@ -446,10 +446,10 @@ impl<P: Provider> TestServer<P> {
         Ok(identity.unwrap_or(Value::Null))
     }
 
-    /// Takes an object over from another resource (`moved`): its first state, before it is read.
+    /// Adopts an object of another resource (`moved`): its first state, before the provider reads it.
     ///
     /// # Errors
-    /// Why it could not be taken over.
+    /// Why the provider could not adopt it.
     pub async fn move_state(&self, name: &str, source: &Source) -> Answered<State> {
         let raw = |state: &RawState| pb::RawState {
             json: state.to_json_text().into_bytes(),

@@ -36,7 +36,7 @@ pub(super) fn shown(workspace: &Workspace, wait: Duration) -> Json {
     let has_own_network = workspace.has_own_network();
     if let Some(update) = &workspace.update {
         let is_shown = if has_own_network {
-            // The status stays RUNNING. A doomed update shows for a while before it goes away without a word.
+            // The status stays RUNNING. A doomed update shows for a while before Databricks silently reverts it.
             update.is_over(wait / 2)
         } else if update.is_over(wait) {
             true

@@ -89,7 +89,7 @@ impl VersionOfKey {
         None
     }
 
-    /// Takes over what a request says of operations, dates, state and tags.
+    /// Applies what a request says of operations, dates, state and tags.
     fn take(&mut self, body: &Json) -> Result<(), Answer> {
         if let Some(operations) = body.get("key_ops").and_then(Json::as_array) {
             let texts = operations.iter().filter_map(Json::as_str);

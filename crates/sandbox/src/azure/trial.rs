@@ -31,7 +31,7 @@ fn role_gives(azure: &AzureWorld, assignment: &Json, action: &str) -> bool {
         .and_then(|id| id.rsplit('/').next())
         .unwrap_or_default()
         .to_ascii_lowercase();
-    // A condition is not taken for true here: who relies on one has to know why it holds.
+    // A condition counts as not met here: a test that relies on one must know why it holds.
     if assignment
         .pointer("/properties/condition")
         .is_some_and(|condition| !condition.is_null())

@@ -499,7 +499,8 @@ pub fn attach_services(workspace: &mut ArmWorkspace, vault: &str, version: &str)
     set(&mut workspace.shown, SERVICES, entity);
 }
 
-/// The key of each feature of a workspace (managed services, managed disks, storage), and whether whoever works for the feature can use it.
+/// The key of each feature of a workspace (managed services, managed disks, storage), and whether the identity that works for the feature
+/// can use it.
 #[cfg(feature = "simulation")]
 pub fn features(azure: &AzureWorld, id: &str) -> Vec<(&'static str, String, Result<(), String>)> {
     let Some(workspace) = azure.workspaces.get(&id.to_ascii_lowercase()) else {

@@ -67,7 +67,7 @@ fn gives(google: &Google, policy: &Policy, member: &str, right: &str, roles: &[&
             .get("members")
             .and_then(Json::as_array)
             .is_some_and(|members| members.iter().any(|one| one == member));
-        // A condition is not taken for true here: who relies on one has to know why it holds.
+        // A condition counts as not met here: a test that relies on one must know why it holds.
         has_right && is_named && binding.get("condition").is_none_or(Json::is_null)
     })
 }
@@ -78,8 +78,8 @@ fn texts<'a>(rule: &'a Json, list: &str) -> impl Iterator<Item = &'a str> {
     all.into_iter().flatten().filter_map(Json::as_str)
 }
 
-/// Whether a rule of a deny policy takes a right from a service account. Groups and other sets are taken for everybody's, and a condition
-/// for true: who relies on an open rule has to know why it does not hold.
+/// Whether a rule of a deny policy takes a right from a service account. Groups and other sets count as everybody, and a condition counts
+/// as met: a test that relies on an open rule must know why it does not hold.
 fn takes(rule: &Json, user: &str, right: &str) -> bool {
     let Some(service) = right.strip_prefix("cloudkms.") else {
         return false;

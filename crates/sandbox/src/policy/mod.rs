@@ -1,9 +1,9 @@
 //! Key policies, read and decided as the service does it: every request is complete, so every question has two answers.
 //!
-//! This is written apart from the `kms-policy` crate on purpose. The sandbox is what the provider's proofs are tried
-//! against; if both asked the same code, a mistake in it would agree with itself. The rules are those of the AWS IAM User
-//! Guide ("Policy evaluation logic", "JSON policy elements reference") and of the AWS KMS Developer Guide ("Key policies in
-//! AWS KMS"). What IAM policies say is not looked at: everybody in the key's account is allowed what the account is.
+//! This is separate from the `kms-policy` crate on purpose. Tests try the provider's proofs against the sandbox; if both
+//! asked the same code, a mistake in it would agree with itself. The rules are those of the AWS IAM User Guide ("Policy
+//! evaluation logic", "JSON policy elements reference") and of the AWS KMS Developer Guide ("Key policies in AWS KMS"). The
+//! sandbox does not read IAM policies here: everybody in the key's account may do what the account may.
 
 mod condition;
 mod pattern;

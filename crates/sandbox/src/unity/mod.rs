@@ -74,7 +74,7 @@ pub struct Securable {
     pub fields: Map<String, Json>,
     /// The workspaces that it is bound to; all of the metastore where there is no list.
     pub bound_to: Option<BTreeSet<u64>>,
-    /// What a caller sees who is no metastore admin.
+    /// What a caller sees who is not a metastore admin.
     pub sight: Sight,
 }
 

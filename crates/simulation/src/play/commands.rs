@@ -379,7 +379,7 @@ impl Stage {
         };
         self.heard("import", &ran);
         if ran.has_errors() {
-            // Whoever cannot import goes back to what there was.
+            // A user who cannot import returns to the state from before.
             self.first.keeps(before);
         } else if met == self.network.met() && !self.first.state().objects.contains_key(address) {
             self.network.wrong(format!(

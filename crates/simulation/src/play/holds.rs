@@ -93,7 +93,7 @@ impl Stage {
             .collect()
     }
 
-    /// A plan without a change and without a word says that all is well: then it is.
+    /// A plan that shows no change and no diagnostic says that all is well: then it must be.
     pub(super) async fn silence(&self, party: &Party, plan: &Plan, ran: &Ran) {
         let is_silent = plan.is_empty() && ran.told.diagnostics.is_empty();
         self.asks(is_silent).await;
@@ -150,8 +150,8 @@ impl Stage {
         }
     }
 
-    /// Who asks whether keys are ready is told the same as the services say, and as a plan says. `is_silent`: whether a plan of this moment had
-    /// nothing to say.
+    /// A readiness check says the same of keys as the services do, and as a plan does. `is_silent`: whether a plan of this moment had no
+    /// diagnostics.
     pub(super) async fn asks(&self, is_silent: bool) {
         let uses = self.uses().await;
         let mut by_key: BTreeMap<(usize, usize), Vec<&'static str>> = BTreeMap::new();
@@ -288,7 +288,8 @@ impl Stage {
             .collect();
         let twice = |world: &mut World| platform::duplicates(world, &managed);
         for one in self.network.services.with(twice) {
-            // What two people made at the same time, with answers lost, nobody can tell apart: both were told to the one who has to choose.
+            // When two people create the same at the same time and answers are lost, the provider cannot tell whose object is whose: it has
+            // shown both to the user, who must choose.
             let id = one.split_once(' ').map_or(one.as_str(), |(id, _)| id);
             let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             let is_told = said

@@ -322,7 +322,7 @@ impl Stage {
         self.network.services.with(state)
     }
 
-    /// Nothing goes wrong any more: two applies bring everything to where it should be.
+    /// From now on, nothing goes wrong: two applies bring everything to where it should be.
     async fn calms_down(&mut self, keys: usize) {
         self.network.calms();
         self.network.tell("from here on nothing goes wrong");
@@ -338,7 +338,7 @@ impl Stage {
         }
         tokio::time::sleep(Duration::from_secs(3600)).await;
         let mut last = self.both_apply().await;
-        // A create whose answer was lost an hour ago is not adopted without a word: the message says what to import.
+        // The provider does not silently adopt an object whose create lost its answer an hour ago: the message says what to import.
         for _ in 0..2 {
             let mut imported = false;
             for (party, ran) in self.parties().into_iter().zip(&last) {

@@ -12,7 +12,7 @@ use crate::history::Cloud;
 pub enum Mishap {
     /// Requests meet faults.
     Faults(Vec<Fault>),
-    /// The world is odd; `mended` undoes it before the next run.
+    /// The world is odd; the second function repairs it before the next run.
     World {
         /// What is odd.
         odd: fn(&mut World),
@@ -206,7 +206,7 @@ fn account_faults(began: OffsetDateTime) -> Vec<(&'static str, Effect)> {
     ]
 }
 
-/// The faults that are got over where they come once, for a service that has them for good. `words`: of all that is asked of it.
+/// Faults from which a run recovers if they come once, for a service that has them in every answer. `words`: the operations of that service.
 fn for_good<'a>(
     on: On,
     words: &'a str,
@@ -275,7 +275,7 @@ fn account(began: OffsetDateTime) -> Vec<Case> {
     all
 }
 
-/// What may happen to who wants a token.
+/// The faults that a request for a token may meet.
 fn token_faults() -> [(&'static str, Effect); 5] {
     [
         ("401", Effect::status(401)),
@@ -364,7 +364,7 @@ fn databricks() -> Vec<Case> {
     ]
 }
 
-/// How long KMS takes for a change that is sent again, the random pause of the AWS SDK decides; a long one leaves room for others.
+/// The random pause of the AWS SDK decides how long a repeated change takes in KMS; a long one leaves time for other writers.
 const OVERWRITTEN_OR_NOT: &[&str] = &[
     "done",
     "done; warns: *Another change of the key policy may have been overwritten*",

@@ -10,7 +10,7 @@ use super::play::{Ran, Scene};
 use crate::history::Cloud;
 use crate::platform::UPDATE;
 
-/// Somebody else's statement in the key policy, which has to be there in the end as it was written.
+/// Another writer's statement in the key policy: it must be there in the end, exactly as it was written.
 pub(super) const FOREIGN: &str = r#"{ "Sid" : "Nightly",  "Effect":"Allow", "Principal":{"AWS":"123456789012"}, "Action":["kms:Decrypt"], "Resource":"*" }"#;
 /// The AWS account of Databricks, which the statements of the provider name.
 const DATABRICKS: &str = "414351767826";
@@ -57,7 +57,7 @@ fn sids(policy: &str) -> Vec<String> {
             let all = document.statements.into_iter();
             all.map(|one| one.sid.unwrap_or_default()).collect()
         }
-        // Two of what is no policy are found twice.
+        // Two texts for one that is not a policy: the check then reports a duplicate.
         Err(_) => vec![policy.to_owned(), policy.to_owned()],
     }
 }

@@ -344,7 +344,7 @@ impl Scene {
         }
     }
 
-    /// Nothing goes wrong any more.
+    /// Ends the mishap: from now on, nothing goes wrong.
     fn mends(&self, mishap: &Mishap) {
         self.network.calms();
         self.with(|world| {

@@ -2,10 +2,10 @@
 //! beside the values, plans, applies with the second plan that Terraform makes when unknown values have become known, replacements, targets,
 //! and resources side by side in any order that their dependencies allow.
 //!
-//! It keeps the state as Terraform does: after an error it has what came back, a create that failed half-way is tainted, and
-//! whoever drops an apply has killed Terraform and finds what was saved so far. What a provider may not answer is in [`Told::broken`].
+//! It keeps the state as Terraform does: after an error it has what came back, a create that failed half-way is tainted, and to drop an
+//! apply is to kill Terraform: the state has what was saved so far. What a provider may not answer is in [`Told::broken`].
 //!
-//! It makes no task and reads no clock but `tokio`'s, so that a test that seeds `fastrand` and pauses that clock repeats a run exactly.
+//! It spawns no task and reads no clock but `tokio`'s, so that a test that seeds `fastrand` and pauses that clock repeats a run exactly.
 
 mod applying;
 mod configuration;

@@ -57,7 +57,7 @@ pub async fn plan<P: Provider>(
     for address in state.objects.keys() {
         let needs = nodes.entry(address.clone()).or_default();
         if options.destroy {
-            // Whoever depends on it goes first.
+            // Terraform destroys the objects first that depend on it.
             let dependents = state.objects.iter();
             let dependents = dependents.filter(|(_, one)| one.dependencies.contains(address));
             needs.extend(dependents.map(|(dependent, _)| dependent.clone()));

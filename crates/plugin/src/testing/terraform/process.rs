@@ -61,7 +61,7 @@ impl<P: Provider> Process<P> {
         })
     }
 
-    /// The process is killed: what it was doing ends where it is, and Terraform, which goes on, hears nothing from it any more.
+    /// Kills the process: its work ends where it is, and Terraform, which lives on, hears nothing more from it.
     pub fn kill(&self) {
         self.dead.cancel();
     }

@@ -12,7 +12,7 @@ use crate::boxed::Boxed;
 /// How many resources Terraform works on at once.
 const AT_ONCE: usize = 10;
 
-/// What has to be done of a walk: the nodes, and whom each waits for.
+/// The nodes of a walk, and those for which each waits.
 pub(super) type Nodes<N> = BTreeMap<N, BTreeSet<N>>;
 
 /// Visits each node after those that it waits for, at most ten at once. Those that wait for one that failed are left out.
