@@ -16,11 +16,11 @@ use crate::requirements::coverage::Covered;
 /// The key of a workspace for a use case, as its rows of data show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum KeyFor {
-    /// This one.
+    /// The rows name this key.
     Key(Name),
-    /// None.
+    /// The rows say that no key covers the data.
     None,
-    /// It is not known.
+    /// The rows do not say whether a key covers the data.
     NotKnown,
 }
 

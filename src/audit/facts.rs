@@ -131,11 +131,11 @@ impl Part {
 /// Something that could not be read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Unread {
-    /// Of what.
+    /// The object to which the part belongs.
     pub subject: AuditSubject,
-    /// Which part of it.
+    /// Which part the audit did not read.
     pub part: Part,
-    /// Why.
+    /// The reason, as the service gave it.
     pub why: String,
     /// The permission that is missing, if that is the reason.
     pub permission: Option<String>,
@@ -164,7 +164,7 @@ pub fn named_in(what: &str) -> Option<(AuditSubject, Part)> {
 /// A key that a workspace has for a use case.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attached {
-    /// This one.
+    /// A key that the audit could read.
     Key {
         /// The key configuration that it comes from; none on Azure.
         configuration: Option<String>,
@@ -195,9 +195,9 @@ pub enum Attached {
 pub struct SeenWorkspace {
     /// Its number; on Azure its resource ID where Azure shows no number.
     pub id: String,
-    /// Its name.
+    /// The name of the workspace in the account.
     pub name: String,
-    /// Its region.
+    /// The cloud's name of the region; `None` where the platform shows none.
     pub region: Option<String>,
     /// Its status, as its platform names it.
     pub status: String,
@@ -218,9 +218,9 @@ pub struct SeenWorkspace {
 /// A date on which a key, or a part of it, is lost.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
-    /// When.
+    /// The day and time in UTC.
     pub at: OffsetDateTime,
-    /// How.
+    /// Whether the cloud deletes it, or it expires.
     pub how: LossKind,
     /// Which version, where it is not all of the key.
     pub version: Option<String>,
@@ -252,7 +252,7 @@ pub struct SeenKey {
     pub rotates: Option<bool>,
     /// What the proof says, for everything that uses it; none when there was nothing to prove, or it could not be.
     pub proof: Option<Vec<Finding>>,
-    /// Its last use.
+    /// When the key was last used, as far as its cloud says.
     pub last_use: LastUse,
     /// Who used it last, where that was asked.
     pub last_used_by: Option<String>,
@@ -265,7 +265,7 @@ pub struct SeenKey {
 /// The vault of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenVault {
-    /// Its name.
+    /// The name of the vault, which is part of its host.
     pub name: String,
     /// Whether it logs who uses its keys; none when it could not be read.
     pub logs: Option<bool>,
@@ -274,11 +274,11 @@ pub struct SeenVault {
 /// A key configuration as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenConfiguration {
-    /// Its ID.
+    /// The ID by which workspaces name it.
     pub id: String,
     /// Its key; none when the account shows none that can be read.
     pub key: Option<String>,
-    /// What it is for.
+    /// The data that its key encrypts, in the account's words (`STORAGE`).
     pub use_cases: Vec<String>,
     /// When it was made, in milliseconds since 1970.
     pub created: Option<i64>,
@@ -287,9 +287,9 @@ pub struct SeenConfiguration {
 /// A catalog as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenCatalog {
-    /// The metastore.
+    /// The ID of the metastore that has the catalog.
     pub metastore: String,
-    /// Its name.
+    /// The name of the catalog in its metastore.
     pub name: String,
     /// The key configuration that it uses, if it uses one.
     pub configuration: Option<String>,
@@ -300,7 +300,7 @@ pub struct SeenCatalog {
 /// A place where tables lie, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SeenLocation {
-    /// Its URL.
+    /// The URL, as Unity Catalog shows it: `s3://…`, `gs://…`, `abfss://…`.
     pub url: String,
     /// What lies there.
     pub kind: LocationKind,
@@ -308,7 +308,7 @@ pub struct SeenLocation {
     pub metastore: Option<String>,
     /// By whose key it is encrypted.
     pub encrypted_by: EncryptedBy,
-    /// The key.
+    /// The full name of the key; `None` where the audit did not find one.
     pub key: Option<String>,
     /// Why.
     pub note: String,
@@ -317,7 +317,7 @@ pub struct SeenLocation {
 /// A key that lets Databricks in and that no key configuration has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unregistered {
-    /// The key.
+    /// The full name of the key.
     pub key: String,
     /// The Databricks accounts that it names; empty where it lets in all of them.
     pub accounts: Vec<String>,
@@ -326,9 +326,9 @@ pub struct Unregistered {
 /// A subscription with workspaces that only the Databricks account knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HiddenSubscription {
-    /// Its ID.
+    /// The UUID of the subscription.
     pub id: String,
-    /// The workspaces in it.
+    /// The numbers of the workspaces in it.
     pub workspaces: Vec<String>,
 }
 

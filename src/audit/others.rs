@@ -16,7 +16,7 @@ pub enum Reach {
     People,
     /// Another account, project, tenant or domain, by its ID; or another Databricks account.
     Elsewhere(String),
-    /// Everybody.
+    /// Every principal of the cloud.
     Everybody,
 }
 

@@ -60,7 +60,7 @@ pub struct Exception {
     pub subject: Glob,
     /// Why.
     pub reason: String,
-    /// By whom.
+    /// Who accepted the finding, as the policy file says.
     pub owner: String,
     /// The last day on which it holds.
     pub expires: Date,
@@ -82,7 +82,7 @@ impl Exception {
 pub struct AuditPolicy {
     /// Which workspaces are judged.
     pub scope: ScopeRules,
-    /// What is required.
+    /// What makes the audit report a finding: keys, rotation, logs.
     pub require: Required,
     /// What is accepted.
     pub exceptions: Vec<Exception>,

@@ -70,7 +70,7 @@ impl Gravity {
     /// All of them, the gravest first.
     pub const ALL: [Self; 3] = [Self::Error, Self::Warning, Self::Note];
 
-    /// The word for it.
+    /// The lowercase word, as JSON and the formats have it.
     pub fn word(self) -> &'static str {
         match self {
             Self::Note => "note",
@@ -104,7 +104,7 @@ macro_rules! words {
 words! {
     /// Whether the material of a key is rotated automatically.
     Rotates {
-        /// It is.
+        /// The cloud rotates it.
         On "on",
         /// It is not.
         Off "off",
@@ -154,7 +154,7 @@ words! {
     LocationKind {
         /// The bucket or storage account of a workspace.
         WorkspaceBucket "workspace_bucket",
-        /// The root of a metastore.
+        /// The storage root of a metastore, for catalogs without one of their own.
         MetastoreRoot "metastore_root",
         /// The default storage of a catalog.
         Catalog "catalog",
@@ -273,9 +273,9 @@ pub struct Counts {
     pub covered: usize,
     /// Those with data that is not.
     pub uncovered: usize,
-    /// Those of which it is not known.
+    /// Those with data that the audit could not read.
     pub not_known: usize,
-    /// Keys.
+    /// All keys in the report.
     pub keys: usize,
     /// Keys that are lost, or will be.
     pub keys_in_danger: usize,
@@ -286,10 +286,10 @@ pub struct Counts {
 /// Something that changed since the baseline.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
-    /// What.
+    /// What kind of change it is.
     #[serde(with = "hyphens")]
     pub kind: ChangeKind,
-    /// Of what.
+    /// The object that changed.
     pub subject: AuditSubject,
     /// What it was; none where there was nothing.
     pub was: Option<String>,
@@ -336,7 +336,7 @@ pub struct KeyUsers {
     pub configurations: Vec<String>,
 }
 
-/// A key.
+/// A key, as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedKey {
     /// Its name in its cloud.
@@ -359,7 +359,7 @@ pub struct AuditedKey {
     pub last_used: Option<LastUsed>,
     /// Who else may use it; none when it is not known.
     pub others: Option<Vec<OtherUser>>,
-    /// What uses it.
+    /// The workspaces, catalogs and configurations that have the key.
     pub used_by: KeyUsers,
 }
 
@@ -378,7 +378,7 @@ impl AuditedKey {
 /// A kind of data of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct AuditedData {
-    /// What it is.
+    /// The name of the kind in the tables of coverage.
     pub kind: Text,
     /// Where it lies.
     pub location: Text,
@@ -386,20 +386,20 @@ pub struct AuditedData {
     pub use_case: Option<Text>,
     /// Whether an own key is attached for it.
     pub covered: Covered,
-    /// The key.
+    /// The key that covers the data; `None` where none does, or the audit does not know it.
     pub key: Option<Name>,
     /// Why, and what to do.
     pub note: Text,
 }
 
-/// A workspace.
+/// A workspace, as the report shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedWorkspace {
     /// Its number; on Azure its resource ID where Azure shows no number.
     pub id: Name,
-    /// Its name.
+    /// The name of the workspace in the account.
     pub name: String,
-    /// Its region.
+    /// The cloud's name of the region; `None` where the platform shows none.
     pub region: Option<String>,
     /// Its status, as its platform names it.
     pub status: String,
@@ -414,7 +414,7 @@ pub struct AuditedWorkspace {
 /// A place where tables lie.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedLocation {
-    /// Its URL.
+    /// The URL, as Unity Catalog shows it: `s3://…`, `gs://…`, `abfss://…`.
     pub url: String,
     /// What lies there.
     pub kind: LocationKind,
@@ -422,7 +422,7 @@ pub struct AuditedLocation {
     pub metastore: Option<String>,
     /// By whose key it is encrypted.
     pub encrypted_by: EncryptedBy,
-    /// The key.
+    /// The key of the location; `None` where the audit did not find one.
     pub key: Option<Name>,
     /// Why, and what to do.
     pub note: String,
@@ -431,11 +431,11 @@ pub struct AuditedLocation {
 /// A key configuration of the account.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditedConfiguration {
-    /// Its ID.
+    /// The ID by which workspaces name it.
     pub id: String,
     /// Its key; none when the account shows none that can be read.
     pub key: Option<Name>,
-    /// What it is for.
+    /// The data that its key encrypts, in the account's words (`STORAGE`).
     pub use_cases: Vec<String>,
     /// Whether something uses it.
     pub used: Used,
@@ -448,7 +448,7 @@ pub struct AuditedConfiguration {
 pub struct Excepted {
     /// Why it is accepted.
     pub reason: String,
-    /// By whom.
+    /// Who accepted the finding, as the policy file says.
     pub owner: String,
     /// The last day on which it is (`2027-01-31`).
     pub expires: String,
@@ -494,7 +494,7 @@ impl AuditFinding {
 pub struct NotRead {
     /// What, as `<subject>: <part>`.
     pub what: String,
-    /// Why.
+    /// The reason, as the service gave it.
     pub why: String,
     /// The permission that is missing; none where that is not the reason.
     pub permission: Option<String>,
@@ -505,9 +505,9 @@ pub struct NotRead {
 /// Everything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditReport {
-    /// The form of the report: `FORMAT_VERSION`.
+    /// Always `FORMAT_VERSION`: it changes with the form of the report.
     pub format_version: String,
-    /// The run.
+    /// What differs between two runs over the same account.
     pub run: AuditRun,
     /// The numbers.
     pub counts: Counts,

@@ -81,7 +81,7 @@ impl AuditSubject {
         }
     }
 
-    /// Its kind.
+    /// Whether it is a workspace, a key, a catalog, or another object.
     pub fn kind(&self) -> SubjectKind {
         self.kind
     }

@@ -5,7 +5,7 @@ use super::report::{AuditReport, AuditedKey, Gravity};
 /// What makes a run fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailOn {
-    /// Errors.
+    /// An error that no exception covers.
     Error,
     /// Errors and warnings.
     Warning,
@@ -51,7 +51,7 @@ pub enum Mood {
 }
 
 impl Mood {
-    /// The word for it.
+    /// The word that a reader sees: `OK`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Good => "OK",
@@ -75,7 +75,7 @@ impl Mood {
 /// An answer to one of the four questions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Headline {
-    /// The question.
+    /// The question, as every format asks it.
     pub question: &'static str,
     /// How the answer is meant.
     pub mood: Mood,

@@ -10,7 +10,7 @@ use hcl_edit::structure::{Block, Body};
 
 /// A file, parsed.
 pub struct Source {
-    /// Where it is.
+    /// The path, as the user gave it or as the directory has it.
     pub path: PathBuf,
     text: String,
     body: Body,
@@ -54,7 +54,7 @@ impl Source {
     }
 }
 
-/// The labels of a block.
+/// The labels of a block, without quotes: type and name of a resource.
 pub fn labels(block: &Block) -> Vec<&str> {
     block.labels.iter().map(|label| label.as_str()).collect()
 }

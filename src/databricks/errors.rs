@@ -50,7 +50,7 @@ pub enum Error {
     /// The certificates that are to be trusted cannot be read.
     #[error("the certificates in {file} cannot be read: {reason}")]
     Certificates {
-        /// The file.
+        /// The path of the file.
         file: String,
         /// Why.
         reason: String,

@@ -9,7 +9,7 @@ use crate::vocabulary::{Cloud, KeyConfigurationId, UseCase};
 /// A key configuration as the API shows it. Fields that are not known here are passed over.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct KeyConfiguration {
-    /// Its id.
+    /// The UUID by which workspaces name it.
     pub customer_managed_key_id: String,
     /// The account it belongs to.
     #[serde(default)]
@@ -17,16 +17,16 @@ pub struct KeyConfiguration {
     /// When it was made, in milliseconds since 1970.
     #[serde(default, deserialize_with = "super::int64")]
     pub creation_time: Option<i64>,
-    /// What it is for.
+    /// The data that its key encrypts: `MANAGED_SERVICES`, `STORAGE`.
     #[serde(default, deserialize_with = "super::or_default")]
     pub use_cases: Vec<String>,
-    /// The AWS key.
+    /// The key, on AWS.
     #[serde(default)]
     pub aws_key_info: Option<AwsKeyInfo>,
     /// The Google key.
     #[serde(default)]
     pub gcp_key_info: Option<GcpKeyInfo>,
-    /// The Azure key.
+    /// The key, on Azure.
     #[serde(default)]
     pub azure_key_info: Option<AzureKeyInfo>,
 }
@@ -172,7 +172,7 @@ impl KeyConfiguration {
 /// The AWS key of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AwsKeyInfo {
-    /// The key.
+    /// The ARN of the key.
     #[serde(default, deserialize_with = "super::or_default")]
     pub key_arn: String,
     /// Its alias, for people only.
@@ -196,9 +196,9 @@ impl AwsKeyInfo {
 /// What is sent to make one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NewKeyConfiguration {
-    /// What it is for.
+    /// The data that its key shall encrypt: `MANAGED_SERVICES`, `STORAGE`.
     pub use_cases: Vec<String>,
-    /// The key.
+    /// The key, in the form of its cloud.
     #[serde(flatten)]
     pub key: NewKey,
 }
@@ -206,7 +206,7 @@ pub struct NewKeyConfiguration {
 /// The key of a configuration that is made.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum NewKey {
-    /// A key of AWS.
+    /// On AWS: the ARN, and whether the key encrypts cluster volumes.
     #[serde(rename = "aws_key_info")]
     Aws(AwsKeyInfo),
     /// A key of Google Cloud.

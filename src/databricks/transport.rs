@@ -140,12 +140,12 @@ impl Account {
         })
     }
 
-    /// The account.
+    /// The UUID of the account, which is in every path.
     pub fn id(&self) -> &AccountId {
         &self.account
     }
 
-    /// Its host.
+    /// The host that answers for the account.
     pub fn host(&self) -> &AccountHost {
         &self.host
     }

@@ -17,7 +17,7 @@ use crate::vocabulary::{
 pub struct Workspace {
     /// Its number.
     pub workspace_id: WorkspaceId,
-    /// Its name.
+    /// The name of the workspace in the account.
     #[serde(default, deserialize_with = "super::or_default")]
     pub workspace_name: String,
     /// `RUNNING`, `PROVISIONING`, … an open list.
@@ -26,7 +26,7 @@ pub struct Workspace {
     /// What the platform says about it.
     #[serde(default)]
     pub workspace_status_message: Option<String>,
-    /// Its AWS region.
+    /// The region, on AWS.
     #[serde(default)]
     pub aws_region: Option<String>,
     /// Its region on Google Cloud.
@@ -59,7 +59,7 @@ pub struct Workspace {
     /// The configuration of its bucket on AWS.
     #[serde(default)]
     pub storage_configuration_id: Option<String>,
-    /// Which compute it has.
+    /// Whether it has only serverless compute; `None` where the account does not say.
     #[serde(default)]
     pub compute_mode: Option<ComputeMode>,
     /// Where it keeps its own data.

@@ -43,7 +43,7 @@ pub struct AuditRules<'a> {
 /// What an audit came to.
 #[derive(Clone, Debug)]
 pub struct Judged {
-    /// The report.
+    /// What every format shows, in order.
     pub report: AuditReport,
     /// Patterns of the command line that mean no workspace. Empty where the workspaces could not be read.
     pub unmatched: Vec<String>,

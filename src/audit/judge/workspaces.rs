@@ -22,7 +22,7 @@ pub(super) enum Standing {
     Covered,
     /// Somewhere there is none.
     Uncovered,
-    /// It is not known.
+    /// Some of it was not read, so neither can be said.
     NotKnown,
 }
 

@@ -17,7 +17,7 @@ const NARROWEST: usize = 40;
 pub struct Look {
     /// Columns of the terminal.
     pub width: usize,
-    /// Whether it has colors.
+    /// Whether the terminal shows colors; without them, words alone carry the meaning.
     pub color: bool,
 }
 
@@ -157,7 +157,7 @@ fn color_of_gravity(gravity: Gravity) -> Color {
     }
 }
 
-/// The report as text.
+/// Renders the report for a terminal of this width.
 pub fn text(report: &AuditReport, look: Look) -> String {
     let mut page = Page {
         text: String::new(),

@@ -9,7 +9,7 @@ use crate::vocabulary::{Cloud, UseCase};
 
 const CLOUDS: [Cloud; 3] = [Cloud::Aws, Cloud::Gcp, Cloud::Azure];
 
-/// The page.
+/// Writes the page "What is encrypted, and what is not".
 pub(super) fn page() -> String {
     let description = "Each kind of data of a workspace, its location, the key that encrypts it, and what becomes of data from before \
          the key.";

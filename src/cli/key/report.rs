@@ -85,7 +85,7 @@ fn is_for_status(finding: &Finding) -> bool {
 /// What a subcommand came to.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
-    /// The key.
+    /// The full name of the key; what the user typed, until the command has found it.
     pub key: String,
     /// Its state now; none when it could not be read.
     pub state: Option<String>,
@@ -109,7 +109,7 @@ pub struct Report {
     pub findings: Option<Vec<Found>>,
     /// What else to know.
     pub notes: Vec<String>,
-    /// The errors.
+    /// Why the subcommand failed; empty if it did not.
     pub errors: Vec<Trouble>,
     /// A command that may come next.
     pub next: Option<String>,
@@ -214,7 +214,7 @@ impl Report {
         found.any(|one| one.severity == "error")
     }
 
-    /// With errors.
+    /// Adds diagnostics to the errors of the report.
     pub fn with_errors(mut self, why: Diagnostics) -> Self {
         self.errors.extend(why.into_iter().map(|one| Trouble {
             summary: one.summary,

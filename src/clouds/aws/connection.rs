@@ -57,9 +57,9 @@ pub struct AwsSettings {
 /// A role to take on.
 #[derive(Clone, Debug, Default)]
 pub struct AssumeRole {
-    /// Which role.
+    /// The ARN of the role.
     pub role_arn: String,
-    /// The name of the session.
+    /// The name that CloudTrail shows for the session; `None` for the provider's own.
     pub session_name: Option<String>,
     /// The external id that its trust policy asks for.
     pub external_id: Option<String>,

@@ -31,12 +31,12 @@ use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultKind};
 /// A cloud of Microsoft.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AzureCloud {
-    /// `public`
+    /// Azure itself.
     #[default]
     Public,
     /// `usgovernment`
     UsGovernment,
-    /// `china`
+    /// Azure operated by 21Vianet.
     China,
 }
 
@@ -47,9 +47,9 @@ pub enum Audience {
     ResourceManager,
     /// Microsoft Graph.
     Graph,
-    /// Key Vault.
+    /// The vaults of Azure Key Vault.
     KeyVault,
-    /// Managed HSM.
+    /// The pools of Azure Managed HSM.
     ManagedHsm,
 }
 
@@ -64,7 +64,7 @@ impl AzureCloud {
         }
     }
 
-    /// Its word.
+    /// The word in the configuration: `public`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Public => "public",
@@ -142,9 +142,9 @@ pub enum AzureCredential {
 /// How Azure is called.
 #[derive(Clone, Debug)]
 pub struct AzureSettings {
-    /// Which cloud.
+    /// The cloud, which decides the hosts.
     pub cloud: AzureCloud,
-    /// The tenant.
+    /// The ID or domain of the tenant; `None` leaves it to the credential.
     pub tenant: Option<String>,
     /// The application, or the user-assigned identity.
     pub client: Option<String>,

@@ -24,7 +24,7 @@ pub enum Tracked {
 pub enum Progress {
     /// It goes on.
     Running,
-    /// It succeeded.
+    /// Azure has carried it out.
     Succeeded,
     /// It failed: code and message.
     Failed(String, String),

@@ -134,9 +134,9 @@ fn audience(key: &VaultKeyId) -> Audience {
 /// A version of a key in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyVersion {
-    /// Which key and version.
+    /// The identifier with a version.
     pub id: VaultKeyId,
-    /// Whether it is enabled.
+    /// Whether the vault lets principals use it.
     pub enabled: bool,
     /// Before when it does not encrypt.
     pub not_before: Option<OffsetDateTime>,
@@ -144,11 +144,11 @@ pub struct KeyVersion {
     pub expires: Option<OffsetDateTime>,
     /// When it was made.
     pub created: Option<OffsetDateTime>,
-    /// Its tags.
+    /// The tags, of which the kill switch keeps one.
     pub tags: BTreeMap<String, String>,
 }
 
-/// What is changed of a version.
+/// The attributes of a version that an update changes; it leaves the others alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VersionChange {
     /// Whether it is enabled afterwards.
@@ -165,7 +165,7 @@ pub const DISABLED_TAG: &str = "dbxcmk-disabled";
 pub struct DeletedKey {
     /// When it was deleted.
     pub deleted: Option<OffsetDateTime>,
-    /// When it is purged.
+    /// When the vault deletes it permanently; `None` if the vault does not say.
     pub purged: Option<OffsetDateTime>,
     /// Since when the kill switch had disabled it, as the tag of its newest version says.
     pub disabled: Option<String>,

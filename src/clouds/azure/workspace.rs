@@ -174,7 +174,7 @@ impl ArmWorkspace {
         self.principal("managedDiskIdentity")
     }
 
-    /// The key of a use case.
+    /// The key that the workspace shows for a use case.
     pub fn key(&self, case: UseCase) -> AttachedVaultKey {
         let shown = match case {
             UseCase::Storage => find(&self.json, "/properties/parameters/encryption/value"),

@@ -32,7 +32,7 @@ pub enum GcpError {
     /// The caller is not allowed to act as a service account.
     #[error("Google Cloud does not let the caller impersonate {account}: {reason}")]
     Impersonation {
-        /// Whom.
+        /// The email of the service account.
         account: String,
         /// Google's own words.
         reason: String,

@@ -24,9 +24,9 @@ use crate::network::{Http, client, plain};
 pub struct GcpSettings {
     /// A credentials file, or its JSON.
     pub credentials: Option<SecretString>,
-    /// An access token.
+    /// A token that the user brings: the provider does not renew it.
     pub access_token: Option<SecretString>,
-    /// A service account to impersonate.
+    /// The email of a service account that the provider impersonates.
     pub impersonate_service_account: Option<String>,
     /// The chain of service accounts to it.
     pub delegates: Vec<String>,

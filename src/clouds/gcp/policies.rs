@@ -344,7 +344,7 @@ impl Gcp {
     }
 }
 
-/// A rule of a deny policy.
+/// Parses a rule of a deny policy.
 fn understood(policy: &str, rule: Json) -> Result<DenyRule, GcpError> {
     let why = match serde_json::from_value::<RawDenyRule>(rule) {
         Ok(RawDenyRule {

@@ -193,9 +193,9 @@ impl fmt::Display for WorkspaceHost {
 /// Whose API is called, and who gives out its tokens.
 #[derive(Clone, Debug)]
 pub enum Site {
-    /// An account.
+    /// An account on its host: `accounts.cloud.databricks.com`.
     Account(AccountHost, AccountId),
-    /// A workspace.
+    /// A workspace on its own host.
     Workspace(WorkspaceHost),
 }
 

@@ -29,10 +29,10 @@ macro_rules! methods {
         impl AuthType {
             /// All of them, in the order in which the official SDKs try them.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-            /// Their names.
+            /// Every name, in the order of the variants.
             pub const NAMES: &'static [&'static str] = &[$($name,)*];
 
-            /// Its name.
+            /// The name that `auth_type` takes.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
@@ -86,12 +86,12 @@ pub enum Credential {
     OAuthM2m {
         /// The application id.
         client_id: String,
-        /// Its secret.
+        /// The OAuth secret of the service principal.
         client_secret: SecretString,
     },
     /// The login of Databricks' own command line.
     DatabricksCli {
-        /// The program.
+        /// The path of the `databricks` command.
         program: PathBuf,
     },
     /// A token of somebody whom the account trusts, exchanged for one of the account (workload identity federation).
@@ -103,18 +103,18 @@ pub enum Credential {
     },
     /// An application of Microsoft Entra ID.
     AzureClientSecret {
-        /// The tenant.
+        /// The ID of the tenant in Entra ID.
         tenant_id: String,
         /// The application id.
         client_id: String,
-        /// Its secret.
+        /// The client secret of the application in Entra ID.
         client_secret: SecretString,
         /// Which of Microsoft's clouds.
         environment: AzureEnvironment,
     },
     /// The login of Azure's command line.
     AzureCli {
-        /// The program.
+        /// The path of the `az` command.
         program: PathBuf,
         /// The tenant, if not the one of the login.
         tenant_id: Option<String>,
@@ -132,7 +132,7 @@ pub enum Credential {
     OAuthM2mGcp {
         /// The service principal.
         client_id: String,
-        /// Its secret.
+        /// The OAuth secret of the service principal.
         client_secret: SecretString,
     },
 }
@@ -144,7 +144,7 @@ pub enum SubjectToken {
     GitHub {
         /// Where to ask.
         url: String,
-        /// With what.
+        /// The bearer token of the job, for that request.
         token: SecretString,
         /// The audience that GitHub writes into the token.
         audience: String,

@@ -37,7 +37,7 @@ pub enum AuthError {
     /// An account id that is none.
     #[error("{0}")]
     Account(String),
-    /// No credential at all.
+    /// Neither the configuration nor the environment has a credential.
     #[error("no credential is configured")]
     NoCredential,
     /// Half a credential.
@@ -46,7 +46,7 @@ pub enum AuthError {
     /// The chosen method lacks something.
     #[error("the authentication type `{method}` needs `{needs}`")]
     Incomplete {
-        /// The method.
+        /// The method whose settings are incomplete.
         method: AuthType,
         /// What it lacks.
         needs: &'static str,
@@ -60,9 +60,9 @@ pub enum AuthError {
     /// The configuration file has no such profile.
     #[error("the file {file} has no profile `{profile}`")]
     NoProfile {
-        /// The file.
+        /// The path of the configuration file.
         file: String,
-        /// The profile.
+        /// The name of the profile that is not in it.
         profile: String,
         /// What names the profile.
         named_by: &'static str,
@@ -70,7 +70,7 @@ pub enum AuthError {
     /// The configuration file cannot be read.
     #[error("the file {file} cannot be read: {reason}")]
     File {
-        /// The file.
+        /// The path of the configuration file.
         file: String,
         /// Why.
         reason: String,
@@ -80,7 +80,7 @@ pub enum AuthError {
     /// The key of a Google service account cannot be read.
     #[error("the file {file} cannot be read: {reason}")]
     GoogleKey {
-        /// The file.
+        /// The path of the configuration file.
         file: String,
         /// Why.
         reason: String,
@@ -88,7 +88,7 @@ pub enum AuthError {
     /// The method is configured, and did not come to a token: a file is missing, a program failed.
     #[error("{method}: {reason}")]
     Failed {
-        /// The method.
+        /// The method that failed.
         method: AuthType,
         /// Why, without secrets.
         reason: String,
@@ -100,10 +100,10 @@ pub enum AuthError {
 /// Everything that is needed to call the account API.
 #[derive(Clone, Debug)]
 pub struct Resolved {
-    /// The host.
+    /// The host to which requests go.
     pub host: AccountHost,
-    /// The account.
+    /// The ID of the account in their paths.
     pub account: AccountId,
-    /// The credential.
+    /// The credential that signs them.
     pub credential: Credential,
 }

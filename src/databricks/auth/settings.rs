@@ -104,7 +104,7 @@ impl Surroundings<'_> {
         (self.variable)(name).filter(|value| !value.is_empty())
     }
 
-    /// A program on PATH.
+    /// The path of a program on PATH; `None` if there is none.
     pub fn program(&self, name: &str) -> Option<PathBuf> {
         let path = self.get("PATH")?;
         let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);

@@ -21,7 +21,7 @@ use crate::vocabulary::{IdError, WorkspaceId};
 pub struct Metastore {
     /// Its ID, a UUID.
     pub metastore_id: String,
-    /// Its name.
+    /// The name of the metastore, for people.
     #[serde(default, deserialize_with = "super::or_default")]
     pub name: String,
     /// Its region, as its cloud names it.
@@ -53,7 +53,7 @@ impl Metastore {
 pub struct Catalog {
     /// Its name, which is unique within its metastore.
     pub name: String,
-    /// Its metastore.
+    /// The ID of its metastore; `None` where the API leaves it out.
     #[serde(default)]
     pub metastore_id: Option<String>,
     /// Where its managed tables lie, if it has storage of its own.
@@ -66,7 +66,7 @@ pub struct Catalog {
     managed_encryption_settings: Json,
 }
 
-/// The key of a catalog.
+/// What a catalog shows as its own key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CatalogKey {
     /// It has none of its own.
@@ -80,7 +80,7 @@ pub enum CatalogKey {
 }
 
 impl Catalog {
-    /// Its key.
+    /// The key that the catalog shows in its settings.
     pub fn key(&self) -> CatalogKey {
         let settings = match &self.managed_encryption_settings {
             // Who may only browse sees a part of the fields, and is not told which.

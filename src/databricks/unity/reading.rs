@@ -20,20 +20,20 @@ const LIMIT: Duration = Duration::from_secs(40);
 /// A workspace through which a metastore can be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Through {
-    /// The workspace.
+    /// The number of the workspace.
     pub workspace: WorkspaceId,
     /// Its number and its name, as texts name it.
     pub in_words: String,
-    /// Its host.
+    /// The host of the workspace, to which requests go.
     pub host: WorkspaceHost,
 }
 
 /// Something that was not seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Gap {
-    /// What.
+    /// What could not be read, as the subject of a sentence.
     pub what: String,
-    /// Why.
+    /// The reason, as a sentence.
     pub why: String,
     /// What the caller would need to see it.
     pub permission: Option<String>,
@@ -55,9 +55,9 @@ impl Gap {
 /// The catalogs of a metastore, as far as they were seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MetastoreCatalogs {
-    /// The metastore.
+    /// The metastore that was read.
     pub metastore: Metastore,
-    /// The catalogs.
+    /// The catalogs that the caller sees in it.
     pub catalogs: Vec<Catalog>,
     /// What was not seen; empty only where it is certain that all was.
     pub gaps: Vec<Gap>,
@@ -136,7 +136,7 @@ pub trait Reader: Sync {
     /// What it comes to.
     type Found: Send;
 
-    /// Reads it.
+    /// Reads through the API of one workspace.
     fn read(&self, api: &WorkspaceApi) -> impl Future<Output = Result<Self::Found, Error>> + Send;
 }
 

@@ -173,7 +173,7 @@ impl Map {
         (count * 22 / self.judged.max(1)).clamp(2, 22)
     }
 
-    /// The map as SVG.
+    /// Renders the map as SVG, with a title for screen readers.
     pub(super) fn svg(&self) -> String {
         let height = TOP + self.rows() * ROW;
         let mut out = format!(

@@ -115,7 +115,7 @@ fn state_of(key: &AuditedKey) -> (Mood, &'static str) {
     }
 }
 
-/// The keys.
+/// Writes the section with a card for each key.
 pub(super) fn keys(report: &AuditReport, to: &mut dyn Write) -> io::Result<()> {
     begin("keys", "Keys", to)?;
     if report.keys.is_empty() {
