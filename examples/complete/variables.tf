@@ -1,5 +1,5 @@
 variable "workspace_id" {
-  description = "Id of the workspace, for example databricks_mws_workspaces.prod.workspace_id."
+  description = "ID of the workspace, for example databricks_mws_workspaces.prod.workspace_id."
   type        = string
 }
 

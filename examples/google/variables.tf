@@ -4,7 +4,7 @@ variable "kms_key_id" {
 }
 
 variable "workspace_id" {
-  description = "Id of the workspace, for example databricks_mws_workspaces.prod.workspace_id."
+  description = "ID of the workspace, for example databricks_mws_workspaces.prod.workspace_id."
   type        = string
 }
 

@@ -104,14 +104,14 @@ def versions() -> list[bool]:
 
 def key(story: Story, *arguments: str, expect: int) -> None:
     url = os.environ["SANDBOX_AZURE_URL"]
-    print(f"$ terraform-provider-dbxcmk key {' '.join(arguments)}", flush=True)
+    print(f"$ dbxcmk key {' '.join(arguments)}", flush=True)
     program = pathlib.Path(os.environ["DBXCMK_PROVIDER_DIRECTORY"]) / "terraform-provider-dbxcmk"
     services = {"resource-manager": "arm", "login": "login", "graph": "graph", "key-vault": "vault"}
     endpoints = [f"--endpoint-{service}={url}/{path}" for service, path in services.items()]
     bundle = ["--ca-bundle", os.environ["SANDBOX_CA_BUNDLE"]]
     run = subprocess.run([program, "key", *arguments, *endpoints, *bundle], env=story.environment, check=False)
     if run.returncode != expect:
-        sys.exit(f"This step did not go as told: exit code {run.returncode}, expected {expect}.")
+        sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect}.")
 
 
 def main() -> None:
@@ -129,30 +129,30 @@ def main() -> None:
         head = HEAD.replace("BUNDLE", os.environ["SANDBOX_CA_BUNDLE"]).replace("URL", os.environ["SANDBOX_AZURE_URL"])
         binding = text(BINDING)
 
-        say("1. Nobody may use the key yet. The plan is refused, with the commands that help.")
+        say("1. Databricks is not allowed to use the key yet. The provider refuses the plan and shows the commands that help.")
         story.configure(head + binding.replace("DEPENDS", ""))
         story.terraform("plan", expect=1, shows="az role assignment create")
 
-        say("2. dbxcmk_key_policy gives the access. One apply ends with all three features on, although identities appear on the way.")
+        say("2. dbxcmk_key_policy grants the access. One apply turns on all three features. Azure creates some of the identities during it.")
         whole = head + text(POLICY) + binding.replace("DEPENDS", "depends_on = [dbxcmk_key_policy.lakehouse]")
         story.configure(whole)
         story.terraform("plan", expect=0, shows="Plan: 3 to add, 0 to change, 0 to destroy.")
         story.terraform("apply", "-auto-approve", expect=0, shows="Apply complete! Resources: 3 added")
 
-        say("3. Plan again: nothing to do.")
+        say("3. Plan again: no changes.")
         story.terraform("plan", "-detailed-exitcode", expect=0, shows="No changes.")
 
-        say("4. The vault rotates the key. The workspace stays at its version, and the plan says so.")
+        say("4. The vault rotates the key. The workspace stays at its version, and the plan reports it.")
         call("/vault/acme-lakehouse/keys/main/rotate?api-version=2025-07-01", "https://vault.azure.net", "POST", {})
         story.terraform("plan", "-detailed-exitcode", expect=0, shows="The workspace uses an older version of the key")
 
-        say("5. On a bad night: take the key away, naming the workspace that stops, and give it back.")
+        say("5. An incident: revoke the key, acknowledge the workspace that stops, and restore the key.")
         key(story, "disable", KEY, "--acknowledge", workspace, expect=0)
         if versions() != [False, False]:
             sys.exit(f"The versions are not disabled: {versions()}")
         key(story, "restore", KEY, expect=0)
         if versions() != [True, True]:
             sys.exit(f"The versions are not enabled: {versions()}")
-        say("Everything went as told.")
+        say("Done. Each step went as expected.")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

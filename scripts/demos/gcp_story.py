@@ -65,11 +65,11 @@ def states() -> list[str]:
 
 
 def key(story: Story, *arguments: str, expect: int) -> None:
-    print(f"$ terraform-provider-dbxcmk key {' '.join(arguments)}", flush=True)
+    print(f"$ dbxcmk key {' '.join(arguments)}", flush=True)
     program = pathlib.Path(os.environ["DBXCMK_PROVIDER_DIRECTORY"]) / "terraform-provider-dbxcmk"
     run = subprocess.run([program, "key", *arguments], env=story.environment, check=False)
     if run.returncode != expect:
-        sys.exit(f"This step did not go as told: exit code {run.returncode}, expected {expect}.")
+        sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect}.")
 
 
 def main() -> None:
@@ -82,31 +82,31 @@ def main() -> None:
         configuration = HEAD + CONFIGURATION.replace("KEY", KEY)
         binding = BINDING.replace("WORKSPACE", workspace)
 
-        say("1. The key is registered. The account says which service account of Databricks will use it.")
+        say("1. Register the key. The account shows which service account of Databricks will use it.")
         story.configure(configuration)
         story.terraform("apply", "-auto-approve", expect=0, shows="Apply complete! Resources: 1 added")
 
-        say("2. To attach it now would fail: nobody was granted the use of the key. The plan is refused, with the commands that help.")
+        say("2. An attach would fail now: the service accounts are not allowed to use the key. The provider refuses the plan and shows the commands that help.")
         story.configure(configuration + binding.replace("DEPENDS", ""))
         story.terraform("plan", expect=1, shows="service-123456789012@compute-system.iam.gserviceaccount.com")
 
-        say("3. dbxcmk_key_policy keeps the members from now on. The same plan, proven by what will be granted.")
+        say("3. dbxcmk_key_policy manages the members now. The same plan passes: the proof uses the planned members.")
         policy = POLICY.replace("KEY", KEY)
         whole = configuration + policy + binding.replace("DEPENDS", "depends_on = [dbxcmk_key_policy.lakehouse]")
         story.configure(whole)
         story.terraform("plan", expect=0, shows="Plan: 2 to add, 0 to change, 0 to destroy.")
         story.terraform("apply", "-auto-approve", expect=0, shows="Apply complete! Resources: 2 added")
 
-        say("4. Plan again: nothing to do.")
+        say("4. Plan again: no changes.")
         story.terraform("plan", "-detailed-exitcode", expect=0, shows="No changes.")
 
-        say("5. On a bad night: take the key away, naming the workspace that stops, and give it back.")
+        say("5. An incident: revoke the key, acknowledge the workspace that stops, and restore the key.")
         key(story, "disable", KEY, "--acknowledge", workspace, expect=0)
         if states() != ["DISABLED"]:
             sys.exit(f"The version is not disabled: {states()}")
         key(story, "restore", KEY, "--wait", "1m", expect=0)
         if states() != ["ENABLED"]:
             sys.exit(f"The version is not enabled: {states()}")
-        say("Everything went as told.")
+        say("Done. Each step went as expected.")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

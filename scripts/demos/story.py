@@ -1,4 +1,4 @@
-"""What the demos share: telling what is done, and a Terraform that has to do as told."""
+"""What the demos share: they say what they do, and run a Terraform that must do what they expect."""
 
 import os
 import pathlib
@@ -59,7 +59,7 @@ class Story:
         plain = " ".join(re.sub(r"\x1b\[[0-9;]*m|[│╷╵]", " ", run.stdout).split())
         if run.returncode != expect or shows not in plain or (hides and hides in plain):
             print(run.stdout)
-            sys.exit(f"This step did not go as told: exit code {run.returncode}, expected {expect} and {shows!r}.")
+            sys.exit(f"This step did not go as expected: exit code {run.returncode}, expected {expect} and {shows!r}.")
 
 
 def told(text: str) -> str:

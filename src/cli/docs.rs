@@ -216,7 +216,7 @@ const GUIDES: &str = "
 - [Reviewing pull requests](guides/pull-request-review.md) and [testing modules](guides/testing-modules.md)
 - [Watch your keys](guides/audit.md): an audit of a whole account
 - [Incident runbook](guides/incident-runbook.md), the [key command](guides/key-command.md), and [reliability](guides/reliability.md)
-- [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md), [performance](performance.md)
+- [What the proof examines](guides/what-the-proof-examines.md), [findings](guides/findings.md), [the policy command](guides/policy-command.md), [exit codes](guides/exit-codes.md), [Terraform versions](guides/terraform-versions.md), [performance](guides/performance.md)
 - [Threat model](guides/threat-model.md)
 ";
 

@@ -9,10 +9,12 @@ use acceptance_tests::stage::{MANAGED_SERVICES, STORAGE, policy};
 
 /// The exit code of a hook, and what it printed.
 fn hook(id: &str, directory: &std::path::Path, arguments: &[&str]) -> (i32, String) {
-    let binary = provider_binary();
+    // As `make install` has it: the short name is a link to the provider.
+    let programs = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(provider_binary(), programs.path().join("dbxcmk")).unwrap();
     let path = format!(
         "{}:{}",
-        binary.parent().unwrap().display(),
+        programs.path().display(),
         std::env::var("PATH").unwrap_or_default()
     );
     let output = Command::new(installed("pre-commit"))

@@ -171,6 +171,57 @@ fn the_bill_of_materials_is_valid_and_complete() {
     }
 }
 
+/// The second archive has the programs for people; the one of the registries stays as small as it is.
+#[test]
+fn the_programs_for_people_are_an_archive_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let binary = small(directory.path());
+    let out = directory.path().join("dist");
+    let output = Command::new("python3")
+        .arg(checkout().join("scripts/release"))
+        .arg("--binary")
+        .arg(&binary)
+        .arg("--sandbox")
+        .arg(&binary)
+        .arg("--out")
+        .arg(&out)
+        .env_remove("GPG_FINGERPRINT")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let named = |end: &str| {
+        let mut all = std::fs::read_dir(&out).unwrap();
+        all.find_map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name()?.to_str()?.to_owned();
+            (name.starts_with("dbxcmk_") && name.ends_with(end)).then_some(path)
+        })
+        .unwrap_or_else(|| panic!("no {end}"))
+    };
+    let place = directory.path().join("programs");
+    std::fs::create_dir(&place).unwrap();
+    let unpacked = Command::new("tar")
+        .arg("-xzf")
+        .arg(named(".tar.gz"))
+        .arg("-C")
+        .arg(&place)
+        .status()
+        .unwrap();
+    assert!(unpacked.success());
+    for program in ["dbxcmk", "terraform-provider-dbxcmk", "dbxcmk-sandbox"] {
+        let said = Command::new(place.join(program)).output().unwrap().stdout;
+        let said = String::from_utf8(said).unwrap();
+        assert_eq!(said, format!("dbxcmk {}\n", version()), "{program}");
+    }
+    let materials = json(&named(".cdx.json"));
+    let components = materials["components"].as_array().unwrap();
+    assert!(
+        components.iter().any(|one| one["name"] == "dbxcmk-sandbox"),
+        "the sandbox is in the bill of materials"
+    );
+}
+
 /// The same binary gives the same bytes, whenever and wherever it is packed.
 #[test]
 fn packing_twice_gives_the_same_bytes() {
@@ -330,6 +381,172 @@ fn a_network_mirror_of_the_release_is_installed_from() {
     is_installed(&workdir);
 }
 
+/// A place in which the action runs: a release, and a program in the place of `gh` that notes what it is asked.
+struct Runner(tempfile::TempDir);
+
+impl Runner {
+    fn new() -> Self {
+        let runner = Self(tempfile::tempdir().unwrap());
+        for folder in ["tools", "temp"] {
+            std::fs::create_dir(runner.at(folder)).unwrap();
+        }
+        let release = Command::new("python3")
+            .arg(checkout().join("scripts/release"))
+            .arg("--binary")
+            .arg(provider_binary())
+            .arg("--sandbox")
+            .arg(small(runner.0.path()))
+            .arg("--out")
+            .arg(runner.at("dist"))
+            .env_remove("GPG_FINGERPRINT")
+            .output()
+            .unwrap();
+        assert!(release.status.success(), "{release:?}");
+        let gh = format!(
+            "#!/bin/sh\necho \"gh $*\" >> {0}/asked\ncase \"$1\" in release) cp {0}/dist/*.tar.gz {0}/dist/*_SHA256SUMS {0}/temp/dbxcmk ;; \
+             esac\n",
+            runner.0.path().display()
+        );
+        executable(&runner.at("tools/gh"), &gh);
+        runner
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.at(name)).unwrap_or_default()
+    }
+
+    /// The exit code of a command of the action, and what it printed.
+    fn run(&self, command: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+        let path = format!(
+            "{}:{}:{}",
+            self.read("path").trim(),
+            self.at("tools").display(),
+            std::env::var("PATH").unwrap()
+        );
+        let architecture = match std::env::consts::ARCH {
+            "aarch64" => "ARM64",
+            _ => "X64",
+        };
+        let output = Command::new(checkout().join("scripts/action"))
+            .arg(command)
+            .current_dir(self.0.path())
+            .env("PATH", path)
+            .env("RUNNER_TEMP", self.at("temp"))
+            .env("RUNNER_OS", "Linux")
+            .env("RUNNER_ARCH", architecture)
+            .env("GITHUB_PATH", self.at("path"))
+            .env("GITHUB_ENV", self.at("env"))
+            .env("GITHUB_OUTPUT", self.at("output"))
+            .env("GITHUB_STEP_SUMMARY", self.at("summary"))
+            .env("GITHUB_REPOSITORY", "acme/lakehouse")
+            .env("ACTION_REPOSITORY", "dbxcmk/terraform-provider-dbxcmk")
+            .env_remove("TF_CLI_CONFIG_FILE")
+            .envs(more.iter().copied())
+            .output()
+            .unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (
+            output.status.code(),
+            String::from_utf8_lossy(&said).into_owned(),
+        )
+    }
+}
+
+/// The action downloads a release, compares it with its checksums, and lets Terraform find the provider.
+#[test]
+fn the_action_installs_a_release() {
+    let runner = Runner::new();
+    // What is not a version is refused before anything is downloaded.
+    let (code, said) = runner.run("install", &[("ACTION_REF", "main")]);
+    assert!(
+        code == Some(2) && said.contains("is not a version"),
+        "{said}"
+    );
+    assert_eq!(runner.read("asked"), "");
+    let tag = format!("v{}", version());
+    let (code, said) = runner.run("install", &[("ACTION_REF", &tag)]);
+    assert!(code == Some(0) && said.contains(version()), "{said}");
+    let environment = runner.read("env");
+    let (_, configuration) = environment.trim().split_once('=').unwrap();
+    let workdir = installing("direct {}");
+    workdir.write(
+        "mirror.rc",
+        &std::fs::read_to_string(configuration).unwrap(),
+    );
+    let init = workdir.run(&["init", "-input=false", "-no-color"]);
+    assert!(init.success, "{}", init.output);
+
+    // Bytes that are not those of the checksums are not installed.
+    let other = Runner::new();
+    let sums = format!("dist/terraform-provider-dbxcmk_{}_SHA256SUMS", version());
+    let wrong: String = other
+        .read(&sums)
+        .lines()
+        .filter_map(|line| line.split_once("  "))
+        .map(|(sum, name)| format!("{}  {name}\n", "0".repeat(sum.len())))
+        .collect();
+    std::fs::write(other.at(&sums), wrong).unwrap();
+    let (code, said) = other.run("install", &[("ACTION_REF", &tag)]);
+    assert!(code == Some(2) && said.contains("checksum"), "{said}");
+    assert_eq!(other.read("path"), "");
+}
+
+/// The action reviews a plan, writes one comment, and fails when the review does.
+#[test]
+fn the_action_reviews_a_plan() {
+    let runner = Runner::new();
+    let tag = format!("v{}", version());
+    assert_eq!(runner.run("install", &[("ACTION_REF", &tag)]).0, Some(0));
+    let configuration = "c1000000-0000-4000-8000-000000000001";
+    let plan = serde_json::json!({
+        "format_version": "1.2",
+        "terraform_version": "1.11.4",
+        "resource_changes": [{
+            "address": "dbxcmk_workspace_binding.prod", "mode": "managed", "type": "dbxcmk_workspace_binding", "name": "prod",
+            "provider_name": "registry.terraform.io/dbxcmk/dbxcmk",
+            "change": {"actions": ["create"], "before": null, "before_sensitive": false, "after_sensitive": {}, "after_unknown": {},
+                       "after": {"id": "1", "workspace_id": "1", "storage_key_configuration_id": configuration}},
+        }],
+    });
+    std::fs::write(runner.at("plan.json"), plan.to_string()).unwrap();
+    let review = |more: &[(&str, &str)]| {
+        let inputs = [
+            ("PLAN", "plan.json"),
+            ("ACCEPTED_FINDINGS", "accepted-findings.txt"),
+            ("COMMENT", "true"),
+            ("PULL_REQUEST", "7"),
+        ];
+        runner.run("review", &[&inputs[..], more].concat())
+    };
+    let (code, said) = review(&[]);
+    assert!(
+        code == Some(1) && said.contains("[storage-key-attached]"),
+        "{said}"
+    );
+    let asked = runner.read("asked");
+    assert!(
+        asked.contains("--method POST repos/acme/lakehouse/issues/7/comments"),
+        "{asked}"
+    );
+    let summary = runner.read("summary");
+    assert!(
+        summary.contains("dbxcmk_workspace_binding.prod"),
+        "{summary}"
+    );
+    assert!(runner.at("temp/dbxcmk-reports/review.sarif").exists());
+    assert_eq!(review(&[("FAIL_ON", "never")]).0, Some(0));
+    let accepted = "# why\n\nstorage-key-attached=Agreed with the platform team\n";
+    std::fs::write(runner.at("accepted-findings.txt"), accepted).unwrap();
+    assert_eq!(review(&[]).0, Some(0));
+    std::fs::write(runner.at("plan.json"), "{").unwrap();
+    assert_eq!(review(&[]).0, Some(2));
+    assert!(runner.read("output").contains("exit-code=2"));
+}
+
 /// The workflows are what GitHub takes, and hold what a linter for their security asks for.
 #[test]
 fn the_workflows_are_checked() {
@@ -341,6 +558,13 @@ fn the_workflows_are_checked() {
         files.extend(all.map(|entry| entry.unwrap().path()));
     }
     assert!(files.len() >= 3, "{files:?}");
+    let action = checkout().join("action.yml");
+    let schema = Command::new(tools.join("check-jsonschema"))
+        .args(["--builtin-schema", "vendor.github-actions"])
+        .arg(&action)
+        .output()
+        .unwrap();
+    assert!(schema.status.success(), "{schema:?}");
     for (tool, arguments) in [
         (
             "check-jsonschema",
@@ -360,6 +584,7 @@ fn the_workflows_are_checked() {
             .current_dir(checkout())
             .args(arguments)
             .args(&files)
+            .args((tool == "zizmor").then_some(&action))
             .output()
             .unwrap();
         let said = format!(

@@ -1131,7 +1131,7 @@ fn commands(page: &str, arn: &str) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(checkout().join("docs/guides").join(page)).unwrap();
     text.lines()
         .map(str::trim)
-        .filter_map(|line| line.strip_prefix("terraform-provider-dbxcmk key "))
+        .filter_map(|line| line.strip_prefix("dbxcmk key "))
         .map(|line| {
             line.replace("KEY_ARN", arn)
                 .replace("WORKSPACE_ID", ID)

@@ -11,7 +11,7 @@ use doors::clock::Moment;
 use serde_json::{Value as Json, json};
 
 use super::{
-    ArmWorkspace, AzureWorld, DATABRICKS, Operation, REGION, SUBSCRIPTION, TENANT, denied, key_id,
+    ArmWorkspace, AzureWorld, DATABRICKS, Operation, REGION, SUBSCRIPTION, TENANT, denied,
     not_found, refusal, set, try_key,
 };
 use crate::Shared;
@@ -489,8 +489,9 @@ fn tried(
 }
 
 /// Somebody gives the managed services of a workspace another key, past all clients.
+#[cfg(feature = "simulation")]
 pub fn attach_services(workspace: &mut ArmWorkspace, vault: &str, version: &str) {
-    let key = key_id(vault);
+    let key = super::key_id(vault);
     let (base, name) = key.split_once("keys/").unwrap_or((&key, ""));
     let entity = json!({
         "keySource": "Microsoft.Keyvault",
