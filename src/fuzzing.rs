@@ -25,7 +25,7 @@ use crate::vocabulary::{AccountId, KeyConfigurationId, KeyReference, UseCase, Wo
 
 /// A parser, and inputs that it takes.
 pub struct Target {
-    /// Its name.
+    /// The word with which `make fuzz` and a regression test name it.
     pub name: &'static str,
     /// What it does with any bytes; whether it could read them.
     pub run: fn(&[u8]) -> bool,

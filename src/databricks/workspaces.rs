@@ -118,7 +118,7 @@ pub struct KeyFields {
 }
 
 impl KeyFields {
-    /// The configuration for a use case.
+    /// The configuration that a request sets for a use case; `None` leaves it as it is.
     pub fn of(&self, case: UseCase) -> Option<&KeyConfigurationId> {
         match case {
             UseCase::ManagedServices => self.managed_services.as_ref(),

@@ -13,7 +13,7 @@ pub const LONGEST: usize = 64 * 1024 * 1024;
 pub enum NoBody {
     /// The connection broke.
     Broken(Failure),
-    /// It is too long.
+    /// The body is longer than the caller accepts.
     TooLong,
 }
 

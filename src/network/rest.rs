@@ -98,9 +98,9 @@ pub fn safe(text: &str) -> Result<url::Url, String> {
 /// An answer of success.
 #[derive(Debug)]
 pub struct Answer {
-    /// From 200 to 299.
+    /// The HTTP status, from 200 to 299.
     pub status: u16,
-    /// Its headers.
+    /// The headers, of which Azure's long-running operations need some.
     pub headers: HeaderMap,
     /// Null where there is no body.
     pub body: Json,
@@ -116,10 +116,10 @@ pub trait Refusal: Sized {
     fn malformed(why: String) -> Self;
 }
 
-/// One call.
+/// A call, before the client adds the token and the retries.
 #[derive(Debug)]
 pub struct Call<'a> {
-    /// The method.
+    /// The HTTP method: `GET`, `PUT`.
     pub method: Method,
     /// Where it goes.
     pub url: &'a str,

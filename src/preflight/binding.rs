@@ -10,11 +10,11 @@ use crate::vocabulary::{
 /// What is known of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkspaceFacts {
-    /// Which workspace.
+    /// The number of the workspace.
     pub id: WorkspaceId,
-    /// Its name.
+    /// The name of the workspace in the account.
     pub name: String,
-    /// Its status.
+    /// The status, in the account's own word: `RUNNING`.
     pub status: WorkspaceStatus,
     /// What the platform says about the status.
     pub status_message: String,
@@ -63,11 +63,11 @@ impl WorkspaceFacts {
 /// What is known of a key configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigurationFacts {
-    /// Which configuration.
+    /// The ID by which workspaces name it.
     pub id: KeyConfigurationId,
     /// What it is made for, as the account says.
     pub use_cases: Vec<String>,
-    /// Its key.
+    /// The key, or why the proof cannot examine it.
     pub key: ConfigurationKey,
 }
 
@@ -76,7 +76,7 @@ pub struct ConfigurationFacts {
 pub enum ConfigurationKey {
     /// A key that the proof can examine.
     Known {
-        /// The key.
+        /// The full name of the key, parsed.
         key: Key,
         /// Where it is, as its cloud names the region.
         location: String,
@@ -92,9 +92,9 @@ pub enum ConfigurationKey {
 /// One attach that is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attachment<'a> {
-    /// For what.
+    /// The data that the key shall encrypt.
     pub case: UseCase,
-    /// With which configuration.
+    /// The ID of the configuration, as the plan has it.
     pub id: &'a KeyConfigurationId,
     /// What is known of it; `None` when the account has no such configuration.
     pub configuration: Option<&'a ConfigurationFacts>,

@@ -17,7 +17,7 @@ pub enum Standing {
     NotSinceTracked,
     /// Resources are protected by it now; when it was used is not recorded.
     ProtectsResources,
-    /// Nothing is known.
+    /// The cloud does not say, or the provider could not ask.
     NotKnown,
 }
 
@@ -98,7 +98,7 @@ impl LastUse {
         }
     }
 
-    /// Nothing is known.
+    /// The cloud does not say when the key was last used, for this reason.
     pub fn not_known(why: impl Into<String>) -> Self {
         Self {
             why: Some(why.into()),

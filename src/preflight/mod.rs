@@ -68,7 +68,7 @@ pub enum Subject {
     StorageConfiguration,
     /// The key configuration for managed disks.
     ManagedDisksConfiguration,
-    /// The workspace.
+    /// The workspace itself: its status, region or tier.
     Workspace,
 }
 
@@ -138,9 +138,9 @@ impl Id {
 /// Something that could not be seen, so that nothing is said of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotVisible {
-    /// What.
+    /// What the provider cannot see, as the subject of a sentence.
     pub what: String,
-    /// Why.
+    /// The reason, as a sentence.
     pub why: String,
 }
 

@@ -41,7 +41,7 @@ pub enum Hint {
     KeepStorage(KeyConfigurationId),
     /// Grant service accounts the use of a key of Cloud KMS.
     GrantMembers {
-        /// The key.
+        /// The full name of the key.
         key: CryptoKeyName,
         /// The service accounts of Databricks: everybody who has to stand in the list.
         accounts: Vec<ServiceAccount>,

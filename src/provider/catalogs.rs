@@ -23,12 +23,12 @@ use crate::vocabulary::{Cloud, Key, WorkspaceStatus};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::Diagnostic;
 
-/// What a catalog has as its key, and where it is.
+/// A catalog of Unity Catalog that has a key of its own.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyedCatalog {
-    /// The ID of its metastore.
+    /// The UUID of the metastore that has the catalog.
     pub metastore_id: String,
-    /// Its name.
+    /// The name of the catalog in its metastore.
     pub name: String,
     /// The ID of its key configuration, or the identifier of its key on Azure.
     pub key: String,
@@ -129,7 +129,7 @@ impl Used {
         }
     }
 
-    /// Its word.
+    /// The word in the data source: `not_known`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Yes => "yes",

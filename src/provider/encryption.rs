@@ -12,7 +12,7 @@ use crate::vocabulary::UseCase;
 pub enum StorageKey<'a> {
     /// None that counts.
     None,
-    /// Of this key configuration.
+    /// The workspace has this key configuration, which the account lists.
     Of(&'a KeyConfiguration),
     /// Of a key configuration that the account does not list.
     NotListed,

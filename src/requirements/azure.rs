@@ -100,11 +100,11 @@ impl Role {
 /// A principal that needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
-    /// In which role.
+    /// Which identity of the workspace or of Databricks it is.
     pub role: Role,
     /// Its object id.
     pub principal: PrincipalId,
-    /// For what.
+    /// The data for which it needs the key.
     pub case: UseCase,
 }
 
@@ -138,14 +138,14 @@ pub fn roles_of(case: UseCase) -> &'static [Role] {
 pub struct Rights {
     /// Read the key.
     pub read: bool,
-    /// Wrap.
+    /// Wrap a data key: Azure encrypts new data so.
     pub wrap: bool,
-    /// Unwrap.
+    /// Unwrap a data key: Azure reads data so.
     pub unwrap: bool,
 }
 
 impl Rights {
-    /// None.
+    /// Neither of the three.
     pub const NONE: Self = Self {
         read: false,
         wrap: false,
@@ -169,7 +169,7 @@ impl Rights {
         self == Self::ALL
     }
 
-    /// These and others.
+    /// The union of two sets of rights.
     #[must_use]
     pub fn and(self, other: Self) -> Self {
         Self {

@@ -32,9 +32,9 @@ const ROLES: &[(&str, bool, bool)] = &[
 /// What a role lets do with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rights {
-    /// Encrypt.
+    /// Encrypt with the key: new data needs that.
     pub encrypt: bool,
-    /// Decrypt.
+    /// Decrypt with the key: existing data needs that.
     pub decrypt: bool,
 }
 
@@ -52,7 +52,7 @@ pub fn rights_of(role: &str) -> Option<Rights> {
 /// Somebody who needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
-    /// Who.
+    /// The email of the service account.
     pub account: ServiceAccount,
     /// For what, in words.
     pub what_for: &'static str,
@@ -100,9 +100,9 @@ pub fn agent_of(member: &str) -> Option<ProjectNumber> {
 /// Who needs a key of Cloud KMS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// For what.
+    /// The data that the key shall encrypt.
     pub use_cases: Vec<UseCase>,
-    /// The service accounts of Databricks.
+    /// The service accounts with which Databricks itself uses the key.
     pub databricks: Vec<ServiceAccount>,
     /// The project of the workspace, whose service agents encrypt disks and buckets.
     pub workspace_project: Option<ProjectNumber>,

@@ -16,7 +16,7 @@ pub const NEEDED_AFTER_ROTATION: Duration = Duration::from_secs(24 * 60 * 60);
 /// Something that goes on although the key is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoesOn {
-    /// What.
+    /// What continues, as the subject of a sentence.
     pub what: &'static str,
     /// Until when, in words.
     pub until: &'static str,
@@ -28,7 +28,7 @@ pub const CACHED: GoesOn = GoesOn {
     until: "the end of the cache interval; Databricks does not publish its length",
 };
 
-/// Volumes that are attached.
+/// EBS volumes that a running machine has attached: it reads and writes them without the key.
 pub const ATTACHED_VOLUMES: GoesOn = GoesOn {
     what: "running clusters of classic compute, on EBS volumes that are attached",
     until: "the volumes are detached, which is when the cluster ends or restarts",

@@ -22,7 +22,7 @@ pub enum PlanError {
         "the input is a saved plan, which only Terraform can read; give the output of `terraform show -json PLAN`"
     )]
     Binary,
-    /// JSON, but no plan.
+    /// The text is JSON that lacks the named field of a plan.
     #[error(
         "the input is JSON, but not a plan: it has no `{0}`. Give the output of `terraform show -json PLAN`"
     )]
@@ -250,14 +250,14 @@ pub struct ResourceChange {
     unknown: Json,
 }
 
-/// A plan.
+/// A plan of Terraform, as `terraform show -json` prints it.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Whether planning failed half-way, so that something is missing.
     pub errored: bool,
     /// Every managed resource, those that do not change included.
     pub changes: Vec<ResourceChange>,
-    /// Checks that fail.
+    /// The `check` blocks that fail in this plan.
     pub failed_checks: Vec<PlanCheck>,
     /// The actions that it invokes.
     pub invocations: Vec<Invocation>,

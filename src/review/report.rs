@@ -81,20 +81,20 @@ pub struct KeyLine {
 /// Who gains or loses what.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PermissionLine {
-    /// The key.
+    /// The key, by its name in the cloud or by the address of its resource.
     pub key: String,
     /// The resource that changes the policy.
     pub address: String,
-    /// What is gained, a line each.
+    /// The permissions that principals gain, a line each.
     pub gained: Vec<String>,
-    /// What is lost, a line each.
+    /// The permissions that principals lose, a line each.
     pub lost: Vec<String>,
 }
 
 /// What grants what on a key, once the plan is applied.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ProofLine {
-    /// The key.
+    /// The key, by its name in the cloud or by the address of its resource.
     pub key: String,
     /// The resource that makes it so.
     pub address: String,
@@ -105,7 +105,7 @@ pub struct ProofLine {
 /// A finding that somebody has accepted, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Accepted {
-    /// The finding.
+    /// The finding, which no longer counts for the exit code.
     pub finding: ReviewFinding,
     /// Why it is accepted.
     pub reason: String,
@@ -127,7 +127,7 @@ pub struct Node {
 pub struct Edge {
     /// From which box.
     pub from: String,
-    /// To which.
+    /// The name of the box at its head.
     pub to: String,
     /// What it stands for.
     pub label: &'static str,
@@ -251,7 +251,7 @@ impl Report {
         self.verdict = self.in_one_line();
     }
 
-    /// The findings of a level.
+    /// The findings of a level, in the order of the report.
     pub fn of(&self, level: Level) -> impl Iterator<Item = &ReviewFinding> {
         self.findings
             .iter()

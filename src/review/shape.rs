@@ -17,7 +17,7 @@ pub enum Shape {
     Texts,
     /// True or false.
     Flag,
-    /// An object.
+    /// An object with attributes of its own.
     Object,
     /// A list of objects, which is how blocks are written.
     Objects,

@@ -59,9 +59,9 @@ macro_rules! by_meaning {
 /// Which service keeps a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum VaultKind {
-    /// Key Vault.
+    /// A vault of Azure Key Vault.
     KeyVault,
-    /// Managed HSM.
+    /// A pool of Azure Managed HSM.
     ManagedHsm,
 }
 
@@ -113,7 +113,7 @@ impl VaultKeyId {
         self.kind
     }
 
-    /// The name of the key.
+    /// The name of the key in its vault.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -262,12 +262,12 @@ pub struct ResourceId {
 by_meaning!(ResourceId);
 
 impl ResourceId {
-    /// The subscription.
+    /// The UUID of the subscription.
     pub fn subscription(&self) -> &str {
         &self.subscription
     }
 
-    /// The resource group.
+    /// The name of the resource group, in the case in which the user wrote it.
     pub fn group(&self) -> &str {
         &self.group
     }
@@ -277,7 +277,7 @@ impl ResourceId {
         &self.kind
     }
 
-    /// The name.
+    /// The last part, which names the resource in its group.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -373,9 +373,9 @@ macro_rules! resources {
 }
 
 resources! {
-    /// A workspace of Azure Databricks.
+    /// The resource ID of a workspace of Azure Databricks.
     WorkspaceResourceId "the resource ID of an Azure Databricks workspace" ["Microsoft.Databricks/workspaces"];
-    /// A vault or a Managed HSM.
+    /// The resource ID of a vault of Key Vault or of a Managed HSM.
     VaultResourceId "the resource ID of a vault or a Managed HSM" ["Microsoft.KeyVault/vaults", "Microsoft.KeyVault/managedHSMs"];
 }
 

@@ -127,15 +127,15 @@ impl WorkspaceStatus {
 open_enum! {
     /// The pricing tier of a workspace. Source: the account API.
     Tier {
-        /// Standard.
+        /// `STANDARD`, below Premium.
         Standard "STANDARD",
-        /// Premium.
+        /// `PREMIUM`, above Standard.
         Premium "PREMIUM",
         /// Enterprise: the one with customer-managed keys on AWS.
         Enterprise "ENTERPRISE",
-        /// Dedicated.
+        /// `DEDICATED`, which the API lists beside the others.
         Dedicated "DEDICATED",
-        /// Community edition.
+        /// `COMMUNITY_EDITION`, the free edition.
         CommunityEdition "COMMUNITY_EDITION",
     }
 }
@@ -247,7 +247,7 @@ impl<'de> serde::Deserialize<'de> for Cloud {
 pub enum WorkspaceStorage {
     /// In a bucket of the customer, which a storage key encrypts.
     Customer,
-    /// In storage of Databricks.
+    /// In storage of Databricks, which a storage key does not encrypt.
     Databricks,
     /// It does not show, and why.
     Unknown(String),

@@ -65,9 +65,9 @@ impl fmt::Display for KeyReference {
 /// its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkspaceName {
-    /// The number of a workspace.
+    /// A workspace, by its number.
     Number(WorkspaceId),
-    /// The resource ID of a workspace.
+    /// A workspace on Azure, by its resource ID.
     Resource(WorkspaceResourceId),
     /// A catalog: the ID of its metastore, and its name.
     Catalog(String, String),

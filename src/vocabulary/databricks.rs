@@ -105,10 +105,10 @@ impl FromStr for KeyConfigurationId {
 /// The key configuration that a workspace shows for a use case.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AttachedKey {
-    /// None.
+    /// The workspace shows no key configuration.
     #[default]
     None,
-    /// This one.
+    /// The workspace shows this key configuration.
     Known(KeyConfigurationId),
     /// Something that is not the id of a key configuration, as it came. It is not the same as none.
     Unreadable(String),
@@ -151,7 +151,7 @@ impl fmt::Display for AttachedKey {
 pub struct WorkspaceId(u64);
 
 impl WorkspaceId {
-    /// The number.
+    /// The number, as paths of the API have it.
     pub fn number(self) -> u64 {
         self.0
     }

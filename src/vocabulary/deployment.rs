@@ -11,7 +11,7 @@ use super::textual;
 /// A Databricks deployment on AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Deployment {
-    /// The commercial one.
+    /// Databricks on AWS outside GovCloud, under `cloud.databricks.com`.
     Commercial,
     /// AWS GovCloud, the civilian shard.
     GovCloud,

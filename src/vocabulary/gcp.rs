@@ -69,7 +69,7 @@ impl CryptoKeyName {
         &self.location
     }
 
-    /// The key ring.
+    /// The last part of the key ring's name.
     pub fn ring(&self) -> &str {
         &self.ring
     }
@@ -79,7 +79,7 @@ impl CryptoKeyName {
         &self.key
     }
 
-    /// The name of its key ring.
+    /// The full name of the key ring, as IAM takes it.
     pub fn ring_name(&self) -> String {
         format!(
             "projects/{}/locations/{}/keyRings/{}",
@@ -273,7 +273,7 @@ impl fmt::Display for ServiceAccount {
     }
 }
 
-/// The number of a project.
+/// The number of a project, which service agents have in their email.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProjectNumber(String);
 

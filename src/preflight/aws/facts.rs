@@ -10,7 +10,7 @@ use crate::vocabulary::{Deployment, KeyState};
 /// A key as KMS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyDescription {
-    /// Its state.
+    /// The state, in KMS's own word.
     pub state: KeyState,
     /// `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, …
     pub usage: String,
@@ -44,7 +44,7 @@ impl KeyDescription {
 /// A grant on a key: a second way to be allowed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsGrant {
-    /// Its ID.
+    /// The ID with which the owner revokes it.
     pub id: String,
     /// Who was granted.
     pub grantee: String,
@@ -75,7 +75,7 @@ pub enum PolicySource {
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyFacts {
-    /// Which key.
+    /// The ARN of the key.
     pub arn: KeyArn,
     /// As KMS describes it.
     pub description: Fact<KeyDescription>,
@@ -145,9 +145,9 @@ impl KeyFacts {
 /// A policy by the name that a person finds it by: its ARN, or `the inline policy x`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPolicy {
-    /// Its name.
+    /// The name in messages.
     pub name: String,
-    /// Its text.
+    /// The JSON text of the policy.
     pub text: String,
 }
 
@@ -193,11 +193,11 @@ pub const ROLE_ACTIONS: [&str; 6] = [
 /// How AWS's policy simulator decides. Source: IAM API reference, EvaluationResult, `EvalDecision`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SimulatedDecision {
-    /// `allowed`
+    /// `allowed`: the role's policies allow the call.
     Allowed,
-    /// `explicitDeny`
+    /// `explicitDeny`: a statement denies the call.
     ExplicitDeny,
-    /// `implicitDeny`
+    /// `implicitDeny`: no statement allows the call.
     ImplicitDeny,
     /// Something that this version does not know.
     Other(String),
@@ -229,7 +229,7 @@ impl From<&str> for SimulatedDecision {
 /// What AWS's policy simulator says of one action.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Simulated {
-    /// The action.
+    /// The action with its service: `kms:Decrypt`.
     pub action: String,
     /// How it is decided.
     pub decision: SimulatedDecision,

@@ -47,7 +47,7 @@ pub struct Question {
 pub struct UsedBy {
     /// Which one, in words.
     pub workspace: String,
-    /// For what.
+    /// Which of its data the key encrypts.
     pub cases: Vec<UseCase>,
     /// Whether the question is about this workspace, so that the role of the question is its role.
     pub is_asked: bool,

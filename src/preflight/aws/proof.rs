@@ -57,17 +57,17 @@ impl Standing {
 /// One action that somebody needs, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
-    /// What it is for.
+    /// The feature of Databricks that needs the action.
     pub purpose: Purpose,
     /// Who needs it, as a policy names them.
     pub principal: String,
     /// For which Databricks account; none when the caller is a role of the customer.
     pub account: Option<AccountId>,
-    /// The action.
+    /// The action with its service: `kms:Decrypt`.
     pub action: &'static str,
     /// What it is needed for.
     pub reason: &'static str,
-    /// How it stands.
+    /// Whether the policies grant it.
     pub standing: Standing,
     /// The names of the statements that allow it.
     pub granted_by: Vec<String>,

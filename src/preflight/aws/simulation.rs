@@ -14,7 +14,7 @@ use kms_policy::{Document, Verdict};
 /// Actions that are simulated with the same context.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CallToSimulate {
-    /// The actions.
+    /// The actions with their service: `kms:Decrypt`.
     pub actions: Vec<&'static str>,
     /// The context keys and their values.
     pub context: Vec<(String, String)>,

@@ -12,13 +12,13 @@ use crate::vocabulary::azure::{PrincipalId, VaultKeyId, VaultResourceId, Workspa
 /// A version of a key, as the vault shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultKey {
-    /// Which version it is.
+    /// The version in the vault's own name for it: 32 hexadecimal digits.
     pub version: String,
     /// `RSA`, `RSA-HSM`, `EC`, `oct-HSM`, …
     pub kind: String,
     /// The size of an RSA key in bits.
     pub bits: Option<u32>,
-    /// Whether it is enabled.
+    /// Whether the vault lets principals use it.
     pub enabled: bool,
     /// Before which time it cannot be used to wrap.
     pub not_before: Option<OffsetDateTime>,
@@ -55,7 +55,7 @@ pub enum AccessModel {
 /// A role assignment that counts for a key: at the key, the vault, or above.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Assignment {
-    /// Where it is.
+    /// The ID of the resource, resource group or subscription at which Azure has it.
     pub scope: String,
     /// The name of its role, or its id where the name is not known.
     pub role: String,
@@ -87,9 +87,9 @@ pub struct DenyAssignment {
 /// An access policy of a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccessPolicy {
-    /// To whom.
+    /// The object ID of the principal that it gives access.
     pub principal: String,
-    /// What on keys.
+    /// The permissions on keys: `get`, `wrapKey`, `unwrapKey`.
     pub keys: Vec<String>,
 }
 
@@ -109,7 +109,7 @@ pub struct Network {
 pub struct Vault {
     /// Its region.
     pub location: String,
-    /// Its tenant.
+    /// The ID of the tenant whose identities the vault knows.
     pub tenant: String,
     /// `standard` or `premium`; that of a Managed HSM is another.
     pub sku: String,
@@ -128,7 +128,7 @@ pub struct Vault {
 /// Whom a `dbxcmk_key_policy` of the same configuration is about to grant the use of a key.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlannedAccess {
-    /// For what.
+    /// The data that the principals shall encrypt.
     pub cases: Vec<UseCase>,
     /// Those that are known.
     pub principals: Vec<PrincipalId>,
@@ -146,7 +146,7 @@ pub enum Absence {
     Unexplained,
     /// It is deleted, and can be recovered until it is purged.
     Deleted {
-        /// When it is purged.
+        /// When the vault deletes it permanently; `None` if the vault does not say.
         purged: Option<OffsetDateTime>,
     },
     /// The key is there, and the version is not.
@@ -178,7 +178,7 @@ pub struct VaultKeyFacts {
     pub absence: Absence,
     /// The resource id of its vault, when one is known.
     pub vault_id: Option<VaultResourceId>,
-    /// Its vault.
+    /// The vault, as Resource Manager shows it.
     pub vault: Fact<Vault>,
     /// The assignments of roles that count for each principal that was asked about; of a vault with access policies there are none.
     pub assignments: BTreeMap<PrincipalId, Fact<Vec<Assignment>>>,

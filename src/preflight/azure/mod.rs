@@ -33,7 +33,7 @@ use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
 /// What is asked of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// For what.
+    /// The data that the key shall encrypt, or encrypts.
     pub cases: Vec<UseCase>,
     /// For what the workspace has this very version now; empty where an attach is to come, or nobody is known to have it.
     pub used_for: Vec<UseCase>,

@@ -63,7 +63,7 @@ fn unread<T>() -> Fact<T> {
     })
 }
 
-/// A good key in a good vault.
+/// A key without findings, in a vault without findings.
 fn good() -> Result<VaultKeyFacts, Box<dyn std::error::Error>> {
     Ok(VaultKeyFacts {
         id: "https://acme.vault.azure.net/keys/lake".parse()?,

@@ -13,7 +13,7 @@ pub enum AttachedVaultKey {
     /// None of a customer.
     #[default]
     None,
-    /// This one.
+    /// The workspace has this key, with or without a version.
     Known(VaultKeyId),
     /// Databricks shows a text here that does not name a key; this is the text. It is not the same
     /// as no key.
@@ -43,7 +43,7 @@ impl fmt::Display for AttachedVaultKey {
 /// What is known of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ArmWorkspaceFacts {
-    /// Which workspace.
+    /// The resource ID of the workspace.
     pub id: WorkspaceResourceId,
     /// Its pricing tier: `premium`, `standard`, `trial`; none where Azure shows nothing that can be read.
     pub tier: Option<String>,
@@ -53,7 +53,7 @@ pub struct ArmWorkspaceFacts {
     pub is_fedramp: bool,
     /// Its provisioning state.
     pub state: String,
-    /// The keys that it has, for each use case.
+    /// The key for each use case, in the order of [`UseCase::ALL`].
     pub attached: Vec<(UseCase, AttachedVaultKey)>,
 }
 

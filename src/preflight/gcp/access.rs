@@ -120,11 +120,11 @@ pub fn access(facts: &CryptoKeyFacts, account: &ServiceAccount) -> Access {
 
 /// A grant of the use of a key that counts only under a condition.
 pub(super) struct ConditionalGrant {
-    /// The role.
+    /// The name of the role: `roles/cloudkms.cryptoKeyEncrypterDecrypter`.
     pub(super) role: String,
     /// At which level, in words.
     pub(super) of: String,
-    /// The condition.
+    /// The condition under which the grant counts.
     pub(super) condition: IamCondition,
     /// How it stands.
     pub(super) holds: Holds,

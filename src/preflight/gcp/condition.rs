@@ -12,7 +12,7 @@ use crate::vocabulary::gcp::CryptoKeyName;
 /// How a condition stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Holds {
-    /// It holds.
+    /// The condition is met.
     Yes,
     /// It does not.
     No,

@@ -11,13 +11,13 @@ use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
 /// The state of a version. Source: Cloud KMS API, CryptoKeyVersionState.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum VersionState {
-    /// `ENABLED`
+    /// `ENABLED`: it encrypts and decrypts.
     Enabled,
-    /// `DISABLED`
+    /// `DISABLED`: it does neither until it is enabled again.
     Disabled,
-    /// `DESTROY_SCHEDULED`
+    /// `DESTROY_SCHEDULED`: it does neither, and can be restored until it is destroyed.
     DestroyScheduled,
-    /// `DESTROYED`
+    /// `DESTROYED`: its material is gone.
     Destroyed,
     /// Any other, as Google names it.
     Other(String),
@@ -48,12 +48,12 @@ impl VersionState {
     }
 }
 
-/// A version of a key.
+/// A version of a key, as Cloud KMS lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CryptoKeyVersion {
-    /// Its number.
+    /// The last part of its name: `1`.
     pub number: String,
-    /// Its state.
+    /// The state, in Google's own word.
     pub state: VersionState,
     /// When its material will be destroyed, if that is scheduled (RFC 3339).
     pub destroy_time: Option<String>,
@@ -78,18 +78,18 @@ pub struct CryptoKey {
     pub destroy_window: Option<String>,
     /// Whether its versions can only be imported, so that Cloud KMS cannot rotate it.
     pub import_only: bool,
-    /// Its labels.
+    /// The labels, of which the kill switch keeps some.
     pub labels: BTreeMap<String, String>,
 }
 
 /// A rule of a deny policy, as far as it concerns the use of keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DenyRule {
-    /// The policy that has it.
+    /// The name of the deny policy.
     pub policy: String,
     /// What it denies, as `cloudkms.googleapis.com/cryptoKeyVersions.useToDecrypt`.
     pub permissions: Vec<String>,
-    /// To whom.
+    /// The principals whom it denies: `principal://…`, `principalSet://…`.
     pub principals: Vec<String>,
     /// To whom not, all the same.
     pub exceptions: Vec<String>,
@@ -124,7 +124,7 @@ pub struct PlannedMembers {
 /// Whom a condition lets in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IamCondition {
-    /// Its title.
+    /// The title that the owner gave it.
     pub title: String,
     /// The expression, in CEL.
     pub expression: String,
@@ -133,9 +133,9 @@ pub struct IamCondition {
 /// A binding of an IAM allow policy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Binding {
-    /// The role.
+    /// The name of the role: `roles/cloudkms.cryptoKeyEncrypterDecrypter`.
     pub role: String,
-    /// Who has it.
+    /// The members that have it: `serviceAccount:…`, `group:…`.
     pub members: Vec<String>,
     /// Under which condition.
     pub condition: Option<IamCondition>,
@@ -146,18 +146,18 @@ pub struct Binding {
 pub struct PolicyLevel {
     /// Which level, in words.
     pub of: String,
-    /// Its bindings.
+    /// The bindings of the level, or why the provider could not read them.
     pub bindings: Fact<Vec<Binding>>,
 }
 
 /// What is known of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CryptoKeyFacts {
-    /// Which key.
+    /// The full name of the key.
     pub name: CryptoKeyName,
     /// As Cloud KMS describes it.
     pub key: Fact<CryptoKey>,
-    /// All its versions.
+    /// The versions in every state.
     pub versions: Fact<Vec<CryptoKeyVersion>>,
     /// The allow policies from the key upward.
     pub policies: Vec<PolicyLevel>,

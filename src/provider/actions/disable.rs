@@ -18,10 +18,10 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Name, Schema};
 
-/// The action.
+/// `dbxcmk_disable_key`: disables a key for an incident.
 pub struct DisableKeyAction;
 
-/// Its configuration.
+/// The configuration of `dbxcmk_disable_key`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct DisableKeyConfig {

@@ -19,10 +19,10 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::duration::GoDuration;
 use tfplugin::schema::{Attribute, Name, Schema};
 
-/// The action.
+/// `dbxcmk_restore_key`: gives a key back.
 pub struct RestoreKeyAction;
 
-/// Its configuration.
+/// The configuration of `dbxcmk_restore_key`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct RestoreKeyConfig {

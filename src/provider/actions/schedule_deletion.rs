@@ -19,10 +19,10 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Name, Problem, Schema};
 use tfplugin::value::Value;
 
-/// The action.
+/// `dbxcmk_schedule_key_deletion`: disables a key, and lets its cloud delete it later.
 pub struct ScheduleKeyDeletionAction;
 
-/// Its configuration.
+/// The configuration of `dbxcmk_schedule_key_deletion`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct ScheduleKeyDeletionConfig {

@@ -104,9 +104,9 @@ pub fn attached(
 pub struct AccountWorkspace<'a> {
     /// The client, whose reads all bindings share.
     pub client: &'a Client,
-    /// The account that has the workspace.
+    /// The account whose API reads and changes it.
     pub account: &'a Account,
-    /// The ID of the workspace.
+    /// The number of the workspace.
     pub id: WorkspaceId,
     /// The key configurations that the workspace must have in the end.
     pub wanted: KeyFields,

@@ -42,7 +42,7 @@ const NOT_ABOUT_ACCESS: [&str; 7] = [
 pub struct ArmPlatform<'a> {
     /// The client, whose reads all bindings share.
     pub client: &'a Client,
-    /// The resource ID of the workspace.
+    /// The ID in Resource Manager of the workspace.
     pub id: WorkspaceResourceId,
     /// The keys that the workspace must have in the end, with their versions.
     pub wanted: WantedKeys,

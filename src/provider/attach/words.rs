@@ -134,7 +134,7 @@ pub(super) fn not_attached<P: Platform>(
     )
 }
 
-/// The summary of an end, and the advice.
+/// The one-line summary of a failed attach, and what the user does next.
 fn summary_and_advice<P: Platform>(end: &End, watched: &Watched) -> (String, String) {
     match end {
         End::Undone if watched.had_all => (

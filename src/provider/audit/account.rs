@@ -64,7 +64,7 @@ fn attached(
     })
 }
 
-/// A workspace, and what it has.
+/// A workspace as the audit judges it, with the key of each use case.
 fn seen(workspace: &Workspace, configurations: Option<&Configurations>) -> SeenWorkspace {
     let of = |case| attached(workspace, case, configurations);
     let storage = workspace.key(UseCase::Storage);

@@ -147,7 +147,7 @@ impl Auditor {
         found
     }
 
-    /// What a workspace asks of its keys.
+    /// Adds the checks of a workspace to those of its keys: a key that many workspaces use is proven once.
     async fn ask_azure(&self, workspace: &ArmWorkspace, asked: &mut BTreeMap<Key, Asked>) {
         let azure = self.client.keys().azure();
         for case in UseCase::ALL {

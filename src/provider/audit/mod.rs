@@ -89,7 +89,7 @@ impl Gathered {
     }
 }
 
-/// The subject of a key.
+/// The subject of the report for a key with this full name.
 fn of_key(name: &str) -> AuditSubject {
     AuditSubject::of(SubjectKind::Key, name)
 }

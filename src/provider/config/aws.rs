@@ -14,7 +14,7 @@ use tfplugin::schema::{Attribute, Problem};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// `aws`
+/// The `aws` block of the provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct AwsBlock {

@@ -18,7 +18,7 @@ use tfplugin::schema::{Attribute, Problem};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// `azure`
+/// The `azure` block of the provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct AzureBlock {

@@ -70,7 +70,7 @@ pub struct Config {
 /// `ignore_findings`, in the provider and in each resource.
 pub type IgnoreFindings = Attr<Vec<Attr<Silenced>>>;
 
-/// The attribute `ignore_findings`.
+/// The attribute in a schema. `whose`: what its findings are about, for the description.
 pub fn ignore_findings(whose: &str) -> Attribute {
     Attribute::string_set("ignore_findings").no_null_elements().quiet().format::<Silenced>("Not a finding that can be ignored").describe(format!(
         "IDs of findings that the provider does not report for {whose}. Each message ends with the ID of its finding in \
@@ -88,7 +88,7 @@ pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
         .collect()
 }
 
-/// `http`
+/// The `http` block of the provider.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct HttpBlock {

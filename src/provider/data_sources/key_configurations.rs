@@ -19,7 +19,7 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
-/// The data source.
+/// `dbxcmk_key_configurations`: the key configurations of the account, and what uses each.
 pub struct KeyConfigurationsDataSource;
 
 /// Configuration and result.
@@ -35,7 +35,7 @@ pub struct KeyConfigurationsModel {
     pub not_read: Attr<Vec<Attr<NotRead>>>,
 }
 
-/// A catalog.
+/// A catalog that uses a key configuration.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct CatalogModel {

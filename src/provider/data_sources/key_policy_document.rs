@@ -22,7 +22,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Name, Problem, Schema};
 use tfplugin::value::Value;
 
-/// The data source.
+/// `dbxcmk_key_policy_document`: a policy as text, without a call to any service.
 pub struct KeyPolicyDocumentDataSource;
 
 /// Configuration and result.
@@ -37,7 +37,7 @@ pub struct KeyPolicyDocumentModel {
     pub json: Attr<String>,
 }
 
-/// `aws`
+/// The `aws` block of `dbxcmk_key_policy_document`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyDocumentAws {

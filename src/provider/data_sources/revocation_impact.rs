@@ -18,7 +18,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
-/// The data source.
+/// `dbxcmk_revocation_impact`: shows the impact that the kill switch would have.
 pub struct RevocationImpactDataSource;
 
 /// Configuration and result.

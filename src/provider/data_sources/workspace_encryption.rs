@@ -20,7 +20,7 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 
-/// The data source.
+/// `dbxcmk_workspace_encryption`: what the keys of a workspace encrypt, and what they do not.
 pub struct WorkspaceEncryptionDataSource;
 
 /// Configuration and result.

@@ -41,7 +41,7 @@ pub(super) trait Service: Sync {
     /// A key, and what a proof asks of it.
     type KeyCheck: Sync;
 
-    /// What a check is about.
+    /// The key, the workspace and the stage of a check.
     fn about(&self, case: &Self::KeyCheck) -> About;
 
     /// What the proof finds, from reads that are young enough for the stage of the check.

@@ -274,7 +274,7 @@ impl Keys {
         &self.gcp
     }
 
-    /// The keys of Azure.
+    /// The Key Vault and Managed HSM keys of this run.
     pub fn azure(&self) -> &AzureKeys {
         &self.azure
     }
@@ -295,7 +295,7 @@ impl Keys {
         self.policies.saw_read();
     }
 
-    /// The keys of AWS.
+    /// The KMS keys of this run.
     pub fn aws(&self) -> &AwsKeys {
         &self.aws
     }

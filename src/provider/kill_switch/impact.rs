@@ -33,10 +33,10 @@ pub struct GoesOn {
     pub until: String,
 }
 
-/// A key configuration of the key.
+/// A key configuration of the account that has the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ConfigurationOfKey {
-    /// The ID of the key configuration.
+    /// The UUID by which workspaces name it.
     pub id: String,
     /// The data that it encrypts, by the names of the use cases.
     pub use_cases: Vec<String>,
@@ -71,7 +71,7 @@ pub struct AffectedWorkspace {
 /// A catalog of Unity Catalog that has the key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AffectedCatalog {
-    /// The ID of the metastore that has the catalog.
+    /// The UUID of the metastore that has the catalog.
     pub metastore_id: String,
     /// The name of the catalog in its metastore.
     pub name: String,

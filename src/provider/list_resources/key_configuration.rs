@@ -14,7 +14,7 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::list_resource::{Found, ListResource, Listed};
 use tfplugin::schema::{Attribute, Name, Schema};
 
-/// The list.
+/// Lists `dbxcmk_key_configuration`: one object for each configuration of the account.
 pub struct KeyConfigurationList;
 
 /// What it is asked for.

@@ -14,7 +14,7 @@ use tfplugin::model::Model;
 use tfplugin::schema::{Name, Problem, Schema};
 use tfplugin::value::Value;
 
-/// The list.
+/// Lists `dbxcmk_key_policy`: one object for each key of a region, key ring or vault whose policy lets Databricks in.
 pub struct KeyPolicyList;
 
 /// The KMS keys of an AWS region whose policies have documented statements for Databricks, or the keys of a Google key ring whose

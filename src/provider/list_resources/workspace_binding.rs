@@ -15,7 +15,7 @@ use tfplugin::list_resource::{Found, ListResource, Listed};
 use tfplugin::model::Model;
 use tfplugin::schema::{Name, Schema};
 
-/// The list.
+/// Lists `dbxcmk_workspace_binding`: one object for each workspace with a key.
 pub struct WorkspaceBindingList;
 
 /// The workspaces of the Databricks account that have a key; with `azure_subscription_id` those of a subscription on Azure.

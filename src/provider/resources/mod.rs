@@ -41,7 +41,7 @@ pub fn all_known<T: Clone>(set: &Attr<Vec<Attr<T>>>) -> Option<Vec<T>> {
         .collect()
 }
 
-/// A set of known elements.
+/// A set attribute from elements that Terraform knows.
 pub fn known_set<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>> {
     Attr::Known(elements.into_iter().map(Attr::Known).collect())
 }

@@ -8,9 +8,9 @@ use kms_policy::{Document, Verdict, evaluate};
 /// What changes for one user and one purpose.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PermissionChange {
-    /// Who.
+    /// The principal that gains or loses.
     pub user: User,
-    /// For what.
+    /// The feature of Databricks that is concerned.
     pub purpose: Purpose,
     /// Actions that were not certainly allowed before, and are now.
     pub gained: Vec<&'static str>,

@@ -133,7 +133,7 @@ impl Purpose {
         }
     }
 
-    /// What it is for, in words.
+    /// The feature of Databricks in words: `managed services`.
     pub fn in_words(self) -> &'static str {
         match self {
             Self::ManagedServices => "managed services",

@@ -140,7 +140,7 @@ pub struct Usage {
     pub deployment: Deployment,
     /// The Databricks accounts on whose behalf it calls.
     pub accounts: Vec<AccountId>,
-    /// The use cases.
+    /// The data that the key shall encrypt.
     pub use_cases: Vec<KeyUse>,
     /// Whether the storage grants are asked for.
     pub grants: bool,
@@ -153,7 +153,7 @@ pub struct Usage {
 /// A statement that grants what one purpose needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrantingStatement {
-    /// What it is for.
+    /// The feature of Databricks that needs it.
     pub purpose: Purpose,
     /// Who may.
     pub user: User,
@@ -217,7 +217,7 @@ impl Usage {
         roles
     }
 
-    /// Whether the key is to be used for this.
+    /// Whether the key shall encrypt these data.
     pub fn is_for(&self, case: impl Into<KeyUse>) -> bool {
         self.use_cases.contains(&case.into())
     }

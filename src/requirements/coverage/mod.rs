@@ -87,7 +87,7 @@ impl Existing {
     }
 }
 
-/// A kind of data.
+/// A kind of data that a workspace has, and what can encrypt it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DataKind {
     /// What it is. Unique within a cloud; the same kind has the same name on every cloud.
@@ -113,9 +113,9 @@ pub struct DataKind {
 /// What a workspace has, as far as it decides what is covered. What cannot be read is `None`, and what depends on it is not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct WorkspaceKeys {
-    /// It has a managed services key.
+    /// The workspace has a key for managed services.
     pub managed_services: bool,
-    /// It has a storage key.
+    /// The workspace has a key for its storage.
     pub storage: bool,
     /// Its storage key is reused for cluster volumes.
     pub cluster_volumes: Option<bool>,
@@ -123,7 +123,7 @@ pub struct WorkspaceKeys {
     pub default_storage: Option<bool>,
     /// It has serverless compute alone.
     pub serverless_only: Option<bool>,
-    /// It has a key for managed disks.
+    /// The workspace has a key for managed disks, which only Azure has.
     pub managed_disks: bool,
 }
 
@@ -185,11 +185,11 @@ impl WorkspaceKeys {
 pub enum Covered {
     /// Yes: the key is attached.
     Yes,
-    /// A part of it.
+    /// Yes for a part of the data, and no for the rest.
     Partly,
-    /// No.
+    /// No key covers the data, although one could.
     No,
-    /// It is not known.
+    /// A fact is missing that decides it.
     NotKnown,
     /// The workspace has no such data.
     NotOffered,
@@ -224,7 +224,7 @@ pub struct Coverage {
     pub covered: Covered,
     /// Whose key, if one does.
     pub by: Option<UseCase>,
-    /// Why.
+    /// The reason, as a sentence.
     pub why: &'static str,
     /// What to do, if something can be done.
     pub instead: Option<&'static str>,

@@ -2,7 +2,7 @@
 
 use crate::review::report::Report;
 
-/// The report as JSON.
+/// Renders the report for programs; the fields are those of [`Report`].
 pub fn json(report: &Report) -> String {
     // A report has nothing that JSON has no form for.
     let mut text = serde_json::to_string_pretty(report).unwrap_or_default();

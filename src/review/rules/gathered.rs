@@ -202,7 +202,7 @@ impl Gathered<'_> {
         self.plan.of("dbxcmk_key_policy").filter(is_its).collect()
     }
 
-    /// The cloud of a key.
+    /// The cloud of a key of this plan, which its name or its resource shows.
     pub(super) fn cloud_of_key(&self, key: &str) -> Cloud {
         self.links.cloud_of_key(key)
     }

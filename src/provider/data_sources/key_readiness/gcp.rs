@@ -18,7 +18,7 @@ use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::Diagnostics;
 use tfplugin::schema::Attribute;
 
-/// `gcp`
+/// The `gcp` block of `dbxcmk_key_readiness`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyReadinessGcp {

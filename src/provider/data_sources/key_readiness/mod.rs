@@ -25,7 +25,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::{Attribute, Name, Nesting, Schema};
 use tfplugin::types::Type;
 
-/// The data source.
+/// `dbxcmk_key_readiness`: runs the proof of a key, and shows all of it.
 pub struct KeyReadinessDataSource;
 
 /// Configuration and result.
@@ -74,7 +74,7 @@ impl From<LastUse> for LastUsedModel {
     }
 }
 
-/// The attributes of `last_used`.
+/// The schema of `last_used`, the same on every cloud.
 fn last_used() -> Vec<Attribute> {
     vec![
         Attribute::string("standing").computed().describe(
@@ -102,7 +102,7 @@ fn last_used() -> Vec<Attribute> {
     ]
 }
 
-/// One finding.
+/// A finding of the proof, as the data source shows it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct FindingModel {
@@ -157,7 +157,7 @@ pub struct NotExaminedModel {
 
 /// What an examination of a key came to.
 struct KeyVerdict {
-    /// The key.
+    /// The key that was examined.
     key: Key,
     /// Its state, when it could be read.
     state: Option<String>,

@@ -8,7 +8,7 @@ use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// The function.
+/// `key_policy_allows`: decides one request by a policy.
 #[derive(Debug)]
 pub struct KeyPolicyAllowsFunction;
 

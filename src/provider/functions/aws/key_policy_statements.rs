@@ -9,7 +9,7 @@ use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// The function.
+/// `key_policy_statements`: the statements that Databricks needs.
 #[derive(Debug)]
 pub struct KeyPolicyStatementsFunction;
 

@@ -10,7 +10,7 @@ use tfplugin::schema::Name;
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// The function.
+/// `merge_key_policy`: a policy with further statements, without duplicates.
 #[derive(Debug)]
 pub struct MergeKeyPolicyFunction;
 

@@ -19,7 +19,7 @@ struct Parts {
     multi_region: bool,
 }
 
-/// The function.
+/// `parse_key_arn`: the parts of the ARN of a key.
 pub fn parse_key_arn() -> impl Function {
     function::typed("parse_key_arn", ["arn"], |Text(key): Text<KeyArn>| {
         Ok(Parts {

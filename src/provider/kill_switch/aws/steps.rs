@@ -97,14 +97,14 @@ pub enum Step {
     Mark,
     /// Disable the key.
     Disable,
-    /// Schedule its deletion.
+    /// Have KMS delete the key after the days of the order.
     ScheduleDeletion,
     /// Make the call of the order although the key is shown as ordered: a read of KMS can show what was before, and on a key that is so already the
     /// call does nothing.
     MakeSure,
-    /// Cancel its deletion.
+    /// Take the key out of its deletion: KMS leaves it disabled.
     CancelDeletion,
-    /// Enable it.
+    /// Let principals use the key again.
     Enable,
     /// Remove the tag.
     Unmark,

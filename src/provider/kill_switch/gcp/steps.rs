@@ -21,7 +21,7 @@ const NONE: &str = "none";
 /// The versions that could not be used before the switch was used.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Before {
-    /// Disabled.
+    /// The numbers of the versions that were disabled.
     pub disabled: BTreeSet<u64>,
     /// Scheduled for destruction.
     pub scheduled: BTreeSet<u64>,

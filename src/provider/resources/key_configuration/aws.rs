@@ -22,7 +22,7 @@ use tfplugin::bridge::Attr;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 
-/// `aws`
+/// The `aws` block of `dbxcmk_key_configuration`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationAws {

@@ -20,7 +20,7 @@ use tfplugin::path::Path;
 use tfplugin::resource::{Change, Plan};
 use tfplugin::schema::Attribute;
 
-/// `azure`
+/// The `azure` block of `dbxcmk_key_configuration`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationAzure {

@@ -17,7 +17,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// What is there already of what is to be made.
 enum There {
-    /// Nothing.
+    /// The account has no equal configuration.
     Nothing,
     /// One that a create of this working directory has left behind.
     LeftBehind(Box<KeyConfiguration>, Answered),

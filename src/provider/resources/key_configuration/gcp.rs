@@ -19,7 +19,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 use tfplugin::value::Value;
 
-/// `gcp`
+/// The `gcp` block of `dbxcmk_key_configuration`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyConfigurationGcp {

@@ -90,7 +90,7 @@ fn refuse_catalogs(
 pub enum Ending {
     /// A changed attribute asks for another one.
     Replaced,
-    /// It is destroyed.
+    /// The user destroys it, or has removed it from the configuration.
     Destroyed,
 }
 

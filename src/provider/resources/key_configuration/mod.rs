@@ -46,7 +46,7 @@ const CREATE: Duration = Duration::from_secs(10 * 60);
 /// How long a delete may be tried while a workspace that is being deleted still holds the configuration.
 const DELETE: Duration = Duration::from_secs(15 * 60);
 
-/// The resource.
+/// `dbxcmk_key_configuration`: registers a key in the Databricks account.
 pub struct KeyConfigurationResource;
 
 /// Configuration, plan and state.

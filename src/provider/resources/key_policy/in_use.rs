@@ -18,9 +18,9 @@ pub(super) const UNKNOWN_USERS: &str =
 
 /// A workspace that uses a key.
 pub(super) struct User {
-    /// The workspace.
+    /// The workspace, as the account shows it.
     pub(super) workspace: Workspace,
-    /// For what.
+    /// Which of its data the key encrypts.
     pub(super) cases: Vec<UseCase>,
     /// What it shows as a key, where that cannot be read: then it may be this one.
     pub(super) unreadable: Option<String>,

@@ -291,7 +291,7 @@ pub(super) struct NotAdded<'a> {
     pub(super) summary: &'a str,
     /// What it is, in the plural.
     pub(super) noun: &'a str,
-    /// All of it.
+    /// The items that stay: statements, members or principals.
     pub(super) items: &'a BTreeSet<String>,
     /// What of it other key policies want.
     pub(super) of_others: &'a BTreeSet<String>,

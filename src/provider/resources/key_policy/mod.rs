@@ -34,7 +34,7 @@ use tfplugin::value::Value;
 /// What a destruction is called where it takes something away.
 const DESTROYING: &str = "Destroying this resource";
 
-/// The resource.
+/// `dbxcmk_key_policy`: gives Databricks the use of a key, in the form of each cloud.
 pub struct KeyPolicyResource;
 
 /// Configuration, plan and state.
@@ -81,7 +81,7 @@ impl KeyPolicyModel {
         }
     }
 
-    /// The key by its name.
+    /// The key that the blocks name; `None` while Terraform does not know it.
     fn key_name(&self) -> Option<Key> {
         match self.cloud() {
             Cloud::Gcp => self

@@ -28,7 +28,7 @@ use tfplugin::resource::Progress;
 pub(super) struct Wanted<'a> {
     /// The context of the run.
     pub(super) cx: &'a Context<Client>,
-    /// The planned binding.
+    /// What Terraform asks the apply to reach.
     pub(super) plan: &'a WorkspaceBindingModel,
     /// The binding in the state; `None` for a new one.
     pub(super) prior: Option<&'a WorkspaceBindingModel>,

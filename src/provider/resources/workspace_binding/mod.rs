@@ -37,7 +37,7 @@ use tfplugin::schema::{Attribute, Name, Schema};
 
 /// How long an attach may take; Databricks speaks of twenty minutes, and of twenty more until clusters can start.
 const ATTACH: Duration = Duration::from_secs(60 * 60);
-/// The resource.
+/// `dbxcmk_workspace_binding`: attaches keys to a workspace.
 pub struct WorkspaceBindingResource;
 
 /// Configuration, plan and state.
@@ -109,7 +109,7 @@ impl WorkspaceBindingModel {
         self
     }
 
-    /// Whether its workspace is one of Azure.
+    /// Whether the `azure` block is set: then Resource Manager has the keys, not the Databricks account.
     fn is_azure(&self) -> bool {
         !self.azure.is_null()
     }

@@ -96,7 +96,7 @@ pub(super) struct Removal<'a> {
     pub(super) lost: &'a [PermissionChange],
     /// What to do about it first; none where it is only said.
     pub(super) remedy: Option<&'a str>,
-    /// When.
+    /// Whether Terraform plans or applies the change.
     pub(super) stage: Stage,
     /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
     pub(super) is_agreed: bool,

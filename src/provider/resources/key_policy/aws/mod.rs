@@ -48,7 +48,7 @@ const ADDED: &str = "added";
 /// Private data of a state that was moved here: the region of its key, where the other provider knew it.
 const REGION_OF_KEY: &str = "region_of_key";
 
-/// `aws`
+/// The `aws` block of `dbxcmk_key_policy`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyAws {

@@ -18,7 +18,7 @@ use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
 /// What is taken away.
 pub(super) struct Removal<'a> {
-    /// From whom.
+    /// The principals that lose access.
     pub(super) lost: &'a BTreeSet<PrincipalId>,
     /// Where the key is.
     pub(super) vault: &'a VaultResourceId,
@@ -40,7 +40,7 @@ pub(super) struct Users {
     pub(super) named: Vec<String>,
     /// What may be one and cannot be read, one line each.
     pub(super) unreadable: Vec<String>,
-    /// Who each principal is.
+    /// The role of each principal, in words.
     pub(super) roles: BTreeMap<PrincipalId, &'static str>,
 }
 

@@ -41,7 +41,7 @@ use tfplugin::list_resource::{Found, Listed};
 use tfplugin::resource::{Change, Plan};
 use tfplugin::schema::Attribute;
 
-/// `azure`
+/// The `azure` block of `dbxcmk_key_policy`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyAzure {
@@ -273,7 +273,7 @@ fn of_own(own: &BTreeSet<String>) -> impl Fn(&BTreeSet<String>) -> Vec<String> +
     |principals| lines(&principals.intersection(own).cloned().collect())
 }
 
-/// Those of the principals that are named.
+/// The principals of `all` whose object IDs are in `named`.
 fn principals_in(all: &BTreeSet<PrincipalId>, named: &BTreeSet<String>) -> BTreeSet<PrincipalId> {
     let those = all.iter().filter(|one| named.contains(&one.to_string()));
     those.cloned().collect()

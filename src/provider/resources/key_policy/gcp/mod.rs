@@ -45,7 +45,7 @@ const RIGHTS: [&str; 2] = [
     "cloudkms.cryptoKeys.setIamPolicy",
 ];
 
-/// `gcp`
+/// The `gcp` block of `dbxcmk_key_policy`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct KeyPolicyGcp {
@@ -524,7 +524,7 @@ async fn unknown_workspaces(
 
 /// What is taken away.
 struct Removal<'a> {
-    /// From whom.
+    /// The members that lose the role.
     lost: &'a BTreeSet<String>,
     /// What takes it, as `This change`.
     what: &'a str,

@@ -71,7 +71,7 @@ impl WorkspaceBindingModel {
         }
     }
 
-    /// The keys that this workspace has.
+    /// Copies the key configurations that a workspace shows into the model.
     fn with_all_keys_of(mut self, workspace: &Workspace) -> Result<Self, Diagnostics> {
         self.managed_services_key_configuration_id =
             reference(attached(workspace, UseCase::ManagedServices)?);

@@ -39,7 +39,7 @@ fn recalled(cx: &Context<Client>, now: &ArmWorkspace) -> Vec<Former> {
     remembered(cx, FORMER, now.id(), follows).unwrap_or_default()
 }
 
-/// What the workspace has for each use case.
+/// The keys that a workspace has now, with their versions; without use cases whose key cannot be read.
 pub(super) fn versions_of(now: &ArmWorkspace) -> BTreeMap<UseCase, VaultKeyId> {
     let of = |case: UseCase| Some((case, now.key(case).known()?.clone()));
     UseCase::ALL.into_iter().filter_map(of).collect()

@@ -26,7 +26,7 @@ use tfplugin::resource::{Change, Plan};
 use tfplugin::schema::Attribute;
 use tfplugin::value::Value;
 
-/// `azure`
+/// The `azure` block of `dbxcmk_workspace_binding`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct WorkspaceBindingAzure {
