@@ -28,7 +28,7 @@ pub fn milliseconds() -> i64 {
 pub struct Moment(tokio::time::Instant);
 
 impl Moment {
-    /// Now.
+    /// Reads the clock that never goes back.
     pub fn now() -> Self {
         Self(tokio::time::Instant::now())
     }

@@ -109,7 +109,7 @@ pub enum Writing {
 /// Files in memory. Directories are there when they are asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Disk {
-    /// The files.
+    /// The content of each file, by its full path.
     pub files: BTreeMap<PathBuf, Vec<u8>>,
     /// Whether it can be written.
     pub writing: Writing,

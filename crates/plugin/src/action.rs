@@ -34,7 +34,7 @@ impl Events {
 pub trait Action: Send + Sync + 'static {
     /// What the provider's configuration is made into.
     type Client: Send + Sync + 'static;
-    /// Its configuration in types.
+    /// The configuration that the user writes, as a struct whose fields are the schema's attributes.
     type Config: DeserializeOwned + Send + Sync + 'static;
 
     /// The type's name in Terraform.

@@ -45,7 +45,7 @@ impl Deferral {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Unfinished {
-    /// It failed.
+    /// It failed, and these diagnostics say why.
     Failed(Diagnostics),
     /// The provider defers it.
     Deferred(Deferral),

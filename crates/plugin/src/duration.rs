@@ -19,7 +19,7 @@ pub struct GoDuration {
 pub struct DurationError(String);
 
 impl GoDuration {
-    /// The length.
+    /// The length as Rust's own type.
     pub fn length(&self) -> Duration {
         self.length
     }

@@ -52,7 +52,7 @@ pub trait EphemeralResource: Send + Sync + 'static {
         async { Ok(None) }
     }
 
-    /// Closes it.
+    /// Gives back what `open` took: Terraform calls it once it no longer needs the data.
     fn close(
         &self,
         cx: &Context<Self::Client>,

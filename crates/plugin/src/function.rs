@@ -16,9 +16,9 @@ use super::value::Value;
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Parameter {
-    /// Its name.
+    /// The name that Terraform shows in errors.
     pub name: Name,
-    /// Its type.
+    /// The type that Terraform converts an argument to.
     pub ty: Type,
     /// What it is for, in Markdown.
     pub description: Name,
@@ -70,7 +70,7 @@ pub struct Signature {
     pub parameters: Vec<Parameter>,
     /// The type of any further arguments.
     pub variadic: Option<Parameter>,
-    /// The type of its result.
+    /// The type of every result.
     pub result: Type,
     /// What it does, in one line.
     pub summary: Name,
@@ -152,7 +152,7 @@ impl FunctionError {
 
 /// A provider function.
 pub trait Function: Send + Sync {
-    /// Its name.
+    /// The name in a configuration, behind `provider::NAME::`.
     fn name(&self) -> Name;
     /// Its description.
     fn signature(&self) -> Signature;
@@ -285,7 +285,7 @@ where
 
 /// What a function takes: one value, or a tuple of up to eight.
 pub trait Arguments<const N: usize>: Sized {
-    /// A parameter for each, with its name.
+    /// Builds the parameters of the signature, in the order of the tuple.
     fn parameters(names: [&'static str; N]) -> Vec<Parameter>;
 
     /// Reads them.

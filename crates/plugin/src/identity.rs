@@ -14,15 +14,15 @@ use super::value::Value;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct IdentityAttribute {
-    /// Its name.
+    /// The name in an `import` block.
     pub name: Name,
     /// Where the state has it, with dots.
     pub path: Name,
-    /// What it is.
+    /// The text that Terraform's documentation commands show.
     pub description: Name,
     /// Whether an object may lack it.
     pub optional: bool,
-    /// Its type.
+    /// The type: a text unless [`IdentityAttribute::ty`] says otherwise.
     pub ty: Type,
 }
 

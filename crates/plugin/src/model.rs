@@ -188,10 +188,10 @@ pub trait ListLike {}
 
 /// A text that is one of some names: an enum. Derive it with [`Model`](derive@Model).
 pub trait OneOf: Sized {
-    /// The names.
+    /// Every name, in the order of the variants.
     const NAMES: &'static [&'static str];
 
-    /// Which one it is.
+    /// The name of the variant, as the configuration has it.
     fn as_str(&self) -> &'static str;
 }
 

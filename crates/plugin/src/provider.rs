@@ -53,7 +53,7 @@ impl Capabilities {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Run {
-    /// Which Terraform it is: `1.11.4`.
+    /// The version of the Terraform that calls: `1.11.4`.
     pub terraform_version: String,
     /// What it can do.
     pub capabilities: Capabilities,
@@ -72,11 +72,11 @@ impl Run {
     }
 }
 
-/// A provider.
+/// A provider: what it configures, and what it has for Terraform.
 pub trait Provider: Send + Sync + 'static {
     /// What the configuration is made into; shared by all operations of one run.
     type Client: Send + Sync + 'static;
-    /// The configuration in types.
+    /// The `provider` block, as a struct whose fields are the schema's attributes.
     type Config: DeserializeOwned + Send;
 
     /// Its name, as in `terraform-provider-NAME`: the module name in logs, and what messages call it.
@@ -110,27 +110,27 @@ pub trait Provider: Send + Sync + 'static {
         Vec::new()
     }
 
-    /// Its data sources.
+    /// The data sources, each from [`data_source::register`].
     fn data_sources(&self) -> Vec<data_source::Registered<Self::Client>> {
         Vec::new()
     }
 
-    /// Its ephemeral resources.
+    /// The ephemeral resources, each from [`ephemeral::register`].
     fn ephemeral_resources(&self) -> Vec<ephemeral::Registered<Self::Client>> {
         Vec::new()
     }
 
-    /// Its lists.
+    /// The lists, each from [`list_resource::register`].
     fn list_resources(&self) -> Vec<list_resource::Registered<Self::Client>> {
         Vec::new()
     }
 
-    /// Its actions.
+    /// The actions, each from [`action::register`].
     fn actions(&self) -> Vec<action::Registered<Self::Client>> {
         Vec::new()
     }
 
-    /// Its functions.
+    /// The functions that a configuration may call.
     fn functions(&self) -> Vec<Box<dyn Function>> {
         Vec::new()
     }

@@ -118,7 +118,7 @@ impl RawState {
         self.0.at(dotted).as_str()
     }
 
-    /// The state as JSON text.
+    /// The state as Terraform stores it: an object in JSON.
     pub fn to_json_text(&self) -> String {
         // A state is wholly known, so it has a form.
         json::write(&self.0).unwrap_or_default()

@@ -48,7 +48,7 @@ pub enum ListenError {
     /// The socket could not be made.
     #[error("no socket could be made in {}: {source}", directory.display())]
     Socket {
-        /// Where.
+        /// The directory in which the listener wanted its socket.
         directory: PathBuf,
         /// Why.
         source: io::Error,
@@ -146,7 +146,7 @@ impl Listener {
         })
     }
 
-    /// Where it listens.
+    /// The address that the handshake gives Terraform: a socket's path, or a TCP port.
     pub fn address(&self) -> &Address {
         &self.address
     }

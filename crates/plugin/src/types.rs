@@ -54,17 +54,17 @@ pub enum TypeError {
 }
 
 impl Type {
-    /// A list of `element`.
+    /// The type of lists of any length.
     pub fn list(element: Type) -> Self {
         Self::List(Box::new(element))
     }
 
-    /// A set of `element`.
+    /// The type of sets: without order, each element once.
     pub fn set(element: Type) -> Self {
         Self::Set(Box::new(element))
     }
 
-    /// A map to `element`.
+    /// The type of maps from texts to `element`.
     pub fn map(element: Type) -> Self {
         Self::Map(Box::new(element))
     }

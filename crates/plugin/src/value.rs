@@ -69,7 +69,7 @@ impl Value {
         Self::Unknown(Refinement::default())
     }
 
-    /// Text.
+    /// A value that is a text.
     pub fn string(text: impl Into<String>) -> Self {
         Self::String(text.into())
     }
@@ -120,7 +120,7 @@ impl Value {
         }
     }
 
-    /// Whether it is a value of the type.
+    /// Whether the value can go over the wire as this type.
     pub(crate) fn fits(&self, ty: &Type) -> bool {
         codec::encode(self, ty).is_ok()
     }
@@ -172,7 +172,7 @@ impl Value {
         }
     }
 
-    /// The number, when this is a number.
+    /// The number; `None` when this is another kind of value.
     pub fn as_number(&self) -> Option<&Number> {
         match self.undynamic() {
             Self::Number(number) => Some(number),

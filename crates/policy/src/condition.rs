@@ -36,7 +36,7 @@ pub enum Quantifier {
     All,
 }
 
-/// What is compared, and how.
+/// How an operator of a condition compares, such as `StringLike`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Comparison {
     /// The same text.
@@ -64,15 +64,15 @@ pub enum Comparison {
 /// How two quantities have to stand to each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Order {
-    /// `=`
+    /// `=`: `NumericEquals`, `DateEquals`.
     Equal,
-    /// `<`
+    /// `<`: `NumericLessThan`, `DateLessThan`.
     Less,
-    /// `<=`
+    /// `<=`: `NumericLessThanEquals`, `DateLessThanEquals`.
     LessOrEqual,
-    /// `>`
+    /// `>`: `NumericGreaterThan`, `DateGreaterThan`.
     Greater,
-    /// `>=`
+    /// `>=`: `NumericGreaterThanEquals`, `DateGreaterThanEquals`.
     GreaterOrEqual,
 }
 
@@ -81,7 +81,7 @@ pub enum Order {
 pub struct Operator {
     /// Over which values.
     pub quantifier: Option<Quantifier>,
-    /// What is compared.
+    /// How it compares a value of the request with those of the policy.
     pub comparison: Comparison,
     /// Whether no value may fit.
     pub negated: bool,

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What a request says about a context key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence<'a> {
-    /// These values.
+    /// The request has the key with these values.
     Values(&'a [String]),
     /// The request does not have it.
     Absent,

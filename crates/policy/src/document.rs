@@ -27,11 +27,11 @@ pub struct PolicyError {
 pub struct Listed<T> {
     /// Whether everything but the listed is meant.
     pub negated: bool,
-    /// What is listed.
+    /// The entries in the order of the policy.
     pub items: Vec<T>,
 }
 
-/// One statement.
+/// A statement of a policy, in parsed form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     /// Its name, if it has one.

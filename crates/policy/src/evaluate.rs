@@ -15,7 +15,7 @@ use super::principal::{Caller, Principal};
 use super::template::{Filled, fill};
 use super::truth::Match;
 
-/// One request.
+/// A call that a principal makes, with the context that AWS evaluates.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// Who asks.
@@ -58,7 +58,7 @@ impl Verdict {
 pub struct StatementMatch {
     /// The statement's position, from 0.
     pub index: usize,
-    /// Its effect.
+    /// Whether the statement allows or denies.
     pub effect: Effect,
     /// Whether it speaks of the caller.
     pub principal: Match,
@@ -71,7 +71,7 @@ pub struct StatementMatch {
 }
 
 impl StatementMatch {
-    /// Whether the statement applies.
+    /// Whether principal, action, resource and conditions all match.
     pub fn applies(&self) -> Match {
         let statement = self
             .principal

@@ -12,14 +12,14 @@ const DEEPEST: usize = 32;
 pub struct Node {
     /// The bytes of the text that it takes.
     pub span: Range<usize>,
-    /// What it is.
+    /// The value with its children.
     pub kind: Kind,
 }
 
 /// What a value is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `null`.
+    /// The literal `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
@@ -36,11 +36,11 @@ pub enum Kind {
 /// A member of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its name.
+    /// The name without its escapes.
     pub name: String,
     /// Where the name stands.
     pub name_span: Range<usize>,
-    /// Its value.
+    /// The value behind the colon.
     pub value: Node,
 }
 
@@ -72,7 +72,7 @@ impl Node {
 /// A place in a text, for people: both counted from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
-    /// The line.
+    /// The line, counted from 1.
     pub line: usize,
     /// The character within the line.
     pub column: usize,

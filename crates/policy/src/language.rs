@@ -139,7 +139,7 @@ fn edits(left: &str, right: &str) -> usize {
 pub enum Version {
     /// `2008-10-17`, also when none is given: without policy variables.
     V2008,
-    /// `2012-10-17`.
+    /// `2012-10-17`, which knows policy variables.
     V2012,
 }
 

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 /// One place of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// This character.
+    /// Exactly this character, in the case of the pattern.
     Char(char),
     /// Any one character.
     One,
@@ -18,7 +18,7 @@ pub enum Token {
 pub struct Pattern(Vec<Token>);
 
 impl Pattern {
-    /// `*` and `?` are wildcards.
+    /// A pattern in which `*` stands for any text and `?` for any character.
     pub fn wild(text: &str) -> Self {
         Self(text.chars().map(token).collect())
     }

@@ -183,18 +183,18 @@ impl fmt::Display for Principal {
 pub enum Caller {
     /// The root user of an account.
     Root {
-        /// The partition.
+        /// The partition of the caller's ARN: `aws`.
         partition: String,
-        /// The account.
+        /// The 12 digits of the caller's account.
         account: String,
     },
     /// A role, user or session.
     Named(Arn),
     /// Some principal of an account; which one is not known.
     SomeoneIn {
-        /// The partition.
+        /// The partition of the principal's ARN: `aws`.
         partition: String,
-        /// The account.
+        /// The 12 digits of the account that has the principal.
         account: String,
     },
     /// An AWS service.

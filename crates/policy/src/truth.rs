@@ -18,7 +18,7 @@ enum Truth {
 }
 
 impl Match {
-    /// Yes.
+    /// A match that is certain.
     pub fn yes() -> Self {
         Self {
             truth: Truth::Yes,
@@ -26,7 +26,7 @@ impl Match {
         }
     }
 
-    /// No.
+    /// A mismatch that is certain.
     pub fn no() -> Self {
         Self {
             truth: Truth::No,
@@ -54,12 +54,12 @@ impl Match {
         self.delegates
     }
 
-    /// Whether it is a yes.
+    /// Whether the match is certain.
     pub fn is_yes(&self) -> bool {
         self.truth == Truth::Yes
     }
 
-    /// Whether it is a no.
+    /// Whether the mismatch is certain.
     pub fn is_no(&self) -> bool {
         self.truth == Truth::No
     }

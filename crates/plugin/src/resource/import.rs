@@ -32,7 +32,7 @@ pub struct Import {
 }
 
 impl Import {
-    /// By an ID.
+    /// An import as by `terraform import ADDRESS ID`.
     pub fn by_id(id: impl Into<String>) -> Self {
         let id = id.into();
         Self {

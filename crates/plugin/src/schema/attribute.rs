@@ -92,7 +92,7 @@ pub type SameMeaning = fn(&Value, &Value) -> bool;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Attribute {
-    /// Its name.
+    /// The name in a configuration.
     pub name: Name,
     /// What it holds.
     pub kind: Kind,
@@ -172,7 +172,7 @@ impl Attribute {
         Self::of(name, Type::Bool)
     }
 
-    /// A number.
+    /// An attribute that is a number of any size and precision.
     pub fn number(name: impl Into<Name>) -> Self {
         Self::of(name, Type::Number)
     }

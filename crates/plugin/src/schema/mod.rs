@@ -48,7 +48,7 @@ impl fmt::Debug for Rule {
     }
 }
 
-/// The object type of these attributes.
+/// The object type with which values of these attributes go over the wire.
 pub(crate) fn object_type(attributes: &[Attribute]) -> Type {
     Type::object(
         attributes

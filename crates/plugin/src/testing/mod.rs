@@ -63,7 +63,7 @@ impl State {
         }
     }
 
-    /// The state as a value.
+    /// The state in untyped form, for assertions.
     pub fn value(&self) -> &Value {
         &self.value
     }
@@ -99,7 +99,7 @@ impl State {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Planned {
-    /// The planned state.
+    /// The planned state: unknown where the provider decides at apply.
     pub state: Value,
     /// The attributes that ask for another object.
     pub replace: Vec<Path>,

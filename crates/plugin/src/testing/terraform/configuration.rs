@@ -7,18 +7,18 @@ use crate::value::Value;
 /// What stands in a configuration where a value is expected.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Term {
-    /// A value.
+    /// A value that the configuration itself has.
     Value(Value),
     /// An attribute of another block: its address, and the dotted path.
     Of(String, String),
-    /// An object.
+    /// An object, from terms by their names.
     Object(Vec<(String, Term)>),
     /// A list or set.
     List(Vec<Term>),
 }
 
 impl Term {
-    /// Text.
+    /// A term that is a text.
     pub fn string(text: impl Into<String>) -> Self {
         Self::Value(Value::string(text))
     }
@@ -28,7 +28,7 @@ impl Term {
         Self::Of(address.into(), path.into())
     }
 
-    /// An object.
+    /// A term that is an object, from terms by their names.
     pub fn object<N: Into<String>>(fields: impl IntoIterator<Item = (N, Term)>) -> Self {
         Self::Object(
             fields
@@ -84,7 +84,7 @@ fn part_of(value: &Value, path: &str) -> Value {
 pub struct Block {
     /// Its arguments, as an object.
     pub body: Term,
-    /// `depends_on`.
+    /// The addresses on which it depends without a reference.
     pub depends_on: BTreeSet<String>,
     /// `create_before_destroy`.
     pub create_first: bool,

@@ -8,7 +8,7 @@ use crate::value::Value;
 /// An object in the state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// Its value.
+    /// The attributes, as the provider returned them last.
     pub value: Value,
     /// What the provider keeps beside it.
     pub private: Vec<u8>,
@@ -32,7 +32,7 @@ impl Default for Object {
 /// A state: the objects by their addresses, and those that were replaced and are still there.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
-    /// The objects.
+    /// The objects by their addresses.
     pub objects: BTreeMap<String, Object>,
     /// The former objects of blocks that create before they destroy.
     pub deposed: BTreeMap<String, Object>,
@@ -107,7 +107,7 @@ impl Told {
     }
 }
 
-/// A plan.
+/// What the model of Terraform is going to do: the plan that an apply takes.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The state as the refresh found it.

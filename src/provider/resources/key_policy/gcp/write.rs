@@ -82,7 +82,7 @@ pub(super) async fn write(
     outcome
 }
 
-/// The loop of [`write`]. `perhaps`: the members to whom a set without an answer may have given the role.
+/// The loop of `write`. `perhaps`: the members to whom a set without an answer may have given the role.
 async fn written(
     cx: &Context<Client>,
     write: &Write<'_>,
