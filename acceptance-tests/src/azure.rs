@@ -128,7 +128,7 @@ impl Stage {
         });
     }
 
-    /// Changes the key of a vault.
+    /// Changes the key in a vault that the sandbox begins with.
     pub fn change_vault_key(&self, vault: &str, change: impl FnOnce(&mut AzureKey)) {
         self.azure(|azure| change(azure.key(vault).expect("the key")));
     }

@@ -280,7 +280,7 @@ impl Workdir {
         }
     }
 
-    /// Where it is.
+    /// The temporary directory, in which Terraform runs.
     pub fn path(&self) -> &Path {
         self.directory.path()
     }

@@ -72,7 +72,7 @@ struct Cloud {
     attached: fn() -> (Stage, String),
     /// The same key, and a workspace that is to get it.
     fresh: fn() -> (Stage, String),
-    /// The command.
+    /// Builds the command `key status` for a key.
     key: fn(&Stage, &str) -> Command,
 }
 

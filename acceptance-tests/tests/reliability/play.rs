@@ -19,7 +19,7 @@ use acceptance_tests::stage::{HEAD, Over, Stage, policy};
 pub struct Seen {
     /// The run that met the mishap.
     pub run: String,
-    /// The next one.
+    /// The run after it, without a mishap.
     pub next: String,
 }
 
@@ -95,7 +95,7 @@ resource "dbxcmk_workspace_binding" "prod" {{
     )
 }
 
-/// Plays a case.
+/// Plays a case with a real Terraform, and returns what it showed.
 pub fn play(case: &Case) -> Seen {
     let settle = if matches!(
         case.mishap,

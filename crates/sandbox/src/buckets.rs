@@ -11,10 +11,10 @@ use serde_json::{Map, Value as Json, json};
 use crate::http::{Answer, Request};
 use crate::{REGION, Shared, azure, gcp};
 
-/// A bucket of S3.
+/// A bucket of S3, with its default encryption.
 #[derive(Clone, Debug)]
 pub struct S3Bucket {
-    /// Its region.
+    /// The AWS region of the bucket.
     pub region: String,
     /// `AES256`, `aws:kms` or `aws:kms:dsse`; none shows that there is no configuration, as old services do.
     pub algorithm: Option<String>,

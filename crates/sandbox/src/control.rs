@@ -35,7 +35,7 @@ fn refused(message: impl Into<String>) -> Answer {
     Answer::json(400, &json!({ "message": message.into() }))
 }
 
-/// Answers one request.
+/// Answers a request of a test that changes the sandbox from outside.
 pub fn answer(shared: &Shared, request: &Request) -> Answer {
     let path: Vec<&str> = request
         .path

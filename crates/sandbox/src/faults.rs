@@ -33,9 +33,9 @@ fn once() -> u32 {
 pub enum Effect {
     /// It is refused with this status.
     Status {
-        /// The status.
+        /// The HTTP status of the refusal.
         status: u16,
-        /// The body.
+        /// The body of the refusal; empty for none.
         #[serde(default)]
         body: String,
         /// Its content type; JSON when not given.
@@ -47,17 +47,17 @@ pub enum Effect {
     },
     /// It is carried out, and the answer is thrown away for this status.
     StatusAfter {
-        /// The status.
+        /// The HTTP status that the client gets.
         status: u16,
     },
     /// It is carried out after this time.
     Delay {
-        /// Milliseconds.
+        /// How long the service waits before it begins.
         milliseconds: u64,
     },
     /// It is carried out at once, and answered after this time.
     DelayAfter {
-        /// Milliseconds.
+        /// How long the answer waits.
         milliseconds: u64,
     },
     /// The connection breaks before it is carried out.
@@ -77,7 +77,7 @@ pub enum Effect {
     Field {
         /// The field, as a JSON pointer: `/customer_managed_key_id`.
         field: String,
-        /// Its value.
+        /// The value that the client gets there.
         value: serde_json::Value,
     },
     /// A read shows what was true before the last write.
@@ -144,7 +144,7 @@ impl Fault {
     }
 }
 
-/// Whether an operation has all these words.
+/// Whether all of these words are in an operation, in any order.
 pub fn fits(words: &str, operation: &str) -> bool {
     words
         .split_whitespace()

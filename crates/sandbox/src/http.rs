@@ -15,7 +15,7 @@ pub struct Request {
     pub query: BTreeMap<String, String>,
     /// Header names in lower case.
     pub headers: BTreeMap<String, String>,
-    /// The body.
+    /// The bytes behind the headers.
     pub body: Vec<u8>,
 }
 
@@ -101,19 +101,19 @@ pub fn parameters(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// An answer.
+/// What the server sends for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// The headers.
+    /// The names and values of the headers, in order.
     pub headers: Vec<(String, String)>,
-    /// The body.
+    /// The text behind the headers.
     pub body: String,
 }
 
 impl Answer {
-    /// JSON.
+    /// An answer with a JSON body.
     pub fn json(status: u16, body: &Json) -> Self {
         Self {
             status,
@@ -158,7 +158,7 @@ impl Answer {
         }
     }
 
-    /// XML.
+    /// An answer with an XML body, as STS and IAM give them.
     pub fn xml(status: u16, body: String) -> Self {
         Self {
             status,

@@ -15,10 +15,10 @@ use crate::{ACCOUNT_ID, ROLE_ARN, Shared};
 
 const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
-/// A role.
+/// A role of IAM, with its policies.
 #[derive(Clone, Debug)]
 pub struct Role {
-    /// Its ARN.
+    /// The ARN, which names the account and the role.
     pub arn: String,
     /// Its trust policy.
     pub trust: String,
@@ -28,7 +28,7 @@ pub struct Role {
     pub attached: BTreeMap<String, String>,
     /// Its permissions boundary: ARN and document.
     pub boundary: Option<(String, String)>,
-    /// Its tags.
+    /// The tags, which conditions of policies read.
     pub tags: BTreeMap<String, String>,
 }
 

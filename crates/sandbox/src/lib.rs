@@ -45,7 +45,7 @@ use crate::world::{Record, World};
 pub const ACCOUNT_ID: &str = "2a6f0a5c-8f1e-4a53-9a77-6f3b1f0c2d11";
 /// The service principal that is an account admin.
 pub const CLIENT_ID: &str = "5c9d5a0e-6d0c-4f0a-8f63-2f6f2f6f0001";
-/// Its secret.
+/// The OAuth secret of that service principal.
 pub const CLIENT_SECRET: &str = "dose-sandbox-client-secret";
 /// The AWS account that owns the keys of the sandbox's own KMS.
 pub const AWS_ACCOUNT: &str = "123456789012";
@@ -149,7 +149,7 @@ impl Services {
         }))
     }
 
-    /// Answers a request.
+    /// Gives a request to the service that it is for, and waits for the answer.
     pub async fn ask(&self, request: http::Request) -> http::Answer {
         server::answer(&self.0, &request, None).await
     }

@@ -35,7 +35,7 @@ pub struct Record {
     pub status: u16,
 }
 
-/// A workspace.
+/// A workspace of the account, with the update that is under way.
 #[derive(Clone, Debug)]
 pub struct Workspace {
     /// What the API shows, but for what an update is about to change.
@@ -53,7 +53,7 @@ pub struct Workspace {
 pub struct Update {
     /// The fields that change.
     pub fields: serde_json::Map<String, Json>,
-    /// When it began.
+    /// When the request came: it ends some time after that.
     pub began: Moment,
     /// Whether Databricks can use the key, so that the update stays.
     pub stays: bool,
@@ -82,22 +82,22 @@ impl Update {
     }
 }
 
-/// A key.
+/// A key of KMS, with its policy and grants.
 #[derive(Clone, Debug)]
 pub struct Key {
-    /// Its region.
+    /// The AWS region, which the ARN has.
     pub region: String,
-    /// Its id.
+    /// The key ID, the last part of the ARN.
     pub id: String,
-    /// `KeyMetadata`.
+    /// The fields of `KeyMetadata`, as `DescribeKey` shows them.
     pub metadata: serde_json::Map<String, Json>,
     /// Its policy's text.
     pub policy: String,
-    /// Its tags.
+    /// The tags, which the kill switch writes.
     pub tags: BTreeMap<String, String>,
-    /// Whether it is rotated.
+    /// Whether KMS rotates its material every year.
     pub rotates: bool,
-    /// Its grants.
+    /// The grants, as `ListGrants` shows them.
     pub grants: Vec<Json>,
 }
 

@@ -16,13 +16,13 @@ use tfplugin::value::Value;
 use crate::history::{By, Other, Written};
 use crate::platform::{self, KeyState, Others, Platform, Use, bool, set};
 
-/// The account host.
+/// The address of the account API on AWS.
 const HOST: &str = "https://accounts.cloud.databricks.com";
-/// The secret of the AWS access key.
+/// The secret part of the AWS access key.
 const SECRET: &str = "simulated-aws-secret-access-key";
 const WORKSPACES: [u64; 2] = [WORKSPACE, MANAGED_VPC_WORKSPACE];
 
-/// AWS.
+/// The provider's platform on AWS: KMS, IAM and the account API.
 pub struct Aws;
 
 fn id_of(key: usize) -> String {

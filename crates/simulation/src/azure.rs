@@ -23,7 +23,7 @@ const AUDITOR: &str = "0a0d1700-0000-4000-8000-000000000009";
 /// A role of which the provider knows nothing.
 const READER: &str = "21090545-7ca7-4776-b22c-e363652d74d2";
 
-/// Azure.
+/// The provider's platform on Azure: Key Vault, Resource Manager and Graph.
 pub struct Azure;
 
 fn vault(key: usize) -> &'static str {

@@ -53,14 +53,14 @@ pub enum Mishap {
     Cut,
     /// A refusal of the moment.
     Status {
-        /// 401, 429, 500, 502, 503 or 504.
+        /// The HTTP status: 401, 429, 500, 502, 503 or 504.
         status: u16,
         /// `Retry-After`, in seconds.
         retry_after: Option<u64>,
     },
     /// It is carried out, and a gateway answers this.
     StatusAfter {
-        /// 502 or 504.
+        /// The HTTP status: 502 or 504.
         status: u16,
     },
     /// A page for people comes instead of an answer.
@@ -73,7 +73,7 @@ pub enum Mishap {
     Field {
         /// Which field, counted through the whole answer and around.
         nth: usize,
-        /// What becomes of it.
+        /// How the field changes.
         becomes: Becomes,
     },
     /// It is carried out after some seconds.
@@ -107,7 +107,7 @@ pub enum Mishap {
 pub enum Becomes {
     /// It is not there.
     Gone,
-    /// It is null.
+    /// The answer has `null` there.
     Null,
     /// It is of another type.
     Another,
@@ -193,9 +193,9 @@ impl End {
 /// A `dbxcmk_key_policy`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct PolicyBlock {
-    /// The name of the block.
+    /// The label of the block in HCL.
     pub name: String,
-    /// Which key.
+    /// The key, by its index in the history.
     pub key: usize,
     /// On Azure, for which workspace.
     pub workspace: usize,
@@ -211,11 +211,11 @@ pub struct PolicyBlock {
 /// A `dbxcmk_key_configuration`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct ConfigurationBlock {
-    /// The name of the block.
+    /// The label of the block in HCL.
     pub name: String,
-    /// Which key.
+    /// The key, by its index in the history.
     pub key: usize,
-    /// For what.
+    /// The use cases of the block.
     #[serde(deserialize_with = "cases")]
     pub cases: BTreeSet<&'static str>,
     /// `reuse_key_for_cluster_volumes`.
@@ -229,7 +229,7 @@ pub struct ConfigurationBlock {
 pub enum By {
     /// By the key policy, so that Terraform does that first.
     Policy,
-    /// By its ARN.
+    /// By its full name, as text.
     Arn,
     /// By something that is known only after apply.
     Later,
@@ -238,9 +238,9 @@ pub enum By {
 /// A `dbxcmk_workspace_binding`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 pub struct BindingBlock {
-    /// The name of the block.
+    /// The label of the block in HCL.
     pub name: String,
-    /// Which workspace.
+    /// The workspace, by its index in the history.
     pub workspace: usize,
     /// The configuration block for each use case.
     #[serde(deserialize_with = "by_case")]
@@ -258,7 +258,7 @@ pub struct Written {
     pub policies: Vec<PolicyBlock>,
     /// The key configurations.
     pub configurations: Vec<ConfigurationBlock>,
-    /// The bindings.
+    /// The workspace bindings.
     pub bindings: Vec<BindingBlock>,
 }
 
@@ -267,7 +267,7 @@ pub struct Written {
 pub enum Other {
     /// Disables a key.
     Disables(usize),
-    /// Enables it.
+    /// Enables a key that is disabled.
     Enables(usize),
     /// Takes from a key all access that was not there before anybody came.
     ResetsAccess(usize),
@@ -279,13 +279,13 @@ pub enum Other {
     Rotates(usize),
     /// Starts compute in a workspace.
     StartsCompute(usize),
-    /// Stops it.
+    /// Stops the compute in a workspace.
     StopsCompute(usize),
     /// Gives a workspace this key for its managed services, past the provider.
     Attaches {
-        /// Which workspace.
+        /// The workspace, by its index in the history.
         workspace: usize,
-        /// Which key.
+        /// The key, by its index in the history.
         key: usize,
     },
     /// Has a key deleted, as far as its service does that at once: it is scheduled, or can be recovered.
@@ -373,7 +373,7 @@ pub enum Event {
     Jumps(i64),
     /// The action `dbxcmk_disable_key`.
     DisablesKey {
-        /// Which key.
+        /// The key, by its index in the history.
         key: usize,
         /// Whether it names the workspaces that stop.
         acknowledges: bool,
@@ -388,7 +388,7 @@ pub enum Event {
     Disk(Disk),
 }
 
-/// A history.
+/// What happens in a simulation, from its first event to its last.
 #[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
 pub struct History {
     /// Where it plays.
@@ -404,7 +404,7 @@ pub struct History {
 }
 
 impl History {
-    /// Draws one.
+    /// Draws a history from a seed: the same seed gives the same history.
     pub fn drawn(cloud: Cloud, seed: u64) -> Self {
         let mut dice = Dice {
             random: fastrand::Rng::with_seed(seed),
@@ -444,7 +444,7 @@ struct Dice {
 }
 
 impl Dice {
-    /// From 0 to `most`.
+    /// A number from 0 to `most`, both included.
     fn up_to(&mut self, most: usize) -> usize {
         self.random.usize(0..=most)
     }

@@ -72,7 +72,7 @@ struct Inner {
 pub struct Network {
     platform: &'static dyn Platform,
     secrets: Vec<(&'static str, &'static str)>,
-    /// The services.
+    /// The sandbox's services, which answer what comes through.
     pub services: Services,
     /// The machine on which the services run: its clock is the right one.
     pub machine: Machine,

@@ -26,10 +26,10 @@ pub type Use = (usize, &'static str);
 #[derive(Clone, Debug, Default)]
 pub struct Others(pub BTreeMap<usize, Vec<Json>>);
 
-/// The state of a key.
+/// What the service shows of a key, for the checks of the simulation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyState {
-    /// That of the key, or of each of its versions.
+    /// The state of each version; on AWS, that of the key alone.
     pub versions: Vec<String>,
     /// The tags or labels of the kill switch.
     pub marks: Vec<String>,
@@ -223,7 +223,7 @@ pub fn basic() -> &'static str {
     &BASIC
 }
 
-/// The platform of a cloud.
+/// How the simulation sets up and reads a cloud.
 pub fn of(cloud: Cloud) -> &'static dyn Platform {
     match cloud {
         Cloud::Aws => &aws::Aws,

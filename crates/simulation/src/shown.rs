@@ -6,7 +6,7 @@ use serde_json::{Map, Value as Json, json};
 use tfplugin::testing::terraform::{Action, Change, Configuration, Plan, Term};
 use tfplugin::value::Value;
 
-/// The plan as JSON.
+/// Renders a plan in the form of `terraform show -json`.
 pub fn plan(plan: &Plan, configuration: &Configuration) -> Json {
     let changes = plan.changes.iter().map(|(address, change)| {
         let before = plan.refreshed.objects.get(address);

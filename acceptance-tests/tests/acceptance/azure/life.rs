@@ -257,7 +257,7 @@ fn what_is_there_is_imported() {
     }
 }
 
-/// Lists, and imports by identity.
+/// A list shows what is there, and an import by identity adopts it.
 #[test]
 fn what_is_there_is_listed_and_imported_by_its_identity() {
     let stage = Stage::on_azure();

@@ -24,7 +24,7 @@ pub use self::workspaces::try_configuration;
 /// A token that is accepted as it is.
 pub const TOKEN: &str = "dapi-sandbox-token";
 
-/// Answers one request.
+/// Answers a request to the Databricks account API, with the fault that meets it.
 pub async fn answer(shared: &Arc<Shared>, request: &Request, effect: Option<&Effect>) -> Answer {
     let path: Vec<&str> = request
         .path

@@ -6,7 +6,7 @@ use super::{DATABRICKS, DATABRICKS_APPLICATION, login};
 use crate::Shared;
 use crate::http::{Answer, Request};
 
-/// Answers one request.
+/// Answers a request to Microsoft Graph.
 pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     if let Err(refused) = login::is_for(shared, request, "https://graph.microsoft.com") {
         return refused;

@@ -17,7 +17,7 @@ use crate::http::{Answer, Request};
 /// How many versions one page shows.
 const PAGE: usize = 2;
 
-/// A version of a key.
+/// A version of a key, with the fields that the vault shows.
 #[derive(Clone, Debug)]
 pub struct VersionOfKey {
     /// 32 hexadecimal digits.
@@ -28,7 +28,7 @@ pub struct VersionOfKey {
     pub bits: usize,
     /// What it may be used for.
     pub operations: Vec<String>,
-    /// Whether it is enabled.
+    /// Whether the vault lets principals use it.
     pub enabled: bool,
     /// Before which time it does not wrap.
     pub not_before: Option<i64>,
@@ -36,11 +36,11 @@ pub struct VersionOfKey {
     pub expires: Option<i64>,
     /// When it was made.
     pub created: i64,
-    /// Its tags.
+    /// The tags, which the kill switch writes.
     pub tags: BTreeMap<String, String>,
     /// Whether it belongs to a certificate.
     pub managed: bool,
-    /// Its recovery level.
+    /// `Recoverable`, `CustomizedRecoverable+Purgeable`, …
     pub recovery_level: String,
 }
 

@@ -29,7 +29,7 @@ fn handed_out(shared: &Shared, audience: &str) -> Json {
     json!({ "token_type": "Bearer", "expires_in": life, "access_token": token })
 }
 
-/// Answers one request.
+/// Answers a request to Entra ID.
 pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     if path == "metadata/identity/oauth2/token" {
         return metadata(shared, request);

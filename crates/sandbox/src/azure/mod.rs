@@ -31,11 +31,11 @@ use crate::http::{Answer, Request, decoded};
 
 /// The subscription of everything.
 pub const SUBSCRIPTION: &str = "5ab5c7f1-0000-4000-8000-000000000001";
-/// The tenant.
+/// The ID of the tenant of all identities.
 pub const TENANT: &str = "7e4a9700-0000-4000-8000-000000000002";
 /// The application that runs Terraform.
 pub const CLIENT: &str = "c11e4700-0000-4000-8000-000000000003";
-/// Its secret.
+/// The client secret of that application.
 pub const SECRET: &str = "sandbox-azure-client-secret";
 /// The object id of AzureDatabricks in the tenant.
 pub const DATABRICKS: &str = "da7ab41c-0000-4000-8000-000000000004";
@@ -80,7 +80,7 @@ pub fn key_id(vault: &str) -> String {
     format!("https://{vault}.{domain}.azure.net/keys/{KEY}")
 }
 
-/// A key.
+/// A key of a vault, with its versions.
 #[derive(Clone, Debug, Default)]
 pub struct AzureKey {
     /// Its versions, the oldest first.
@@ -94,15 +94,15 @@ pub struct AzureKey {
 /// An update of a workspace on its way.
 #[derive(Clone, Debug)]
 pub struct Operation {
-    /// What is to be.
+    /// The workspace as the request wants it.
     pub wanted: Json,
-    /// When it began.
+    /// When the request came: it ends some time after that.
     pub began: Moment,
     /// What becomes of it.
     pub effect: Option<Effect>,
 }
 
-/// A workspace.
+/// A workspace in Resource Manager, with the update that is under way.
 #[derive(Clone, Debug)]
 pub struct ArmWorkspace {
     /// What Resource Manager shows.
@@ -179,7 +179,7 @@ impl AzureWorld {
         world
     }
 
-    /// Adds a key of one version to a vault.
+    /// Puts a key with one version into a vault.
     pub fn add_key(&mut self, vault: &str, name: &str, version: &str) {
         let key = AzureKey {
             versions: vec![VersionOfKey::new(vault == HSM, version)],
@@ -199,7 +199,7 @@ impl AzureWorld {
         self.workspaces.insert(id.to_ascii_lowercase(), workspace);
     }
 
-    /// The key of a vault.
+    /// The key in a vault that the sandbox begins with.
     pub fn key(&mut self, vault: &str) -> Option<&mut AzureKey> {
         self.keys.get_mut(&(vault.to_owned(), KEY.to_owned()))
     }
@@ -209,7 +209,7 @@ impl AzureWorld {
         self.vaults.get_mut(&vault_id(name).to_ascii_lowercase())
     }
 
-    /// The workspace.
+    /// The workspace that the sandbox begins with.
     pub fn workspace(&mut self) -> Option<&mut ArmWorkspace> {
         self.workspaces
             .get_mut(&workspace_id().to_ascii_lowercase())
@@ -294,7 +294,7 @@ pub(crate) fn carry_on(shared: &Shared) {
     workspaces::tick(shared);
 }
 
-/// Answers one request.
+/// Answers a request to any service of Azure, with the fault that meets it.
 pub fn answer(shared: &Shared, request: &Request, effect: Option<&Effect>) -> Answer {
     let path = decoded(&request.path);
     workspaces::tick(shared);

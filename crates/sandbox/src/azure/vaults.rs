@@ -44,7 +44,7 @@ pub(super) fn new(name: &str) -> Json {
     })
 }
 
-/// Answers one request.
+/// Answers a request to Key Vault's resources in Resource Manager.
 pub(super) fn answer(shared: &Shared, request: &Request, path: &str) -> Answer {
     let lower = path.to_ascii_lowercase();
     for kind in ["vaults", "managedhsms"] {

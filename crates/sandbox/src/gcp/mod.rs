@@ -20,7 +20,7 @@ use crate::{Shared, buckets};
 
 /// The project of the Google workspace that the sandbox has.
 pub const PROJECT: &str = "acme-lakehouse";
-/// Its number.
+/// The number of that project, which service agents have in their email.
 pub const PROJECT_NUMBER: &str = "123456789012";
 /// The folder above it.
 pub const FOLDER: &str = "folders/456";
@@ -44,12 +44,12 @@ pub struct Version {
     pub destroy_time: Option<String>,
 }
 
-/// A key.
+/// A key of Cloud KMS, with its versions.
 #[derive(Clone, Debug)]
 pub struct CryptoKey {
     /// What the API shows, but for the versions.
     pub fields: serde_json::Map<String, Json>,
-    /// Its versions from 1.
+    /// The versions: the first one has the number 1.
     pub versions: Vec<Version>,
     /// The number of the primary version; 0 for none.
     pub primary: usize,
@@ -160,7 +160,7 @@ pub fn is_google(path: &str) -> bool {
         .any(|start| path.starts_with(start))
 }
 
-/// Answers one request.
+/// Answers a request to any service of Google Cloud, with the fault that meets it.
 pub fn answer(shared: &Shared, request: &Request, effect: Option<&Effect>) -> Answer {
     let path = decoded(&request.path);
     if path.starts_with("/computeMetadata/") {

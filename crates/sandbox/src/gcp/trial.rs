@@ -72,7 +72,7 @@ fn gives(google: &Google, policy: &Policy, member: &str, right: &str, roles: &[&
     })
 }
 
-/// The texts of a list in a rule.
+/// The texts in a field of a rule; none where it is missing.
 fn texts<'a>(rule: &'a Json, list: &str) -> impl Iterator<Item = &'a str> {
     let all = rule.get(list).and_then(Json::as_array);
     all.into_iter().flatten().filter_map(Json::as_str)

@@ -146,7 +146,7 @@ impl Call {
     }
 }
 
-/// A policy.
+/// A key policy, in the sandbox's own form.
 #[derive(Clone, Debug)]
 pub struct Policy {
     statements: Vec<Statement>,

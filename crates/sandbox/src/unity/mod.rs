@@ -30,7 +30,7 @@ pub const AZURE_METASTORE: &str = "3a7e0000-0000-4000-8000-000000000003";
 /// What the caller can see of something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sight {
-    /// All of it.
+    /// The caller sees every field.
     #[default]
     Full,
     /// That it is there, when asked with `include_browse`.
@@ -102,18 +102,18 @@ impl Securable {
     }
 }
 
-/// A metastore.
+/// A metastore of Unity Catalog, with what it has.
 #[derive(Clone, Debug, Default)]
 pub struct Metastore {
     /// What the API shows.
     pub fields: Map<String, Json>,
-    /// Its workspaces.
+    /// The numbers of the workspaces through which the caller reaches it.
     pub workspaces: BTreeSet<u64>,
-    /// Its catalogs.
+    /// The catalogs, with what the caller sees of each.
     pub catalogs: Vec<Securable>,
-    /// Its external locations.
+    /// The external locations, with what the caller sees of each.
     pub external_locations: Vec<Securable>,
-    /// Its storage credentials.
+    /// The storage credentials, with what the caller sees of each.
     pub storage_credentials: Vec<Securable>,
     /// Whether the caller is not its admin, and sees only what each of these lets it see.
     pub caller_is_no_admin: bool,
@@ -253,7 +253,7 @@ impl Unity {
         self.metastores.insert(AZURE_METASTORE.to_owned(), own);
     }
 
-    /// The metastore of a workspace.
+    /// The metastore through which a workspace, by its number, sees catalogs.
     pub(crate) fn of(&self, workspace: u64) -> Option<&Metastore> {
         let mut all = self.metastores.values();
         all.find(|one| one.workspaces.contains(&workspace))

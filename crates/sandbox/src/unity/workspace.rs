@@ -48,7 +48,7 @@ pub(crate) fn meant(request: &Request) -> Option<Meant> {
     })
 }
 
-/// The workspace of a host.
+/// The number of the workspace with this host name; `None` for another host.
 fn workspace_at(world: &World, host: &str) -> Option<u64> {
     let own = |fields: &Map<String, Json>| {
         let name = fields.get("deployment_name")?.as_str()?;
@@ -71,7 +71,7 @@ fn workspace_at(world: &World, host: &str) -> Option<u64> {
     number.as_str()?.parse().ok()
 }
 
-/// Answers one request.
+/// Answers a request to Unity Catalog's API of a workspace.
 pub(crate) fn answer(shared: &Shared, request: &Request, meant: &Meant) -> Answer {
     let parts: Vec<&str> = meant
         .path

@@ -40,7 +40,7 @@ const LONGEST: Duration = Duration::from_secs(4 * 3600);
 /// How many requests a command may send at most.
 const MOST_REQUESTS: u64 = 3000;
 
-/// Plays a history.
+/// Plays a history on a clock of its own, and returns what was wrong, if anything.
 pub fn play(history: &History) -> Outcome {
     heard(history, Listens::now_and_then(history.seed))
 }

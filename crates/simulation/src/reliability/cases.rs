@@ -14,7 +14,7 @@ pub enum Mishap {
     Faults(Vec<Fault>),
     /// The world is odd; the second function repairs it before the next run.
     World {
-        /// What is odd.
+        /// Makes the world odd.
         odd: fn(&mut World),
         /// What ends it.
         mended: fn(&mut World),
@@ -23,7 +23,7 @@ pub enum Mishap {
     Signal {
         /// Who is ended how.
         signal: Signal,
-        /// When.
+        /// The point that the run has reached.
         at: Point,
         /// What Databricks does with the keys that it was sent by then; `None`: it takes them.
         then: Option<Effect>,
@@ -74,7 +74,7 @@ pub struct Case {
     pub fault: String,
     /// The place, in words.
     pub place: String,
-    /// The mishap.
+    /// What goes wrong in this case.
     pub mishap: Mishap,
     /// The run that meets it.
     pub run: Run,

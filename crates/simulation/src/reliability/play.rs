@@ -24,7 +24,7 @@ use crate::play::alone;
 pub struct Seen {
     /// The run that met the mishap.
     pub run: String,
-    /// The next one.
+    /// The run after it, without a mishap.
     pub next: String,
 }
 
