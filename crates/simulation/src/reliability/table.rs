@@ -10,7 +10,7 @@ pub const WITH_TERRAFORM: &str = "## With a real Terraform\n";
 
 const HEAD: &str = "---
 page_title: \"Reliability - dbxcmk\"
-subcategory: \"\"
+subcategory: \"Reference\"
 description: |-
   What happens when the account API, a cloud, the network, a machine or a person interrupts an apply.
 ---
