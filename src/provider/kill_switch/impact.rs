@@ -210,7 +210,7 @@ pub fn left_open(cloud: &Cloud, workspaces: &[AffectedWorkspace]) -> Vec<NotVisi
             .flat_map(|one| one.not_known.iter().copied())
     };
     let silent = of_workspaces().filter(|kind| matches!(kind.cover, Cover::NotKnown(_)));
-    // A workspace catalog on default storage has the key of a catalog: that is said of catalogs, and its mode is known.
+    // A workspace catalog on default storage has the key of a catalog: the lines about catalogs say that, and its mode is known.
     let of_unknown_mode = |one: &&AffectedWorkspace| {
         let mut kinds = one.not_known.iter();
         kinds.any(|kind| kind.cover != Cover::WorkspaceCatalog && kind.cover.is_of_workspace())

@@ -46,7 +46,7 @@ pub struct Endpoints {
     pub workspace: Option<String>,
 }
 
-/// Where the kill switch connects, and as whom. It reads from the environment and the profiles what is not given here.
+/// Where the kill switch connects, and with which identity. It reads from the environment and the profiles what is not given here.
 #[derive(Clone, Debug, Default)]
 pub struct Connection {
     /// The host of the Databricks account API.

@@ -46,8 +46,8 @@ pub fn known_set<T>(elements: impl IntoIterator<Item = T>) -> Attr<Vec<Attr<T>>>
     Attr::Known(elements.into_iter().map(Attr::Known).collect())
 }
 
-/// What an earlier operation on an object left in private under a name. What cannot be read there is said once a run, with what `follows`
-/// from it, and then is as nothing.
+/// The value that an earlier operation on an object left in private under a name. If this version cannot read it, the provider warns once
+/// in a run, with what `follows` from it, and counts it as missing.
 pub fn remembered<T: DeserializeOwned>(
     cx: &Context<Client>,
     name: &str,
@@ -130,8 +130,8 @@ pub fn refuse_tables(cases: &[KeyUse]) -> Option<Diagnostic> {
     })
 }
 
-/// What tells a resource of this walk from every other one. A resource that is to be replaced is planned twice, and Terraform hands the private data
-/// of the first plan to the second, whose prior state is none.
+/// What tells a resource of this walk from every other one. Terraform plans a resource twice that it replaces, and hands the private data of the
+/// first plan to the second, which has no prior state.
 fn owner(cx: &Context<Client>, is_new: bool) -> String {
     const OWNER: &str = "owner";
     let left = cx.private::<String>(OWNER).ok().flatten();

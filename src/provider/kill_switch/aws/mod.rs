@@ -51,7 +51,8 @@ pub async fn status(cloud: &Aws, key: &KeyArn) -> Result<KeyStatus, AwsError> {
     })
 }
 
-/// What was done to a key that is taken away, also as it is said of the past, and the event that shows it.
+/// What another writer did to a key that is taken away, as a verb and in the past tense, and the
+/// CloudTrail event that shows it.
 fn done_to(state: &KeyState) -> (&'static str, &'static str, &'static str) {
     match state.is_being_deleted() {
         true => (
@@ -63,7 +64,7 @@ fn done_to(state: &KeyState) -> (&'static str, &'static str, &'static str) {
     }
 }
 
-/// Who has taken a key away is not known, as long as its tags are not.
+/// The note that the provider does not know who has taken a key away, because it cannot read the tags.
 fn not_known(state: &KeyState, why: &str) -> String {
     let (_, did, event) = done_to(state);
     format!(
@@ -85,7 +86,7 @@ fn not_ours(state: &KeyState, why: &str) -> String {
     )
 }
 
-/// The key was shown as taken away before the order, without a tag.
+/// The note that KMS showed the key as taken away before the order, without a tag.
 fn taken_before(state: &KeyState, why: &str) -> String {
     let (_, did, event) = done_to(state);
     format!(
@@ -423,7 +424,7 @@ impl KmsSwitch<'_> {
         }
     }
 
-    /// Makes the call of the order on a key that is shown as ordered. A read of KMS can show what was before, so that only the call is certain.
+    /// Makes the call of the order on a key that KMS shows as ordered. A read of KMS can be late, so only the call is certain.
     async fn make_sure(&mut self) -> Result<(), Diagnostics> {
         let (cloud, key) = (self.cloud, self.key);
         let (step, answer) = match self.record.order {

@@ -21,18 +21,18 @@ pub enum Mark {
 }
 
 /// What the tag says of a key in its state: a tag on an enabled key is left over, from a disable that did not finish or from before
-/// somebody enabled the key.
+/// another writer enabled the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Nobody has taken it away, and there is no tag.
+    /// The key is enabled, and has no tag.
     Clean,
     /// It is enabled, and the tag is left over: since when, as it says.
     LeftOver(String),
     /// This provider has taken it away: since when.
     Ours(String),
-    /// Somebody else has: why.
+    /// Another writer has taken the key away, for this reason as far as it shows.
     Others(String),
-    /// Somebody has, and who cannot be told: why.
+    /// The key is taken away, and the provider does not know by whom, for this reason.
     NotKnown(String),
 }
 
@@ -70,8 +70,8 @@ pub fn way_back(state: &KeyState, mark: &Mark) -> WayBack {
     }
 }
 
-/// What becomes of the tag of an order that did not come to its end. `may_take_effect`: whether the call that takes the key away may still do so,
-/// although the key is shown as enabled.
+/// What the provider does with the tag of an order that it did not finish. `may_take_effect`: whether the call that takes the key away may still
+/// do so, although KMS shows the key as enabled.
 pub fn tag_of_unfinished(state: &KeyState, mark: &Mark, may_take_effect: bool) -> Tidying {
     let is_left_over = matches!(standing(state, mark), Standing::LeftOver(_));
     tidying(is_left_over, may_take_effect)
@@ -90,7 +90,7 @@ pub struct SoFar {
     pub taken: bool,
 }
 
-/// What follows from what was seen.
+/// What the provider does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write the tag, before anything is taken away.
@@ -99,8 +99,8 @@ pub enum Step {
     Disable,
     /// Have KMS delete the key after the days of the order.
     ScheduleDeletion,
-    /// Make the call of the order although the key is shown as ordered: a read of KMS can show what was before, and on a key that is so already the
-    /// call does nothing.
+    /// Make the call of the order although KMS shows the key as ordered: a read of KMS can be late, and on a key that is so already the call does
+    /// nothing.
     MakeSure,
     /// Take the key out of its deletion: KMS leaves it disabled.
     CancelDeletion,
@@ -119,9 +119,9 @@ pub enum Step {
 /// Why it cannot be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Somebody else disabled the key, or that cannot be told.
+    /// Another writer disabled the key, or the provider cannot tell.
     DisabledByOthers,
-    /// It has no key material: nobody can use it, and enabling does not help.
+    /// The key has no material: enabling does not help.
     NoMaterial,
     /// Its custom key store is not connected.
     StoreDisconnected,
@@ -215,7 +215,7 @@ mod tests {
         ..NOTHING
     };
 
-    /// Each row: the state and mark that were seen, what was done so far, and what follows for each order.
+    /// Each row: the state and mark that a look showed, what the order has done so far, and the next step of each order.
     #[test]
     fn what_was_seen_decides_what_follows() {
         use KeyState::{
@@ -253,7 +253,7 @@ mod tests {
             (Enabled, ours(), MARKED, Disable, ScheduleDeletion, Unmark, Unmark),
             (Enabled, none(), MARKED, Disable, ScheduleDeletion, Finish, Finish),
             (Unavailable, none(), MARKED, Disable, ScheduleDeletion, store, store),
-            // A read is not believed that says that nothing is to be done.
+            // A read that leaves nothing to do may be late, so the provider makes the call all the same.
             (Disabled, none(), NOTHING, MakeSure, ScheduleDeletion, others, Enable),
             (Disabled, none(), TAKEN, Finish, ScheduleDeletion, others, Enable),
             (Enabled, none(), TAKEN, Write, Write, Finish, Finish),
@@ -351,7 +351,7 @@ mod tests {
         }
     }
 
-    /// Whatever is seen, an order that is carried out step by step ends, and ends as it says.
+    /// Whatever the looks show, an order that the provider carries out step by step ends, and ends as it says.
     #[test]
     fn every_order_ends() {
         let states = [

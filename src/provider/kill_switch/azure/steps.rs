@@ -36,7 +36,7 @@ pub struct SoFar {
     pub enabled: bool,
 }
 
-/// What follows from what was seen.
+/// What the provider does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Disable a version. Whether the tag has room.
@@ -53,7 +53,7 @@ pub enum Step {
     Finish,
     /// What this switch took away is given back, and the newest version stays disabled as it was before.
     StayDisabled,
-    /// Somebody else disabled it.
+    /// Refuse: another writer disabled the key.
     RefuseDisabledByOthers,
     /// There is no such key.
     RefuseGone,
@@ -171,7 +171,7 @@ mod tests {
         }
     }
 
-    /// One letter a version: E(nabled), D(isabled by somebody), O(urs), L(eft over: enabled, with the tag).
+    /// One letter for each version: E(nabled), D(isabled by others), O(urs), L(eft over: enabled, with the tag).
     fn there(versions: &str) -> Seen {
         let of = |(number, letter): (usize, char)| {
             let number = u8::try_from(number).expect("few versions");
@@ -201,7 +201,7 @@ mod tests {
         }
     }
 
-    /// Each row: the order, what was seen, what was done so far, and what follows.
+    /// Each row: the order, what a look showed, what the order has done so far, and the next step.
     #[test]
     fn what_was_seen_decides_what_follows() {
         let (disable, delete) = (
@@ -273,7 +273,7 @@ mod tests {
         }
     }
 
-    /// Each row: a step whose answer was lost, what is seen then, and whether it was carried out.
+    /// Each row: a step whose answer was lost, what the next look shows, and whether the vault carried the step out.
     #[test]
     fn a_look_shows_what_a_lost_answer_hides() {
         let first = || version(0, true, &[]);

@@ -1,8 +1,8 @@
 //! What to do next with a key of Cloud KMS, from what was just seen of its versions. Pure: no clock, no network.
 //!
-//! Cloud KMS has no state of a key: each version has one. So what the switch has to remember is which versions could not be used
-//! *before*, and that stands in a label of the key. Sources: Cloud KMS API, CryptoKeyVersionState; "Destroy and restore key
-//! versions" (a restored version is DISABLED); "Creating and managing labels" (63 characters: lower-case letters, digits, `_`, `-`).
+//! Cloud KMS has no state of a key: each version has one. So the switch must remember which versions could not be used *before*, and
+//! it keeps that in a label of the key. Sources: Cloud KMS API, CryptoKeyVersionState; "Destroy and restore key versions" (a
+//! restored version is DISABLED); "Creating and managing labels" (63 characters: lower-case letters, digits, `_`, `-`).
 
 use std::collections::BTreeSet;
 
@@ -38,8 +38,8 @@ pub enum Memory {
     Unreadable(String),
 }
 
-/// What becomes of the labels of an order that did not come to its end. `may_take_effect`: whether a call that takes a version away may still do so,
-/// although every version is shown as before.
+/// What the provider does with the labels of an order that it did not finish. `may_take_effect`: whether a call that takes a version away may still
+/// do so, although Cloud KMS shows every version as before.
 pub fn label_of_unfinished(
     memory: &Memory,
     versions: &[CryptoKeyVersion],
@@ -154,7 +154,7 @@ pub struct SoFar {
     pub restored: bool,
 }
 
-/// What follows from what was seen.
+/// What the provider does next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Write the labels, before anything is taken away.
@@ -173,7 +173,7 @@ pub enum Step {
     Finish,
     /// What this switch took away is given back, and the primary version stays disabled as it was before.
     StayDisabled,
-    /// Somebody else disabled it, or that cannot be told.
+    /// Refuse: another writer disabled the key, or the provider cannot tell.
     RefuseDisabledByOthers,
     /// No version is left that could be used.
     RefuseDestroyed,
@@ -261,7 +261,7 @@ fn restore(
     let is_usable = versions
         .iter()
         .any(|one| Some(one.number.as_str()) == primary && one.state == VersionState::Enabled);
-    // Who had disabled the primary version before wants it so.
+    // The owner had disabled the primary version before the order, so it stays disabled.
     let end = match is_usable {
         true => Step::Finish,
         false => Step::StayDisabled,
@@ -288,7 +288,7 @@ fn restore(
         }
         // The labels are gone because everything is given back that they were about.
         Memory::None if so_far.unmarked => end,
-        // Nobody took this key away; old versions that somebody disabled are theirs.
+        // The key was not taken away; old disabled versions are the owner's.
         Memory::None if is_usable && !enable_anyway => Step::Finish,
         Memory::None | Memory::Unreadable(_) => {
             if let Some(number) = of(VersionState::DestroyScheduled, &all) {
@@ -457,7 +457,7 @@ mod tests {
             (RESTORE, "DSE", known("d1_s2"), nothing, Step::Unmark),
             (RESTORE, "DSE", known("d1_s2"), unmarked, Step::Finish),
             (RESTORE, "DSE", none.clone(), unmarked, Step::Finish),
-            // Somebody had disabled the primary before: everything else is back.
+            // The owner had disabled the primary before: everything else is back.
             (RESTORE, "ED", known("d2"), nothing, Step::Unmark),
             (RESTORE, "ED", known("d2"), unmarked, Step::StayDisabled),
             (RESTORE, "ED", none.clone(), unmarked, Step::StayDisabled),
@@ -521,7 +521,7 @@ mod tests {
         }
     }
 
-    /// Each row: a step whose answer was lost, what is seen then, and whether it was carried out.
+    /// Each row: a step whose answer was lost, what the next look shows, and whether Cloud KMS carried the step out.
     #[test]
     fn a_look_shows_what_a_lost_answer_hides() {
         let first = || "1".to_owned();
@@ -555,7 +555,7 @@ mod tests {
             ("DDE", "d2", false),
             ("ESE", "d2", false),
             ("ESE", "s2", true),
-            // Enabled by somebody since, and nothing else is disabled.
+            // Another writer has enabled it since, and no other version is disabled.
             ("EEE", "d2", true),
             ("XXE", "none", true),
         ] {

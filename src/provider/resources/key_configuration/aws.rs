@@ -105,7 +105,7 @@ impl KeyConfigurationAws {
             && self.reuse_key_for_cluster_volumes == other.reuse_key_for_cluster_volumes
     }
 
-    /// What the proof is asked about the key, when it is known.
+    /// The check of the key alone, once Terraform knows the key.
     pub(super) fn case(
         &self,
         client: &Client,
@@ -134,7 +134,7 @@ impl KeyConfigurationAws {
                 key_arn: key.to_string(),
                 key_alias: self.key_alias.known().map(ToString::to_string),
                 key_region: Some(key.region().to_owned()),
-                // Left out, the API takes it as true: an explicit false has to reach it.
+                // The API reads a missing value as true, so the provider sends an explicit false.
                 reuse_key_for_cluster_volumes: self
                     .reuse_key_for_cluster_volumes
                     .known()

@@ -139,7 +139,8 @@ pub(super) async fn plan(
     prove_at_plan(cx, &plan.model, case, stays).await
 }
 
-/// Asks about the version that a workspace has, where the key cannot be used: what is said then is what the binding of the workspace says, once.
+/// Where the key cannot be used, the check is about the version that a workspace has: the proof then finds what the binding of that workspace
+/// finds, and the provider reports it once.
 async fn ask_for_users(client: &Client, case: &mut AzureKeyCheck) {
     let azure = client.keys().azure();
     if !azure.is_known() {
@@ -149,7 +150,7 @@ async fn ask_for_users(client: &Client, case: &mut AzureKeyCheck) {
     if judge_version(&facts, &case.question).is_empty() {
         return;
     }
-    // Who cannot be asked adds nobody, and what the case says itself stays.
+    // When the provider cannot read the workspaces, it adds none, and the check keeps what it has.
     let users = azure.users(&case.key).await.unwrap_or_default();
     for user in &users.workspaces {
         let of_case = |case: &UseCase| user.workspace.key(*case).known().cloned();
@@ -212,7 +213,7 @@ async fn settle(
     Ok(())
 }
 
-/// There is no remote object: the state is what the configuration says. After an import, what it does not know yet is looked up.
+/// Azure has no object for it: the state is what the configuration says. After an import, the provider reads what the state lacks.
 pub(super) async fn read(
     cx: &Context<Client>,
     mut state: KeyConfigurationModel,

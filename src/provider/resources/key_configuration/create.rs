@@ -1,8 +1,8 @@
 //! Creating a key configuration, never two.
 //!
-//! The API has no token that makes a create safe to repeat. So the provider looks first whether an equal one is there. One that
-//! the [`Journal`] explains was left behind by a create of this working directory whose answer was lost: it is adopted. Any other
-//! one belongs to somebody else, as far as anybody can tell: it is pointed out, and neither adopted nor doubled.
+//! The API has no token that makes a create safe to repeat. So the provider reads first whether an equal one is there. It adopts
+//! one that the [`Journal`] explains: a create of this working directory whose answer was lost has left it behind. Any other one
+//! belongs to another configuration, as far as the provider can tell: it reports that one, and neither adopts nor doubles it.
 
 use super::journal::{Answered, Journal};
 use crate::databricks::key_configurations::{KeyConfiguration, NewKey, NewKeyConfiguration};
@@ -15,13 +15,13 @@ use crate::vocabulary::{AccountId, KeyConfigurationId};
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// What is there already of what is to be made.
+/// What the account already has of the configuration that a create would make.
 enum There {
     /// The account has no equal configuration.
     Nothing,
     /// One that a create of this working directory has left behind.
     LeftBehind(Box<KeyConfiguration>, Answered),
-    /// One or more that nobody here has made.
+    /// One or more that no create of this working directory has made.
     Others(Vec<KeyConfiguration>),
 }
 
@@ -55,7 +55,7 @@ fn there<'a>(
     }
 }
 
-/// Says at plan what a create would find: the id of the object that it will adopt, if there is one.
+/// Reports at plan what a create would find: the ID of the object that it will adopt, if there is one.
 ///
 /// # Errors
 /// When an equal one is there that no create of this working directory has left behind.
@@ -103,10 +103,11 @@ pub fn announce<'a>(
     }
 }
 
-/// Makes one, or adopts the equal one that a create of this working directory has left behind.
+/// Creates a configuration, or adopts the equal one that a create of this working directory has left behind.
 ///
 /// # Errors
-/// When Databricks refuses, when an equal one of somebody else is there, or when it cannot be found out what became of the request.
+/// When Databricks refuses, when an equal one of another owner is there, or when the provider cannot find out what became of the
+/// request.
 pub async fn make(
     cx: &Context<Client>,
     account: &Account,
@@ -163,7 +164,7 @@ pub async fn make(
     };
     let lost = match deadline.bound(account.create_key_configuration(new)).await {
         Some(Ok(made)) if made.has_readable_id() => return answered(made),
-        // It was made, and the answer does not say which one it is.
+        // Databricks has created one, and the answer does not say which.
         Some(Ok(made)) => Error::Transport {
             reason: format!(
                 "Databricks answered with the ID `{}`, which is not the ID of a key configuration",

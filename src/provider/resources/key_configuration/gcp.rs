@@ -66,7 +66,7 @@ pub(super) fn key_filter() -> Attribute {
         .describe("Only configurations of this key of Google Cloud KMS.")
 }
 
-/// Where it cannot be seen whether Databricks granted what it needs.
+/// The summary when the provider cannot see whether Databricks granted what it needs.
 const NOT_CHECKED: &str =
     "The provider could not check what Databricks granted its service account";
 
@@ -138,7 +138,7 @@ impl KeyConfigurationGcp {
         .into())
     }
 
-    /// What the proof is asked about the key itself; who may use it is proven by the binding, when the account has said who it is.
+    /// The check of the key itself. The binding proves who may use it, once the account shows the service accounts.
     pub(super) fn case(&self, use_cases: Vec<UseCase>, stage: Stage) -> Option<KeyCheck> {
         let usage = Usage {
             use_cases,

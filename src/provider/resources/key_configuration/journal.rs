@@ -61,7 +61,7 @@ fn milliseconds_of(length: Duration) -> i64 {
 pub enum Answered {
     /// It came, and named the object: Terraform had the object in its state, unless it was killed.
     Yes,
-    /// It was lost.
+    /// The answer was lost.
     No,
 }
 
@@ -124,7 +124,7 @@ impl Journal {
         Ok(note)
     }
 
-    /// Notes what came of it.
+    /// Notes the ID of the object that the create made.
     pub fn made(&self, note: Note, id: &str) {
         if let Err(error) = self.put(&Note {
             made: Some(id.to_owned()),
@@ -134,7 +134,7 @@ impl Journal {
         }
     }
 
-    /// Notes that nothing came of it.
+    /// Removes the note, because Databricks refused the create.
     pub fn refused(&self, note: &Note) {
         let _ = doors::files::remove(self.file(CREATE, &note.what));
     }
@@ -213,7 +213,7 @@ mod tests {
 
     const MINUTE: i64 = 60_000;
 
-    /// Each row: what it is, which object, when it was made and when it is asked (minutes after the create), and the answer.
+    /// Each row: the note, the object, when the object was created and when the journal is asked (minutes after the create), and the answer.
     #[test]
     fn only_what_an_own_create_can_have_made_is_explained() {
         let open = Note {

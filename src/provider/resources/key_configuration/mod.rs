@@ -65,7 +65,7 @@ pub struct KeyConfigurationModel {
 }
 
 impl KeyConfigurationModel {
-    /// A configuration of which nothing but its id is known.
+    /// A configuration of which only the ID is known.
     fn named(id: KeyReference) -> Self {
         Self {
             id: Attr::Known(id),
@@ -94,12 +94,12 @@ impl KeyConfigurationModel {
         )
     }
 
-    /// Whether nothing but its id is known: it is being imported.
+    /// Whether only the ID is known: Terraform is importing it.
     fn is_only_named(&self) -> bool {
         self.use_cases.is_null() && self.aws.is_null() && self.gcp.is_null()
     }
 
-    /// Its id in the Databricks account, when it is known.
+    /// The ID in the Databricks account, once Terraform knows it.
     fn configuration_id(&self) -> Option<&KeyConfigurationId> {
         self.id.known()?.configuration()
     }
@@ -116,7 +116,7 @@ impl KeyConfigurationModel {
         Some(cases)
     }
 
-    /// What the proof is asked about the key, when all of it is known.
+    /// The check of the key, once Terraform knows all of it.
     fn case(&self, client: &Client, account: &AccountId, stage: Stage) -> Option<KeyCheck> {
         match (self.aws.known(), self.gcp.known()) {
             (Some(aws), _) => aws.case(client, account, self.cases()?, stage),
@@ -184,8 +184,8 @@ pub fn gcp_key_filter() -> Attribute {
     gcp::key_filter()
 }
 
-/// The state from what the API shows; what it does not know stays as it was.
-/// The account shows something else than it was asked for. It may be an answer that was changed on its way; the next plan reads it again.
+/// The warning that the account shows another configuration than the provider asked for. The answer may have changed on its way; the next
+/// plan reads it again.
 fn not_as_asked(id: &KeyConfigurationId) -> Diagnostic {
     Diagnostic::warning(
         "The account shows another key configuration than it was asked for",

@@ -9,8 +9,8 @@ use crate::vocabulary::Key;
 use tfplugin::context::Context;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 
-/// The catalogs that have a key, one line each. What of the catalogs was not seen is said as a warning. `what`: what takes access away, as
-/// `This change`.
+/// The catalogs that have a key, one line each. A warning lists the catalogs that the provider did not see. `what`: what takes access
+/// away, as `This change`.
 pub(super) async fn lines_of(
     cx: &Context<Client>,
     key: &Key,
@@ -66,8 +66,8 @@ pub(super) fn refuse(
     .into())
 }
 
-/// Says on Azure which catalogs have a key of which somebody loses the use. A catalog reaches its key as an identity of its own settings, which lists
-/// of catalogs do not show by its object ID: whether it is one of these principals is not known.
+/// Warns on Azure about the catalogs that have a key while principals lose its use. A catalog reaches its key as an identity of its own settings,
+/// which lists of catalogs do not show by its object ID: the provider does not know whether it is one of these principals.
 pub(super) async fn warn_on_azure(
     cx: &Context<Client>,
     key: &Key,

@@ -97,8 +97,8 @@ pub(super) async fn users_of(client: &Client, key: &Key) -> Result<Vec<User>, Di
     Ok(users.collect())
 }
 
-/// The case with the workspaces that use its key, where it matters: where something keeps their data away. Who cannot be asked adds none, and
-/// what the case says itself stays.
+/// The check with the workspaces that use its key, where a fault of the key keeps their data away. When the provider cannot read the
+/// workspaces, it adds none, and the check keeps what it has.
 pub async fn with_users(client: &Client, case: KeyCheck) -> KeyCheck {
     if !client.keys().is_known(&case) || !client.keys().cuts_users_off(&case).await {
         return case;

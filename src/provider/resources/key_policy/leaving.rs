@@ -33,7 +33,7 @@ struct Kept {
     /// Those of them that others may need: it was not known.
     #[serde(default)]
     perhaps: BTreeSet<String>,
-    /// Who needs each, by the mark of its access.
+    /// For each item, the mark of the policy that needs it.
     #[serde(default)]
     heirs: BTreeMap<String, String>,
 }
@@ -138,7 +138,8 @@ pub(super) async fn plan_to_go(
 ) -> BTreeSet<String> {
     let (who, shares) = (name(cx), cx.client().keys().shares());
     shares.goes(who.clone());
-    // The end of an object that its replacement has outlived is planned within the apply, where nobody comes who does not change.
+    // Terraform plans the end of an object that its replacement has outlived within the apply, where only the resources come that
+    // change.
     if shares.is_applying() {
         let kept = needed_now(cx, scope, own);
         note(cx, scope.key(), kept.clone());
@@ -359,7 +360,7 @@ pub(super) fn stays(cx: &Context<Client>) {
     cx.set_private(KEPT, &Kept::default());
 }
 
-/// What a refusal becomes where somebody has agreed to it: `force_destroy`.
+/// The warnings that replace a refusal to which the user has agreed (`force_destroy`).
 pub(super) fn agreed(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     for error in refused {
         cx.warn(Diagnostic::warning(
@@ -372,7 +373,8 @@ pub(super) fn agreed(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     }
 }
 
-/// What a refusal becomes where an error would leave an object that nothing can remove: access that somebody needs stays.
+/// The warnings that replace a refusal where an error would leave an object in the state that nothing can remove: the
+/// access that others need stays.
 pub(super) fn left(cx: &Context<Client>, key: &Key, refused: Diagnostics) {
     for error in refused {
         cx.warn(Diagnostic::warning(

@@ -163,7 +163,7 @@ async fn warn_of_force(
         Cloud::Azure => azure::users_in_words(cx, &plan.model).await,
         _ => in_use::users_in_words(cx.client(), &key).await,
     };
-    // Who cannot be found out is said by what takes something away.
+    // If the provider cannot read the workspaces, the plan that takes something away reports that.
     if let Ok(workspaces) = workspaces {
         leaving::force_is_set(cx, &key, &workspaces);
     }
@@ -178,7 +178,7 @@ fn former<'a>(
     (prior.key_name() != plan.model.key_name()).then_some(prior)
 }
 
-/// The outcome of a plan, and what is said about the former key.
+/// The outcome of a plan, with what a change of the key takes from the former one.
 async fn with_former(
     cx: &Context<Client>,
     change: &Change<KeyPolicyModel>,

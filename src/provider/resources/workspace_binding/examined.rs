@@ -8,14 +8,14 @@ use crate::provider::keys::KeyCheck;
 /// What was found, and of which keys.
 #[derive(Default)]
 pub(super) struct Examined {
-    /// What was found.
+    /// What the proof found.
     pub(super) findings: Vec<Finding>,
-    /// The keys that are to be attached.
+    /// The keys that the binding is going to attach.
     pub(super) keys: Vec<KeyCheck>,
 }
 
 impl Examined {
-    /// What concerns the workspace or a key as a whole is said once, also when several attributes name the key.
+    /// Adds a finding. One that concerns the workspace or a key as a whole counts once, also when several attributes name the key.
     pub(super) fn add(&mut self, finding: Finding) {
         let said = self.findings.iter().any(|other| {
             other.id == finding.id

@@ -1,5 +1,5 @@
-//! `dbxcmk_workspace_binding`: the keys under one workspace. It changes these fields of a workspace that somebody else owns, and nothing
-//! else. It often cannot be undone.
+//! `dbxcmk_workspace_binding`: the keys under one workspace. It changes these fields of a workspace that another resource or person owns,
+//! and nothing else. Databricks often cannot undo the change.
 //!
 //! On AWS and Google Cloud the workspace is one of a Databricks account ([`account`]), on Azure a resource of Resource Manager ([`azure`]).
 

@@ -70,7 +70,7 @@ async fn needs(
     Ok(
         match client.reads().cross_account_role(account, workspace).await {
             Ok(Some(role)) => roles.contains(&role),
-            // Whose role it is cannot be seen: it may be this one.
+            // The provider cannot see whose role it is: it may be this one.
             Ok(None) | Err(_) => true,
         },
     )
@@ -98,7 +98,7 @@ pub(super) struct Removal<'a> {
     pub(super) remedy: Option<&'a str>,
     /// Whether Terraform plans or applies the change.
     pub(super) stage: Stage,
-    /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
+    /// Whether the user has agreed (`force_destroy`): then the provider warns, and does not refuse.
     pub(super) is_agreed: bool,
 }
 

@@ -131,7 +131,7 @@ impl KeyPolicyModel {
         ]
     }
 
-    /// What the key is to be used for, when all of it is known.
+    /// What Databricks shall use the key for, once Terraform knows all of it.
     fn usage(&self, keys: &AwsKeys) -> Option<Usage> {
         let aws = self.aws.known()?;
         let cluster_volumes = *aws.cluster_volumes.known()?;
@@ -301,7 +301,8 @@ pub(super) async fn plan(
     let policies = cx.client().keys().policies();
     policies.is_planned(key, &leaving::name(cx), will_put);
     let outcome = match (live, &change.prior) {
-        // It may wait for other key policies, and nobody may wait for that.
+        // This may wait for other key policies, so it comes after the report above: no proof must
+        // wait for this policy meanwhile.
         (Some(facts), Some(prior)) => {
             let mut found = outcome.err().unwrap_or_default();
             let refused = refuse_losses(cx, prior, &plan.model, facts).await;
@@ -331,7 +332,8 @@ fn lines_of(
     }
 }
 
-/// What the key policy leaves to IAM is not lost where IAM is seen to allow it. `after`: the policy without what is lost.
+/// The losses without those that IAM makes good: what the key policy leaves to IAM is not lost where IAM allows it.
+/// `after`: the policy without what is lost.
 async fn without_what_iam_allows(
     keys: &AwsKeys,
     after: &Document,
@@ -471,7 +473,7 @@ fn texts(grants: &[GrantingStatement]) -> Vec<String> {
     grants.iter().map(|grant| grant.statement.clone()).collect()
 }
 
-/// What is asked of a key at plan.
+/// The question about a key at plan.
 fn asked(usage: &Usage) -> Question {
     Question {
         usage: usage.clone(),
@@ -548,7 +550,7 @@ pub(super) async fn plan_leaving(
     let (own, name) = (added(cx, state)?, Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
-    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    // The note also has what the resource found there and others need, so that no later plan advises to remove it.
     let all = names(&meanings(&state.own_statements()?)?);
     let kept = leaving::plan_to_go(cx, &scope, &all, is_agreed, lines_of(&own)).await;
     let going = leaving::removed(&names(&own), &BTreeSet::new(), &kept);
@@ -927,7 +929,7 @@ pub(super) fn move_state(source: &Source) -> Option<Moved<KeyPolicyModel>> {
     if let Ok(key) = named.parse() {
         return Some(Moved::new(KeyPolicyModel::named(key)));
     }
-    // That resource names the key by its id alone; the read that follows asks KMS for the rest.
+    // That resource names the key by its ID alone; the read that follows asks KMS for the rest.
     let moved = Moved::new(KeyPolicyModel {
         id: Attr::Known(named.to_owned()),
         ..KeyPolicyModel::unnamed()
@@ -938,7 +940,7 @@ pub(super) fn move_state(source: &Source) -> Option<Moved<KeyPolicyModel>> {
     })
 }
 
-/// The key of a state that was moved here from a resource which names it by its id alone.
+/// The key of a state that Terraform moved here from a resource which names the key by its ID alone.
 async fn key_of(cx: &Context<Client>, state: &KeyPolicyModel) -> Result<KeyArn, Diagnostics> {
     let named = state.id.known().map(String::as_str).unwrap_or_default();
     let follows =

@@ -27,9 +27,9 @@ pub(super) struct Removal<'a> {
     pub(super) stage: Stage,
     /// Whether the vault decides by access policies, which count for all of its keys.
     pub(super) is_whole_vault: bool,
-    /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
+    /// Whether the user has agreed (`force_destroy`): then the provider warns, and does not refuse.
     pub(super) is_agreed: bool,
-    /// Whether what is needed stays, so that it is said and not refused.
+    /// Whether the apply leaves what others need: then the provider warns, and does not refuse.
     pub(super) is_left: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Users {
 }
 
 impl Users {
-    /// Both lists, each with its own words. `need`: what those that are seen do, as `need`.
+    /// Both lists, each with its own words. `need`: what the workspaces in the first list do, as `need`.
     pub(super) fn in_words(&self, need: &str) -> String {
         let lists = [
             (format!("These workspaces {need} it:"), &self.named),
@@ -74,7 +74,7 @@ pub(super) async fn refuse_removal(
     if removal.lost.is_empty() {
         return Ok(());
     }
-    // Whom nothing is taken from, and who has the key from elsewhere as well, loses nothing.
+    // A principal that loses nothing, or that has the key from elsewhere as well, does not count.
     let principals: Vec<PrincipalId> = removal.lost.iter().cloned().collect();
     let keys = cx.client().keys().azure();
     let named = Some(removal.vault);
@@ -205,7 +205,7 @@ pub(super) fn in_words(
     }
 }
 
-/// What to do. `is_unread`: whether no workspace is seen to use the key.
+/// The advice. `is_unread`: whether the provider saw no workspace that uses the key, and could not read some.
 fn remedy(what: &str, is_unread: bool) -> String {
     let read = match is_unread {
         true => {
@@ -254,7 +254,7 @@ fn unknown_users(key: &VaultKeyId, what: &str, is_said: bool, error: &AzureError
 mod tests {
     use super::*;
 
-    /// Each row: who uses the key, what cannot be read, and what is said of either.
+    /// Each row: who uses the key, what the provider cannot read, and what it says of either.
     #[test]
     fn what_cannot_be_read_is_not_said_to_use_the_key() {
         let one = |line: &str| vec![line.to_owned()];

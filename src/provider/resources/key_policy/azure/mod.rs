@@ -232,7 +232,8 @@ pub(super) async fn plan(
     };
     let policies = cx.client().keys().policies();
     policies.is_planned(key, &of, will_put);
-    // It may wait for other key policies, and nobody may wait for that.
+    // This may wait for other key policies, so it comes after the report above: no proof must wait
+    // for this policy meanwhile.
     let outcome = match outcome {
         Ok(()) => refuse_lost(cx, change, plan, &lost).await,
         failed => failed,
@@ -395,8 +396,8 @@ async fn judge_versions(
     found
 }
 
-/// The key, its vault and the use cases, where the plan can ask about them; otherwise it is said what waits, and proofs learn that somebody may be
-/// granted.
+/// The key, its vault and the use cases, where the plan knows them. Otherwise a warning names the attributes that the proof waits for, and proofs
+/// learn that the apply may grant somebody.
 fn place(
     cx: &Context<Client>,
     azure: &KeyPolicyAzure,
@@ -448,7 +449,7 @@ fn place(
     Some((key.clone(), vault.clone(), cases))
 }
 
-/// What is asked of the key at plan.
+/// The question about the key at plan.
 fn question(
     azure: &KeyPolicyAzure,
     workspace: Option<&ArmWorkspace>,
@@ -530,7 +531,7 @@ async fn plan_principals(
         },
     );
     let mut facts = keys.facts(&key, Some(&vault), None, &[], Stage::Plan).await;
-    // Whom this resource cannot find, it cannot grant either.
+    // This resource cannot grant principals that it cannot find.
     let planned = PlannedAccess {
         principals: wanted.iter().cloned().collect(),
         ..PlannedAccess::default()
@@ -559,7 +560,7 @@ async fn plan_principals(
         Stage::Plan,
         |_| "azure.key_vault_key_id",
     );
-    // Whose object ID could not be looked up may be among those that the state has: nobody is given up then.
+    // A principal whose object ID the provider could not read may be among those of the state, so the plan gives up none.
     let lost: BTreeSet<PrincipalId> = prior
         .filter(|_| !has_unread)
         .map(|prior| prior.principals().difference(&wanted).cloned().collect())
@@ -588,7 +589,7 @@ pub(super) async fn plan_leaving(
     let names: BTreeSet<String> = own.iter().map(ToString::to_string).collect();
     let (shares, is_whole_vault) = (cx.client().keys().shares(), azure.is_whole_vault());
     let (scope, is_agreed) = (scope(key, is_whole_vault), state.may_be_destroyed());
-    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    // The note also has what the resource found there and others need, so that no later plan advises to remove it.
     let all = own
         .union(&azure.principals())
         .map(ToString::to_string)
@@ -695,7 +696,7 @@ pub(super) async fn read(
             return Ok(Some(state));
         }
     };
-    // Whose object id cannot be looked up now keeps its place in the state.
+    // A principal whose object ID the provider cannot read now keeps its place in the state.
     let is_unread = not_known
         .iter()
         .any(|(_, _, why)| matches!(why, Unknown::Unread(_)));

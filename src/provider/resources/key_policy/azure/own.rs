@@ -1,4 +1,4 @@
-//! Whom a key policy on Azure has given access itself: what it may take away again.
+//! The principals to whom a key policy on Azure gave access itself: it may take that access away again.
 
 use std::collections::BTreeSet;
 
@@ -98,7 +98,8 @@ pub(super) async fn adopt(
     }
 }
 
-/// What is this resource's when it goes: Terraform does not read one that goes, so what another one has left to it since is looked for now.
+/// The access that this resource owns when Terraform destroys it. Terraform does not refresh a resource that it destroys, so the provider
+/// reads now what another resource has left to it since.
 pub(super) async fn owned(
     cx: &Context<Client>,
     place: Place<'_>,

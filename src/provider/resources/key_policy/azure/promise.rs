@@ -1,6 +1,6 @@
-//! What a plan of a key policy promises. Terraform plans twice, at plan and again within the apply, and what the first plan knows, the second
-//! one has to know as well. So who needs access is promised from what the last refresh has noted, which both see, and never from a live
-//! read, which may fail or show something else the second time.
+//! What a plan of a key policy promises. Terraform plans twice, at plan and again within the apply, and the second plan must know what the
+//! first one knew. So the plan promises access to the principals that the last refresh has noted, which both plans see, and never to those of
+//! a live read, which may fail or show others the second time.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use tfplugin::resource::{Change, Plan};
 /// Private data: who had which role at the last refresh.
 const SEEN: &str = "seen";
 
-/// Who has which role, by the name of the role.
+/// The object ID of each principal, by the name of its role.
 type Seen = BTreeMap<String, String>;
 
 fn name(role: Role) -> &'static str {
@@ -35,13 +35,14 @@ fn seen(cx: &Context<Client>, key: &VaultKeyId) -> Seen {
     remembered(cx, SEEN, key, follows).unwrap_or_default()
 }
 
-/// Who was AzureDatabricks at the last refresh.
+/// The principal of AzureDatabricks, as the last refresh noted it.
 pub(super) fn databricks(cx: &Context<Client>, key: &VaultKeyId) -> Option<PrincipalId> {
     let noted = seen(cx, key);
     noted.get(name(Role::AzureDatabricks))?.parse().ok()
 }
 
-/// Effect: notes who needs the key. Who could not be looked up now keeps the place that the last note gave.
+/// Effect: notes the principals that need the key. One that the provider cannot read now keeps the place
+/// that the last note gave it.
 pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, grantees: &[Grantee]) {
     let mut all = seen(cx, key);
     for one in grantees {
@@ -50,7 +51,7 @@ pub(super) fn note(cx: &Context<Client>, key: &VaultKeyId, grantees: &[Grantee])
     cx.set_private(SEEN, &all);
 }
 
-/// Who needs access for some use cases, by what was noted; `None` when somebody is missing there.
+/// The principals that need access for some use cases, as the note has them; `None` when it lacks one.
 fn noted(
     seen: &Seen,
     cases: &[UseCase],
@@ -117,7 +118,8 @@ pub(super) fn keep(
     if key.known().is_none_or(|key| !key.is_same_key(before)) {
         plan.replace.push(Path::of("azure.key_vault_key_id"));
     }
-    // What only tells the provider how to work hides nothing of what somebody has changed: a principal that came or lost its access.
+    // An attribute that only tells the provider how to work must not hide a change by others: a principal that came, or lost its
+    // access.
     let differs = change.differs && !change.quiet;
     let seen = seen(cx, before);
     azure.principals = principals(&seen, cases.as_deref(), prior, azure, differs);
@@ -131,7 +133,7 @@ pub(super) fn keep(
 /// Refuses to give access to others than the plan has promised.
 ///
 /// # Errors
-/// When somebody whom the plan names does not need the key anymore.
+/// When the plan names a principal that no longer needs the key.
 pub(super) fn refuse_others(
     planned: &KeyPolicyAzure,
     wanted: &BTreeSet<PrincipalId>,
@@ -164,7 +166,8 @@ mod tests {
     const S: &str = "22222222-2222-4222-8222-222222222222";
     const D: &str = "33333333-3333-4333-8333-333333333333";
 
-    /// Each row: who was noted in which role, for what, whom the configuration names, and who is promised; none: only after apply.
+    /// Each row: which principals the note has in which role, for which use cases, which one the configuration names, and which
+    /// ones the plan promises; none: only after apply.
     #[test]
     fn who_was_noted_is_promised() -> Result<(), Box<dyn std::error::Error>> {
         use UseCase::{ManagedDisks, ManagedServices, Storage};

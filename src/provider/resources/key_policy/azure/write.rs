@@ -80,7 +80,7 @@ async fn prepared(
                             continue;
                         }
                     }
-                    // Somebody else changes the workspace; it is tried again.
+                    // Another writer is changing the workspace; the loop tries again.
                     Err(AzureError::Conflict { .. }) => {}
                     Err(error) => return Err(refused(&error)),
                 }
@@ -161,7 +161,7 @@ async fn refuse_before(
     let named = azure.databricks_principal_id.known();
     let (grantees, open) = keys.grantees(cases, Some(&now), named, roles_of).await;
     let is_unread = |(_, _, why): &(Role, UseCase, Unknown)| matches!(why, Unknown::Unread(_));
-    // Who could not be looked up is reported as that.
+    // The caller reports a principal that the provider could not read.
     if open.iter().any(is_unread) {
         return Ok(());
     }
@@ -313,7 +313,7 @@ async fn put_access(
     Ok(plan)
 }
 
-/// Refuses to grant while it is not known to whom.
+/// Refuses to grant while the provider does not know the principals.
 async fn refuse_unknown(
     cx: &Context<Client>,
     plan: &KeyPolicyModel,
@@ -343,7 +343,7 @@ async fn refuse_unknown(
         Stage::Apply,
         |_| "azure.databricks_principal_id",
     );
-    // Nobody can be granted who is not known, whatever `preflight` says.
+    // The provider cannot grant access to a principal that it does not know, whatever `preflight` says.
     Err(found)
 }
 

@@ -26,7 +26,7 @@ pub(super) fn is_granted(bindings: &[Binding], member: &str) -> bool {
 pub(super) struct Edit {
     /// Who gets the role.
     pub(super) add: BTreeSet<String>,
-    /// From whom it is taken.
+    /// The members that lose the role.
     pub(super) remove: BTreeSet<String>,
 }
 

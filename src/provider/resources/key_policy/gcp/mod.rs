@@ -209,7 +209,8 @@ pub(super) async fn plan(
     let key = parts(&plan.model).map(|(_, key)| key.clone().into());
     let policies = cx.client().keys().policies();
     policies.is_planned(key, &leaving::name(cx), will_put);
-    // It may wait for other key policies, and nobody may wait for that.
+    // This may wait for other key policies, so it comes after the report above: no proof must wait
+    // for this policy meanwhile.
     let mut found = outcome.err().unwrap_or_default();
     let refused = refuse_lost(cx, change, &plan.model).await;
     found.extend(refused.err().unwrap_or_default());
@@ -529,9 +530,9 @@ struct Removal<'a> {
     /// What takes it, as `This change`.
     what: &'a str,
     stage: Stage,
-    /// Whether somebody has agreed to it (`force_destroy`), so that it is said and not refused.
+    /// Whether the user has agreed (`force_destroy`): then the provider warns, and does not refuse.
     is_agreed: bool,
-    /// Whether what is needed stays, so that it is said and not refused.
+    /// Whether the apply leaves what others need: then the provider warns, and does not refuse.
     is_left: bool,
 }
 
@@ -544,7 +545,7 @@ async fn refuse_removal(
     if removal.lost.is_empty() {
         return Ok(());
     }
-    // Whom nothing is taken from, and who has the key from elsewhere as well, loses nothing.
+    // A member that loses nothing, or that has the key from elsewhere as well, does not count.
     let facts = cx.client().keys().gcp().facts_at(key, removal.stage).await;
     let lost = lost_without(&facts, removal.lost);
     if lost.is_empty() {
@@ -732,7 +733,7 @@ pub(super) async fn plan_leaving(
     let (own, name) = (added(cx, key), Key::from(key.clone()));
     let shares = cx.client().keys().shares();
     let (scope, is_agreed) = (Scope::of(name.clone()), state.may_be_destroyed());
-    // What it found there and others need is noted too, so that nobody is advised to remove it.
+    // The note also has what the resource found there and others need, so that no later plan advises to remove it.
     let all = own.union(&gcp.members()).cloned().collect();
     let kept = leaving::plan_to_go(cx, &scope, &all, is_agreed, of_own(&own)).await;
     let removal = Removal {
@@ -866,7 +867,7 @@ async fn warn_of_missing(
         .into_iter()
         .map(|member| Gone::of(&facts, member))
         .partition(|one| one.is_granted);
-    // What was never given here is missed by nobody as long as it comes from elsewhere.
+    // Of the members that have it from elsewhere, only those lost something to whom this resource had given it.
     elsewhere.retain(|one| before.contains(&one.member));
     let lines = |all: &[Gone]| -> Vec<String> { all.iter().map(|one| one.line.clone()).collect() };
     leaving::has_it_elsewhere(cx, &key, &lines(&elsewhere));
@@ -941,7 +942,7 @@ pub(super) async fn put(
     // What it has in common with one that went in this run is its own from now on.
     now.extend(shares.inherited(&scope, &wanted));
     if outcome.is_err() {
-        // Whom it could not remove, it removes the next time.
+        // The members that it could not remove stay its own: it removes them the next time.
         now.extend(remove.iter().cloned());
     }
     cx.set_private(ADDED, &now);

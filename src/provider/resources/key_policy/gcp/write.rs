@@ -23,7 +23,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_millis(250), Duration::from
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How often the provider sets the policy when no answer says whether Google did.
 const TRIES: u32 = 7;
-/// Databricks' customer id, which an organization with domain-restricted sharing must allow. Source: public workspace templates for
+/// Databricks' customer ID, which an organization with domain-restricted sharing must allow. Source: public workspace templates for
 /// Databricks on Google Cloud.
 const CUSTOMER_ID: &str = "C01p0oudw";
 

@@ -86,7 +86,7 @@ impl WorkspaceBindingModel {
             self.storage_key_configuration_id.is_null(),
         );
         let mut all = self.with_all_keys_of(workspace)?;
-        // A field that this binding does not name belongs to somebody else.
+        // A field that this binding does not name belongs to another owner.
         if managed_services {
             all.managed_services_key_configuration_id = Attr::Null;
         }
@@ -167,8 +167,8 @@ impl Workspaces for InAccount<'_> {
     }
 
     async fn read(&self, wanted: Wanted<'_>) -> Result<Workspace, Diagnostics> {
-        // What has its keys already is not changed, so that a list that others have just read will do. What is to be changed is read on its
-        // own.
+        // For a workspace that has its keys already, a list of the last minute is enough. One that the binding is going to change, it reads
+        // on its own.
         let reads = wanted.cx.client().reads();
         let listed = reads.listed_workspace(self.account, self.id).await;
         match listed.filter(|listed| wanted.plan.keys().missing_in(listed).is_empty()) {

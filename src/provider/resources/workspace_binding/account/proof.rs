@@ -85,8 +85,8 @@ pub(super) async fn examine(
     Ok(examined.errors_first())
 }
 
-/// What there is to say about an attach of a configuration that the same plan creates, so that its id is not known yet. The run
-/// knows which ones it creates; where several may be meant, each is examined.
+/// The findings about an attach of a configuration that the same plan creates, so that Terraform does not know its ID yet. The
+/// run knows which ones it creates; where several may be meant, the proof examines each.
 pub(super) async fn examine_planned(
     cx: &Context<Client>,
     account: &Account,
@@ -97,7 +97,7 @@ pub(super) async fn examine_planned(
     let about = workspace.facts();
     let planned = client.run().planned_configurations();
     let use_cases: Vec<Vec<UseCase>> = planned.iter().map(|one| one.use_cases.clone()).collect();
-    // One that is adopted has an id already: it may be the one that the workspace has.
+    // A configuration that the run adopts has an ID already: it may be the one that the workspace has.
     let adopted = planned
         .iter()
         .filter(|one| one.use_cases.contains(&case))

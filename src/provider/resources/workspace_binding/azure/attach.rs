@@ -194,7 +194,7 @@ impl Workspaces for InArm<'_> {
                 }
             }
             Some(_) => {
-                // Nobody has to know by themselves what a set without access means.
+                // The user need not guess what a disk encryption set without access means.
                 let found = of_disks(cx.client(), &now, Stage::Apply).await;
                 enforce(cx, found, &wanted.plan.ignore_findings, Stage::Apply, place)?;
                 now

@@ -165,7 +165,7 @@ fn key_of(model: &WorkspaceBindingModel, case: UseCase) -> Option<&VaultKeyId> {
     model.wanted(case).known()?.vault_key()
 }
 
-/// The use cases whose key has to change, or is not known yet.
+/// The use cases whose key the apply must change, or whose key Terraform does not know yet.
 fn missing(model: &WorkspaceBindingModel, rotates: bool, now: &ArmWorkspace) -> Vec<UseCase> {
     UseCase::ALL
         .into_iter()
@@ -300,8 +300,8 @@ pub(super) async fn plan(
     if let Attr::Known(block) = &plan.model.azure {
         let id = &block.workspace_resource_id;
         plan.model.id = id.as_ref().map(ToString::to_string);
-        // Whatever else the workspace shows is not known before the apply has read it: the plan is made twice, and what the first one
-        // knows, the second one has to know as well.
+        // The plan knows nothing else of the workspace: Terraform plans twice, and the second plan must know what the first one knew,
+        // so both leave the rest to the apply.
         if change.prior.is_none() {
             plan.model.workspace_name = id.as_ref().map(|id| id.id().name().to_owned());
         }
@@ -458,7 +458,7 @@ pub(super) async fn read(
             && has_disks
         {
             azure.rotate_managed_disks_to_latest_version = Attr::Known(now.rotates_disks());
-            // What somebody took away, the plan gives back.
+            // The plan gives back what another writer took away.
             if azure.grants() && lacks_disks(client, &now).await {
                 azure.grant_managed_disks_access = Attr::Known(false);
             }
@@ -483,7 +483,7 @@ pub(super) async fn read(
     }))
 }
 
-/// A first state from the resource id of a workspace.
+/// A first state from the resource ID of a workspace.
 pub(super) fn import(id: &str) -> Result<WorkspaceBindingModel, Diagnostics> {
     let id: WorkspaceResourceId = id.parse().map_err(|error: AzureNameError| {
         Diagnostic::error(
