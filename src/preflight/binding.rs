@@ -1,4 +1,4 @@
-//! May this key configuration go under this workspace? The transitions that the platform knows, and what has to agree.
+//! May a workspace have this key configuration? The transitions that the platform knows, and what must agree.
 
 use super::{Finding, Hint, Id, Remedy, Severity, Stage, Subject};
 use crate::requirements::transition;
@@ -111,8 +111,8 @@ impl Subject {
     }
 }
 
-/// What a workspace itself says against an attach for a use case. `wanted`: the configuration; `None` while the same plan creates it,
-/// so that its id is not known yet.
+/// The findings about the workspace itself for an attach of a use case. `wanted`: the configuration; `None` while the same plan
+/// creates it, so that Terraform does not know its ID yet.
 pub fn judge_workspace(
     workspace: &WorkspaceFacts,
     case: UseCase,
@@ -579,8 +579,8 @@ pub fn of_candidates(candidates: Vec<Vec<Finding>>) -> Vec<Finding> {
     candidates.into_iter().flatten().map(weigh).collect()
 }
 
-/// An attach of a configuration that the same plan creates, so that its id is not known yet. `planned`: the use cases of each one
-/// that the plan creates.
+/// The finding about an attach of a configuration that the same plan creates, so that Terraform does not know its ID yet.
+/// `planned`: the use cases of each one that the plan creates.
 pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding> {
     if planned.is_empty() || planned.iter().any(|cases| cases.contains(&case)) {
         return None;
@@ -606,7 +606,7 @@ pub fn judge_planned(case: UseCase, planned: &[Vec<UseCase>]) -> Option<Finding>
 pub enum UnknownRole {
     /// The account shows something that is not the ARN of a role, and why it is not one.
     Unreadable(String),
-    /// The account could not be asked, and why.
+    /// The account did not answer, for this reason.
     Refused(String),
     /// The workspace has no credentials configuration, although it runs classic compute.
     None,

@@ -9,7 +9,7 @@ use kms_policy::nearest;
 /// Whether a user may silence a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Suppression {
-    /// It is advice.
+    /// The user may ignore it: it is advice.
     Allowed,
     /// If the user ignored it, Databricks would reject the attach, or a workspace would lose access
     /// to its key.

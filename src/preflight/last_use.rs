@@ -34,11 +34,11 @@ impl Standing {
     }
 }
 
-/// The last use of a key. Never the only ground for a deletion: AWS documents it as no sole indicator, Google Cloud does not see managed
-/// services, and a key that nobody used for a year may still be the only one that decrypts a backup.
+/// The last use of a key. Never the only reason for a deletion: AWS documents it as not the sole indicator, Google Cloud does not see
+/// managed services, and a key without a use for a year may still be the only one that decrypts a backup.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LastUse {
-    /// What is known.
+    /// Whether the key was used, as far as the cloud says.
     pub standing: Standing,
     /// When it was last used (RFC 3339).
     pub at: Option<String>,

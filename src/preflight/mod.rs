@@ -20,7 +20,8 @@ use serde::Serialize;
 
 use crate::vocabulary::Key;
 
-/// When the question is asked: what cannot be read is a warning at plan, and an error right before the attach.
+/// Whether Terraform plans or applies: a fact that the provider cannot read is a warning at plan, and an error
+/// right before the attach.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
     /// Nothing happens yet.
@@ -87,7 +88,7 @@ pub struct Finding {
     pub summary: String,
     /// The short name of the key or the workspace that it is about, where one is known.
     pub about: Option<String>,
-    /// What was found.
+    /// What the provider found, with IDs.
     pub found: String,
     /// Why it matters.
     pub why: String,
@@ -135,7 +136,7 @@ impl Id {
     }
 }
 
-/// Something that could not be seen, so that nothing is said of it.
+/// A gap: an object that the provider cannot see, and about which it says nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NotVisible {
     /// What the provider cannot see, as the subject of a sentence.
@@ -144,9 +145,9 @@ pub struct NotVisible {
     pub why: String,
 }
 
-/// What a plan says of a key where it has waited in vain for the `dbxcmk_key_policy` resources of the same configuration. Where something else
-/// stops the plan, all of it is said. `may_apply`: whether this may be an apply: Terraform also plans while it applies, and then a key policy
-/// without a change never comes.
+/// The findings of a plan about a key whose `dbxcmk_key_policy` did not come in time. Where another finding stops the plan, the result has all
+/// of them in full. `may_apply`: whether this may be an apply: Terraform also plans while it applies, and then a key policy without a change
+/// never comes.
 pub fn without_policy(findings: Vec<Finding>, key: &Key, may_apply: bool) -> Vec<Finding> {
     let (granted, rest): (Vec<Finding>, Vec<Finding>) = findings
         .into_iter()
@@ -214,13 +215,13 @@ impl Finding {
         self
     }
 
-    /// What it is about, unless that was said.
+    /// Names the object of the finding, unless it has a name already.
     pub fn about(mut self, name: impl Into<String>) -> Self {
         self.about.get_or_insert_with(|| name.into());
         self
     }
 
-    /// What was found.
+    /// Sets what the provider found.
     pub fn found(mut self, text: impl Into<String>) -> Self {
         self.found = text.into();
         self
@@ -247,7 +248,7 @@ impl Finding {
 /// A fact, or why it could not be had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fact<T> {
-    /// What was read.
+    /// The fact, as the service shows it.
     Known(T),
     /// It could not be read.
     Unreadable(Unreadable),

@@ -43,7 +43,7 @@ pub enum Hint {
     GrantMembers {
         /// The full name of the key.
         key: CryptoKeyName,
-        /// The service accounts of Databricks: everybody who has to stand in the list.
+        /// All service accounts of Databricks that the list must have.
         accounts: Vec<ServiceAccount>,
         /// The project of the workspace whose service agents lack the key.
         project: Option<ProjectNumber>,

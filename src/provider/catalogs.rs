@@ -1,7 +1,7 @@
-//! The catalogs of Unity Catalog that use keys, read once a run for everything that needs them.
+//! The catalogs of Unity Catalog that use keys; a run reads them once, and everything that needs them waits for that read.
 //!
-//! Metastores and their workspaces come from the account, the catalogs through one workspace of each metastore. A catalog that nobody saw may use any
-//! key: what was not seen is said as a [`Gap`], and only without gaps is a key configuration unused.
+//! Metastores and their workspaces come from the account, the catalogs through one workspace of each metastore. A catalog that the provider did not
+//! see may use any key: a [`Gap`] says what it did not see, and only without gaps does a key configuration count as unused.
 
 use std::sync::Arc;
 
@@ -49,7 +49,7 @@ impl KeyedCatalog {
     }
 }
 
-/// The catalogs of an account, as far as they were seen.
+/// The catalogs of an account, as far as the provider saw them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogs {
     keyed: Vec<KeyedCatalog>,
@@ -113,14 +113,14 @@ impl Catalogs {
 pub enum Used {
     /// A workspace or a catalog does.
     Yes,
-    /// None does, and all were seen.
+    /// The provider saw all catalogs and workspaces, and none uses it.
     No,
-    /// None that was seen does.
+    /// None uses it that the provider saw, and it did not see all.
     NotKnown,
 }
 
 impl Used {
-    /// What was seen: how many workspaces and catalogs use it, and whether all catalogs were seen.
+    /// The answer from how many workspaces and catalogs use it, and whether some catalogs were not seen.
     pub fn of(workspaces: usize, catalogs: usize, has_gaps: bool) -> Self {
         match (workspaces + catalogs, has_gaps) {
             (1.., _) => Self::Yes,
@@ -148,7 +148,8 @@ pub struct CatalogReads {
 }
 
 impl CatalogReads {
-    /// Nothing is read yet. `is_on`: whether catalogs are read at all; `endpoint`: where workspaces are asked, if not at their own hosts.
+    /// Catalogs of which the run has read none yet. `is_on`: whether it reads catalogs at all; `endpoint`: where it reaches workspaces,
+    /// if not at their own hosts.
     pub fn new(is_on: bool, endpoint: Option<Url>) -> Self {
         Self {
             is_on,
@@ -295,8 +296,8 @@ pub fn gaps_in_words(gaps: &[Gap]) -> String {
     gaps.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Says once a run that not all catalogs were seen, and what may follow. `what`: what is about to be lost, and by whom, as
-/// `The key configuration c1… is to be destroyed`.
+/// Warns once in a run that the provider did not see all catalogs, and of what may follow. `what`: what takes something
+/// away, as `The key configuration c1… is to be destroyed`.
 pub fn warn_of_gaps(cx: &Context<Client>, what: &str, gaps: &[Gap]) {
     if gaps.is_empty()
         || !cx
@@ -363,7 +364,7 @@ mod tests {
         Ok(())
     }
 
-    /// Each row: what a catalog has as its key, and whether that may be the one that is asked for.
+    /// Each row: the key that a catalog shows, and whether it may be the key in question.
     #[test]
     fn a_key_of_a_vault_is_the_same_in_every_version() -> Result<(), Box<dyn std::error::Error>> {
         let key: VaultKeyId = "https://acme.vault.azure.net/keys/main".parse()?;

@@ -52,7 +52,7 @@ impl Client {
         self.databricks.connected().await
     }
 
-    /// The id of the Databricks account, which needs no credential.
+    /// The ID of the Databricks account, which needs no credential.
     ///
     /// # Errors
     /// When none is configured.
@@ -70,7 +70,7 @@ impl Client {
         &self.keys
     }
 
-    /// The catalogs of the account with their keys. What could not be read is said in it.
+    /// The catalogs of the account with their keys, and the gaps: what the provider could not read.
     pub async fn catalogs(&self, stage: Stage) -> Arc<Catalogs> {
         self.catalogs.get(self, stage).await
     }
@@ -114,8 +114,8 @@ impl Client {
         }
     }
 
-    /// Says once a run that a part of the proof has to wait for what the same plan makes. `attributes`: what may be unknown, and whether it
-    /// is. While the provider block itself has unknown values, that is the reason, and it is said instead.
+    /// Warns once in a run that a part of the proof waits for what the same plan creates. `attributes`: the names of attributes, and
+    /// whether each is unknown. While the provider block itself has unknown values, the warning names those instead.
     pub fn warn_of_later_proof(&self, cx: &Context<Self>, attributes: &[(&str, bool)]) {
         if let Err(Unavailable::NotYetKnown(unknown)) = self.databricks.id() {
             return self.warn_unproven(cx, &unknown);

@@ -12,7 +12,7 @@ pub fn rfc3339(milliseconds: i64) -> Option<String> {
         .ok()
 }
 
-/// The same for a date until which something is needed: the next whole second, since nobody waits for milliseconds.
+/// The same for a date until which something is needed, rounded up to the next whole second.
 pub fn until(milliseconds: i64) -> Option<String> {
     let seconds = milliseconds.checked_add(999)?.div_euclid(1000);
     rfc3339(seconds.checked_mul(1000)?)

@@ -12,9 +12,9 @@ pub const AZURE_DATABRICKS: &str = crate::vocabulary::azure::DATABRICKS_APPLICAT
 pub const ENCRYPTION_USER: &str = "e147488a-f6f5-4113-8e2d-b22465e65bf6";
 /// The local role "Managed HSM Crypto Service Encryption User".
 pub const HSM_ENCRYPTION_USER: &str = "33413926-3206-4cdd-b39a-83574fe37a17";
-/// What an access policy has to grant on keys.
+/// The permissions on keys that an access policy must have.
 pub const PERMISSIONS: [&str; 3] = ["get", "wrapKey", "unwrapKey"];
-/// What a role has to contain.
+/// The data actions that a role must have.
 pub const DATA_ACTIONS: [&str; 3] = [
     "Microsoft.KeyVault/vaults/keys/read",
     "Microsoft.KeyVault/vaults/keys/wrap/action",
@@ -102,14 +102,14 @@ impl Role {
 pub struct Grantee {
     /// Which identity of the workspace or of Databricks it is.
     pub role: Role,
-    /// Its object id.
+    /// The object ID of the principal.
     pub principal: PrincipalId,
     /// The data for which it needs the key.
     pub case: UseCase,
 }
 
 impl Grantee {
-    /// Who it is, by name, with its object id.
+    /// The principal by its role, with its object ID.
     pub fn in_words(&self) -> String {
         self.role.named(&self.principal)
     }

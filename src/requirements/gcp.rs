@@ -49,7 +49,7 @@ pub fn rights_of(role: &str) -> Option<Rights> {
         })
 }
 
-/// Somebody who needs the key.
+/// A service account that needs the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grantee {
     /// The email of the service account.
@@ -97,7 +97,7 @@ pub fn agent_of(member: &str) -> Option<ProjectNumber> {
     number.parse().ok().filter(|_| is_agent)
 }
 
-/// Who needs a key of Cloud KMS.
+/// What Databricks shall use a key of Cloud KMS for, and as which accounts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
     /// The data that the key shall encrypt.
@@ -106,7 +106,7 @@ pub struct Usage {
     pub databricks: Vec<ServiceAccount>,
     /// The project of the workspace, whose service agents encrypt disks and buckets.
     pub workspace_project: Option<ProjectNumber>,
-    /// Why somebody who needs it as well is not known, in words.
+    /// Why the provider does not know an account that needs the key as well, in words.
     pub not_known: Option<String>,
 }
 

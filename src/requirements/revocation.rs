@@ -247,7 +247,7 @@ mod tests {
         assert!(stop.data.contains(&"DBFS root"));
         assert!(is_unknown(&stop, "EBS volumes of classic compute"));
         assert!(stop.goes_on.contains(&ATTACHED_VOLUMES));
-        // Whose key a catalog or another bucket has, nobody has read.
+        // The provider has not read which key a catalog or another bucket has.
         let none = without_key(&Cloud::Aws, WorkspaceKeys::classic());
         assert!(none.data.is_empty() && is_unknown(&none, "Unity Catalog secrets"));
         assert!(is_unknown(&none, "DBFS mounts"));

@@ -54,7 +54,7 @@ pub struct ArnError {
 
 impl ArnError {
     fn new(text: &str, expected: &'static str, hint: impl Into<String>) -> Self {
-        // What cannot be seen in the text itself is said before anything else.
+        // A hint about what the text itself does not show comes first.
         let hint = match text {
             "" => format!(": it is empty{}", hint.into()),
             text if text.trim() != text => {

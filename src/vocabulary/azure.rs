@@ -452,7 +452,7 @@ mod tests {
         assert!(refused.is_err_and(|error| error.to_string().contains("az ad sp show")));
     }
 
-    /// Each row: a text, and what it is or what is said of it.
+    /// Each row: a text, and the key that it is, or words of the error.
     #[test]
     fn keys_have_a_form() {
         let version = "0123456789abcdef0123456789abcdef";

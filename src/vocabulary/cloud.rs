@@ -99,7 +99,7 @@ open_enum! {
         Banned "BANNED",
         /// It is being deleted.
         Cancelling "CANCELLING",
-        /// It is deleted.
+        /// Databricks has deleted it.
         Cancelled "CANCELLED",
     }
 }

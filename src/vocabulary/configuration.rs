@@ -8,7 +8,7 @@ use super::azure::{VaultKeyId, WorkspaceResourceId};
 use super::databricks::{KeyConfigurationId, WorkspaceId};
 use super::textual;
 
-/// The id of a `dbxcmk_key_configuration`.
+/// The ID of a `dbxcmk_key_configuration`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyReference {
     /// On AWS and Google Cloud: a UUID of the Databricks account.
@@ -61,8 +61,8 @@ impl fmt::Display for KeyReference {
     }
 }
 
-/// What stops without a key, as somebody names it: a workspace by its number, or on Azure also by its resource ID; a catalog by its metastore and
-/// its name.
+/// What stops without a key, in the form in which the user names it: a workspace by its number, or on Azure also by its resource ID; a catalog by
+/// its metastore and its name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WorkspaceName {
     /// A workspace, by its number.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use super::textual;
 
-/// Text that is not the id that was expected.
+/// Why a text is not the ID that a type expects.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}{hint}")]
 pub struct IdError {

@@ -27,7 +27,7 @@ pub struct KeyDescription {
 }
 
 impl KeyDescription {
-    /// A key that nothing is to be said against.
+    /// A key without findings.
     pub fn good() -> Self {
         Self {
             state: KeyState::Enabled,
@@ -46,7 +46,7 @@ impl KeyDescription {
 pub struct KmsGrant {
     /// The ID with which the owner revokes it.
     pub id: String,
-    /// Who was granted.
+    /// The ARN of the principal that has the grant.
     pub grantee: String,
     /// What: `Decrypt`, `GenerateDataKey`.
     pub operations: Vec<String>,
@@ -68,7 +68,7 @@ pub enum PolicySource {
     Live,
     /// The one that the same configuration is about to put.
     Planned,
-    /// One that somebody gives, by this name (a file). The key's own ARN may not be known then, and no text shows it.
+    /// A policy that the user gives, by this name (a file). The provider may not know the key's own ARN then, and no text shows it.
     Given(String),
 }
 
@@ -98,7 +98,7 @@ pub struct KeyFacts {
 }
 
 impl KeyFacts {
-    /// What is known of the role of somebody who uses the key.
+    /// The role of a user of the key, as far as IAM shows it.
     pub fn role_of(&self, user: &User) -> &RoleKnowledge {
         match user {
             User::Databricks(_) => &RoleKnowledge::NotAsked,
@@ -165,14 +165,14 @@ pub struct RoleFacts {
 /// The role that launches clusters, or why it is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum RoleKnowledge {
-    /// Nobody asked for it: there is no role, or no cloud.
+    /// The provider did not read it: there is no role, or no cloud.
     #[default]
     NotAsked,
     /// The user has turned it off.
     Off,
     /// It is in another account than the credentials, whose account this is.
     Elsewhere(String),
-    /// It was read.
+    /// IAM shows the role.
     Known(RoleFacts),
     /// It could not be read.
     Unreadable(Unreadable),
@@ -240,11 +240,11 @@ pub struct Simulated {
 /// What AWS's policy simulator says of the role, or why that is not known.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Simulation {
-    /// Nobody asked.
+    /// The provider did not ask.
     #[default]
     NotAsked,
     /// It answered.
     Known(Vec<Simulated>),
-    /// It could not be asked.
+    /// The simulator refused, or could not be reached.
     Unreadable(Unreadable),
 }

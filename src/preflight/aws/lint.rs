@@ -1,4 +1,4 @@
-//! What of a policy works and is worth a word all the same.
+//! Findings about policies that work, which a person should read all the same.
 
 use std::collections::BTreeSet;
 

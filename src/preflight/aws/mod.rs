@@ -1,4 +1,4 @@
-//! Is this KMS key fit for what it is to be used for? Its state, its kind, its place, and what its policy lets Databricks do.
+//! Is this KMS key fit for its use? Its state, its kind, its place, and what its policy lets Databricks do.
 
 mod facts;
 mod lint;
@@ -29,14 +29,14 @@ use crate::vocabulary::UseCase;
 use crate::vocabulary::aws::KeyArn;
 use kms_policy::Document;
 
-/// What is asked of a key.
+/// What a proof asks of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// What it is to be used for, and by whom.
+    /// What Databricks shall use the key for, and which principals call.
     pub usage: Usage,
     /// Whether clusters' volumes will be encrypted with it although the role is not known here.
     pub cluster_volumes: bool,
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     pub stage: Stage,
     /// The workspaces that use the key already: what is wrong with it cuts them off.
     pub used_by: Vec<UsedBy>,

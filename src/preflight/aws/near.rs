@@ -1,11 +1,11 @@
-//! What a person may have meant: the statement that nearly lets somebody in, and whom it names instead.
+//! What a person may have meant: the statement that nearly lets a caller in, and the principal that it names instead.
 
 use super::Question;
 use crate::requirements::aws::{ACCOUNT_TAG, User};
 use crate::vocabulary::Deployment;
 use kms_policy::{Decision, Document, Effect, Principal};
 
-/// Whether one of the values is an account that is asked for, but for its case.
+/// Whether one of the values is an account of the question in another case of letters.
 fn in_another_case(values: &[String], question: &Question) -> bool {
     values.iter().any(|value| {
         question
@@ -60,7 +60,7 @@ pub(super) fn almost(
     }
 }
 
-/// A statement that speaks of somebody whom a person may have mistaken for the caller.
+/// The principal in the policy that a person may have taken instead of the caller.
 pub(super) fn somebody_near(policy: &Document, user: &User) -> String {
     let own = user.principal();
     let allows = policy

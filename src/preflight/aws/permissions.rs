@@ -81,7 +81,7 @@ struct Tally {
     for_anybody: BTreeSet<usize>,
     /// Whether something is allowed by way of the account alone.
     delegated: bool,
-    /// Whether something is allowed to a role of another account, whose IAM has to allow it as well.
+    /// Whether the policy allows a role of another account, whose IAM must allow it as well.
     elsewhere: bool,
     /// What the role's IAM policies do not allow, although the key policy lets them.
     not_by_iam: Vec<&'static str>,
@@ -515,7 +515,7 @@ impl PurposeCase<'_> {
         if !tally.delegated {
             return None;
         }
-        // A role that is not there, or that has a policy nobody can read, is a finding of its own.
+        // A role that does not exist, or that has a policy which the provider cannot parse, is a finding of its own.
         let not_examined = why_not_examined(self.facts.role_of(self.user))?;
         let found = format!(
             "the account of {} is allowed, and the role is not named.",
@@ -612,7 +612,7 @@ pub(super) fn unique<T: PartialEq>(items: impl IntoIterator<Item = T>) -> Vec<T>
     unique
 }
 
-/// Whether a context key says to which AWS organization somebody belongs.
+/// Whether a context key says to which AWS organization a principal belongs.
 fn is_of_organization(key: &str) -> bool {
     ORGANIZATION_KEYS
         .iter()

@@ -19,7 +19,7 @@ pub enum Standing {
     Allowed,
     /// The policy allows the account of the principal, whose IAM policies decide.
     Delegated,
-    /// The policy allows a principal of another account, whose IAM policies have to allow it as well.
+    /// The policy allows a principal of another account, whose IAM policies must allow it as well.
     Halfway,
     /// A grant allows it.
     Granted,
@@ -54,12 +54,12 @@ impl Standing {
     }
 }
 
-/// One action that somebody needs, and how it stands.
+/// An action that a principal needs, and whether the policies grant it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Requirement {
     /// The feature of Databricks that needs the action.
     pub purpose: Purpose,
-    /// Who needs it, as a policy names them.
+    /// The principal that needs it, as a policy names it.
     pub principal: String,
     /// For which Databricks account; none when the caller is a role of the customer.
     pub account: Option<AccountId>,
@@ -149,8 +149,8 @@ pub fn not_examined(facts: &KeyFacts, question: &Question) -> Vec<NotExamined> {
     all
 }
 
-/// Whether the grants on a key can change what is said of it: they count for a named role alone, and only where the policies do not
-/// let it in.
+/// Whether the grants on a key can change the result: they count for a named role alone, and only where the policies do not let it
+/// in.
 pub fn grants_matter(facts: &KeyFacts, question: &Question) -> bool {
     let is_open = |one: &Requirement| one.account.is_none() && !one.standing.is_proven();
     !question.usage.roles().is_empty() && proof(facts, question).iter().any(is_open)

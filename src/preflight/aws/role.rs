@@ -19,10 +19,10 @@ pub(super) struct RolePolicies<'a> {
 }
 
 impl<'a> RolePolicies<'a> {
-    /// The policies of a role that was read; `None` where it was not.
+    /// The policies of a role; `None` where the provider did not read it.
     ///
     /// # Errors
-    /// A policy that cannot be understood, as its name and the mistake.
+    /// When a policy of the role is not valid: its name and the mistake.
     pub(super) fn of(knowledge: &'a RoleKnowledge) -> Result<Option<Self>, String> {
         let RoleKnowledge::Known(facts) = knowledge else {
             return Ok(None);
@@ -147,7 +147,7 @@ fn one(user: &User, facts: &KeyFacts, question: &Question) -> Vec<Finding> {
         ],
         RoleKnowledge::Known(known) => match RolePolicies::of(facts.role_of(user)) {
             Err(mistake) => vec![unreadable(&mistake, facts.role_severity(question.stage))],
-            // Whom the role of a storage credential trusts, Databricks validates when the credential is made.
+            // Databricks itself validates the trust of a storage credential's role, when the user creates the credential.
             Ok(_) if matches!(user, User::StorageCredential(_)) => Vec::new(),
             Ok(_) => trust(role, known, question).into_iter().collect(),
         },

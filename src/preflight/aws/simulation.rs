@@ -133,7 +133,7 @@ fn disagreement(
             Verdict::Allowed => *theirs == SimulatedDecision::Allowed,
             Verdict::DeniedExplicitly => *theirs == SimulatedDecision::ExplicitDeny,
             Verdict::DeniedImplicitly => *theirs == SimulatedDecision::ImplicitDeny,
-            // It depends on what only the call itself has, which the simulator has to guess.
+            // The answer depends on what only the call itself has, which the simulator must guess.
             Verdict::Undetermined => true,
         };
         let theirs = results.iter().find(|one| one.action == action);

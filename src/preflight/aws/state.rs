@@ -22,7 +22,7 @@ fn restoring(key: &KeyArn) -> String {
     format!("terraform-provider-dbxcmk key restore {key}")
 }
 
-/// `key restore` gives back what this provider took away. In the usual case somebody else disabled the key.
+/// `key restore` gives back what this provider took away. In the usual case another person or tool disabled the key.
 const ANYWAY: &str = "add `--enable-anyway` if it was disabled without this provider";
 
 /// What makes a disabled key usable again.

@@ -1,4 +1,4 @@
-//! What is said about keys, as people read it.
+//! The findings about keys, as people read them.
 
 use std::collections::BTreeMap;
 
@@ -176,7 +176,7 @@ fn a_perimeter_of_the_organization_certainly_shuts_databricks_out() -> Outcome {
     Ok(())
 }
 
-/// Whatever a condition comes to that nobody can decide: what no statement allows is missing, and is said to be.
+/// An undecidable condition does not hide that no statement allows the call.
 #[test]
 fn an_undecidable_deny_does_not_hide_a_missing_allow() -> Outcome {
     let deny = r#"{"Sid":"Network","Effect":"Deny","Principal":"*","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpc":"vpc-1"}}}"#;
@@ -497,7 +497,7 @@ fn what_cannot_be_read_warns_at_plan_and_stops_at_apply() -> Outcome {
     };
     assert_eq!(at(Stage::Plan)?, unread(Severity::Warning));
     assert_eq!(at(Stage::Apply)?, unread(Severity::Error));
-    // What is said of a plan does not stand in the error of an apply.
+    // The error of an apply does not have the sentence about plans.
     for (stage, is_plan) in [(Stage::Plan, true), (Stage::Apply, false)] {
         let question = Question {
             stage,
@@ -683,7 +683,7 @@ fn the_simulator_is_believed_or_contradicted() -> Outcome {
     Ok(())
 }
 
-/// What is asked of the simulator: no wildcards, and only context that a caller gives.
+/// The calls to the simulator have no wildcards, and only the context that a caller gives.
 #[test]
 fn the_simulator_is_asked_what_it_takes() -> Outcome {
     let facts = facts(&[])?;
@@ -705,8 +705,8 @@ fn the_simulator_is_asked_what_it_takes() -> Outcome {
     Ok(())
 }
 
-/// Each row: a statement beside the documented ones of which nothing is to be said: KMS does not let another account do it, whatever the policy
-/// says, or it is for AWS services alone.
+/// Each row: a statement beside the documented ones without a finding: KMS does not let another account do it, whatever the policy says, or it
+/// is for AWS services alone.
 #[test]
 fn what_has_no_effect_or_is_limited_is_not_too_much() -> Outcome {
     let documented = documented()?;

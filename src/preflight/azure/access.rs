@@ -18,7 +18,7 @@ const EVERYBODY: &str = "00000000-0000-0000-0000-000000000000";
 pub enum Access {
     /// All three.
     Granted,
-    /// Only under conditions, which nobody can decide here.
+    /// Only under conditions, which the proof cannot decide.
     Conditional(Vec<String>),
     /// Perhaps, by roles whose permissions are not known.
     UnknownRoles(Vec<String>),

@@ -57,7 +57,7 @@ pub enum AccessModel {
 pub struct Assignment {
     /// The ID of the resource, resource group or subscription at which Azure has it.
     pub scope: String,
-    /// The name of its role, or its id where the name is not known.
+    /// The name of its role, or its ID where the name is not known.
     pub role: String,
     /// What its role lets do with keys; `None` when its permissions are not known.
     pub rights: Option<Rights>,
@@ -74,9 +74,9 @@ pub struct DenyAssignment {
     pub name: String,
     /// What it denies.
     pub denied: Rights,
-    /// To whom: object ids; the id of zeros is everybody.
+    /// The object IDs of the principals that it hits; the ID of zeros means everybody.
     pub principals: Vec<String>,
-    /// To whom not.
+    /// The object IDs of the principals that it spares.
     pub except: Vec<String>,
     /// Whether groups are among them, whose members are not read.
     pub has_groups: bool,
@@ -119,13 +119,13 @@ pub struct Vault {
     pub retention_days: Option<u32>,
     /// Whether deleted keys cannot be purged before.
     pub purge_protection: bool,
-    /// Who is let in.
+    /// The network rules: which clients the vault lets in.
     pub network: Network,
     /// How it decides who may use its keys.
     pub access: AccessModel,
 }
 
-/// Whom a `dbxcmk_key_policy` of the same configuration is about to grant the use of a key.
+/// The access that a `dbxcmk_key_policy` of the same configuration is going to give.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PlannedAccess {
     /// The data that the principals shall encrypt.
@@ -153,7 +153,7 @@ pub enum Absence {
     OtherVersions,
 }
 
-/// Why Azure could not be asked at all.
+/// Why the provider could not ask Azure at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Barrier {
     /// It gives no token: why.
@@ -176,13 +176,13 @@ pub struct VaultKeyFacts {
     pub key: Fact<VaultKey>,
     /// What the vault says of it when it is not there.
     pub absence: Absence,
-    /// The resource id of its vault, when one is known.
+    /// The resource ID of its vault, where the provider knows it.
     pub vault_id: Option<VaultResourceId>,
     /// The vault, as Resource Manager shows it.
     pub vault: Fact<Vault>,
-    /// The assignments of roles that count for each principal that was asked about; of a vault with access policies there are none.
+    /// The role assignments that count for each principal of the question; none for a vault with access policies.
     pub assignments: BTreeMap<PrincipalId, Fact<Vec<Assignment>>>,
-    /// Whom the same configuration is about to grant the use of the key.
+    /// The access that the same configuration is going to give.
     pub planned: Vec<PlannedAccess>,
     /// When it was read.
     pub at: OffsetDateTime,

@@ -1,4 +1,4 @@
-//! Is this key of Key Vault or Managed HSM fit for what it is to be used for? The key, its vault, and who may use it.
+//! Is this key of Key Vault or Managed HSM fit for its use? The key, its vault, and who may use it.
 
 mod access;
 mod facts;
@@ -30,16 +30,17 @@ use crate::requirements::azure::{
 use crate::vocabulary::UseCase;
 use crate::vocabulary::azure::{VaultKeyId, VaultKind, WorkspaceResourceId};
 
-/// What is asked of a key.
+/// What a proof asks of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
     /// The data that the key shall encrypt, or encrypts.
     pub cases: Vec<UseCase>,
-    /// For what the workspace has this very version now; empty where an attach is to come, or nobody is known to have it.
+    /// The data that the workspace encrypts with this very version now; empty before an attach, or where the provider
+    /// knows no such workspace.
     pub used_for: Vec<UseCase>,
-    /// Who needs it; empty where only the key itself is asked about.
+    /// The principals that need the key; empty where the question is about the key alone.
     pub grantees: Vec<Grantee>,
-    /// Those that need it and whose object id is not known: in which role, for what, and why it is not known.
+    /// The principals that need it without a known object ID: their role, the data, and why the provider does not know the ID.
     pub not_known: Vec<(Role, UseCase, Unknown)>,
     /// The workspace, as far as it is known.
     pub workspace: Option<WorkspaceResourceId>,
@@ -47,7 +48,7 @@ pub struct Question {
     pub location: Option<String>,
     /// The tenant of the workspace, as far as it is known.
     pub tenant: Option<String>,
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     pub stage: Stage,
 }
 
@@ -67,14 +68,14 @@ impl Question {
     }
 }
 
-/// Why the object id of a principal is not known.
+/// Why the provider does not know the object ID of a principal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unknown {
     /// It does not exist yet.
     NotYetMade,
     /// The tenant does not have it.
     NotInTenant,
-    /// It could not be looked up.
+    /// Azure did not show it, for this reason.
     Unread(String),
 }
 
@@ -120,7 +121,7 @@ pub fn judge(facts: &VaultKeyFacts, question: &Question) -> Vec<Finding> {
             findings.extend(judge_access(facts, question));
         }
         Fact::Unreadable(why) => {
-            // Where nobody is attached to the key, what the vault says about access does not matter yet.
+            // While no workspace has the key, the access rules of its vault do not matter yet.
             let stage = if is_about_access {
                 question.stage
             } else {
@@ -173,7 +174,7 @@ fn unreadable_vault(facts: &VaultKeyFacts, why: &Unreadable, stage: Stage) -> Fi
         .remedy(remedy)
 }
 
-/// Whether a policy of the same configuration will grant a principal that does not exist yet, or whose id is not known.
+/// Whether a policy of the same configuration will grant a principal that does not exist yet, or whose ID is not known.
 fn will_be_granted(facts: &VaultKeyFacts, role: Role, case: UseCase, question: &Question) -> bool {
     facts.planned.iter().any(|planned| {
         let same_workspace = match (&planned.workspace, &question.workspace) {
@@ -191,7 +192,7 @@ fn unknown_principal(
     why: &Unknown,
     question: &Question,
 ) -> Option<Finding> {
-    // Nobody can grant what the tenant does not have.
+    // No policy can grant a principal that the tenant does not have.
     if *why != Unknown::NotInTenant && will_be_granted(facts, role, case, question) {
         return None;
     }

@@ -273,7 +273,7 @@ fn unexplained(id: &VaultKeyId, why: &Unreadable, stage: Stage) -> Finding {
         .remedy(remedy)
 }
 
-/// Why nothing at all could be asked: one finding, and not one for each thing that could not be read.
+/// The one finding when the provider could ask Azure nothing at all, instead of one for each fact.
 pub(super) fn shut_out(id: &VaultKeyId, barrier: &Barrier) -> Finding {
     match barrier {
         Barrier::NoToken(why) => Id::AzureNoToken

@@ -1,4 +1,4 @@
-//! What is said about keys of Key Vault and Managed HSM, and about workspaces.
+//! The findings about keys of Key Vault and Managed HSM, and about workspaces.
 
 use std::collections::BTreeMap;
 
@@ -186,7 +186,7 @@ fn what_is_wrong_with_a_vault_is_named() -> Outcome {
     Ok(())
 }
 
-/// Each row: who may use the keys of the vault, and what is said of the principal.
+/// Each row: who may use the keys of the vault, and the finding about the principal.
 #[test]
 fn each_model_of_access_decides_in_its_own_way() -> Outcome {
     let policy = |keys: &[&str]| {
@@ -299,7 +299,7 @@ fn each_model_of_access_decides_in_its_own_way() -> Outcome {
     Ok(())
 }
 
-/// Each row: who is not known and why, what the same configuration is about to grant, and what is said at plan.
+/// Each row: which principal is not known and why, what the same configuration is going to grant, and the finding at plan.
 #[test]
 fn who_is_not_known_is_named_unless_a_policy_grants_it() -> Outcome {
     let planned = |cases: &[UseCase],
@@ -484,14 +484,14 @@ fn an_older_version_is_needed_as_long_as_its_feature_says() -> Outcome {
     }
     assert!(at(&newest, ManagedDisks, true).is_none());
     assert!(behind(ManagedServices, &own, &own, &newest, AT, false).is_none());
-    // A newest version that cannot be used is said also of what would follow it.
+    // If the newest version cannot be used, the finding also says what would follow it.
     newest.enabled = false;
     let unusable = at(&newest, ManagedDisks, true).ok_or("not behind")?;
     assert!(one.is_usable() && !unusable.is_usable());
     Ok(())
 }
 
-/// Each row: the state of a former version, who may need it and when the workspace moved, and whether it is said.
+/// Each row: the state of a former version, who may need it and when the workspace moved, and whether there is a finding.
 #[test]
 fn a_former_version_that_may_be_needed_is_to_stay_enabled() -> Outcome {
     use UseCase::{ManagedDisks, ManagedServices, Storage};
@@ -683,7 +683,7 @@ fn key_id(version: &str) -> Result<VaultKeyId, Box<dyn std::error::Error>> {
 }
 
 /// Each row: the version that the workspace has for managed services, for storage and for managed disks (none, `-`: no key), the version
-/// that is asked about, and what is judged: the version, for what it is asked about, and for what the workspace has it.
+/// in question, and what the proof judges: the version, the use cases of the question, and those for which the workspace has it.
 #[test]
 fn what_is_judged_is_what_the_workspace_uses() -> Outcome {
     use UseCase::{ManagedDisks, ManagedServices, Storage};
@@ -696,7 +696,7 @@ fn what_is_judged_is_what_the_workspace_uses() -> Outcome {
     let rows: Vec<Row<'_>> = vec![
         (["-", "-", "-"], "", vec![("", all(), vec![])]),
         ([V1, V1, V1], "", vec![(V1, all(), all())]),
-        // The newest version is nobody's business where each has its own.
+        // The newest version does not matter where each use case has a version of its own.
         (
             [V1, "", V2],
             "",
@@ -892,8 +892,8 @@ fn a_key_that_cannot_be_used_is_named_with_who_uses_it() -> Outcome {
     Ok(())
 }
 
-/// Purge protection is asked for by Azure where a storage account or a disk encryption set has the key, and by the documentation elsewhere;
-/// a vault that does not exist is not one that may not be read.
+/// Azure itself requires purge protection where a storage account or a disk encryption set has the key, and the documentation asks for it
+/// elsewhere; a vault that does not exist is not the same as one that the caller cannot read.
 #[test]
 fn what_a_vault_lacks_weighs_by_what_the_key_is_for() -> Outcome {
     let mut facts = good()?;

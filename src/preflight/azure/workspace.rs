@@ -73,7 +73,7 @@ impl ArmWorkspaceFacts {
 pub struct Judged {
     /// Which version; one without a version stands for the newest.
     pub key: VaultKeyId,
-    /// For which of the use cases that are asked about.
+    /// The use cases of the question that it is about.
     pub cases: Vec<UseCase>,
     /// For what the workspace has this very version now.
     pub used_for: Vec<UseCase>,
@@ -176,7 +176,8 @@ fn unreadable(workspace: &ArmWorkspaceFacts, case: UseCase) -> Option<Finding> {
     )
 }
 
-/// A tier that is not known is said and stops nothing, as on every cloud: Azure refuses the request and changes nothing. Source: Azure Databricks documentation of customer-managed keys ("Premium plan").
+/// A tier that the provider does not know is a finding that stops nothing, as on every cloud: Azure refuses the request and changes nothing. Source:
+/// Azure Databricks documentation of customer-managed keys ("Premium plan").
 fn tier(workspace: &ArmWorkspaceFacts) -> Option<Finding> {
     let is = |tier: &&str| {
         let own = workspace.tier.as_deref();

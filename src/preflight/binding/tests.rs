@@ -880,8 +880,7 @@ fn an_unknown_cloud_is_said_once_whatever_is_attached() -> Outcome {
     Ok(())
 }
 
-/// What is good is good in every combination, and one thing that is wrong is enough: an attach of which nothing is said must be one that
-/// Databricks takes.
+/// Good facts are good in every combination, and one wrong fact is enough: Databricks must accept an attach without findings.
 #[test]
 fn nothing_is_said_exactly_where_everything_agrees() -> Outcome {
     let clouds = [Some(Cloud::Aws), Some(Cloud::Gcp), Some(Cloud::Azure), None];
@@ -961,7 +960,7 @@ fn nothing_is_said_exactly_where_everything_agrees() -> Outcome {
 fn a_configuration_of_the_same_plan_has_to_be_for_the_use_case() {
     use UseCase::{ManagedServices, Storage};
     let rows: [(&[&[UseCase]], Option<&str>); 6] = [
-        // It is not created by this plan: its id is not known for another reason.
+        // This plan does not create it: Terraform does not know its ID for another reason.
         (&[], None),
         (&[&[Storage]], None),
         (&[&[ManagedServices], &[ManagedServices, Storage]], None),

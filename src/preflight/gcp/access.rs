@@ -9,12 +9,12 @@ use crate::preflight::Fact;
 use crate::requirements::gcp::{ENCRYPTER_DECRYPTER, Rights, rights_of};
 use crate::vocabulary::gcp::ServiceAccount;
 
-/// Whether somebody may encrypt and decrypt.
+/// Whether a principal may encrypt and decrypt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Both, without a condition that is open.
     Granted,
-    /// Only if these conditions hold, which nobody can decide here.
+    /// Only if these conditions hold, which the proof cannot decide.
     Conditional(Vec<String>),
     /// Perhaps, as a member of these groups, whose members are not read.
     Groups(Vec<String>),
@@ -31,7 +31,7 @@ fn rights_in(facts: &CryptoKeyFacts, role: &str) -> Option<Rights> {
     rights_of(role).or_else(|| facts.roles.get(role).copied())
 }
 
-/// The groups and sets of identities that may use a key, so that somebody may be let in as one of them.
+/// The groups and sets of identities that may use a key: a principal may be in one of them.
 fn groups(facts: &CryptoKeyFacts) -> Vec<String> {
     let mut all: Vec<String> = bindings(facts)
         .filter(|binding| {

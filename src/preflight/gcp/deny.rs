@@ -167,7 +167,7 @@ fn show(policy: &str) -> Option<String> {
     ))
 }
 
-/// What is said of one kind of denial.
+/// The parts of a finding about one kind of denial.
 #[derive(Default)]
 struct Told {
     lines: Vec<String>,
@@ -296,7 +296,8 @@ mod tests {
         }
     }
 
-    /// Each row: what is denied, to whom, to whom not, and whether the account loses the key (`None`: perhaps).
+    /// Each row: the denied permissions, the principals that the rule hits and spares, and whether the account
+    /// loses the key (`None`: perhaps).
     #[test]
     fn whom_a_deny_policy_hits_is_decided() -> Result<(), Box<dyn std::error::Error>> {
         let account: ServiceAccount = "a@p.iam.gserviceaccount.com".parse()?;

@@ -91,7 +91,7 @@ pub struct DenyRule {
     pub permissions: Vec<String>,
     /// The principals whom it denies: `principal://…`, `principalSet://…`.
     pub principals: Vec<String>,
-    /// To whom not, all the same.
+    /// The principals whom it spares all the same.
     pub exceptions: Vec<String>,
     /// What it does not deny, all the same.
     pub exception_permissions: Vec<String>,
@@ -121,7 +121,7 @@ pub struct PlannedMembers {
     pub is_list_unknown: bool,
 }
 
-/// Whom a condition lets in.
+/// A condition of a binding: when it counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IamCondition {
     /// The title that the owner gave it.

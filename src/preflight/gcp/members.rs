@@ -1,4 +1,4 @@
-//! Who needs a key and has it not, each kind of lack in one finding that lists them all.
+//! The principals that need a key and lack it: one finding for each kind of lack, which lists them all.
 
 use super::access::{Access, ConditionalGrant, access, conditional_grants};
 use super::condition::Holds;
@@ -67,8 +67,8 @@ fn in_words(grant: &ConditionalGrant) -> String {
     )
 }
 
-/// How a key is granted: everybody whom the question names in the block to paste, so that it takes nobody out of a list that stands
-/// there, and a command for each who lacks it.
+/// How the user grants a key: the block to paste has all accounts of the question, so that it removes none from the list that is
+/// there, and each account that lacks the key has a command.
 fn grant<'a>(
     facts: &CryptoKeyFacts,
     question: &Question,

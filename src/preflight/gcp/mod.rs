@@ -1,4 +1,4 @@
-//! Is this key of Cloud KMS fit for what it is to be used for? Its purpose, its versions, its place, and who may use it.
+//! Is this key of Cloud KMS fit for its use? Its purpose, its versions, its place, and who may use it.
 
 mod access;
 mod condition;
@@ -21,16 +21,16 @@ use super::{Fact, Finding, Id, Remedy, Stage, Subject, Unreadable};
 use crate::requirements::gcp::Usage;
 use crate::vocabulary::gcp::{CryptoKeyName, ServiceAccount};
 
-/// What is asked of a key.
+/// What a proof asks of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Question {
-    /// Who needs it.
+    /// The accounts that need the key.
     pub usage: Usage,
-    /// When it is asked.
+    /// Whether Terraform plans or applies.
     pub stage: Stage,
     /// The workspaces that use the key already, in words: versions that cannot be used keep their data away.
     pub users: Vec<String>,
-    /// Whether somebody asks who relies on the key, and attaches nothing: then a version that those workspaces may need and cannot use is an error.
+    /// Whether the caller relies on the key, and attaches nothing: then a version that those workspaces may need and cannot use is an error.
     pub is_relied_on: bool,
     /// The accounts that Databricks creates for workspaces, where their names are known. No API shows them: without access, they are
     /// warned of.

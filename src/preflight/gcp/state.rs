@@ -85,10 +85,10 @@ pub fn has_unusable_versions(facts: &CryptoKeyFacts) -> bool {
     others || !key.primary.as_ref().is_some_and(is_enabled)
 }
 
-/// A window in which nobody may notice that a version was scheduled for destruction: less than 7 days, in seconds.
+/// A window so short that the owner may not notice the scheduled destruction of a version: less than 7 days, in seconds.
 const SHORT_WINDOW: f64 = 604_800.0;
 
-/// What kind of key it is. `cases`: what it is to be used for.
+/// The findings about the kind of a key. `cases`: the data that it shall encrypt.
 pub(super) fn kind(facts: &CryptoKeyFacts, key: &CryptoKey, cases: &[UseCase]) -> Vec<Finding> {
     let name = &facts.name;
     let mut findings = Vec::new();

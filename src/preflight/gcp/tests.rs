@@ -1,4 +1,4 @@
-//! What is said about keys of Cloud KMS.
+//! The findings about keys of Cloud KMS.
 
 use time::OffsetDateTime;
 
@@ -360,7 +360,8 @@ fn what_is_above_and_beside_the_bindings_counts() -> Outcome {
             })
             .collect(),
     };
-    // What cannot be read hides nothing else, of other levels and of the same, and is said.
+    // A policy that the provider cannot read hides nothing else, of other levels and of the same,
+    // and the finding reports it.
     denied.denied = vec![
         level("organizations/1", Vec::new(), &["403"]),
         level("projects/acme", vec![rule.clone()], &["a rule"]),
@@ -454,7 +455,7 @@ fn the_account_of_the_workspace_is_named_when_it_has_no_grant() -> Outcome {
     let found = judge(&with(&[])?, &question);
     assert_eq!(ids(&found), [(Id::GcpWorkspaceAccount, Severity::Warning)]);
     assert!(found[0].is_advice() && found[0].found.contains(own));
-    // It goes into one list with the others, so that pasting it takes nobody out.
+    // It goes into one list with the others, so that pasting the list removes none.
     assert!(matches!(
         found[0].remedy.text(|hint| Some(format!("{hint:?}"))),
         text if text.contains(own) && text.contains(DATABRICKS)
@@ -482,7 +483,7 @@ fn the_account_of_the_workspace_is_named_when_it_has_no_grant() -> Outcome {
     Ok(())
 }
 
-/// Nobody is named: what that means is said, so that a check has a message.
+/// Without named accounts, the finding says what that means, so that a check has a message.
 #[test]
 fn a_key_without_named_accounts_is_not_examined() -> Outcome {
     let mut question = question(Stage::Plan)?;

@@ -28,7 +28,7 @@ use tfplugin::deferral::Unfinished;
 use tfplugin::diagnostics::{Diagnostic, Diagnostics};
 use tfplugin::schema::Attribute;
 
-/// The ids of workspaces, as somebody acknowledges them.
+/// The IDs with which the user acknowledges the workspaces that stop.
 type Acknowledgement = Attr<Vec<Attr<WorkspaceName>>>;
 
 fn acknowledgement() -> Attribute {

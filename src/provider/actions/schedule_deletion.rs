@@ -40,7 +40,7 @@ impl ScheduleKeyDeletionConfig {
         Said {
             workspaces: &self.acknowledged_workspace_ids,
             former_key: &self.acknowledge_former_key,
-            // What is known only at apply is asked for there.
+            // The apply checks what Terraform knows only then.
             skip_hold: self.skip_hold.is_unknown() || self.skip_hold.known() == Some(&true),
         }
     }

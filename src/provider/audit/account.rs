@@ -98,7 +98,7 @@ fn seen(workspace: &Workspace, configurations: Option<&Configurations>) -> SeenW
     }
 }
 
-/// What is asked of each key, by all workspaces that have it.
+/// The checks of each key, from all workspaces that have it.
 #[derive(Default)]
 pub(super) struct Asked {
     /// The questions, each once.

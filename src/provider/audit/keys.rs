@@ -61,7 +61,7 @@ fn unknown(cloud: Cloud) -> SeenKey {
 }
 
 impl Auditor {
-    /// A key, with everything that is asked of it.
+    /// Reads a key for all the checks that workspaces make of it.
     pub(super) async fn read_key(
         &self,
         key: &Key,
@@ -341,7 +341,8 @@ impl Auditor {
     }
 }
 
-/// Who has an access policy of a vault; none where roles decide, which are not read for everybody.
+/// The principals with an access policy of a vault; `None` where roles decide, because the audit
+/// does not read the roles of everybody.
 fn policies(access: AccessModel, grantees: &BTreeSet<String>) -> Option<Vec<SeenOther>> {
     let AccessModel::AccessPolicies(all) = access else {
         return None;
@@ -377,7 +378,7 @@ fn last_use_unread(key: &Key, last: &LastUse) -> Option<Unread> {
     let subject = match key {
         // Azure has only the logs of the vault, of which the vault speaks.
         Key::Azure(_) => return None,
-        // An API that is not enabled is said once a project.
+        // An API that is off counts once for its project.
         Key::Gcp(name) if why.contains("gcloud services enable") => {
             AuditSubject::of(SubjectKind::Project, name.project())
         }

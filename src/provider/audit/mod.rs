@@ -23,12 +23,12 @@ use tfplugin::provider::Run;
 /// How many keys are read side by side.
 const SIDE_BY_SIDE: usize = 16;
 
-/// What an audit is asked for.
+/// What the user asks of an audit.
 #[derive(Clone, Debug)]
 pub struct AuditOrder {
     /// Whose cloud; by the configured host where it is not said.
     pub cloud: Option<Cloud>,
-    /// Whether keys are asked for their last use.
+    /// Whether the audit asks when each key was last used.
     pub last_use: bool,
 }
 
@@ -37,7 +37,7 @@ pub struct AuditOrder {
 pub enum NoAudit {
     /// Neither the order nor the configured host says which cloud.
     UnknownCloud,
-    /// It is not known where or as whom to ask.
+    /// The provider does not know the host or the credential.
     Failed(Diagnostics),
 }
 
@@ -123,7 +123,7 @@ impl Auditor {
         }
     }
 
-    /// As whom the services were asked, as far as they or the configuration say it.
+    /// The identity that made the calls, as far as the services or the configuration name it.
     async fn identity(&self, facts: &AuditFacts) -> String {
         let mut parts = Vec::new();
         if let Some(databricks) = self.client.databricks().identity() {
@@ -151,8 +151,8 @@ impl Auditor {
     /// Reads everything.
     ///
     /// # Errors
-    /// When the provider does not know what to read, or as whom. A read that a service refuses is not an
-    /// error: it is among the facts.
+    /// When the provider does not know what to read, or with which identity. A read that a service
+    /// refuses is not an error: it is among the facts.
     pub async fn read(
         self: &Arc<Self>,
         order: AuditOrder,

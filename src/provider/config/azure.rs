@@ -793,7 +793,7 @@ mod tests {
             (cli(true), no_cli, "cli"),
             // The command line is for when nothing else is configured.
             (cli(true), &[("ARM_CLIENT_SECRET", "env")], "secret env"),
-            // A token that is named and not used would leave the caller somebody else.
+            // A token that the user names and the provider does not use would leave the caller another identity.
             (token(), &[], "`use_oidc` is not"),
             (token_file(), &[], "`use_oidc` is not"),
             (off(token()), &[], "cli"),

@@ -32,7 +32,7 @@ use tfplugin::schema::{Attribute, Problem, Schema};
 use tfplugin::types::Type;
 use tfplugin::value::Value;
 
-/// The variable with the address at which workspaces are asked instead of their own hosts.
+/// The variable with the address at which the provider reaches workspaces, instead of their own hosts.
 pub const WORKSPACE_ENDPOINT: &str = "DBXCMK_WORKSPACE_ENDPOINT";
 
 /// The provider block in types.
@@ -78,7 +78,7 @@ pub fn ignore_findings(whose: &str) -> Attribute {
     ))
 }
 
-/// The findings that a set of ids silences; what is unknown silences nothing.
+/// The findings that a set of IDs silences; an unknown element silences none.
 pub fn silenced(ignore: &IgnoreFindings) -> Vec<Id> {
     ignore
         .known()
@@ -408,8 +408,8 @@ impl Config {
         self.read_catalogs.known() != Some(&false)
     }
 
-    /// Where workspaces are asked, if not at their own hosts. An address that is none was an error at validate; one that would send secrets in the
-    /// clear over a network is not used.
+    /// Where the provider reaches workspaces, if not at their own hosts. A text that is not an address was an error at validate; the provider does
+    /// not use an address to which secrets would go in the clear over a network.
     pub fn workspace_endpoint(&self) -> Option<Url> {
         let named = self.endpoints.known().and_then(|all| all.get("workspace"));
         let named = named.and_then(text);

@@ -202,7 +202,7 @@ fn fits(one: &KeyConfiguration, wanted: &KeyConfigurationsModel) -> bool {
         })
 }
 
-/// Where a Google key is, as its name says. A name that says nothing of it is shown as it is, without a region.
+/// The location of a Google key, from its name; `None` for a name without one, which the data source shows as it is.
 fn location_on_google(one: &KeyConfiguration) -> Option<String> {
     let key: CryptoKeyName = one.gcp_key_info.as_ref()?.kms_key_id.parse().ok()?;
     Some(key.location().to_owned())
@@ -212,7 +212,7 @@ fn location_on_google(one: &KeyConfiguration) -> Option<String> {
 struct Users {
     workspaces: Vec<String>,
     catalogs: Vec<KeyedCatalog>,
-    /// Whether not all catalogs were seen.
+    /// Whether the provider did not see all catalogs.
     has_gaps: bool,
 }
 

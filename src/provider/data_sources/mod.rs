@@ -50,7 +50,7 @@ async fn account(cx: &Context<Client>) -> Result<&Account, Unfinished> {
     Ok(cx.client().account().await?)
 }
 
-/// What several data sources are asked for: use cases, and accounts.
+/// The attributes that several data sources have: use cases, and accounts.
 fn use_cases() -> Attribute {
     Attribute::string_set("use_cases")
         .no_null_elements()

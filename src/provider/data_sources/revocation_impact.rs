@@ -105,7 +105,7 @@ pub struct GoesOnModel {
     pub until: Attr<String>,
 }
 
-/// What cannot be seen.
+/// What may use the key, while the provider cannot read it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "each field is described in the schema below")]
 pub struct NotVisibleModel {

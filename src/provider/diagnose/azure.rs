@@ -48,7 +48,7 @@ fn administering(kind: VaultKind) -> &'static str {
     }
 }
 
-/// The end of the sentence that says where Terraform has to run, and how to let this machine in.
+/// The end of the sentence that says where Terraform must run, and how to let this machine in.
 fn letting_in(key: &VaultKeyId) -> String {
     match key.kind() {
         VaultKind::KeyVault => format!(

@@ -43,7 +43,7 @@ impl From<Unavailable> for Unfinished {
     }
 }
 
-/// What to do about a service that limits how often it is asked.
+/// The advice for a service that limits the rate of requests.
 const TOO_MANY: &str =
     "The service limits the rate of requests. Run again later, or with a lower `-parallelism`.";
 
@@ -66,7 +66,7 @@ fn of_status(status: u16) -> &'static str {
     }
 }
 
-/// Nothing can be said before the provider's own configuration is known.
+/// Defers an operation until Terraform knows the provider's own configuration.
 pub fn later(otherwise: impl Into<Diagnostics>) -> Unfinished {
     Deferral::new(Reason::ProviderConfigUnknown, otherwise).into()
 }

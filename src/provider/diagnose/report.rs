@@ -23,9 +23,9 @@ impl Reporter {
         }
     }
 
-    /// Findings as diagnostics, without those that the provider or the resource ignores: errors stop under
-    /// `preflight = "enforce"`, and are warnings under `"warn"`. Advice belongs to the plan, and comes not ahead of an error. What
-    /// another resource of this run has said already is not said again; an error is said in short, so that it still stops.
+    /// Findings as diagnostics, without those that the provider or the resource ignores: errors stop under `preflight =
+    /// "enforce"`, and are warnings under `"warn"`. Advice belongs to the plan, and does not come before an error. The provider
+    /// does not repeat what another resource of this run has reported already; it shortens such an error, so that it still stops.
     pub fn report(
         &self,
         run: &RunMemory,
@@ -238,7 +238,7 @@ mod tests {
     use super::*;
     use tfplugin::bridge::Attr;
 
-    /// What is found for two purposes alike is said of both, and of each once.
+    /// A finding about two purposes names both, each once.
     #[test]
     fn each_purpose_is_said() {
         let (reporter, run) = (Reporter::new(&Config::default()), RunMemory::default());
@@ -354,7 +354,8 @@ mod tests {
         }
     }
 
-    /// What is attached already cannot be stopped, and what advises was said when it was made, except of a date that comes nearer.
+    /// The provider cannot stop an attach that is done, and gave its advice when it was made; only a date that comes nearer is
+    /// worth a new warning.
     #[test]
     fn what_is_there_already_is_only_warned_of() {
         let subject = preflight::Subject::Key;

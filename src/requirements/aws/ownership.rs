@@ -1,5 +1,5 @@
-//! Which statements of a policy are ours: found by what they mean and by their Sid, so that the documented statements are
-//! adopted instead of doubled, and a statement of somebody else is never touched.
+//! Which statements of a policy are ours, by what they mean and by their Sid: the provider adopts the documented
+//! statements instead of doubling them, and never touches a statement of others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -86,10 +86,10 @@ pub fn still_there(live: &Document, statements: &[String]) -> Result<Vec<String>
         .collect())
 }
 
-/// What has to change in `live` so that it has what is `wanted` and no longer has what is only in `previous`.
+/// The edits after which `live` has what is `wanted`, and no longer has what is only in `previous`.
 ///
 /// # Errors
-/// When one of the statements is none.
+/// When one of the statements is not valid.
 pub fn edits(
     live: &Document,
     wanted: &[GrantingStatement],
@@ -200,7 +200,7 @@ fn sid_of(statement: &str) -> Option<String> {
         .clone()
 }
 
-/// A Sid must be unique in its policy: somebody else's statement keeps the documented one.
+/// A Sid must be unique in its policy: if a statement of others has the documented one, ours gets another.
 fn with_free_sid(statement: &str, purpose: Purpose, taken: &BTreeSet<String>) -> String {
     if !taken.contains(purpose.sid()) {
         return statement.to_owned();

@@ -133,7 +133,7 @@ pub fn direct(user: &User, action: &str, key: &KeyArn, account: &AccountId) -> R
     call
 }
 
-/// What a key is to be used for. Made by [`Usage::of`] and its `with_` methods.
+/// What Databricks shall use a key for. Made by [`Usage::of`] and its `with_` methods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Usage {
     /// The deployment whose account calls.
@@ -142,7 +142,7 @@ pub struct Usage {
     pub accounts: Vec<AccountId>,
     /// The data that the key shall encrypt.
     pub use_cases: Vec<KeyUse>,
-    /// Whether the storage grants are asked for.
+    /// Whether the policy needs the storage grants of older documentation.
     pub grants: bool,
     /// The role whose cluster volumes the key encrypts.
     pub cross_account_role: Option<RoleArn>,
@@ -155,7 +155,7 @@ pub struct Usage {
 pub struct GrantingStatement {
     /// The feature of Databricks that needs it.
     pub purpose: Purpose,
-    /// Who may.
+    /// The principal that the statement allows.
     pub user: User,
     /// The statement, as JSON text.
     pub statement: String,
